@@ -1,0 +1,41 @@
+# `make figures`: every figure and table of the digits study. `make test`: every test. Both set up their environment first.
+
+PYTHON ?= python3
+VENV := .venv
+LOCK := envs/laptop.lock
+READY := $(VENV)/.ready
+
+# Settings of a shell that would break reproducible runs or slow every import.
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
+
+.PHONY: figures test lint lock clean
+
+figures: $(READY)
+	@$(VENV)/bin/snakemake
+
+test: lint
+	$(VENV)/bin/python -m pytest -q --durations=10
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/snakefmt --check Snakefile rules
+	$(VENV)/bin/snakemake --lint
+
+# The environment is ready when the marker is newer than the lock; a broken installation leaves no marker.
+$(READY): $(LOCK)
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOCK)
+	@touch $(READY)
+
+# Exact versions of what laptop.in names, as they are in a new environment today.
+lock:
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --requirement envs/laptop.in
+	{ echo '# Made by `make lock` from laptop.in: exact versions for the laptop and for tests.'; \
+	  $(VENV)/bin/python -m pip freeze | sed 's/+cpu$$//'; } > $(LOCK)
+	@touch $(READY)
+
+clean:
+	rm -rf results figures tables logs .state .snakemake

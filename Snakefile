@@ -1,0 +1,39 @@
+# How much is one more synthetic training image worth, next to a real one?
+#
+# prompts -> image shards -> classifiers -> metrics -> fitted laws -> figures. What is studied stands in studies/{study}.yaml, where it
+# runs in a profile. Ask for one figure by its path: figures/{study}/{figure}.pdf
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/prompts.smk"
+include: "rules/generate.smk"
+include: "rules/train.smk"
+include: "rules/evaluate.smk"
+include: "rules/score.smk"
+include: "rules/laws.smk"
+include: "rules/figures.smk"
+include: "rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        figures=expand("figures/{study}/{figure}.pdf", study=config["study"], figure=FIGURES),
+        tables=expand("tables/{study}/{table}.csv", study=config["study"], table=TABLES),
+    localrule: True
+
+
+onsuccess:
+    print(f"Figures: figures/{config['study']}/  Tables: tables/{config['study']}/")
+
+
+onerror:
+    print(f"A job failed. Its log is named above; running the same command again goes on where it stopped.")

@@ -1,0 +1,102 @@
+# What all rules share: the studies, read and checked before any job is planned, and the names that wildcards may take.
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, workflow.basedir)
+from scripts.lib import checks, environment, jobs
+from scripts.lib.study import Figures, Tables
+
+environment.prepare()
+
+FIGURES = list(Figures.model_fields)
+TABLES = list(Tables.model_fields)
+FORMATS = ["pdf", "svg", "png", "csv"]
+
+
+def load_studies():
+    """Every study of studies/, by name. All their faults are told at once, before any job starts."""
+    studies, faults = {}, []
+    for path in sorted(Path("studies").glob("*.yaml")):
+        try:
+            studies[path.stem] = checks.load(path)
+        except checks.StudyError as error:
+            faults.append(str(error))
+    if config["study"] not in studies and not faults:
+        faults.append(f"config.yaml: study = {config['study']!r}: no studies/{config['study']}.yaml; known: {', '.join(studies) or 'none'}")
+    if faults:
+        raise WorkflowError("\n".join(faults))
+    return studies
+
+
+STUDIES = load_studies()
+
+
+wildcard_constraints:
+    study="|".join(STUDIES),
+    recipe=r"[a-z0-9_]+",
+    generator=r"[a-z0-9_]+",
+    source=r"[a-z0-9_]+",
+    split=r"[a-z0-9_]+",
+    block=r"\d{5}",
+    batch=r"[a-z0-9_.-]+",
+    law=r"[a-z0-9_]+",
+
+
+def study_of(wildcards):
+    return STUDIES[wildcards.study]
+
+
+def class_table(wildcards):
+    return study_of(wildcards).classes
+
+
+def settings(function, *names):
+    """A `params` function: the JSON of `function(study, wildcard, ...)`; a job runs again when it changes, and only then."""
+    return lambda wildcards: jobs.to_json(function(study_of(wildcards), *(wildcards[name] for name in names)))
+
+
+def source_tars(wildcards):
+    return jobs.image_files(wildcards.study, study_of(wildcards), wildcards.source)
+
+
+def evaluation_tars(wildcards):
+    return [f"results/{wildcards.study}/data/{name}.tar" for name in study_of(wildcards).data.evaluation]
+
+
+def manifests(tars):
+    """An input function for the manifests beside the tars of another one."""
+    return lambda wildcards: [str(Path(tar).with_suffix(".parquet")) for tar in tars(wildcards)]
+
+
+def gpus(wildcards):
+    return study_of(wildcards).gpus
+
+
+def scored_tars(wildcards):
+    """What `score` judges of a source: its first images, or for `real` an evaluation set."""
+    study = study_of(wildcards)
+    if study.sources[wildcards.source].kind == "real":
+        return [f"results/{wildcards.study}/data/{study.scores.evaluation}.tar"]
+    return jobs.image_files(wildcards.study, study, wildcards.source, study.scores.images)
+
+
+def reference_models(wildcards):
+    study = study_of(wildcards)
+    run = jobs.reference_run(study)
+    return f"results/{wildcards.study}/classifiers/{run.source}/{jobs.batch_of(study, run)}"
+
+
+def metrics_of(experiments):
+    """An input function for the metrics of the experiments that `experiments(study, wildcards)` names (None: all)."""
+    return lambda wildcards: jobs.metric_files(wildcards.study, study_of(wildcards), experiments(study_of(wildcards), wildcards))
+
+
+def scores_of(sources):
+    return lambda wildcards: [f"results/{wildcards.study}/scores/{source}.json" for source in sources(study_of(wildcards))]
+
+
+def figure_files(name):
+    return [f"figures/{{study}}/{name}.{format}" for format in FORMATS]

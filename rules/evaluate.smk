@@ -1,0 +1,27 @@
+# in:  classifiers of one batch; evaluation sets
+# out: results/{study}/metrics/{source}/{batch}.parquet: top-1 and cross-entropy of each run, overall and per class
+
+
+rule evaluate:
+    input:
+        models="results/{study}/classifiers/{source}/{batch}",
+        tars=evaluation_tars,
+        manifests=manifests(evaluation_tars),
+    output:
+        metrics="results/{study}/metrics/{source}/{batch}.parquet",
+    log:
+        "logs/{study}/evaluate/{source}-{batch}.log",
+    benchmark:
+        "logs/{study}/evaluate/{source}-{batch}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=gpus,
+    params:
+        settings=settings(jobs.evaluation_settings, "source", "batch"),
+    shell:
+        "python -m scripts.evaluate --settings {params.settings:q} --models {input.models:q} --sets {input.tars:q} "
+        "--output {output.metrics:q} --threads {threads} > {log:q} 2>&1"

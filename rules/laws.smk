@@ -1,0 +1,26 @@
+# in:  metrics of the law's experiments
+# out: results/{study}/laws/{law}.json: exponent k with its interval, for each curve
+#
+# Paper, section on the scaling law: L(D) = (C / D)^k, least squares of log loss on log size.
+
+
+rule fit_law:
+    input:
+        metrics=metrics_of(lambda study, wc: study.laws[wc.law].experiments),
+        script=["scripts/fit_law.py", "scripts/lib/law.py"],
+    output:
+        law="results/{study}/laws/{law}.json",
+    log:
+        "logs/{study}/fit_law/{law}.log",
+    benchmark:
+        "logs/{study}/fit_law/{law}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings(jobs.law_settings, "law"),
+    shell:
+        "python -m scripts.fit_law --settings {params.settings:q} --metrics {input.metrics:q} --output {output.law:q} > {log:q} 2>&1"

@@ -1,0 +1,27 @@
+# in:  the class table; captions of the real training images
+# out: results/{study}/prompts/{recipe}.parquet: a pool of texts for each class
+#
+# Paper, section on prompts: class names, + description, + hypernyms, word to sentence, CLIP templates, captions of ImageNet images.
+
+
+rule write_prompts:
+    input:
+        classes=class_table,
+        real="results/{study}/data/classifier_training.parquet",
+    output:
+        pool="results/{study}/prompts/{recipe}.parquet",
+    log:
+        "logs/{study}/write_prompts/{recipe}.log",
+    benchmark:
+        "logs/{study}/write_prompts/{recipe}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=settings(jobs.prompt_settings, "recipe"),
+    shell:
+        "python -m scripts.write_prompts --settings {params.settings:q} --classes {input.classes:q} --real {input.real:q} "
+        "--output {output.pool:q} > {log:q} 2>&1"

@@ -1,0 +1,29 @@
+# in:  image shards of one source; the reference classifier, trained on real images
+# out: results/{study}/scores/{source}.json: recognizability and diversity at each guidance scale, overall and per class
+#
+# The scores of `real` are those of an evaluation set: on its own training images the reference would be judged, not they.
+
+
+rule score:
+    input:
+        tars=scored_tars,
+        manifests=manifests(scored_tars),
+        models=reference_models,
+    output:
+        scores="results/{study}/scores/{source}.json",
+    log:
+        "logs/{study}/score/{source}.log",
+    benchmark:
+        "logs/{study}/score/{source}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=gpus,
+    params:
+        settings=settings(jobs.score_settings, "source"),
+    shell:
+        "python -m scripts.score --settings {params.settings:q} --images {input.tars:q} --models {input.models:q} "
+        "--output {output.scores:q} --threads {threads} > {log:q} 2>&1"

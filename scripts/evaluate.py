@@ -1,0 +1,50 @@
+"""Evaluate the classifiers of one batch on every evaluation set: top-1 and cross-entropy, over all images and per class.
+
+Cross-entropy is of the softmax of the logits, without label smoothing, in nats (as the paper's evaluation code computes it).
+"""
+
+import argparse
+import json
+
+from scripts.lib.torch_setup import deterministic
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from scripts.lib import classifier, shards
+from scripts.lib.files import whole
+
+
+def measures(logits: torch.Tensor, labels: torch.Tensor) -> list[dict]:
+    """A row over all images (class_id None), then one for each class in `labels` (N,); logits (N, classes)."""
+    right = (logits.argmax(1) == labels).double()
+    loss = F.cross_entropy(logits.double(), labels, reduction="none")
+    chosen = [(None, torch.ones_like(labels, dtype=torch.bool)), *((int(c), labels == c) for c in labels.unique())]
+    return [{"class_id": c, "images": int(m.sum()), "top1": right[m].mean().item(), "cross_entropy": loss[m].mean().item()} for c, m in chosen]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--settings", type=json.loads, required=True)
+    parser.add_argument("--models", required=True, help="folder of the batch")
+    parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
+    parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set and class")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args(arguments)
+
+    device, rows = deterministic(args.threads), []
+    models = {run["name"]: classifier.load(f"{args.models}/{run['name']}.safetensors", device) for run in args.settings["runs"]}
+    for name, tar in zip(args.settings["evaluation"], args.sets, strict=True):
+        images, labels = shards.read_source([tar])[None]
+        images, labels = classifier.normalise(images), torch.from_numpy(labels)
+        for run in args.settings["runs"]:
+            own = {key: run[key] for key in ("source", "guidance", "architecture", "size", "seed")}
+            rows += [own | {"evaluation": name} | row for row in measures(classifier.outputs(models[run["name"]], images).logits, labels)]
+    table = pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"})
+    with whole(args.output) as (part,):
+        table.to_parquet(part, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Reading a study file: every fault in it at once, each with file, key, value and mend."""
+
+import csv
+import difflib
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import get_args
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from scripts.lib.study import Study, pairs
+
+
+class StudyError(ValueError):
+    """One or more faults of a study file; the message has a line for each."""
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets the later of two equal keys win in silence: of two sources with one name, one would be lost."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise StudyError(f"{key_node.start_mark.name}: line {line}: key {key!r} stands twice (first on line {seen[key]}): rename or remove one")
+            seen[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
+@cache
+def load(path: str | Path) -> Study:
+    """Read and check the study file at `path`.
+
+    Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not hold a sound study.
+    """
+    path = Path(path)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise StudyError(f"{path}: no such study file; studies here: {known}")
+    try:
+        with path.open(encoding="utf-8") as file:
+            raw = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise StudyError(f"{path}: holds {type(raw).__name__}, not a mapping of keys: start from studies/digits.yaml")
+    parts, faults = {}, []
+    for key in raw.keys() - Study.model_fields.keys():
+        faults.append(f"{key} = {_short(raw[key])}: unknown key; {_mend_unknown(str(key), Study)}")
+    for key, field in Study.model_fields.items():
+        if key not in raw:
+            faults.append(f"{key}: missing; add it ({field.description or 'see studies/digits.yaml'})")
+            continue
+        try:
+            parts[key] = TypeAdapter(field.annotation if not field.metadata else _annotated(field)).validate_python(raw[key])
+        except ValidationError as error:
+            faults += [_fault(key, e) for e in error.errors()]
+    for check in CHECKS:
+        needs = inspect.signature(check).parameters
+        if all(name in parts for name in needs):
+            faults += check(**{name: parts[name] for name in needs})
+    if faults:
+        raise StudyError("\n".join(f"{path}: {fault}" for fault in faults))
+    return Study.model_construct(**parts)
+
+
+def _annotated(field):
+    from typing import Annotated
+
+    return Annotated[(field.annotation, *field.metadata)]
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _mend_unknown(key: str, model: type[BaseModel]) -> str:
+    close = difflib.get_close_matches(key, model.model_fields, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"remove it, or use one of: {', '.join(model.model_fields)}"
+
+
+def _model_at(top: str, location: tuple) -> type[BaseModel] | None:
+    """The model that an error's location lies in, found by walking the annotations."""
+    here = Study.model_fields[top].annotation
+    for step in location:
+        options, models = [here], []
+        while options:
+            option = options.pop()
+            if isinstance(option, type) and issubclass(option, BaseModel):
+                models.append(option)
+            options += get_args(option)
+        named = [m for m in models if step in m.model_fields]
+        kinds = [m for m in models if "kind" in m.model_fields and step in get_args(m.model_fields["kind"].annotation)]
+        here = named[0].model_fields[step].annotation if named else kinds[0] if kinds else here
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+
+
+def _fault(top: str, error: dict) -> str:
+    location = error["loc"]
+    key = ".".join([top, *(str(step) for step in location)])
+    if error["type"] == "extra_forbidden":
+        model = _model_at(top, location[:-1])
+        mend = _mend_unknown(str(location[-1]), model) if model else "remove it"
+        return f"{key} = {_short(error['input'])}: unknown key; {mend}"
+    if error["type"] == "missing":
+        return f"{key}: missing; add it"
+    return f"{key} = {_short(error['input'])}: {error['msg'][0].lower() + error['msg'][1:]}"
+
+
+def _unknown(key: str, name: str, known, what: str) -> list[str]:
+    if name in known:
+        return []
+    close = difflib.get_close_matches(name, known, n=1)
+    mend = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    return [f"{key} = {name!r}: no such {what}; {mend}"]
+
+
+def _curve_faults(key, curves, sources) -> list[str]:
+    faults = []
+    for i, curve in enumerate(curves if curves != "all" else []):
+        faults += _unknown(f"{key}.{i}.source", curve.source, sources, "source")
+        source = sources.get(curve.source)
+        if source is None or curve.guidance == "all":
+            continue
+        if source.kind == "real":
+            faults.append(f"{key}.{i}.guidance = {curve.guidance}: real images have no guidance scale; remove the key")
+            continue
+        for scale in curve.guidance:
+            if scale not in source.images:
+                faults.append(f"{key}.{i}.guidance = {scale}: {curve.source!r} has no images at it; add it to sources.{curve.source}.images")
+    return faults
+
+
+def class_table_exists(classes):
+    path = Path(classes)
+    if not path.is_file():
+        return [f"classes = {classes!r}: no such file; give a CSV with class_id, name, description, hypernyms"]
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or set(rows[0]) != {"class_id", "name", "description", "hypernyms"}:
+        return [f"classes = {classes!r}: columns are {sorted(rows[0]) if rows else 'none'}; they must be class_id, name, description, hypernyms"]
+    if [row["class_id"] for row in rows] != [str(i) for i in range(len(rows))]:
+        return [f"classes = {classes!r}: class_id must count 0, 1, 2, ... in the order of the rows"]
+    return []
+
+
+def class_count(classes) -> int:
+    with Path(classes).open(encoding="utf-8", newline="") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
+def data_splits_are_apart(data):
+    owner, faults = {}, []
+    sets = {"generator_training": data.generator_training, "classifier_training": data.classifier_training}
+    sets |= {f"evaluation.{name}": forms for name, forms in data.evaluation.items()}
+    for name, forms in sets.items():
+        if not forms:
+            faults.append(f"data.{name} = []: empty; name at least one form")
+        for form in forms:
+            if form in owner and not (name.startswith("evaluation.") and owner[form].startswith("evaluation.") and name != owner[form]):
+                faults.append(f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; an image may be in one split only")
+            owner.setdefault(form, name)
+    for name in data.evaluation:
+        if name in ("generator_training", "classifier_training"):
+            faults.append(f"data.evaluation.{name}: the name of a training split; rename the evaluation set")
+    return faults
+
+
+def recipes_have_their_text(recipes):
+    faults = []
+    for name, recipe in recipes.items():
+        if (recipe.kind == "sentences") != bool(recipe.patterns):
+            faults.append(f"recipes.{name}.patterns = {_short(recipe.patterns)}: kind 'sentences' needs patterns, and no other kind takes them")
+        for i, pattern in enumerate(recipe.patterns):
+            if pattern.count("{name}") != 1 or pattern.replace("{name}", "").count("{"):
+                faults.append(f"recipes.{name}.patterns.{i} = {_short(pattern)}: must hold {{name}} once and no other brace")
+    return faults
+
+
+def sources_use_what_exists(sources, generators, recipes):
+    faults, seen = [], {}
+    for name, source in sources.items():
+        if source.kind == "real":
+            identity = ("real",)
+        else:
+            faults += _unknown(f"sources.{name}.generator", source.generator, generators, "generator")
+            faults += _unknown(f"sources.{name}.recipe", source.recipe, recipes, "recipe")
+            identity = (source.generator, source.recipe)
+        if identity in seen:
+            faults.append(f"sources.{name} = {' x '.join(identity)}: the same as sources.{seen[identity]}; put their guidance scales into one")
+        seen.setdefault(identity, name)
+    return faults
+
+
+def images_balance(sources, classes):
+    n = class_count(classes) if Path(classes).is_file() else 1
+    counts = [
+        (f"sources.{name}.images" + (f".{scale}" if scale else ""), count)
+        for name, source in sources.items()
+        for scale, count in (source.images.items() if source.kind == "synthetic" else [(None, source.images)])
+    ]
+    return [f"{key} = {count}: not a multiple of the {n} classes; use {max(n, count - count % n)}" for key, count in counts if count % n]
+
+
+def experiments_use_what_exists(experiments, sources, classifiers, classes):
+    n = class_count(classes) if Path(classes).is_file() else 1
+    faults = []
+    for name, experiment in experiments.items():
+        key = f"experiments.{name}"
+        for architecture in experiment.architectures:
+            faults += _unknown(f"{key}.architectures", architecture, classifiers.architectures, "architecture")
+        for label in ("sizes", "seeds"):
+            values = getattr(experiment, label)
+            if values != sorted(set(values)):
+                faults.append(f"{key}.{label} = {values}: must grow and hold nothing twice; use {sorted(set(values))}")
+        for size in experiment.sizes:
+            if size % n:
+                faults.append(f"{key}.sizes = {size}: not nested: no prefix of {size} images is balanced over {n} classes; use {max(n, size - size % n)}")
+            if size not in classifiers.iterations:
+                faults.append(f"{key}.sizes = {size}: no training iterations for it; add {size} to classifiers.iterations")
+        faults += _curve_faults(f"{key}.curves", experiment.curves, sources)
+        for source, scale in pairs(experiment.curves, sources):
+            made = sources[source].images
+            key_of_images, most = ("images", made) if scale is None else (f"images.{scale}", made.get(scale, experiment.sizes[-1]))
+            if experiment.sizes[-1] > most:
+                faults.append(
+                    f"{key}.sizes = {experiment.sizes[-1]}: more than the {most} of sources.{source}.{key_of_images}; "
+                    "raise that, drop the size, or give the curve an experiment of its own"
+                )
+    return faults
+
+
+def scores_have_their_reference(scores, experiments, sources, data):
+    faults = _unknown("scores.evaluation", scores.evaluation, data.evaluation, "evaluation set")
+    for name, source in sources.items():
+        for scale, count in source.images.items() if source.kind == "synthetic" else []:
+            if count < scores.images:
+                faults.append(f"scores.images = {scores.images}: more than the {count} of sources.{name}.images.{scale}; lower the one or raise the other")
+    run = scores.reference
+    for experiment in experiments.values():
+        trained = (run.source, None) in pairs(experiment.curves, sources) and run.architecture in experiment.architectures
+        if trained and run.size in experiment.sizes and run.seed in experiment.seeds:
+            return faults
+    return [*faults, f"scores.reference = {run.model_dump()}: no experiment trains it on real images; name a run that one does"]
+
+
+def laws_and_figures_use_what_exists(laws, figures, tables, experiments, sources, generators, recipes, classifiers, data):
+    faults = []
+    for name, law in laws.items():
+        for experiment in law.experiments:
+            faults += _unknown(f"laws.{name}.experiments", experiment, experiments, "experiment")
+        faults += _unknown(f"laws.{name}.evaluation", law.evaluation, data.evaluation, "evaluation set")
+        known = [experiments[e] for e in law.experiments if e in experiments]
+        for experiment in known:
+            inside = [s for s in experiment.sizes if law.sizes[0] <= s <= law.sizes[1]]
+            if len(inside) < 3:
+                faults.append(f"laws.{name}.sizes = {list(law.sizes)}: holds {len(inside)} sizes of {experiment.sizes}; a law needs 3 at least")
+    faults += _unknown("figures.samples.generator", figures.samples.generator, generators, "generator")
+    for name in figures.samples.recipes:
+        faults += _unknown("figures.samples.recipes", name, recipes, "recipe")
+    for name in figures.recognizability_diversity.generators:
+        faults += _unknown("figures.recognizability_diversity.generators", name, generators, "generator")
+    sweep = figures.configuration_sweep
+    faults += _unknown("figures.configuration_sweep.experiment", sweep.experiment, experiments, "experiment")
+    faults += _unknown("figures.configuration_sweep.architecture", sweep.architecture, classifiers.architectures, "architecture")
+    faults += _unknown("figures.configuration_sweep.evaluation", sweep.evaluation, data.evaluation, "evaluation set")
+    faults += _unknown("figures.supervised_scaling.law", figures.supervised_scaling.law, laws, "law")
+    for i, panel in enumerate(figures.supervised_scaling.panels):
+        key = f"figures.supervised_scaling.panels.{i}"
+        faults += _curve_faults(f"{key}.curves", panel.curves, sources)
+        for architecture in panel.architectures:
+            faults += _unknown(f"{key}.architectures", architecture, classifiers.architectures, "architecture")
+    faults += _unknown("tables.supervised.evaluation", tables.supervised.evaluation, data.evaluation, "evaluation set")
+    return faults
+
+
+def patches_divide_the_image(classifiers, image_size):
+    return [
+        f"classifiers.architectures.{name}.patch_size = {a.patch_size}: does not divide image_size = {image_size}"
+        for name, a in classifiers.architectures.items()
+        if image_size % a.patch_size
+    ]
+
+
+CHECKS = [
+    class_table_exists,
+    data_splits_are_apart,
+    recipes_have_their_text,
+    sources_use_what_exists,
+    images_balance,
+    experiments_use_what_exists,
+    scores_have_their_reference,
+    laws_and_figures_use_what_exists,
+    patches_divide_the_image,
+]

@@ -1,0 +1,62 @@
+"""The classifiers: ViTs of timm, their file format, and what they say of images."""
+
+import json
+from dataclasses import dataclass
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
+
+from scripts.lib.files import whole
+
+
+def normalise(images: np.ndarray) -> torch.Tensor:
+    """uint8 to float in -1..1: mean = std = 0.5, as the paper's evaluation code has it."""
+    return torch.from_numpy(images).float() / 127.5 - 1
+
+
+def build(architecture: dict, image_size: int, channels: int, classes: int, position_std: float = 0.02) -> VisionTransformer:
+    model = VisionTransformer(
+        img_size=image_size,
+        patch_size=architecture["patch_size"],
+        in_chans=channels,
+        num_classes=classes,
+        embed_dim=architecture["width"],
+        depth=architecture["depth"],
+        num_heads=architecture["heads"],
+        class_token=architecture["pool"] == "token",
+        global_pool=architecture["pool"],
+    )
+    torch.nn.init.trunc_normal_(model.pos_embed, std=position_std)
+    return model
+
+
+def save(path, model: VisionTransformer, description: dict) -> None:
+    """Write weights with `description` (`build`'s arguments and the run) in the header, so that the file can be loaded alone."""
+    with whole(path) as (part,):
+        save_file(model.state_dict(), part, metadata={"description": json.dumps(description, sort_keys=True)})
+
+
+def load(path, device: torch.device) -> VisionTransformer:
+    with safe_open(path, framework="pt") as file:
+        model = build(**json.loads(file.metadata()["description"])["build"])
+        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (safe_open is no dict)
+    return model.to(device).eval()
+
+
+@dataclass(frozen=True)
+class Outputs:
+    logits: torch.Tensor  # (N, classes)
+    features: torch.Tensor  # (N, width): what the last layer reads
+
+
+@torch.inference_mode()
+def outputs(model: VisionTransformer, images: torch.Tensor, batch_size: int = 512) -> Outputs:
+    """Logits and features of normalised images (N, C, H, W)."""
+    device = next(model.parameters()).device
+    features = torch.cat([model.forward_head(model.forward_features(part.to(device)), pre_logits=True) for part in images.split(batch_size)])
+    return Outputs(model.head(features).cpu(), features.cpu())

@@ -1,0 +1,31 @@
+"""Files that are either whole or absent: everything is written to a temporary name and renamed."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole(*paths: str | Path) -> Iterator[list[Path]]:
+    """Temporary names to write to; all are renamed to `paths` on success and removed on failure.
+
+    A kill between two renames leaves the first file new and the second absent or old: name last the file whose presence means "done".
+    """
+    targets = [Path(path) for path in paths]
+    parts = [target.with_name(f".{target.name}.{os.getpid()}.part{target.suffix}") for target in targets]
+    for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield parts
+        for part, target in zip(parts, targets, strict=True):
+            os.replace(part, target)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, value) -> None:
+    with whole(path) as (part,):
+        part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,61 @@
+"""Prompt recipes: from a class to texts (paper, section on prompts; the six names are the paper's, the texts of the digits are ours).
+
+A recipe gives a pool of texts for each class. Image `index` of a source shows class `index mod C` and takes text
+`(index // C) mod pool` of it: any prefix is balanced over the classes, and does not change when more images are asked for.
+"""
+
+import zlib
+
+import numpy as np
+import pandas as pd
+
+
+def texts(recipe: dict, row: pd.Series, captions: list[str]) -> list[str]:
+    """The pool of one class.
+
+    recipe: `kind` and `patterns` of the study's recipe. row: name, description, hypernyms of the class.
+    captions: of the real training images of the class, used by kind `captions` alone.
+    """
+    name = row["name"]
+    match recipe["kind"]:
+        case "class_names":
+            return [name]
+        case "description":
+            return [f"{name}, {row['description']}"]
+        case "hypernyms":
+            return [f"{name}, {row['hypernyms']}"]
+        case "sentences":
+            return [pattern.format(name=name) for pattern in recipe["patterns"]]
+        case "clip_templates":
+            import scripts.lib.torch_setup  # noqa: F401
+
+            from open_clip import OPENAI_IMAGENET_TEMPLATES
+
+            return [template(name) for template in OPENAI_IMAGENET_TEMPLATES]
+        case "captions":
+            return [f"{name}, {caption}" for caption in captions]
+    raise ValueError(f"unknown kind of recipe {recipe['kind']!r}")
+
+
+def pool(recipe: dict, classes: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
+    """All texts of a recipe: class_id, text_id, text. The order within a class is shuffled, by a seed made from the class name.
+
+    classes: the class table. real: manifest of the real training images (class_id, prompt).
+    """
+    rows = []
+    for _, row in classes.iterrows():
+        own = texts(recipe, row, real.loc[real["class_id"] == row["class_id"], "prompt"].tolist())
+        if not own or not all(own):
+            raise ValueError(f"recipe {recipe['recipe']!r} gives no text, or an empty one, for class {row['name']!r}")
+        order = np.random.default_rng(zlib.crc32(row["name"].encode())).permutation(len(own))
+        rows += [(row["class_id"], text_id, own[i]) for text_id, i in enumerate(order)]
+    return pd.DataFrame(rows, columns=["class_id", "text_id", "text"])
+
+
+def prompts(pool: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
+    """image (its index), class_id and prompt of the images `start` to `stop` (half-open)."""
+    by_class = [group["text"].to_numpy() for _, group in pool.groupby("class_id", sort=True)]
+    index = np.arange(start, stop)
+    classes = index % len(by_class)
+    text = [by_class[c][(i // len(by_class)) % len(by_class[c])] for i, c in zip(index, classes, strict=True)]
+    return pd.DataFrame({"image": index, "class_id": classes, "prompt": text})

@@ -1,0 +1,97 @@
+"""Image shards: a WebDataset tar of {key}.png, {key}.cls, {key}.txt, and a parquet manifest beside it with a row for each image."""
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from scripts.lib.files import whole
+
+
+class ShardError(ValueError):
+    """A shard that is not what its manifest says."""
+
+
+def manifest_path(tar: str | Path) -> Path:
+    return Path(tar).with_suffix(".parquet")
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """PNG of uint8 pixels, (H, W) grey or (H, W, 3) RGB. Lossless: what is read back is what was made."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]]) -> None:
+    """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest.
+
+    A row holds at least `class_id` and `prompt`; key and sha256 are added. Two calls with the same samples give the same bytes.
+    The manifest appears last, so a tar that has one is whole.
+    """
+    from webdataset import TarWriter
+
+    rows = []
+    with whole(tar, manifest_path(tar)) as (tar_part, manifest_part):
+        with tar_part.open("wb") as stream, TarWriter(stream, mtime=0, user="root", group="root") as writer:
+            for key, pixels, row in samples:
+                png = encode_png(pixels)
+                writer.write({"__key__": key, "png": png, "cls": str(row["class_id"]), "txt": row["prompt"]})
+                rows.append({"key": key, **row, "sha256": hashlib.sha256(png).hexdigest()})
+        pd.DataFrame(rows).to_parquet(manifest_part, index=False)
+
+
+def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = None) -> tuple[np.ndarray, pd.DataFrame]:
+    """Images of a shard, uint8 (N, C, H, W), and their manifest rows, both in the order of the tar.
+
+    chosen: from the manifest, which rows to decode (all by default). The others are checked as well.
+    Raises ShardError where any image is missing, unexpected, out of order or changed.
+    """
+    manifest = pd.read_parquet(manifest_path(tar))
+    wanted = np.ones(len(manifest), bool) if chosen is None else chosen(manifest).to_numpy(bool)
+    mend = "remove both files and make them again"
+    images, place = [], 0
+    with tarfile.open(tar) as file:
+        for member in file:
+            key, _, extension = member.name.rpartition(".")
+            if extension != "png":
+                continue
+            if place >= len(manifest) or key != manifest["key"].iat[place]:
+                raise ShardError(f"{tar}: image {key!r} is not the one that row {place} of {manifest_path(tar)} names: {mend}")
+            data = file.extractfile(member).read()
+            if hashlib.sha256(data).hexdigest() != manifest["sha256"].iat[place]:
+                raise ShardError(f"{tar}: image {key!r} has another sha256 than its manifest says: {mend}")
+            if wanted[place]:
+                with Image.open(io.BytesIO(data)) as image:
+                    images.append(np.asarray(image))
+            place += 1
+    if place != len(manifest):
+        raise ShardError(f"{tar}: {place} images where {manifest_path(tar)} names {len(manifest)}: {mend}")
+    stack = np.stack(images) if images else np.zeros((0, 0, 0), np.uint8)
+    return (stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)), manifest[wanted]
+
+
+def read_source(tars: list[str | Path], limit: int | None = None) -> dict[float | None, tuple[np.ndarray, np.ndarray]]:
+    """Images (N, C, H, W) and class ids (N,) of a source at each guidance scale (None for real images), in index order, so that sizes are
+    prefixes. limit: the first images alone."""
+    parts: dict[float | None, list] = {}
+    for tar in tars:
+        images, manifest = read(tar, (lambda rows: rows["image"] < limit) if limit else None)
+        scales = manifest["guidance"].to_numpy() if "guidance" in manifest else np.full(len(manifest), None)
+        labels = manifest["class_id"].to_numpy()
+        for scale in dict.fromkeys(scales):
+            parts.setdefault(scale, []).append((images[scales == scale], labels[scales == scale]))
+    return {scale: tuple(map(np.concatenate, zip(*own, strict=True))) for scale, own in parts.items()}
+
+
+def identity(tars: list[str | Path]) -> str:
+    """A digest of everything in the manifests, and so, by the hashes that they hold, of every image."""
+    digest = hashlib.sha256()
+    for tar in tars:
+        digest.update("".join(pd.read_parquet(manifest_path(tar), columns=["sha256"])["sha256"]).encode())
+    return digest.hexdigest()

@@ -1,0 +1,81 @@
+"""Every configuration at one size: top-1 against guidance scale by recipe, and where in the recognizability-diversity plane it is best."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from scripts.lib import plotting
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = plotting.arguments(__doc__, "scores", "metrics").parse_args(arguments)
+    settings = args.settings
+    plotting.style()
+    labels = pd.DataFrame(settings["labels"]).drop(columns="images").astype({"guidance": "Float64"})
+    table = pd.concat(map(pd.read_parquet, args.metrics))
+    table = table[
+        table["class_id"].isna()
+        & (table["evaluation"] == settings["evaluation"])
+        & (table["architecture"] == settings["architecture"])
+        & (table["size"] == settings["size"])
+        & table["seed"].isin(settings["seeds"])
+    ]
+    top1 = table.groupby(["source", "guidance"], dropna=False)[["top1", "cross_entropy"]].agg(["mean", "std", "count"])
+    top1.columns = ["_".join(names) for names in top1.columns]
+    scores = pd.DataFrame([entry for path in args.scores for entry in json.loads(Path(path).read_text(encoding="utf-8"))]).drop(columns=["per_class", "images"])
+    drawn = labels.merge(top1.reset_index(), on=["source", "guidance"], validate="one_to_one").merge(
+        scores.astype({"guidance": "Float64"}), on=["source", "guidance"]
+    )
+    drawn["images"] = settings["size"]
+
+    generators, recipes = settings["generators"], settings["recipes"]
+    looks = plotting.looks(recipes)
+    real = drawn[drawn["generator"] == "real"]
+    figure, panels = plt.subplots(
+        1, len(generators) + 1, figsize=(2.9 * len(generators) + 4.2, 3.2), width_ratios=[1] * len(generators) + [1.25], layout="constrained"
+    )
+    for axes, generator in zip(panels, generators, strict=False):
+        if axes is not panels[0]:
+            axes.sharey(panels[0])
+        for recipe in recipes:
+            line = drawn[(drawn["generator"] == generator) & (drawn["recipe"] == recipe)].sort_values("guidance").astype({"guidance": float})
+            if not line.empty:
+                axes.errorbar(
+                    line["guidance"],
+                    100 * line["top1_mean"],
+                    100 * line["top1_std"],
+                    label=plotting.words(recipe),
+                    markersize=4,
+                    linewidth=1,
+                    elinewidth=0.6,
+                    **looks[recipe],
+                )
+        axes.axhline(100 * real["top1_mean"].iloc[0], color=plotting.REAL, linestyle="--", linewidth=1, label="real")
+        ticks = sorted({float(g) for g in drawn.loc[drawn["generator"] == generator, "guidance"]})
+        axes.set_xscale("log")
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.set(title=plotting.words(generator), xlabel="guidance scale")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(f"top-1 (%), {settings['size']:,} training images")
+    handles = {label: handle for axes in panels[:-1] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
+
+    plane = panels[-1]
+    for marker, generator in zip(plotting.MARKERS, generators, strict=False):
+        points = drawn[drawn["generator"] == generator]
+        drawing = plane.scatter(
+            points["recognizability"], points["diversity"], c=100 * points["top1_mean"], cmap="cividis", marker=marker, s=26, label=plotting.words(generator),
+            vmin=100 * drawn["top1_mean"].min(), vmax=100 * drawn["top1_mean"].max(),
+        )  # fmt: skip
+    plane.scatter(real["recognizability"], real["diversity"], color=plotting.REAL, marker="*", s=90, label="real, held out")
+    figure.colorbar(drawing, ax=plane, label="top-1 (%)")
+    plane.set(xlabel="recognizability (mean F1)", ylabel="diversity", title="all configurations")
+    plane.legend(loc="lower left", fontsize=7)
+    plotting.write(figure, drawn, args.output)
+
+
+if __name__ == "__main__":
+    main()

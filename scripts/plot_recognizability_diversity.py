@@ -1,0 +1,45 @@
+"""Recognizability against diversity: a line for each prompt recipe through its guidance scales, a panel for each generator."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from scripts.lib import plotting
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = plotting.arguments(__doc__, "scores").parse_args(arguments)
+    settings = args.settings
+    plotting.style()
+    entries = [entry for path in args.scores for entry in json.loads(Path(path).read_text(encoding="utf-8"))]
+    table = pd.DataFrame(entries).drop(columns="per_class").merge(pd.DataFrame(settings["labels"]).drop(columns="images"), on=["source", "guidance"])
+    looks = plotting.looks(settings["recipes"])
+    figure, panels = plt.subplots(
+        1, len(settings["generators"]), figsize=(3.2 * len(settings["generators"]) + 1.2, 3.1), sharex=True, sharey=True, squeeze=False
+    )
+    real = table[table["generator"] == "real"]
+    for axes, generator in zip(panels[0], settings["generators"], strict=True):
+        for recipe in settings["recipes"]:
+            line = table[(table["generator"] == generator) & (table["recipe"] == recipe)].sort_values("guidance")
+            if line.empty:
+                continue
+            axes.plot(line["recognizability"], line["diversity"], label=plotting.words(recipe), markersize=4, linewidth=1, **looks[recipe])
+            if recipe == settings["recipes"][0]:
+                for _, point in line.iterrows():
+                    axes.annotate(
+                        f"{point['guidance']:g}", (point["recognizability"], point["diversity"]), xytext=(4, 4), textcoords="offset points", fontsize=7
+                    )
+        axes.plot(real["recognizability"], real["diversity"], "*", color=plotting.REAL, markersize=11, label="real, held out")
+        axes.set(title=plotting.words(generator), xlabel="recognizability (mean F1)")
+        axes.grid(alpha=0.3)
+    panels[0][0].set_ylabel("diversity (within-class s.d. of features)")
+    handles = {label: handle for axes in panels[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.tight_layout()
+    figure.legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(1.0, 0.55), title="prompt recipe")
+    plotting.write(figure, table, args.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Cross-entropy and top-1 of real images against the number of training images, with the fitted laws and their exponents k."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from scripts.lib import plotting
+from scripts.lib.law import PowerLaw
+
+MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
+TICKS = {
+    "cross_entropy": [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)],
+    "top1": [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
+}
+
+
+def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: str, look: dict) -> None:
+    """Mean and range over seeds at each size; the fitted line on the loss alone, dotted past the sizes that it is fitted to."""
+    by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * (100 if measure == "top1" else 1)
+    low, high = by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]
+    fit = fitted["k"], fitted["k_interval"]
+    axes.errorbar(
+        by_size.index, by_size["mean"], [low, high], linestyle="none" if measure == "cross_entropy" else "-", linewidth=0.8, elinewidth=0.6, markersize=4,
+        label=f"{label}: k = {fit[0]:.2f} [{fit[1][0]:.2f}, {fit[1][1]:.2f}]", **look,
+    )  # fmt: skip
+    if measure == "cross_entropy":
+        law = PowerLaw(fitted["k"], tuple(fitted["k_interval"]), fitted["log_scale"], fitted["r_squared"], len(fitted["sizes"]))
+        sizes = np.geomspace(fitted["sizes"][0], fitted["sizes"][-1], 50)
+        axes.plot(sizes, law.loss(sizes), color=look["color"], linewidth=1)
+        beyond = np.geomspace(fitted["sizes"][-1], max(by_size.index.max(), fitted["sizes"][-1]), 50)
+        axes.plot(beyond, law.loss(beyond), color=look["color"], linewidth=1, linestyle=":")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = plotting.arguments(__doc__, "metrics", "law").parse_args(arguments)
+    settings = args.settings
+    plotting.style()
+    law = json.loads(Path(args.law[0]).read_text(encoding="utf-8"))
+    fits = {(c["source"], c["guidance"], c["architecture"]): c for c in law["curves"]}
+    table = pd.concat(map(pd.read_parquet, args.metrics))
+    runs = pd.DataFrame(settings["runs"], columns=["source", "guidance", "architecture", "size", "seed"]).astype({"guidance": "Float64"})
+    table = runs.merge(table[table["class_id"].isna() & (table["evaluation"] == law["evaluation"])], how="left", validate="one_to_one")
+    panels = settings["panels"]
+    figure, grid = plt.subplots(2, len(panels), figsize=(2.75 * len(panels) + 0.4, 5.6), sharex=True, sharey="row", squeeze=False, layout="constrained")
+    drawn = []
+    for column, panel in zip(grid.T, panels, strict=True):
+        looks = plotting.looks([curve["label"] for curve in panel["curves"]])
+        for curve in panel["curves"]:
+            key = curve["source"], curve["guidance"], curve["architecture"]
+            same_guidance = table["guidance"].isna() if curve["guidance"] is None else table["guidance"] == curve["guidance"]
+            points = table[(table["source"] == key[0]) & same_guidance.fillna(False) & (table["architecture"] == key[2])]
+            look = looks[curve["label"]] | ({"color": plotting.REAL} if curve["label"].startswith("real") else {})
+            for axes, (measure, _) in zip(column, MEASURES, strict=True):
+                draw_curve(axes, points, fits[key], measure, plotting.words(curve["label"]), look)
+            drawn.append(
+                points.assign(panel=panel["title"], label=curve["label"], k=fits[key]["k"], k_low=fits[key]["k_interval"][0], k_high=fits[key]["k_interval"][1])
+            )
+        column[0].set_title(panel["title"])
+        column[1].set_xlabel("training images")
+        column[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.12), fontsize=6.5)
+    for row, (measure, label) in zip(grid, MEASURES, strict=True):
+        row[0].set_ylabel(label)
+        low, high = row[0].get_ylim()
+        ticks = [tick for tick in TICKS[measure] if low <= tick <= high]
+        for axes in row:
+            axes.set(xscale="log", yscale="log", ylim=(low, high))
+            axes.grid(alpha=0.3, which="both", linewidth=0.4)
+            axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    plotting.write(figure, pd.concat(drawn).drop(columns=["class_id"]), args.output)
+
+
+if __name__ == "__main__":
+    main()

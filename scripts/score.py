@@ -1,0 +1,55 @@
+"""Score one source, at each of its guidance scales: can a classifier of real images recognize it, and how diverse is it?
+
+Recognizability: classify the synthetic images with a classifier trained on real ones; F1 of each class; mean over classes (paper, as
+two public notes on its full text report it). Diversity: standard deviation, within a class, of the features that the same
+classifier's last layer reads; mean over the dimensions (ours: the paper's reduction is not known), then mean over classes.
+`diversity_total` is the root of the summed variance instead. Which classifier and how many images: the study's `scores`.
+"""
+
+import argparse
+import json
+
+from scripts.lib.torch_setup import deterministic
+
+import numpy as np
+from sklearn.metrics import f1_score
+
+from scripts.lib import classifier, shards
+from scripts.lib.files import write_json
+
+
+def scores(logits: np.ndarray, features: np.ndarray, labels: np.ndarray) -> dict:
+    """Scores of one set. logits (N, classes), features (N, width), labels (N,): the class that each image was meant to show."""
+    classes = np.unique(labels)
+    f1 = f1_score(labels, logits.argmax(1), labels=classes, average=None, zero_division=0)
+    deviation = [features[labels == c].std(0) for c in classes]
+    per_class = [
+        {"class_id": int(c), "recognizability": float(f), "diversity": float(d.mean()), "diversity_total": float(np.sqrt((d**2).sum()))}
+        for c, f, d in zip(classes, f1, deviation, strict=True)
+    ]
+    means = {key: float(np.mean([row[key] for row in per_class])) for key in ("recognizability", "diversity", "diversity_total")}
+    return {"images": len(labels), **means, "per_class": per_class}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--settings", type=json.loads, required=True)
+    parser.add_argument("--images", required=True, nargs="+", help="tars of the source, in order")
+    parser.add_argument("--models", required=True, help="folder of the batch that holds the reference classifier")
+    parser.add_argument("--output", required=True, help="JSON: a list, an entry for each guidance scale")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args(arguments)
+
+    device, settings = deterministic(args.threads), args.settings
+    reference = classifier.load(f"{args.models}/{settings['reference']}.safetensors", device)
+    entries = []
+    source = shards.read_source(args.images, settings["images"])
+    for scale in settings["guidance"]:
+        images, labels = source[scale]
+        out = classifier.outputs(reference, classifier.normalise(images))
+        entries.append({"source": settings["source"], "guidance": scale} | scores(out.logits.numpy(), out.features.numpy(), labels))
+    write_json(args.output, entries)
+
+
+if __name__ == "__main__":
+    main()
