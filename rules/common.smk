@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import checks, environment, jobs
+from scripts.lib import environment, jobs, study_file
 from scripts.lib.study import Figures, Tables
 
 environment.prepare()
@@ -21,8 +21,8 @@ def load_studies():
     studies, faults = {}, []
     for path in sorted(Path("studies").glob("*.yaml")):
         try:
-            studies[path.stem] = checks.load(path)
-        except checks.StudyError as error:
+            studies[path.stem] = study_file.load(path)
+        except study_file.StudyError as error:
             faults.append(str(error))
     if config["study"] not in studies and not faults:
         faults.append(f"config.yaml: study = {config['study']!r}: no studies/{config['study']}.yaml; known: {', '.join(studies) or 'none'}")

@@ -1,115 +1,16 @@
-"""Reading a study file: every fault in it at once, each with file, key, value and mend."""
+"""What must hold across the parts of a study. Each check takes the parts that it needs by name and returns a line for each fault:
+key, value, what is wrong, how to mend it. A check whose parts could not be read is left out."""
 
 import csv
 import difflib
-import inspect
-from functools import cache
 from pathlib import Path
-from typing import get_args
 
-import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
-
-from scripts.lib.study import Study, pairs
+from scripts.lib.study import pairs
 
 
-class StudyError(ValueError):
-    """One or more faults of a study file; the message has a line for each."""
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets the later of two equal keys win in silence: of two sources with one name, one would be lost."""
-
-    def construct_mapping(self, node, deep=False):
-        seen = {}
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise StudyError(f"{key_node.start_mark.name}: line {line}: key {key!r} stands twice (first on line {seen[key]}): rename or remove one")
-            seen[key] = key_node.start_mark.line + 1
-        return super().construct_mapping(node, deep)
-
-
-@cache
-def load(path: str | Path) -> Study:
-    """Read and check the study file at `path`.
-
-    Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not hold a sound study.
-    """
-    path = Path(path)
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
-        raise StudyError(f"{path}: no such study file; studies here: {known}")
-    try:
-        with path.open(encoding="utf-8") as file:
-            raw = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
-    except yaml.YAMLError as error:
-        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise StudyError(f"{path}: holds {type(raw).__name__}, not a mapping of keys: start from studies/digits.yaml")
-    parts, faults = {}, []
-    for key in raw.keys() - Study.model_fields.keys():
-        faults.append(f"{key} = {_short(raw[key])}: unknown key; {_mend_unknown(str(key), Study)}")
-    for key, field in Study.model_fields.items():
-        if key not in raw:
-            faults.append(f"{key}: missing; add it ({field.description or 'see studies/digits.yaml'})")
-            continue
-        try:
-            parts[key] = TypeAdapter(field.annotation if not field.metadata else _annotated(field)).validate_python(raw[key])
-        except ValidationError as error:
-            faults += [_fault(key, e) for e in error.errors()]
-    for check in CHECKS:
-        needs = inspect.signature(check).parameters
-        if all(name in parts for name in needs):
-            faults += check(**{name: parts[name] for name in needs})
-    if faults:
-        raise StudyError("\n".join(f"{path}: {fault}" for fault in faults))
-    return Study.model_construct(**parts)
-
-
-def _annotated(field):
-    from typing import Annotated
-
-    return Annotated[(field.annotation, *field.metadata)]
-
-
-def _short(value) -> str:
+def short(value) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _mend_unknown(key: str, model: type[BaseModel]) -> str:
-    close = difflib.get_close_matches(key, model.model_fields, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"remove it, or use one of: {', '.join(model.model_fields)}"
-
-
-def _model_at(top: str, location: tuple) -> type[BaseModel] | None:
-    """The model that an error's location lies in, found by walking the annotations."""
-    here = Study.model_fields[top].annotation
-    for step in location:
-        options, models = [here], []
-        while options:
-            option = options.pop()
-            if isinstance(option, type) and issubclass(option, BaseModel):
-                models.append(option)
-            options += get_args(option)
-        named = [m for m in models if step in m.model_fields]
-        kinds = [m for m in models if "kind" in m.model_fields and step in get_args(m.model_fields["kind"].annotation)]
-        here = named[0].model_fields[step].annotation if named else kinds[0] if kinds else here
-    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
-
-
-def _fault(top: str, error: dict) -> str:
-    location = error["loc"]
-    key = ".".join([top, *(str(step) for step in location)])
-    if error["type"] == "extra_forbidden":
-        model = _model_at(top, location[:-1])
-        mend = _mend_unknown(str(location[-1]), model) if model else "remove it"
-        return f"{key} = {_short(error['input'])}: unknown key; {mend}"
-    if error["type"] == "missing":
-        return f"{key}: missing; add it"
-    return f"{key} = {_short(error['input'])}: {error['msg'][0].lower() + error['msg'][1:]}"
 
 
 def _unknown(key: str, name: str, known, what: str) -> list[str]:
@@ -175,22 +76,27 @@ def recipes_have_their_text(recipes):
     faults = []
     for name, recipe in recipes.items():
         if (recipe.kind == "sentences") != bool(recipe.patterns):
-            faults.append(f"recipes.{name}.patterns = {_short(recipe.patterns)}: kind 'sentences' needs patterns, and no other kind takes them")
+            faults.append(f"recipes.{name}.patterns = {short(recipe.patterns)}: kind 'sentences' needs patterns, and no other kind takes them")
         for i, pattern in enumerate(recipe.patterns):
             if pattern.count("{name}") != 1 or pattern.replace("{name}", "").count("{"):
-                faults.append(f"recipes.{name}.patterns.{i} = {_short(pattern)}: must hold {{name}} once and no other brace")
+                faults.append(f"recipes.{name}.patterns.{i} = {short(pattern)}: must hold {{name}} once and no other brace")
     return faults
 
 
-def sources_use_what_exists(sources, generators, recipes):
+def sources_use_known_recipes(sources, recipes):
+    named = [(name, source.recipe) for name, source in sources.items() if source.kind == "synthetic"]
+    return [fault for name, recipe in named for fault in _unknown(f"sources.{name}.recipe", recipe, recipes, "recipe")]
+
+
+def sources_use_known_generators(sources, generators):
+    named = [(name, source.generator) for name, source in sources.items() if source.kind == "synthetic"]
+    return [fault for name, generator in named for fault in _unknown(f"sources.{name}.generator", generator, generators, "generator")]
+
+
+def sources_differ(sources):
     faults, seen = [], {}
     for name, source in sources.items():
-        if source.kind == "real":
-            identity = ("real",)
-        else:
-            faults += _unknown(f"sources.{name}.generator", source.generator, generators, "generator")
-            faults += _unknown(f"sources.{name}.recipe", source.recipe, recipes, "recipe")
-            identity = (source.generator, source.recipe)
+        identity = (source.generator, source.recipe) if source.kind == "synthetic" else ("real",)
         if identity in seen:
             faults.append(f"sources.{name} = {' x '.join(identity)}: the same as sources.{seen[identity]}; put their guidance scales into one")
         seen.setdefault(identity, name)
@@ -291,7 +197,9 @@ CHECKS = [
     class_table_exists,
     data_splits_are_apart,
     recipes_have_their_text,
-    sources_use_what_exists,
+    sources_use_known_recipes,
+    sources_use_known_generators,
+    sources_differ,
     images_balance,
     experiments_use_what_exists,
     scores_have_their_reference,

@@ -2,8 +2,8 @@
 
 A study says *what* is compared: data, generators, prompt recipes, sources, classifiers and what each figure shows. It holds nothing
 about the machine it runs on (that is the profile's). Every key is declared here, unknown keys are errors, and `studies/schema.json`
-is made from these models for editors (`python -m scripts.lib.schema`). What follows from a study (runs, blocks, settings of each
-job) is in `jobs.py`; what is checked across its parts is in `checks.py`.
+is made from these models for editors (`python -m scripts.lib.schema`). `study_file.py` reads a file
+of them, `checks.py` holds what must be true across its parts, `jobs.py` what follows from them: runs, blocks, settings of each job.
 """
 
 from typing import Annotated, Literal

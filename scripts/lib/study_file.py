@@ -1,0 +1,106 @@
+"""Reading a study file: every fault in it at once, each with file, key, value and mend."""
+
+import difflib
+import inspect
+from functools import cache
+from pathlib import Path
+from typing import Annotated, get_args
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from scripts.lib.checks import CHECKS, short
+from scripts.lib.study import Study
+
+
+class StudyError(ValueError):
+    """One or more faults of a study file; the message has a line for each."""
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets the later of two equal keys win in silence: of two sources with one name, one would be lost."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = {}
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise StudyError(f"{key_node.start_mark.name}: line {line}: key {key!r} stands twice (first on line {seen[key]}): rename or remove one")
+            seen[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
+@cache
+def load(path: str | Path) -> Study:
+    """Read and check the study file at `path`.
+
+    Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not hold a sound study.
+    """
+    path = Path(path)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise StudyError(f"{path}: no such study file; studies here: {known}")
+    try:
+        with path.open(encoding="utf-8") as file:
+            raw = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise StudyError(f"{path}: holds {type(raw).__name__}, not a mapping of keys: start from studies/digits.yaml")
+    parts, faults = {}, []
+    for key in raw.keys() - Study.model_fields.keys():
+        faults.append(f"{key} = {short(raw[key])}: unknown key; {_mend_unknown(str(key), Study)}")
+    for key, field in Study.model_fields.items():
+        if key not in raw:
+            faults.append(f"{key}: missing; add it ({field.description or 'see studies/digits.yaml'})")
+            continue
+        try:
+            parts[key] = TypeAdapter(Annotated[(field.annotation, field)]).validate_python(raw[key])
+        except ValidationError as error:
+            faults += [_fault(key, e) for e in error.errors()]
+    for check in CHECKS:
+        needs = inspect.signature(check).parameters
+        if all(name in parts for name in needs):
+            faults += check(**{name: parts[name] for name in needs})
+    if faults:
+        raise StudyError("\n".join(f"{path}: {fault}" for fault in faults))
+    return Study.model_construct(**parts)
+
+
+def _mend_unknown(key: str, model: type[BaseModel]) -> str:
+    close = difflib.get_close_matches(key, model.model_fields, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"remove it, or use one of: {', '.join(model.model_fields)}"
+
+
+def _models_in(annotation) -> list[type[BaseModel]]:
+    """The models that an annotation such as `dict[Name, A | B]` is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _place(top: str, location: tuple) -> tuple[str, list[type[BaseModel]]]:
+    """An error's location as the key that a user wrote, and the models that may stand there.
+
+    Pydantic puts the `kind` that told a union's members apart into the location; no such key is in the file.
+    """
+    key, models = [top], _models_in(Study.model_fields[top].annotation)
+    for step in location:
+        kinds = [m for m in models if len(models) > 1 and step in get_args(m.model_fields["kind"].annotation)]
+        if kinds:
+            models = kinds
+            continue
+        key.append(str(step))
+        models = [inner for m in models if step in m.model_fields for inner in _models_in(m.model_fields[step].annotation)] or models
+    return ".".join(key), models
+
+
+def _fault(top: str, error: dict) -> str:
+    key, _ = _place(top, error["loc"])
+    if error["type"] == "extra_forbidden":
+        _, models = _place(top, error["loc"][:-1])
+        return f"{key} = {short(error['input'])}: unknown key; {_mend_unknown(str(error['loc'][-1]), models[0])}"
+    if error["type"] == "missing":
+        return f"{key}: missing; add it"
+    return f"{key} = {short(error['input'])}: {error['msg'][0].lower() + error['msg'][1:]}"

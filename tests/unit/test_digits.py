@@ -1,0 +1,77 @@
+"""The forms behind scikit-learn's digits, and captions from pixels."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+from scripts.lib import digits
+
+DIGITS = load_digits()
+FORM = digits.forms(DIGITS.target)
+
+
+def test_the_array_holds_14_forms_of_at_most_130_digits():
+    sizes = np.bincount(FORM)
+    assert len(sizes) == digits.FORMS
+    assert sizes.max() == 130
+    assert sizes.min() >= 120
+    assert (np.diff(FORM) >= 0).all()
+
+
+def test_every_form_asks_for_the_same_digits():
+    """The recovered forms, cut out of the array, are one sequence with a few digits missing or read otherwise."""
+    from difflib import SequenceMatcher
+
+    whole = max(("".join(map(str, DIGITS.target[f == FORM])) for f in range(digits.FORMS)), key=len)
+    for form in range(digits.FORMS):
+        text = "".join(map(str, DIGITS.target[form == FORM]))
+        assert SequenceMatcher(None, whole, text, autojunk=False).ratio() > 0.95
+
+
+def test_images_of_one_form_are_alike_beyond_their_class():
+    """By one hand: within a class, an image is nearer to those of its own form than to those of others."""
+    closer = []
+    for label in range(10):
+        for form in range(digits.FORMS):
+            same = DIGITS.data[(DIGITS.target == label) & (form == FORM)]
+            rest = DIGITS.data[(DIGITS.target == label) & (form != FORM)]
+            closer.append(np.linalg.norm(same - same.mean(0), axis=1).mean() < np.linalg.norm(rest - same.mean(0), axis=1).mean())
+    assert np.mean(closer) > 0.95
+
+
+@given(st.sets(st.integers(31, 129), max_size=6))
+def test_digits_missing_after_the_first_runs_do_not_move_the_forms(missing):
+    whole = [int(d) for d in "".join(map(str, DIGITS.target[FORM == 0]))]
+    kept = [d for i, d in enumerate(whole) if i not in missing or i < 40]
+    labels = np.array(kept * digits.FORMS)
+    assert (digits.forms(labels) == np.repeat(np.arange(digits.FORMS), len(kept))).all()
+
+
+def test_another_order_is_refused():
+    with pytest.raises(ValueError, match="not in the order of the forms"):
+        digits.forms(np.sort(DIGITS.target))
+
+
+def test_measures_tell_what_their_names_say():
+    upright = np.zeros((1, 8, 8))
+    upright[0, :, 3] = 16
+    leaning = np.zeros((1, 8, 8))
+    leaning[0, range(8), range(7, -1, -1)] = 16  # from lower left to upper right
+    thick = upright.copy()
+    thick[0, :, 4:6] = 16
+    of = digits.measure(np.concatenate([upright, leaning, thick]))
+    assert of["slant"][1] > of["slant"][0] == 0
+    assert of["ink"][2] > of["ink"][0]
+    assert of["width"][2] > of["width"][0] == 0
+
+
+def test_captions_use_the_words_of_the_outer_quarters():
+    words = digits.captions(DIGITS.images, DIGITS.target)
+    ink = digits.measure(DIGITS.images)["ink"]
+    for label in range(10):
+        own = DIGITS.target == label
+        thick = np.array(["thick" in w for w in words]) & own
+        assert 0.15 < thick.sum() / own.sum() < 0.3
+        assert ink[thick].min() > np.median(ink[own])

@@ -1,0 +1,150 @@
+"""Study files: a sound one loads, and every fault of an unsound one is told with file, key, value and mend."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.lib import schema
+from scripts.lib.study_file import StudyError, load
+from tests.conftest import ROOT, SMOKE
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def faults_of(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
+    """The lines of the error that the smoke study gives after these changes of its text."""
+    text = SMOKE.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError) as error:
+        load(path)
+    lines = str(error.value).splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    return [line.removeprefix(f"{path}: ") for line in lines]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_studies_of_the_project_are_sound(path):
+    assert load(path).title
+
+
+def test_the_schema_for_editors_is_fresh():
+    assert (ROOT / "studies/schema.json").read_text() == schema.text(), "run: python -m scripts.lib.schema"
+    assert json.loads(schema.text())["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        # unknown and missing keys, wrong types and values
+        ("title: Smoke", "titel: Smoke", ["titel = 'Smoke': unknown key; did you mean 'title'?", "title: missing; add it"]),
+        (
+            "    steps: 2",
+            "    stepz: 2",
+            ["generators.diffusion.stepz = 2: unknown key; did you mean 'steps'?", "generators.diffusion.steps: missing"],
+        ),
+        ("seeds: [0, 1], curves: all", "seeds: [0, 1], curvs: all", ["experiments.sweep.curvs = 'all': unknown key; did you mean 'curves'?"]),
+        ("batch_size: 16\n  learning_rate: 5", "batch_size: many\n  learning_rate: 5", ["classifiers.batch_size = 'many': input should be a valid integer"]),
+        ("warmup: 0.1", "warmup: 1.5", ["classifiers.warmup = 1.5: input should be less than 1"]),
+        ("kind: captions", "kind: haiku", ["recipes.captions.kind = 'haiku': input should be 'class_names', 'description'"]),
+        ("  masked:", "  Masked/..:", ["generators.Masked/..", "string should match pattern"]),
+        # sizes
+        ("sizes: [10, 20, 40]", "sizes: [10, 40, 20]", ["experiments.scaling.sizes = [10, 40, 20]: must grow", "use [10, 20, 40]"]),
+        ("sizes: [10, 20, 40]", "sizes: [10, 20, 25, 40]", ["experiments.scaling.sizes = 25: not nested", "use 20"]),
+        ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", ["experiments.scaling.sizes = 80: more than the 40 of sources.real.images"]),
+        ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", ["experiments.scaling.sizes = 80: more than the 40 of sources.diffusion_class_names.images.1.5"]),
+        ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", ["experiments.scaling.sizes = 80: no training iterations for it; add 80 to classifiers.iterations"]),
+        ("images: {1.5: 20}", "images: {1.5: 25}", ["sources.masked_captions.images.1.5 = 25: not a multiple of the 10 classes; use 20"]),
+        ("sizes: [10, 40]}", "sizes: [10, 20]}", ["laws.supervised.sizes = [10, 20]: holds 2 sizes of [10, 20, 40]; a law needs 3 at least"]),
+        # names that lead nowhere
+        ("recipe: captions,", "recipe: caption,", ["sources.masked_captions.recipe = 'caption': no such recipe; did you mean 'captions'?"]),
+        ("generator: masked,", "generator: imagen,", ["sources.masked_captions.generator = 'imagen': no such generator; known: diffusion, masked"]),
+        ("recipes: [class_names], columns", "recipes: [nouns], columns", ["figures.samples.recipes = 'nouns': no such recipe; known: captions, class_names"]),
+        ("{experiment: sweep,", "{experiment: sweeps,", ["figures.configuration_sweep.experiment = 'sweeps': no such experiment; did you mean 'sweep'?"]),
+        ("guidance: 1.5}\nscores", "guidance: 3.0}\nscores", ["experiments.scaling.curves.1.guidance = 3.0: 'diffusion_class_names' has no images at it"]),
+        (
+            "- source: real\n      -",
+            "- {source: real, guidance: 2.0}\n      -",
+            ["experiments.scaling.curves.0.guidance = [2.0]: real images have no guidance scale"],
+        ),
+        ("size: 40, seed: 0", "size: 40, seed: 7", ["scores.reference = {", "no experiment trains it on real images"]),
+        ("images: 20\n  evaluation", "images: 30\n  evaluation", ["scores.images = 30: more than the 20 of sources.diffusion_class_names.images.1.0"]),
+        ("data/digits_classes.csv", "data/digit_classes.csv", ["classes = 'data/digit_classes.csv': no such file"]),
+        # duplicates and overlaps
+        ("recipe: captions,", "recipe: class_names,", []),
+        (
+            "masked_captions: {kind: synthetic, generator: masked, recipe: captions",
+            "again: {kind: synthetic, generator: diffusion, recipe: class_names",
+            ["sources.again = diffusion x class_names: the same as sources.diffusion_class_names"],
+        ),
+        ("classifier_training: [1]", "classifier_training: [1, 2]", ["data.evaluation.one_writer = [2]: form 2 is in data.classifier_training too"]),
+        # what makes no sense together
+        (
+            "kind: captions}",
+            "kind: captions, patterns: ['a {name}']}",
+            ["recipes.captions.patterns", "kind 'sentences' needs patterns, and no other kind takes them"],
+        ),
+        ("patch_size: 4", "patch_size: 3", ["classifiers.architectures.vit_tiny.patch_size = 3: does not divide image_size = 8"]),
+    ],
+)
+def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, old, new, told):
+    if not told:  # this one change is no fault
+        path = tmp_path / "good.yaml"
+        path.write_text(SMOKE.read_text().replace(old, new, 1))
+        load(path)
+        return
+    text = "\n".join(faults_of(tmp_path, (old, new)))
+    for part in told:
+        assert part in text
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    faults = faults_of(
+        tmp_path,
+        ("title: Smoke", "titel: Smoke"),
+        ("warmup: 0.1", "warmup: 2"),
+        ("recipe: captions,", "recipe: none,"),
+        ("sizes: [10, 20, 40]", "sizes: [10, 20, 25]"),
+    )
+    for key in ("titel", "title", "classifiers.warmup", "sources.masked_captions.recipe"):
+        assert any(fault.startswith(key) for fault in faults), key
+
+
+def test_one_fault_is_one_line(tmp_path):
+    assert faults_of(tmp_path, ("sizes: [10, 20, 40]", "sizes: [10, 20, 25, 40]"), ("10: 5, 20: 5,", "10: 5, 20: 5, 25: 5,")) == [
+        "experiments.scaling.sizes = 25: not nested: no prefix of 25 images is balanced over 10 classes; use 20"
+    ]
+
+
+def test_a_key_that_stands_twice_is_told_with_its_lines(tmp_path):
+    text = "\n".join(faults_of(tmp_path, ("  masked_captions:", "  real: {kind: real, images: 20}\n  masked_captions:")))
+    assert "key 'real' stands twice" in text
+
+
+@pytest.mark.parametrize(("text", "told"), [("a: [", "not YAML"), ("- 1", "holds list, not a mapping"), ("", "holds NoneType")])
+def test_a_file_that_holds_no_study(tmp_path, text, told):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError, match=told):
+        load(path)
+
+
+def test_a_missing_file_is_told_with_those_that_exist():
+    with pytest.raises(StudyError, match="no such study file; studies here: digits"):
+        load("studies/digit.yaml")
+
+
+def test_yaml_cannot_make_objects(tmp_path):
+    path = tmp_path / "evil.yaml"
+    path.write_text("title: !!python/object/apply:os.getcwd []")
+    with pytest.raises(StudyError, match="not YAML"):
+        load(path)
+    assert yaml.safe_load("1") == 1

@@ -1,0 +1,279 @@
+"""The workflow from the outside: targets, plans, and what runs again when something changes."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from scripts.lib import jobs, shards
+from scripts.lib.study_file import load
+from tests.conftest import ROOT, Workflow
+
+FIGURES = ("samples", "recognizability_diversity", "configuration_sweep", "supervised_scaling")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name[0] != "."
+    }
+
+
+@contextlib.contextmanager
+def edited(workflow, old, new, path="studies/smoke.yaml"):
+    """Change a file for a while; content and time of change are put back."""
+    file = workflow.folder / path
+    text, times = file.read_text(), (file.stat().st_atime, file.stat().st_mtime)
+    workflow.edit(old, new, path)
+    try:
+        yield
+    finally:
+        file.write_text(text)
+        os.utime(file, times)
+
+
+# -- from nothing to figures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_figure_is_made_in_every_format(finished, figure):
+    folder = finished.folder / "figures/smoke"
+    assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (folder / f"{figure}.svg").read_text()
+    assert len(pd.read_csv(folder / f"{figure}.csv")) > 0
+
+
+def test_the_run_ends_by_saying_where_the_figures_are(finished):
+    assert "figures/smoke/" in finished.output.strip().splitlines()[-1] or "figures/smoke/" in finished.output
+    assert re.search(r"\d+ of \d+ steps \(100%\) done", finished.output)
+
+
+def test_the_law_of_each_curve_has_an_exponent_with_an_interval_and_its_objective(finished):
+    law = json.loads((finished.folder / "results/smoke/laws/supervised.json").read_text())
+    assert {(curve["source"], curve["guidance"]) for curve in law["curves"]} == {("real", None), ("diffusion_class_names", 1.5)}
+    assert "least squares" in law["objective"]
+    for curve in law["curves"]:
+        low, high = curve["k_interval"]
+        assert low <= curve["k"] <= high
+        assert curve["sizes"] == [10, 20, 40]
+
+
+def test_metrics_are_overall_and_per_class_on_every_evaluation_set(finished):
+    table = pd.read_parquet(finished.folder / "results/smoke/metrics/real/vit_tiny.parquet")
+    one = table[(table["size"] == 40) & (table["seed"] == 0) & (table["evaluation"] == "one_writer")]
+    overall, classes = one[one["class_id"].isna()], one[one["class_id"].notna()]
+    assert sorted(classes["class_id"]) == list(range(10))
+    for measure in ("top1", "cross_entropy"):
+        assert overall[measure].item() == pytest.approx((classes[measure] * classes["images"]).sum() / classes["images"].sum())
+    assert set(table["evaluation"]) == {"one_writer", "other_writer"}
+
+
+def test_scores_hold_every_guidance_scale(finished):
+    scores = json.loads((finished.folder / "results/smoke/scores/diffusion_class_names.json").read_text())
+    assert [entry["guidance"] for entry in scores] == [1.0, 1.5]
+    assert all(0 <= entry["recognizability"] <= 1 and entry["diversity"] > 0 and len(entry["per_class"]) == 10 for entry in scores)
+
+
+def test_the_table_has_a_row_for_each_configuration_and_size(finished):
+    table = pd.read_csv(finished.folder / "tables/smoke/supervised.csv")
+    assert len(table) == 3 + 3 + 1 + 1  # two curves at three sizes, two more configurations at the sweep's
+    assert (table["seeds"] == 2).all()
+
+
+def test_nothing_is_left_half_written(finished):
+    assert not list(finished.folder.rglob("*.part*"))
+    assert not list((finished.folder / ".state").rglob("*.state"))
+
+
+# -- what a manifest says ------------------------------------------------------------------------------------------------------------
+
+
+def test_images_are_nested_balanced_and_made_once(finished):
+    study = load(ROOT / "tests/workflow/smoke.yaml")
+    tars = [finished.folder / tar for tar in jobs.image_files("smoke", study, "diffusion_class_names")]
+    manifest = pd.concat([pd.read_parquet(shards.manifest_path(tar)) for tar in tars])
+    assert not manifest.duplicated(["guidance", "image"]).any()
+    assert manifest["seed"].is_unique
+    for scale, count in study.sources["diffusion_class_names"].images.items():
+        own = manifest[manifest["guidance"] == scale]
+        assert own["image"].tolist() == list(range(count))
+        for size in (10, 20, 40):
+            assert own["class_id"].head(min(size, count)).value_counts().nunique() == 1
+    small = shards.read_source(tars[:1])[1.5]
+    large = shards.read_source(tars)[1.5]
+    assert (large[0][: len(small[0])] == small[0]).all()
+    assert {"key", "class_name", "prompt", "recipe", "seed", "guidance", "steps", "sampler", "generator", "sha256"} <= set(manifest)
+
+
+def test_more_images_are_more_blocks_and_the_first_ones_stay(finished):
+    with edited(finished, "1.5: 40}}", "1.5: 60}}"):
+        planned = finished.planned("results/smoke/images/diffusion_class_names/00002.tar")
+        assert planned == {"generate": 1}
+        assert "generate" not in finished.planned("results/smoke/images/diffusion_class_names/00001.tar")
+
+
+def test_made_twice_the_bytes_and_the_metrics_are_the_same(finished):
+    """Shards, models, metrics and figures of one branch, removed and made again."""
+    folder = finished.folder
+    before = digests(folder / "results/smoke") | digests(folder / "figures/smoke")
+    for path in [*(folder / "results/smoke/images/masked_captions").iterdir(), *(folder / "results/smoke/generators/masked").rglob("*.safetensors")]:
+        path.unlink()
+    finished.run("--forcerun", "train_generator", "--until", "train_generator", "--", "results/smoke/generators/masked")
+    finished.run()
+    assert digests(folder / "results/smoke") | digests(folder / "figures/smoke") == before
+
+
+# -- what runs again -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_does_nothing(finished):
+    assert "Nothing to be done" in finished.run("-n")
+
+
+def test_touching_scripts_reruns_nothing(finished):
+    for script in (finished.folder / "scripts").rglob("*.py"):
+        os.utime(script)
+    assert finished.planned() == {}
+
+
+def test_a_comment_in_a_training_script_retrains_nothing(finished):
+    for path in ("scripts/train_classifiers.py", "scripts/train_generator.py", "scripts/lib/classifier.py"):
+        with edited(finished, "import argparse" if "lib" not in path else "import json", "# a comment\nimport json", path):
+            assert finished.planned() == {}
+
+
+def test_editing_a_plotting_script_redraws_its_figure_alone(finished):
+    with edited(finished, "guidance scale", "guidance weight", "scripts/plot_configuration_sweep.py"):
+        assert finished.planned() == {"plot_configuration_sweep": 1}
+
+
+def test_editing_one_source_reruns_its_branch_alone(finished):
+    with edited(finished, "images: {1.5: 20}", "images: {2.0: 20}"):
+        output = finished.run("-n")
+    jobs_of = dict(re.findall(r"^rule (\w+):\n(?:.*\n)*?    wildcards: (.*)$", output, re.MULTILINE))
+    changed = {rule for rule in jobs_of if rule in ("prepare_data", "write_prompts", "train_generator", "generate", "train_classifiers", "evaluate", "score")}
+    assert changed == {"generate", "train_classifiers", "evaluate", "score"}
+    assert set(re.findall(r"source=(\w+)", output)) == {"masked_captions"}
+
+
+def test_editing_one_generator_reruns_its_sources_alone(finished):
+    with edited(finished, "channels: [8, 8]", "channels: [8, 16]"):
+        output = finished.run("-n")
+    assert set(re.findall(r"source=(\w+)", output)) == {"diffusion_class_names"}
+    assert set(re.findall(r"generator=(\w+)", output)) == {"diffusion"}
+
+
+def test_a_new_sampler_does_not_train_the_generator_again(finished):
+    with edited(finished, "sampler: dpmsolver++", "sampler: ddim"):
+        planned = finished.planned()
+    assert planned["generate"] == 2
+    assert "train_generator" not in planned
+
+
+def test_a_new_evaluation_set_trains_nothing(finished):
+    with edited(finished, "    other_writer: [3]", "    other_writer: [3]\n    third_writer: [4]"):
+        planned = finished.planned()
+    assert planned["prepare_data"] == 1
+    assert planned["evaluate"] == 3
+    assert not {"train_classifiers", "generate", "score"} & set(planned)
+
+
+# -- plans ---------------------------------------------------------------------------------------------------------------------------
+
+PLANS = {
+    "digits": {
+        "prepare_data": 3,
+        "train_generator": 2,
+        "write_prompts": 6,
+        "generate": 9,
+        "train_classifiers": 12,
+        "evaluate": 12,
+        "score": 10,
+        "fit_law": 1,
+        "plot_samples": 1,
+        "plot_recognizability_diversity": 1,
+        "plot_configuration_sweep": 1,
+        "plot_supervised_scaling": 1,
+        "tabulate_supervised": 1,
+    },
+}
+
+
+def test_every_study_has_its_plan_here():
+    assert set(PLANS) == {path.stem for path in (ROOT / "studies").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_plan_of_a_study(workflow, name):
+    workflow.study.unlink()
+    (workflow.folder / f"studies/{name}.yaml").write_text((ROOT / f"studies/{name}.yaml").read_text())
+    (workflow.folder / "config.yaml").write_text(f"study: {name}\n")
+    assert workflow.planned() == PLANS[name]
+
+
+def test_one_figure_needs_its_own_jobs_alone(workflow):
+    planned = workflow.planned("figures/smoke/samples.pdf")
+    assert planned == {"prepare_data": 2, "write_prompts": 1, "train_generator": 1, "generate": 1, "plot_samples": 1}
+
+
+def test_one_run_a_job_where_the_study_says_so(workflow):
+    workflow.edit("runs_per_job: all", "runs_per_job: one")
+    planned = workflow.planned("results/smoke/laws/supervised.json")
+    assert planned["train_classifiers"] == planned["evaluate"] == 2 * 3 * 2  # curves x sizes x seeds
+
+
+def test_the_slurm_profile_works_as_typed(workflow):
+    output = workflow.run("--profile", "slurm", "-n")
+    assert "train_classifiers" in output
+
+
+def test_every_job_declares_what_it_needs(workflow):
+    workflow.edit("gpus: 0", "gpus: 1")
+    output = workflow.run("-n")
+    blocks = [block for block in re.split(r"\n(?=(?:local)?rule )", output) if block.startswith("rule ") and not block.startswith("rule all")]
+    assert len(blocks) > 20
+    for block in blocks:
+        resources = re.search(r"resources: (.*)", block).group(1)
+        assert "mem_mb=" in resources and "runtime=" in resources
+        on_gpu = re.match(r"rule (train_generator|generate|train_classifiers|evaluate|score):", block)
+        assert ("gpu=1" in resources) == bool(on_gpu), block
+
+
+# -- faults are told before any job ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("steps: 2", "stepz: 2", "generators.diffusion.stepz"),
+        ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", "experiments.scaling.sizes = 80"),
+        ("recipes: [class_names]", "recipes: [class_name]", "figures.samples.recipes = 'class_name'"),
+    ],
+)
+def test_a_bad_study_fails_before_any_job_starts(workflow, old, new, told):
+    workflow.edit(old, new)
+    output = workflow.run(check=False)
+    assert f"studies/smoke.yaml: {told}" in output
+    assert "Traceback" not in output
+    assert not (workflow.folder / "results").exists()
+
+
+def test_an_unknown_study_is_named_with_those_that_exist(workflow):
+    output = workflow.run("--config", "study=digitz", check=False)
+    assert "no studies/digitz.yaml; known: smoke" in output
+
+
+def test_a_job_that_fails_leaves_no_output_and_names_its_log(workflow: Workflow):
+    workflow.edit("classifier_training: [1]", "classifier_training: [13]")
+    workflow.edit("real: {kind: real, images: 40}", "real: {kind: real, images: 200}")
+    output = workflow.run("results/smoke/data/classifier_training.tar", check=False)
+    assert "logs/smoke/prepare_data/classifier_training.log" in output
+    assert "name more forms or fewer images" in output
+    assert not list(workflow.folder.glob("results/smoke/data/*"))
