@@ -53,9 +53,9 @@ def class_table(wildcards):
     return study_of(wildcards).classes
 
 
-def settings(function, *names):
-    """A `params` function: the JSON of `function(study, wildcard, ...)`; a job runs again when it changes, and only then."""
-    return lambda wildcards: jobs.to_json(function(study_of(wildcards), *(wildcards[name] for name in names)))
+def planned(settings, *names):
+    """A `params` function: the digest of `settings(study, wildcard, ...)`. A job runs again when it changes, and only then."""
+    return lambda wildcards: jobs.digest(settings(study_of(wildcards), *(wildcards[name] for name in names)))
 
 
 def source_tars(wildcards):

@@ -22,6 +22,7 @@ rule prepare_data:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.data_settings, "split"),
+        planned=planned(jobs.data_settings, "split"),
     shell:
-        "python -m scripts.prepare_data --settings {params.settings:q} --classes {input.classes:q} --output {output.tar:q} > {log:q} 2>&1"
+        "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --planned {params.planned} "
+        "--classes {input.classes:q} --output {output.tar:q} > {log:q} 2>&1"

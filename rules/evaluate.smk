@@ -21,7 +21,8 @@ rule evaluate:
         runtime=60,
         gpu=gpus,
     params:
-        settings=settings(jobs.evaluation_settings, "source", "batch"),
+        planned=planned(jobs.evaluation_settings, "source", "batch"),
     shell:
-        "python -m scripts.evaluate --settings {params.settings:q} --models {input.models:q} --sets {input.tars:q} "
+        "python -m scripts.evaluate --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "--models {input.models:q} --sets {input.tars:q} "
         "--output {output.metrics:q} --threads {threads} > {log:q} 2>&1"

@@ -25,9 +25,10 @@ rule plot_samples:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.samples_settings),
+        planned=planned(jobs.samples_settings),
     shell:
-        "python -m scripts.plot_samples --settings {params.settings:q} --classes {input.classes:q} --real {input.real:q} "
+        "python -m scripts.plot_samples --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--classes {input.classes:q} --real {input.real:q} "
         "--images {input.images:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -51,9 +52,10 @@ rule plot_recognizability_diversity:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.plane_settings),
+        planned=planned(jobs.plane_settings),
     shell:
-        "python -m scripts.plot_recognizability_diversity --settings {params.settings:q} --scores {input.scores:q} "
+        "python -m scripts.plot_recognizability_diversity --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--scores {input.scores:q} "
         "--output {output:q} > {log:q} 2>&1"
 
 
@@ -75,9 +77,10 @@ rule plot_configuration_sweep:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.sweep_settings),
+        planned=planned(jobs.sweep_settings),
     shell:
-        "python -m scripts.plot_configuration_sweep --settings {params.settings:q} --scores {input.scores:q} "
+        "python -m scripts.plot_configuration_sweep --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--scores {input.scores:q} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -99,7 +102,8 @@ rule plot_supervised_scaling:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.scaling_settings),
+        planned=planned(jobs.scaling_settings),
     shell:
-        "python -m scripts.plot_supervised_scaling --settings {params.settings:q} --metrics {input.metrics:q} --law {input.law:q} "
+        "python -m scripts.plot_supervised_scaling --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --law {input.law:q} "
         "--output {output:q} > {log:q} 2>&1"

@@ -25,10 +25,11 @@ rule train_generator:
         runtime=60,
         gpu=gpus,
     params:
-        settings=settings(jobs.generator_settings, "generator"),
+        planned=planned(jobs.generator_settings, "generator"),
         state=".state/{study}/generators/{generator}",
     shell:
-        "python -m scripts.train_generator --settings {params.settings:q} --classes {input.classes:q} --images {input.tar:q} "
+        "python -m scripts.train_generator --study studies/{wildcards.study}.yaml --generator {wildcards.generator} --planned {params.planned} "
+        "--classes {input.classes:q} --images {input.tar:q} "
         "--output {output.pipeline:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
 
@@ -53,7 +54,8 @@ rule generate:
         runtime=120,
         gpu=gpus,
     params:
-        settings=lambda wc: jobs.to_json(jobs.generation_settings(study_of(wc), wc.source, int(wc.block))),
+        planned=planned(jobs.generation_settings, "source", "block"),
     shell:
-        "python -m scripts.generate --settings {params.settings:q} --classes {input.classes:q} --pipeline {input.pipeline:q} "
+        "python -m scripts.generate --study studies/{wildcards.study}.yaml --source {wildcards.source} --block {wildcards.block} --planned {params.planned} "
+        "--classes {input.classes:q} --pipeline {input.pipeline:q} "
         "--prompts {input.prompts:q} --output {output.tar:q} --threads {threads} > {log:q} 2>&1"

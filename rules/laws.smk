@@ -21,6 +21,7 @@ rule fit_law:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.law_settings, "law"),
+        planned=planned(jobs.law_settings, "law"),
     shell:
-        "python -m scripts.fit_law --settings {params.settings:q} --metrics {input.metrics:q} --output {output.law:q} > {log:q} 2>&1"
+        "python -m scripts.fit_law --study studies/{wildcards.study}.yaml --law {wildcards.law} --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output.law:q} > {log:q} 2>&1"

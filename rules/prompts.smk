@@ -21,7 +21,8 @@ rule write_prompts:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.prompt_settings, "recipe"),
+        planned=planned(jobs.prompt_settings, "recipe"),
     shell:
-        "python -m scripts.write_prompts --settings {params.settings:q} --classes {input.classes:q} --real {input.real:q} "
+        "python -m scripts.write_prompts --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
+        "--classes {input.classes:q} --real {input.real:q} "
         "--output {output.pool:q} > {log:q} 2>&1"

@@ -23,7 +23,8 @@ rule score:
         runtime=60,
         gpu=gpus,
     params:
-        settings=settings(jobs.score_settings, "source"),
+        planned=planned(jobs.score_settings, "source"),
     shell:
-        "python -m scripts.score --settings {params.settings:q} --images {input.tars:q} --models {input.models:q} "
+        "python -m scripts.score --study studies/{wildcards.study}.yaml --source {wildcards.source} --planned {params.planned} "
+        "--images {input.tars:q} --models {input.models:q} "
         "--output {output.scores:q} --threads {threads} > {log:q} 2>&1"

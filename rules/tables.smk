@@ -19,6 +19,7 @@ rule tabulate_supervised:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=settings(jobs.table_settings),
+        planned=planned(jobs.table_settings),
     shell:
-        "python -m scripts.tabulate_supervised --settings {params.settings:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        "python -m scripts.tabulate_supervised --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

@@ -24,8 +24,9 @@ rule train_classifiers:
         runtime=120,
         gpu=gpus,
     params:
-        settings=settings(jobs.classifier_settings, "source", "batch"),
+        planned=planned(jobs.classifier_settings, "source", "batch"),
         state=".state/{study}/classifiers/{source}/{batch}",
     shell:
-        "python -m scripts.train_classifiers --settings {params.settings:q} --classes {input.classes:q} --images {input.tars:q} "
+        "python -m scripts.train_classifiers --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "--classes {input.classes:q} --images {input.tars:q} "
         "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

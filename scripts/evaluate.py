@@ -3,16 +3,13 @@
 Cross-entropy is of the softmax of the logits, without label smoothing, in nats (as the paper's evaluation code computes it).
 """
 
-import argparse
-import json
-
 from scripts.lib.torch_setup import deterministic
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from scripts.lib import classifier, shards
+from scripts.lib import classifier, command, jobs, shards
 from scripts.lib.files import whole
 
 
@@ -25,20 +22,19 @@ def measures(logits: torch.Tensor, labels: torch.Tensor) -> list[dict]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__, "source", "batch")
     parser.add_argument("--models", required=True, help="folder of the batch")
     parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
     parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set and class")
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.evaluation_settings)
 
     device, rows = deterministic(args.threads), []
-    models = {run["name"]: classifier.load(f"{args.models}/{run['name']}.safetensors", device) for run in args.settings["runs"]}
-    for name, tar in zip(args.settings["evaluation"], args.sets, strict=True):
+    models = {run["name"]: classifier.load(f"{args.models}/{run['name']}.safetensors", device) for run in settings["runs"]}
+    for name, tar in zip(settings["evaluation"], args.sets, strict=True):
         images, labels = shards.read_source([tar])[None]
         images, labels = classifier.normalise(images), torch.from_numpy(labels)
-        for run in args.settings["runs"]:
+        for run in settings["runs"]:
             own = {key: run[key] for key in ("source", "guidance", "architecture", "size", "seed")}
             rows += [own | {"evaluation": name} | row for row in measures(classifier.outputs(models[run["name"]], images).logits, labels)]
     table = pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"})

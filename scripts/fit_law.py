@@ -1,11 +1,8 @@
 """Fit the scaling law of the study to each curve: a source at a guidance scale with an architecture."""
 
-import argparse
-import json
-
 import pandas as pd
 
-from scripts.lib import law
+from scripts.lib import command, jobs, law, metrics
 from scripts.lib.files import write_json
 
 
@@ -33,17 +30,13 @@ def fit(metrics: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__, "law")
     parser.add_argument("--metrics", required=True, nargs="+", help="parquet files of `evaluate`")
     parser.add_argument("--output", required=True)
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.law_settings)
 
-    settings = args.settings
-    table = pd.concat(map(pd.read_parquet, args.metrics))
-    wanted = pd.DataFrame(settings["runs"], columns=["source", "guidance", "architecture", "size", "seed"]).astype({"guidance": "Float64"})
-    overall = table[table["class_id"].isna() & (table["evaluation"] == settings["evaluation"])]
-    curves = fit(wanted.merge(overall, how="left", validate="one_to_one"), settings["sizes"])
+    table = metrics.of_experiments(metrics.overall(args.metrics, settings["evaluation"]), settings["experiments"])
+    curves = fit(table, settings["sizes"])
     write_json(args.output, {"law": "L(D) = (C / D)^k", "objective": law.OBJECTIVE, "evaluation": settings["evaluation"], "interval": 0.95, "curves": curves})
 
 

@@ -1,13 +1,10 @@
 """Generate one block of a source: a range of image indices at each of its guidance scales, as a shard."""
 
-import argparse
-import json
-
 from scripts.lib.torch_setup import deterministic
 
 import pandas as pd
 
-from scripts.lib import pipelines, recipes, shards
+from scripts.lib import command, jobs, pipelines, recipes, shards
 
 BATCH = 64  # on a CPU, larger ones fall out of the cache
 
@@ -42,19 +39,18 @@ def samples(pipeline, settings: dict, pool: pd.DataFrame, names: pd.Series):
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__, "source", "block")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--pipeline", required=True, help="folder of a diffusers pipeline")
     parser.add_argument("--prompts", required=True, help="pool of texts of the recipe")
     parser.add_argument("--output", required=True, help="tar; its manifest is put beside it as .parquet")
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.generation_settings)
 
     device = deterministic(args.threads)
-    pipeline = pipelines.load(args.pipeline, args.settings["sampling"], device)
+    pipeline = pipelines.load(args.pipeline, settings["sampling"], device)
     pool, names = pd.read_parquet(args.prompts), pd.read_csv(args.classes)["name"]
-    shards.write(args.output, samples(pipeline, args.settings, pool, names))
+    shards.write(args.output, samples(pipeline, settings, pool, names))
 
 
 if __name__ == "__main__":

@@ -6,29 +6,23 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from scripts.lib import plotting
+from scripts.lib import command, jobs, metrics, plotting
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args = plotting.arguments(__doc__, "scores", "metrics").parse_args(arguments)
-    settings = args.settings
+    args, settings = command.parse(plotting.arguments(__doc__, "scores", "metrics"), arguments, jobs.sweep_settings)
     plotting.style()
     labels = pd.DataFrame(settings["labels"]).drop(columns="images").astype({"guidance": "Float64"})
-    table = pd.concat(map(pd.read_parquet, args.metrics))
-    table = table[
-        table["class_id"].isna()
-        & (table["evaluation"] == settings["evaluation"])
-        & (table["architecture"] == settings["architecture"])
-        & (table["size"] == settings["size"])
-        & table["seed"].isin(settings["seeds"])
-    ]
+    table = metrics.of_experiments(metrics.overall(args.metrics, settings["evaluation"]), settings["experiments"])
+    size = table["size"].max()
+    table = table[(table["architecture"] == settings["architecture"]) & (table["size"] == size)]
     top1 = table.groupby(["source", "guidance"], dropna=False)[["top1", "cross_entropy"]].agg(["mean", "std", "count"])
     top1.columns = ["_".join(names) for names in top1.columns]
     scores = pd.DataFrame([entry for path in args.scores for entry in json.loads(Path(path).read_text(encoding="utf-8"))]).drop(columns=["per_class", "images"])
     drawn = labels.merge(top1.reset_index(), on=["source", "guidance"], validate="one_to_one").merge(
         scores.astype({"guidance": "Float64"}), on=["source", "guidance"]
     )
-    drawn["images"] = settings["size"]
+    drawn["images"] = size
 
     generators, recipes = settings["generators"], settings["recipes"]
     looks = plotting.looks(recipes)
@@ -52,14 +46,15 @@ def main(arguments: list[str] | None = None) -> None:
                     elinewidth=0.6,
                     **looks[recipe],
                 )
-        axes.axhline(100 * real["top1_mean"].iloc[0], color=plotting.REAL, linestyle="--", linewidth=1, label="real")
+        for level in real["top1_mean"]:
+            axes.axhline(100 * level, color=plotting.REAL, linestyle="--", linewidth=1, label="real")
         ticks = sorted({float(g) for g in drawn.loc[drawn["generator"] == generator, "guidance"]})
         axes.set_xscale("log")
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
         axes.set(title=plotting.words(generator), xlabel="guidance scale")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel(f"top-1 (%), {settings['size']:,} training images")
+    panels[0].set_ylabel(f"top-1 (%), {size:,} training images")
     handles = {label: handle for axes in panels[:-1] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
 

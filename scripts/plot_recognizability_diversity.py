@@ -6,12 +6,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from scripts.lib import plotting
+from scripts.lib import command, jobs, plotting
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args = plotting.arguments(__doc__, "scores").parse_args(arguments)
-    settings = args.settings
+    args, settings = command.parse(plotting.arguments(__doc__, "scores"), arguments, jobs.plane_settings)
     plotting.style()
     entries = [entry for path in args.scores for entry in json.loads(Path(path).read_text(encoding="utf-8"))]
     table = pd.DataFrame(entries).drop(columns="per_class").merge(pd.DataFrame(settings["labels"]).drop(columns="images"), on=["source", "guidance"])

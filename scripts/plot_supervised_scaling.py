@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from scripts.lib import plotting
+from scripts.lib import command, jobs, metrics, plotting
 from scripts.lib.law import PowerLaw
 
 MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
@@ -36,14 +36,11 @@ def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: st
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args = plotting.arguments(__doc__, "metrics", "law").parse_args(arguments)
-    settings = args.settings
+    args, settings = command.parse(plotting.arguments(__doc__, "metrics", "law"), arguments, jobs.scaling_settings)
     plotting.style()
     law = json.loads(Path(args.law[0]).read_text(encoding="utf-8"))
     fits = {(c["source"], c["guidance"], c["architecture"]): c for c in law["curves"]}
-    table = pd.concat(map(pd.read_parquet, args.metrics))
-    runs = pd.DataFrame(settings["runs"], columns=["source", "guidance", "architecture", "size", "seed"]).astype({"guidance": "Float64"})
-    table = runs.merge(table[table["class_id"].isna() & (table["evaluation"] == law["evaluation"])], how="left", validate="one_to_one")
+    table = metrics.of_experiments(metrics.overall(args.metrics, law["evaluation"]), settings["experiments"])
     panels = settings["panels"]
     figure, grid = plt.subplots(2, len(panels), figsize=(2.75 * len(panels) + 0.4, 5.6), sharex=True, sharey="row", squeeze=False, layout="constrained")
     drawn = []
@@ -51,8 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
         looks = plotting.looks([curve["label"] for curve in panel["curves"]])
         for curve in panel["curves"]:
             key = curve["source"], curve["guidance"], curve["architecture"]
-            same_guidance = table["guidance"].isna() if curve["guidance"] is None else table["guidance"] == curve["guidance"]
-            points = table[(table["source"] == key[0]) & same_guidance.fillna(False) & (table["architecture"] == key[2])]
+            points = metrics.of_curve(table, *key)
             look = looks[curve["label"]] | ({"color": plotting.REAL} if curve["label"].startswith("real") else {})
             for axes, (measure, _) in zip(column, MEASURES, strict=True):
                 draw_curve(axes, points, fits[key], measure, plotting.words(curve["label"]), look)
@@ -72,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
             axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.yaxis.set_minor_formatter(NullFormatter())
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    plotting.write(figure, pd.concat(drawn).drop(columns=["class_id"]), args.output)
+    plotting.write(figure, pd.concat(drawn), args.output)
 
 
 if __name__ == "__main__":

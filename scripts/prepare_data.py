@@ -1,12 +1,9 @@
 """The real images of one split of the study, as a shard."""
 
-import argparse
-import json
-
 import numpy as np
 import pandas as pd
 
-from scripts.lib import digits, shards
+from scripts.lib import command, digits, jobs, shards
 
 
 def balanced_order(labels: np.ndarray) -> np.ndarray:
@@ -21,11 +18,10 @@ def balanced_order(labels: np.ndarray) -> np.ndarray:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__, "split")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--output", required=True, help="tar; its manifest is put beside it as .parquet")
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.data_settings)
 
     from sklearn.datasets import load_digits
 
@@ -34,13 +30,13 @@ def main(arguments: list[str] | None = None) -> None:
     names = pd.read_csv(args.classes)["name"]
     words = digits.captions(bunch.images, bunch.target)
     pixels = np.rint(bunch.images * 255 / 16).astype(np.uint8)  # grey levels 0..16 over the range of a PNG
-    chosen = np.flatnonzero(np.isin(form, args.settings["forms"]))
-    wanted = args.settings["balanced"]
+    chosen = np.flatnonzero(np.isin(form, settings["forms"]))
+    wanted = settings["balanced"]
     if wanted is not None:
         chosen = chosen[balanced_order(bunch.target[chosen])]
         if len(chosen) < wanted:
             raise SystemExit(
-                f"a source asks for {wanted} real images, but data.classifier_training = {args.settings['forms']} holds {len(chosen)} balanced ones: "
+                f"a source asks for {wanted} real images, but data.classifier_training = {settings['forms']} holds {len(chosen)} balanced ones: "
                 "name more forms or fewer images"
             )
 

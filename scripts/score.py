@@ -6,15 +6,12 @@ classifier's last layer reads; mean over the dimensions (ours: the paper's reduc
 `diversity_total` is the root of the summed variance instead. Which classifier and how many images: the study's `scores`.
 """
 
-import argparse
-import json
-
 from scripts.lib.torch_setup import deterministic
 
 import numpy as np
 from sklearn.metrics import f1_score
 
-from scripts.lib import classifier, shards
+from scripts.lib import classifier, command, jobs, shards
 from scripts.lib.files import write_json
 
 
@@ -32,15 +29,14 @@ def scores(logits: np.ndarray, features: np.ndarray, labels: np.ndarray) -> dict
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__, "source")
     parser.add_argument("--images", required=True, nargs="+", help="tars of the source, in order")
     parser.add_argument("--models", required=True, help="folder of the batch that holds the reference classifier")
     parser.add_argument("--output", required=True, help="JSON: a list, an entry for each guidance scale")
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.score_settings)
 
-    device, settings = deterministic(args.threads), args.settings
+    device = deterministic(args.threads)
     reference = classifier.load(f"{args.models}/{settings['reference']}.safetensors", device)
     entries = []
     source = shards.read_source(args.images, settings["images"])

@@ -1,23 +1,19 @@
 """Every run of the study as a table: mean and standard deviation over seeds of top-1 and cross-entropy."""
 
-import argparse
-import json
-
 import pandas as pd
 
+from scripts.lib import command, jobs, metrics
 from scripts.lib.files import whole
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__)
     parser.add_argument("--metrics", required=True, nargs="+", help="parquet files of `evaluate`")
     parser.add_argument("--output", required=True, nargs=2, help="csv, md")
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.table_settings)
 
-    table = pd.concat(map(pd.read_parquet, args.metrics))
-    table = table[table["class_id"].isna() & (table["evaluation"] == args.settings["evaluation"])]
-    labels = pd.DataFrame(args.settings["labels"])[["source", "guidance", "generator", "recipe"]].astype({"guidance": "Float64"})
+    table = metrics.overall(args.metrics, settings["evaluation"])
+    labels = pd.DataFrame(settings["labels"])[["source", "guidance", "generator", "recipe"]].astype({"guidance": "Float64"})
     table = labels.merge(table, on=["source", "guidance"])
     keys = ["generator", "recipe", "guidance", "architecture", "size"]
     wide = table.groupby(keys, dropna=False, sort=False).agg(

@@ -1,6 +1,5 @@
 """Train the classifiers of one batch: runs of one source that share a job. Each run is a ViT at a size, a guidance scale and a seed."""
 
-import argparse
 import json
 import shutil
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from scripts.lib import classifier, resume, shards
+from scripts.lib import classifier, command, jobs, resume, shards
 
 
 def index_stream(n: int, batch_size: int, iterations: int, seed: int, start: int = 0) -> Iterator[torch.Tensor]:
@@ -60,16 +59,15 @@ def train(build: dict, recipe: dict, run: dict, images: torch.Tensor, labels: to
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__, "source", "batch")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--images", required=True, nargs="+", help="tars of the source, in order")
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and training state, kept until the job is done")
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.classifier_settings)
 
-    device, settings, state = deterministic(args.threads), args.settings, Path(args.state)
+    device, state = deterministic(args.threads), Path(args.state)
     classes = len(pd.read_csv(args.classes))
     source = {scale: (classifier.normalise(images), torch.from_numpy(labels)) for scale, (images, labels) in shards.read_source(args.images).items()}
     data = shards.identity(args.images)

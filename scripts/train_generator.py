@@ -5,7 +5,6 @@ encoder), denoising pixels. `masked_token`: aMUSEd's pipeline, the open Muse (U-
 Both learn classifier-free guidance by training on empty captions now and then. Sizes and settings are ours.
 """
 
-import argparse
 import json
 import shutil
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scripts.lib import recipes, resume, shards
+from scripts.lib import command, jobs, recipes, resume, shards
 from scripts.lib.pixels import GreyLevelTokens, PixelAutoencoder
 
 MAX_TOKENS = 24
@@ -145,8 +144,8 @@ def build_masked_token(settings: dict, tokenizer):
 
 def diffusion_loss(pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator) -> torch.Tensor:
     """Mean squared error of the predicted noise. pixels (B, C, H, W) in -1..1, tokens (B, L)."""
-    times = torch.randint(pipeline.scheduler.config.num_train_timesteps, (len(pixels),), generator=random)
-    noise = torch.randn(pixels.shape, generator=random)
+    times = torch.randint(pipeline.scheduler.config.num_train_timesteps, (len(pixels),), generator=random).to(pixels.device)
+    noise = torch.randn(pixels.shape, generator=random).to(pixels.device)
     noisy = pipeline.scheduler.add_noise(pixels, noise, times)
     text = pipeline.text_encoder(tokens).last_hidden_state
     return F.mse_loss(pipeline.unet(noisy, times, text).sample, noise)
@@ -156,10 +155,10 @@ def masked_token_loss(pipeline, pixels: torch.Tensor, tokens: torch.Tensor, rand
     """Cross-entropy of the masked tokens, the share of masks drawn from the cosine schedule (MaskGIT). Shapes as above."""
     grey = pipeline.vqvae.encode(pixels)
     share = torch.cos(torch.rand(len(grey), 1, 1, generator=random) * torch.pi / 2)
-    hidden = torch.rand(grey.shape, generator=random) < share
+    hidden = (torch.rand(grey.shape, generator=random) < share).to(pixels.device)
     out = pipeline.text_encoder(tokens, output_hidden_states=True)
     size = pixels.shape[-1]
-    micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32).expand(len(grey), -1)  # what the pipeline passes by default
+    micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device).expand(len(grey), -1)  # what the pipeline passes by default
     logits = pipeline.transformer(
         grey.masked_fill(hidden, GREY_LEVELS), micro_conds=micro, pooled_text_emb=out.text_embeds, encoder_hidden_states=out.hidden_states[-2]
     )
@@ -169,13 +168,16 @@ def masked_token_loss(pipeline, pixels: torch.Tensor, tokens: torch.Tensor, rand
 KINDS = {"diffusion": (build_diffusion, "unet", diffusion_loss), "masked_token": (build_masked_token, "transformer", masked_token_loss)}
 
 
-def train(settings: dict, images: np.ndarray, captions: list[list[str]], state_folder: str, identity: str):
-    """Return the trained pipeline. images: uint8 (N, C, H, W); captions: some for each image, one is drawn each time."""
+def train(settings: dict, images: np.ndarray, captions: list[list[str]], state_folder: str, identity: str, device: torch.device):
+    """Return the trained pipeline. images: uint8 (N, C, H, W); captions: some for each image, one is drawn each time.
+
+    Chance is drawn on the CPU, whatever the device: the same batches and noise everywhere.
+    """
     recipe = settings["training"]
     build, denoiser, loss_of = KINDS[settings["kind"]]
     torch.manual_seed(recipe["seed"])
     tokenizer = build_tokenizer([text for own in captions for text in own])
-    pipeline = build(settings, tokenizer)
+    pipeline = build(settings, tokenizer).to(device)
 
     def encode(texts):
         return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
@@ -194,7 +196,7 @@ def train(settings: dict, images: np.ndarray, captions: list[list[str]], state_f
         which = torch.randint(tokens.shape[1], index.shape, generator=random)
         dropped = torch.rand(index.shape, generator=random) < recipe["caption_dropout"]
         text = torch.where(dropped[:, None], empty, tokens[index, which])
-        loss = loss_of(pipeline, pixels[index], text, random)
+        loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -208,23 +210,22 @@ def train(settings: dict, images: np.ndarray, captions: list[list[str]], state_f
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(__doc__, "generator")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--images", required=True, help="tar of captioned images")
     parser.add_argument("--output", required=True, help="folder of the pipeline")
     parser.add_argument("--state", required=True, help="folder of the training state, kept until the job is done")
     parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(arguments)
+    args, settings = command.parse(parser, arguments, jobs.generator_settings)
 
-    deterministic(args.threads)
+    device = deterministic(args.threads)
     images, manifest = shards.read(args.images)
-    captions = training_captions(manifest, pd.read_csv(args.classes), args.settings["patterns"], args.settings["training"]["seed"])
-    identity = json.dumps([args.settings, captions, manifest["sha256"].tolist()], sort_keys=True)
-    pipeline = train(args.settings, images, captions, args.state, identity)
+    captions = training_captions(manifest, pd.read_csv(args.classes), settings["patterns"], settings["training"]["seed"])
+    identity = json.dumps([settings, captions, manifest["sha256"].tolist()], sort_keys=True)
+    pipeline = train(settings, images, captions, args.state, identity, device)
     part = Path(f"{args.output}.part")
     shutil.rmtree(part, ignore_errors=True)
-    pipeline.save_pretrained(part)
+    pipeline.to("cpu").save_pretrained(part)
     shutil.rmtree(args.output, ignore_errors=True)  # Snakemake makes the folder of a directory output
     part.rename(args.output)
     resume.discard(args.state)

@@ -1,10 +1,11 @@
 """What follows from a study: the files of each stage, the runs, and the settings that each job is handed.
 
 Pure functions of a Study, no file is read. Rules call them while Snakemake plans, so nothing here may import torch.
-Settings travel to the scripts as JSON on the command line and are the `params` of the rule: a job runs again when its own settings
-change, and only then.
+A script finds its settings in the study by the functions here; their digest is a `params` of the rule, so that a job runs again when
+its own settings change, and only then.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 
@@ -27,8 +28,8 @@ class Run:
         return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
 
 
-def to_json(settings: dict) -> str:
-    return json.dumps(settings, sort_keys=True, separators=(",", ":"))
+def digest(settings: dict) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 # -- images ----------------------------------------------------------------------------------------------------------------------
@@ -69,10 +70,10 @@ def generator_settings(study: Study, generator: str) -> dict:
     return settings | {"image_size": study.image_size, "channels_in": study.channels, "patterns": patterns}
 
 
-def generation_settings(study: Study, source: str, block: int) -> dict:
+def generation_settings(study: Study, source: str, block: str | int) -> dict:
     """`guidance` maps each guidance scale to the half-open range of image indices that this block makes at it."""
     row = study.sources[source]
-    start = block * study.images_per_block
+    start = int(block) * study.images_per_block
     stop = start + study.images_per_block
     ranges = {f"{scale:g}": [start, min(stop, count)] for scale, count in row.images.items() if count > start}
     sampling = study.generators[row.generator].model_dump(include={"kind", "steps", "sampler", "temperature"})
@@ -122,9 +123,14 @@ def evaluation_settings(study: Study, source: str, batch: str) -> dict:
     return {"runs": [{k: v for k, v in run.items() if k != "iterations"} for run in trained], "evaluation": list(study.data.evaluation)}
 
 
+def experiment_settings(study: Study, experiments: list[str]) -> list[dict]:
+    chosen = [study.experiments[name] for name in experiments]
+    return [{"curves": pairs(e.curves, study.sources), **e.model_dump(include={"architectures", "sizes", "seeds"})} for e in chosen]
+
+
 def law_settings(study: Study, law: str) -> dict:
     chosen = study.laws[law]
-    return {"runs": [asdict(run) for run in runs(study, chosen.experiments)], "evaluation": chosen.evaluation, "sizes": chosen.sizes}
+    return {"experiments": experiment_settings(study, chosen.experiments), "evaluation": chosen.evaluation, "sizes": chosen.sizes}
 
 
 def metric_files(study_name: str, study: Study, experiments: list[str] | None = None) -> list[str]:
@@ -188,15 +194,13 @@ def plane_settings(study: Study) -> dict:
 
 def sweep_settings(study: Study) -> dict:
     figure = study.figures.configuration_sweep
-    experiment = study.experiments[figure.experiment]
-    shown = set(pairs(experiment.curves, study.sources))
+    shown = set(pairs(study.experiments[figure.experiment].curves, study.sources))
     own = [row for row in labels(study) if (row["source"], row["guidance"]) in shown]
     names = {key: list(dict.fromkeys(row[key] for row in own if row[key] != "real")) for key in ("generator", "recipe")}
     return {
+        "experiments": experiment_settings(study, [figure.experiment]),
         "architecture": figure.architecture,
         "evaluation": figure.evaluation,
-        "size": experiment.sizes[0],
-        "seeds": experiment.seeds,
         "generators": names["generator"],
         "recipes": names["recipe"],
         "labels": own,

@@ -1,7 +1,6 @@
 """One look for every figure, and one way to write it: pdf, svg, png, and a csv of what is drawn."""
 
 import argparse
-import json
 from itertools import cycle
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
+from scripts.lib import command
 from scripts.lib.files import whole
 
 FORMATS = ("pdf", "svg", "png", "csv")
@@ -36,8 +36,7 @@ def words(name: str) -> str:
 
 
 def arguments(description: str, *inputs: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", type=json.loads, required=True)
+    parser = command.parser(description)
     for name in inputs:
         parser.add_argument(f"--{name}", required=True, nargs="+")
     parser.add_argument("--output", required=True, nargs=len(FORMATS), metavar=FORMATS)

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, get_args
@@ -41,6 +42,8 @@ def load(path: str | Path) -> Study:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise StudyError(f"{path}: no such study file; studies here: {known}")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
+        raise StudyError(f"{path}: a study's name stands in paths: rename the file to small letters, digits and _")
     try:
         with path.open(encoding="utf-8") as file:
             raw = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import fit_law
+from scripts.lib import metrics
 from scripts.lib.law import fit_power_law
 
 SIZES = np.array([30, 60, 120, 240, 480, 960])
@@ -63,7 +64,8 @@ def test_what_cannot_be_fitted_is_refused(sizes, losses, told):
 
 def test_a_missing_run_is_no_silent_gap():
     runs = pd.DataFrame({"source": "real", "guidance": pd.array([None] * 4, "Float64"), "architecture": "a", "size": [10, 20, 40, 80], "seed": 0})
-    whole = runs.assign(cross_entropy=[1, 0.8, 0.6, 0.5])
-    assert fit_law.fit(whole, (10, 80))[0]["sizes"] == [10, 20, 40, 80]
-    with pytest.raises(ValueError, match="finite"):
-        fit_law.fit(whole.assign(cross_entropy=[1, None, 0.6, 0.5]), (10, 80))
+    table = runs.assign(cross_entropy=[1, 0.8, 0.6, 0.5])
+    experiment = {"curves": [["real", None]], "architectures": ["a"], "sizes": [10, 20, 40, 80], "seeds": [0]}
+    assert fit_law.fit(metrics.of_experiments(table, [experiment, experiment]), (10, 80))[0]["sizes"] == [10, 20, 40, 80]
+    with pytest.raises(ValueError, match=r"1 runs have no metrics, the first: .*'size': 40"):
+        metrics.of_experiments(table[table["size"] != 40], [experiment])

@@ -142,6 +142,15 @@ def test_a_missing_file_is_told_with_those_that_exist():
         load("studies/digit.yaml")
 
 
+@pytest.mark.parametrize("name", ["my study", "$(touch x)", "a.b", "-n"])
+def test_a_name_that_could_reach_a_shell_or_a_path_is_refused(tmp_path, name):
+    path = tmp_path / "deep" / f"{name}.yaml"
+    path.parent.mkdir()
+    path.write_text(SMOKE.read_text())
+    with pytest.raises(StudyError, match="rename the file"):
+        load(path)
+
+
 def test_yaml_cannot_make_objects(tmp_path):
     path = tmp_path / "evil.yaml"
     path.write_text("title: !!python/object/apply:os.getcwd []")

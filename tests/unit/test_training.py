@@ -1,8 +1,6 @@
 """Training: every image once an epoch, and a killed run ends as an undisturbed one."""
 
-import json
-
-from scripts.lib.torch_setup import deterministic
+import scripts.lib.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
@@ -57,19 +55,24 @@ def test_seeds_differ_in_order():
     assert not torch.equal(a, b)
 
 
-def classifier_job(tmp_path, name="a"):
-    study = load(SMOKE)
-    settings = jobs.classifier_settings(study, "real", "vit_tiny")
-    settings["runs"] = settings["runs"][:2]
+def classifier_job(tmp_path, name="a", *more: str) -> dict[str, bytes]:
+    """Train the real batch of the smoke study on noise; return the model files."""
     tar = tmp_path / "images.tar"
     if not tar.exists():
         random = np.random.default_rng(0)
         rows = [(f"{i:03d}", random.integers(0, 256, (8, 8), np.uint8), {"image": i, "class_id": i % 10, "prompt": ""}) for i in range(40)]
         shards.write(tar, rows)
     output = tmp_path / name
-    arguments = ["--settings", json.dumps(settings), "--classes", str(ROOT / "data/digits_classes.csv"), "--images", str(tar)]
-    train_classifiers.main([*arguments, "--output", str(output), "--state", str(tmp_path / f"state_{name}")])
+    what = ["--study", str(SMOKE), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
+    train_classifiers.main([*what, "--images", str(tar), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
     return {path.name: path.read_bytes() for path in sorted(output.iterdir())}
+
+
+def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):
+    classifier_job(tmp_path, "a", "--planned", jobs.digest(jobs.classifier_settings(load(SMOKE), "real", "vit_tiny")))
+    with pytest.raises(SystemExit, match=r"smoke.yaml: edited since this job was planned"):
+        classifier_job(tmp_path, "b", "--planned", "0123456789abcdef")
+    assert not (tmp_path / "b").exists()
 
 
 def test_the_same_job_gives_the_same_models(tmp_path):
@@ -103,14 +106,13 @@ def test_normalisation_is_mean_and_deviation_one_half():
 
 @pytest.mark.parametrize("generator", ["diffusion", "masked"])
 def test_a_killed_generator_job_resumes_and_ends_as_an_undisturbed_one(tmp_path, kill_after, generator):
-    deterministic(1)
     settings = jobs.generator_settings(load(SMOKE), generator)
     settings["training"]["iterations"] = 6
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
     captions = [["one", "a thick one"], ["two", "a thin two"]] * 10
 
     def trained(folder):
-        pipeline = train_generator.train(settings, images, captions, str(tmp_path / folder), "same")
+        pipeline = train_generator.train(settings, images, captions, str(tmp_path / folder), "same", torch.device("cpu"))
         return getattr(pipeline, train_generator.KINDS[settings["kind"]][1]).state_dict()
 
     undisturbed = trained("a")
