@@ -155,33 +155,60 @@ def scores_have_their_reference(scores, experiments, sources, data):
     return [*faults, f"scores.reference = {run.model_dump()}: no experiment trains it on real images; name a run that one does"]
 
 
-def laws_and_figures_use_what_exists(laws, figures, tables, experiments, sources, generators, recipes, classifiers, data):
+def laws_use_what_exists(laws, experiments, data):
     faults = []
     for name, law in laws.items():
         for experiment in law.experiments:
             faults += _unknown(f"laws.{name}.experiments", experiment, experiments, "experiment")
         faults += _unknown(f"laws.{name}.evaluation", law.evaluation, data.evaluation, "evaluation set")
-        known = [experiments[e] for e in law.experiments if e in experiments]
-        for experiment in known:
+        for experiment in [experiments[e] for e in law.experiments if e in experiments]:
             inside = [s for s in experiment.sizes if law.sizes[0] <= s <= law.sizes[1]]
             if len(inside) < 3:
                 faults.append(f"laws.{name}.sizes = {list(law.sizes)}: holds {len(inside)} sizes of {experiment.sizes}; a law needs 3 at least")
-    faults += _unknown("figures.samples.generator", figures.samples.generator, generators, "generator")
+    return faults
+
+
+def figures_of_images_use_what_exists(figures, sources, generators, recipes):
+    faults = _unknown("figures.samples.generator", figures.samples.generator, generators, "generator")
+    made = {(source.generator, source.recipe) for source in sources.values() if source.kind == "synthetic"}
     for name in figures.samples.recipes:
-        faults += _unknown("figures.samples.recipes", name, recipes, "recipe")
+        unknown = _unknown("figures.samples.recipes", name, recipes, "recipe")
+        if not unknown and figures.samples.generator in generators and (figures.samples.generator, name) not in made:
+            unknown = [f"figures.samples.recipes = {name!r}: no source makes it with generator {figures.samples.generator!r}; add one to sources"]
+        faults += unknown
     for name in figures.recognizability_diversity.generators:
         faults += _unknown("figures.recognizability_diversity.generators", name, generators, "generator")
+    return faults
+
+
+def sweep_uses_what_is_trained(figures, tables, experiments, data):
     sweep = figures.configuration_sweep
-    faults += _unknown("figures.configuration_sweep.experiment", sweep.experiment, experiments, "experiment")
-    faults += _unknown("figures.configuration_sweep.architecture", sweep.architecture, classifiers.architectures, "architecture")
+    faults = _unknown("figures.configuration_sweep.experiment", sweep.experiment, experiments, "experiment")
     faults += _unknown("figures.configuration_sweep.evaluation", sweep.evaluation, data.evaluation, "evaluation set")
-    faults += _unknown("figures.supervised_scaling.law", figures.supervised_scaling.law, laws, "law")
-    for i, panel in enumerate(figures.supervised_scaling.panels):
-        key = f"figures.supervised_scaling.panels.{i}"
-        faults += _curve_faults(f"{key}.curves", panel.curves, sources)
-        for architecture in panel.architectures:
-            faults += _unknown(f"{key}.architectures", architecture, classifiers.architectures, "architecture")
     faults += _unknown("tables.supervised.evaluation", tables.supervised.evaluation, data.evaluation, "evaluation set")
+    if not faults:
+        trained = experiments[sweep.experiment].architectures
+        faults += _unknown("figures.configuration_sweep.architecture", sweep.architecture, trained, f"architecture in experiments.{sweep.experiment}")
+    return faults
+
+
+def scaling_figure_draws_what_is_fitted(figures, laws, experiments, sources):
+    figure = figures.supervised_scaling
+    faults = _unknown("figures.supervised_scaling.law", figure.law, laws, "law")
+    law = laws.get(figure.law)
+    own = [experiments[name] for name in law.experiments if name in experiments] if law else []
+    fitted = {(*pair, architecture) for e in own for pair in pairs(e.curves, sources) for architecture in e.architectures}
+    for i, panel in enumerate(figure.panels):
+        key = f"figures.supervised_scaling.panels.{i}"
+        unknown = _curve_faults(f"{key}.curves", panel.curves, sources)
+        faults += unknown
+        for source, scale in pairs(panel.curves, sources) if law and not unknown else []:
+            for architecture in panel.architectures:
+                if (source, scale, architecture) not in fitted:
+                    where = "" if scale is None else f" at guidance {scale:g}"
+                    faults.append(
+                        f"{key} = {source}{where} on {architecture}: not in the experiments of laws.{figure.law}; add it to one of them or drop it here"
+                    )
     return faults
 
 
@@ -203,6 +230,9 @@ CHECKS = [
     images_balance,
     experiments_use_what_exists,
     scores_have_their_reference,
-    laws_and_figures_use_what_exists,
+    laws_use_what_exists,
+    figures_of_images_use_what_exists,
+    sweep_uses_what_is_trained,
+    scaling_figure_draws_what_is_fitted,
     patches_divide_the_image,
 ]

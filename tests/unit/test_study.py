@@ -78,6 +78,22 @@ def test_the_schema_for_editors_is_fresh():
         ("size: 40, seed: 0", "size: 40, seed: 7", ["scores.reference = {", "no experiment trains it on real images"]),
         ("images: 20\n  evaluation", "images: 30\n  evaluation", ["scores.images = 30: more than the 20 of sources.diffusion_class_names.images.1.0"]),
         ("data/digits_classes.csv", "data/digit_classes.csv", ["classes = 'data/digit_classes.csv': no such file"]),
+        # figures of what is not made
+        (
+            "recipes: [class_names], columns",
+            "recipes: [captions], columns",
+            ["figures.samples.recipes = 'captions': no source makes it with generator 'diffusion'"],
+        ),
+        (
+            "sweep, architecture: vit_tiny",
+            "sweep, architecture: vit_huge",
+            ["figures.configuration_sweep.architecture = 'vit_huge': no such architecture in experiments.sweep"],
+        ),
+        (
+            "guidance: 1.5}\ntables",
+            "guidance: 1.0}\ntables",
+            ["figures.supervised_scaling.panels.0 = diffusion_class_names at guidance 1 on vit_tiny: not in the experiments of laws.supervised"],
+        ),
         # duplicates and overlaps
         ("recipe: captions,", "recipe: class_names,", []),
         (
