@@ -1,19 +1,19 @@
 # in:  metrics of the law's experiments
-# out: results/{study}/laws/{law}.json: exponent k with its interval, for each curve
+# out: results/{study}/laws/{law}.json: exponent k with its interval, for each curve, and the law that it follows over all its sizes
 #
 # Paper, section on the scaling law: L(D) = (C / D)^k, least squares of log loss on log size.
 
 
-rule fit_law:
+rule fit_laws:
     input:
         metrics=metrics_of(lambda study, wc: study.laws[wc.law].experiments),
-        script=["scripts/fit_law.py", "scripts/lib/law.py"],
+        script="scripts/fit_laws.py",
     output:
         law="results/{study}/laws/{law}.json",
     log:
-        "logs/{study}/fit_law/{law}.log",
+        "logs/{study}/fit_laws/{law}.log",
     benchmark:
-        "logs/{study}/fit_law/{law}.tsv"
+        "logs/{study}/fit_laws/{law}.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -23,5 +23,5 @@ rule fit_law:
     params:
         planned=planned(jobs.law_settings, "law"),
     shell:
-        "python -m scripts.fit_law --study studies/{wildcards.study}.yaml --law {wildcards.law} --planned {params.planned} "
+        "python -m scripts.fit_laws --study studies/{wildcards.study}.yaml --law {wildcards.law} --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output.law:q} > {log:q} 2>&1"

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from scripts.lib import command, jobs, metrics, plotting
-from scripts.lib.law import PowerLaw
+from scripts.lib.laws import power
 
 MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
 TICKS = {
@@ -21,18 +21,16 @@ TICKS = {
 def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: str, look: dict) -> None:
     """Mean and range over seeds at each size; the fitted line on the loss alone, dotted past the sizes that it is fitted to."""
     by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * (100 if measure == "top1" else 1)
-    low, high = by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]
-    fit = fitted["k"], fitted["k_interval"]
-    axes.errorbar(
-        by_size.index, by_size["mean"], [low, high], linestyle="none" if measure == "cross_entropy" else "-", linewidth=0.8, elinewidth=0.6, markersize=4,
-        label=f"{label}: k = {fit[0]:.2f} [{fit[1][0]:.2f}, {fit[1][1]:.2f}]", **look,
-    )  # fmt: skip
+    spread = [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]]
+    low, high = fitted["k_interval"]
+    line = "none" if measure == "cross_entropy" else "-"
+    label = f"{label}: k = {fitted['k']:.2f} [{low:.2f}, {high:.2f}]"
+    axes.errorbar(by_size.index, by_size["mean"], spread, linestyle=line, linewidth=0.8, elinewidth=0.6, markersize=4, label=label, **look)
     if measure == "cross_entropy":
-        law = PowerLaw(fitted["k"], tuple(fitted["k_interval"]), fitted["log_scale"], fitted["r_squared"], len(fitted["sizes"]))
-        sizes = np.geomspace(fitted["sizes"][0], fitted["sizes"][-1], 50)
-        axes.plot(sizes, law.loss(sizes), color=look["color"], linewidth=1)
-        beyond = np.geomspace(fitted["sizes"][-1], max(by_size.index.max(), fitted["sizes"][-1]), 50)
-        axes.plot(beyond, law.loss(beyond), color=look["color"], linewidth=1, linestyle=":")
+        first, last = fitted["sizes"][0], fitted["sizes"][-1]
+        for sizes, dash in ((np.geomspace(first, last, 50), "-"), (np.geomspace(last, max(by_size.index.max(), last), 50), ":")):
+            losses = np.exp(power.log_loss(np.log(sizes), fitted["k"], fitted["log_scale"]))
+            axes.plot(sizes, losses, color=look["color"], linewidth=1, linestyle=dash)
 
 
 def main(arguments: list[str] | None = None) -> None:

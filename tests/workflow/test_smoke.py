@@ -58,11 +58,12 @@ def test_the_run_ends_by_saying_where_the_figures_are(finished):
 def test_the_law_of_each_curve_has_an_exponent_with_an_interval_and_its_objective(finished):
     law = json.loads((finished.folder / "results/smoke/laws/supervised.json").read_text())
     assert {(curve["source"], curve["guidance"]) for curve in law["curves"]} == {("real", None), ("diffusion_class_names", 1.5)}
-    assert "least squares" in law["objective"]
     for curve in law["curves"]:
         low, high = curve["k_interval"]
         assert low <= curve["k"] <= high
         assert curve["sizes"] == [10, 20, 40]
+        assert "least squares" in curve["objective"]
+        assert curve["all_sizes"]["reason"]
 
 
 def test_metrics_are_overall_and_per_class_on_every_evaluation_set(finished):
@@ -196,7 +197,7 @@ PLANS = {
         "train_classifiers": 12,
         "evaluate": 12,
         "score": 10,
-        "fit_law": 1,
+        "fit_laws": 1,
         "plot_samples": 1,
         "plot_recognizability_diversity": 1,
         "plot_configuration_sweep": 1,

@@ -1,0 +1,36 @@
+"""The paper's law, L(D) = (C / D)^k: a straight line of log loss on log size."""
+
+import numpy as np
+import statsmodels.api as sm
+
+FEWEST = 3
+OBJECTIVE = "ordinary least squares on log loss against log size, one point a size: the mean over its rows of log loss"
+
+
+def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
+    return k * (log_scale - x)
+
+
+def fit(x: np.ndarray, y: np.ndarray) -> dict:
+    """x, y (N,): log size and log loss. The interval is Student's with N - 2 degrees of freedom; HC3's does not ask for equal spread."""
+    line = sm.OLS(y, sm.add_constant(x)).fit()
+    intercept, slope = line.params
+    low, high = line.conf_int(0.05)[1]
+    k, log_scale = float(-slope), float(-intercept / slope)
+    robust = line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1] if len(x) > 3 else (np.nan, np.nan)
+    return {
+        "k": k,
+        "k_interval": (float(-high), float(-low)),
+        "log_scale": log_scale,
+        "residual_sum": float(line.ssr),
+        "parameters": {"k": k, "log_scale": log_scale},
+        "more": {"r_squared": float(line.rsquared), "k_interval_hc3": [float(-robust[1]), float(-robust[0])] if np.isfinite(robust).all() else None},
+    }
+
+
+def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """k of each weighted line. x, y (N,); weights (B, N), how often each point was drawn. Returns (B,)."""
+    total = weights.sum(1)
+    mean_x, mean_y = weights @ x / total, weights @ y / total
+    dx, dy = x - mean_x[:, None], y - mean_y[:, None]
+    return -(weights * dx * dy).sum(1) / (weights * dx**2).sum(1)

@@ -1,0 +1,268 @@
+"""Scaling laws: exact where they must be, honest about what they do not know."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import least_squares
+
+from scripts import fit_laws
+from scripts.lib import laws, metrics
+from scripts.lib.laws import LawError, floor, power, two_variable
+from tests.conftest import ROOT
+
+SIZES = 30 * 2.0 ** np.arange(6)
+LONG = 30 * 2.0 ** np.arange(10)
+
+
+def curve(kind: str, random, noise: float, sizes=LONG) -> np.ndarray:
+    """Losses of a known law, k = 0.4 at first: with multiplicative noise."""
+    exact = {
+        "power": (200 / sizes) ** 0.4,
+        "floor": 0.5 + (200 / sizes) ** 0.4,
+        "broken": np.exp(0.2 - 0.4 * np.minimum(np.log(sizes) - 5.5, 0) - 0.1 * np.maximum(np.log(sizes) - 5.5, 0)),
+    }
+    return exact[kind] * np.exp(random.normal(0, noise, len(sizes)))
+
+
+# -- the pure law ----------------------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0.01, 2), st.floats(-3, 10), st.integers(3, 9), st.floats(0.1, 1e6))
+def test_a_power_law_without_noise_is_recovered(k, log_scale, points, smallest):
+    sizes = smallest * 2.0 ** np.arange(points)
+    found = laws.fit("power", sizes, np.exp(k * (log_scale - np.log(sizes))))
+    assert found.k == pytest.approx(k, rel=1e-6)
+    assert found.log_scale == pytest.approx(log_scale, rel=1e-4, abs=1e-4)
+    assert found.loss(sizes) == pytest.approx(np.exp(k * (log_scale - np.log(sizes))))
+
+
+@given(st.floats(0.1, 10), st.floats(1e-3, 1e6))
+def test_the_exponent_does_not_depend_on_the_units(loss_unit, size_unit):
+    losses = np.array([1.1, 0.8, 0.75, 0.5, 0.42, 0.4])
+    a, b = laws.fit("power", SIZES, losses), laws.fit("power", SIZES * size_unit, losses * loss_unit)
+    assert b.k == pytest.approx(a.k)
+    assert b.k_interval == pytest.approx(a.k_interval)
+
+
+def test_seeds_are_no_independent_points():
+    losses = np.array([1.1, 0.8, 0.75, 0.5, 0.42, 0.4])
+    once, often = laws.fit("power", SIZES, losses), laws.fit("power", np.repeat(SIZES, 9), np.repeat(losses, 9))
+    assert often.k_interval == pytest.approx(once.k_interval)
+    assert often.n == 9 * once.n
+
+
+# -- coverage of the nominal 95 % intervals --------------------------------------------------------------------------------------------
+
+
+def test_the_pure_law_covers_with_noise_of_sizes_and_seeds():
+    random, covered, trials = np.random.default_rng(0), 0, 600
+    sizes = np.repeat(SIZES, 3)
+    for _ in range(trials):
+        noise = np.repeat(random.normal(0, 0.05, len(SIZES)), 3) + random.normal(0, 0.04, len(sizes))
+        low, high = laws.fit("power", sizes, np.exp(-0.3 * np.log(sizes) + 2 + noise)).k_interval
+        covered += low <= 0.3 <= high
+    assert 0.92 < covered / trials < 0.98
+
+
+@pytest.mark.parametrize(("law", "true_floor", "trials"), [("floor", 0.5, 100), ("broken", None, 500)])
+def test_richer_laws_cover(law, true_floor, trials):
+    random, covered, floors = np.random.default_rng(1), 0, 0
+    for _ in range(trials):
+        found = laws.fit(law, LONG, curve(law, random, 0.01))
+        covered += found.k_interval[0] <= 0.4 <= found.k_interval[1]
+        if true_floor:
+            floors += found.more["floor_interval"][0] <= true_floor <= found.more["floor_interval"][1]
+    spare = 2 * (0.05 * 0.95 / trials) ** 0.5  # two standard errors beyond the limits of 0.90 and 0.98
+    assert 0.90 - spare < covered / trials < 0.98 + spare
+    assert true_floor is None or 0.90 - spare < floors / trials < 0.98 + spare
+
+
+def test_a_line_through_a_curve_with_a_floor_misses_the_exponent():
+    """Why the floor is worth fitting: the pure law's interval does not tell that its form is wrong."""
+    random = np.random.default_rng(2)
+    losses = curve("floor", random, 0.01)
+    assert laws.fit("power", LONG, losses).k_interval[1] < 0.4
+    low, high = laws.fit("floor", LONG, losses).k_interval
+    assert low < 0.4 < high
+
+
+def test_no_floor_is_told_as_zero():
+    random = np.random.default_rng(3)
+    found = laws.fit("floor", LONG, curve("power", random, 0.01))
+    assert found.more["floor_interval"][0] == 0
+
+
+# -- the solver ------------------------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1.5), st.floats(0.1, 1.2))
+def test_the_batch_solver_finds_the_optimum_of_scipy(seed, E, k):
+    random = np.random.default_rng(seed)
+    x = np.log(LONG) - np.log(LONG).mean()
+    y = np.log(E + np.exp(-k * x)) + random.normal(0, 0.02, len(x))
+    _, costs = floor.solve(x, y, floor.starts(x, y))
+    theirs = [
+        least_squares(lambda t: np.logaddexp(t[0], t[2] - np.exp(t[1]) * x) - y, start, xtol=1e-15, ftol=1e-15, gtol=1e-15) for start in floor.starts(x, y)
+    ]
+    assert costs.min() <= min(2 * result.cost for result in theirs) * (1 + 1e-6) + 1e-12
+
+
+def test_bootstraps_of_the_pure_law_are_weighted_lines():
+    random = np.random.default_rng(0)
+    x, y = np.log(LONG), np.log(curve("power", random, 0.05))
+    weights = random.multinomial(10, np.full(10, 0.1), size=20).astype(float)
+    for own, k in zip(weights, power.bootstrap(x, y, weights), strict=True):
+        assert k == pytest.approx(-np.polyfit(x, y, 1, w=np.sqrt(own))[0])
+
+
+def test_bootstraps_of_the_law_with_a_floor_are_weighted_fits():
+    random = np.random.default_rng(0)
+    x, y = np.log(LONG), np.log(curve("floor", random, 0.01))
+    whole = laws.fit("floor", LONG, np.exp(y)).k
+    assert floor.bootstrap(x, y, np.ones((1, 10)))[0] == pytest.approx(whole, rel=1e-5)
+    doubled = np.ones((1, 10))
+    doubled[0, 3] = 2
+    copy = floor.bootstrap(np.append(x, x[3]), np.append(y, y[3]), np.ones((1, 11)))
+    assert floor.bootstrap(x, y, doubled)[0] == pytest.approx(copy[0], rel=1e-5)
+
+
+# -- choosing and comparing ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["power", "floor", "broken"])
+def test_the_law_that_made_the_data_is_chosen(kind):
+    random = np.random.default_rng(4)
+    chosen = [laws.choose(LONG, curve(kind, random, 0.01)).fit.law for _ in range(12)]
+    assert chosen.count(kind) >= 9
+
+
+def test_with_few_sizes_the_pure_law_stands_and_says_why():
+    choice = laws.choose(SIZES[:3], [1.0, 0.7, 0.6])
+    assert choice.fit.law == "power"
+    assert "too few" in choice.reason
+
+
+def test_equal_exponents_are_told_apart_from_different_ones():
+    random = np.random.default_rng(5)
+    wrong = 0
+    for _ in range(200):
+        a, b = ((SIZES, (200 / SIZES) ** 0.3 * np.exp(random.normal(0, 0.03, 6))) for _ in range(2))
+        low, high = laws.compare(a, b)["difference_interval"]
+        wrong += not low <= 0 <= high
+    assert wrong / 200 < 0.1
+    far = laws.compare((SIZES, (200 / SIZES) ** 0.3), (SIZES, (200 / SIZES) ** 0.5 * np.exp(random.normal(0, 0.01, 6))))
+    assert far["difference"] == pytest.approx(0.2, abs=0.03)
+    assert far["difference_interval"][0] > 0
+
+
+# -- two variables ---------------------------------------------------------------------------------------------------------------------
+
+
+def two_variable_data(noise: float = 0.0):
+    n, d = (axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(6), 1e8 * 4.0 ** np.arange(6)))
+    random = np.random.default_rng(0)
+    return n, d, (1.7 + 400 / n**0.34 + 2000 / d**0.37) * np.exp(random.normal(0, noise, len(n)))
+
+
+def test_a_law_of_two_variables_is_recovered():
+    found = two_variable.fit(*two_variable_data(), bootstrap=0)
+    for name, value in {"floor": 1.7, "a": 0.34, "b": 0.37, "A": 400, "B": 2000}.items():
+        assert found[name] == pytest.approx(value, rel=2e-2), name
+
+
+def test_the_gradient_is_that_of_the_objective():
+    n, d, y = (np.log(v) for v in two_variable_data(0.01))
+    theta = np.array([5.0, 6.0, 0.3, 0.3, 0.4])
+    _, gradient = two_variable.objective(theta, n, d, y)
+    for i in range(5):
+        step = np.eye(5)[i] * 1e-6
+        numeric = (two_variable.objective(theta + step, n, d, y)[0] - two_variable.objective(theta - step, n, d, y)[0]) / 2e-6
+        assert gradient[i] == pytest.approx(numeric, rel=1e-4)
+
+
+# -- what cannot be fitted -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sizes", "losses", "told"),
+    [
+        ([10, 20], [1, 0.5], "2 different sizes: a law needs 3 at least"),
+        ([10, 20, 20, 10], [1, 0.5, 0.4, 1], "2 different sizes"),
+        ([10, 20, 40], [1, 0.5, 0], "positive"),
+        ([10, 20, 0], [1, 0.5, 0.2], "positive"),
+        ([10, 20, 40], [1, np.nan, 0.3], "finite"),
+        ([10, 20, 40], [1, 1, 1], "the same at every size"),
+        ([10, 20, 40], [1, 1], "one loss for each size"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(sizes, losses, told):
+    with pytest.raises(LawError, match=told):
+        laws.fit("power", sizes, losses)
+
+
+def test_a_richer_law_needs_more_sizes():
+    with pytest.raises(LawError, match="law 'floor' needs 4"):
+        laws.fit("floor", [10, 20, 40], [1, 0.7, 0.6])
+
+
+def test_a_missing_run_is_no_silent_gap():
+    runs = pd.DataFrame({"source": "real", "guidance": pd.array([None] * 4, "Float64"), "architecture": "a", "size": [10, 20, 40, 80], "seed": 0})
+    table = runs.assign(cross_entropy=[1, 0.8, 0.6, 0.5])
+    experiment = {"curves": [["real", None]], "architectures": ["a"], "sizes": [10, 20, 40, 80], "seeds": [0]}
+    assert fit_laws.fit(metrics.of_experiments(table, [experiment, experiment]), (10, 40))[0]["sizes"] == [10, 20, 40]
+    with pytest.raises(ValueError, match=r"1 runs have no metrics, the first: .*'size': 40"):
+        metrics.of_experiments(table[table["size"] != 40], [experiment])
+
+
+# -- a stranger's table ------------------------------------------------------------------------------------------------------------------
+
+
+def fitted(tmp_path, table: pd.DataFrame, *options: str, name="data.csv", fails=False):
+    """Run the command; return its JSON and what it printed, or what it said on failing."""
+    path = tmp_path / name
+    table.to_csv(path, index=False) if name.endswith("csv") else table.to_parquet(path)
+    command = [sys.executable, "-m", "scripts.fit_law", str(path), "--x", "images", "--y", "loss", "--json", str(tmp_path / "out.json"), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if fails:
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+        return done.stderr
+    assert done.returncode == 0, done.stderr
+    return json.loads((tmp_path / "out.json").read_text()), done.stdout
+
+
+def test_a_table_is_fitted_from_the_command_line(tmp_path):
+    table = pd.DataFrame({"images": LONG, "loss": curve("floor", np.random.default_rng(0), 0.01)})
+    result, printed = fitted(tmp_path, table)
+    assert result["law"] == "floor"
+    assert {"law", "objective", "n", "k", "k_interval", "scale", "floor", "floor_interval", "reason"} <= set(result)
+    assert result["k_interval"][0] < 0.4 < result["k_interval"][1]
+    assert "floor" in printed and "chosen" in printed
+    pure, _ = fitted(tmp_path, table, "--law", "power", "--bootstrap", "200", name="data.parquet")
+    assert pure["law"] == "power" and pure["n"] == 10 and "floor" not in pure
+    assert pure["k_bootstrap"][0] < pure["k"] < pure["k_bootstrap"][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t.head(2), "2 different sizes: a law needs 3 at least"),
+        (lambda t: t.assign(loss=[0.5, 0.4, None, 0.3, 0.2, 0.1]), "loss in row 3 is 'nan', not a number"),
+        (lambda t: t.assign(loss=["a", *[0.1] * 5]), "loss in row 1 is 'a', not a number"),
+        (lambda t: t.assign(loss=-1.0), "must be positive"),
+        (lambda t: t.assign(loss=0.7), "the same at every size"),
+        (lambda t: t.rename(columns={"loss": "cost"}), "no column 'loss'; it has images, cost"),
+    ],
+)
+def test_a_table_that_cannot_be_fitted_is_refused_in_one_line(tmp_path, change, told):
+    table = pd.DataFrame({"images": SIZES, "loss": (200 / SIZES) ** 0.3})
+    said = fitted(tmp_path, change(table), fails=True)
+    assert told in said
+    assert len(said.strip().splitlines()) == 1
