@@ -107,3 +107,49 @@ rule plot_supervised_scaling:
         "python -m scripts.plot_supervised_scaling --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --law {input.law:q} "
         "--output {output:q} > {log:q} 2>&1"
+
+
+rule plot_exchange_rate:
+    input:
+        metrics=metrics_of(lambda study, wc: study.laws[study.figures.exchange_rate.law].experiments),
+        script=["scripts/plot_exchange_rate.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("exchange_rate"),
+    log:
+        "logs/{study}/plot_exchange_rate.log",
+    benchmark:
+        "logs/{study}/plot_exchange_rate.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(jobs.exchange_settings),
+    shell:
+        "python -m scripts.plot_exchange_rate --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_beyond_the_law:
+    input:
+        metrics=metrics_of(lambda study, wc: study.laws[study.figures.beyond_the_law.law].experiments),
+        script=["scripts/plot_beyond_the_law.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("beyond_the_law"),
+    log:
+        "logs/{study}/plot_beyond_the_law.log",
+    benchmark:
+        "logs/{study}/plot_beyond_the_law.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(jobs.beyond_settings),
+    shell:
+        "python -m scripts.plot_beyond_the_law --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

@@ -9,7 +9,7 @@ from scripts.lib import command, jobs, pipelines, recipes, shards
 BATCH = 64  # on a CPU, larger ones fall out of the cache
 
 
-def samples(pipeline, settings: dict, pool: pd.DataFrame, names: pd.Series):
+def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series):
     """Yield (key, pixels, manifest row) of every image of the block, guidance scale by guidance scale, in index order."""
     source, sampling = settings["source"], settings["sampling"]
     for scale, (start, stop) in settings["guidance"].items():
@@ -30,6 +30,7 @@ def samples(pipeline, settings: dict, pool: pd.DataFrame, names: pd.Series):
                         "prompt": row.prompt,
                         "recipe": settings["recipe"],
                         "generator": settings["generator"],
+                        "revision": revision,
                         "guidance": scale,
                         "seed": seed,
                         "steps": sampling["steps"],
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     device = deterministic(args.threads)
     pipeline = pipelines.load(args.pipeline, settings["sampling"], device)
     pool, names = pd.read_parquet(args.prompts), pd.read_csv(args.classes)["name"]
-    shards.write(args.output, samples(pipeline, settings, pool, names))
+    shards.write(args.output, samples(pipeline, pipelines.revision(args.pipeline), settings, pool, names))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from scripts.lib.laws import power
 
 MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
 TICKS = {
-    "cross_entropy": [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)],
+    "cross_entropy": plotting.LOSS_TICKS,
     "top1": [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
 }
 

@@ -5,7 +5,7 @@ import csv
 import difflib
 from pathlib import Path
 
-from scripts.lib.study import pairs
+from scripts.lib.study import Curves, pairs
 
 
 def short(value) -> str:
@@ -192,23 +192,25 @@ def sweep_uses_what_is_trained(figures, tables, experiments, data):
     return faults
 
 
-def scaling_figure_draws_what_is_fitted(figures, laws, experiments, sources):
-    figure = figures.supervised_scaling
-    faults = _unknown("figures.supervised_scaling.law", figure.law, laws, "law")
-    law = laws.get(figure.law)
-    own = [experiments[name] for name in law.experiments if name in experiments] if law else []
-    fitted = {(*pair, architecture) for e in own for pair in pairs(e.curves, sources) for architecture in e.architectures}
-    for i, panel in enumerate(figure.panels):
-        key = f"figures.supervised_scaling.panels.{i}"
-        unknown = _curve_faults(f"{key}.curves", panel.curves, sources)
-        faults += unknown
-        for source, scale in pairs(panel.curves, sources) if law and not unknown else []:
-            for architecture in panel.architectures:
-                if (source, scale, architecture) not in fitted:
-                    where = "" if scale is None else f" at guidance {scale:g}"
-                    faults.append(
-                        f"{key} = {source}{where} on {architecture}: not in the experiments of laws.{figure.law}; add it to one of them or drop it here"
-                    )
+def figures_of_laws_draw_what_is_fitted(figures, laws, experiments, sources):
+    scaling, exchange, beyond = figures.supervised_scaling, figures.exchange_rate, figures.beyond_the_law
+    drawn = []
+    for name, figure in (("supervised_scaling", scaling), ("beyond_the_law", beyond)):
+        drawn += [(f"figures.{name}.law", figure.law, f"figures.{name}.panels.{i}", p.curves, p.architectures) for i, p in enumerate(figure.panels)]
+    real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
+    drawn.append(("figures.exchange_rate.law", exchange.law, "figures.exchange_rate", [*real, *exchange.curves], [exchange.architecture]))
+    faults = []
+    for law_key, name, key, curves, architectures in drawn:
+        unknown = _unknown(law_key, name, laws, "law") + _curve_faults(f"{key}.curves", curves, sources)
+        faults += [fault for fault in unknown if fault not in faults]
+        if unknown:
+            continue
+        own = [experiments[e] for e in laws[name].experiments if e in experiments]
+        fitted = {(*pair, architecture) for e in own for pair in pairs(e.curves, sources) for architecture in e.architectures}
+        for source, scale in pairs(curves, sources):
+            where = source if scale is None else f"{source} at guidance {scale:g}"
+            missing = [architecture for architecture in architectures if (source, scale, architecture) not in fitted]
+            faults += [f"{key} = {where} on {a}: not in the experiments of laws.{name}; add it to one of them or drop it here" for a in missing]
     return faults
 
 
@@ -233,6 +235,6 @@ CHECKS = [
     laws_use_what_exists,
     figures_of_images_use_what_exists,
     sweep_uses_what_is_trained,
-    scaling_figure_draws_what_is_fitted,
+    figures_of_laws_draw_what_is_fitted,
     patches_divide_the_image,
 ]

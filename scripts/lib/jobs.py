@@ -148,6 +148,11 @@ def score_settings(study: Study, source: str) -> dict:
     return {"source": source, "guidance": scales, "images": study.scores.images if scales != [None] else None, "reference": reference_run(study).name}
 
 
+def real_sources(study: Study) -> list[str]:
+    """The source of real images: one, for the checks let no second one pass."""
+    return [name for name, source in study.sources.items() if source.kind == "real"]
+
+
 def synthetic_sources(study: Study, generators: list[str] | None = None, recipes: list[str] | None = None) -> list[str]:
     return [
         name
@@ -181,8 +186,7 @@ def samples_settings(study: Study) -> dict:
 
 
 def plane_sources(study: Study) -> list[str]:
-    real = [name for name, source in study.sources.items() if source.kind == "real"]
-    return real[:1] + synthetic_sources(study, study.figures.recognizability_diversity.generators)
+    return real_sources(study) + synthetic_sources(study, study.figures.recognizability_diversity.generators)
 
 
 def plane_settings(study: Study) -> dict:
@@ -211,29 +215,44 @@ def sweep_sources(study: Study) -> list[str]:
     return list(dict.fromkeys(row["source"] for row in sweep_settings(study)["labels"]))
 
 
+def labelled(study: Study, curves, architectures: list[str]) -> list[dict]:
+    """Every curve on every architecture with a label: what differs among them, real images first under their own name."""
+    found = [(*pair, architecture) for pair in pairs(curves, study.sources) for architecture in architectures]
+    rows = [study.sources[source] for source, _, _ in found]
+    synthetic = [row.kind == "synthetic" for row in rows]
+    parts = [
+        [row.generator if made else "" for row, made in zip(rows, synthetic, strict=True)],
+        [row.recipe if made else "" for row, made in zip(rows, synthetic, strict=True)],
+        ["" if scale is None else f"guidance {scale:g}" for _, scale, _ in found],
+    ]
+    differing = [part for part in parts if len({word for word, made in zip(part, synthetic, strict=True) if made}) > 1]
+    several, mixed = len(set(architectures)) > 1, len(set(synthetic)) > 1
+    named = []
+    for i, (source, scale, architecture) in enumerate(found):
+        words = [part[i] for part in differing if part[i]] or ([rows[i].kind] if mixed or not several else [])
+        label = ", ".join(words + ([study.classifiers.architectures[architecture].label] if several else []))
+        named.append({"source": source, "guidance": scale, "architecture": architecture, "label": label})
+    return named
+
+
 def scaling_settings(study: Study) -> dict:
-    """Panels with a label for each curve: what differs within the panel, real images first under their own name."""
     figure = study.figures.supervised_scaling
-    panels = []
-    for panel in figure.panels:
-        curves = [(*pair, architecture) for pair in pairs(panel.curves, study.sources) for architecture in panel.architectures]
-        rows = [study.sources[source] for source, _, _ in curves]
-        parts = [
-            [row.generator if row.kind == "synthetic" else "real" for row in rows],
-            [row.recipe if row.kind == "synthetic" else "" for row in rows],
-            ["" if scale is None else f"guidance {scale:g}" for _, scale, _ in curves],
-            [study.classifiers.architectures[architecture].label for _, _, architecture in curves],
-        ]
-        synthetic = [i for i, row in enumerate(rows) if row.kind == "synthetic"]
-        differing = [part for part in parts[:3] if len({part[i] for i in synthetic}) > 1] + ([parts[3]] if len(set(parts[3])) > 1 else [])
-        named = []
-        for i, (source, scale, architecture) in enumerate(curves):
-            own = [part[i] for part in differing if part[i] and not (part is parts[0] and part[i] == "real")]
-            if rows[i].kind == "real" or all(part is parts[3] for part in differing):
-                own.insert(0, rows[i].kind)
-            named.append({"source": source, "guidance": scale, "architecture": architecture, "label": ", ".join(own)})
-        panels.append({"title": panel.title, "curves": named})
+    panels = [{"title": panel.title, "curves": labelled(study, panel.curves, panel.architectures)} for panel in figure.panels]
     return law_settings(study, figure.law) | {"panels": panels}
+
+
+def exchange_settings(study: Study) -> dict:
+    figure = study.figures.exchange_rate
+    curves = labelled(study, figure.curves, [figure.architecture])
+    return law_settings(study, figure.law) | {"architecture": figure.architecture, "real": real_sources(study)[0], "curves": curves}
+
+
+def beyond_settings(study: Study) -> dict:
+    figure, curves = study.figures.beyond_the_law, []
+    for panel in figure.panels:
+        own = labelled(study, panel.curves, panel.architectures)
+        curves += [curve | {"label": f"{panel.title}, {curve['label']}" if len(own) > 1 else panel.title} for curve in own]
+    return law_settings(study, figure.law) | {"curves": curves}
 
 
 def table_settings(study: Study) -> dict:

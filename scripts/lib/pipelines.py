@@ -1,6 +1,7 @@
 """Text-to-image pipelines: loading any that diffusers knows, and sampling it reproducibly."""
 
 import hashlib
+from pathlib import Path
 
 import scripts.lib.torch_setup
 
@@ -50,6 +51,14 @@ class ImagewiseAmusedScheduler(AmusedScheduler):
             cut = confidence.sort(-1).values.gather(-1, masked)
             previous = torch.where(confidence < cut, self.config.mask_token_id, clean)
         return AmusedSchedulerOutput(previous.reshape(batch, height, width), clean.reshape(batch, height, width))
+
+
+def revision(path: str) -> str:
+    """Twelve hex digits that tell the weights of a saved pipeline from any other's."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(path).rglob("*.safetensors")):
+        digest.update(f"{file.relative_to(path)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:12]
 
 
 def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline:

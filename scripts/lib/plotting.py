@@ -16,6 +16,7 @@ FORMATS = ("pdf", "svg", "png", "csv")
 REAL = "#000000"
 # Okabe and Ito's palette without its black (for real images) and its yellow (too faint on white): told apart by colour-blind readers.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LOSS_TICKS = [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)]  # of a logarithmic axis
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # a second sign beside the colour, for grey prints
 
 

@@ -199,11 +199,24 @@ class ScalingFigure(Part):
     panels: list[Panel] = Field(min_length=1)
 
 
+class ExchangeFigure(Part):
+    law: Name
+    architecture: Name
+    curves: list[Curves] = Field(min_length=1, description="synthetic ones, each set beside the law's real curve")
+
+
+class BeyondFigure(Part):
+    law: Name
+    panels: list[Panel] = Field(min_length=1)
+
+
 class Figures(Part):
     samples: SamplesFigure
     recognizability_diversity: PlaneFigure
     configuration_sweep: SweepFigure
     supervised_scaling: ScalingFigure
+    exchange_rate: ExchangeFigure
+    beyond_the_law: BeyondFigure
 
 
 class SupervisedTable(Part):

@@ -1,9 +1,13 @@
 """The conda files and the lock name the same versions."""
 
+import ast
 import re
+import sys
+from importlib.metadata import packages_distributions, requires
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
 
@@ -22,6 +26,7 @@ def pins(lines) -> dict[str, str]:
     return found
 
 
+DISTRIBUTIONS = packages_distributions()
 LOCK = pins((ROOT / "envs/laptop.lock").read_text().splitlines())
 
 
@@ -38,7 +43,43 @@ def test_the_lock_holds_all_that_is_asked_for():
     assert {normal(name) for name in asked} <= set(LOCK)
 
 
-def test_every_rule_has_an_environment_that_exists():
-    for path in (ROOT / "rules").glob("*.smk"):
-        for name in re.findall(r'"(\.\./envs/.*?)"', path.read_text()):
-            assert (path.parent / name).is_file()
+def imports(path) -> set[str]:
+    """Top-level packages that a module of the project imports, itself or through others of the project, wherever in the file."""
+    found, seen, ahead = set(), set(), [path]
+    while ahead:
+        path = ahead.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                if name.split(".")[0] == "scripts":
+                    place = ROOT / name.replace(".", "/")
+                    ahead += [p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()]
+                else:
+                    found.add(name.split(".")[0])
+    return found - sys.stdlib_module_names
+
+
+def rules():
+    """(script, environment file) of every rule."""
+    for path in sorted((ROOT / "rules").glob("*.smk")):
+        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            yield re.search(r"python -m scripts\.(\w+)", text).group(1), (path.parent / re.search(r'"(\.\./envs/.*?)"', text).group(1)).resolve()
+
+
+@pytest.mark.parametrize(("script", "environment"), rules(), ids=lambda value: value if isinstance(value, str) else value.stem)
+def test_the_environment_of_a_rule_holds_what_its_script_imports(script, environment):
+    own = pins(yaml.safe_load(environment.read_text())["dependencies"][-1]["pip"])
+    for package in imports(ROOT / f"scripts/{script}.py"):
+        wanted = {normal(name) for name in DISTRIBUTIONS[package]}
+        needed_by = {normal(Requirement(text).name) for name in own for text in (requires(name) or [])}
+        assert wanted & (own.keys() | needed_by), f"{package} is in no package of {environment.name}"
+
+
+def test_scripts_bear_the_names_of_their_rules():
+    named = [name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)]
+    assert sorted(named) == sorted(script for script, _ in rules())

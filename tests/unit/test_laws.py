@@ -14,6 +14,7 @@ from scipy.optimize import least_squares
 from scripts import fit_laws
 from scripts.lib import laws, metrics
 from scripts.lib.laws import LawError, floor, power, two_variable
+from scripts.lib.laws.exchange import exchange_rate
 from tests.conftest import ROOT
 
 SIZES = 30 * 2.0 ** np.arange(6)
@@ -160,6 +161,40 @@ def test_equal_exponents_are_told_apart_from_different_ones():
     far = laws.compare((SIZES, (200 / SIZES) ** 0.3), (SIZES, (200 / SIZES) ** 0.5 * np.exp(random.normal(0, 0.01, 6))))
     assert far["difference"] == pytest.approx(0.2, abs=0.03)
     assert far["difference_interval"][0] > 0
+
+
+# -- the exchange rate -----------------------------------------------------------------------------------------------------------------
+
+
+def test_with_equal_laws_a_synthetic_image_is_worth_a_real_one():
+    losses = (200 / SIZES) ** 0.3
+    rates = exchange_rate((SIZES, losses), (SIZES, losses), SIZES[1:4])
+    assert rates["rate"].to_numpy() == pytest.approx(1)
+    assert rates["matched"].to_numpy() == pytest.approx(SIZES[1:4])
+    assert rates["inside"].all()
+
+
+def test_the_rate_is_the_slope_of_the_matching_number():
+    real, synthetic = (SIZES, (100 / SIZES) ** 0.4), (SIZES, (120 / SIZES) ** 0.25)
+    at = np.array([100.0, 100.001])
+    rates = exchange_rate(real, synthetic, at)
+    assert np.diff(rates["matched"])[0] / np.diff(at)[0] == pytest.approx(rates["rate"][0], rel=1e-3)
+    assert (120 / rates["matched"][0]) ** 0.25 == pytest.approx((100 / 100) ** 0.4)  # equal losses
+
+
+def test_the_interval_of_the_rate_covers():
+    random, covered, trials = np.random.default_rng(6), 0, 300
+    truth = 0.4 / 0.25 * (120 * (200 / 100) ** (0.4 / 0.25)) / 200
+    for _ in range(trials):
+        real, synthetic = ((SIZES, (c / SIZES) ** k * np.exp(random.normal(0, 0.03, 6))) for c, k in ((100, 0.4), (120, 0.25)))
+        row = exchange_rate(real, synthetic, [200.0]).iloc[0]
+        covered += row["rate_low"] <= truth <= row["rate_high"]
+    assert 0.90 < covered / trials <= 0.99
+
+
+def test_a_synthetic_curve_that_may_not_fall_has_no_upper_bound():
+    noisy = np.array([1.0, 0.99, 1.01, 0.98, 1.0, 0.99])
+    assert np.isinf(exchange_rate((SIZES, (100 / SIZES) ** 0.4), (SIZES, noisy), [200.0])["rate_high"][0])
 
 
 # -- two variables ---------------------------------------------------------------------------------------------------------------------

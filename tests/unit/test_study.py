@@ -92,7 +92,7 @@ def test_the_schema_for_editors_is_fresh():
         (
             "guidance: 1.5}\ntables",
             "guidance: 1.0}\ntables",
-            ["figures.supervised_scaling.panels.0 = diffusion_class_names at guidance 1 on vit_tiny: not in the experiments of laws.supervised"],
+            ["figures.beyond_the_law.panels.0 = diffusion_class_names at guidance 1 on vit_tiny: not in the experiments of laws.supervised"],
         ),
         # duplicates and overlaps
         ("recipe: captions,", "recipe: class_names,", []),

@@ -14,7 +14,7 @@ from scripts.lib import jobs, shards
 from scripts.lib.study_file import load
 from tests.conftest import ROOT, Workflow
 
-FIGURES = ("samples", "recognizability_diversity", "configuration_sweep", "supervised_scaling")
+FIGURES = ("samples", "recognizability_diversity", "configuration_sweep", "supervised_scaling", "exchange_rate", "beyond_the_law")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -110,7 +110,7 @@ def test_images_are_nested_balanced_and_made_once(finished):
     small = shards.read_source(tars[:1])[1.5]
     large = shards.read_source(tars)[1.5]
     assert (large[0][: len(small[0])] == small[0]).all()
-    assert {"key", "class_name", "prompt", "recipe", "seed", "guidance", "steps", "sampler", "generator", "sha256"} <= set(manifest)
+    assert {"key", "class_name", "prompt", "recipe", "seed", "guidance", "steps", "sampler", "generator", "revision", "sha256"} <= set(manifest)
 
 
 def test_more_images_are_more_blocks_and_the_first_ones_stay(finished):
@@ -202,6 +202,8 @@ PLANS = {
         "plot_recognizability_diversity": 1,
         "plot_configuration_sweep": 1,
         "plot_supervised_scaling": 1,
+        "plot_exchange_rate": 1,
+        "plot_beyond_the_law": 1,
         "tabulate_supervised": 1,
     },
 }

@@ -1,0 +1,76 @@
+"""Past the sizes where the pure law holds: three laws fitted to every size that was trained, and which of them the curve follows.
+
+Chosen by AICc and by predicting the largest sizes from the smaller ones (scripts.lib.laws.choose), not by eye. The thin line is the
+pure law over the fit range of the study, run on.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from scripts.lib import command, jobs, laws, metrics, plotting
+
+NAMES = {"power": "pure law", "floor": "law with a floor", "broken": "broken law"}
+
+
+def told(choice: laws.Choice) -> str:
+    """What the chosen law says of the curve."""
+    more = choice.fit.more
+    if choice.fit.law == "floor":
+        return f"floor {more['floor']:.2f} [{more['floor_interval'][0]:.2f}, {more['floor_interval'][1]:.2f}]"
+    if choice.fit.law == "broken":
+        return f"bends at {more['break']:,.0f}"
+    return "no bend found"
+
+
+def draw(axes: plt.Axes, points: pd.DataFrame, fit_range: tuple[int, int], label: str) -> list[dict]:
+    """Draw one curve with its three laws; return a row for each law."""
+    by_size = points.groupby("size")["cross_entropy"].agg(["mean", "min", "max"])
+    spread = [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]]
+    axes.errorbar(by_size.index, by_size["mean"], spread, color="0.3", fmt="o", markersize=3.5, elinewidth=0.6)
+    sizes = np.geomspace(by_size.index.min(), by_size.index.max(), 100)
+    inside = points[points["size"].between(*fit_range)]
+    axes.plot(sizes, laws.fit("power", inside["size"], inside["cross_entropy"]).loss(sizes), color="0.6", linewidth=0.8, label="pure law, fit range run on")
+    choice, rows = laws.choose(points["size"], points["cross_entropy"]), []
+    for (law, fitted), color, dash in zip(choice.fits.items(), plotting.PALETTE, ("--", "-.", ":"), strict=False):
+        best = law == choice.fit.law
+        axes.plot(sizes, fitted.loss(sizes), color=color, linestyle="-" if best else dash, linewidth=2 if best else 1, label=NAMES[law])
+        own = {"law": law, "chosen": best, "n": fitted.n, "k": fitted.k, "k_low": fitted.k_interval[0], "k_high": fitted.k_interval[1]}
+        own |= {"aicc": fitted.aicc, "held_out_error": choice.held_out[law]}
+        rows.append(own | {name: fitted.more.get(name) for name in ("floor", "k_after", "break")})
+    axes.set_title(f"{label}\n{NAMES[choice.fit.law]}: {told(choice)}", fontsize=8)
+    axes.set(xscale="log", yscale="log")
+    axes.grid(alpha=0.3, which="both", linewidth=0.4)
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args, settings = command.parse(plotting.arguments(__doc__, "metrics"), arguments, jobs.beyond_settings)
+    plotting.style()
+    table = metrics.of_experiments(metrics.overall(args.metrics, settings["evaluation"]), settings["experiments"])
+    curves, drawn = settings["curves"], []
+    columns = min(3, len(curves))
+    lines = -(-len(curves) // columns)
+    size = (2.6 * columns + 0.4, 2.5 * lines + 0.5)
+    figure, grid = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(curves) :]:
+        axes.set_axis_off()
+    for axes, curve in zip(grid.flat, curves, strict=False):
+        points = metrics.of_curve(table, curve["source"], curve["guidance"], curve["architecture"])
+        drawn += [curve | row for row in draw(axes, points, settings["sizes"], plotting.words(curve["label"]))]
+    first = grid[0, 0]
+    low, high = first.get_ylim()
+    ticks = [tick for tick in plotting.LOSS_TICKS if low <= tick <= high]
+    first.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    first.yaxis.set_minor_formatter(NullFormatter())
+    first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    figure.supxlabel("training images", fontsize="medium")
+    figure.supylabel("cross-entropy (nats)", fontsize="medium")
+    handles, labels = first.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    plotting.write(figure, pd.DataFrame(drawn), args.output)
+
+
+if __name__ == "__main__":
+    main()
