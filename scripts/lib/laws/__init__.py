@@ -8,7 +8,7 @@
 `choose` takes the law that extrapolates, `compare` sets two exponents side by side.
 """
 
-from scripts.lib.laws.choice import choose, compare
+from scripts.lib.laws.choice import Choice, choose, compare
 from scripts.lib.laws.fit import LAWS, Fit, LawError, fit
 
-__all__ = ["LAWS", "Fit", "LawError", "choose", "compare", "fit"]
+__all__ = ["LAWS", "Choice", "Fit", "LawError", "choose", "compare", "fit"]
