@@ -65,8 +65,10 @@ def main(arguments: list[str] | None = None) -> None:
     first.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     first.yaxis.set_minor_formatter(NullFormatter())
     first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    figure.supxlabel("training images", fontsize="medium")
-    figure.supylabel("cross-entropy (nats)", fontsize="medium")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("cross-entropy (nats)")
+    for axes in grid[-1]:
+        axes.set_xlabel("training images")
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     plotting.write(figure, pd.DataFrame(drawn), args.output)

@@ -7,7 +7,7 @@ outside those sizes.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from scripts.lib import command, jobs, metrics, plotting
 from scripts.lib.laws.exchange import exchange_rate
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     real = rows(settings["real"], None)
     at = np.geomspace(real[0].min(), real[0].max(), 60)
     looks = plotting.looks([curve["label"] for curve in settings["curves"]])
-    figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(6.6, 3.4), layout="constrained")
     drawn = []
     for curve in settings["curves"]:
         rates = exchange_rate(real, rows(curve["source"], curve["guidance"]), at)
@@ -44,8 +44,9 @@ def main(arguments: list[str] | None = None) -> None:
     axes.set(
         xscale="log", yscale="log", ylim=(middle.min() / 3, middle.max() * 6), xlabel="real training images", ylabel="synthetic images worth the next real one"
     )
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.grid(alpha=0.3, which="both", linewidth=0.4)
     figure.legend(loc="outside right upper", title="synthetic source")
     plotting.write(figure, drawn, args.output)
