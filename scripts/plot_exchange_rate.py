@@ -32,18 +32,20 @@ def main(arguments: list[str] | None = None) -> None:
     for curve in settings["curves"]:
         rates = exchange_rate(real, rows(curve["source"], curve["guidance"]), at)
         color, label = looks[curve["label"]]["color"], plotting.words(curve["label"])
+        drawn.append(rates.assign(source=curve["source"], guidance=curve["guidance"], architecture=architecture))
+        if not (np.isfinite(rates["rate"]) & (rates["rate"] > 0)).all():
+            axes.plot([], [], color=color, linestyle=":", label=f"{label}: none, a loss does not fall")
+            continue
         axes.plot(rates["real_images"], rates["rate"], color=color, linestyle=":", linewidth=1)
         axes.plot(rates["real_images"], rates["rate"].where(rates["inside"]), color=color, linewidth=1.6, label=label)
         axes.fill_between(rates["real_images"], rates["rate_low"], rates["rate_high"], color=color, alpha=0.12, linewidth=0)
         mark = rates.iloc[[len(rates) // 2]]
         axes.plot(mark["real_images"], mark["rate"], markersize=5, **looks[curve["label"]])
-        drawn.append(rates.assign(source=curve["source"], guidance=curve["guidance"], architecture=architecture))
     drawn = pd.concat(drawn)
     axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
-    middle = drawn["rate"][np.isfinite(drawn["rate"])]
-    axes.set(
-        xscale="log", yscale="log", ylim=(middle.min() / 3, middle.max() * 6), xlabel="real training images", ylabel="synthetic images worth the next real one"
-    )
+    shown = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
+    axes.set(xscale="log", yscale="log", ylim=(shown.min() / 3, shown.max() * 6))
+    axes.set(xlabel="real training images", ylabel="synthetic images worth the next real one")
     axes.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

@@ -197,6 +197,12 @@ def test_a_synthetic_curve_that_may_not_fall_has_no_upper_bound():
     assert np.isinf(exchange_rate((SIZES, (100 / SIZES) ** 0.4), (SIZES, noisy), [200.0])["rate_high"][0])
 
 
+def test_where_a_loss_does_not_fall_the_rate_is_nought_or_without_bound():
+    falling, rising = (SIZES, (100 / SIZES) ** 0.4), (SIZES, (SIZES / 100) ** 0.4)
+    assert np.isinf(exchange_rate(falling, rising, [200.0])["rate"][0])
+    assert exchange_rate(rising, falling, [200.0])["rate"][0] == 0
+
+
 # -- two variables ---------------------------------------------------------------------------------------------------------------------
 
 

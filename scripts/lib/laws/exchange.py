@@ -27,8 +27,8 @@ def exchange_rate(real: tuple, synthetic: tuple, at, seed: int = 0) -> pd.DataFr
     """Synthetic images that match `at` (M,) real images, and the next one.
 
     real, synthetic: (sizes, losses) of the curves, the rows that their laws are fitted to. Returns columns real_images, matched (S),
-    rate (dS / dD), rate_low and rate_high (95 %, infinite where the synthetic loss may not fall at all), and inside: whether S lies
-    within the synthetic sizes, so that nothing is extrapolated.
+    rate (dS / dD), rate_low and rate_high (95 %), and inside: whether S lies within the synthetic sizes, so that nothing is
+    extrapolated. A rate is infinite where the synthetic loss does not fall, and zero where the real one does not.
     """
     random, at = np.random.default_rng(seed), np.asarray(at, float)
     (real_level, real_slope), (level, slope) = _draws(*real, random), _draws(*synthetic, random)
@@ -37,6 +37,7 @@ def exchange_rate(real: tuple, synthetic: tuple, at, seed: int = 0) -> pd.DataFr
         matched = np.exp((loss - level[:, None]) / slope[:, None])
         rate = real_slope[:, None] / slope[:, None] * matched / at
     rate = np.where(slope[:, None] < 0, rate, np.inf)
+    rate = np.where(real_slope[:, None] < 0, rate, 0.0)
     low, high = np.quantile(rate[1:], [0.025, 0.975], axis=0, method="nearest")
     sizes = np.asarray(synthetic[0], float)
     inside = (matched[0] >= sizes.min()) & (matched[0] <= sizes.max())
