@@ -13,6 +13,7 @@ environment.prepare()
 
 FIGURES = list(Figures.model_fields)
 TABLES = list(Tables.model_fields)
+LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"))]
 FORMATS = ["pdf", "svg", "png", "csv"]
 
 

@@ -88,7 +88,7 @@ rule plot_supervised_scaling:
     input:
         metrics=metrics_of(lambda study, wc: study.laws[study.figures.supervised_scaling.law].experiments),
         law=lambda wc: f"results/{wc.study}/laws/{study_of(wc).figures.supervised_scaling.law}.json",
-        script=["scripts/plot_supervised_scaling.py", "scripts/lib/plotting.py"],
+        script=["scripts/plot_supervised_scaling.py", "scripts/lib/plotting.py", *LAW_MODULES],
     output:
         figure_files("supervised_scaling"),
     log:
@@ -112,7 +112,7 @@ rule plot_supervised_scaling:
 rule plot_exchange_rate:
     input:
         metrics=metrics_of(lambda study, wc: study.laws[study.figures.exchange_rate.law].experiments),
-        script=["scripts/plot_exchange_rate.py", "scripts/lib/plotting.py"],
+        script=["scripts/plot_exchange_rate.py", "scripts/lib/plotting.py", *LAW_MODULES],
     output:
         figure_files("exchange_rate"),
     log:
@@ -135,7 +135,7 @@ rule plot_exchange_rate:
 rule plot_beyond_the_law:
     input:
         metrics=metrics_of(lambda study, wc: study.laws[study.figures.beyond_the_law.law].experiments),
-        script=["scripts/plot_beyond_the_law.py", "scripts/lib/plotting.py"],
+        script=["scripts/plot_beyond_the_law.py", "scripts/lib/plotting.py", *LAW_MODULES],
     output:
         figure_files("beyond_the_law"),
     log:

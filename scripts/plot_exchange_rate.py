@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     drawn = pd.concat(drawn)
     axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
     shown = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
-    axes.set(xscale="log", yscale="log", ylim=(shown.min() / 3, shown.max() * 6))
+    axes.set(xscale="log", yscale="log", xlim=(at[0] / 1.1, at[-1] * 1.1), ylim=(shown.min() / 3, shown.max() * 6))
     axes.set(xlabel="real training images", ylabel="synthetic images worth the next real one")
     axes.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 SMOKE = ROOT / "tests/workflow/smoke.yaml"
 
 
@@ -44,7 +45,7 @@ class Workflow:
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run snakemake and return what it printed."""
         done = subprocess.run(
-            [Path(sys.executable).parent / "snakemake", *arguments],
+            [SNAKEMAKE, *arguments],
             cwd=self.folder,
             capture_output=True,
             text=True,

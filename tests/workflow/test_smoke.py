@@ -5,6 +5,9 @@ import hashlib
 import json
 import os
 import re
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +15,7 @@ import pytest
 
 from scripts.lib import jobs, shards
 from scripts.lib.study_file import load
-from tests.conftest import ROOT, Workflow
+from tests.conftest import ROOT, SNAKEMAKE, Workflow
 
 FIGURES = ("samples", "recognizability_diversity", "configuration_sweep", "supervised_scaling", "exchange_rate", "beyond_the_law")
 
@@ -120,15 +123,22 @@ def test_more_images_are_more_blocks_and_the_first_ones_stay(finished):
         assert "generate" not in finished.planned("results/smoke/images/diffusion_class_names/00001.tar")
 
 
-def test_made_twice_the_bytes_and_the_metrics_are_the_same(finished):
-    """Shards, models, metrics and figures of one branch, removed and made again."""
-    folder = finished.folder
-    before = digests(folder / "results/smoke") | digests(folder / "figures/smoke")
-    for path in [*(folder / "results/smoke/images/masked_captions").iterdir(), *(folder / "results/smoke/generators/masked").rglob("*.safetensors")]:
-        path.unlink()
-    finished.run("--forcerun", "train_generator", "--until", "train_generator", "--", "results/smoke/generators/masked")
-    finished.run()
-    assert digests(folder / "results/smoke") | digests(folder / "figures/smoke") == before
+def test_killed_and_started_again_the_study_ends_with_the_same_bytes(finished, workflow):
+    """Everything in another folder, snakemake and its jobs killed on the way: every shard, model, metric, fit and figure is the same."""
+    killed = subprocess.Popen([SNAKEMAKE], cwd=workflow.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(workflow.folder.glob("results/smoke/images/*/*.parquet")):  # jobs of several stages are done, others are running
+        assert killed.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (workflow.folder / "figures/smoke/supervised_scaling.pdf").exists()
+    workflow.run("--unlock")
+    workflow.run()
+    for folder in ("results", "figures", "tables"):
+        made = digests(workflow.folder / folder)
+        assert made
+        assert made == digests(finished.folder / folder)
 
 
 # -- what runs again -----------------------------------------------------------------------------------------------------------------
