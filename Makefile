@@ -12,6 +12,7 @@ unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 figures: $(READY)
 	@$(VENV)/bin/snakemake
+	@echo 'Every figure is in figures/digits/, every table in tables/digits/.'
 
 test: lint
 	$(VENV)/bin/python -m pytest -q --durations=10

@@ -54,7 +54,8 @@ def train(build: dict, recipe: dict, run: dict, images: torch.Tensor, labels: to
         schedule.step()
         step += 1
         state.save_by_time(step)
-    print(f"{run['source']} {run['name']}: {total} iterations, last training loss {loss.item():.4f}", flush=True)
+        if step == total:
+            print(f"{run['source']} {run['name']}: {total} iterations, last training loss {loss.item():.4f}", flush=True)
     return model
 
 
@@ -68,6 +69,9 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(parser, arguments, jobs.classifier_settings)
 
     device, state = deterministic(args.threads), Path(args.state)
+    part = Path(f"{args.output}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
+    part.mkdir(parents=True)
     classes = len(pd.read_csv(args.classes))
     source = {scale: (classifier.normalise(images), torch.from_numpy(labels)) for scale, (images, labels) in shards.read_source(args.images).items()}
     data = shards.identity(args.images)
@@ -83,11 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
             model = train(build, settings["training"], run, images, labels, state / run["name"], identity, device)
             classifier.save(done, model, {"build": build, "run": run, "training": settings["training"]})
             resume.discard(state / run["name"])
-        target = Path(f"{args.output}.part") / f"{run['name']}.safetensors"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(done, target)
+        shutil.copyfile(done, part / f"{run['name']}.safetensors")
     shutil.rmtree(args.output, ignore_errors=True)  # Snakemake makes the folder of a directory output
-    Path(f"{args.output}.part").rename(args.output)
+    part.rename(args.output)
     resume.discard(state)
 
 

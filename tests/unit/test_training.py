@@ -79,15 +79,23 @@ def test_the_same_job_gives_the_same_models(tmp_path):
     assert classifier_job(tmp_path, "a") == classifier_job(tmp_path, "b")
 
 
-def test_a_killed_classifier_job_resumes_and_ends_as_an_undisturbed_one(tmp_path, kill_after):
+@pytest.mark.parametrize("step", [3, 5])  # on the way, and after the last iteration but before the model is written
+def test_a_killed_classifier_job_resumes_and_ends_as_an_undisturbed_one(tmp_path, kill_after, step):
     undisturbed = classifier_job(tmp_path, "a")
-    kill_after(3)
+    kill_after(step)
     with pytest.raises(Killed):
         classifier_job(tmp_path, "b")
     assert not (tmp_path / "b").exists()
     assert list((tmp_path / "state_b").rglob("*.state"))
     assert classifier_job(tmp_path, "b") == undisturbed
     assert not (tmp_path / "state_b").exists()
+
+
+def test_what_a_kill_left_of_an_older_output_is_not_taken_for_a_result(tmp_path):
+    (tmp_path / "a.part").mkdir()
+    (tmp_path / "a.part/older-run.safetensors").write_bytes(b"half")
+    assert "older-run.safetensors" not in classifier_job(tmp_path, "a")
+    assert not (tmp_path / "a.part").exists()
 
 
 def test_a_model_file_can_be_loaded_alone(tmp_path):

@@ -135,6 +135,7 @@ def test_killed_and_started_again_the_study_ends_with_the_same_bytes(finished, w
     assert not (workflow.folder / "figures/smoke/supervised_scaling.pdf").exists()
     workflow.run("--unlock")
     workflow.run()
+    assert not list(workflow.folder.rglob("*.part*"))
     for folder in ("results", "figures", "tables"):
         made = digests(workflow.folder / folder)
         assert made
