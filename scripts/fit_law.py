@@ -5,7 +5,6 @@ size are taken for seeds of one point. With --x2 (model size, say) the law has t
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -79,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--json", help="file to write the fit to")
     args = parser.parse_args(arguments)
-    if (args.law == "two_variable") != bool(args.x2) and (args.x2 is None or args.law):
+    if (args.law == "two_variable" and not args.x2) or (args.x2 and args.law not in (None, "two_variable")):
         parser.error("--law two_variable and --x2 go together")
 
     try:
@@ -104,7 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"{args.table}: {error}" if not str(error).startswith(args.table) else str(error))
     print(summary(result))
     if args.json:
-        write_json(args.json, json.loads(json.dumps(result)))
+        write_json(args.json, result)
 
 
 if __name__ == "__main__":

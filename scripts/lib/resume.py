@@ -1,7 +1,7 @@
 """Training state that outlives a killed job.
 
 It lies in a folder that is no declared output (Snakemake deletes those of a failed job), is written whole, by time, and belongs to one
-set of settings: state of other settings is thrown away, not continued.
+set of settings: state of other settings is not continued.
 """
 
 import hashlib

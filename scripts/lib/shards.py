@@ -90,8 +90,8 @@ def read_source(tars: list[str | Path], limit: int | None = None) -> dict[float 
 
 
 def identity(tars: list[str | Path]) -> str:
-    """A digest of everything in the manifests, and so, by the hashes that they hold, of every image."""
+    """A digest of every image, by the hashes in the manifests, and its class, in order."""
     digest = hashlib.sha256()
     for tar in tars:
-        digest.update("".join(pd.read_parquet(manifest_path(tar), columns=["sha256"])["sha256"]).encode())
+        digest.update(pd.read_parquet(manifest_path(tar))[["class_id", "sha256"]].to_csv(index=False).encode())
     return digest.hexdigest()

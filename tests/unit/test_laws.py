@@ -1,9 +1,5 @@
 """Scaling laws: exact where they must be, honest about what they do not know."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +11,6 @@ from scripts import fit_laws
 from scripts.lib import laws, metrics
 from scripts.lib.laws import LawError, floor, power, two_variable
 from scripts.lib.laws.exchange import exchange_rate
-from tests.conftest import ROOT
 
 SIZES = 30 * 2.0 ** np.arange(6)
 LONG = 30 * 2.0 ** np.arange(10)
@@ -260,50 +255,3 @@ def test_a_missing_run_is_no_silent_gap():
     assert fit_laws.fit(metrics.of_experiments(table, [experiment, experiment]), (10, 40))[0]["sizes"] == [10, 20, 40]
     with pytest.raises(ValueError, match=r"1 runs have no metrics, the first: .*'size': 40"):
         metrics.of_experiments(table[table["size"] != 40], [experiment])
-
-
-# -- a stranger's table ------------------------------------------------------------------------------------------------------------------
-
-
-def fitted(tmp_path, table: pd.DataFrame, *options: str, name="data.csv", fails=False):
-    """Run the command; return its JSON and what it printed, or what it said on failing."""
-    path = tmp_path / name
-    table.to_csv(path, index=False) if name.endswith("csv") else table.to_parquet(path)
-    command = [sys.executable, "-m", "scripts.fit_law", str(path), "--x", "images", "--y", "loss", "--json", str(tmp_path / "out.json"), *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    if fails:
-        assert done.returncode != 0
-        assert "Traceback" not in done.stderr
-        return done.stderr
-    assert done.returncode == 0, done.stderr
-    return json.loads((tmp_path / "out.json").read_text()), done.stdout
-
-
-def test_a_table_is_fitted_from_the_command_line(tmp_path):
-    table = pd.DataFrame({"images": LONG, "loss": curve("floor", np.random.default_rng(0), 0.01)})
-    result, printed = fitted(tmp_path, table)
-    assert result["law"] == "floor"
-    assert {"law", "objective", "n", "k", "k_interval", "scale", "floor", "floor_interval", "reason"} <= set(result)
-    assert result["k_interval"][0] < 0.4 < result["k_interval"][1]
-    assert "floor" in printed and "chosen" in printed
-    pure, _ = fitted(tmp_path, table, "--law", "power", "--bootstrap", "200", name="data.parquet")
-    assert pure["law"] == "power" and pure["n"] == 10 and "floor" not in pure
-    assert pure["k_bootstrap"][0] < pure["k"] < pure["k_bootstrap"][1]
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda t: t.head(2), "2 different sizes: a law needs 3 at least"),
-        (lambda t: t.assign(loss=[0.5, 0.4, None, 0.3, 0.2, 0.1]), "loss in row 3 is 'nan', not a number"),
-        (lambda t: t.assign(loss=["a", *[0.1] * 5]), "loss in row 1 is 'a', not a number"),
-        (lambda t: t.assign(loss=-1.0), "must be positive"),
-        (lambda t: t.assign(loss=0.7), "the same at every size"),
-        (lambda t: t.rename(columns={"loss": "cost"}), "no column 'loss'; it has images, cost"),
-    ],
-)
-def test_a_table_that_cannot_be_fitted_is_refused_in_one_line(tmp_path, change, told):
-    table = pd.DataFrame({"images": SIZES, "loss": (200 / SIZES) ** 0.3})
-    said = fitted(tmp_path, change(table), fails=True)
-    assert told in said
-    assert len(said.strip().splitlines()) == 1
