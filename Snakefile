@@ -1,6 +1,6 @@
 # How much is one more synthetic training image worth, next to a real one?
 #
-# prompts -> image shards -> classifiers -> metrics -> fitted laws -> figures. What is studied stands in studies/{study}.yaml, where it
+# prompts -> image shards -> classifiers and CLIP models -> metrics -> fitted laws -> figures. What is studied stands in studies/{study}.yaml, where it
 # runs in a profile. Ask for one figure by its path: figures/{study}/{figure}.pdf
 
 from snakemake.utils import min_version
@@ -17,9 +17,11 @@ include: "rules/prompts.smk"
 include: "rules/generate.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
+include: "rules/clips.smk"
 include: "rules/score.smk"
 include: "rules/laws.smk"
-include: "rules/figures.smk"
+include: "rules/figures_images.smk"
+include: "rules/figures_scaling.smk"
 include: "rules/tables.smk"
 
 

@@ -6,13 +6,10 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import environment, jobs, study_file
-from scripts.lib.study import Figures, Tables
+from scripts.lib import environment, jobs, shown, study_file
 
 environment.prepare()
 
-FIGURES = list(Figures.model_fields)
-TABLES = list(Tables.model_fields)
 LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"))]
 FORMATS = ["pdf", "svg", "png", "csv"]
 
@@ -33,6 +30,8 @@ def load_studies():
 
 
 STUDIES = load_studies()
+FIGURES = shown.names_of(STUDIES[config["study"]].figures)
+TABLES = shown.names_of(STUDIES[config["study"]].tables)
 
 
 wildcard_constraints:
@@ -44,6 +43,7 @@ wildcard_constraints:
     block=r"\d{5}",
     batch=r"[a-z0-9_.-]+",
     law=r"[a-z0-9_]+",
+    scaling=r"[a-z]+_scaling",
 
 
 def study_of(wildcards):
@@ -54,13 +54,25 @@ def class_table(wildcards):
     return study_of(wildcards).classes
 
 
+def needed(files):
+    """An input function: `files(study name, study, wildcards)`. A figure or table that the study does not have is told as such."""
+
+    def of(wildcards):
+        try:
+            return files(wildcards.study, study_of(wildcards), wildcards)
+        except shown.NotInStudy as error:
+            raise WorkflowError(str(error)) from None
+
+    return of
+
+
 def planned(settings, *names):
     """A `params` function: the digest of `settings(study, wildcard, ...)`. A job runs again when it changes, and only then."""
-    return lambda wildcards: jobs.digest(settings(study_of(wildcards), *(wildcards[name] for name in names)))
+    return needed(lambda _, study, wildcards: jobs.digest(settings(study, *(wildcards[name] for name in names))))
 
 
-def source_tars(wildcards):
-    return jobs.image_files(wildcards.study, study_of(wildcards), wildcards.source)
+def training_tars(wildcards):
+    return jobs.training_files(wildcards.study, study_of(wildcards), wildcards.source, wildcards.batch)
 
 
 def evaluation_tars(wildcards):
@@ -91,12 +103,20 @@ def reference_models(wildcards):
 
 
 def metrics_of(experiments):
-    """An input function for the metrics of the experiments that `experiments(study, wildcards)` names (None: all)."""
-    return lambda wildcards: jobs.metric_files(wildcards.study, study_of(wildcards), experiments(study_of(wildcards), wildcards))
+    """The metrics of the experiments that `experiments(study, wildcards)` names (None: all)."""
+    return needed(lambda name, study, wildcards: jobs.metric_files(name, study, experiments(study, wildcards)))
+
+
+def metrics_of_laws(laws):
+    return metrics_of(lambda study, wildcards: shown.experiments_of_laws(study, laws(study, wildcards)))
+
+
+def fitted(laws):
+    return needed(lambda name, study, wildcards: [f"results/{name}/laws/{law}.json" for law in laws(study, wildcards)])
 
 
 def scores_of(sources):
-    return lambda wildcards: [f"results/{wildcards.study}/scores/{source}.json" for source in sources(study_of(wildcards))]
+    return needed(lambda name, study, wildcards: [f"results/{name}/scores/{source}.json" for source in sources(study)])
 
 
 def figure_files(name):

@@ -16,7 +16,7 @@ rule prepare_data:
     benchmark:
         "logs/{study}/prepare_data/{split}.tsv"
     conda:
-        "../envs/analysis.yaml"
+        "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -1,13 +1,20 @@
-# in:  image shards of one source; the reference classifier, trained on real images
-# out: results/{study}/scores/{source}.json: recognizability and diversity at each guidance scale, overall and per class
+# in:  image shards of one source; the evaluation set that it is compared with; the reference classifier, trained on real images
+# out: results/{study}/scores/{source}.json: recognizability and diversity at each guidance scale, overall and per class; FID, LPIPS,
+#      precision, recall
 #
 # The scores of `real` are those of an evaluation set: on its own training images the reference would be judged, not they.
+
+
+def real_tar(wildcards):
+    return f"results/{wildcards.study}/data/{study_of(wildcards).scores.evaluation}.tar"
 
 
 rule score:
     input:
         tars=scored_tars,
         manifests=manifests(scored_tars),
+        real=real_tar,
+        real_manifest=manifests(lambda wc: [real_tar(wc)]),
         models=reference_models,
     output:
         scores="results/{study}/scores/{source}.json",
@@ -26,5 +33,5 @@ rule score:
         planned=planned(jobs.score_settings, "source"),
     shell:
         "python -m scripts.score --study studies/{wildcards.study}.yaml --source {wildcards.source} --planned {params.planned} "
-        "--images {input.tars:q} --models {input.models:q} "
+        "--images {input.tars:q} --real {input.real:q} --models {input.models:q} "
         "--output {output.scores:q} --threads {threads} > {log:q} 2>&1"

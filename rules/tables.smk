@@ -1,17 +1,30 @@
-# in:  metrics
-# out: tables/{study}/{table}.{csv,md}
+# in:  metrics, scores, laws, prompts, data/paper_numbers.csv
+# out: tables/{study}/{table}.{csv,md}; the csv is tidy, the md is for readers
+#
+# Scripts are inputs here: a table is cheap, and editing its script makes it again. `tabulate_metrics` makes three tables of the same kind.
+
+from scripts.lib import shown_tables
 
 
-rule tabulate_supervised:
+def table_files(name):
+    return [f"tables/{{study}}/{name}.{format}" for format in ["csv", "md"]]
+
+
+def evaluation_metrics(wildcards):
+    return shown_tables.evaluation_table_files(wildcards.study, study_of(wildcards), clip=wildcards.table == "clip")
+
+
+rule tabulate_prompts:
     input:
-        metrics=metrics_of(lambda study, wc: None),
-        script="scripts/tabulate_supervised.py",
+        prompts=needed(lambda name, study, _: [f"results/{name}/prompts/{recipe}.parquet" for recipe in study.recipes]),
+        classes=class_table,
+        script=["scripts/tabulate_prompts.py", "scripts/lib/tabulating.py"],
     output:
-        expand("tables/{{study}}/supervised.{format}", format=["csv", "md"]),
+        table_files("prompts"),
     log:
-        "logs/{study}/tabulate_supervised.log",
+        "logs/{study}/tabulate_prompts.log",
     benchmark:
-        "logs/{study}/tabulate_supervised.tsv"
+        "logs/{study}/tabulate_prompts.tsv"
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -19,7 +32,155 @@ rule tabulate_supervised:
         mem_mb=2000,
         runtime=10,
     params:
-        planned=planned(jobs.table_settings),
+        planned=planned(shown_tables.prompts_settings),
     shell:
-        "python -m scripts.tabulate_supervised --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "python -m scripts.tabulate_prompts --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--classes {input.classes:q} --prompts {input.prompts:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule tabulate_configurations:
+    input:
+        scores=scores_of(lambda study: shown.configuration_sources(shown_tables.configurations_settings(study))),
+        metrics=metrics_of(lambda study, _: [shown.part_of(study, "configurations").experiment]),
+        script=["scripts/tabulate_configurations.py", "scripts/lib/tabulating.py"],
+    output:
+        table_files("configurations"),
+    log:
+        "logs/{study}/tabulate_configurations.log",
+    benchmark:
+        "logs/{study}/tabulate_configurations.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown_tables.configurations_settings),
+    shell:
+        "python -m scripts.tabulate_configurations --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule tabulate_metrics:
+    input:
+        metrics=evaluation_metrics,
+        script=["scripts/tabulate_metrics.py", "scripts/lib/tabulating.py"],
+    output:
+        table_files("{table}"),
+    log:
+        "logs/{study}/tabulate_{table}.log",
+    benchmark:
+        "logs/{study}/tabulate_{table}.tsv"
+    wildcard_constraints:
+        table="supervised|ood|clip",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown_tables.table_settings, "table"),
+    shell:
+        "python -m scripts.tabulate_metrics --study studies/{wildcards.study}.yaml --table {wildcards.table} --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule tabulate_hyperparameters:
+    input:
+        script=["scripts/tabulate_hyperparameters.py", "scripts/lib/tabulating.py"],
+    output:
+        table_files("hyperparameters"),
+    log:
+        "logs/{study}/tabulate_hyperparameters.log",
+    benchmark:
+        "logs/{study}/tabulate_hyperparameters.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown_tables.hyperparameters_settings),
+    shell:
+        "python -m scripts.tabulate_hyperparameters --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--output {output:q} > {log:q} 2>&1"
+
+
+rule tabulate_laws:
+    input:
+        laws=fitted(lambda study, _: study.laws),
+        script=["scripts/tabulate_laws.py", "scripts/lib/tabulating.py"],
+    output:
+        table_files("laws"),
+    log:
+        "logs/{study}/tabulate_laws.log",
+    benchmark:
+        "logs/{study}/tabulate_laws.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown_tables.laws_settings),
+    shell:
+        "python -m scripts.tabulate_laws --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule tabulate_claims:
+    input:
+        metrics=metrics_of(lambda study, _: shown_tables.claims_experiments(study)),
+        scores=scores_of(shown_tables.claims_sources),
+        script=[
+            "scripts/tabulate_claims.py",
+            "scripts/lib/tabulating.py",
+            "scripts/lib/claims.py",
+            "scripts/lib/per_class.py",
+            *LAW_MODULES,
+        ],
+    output:
+        table_files("claims"),
+    log:
+        "logs/{study}/tabulate_claims.log",
+    benchmark:
+        "logs/{study}/tabulate_claims.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown_tables.claims_settings),
+    shell:
+        "python -m scripts.tabulate_claims --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --scores {input.scores:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule tabulate_versus_paper:
+    input:
+        laws=fitted(lambda study, _: shown_tables.versus_laws(study)),
+        numbers="data/paper_numbers.csv",
+        script=["scripts/tabulate_versus_paper.py", "scripts/lib/tabulating.py"],
+    output:
+        table_files("versus_paper"),
+    log:
+        "logs/{study}/tabulate_versus_paper.log",
+    benchmark:
+        "logs/{study}/tabulate_versus_paper.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown_tables.versus_settings),
+    shell:
+        "python -m scripts.tabulate_versus_paper --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--numbers {input.numbers:q} --laws {input.laws:q} --output {output:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-# in:  image shards of one source
+# in:  image shards of one source, or of those that a mixture is made of
 # out: results/{study}/classifiers/{source}/{batch}/{run}.safetensors
 #
 # A run is a guidance scale, an architecture, a size and a seed. A batch is the runs that share a job: all of an architecture where a
@@ -8,8 +8,8 @@
 rule train_classifiers:
     input:
         classes=class_table,
-        tars=source_tars,
-        manifests=manifests(source_tars),
+        tars=training_tars,
+        manifests=manifests(training_tars),
     output:
         models=directory("results/{study}/classifiers/{source}/{batch}"),
     log:

@@ -29,11 +29,11 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "law")
-    parser.add_argument("--metrics", required=True, nargs="+", help="parquet files of `evaluate`")
+    parser.add_argument("--metrics", required=True, nargs="+", help="parquet files of `evaluate` or `evaluate_clips`")
     parser.add_argument("--output", required=True)
     args, settings = command.parse(parser, arguments, jobs.law_settings)
 
-    table = metrics.of_experiments(metrics.overall(args.metrics, settings["evaluation"]), settings["experiments"])
+    table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
     write_json(args.output, {"evaluation": settings["evaluation"], "interval": 0.95, "curves": fit(table, settings["sizes"])})
 
 

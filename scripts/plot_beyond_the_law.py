@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from scripts.lib import command, jobs, laws, metrics, plotting
+from scripts.lib import command, laws, metrics, plotting, shown
 
 NAMES = {"power": "pure law", "floor": "law with a floor", "broken": "broken law"}
 
@@ -46,10 +46,12 @@ def draw(axes: plt.Axes, points: pd.DataFrame, fit_range: tuple[int, int], label
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(plotting.arguments(__doc__, "metrics"), arguments, jobs.beyond_settings)
+    args, settings = command.parse(plotting.arguments(__doc__, "metrics"), arguments, shown.beyond_settings)
     plotting.style()
-    table = metrics.of_experiments(metrics.overall(args.metrics, settings["evaluation"]), settings["experiments"])
-    curves, drawn = settings["curves"], []
+    table, drawn, curves = metrics.read(args.metrics), [], []
+    for panel in settings["panels"]:
+        several = len(panel["curves"]) > 1
+        curves += [curve | {"law": panel["law"], "label": f"{panel['title']}, {curve['label']}" if several else panel["title"]} for curve in panel["curves"]]
     columns = min(3, len(curves))
     lines = -(-len(curves) // columns)
     size = (2.6 * columns + 0.4, 2.5 * lines + 0.5)
@@ -57,8 +59,11 @@ def main(arguments: list[str] | None = None) -> None:
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
     for axes, curve in zip(grid.flat, curves, strict=False):
-        points = metrics.of_curve(table, curve["source"], curve["guidance"], curve["architecture"])
-        drawn += [curve | row for row in draw(axes, points, settings["sizes"], plotting.words(curve["label"]))]
+        law = settings["laws"][curve.pop("law")]
+        points = metrics.of_experiments(metrics.overall(table, law["evaluation"]), law["experiments"])
+        points = metrics.of_curve(points, curve["source"], curve["guidance"], curve["architecture"])
+        curve.pop("look")
+        drawn += [curve | row for row in draw(axes, points, law["sizes"], plotting.words(curve["label"]))]
     first = grid[0, 0]
     low, high = first.get_ylim()
     ticks = [tick for tick in plotting.LOSS_TICKS if low <= tick <= high]

@@ -9,14 +9,14 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from scripts.lib import command, jobs, metrics, plotting
+from scripts.lib import command, metrics, plotting, shown
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(plotting.arguments(__doc__, "scores", "metrics"), arguments, jobs.sweep_settings)
+    args, settings = command.parse(plotting.arguments(__doc__, "scores", "metrics"), arguments, shown.sweep_settings)
     plotting.style()
-    labels = pd.DataFrame(settings["labels"]).drop(columns="images").astype({"guidance": "Float64"})
-    table = metrics.of_experiments(metrics.overall(args.metrics, settings["evaluation"]), settings["experiments"])
+    labels = pd.DataFrame(settings["labels"]).drop(columns=["images", "look"]).astype({"guidance": "Float64"})
+    table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
     size = table["size"].max()
     table = table[(table["architecture"] == settings["architecture"]) & (table["size"] == size)]
     top1 = table.groupby(["source", "guidance"], dropna=False)[["top1", "cross_entropy"]].agg(["mean", "std", "count"])
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     drawn["images"] = size
 
     generators, recipes = settings["generators"], settings["recipes"]
-    looks = plotting.looks(recipes)
+    looks = plotting.recipe_looks(settings["labels"])
     real = drawn[drawn["generator"] == "real"]
     figure, panels = plt.subplots(
         1, len(generators) + 1, figsize=(2.9 * len(generators) + 4.2, 3.2), width_ratios=[1] * len(generators) + [1.25], layout="constrained"
@@ -44,8 +44,6 @@ def main(arguments: list[str] | None = None) -> None:
                     100 * line["top1_mean"],
                     100 * line["top1_std"],
                     label=plotting.words(recipe),
-                    markersize=4,
-                    linewidth=1,
                     elinewidth=0.6,
                     **looks[recipe],
                 )

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from scripts.lib import command, jobs, metrics, plotting
+from scripts.lib import command, metrics, plotting, shown
 from scripts.lib.laws.exchange import exchange_rate
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(plotting.arguments(__doc__, "metrics"), arguments, jobs.exchange_settings)
+    args, settings = command.parse(plotting.arguments(__doc__, "metrics"), arguments, shown.exchange_settings)
     plotting.style()
-    table = metrics.of_experiments(metrics.overall(args.metrics, settings["evaluation"]), settings["experiments"])
+    table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
     table = table[table["size"].between(*settings["sizes"])]
     architecture = settings["architecture"]
 
@@ -26,12 +26,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     real = rows(settings["real"], None)
     at = np.geomspace(real[0].min(), real[0].max(), 60)
-    looks = plotting.looks([curve["label"] for curve in settings["curves"]])
     figure, axes = plt.subplots(figsize=(6.6, 3.4), layout="constrained")
     drawn = []
     for curve in settings["curves"]:
         rates = exchange_rate(real, rows(curve["source"], curve["guidance"]), at)
-        color, label = looks[curve["label"]]["color"], plotting.words(curve["label"])
+        look, label = plotting.look(curve["look"]), plotting.words(curve["label"])
+        color = look["color"]
         drawn.append(rates.assign(source=curve["source"], guidance=curve["guidance"], architecture=architecture))
         if not (np.isfinite(rates["rate"]) & (rates["rate"] > 0)).all():
             axes.plot([], [], color=color, linestyle=":", label=f"{label}: none, a loss does not fall")
@@ -40,11 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
         axes.plot(rates["real_images"], rates["rate"].where(rates["inside"]), color=color, linewidth=1.6, label=label)
         axes.fill_between(rates["real_images"], rates["rate_low"], rates["rate_high"], color=color, alpha=0.12, linewidth=0)
         mark = rates.iloc[[len(rates) // 2]]
-        axes.plot(mark["real_images"], mark["rate"], markersize=5, **looks[curve["label"]])
+        axes.plot(mark["real_images"], mark["rate"], **look)
     drawn = pd.concat(drawn)
     axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
-    shown = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
-    axes.set(xscale="log", yscale="log", xlim=(at[0] / 1.1, at[-1] * 1.1), ylim=(shown.min() / 3, shown.max() * 6))
+    visible = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
+    axes.set(xscale="log", yscale="log", xlim=(at[0] / 1.1, at[-1] * 1.1), ylim=(visible.min() / 3, visible.max() * 6))
     axes.set(xlabel="real training images", ylabel="synthetic images worth the next real one")
     axes.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -6,15 +6,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from scripts.lib import command, jobs, plotting
+from scripts.lib import command, plotting, shown
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(plotting.arguments(__doc__, "scores"), arguments, jobs.plane_settings)
+    args, settings = command.parse(plotting.arguments(__doc__, "scores"), arguments, shown.plane_settings)
     plotting.style()
     entries = [entry for path in args.scores for entry in json.loads(Path(path).read_text(encoding="utf-8"))]
-    table = pd.DataFrame(entries).drop(columns="per_class").merge(pd.DataFrame(settings["labels"]).drop(columns="images"), on=["source", "guidance"])
-    looks = plotting.looks(settings["recipes"])
+    table = pd.DataFrame(entries).drop(columns="per_class").merge(pd.DataFrame(settings["labels"]).drop(columns=["images", "look"]), on=["source", "guidance"])
+    looks = plotting.recipe_looks(settings["labels"])
     figure, panels = plt.subplots(
         1, len(settings["generators"]), figsize=(3.2 * len(settings["generators"]) + 1.2, 3.1), sharex=True, sharey=True, squeeze=False
     )
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
             line = table[(table["generator"] == generator) & (table["recipe"] == recipe)].sort_values("guidance")
             if line.empty:
                 continue
-            axes.plot(line["recognizability"], line["diversity"], label=plotting.words(recipe), markersize=4, linewidth=1, **looks[recipe])
+            axes.plot(line["recognizability"], line["diversity"], label=plotting.words(recipe), **looks[recipe])
             if recipe == settings["recipes"][0]:
                 for _, point in line.iterrows():
                     axes.annotate(

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.lib import command, jobs, plotting, shards
+from scripts.lib import command, plotting, shards, shown
 
 
 def mosaic(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
@@ -29,7 +29,7 @@ def show(axes: plt.Axes, images: np.ndarray, columns: int) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(plotting.arguments(__doc__, "classes", "real", "images"), arguments, jobs.samples_settings)
+    args, settings = command.parse(plotting.arguments(__doc__, "classes", "real", "images"), arguments, shown.samples_settings)
     plotting.style()
     scales = settings["guidance"]
     columns, count = settings["columns"], len(pd.read_csv(args.classes[0]))

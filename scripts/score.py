@@ -1,9 +1,11 @@
-"""Score one source, at each of its guidance scales: can a classifier of real images recognize it, and how diverse is it?
+"""Score one source, at each of its guidance scales: can a classifier of real images recognize it, how diverse is it, how near to real?
 
 Recognizability: classify the synthetic images with a classifier trained on real ones; F1 of each class; mean over classes (paper, as
 two public notes on its full text report it). Diversity: standard deviation, within a class, of the features that the same
 classifier's last layer reads; mean over the dimensions (ours: the paper's reduction is not known), then mean over classes.
-`diversity_total` is the root of the summed variance instead. Which classifier and how many images: the study's `scores`.
+`diversity_total` is the root of the summed variance instead. FID, precision and recall against the study's evaluation set, and LPIPS
+between images of a class: `lib/fidelity.py`. The source `real` is that evaluation set, so it has no distance to it: null.
+Which classifier, how many images and which evaluation set: the study's `scores`.
 """
 
 from scripts.lib.torch_setup import deterministic
@@ -11,7 +13,7 @@ from scripts.lib.torch_setup import deterministic
 import numpy as np
 from sklearn.metrics import f1_score
 
-from scripts.lib import classifier, command, jobs, shards
+from scripts.lib import classifier, command, fidelity, jobs, shards
 from scripts.lib.files import write_json
 
 
@@ -31,6 +33,7 @@ def scores(logits: np.ndarray, features: np.ndarray, labels: np.ndarray) -> dict
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "source")
     parser.add_argument("--images", required=True, nargs="+", help="tars of the source, in order")
+    parser.add_argument("--real", required=True, help="tar of the evaluation set that FID, precision and recall compare with")
     parser.add_argument("--models", required=True, help="folder of the batch that holds the reference classifier")
     parser.add_argument("--output", required=True, help="JSON: a list, an entry for each guidance scale")
     parser.add_argument("--threads", type=int, default=1)
@@ -38,12 +41,16 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = deterministic(args.threads)
     reference = classifier.load(f"{args.models}/{settings['reference']}.safetensors", device)
+    real = classifier.outputs(reference, classifier.normalise(shards.read_source([args.real])[None][0])).features
     entries = []
     source = shards.read_source(args.images, settings["images"])
     for scale in settings["guidance"]:
         images, labels = source[scale]
-        out = classifier.outputs(reference, classifier.normalise(images))
-        entries.append({"source": settings["source"], "guidance": scale} | scores(out.logits.numpy(), out.features.numpy(), labels))
+        pixels = classifier.normalise(images)
+        out = classifier.outputs(reference, pixels)
+        near = dict.fromkeys(("fid", "precision", "recall")) if scale is None else fidelity.against_real(out.features, real)
+        own = {"lpips": fidelity.diversity_within(reference, pixels, labels)} | scores(out.logits.numpy(), out.features.numpy(), labels)
+        entries.append({"source": settings["source"], "guidance": scale} | near | own)
     write_json(args.output, entries)
 
 

@@ -59,10 +59,21 @@ def train(build: dict, recipe: dict, run: dict, images: torch.Tensor, labels: to
     return model
 
 
+def training_set(inputs: dict, run: dict) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images (size, C, H, W) and labels (size,) of a run: the first images of each of its parts."""
+    chosen = []
+    for part in run["parts"]:
+        images, labels = (tensor[: part["images"]] for tensor in inputs[part["source"], part["guidance"]])
+        if len(images) < part["images"]:
+            raise SystemExit(f"{part['source']} at guidance {part['guidance']}: {len(images)} images, but run {run['name']} needs {part['images']}")
+        chosen.append((images, labels))
+    return tuple(map(torch.cat, zip(*chosen, strict=True)))
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "source", "batch")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--images", required=True, nargs="+", help="tars of the source, in order")
+    parser.add_argument("--images", required=True, nargs="+", help="tars of the sources that the runs are made of, in order")
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and training state, kept until the job is done")
     parser.add_argument("--threads", type=int, default=1)
@@ -73,12 +84,11 @@ def main(arguments: list[str] | None = None) -> None:
     shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
     part.mkdir(parents=True)
     classes = len(pd.read_csv(args.classes))
-    source = {scale: (classifier.normalise(images), torch.from_numpy(labels)) for scale, (images, labels) in shards.read_source(args.images).items()}
+    inputs = shards.read_inputs(args.images, settings["inputs"])
+    inputs = {key: (classifier.normalise(images), torch.from_numpy(labels)) for key, (images, labels) in inputs.items()}
     data = shards.identity(args.images)
     for run in settings["runs"]:
-        images, labels = (tensor[: run["size"]] for tensor in source[run["guidance"]])
-        if len(images) < run["size"]:
-            raise SystemExit(f"{args.images[-1]}: {len(images)} images at guidance {run['guidance']}, but run {run['name']} needs {run['size']}")
+        images, labels = training_set(inputs, run)
         architecture = settings["architectures"][run["architecture"]]
         build = {"architecture": architecture, "image_size": settings["image_size"], "channels": settings["channels"], "classes": classes}
         identity = json.dumps([run, build, settings["training"], data], sort_keys=True)

@@ -25,20 +25,20 @@ GREY_LEVELS = 17
 
 
 def training_captions(manifest: pd.DataFrame, classes: pd.DataFrame, patterns: list[str], seed: int) -> list[list[str]]:
-    """Eight captions for each image, so that the model meets every form of prompt: its own caption three times, the bare class name,
-    description, hypernyms, a sentence and a CLIP template. The last two are drawn for each image."""
+    """Captions for each image, so that the model meets every form of prompt: its own caption with the class name, twice, and in the other
+    forms of an alt text, the bare class name, description, hypernyms, a sentence and a CLIP template. The last two are drawn for each image."""
     random = np.random.default_rng(seed)
     found = []
     for _, image in manifest.iterrows():
         row = classes.iloc[image["class_id"]]
 
         def text(kind, row=row):
-            options = recipes.texts({"kind": kind, "patterns": patterns}, row, [])
+            options = recipes.texts({"kind": kind, "patterns": patterns}, row, None)
             return options[random.integers(len(options))]
 
-        own = f"{row['name']}, {image['prompt']}"
+        own = [recipes.alt_text(row, image["caption"], form) for form in (0, 0, 1, 2)]
         kinds = ["class_names", "description", "hypernyms", "clip_templates"] + (["sentences"] if patterns else ["class_names"])
-        found.append([own, own, own, *map(text, kinds)])
+        found.append([*own, *map(text, kinds)])
     return found
 
 

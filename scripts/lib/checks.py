@@ -5,7 +5,7 @@ import csv
 import difflib
 from pathlib import Path
 
-from scripts.lib.study import Curves, pairs
+from scripts.lib.study import names_class, pairs, parts_of
 
 
 def short(value) -> str:
@@ -13,7 +13,7 @@ def short(value) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _unknown(key: str, name: str, known, what: str) -> list[str]:
+def unknown(key: str, name: str, known, what: str) -> list[str]:
     if name in known:
         return []
     close = difflib.get_close_matches(name, known, n=1)
@@ -21,10 +21,10 @@ def _unknown(key: str, name: str, known, what: str) -> list[str]:
     return [f"{key} = {name!r}: no such {what}; {mend}"]
 
 
-def _curve_faults(key, curves, sources) -> list[str]:
+def curve_faults(key, curves, sources) -> list[str]:
     faults = []
-    for i, curve in enumerate(curves if curves != "all" else []):
-        faults += _unknown(f"{key}.{i}.source", curve.source, sources, "source")
+    for i, curve in enumerate(curves):
+        faults += unknown(f"{key}.{i}.source", curve.source, sources, "source")
         source = sources.get(curve.source)
         if source is None or curve.guidance == "all":
             continue
@@ -57,17 +57,18 @@ def class_count(classes) -> int:
 
 def data_splits_are_apart(data):
     owner, faults = {}, []
-    sets = {"generator_training": data.generator_training, "classifier_training": data.classifier_training}
-    sets |= {f"evaluation.{name}": forms for name, forms in data.evaluation.items()}
+    training = {"generator_training": data.generator_training, "classifier_training": data.classifier_training}
+    sets = training | {f"evaluation.{name}": getattr(chosen, "forms", []) for name, chosen in data.evaluation.items()}
     for name, forms in sets.items():
-        if not forms:
+        if not forms and name in training:
             faults.append(f"data.{name} = []: empty; name at least one form")
         for form in forms:
-            if form in owner and not (name.startswith("evaluation.") and owner[form].startswith("evaluation.") and name != owner[form]):
+            if owner.get(form, name) != name:
                 faults.append(f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; an image may be in one split only")
-            owner.setdefault(form, name)
+            if name in training:  # evaluation sets may share forms: one may be made of another
+                owner.setdefault(form, name)
     for name in data.evaluation:
-        if name in ("generator_training", "classifier_training"):
+        if name in training:
             faults.append(f"data.evaluation.{name}: the name of a training split; rename the evaluation set")
     return faults
 
@@ -85,17 +86,19 @@ def recipes_have_their_text(recipes):
 
 def sources_use_known_recipes(sources, recipes):
     named = [(name, source.recipe) for name, source in sources.items() if source.kind == "synthetic"]
-    return [fault for name, recipe in named for fault in _unknown(f"sources.{name}.recipe", recipe, recipes, "recipe")]
+    return [fault for name, recipe in named for fault in unknown(f"sources.{name}.recipe", recipe, recipes, "recipe")]
 
 
 def sources_use_known_generators(sources, generators):
     named = [(name, source.generator) for name, source in sources.items() if source.kind == "synthetic"]
-    return [fault for name, generator in named for fault in _unknown(f"sources.{name}.generator", generator, generators, "generator")]
+    return [fault for name, generator in named for fault in unknown(f"sources.{name}.generator", generator, generators, "generator")]
 
 
 def sources_differ(sources):
     faults, seen = [], {}
     for name, source in sources.items():
+        if source.kind == "mixture":
+            continue
         identity = (source.generator, source.recipe) if source.kind == "synthetic" else ("real",)
         if identity in seen:
             faults.append(f"sources.{name} = {' x '.join(identity)}: the same as sources.{seen[identity]}; put their guidance scales into one")
@@ -103,23 +106,58 @@ def sources_differ(sources):
     return faults
 
 
+def classifiers_are_told_the_class(experiments, sources, recipes, classifiers):
+    faults = []
+    for name, experiment in experiments.items():
+        for source, _ in pairs(experiment.curves, sources) if set(experiment.architectures) & set(classifiers.architectures) else []:
+            made_of = [part.source for part in sources[source].parts] if sources[source].kind == "mixture" else [source]
+            told = all(names_class(sources[part], recipes) for part in made_of if part in sources and getattr(sources[part], "recipe", None) in recipes)
+            if not told:
+                mend = "alt texts need not name the class, so no classifier can learn from them; drop it here"
+                faults.append(f"experiments.{name}.curves = {source!r}: {mend}")
+    return faults
+
+
+def images_of(source) -> list[tuple]:
+    """(guidance scale, number of images) of what a source makes; a mixture makes none."""
+    return {"real": lambda: [(None, source.images)], "synthetic": lambda: list(source.images.items()), "mixture": lambda: []}[source.kind]()
+
+
+def mixtures_are_made_of_what_exists(sources, classes):
+    n = class_count(classes) if Path(classes).is_file() else 1
+    faults = []
+    for name, mixture in ((n, s) for n, s in sources.items() if s.kind == "mixture"):
+        for i, part in enumerate(mixture.parts):
+            key = f"sources.{name}.parts.{i}"
+            faults += unknown(f"{key}.source", part.source, sources, "source")
+            source = sources.get(part.source)
+            if source and source.kind == "mixture":
+                faults.append(f"{key}.source = {part.source!r}: a mixture itself; name the sources that it is made of")
+            elif source and part.guidance not in dict(images_of(source)):
+                known = ", ".join(f"{scale:g}" for scale, _ in images_of(source) if scale is not None) or "none: remove the key"
+                faults.append(f"{key}.guidance = {part.guidance}: {part.source!r} has no images at it; its guidance scales: {known}")
+            if part.images and part.images % n:
+                faults.append(f"{key}.images = {part.images}: not a multiple of the {n} classes; use {max(n, part.images - part.images % n)}")
+        if all(part.images is not None for part in mixture.parts):
+            faults.append(f"sources.{name}.parts: each has a number of images, so the mixture cannot grow; leave it out of one")
+    return faults
+
+
 def images_balance(sources, classes):
     n = class_count(classes) if Path(classes).is_file() else 1
-    counts = [
-        (f"sources.{name}.images" + (f".{scale}" if scale else ""), count)
-        for name, source in sources.items()
-        for scale, count in (source.images.items() if source.kind == "synthetic" else [(None, source.images)])
-    ]
+    counts = [(f"sources.{name}.images" + (f".{scale}" if scale else ""), count) for name, source in sources.items() for scale, count in images_of(source)]
     return [f"{key} = {count}: not a multiple of the {n} classes; use {max(n, count - count % n)}" for key, count in counts if count % n]
 
 
-def experiments_use_what_exists(experiments, sources, classifiers, classes):
+def experiments_use_what_exists(experiments, sources, classifiers, clips, classes):
     n = class_count(classes) if Path(classes).is_file() else 1
+    recipes = {name: ("classifiers", classifiers) for name in classifiers.architectures}
+    recipes |= {name: ("clips", clips) for name in (clips.architectures if clips else [])}
     faults = []
     for name, experiment in experiments.items():
         key = f"experiments.{name}"
         for architecture in experiment.architectures:
-            faults += _unknown(f"{key}.architectures", architecture, classifiers.architectures, "architecture")
+            faults += unknown(f"{key}.architectures", architecture, recipes, "architecture")
         for label in ("sizes", "seeds"):
             values = getattr(experiment, label)
             if values != sorted(set(values)):
@@ -127,24 +165,39 @@ def experiments_use_what_exists(experiments, sources, classifiers, classes):
         for size in experiment.sizes:
             if size % n:
                 faults.append(f"{key}.sizes = {size}: not nested: no prefix of {size} images is balanced over {n} classes; use {max(n, size - size % n)}")
-            if size not in classifiers.iterations:
-                faults.append(f"{key}.sizes = {size}: no training iterations for it; add {size} to classifiers.iterations")
-        faults += _curve_faults(f"{key}.curves", experiment.curves, sources)
-        for source, scale in pairs(experiment.curves, sources):
-            made = sources[source].images
-            key_of_images, most = ("images", made) if scale is None else (f"images.{scale}", made.get(scale, experiment.sizes[-1]))
-            if experiment.sizes[-1] > most:
-                faults.append(
-                    f"{key}.sizes = {experiment.sizes[-1]}: more than the {most} of sources.{source}.{key_of_images}; "
-                    "raise that, drop the size, or give the curve an experiment of its own"
-                )
+            for section, recipe in dict(recipes[a] for a in experiment.architectures if a in recipes).items():
+                if size not in recipe.iterations:
+                    faults.append(f"{key}.sizes = {size}: no training iterations for it; add {size} to {section}.iterations")
+        wrong = curve_faults(f"{key}.curves", experiment.curves, sources)
+        faults += wrong or _too_few_images(key, experiment, sources, n)
     return faults
 
 
-def scores_have_their_reference(scores, experiments, sources, data):
-    faults = _unknown("scores.evaluation", scores.evaluation, data.evaluation, "evaluation set")
+def _too_few_images(key, experiment, sources, classes) -> list[str]:
+    faults, largest = [], experiment.sizes[-1]
+    for source, scale in pairs(experiment.curves, sources):
+        for part in parts_of(sources, source, scale, largest):
+            most = dict(images_of(sources[part["source"]])).get(part["guidance"], 0) if part["source"] in sources else 0
+            place = f"sources.{part['source']}.images" + ("" if part["guidance"] is None else f".{part['guidance']}")
+            if part["images"] > most:
+                faults.append(
+                    f"{key}.sizes = {largest}: more than the {most} of {place}; raise that, drop the size, or give the curve an experiment of its own"
+                )
+        if sources[source].kind == "mixture":
+            for size in experiment.sizes:
+                own = [part["images"] for part in parts_of(sources, source, scale, size)]
+                if sum(own) != size or any(images % classes for images in own):
+                    faults.append(f"{key}.sizes = {size}: the parts of sources.{source} cannot be balanced over {classes} classes at it; drop the size")
+    return faults
+
+
+def scores_have_their_reference(scores, experiments, sources, data, classes, recipes):
+    faults = unknown("scores.evaluation", scores.evaluation, data.evaluation, "evaluation set")
+    n = class_count(classes) if Path(classes).is_file() else 1
+    if scores.images < 2 * n:
+        faults.append(f"scores.images = {scores.images}: diversity needs two images of each of the {n} classes at least; use {2 * n} or more")
     for name, source in sources.items():
-        for scale, count in source.images.items() if source.kind == "synthetic" else []:
+        for scale, count in source.images.items() if source.kind == "synthetic" and names_class(source, recipes) else []:
             if count < scores.images:
                 faults.append(f"scores.images = {scores.images}: more than the {count} of sources.{name}.images.{scale}; lower the one or raise the other")
     run = scores.reference
@@ -155,62 +208,57 @@ def scores_have_their_reference(scores, experiments, sources, data):
     return [*faults, f"scores.reference = {run.model_dump()}: no experiment trains it on real images; name a run that one does"]
 
 
-def laws_use_what_exists(laws, experiments, data):
+def laws_use_what_exists(laws, experiments, data, classifiers, clips):
     faults = []
     for name, law in laws.items():
         for experiment in law.experiments:
-            faults += _unknown(f"laws.{name}.experiments", experiment, experiments, "experiment")
-        faults += _unknown(f"laws.{name}.evaluation", law.evaluation, data.evaluation, "evaluation set")
-        for experiment in [experiments[e] for e in law.experiments if e in experiments]:
+            faults += unknown(f"laws.{name}.experiments", experiment, experiments, "experiment")
+        own = [experiments[e] for e in law.experiments if e in experiments]
+        of_clips = {clips is not None and architecture in clips.architectures for experiment in own for architecture in experiment.architectures}
+        if len(of_clips) > 1:
+            faults.append(f"laws.{name}.experiments = {law.experiments}: of classifiers and of CLIP models; give each a law of its own")
+        known = [*data.evaluation, *(clips.tasks if clips and of_clips == {True} else [])]
+        for evaluation in law.evaluation:
+            faults += unknown(f"laws.{name}.evaluation", evaluation, known, "evaluation set")
+        for experiment in own:
             inside = [s for s in experiment.sizes if law.sizes[0] <= s <= law.sizes[1]]
             if len(inside) < 3:
                 faults.append(f"laws.{name}.sizes = {list(law.sizes)}: holds {len(inside)} sizes of {experiment.sizes}; a law needs 3 at least")
     return faults
 
 
-def figures_of_images_use_what_exists(figures, sources, generators, recipes):
-    faults = _unknown("figures.samples.generator", figures.samples.generator, generators, "generator")
-    made = {(source.generator, source.recipe) for source in sources.values() if source.kind == "synthetic"}
-    for name in figures.samples.recipes:
-        unknown = _unknown("figures.samples.recipes", name, recipes, "recipe")
-        if not unknown and figures.samples.generator in generators and (figures.samples.generator, name) not in made:
-            unknown = [f"figures.samples.recipes = {name!r}: no source makes it with generator {figures.samples.generator!r}; add one to sources"]
-        faults += unknown
-    for name in figures.recognizability_diversity.generators:
-        faults += _unknown("figures.recognizability_diversity.generators", name, generators, "generator")
-    return faults
-
-
-def sweep_uses_what_is_trained(figures, tables, experiments, data):
-    sweep = figures.configuration_sweep
-    faults = _unknown("figures.configuration_sweep.experiment", sweep.experiment, experiments, "experiment")
-    faults += _unknown("figures.configuration_sweep.evaluation", sweep.evaluation, data.evaluation, "evaluation set")
-    faults += _unknown("tables.supervised.evaluation", tables.supervised.evaluation, data.evaluation, "evaluation set")
-    if not faults:
-        trained = experiments[sweep.experiment].architectures
-        faults += _unknown("figures.configuration_sweep.architecture", sweep.architecture, trained, f"architecture in experiments.{sweep.experiment}")
-    return faults
-
-
-def figures_of_laws_draw_what_is_fitted(figures, laws, experiments, sources):
-    scaling, exchange, beyond = figures.supervised_scaling, figures.exchange_rate, figures.beyond_the_law
-    drawn = []
-    for name, figure in (("supervised_scaling", scaling), ("beyond_the_law", beyond)):
-        drawn += [(f"figures.{name}.law", figure.law, f"figures.{name}.panels.{i}", p.curves, p.architectures) for i, p in enumerate(figure.panels)]
-    real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
-    drawn.append(("figures.exchange_rate.law", exchange.law, "figures.exchange_rate", [*real, *exchange.curves], [exchange.architecture]))
+def clips_are_sound(clips, classifiers, data, classes, image_size):
+    if clips is None:
+        return []
+    n = class_count(classes) if Path(classes).is_file() else 1
     faults = []
-    for law_key, name, key, curves, architectures in drawn:
-        unknown = _unknown(law_key, name, laws, "law") + _curve_faults(f"{key}.curves", curves, sources)
-        faults += [fault for fault in unknown if fault not in faults]
-        if unknown:
-            continue
-        own = [experiments[e] for e in laws[name].experiments if e in experiments]
-        fitted = {(*pair, architecture) for e in own for pair in pairs(e.curves, sources) for architecture in e.architectures}
-        for source, scale in pairs(curves, sources):
-            where = source if scale is None else f"{source} at guidance {scale:g}"
-            missing = [architecture for architecture in architectures if (source, scale, architecture) not in fitted]
-            faults += [f"{key} = {where} on {a}: not in the experiments of laws.{name}; add it to one of them or drop it here" for a in missing]
+    for name, architecture in clips.architectures.items():
+        key = f"clips.architectures.{name}"
+        if name in classifiers.architectures:
+            faults.append(f"{key}: the name of a classifier too; rename one")
+        if image_size % architecture.patch_size:
+            faults.append(f"{key}.patch_size = {architecture.patch_size}: does not divide image_size = {image_size}")
+        for width, heads in (("width", "heads"), ("text_width", "text_heads")):
+            if getattr(architecture, width) % getattr(architecture, heads):
+                faults.append(f"{key}.{width} = {getattr(architecture, width)}: not a multiple of {heads} = {getattr(architecture, heads)}")
+    for size, iterations in clips.iterations.items():
+        if iterations % clips.checkpoints:
+            faults.append(f"clips.iterations.{size} = {iterations}: cannot be cut into {clips.checkpoints} equal parts (clips.checkpoints)")
+    templates = {"clips.templates": clips.templates} | {f"clips.tasks.{name}.templates": task.templates for name, task in clips.tasks.items()}
+    for key, own in templates.items():
+        faults += [f"{key}.{i} = {short(text)}: must hold {{name}} once" for i, text in enumerate(own) if text.count("{name}") != 1]
+    for name, task in clips.tasks.items():
+        key = f"clips.tasks.{name}"
+        faults += unknown(f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set")
+        if name in data.evaluation:
+            faults.append(f"{key}: the name of an evaluation set too; rename the task")
+        if (task.classes is None) == (task.captions is None):
+            faults.append(f"{key}: give either classes or captions")
+        named = [c for own in (task.classes or {}).values() for c in own]
+        if len(set(named)) < len(named) or any(c >= n for c in named):
+            faults.append(f"{key}.classes = {short(task.classes)}: a class id must be under {n} and stand under one text only")
+        if len(task.classes or task.captions or {}) == 1:
+            faults.append(f"{key}: one text alone: a task needs two at least to choose from")
     return faults
 
 
@@ -229,12 +277,12 @@ CHECKS = [
     sources_use_known_recipes,
     sources_use_known_generators,
     sources_differ,
+    classifiers_are_told_the_class,
+    mixtures_are_made_of_what_exists,
     images_balance,
     experiments_use_what_exists,
     scores_have_their_reference,
     laws_use_what_exists,
-    figures_of_images_use_what_exists,
-    sweep_uses_what_is_trained,
-    figures_of_laws_draw_what_is_fitted,
+    clips_are_sound,
     patches_divide_the_image,
 ]

@@ -1,4 +1,4 @@
-"""What follows from a study: the files of each stage, the runs, and the settings that each job is handed.
+"""What follows from a study: the files of each stage up to the laws, the runs, and the settings that each job is handed.
 
 Pure functions of a Study, no file is read. Rules call them while Snakemake plans, so nothing here may import torch.
 A script finds its settings in the study by the functions here; their digest is a `params` of the rule, so that a job runs again when
@@ -9,12 +9,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 
-from scripts.lib.study import Study, pairs
+from scripts.lib.study import Study, names_class, pairs, parts_of
 
 
 @dataclass(frozen=True)
 class Run:
-    """One classifier to train: `size` images of a source at a guidance scale (None for real images), an architecture, a seed."""
+    """One model to train: `size` images of a source at a guidance scale (None for real images and mixtures), an architecture, a seed."""
 
     source: str
     guidance: float | None
@@ -37,8 +37,6 @@ def digest(settings: dict) -> str:
 
 def blocks(study: Study, source: str, images: int | None = None) -> list[int]:
     """Numbers of the blocks that hold the first `images` image indices (all by default) of a source."""
-    if study.sources[source].kind == "real":
-        return [0]
     most = images or max(study.sources[source].images.values())
     return list(range(-(-most // study.images_per_block)))
 
@@ -50,13 +48,31 @@ def image_files(study_name: str, study: Study, source: str, images: int | None =
     return [f"results/{study_name}/images/{source}/{block:05d}.tar" for block in blocks(study, source, images)]
 
 
+def training_inputs(study: Study, source: str, batch: str) -> dict[str, int]:
+    """Sources whose images the runs of a batch need, and the number of images of each."""
+    found = {}
+    for run in batch_runs(study, source, batch):
+        for part in parts_of(study.sources, run.source, run.guidance, run.size):
+            found[part["source"]] = max(found.get(part["source"], 0), part["images"])
+    return found
+
+
+def training_files(study_name: str, study: Study, source: str, batch: str) -> list[str]:
+    own = training_inputs(study, source, batch)
+    return [tar for name, images in own.items() for tar in image_files(study_name, study, name, images)]
+
+
 def data_settings(study: Study, split: str) -> dict:
-    """`balanced`: how many images, balanced over the classes in every prefix, the split must hold; None takes all in their order."""
+    """`balanced`: how many images, balanced over the classes in every prefix, the split must hold; None takes all in their order.
+    `trained_on`: forms that the model behind an adversarial set learns from."""
+    settings = {"kind": study.data.kind, "balanced": None}
+    if split in study.data.evaluation:
+        chosen = study.data.evaluation[split].model_dump()
+        return settings | {"set": chosen, "trained_on": study.data.generator_training if chosen["kind"] == "adversarial" else None}
+    settings["set"] = {"kind": "writers", "forms": getattr(study.data, split)}
     if split == "classifier_training":
-        wanted = max((source.images for source in study.sources.values() if source.kind == "real"), default=None)
-        return {"kind": study.data.kind, "forms": study.data.classifier_training, "balanced": wanted}
-    forms = study.data.generator_training if split == "generator_training" else study.data.evaluation[split]
-    return {"kind": study.data.kind, "forms": forms, "balanced": None}
+        settings["balanced"] = max((source.images for source in study.sources.values() if source.kind == "real"), default=None)
+    return settings
 
 
 def prompt_settings(study: Study, recipe: str) -> dict:
@@ -80,13 +96,18 @@ def generation_settings(study: Study, source: str, block: str | int) -> dict:
     return {"source": source, "generator": row.generator, "recipe": row.recipe, "guidance": ranges, "sampling": sampling}
 
 
-# -- classifiers -----------------------------------------------------------------------------------------------------------------
+# -- models ----------------------------------------------------------------------------------------------------------------------
+
+
+def trainer(study: Study, architecture: str):
+    """The training recipe that an architecture belongs to: the study's `classifiers` or its `clips`."""
+    return study.clips if study.clips and architecture in study.clips.architectures else study.classifiers
 
 
 def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
     """Every training run of these experiments (all by default), each once."""
     found = {}
-    for name in experiments or study.experiments:
+    for name in study.experiments if experiments is None else experiments:
         experiment = study.experiments[name]
         for source, guidance in pairs(experiment.curves, study.sources):
             for architecture in experiment.architectures:
@@ -98,7 +119,11 @@ def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
 
 def batch_of(study: Study, run: Run) -> str:
     """Name of the batch, one job's worth, that a run is trained in."""
-    return run.architecture if study.classifiers.runs_per_job == "all" else run.name
+    return run.architecture if trainer(study, run.architecture).runs_per_job == "all" else run.name
+
+
+def batch_runs(study: Study, source: str, batch: str) -> list[Run]:
+    return [run for run in runs(study) if run.source == source and batch_of(study, run) == batch]
 
 
 def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
@@ -106,21 +131,44 @@ def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[st
     return list(dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments)))
 
 
-def classifier_settings(study: Study, source: str, batch: str) -> dict:
-    mine = [run for run in runs(study) if run.source == source and batch_of(study, run) == batch]
-    recipe = study.classifiers
+def _training_settings(study: Study, source: str, batch: str) -> dict:
+    """`inputs`: whose tars the job is handed one after the other, and how many of each. `parts` of a run: what it trains on."""
+    mine = batch_runs(study, source, batch)
+    recipe = trainer(study, mine[0].architecture)
+    files = {name: len(image_files("", study, name, images)) for name, images in training_inputs(study, source, batch).items()}
     return {
-        "runs": [asdict(run) | {"name": run.name, "iterations": recipe.iterations[run.size]} for run in mine],
+        "runs": [
+            asdict(run) | {"name": run.name, "iterations": recipe.iterations[run.size], "parts": parts_of(study.sources, run.source, run.guidance, run.size)}
+            for run in mine
+        ],
+        "inputs": files,
         "architectures": {name: recipe.architectures[name].model_dump(exclude={"label"}) for name in sorted({r.architecture for r in mine})},
-        "training": recipe.model_dump(exclude={"architectures", "iterations", "runs_per_job"}),
         "image_size": study.image_size,
         "channels": study.channels,
     }
 
 
+def _trained(study: Study, source: str, batch: str) -> list[dict]:
+    return [asdict(run) | {"name": run.name} for run in batch_runs(study, source, batch)]
+
+
+def classifier_settings(study: Study, source: str, batch: str) -> dict:
+    training = study.classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job"})
+    return _training_settings(study, source, batch) | {"training": training}
+
+
 def evaluation_settings(study: Study, source: str, batch: str) -> dict:
-    trained = classifier_settings(study, source, batch)["runs"]
-    return {"runs": [{k: v for k, v in run.items() if k != "iterations"} for run in trained], "evaluation": list(study.data.evaluation)}
+    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)}
+
+
+def clip_settings(study: Study, source: str, batch: str) -> dict:
+    training = study.clips.model_dump(exclude={"architectures", "iterations", "runs_per_job", "templates", "tasks"})
+    return _training_settings(study, source, batch) | {"training": training}
+
+
+def clip_evaluation_settings(study: Study, source: str, batch: str) -> dict:
+    chosen = study.clips.model_dump(include={"templates", "tasks"})
+    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)} | chosen
 
 
 def experiment_settings(study: Study, experiments: list[str]) -> list[dict]:
@@ -134,7 +182,12 @@ def law_settings(study: Study, law: str) -> dict:
 
 
 def metric_files(study_name: str, study: Study, experiments: list[str] | None = None) -> list[str]:
-    return [f"results/{study_name}/metrics/{source}/{batch}.parquet" for source, batch in batches(study, experiments)]
+    """Metrics of every run of these experiments: of classifiers in metrics/, of CLIP models in clip_metrics/."""
+    found = {}
+    for run in runs(study, experiments):
+        folder = "metrics" if trainer(study, run.architecture) is study.classifiers else "clip_metrics"
+        found[f"results/{study_name}/{folder}/{run.source}/{batch_of(study, run)}.parquet"] = None
+    return list(found)
 
 
 def reference_run(study: Study) -> Run:
@@ -154,106 +207,12 @@ def real_sources(study: Study) -> list[str]:
 
 
 def synthetic_sources(study: Study, generators: list[str] | None = None, recipes: list[str] | None = None) -> list[str]:
+    """Those whose images show a named class."""
     return [
         name
         for name, source in study.sources.items()
-        if source.kind == "synthetic" and (generators is None or source.generator in generators) and (recipes is None or source.recipe in recipes)
+        if source.kind == "synthetic"
+        and names_class(source, study.recipes)
+        and (generators is None or source.generator in generators)
+        and (recipes is None or source.recipe in recipes)
     ]
-
-
-# -- figures and tables -------------------------------------------------------------------------------------------------------------
-
-
-def labels(study: Study) -> list[dict]:
-    """How each curve is named in a figure or table: source, guidance, generator, recipe, number of images."""
-    rows = []
-    for source, guidance in pairs("all", study.sources):
-        row = study.sources[source]
-        named = {"generator": row.generator, "recipe": row.recipe, "images": row.images[guidance]} if row.kind == "synthetic" else None
-        rows.append({"source": source, "guidance": guidance} | (named or {"generator": "real", "recipe": "real", "images": row.images}))
-    return rows
-
-
-def samples_sources(study: Study) -> list[str]:
-    figure = study.figures.samples
-    return [synthetic_sources(study, [figure.generator], [recipe])[0] for recipe in figure.recipes]
-
-
-def samples_settings(study: Study) -> dict:
-    figure, shown = study.figures.samples, samples_sources(study)
-    scales = sorted({scale for source in shown for scale in study.sources[source].images})
-    return {"guidance": scales, "rows": figure.recipes, "columns": figure.columns}
-
-
-def plane_sources(study: Study) -> list[str]:
-    return real_sources(study) + synthetic_sources(study, study.figures.recognizability_diversity.generators)
-
-
-def plane_settings(study: Study) -> dict:
-    shown = plane_sources(study)
-    own = [row for row in labels(study) if row["source"] in shown]
-    recipes = list(dict.fromkeys(row["recipe"] for row in own if row["recipe"] != "real"))
-    return {"generators": study.figures.recognizability_diversity.generators, "recipes": recipes, "labels": own}
-
-
-def sweep_settings(study: Study) -> dict:
-    figure = study.figures.configuration_sweep
-    shown = set(pairs(study.experiments[figure.experiment].curves, study.sources))
-    own = [row for row in labels(study) if (row["source"], row["guidance"]) in shown]
-    names = {key: list(dict.fromkeys(row[key] for row in own if row[key] != "real")) for key in ("generator", "recipe")}
-    return {
-        "experiments": experiment_settings(study, [figure.experiment]),
-        "architecture": figure.architecture,
-        "evaluation": figure.evaluation,
-        "generators": names["generator"],
-        "recipes": names["recipe"],
-        "labels": own,
-    }
-
-
-def sweep_sources(study: Study) -> list[str]:
-    return list(dict.fromkeys(row["source"] for row in sweep_settings(study)["labels"]))
-
-
-def labelled(study: Study, curves, architectures: list[str]) -> list[dict]:
-    """Every curve on every architecture with a label: what differs among them, real images first under their own name."""
-    found = [(*pair, architecture) for pair in pairs(curves, study.sources) for architecture in architectures]
-    rows = [study.sources[source] for source, _, _ in found]
-    synthetic = [row.kind == "synthetic" for row in rows]
-    parts = [
-        [row.generator if made else "" for row, made in zip(rows, synthetic, strict=True)],
-        [row.recipe if made else "" for row, made in zip(rows, synthetic, strict=True)],
-        ["" if scale is None else f"guidance {scale:g}" for _, scale, _ in found],
-    ]
-    differing = [part for part in parts if len({word for word, made in zip(part, synthetic, strict=True) if made}) > 1]
-    several, mixed = len(set(architectures)) > 1, len(set(synthetic)) > 1
-    named = []
-    for i, (source, scale, architecture) in enumerate(found):
-        words = [part[i] for part in differing if part[i]] or ([rows[i].kind] if mixed or not several else [])
-        label = ", ".join(words + ([study.classifiers.architectures[architecture].label] if several else []))
-        named.append({"source": source, "guidance": scale, "architecture": architecture, "label": label})
-    return named
-
-
-def scaling_settings(study: Study) -> dict:
-    figure = study.figures.supervised_scaling
-    panels = [{"title": panel.title, "curves": labelled(study, panel.curves, panel.architectures)} for panel in figure.panels]
-    return law_settings(study, figure.law) | {"panels": panels}
-
-
-def exchange_settings(study: Study) -> dict:
-    figure = study.figures.exchange_rate
-    curves = labelled(study, figure.curves, [figure.architecture])
-    return law_settings(study, figure.law) | {"architecture": figure.architecture, "real": real_sources(study)[0], "curves": curves}
-
-
-def beyond_settings(study: Study) -> dict:
-    figure, curves = study.figures.beyond_the_law, []
-    for panel in figure.panels:
-        own = labelled(study, panel.curves, panel.architectures)
-        curves += [curve | {"label": f"{panel.title}, {curve['label']}" if len(own) > 1 else panel.title} for curve in own]
-    return law_settings(study, figure.law) | {"curves": curves}
-
-
-def table_settings(study: Study) -> dict:
-    return {"evaluation": study.tables.supervised.evaluation, "labels": labels(study)}

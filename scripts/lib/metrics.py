@@ -1,4 +1,4 @@
-"""The tidy table of metrics: a row for each run, evaluation set and class; class_id is missing in the rows over all classes."""
+"""The tidy table of metrics: a row for each run, evaluation set or task, and class; class_id is missing in the rows over all classes."""
 
 from itertools import product
 
@@ -7,10 +7,21 @@ import pandas as pd
 RUN = ["source", "guidance", "architecture", "size", "seed"]
 
 
-def overall(paths: list[str], evaluation: str) -> pd.DataFrame:
-    """The rows over all classes on one evaluation set, of every file of `evaluate`."""
-    table = pd.concat(map(pd.read_parquet, paths))
-    return table[table["class_id"].isna() & (table["evaluation"] == evaluation)].drop(columns=["class_id", "evaluation"])
+def read(paths: list[str]) -> pd.DataFrame:
+    return pd.concat(map(pd.read_parquet, paths))
+
+
+def overall(table: pd.DataFrame, evaluations: str | list[str]) -> pd.DataFrame:
+    """The rows over all classes of a table of metrics on one evaluation set or task; of several, their mean: all count the same.
+
+    Raises ValueError where a run has not been evaluated on one of them.
+    """
+    names = [evaluations] if isinstance(evaluations, str) else list(evaluations)
+    chosen = table[table["class_id"].isna() & table["evaluation"].isin(names)]
+    groups = chosen.groupby(RUN, dropna=False, sort=False)
+    if len(names) > 1 and not (groups["evaluation"].nunique() == len(names)).all():
+        raise ValueError(f"a run lacks metrics on one of {', '.join(names)}")
+    return groups[["top1", "cross_entropy"]].mean().reset_index()
 
 
 def of_experiments(table: pd.DataFrame, experiments: list[dict]) -> pd.DataFrame:
@@ -29,6 +40,11 @@ def of_experiments(table: pd.DataFrame, experiments: list[dict]) -> pd.DataFrame
     if len(missing):
         raise ValueError(f"{len(missing)} runs have no metrics, the first: {missing[RUN].iloc[0].to_dict()}")
     return found
+
+
+def of_files(paths: list[str], evaluations: str | list[str], experiments: list[dict]) -> pd.DataFrame:
+    """`overall` of every run of these experiments, from files of metrics."""
+    return of_experiments(overall(read(paths), evaluations), experiments)
 
 
 def of_curve(table: pd.DataFrame, source: str, guidance: float | None, architecture: str) -> pd.DataFrame:

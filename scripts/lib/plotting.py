@@ -1,7 +1,6 @@
 """One look for every figure, and one way to write it: pdf, svg, png, and a csv of what is drawn."""
 
 import argparse
-from itertools import cycle
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,10 +13,13 @@ from scripts.lib.files import whole
 
 FORMATS = ("pdf", "svg", "png", "csv")
 REAL = "#000000"
-# Okabe and Ito's palette without its black (for real images) and its yellow (too faint on white): told apart by colour-blind readers.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Okabe and Ito's palette without its black (for real images) and its yellow (too faint on white), and two of Tol's: told apart by
+# colour-blind readers.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
+MIXTURE = "#882255"
 LOSS_TICKS = [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)]  # of a logarithmic axis
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # a second sign beside the colour, for grey prints
+MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")  # a second sign beside the colour, for grey prints; "o" is for real images
+DASHES = ("-", "--", "-.", ":")
 
 
 def style() -> None:
@@ -25,10 +27,35 @@ def style() -> None:
     mpl.rcParams.update({"svg.hashsalt": "fixed", "pdf.fonttype": 42, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
 
 
-def looks(names: list[str]) -> dict[str, dict]:
-    """Colour and marker of each name, in order; `real` is black in every figure."""
-    rest = zip((name for name in names if name != "real"), cycle(zip(PALETTE, MARKERS[1:], strict=True)))
-    return {"real": {"color": REAL, "marker": MARKERS[0]}} | {name: {"color": color, "marker": marker} for name, (color, marker) in rest}
+def look(spec: dict) -> dict:
+    """Colour, marker and line of a curve from `shown.look`: a source looks the same in every figure.
+
+    Recipes have a hue each, real images are black; a larger guidance scale is darker; generators differ in dash and filling; a larger
+    architecture has a wider line and marker.
+    """
+    if spec["kind"] == "real":
+        color, marker = REAL, "o"
+    else:
+        base = MIXTURE if spec["hue"] is None else PALETTE[spec["hue"] % len(PALETTE)]
+        place = spec["rank"] / (spec["ranks"] - 1) if spec["ranks"] > 1 else 0.5
+        other = "#FFFFFF" if place < 0.5 else "#000000"
+        color = sns.blend_palette([base, other], as_cmap=True)(abs(place - 0.5) * 0.9)
+        color, marker = mpl.colors.to_hex(color), MARKERS[((spec["hue"] or 0) + spec["rank"]) % len(MARKERS)]
+    filling = color if spec["dash"] == 0 else "#FFFFFF"
+    weight = 1 + 0.6 * spec["weight"]
+    return {
+        "color": color,
+        "marker": marker,
+        "markerfacecolor": filling,
+        "markersize": 4 * weight,
+        "linewidth": weight,
+        "linestyle": DASHES[spec["dash"] % len(DASHES)],
+    }
+
+
+def recipe_looks(labels: list[dict]) -> dict[str, dict]:
+    """The look of each recipe, whatever its generator and guidance scale."""
+    return {row["recipe"]: look(row["look"] | {"rank": 0, "ranks": 1, "dash": 0}) for row in labels if row["recipe"] != "real"}
 
 
 def words(name: str) -> str:
@@ -36,8 +63,9 @@ def words(name: str) -> str:
     return name.replace("_", " ").replace("clip ", "CLIP ")
 
 
-def arguments(description: str, *inputs: str) -> argparse.ArgumentParser:
-    parser = command.parser(description)
+def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """inputs: lists of files; of: wildcards of the rule."""
+    parser = command.parser(description, *of)
     for name in inputs:
         parser.add_argument(f"--{name}", required=True, nargs="+")
     parser.add_argument("--output", required=True, nargs=len(FORMATS), metavar=FORMATS)

@@ -1,4 +1,4 @@
-"""Prompt recipes: from a class to texts (paper, section on prompts; the six names are the paper's, the texts of the digits are ours).
+"""Prompt recipes: from a class to texts (paper, section on prompts; six names are the paper's, `alt_texts` and the texts of the digits ours).
 
 A recipe gives a pool of texts for each class. Image `index` of a source shows class `index mod C` and takes text
 `(index // C) mod pool` of it: any prefix is balanced over the classes, and does not change when more images are asked for.
@@ -10,11 +10,19 @@ import numpy as np
 import pandas as pd
 
 
-def texts(recipe: dict, row: pd.Series, captions: list[str]) -> list[str]:
+def alt_text(row: pd.Series, caption: str, index: int) -> str:
+    """The text of a real image-text pair, which CLIP learns from: as on the web, not every text names what is in the image.
+
+    row: name, description, hypernyms of the class. caption: of the image. index: of the image within its class.
+    """
+    return f"{row[('name', 'hypernyms', 'description')[index % 3]]}, {caption}"
+
+
+def texts(recipe: dict, row: pd.Series, real: pd.DataFrame) -> list[str]:
     """The pool of one class.
 
     recipe: `kind` and `patterns` of the study's recipe. row: name, description, hypernyms of the class.
-    captions: of the real training images of the class, used by kind `captions` alone.
+    real: captions (`caption`) and full texts (`prompt`) of the real training images of the class, for the kinds that use them.
     """
     name = row["name"]
     match recipe["kind"]:
@@ -33,18 +41,20 @@ def texts(recipe: dict, row: pd.Series, captions: list[str]) -> list[str]:
 
             return [template(name) for template in OPENAI_IMAGENET_TEMPLATES]
         case "captions":
-            return [f"{name}, {caption}" for caption in captions]
+            return [f"{name}, {caption}" for caption in real["caption"]]
+        case "alt_texts":
+            return real["prompt"].tolist()
     raise ValueError(f"unknown kind of recipe {recipe['kind']!r}")
 
 
 def pool(recipe: dict, classes: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
     """All texts of a recipe: class_id, text_id, text. The order within a class is shuffled, by a seed made from the class name.
 
-    classes: the class table. real: manifest of the real training images (class_id, prompt).
+    classes: the class table. real: manifest of the real training images (class_id, caption, prompt).
     """
     rows = []
     for _, row in classes.iterrows():
-        own = texts(recipe, row, real.loc[real["class_id"] == row["class_id"], "prompt"].tolist())
+        own = texts(recipe, row, real[real["class_id"] == row["class_id"]])
         if not own or not all(own):
             raise ValueError(f"recipe {recipe['recipe']!r} gives no text, or an empty one, for class {row['name']!r}")
         order = np.random.default_rng(zlib.crc32(row["name"].encode())).permutation(len(own))

@@ -55,16 +55,17 @@ def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = N
     manifest = pd.read_parquet(manifest_path(tar))
     wanted = np.ones(len(manifest), bool) if chosen is None else chosen(manifest).to_numpy(bool)
     mend = "remove both files and make them again"
+    keys, hashes = manifest["key"].tolist(), manifest["sha256"].tolist()  # of a table, each look costs more than the hash itself
     images, place = [], 0
     with tarfile.open(tar) as file:
         for member in file:
             key, _, extension = member.name.rpartition(".")
             if extension != "png":
                 continue
-            if place >= len(manifest) or key != manifest["key"].iat[place]:
+            if place >= len(keys) or key != keys[place]:
                 raise ShardError(f"{tar}: image {key!r} is not the one that row {place} of {manifest_path(tar)} names: {mend}")
             data = file.extractfile(member).read()
-            if hashlib.sha256(data).hexdigest() != manifest["sha256"].iat[place]:
+            if hashlib.sha256(data).hexdigest() != hashes[place]:
                 raise ShardError(f"{tar}: image {key!r} has another sha256 than its manifest says: {mend}")
             if wanted[place]:
                 with Image.open(io.BytesIO(data)) as image:
@@ -87,6 +88,18 @@ def read_source(tars: list[str | Path], limit: int | None = None) -> dict[float 
         for scale in dict.fromkeys(scales):
             parts.setdefault(scale, []).append((images[scales == scale], labels[scales == scale]))
     return {scale: tuple(map(np.concatenate, zip(*own, strict=True))) for scale, own in parts.items()}
+
+
+def read_inputs(tars: list[str | Path], files: dict[str, int]) -> dict[tuple[str, float | None], tuple[np.ndarray, np.ndarray]]:
+    """Images and class ids, as `read_source` gives them, of several sources by (source, guidance).
+
+    tars: of the sources one after the other. files: source -> how many of the tars are its own.
+    """
+    found, ahead = {}, list(tars)
+    for source, count in files.items():
+        own, ahead = ahead[:count], ahead[count:]
+        found |= {(source, scale): images for scale, images in read_source(own).items()}
+    return found
 
 
 def identity(tars: list[str | Path]) -> str:

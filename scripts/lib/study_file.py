@@ -10,7 +10,8 @@ from typing import Annotated, get_args
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scripts.lib.checks import CHECKS, short
+from scripts.lib import checks, checks_shown
+from scripts.lib.checks import short
 from scripts.lib.study import Study
 
 
@@ -55,6 +56,9 @@ def load(path: str | Path) -> Study:
     for key in raw.keys() - Study.model_fields.keys():
         faults.append(f"{key} = {short(raw[key])}: unknown key; {_mend_unknown(str(key), Study)}")
     for key, field in Study.model_fields.items():
+        if key not in raw and not field.is_required():
+            parts[key] = field.default
+            continue
         if key not in raw:
             faults.append(f"{key}: missing; add it ({field.description or 'see studies/digits.yaml'})")
             continue
@@ -62,7 +66,7 @@ def load(path: str | Path) -> Study:
             parts[key] = TypeAdapter(Annotated[(field.annotation, field)]).validate_python(raw[key])
         except ValidationError as error:
             faults += [_fault(key, e) for e in error.errors()]
-    for check in CHECKS:
+    for check in [*checks.CHECKS, *checks_shown.CHECKS]:
         needs = inspect.signature(check).parameters
         if all(name in parts for name in needs):
             faults += check(**{name: parts[name] for name in needs})

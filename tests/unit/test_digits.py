@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
-from scripts.lib import digits
+from scripts.lib import digits, digits_sets
 
 DIGITS = load_digits()
 FORM = digits.forms(DIGITS.target)
@@ -75,3 +75,33 @@ def test_captions_use_the_words_of_the_outer_quarters():
         thick = np.array(["thick" in w for w in words]) & own
         assert 0.15 < thick.sum() / own.sum() < 0.3
         assert ink[thick].min() > np.median(ink[own])
+
+
+def test_outlines_keep_the_edge_and_lose_the_filling():
+    filled = np.zeros((1, 8, 8))
+    filled[0, 1:7, 1:7] = 16
+    outline = digits_sets.outlines(filled)[0]
+    assert outline[3:5, 3:5].max() == 0
+    assert outline[1, 1:7].min() > 0 and outline[1:7, 6].min() > 0
+    all_of_them = digits_sets.outlines(DIGITS.images)
+    assert all_of_them.shape == DIGITS.images.shape
+    assert (all_of_them.max((1, 2)) == DIGITS.images.max((1, 2))).all()
+
+
+def test_printed_digits_are_balanced_and_fill_the_height():
+    images, labels, made = digits_sets.printed([0.0, 10.0])
+    assert len(images) == len(labels) == len(made) == len(digits_sets.fonts()) * 2 * 10
+    assert (np.bincount(labels) == len(labels) // 10).all()
+    assert images.min() >= 0 and images.max() == 16
+    rows = images.max(2) > 0
+    assert rows[:, 0].all() and rows[:, -1].all()
+    assert len(np.unique(images, axis=0)) > 0.9 * len(images)
+
+
+def test_misread_images_are_those_that_the_small_model_gets_wrong():
+    train, rest = FORM < 5, FORM >= 9
+    wrong = digits_sets.misread(DIGITS.images[rest], DIGITS.target[rest], DIGITS.images[train], DIGITS.target[train])
+    assert 0 < len(wrong) < 0.3 * rest.sum()
+    means = np.stack([DIGITS.data[train & (DIGITS.target == label)].mean(0) for label in range(10)])
+    nearest = np.linalg.norm(DIGITS.data[rest][:, None] - means, axis=2).argmin(1)
+    assert (np.flatnonzero(nearest != DIGITS.target[rest]) == wrong).all()

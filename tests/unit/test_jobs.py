@@ -1,10 +1,11 @@
 """What follows from a study: blocks, runs, batches, settings."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.lib import jobs
-from scripts.lib.study import Study
+from scripts.lib import jobs, plotting, shown
+from scripts.lib.study import Study, parts_of
 from scripts.lib.study_file import load
 from tests.conftest import ROOT, SMOKE
 
@@ -34,18 +35,49 @@ def test_a_smaller_set_is_the_first_blocks_of_a_larger_one(block, a, b):
 
 
 def test_a_run_that_two_experiments_ask_for_is_trained_once():
-    runs = jobs.runs(study())
+    runs = jobs.runs(study(), ["sweep", "scaling"])
     assert len(runs) == len(set(runs)) == (3 + 3 + 1 + 1) * 2
+    every = jobs.runs(study())
+    assert len(every) == len(set(every)) > len(runs)
 
 
 def test_every_run_is_in_one_batch_and_one_job_trains_a_batch():
-    for mode, per_source in (("all", 1), ("one", None)):
+    for mode in ("all", "one"):
         base = load(SMOKE)
-        changed = study(classifiers=base.classifiers.model_copy(update={"runs_per_job": mode}))
-        trained = [run["name"] + source for source, batch in jobs.batches(changed) for run in jobs.classifier_settings(changed, source, batch)["runs"]]
+        mode = {"runs_per_job": mode}
+        changed = study(classifiers=base.classifiers.model_copy(update=mode), clips=base.clips.model_copy(update=mode))
+        trained = [run.name + source for source, batch in jobs.batches(changed) for run in jobs.batch_runs(changed, source, batch)]
         assert sorted(trained) == sorted(run.name + run.source for run in jobs.runs(changed))
-        if per_source:
-            assert len(jobs.batches(changed)) == len(base.sources)
+        files = jobs.metric_files("s", changed)
+        assert len(files) == len(set(files)) == len(jobs.batches(changed))
+        assert {path.split("/")[2] for path in files} == {"metrics", "clip_metrics"}
+    assert len(jobs.batches(load(SMOKE))) == 5 + 3  # classifiers and CLIP models of each source
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 200))
+def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, third):
+    """Whatever the size, the parts make it up, none shrinks when it grows, and fixed ones are filled first, in order."""
+    base = load(SMOKE)
+    parts = [{"source": "real", "images": first}, {"source": "real", "images": second}, {"source": "diffusion_class_names", "guidance": 1.5}]
+    mixture = type(base.sources["both"])(kind="mixture", label="m", parts=parts)
+    before = [0, 0, 0]
+    for size in sorted({1, first, first + second, first + second + third}):
+        made = {i: 0 for i in range(3)}
+        own = parts_of({"m": mixture}, "m", None, size)
+        for place, part in enumerate(own):
+            made[2 if part["guidance"] else place] = part["images"]
+        assert sum(made.values()) == size
+        assert made[0] == min(first, size)
+        assert all(made[i] >= before[i] for i in range(3))
+        before = list(made.values())
+
+
+def test_a_run_is_handed_the_images_that_it_trains_on():
+    settings = jobs.clip_settings(load(SMOKE), "both", "clip_tiny")
+    assert settings["inputs"] == {"real": 1, "diffusion_alt_texts": 2}
+    for run in settings["runs"]:
+        assert [part["images"] for part in run["parts"]] == [run["size"] // 2] * 2
+    assert jobs.classifier_settings(load(SMOKE), "real", "vit_tiny")["inputs"] == {"real": 1}
 
 
 def test_names_of_runs_stand_in_paths():
@@ -64,10 +96,35 @@ def test_sampling_is_no_setting_of_training_a_generator():
 
 
 def test_curves_are_labelled_by_what_differs_in_their_panel():
-    settings = jobs.scaling_settings(load(ROOT / "studies/digits.yaml"))
+    settings = shown.panels_settings(load(ROOT / "studies/digits.yaml"), "supervised_scaling")
     labels = {panel["title"].split(" (")[0]: [curve["label"] for curve in panel["curves"]] for panel in settings["panels"]}
     assert labels["guidance scale"] == ["real", "guidance 1", "guidance 1.5", "guidance 4"]
     assert labels["prompt recipe"] == ["real", "class_names", "clip_templates", "captions"]
     assert labels["architecture"] == ["real, small ViT", "real, large ViT", "synthetic, small ViT", "synthetic, large ViT"]
     for own in labels.values():
         assert len(set(own)) == len(own)
+
+
+def test_a_source_looks_the_same_in_every_figure():
+    digits = load(ROOT / "studies/digits.yaml")
+    seen = {}
+    for name in ("supervised_scaling", "ood_scaling", "clip_scaling", "beyond_the_law"):
+        for panel in shown.panels_settings(digits, name)["panels"]:
+            for curve in panel["curves"]:
+                look = {key: value for key, value in curve["look"].items() if key != "weight"}
+                assert seen.setdefault((curve["source"], curve["guidance"]), look) == look
+
+
+def test_curves_of_a_panel_look_different():
+    digits = load(ROOT / "studies/digits.yaml")
+    for name in ("supervised_scaling", "ood_scaling", "clip_scaling"):
+        for panel in shown.panels_settings(digits, name)["panels"]:
+            looks = [str(plotting.look(curve["look"])) for curve in panel["curves"]]
+            assert len(set(looks)) == len(looks)
+
+
+def test_what_a_study_does_not_show_is_told_as_such():
+    changed = study(figures=load(SMOKE).figures.model_copy(update={"teaser": None}))
+    assert "teaser" not in shown.names_of(changed.figures)
+    with pytest.raises(shown.NotInStudy, match="no figure or table 'teaser'"):
+        shown.teaser_settings(changed)

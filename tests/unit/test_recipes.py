@@ -1,4 +1,4 @@
-"""Prompt recipes: the six kinds, and prefixes that stay when more images are asked for."""
+"""Prompt recipes: the kinds, and prefixes that stay when more images are asked for."""
 
 import pandas as pd
 import pytest
@@ -9,7 +9,7 @@ from scripts.lib import recipes
 from tests.conftest import ROOT
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
-REAL = pd.DataFrame({"class_id": [i % 10 for i in range(50)], "prompt": [f"caption {i}" for i in range(50)]})
+REAL = pd.DataFrame({"class_id": [i % 10 for i in range(50)], "caption": [f"caption {i}" for i in range(50)], "prompt": [f"text {i}" for i in range(50)]})
 
 
 def of(kind: str, **more) -> pd.DataFrame:
@@ -20,15 +20,22 @@ def texts(pool: pd.DataFrame, class_id: int) -> set[str]:
     return set(pool.loc[pool["class_id"] == class_id, "text"])
 
 
-def test_the_six_recipes():
+def test_the_recipes():
     assert texts(of("class_names"), 3) == {"three"}
     assert texts(of("description"), 3) == {"three, two open curves one above the other"}
-    assert texts(of("hypernyms"), 3) == {"three, an odd number"}
+    assert texts(of("hypernyms"), 3) == {"three, an odd number, less than five"}
     assert texts(of("sentences", patterns=["a {name} here", "{name}?"]), 3) == {"a three here", "three?"}
     assert texts(of("captions"), 3) == {f"three, caption {i}" for i in (3, 13, 23, 33, 43)}
+    assert texts(of("alt_texts"), 3) == {f"text {i}" for i in (3, 13, 23, 33, 43)}
     templates = texts(of("clip_templates"), 3)
     assert len(templates) == 80
     assert "a photo of the large three." in templates
+
+
+def test_alt_texts_go_round_name_hypernyms_and_description():
+    row = CLASSES.iloc[3]
+    own = [recipes.alt_text(row, "thick", i) for i in range(6)]
+    assert own[:3] == own[3:] == ["three, thick", f"{row['hypernyms']}, thick", f"{row['description']}, thick"]
 
 
 def test_a_class_without_text_is_refused():

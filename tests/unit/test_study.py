@@ -51,7 +51,7 @@ def test_the_schema_for_editors_is_fresh():
             "    stepz: 2",
             ["generators.diffusion.stepz = 2: unknown key; did you mean 'steps'?", "generators.diffusion.steps: missing"],
         ),
-        ("seeds: [0, 1], curves: all", "seeds: [0, 1], curvs: all", ["experiments.sweep.curvs = 'all': unknown key; did you mean 'curves'?"]),
+        ("seeds: [0, 1], curves", "seeds: [0, 1], curvs", ["experiments.sweep.curvs", "unknown key; did you mean 'curves'?"]),
         ("batch_size: 16\n  learning_rate: 5", "batch_size: many\n  learning_rate: 5", ["classifiers.batch_size = 'many': input should be a valid integer"]),
         ("warmup: 0.1", "warmup: 1.5", ["classifiers.warmup = 1.5: input should be less than 1"]),
         ("kind: captions", "kind: haiku", ["recipes.captions.kind = 'haiku': input should be 'class_names', 'description'"]),
@@ -67,9 +67,17 @@ def test_the_schema_for_editors_is_fresh():
         # names that lead nowhere
         ("recipe: captions,", "recipe: caption,", ["sources.masked_captions.recipe = 'caption': no such recipe; did you mean 'captions'?"]),
         ("generator: masked,", "generator: imagen,", ["sources.masked_captions.generator = 'imagen': no such generator; known: diffusion, masked"]),
-        ("recipes: [class_names], columns", "recipes: [nouns], columns", ["figures.samples.recipes = 'nouns': no such recipe; known: captions, class_names"]),
+        (
+            "recipes: [class_names], columns",
+            "recipes: [nouns], columns",
+            ["figures.samples.recipes = 'nouns': no such recipe; known: alt_texts, captions, class_names"],
+        ),
         ("{experiment: sweep,", "{experiment: sweeps,", ["figures.configuration_sweep.experiment = 'sweeps': no such experiment; did you mean 'sweep'?"]),
-        ("guidance: 1.5}\nscores", "guidance: 3.0}\nscores", ["experiments.scaling.curves.1.guidance = 3.0: 'diffusion_class_names' has no images at it"]),
+        (
+            "guidance: 1.5}\n  limited",
+            "guidance: 3.0}\n  limited",
+            ["experiments.scaling.curves.1.guidance = 3.0: 'diffusion_class_names' has no images at it"],
+        ),
         (
             "- source: real\n      -",
             "- {source: real, guidance: 2.0}\n      -",
@@ -90,9 +98,9 @@ def test_the_schema_for_editors_is_fresh():
             ["figures.configuration_sweep.architecture = 'vit_huge': no such architecture in experiments.sweep"],
         ),
         (
-            "guidance: 1.5}\ntables",
-            "guidance: 1.0}\ntables",
-            ["figures.beyond_the_law.panels.0 = diffusion_class_names at guidance 1 on vit_tiny: not in the experiments of laws.supervised"],
+            "&synthetic [{source: diffusion_class_names, guidance: 1.5}]",
+            "&synthetic [{source: diffusion_class_names, guidance: 1.0}]",
+            ["figures.beyond_the_law.panels.0.curves = diffusion_class_names at guidance 1 on vit_tiny: not in the experiments of laws.supervised"],
         ),
         # duplicates and overlaps
         ("recipe: captions,", "recipe: class_names,", []),
@@ -108,6 +116,27 @@ def test_the_schema_for_editors_is_fresh():
             "kind: captions, patterns: ['a {name}']}",
             ["recipes.captions.patterns", "kind 'sentences' needs patterns, and no other kind takes them"],
         ),
+        ("recipe: captions, images", "recipe: alt_texts, images", ["experiments.sweep.curves = 'masked_captions': alt texts need not name the class"]),
+        # mixtures
+        ("parts: [{source: real, images: 10}", "parts: [{source: reals, images: 10}", ["sources.real_10.parts.0.source = 'reals': no such source"]),
+        ("parts: [{source: real, images: 10}", "parts: [{source: real, images: 15}", ["sources.real_10.parts.0.images = 15: not a multiple of the 10 classes"]),
+        ("class_names, guidance: 1.5}]}\n  both", "class_names, guidance: 3.0}]}\n  both", ["sources.real_10.parts.1.guidance = 3.0: 'diffusion_class_names'"]),
+        ("sizes: [20, 40, 80]", "sizes: [10, 20, 40, 80]", ["experiments.clip_both.sizes = 10: the parts of sources.both cannot be balanced"]),
+        ("sizes: [20, 40, 80]", "sizes: [20, 40, 160]", ["experiments.clip_both.sizes = 160: more than the 40 of sources.real.images"]),
+        # CLIP
+        ("clip_tiny:", "vit_tiny:", ["clips.architectures.vit_tiny: the name of a classifier too; rename one"]),
+        ("text_heads: 2", "text_heads: 3", ["clips.architectures.clip_tiny.text_width = 16: not a multiple of text_heads = 3"]),
+        ('templates: ["{name}", ', 'templates: ["digit", ', ["clips.templates.0 = 'digit': must hold {name} once"]),
+        ("[1, 3, 5, 7, 9]", "[1, 3, 5, 7, 8]", ["clips.tasks.parity.classes", "stand under one text only"]),
+        ("captions: {thin: thin, thick: thick}", "captions: {thin: thin}", ["clips.tasks.ink: one text alone"]),
+        ("[other_writer, parity, ink], sizes", "[other_writer, party, ink], sizes", ["laws.clip_downstream.evaluation = 'party': no such evaluation set"]),
+        ("experiments: [scaling], evaluation: outlines", "experiments: [scaling], evaluation: parity", ["laws.supervised_outlines.evaluation = 'parity'"]),
+        ("clip, clip_both], evaluation: one", "clip, scaling], evaluation: one", ["laws.clip.experiments", "give each a law of its own"]),
+        # more figures and tables of what is not made
+        ("mixtures: real_10", "mixtures: real_20", ["figures.limited_real.mixtures = 'real_20': no such mixture; did you mean 'real_10'?"]),
+        ("law: supervised_outlines, arch", "law: supervised_outlined, arch", ["figures.ood_scaling.panels.0.law = 'supervised_outlined': no such law"]),
+        ("clip_mixture: both", "clip_mixture: real_10", ["tables.claims.clip_curves = real_10 on clip_tiny: not in the experiments of laws.clip"]),
+        ("ood: {evaluations: [outlines,", "ood: {evaluations: [outline,", ["tables.ood.evaluations = 'outline': no such evaluation set"]),
         ("patch_size: 4", "patch_size: 3", ["classifiers.architectures.vit_tiny.patch_size = 3: does not divide image_size = 8"]),
     ],
 )

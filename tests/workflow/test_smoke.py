@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 from scripts.lib import jobs, shards
+from scripts.lib.study import Figures, Tables
 from scripts.lib.study_file import load
 from tests.conftest import ROOT, SNAKEMAKE, Workflow
 
-FIGURES = ("samples", "recognizability_diversity", "configuration_sweep", "supervised_scaling", "exchange_rate", "beyond_the_law")
+FIGURES, TABLES = list(Figures.model_fields), list(Tables.model_fields)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -53,6 +54,13 @@ def test_every_figure_is_made_in_every_format(finished, figure):
     assert len(pd.read_csv(folder / f"{figure}.csv")) > 0
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_is_made_for_programs_and_for_readers(finished, table):
+    folder = finished.folder / "tables/smoke"
+    assert len(pd.read_csv(folder / f"{table}.csv")) > 0
+    assert "| " in (folder / f"{table}.md").read_text()
+
+
 def test_the_run_ends_by_saying_where_the_figures_are(finished):
     assert "Figures: figures/smoke/" in finished.output
     assert re.search(r"\d+ of \d+ steps \(100%\) done", finished.output)
@@ -76,7 +84,17 @@ def test_metrics_are_overall_and_per_class_on_every_evaluation_set(finished):
     assert sorted(classes["class_id"]) == list(range(10))
     for measure in ("top1", "cross_entropy"):
         assert overall[measure].item() == pytest.approx((classes[measure] * classes["images"]).sum() / classes["images"].sum())
-    assert set(table["evaluation"]) == {"one_writer", "other_writer"}
+    assert set(table["evaluation"]) == {"one_writer", "other_writer", "outlines", "printed", "misread"}
+
+
+def test_clip_models_are_judged_on_sets_and_tasks(finished):
+    table = pd.read_parquet(finished.folder / "results/smoke/clip_metrics/both/clip_tiny.parquet")
+    overall = table[table["class_id"].isna()]
+    assert set(overall["evaluation"]) == {"one_writer", "other_writer", "outlines", "printed", "misread", "parity", "ink"}
+    assert sorted(set(overall["size"])) == [20, 40, 80]
+    assert (overall["logit_scale"] > 1).all() and (overall["cross_entropy"] > 0).all()
+    whole, some = (overall.loc[overall["evaluation"] == name, "images"].iloc[0] for name in ("parity", "ink"))
+    assert whole == overall.loc[overall["evaluation"] == "one_writer", "images"].iloc[0] > some > 0
 
 
 def test_scores_hold_every_guidance_scale(finished):
@@ -87,7 +105,7 @@ def test_scores_hold_every_guidance_scale(finished):
 
 def test_the_table_has_a_row_for_each_configuration_and_size(finished):
     table = pd.read_csv(finished.folder / "tables/smoke/supervised.csv")
-    assert len(table) == 3 + 3 + 1 + 1  # two curves at three sizes, two more configurations at the sweep's
+    assert len(table) == 3 + 3 + 1 + 1 + 2  # two curves at three sizes, two more configurations at the sweep's, a mixture at two
     assert (table["seeds"] == 2).all()
 
 
@@ -178,44 +196,58 @@ def test_editing_one_source_reruns_its_branch_alone(finished):
 def test_editing_one_generator_reruns_its_sources_alone(finished):
     with edited(finished, "channels: [8, 8]", "channels: [8, 16]"):
         output = finished.run("-n")
-    assert set(re.findall(r"source=(\w+)", output)) == {"diffusion_class_names"}
+    assert set(re.findall(r"source=(\w+)", output)) == {"diffusion_class_names", "diffusion_alt_texts", "real_10", "both"}
     assert set(re.findall(r"generator=(\w+)", output)) == {"diffusion"}
 
 
 def test_a_new_sampler_does_not_train_the_generator_again(finished):
     with edited(finished, "sampler: dpmsolver++", "sampler: ddim"):
         planned = finished.planned()
-    assert planned["generate"] == 2
+    assert planned["generate"] == 2 + 2
     assert "train_generator" not in planned
 
 
 def test_a_new_evaluation_set_trains_nothing(finished):
-    with edited(finished, "    other_writer: [3]", "    other_writer: [3]\n    third_writer: [4]"):
+    one = "    other_writer: {kind: writers, forms: [3]}"
+    with edited(finished, one, f"{one}\n    third_writer: {{kind: writers, forms: [4]}}"):
         planned = finished.planned()
     assert planned["prepare_data"] == 1
-    assert planned["evaluate"] == 3
-    assert not {"train_classifiers", "generate", "score"} & set(planned)
+    assert (planned["evaluate"], planned["evaluate_clips"]) == (4, 3)
+    assert not {"train_classifiers", "train_clips", "generate", "score"} & set(planned)
 
 
 # -- plans ---------------------------------------------------------------------------------------------------------------------------
 
 PLANS = {
     "digits": {
-        "prepare_data": 3,
+        "prepare_data": 7,
         "train_generator": 2,
-        "write_prompts": 6,
-        "generate": 9,
-        "train_classifiers": 12,
-        "evaluate": 12,
+        "write_prompts": 7,
+        "generate": 10,
+        "train_classifiers": 15,
+        "evaluate": 15,
+        "train_clips": 3,
+        "evaluate_clips": 3,
         "score": 10,
-        "fit_laws": 1,
+        "fit_laws": 7,
         "plot_samples": 1,
         "plot_recognizability_diversity": 1,
         "plot_configuration_sweep": 1,
-        "plot_supervised_scaling": 1,
-        "plot_exchange_rate": 1,
+        "plot_scores": 1,
+        "plot_scaling": 3,
         "plot_beyond_the_law": 1,
-        "tabulate_supervised": 1,
+        "plot_per_class": 1,
+        "plot_limited_real": 1,
+        "plot_clip_transfer": 1,
+        "plot_teaser": 1,
+        "plot_exchange_rate": 1,
+        "tabulate_prompts": 1,
+        "tabulate_configurations": 1,
+        "tabulate_metrics": 3,
+        "tabulate_hyperparameters": 1,
+        "tabulate_laws": 1,
+        "tabulate_claims": 1,
+        "tabulate_versus_paper": 1,
     },
 }
 
@@ -237,6 +269,14 @@ def test_one_figure_needs_its_own_jobs_alone(workflow):
     assert planned == {"prepare_data": 2, "write_prompts": 1, "train_generator": 1, "generate": 1, "plot_samples": 1}
 
 
+def test_a_figure_that_the_study_does_not_have_is_told(workflow):
+    text = workflow.study.read_text()
+    workflow.study.write_text(re.sub(r"  limited_real:.*\n", "", text, count=1))
+    assert "plot_limited_real" not in workflow.planned()
+    output = workflow.run("figures/smoke/limited_real.pdf", "-n", check=False)
+    assert "no figure or table 'limited_real': add figures.limited_real" in output
+
+
 def test_one_run_a_job_where_the_study_says_so(workflow):
     workflow.edit("runs_per_job: all", "runs_per_job: one")
     planned = workflow.planned("results/smoke/laws/supervised.json")
@@ -256,7 +296,7 @@ def test_every_job_declares_what_it_needs(workflow):
     for block in blocks:
         resources = re.search(r"resources: (.*)", block).group(1)
         assert "mem_mb=" in resources and "runtime=" in resources
-        on_gpu = re.match(r"rule (train_generator|generate|train_classifiers|evaluate|score):", block)
+        on_gpu = re.match(r"rule (train_generator|generate|train_classifiers|evaluate|train_clips|evaluate_clips|score):", block)
         assert ("gpu=1" in resources) == bool(on_gpu), block
 
 

@@ -1,0 +1,58 @@
+# in:  image shards with their texts, of one source or of those that a mixture is made of; evaluation sets
+# out: results/{study}/clips/{source}/{batch}/{run}.safetensors
+#      results/{study}/clip_metrics/{source}/{batch}.parquet: zero-shot top-1 and cross-entropy, on evaluation sets and tasks
+#
+# Paper, section on CLIP: trained by open_clip on real, synthetic, and real and synthetic image-text pairs. Runs and batches are as those
+# of classifiers.
+
+
+rule train_clips:
+    input:
+        tars=training_tars,
+        manifests=manifests(training_tars),
+    output:
+        models=directory("results/{study}/clips/{source}/{batch}"),
+    log:
+        "logs/{study}/train_clips/{source}-{batch}.log",
+    benchmark:
+        "logs/{study}/train_clips/{source}-{batch}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        planned=planned(jobs.clip_settings, "source", "batch"),
+        state=".state/{study}/clips/{source}/{batch}",
+    shell:
+        "python -m scripts.train_clips --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "--images {input.tars:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule evaluate_clips:
+    input:
+        classes=class_table,
+        models="results/{study}/clips/{source}/{batch}",
+        tars=evaluation_tars,
+        manifests=manifests(evaluation_tars),
+    output:
+        metrics="results/{study}/clip_metrics/{source}/{batch}.parquet",
+    log:
+        "logs/{study}/evaluate_clips/{source}-{batch}.log",
+    benchmark:
+        "logs/{study}/evaluate_clips/{source}-{batch}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=gpus,
+    params:
+        planned=planned(jobs.clip_evaluation_settings, "source", "batch"),
+    shell:
+        "python -m scripts.evaluate_clips --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "--classes {input.classes:q} --models {input.models:q} --sets {input.tars:q} "
+        "--output {output.metrics:q} --threads {threads} > {log:q} 2>&1"

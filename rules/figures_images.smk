@@ -1,0 +1,126 @@
+# in:  images, scores, metrics
+# out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv holds what is drawn
+#
+# Figures of images and of what scores say of them. Scripts are inputs here: a figure is cheap, and editing its script redraws it.
+
+
+rule plot_samples:
+    input:
+        real="results/{study}/data/classifier_training.tar",
+        images=needed(lambda name, study, _: [tar for s in shown.samples_sources(study) for tar in jobs.image_files(name, study, s, 1)]),
+        classes=class_table,
+        script=["scripts/plot_samples.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("samples"),
+    log:
+        "logs/{study}/plot_samples.log",
+    benchmark:
+        "logs/{study}/plot_samples.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.samples_settings),
+    shell:
+        "python -m scripts.plot_samples --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--classes {input.classes:q} --real {input.real:q} --images {input.images:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_recognizability_diversity:
+    input:
+        scores=scores_of(shown.plane_sources),
+        script=["scripts/plot_recognizability_diversity.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("recognizability_diversity"),
+    log:
+        "logs/{study}/plot_recognizability_diversity.log",
+    benchmark:
+        "logs/{study}/plot_recognizability_diversity.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.plane_settings),
+    shell:
+        "python -m scripts.plot_recognizability_diversity --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--scores {input.scores:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_configuration_sweep:
+    input:
+        scores=scores_of(lambda study: shown.configuration_sources(shown.sweep_settings(study))),
+        metrics=metrics_of(lambda study, _: [shown.part_of(study, "configuration_sweep").experiment]),
+        script=["scripts/plot_configuration_sweep.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("configuration_sweep"),
+    log:
+        "logs/{study}/plot_configuration_sweep.log",
+    benchmark:
+        "logs/{study}/plot_configuration_sweep.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.sweep_settings),
+    shell:
+        "python -m scripts.plot_configuration_sweep --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_scores:
+    input:
+        scores=scores_of(lambda study: shown.configuration_sources(shown.scores_settings(study))),
+        metrics=metrics_of(lambda study, _: [shown.part_of(study, "scores").experiment]),
+        script=["scripts/plot_scores.py", "scripts/lib/usefulness.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("scores"),
+    log:
+        "logs/{study}/plot_scores.log",
+    benchmark:
+        "logs/{study}/plot_scores.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.scores_settings),
+    shell:
+        "python -m scripts.plot_scores --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_per_class:
+    input:
+        images=needed(lambda name, study, _: shown.per_class_tars(name, study)),
+        scores=scores_of(shown.per_class_sources),
+        metrics=metrics_of_laws(lambda study, _: [shown.part_of(study, "per_class").law]),
+        classes=class_table,
+        script=["scripts/plot_per_class.py", "scripts/lib/per_class.py", "scripts/lib/plotting.py", *LAW_MODULES],
+    output:
+        figure_files("per_class"),
+    log:
+        "logs/{study}/plot_per_class.log",
+    benchmark:
+        "logs/{study}/plot_per_class.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.per_class_settings),
+    shell:
+        "python -m scripts.plot_per_class --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--classes {input.classes:q} --images {input.images:q} --scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

@@ -1,0 +1,143 @@
+# in:  metrics, laws
+# out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv holds what is drawn
+#
+# Figures of what is gained by more images. `plot_scaling` draws every figures/{study}/{...}_scaling.pdf.
+
+
+rule plot_scaling:
+    input:
+        metrics=metrics_of_laws(lambda study, wc: shown.panel_laws(study, wc.scaling)),
+        laws=fitted(lambda study, wc: shown.panel_laws(study, wc.scaling)),
+        script=["scripts/plot_scaling.py", "scripts/lib/plotting.py", *LAW_MODULES],
+    output:
+        figure_files("{scaling}"),
+    log:
+        "logs/{study}/plot_{scaling}.log",
+    benchmark:
+        "logs/{study}/plot_{scaling}.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.panels_settings, "scaling"),
+    shell:
+        "python -m scripts.plot_scaling --study studies/{wildcards.study}.yaml --scaling {wildcards.scaling} --planned {params.planned} "
+        "--metrics {input.metrics:q} --laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_beyond_the_law:
+    input:
+        metrics=metrics_of_laws(lambda study, _: shown.panel_laws(study, "beyond_the_law")),
+        script=["scripts/plot_beyond_the_law.py", "scripts/lib/plotting.py", *LAW_MODULES],
+    output:
+        figure_files("beyond_the_law"),
+    log:
+        "logs/{study}/plot_beyond_the_law.log",
+    benchmark:
+        "logs/{study}/plot_beyond_the_law.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.beyond_settings),
+    shell:
+        "python -m scripts.plot_beyond_the_law --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_exchange_rate:
+    input:
+        metrics=metrics_of_laws(lambda study, _: [shown.part_of(study, "exchange_rate").law]),
+        script=["scripts/plot_exchange_rate.py", "scripts/lib/plotting.py", *LAW_MODULES],
+    output:
+        figure_files("exchange_rate"),
+    log:
+        "logs/{study}/plot_exchange_rate.log",
+    benchmark:
+        "logs/{study}/plot_exchange_rate.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.exchange_settings),
+    shell:
+        "python -m scripts.plot_exchange_rate --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_limited_real:
+    input:
+        metrics=metrics_of(lambda study, _: shown.part_of(study, "limited_real").experiments),
+        script=["scripts/plot_limited_real.py", "scripts/lib/limited.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("limited_real"),
+    log:
+        "logs/{study}/plot_limited_real.log",
+    benchmark:
+        "logs/{study}/plot_limited_real.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.limited_settings),
+    shell:
+        "python -m scripts.plot_limited_real --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_clip_transfer:
+    input:
+        metrics=metrics_of(lambda study, _: shown.part_of(study, "clip_transfer").experiments),
+        script=["scripts/plot_clip_transfer.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("clip_transfer"),
+    log:
+        "logs/{study}/plot_clip_transfer.log",
+    benchmark:
+        "logs/{study}/plot_clip_transfer.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.transfer_settings),
+    shell:
+        "python -m scripts.plot_clip_transfer --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_teaser:
+    input:
+        laws=fitted(lambda study, _: shown.teaser_laws(study)),
+        script=["scripts/plot_teaser.py", "scripts/lib/plotting.py"],
+    output:
+        figure_files("teaser"),
+    log:
+        "logs/{study}/plot_teaser.log",
+    benchmark:
+        "logs/{study}/plot_teaser.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        planned=planned(shown.teaser_settings),
+    shell:
+        "python -m scripts.plot_teaser --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "--laws {input.laws:q} --output {output:q} > {log:q} 2>&1"

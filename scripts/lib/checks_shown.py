@@ -1,0 +1,119 @@
+"""What must hold of the figures and tables of a study: they show what is made, trained and fitted. As the checks of `checks.py`."""
+
+from collections.abc import Iterator
+
+from scripts.lib.checks import curve_faults, unknown
+from scripts.lib.study import Curves, pairs
+from scripts.lib.study.parts import Part
+
+
+def parts(key: str, value) -> Iterator[tuple[str, Part]]:
+    """Every part inside a part, with its key."""
+    if isinstance(value, Curves):
+        return
+    if isinstance(value, Part):
+        yield key, value
+        for name in type(value).model_fields:
+            yield from parts(f"{key}.{name}", getattr(value, name))
+    elif isinstance(value, list | dict):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from parts(f"{key}.{name}", inner)
+
+
+def shown(figures, tables) -> list[tuple[str, Part]]:
+    return [*parts("figures", figures), *parts("tables", tables)]
+
+
+def what_is_shown_exists(figures, tables, laws, experiments, data, generators, recipes, classifiers, clips, sources):
+    """Every name under a key such as `law` or `evaluations` is one of the study's."""
+    sets = [*data.evaluation, *(clips.tasks if clips else [])]
+    known = {
+        "law": (laws, "law"),
+        "experiment": (experiments, "experiment"),
+        "evaluation": (sets, "evaluation set"),
+        "generator": (generators, "generator"),
+        "recipe": (recipes, "recipe"),
+        "architecture": ([*classifiers.architectures, *(clips.architectures if clips else [])], "architecture"),
+        "mixture": ([name for name, source in sources.items() if source.kind == "mixture"], "mixture"),
+        "source": (sources, "source"),
+    }
+    faults = []
+    for key, part in shown(figures, tables):
+        for field in type(part).model_fields:
+            value = getattr(part, field)
+            own = known.get(field.removesuffix("s").rpartition("_")[2])
+            if isinstance(value, list) and value and isinstance(value[0], Curves):
+                faults += curve_faults(f"{key}.{field}", value, sources)
+            elif own and isinstance(value, str | list | dict):
+                for name in [value] if isinstance(value, str) else value:
+                    faults += unknown(f"{key}.{field}", name, *own)
+    return faults
+
+
+def samples_are_made(figures, sources, generators, recipes):
+    figure = figures.samples
+    if figure is None or figure.generator not in generators:
+        return []
+    made = {(source.generator, source.recipe) for source in sources.values() if source.kind == "synthetic"}
+    return [
+        f"figures.samples.recipes = {name!r}: no source makes it with generator {figure.generator!r}; add one to sources"
+        for name in figure.recipes
+        if name in recipes and (figure.generator, name) not in made
+    ]
+
+
+def shown_runs_are_trained(figures, experiments):
+    faults = []
+    for key, part in parts("figures", figures):
+        names = [getattr(part, "experiment", None), *(getattr(part, "experiments", None) or [])]
+        own = [experiments[name] for name in names if name in experiments]
+        architectures = [a for experiment in own for a in experiment.architectures]
+        if own and getattr(part, "architecture", None):
+            faults += unknown(f"{key}.architecture", part.architecture, architectures, f"architecture in experiments.{', '.join(n for n in names if n)}")
+    return faults
+
+
+def shown_curves_are_fitted(figures, tables, laws, experiments, sources):
+    """A part with laws, architectures and curves shows curves of those laws."""
+    real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
+    faults = []
+    for key, part in shown(figures, tables):
+        fields = type(part).model_fields
+        names = [part.law] if "law" in fields else list(getattr(part, "laws", []))
+        architectures = [part.architecture] if "architecture" in fields else getattr(part, "architectures", [])
+        values = {field: getattr(part, field) for field in fields}
+        curves = {field: value for field, value in values.items() if isinstance(value, list) and value and isinstance(value[0], Curves)}
+        curves.pop("clip_curves", None)  # of another law: see claims_have_their_curves
+        if key in ("figures.exchange_rate", "tables.claims") and curves:
+            curves["curves"] = [*real, *curves["curves"]]
+        for law in names if architectures and curves else []:
+            faults += [f for field, own in curves.items() for f in _not_fitted(f"{key}.{field}", law, architectures, own, laws, experiments, sources)]
+    return list(dict.fromkeys(faults))
+
+
+def _not_fitted(key, law, architectures, curves, laws, experiments, sources) -> list[str]:
+    if law not in laws or curve_faults(key, curves, sources):
+        return []  # told by what_is_shown_exists
+    own = [experiments[e] for e in laws[law].experiments if e in experiments]
+    fitted = {(*pair, architecture) for e in own for pair in pairs(e.curves, sources) for architecture in e.architectures}
+    faults = []
+    for source, scale in pairs(curves, sources):
+        where = source if scale is None else f"{source} at guidance {scale:g}"
+        missing = [architecture for architecture in architectures if (source, scale, architecture) not in fitted]
+        faults += [f"{key} = {where} on {a}: not in the experiments of laws.{law}; add it to one of them or drop it here" for a in missing]
+    return faults
+
+
+def claims_have_their_curves(tables, laws, experiments, sources):
+    claims = tables.claims
+    if claims is None or claims.clip_mixture not in sources:
+        return []
+    real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
+    curves = [*real, *claims.clip_curves, Curves(source=claims.clip_mixture)]
+    faults = _not_fitted("tables.claims.clip_curves", claims.clip_law, [claims.clip_architecture], curves, laws, experiments, sources)
+    for law in claims.ood_laws:
+        faults += _not_fitted("tables.claims.curves", law, [claims.architecture], [*real, *claims.curves], laws, experiments, sources)
+    return faults
+
+
+CHECKS = [what_is_shown_exists, samples_are_made, shown_runs_are_trained, shown_curves_are_fitted, claims_have_their_curves]

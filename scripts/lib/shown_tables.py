@@ -1,0 +1,112 @@
+"""What each table of a study is made of: its settings and its files, as `shown` has those of the figures."""
+
+from scripts.lib.jobs import experiment_settings, law_settings, metric_files, real_sources, runs
+from scripts.lib.shown import experiments_of_laws, labelled, limited_settings, part_of
+from scripts.lib.study import Curves, Study, pairs, parts_of
+
+
+def names(study: Study) -> list[dict]:
+    """How a table names each source at each guidance scale, mixtures too: source, guidance, generator, recipe."""
+    found = []
+    for source, guidance in pairs([Curves(source=name) for name in study.sources], study.sources):
+        row = study.sources[source]
+        told = {"real": ("real", "real"), "mixture": ("mixture", getattr(row, "label", ""))}.get(row.kind) or (row.generator, row.recipe)
+        found.append({"source": source, "guidance": guidance, "generator": told[0], "recipe": told[1]})
+    return found
+
+
+def prompts_settings(study: Study) -> dict:
+    return {"each": part_of(study, "prompts").each, "recipes": list(study.recipes)}
+
+
+def configurations_settings(study: Study) -> dict:
+    table = part_of(study, "configurations")
+    curves = set(pairs(study.experiments[table.experiment].curves, study.sources))
+    own = table.model_dump(include={"architecture", "evaluations"}) | {"experiments": experiment_settings(study, [table.experiment])}
+    return own | {"labels": [row for row in names(study) if (row["source"], row["guidance"]) in curves]}
+
+
+def table_settings(study: Study, name: str) -> dict:
+    return {"evaluations": part_of(study, name).evaluations, "labels": names(study)}
+
+
+def evaluation_table_files(study_name: str, study: Study, clip: bool) -> list[str]:
+    return [path for path in metric_files(study_name, study) if ("/clip_metrics/" in path) == clip]
+
+
+def hyperparameters_settings(study: Study) -> dict:
+    """part -> name -> key -> value, of everything that is made, trained or scored. `epochs` follows from iterations, batch and size."""
+    part_of(study, "hyperparameters")
+    parts = {"data": {name: own.model_dump() for name, own in study.data.evaluation.items()}}
+    parts["data"] |= {name: {"forms": getattr(study.data, name)} for name in ("generator_training", "classifier_training")}
+    parts["images"] = {"all": {"side": study.image_size, "channels": study.channels, "images in a block": study.images_per_block}}
+    parts["generators"] = {name: own.model_dump() for name, own in study.generators.items()}
+    for name, own in (("classifiers", study.classifiers), ("clips", study.clips)):
+        if own is None:
+            continue
+        parts[f"{name}: architectures"] = {key: part.model_dump() for key, part in own.architectures.items()}
+        parts[f"{name}: training"] = {"all": own.model_dump(exclude={"architectures", "iterations", "tasks", "runs_per_job"})}
+        sizes = {size: {"iterations": count, "epochs": round(count * own.batch_size / size, 1)} for size, count in own.iterations.items()}
+        parts[f"{name}: training by size"] = {f"{size} images": rows for size, rows in sizes.items()}
+    parts["clips: tasks"] = {name: own.model_dump() for name, own in study.clips.tasks.items()} if study.clips else {}
+    parts["scores"] = {"all": study.scores.model_dump()}
+    return parts
+
+
+def laws_settings(study: Study) -> dict:
+    part_of(study, "laws")
+    return {"laws": {law: law_settings(study, law) for law in study.laws}, "labels": names(study)}
+
+
+def claims_laws(study: Study) -> list[str]:
+    claims = part_of(study, "claims")
+    return list(dict.fromkeys(filter(None, [claims.law, *claims.ood_laws, claims.clip_law, claims.clip_downstream_law])))
+
+
+def claims_experiments(study: Study) -> list[str]:
+    limited = study.figures.limited_real.experiments if study.figures.limited_real else []
+    return list(dict.fromkeys([*experiments_of_laws(study, claims_laws(study)), *limited]))
+
+
+def claims_sources(study: Study) -> list[str]:
+    """Sources whose classes are scored."""
+    return list(dict.fromkeys(source for source, _ in pairs(part_of(study, "claims").curves, study.sources)))
+
+
+def claims_settings(study: Study) -> dict:
+    """`laws`: settings of each law. `clip_pairs`: sizes of the mixture of image-text pairs and how many real ones are in each, of those that
+    real pairs alone are trained on as well. `limited`: as the figure limited_real, or None."""
+    claims, real = part_of(study, "claims"), real_sources(study)[0]
+    named = claims.model_dump(include={"law", "architecture", "ood_laws", "clip_law", "clip_downstream_law", "clip_architecture", "clip_mixture", "much"})
+    curves = {name: _curves(study, getattr(claims, name), claims.architecture) for name in ("curves", "guidance", "recipes", "generators")}
+    curves["clip_curves"] = _curves(study, claims.clip_curves, claims.clip_architecture)
+    trained = [run for run in runs(study, study.laws[claims.clip_law].experiments) if run.architecture == claims.clip_architecture]
+    alone = {run.size for run in trained if run.source == real}
+    sizes = sorted({run.size for run in trained if run.source == claims.clip_mixture})
+    held = {size: sum(part["images"] for part in parts_of(study.sources, claims.clip_mixture, None, size) if part["source"] == real) for size in sizes}
+    limited = limited_settings(study) if study.figures.limited_real else None
+    if limited:
+        limited["mixtures"] = [{key: row[key] for key in ("source", "label", "real_images")} for row in limited["mixtures"]]
+    return {
+        **named,
+        **curves,
+        "real": real,
+        "laws": {law: law_settings(study, law) for law in claims_laws(study)},
+        "clip_pairs": [[size, count] for size, count in held.items() if count in alone],
+        "limited": limited,
+    }
+
+
+def _curves(study: Study, curves, architecture: str) -> list[dict]:
+    """As `labelled`, without the look: a table has none."""
+    return [{key: value for key, value in row.items() if key != "look"} for row in labelled(study, curves, [architecture])]
+
+
+def versus_settings(study: Study) -> dict:
+    counterparts = {name: own.model_dump() for name, own in part_of(study, "versus_paper").counterparts.items()}
+    laws = {own["law"]: study.laws[own["law"]].evaluation for own in counterparts.values()}
+    return {"counterparts": counterparts, "evaluations": laws, "labels": names(study)}
+
+
+def versus_laws(study: Study) -> list[str]:
+    return list(versus_settings(study)["evaluations"])

@@ -1,0 +1,53 @@
+"""A study, as the pydantic models that its YAML file must fit.
+
+A study says *what* is compared: data, generators, prompt recipes, sources, classifiers and what each figure shows. It holds nothing
+about the machine it runs on (that is the profile's). Every key is declared here, unknown keys are errors, and `studies/schema.json`
+is made from these models for editors (`python -m scripts.lib.schema`). `study_file.py` reads a file
+of them, `checks.py` holds what must be true across its parts, `jobs.py` what follows from them: runs, blocks, settings of each job.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scripts.lib.study.parts import (
+    Classifiers,
+    Clips,
+    Curves,
+    DigitsData,
+    Experiment,
+    Generator,
+    Law,
+    Name,
+    Part,
+    Positive,
+    Recipe,
+    Scores,
+    Source,
+    names_class,
+    pairs,
+    parts_of,
+)
+from scripts.lib.study.shown import Figures, Tables
+
+__all__ = ["Curves", "Figures", "Study", "Tables", "names_class", "pairs", "parts_of"]
+
+
+class Study(Part):
+    title: str
+    gpus: Annotated[int, Field(ge=0, description="that a training or generation job of this study makes use of")]
+    classes: str = Field(description="CSV of the classes: class_id, name, description, hypernyms")
+    image_size: Positive
+    channels: Literal[1, 3]
+    images_per_block: Positive = Field(description="image indices that one generation job covers")
+    data: DigitsData
+    generators: dict[Name, Generator]
+    recipes: dict[Name, Recipe]
+    sources: dict[Name, Source]
+    classifiers: Classifiers
+    clips: Clips | None = None
+    experiments: dict[Name, Experiment]
+    scores: Scores
+    laws: dict[Name, Law]
+    figures: Figures
+    tables: Tables

@@ -1,0 +1,66 @@
+"""One way to write a table: a tidy csv for programs, and Markdown for readers, with a heading and what its numbers are."""
+
+import argparse
+import math
+
+import pandas as pd
+
+from scripts.lib import command
+from scripts.lib.files import whole
+
+FORMATS = ("csv", "md")
+
+
+def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """inputs: lists of files; of: wildcards of the rule."""
+    parser = command.parser(description, *of)
+    for name in inputs:
+        parser.add_argument(f"--{name}", required=True, nargs="+")
+    parser.add_argument("--output", required=True, nargs=len(FORMATS), metavar=FORMATS)
+    return parser
+
+
+def number(value, digits: int = 2) -> str:
+    """Rounded, with a typographic minus; empty where it is missing. What rounds to zero has no sign."""
+    if value is None or pd.isna(value):
+        return ""
+    if math.isinf(value):
+        return "−∞" if value < 0 else "∞"
+    return f"{round(float(value), digits) + 0.0:,.{digits}f}".replace("-", "−")
+
+
+def interval(value, low, high, digits: int = 2) -> str:
+    """value [low, high]; the value alone where there is no interval."""
+    if value is None or pd.isna(value):
+        return "none"
+    if low is None or high is None or pd.isna(low) or pd.isna(high):
+        return number(value, digits)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def spread(mean, deviation, digits: int = 2) -> str:
+    """mean ± standard deviation; the mean alone of one seed."""
+    return number(mean, digits) + ("" if deviation is None or pd.isna(deviation) else f" ± {number(deviation, digits)}")
+
+
+def scale(guidance) -> str:
+    return "" if guidance is None or pd.isna(guidance) else f"{guidance:g}"
+
+
+def sizes(found) -> str:
+    """Distinct sizes as one: all the same, or from smallest to largest."""
+    found = sorted(set(found))
+    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Every cell as the text that it is; what would end a cell is escaped."""
+    texts = table.astype(object).where(table.notna(), "").map(lambda cell: str(cell).replace("|", "\\|").replace("\n", " "))
+    return texts.to_markdown(index=False, disable_numparse=True)
+
+
+def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None:
+    """outputs: csv, md. paragraphs: heading, sentences and `markdown` tables, in order."""
+    with whole(*outputs) as (csv, text):
+        tidy.to_csv(csv, index=False, float_format="%.6g")
+        text.write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")

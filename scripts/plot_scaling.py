@@ -1,0 +1,77 @@
+"""Cross-entropy and top-1 of real images against the number of training images, with the fitted laws and their exponents k.
+
+Each panel has a law of the study: its curves, its evaluation sets (of several, their mean), its range of sizes.
+"""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from scripts.lib import command, metrics, plotting, shown
+from scripts.lib.laws import power
+
+MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
+TICKS = {
+    "cross_entropy": plotting.LOSS_TICKS,
+    "top1": [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
+}
+
+
+def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: str, look: dict) -> None:
+    """Mean and range over seeds at each size; the fitted line on the loss alone, dotted past the sizes that it is fitted to."""
+    by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * (100 if measure == "top1" else 1)
+    spread = [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]]
+    low, high = fitted["k_interval"]
+    label = f"{label}: k = {fitted['k']:.2f} [{low:.2f}, {high:.2f}]"
+    axes.errorbar(by_size.index, by_size["mean"], spread, elinewidth=0.6, label=label, **look | ({"linestyle": "none"} if measure == "cross_entropy" else {}))
+    if measure == "cross_entropy":
+        first, last = fitted["sizes"][0], fitted["sizes"][-1]
+        for sizes, dash in ((np.geomspace(first, last, 50), look["linestyle"]), (np.geomspace(last, max(by_size.index.max(), last), 50), ":")):
+            losses = np.exp(power.log_loss(np.log(sizes), fitted["k"], fitted["log_scale"]))
+            axes.plot(sizes, losses, color=look["color"], linewidth=look["linewidth"], linestyle=dash)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args, settings = command.parse(plotting.arguments(__doc__, "metrics", "laws", of=("scaling",)), arguments, shown.panels_settings)
+    plotting.style()
+    panels, table = settings["panels"], metrics.read(args.metrics)
+    fits, points_of = {}, {}
+    for path in args.laws:
+        law = json.loads(Path(path).read_text(encoding="utf-8"))
+        fits[Path(path).stem] = {(c["source"], c["guidance"], c["architecture"]): c for c in law["curves"]}
+    for name, law in settings["laws"].items():
+        points_of[name] = metrics.of_experiments(metrics.overall(table, law["evaluation"]), law["experiments"])
+    shared = "row" if len(settings["laws"]) == 1 else False
+    figure, grid = plt.subplots(2, len(panels), figsize=(2.75 * len(panels) + 0.4, 5.6), sharex=True, sharey=shared, squeeze=False, layout="constrained")
+    drawn = []
+    for column, panel in zip(grid.T, panels, strict=True):
+        for curve in panel["curves"]:
+            key = curve["source"], curve["guidance"], curve["architecture"]
+            points, fitted = metrics.of_curve(points_of[panel["law"]], *key), fits[panel["law"]][key]
+            for axes, (measure, _) in zip(column, MEASURES, strict=True):
+                draw_curve(axes, points, fitted, measure, plotting.words(curve["label"]), plotting.look(curve["look"]))
+            own = {"panel": panel["title"], "law": panel["law"], "label": curve["label"]}
+            drawn.append(points.assign(**own, k=fitted["k"], k_low=fitted["k_interval"][0], k_high=fitted["k_interval"][1]))
+        column[0].set_title(panel["title"])
+        column[1].set_xlabel("training images")
+        column[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.12), fontsize=6.5)
+    for row, (measure, label) in zip(grid, MEASURES, strict=True):
+        row[0].set_ylabel(label)
+        for axes in row:
+            axes.set(xscale="log", yscale="log")
+            low, high = axes.get_ylim()
+            ticks = [tick for tick in TICKS[measure] if low <= tick <= high]
+            axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.set_ylim(low, high)
+            axes.grid(alpha=0.3, which="both", linewidth=0.4)
+    plotting.write(figure, pd.concat(drawn), args.output)
+
+
+if __name__ == "__main__":
+    main()

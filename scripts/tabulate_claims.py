@@ -1,0 +1,219 @@
+"""Each claim of the paper's abstract as a hypothesis, tested on this study's data. Hypotheses and tests are ours: the abstract has words.
+
+verdict: "holds" where the whole 95 % interval satisfies the hypothesis, "does not hold" where all of it contradicts it, else "undecided".
+Whether exponents differ is an F-test instead: "holds" where p < 0.05, "does not hold" where the largest difference is less than `much`.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from scripts.lib import claims, command, metrics, per_class, shown_tables, tabulating
+from scripts.lib.claims import Effect
+
+K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlation"
+
+
+class Data:
+    """The tables that claims are tested on. settings: shown_tables.claims_settings; table: `metrics.read`."""
+
+    def __init__(self, table: pd.DataFrame, settings: dict):
+        self.table, self.settings, self._laws = table, settings, {}
+
+    def runs(self, law: str) -> pd.DataFrame:
+        """Every run of a law's experiments."""
+        if law not in self._laws:
+            own = self.settings["laws"][law]
+            # CLIP models have metrics on tasks that classifiers have none on.
+            architectures = {architecture for experiment in own["experiments"] for architecture in experiment["architectures"]}
+            table = self.table[self.table["architecture"].isin(architectures)]
+            self._laws[law] = metrics.of_experiments(metrics.overall(table, own["evaluation"]), own["experiments"])
+        return self._laws[law]
+
+    def curve(self, law: str, curve: dict) -> tuple:
+        """(sizes, losses) of the runs that a law is fitted to."""
+        found = metrics.of_curve(self.runs(law), curve["source"], curve["guidance"], curve["architecture"])
+        found = found[found["size"].between(*self.settings["laws"][law]["sizes"])]
+        return found["size"].to_numpy(), found["cross_entropy"].to_numpy()
+
+    def real(self, law: str, architecture: str) -> tuple:
+        return self.curve(law, {"source": self.settings["real"], "guidance": None, "architecture": architecture})
+
+    def evaluation(self, law: str) -> str:
+        names = self.settings["laws"][law]["evaluation"]
+        return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
+
+
+def row(claim: str, hypothesis: str, on: tuple[str, str], unit: str, effect: Effect, verdict: str, note: str = "") -> dict:
+    """on: curves, evaluation. A difference of log loss is told as a ratio of losses too."""
+    ends = {"effect": effect.value, "low": effect.low, "high": effect.high}
+    ratio = {key.replace("effect", "ratio").replace("low", "ratio_low").replace("high", "ratio_high"): np.exp(v) for key, v in ends.items()}
+    found = {"claim": claim, "hypothesis": hypothesis, "curves": on[0], "evaluation": on[1], "n": effect.n, "unit": unit} | ends
+    return found | (ratio if unit == LOG_LOSS else dict.fromkeys(ratio, np.nan)) | {"p": effect.p, "verdict": verdict, "note": note}
+
+
+def names(curves: list[dict]) -> str:
+    """As the study's file names them, each with its guidance scale."""
+    return ", ".join(curve["source"] + ("" if curve["guidance"] is None else f" at {curve['guidance']:g}") for curve in curves)
+
+
+def clip_is_a_little_lower(data: Data) -> list[dict]:
+    s, rows = data.settings, []
+    for law in filter(None, [s["clip_law"], s["clip_downstream_law"]]):
+        for curve in s["clip_curves"]:
+            effect = claims.difference(data.real(law, s["clip_architecture"]), data.curve(law, curve))
+            rows.append(
+                row(
+                    "CLIP: synthetic images scale like real ones, a little lower" + (" (downstream)" if law != s["clip_law"] else ""),
+                    f"k(synthetic) − k(real) lies between −{s['much']:g} and 0",
+                    (f"{names([curve])} against {s['real']}, {s['clip_architecture']}", data.evaluation(law)),
+                    K,
+                    effect,
+                    claims.verdict(effect.low, effect.high, above=-s["much"], below=0),
+                    "one regression with a line for each curve",
+                )
+            )
+    return rows
+
+
+def supervised_is_much_lower(data: Data) -> list[dict]:
+    s = data.settings
+    effect = claims.mean_difference([data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"]))
+    on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]))
+    found = claims.verdict(effect.low, effect.high, below=-s["much"])
+    hypothesis = f"mean k(synthetic) − k(real) is below −{s['much']:g}"
+    return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, found, "Welch and Satterthwaite")]
+
+
+def factors_matter(data: Data) -> list[dict]:
+    s, rows = data.settings, []
+    for key, factor in (("guidance", "The guidance scale"), ("recipes", "The prompt recipe"), ("generators", "The generator")):
+        claim, hypothesis = f"{factor} matters to scaling", "the exponents k are not all equal (F-test, p < 0.05)"
+        on = (f"{names(s[key])}, {s['architecture']}", data.evaluation(s["law"]))
+        if len(s[key]) < 2:
+            nothing = Effect(np.nan, np.nan, np.nan, 0)
+            rows.append(row(claim, hypothesis, on, K, nothing, "undecided", "one curve alone: nothing to compare"))
+            continue
+        effect, each = claims.spread([data.curve(s["law"], curve) for curve in s[key]])
+        told = ", ".join(f"{curve['label']} {tabulating.number(k)}" for curve, k in zip(s[key], each, strict=True))
+        note = f"largest k minus smallest, Tukey and Kramer's interval; k: {told}"
+        rows.append(row(claim, hypothesis, on, K, effect, claims.verdict_of_equality(effect.p, effect.high, s["much"]), note))
+    return rows
+
+
+def concepts_limit(data: Data, scores: pd.DataFrame) -> list[dict]:
+    """scores: source, guidance, class_id, recognizability, diversity."""
+    s = data.settings
+    table = per_class.class_laws(data.table, s["laws"][s["law"]], s["curves"]).merge(scores, on=["source", "guidance", "class_id"], validate="one_to_one")
+    # Ranks within a curve: what curves differ in as a whole must not pass for a difference of classes.
+    curve = table.groupby(["source", "guidance"], dropna=False)
+    ranked = table.assign(**{name: curve[name].rank(pct=True) for name in ("k", "recognizability", "diversity")})
+    found, other = (per_class.rank_correlation(ranked, score) for score in ("recognizability", "diversity"))
+    effect = Effect(found["rho"], found["low"], found["high"], found["n"])
+    note = (
+        f"Spearman's rho of ranks within each curve, bootstrap over {found['clusters']} classes; "
+        f"of diversity: {tabulating.interval(other['rho'], other['low'], other['high'])}"
+    )
+    claim = "Supervised: concepts that generators cannot draw hold scaling back"
+    hypothesis = "classes that are more recognizable have a higher k: correlation above 0"
+    on = (f"classes of {names(s['curves'])}, {s['architecture']}", data.evaluation(s["law"]))
+    return [row(claim, hypothesis, on, RHO, effect, claims.verdict(effect.low, effect.high, above=0), note)]
+
+
+def synthetic_helps_few_real(data: Data) -> list[dict]:
+    limited, rows = data.settings["limited"], []
+    if limited is None:
+        return rows
+    runs = metrics.of_experiments(metrics.overall(data.table, limited["evaluation"]), limited["experiments"])
+    for mixture in sorted(limited["mixtures"], key=lambda own: own["real_images"]):
+        own = metrics.of_curve(runs, mixture["source"], None, limited["architecture"])
+        own = own[own["size"] == own["size"].max()]
+        alone = metrics.of_curve(runs, limited["real"], None, limited["architecture"])
+        alone = alone[alone["size"] == mixture["real_images"]]
+        effect = claims.mean_effect(claims.log_ratios(own, alone))
+        added = int(own["size"].iloc[0]) - mixture["real_images"]
+        claim = "Supervised: synthetic images help where real ones are few"
+        hypothesis = f"with {added:,} synthetic images added to {mixture['real_images']:,} real ones the loss is lower"
+        top1 = [tabulating.number(100 * part["top1"].mean(), 1) for part in (alone, own)]
+        note = f"pairs of seeds; top-1 {top1[0]} % alone, {top1[1]} % with synthetic images"
+        on = (f"{mixture['source']} against {limited['real']}, {limited['architecture']}", limited["evaluation"])
+        rows.append(row(claim, hypothesis, on, LOG_LOSS, effect, claims.verdict(effect.low, effect.high, below=0), note))
+    return rows
+
+
+def synthetic_helps_out_of_distribution(data: Data) -> list[dict]:
+    s, rows = data.settings, []
+    inside = claims.mean_difference([data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"]))
+    for law in s["ood_laws"]:
+        effect = claims.mean_difference([data.curve(law, curve) for curve in s["curves"]], data.real(law, s["architecture"]))
+        claim, hypothesis = "Supervised: synthetic images scale well out of distribution", "mean k(synthetic) − k(real) is above 0"
+        on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law))
+        note = f"{tabulating.interval(inside.value, inside.low, inside.high)} in distribution; Welch and Satterthwaite"
+        rows.append(row(claim, hypothesis, on, K, effect, claims.verdict(effect.low, effect.high, above=0), note))
+    return rows
+
+
+def synthetic_helps_real_in_clip(data: Data) -> list[dict]:
+    s = data.settings
+    runs = data.runs(s["clip_law"])
+    both = metrics.of_curve(runs, s["clip_mixture"], None, s["clip_architecture"])
+    alone = metrics.of_curve(runs, s["real"], None, s["clip_architecture"])
+    ratios = {count: claims.log_ratios(both[both["size"] == size], alone[alone["size"] == count]) for size, count in s["clip_pairs"]}
+    if not ratios:
+        return []
+    effect = claims.over_sizes(ratios)
+    told = ", ".join(f"{count:,}: × {tabulating.number(np.exp(part.mean()))}" for count, part in ratios.items())
+    note = f"mean over numbers of real pairs, Student's interval over them (seeds averaged); {told}"
+    hypothesis = "with as many synthetic pairs added to the real ones the loss is lower"
+    on = (f"{s['clip_mixture']} against its real half, {s['clip_architecture']}", data.evaluation(s["clip_law"]))
+    verdict = claims.verdict(effect.low, effect.high, below=0)
+    return [row("CLIP: synthetic images help together with real ones", hypothesis, on, LOG_LOSS, effect, verdict, note)]
+
+
+def tested(data: Data, scores: pd.DataFrame) -> pd.DataFrame:
+    """A row for each claim, or for each part of one."""
+    rows = [*factors_matter(data), *clip_is_a_little_lower(data), *supervised_is_much_lower(data), *concepts_limit(data, scores)]
+    rows += [*synthetic_helps_few_real(data), *synthetic_helps_out_of_distribution(data), *synthetic_helps_real_in_clip(data)]
+    return pd.DataFrame(rows)
+
+
+def effect_text(row: pd.Series) -> str:
+    told = tabulating.interval(row["effect"], row["low"], row["high"])
+    if row["unit"] == LOG_LOSS:
+        return f"loss × {tabulating.interval(row['ratio'], row['ratio_low'], row['ratio_high'])}"
+    return {K: f"k: {told}", RHO: f"ρ = {told}"}[row["unit"]]
+
+
+def readable(tidy: pd.DataFrame, much: float) -> list[str]:
+    """Markdown: the verdicts as a table, then for each row what it was measured on."""
+    read = pd.DataFrame({"": range(1, len(tidy) + 1), "claim": tidy["claim"], "hypothesis": tidy["hypothesis"]})
+    read["effect [95 %]"], read["verdict"] = tidy.apply(effect_text, axis=1), tidy["verdict"]
+    notes = [
+        f"{place}. {r.curves}; on {r.evaluation}; n = {r.n}" + (f"; p = {r.p:.2g}" if pd.notna(r.p) else "") + f". {r.note[:1].upper()}{r.note[1:]}."
+        for place, r in enumerate(tidy.itertuples(), 1)
+    ]
+    rule = (
+        "A hypothesis holds where the whole 95 % interval satisfies it, does not hold where all of it contradicts it, and is undecided otherwise. Whether "
+        f"exponents differ is an F-test: it holds where p < 0.05, and does not where the largest difference is below {much:g} with confidence. Each test "
+        "stands alone: nothing is corrected for their number."
+    )
+    return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", rule]
+
+
+def class_scores(paths: list[str]) -> pd.DataFrame:
+    entries = [entry for path in paths for entry in json.loads(Path(path).read_text(encoding="utf-8"))]
+    rows = [{"source": e["source"], "guidance": e["guidance"]} | own for e in entries for own in e["per_class"]]
+    return pd.DataFrame(rows)[["source", "guidance", "class_id", "recognizability", "diversity"]].astype({"guidance": "Float64"})
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args, settings = command.parse(tabulating.arguments(__doc__, "metrics", "scores"), arguments, shown_tables.claims_settings)
+    tidy = tested(Data(metrics.read(args.metrics), settings), class_scores(args.scores))
+    said = "Each claim of the paper's abstract, put as a hypothesis that this study's data can decide. k: scaling exponent of cross-entropy, larger is better."
+    tabulating.write(tidy, ["# Claims of the paper", said, *readable(tidy, settings["much"])], args.output)
+
+
+if __name__ == "__main__":
+    main()

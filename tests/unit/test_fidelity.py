@@ -1,0 +1,115 @@
+"""FID, precision, recall and the distance between images: the laws that each must keep."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scripts.lib import classifier, fidelity
+
+SEEDS = st.integers(0, 2**31 - 1)
+few = settings(max_examples=20, deadline=None)  # torch beside other work on a few cores now and then takes its time
+ARCHITECTURE = {"patch_size": 4, "width": 8, "depth": 2, "heads": 2, "pool": "avg"}
+
+
+def normal(seed, count=60, width=4):
+    return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
+
+
+def network(pool="avg"):
+    torch.manual_seed(0)
+    return classifier.build(ARCHITECTURE | {"pool": pool}, image_size=8, channels=1, classes=3, position_std=0.2).eval()
+
+
+def distance(images, pool="avg"):
+    return fidelity.pairwise_distance(network(pool), images)
+
+
+@few
+@given(SEEDS)
+def test_a_set_is_at_no_distance_from_itself(seed):
+    images = normal(seed)
+    found = fidelity.against_real(images, images[torch.randperm(60, generator=torch.Generator().manual_seed(seed))])
+    assert found == {"fid": pytest.approx(0, abs=1e-6), "precision": 1, "recall": 1}
+
+
+@few
+@given(SEEDS, st.lists(st.floats(-10, 10), min_size=4, max_size=4))
+def test_the_fid_of_a_shift_is_its_squared_length(seed, shift):
+    images = normal(seed)
+    assert fidelity.against_real(images.double() + torch.tensor(shift, dtype=torch.float64), images)["fid"] == pytest.approx(np.square(shift).sum(), abs=1e-6)
+
+
+@few
+@given(SEEDS, st.floats(0.1, 10))
+def test_the_fid_of_a_scaled_set_is_that_of_two_gaussians(seed, factor):
+    images = normal(seed).double()
+    images -= images.mean(0)
+    expected = (factor - 1) ** 2 * images.var(0).sum().item()  # |(f - 1) S^(1/2)|^2 of two centred Gaussians
+    assert fidelity.against_real(factor * images, images)["fid"] == pytest.approx(expected, abs=1e-6)
+
+
+@few
+@given(SEEDS)
+def test_fid_is_symmetric_and_precision_is_recall_the_other_way_round(seed):
+    a, b = normal(seed), 1.5 * normal(seed + 1, 80) + 0.5
+    there, back = fidelity.against_real(a, b), fidelity.against_real(b, a)
+    assert there["fid"] == pytest.approx(back["fid"], abs=1e-6)
+    assert (there["precision"], there["recall"]) == (back["recall"], back["precision"])
+
+
+@few
+@given(SEEDS)
+def test_a_dropped_mode_costs_recall_and_not_precision(seed):
+    real = torch.cat([normal(seed), normal(seed + 1) + 100])
+    found = fidelity.against_real(real[:60], real)
+    assert (found["precision"], found["recall"]) == (1, 0.5)
+
+
+@few
+@given(SEEDS)
+def test_far_images_cost_precision_and_not_recall(seed):
+    real = normal(seed)
+    found = fidelity.against_real(torch.cat([real, normal(seed + 1, 20) + 100]), real)
+    assert (found["precision"], found["recall"]) == (0.75, 1)
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(ValueError, match="more than 3 images in each set, not 3 and 60"):
+        fidelity.against_real(normal(0, 3), normal(1))
+    with pytest.raises(ValueError, match="two of a class"):
+        distance(torch.zeros(1, 1, 8, 8))
+
+
+@few
+@given(SEEDS)
+def test_copies_are_at_no_distance_and_others_are(seed):
+    image, other = normal(seed, 2, 64).reshape(2, 1, 1, 8, 8)
+    assert distance(image.expand(5, -1, -1, -1)) == pytest.approx(0, abs=1e-10)
+    apart = distance(torch.cat([image, other]))
+    assert 0 < apart < 4
+    assert distance(torch.cat([other, image])) == pytest.approx(apart)
+
+
+@pytest.mark.parametrize("pool", ["avg", "token"])
+def test_the_distance_is_the_mean_over_all_pairs_of_the_squared_difference_of_unit_features(pool):
+    images = normal(0, 5, 64).reshape(5, 1, 8, 8)
+    model = network(pool)
+    x = model._pos_embed(model.patch_embed(images))
+    layers = []
+    with torch.inference_mode():
+        for block in model.blocks:
+            x = block(x)
+            layers.append(x[:, model.num_prefix_tokens :] / x[:, model.num_prefix_tokens :].norm(dim=-1, keepdim=True))
+    pairs = [
+        np.mean([((layer[i] - layer[j]) ** 2).sum(-1).mean().item() for layer in layers]) for i in range(5) for j in range(i)
+    ]  # fmt: skip
+    assert fidelity.pairwise_distance(model, images, batch_size=2) == pytest.approx(np.mean(pairs), rel=1e-5)
+
+
+def test_only_pairs_of_the_same_class_count():
+    a, b = normal(0, 2, 64).reshape(2, 1, 1, 8, 8)
+    images = torch.cat([a, b, a, b])
+    assert fidelity.diversity_within(network(), images, np.array([0, 1, 0, 1])) == pytest.approx(0, abs=1e-10)
+    assert fidelity.diversity_within(network(), images, np.array([0, 0, 1, 1])) == pytest.approx(distance(torch.cat([a, b])))

@@ -1,0 +1,117 @@
+"""What figures work out before they draw."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts import plot_clip_transfer, plot_per_class, plot_teaser
+from scripts.lib import limited, shown, study_file
+
+DIGITS = study_file.load("studies/digits.yaml")
+
+
+# -- labels of classes -----------------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=12))
+def test_labels_are_apart_inside_and_in_order(values):
+    values = np.array(values)
+    places = plot_per_class.apart(values, 0.5, 0.0, 10.0)
+    order = np.argsort(values, kind="stable")
+    assert (np.diff(places[order]) > 0.5 - 1e-9).all()
+    assert places.min() > -1e-9
+    assert places.max() < 10 + 1e-9
+
+
+def test_labels_that_do_not_meet_stay_where_they_are():
+    assert plot_per_class.apart(np.array([3.0, 1.0, 2.0]), 0.5, 0, 10) == pytest.approx([3, 1, 2])
+    assert plot_per_class.apart(np.array([1.0, 1.0]), 0.5, 0, 10) == pytest.approx([0.75, 1.25])
+
+
+# -- few real images -------------------------------------------------------------------------------------------------------------------
+
+
+def runs(losses: dict[int, list[float]]) -> pd.DataFrame:
+    return pd.DataFrame([{"size": size, "seed": seed, "cross_entropy": loss, "top1": -loss} for size, own in losses.items() for seed, loss in enumerate(own)])
+
+
+ALONE = runs({30: [1.0, 1.2, 0.8]})
+MIXED = runs({60: [0.9, 1.1, 0.7], 120: [0.5, 0.71, 0.3], 240: [0.6, 0.8, 0.4]})
+
+
+@pytest.mark.parametrize("measure", ["cross_entropy", "top1"])
+def test_gains_are_paired_by_seed(measure):
+    found = limited.of_mixture(MIXED, ALONE, 30, measure).set_index("added")
+    assert found.index.tolist() == [0, 30, 90, 210]
+    assert found["ratio"].tolist() == [0, 1, 3, 7]
+    assert found["gain"].tolist() == pytest.approx([0, 0.1, 0.5 - 0.01 / 3, 0.4])
+    assert found["gain_low"][30] == pytest.approx(0.1)  # every seed gains the same, though seeds differ by more
+    assert found["helps"].tolist() == [False, True, True, True]
+
+
+def test_the_best_number_ends_the_line_where_more_is_harmful():
+    found = limited.of_mixture(MIXED, ALONE, 30, "cross_entropy").set_index("added")
+    assert found.index[found["best"]].tolist() == [90]
+    assert found["ends"].all()
+    noisy = pd.concat([MIXED[MIXED["size"] < 240], runs({240: [0.4, 1.0, 0.4]})])
+    assert not limited.of_mixture(noisy, ALONE, 30, "cross_entropy")["ends"].any()
+    rising = limited.of_mixture(MIXED[MIXED["size"] < 240], ALONE, 30, "cross_entropy")
+    assert not rising["ends"].any()
+
+
+def test_one_seed_shows_nothing():
+    one = limited.of_mixture(MIXED[MIXED["seed"] == 0], ALONE[ALONE["seed"] == 0], 30, "top1")
+    assert not one["helps"].any()
+    assert one["gain_low"].isna().all()
+
+
+def test_the_real_images_alone_must_have_been_trained_on():
+    own = {"guidance": pd.array([None], "Float64")[0], "architecture": "a"}
+    table = pd.concat([ALONE.assign(source="real", **own), MIXED.assign(source="few", **own)]).astype({"guidance": "Float64"})
+    settings = {"real": "real", "architecture": "a", "mixtures": [{"source": "few", "real_images": 30}]}
+    assert limited.gains(table, settings)["measure"].value_counts().to_dict() == {"cross_entropy": 4, "top1": 4}
+    with pytest.raises(ValueError, match="few: 60 real images alone have not been trained on: add size 60"):
+        limited.gains(table, settings | {"mixtures": [{"source": "few", "real_images": 60}]})
+
+
+def test_intervals_of_gains_cover():
+    random = np.random.default_rng(0)
+    ends = np.array([limited.interval(random.normal(0.2, 1, 3)) for _ in range(2000)])
+    assert ((ends[:, 0] < 0.2) & (ends[:, 1] > 0.2)).mean() == pytest.approx(0.95, abs=0.015)
+
+
+# -- CLIP ------------------------------------------------------------------------------------------------------------------------------
+
+
+def test_clip_models_are_compared_at_equal_numbers_of_pairs():
+    models = shown.transfer_settings(DIGITS)["models"]
+    fair = {model["source"]: (model["size"], model["each"]) for model in models if not model["extra"]}
+    assert fair == {"real": (480, 480), "diffusion_alt_texts": (480, 480), "real_and_synthetic": (960, 480)}
+    assert [(model["source"], model["size"]) for model in models if model["extra"]] == [("diffusion_alt_texts", 1920)]
+
+
+def test_without_a_common_number_there_is_no_comparison():
+    experiments = DIGITS.experiments | {"clip_both": DIGITS.experiments["clip_both"].model_copy(update={"sizes": [44]})}
+    with pytest.raises(shown.NotInStudy, match=r"figures.clip_transfer: at no number of images"):
+        shown.transfer_settings(DIGITS.model_copy(update={"experiments": experiments}))
+
+
+def test_classes_are_counted_for_each_task():
+    table = pd.DataFrame({"evaluation": ["a", "a", "a", "a", "b"], "class_id": pd.array([0, 1, 1, None, None], "Int64")})
+    assert plot_clip_transfer.classes_of(table).to_dict() == {"a": 2}
+
+
+# -- teaser ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_bars_are_the_laws_of_the_curves():
+    curve = {"source": "made", "guidance": 1.5, "architecture": "a", "label": "made", "look": {}}
+    panel = {"title": "Supervised", "laws": {"one": "first", "two": "second"}, "curves": [curve]}
+    key = ("made", 1.5, "a")
+    fits = {law: {key: {"k": k, "k_interval": [k - 1, k + 1], "sizes": [1, 2, 4]}} for law, k in {"one": 0.5, "two": -0.1}.items()}
+    found = plot_teaser.bars(panel, fits)
+    assert found[["group", "k", "k_low", "k_high"]].to_numpy().tolist() == [["first", 0.5, -0.5, 1.5], ["second", -0.1, -1.1, 0.9]]
+    with pytest.raises(KeyError):
+        plot_teaser.bars(panel | {"laws": {"three": "third"}}, fits)

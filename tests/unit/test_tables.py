@@ -1,0 +1,255 @@
+"""Tables of the digits study from simulated results: whole, tidy, and readable."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scripts import (
+    fit_laws,
+    tabulate_claims,
+    tabulate_configurations,
+    tabulate_hyperparameters,
+    tabulate_laws,
+    tabulate_metrics,
+    tabulate_prompts,
+    tabulate_versus_paper,
+)
+from scripts.lib import jobs, metrics, shown_tables, tabulating
+from scripts.lib.study_file import load
+
+STUDY = "studies/digits.yaml"
+NUMBERS = "data/paper_numbers.csv"
+FAR = ("sketch", "rendition", "adversarial")
+CLASSES = 10
+
+
+def exponent(run: jobs.Run, evaluation: str, clip: bool) -> float:
+    """Known to the tests: real images scale better, but for classifiers far from their training images."""
+    if clip:
+        return 0.40 if run.source == "real" else 0.35
+    if evaluation in FAR:
+        return 0.10 if run.source == "real" else 0.30
+    return 0.60 if run.source == "real" else {None: 0.3, 1.0: 0.3, 1.5: 0.3, 4.0: 0.1}.get(run.guidance, 0.3)
+
+
+def rows_of(run: jobs.Run, evaluations: list[str], clip: bool, random) -> list[dict]:
+    """Metrics of one run; class 9 scales best. A mixture is 0.3 lower in log loss than its real images alone, of CLIP a little more."""
+    rows, limited = [], run.source.removeprefix("real_")
+    for evaluation in evaluations:
+        k, noise = exponent(run, evaluation, clip), random.normal(0, 0.01)
+        level = 2 - k * np.log(run.size) + noise - (0.3 if limited != run.source else 0)
+        level = 2 - 0.6 * np.log(int(limited)) + noise - 0.3 if limited.isdigit() else level
+        own = {key: getattr(run, key) for key in ("source", "guidance", "architecture", "size", "seed")} | {"evaluation": evaluation, "images": 100}
+        more = {"logit_scale": 20.0} if clip else {}
+        for class_id in [None, *range(CLASSES)]:
+            steeper = 0 if class_id is None else 0.02 * (class_id - 4.5)
+            loss = np.exp(level - steeper * np.log(run.size))
+            rows.append(own | {"class_id": class_id, "top1": np.exp(-loss), "cross_entropy": loss} | more)
+    return rows
+
+
+def score_entries(source: str, scales: list, random) -> list[dict]:
+    near = dict.fromkeys(("fid", "precision", "recall")) if scales == [None] else {"fid": 12.5, "precision": 0.9, "recall": 0.4}
+    per_class = [{"class_id": c, "recognizability": 0.8 + 0.02 * c, "diversity": random.uniform(0.4, 0.6), "diversity_total": 3.0} for c in range(CLASSES)]
+    means = {"recognizability": 0.89, "diversity": 0.5, "diversity_total": 3.0}
+    return [{"source": source, "guidance": scale} | near | {"lpips": 0.2, "images": 480} | means | {"per_class": per_class} for scale in scales]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> SimpleNamespace:
+    """Simulated results of the digits study: metrics, clip_metrics, laws, scores and prompts, lists of files each."""
+    study, folder, random = load(STUDY), tmp_path_factory.mktemp("results"), np.random.default_rng(0)
+    files = {"metrics": [], "clip_metrics": [], "scores": [], "laws": [], "prompts": []}
+    for path in jobs.metric_files("digits", study):
+        *_, kind, source, name = Path(path).parts
+        clip, batch = kind == "clip_metrics", Path(name).stem
+        evaluations = [*study.data.evaluation, *(study.clips.tasks if clip else [])]
+        rows = [row for run in jobs.batch_runs(study, source, batch) for row in rows_of(run, evaluations, clip, random)]
+        files[kind].append(folder / f"{kind}-{source}-{name}")
+        pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"}).to_parquet(files[kind][-1])
+    for source in jobs.real_sources(study) + jobs.synthetic_sources(study):
+        files["scores"].append(folder / f"{source}.json")
+        files["scores"][-1].write_text(json.dumps(score_entries(source, jobs.score_settings(study, source)["guidance"], random)))
+    tables = {kind: metrics.read(files[kind]) for kind in ("metrics", "clip_metrics")}
+    for law in study.laws:
+        table = tables["clip_metrics" if law.startswith("clip") else "metrics"]
+        own = jobs.law_settings(study, law)
+        fitted = fit_laws.fit(metrics.of_experiments(metrics.overall(table, own["evaluation"]), own["experiments"]), own["sizes"])
+        (folder / "laws").mkdir(exist_ok=True)
+        files["laws"].append(folder / "laws" / f"{law}.json")
+        files["laws"][-1].write_text(json.dumps({"evaluation": own["evaluation"], "interval": 0.95, "curves": fitted}))
+    for recipe in study.recipes:
+        pool = pd.DataFrame([(c, t, f"{recipe} | {c} {t}") for t in range(3) for c in range(CLASSES)], columns=["class_id", "text_id", "text"])
+        files["prompts"].append(folder / f"{recipe}.parquet")
+        pool.to_parquet(files["prompts"][-1])
+    return SimpleNamespace(study=study, **{name: [str(path) for path in paths] for name, paths in files.items()})
+
+
+def tabulate(script, folder, *arguments) -> tuple[pd.DataFrame, str]:
+    outputs = [str(folder / f"table.{format}") for format in tabulating.FORMATS]
+    script.main(["--study", STUDY, *arguments, "--output", *outputs])
+    text = Path(outputs[1]).read_text()
+    assert text.startswith("# ")
+    assert not re.search(r"\bnan\b|<NA>|None", text), text
+    for before, after in pairwise(line for line in text.splitlines() if line):
+        if before.startswith("|") and after.startswith("|"):
+            assert before.replace("\\|", "").count("|") == after.replace("\\|", "").count("|")
+    return pd.read_csv(outputs[0]), text
+
+
+# -- what every table is made of -------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_are_told_as_a_reader_reads_them():
+    assert tabulating.number(-0.004) == "0.00"
+    assert tabulating.number(-1234.56, 1) == "−1,234.6"
+    assert tabulating.number(float("inf")) == "∞"
+    assert tabulating.number(None) == ""
+    assert tabulating.interval(0.25, 0.2, float("inf")) == "0.25 [0.20, ∞]"
+    assert tabulating.interval(0.25, None, None) == "0.25"
+    assert tabulating.spread(0.5, float("nan")) == "0.50"
+    assert tabulating.sizes([480, 30, 480]) == "30 to 480"
+
+
+def test_a_cell_cannot_end_its_row():
+    assert "a\\|b c" in tabulating.markdown(pd.DataFrame({"x": ["a|b\nc"]}))
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_prompts_are_those_of_the_first_images(made, tmp_path):
+    tidy, text = tabulate(tabulate_prompts, tmp_path, "--classes", made.study.classes, "--prompts", *reversed(made.prompts))
+    assert list(tidy["recipe"].drop_duplicates()) == list(made.study.recipes)
+    assert tidy.groupby("recipe")["class"].agg(list).map(lambda names: names == ["zero", "one"]).all()
+    assert (tidy["texts"] == 3).all()
+    assert "captions \\| 0 0" in text
+
+
+def test_every_configuration_has_its_scores_and_its_use(made, tmp_path):
+    tidy, text = tabulate(tabulate_configurations, tmp_path, "--scores", *made.scores, "--metrics", *made.metrics)
+    assert len(tidy) == 1 + sum(len(made.study.sources[s].images) for s in jobs.synthetic_sources(made.study))
+    assert tidy.loc[tidy["source"] == "real", ["fid", "precision", "recall"]].isna().all(axis=None)
+    assert tidy["lpips"].notna().all()
+    assert (tidy["size"] == 480).all()
+    assert (tidy["seeds"] == 3).all()
+    assert "480 of them" in text
+
+
+@pytest.mark.parametrize("table", ["supervised", "ood", "clip"])
+def test_every_run_is_in_its_table(made, tmp_path, table):
+    tidy, text = tabulate(tabulate_metrics, tmp_path, "--table", table, "--metrics", *(made.clip_metrics if table == "clip" else made.metrics))
+    architectures = (made.study.clips if table == "clip" else made.study.classifiers).architectures
+    runs = [run for run in jobs.runs(made.study) if run.architecture in architectures]
+    evaluations = shown_tables.table_settings(made.study, table)["evaluations"]
+    assert tidy["seeds"].sum() == len(runs) * len(evaluations)
+    assert list(tidy["evaluation"].drop_duplicates()) == evaluations
+    assert ("logit_scale" in tidy) == (table == "clip") == ("logit scale" in text)
+    assert "real and synthetic" in text if table == "clip" else "30 real" in text
+
+
+def test_a_table_of_metrics_that_are_not_there_is_refused(made, tmp_path):
+    with pytest.raises(SystemExit, match="no run has been evaluated on parity"):
+        tabulate(tabulate_metrics, tmp_path, "--table", "clip", "--metrics", *made.metrics)
+
+
+def test_hyperparameters_are_the_studys(tmp_path):
+    tidy, text = tabulate(tabulate_hyperparameters, tmp_path)
+    value = tidy.set_index(["part", "name", "key"])["value"]
+    assert value["generators", "diffusion", "training.learning_rate"] == "0.002"
+    assert value["classifiers: training by size", "480 images", "epochs"] == "13.3"
+    assert "diffusion" in text
+
+
+def test_every_law_is_in_the_table(made, tmp_path):
+    tidy, text = tabulate(tabulate_laws, tmp_path, "--laws", *made.laws)
+    assert list(tidy["law"].drop_duplicates()) == list(made.study.laws)
+    row = tidy[(tidy["law"] == "supervised") & (tidy["source"] == "real") & (tidy["architecture"] == "vit_small")].iloc[0]
+    assert row["k"] == pytest.approx(0.6, abs=0.02)
+    assert row["k_low"] < row["k"] < row["k_high"]
+    assert (row["smallest"], row["largest"], row["sizes"], row["seeds"]) == (30, 480, 5, 3)
+    assert "mean loss of v2, sketch" in text
+
+
+@pytest.fixture(scope="module")
+def claimed(made, tmp_path_factory):
+    return tabulate(tabulate_claims, tmp_path_factory.mktemp("claims"), "--metrics", *made.metrics, *made.clip_metrics, "--scores", *made.scores)
+
+
+def test_every_claim_has_the_verdict_that_the_data_were_made_for(claimed):
+    tidy, _ = claimed
+    verdicts = {claim: own["verdict"].tolist() for claim, own in tidy.groupby("claim", sort=False)}
+    assert verdicts == {
+        "The guidance scale matters to scaling": ["holds"],
+        "The prompt recipe matters to scaling": ["does not hold"],
+        "The generator matters to scaling": ["does not hold"],
+        "CLIP: synthetic images scale like real ones, a little lower": ["holds"],
+        "CLIP: synthetic images scale like real ones, a little lower (downstream)": ["holds"],
+        "Supervised: synthetic images scale much worse than real ones": ["holds"],
+        "Supervised: concepts that generators cannot draw hold scaling back": ["holds"],
+        "Supervised: synthetic images help where real ones are few": ["holds"] * 3,
+        "Supervised: synthetic images scale well out of distribution": ["holds"] * 2,
+        "CLIP: synthetic images help together with real ones": ["holds"],
+    }
+
+
+def test_effects_are_told_in_their_units(claimed):
+    tidy, text = claimed
+    own = tidy.set_index("claim")
+    assert own.loc["Supervised: synthetic images scale much worse than real ones", "effect"] == pytest.approx(-0.3, abs=0.02)
+    both = own.loc["CLIP: synthetic images help together with real ones"]
+    assert both["unit"] == "difference of log loss"
+    assert both["ratio"] == pytest.approx(np.exp(both["effect"]), rel=1e-5)
+    assert own.loc["The guidance scale matters to scaling", "ratio"] != own.loc["The guidance scale matters to scaling", "ratio"]  # none
+    assert "loss × 0." in text
+    assert text.strip().splitlines()[-1].startswith("A hypothesis holds where the whole 95 % interval satisfies it")
+
+
+def test_one_curve_alone_has_nothing_to_be_compared_with(made):
+    settings = shown_tables.claims_settings(made.study)
+    settings |= {"guidance": settings["guidance"][:1], "limited": None}
+    rows = tabulate_claims.factors_matter(tabulate_claims.Data(metrics.read(made.metrics), settings))
+    assert rows[0]["verdict"] == "undecided"
+    assert "nothing to compare" in rows[0]["note"]
+    assert "none" in tabulate_claims.effect_text(pd.Series(rows[0]))
+
+
+# -- the paper's numbers ---------------------------------------------------------------------------------------------------------------
+
+
+def test_every_published_number_has_a_name_a_kind_and_a_source():
+    numbers = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
+    assert len(numbers) == 129
+    assert numbers["id"].is_unique
+    assert numbers["id"].str.fullmatch(r"[a-z0-9_]+").all()
+    assert set(numbers["kind"]) == set(tabulate_versus_paper.KINDS)
+    assert (numbers[["item", "series", "metric", "value", "source", "confidence"]] != "").all(axis=None)
+
+
+def test_all_published_numbers_stand_beside_ours(made, tmp_path):
+    tidy, text = tabulate(tabulate_versus_paper, tmp_path, "--laws", *made.laws, "--numbers", NUMBERS)
+    counterparts = made.study.tables.versus_paper.counterparts
+    assert len(tidy) == 129
+    assert set(tidy.loc[tidy["our_k"].notna(), "id"]) == set(counterparts)
+    own = tidy.set_index("id").loc["fig1_supervised_imagenet_sd_caption"]
+    assert (float(own["value"]), own["our_source"], own["our_guidance"]) == (0.247, "diffusion_captions", 1.5)
+    assert own["our_k"] == pytest.approx(0.3, abs=0.02)
+    assert "| 47 % " in text  # 0.247 of 0.529
+    assert text.index("Supervised / Real") < text.index("Other published numbers") < text.index("Imagen (Caption)")
+
+
+def test_an_unknown_id_or_curve_is_told(made):
+    numbers = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
+    settings = shown_tables.versus_settings(made.study)
+    one = settings["counterparts"]["fig1_clip_imagenet_real"]
+    fitted = {"clip": {"curves": []}}
+    with pytest.raises(SystemExit, match="not in the published numbers: nowhere"):
+        tabulate_versus_paper.beside(numbers, settings | {"counterparts": {"nowhere": one}}, fitted)
+    with pytest.raises(SystemExit, match=r"laws.clip has no curve \['real', None, 'clip_small'\]"):
+        tabulate_versus_paper.beside(numbers, settings | {"counterparts": {"fig1_clip_imagenet_real": one}}, fitted)
