@@ -8,11 +8,15 @@ READY := $(VENV)/.ready
 # Settings of a shell that would break reproducible runs or slow every import.
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test lint lock clean
+.PHONY: figures report test lint lock clean
 
 figures: $(READY)
 	@$(VENV)/bin/snakemake
 	@echo 'Every figure is in figures/digits/, every table in tables/digits/.'
+
+# One page with every figure, table and caption, and where they come from; it needs nothing else to be read.
+report: figures
+	@$(VENV)/bin/snakemake --report report.html
 
 test: lint
 	$(VENV)/bin/python -m pytest -q --durations=10
@@ -39,4 +43,4 @@ lock:
 	@touch $(READY)
 
 clean:
-	rm -rf results figures tables logs .state .snakemake
+	rm -rf results figures tables provenance report.html logs .state .snakemake

@@ -11,6 +11,9 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/prompts.smk"
@@ -23,6 +26,7 @@ include: "rules/laws.smk"
 include: "rules/figures_images.smk"
 include: "rules/figures_scaling.smk"
 include: "rules/tables.smk"
+include: "rules/provenance.smk"
 
 
 rule all:
@@ -30,6 +34,7 @@ rule all:
     input:
         figures=expand("figures/{study}/{figure}.pdf", study=config["study"], figure=FIGURES),
         tables=expand("tables/{study}/{table}.csv", study=config["study"], table=TABLES),
+        provenance=f"provenance/{config['study']}.html",
     localrule: True
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import environment, jobs, shown, study_file
+from scripts.lib import captions, environment, jobs, shown, study_file
 
 environment.prepare()
 
@@ -30,6 +30,7 @@ def load_studies():
 
 
 STUDIES = load_studies()
+config["facts"] = captions.Facts(STUDIES)  # for report/*.rst; in no rule's params, so that no caption makes a job run again
 FIGURES = shown.names_of(STUDIES[config["study"]].figures)
 TABLES = shown.names_of(STUDIES[config["study"]].tables)
 
@@ -119,5 +120,24 @@ def scores_of(sources):
     return needed(lambda name, study, wildcards: [f"results/{name}/scores/{source}.json" for source in sources(study)])
 
 
+def in_report(path, name, kind):
+    """Flag a file for `snakemake --report`, under its section of the paper. One label: of two, the report makes a switch that hides results.
+
+    Where the name is a wildcard, one caption serves all that it stands for: of `{scaling}`, report/scaling.rst.
+    """
+    return report(
+        path,
+        caption=f"../report/{name.strip('{}')}.rst",
+        category=lambda wildcards: captions.paper_items()[name.format(**wildcards)]["section"],
+        labels=lambda wildcards: {"result": captions.label(kind, name.format(**wildcards))},
+    )
+
+
 def figure_files(name):
-    return [f"figures/{{study}}/{name}.{format}" for format in FORMATS]
+    """The report shows the svg: sharp at any size."""
+    return [in_report(f"figures/{{study}}/{name}.svg", name, "Figure") if f == "svg" else f"figures/{{study}}/{name}.{f}" for f in FORMATS]
+
+
+def table_files(name):
+    """The report shows the html: csv and md it would only offer to save."""
+    return [*(f"tables/{{study}}/{name}.{format}" for format in ["csv", "md"]), in_report(f"tables/{{study}}/{name}.html", name, "Table")]

@@ -1,13 +1,9 @@
 # in:  metrics, scores, laws, prompts, data/paper_numbers.csv
-# out: tables/{study}/{table}.{csv,md}; the csv is tidy, the md is for readers
+# out: tables/{study}/{table}.{csv,md,html}; the csv is tidy, the md is for readers, the html is the md for the report
 #
 # Scripts are inputs here: a table is cheap, and editing its script makes it again. `tabulate_metrics` makes three tables of the same kind.
 
 from scripts.lib import shown_tables
-
-
-def table_files(name):
-    return [f"tables/{{study}}/{name}.{format}" for format in ["csv", "md"]]
 
 
 def evaluation_metrics(wildcards):

@@ -9,12 +9,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter
 
 from scripts.lib import command, metrics, plotting, shown
 
 MEASURES = {"top1": "zero-shot top-1 (%)", "cross_entropy": "cross-entropy (nats)"}
-LOSS_TICKS = [*plotting.LOSS_TICKS, 10, 15, 20]
 MEAN = "mean of all"
 
 
@@ -60,13 +58,7 @@ def draw(axes: plt.Axes, drawn: pd.DataFrame, measure: str, chance: dict[str, fl
     axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=MEASURES[measure])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", alpha=0.3, linewidth=0.4)
-    if measure == "cross_entropy":
-        axes.set_xscale("log")
-        low, high = axes.get_xlim()
-        ticks = [tick for tick in LOSS_TICKS if low <= tick <= high]
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlim(low, high)
+    axes.set_xlim(left=0)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -82,6 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
         sign.update({"markersize": 7, "markerfacecolor": "#FFFFFF"} if model["extra"] else {})
     height = 0.9 + len(set(drawn["name"])) * max(0.3, 0.085 * len(signs))
     figure, panels = plt.subplots(1, len(MEASURES), figsize=(7.2, height), sharey=True, layout="constrained")
+    figure.get_layout_engine().set(wspace=0.06)
     for axes, measure in zip(panels, MEASURES, strict=True):
         draw(axes, drawn, measure, chance[measure], signs)
     handles = [Line2D([], [], label=told(model), **sign) for model, sign in zip(settings["models"], signs, strict=True)]

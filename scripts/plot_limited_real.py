@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
         Line2D([], [], color="0.3", linestyle=":", linewidth=0.8, label="real images alone"),
         Line2D([], [], marker="s", markersize=4.5, label="better than alone", **sign),
         Line2D([], [], marker="s", markersize=4.5, markerfacecolor="#FFFFFF", label="not shown to be better", **sign),
-        Line2D([], [], label="best number (full ring: the most is worse)", **ring),
+        Line2D([], [], label="best number (full ring: the largest is worse)", **ring),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7, title=f"mean ± s.d. of {drawn['seeds'].min()} seeds", title_fontsize=7)
     plotting.write(figure, drawn, args.output)

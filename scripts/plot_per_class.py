@@ -80,10 +80,11 @@ def name_ends(axes: plt.Axes, ends: pd.DataFrame, names: dict[int, str]) -> None
     """The name and k of each class beside its last point. ends: class_id, size, loss, k, group."""
     low, high = np.log(axes.get_ylim())
     gap = 0.062 * (high - low)
-    places = np.exp(apart(np.log(ends["loss"]), gap, low + gap / 2, high))
+    edge = np.exp(low)  # a loss of 0 has its name at the lower edge
+    places = np.exp(apart(np.log(ends["loss"].clip(lower=edge)), gap, low + gap / 2, high))
     for row, place in zip(ends.itertuples(), places, strict=True):
         told = "no law" if np.isnan(row.k) else f"{row.k:.2f}".replace("-", "−")
-        axes.plot([row.size * 1.08, row.size * 1.3], [row.loss, place], color="0.6", linewidth=0.5, clip_on=False)
+        axes.plot([row.size * 1.08, row.size * 1.3], [max(row.loss, edge), place], color="0.6", linewidth=0.5, clip_on=False)
         axes.text(row.size * 1.35, place, f"{names[row.class_id]} {told}", fontsize=7, va="center")
 
 

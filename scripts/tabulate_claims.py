@@ -14,6 +14,7 @@ from scripts.lib import claims, command, metrics, per_class, shown_tables, tabul
 from scripts.lib.claims import Effect
 
 K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlation"
+SIZES = "sizes of curves"  # the points that exponents are fitted to
 
 
 class Data:
@@ -46,11 +47,11 @@ class Data:
         return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
 
 
-def row(claim: str, hypothesis: str, on: tuple[str, str], unit: str, effect: Effect, verdict: str, note: str = "") -> dict:
-    """on: curves, evaluation. A difference of log loss is told as a ratio of losses too."""
+def row(claim: str, hypothesis: str, on: tuple[str, str, str], unit: str, effect: Effect, verdict: str, note: str = "") -> dict:
+    """on: curves, evaluation, what n counts. A difference of log loss is told as a ratio of losses too."""
     ends = {"effect": effect.value, "low": effect.low, "high": effect.high}
     ratio = {key.replace("effect", "ratio").replace("low", "ratio_low").replace("high", "ratio_high"): np.exp(v) for key, v in ends.items()}
-    found = {"claim": claim, "hypothesis": hypothesis, "curves": on[0], "evaluation": on[1], "n": effect.n, "unit": unit} | ends
+    found = {"claim": claim, "hypothesis": hypothesis, "curves": on[0], "evaluation": on[1], "n": effect.n, "n_of": on[2], "unit": unit} | ends
     return found | (ratio if unit == LOG_LOSS else dict.fromkeys(ratio, np.nan)) | {"p": effect.p, "verdict": verdict, "note": note}
 
 
@@ -68,7 +69,7 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
                 row(
                     "CLIP: synthetic images scale like real ones, a little lower" + (" (downstream)" if law != s["clip_law"] else ""),
                     f"k(synthetic) − k(real) lies between −{s['much']:g} and 0",
-                    (f"{names([curve])} against {s['real']}, {s['clip_architecture']}", data.evaluation(law)),
+                    (f"{names([curve])} against {s['real']}, {s['clip_architecture']}", data.evaluation(law), SIZES),
                     K,
                     effect,
                     claims.verdict(effect.low, effect.high, above=-s["much"], below=0),
@@ -81,7 +82,7 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
 def supervised_is_much_lower(data: Data) -> list[dict]:
     s = data.settings
     effect = claims.mean_difference([data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"]))
-    on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]))
+    on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]), SIZES)
     found = claims.verdict(effect.low, effect.high, below=-s["much"])
     hypothesis = f"mean k(synthetic) − k(real) is below −{s['much']:g}"
     return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, found, "Welch and Satterthwaite")]
@@ -91,7 +92,7 @@ def factors_matter(data: Data) -> list[dict]:
     s, rows = data.settings, []
     for key, factor in (("guidance", "The guidance scale"), ("recipes", "The prompt recipe"), ("generators", "The generator")):
         claim, hypothesis = f"{factor} matters to scaling", "the exponents k are not all equal (F-test, p < 0.05)"
-        on = (f"{names(s[key])}, {s['architecture']}", data.evaluation(s["law"]))
+        on = (f"{names(s[key])}, {s['architecture']}", data.evaluation(s["law"]), SIZES)
         if len(s[key]) < 2:
             nothing = Effect(np.nan, np.nan, np.nan, 0)
             rows.append(row(claim, hypothesis, on, K, nothing, "undecided", "one curve alone: nothing to compare"))
@@ -118,7 +119,7 @@ def concepts_limit(data: Data, scores: pd.DataFrame) -> list[dict]:
     )
     claim = "Supervised: concepts that generators cannot draw hold scaling back"
     hypothesis = "classes that are more recognizable have a higher k: correlation above 0"
-    on = (f"classes of {names(s['curves'])}, {s['architecture']}", data.evaluation(s["law"]))
+    on = (f"classes of {names(s['curves'])}, {s['architecture']}", data.evaluation(s["law"]), "classes of curves")
     return [row(claim, hypothesis, on, RHO, effect, claims.verdict(effect.low, effect.high, above=0), note)]
 
 
@@ -137,8 +138,8 @@ def synthetic_helps_few_real(data: Data) -> list[dict]:
         claim = "Supervised: synthetic images help where real ones are few"
         hypothesis = f"with {added:,} synthetic images added to {mixture['real_images']:,} real ones the loss is lower"
         top1 = [tabulating.number(100 * part["top1"].mean(), 1) for part in (alone, own)]
-        note = f"pairs of seeds; top-1 {top1[0]} % alone, {top1[1]} % with synthetic images"
-        on = (f"{mixture['source']} against {limited['real']}, {limited['architecture']}", limited["evaluation"])
+        note = f"runs of one seed are compared; top-1 {top1[0]} % alone, {top1[1]} % with synthetic images"
+        on = (f"{mixture['source']} against {limited['real']}, {limited['architecture']}", limited["evaluation"], "pairs of seeds")
         rows.append(row(claim, hypothesis, on, LOG_LOSS, effect, claims.verdict(effect.low, effect.high, below=0), note))
     return rows
 
@@ -149,8 +150,8 @@ def synthetic_helps_out_of_distribution(data: Data) -> list[dict]:
     for law in s["ood_laws"]:
         effect = claims.mean_difference([data.curve(law, curve) for curve in s["curves"]], data.real(law, s["architecture"]))
         claim, hypothesis = "Supervised: synthetic images scale well out of distribution", "mean k(synthetic) − k(real) is above 0"
-        on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law))
-        note = f"{tabulating.interval(inside.value, inside.low, inside.high)} in distribution; Welch and Satterthwaite"
+        on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law), SIZES)
+        note = f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; Welch and Satterthwaite"
         rows.append(row(claim, hypothesis, on, K, effect, claims.verdict(effect.low, effect.high, above=0), note))
     return rows
 
@@ -165,9 +166,9 @@ def synthetic_helps_real_in_clip(data: Data) -> list[dict]:
         return []
     effect = claims.over_sizes(ratios)
     told = ", ".join(f"{count:,}: × {tabulating.number(np.exp(part.mean()))}" for count, part in ratios.items())
-    note = f"mean over numbers of real pairs, Student's interval over them (seeds averaged); {told}"
+    note = f"Student's interval over them, seeds averaged; ratio at each: {told}"
     hypothesis = "with as many synthetic pairs added to the real ones the loss is lower"
-    on = (f"{s['clip_mixture']} against its real half, {s['clip_architecture']}", data.evaluation(s["clip_law"]))
+    on = (f"{s['clip_mixture']} against its real half, {s['clip_architecture']}", data.evaluation(s["clip_law"]), "numbers of real pairs")
     verdict = claims.verdict(effect.low, effect.high, below=0)
     return [row("CLIP: synthetic images help together with real ones", hypothesis, on, LOG_LOSS, effect, verdict, note)]
 
@@ -191,13 +192,14 @@ def readable(tidy: pd.DataFrame, much: float) -> list[str]:
     read = pd.DataFrame({"": range(1, len(tidy) + 1), "claim": tidy["claim"], "hypothesis": tidy["hypothesis"]})
     read["effect [95 %]"], read["verdict"] = tidy.apply(effect_text, axis=1), tidy["verdict"]
     notes = [
-        f"{place}. {r.curves}; on {r.evaluation}; n = {r.n}" + (f"; p = {r.p:.2g}" if pd.notna(r.p) else "") + f". {r.note[:1].upper()}{r.note[1:]}."
+        f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}" + (f"; p = {r.p:.2g}" if pd.notna(r.p) else "") + f". {r.note[:1].upper()}{r.note[1:]}."
         for place, r in enumerate(tidy.itertuples(), 1)
     ]
     rule = (
         "A hypothesis holds where the whole 95 % interval satisfies it, does not hold where all of it contradicts it, and is undecided otherwise. Whether "
         f"exponents differ is an F-test: it holds where p < 0.05, and does not where the largest difference is below {much:g} with confidence. Each test "
-        "stands alone: nothing is corrected for their number."
+        "stands alone: nothing is corrected for their number. Intervals are of these curves on these sets: what another generator, or other test images, "
+        "would change is not in them."
     )
     return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", rule]
 

@@ -61,8 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
         f"Scores of the first images of each configuration; then top-1 and cross-entropy of {settings['architecture']} trained on "
         f"{useful['size'].iloc[0]:,} of them, tested on {', '.join(settings['evaluations'])}: mean ± standard deviation over "
         f"{tabulating.sizes(useful['seeds'])} seeds. Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class standard "
-        "deviation of its features, mean over them, or total. FID, precision and recall compare with real images, so real ones have none. LPIPS: mean "
-        "distance between images of a class."
+        "deviation of its features, mean over them, or total. Scores of real are of the evaluation set: FID, precision and recall compare with it, so "
+        "real has none. LPIPS: mean distance between images of a class."
     )
     tabulating.write(tidy, ["# Configurations", said, tabulating.markdown(readable(tidy, settings["evaluations"]))], args.output)
 

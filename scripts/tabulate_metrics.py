@@ -36,6 +36,12 @@ def summary(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
     return wide.reset_index().drop(columns="place")
 
 
+def curves(tidy: pd.DataFrame) -> pd.DataFrame:
+    """Rows of what is trained at several sizes; every row where nothing is."""
+    several = tidy.groupby([key for key in KEYS if key != "size"], dropna=False, observed=True)["size"].transform("nunique") > 1
+    return tidy[several] if several.any() else tidy
+
+
 def by_size(tidy: pd.DataFrame, measure: str, digits: int, factor: float = 1) -> str:
     """A Markdown table of one measure: a row for each curve, a column for each size."""
     cells = [tabulating.spread(factor * mean, factor * sd, digits) for mean, sd in zip(tidy[measure], tidy[f"{measure}_sd"], strict=True)]
@@ -52,10 +58,12 @@ def main(arguments: list[str] | None = None) -> None:
     tidy = summary(metrics.read(args.metrics), settings)
     where = f"on {settings['evaluations'][0]}" if len(settings["evaluations"]) == 1 else "on each evaluation set or task"
     said = f"Mean ± standard deviation over {tabulating.sizes(tidy['seeds'])} seeds, {where}. Columns: number of training images."
+    read = curves(tidy)
+    said += " What is trained at one size alone is in the csv." if len(read) < len(tidy) else ""
     parts = [f"# {TITLES[args.table]}", said]
-    parts += ["## Top-1 (%)", by_size(tidy, "top1", 1, 100), "## Cross-entropy (nats)", by_size(tidy, "cross_entropy", 3)]
+    parts += ["## Top-1 (%)", by_size(read, "top1", 1, 100), "## Cross-entropy (nats)", by_size(read, "cross_entropy", 3)]
     if "logit_scale" in tidy:
-        one = tidy[tidy["evaluation"] == settings["evaluations"][0]]
+        one = read[read["evaluation"] == settings["evaluations"][0]]
         parts += ["## Learned logit scale", "The same for all sets: it is the model's.", by_size(one, "logit_scale", 1)]
     tabulating.write(tidy, parts, args.output)
 

@@ -53,13 +53,13 @@ def side_by_side(table: pd.DataFrame, labels: list[dict]) -> str:
     own = table[table["our_k"].notna()].copy()
     own["published"] = pd.to_numeric(own["value"])
     names = {row["source"]: "real" if row["generator"] == "real" else f"{row['generator']}, {row['recipe']}" for row in labels}
-    read = pd.DataFrame({"published": own["item"] + ": " + own["series"], "on": own["x"], "k": own["published"].map(lambda v: tabulating.number(v, 3))})
-    read["of real"] = shares(own, "published")
+    read = pd.DataFrame({"published": own["item"] + ": " + own["series"], "on": own["x"], "paper's k": own["published"].map(lambda v: tabulating.number(v, 3))})
+    read["of its real k"] = shares(own, "published")
     scales = own["our_guidance"].map(lambda g: "" if pd.isna(g) else f", guidance {g:g}")
     read["this study"] = own["our_source"].map(names) + scales
     read["on "] = [name if " " not in name else f"mean of {len(name.split())} sets and tasks" for name in own["our_evaluation"]]
-    read["k [95 %]"] = [tabulating.interval(*ends) for ends in own[["our_k", "our_k_low", "our_k_high"]].itertuples(index=False)]
-    read["of real "] = shares(own, "our_k")
+    read["our k [95 %]"] = [tabulating.interval(*ends) for ends in own[["our_k", "our_k_low", "our_k_high"]].itertuples(index=False)]
+    read["of our real k"] = shares(own, "our_k")
     return tabulating.markdown(read)
 
 
@@ -73,7 +73,8 @@ def other_numbers(table: pd.DataFrame) -> list[str]:
         if chosen.empty:
             continue
         x = [f"{name}: {int(x):,}" if x.isdigit() else f"{name}: {x}" if name else "" for name, x in zip(chosen["x_name"], chosen["x"], strict=True)]
-        read = pd.DataFrame({"series": chosen["series"], "at": x, "measure": chosen["metric"], "value": chosen["value"]})
+        read = pd.DataFrame({"series": chosen["series"], "at": x, "measure": chosen["metric"]})
+        read["value"] = [f"{int(value):,}" if value.isdigit() else value for value in chosen["value"]]
         read["source"], read["confidence"] = [f"[{sources[source]}]" for source in chosen["source"]], chosen["confidence"]
         parts += [f"### {title}", tabulating.markdown(read)]
     return [*parts, "### Sources", "\n".join(f"{place}. {source}" for source, place in sources.items())]
@@ -89,8 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     parts = ["# This study beside the paper"]
     if settings["counterparts"]:
         parts.append(
-            "Exponents of the same comparisons. They depend on the task, so they need not be equal: of real is each one over that of real images, which "
-            "compares better. Published ones are read from Figure 1."
+            "Scaling exponents k of the same comparisons. They depend on the task, so the two need not be equal; what compares better is each one as a share "
+            "of the exponent of real images. The paper's are read from Figure 1."
         )
         parts.append(side_by_side(tidy, settings["labels"]))
     tabulating.write(tidy, parts + other_numbers(tidy), args.output)

@@ -27,7 +27,7 @@ class Workflow:
     @classmethod
     def create(cls, folder: Path, copied: tuple[str, ...] = ()) -> "Workflow":
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("Snakefile", "rules", "scripts", "envs", "profiles", "slurm", "data"):
+        for name in ("Snakefile", "rules", "scripts", "envs", "profiles", "slurm", "data", "report"):
             if name in copied:
                 subprocess.run(["cp", "-r", ROOT / name, folder / name], check=True)
             else:

@@ -48,9 +48,16 @@ def hyperparameters_settings(study: Study) -> dict:
         parts[f"{name}: training"] = {"all": own.model_dump(exclude={"architectures", "iterations", "tasks", "runs_per_job"})}
         sizes = {size: {"iterations": count, "epochs": round(count * own.batch_size / size, 1)} for size, count in own.iterations.items()}
         parts[f"{name}: training by size"] = {f"{size} images": rows for size, rows in sizes.items()}
-    parts["clips: tasks"] = {name: own.model_dump() for name, own in study.clips.tasks.items()} if study.clips else {}
+    if study.clips:
+        parts["clips: tasks"] = {name: own.model_dump(include={"evaluation", "templates"}) | {"texts": _texts(own)} for name, own in study.clips.tasks.items()}
     parts["scores"] = {"all": study.scores.model_dump()}
     return parts
+
+
+def _texts(task) -> list[str]:
+    """What CLIP may choose from in a task, each with what counts as it."""
+    told = {text: ", ".join(map(str, own)) if isinstance(own, list) else own for text, own in (task.classes or task.captions).items()}
+    return [text if text == own else f"{text}: {own}" for text, own in told.items()]
 
 
 def laws_settings(study: Study) -> dict:

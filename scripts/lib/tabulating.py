@@ -1,14 +1,14 @@
-"""One way to write a table: a tidy csv for programs, and Markdown for readers, with a heading and what its numbers are."""
+"""One way to write a table: a tidy csv for programs, and Markdown for readers, with a heading and what its numbers are; html of that for the report."""
 
 import argparse
 import math
 
 import pandas as pd
 
-from scripts.lib import command
+from scripts.lib import command, pages
 from scripts.lib.files import whole
 
-FORMATS = ("csv", "md")
+FORMATS = ("csv", "md", "html")
 
 
 def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
@@ -60,7 +60,9 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None:
-    """outputs: csv, md. paragraphs: heading, sentences and `markdown` tables, in order."""
-    with whole(*outputs) as (csv, text):
+    """outputs: csv, md, html. paragraphs: heading, sentences and `markdown` tables, in order."""
+    markdown = "\n\n".join(paragraphs) + "\n"
+    with whole(*outputs) as (csv, text, html):
         tidy.to_csv(csv, index=False, float_format="%.6g")
-        text.write_text("\n\n".join(paragraphs) + "\n", encoding="utf-8")
+        text.write_text(markdown, encoding="utf-8")
+        html.write_text(pages.page(paragraphs[0].lstrip("# "), markdown), encoding="utf-8")

@@ -152,6 +152,7 @@ def test_every_run_is_in_its_table(made, tmp_path, table):
     assert list(tidy["evaluation"].drop_duplicates()) == evaluations
     assert ("logit_scale" in tidy) == (table == "clip") == ("logit scale" in text)
     assert "real and synthetic" in text if table == "clip" else "30 real" in text
+    assert "hypernyms" not in text  # trained at one size alone: in the csv
 
 
 def test_a_table_of_metrics_that_are_not_there_is_refused(made, tmp_path):

@@ -1,0 +1,138 @@
+"""What the captions of the report say of a study: what is measured on, at which sizes, with how many seeds.
+
+Called by the captions themselves (report/*.rst), when the report is made: nothing here costs a run anything.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+
+from scripts.lib import jobs, shown
+from scripts.lib.study import Study
+
+# How the keys end that name a law, an evaluation set or an experiment: `law`, `ood_laws`, ...
+LAWS, SETS, EXPERIMENTS = ("law", "laws"), ("evaluation", "evaluations"), ("experiment", "experiments")
+
+
+class OutdatedError(ValueError):
+    """Results that are not those of the study as it stands."""
+
+
+class Facts(dict):
+    """`about` by (study, figure or table, or None), for captions: they see the config and nothing else of the workflow.
+
+    Found when a caption asks, so that no job pays for it; and it stays empty, so that Snakemake can take the digest of a config that
+    holds it.
+    """
+
+    def __init__(self, studies: dict[str, Study]):
+        super().__init__()
+        self.studies = studies
+
+    def __missing__(self, key: tuple[str, str | None]) -> SimpleNamespace:
+        study, name = key
+        return about(study, self.studies[study], name)
+
+
+@cache
+def paper_items() -> dict[str, dict[str, str]]:
+    with open("data/paper_items.csv", encoding="utf-8", newline="") as file:
+        return {row["name"]: row for row in csv.DictReader(file)}
+
+
+def label(kind: str, name: str) -> str:
+    """How the report lists a figure or table; with its number in the paper where that is known."""
+    number = paper_items()[name]["paper_item"]
+    return f"{kind}: {words(name)}" + (f" ({number} of the paper)" if number else "")
+
+
+def whole(study: Study) -> dict:
+    """Every setting of a study: what its provenance is planned with."""
+    return study.model_dump(mode="json")
+
+
+def plain(text: str) -> str:
+    """Text that reStructuredText leaves as it is."""
+    return re.sub(r"([\\*`|_])", r"\\\1", text)
+
+
+def words(name: str) -> str:
+    """A name of the study as a reader's words."""
+    return re.sub(r"\b(clip|ood)\b", lambda found: found[0].upper(), name.replace("_", " "))
+
+
+def series(texts: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
+
+
+def span(numbers) -> str:
+    """`40 to 4,096`, or the one number."""
+    return " to ".join(f"{number:,}" for number in sorted({min(numbers), max(numbers)}))
+
+
+def counted(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
+
+
+def named(part: dict | list, keys: tuple[str, ...]) -> Iterator[str]:
+    """Every name under a key with one of these endings, anywhere in a part of a study."""
+    for key, value in part.items() if isinstance(part, dict) else ((None, item) for item in part):
+        if key and key.endswith(keys) and value is not None:
+            yield from [value] if isinstance(value, str) else value
+        elif isinstance(value, (dict, list)):
+            yield from named(value, keys)
+
+
+def images(folder: str, name: str) -> str:
+    """` (655 images)` where the set is made."""
+    from pyarrow.parquet import read_metadata  # not while Snakemake plans
+
+    manifest = Path(f"results/{folder}/data/{name}.parquet")
+    return f" ({counted(read_metadata(manifest).num_rows, 'image')})" if manifest.is_file() else ""
+
+
+def measured_on(folder: str, study: Study, names: list[str]) -> str:
+    """Evaluation sets with their numbers of images, then CLIP tasks by the set whose images they use."""
+    tasks = {name: study.clips.tasks[name].evaluation for name in names if study.clips and name in study.clips.tasks}
+    sets = [words(name) + images(folder, name) for name in names if name not in tasks]
+    for own in dict.fromkeys(tasks.values()):
+        sets.append(f"{series([words(name) for name in tasks if tasks[name] == own])} as tasks on {words(own)}{images(folder, own)}")
+    return series(sets) if not tasks else "; ".join(sets)
+
+
+def check_current(folder: str, study: Study) -> None:
+    """Stop where the study has been edited since its results were made: captions would tell of other sizes and seeds than are shown."""
+    record = Path(f"provenance/{folder}.json")
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["settings"] != jobs.digest(whole(study)):
+        raise OutdatedError(f"studies/{folder}.yaml: edited since its results were made: run snakemake, then snakemake --report")
+
+
+def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace:
+    """Facts for the caption of one figure or table, or of the study (no name). What a caption asks for and is not there is an error.
+
+    on: the sets that it measures on; sizes, seeds: of the training runs behind it; fitted: sizes of its laws; part: its own settings.
+    """
+    check_current(folder, study)
+    facts = SimpleNamespace(title=plain(study.title), scores=study.scores, words=words)
+    facts.judged_on = measured_on(folder, study, [study.scores.evaluation])
+    if name is None:
+        facts.on = measured_on(folder, study, list(study.data.evaluation))
+        return facts
+    facts.part = shown.part_of(study, name)
+    part = facts.part.model_dump()
+    laws = [study.laws[law] for law in dict.fromkeys(named(part, LAWS))] or list(study.laws.values())
+    sets = [*named(part, SETS)] or [own for law in laws for own in named({"evaluation": law.evaluation}, SETS)]
+    own = [*named(part, EXPERIMENTS)] or [own for law in laws for own in law.experiments]
+    experiments = [study.experiments[experiment] for experiment in dict.fromkeys(own)]
+    sizes = {size for experiment in experiments for size in experiment.sizes}
+    seeds = {len(experiment.seeds) for experiment in experiments}
+    facts.on = measured_on(folder, study, list(dict.fromkeys(sets)))
+    facts.sizes = f"{counted(len(sizes), 'size')}, {span(sizes)}"
+    facts.seeds = f"{span(seeds)} {'seed' if seeds == {1} else 'seeds'}"
+    facts.largest = f"{max(sizes):,}"
+    facts.fitted = series([f"{span(law)} images" for law in dict.fromkeys(law.sizes for law in laws)])
+    return facts
