@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import captions, environment, jobs, shown, study_file
+from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file
 
 environment.prepare()
 
@@ -89,11 +89,16 @@ def gpus(wildcards):
     return study_of(wildcards).gpus
 
 
+def real_tars(wildcards):
+    """What stands for real images in scores: an evaluation set."""
+    return [f"results/{wildcards.study}/data/{study_of(wildcards).scores.evaluation}.tar"]
+
+
 def scored_tars(wildcards):
     """What `score` judges of a source: its first images, or for `real` an evaluation set."""
     study = study_of(wildcards)
     if study.sources[wildcards.source].kind == "real":
-        return [f"results/{wildcards.study}/data/{study.scores.evaluation}.tar"]
+        return real_tars(wildcards)
     return jobs.image_files(wildcards.study, study, wildcards.source, study.scores.images)
 
 

@@ -106,7 +106,7 @@ rule plot_per_class:
         scores=scores_of(shown.per_class_sources),
         metrics=metrics_of_laws(lambda study, _: [shown.part_of(study, "per_class").law]),
         classes=class_table,
-        script=["scripts/plot_per_class.py", "scripts/lib/per_class.py", "scripts/lib/plotting.py", *LAW_MODULES],
+        script=["scripts/plot_per_class.py", "scripts/plot_samples.py", "scripts/lib/per_class.py", "scripts/lib/plotting.py", *LAW_MODULES],
     output:
         figure_files("per_class"),
     log:

@@ -5,16 +5,12 @@
 # The scores of `real` are those of an evaluation set: on its own training images the reference would be judged, not they.
 
 
-def real_tar(wildcards):
-    return f"results/{wildcards.study}/data/{study_of(wildcards).scores.evaluation}.tar"
-
-
 rule score:
     input:
         tars=scored_tars,
         manifests=manifests(scored_tars),
-        real=real_tar,
-        real_manifest=manifests(lambda wc: [real_tar(wc)]),
+        real=real_tars,
+        real_manifest=manifests(real_tars),
         models=reference_models,
     output:
         scores="results/{study}/scores/{source}.json",

@@ -3,12 +3,6 @@
 #
 # Scripts are inputs here: a table is cheap, and editing its script makes it again. `tabulate_metrics` makes three tables of the same kind.
 
-from scripts.lib import shown_tables
-
-
-def evaluation_metrics(wildcards):
-    return shown_tables.evaluation_table_files(wildcards.study, study_of(wildcards), clip=wildcards.table == "clip")
-
 
 rule tabulate_prompts:
     input:
@@ -60,7 +54,7 @@ rule tabulate_configurations:
 
 rule tabulate_metrics:
     input:
-        metrics=evaluation_metrics,
+        metrics=needed(lambda name, study, wc: shown_tables.evaluation_table_files(name, study, clip=wc.table == "clip")),
         script=["scripts/tabulate_metrics.py", "scripts/lib/tabulating.py"],
     output:
         table_files("{table}"),

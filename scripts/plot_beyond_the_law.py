@@ -27,7 +27,7 @@ def told(choice: laws.Choice) -> str:
 def draw(axes: plt.Axes, points: pd.DataFrame, fit_range: tuple[int, int], label: str) -> list[dict]:
     """Draw one curve with its three laws; return a row for each law."""
     by_size = points.groupby("size")["cross_entropy"].agg(["mean", "min", "max"])
-    spread = [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]]
+    spread = np.maximum([by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]], 0)  # not -1e-17
     axes.errorbar(by_size.index, by_size["mean"], spread, color="0.3", fmt="o", markersize=3.5, elinewidth=0.6)
     sizes = np.geomspace(by_size.index.min(), by_size.index.max(), 100)
     inside = points[points["size"].between(*fit_range)]

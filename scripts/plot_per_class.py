@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
 from scripts.lib import command, metrics, per_class, plotting, shards, shown
@@ -27,6 +28,7 @@ SIGNS = {"easy": ("#DDAA33", "o"), "scaling": ("#004488", "^"), "poor": ("#BB556
 OTHER = ("#888888", "x")  # neither easy nor with a law
 SCORES = {"recognizability": "recognizability (F1)", "diversity": "diversity (s.d. of features)"}
 NAMED = 20  # more classes than this are drawn without their names
+COLUMNS = 10  # of example images
 KEYS = ["source", "guidance", "class_id"]
 
 
@@ -83,23 +85,36 @@ def name_ends(axes: plt.Axes, ends: pd.DataFrame, names: dict[int, str]) -> None
     edge = np.exp(low)  # a loss of 0 has its name at the lower edge
     places = np.exp(apart(np.log(ends["loss"].clip(lower=edge)), gap, low + gap / 2, high))
     for row, place in zip(ends.itertuples(), places, strict=True):
-        told = "no law" if np.isnan(row.k) else f"{row.k:.2f}".replace("-", "−")
+        told = "no law" if np.isnan(row.k) else f"{row.k:z.2f}".replace("-", "−")
         axes.plot([row.size * 1.08, row.size * 1.3], [max(row.loss, edge), place], color="0.6", linewidth=0.5, clip_on=False)
         axes.text(row.size * 1.35, place, f"{names[row.class_id]} {told}", fontsize=7, va="center")
 
 
-def draw_score(axes: plt.Axes, table: pd.DataFrame, score: str, letter: str, curves: list[dict], names: dict[int, str]) -> dict:
+def name_points(axes: plt.Axes, points: list[tuple[float, float, str]]) -> None:
+    """A name beside each point (x, y, name), at the first of six places inside the axes where it meets no point and no name before it; a
+    name that finds none is left out. The figure must have its layout."""
+    at = axes.transData.transform([(x, y) for x, y, _ in points])
+    taken = [Bbox.from_extents(*(place - 3), *(place + 3)) for place in at]
+    for x, y, name in points:
+        for place in ((4, 3), (4, -8), (-4, 3), (-4, -8), (4, 9), (-4, 9)):
+            text = axes.annotate(name, (x, y), place, textcoords="offset points", ha="left" if place[0] > 0 else "right", fontsize=6, zorder=20)
+            text.set_in_layout(False)
+            box = text.get_window_extent().padded(1)
+            if box.x1 <= axes.bbox.x1 and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def draw_score(axes: plt.Axes, table: pd.DataFrame, score: str, letter: str, curves: list[dict]) -> dict:
     """k against a score; return their rank correlation."""
     for place, curve in enumerate(curves):
         own = metrics.of_curve(table, curve["source"], curve["guidance"], curve["architecture"]).dropna(subset=["k", score])
         look = plotting.look(curve["look"]) | {"linestyle": "none", "markersize": 3.5}
         spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]]
         axes.errorbar(own[score], own["k"], spread, elinewidth=0.35, zorder=len(curves) - place + 2, **look)
-        if place == 0 and len(own) <= NAMED:
-            for row in own.itertuples():
-                axes.annotate(names[row.class_id], (getattr(row, score), row.k), (3, 3), textcoords="offset points", fontsize=6, zorder=20)
     found = per_class.rank_correlation(table, score)
-    told = "none" if np.isnan(found["rho"]) else f"{found['rho']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+    told = "none" if np.isnan(found["rho"]) else f"{found['rho']:z.2f} [{found['low']:z.2f}, {found['high']:z.2f}]"
     axes.axhline(0, color="0.4", linewidth=0.8, linestyle=":")
     axes.set(xlabel=SCORES[score])
     axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -118,7 +133,8 @@ def draw_examples(figure: plt.Figure, place, laws: pd.DataFrame, tar: str, setti
         here = "" if class_id is None else f"; here {names[class_id]}"
         color, marker = sign_of(group)
         key = Line2D([], [], color=color, marker=marker, linewidth=0.9, markersize=3.5)
-        key.set_label(f"{letter}{group}: {(laws['group'] == group).sum()} classes{here}")
+        count = (laws["group"] == group).sum()
+        key.set_label(f"{letter}{group}: {count} class{'' if count == 1 else 'es'}{here}")
         axes.legend(handles=[key], loc="lower left", bbox_to_anchor=(-0.02, 0.95), fontsize=7.5, borderpad=0)
         if class_id is None:
             continue
@@ -128,7 +144,7 @@ def draw_examples(figure: plt.Figure, place, laws: pd.DataFrame, tar: str, setti
             return own & (own.cumsum() <= settings["examples"])
 
         images, manifest = shards.read(tar, first)
-        show(axes, images, settings["examples"])
+        show(axes, images, min(settings["examples"], COLUMNS))
         shown_rows.append(manifest[["key", "class_id", "guidance"]].assign(group=group))
     return pd.concat(shown_rows) if shown_rows else pd.DataFrame()
 
@@ -148,11 +164,16 @@ def draw(laws: pd.DataFrame, points: pd.DataFrame, tar: str, settings: dict, nam
     examples = draw_examples(figure, grid[0, 1], first, tar, settings, names)
     left = figure.add_subplot(grid[1, 0])
     panels = dict(zip(SCORES, (left, figure.add_subplot(grid[1, 1], sharey=left)), strict=True))
-    correlations = pd.DataFrame([draw_score(axes, laws, score, letter, curves, names) for letter, (score, axes) in zip("cd", panels.items(), strict=True)])
+    correlations = pd.DataFrame([draw_score(axes, laws, score, letter, curves) for letter, (score, axes) in zip("cd", panels.items(), strict=True)])
     left.set_ylabel("scaling ability k of a class")
     signs = [plotting.look(curve["look"]) | {"linestyle": "none", "markersize": 4} for curve in curves]
     handles = [Line2D([], [], label=plotting.words(curve["label"]), **sign) for curve, sign in zip(curves, signs, strict=True)]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7)
+    if len(first) <= NAMED:
+        figure.draw_without_rendering()
+        for score, axes in panels.items():
+            own = first.dropna(subset=["k", score])
+            name_points(axes, list(zip(own[score], own["k"], own["class_id"].map(names), strict=True)))
     parts = {"loss": points, "law": laws, "correlation": correlations, "example": examples}
     drawn = pd.concat([table.assign(part=part) for part, table in parts.items()])
     drawn.insert(0, "part", drawn.pop("part"))

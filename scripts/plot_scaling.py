@@ -6,6 +6,7 @@ Each panel has a law of the study: its curves, its evaluation sets (of several, 
 import json
 from pathlib import Path
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,12 +22,15 @@ TICKS = {
 }
 
 
-def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: str, look: dict) -> None:
-    """Mean and range over seeds at each size; the fitted line on the loss alone, dotted past the sizes that it is fitted to."""
+def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: str | None, look: dict) -> None:
+    """Mean and range over seeds at each size; the fitted line on the loss alone, dotted past the sizes that it is fitted to.
+
+    label: None leaves the curve's name to a legend of the whole figure.
+    """
     by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * (100 if measure == "top1" else 1)
-    spread = [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]]
+    spread = np.maximum([by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]], 0)  # not -1e-17
     low, high = fitted["k_interval"]
-    label = f"{label}: k = {fitted['k']:.2f} [{low:.2f}, {high:.2f}]"
+    label = f"{label + ': ' if label else ''}k = {fitted['k']:.2f} [{low:.2f}, {high:.2f}]"
     axes.errorbar(by_size.index, by_size["mean"], spread, elinewidth=0.6, label=label, **look | ({"linestyle": "none"} if measure == "cross_entropy" else {}))
     if measure == "cross_entropy":
         first, last = fitted["sizes"][0], fitted["sizes"][-1]
@@ -47,13 +51,15 @@ def main(arguments: list[str] | None = None) -> None:
         points_of[name] = metrics.of_experiments(metrics.overall(table, law["evaluation"]), law["experiments"])
     shared = "row" if len(settings["laws"]) == 1 else False
     figure, grid = plt.subplots(2, len(panels), figsize=(2.75 * len(panels) + 0.4, 5.6), sharex=True, sharey=shared, squeeze=False, layout="constrained")
+    names = [[curve["label"] for curve in panel["curves"]] for panel in panels]
+    same = len(panels) > 2 and all(own == names[0] for own in names)  # then they are named once, under the panels
     drawn = []
     for column, panel in zip(grid.T, panels, strict=True):
         for curve in panel["curves"]:
             key = curve["source"], curve["guidance"], curve["architecture"]
             points, fitted = metrics.of_curve(points_of[panel["law"]], *key), fits[panel["law"]][key]
             for axes, (measure, _) in zip(column, MEASURES, strict=True):
-                draw_curve(axes, points, fitted, measure, plotting.words(curve["label"]), plotting.look(curve["look"]))
+                draw_curve(axes, points, fitted, measure, None if same else plotting.words(curve["label"]), plotting.look(curve["look"]))
             own = {"panel": panel["title"], "law": panel["law"], "label": curve["label"]}
             drawn.append(points.assign(**own, k=fitted["k"], k_low=fitted["k_interval"][0], k_high=fitted["k_interval"][1]))
         column[0].set_title(panel["title"])
@@ -70,6 +76,9 @@ def main(arguments: list[str] | None = None) -> None:
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             axes.set_ylim(low, high)
             axes.grid(alpha=0.3, which="both", linewidth=0.4)
+    if same:
+        handles = [mpl.lines.Line2D([], [], label=plotting.words(curve["label"]), **plotting.look(curve["look"])) for curve in panels[0]["curves"]]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
     plotting.write(figure, pd.concat(drawn), args.output)
 
 

@@ -46,6 +46,7 @@ def draw(axes: plt.Axes, rows: pd.DataFrame, looks: list[dict]) -> None:
         axes.errorbar(x, own["k"], [own["k"] - own["k_low"], own["k_high"] - own["k"]], fmt="none", ecolor="black", elinewidth=1, capsize=2, zorder=4)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(groups)), groups, fontsize=8)
+    axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="x", length=0)
     axes.set_title(rows["panel"].iloc[0])
     axes.set_xlim(-0.5, len(groups) - 0.5)

@@ -14,6 +14,7 @@ from scripts.lib import claims, command, metrics, per_class, shown_tables, tabul
 from scripts.lib.claims import Effect
 
 K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlation"
+WELCH = "one line through the mean log loss of the curves, Welch and Satterthwaite's interval"
 SIZES = "sizes of curves"  # the points that exponents are fitted to
 
 
@@ -60,11 +61,27 @@ def names(curves: list[dict]) -> str:
     return ", ".join(curve["source"] + ("" if curve["guidance"] is None else f" at {curve['guidance']:g}") for curve in curves)
 
 
+def same_sizes(curve: tuple, real: tuple) -> tuple:
+    """Of a curve, the sizes that the real one has too."""
+    inside = np.isin(curve[0], real[0])
+    return curve[0][inside], curve[1][inside]
+
+
+def at_same_sizes(synthetic: list[tuple], real: tuple) -> str:
+    """What the mean difference of k is where no curve goes to larger sizes than the real one. Empty where too few sizes are left."""
+    curves = [same_sizes(curve, real) for curve in synthetic]
+    if min(len(set(sizes)) for sizes, _ in curves) < 3:
+        return ""
+    effect = claims.mean_difference(curves, real)
+    return f"; at the sizes of {int(min(real[0]))} to {int(max(real[0])):,} images that both have {tabulating.interval(effect.value, effect.low, effect.high)}"
+
+
 def clip_is_a_little_lower(data: Data) -> list[dict]:
     s, rows = data.settings, []
     for law in filter(None, [s["clip_law"], s["clip_downstream_law"]]):
         for curve in s["clip_curves"]:
-            effect = claims.difference(data.real(law, s["clip_architecture"]), data.curve(law, curve))
+            real, own = data.real(law, s["clip_architecture"]), data.curve(law, curve)
+            effect = claims.difference(real, own)
             rows.append(
                 row(
                     "CLIP: synthetic images scale like real ones, a little lower" + (" (downstream)" if law != s["clip_law"] else ""),
@@ -73,7 +90,7 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
                     K,
                     effect,
                     claims.verdict(effect.low, effect.high, above=-s["much"], below=0),
-                    "one regression with a line for each curve",
+                    "one regression with a line for each curve" + at_same_sizes([own], real),
                 )
             )
     return rows
@@ -81,11 +98,12 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
 
 def supervised_is_much_lower(data: Data) -> list[dict]:
     s = data.settings
-    effect = claims.mean_difference([data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"]))
+    synthetic, real = [data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"])
+    effect = claims.mean_difference(synthetic, real)
     on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]), SIZES)
     found = claims.verdict(effect.low, effect.high, below=-s["much"])
     hypothesis = f"mean k(synthetic) − k(real) is below −{s['much']:g}"
-    return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, found, "Welch and Satterthwaite")]
+    return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, found, f"{WELCH}{at_same_sizes(synthetic, real)}")]
 
 
 def factors_matter(data: Data) -> list[dict]:
@@ -99,7 +117,7 @@ def factors_matter(data: Data) -> list[dict]:
             continue
         effect, each = claims.spread([data.curve(s["law"], curve) for curve in s[key]])
         told = ", ".join(f"{curve['label']} {tabulating.number(k)}" for curve, k in zip(s[key], each, strict=True))
-        note = f"largest k minus smallest, Tukey and Kramer's interval; k: {told}"
+        note = f"largest k minus smallest, one regression with an effect of each size, Tukey's interval; k: {told}"
         rows.append(row(claim, hypothesis, on, K, effect, claims.verdict_of_equality(effect.p, effect.high, s["much"]), note))
     return rows
 
@@ -148,10 +166,11 @@ def synthetic_helps_out_of_distribution(data: Data) -> list[dict]:
     s, rows = data.settings, []
     inside = claims.mean_difference([data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"]))
     for law in s["ood_laws"]:
-        effect = claims.mean_difference([data.curve(law, curve) for curve in s["curves"]], data.real(law, s["architecture"]))
+        synthetic, real = [data.curve(law, curve) for curve in s["curves"]], data.real(law, s["architecture"])
+        effect = claims.mean_difference(synthetic, real)
         claim, hypothesis = "Supervised: synthetic images scale well out of distribution", "mean k(synthetic) − k(real) is above 0"
         on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law), SIZES)
-        note = f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; Welch and Satterthwaite"
+        note = f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; {WELCH}{at_same_sizes(synthetic, real)}"
         rows.append(row(claim, hypothesis, on, K, effect, claims.verdict(effect.low, effect.high, above=0), note))
     return rows
 
@@ -184,7 +203,7 @@ def effect_text(row: pd.Series) -> str:
     told = tabulating.interval(row["effect"], row["low"], row["high"])
     if row["unit"] == LOG_LOSS:
         return f"loss × {tabulating.interval(row['ratio'], row['ratio_low'], row['ratio_high'])}"
-    return {K: f"k: {told}", RHO: f"ρ = {told}"}[row["unit"]]
+    return {K: f"Δk = {told}", RHO: f"ρ = {told}"}[row["unit"]]
 
 
 def readable(tidy: pd.DataFrame, much: float) -> list[str]:
@@ -213,7 +232,10 @@ def class_scores(paths: list[str]) -> pd.DataFrame:
 def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(tabulating.arguments(__doc__, "metrics", "scores"), arguments, shown_tables.claims_settings)
     tidy = tested(Data(metrics.read(args.metrics), settings), class_scores(args.scores))
-    said = "Each claim of the paper's abstract, put as a hypothesis that this study's data can decide. k: scaling exponent of cross-entropy, larger is better."
+    said = (
+        "Each claim of the paper's abstract, put as a hypothesis that this study's data can decide. k: scaling exponent of cross-entropy, larger is better. "
+        "Δk: a difference of two."
+    )
     tabulating.write(tidy, ["# Claims of the paper", said, *readable(tidy, settings["much"])], args.output)
 
 

@@ -1,10 +1,14 @@
 """What must hold of the figures and tables of a study: they show what is made, trained and fitted. As the checks of `checks.py`."""
 
+import csv
 from collections.abc import Iterator
+from pathlib import Path
 
 from scripts.lib.checks import curve_faults, unknown
-from scripts.lib.study import Curves, pairs
+from scripts.lib.study import Curves, names_class, pairs
 from scripts.lib.study.parts import Part
+
+NUMBERS = Path("data/paper_numbers.csv")
 
 
 def parts(key: str, value) -> Iterator[tuple[str, Part]]:
@@ -79,7 +83,7 @@ def shown_curves_are_fitted(figures, tables, laws, experiments, sources):
     faults = []
     for key, part in shown(figures, tables):
         fields = type(part).model_fields
-        names = [part.law] if "law" in fields else list(getattr(part, "laws", []))
+        names = [part.law] if "law" in fields else list(getattr(part, "laws", None) or [])
         architectures = [part.architecture] if "architecture" in fields else getattr(part, "architectures", [])
         values = {field: getattr(part, field) for field in fields}
         curves = {field: value for field, value in values.items() if isinstance(value, list) and value and isinstance(value[0], Curves)}
@@ -110,10 +114,62 @@ def claims_have_their_curves(tables, laws, experiments, sources):
         return []
     real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
     curves = [*real, *claims.clip_curves, Curves(source=claims.clip_mixture)]
-    faults = _not_fitted("tables.claims.clip_curves", claims.clip_law, [claims.clip_architecture], curves, laws, experiments, sources)
+    faults = []
+    for law in filter(None, [claims.clip_law, claims.clip_downstream_law]):
+        faults += _not_fitted("tables.claims.clip_curves", law, [claims.clip_architecture], curves, laws, experiments, sources)
     for law in claims.ood_laws:
         faults += _not_fitted("tables.claims.curves", law, [claims.architecture], [*real, *claims.curves], laws, experiments, sources)
     return faults
 
 
-CHECKS = [what_is_shown_exists, samples_are_made, shown_runs_are_trained, shown_curves_are_fitted, claims_have_their_curves]
+def counterparts_exist(tables, laws, experiments, sources):
+    """Ids are published numbers, and each has a fitted exponent of this study."""
+    counterparts = tables.versus_paper.counterparts if tables.versus_paper else {}
+    if not counterparts:
+        return []
+    with NUMBERS.open(encoding="utf-8", newline="") as file:
+        published = [row["id"] for row in csv.DictReader(file)]
+    faults = []
+    for name, own in counterparts.items():
+        key = f"tables.versus_paper.counterparts.{name}"
+        faults += unknown(key, name, published, f"id in {NUMBERS}")
+        if own.source in sources:
+            curve = Curves(source=own.source, guidance="all" if own.guidance is None else [own.guidance])
+            if sources[own.source].kind == "synthetic" and own.guidance is None:
+                faults.append(f"{key}: no guidance; name one of {list(sources[own.source].images)}")
+            else:
+                faults += _not_fitted(key, own.law, [own.architecture], [curve], laws, experiments, sources)
+    return faults
+
+
+def tables_have_their_metrics(tables, experiments, data, clips, sources, recipes):
+    """Classifiers are evaluated on evaluation sets, CLIP models on tasks too; scores are made of sources whose prompts name a class."""
+    faults = []
+    for name in ("supervised", "ood", "configurations"):
+        table = getattr(tables, name)
+        for evaluation in table.evaluations if table else []:
+            faults += unknown(f"tables.{name}.evaluations", evaluation, data.evaluation, "evaluation set of classifiers")
+    if tables.clip and clips is None:
+        faults.append("tables.clip: the study has no clips; add them or remove the table")
+    own = tables.configurations
+    if own and own.experiment in experiments:
+        trained = experiments[own.experiment].architectures
+        faults += unknown("tables.configurations.architecture", own.architecture, trained, f"architecture in experiments.{own.experiment}")
+    scored = {"tables.configurations.experiment": experiments[own.experiment].curves} if own and own.experiment in experiments else {}
+    scored |= {"tables.claims.curves": tables.claims.curves} if tables.claims else {}
+    for key, curves in scored.items():
+        for curve in curves:
+            if curve.source in sources and not names_class(sources[curve.source], recipes):
+                faults.append(f"{key}: {curve.source} has no scores, for its prompts name no class; drop it here")
+    return faults
+
+
+CHECKS = [
+    what_is_shown_exists,
+    samples_are_made,
+    shown_runs_are_trained,
+    shown_curves_are_fitted,
+    claims_have_their_curves,
+    counterparts_exist,
+    tables_have_their_metrics,
+]

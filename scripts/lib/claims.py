@@ -15,7 +15,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from scripts.lib import laws
-from scripts.lib.laws.fit import points
+from scripts.lib.laws.fit import LawError, points
 
 LEVEL = 0.95
 SIGNIFICANT = 0.05
@@ -80,9 +80,23 @@ def contrast(curves: Sequence[tuple], weights: Sequence[float]) -> Effect:
     return Effect(value, value - half, value + half, sum(int(line.nobs) for line in lines), p)
 
 
+def shared(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
+    """Log sizes (N,) that all curves have, and log losses (curves, N). Raises LawError where they share fewer than three sizes."""
+    tables = [pd.Series(y, np.exp(x).round(6)) for x, y in (points(*curve) for curve in curves)]
+    both = pd.concat(tables, axis=1, join="inner").sort_index()
+    if len(both) < 3:
+        raise LawError(f"{len(both)} sizes that all of {len(curves)} curves have: a law needs 3 at least")
+    return np.log(both.index.to_numpy(float)), both.to_numpy().T
+
+
 def mean_difference(synthetic: Sequence[tuple], real: tuple) -> Effect:
-    """Mean k of the synthetic curves minus the real one's: of these curves, not of all that could be made."""
-    return contrast([*synthetic, real], [1 / len(synthetic)] * len(synthetic) + [-1])
+    """Mean k of the synthetic curves minus the real one's: of these curves, not of all that could be made.
+
+    The curves' log losses are averaged at each size that all have, and one line is fitted: its k is the mean of theirs. They bend alike,
+    so their distances from their lines are not independent, and the error of their mean is not that of so many lines.
+    """
+    x, y = shared(synthetic)
+    return contrast([(np.exp(x), np.exp(y.mean(0))), real], [1, -1])
 
 
 @cache
@@ -92,24 +106,28 @@ def _tukey(groups: int, spare: int) -> float:
 
 
 def spread(curves: Sequence[tuple]) -> tuple[Effect, list[float]]:
-    """Largest minus smallest k of two curves or more, and every k.
+    """Largest minus smallest k of two curves or more at the sizes that all have, and every k.
 
-    One regression of log loss with a line for each curve. p: F-test that all slopes are equal. Interval: every pair of slopes has Tukey
-    and Kramer's, so that all hold at once with 95 %; the largest difference lies between the largest of their lower ends (0 at least) and
-    the largest of their upper ends. So no pair is favoured for having been picked by the data.
+    One regression of log loss with an effect of each size, as curves share the evaluation set and bend alike, and a line for each curve. p:
+    F-test that all slopes are equal. Interval: every pair of slopes has Tukey's, so that all hold at once with 95 %; the largest difference
+    lies between the largest of their lower ends (0 at least) and the largest of their upper ends. So no pair is favoured for having been
+    picked by the data.
     """
-    x, y, group = (np.concatenate(parts) for parts in zip(*((*points(*c), np.full(len(points(*c)[0]), i)) for i, c in enumerate(curves)), strict=True))
-    own = np.eye(len(curves))[group]
-    full = sm.OLS(y, np.hstack([own, own * x[:, None]])).fit()
-    _, p, _ = full.compare_f_test(sm.OLS(y, np.column_stack([own, x])).fit())
-    k, covariance = -full.params[len(curves) :], full.cov_params()[len(curves) :, len(curves) :]
-    factor = _tukey(len(curves), int(full.df_resid))
-    ends = []
-    for i, j in combinations(range(len(curves)), 2):
-        half = factor * np.sqrt(covariance[i, i] + covariance[j, j])
+    x, y = shared(curves)
+    count, sizes = y.shape
+    group, place = np.repeat(np.arange(count), sizes), np.tile(np.arange(sizes), count)
+    own = np.eye(count)[group][:, 1:]  # the first curve is what the others are compared with
+    equal = np.hstack([np.eye(sizes)[place], own])
+    full = sm.OLS(y.ravel(), np.hstack([equal, own * x[place][:, None]])).fit()
+    _, p, _ = full.compare_f_test(sm.OLS(y.ravel(), equal).fit())
+    k = [float(-np.polyfit(x, row, 1)[0]) for row in y]
+    names = [np.zeros(len(full.params)), *np.eye(len(full.params))[1 - count :]]
+    factor, ends = _tukey(count, int(full.df_resid)), []
+    for i, j in combinations(range(count), 2):
+        half = factor * float(full.t_test(names[i] - names[j]).sd.item())
         ends.append((abs(k[i] - k[j]) - half, abs(k[i] - k[j]) + half))
     low, high = np.max(ends, axis=0)
-    return Effect(float(np.ptp(k)), max(0.0, float(low)), float(high), len(x), float(p)), k.tolist()
+    return Effect(float(np.ptp(k)), max(0.0, float(low)), float(high), y.size, float(p)), k
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------------------------

@@ -107,8 +107,8 @@ class EvaluationTable(Part):
 class ConfigurationsTable(Part):
     """What the scores say of each configuration, beside what it is worth to train on, at the largest size of the experiment."""
 
-    experiment: Name | None = None
-    architecture: Name | None = None
+    experiment: Name
+    architecture: Name
     evaluations: Names
 
 
