@@ -52,7 +52,9 @@ def rendered(name: str, folder: str, study) -> str:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
 @pytest.mark.parametrize("name", [*NAMES, "provenance", "workflow"])
-def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(name, path):
+def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(name, path, tmp_path, monkeypatch):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)  # away from results of an older study that may lie in the project
     study = study_file.load(path)
     if name in NAMES and not (getattr(study.figures, name, None) or getattr(study.tables, name, None)):
         pytest.skip(f"{path.stem} does not have it")

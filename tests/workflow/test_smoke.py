@@ -16,7 +16,7 @@ import pytest
 from scripts.lib import jobs, shards
 from scripts.lib.study import Figures, Tables
 from scripts.lib.study_file import load
-from tests.conftest import ROOT, SNAKEMAKE, Workflow
+from tests.conftest import ROOT, SNAKEMAKE
 
 FIGURES, TABLES = list(Figures.model_fields), list(Tables.model_fields)
 
@@ -181,7 +181,7 @@ def test_a_comment_in_a_training_script_retrains_nothing(finished):
 
 def test_editing_a_plotting_script_redraws_its_figure_alone(finished):
     with edited(finished, "guidance scale", "guidance weight", "scripts/plot_configuration_sweep.py"):
-        assert finished.planned() == {"plot_configuration_sweep": 1}
+        assert finished.planned() == {"plot_configuration_sweep": 1, "write_provenance": 1}
 
 
 def test_editing_one_source_reruns_its_branch_alone(finished):
@@ -214,120 +214,3 @@ def test_a_new_evaluation_set_trains_nothing(finished):
     assert planned["prepare_data"] == 1
     assert (planned["evaluate"], planned["evaluate_clips"]) == (4, 3)
     assert not {"train_classifiers", "train_clips", "generate", "score"} & set(planned)
-
-
-# -- plans ---------------------------------------------------------------------------------------------------------------------------
-
-PLANS = {
-    "digits": {
-        "prepare_data": 7,
-        "train_generator": 2,
-        "write_prompts": 7,
-        "generate": 10,
-        "train_classifiers": 15,
-        "evaluate": 15,
-        "train_clips": 3,
-        "evaluate_clips": 3,
-        "score": 10,
-        "fit_laws": 7,
-        "plot_samples": 1,
-        "plot_recognizability_diversity": 1,
-        "plot_configuration_sweep": 1,
-        "plot_scores": 1,
-        "plot_scaling": 3,
-        "plot_beyond_the_law": 1,
-        "plot_per_class": 1,
-        "plot_limited_real": 1,
-        "plot_clip_transfer": 1,
-        "plot_teaser": 1,
-        "plot_exchange_rate": 1,
-        "tabulate_prompts": 1,
-        "tabulate_configurations": 1,
-        "tabulate_metrics": 3,
-        "tabulate_hyperparameters": 1,
-        "tabulate_laws": 1,
-        "tabulate_claims": 1,
-        "tabulate_versus_paper": 1,
-    },
-}
-
-
-def test_every_study_has_its_plan_here():
-    assert set(PLANS) == {path.stem for path in (ROOT / "studies").glob("*.yaml")}
-
-
-@pytest.mark.parametrize("name", PLANS)
-def test_the_plan_of_a_study(workflow, name):
-    workflow.study.unlink()
-    (workflow.folder / f"studies/{name}.yaml").write_text((ROOT / f"studies/{name}.yaml").read_text())
-    (workflow.folder / "config.yaml").write_text(f"study: {name}\n")
-    assert workflow.planned() == PLANS[name]
-
-
-def test_one_figure_needs_its_own_jobs_alone(workflow):
-    planned = workflow.planned("figures/smoke/samples.pdf")
-    assert planned == {"prepare_data": 2, "write_prompts": 1, "train_generator": 1, "generate": 1, "plot_samples": 1}
-
-
-def test_a_figure_that_the_study_does_not_have_is_told(workflow):
-    text = workflow.study.read_text()
-    workflow.study.write_text(re.sub(r"  limited_real:.*\n", "", text, count=1))
-    assert "plot_limited_real" not in workflow.planned()
-    output = workflow.run("figures/smoke/limited_real.pdf", "-n", check=False)
-    assert "no figure or table 'limited_real': add figures.limited_real" in output
-
-
-def test_one_run_a_job_where_the_study_says_so(workflow):
-    workflow.edit("runs_per_job: all", "runs_per_job: one")
-    planned = workflow.planned("results/smoke/laws/supervised.json")
-    assert planned["train_classifiers"] == planned["evaluate"] == 2 * 3 * 2  # curves x sizes x seeds
-
-
-def test_the_slurm_profile_works_as_typed(workflow):
-    output = workflow.run("--profile", "slurm", "-n")
-    assert "train_classifiers" in output
-
-
-def test_every_job_declares_what_it_needs(workflow):
-    workflow.edit("gpus: 0", "gpus: 1")
-    output = workflow.run("-n")
-    blocks = [block for block in re.split(r"\n(?=(?:local)?rule )", output) if block.startswith("rule ") and not block.startswith("rule all")]
-    assert len(blocks) > 20
-    for block in blocks:
-        resources = re.search(r"resources: (.*)", block).group(1)
-        assert "mem_mb=" in resources and "runtime=" in resources
-        on_gpu = re.match(r"rule (train_generator|generate|train_classifiers|evaluate|train_clips|evaluate_clips|score):", block)
-        assert ("gpu=1" in resources) == bool(on_gpu), block
-
-
-# -- faults are told before any job ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ("steps: 2", "stepz: 2", "generators.diffusion.stepz"),
-        ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", "experiments.scaling.sizes = 80"),
-        ("recipes: [class_names]", "recipes: [class_name]", "figures.samples.recipes = 'class_name'"),
-    ],
-)
-def test_a_bad_study_fails_before_any_job_starts(workflow, old, new, told):
-    workflow.edit(old, new)
-    output = workflow.run(check=False)
-    assert f"studies/smoke.yaml: {told}" in output
-    assert "Traceback" not in output
-    assert not (workflow.folder / "results").exists()
-
-
-def test_an_unknown_study_is_named_with_those_that_exist(workflow):
-    output = workflow.run("--config", "study=digitz", check=False)
-    assert "no studies/digitz.yaml; known: smoke" in output
-
-
-def test_a_job_that_fails_leaves_no_output_and_names_its_log(workflow: Workflow):
-    workflow.edit("classifier_training: [1]", "classifier_training: [13]")
-    workflow.edit("real: {kind: real, images: 40}", "real: {kind: real, images: 200}")
-    output = workflow.run("results/smoke/data/classifier_training.tar", check=False)
-    assert "logs/smoke/prepare_data/classifier_training.log" in output
-    assert "name more forms or fewer images" in output
-    assert not list(workflow.folder.glob("results/smoke/data/*"))
