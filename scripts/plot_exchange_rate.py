@@ -1,7 +1,7 @@
 """How many synthetic images give what the next real image gives, at each number of real images, with 95 % intervals.
 
 Read off the pure laws of both curves over the sizes that they are fitted to. Dotted where the matching number of synthetic images lies
-outside those sizes.
+outside those sizes. A panel for each synthetic source; the numbers are the rates at its first, middle and last mark.
 """
 
 import matplotlib.pyplot as plt
@@ -11,6 +11,22 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from scripts.lib import command, metrics, plotting, shown
 from scripts.lib.laws.exchange import exchange_rate
+
+
+def draw(axes: plt.Axes, rates: pd.DataFrame, look: dict, label: str) -> None:
+    axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
+    axes.grid(alpha=0.3, which="both", linewidth=0.4)
+    axes.set_title(label, fontsize=8)
+    if not (np.isfinite(rates["rate"]) & (rates["rate"] > 0)).all():
+        axes.text(0.5, 0.7, "none: a loss does not fall", transform=axes.transAxes, ha="center", fontsize=8)
+        return
+    axes.plot(rates["real_images"], rates["rate"], color=look["color"], linestyle=":", linewidth=1)
+    axes.plot(rates["real_images"], rates["rate"].where(rates["inside"]), color=look["color"], linewidth=1.6)
+    axes.fill_between(rates["real_images"], rates["rate_low"], rates["rate_high"], color=look["color"], alpha=0.2, linewidth=0)
+    ends = rates.iloc[[0, len(rates) // 2, -1]]
+    axes.plot(ends["real_images"], ends["rate"], **look | {"linestyle": "none"})
+    for row in ends.itertuples():
+        axes.annotate(f"{row.rate:.2g}", (row.real_images, row.rate), (0, 6), textcoords="offset points", ha="center", fontsize=7)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,31 +42,25 @@ def main(arguments: list[str] | None = None) -> None:
 
     real = rows(settings["real"], None)
     at = np.geomspace(real[0].min(), real[0].max(), 60)
-    figure, axes = plt.subplots(figsize=(6.6, 3.4), layout="constrained")
-    drawn = []
-    for curve in settings["curves"]:
+    curves, drawn = settings["curves"], []
+    columns = min(3, len(curves))
+    lines = -(-len(curves) // columns)
+    figure, grid = plt.subplots(lines, columns, figsize=(2.3 * columns + 0.6, 2.1 * lines + 0.4), sharex=True, sharey=True, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(curves) :]:
+        axes.set_axis_off()
+    for axes, curve in zip(grid.flat, curves, strict=False):
         rates = exchange_rate(real, rows(curve["source"], curve["guidance"]), at)
-        look, label = plotting.look(curve["look"]), plotting.words(curve["label"])
-        color = look["color"]
         drawn.append(rates.assign(source=curve["source"], guidance=curve["guidance"], architecture=architecture))
-        if not (np.isfinite(rates["rate"]) & (rates["rate"] > 0)).all():
-            axes.plot([], [], color=color, linestyle=":", label=f"{label}: none, a loss does not fall")
-            continue
-        axes.plot(rates["real_images"], rates["rate"], color=color, linestyle=":", linewidth=1)
-        axes.plot(rates["real_images"], rates["rate"].where(rates["inside"]), color=color, linewidth=1.6, label=label)
-        axes.fill_between(rates["real_images"], rates["rate_low"], rates["rate_high"], color=color, alpha=0.12, linewidth=0)
-        mark = rates.iloc[[len(rates) // 2]]
-        axes.plot(mark["real_images"], mark["rate"], **look)
+        draw(axes, rates, plotting.look(curve["look"]), plotting.words(curve["label"]))
     drawn = pd.concat(drawn)
-    axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
     visible = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
-    axes.set(xscale="log", yscale="log", xlim=(at[0] / 1.1, at[-1] * 1.1), ylim=(visible.min() / 3, visible.max() * 6))
-    axes.set(xlabel="real training images", ylabel="synthetic images worth the next real one")
-    axes.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axes.grid(alpha=0.3, which="both", linewidth=0.4)
-    figure.legend(loc="outside right upper", title="synthetic source")
+    first = grid[0, 0]
+    first.set(xscale="log", yscale="log", xlim=(at[0] / 1.1, at[-1] * 1.1), ylim=(visible.min() / 3, visible.max() * 6))
+    first.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
+    first.xaxis.set_minor_formatter(NullFormatter())
+    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    figure.supxlabel("real training images", fontsize=9)
+    figure.supylabel("synthetic images worth the next real one", fontsize=9)
     plotting.write(figure, drawn, args.output)
 
 

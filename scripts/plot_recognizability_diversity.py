@@ -9,6 +9,16 @@ import pandas as pd
 from scripts.lib import command, plotting, shown
 
 
+def name_scales(axes: plt.Axes, line: pd.DataFrame) -> None:
+    """Write its guidance scale beside each point, but where it would lie on one that is written already. The figure must have its layout."""
+    written = []
+    for _, point in line.iterrows():
+        place = axes.transData.transform((point["recognizability"], point["diversity"]))
+        if all(abs(place - other).max() > 12 for other in written):
+            written.append(place)
+            axes.annotate(f"{point['guidance']:g}", (point["recognizability"], point["diversity"]), (4, 4), textcoords="offset points", fontsize=7)
+
+
 def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(plotting.arguments(__doc__, "scores"), arguments, shown.plane_settings)
     plotting.style()
@@ -25,17 +35,15 @@ def main(arguments: list[str] | None = None) -> None:
             if line.empty:
                 continue
             axes.plot(line["recognizability"], line["diversity"], label=plotting.words(recipe), **looks[recipe])
-            if recipe == settings["recipes"][0]:
-                for _, point in line.iterrows():
-                    axes.annotate(
-                        f"{point['guidance']:g}", (point["recognizability"], point["diversity"]), xytext=(4, 4), textcoords="offset points", fontsize=7
-                    )
         axes.plot(real["recognizability"], real["diversity"], "*", color=plotting.REAL, markersize=11, label="real, held out")
         axes.set(title=plotting.words(generator), xlabel="recognizability (mean F1)")
         axes.grid(alpha=0.3)
     panels[0][0].set_ylabel("diversity (within-class s.d. of features)")
     handles = {label: handle for axes in panels[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.tight_layout()
+    for axes, generator in zip(panels[0], settings["generators"], strict=True):
+        first = table[(table["generator"] == generator) & (table["recipe"] == settings["recipes"][0])]
+        name_scales(axes, first.sort_values("guidance"))
     figure.legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(1.0, 0.55), title="prompt recipe")
     plotting.write(figure, table, args.output)
 

@@ -73,11 +73,13 @@ def write_pairs(path: Path, parts: Iterable[Pairs]) -> str:
 
 @contextmanager
 def tamed(seed: int, architecture: dict) -> Iterator[None]:
-    """Make the trainer repeatable and quiet, by replacing four functions that it calls.
+    """Make the trainer repeatable, quick and quiet, by replacing five functions that it calls.
 
     shuffle: its order came from the process id and the clock.
     train_one_epoch: random numbers begin anew with each epoch, from the seed and the epoch, so that a run goes on from a checkpoint as if
         nothing had happened; and cuDNN is told again to be deterministic, which the trainer has just undone.
+    AdamW: in one kernel. On a CPU the default takes roots tensor by tensor, which crawls where second moments are 0 or next to it, as
+        those of most tokens are: a third of an iteration.
     setup_logging: it added handlers that outlive the run, and set the level of every logger in the process.
     get_tokenizer: captions repeat, and tokenizing one takes longer than a weight update takes for it; the same tokens, kept.
     """
@@ -99,6 +101,7 @@ def tamed(seed: int, architecture: dict) -> Iterator[None]:
     with (
         patch.object(webdataset, "shuffle", partial(webdataset.shuffle, rng=order)),
         patch.object(trainer, "train_one_epoch", seeded_epoch),
+        patch.object(trainer.optim, "AdamW", partial(torch.optim.AdamW, fused=True)),
         patch.object(trainer, "setup_logging", log_to_file),
         patch.object(trainer, "get_tokenizer", lambda *_, **__: lambda texts: tokenize(texts)),
     ):

@@ -137,6 +137,10 @@ def test_the_schema_for_editors_is_fresh():
         ("law: supervised_outlines, arch", "law: supervised_outlined, arch", ["figures.ood_scaling.panels.0.law = 'supervised_outlined': no such law"]),
         ("clip_mixture: both", "clip_mixture: real_10", ["tables.claims.clip_curves = real_10 on clip_tiny: not in the experiments of laws.clip"]),
         ("ood: {evaluations: [outlines,", "ood: {evaluations: [outline,", ["tables.ood.evaluations = 'outline': no such evaluation set"]),
+        ("fig1_supervised_imagenet_real: {", "fig2_supervised_imagenet_real: {", ["fig2_supervised_imagenet_real'", "no such id in data/paper_numbers.csv"]),
+        ("vit_tiny, source: real}}", "vit_tiny, source: masked_captions}}", ["fig1_supervised_imagenet_real: no guidance; name one of [1.5]"]),
+        ("supervised: {evaluations: one_writer}", "supervised: {evaluations: parity}", ["tables.supervised.evaluations = 'parity': no such evaluation set of"]),
+        ("images: 20\n  evaluation", "images: 10\n  evaluation", ["scores.images = 10: diversity needs two images of each of the 10 classes"]),
         ("patch_size: 4", "patch_size: 3", ["classifiers.architectures.vit_tiny.patch_size = 3: does not divide image_size = 8"]),
     ],
 )
