@@ -16,6 +16,7 @@ rule train_clips:
         "logs/{study}/train_clips/{source}-{batch}.log",
     benchmark:
         "logs/{study}/train_clips/{source}-{batch}.tsv"
+    priority: 15  # the longest jobs: left for the end, they run while other cores have nothing to do
     conda:
         "../envs/torch.yaml"
     threads: 1
