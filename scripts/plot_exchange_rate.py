@@ -25,8 +25,8 @@ def draw(axes: plt.Axes, rates: pd.DataFrame, look: dict, label: str) -> None:
     axes.fill_between(rates["real_images"], rates["rate_low"], rates["rate_high"], color=look["color"], alpha=0.2, linewidth=0)
     ends = rates.iloc[[0, len(rates) // 2, -1]]
     axes.plot(ends["real_images"], ends["rate"], **look | {"linestyle": "none"})
-    for row in ends.itertuples():
-        axes.annotate(f"{row.rate:.2g}", (row.real_images, row.rate), (0, 6), textcoords="offset points", ha="center", fontsize=7)
+    for row, side in zip(ends.itertuples(), ("left", "center", "right"), strict=True):
+        axes.annotate(f"{row.rate:.2g}", (row.real_images, row.rate), (0, 6), textcoords="offset points", ha=side, fontsize=7)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     drawn = pd.concat(drawn)
     visible = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
     first = grid[0, 0]
-    first.set(xscale="log", yscale="log", xlim=(at[0] / 1.1, at[-1] * 1.1), ylim=(visible.min() / 3, visible.max() * 6))
+    first.set(xscale="log", yscale="log", xlim=(at[0] / 1.2, at[-1] * 1.2), ylim=(visible.min() / 3, visible.max() * 6))
     first.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
     first.xaxis.set_minor_formatter(NullFormatter())
     first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
