@@ -41,8 +41,8 @@ rule fetch_generator:
         "logs/{study}/fetch_generator/{generator}.log",
     benchmark:
         "logs/{study}/fetch_generator/{generator}.tsv"
-    localrule: True  # compute nodes need have no network; no other rule uses it
     priority: 20
+    localrule: True  # compute nodes need have no network; no other rule uses it
     conda:
         "../envs/torch.yaml"
     threads: 1

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tarfile
 
 import scripts.lib.torch_setup  # noqa: F401
@@ -18,12 +21,12 @@ from scripts.lib import images, jobs, pipelines, shards, weights
 from scripts.lib.study_file import StudyError, load
 from tests import tiny_pipelines
 from tests.conftest import ROOT, SMOKE
+from tests.fake_hub import COMMIT, MODEL, Hub
 from tests.tiny_pipelines import BUILDERS, PROMPTS
 
 CPU = torch.device("cpu")
 SEEDS = [11, 22, 33, 44, 55]
 SAMPLING = {"kind": "pretrained", "size": 16, "steps": 2, "sampler": None, "negative_prompt": "", "variant": None, "precision": "float32", "batch_size": 4}
-COMMIT = "0123456789" * 4
 
 
 @pytest.fixture(scope="module")
@@ -277,29 +280,52 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
     assert "a file cut short or damaged" in told
 
 
-def test_a_model_of_the_hub_is_downloaded_at_its_commit(tmp_path, copied, monkeypatch):
-    asked = []
+def download(folder, hub, changes=f", revision: {COMMIT}", model=MODEL):
+    """Fetch a model of the hub in a process of its own, as a job does; return the `Fetch` and what it printed."""
+    fetch = Fetch(folder, model, changes)
+    command = [sys.executable, "-m", "scripts.fetch_generator", "--study", fetch.study, "--generator", "released"]
+    paths = ["--known", fetch.known, "--record", fetch.record, "--output", fetch.output]
+    place = {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+    done = subprocess.run([*command, *paths], capture_output=True, text=True, env=os.environ | place)
+    return fetch, done.stdout + done.stderr
 
-    class Hub:
-        def list_repo_files(self, model, revision):
-            asked.append((model, revision))
-            return [str(path.relative_to(copied)) for path in copied.rglob("*") if path.is_file()]
 
-    def snapshot(model, revision, local_dir, allow_patterns):
-        asked.append((model, revision))
-        for file in allow_patterns:
-            (local_dir / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(copied / file, local_dir / file)
-
-    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda model, file, revision, local_dir: snapshot(model, revision, local_dir, [file]))
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
-    fetch = Fetch(tmp_path, "owner/name", f", revision: {COMMIT!r}")
-    assert fetch() is None
-    assert set(asked) == {("owner/name", COMMIT)}
-    assert set(pd.read_csv(fetch.record, dtype=str)["revision"]) == {COMMIT}
-    assert not any(path.is_symlink() for path in fetch.output.rglob("*"))
+def test_a_model_of_the_hub_is_downloaded_at_its_commit(tmp_path, copied):
+    (copied / "unet/diffusion_pytorch_model.bin").write_bytes(b"pickle")
+    (copied / "everything.safetensors").write_bytes(b"the same weights in one file, for others")
+    weights.write(tmp_path / "known.csv", [{"id": MODEL, "kind": "generator", "licence": "MIT", "mirror": "of other/name"}])
+    with Hub(copied) as hub:
+        fetch, told = download(tmp_path, hub)
+    assert "10 files, licence MIT" in told
+    table = pd.read_csv(fetch.record, dtype=str)
+    assert sorted(table["file"]) == sorted(hub.asked) and len(table) == 10
+    assert set(table["revision"]) == {COMMIT} and set(table["mirror"]) == {"of other/name"}
+    held = {str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*") if path.is_file()}
+    assert held == {*table["file"], weights.RECORD}
     pipelines.load(str(fetch.output), SAMPLING, CPU)
+
+
+def test_a_download_with_another_hash_is_refused_and_not_kept(tmp_path, copied):
+    file = "vae/diffusion_pytorch_model.safetensors"
+    row = {"id": MODEL, "revision": COMMIT, "file": file, "sha256": weights.hashes(copied, [file])[file]}
+    weights.write(tmp_path / "known.csv", [row])
+    true = (copied / file).read_bytes()
+    (copied / file).write_bytes(true[:-1] + bytes([true[-1] ^ 1]))  # as large, and safetensors still
+    with Hub(copied) as hub:
+        fetch, told = download(tmp_path, hub)
+        assert f"{file}: sha256 is " in told and f"expected {row['sha256']}" in told and "fetch it again" in told
+        assert not fetch.output.exists() and not fetch.record.exists()
+        (copied / file).write_bytes(true)
+        fetch, told = download(tmp_path, hub)
+    assert (fetch.output / file).read_bytes() == true, told
+
+
+def test_what_the_hub_refuses_is_told_with_a_mend(tmp_path, copied):
+    with Hub(copied, gated=True) as hub:
+        assert "its licence must be accepted on the model's page, and HF_TOKEN must hold" in download(tmp_path, hub)[1]
+    with Hub(copied) as hub:
+        assert f"other/name at {COMMIT}: not on the hub; mend model and revision" in download(tmp_path, hub, model="other/name")[1]
+        assert "not on the hub; mend model and revision" in download(tmp_path, hub, f", revision: {'a' * 40}")[1]
 
 
 def test_without_a_network_the_mend_is_told(tmp_path, monkeypatch):
