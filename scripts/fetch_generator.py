@@ -14,6 +14,7 @@ def link(source: Path, folder: Path, variant: str | None) -> list[str]:
     """Link the files that the pipeline at `source` is loaded from into `folder`; return their names."""
     files = [str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()]
     chosen = weights.needed(files, weights.index_of(source), variant)
+    weights.tokenizers_are_readable(chosen)
     for file in chosen:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).unlink(missing_ok=True)
@@ -30,6 +31,7 @@ def download(model: str, revision: str, folder: Path, variant: str | None) -> li
         raise WeightsError(f"{model} at {revision}: no model_index.json, so no pipeline of diffusers; name a mirror that is one")
     huggingface_hub.hf_hub_download(model, "model_index.json", revision=revision, local_dir=folder)
     chosen = weights.needed(files, weights.index_of(folder), variant)
+    weights.tokenizers_are_readable(chosen)
     huggingface_hub.snapshot_download(model, revision=revision, local_dir=folder, allow_patterns=chosen)
     return chosen
 

@@ -1,4 +1,4 @@
-"""Text-to-image pipelines as they are released, of random weights and a few channels: 16 px, most from 8 x 8 latents."""
+"""Text-to-image pipelines as they are released, of random weights and a few channels: most of 16 px from 8 x 8 latents."""
 
 import scripts.lib.torch_setup  # noqa: F401
 
@@ -6,6 +6,7 @@ import torch
 from diffusers import (
     AmusedPipeline,
     AmusedScheduler,
+    AutoencoderDC,
     AutoencoderKL,
     DDIMScheduler,
     DDPMScheduler,
@@ -16,6 +17,8 @@ from diffusers import (
     IFPipeline,
     PixArtAlphaPipeline,
     PixArtTransformer2DModel,
+    SanaPipeline,
+    SanaTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
@@ -24,7 +27,7 @@ from diffusers import (
     UVit2DModel,
     VQModel,
 )
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5Tokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, Gemma2Config, Gemma2Model, GemmaTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
 from scripts import train_generator
 
@@ -188,6 +191,30 @@ def pixart() -> PixArtAlphaPipeline:
     return PixArtAlphaPipeline(tokenizer, text, autoencoder(), transformer, DPMSolverMultistepScheduler())
 
 
+def sana() -> SanaPipeline:
+    letters = [*"abcdefghijklmnopqrstuvwxyz", "▁"]
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    tokenizer = GemmaTokenizer(vocab={token: i for i, token in enumerate([*special, *letters])})
+    sizes = {"intermediate_size": 2 * WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
+    text = Gemma2Model(Gemma2Config(vocab_size=len(tokenizer), hidden_size=WIDTH, **sizes)).eval()
+    transformer = SanaTransformer2DModel(
+        in_channels=4,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=8,
+        num_layers=1,
+        num_cross_attention_heads=2,
+        cross_attention_head_dim=8,
+        cross_attention_dim=WIDTH,
+        caption_channels=WIDTH,
+        sample_size=8,
+    )
+    sides = ("encoder", "decoder")
+    two = {f"{side}_{key}": value for side in sides for key, value in {"block_out_channels": (8, 8), "layers_per_block": (1, 1)}.items()}
+    vae = AutoencoderDC(latent_channels=4, attention_head_dim=2, encoder_qkv_multiscales=((), ()), decoder_qkv_multiscales=((), ()), **two)
+    return SanaPipeline(tokenizer, text, vae, transformer, FlowMatchEulerDiscreteScheduler())
+
+
 BUILDERS = {
     "stable_diffusion": stable_diffusion,
     "stable_diffusion_xl": stable_diffusion_xl,
@@ -196,7 +223,11 @@ BUILDERS = {
     "stable_diffusion_3": stable_diffusion_3,
     "flux": flux,
     "pixart": pixart,
+    "sana": sana,
 }
+
+
+SIZES = dict.fromkeys(BUILDERS, 16) | {"sana": 32}  # pixels a side; Sana takes multiples of 32 alone
 
 
 def save(name: str, folder) -> None:

@@ -6,6 +6,7 @@ fetches are held to that: a model cannot change under a study in silence.
 
 import csv
 import hashlib
+import importlib.util
 import json
 import re
 from collections.abc import Iterable
@@ -44,6 +45,22 @@ def needed(files: Iterable[str], index: dict, variant: str | None) -> list[str]:
             raise WeightsError(f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}")
         chosen += kept
     return chosen
+
+
+def tokenizers_are_readable(files: Iterable[str]) -> None:
+    """Raise WeightsError where a tokenizer is a SentencePiece model only, as those of T5 often are, and the packages to read it are missing."""
+    files = set(files)
+    for file in sorted(files):
+        missing = [name for name in ("sentencepiece", "google.protobuf") if not _importable(name)]
+        if file.endswith(".model") and f"{file.rpartition('/')[0]}/tokenizer.json" not in files and missing:
+            raise WeightsError(f"{file}: reading it takes the packages sentencepiece and protobuf; add them to envs/torch.yaml and envs/laptop.in")
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that it would be in
+        return False
 
 
 def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:

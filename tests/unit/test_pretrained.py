@@ -22,7 +22,7 @@ from scripts.lib.study_file import StudyError, load
 from tests import tiny_pipelines
 from tests.conftest import ROOT, SMOKE
 from tests.fake_hub import COMMIT, MODEL, Hub
-from tests.tiny_pipelines import BUILDERS, PROMPTS
+from tests.tiny_pipelines import BUILDERS, PROMPTS, SIZES
 
 CPU = torch.device("cpu")
 SEEDS = [11, 22, 33, 44, 55]
@@ -65,24 +65,28 @@ def in_the_project(monkeypatch):
 
 
 @pytest.fixture(scope="module", params=BUILDERS)
-def pipeline(request, released):
-    return pipelines.load(str(released(request.param)), SAMPLING, CPU)
+def kind(request, released):
+    """A pipeline of each kind, loaded, and how it is sampled."""
+    sampling = SAMPLING | {"size": SIZES[request.param]}
+    return pipelines.load(str(released(request.param)), sampling, CPU), sampling
 
 
-def test_every_kind_of_pipeline_makes_images_that_are_the_same_in_any_batch(pipeline):
-    together = pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, SAMPLING)
-    assert together.shape == (5, 16, 16, 3) and together.dtype == np.uint8
+def test_every_kind_of_pipeline_makes_images_that_are_the_same_in_any_batch(kind):
+    pipeline, sampling = kind
+    together = pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, sampling)
+    assert together.shape == (5, sampling["size"], sampling["size"], 3) and together.dtype == np.uint8
     assert not any(images.is_blank(pixels) for pixels in together)
-    assert (pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, SAMPLING) == together).all()
+    assert (pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, sampling) == together).all()
     for some in (slice(0, 1), slice(2, 5)):
-        part = pipelines.sample(pipeline, PROMPTS[some], SEEDS[some], 3.0, SAMPLING)
+        part = pipelines.sample(pipeline, PROMPTS[some], SEEDS[some], 3.0, sampling)
         assert np.abs(part.astype(int) - together[some]).max() <= 1  # of 255: rounding of batched matrix products
 
 
-def test_guidance_and_seed_matter_to_every_kind(pipeline):
-    first = pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING)
-    assert (pipelines.sample(pipeline, PROMPTS[:1], [1], 30.0, SAMPLING) != first).any()
-    assert (pipelines.sample(pipeline, PROMPTS[:1], [2], 2.0, SAMPLING) != first).any()
+def test_guidance_and_seed_matter_to_every_kind(kind):
+    pipeline, sampling = kind
+    first = pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, sampling)
+    assert (pipelines.sample(pipeline, PROMPTS[:1], [1], 30.0, sampling) != first).any()
+    assert (pipelines.sample(pipeline, PROMPTS[:1], [2], 2.0, sampling) != first).any()
 
 
 def test_the_sampler_is_the_models_own_or_the_one_that_is_named(released):
@@ -212,6 +216,15 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
 def test_weights_as_pickle_alone_are_refused():
     with pytest.raises(weights.WeightsError, match="text_encoder: no weights as safetensors"):
         weights.needed([file for file in REPOSITORY if file != "text_encoder/model.safetensors"], INDEX, None)
+
+
+def test_a_tokenizer_that_cannot_be_read_is_told_before_the_download(monkeypatch):
+    monkeypatch.setattr(weights, "_importable", lambda name: name == "sentencepiece")
+    weights.tokenizers_are_readable(["tokenizer/spiece.model", "tokenizer/tokenizer.json"])
+    with pytest.raises(weights.WeightsError, match=r"tokenizer/spiece.model: reading it takes the packages sentencepiece and protobuf"):
+        weights.tokenizers_are_readable(["tokenizer/spiece.model", "text_encoder/tokenizer.json"])
+    monkeypatch.setattr(weights, "_importable", lambda name: True)
+    weights.tokenizers_are_readable(["tokenizer/spiece.model"])
 
 
 class Fetch:
