@@ -1,5 +1,6 @@
-# in:  captioned images; prompts
-# out: results/{study}/generators/{generator}/, a diffusers pipeline
+# in:  captioned images, or released weights; prompts
+# out: results/{study}/generators/{generator}/, a diffusers pipeline that is trained here
+#      results/{study}/models/{generator}/, one that others released
 #      results/{study}/images/{source}/{block}.tar (+ .parquet), a block of images at each guidance scale of the source
 #
 # A block is a range of image indices and one job. An image's noise comes from a seed that is a hash of source, guidance and index.
@@ -33,10 +34,33 @@ rule train_generator:
         "--output {output.pipeline:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
 
+rule fetch_generator:
+    output:
+        pipeline=directory("results/{study}/models/{generator}"),
+    log:
+        "logs/{study}/fetch_generator/{generator}.log",
+    benchmark:
+        "logs/{study}/fetch_generator/{generator}.tsv"
+    priority: 20
+    localrule: True  # compute nodes need have no network; no other rule uses it
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        planned=planned(jobs.fetch_settings, "generator"),
+        record="results/{study}/models/{generator}.sources.csv",  # no output: what a first fetch finds holds for all later ones
+    shell:
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_generator --study studies/{wildcards.study}.yaml --generator {wildcards.generator} "
+        "--planned {params.planned} --known data/sources.csv --record {params.record:q} --output {output.pipeline:q} > {log:q} 2>&1"
+
+
 rule generate:
     input:
         classes=class_table,
-        pipeline=lambda wc: f"results/{wc.study}/generators/{study_of(wc).sources[wc.source].generator}",
+        pipeline=lambda wc: jobs.pipeline_folder(wc.study, study_of(wc), wc.source),
         prompts=lambda wc: f"results/{wc.study}/prompts/{study_of(wc).sources[wc.source].recipe}.parquet",
     output:
         tar="results/{study}/images/{source}/{block}.tar",
@@ -50,7 +74,7 @@ rule generate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wc: 40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000,
         runtime=120,
         gpu=gpus,
     params:

@@ -66,7 +66,7 @@ def write_pairs(path: Path, parts: Iterable[Pairs]) -> str:
         with part.open("wb") as stream, webdataset.TarWriter(stream, mtime=0, user="root", group="root") as writer:
             for key, i in enumerate(interleaved([len(own) for _, own in parts])):
                 pixels = images[i][..., 0] if images[i].shape[-1] == 1 else images[i]
-                writer.write({"__key__": f"{key:09d}", "png": shards.encode_png(pixels), "txt": captions[i]})
+                writer.write({"__key__": f"{key:09d}", "png": shards.encode(pixels), "txt": captions[i]})
         with part.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 

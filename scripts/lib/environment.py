@@ -6,7 +6,8 @@ from pathlib import Path
 
 
 def prepare() -> None:
-    """Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys environments, and never reach out.
+    """Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys environments, and none but
+    fetch_generator reaches out.
 
     Threads need no word here: Snakemake sets OMP_NUM_THREADS to what a rule declares.
     """

@@ -86,14 +86,37 @@ def generator_settings(study: Study, generator: str) -> dict:
     return settings | {"image_size": study.image_size, "channels_in": study.channels, "patterns": patterns}
 
 
+def fetch_settings(study: Study, generator: str) -> dict:
+    """Which weights of others a generator has; how it is sampled is not part of it."""
+    return study.generators[generator].model_dump(include={"model", "revision", "variant"})
+
+
+def pipeline_folder(study_name: str, study: Study, source: str) -> str:
+    """Folder of the pipeline that a source is made with: trained by the workflow, or fetched."""
+    generator = study.sources[source].generator
+    return f"results/{study_name}/{'models' if is_pretrained(study, source) else 'generators'}/{generator}"
+
+
+def is_pretrained(study: Study, source: str) -> bool:
+    return study.generators[study.sources[source].generator].kind == "pretrained"
+
+
 def generation_settings(study: Study, source: str, block: str | int) -> dict:
-    """`guidance` maps each guidance scale to the half-open range of image indices that this block makes at it."""
+    """`guidance` maps each guidance scale to the half-open range of image indices that this block makes at it.
+
+    `stored`: where images are not kept as they come, their size, channels, format and quality.
+    """
     row = study.sources[source]
     start = int(block) * study.images_per_block
     stop = start + study.images_per_block
     ranges = {f"{scale:g}": [start, min(stop, count)] for scale, count in row.images.items() if count > start}
-    sampling = study.generators[row.generator].model_dump(include={"kind", "steps", "sampler", "temperature"})
-    return {"source": source, "generator": row.generator, "recipe": row.recipe, "guidance": ranges, "sampling": sampling}
+    generator = study.generators[row.generator]
+    pretrained = generator.kind == "pretrained"
+    sampling = generator.model_dump() if pretrained else generator.model_dump(include={"kind", "steps", "sampler", "temperature"})
+    settings = {"source": source, "generator": row.generator, "recipe": row.recipe, "guidance": ranges, "sampling": sampling}
+    if pretrained or study.storage.format != "png":
+        settings["stored"] = {"image_size": study.image_size, "channels": study.channels} | study.storage.model_dump()
+    return settings
 
 
 # -- models ----------------------------------------------------------------------------------------------------------------------

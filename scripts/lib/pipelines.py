@@ -1,6 +1,7 @@
 """Text-to-image pipelines: loading any that diffusers knows, and sampling it reproducibly."""
 
 import hashlib
+import inspect
 from pathlib import Path
 
 import scripts.lib.torch_setup
@@ -11,8 +12,13 @@ from diffusers import AmusedScheduler, DDIMScheduler, DiffusionPipeline, DPMSolv
 from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
+from scripts.lib import weights
 
 SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
+
+
+class SamplerError(ValueError):
+    """A sampler that the model cannot be sampled with."""
 
 
 def seed_of(source: str, guidance: float, index: int) -> int:
@@ -54,31 +60,69 @@ class ImagewiseAmusedScheduler(AmusedScheduler):
 
 
 def revision(path: str) -> str:
-    """Twelve hex digits that tell the weights of a saved pipeline from any other's."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(path).rglob("*.safetensors")):
-        digest.update(f"{file.relative_to(path)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()[:12]
+    """Twelve hex digits that tell the weights of a saved pipeline from any other's.
+
+    Raises WeightsError where a file is not the one that was fetched.
+    """
+    hashes = weights.hashes(path, sorted(str(file.relative_to(path)) for file in Path(path).rglob("*.safetensors")))
+    weights.as_fetched(path, hashes)
+    return hashlib.sha256("".join(f"{file} {sha256}\n" for file, sha256 in hashes.items()).encode()).hexdigest()[:12]
 
 
 def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline:
-    """The pipeline saved at `path`, with the study's sampler, ready to sample."""
-    pipeline = DiffusionPipeline.from_pretrained(path, local_files_only=True).to(device)
+    """The pipeline saved at `path`, with the study's sampler, ready to sample.
+
+    Weights are read from safetensors alone, for a pickle can run any code. Safety checkers, which black images out, and watermarks are off.
+    Raises WeightsError where a file is damaged, SamplerError where the sampler does not fit the model.
+    """
+    index = weights.index_of(path)
+    off = {name: None for name in ("safety_checker", "watermarker") if index.get(name, [None])[0]}
+    off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
+    weights.readable(path)
+    pipeline = DiffusionPipeline.from_pretrained(
+        path, local_files_only=True, use_safetensors=True, variant=sampling.get("variant"), dtype=getattr(torch, sampling.get("precision", "float32")), **off
+    ).to(device)
+    if hasattr(pipeline, "watermark"):  # SDXL has one wherever the package for it is installed
+        pipeline.watermark = None
+    wanted = sampling.get("sampler")
+    if wanted and SAMPLERS[wanted] not in pipeline.scheduler.compatibles:
+        told = f"{type(pipeline).__name__} has a {type(pipeline.scheduler).__name__}, which it cannot stand in for"
+        raise SamplerError(f"sampler = {wanted!r}: {told}; remove the key from the generator")
     if isinstance(pipeline.scheduler, AmusedScheduler):
         pipeline.scheduler = ImagewiseAmusedScheduler.from_config(pipeline.scheduler.config)
-    elif sampling.get("sampler"):
-        pipeline.scheduler = SAMPLERS[sampling["sampler"]].from_config(pipeline.scheduler.config)
+    elif wanted:
+        pipeline.scheduler = SAMPLERS[wanted].from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
+def sampler_of(pipeline: DiffusionPipeline, sampling: dict) -> str:
+    """Its name for the manifest."""
+    if isinstance(pipeline.scheduler, AmusedScheduler):
+        return "maskgit"
+    return sampling.get("sampler") or type(pipeline.scheduler).__name__
+
+
 def sample(pipeline: DiffusionPipeline, prompts: list[str], seeds: list[int], guidance: float, sampling: dict) -> np.ndarray:
-    """One image a prompt: uint8 (N, H, W) for grey or (N, H, W, 3).
+    """One image a prompt: uint8 (N, H, W) for grey or (N, H, W, 3). One with a number in it that is not finite comes out black.
 
     Noise comes from a generator for each image, on the CPU: an image is the same in any batch and on any device, up to rounding.
     """
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    extra = {"temperature": tuple(sampling["temperature"])} if "temperature" in sampling else {}
-    images = pipeline(prompt=prompts, generator=generators, guidance_scale=guidance, num_inference_steps=sampling["steps"], output_type="np", **extra).images
-    pixels = (images * 255).round().astype(np.uint8)
+    negative = sampling.get("negative_prompt")
+    wanted = {
+        "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
+        "guidance_scale": guidance,
+        "num_inference_steps": sampling["steps"],
+        "output_type": "np",
+        "height": sampling.get("size"),
+        "width": sampling.get("size"),
+        "negative_prompt": [negative] * len(prompts) if negative else None,  # models differ in what none at all is: the empty text or zeros
+        "temperature": tuple(sampling["temperature"]) if "temperature" in sampling else None,
+        "clean_caption": False,  # where it is on by default, it happens only if two more packages are installed
+        "use_resolution_binning": False,  # generates at a size near the one that is asked for and scales
+    }
+    accepted = inspect.signature(pipeline.__call__).parameters
+    images = pipeline(prompt=prompts, **{name: value for name, value in wanted.items() if name in accepted and value is not None}).images
+    finite = np.isfinite(images).all(axis=(1, 2, 3), keepdims=True)
+    pixels = (np.where(finite, images, 0) * 255).round().astype(np.uint8)
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

@@ -1,4 +1,4 @@
-"""Image shards: a WebDataset tar of {key}.png, {key}.cls, {key}.txt, and a parquet manifest beside it with a row for each image."""
+"""Image shards: a WebDataset tar of {key}.png (or .jpg, .webp), {key}.cls, {key}.txt, and a parquet manifest beside it with a row for each image."""
 
 import hashlib
 import io
@@ -12,6 +12,9 @@ from PIL import Image
 
 from scripts.lib.files import whole
 
+EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+PNG = {"format": "png"}
+
 
 class ShardError(ValueError):
     """A shard that is not what its manifest says."""
@@ -21,18 +24,22 @@ def manifest_path(tar: str | Path) -> Path:
     return Path(tar).with_suffix(".parquet")
 
 
-def encode_png(pixels: np.ndarray) -> bytes:
-    """PNG of uint8 pixels, (H, W) grey or (H, W, 3) RGB. Lossless: what is read back is what was made."""
+def encode(pixels: np.ndarray, storage: dict = PNG) -> bytes:
+    """Bytes of an image of uint8 pixels, (H, W) grey or (H, W, 3) RGB. As png, what is read back is what was made.
+
+    storage: `format`, and `quality` (1 to 100) where that loses something.
+    """
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    quality = {} if storage.get("quality") is None else {"quality": storage["quality"]}
+    Image.fromarray(pixels).save(buffer, storage["format"], **quality)
     return buffer.getvalue()
 
 
-def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]]) -> None:
-    """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest.
+def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]], storage: dict = PNG) -> None:
+    """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest; storage: of the images, as `encode` takes it.
 
-    A row holds at least `class_id` and `prompt`; key and sha256 are added. Two calls with the same samples give the same bytes.
-    The manifest appears last, so a tar that has one is whole.
+    A row holds at least `class_id` and `prompt`; key and sha256, of the stored bytes, are added. Two calls with the same samples give the
+    same bytes. The manifest appears last, so a tar that has one is whole.
     """
     from webdataset import TarWriter
 
@@ -40,9 +47,9 @@ def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]]) -> N
     with whole(tar, manifest_path(tar)) as (tar_part, manifest_part):
         with tar_part.open("wb") as stream, TarWriter(stream, mtime=0, user="root", group="root") as writer:
             for key, pixels, row in samples:
-                png = encode_png(pixels)
-                writer.write({"__key__": key, "png": png, "cls": str(row["class_id"]), "txt": row["prompt"]})
-                rows.append({"key": key, **row, "sha256": hashlib.sha256(png).hexdigest()})
+                data = encode(pixels, storage)
+                writer.write({"__key__": key, EXTENSIONS[storage["format"]]: data, "cls": str(row["class_id"]), "txt": row["prompt"]})
+                rows.append({"key": key, **row, "sha256": hashlib.sha256(data).hexdigest()})
         pd.DataFrame(rows).to_parquet(manifest_part, index=False)
 
 
@@ -60,7 +67,7 @@ def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = N
     with tarfile.open(tar) as file:
         for member in file:
             key, _, extension = member.name.rpartition(".")
-            if extension != "png":
+            if extension not in EXTENSIONS.values():
                 continue
             if place >= len(keys) or key != keys[place]:
                 raise ShardError(f"{tar}: image {key!r} is not the one that row {place} of {manifest_path(tar)} names: {mend}")

@@ -40,6 +40,8 @@ def hyperparameters_settings(study: Study) -> dict:
     parts = {"data": {name: own.model_dump() for name, own in study.data.evaluation.items()}}
     parts["data"] |= {name: {"forms": getattr(study.data, name)} for name in ("generator_training", "classifier_training")}
     parts["images"] = {"all": {"side": study.image_size, "channels": study.channels, "images in a block": study.images_per_block}}
+    if study.storage.format != "png":
+        parts["images"]["all"] |= study.storage.model_dump()
     parts["generators"] = {name: own.model_dump() for name, own in study.generators.items()}
     for name, own in (("classifiers", study.classifiers), ("clips", study.clips)):
         if own is None:

@@ -5,45 +5,19 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from diffusers import AmusedScheduler, AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AmusedScheduler
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import CLIPTextModel
 
 from scripts import train_generator
 from scripts.lib import jobs, pipelines
 from scripts.lib.study_file import load
+from tests import tiny_pipelines
 from tests.conftest import SMOKE
+from tests.tiny_pipelines import PROMPTS
 
 CPU = torch.device("cpu")
-PROMPTS = ["one", "a thick two", "three", "four", "five"]
 SEEDS = [11, 22, 33, 44, 55]
-
-
-def tiny_stable_diffusion() -> StableDiffusionPipeline:
-    """Stable Diffusion as it is released, a real autoencoder in it, of random weights and a few channels; 16 px from 8 x 8 latents."""
-    torch.manual_seed(0)
-    tokenizer = train_generator.build_tokenizer(PROMPTS)
-    text = train_generator.text_config({"text_width": 16, "text_layers": 1}, tokenizer)
-    blocks = {"down_block_types": ["CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D"]}
-    return StableDiffusionPipeline(
-        vae=AutoencoderKL(
-            block_out_channels=[8, 8],
-            down_block_types=["DownEncoderBlock2D"] * 2,
-            up_block_types=["UpDecoderBlock2D"] * 2,
-            latent_channels=4,
-            norm_num_groups=4,
-        ),
-        text_encoder=CLIPTextModel(text),
-        tokenizer=tokenizer,
-        unet=UNet2DConditionModel(
-            sample_size=8, block_out_channels=[8], layers_per_block=1, cross_attention_dim=16, attention_head_dim=4, norm_num_groups=4, **blocks
-        ),
-        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
 
 
 def trained_kind(name: str):
@@ -55,7 +29,7 @@ def trained_kind(name: str):
 CASES = {
     "diffusion": (lambda: trained_kind("diffusion"), {"sampler": "dpmsolver++", "steps": 3}, (8, 8)),
     "masked": (lambda: trained_kind("masked"), {"steps": 3, "temperature": [2.0, 0.0]}, (8, 8)),
-    "stable diffusion": (tiny_stable_diffusion, {"sampler": "ddim", "steps": 3}, (16, 16, 3)),
+    "stable diffusion": (tiny_pipelines.stable_diffusion, {"sampler": "ddim", "steps": 3}, (16, 16, 3)),
 }
 
 

@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from scripts.lib.study.generators import Generator, Storage
 from scripts.lib.study.parts import (
     Classifiers,
     Clips,
     Curves,
     DigitsData,
     Experiment,
-    Generator,
     Law,
     Name,
     Part,
@@ -40,6 +40,7 @@ class Study(Part):
     image_size: Positive
     channels: Literal[1, 3]
     images_per_block: Positive = Field(description="image indices that one generation job covers")
+    storage: Storage = Storage()
     data: DigitsData
     generators: dict[Name, Generator]
     recipes: dict[Name, Recipe]

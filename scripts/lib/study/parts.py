@@ -62,44 +62,6 @@ class DigitsData(Part):
     evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
 
 
-class GeneratorTraining(Part):
-    iterations: Positive
-    batch_size: Positive
-    learning_rate: float = Field(gt=0)
-    ema_decay: Share = Field(description="of the exponential moving average of the weights, which is what is kept")
-    caption_dropout: Share = Field(description="share of captions replaced by the empty one, so that guidance has its second half")
-    seed: int = 0
-
-
-class DiffusionGenerator(Part):
-    """A Stable Diffusion pipeline in pixel space, trained by the workflow."""
-
-    kind: Literal["diffusion"]
-    channels: list[Positive] = Field(description="of the UNet, a level each")
-    text_width: Positive
-    text_layers: Positive
-    training: GeneratorTraining
-    sampler: Literal["ddim", "dpmsolver++"]
-    steps: Positive
-
-
-class MaskedTokenGenerator(Part):
-    """An aMUSEd pipeline (the open Muse) whose tokens are grey levels, trained by the workflow."""
-
-    kind: Literal["masked_token"]
-    width: Positive
-    layers: Positive
-    heads: Positive
-    text_width: Positive
-    text_layers: Positive
-    training: GeneratorTraining
-    steps: Positive
-    temperature: tuple[float, float] = Field(description="of the choice of which tokens stay masked, first and last step")
-
-
-Generator = Annotated[DiffusionGenerator | MaskedTokenGenerator, Field(discriminator="kind")]
-
-
 class Recipe(Part):
     """How prompts are made from classes: the six kinds of the paper, and `alt_texts`, the texts of the real image-text pairs.
 

@@ -1,0 +1,61 @@
+"""What must hold of generators with released weights and of how images are stored. As in `checks.py`, a line for each fault."""
+
+import json
+import re
+from pathlib import Path
+
+from scripts.lib.checks import short
+
+
+def pretrained_models_can_be_had(generators):
+    faults = []
+    for name, generator in generators.items():
+        if generator.kind != "pretrained":
+            continue
+        key = f"generators.{name}"
+        faults += _folder_faults(key, generator) if generator.is_folder else _hub_faults(key, generator)
+        if generator.size % 8:
+            faults.append(f"{key}.size = {generator.size}: not a multiple of 8, which latents need; use {generator.size - generator.size % 8 or 8}")
+    return faults
+
+
+def _folder_faults(key, generator) -> list[str]:
+    folder, faults = Path(generator.model), []
+    index = folder / "model_index.json"
+    if not folder.is_dir():
+        faults.append(f"{key}.model = {short(generator.model)}: no such folder; mend the path, or name a model of the hub as owner/name")
+    elif not index.is_file():
+        faults.append(f"{key}.model = {short(generator.model)}: holds no model_index.json; name the folder of a pipeline that diffusers saved")
+    elif not _is_index(index):
+        faults.append(f"{key}.model = {short(generator.model)}: its model_index.json names no _class_name; save the pipeline anew with diffusers")
+    if generator.revision is not None:
+        faults.append(f"{key}.revision = {short(generator.revision)}: a folder has none; remove the key (hashes of its files are recorded)")
+    return faults
+
+
+def _is_index(path: Path) -> bool:
+    try:
+        return "_class_name" in json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+
+
+def _hub_faults(key, generator) -> list[str]:
+    faults = []
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", generator.model):
+        faults.append(f"{key}.model = {short(generator.model)}: neither owner/name nor a path that starts with / or .; write one of them")
+    if not re.fullmatch(r"[0-9a-f]{40}", generator.revision or ""):
+        told = "missing" if generator.revision is None else f"{short(generator.revision)}, no commit"
+        faults.append(f"{key}.revision = {told}: branches and tags move; give the 40 hex digits of a commit of {generator.model}")
+    return faults
+
+
+def storage_has_its_quality(storage):
+    if storage.format == "png" and storage.quality is not None:
+        return [f"storage.quality = {storage.quality}: png loses nothing and has none; remove the key, or use format jpeg or webp"]
+    if storage.format != "png" and storage.quality is None:
+        return [f"storage.quality: missing; {storage.format} needs one of 1 to 100, such as 95"]
+    return []
+
+
+CHECKS = [pretrained_models_can_be_had, storage_has_its_quality]

@@ -1,0 +1,76 @@
+"""Where images come from: text-to-image models trained by the workflow or released by others, and how images are stored."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scripts.lib.study.parts import Part, Positive, Share
+
+
+class GeneratorTraining(Part):
+    iterations: Positive
+    batch_size: Positive
+    learning_rate: float = Field(gt=0)
+    ema_decay: Share = Field(description="of the exponential moving average of the weights, which is what is kept")
+    caption_dropout: Share = Field(description="share of captions replaced by the empty one, so that guidance has its second half")
+    seed: int = 0
+
+
+class DiffusionGenerator(Part):
+    """A Stable Diffusion pipeline in pixel space, trained by the workflow."""
+
+    kind: Literal["diffusion"]
+    channels: list[Positive] = Field(description="of the UNet, a level each")
+    text_width: Positive
+    text_layers: Positive
+    training: GeneratorTraining
+    sampler: Literal["ddim", "dpmsolver++"]
+    steps: Positive
+
+
+class MaskedTokenGenerator(Part):
+    """An aMUSEd pipeline (the open Muse) whose tokens are grey levels, trained by the workflow."""
+
+    kind: Literal["masked_token"]
+    width: Positive
+    layers: Positive
+    heads: Positive
+    text_width: Positive
+    text_layers: Positive
+    training: GeneratorTraining
+    steps: Positive
+    temperature: tuple[float, float] = Field(description="of the choice of which tokens stay masked, first and last step")
+
+
+class PretrainedGenerator(Part):
+    """A text-to-image pipeline with released weights, any that diffusers knows.
+
+    Guidance scales of its sources are the pipeline's own `guidance_scale`: 1 is none in Stable Diffusion, and FLUX reads it as an input of
+    the model. How the paper's grid for Muse (0.1 to 1.0) maps to aMUSEd's is not known: it would be 1 more if it were the t of Muse's
+    (1 + t) * conditional - t * unconditional.
+    """
+
+    kind: Literal["pretrained"]
+    model: str = Field(min_length=1, description="id on the hub, owner/name, or a folder, whose path starts with / or .")
+    revision: str | None = Field(default=None, description="of a model of the hub: the commit, 40 hex digits")
+    variant: str | None = Field(default=None, pattern=r"^[a-z0-9_]+$", description="of the weight files, such as fp16")
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    size: Positive = Field(description="pixels a side that are generated; what is stored has the image_size of the study")
+    sampler: Literal["ddim", "dpmsolver++"] | None = Field(default=None, description="the model's own where none is named")
+    steps: Positive
+    negative_prompt: str = ""
+    batch_size: Positive = Field(default=8, description="images at a time: what fits the accelerator. Images are the same in any batch, up to rounding")
+
+    @property
+    def is_folder(self) -> bool:
+        return self.model.startswith(("/", "."))
+
+
+class Storage(Part):
+    """How generated images are stored: png loses nothing, jpeg and webp take a tenth of the room."""
+
+    format: Literal["png", "jpeg", "webp"] = "png"
+    quality: Annotated[int, Field(ge=1, le=100)] | None = Field(default=None, description="of jpeg and webp")
+
+
+Generator = Annotated[DiffusionGenerator | MaskedTokenGenerator | PretrainedGenerator, Field(discriminator="kind")]

@@ -1,0 +1,120 @@
+"""Files of a released pipeline: which of them are used, their hashes, and what is known of those.
+
+`data/sources.csv` holds what everyone is held to. Where it has no hash of a file, the first fetch records one, in the same columns, and later
+fetches are held to that: a model cannot change under a study in silence.
+"""
+
+import csv
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from scripts.lib.files import whole
+
+COLUMNS = ["id", "kind", "revision", "file", "sha256", "licence", "mirror", "note"]
+RECORD = "sources.csv"  # inside a fetched folder
+UNUSED = {"safety_checker", "watermarker"}
+WEIGHTS = re.compile(r"(diffusion_pytorch_|pytorch_)?model(?P<variant>\.\w+)?(-\d+-of-\d+)?(?P<old>\.\w+)?\.safetensors")
+
+
+class WeightsError(ValueError):
+    """A file of a pipeline that is missing, damaged or not the one that is known."""
+
+
+def needed(files: Iterable[str], index: dict, variant: str | None) -> list[str]:
+    """Which files of a model's repository its pipeline is loaded from; index: its model_index.json.
+
+    Settings of every component and, of each, the weights of the variant, or the plain ones where it has none of that. Safetensors alone.
+    Raises WeightsError where a component has its weights as pickle only.
+    """
+    files = sorted(files)
+    components = [name for name, own in index.items() if isinstance(own, list) and own[0] and name not in UNUSED]
+    chosen = ["model_index.json"]
+    for name in components:
+        own = [file for file in files if file.startswith(f"{name}/") and file.count("/") == 1]
+        chosen += [file for file in own if file.endswith((".json", ".txt", ".model"))]
+        stored = {file: WEIGHTS.fullmatch(file.split("/")[1]) for file in own}
+        found = {file: match["variant"] or match["old"] for file, match in stored.items() if match}
+        kept = [file for file, of in found.items() if of == f".{variant}"] if variant else []
+        kept = kept or [file for file, of in found.items() if of is None]
+        if not kept and any(file == f"{name}/config.json" for file in own):
+            told = "no weights as safetensors (pickles can run any code and are not read)"
+            raise WeightsError(f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}")
+        chosen += kept
+    return chosen
+
+
+def tokenizers_are_readable(files: Iterable[str]) -> None:
+    """Raise WeightsError where a tokenizer is a SentencePiece model only, as those of T5 often are, and the packages to read it are missing."""
+    files = set(files)
+    for file in sorted(files):
+        missing = [name for name in ("sentencepiece", "google.protobuf") if not _importable(name)]
+        if file.endswith(".model") and f"{file.rpartition('/')[0]}/tokenizer.json" not in files and missing:
+            raise WeightsError(f"{file}: reading it takes the packages sentencepiece and protobuf; add them to envs/torch.yaml and envs/laptop.in")
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the package that it would be in
+        return False
+
+
+def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:
+    """sha256 of each file, in the order given."""
+    found = {}
+    for file in files:
+        with (Path(folder) / file).open("rb") as stream:
+            found[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def readable(folder: str | Path) -> None:
+    """Raise WeightsError where a safetensors file below `folder` is cut short or no such file."""
+    from safetensors import SafetensorError, safe_open
+
+    for file in sorted(Path(folder).rglob("*.safetensors")):
+        try:
+            with safe_open(file, "pt"):
+                pass
+        except SafetensorError as error:
+            mend = "a file cut short or damaged; remove it and get it again"
+            raise WeightsError(f"{file} ({file.stat().st_size} bytes): {mend} ({' '.join(str(error).split())})") from None
+
+
+def rows(path: str | Path) -> list[dict]:
+    """Rows of a table of sources; none where there is no such file."""
+    if not Path(path).is_file():
+        return []
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write(path: str | Path, table: list[dict]) -> None:
+    with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def compare(found: dict[str, str], known: list[dict], where: str, mend: str) -> None:
+    """Raise WeightsError, with a line for each file that is not as `known` says; where: what says so."""
+    expected = {row["file"]: row["sha256"] for row in known if row["sha256"]}
+    wrong = [
+        f"{file}: sha256 is {sha256}, expected {expected[file]} ({where}): {mend}" for file, sha256 in found.items() if expected.get(file, sha256) != sha256
+    ]
+    if wrong:
+        raise WeightsError("\n".join(wrong))
+
+
+def as_fetched(folder: str | Path, found: dict[str, str]) -> None:
+    """Raise WeightsError where a file of a fetched pipeline is not the one that was fetched. Pipelines trained here have no record."""
+    record = Path(folder) / RECORD
+    compare(found, rows(record), str(record), f"it changed since; remove {folder} and run again")
+
+
+def index_of(folder: str | Path) -> dict:
+    return json.loads((Path(folder) / "model_index.json").read_text(encoding="utf-8"))

@@ -1,0 +1,49 @@
+"""A study whose generator others released, from its weights to image shards, through the rules of every study."""
+
+import json
+import tarfile
+
+import pandas as pd
+import pytest
+
+from scripts.lib import shards
+from tests import tiny_pipelines
+
+PATTERN = "a \"{name}\"\n\\ in 'quotes' — цифра 数字 ,$(touch x)"  # quotes, a line break, letters of other scripts, words of a shell
+TARGET = "results/smoke/images/released_images/00000.tar"
+
+
+@pytest.fixture
+def released(workflow):
+    """The smoke study with one more generator and source; images are stored as jpeg."""
+    tiny_pipelines.save("stable_diffusion", workflow.folder / "model")
+    workflow.edit("recipes:\n", "  released: {kind: pretrained, model: ./model, size: 16, sampler: ddim, steps: 2, batch_size: 8}\nrecipes:\n")
+    workflow.edit("  captions:", f"  odd:\n    kind: sentences\n    patterns: [{json.dumps(PATTERN)}]\n  captions:")
+    workflow.edit("  real_10:", "  released_images: {kind: synthetic, generator: released, recipe: odd, images: {2.0: 20}}\n  real_10:")
+    workflow.edit("data:\n", "storage: {format: jpeg, quality: 95}\ndata:\n")
+    return workflow
+
+
+def test_from_weights_to_images(released):
+    assert released.planned(TARGET) == {"prepare_data": 1, "write_prompts": 1, "fetch_generator": 1, "generate": 1}
+    released.run(TARGET)
+    images, manifest = shards.read(released.folder / TARGET)
+    assert images.shape == (20, 1, 8, 8)  # made at 16 pixels in colour, stored as the study's images are
+    names = pd.read_csv(released.folder / "data/digits_classes.csv")["name"]
+    assert manifest["prompt"].tolist() == [PATTERN.format(name=names[c]) for c in manifest["class_id"]]
+    with tarfile.open(released.folder / TARGET) as tar:
+        key = manifest["key"].iloc[3]
+        assert tar.extractfile(f"{key}.txt").read().decode() == manifest["prompt"].iloc[3]
+        assert f"{key}.jpg" in tar.getnames()
+    assert set(manifest["generator"]) == {"released"} and set(manifest["sampler"]) == {"ddim"}
+    assert not manifest["blank"].any()
+    assert released.planned(TARGET) == {}
+    assert not list(released.folder.rglob("*.part*"))
+
+
+def test_damaged_weights_stop_before_any_image(released):
+    file = released.folder / "model/unet/diffusion_pytorch_model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    output = released.run(TARGET, check=False)
+    assert "a file cut short or damaged" in output and "logs/smoke/fetch_generator/released.log" in output
+    assert not (released.folder / TARGET).exists()
