@@ -48,7 +48,7 @@ def words(name: str) -> str:
     """What the T5 is given of a class: its name, without the signs that keytotext removes; commas become spaces.
 
     Fine-tuned on CommonGen, the model expects bare words with a space between. keytotext also cuts at each full stop and writes a sentence
-    for each piece; here a name stays whole.
+    for each piece, and He et al. put an article before the name; here a name stays whole, and as the class table has it.
     """
     return " ".join(re.sub(r"['\"\[\]]", "", name.replace(",", " ")).split())
 
@@ -136,11 +136,11 @@ class Writer:
 
 
 class Captioner:
-    """Captions by a BLIP-2, each step taking the likeliest token."""
+    """Captions by a BLIP-2, each step taking the likeliest token. dtype: of its weights, by default half as wide on a GPU."""
 
-    def __init__(self, folder: str | Path, device: torch.device):
+    def __init__(self, folder: str | Path, device: torch.device, dtype: torch.dtype | None = None):
         self.processor = Blip2Processor.from_pretrained(folder, local_files_only=True)
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        dtype = dtype or (torch.bfloat16 if device.type == "cuda" else torch.float32)
         self.model = Blip2ForConditionalGeneration.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype).to(device).eval()
         if self.model.config.image_token_id is None or self.processor.num_query_tokens is None:
             raise TextError(f"{folder}: a BLIP-2 of before transformers 4.46, which does not say where the image stands: name a newer revision")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.lib import jobs
+from scripts.lib import jobs, shown
 from scripts.lib.study import Study
 
 
@@ -16,7 +16,9 @@ def own_files(recipe) -> list[str]:
 
 def local_model(study_name: str, study: Study, wildcards) -> list[str]:
     """What makes a model in a folder of the user another one when it changes; of the hub's, the revision tells."""
-    recipe = study.recipes[wildcards.recipe]
+    recipe = study.recipes.get(wildcards.recipe)
+    if not hasattr(recipe, "model"):
+        raise shown.NotInStudy(f"studies/{study_name}.yaml has no recipe {wildcards.recipe!r} that uses a model")
     return [] if recipe.revision else [str(path) for path in sorted(Path(recipe.model).iterdir()) if path.suffix in (".safetensors", ".json")]
 
 
