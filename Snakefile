@@ -16,6 +16,7 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/data.smk"
+include: "rules/prompt_models.smk"
 include: "rules/prompts.smk"
 include: "rules/generate.smk"
 include: "rules/train.smk"

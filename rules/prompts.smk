@@ -1,4 +1,4 @@
-# in:  the class table; captions of the real training images
+# in:  the class table; captions of the real training images, a model's captions or sentences, or the user's own texts
 # out: results/{study}/prompts/{recipe}.parquet: a pool of texts for each class
 #
 # Paper, section on prompts: class names, + description, + hypernyms, word to sentence, CLIP templates, captions of ImageNet images.
@@ -7,7 +7,7 @@
 rule write_prompts:
     input:
         classes=class_table,
-        real="results/{study}/data/classifier_training.parquet",
+        known=needed(prompt_files.known),
     output:
         pool="results/{study}/prompts/{recipe}.parquet",
     log:
@@ -24,5 +24,5 @@ rule write_prompts:
         planned=planned(jobs.prompt_settings, "recipe"),
     shell:
         "python -m scripts.write_prompts --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
-        "--classes {input.classes:q} --real {input.real:q} "
+        "--classes {input.classes:q} --known {input.known:q} "
         "--output {output.pool:q} > {log:q} 2>&1"

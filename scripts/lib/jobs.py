@@ -79,10 +79,14 @@ def prompt_settings(study: Study, recipe: str) -> dict:
     return {"recipe": recipe} | study.recipes[recipe].model_dump()
 
 
+def model_settings(study: Study, recipe: str) -> dict:
+    return study.recipes[recipe].model_dump(include={"model", "revision"})
+
+
 def generator_settings(study: Study, generator: str) -> dict:
     """What a generator is trained with; how it is sampled afterwards is not part of it."""
     settings = study.generators[generator].model_dump(exclude={"steps", "sampler", "temperature"})
-    patterns = [pattern for recipe in study.recipes.values() for pattern in recipe.patterns]
+    patterns = [pattern for recipe in study.recipes.values() if recipe.kind == "sentences" for pattern in recipe.patterns]
     return settings | {"image_size": study.image_size, "channels_in": study.channels, "patterns": patterns}
 
 

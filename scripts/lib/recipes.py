@@ -18,11 +18,12 @@ def alt_text(row: pd.Series, caption: str, index: int) -> str:
     return f"{row[('name', 'hypernyms', 'description')[index % 3]]}, {caption}"
 
 
-def texts(recipe: dict, row: pd.Series, real: pd.DataFrame) -> list[str]:
+def texts(recipe: dict, row: pd.Series, known: pd.DataFrame | None) -> list[str]:
     """The pool of one class.
 
     recipe: `kind` and `patterns` of the study's recipe. row: name, description, hypernyms of the class.
-    real: captions (`caption`) and full texts (`prompt`) of the real training images of the class, for the kinds that use them.
+    known: what is known of the class beside the class table, for the kinds that use it: captions of its real training images (`caption`),
+    their full texts (`prompt`), or texts that are ready (`text`).
     """
     name = row["name"]
     match recipe["kind"]:
@@ -40,21 +41,24 @@ def texts(recipe: dict, row: pd.Series, real: pd.DataFrame) -> list[str]:
             from open_clip import OPENAI_IMAGENET_TEMPLATES
 
             return [template(name) for template in OPENAI_IMAGENET_TEMPLATES]
-        case "captions":
-            return [f"{name}, {caption}" for caption in real["caption"]]
+        case "captions" | "image_captions":
+            return [f"{name}, {caption}" for caption in known["caption"]]
         case "alt_texts":
-            return real["prompt"].tolist()
+            return known["prompt"].tolist()
+        case "word_to_sentence" | "texts":
+            return known["text"].tolist()
     raise ValueError(f"unknown kind of recipe {recipe['kind']!r}")
 
 
-def pool(recipe: dict, classes: pd.DataFrame, real: pd.DataFrame) -> pd.DataFrame:
+def pool(recipe: dict, classes: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """All texts of a recipe: class_id, text_id, text. The order within a class is shuffled, by a seed made from the class name.
 
-    classes: the class table. real: manifest of the real training images (class_id, caption, prompt).
+    classes: the class table. known: class_id and what `texts` makes use of: manifest of the real training images (caption, prompt), a
+    model's captions (caption) or sentences (text), the user's texts (text).
     """
     rows = []
     for _, row in classes.iterrows():
-        own = texts(recipe, row, real[real["class_id"] == row["class_id"]])
+        own = texts(recipe, row, known[known["class_id"] == row["class_id"]])
         if not own or not all(own):
             raise ValueError(f"recipe {recipe['recipe']!r} gives no text, or an empty one, for class {row['name']!r}")
         order = np.random.default_rng(zlib.crc32(row["name"].encode())).permutation(len(own))

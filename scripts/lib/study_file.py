@@ -5,12 +5,12 @@ import inspect
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scripts.lib import checks, checks_models, checks_shown
+from scripts.lib import checks, checks_models, checks_recipes, checks_shown
 from scripts.lib.checks import short
 from scripts.lib.study import Study
 
@@ -66,7 +66,7 @@ def load(path: str | Path) -> Study:
             parts[key] = TypeAdapter(Annotated[(field.annotation, field)]).validate_python(raw[key])
         except ValidationError as error:
             faults += [_fault(key, e) for e in error.errors()]
-    for check in [*checks.CHECKS, *checks_models.CHECKS, *checks_shown.CHECKS]:
+    for check in [*checks.CHECKS, *checks_models.CHECKS, *checks_recipes.CHECKS, *checks_shown.CHECKS]:
         needs = inspect.signature(check).parameters
         if all(name in parts for name in needs):
             faults += check(**{name: parts[name] for name in needs})
@@ -90,17 +90,21 @@ def _models_in(annotation) -> list[type[BaseModel]]:
 def _place(top: str, location: tuple) -> tuple[str, list[type[BaseModel]]]:
     """An error's location as the key that a user wrote, and the models that may stand there.
 
-    Pydantic puts the `kind` that told a union's members apart into the location; no such key is in the file.
+    Pydantic puts the `kind` that told a union's members apart into the location; no such key is in the file. What a user names, such as a
+    recipe, may be called as its kind, so that only the annotation tells the two apart.
     """
-    key, models = [top], _models_in(Study.model_fields[top].annotation)
+    key, here = [top], Study.model_fields[top].annotation
     for step in location:
-        kinds = [m for m in models if len(models) > 1 and step in get_args(m.model_fields["kind"].annotation)]
+        while get_origin(here) is Annotated:
+            here = get_args(here)[0]
+        named, models = get_origin(here) in (dict, list), _models_in(here)
+        kinds = [m for m in models if not named and len(models) > 1 and step in get_args(m.model_fields["kind"].annotation)]
         if kinds:
-            models = kinds
+            here = kinds[0]
             continue
         key.append(str(step))
-        models = [inner for m in models if step in m.model_fields for inner in _models_in(m.model_fields[step].annotation)] or models
-    return ".".join(key), models
+        here = get_args(here)[-1] if named else next((m.model_fields[step].annotation for m in models if step in m.model_fields), here)
+    return ".".join(key), _models_in(here)
 
 
 def _fault(top: str, error: dict) -> str:
@@ -108,6 +112,10 @@ def _fault(top: str, error: dict) -> str:
     if error["type"] == "extra_forbidden":
         _, models = _place(top, error["loc"][:-1])
         return f"{key} = {short(error['input'])}: unknown key; {_mend_unknown(str(error['loc'][-1]), models[0])}"
+    if error["type"] == "union_tag_invalid":
+        return f"{key}.kind = {short(error['input']['kind'])}: input should be {error['ctx']['expected_tags']}"
+    if error["type"] == "union_tag_not_found":
+        return f"{key}.kind: missing; add it"
     if error["type"] == "missing":
         return f"{key}: missing; add it"
     return f"{key} = {short(error['input'])}: {error['msg'][0].lower() + error['msg'][1:]}"

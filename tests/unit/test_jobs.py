@@ -87,6 +87,11 @@ def test_names_of_runs_stand_in_paths():
         assert re.fullmatch(r"[a-z0-9_.-]+", run.name)
 
 
+def test_recipes_without_a_model_have_the_settings_that_they_always_had():
+    """Their prompts are not made again by what other kinds of recipes need."""
+    assert jobs.prompt_settings(load(SMOKE), "captions") == {"recipe": "captions", "kind": "captions", "patterns": []}
+
+
 def test_sampling_is_no_setting_of_training_a_generator():
     base = load(SMOKE)
     resampled = base.generators["diffusion"].model_copy(update={"steps": 50, "sampler": "ddim"})

@@ -21,13 +21,13 @@ from scripts.lib.study.parts import (
     Name,
     Part,
     Positive,
-    Recipe,
     Scores,
     Source,
     names_class,
     pairs,
     parts_of,
 )
+from scripts.lib.study.recipes import Recipe
 from scripts.lib.study.shown import Figures, Tables
 
 __all__ = ["Curves", "Figures", "Study", "Tables", "names_class", "pairs", "parts_of"]

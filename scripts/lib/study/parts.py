@@ -62,16 +62,6 @@ class DigitsData(Part):
     evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
 
 
-class Recipe(Part):
-    """How prompts are made from classes: the six kinds of the paper, and `alt_texts`, the texts of the real image-text pairs.
-
-    An alt text need not name the class, so its images are for CLIP alone.
-    """
-
-    kind: Literal["class_names", "description", "hypernyms", "sentences", "clip_templates", "captions", "alt_texts"]
-    patterns: list[str] = Field(default=[], description="for `sentences`: each with {name} in it")
-
-
 class RealSource(Part):
     kind: Literal["real"]
     images: Positive = Field(description="how many of the real training images are used, balanced over the classes")

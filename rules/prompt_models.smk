@@ -1,0 +1,84 @@
+# in:  models of the hub or folders of the user; the class table; real training images
+# out: results/{study}/models/{recipe}/, as transformers reads it
+#      results/{study}/sentences/{recipe}.parquet, sentences that a T5 writes about each class name
+#      results/{study}/captions/{recipe}.parquet, captions that a BLIP-2 makes of the real training images
+#
+# Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of ImageNet images.
+
+from scripts.lib import prompt_files
+
+
+rule fetch_model:
+    input:
+        local=needed(prompt_files.local_model),
+    output:
+        model=directory("results/{study}/models/{recipe}"),
+    log:
+        "logs/{study}/fetch_model/{recipe}.log",
+    benchmark:
+        "logs/{study}/fetch_model/{recipe}.tsv"
+    localrule: True  # jobs elsewhere may have no way out
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        planned=planned(jobs.model_settings, "recipe"),
+    shell:
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
+        "--output {output.model:q} > {log:q} 2>&1"
+
+
+rule write_sentences:
+    input:
+        classes=class_table,
+        model="results/{study}/models/{recipe}",
+    output:
+        sentences="results/{study}/sentences/{recipe}.parquet",
+    log:
+        "logs/{study}/write_sentences/{recipe}.log",
+    benchmark:
+        "logs/{study}/write_sentences/{recipe}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=gpus,
+    params:
+        planned=planned(jobs.prompt_settings, "recipe"),
+        state=".state/{study}/sentences/{recipe}",
+    shell:
+        "python -m scripts.write_sentences --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
+        "--classes {input.classes:q} --model {input.model:q} "
+        "--output {output.sentences:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule caption_images:
+    input:
+        model="results/{study}/models/{recipe}",
+        tars=needed(prompt_files.captioned),
+        manifests=manifests(needed(prompt_files.captioned)),
+    output:
+        captions="results/{study}/captions/{recipe}.parquet",
+    log:
+        "logs/{study}/caption_images/{recipe}.log",
+    benchmark:
+        "logs/{study}/caption_images/{recipe}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=24000,  # BLIP-2 of 2.7 billion weights, in 32 bits, before it goes to the GPU in 16
+        runtime=1440,
+        gpu=gpus,
+    params:
+        planned=planned(jobs.prompt_settings, "recipe"),
+        state=".state/{study}/captions/{recipe}",
+    shell:
+        "python -m scripts.caption_images --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
+        "--model {input.model:q} --images {input.tars:q} "
+        "--output {output.captions:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -1,0 +1,52 @@
+"""What must hold for prompt recipes that use a model or the user's own texts, beside what checks.py looks at. Its contract is the same."""
+
+import re
+from pathlib import Path
+
+MODEL_KINDS = ("word_to_sentence", "image_captions")
+TABLES = (".csv", ".parquet")
+
+
+def models_of_recipes_are_named(recipes):
+    faults = []
+    for name, recipe in recipes.items():
+        if recipe.kind not in MODEL_KINDS:
+            continue
+        key, folder = f"recipes.{name}.model = {recipe.model!r}", Path(recipe.model)
+        if recipe.revision and not re.fullmatch(r"[\w.-]+/[\w.-]+", recipe.model):
+            faults.append(f"{key}: a revision goes with a model of the hub, owner/name; remove the one or mend the other")
+        elif not recipe.revision and not folder.is_dir():
+            faults.append(f"{key}: no such folder; for a model of the hub add its revision, 40 hex digits")
+        elif not recipe.revision and not (folder / "config.json").is_file():
+            faults.append(f"{key}: the folder has no config.json; name one that save_pretrained of transformers has written")
+    return faults
+
+
+def captions_have_their_images(recipes, sources):
+    real = any(source.kind == "real" for source in sources.values())
+    captions = [] if real else [name for name, recipe in recipes.items() if recipe.kind == "image_captions"]
+    return [f"recipes.{name}.kind = 'image_captions': captions are of real training images; add a source of kind 'real'" for name in captions]
+
+
+def own_texts_are_there(recipes):
+    faults = []
+    for name, recipe in recipes.items():
+        if recipe.kind != "texts":
+            continue
+        key = f"recipes.{name}"
+        if (recipe.file is None) == (recipe.dataset is None):
+            faults.append(f"{key}: give either file, a csv or parquet, or dataset, a folder")
+        elif recipe.file is not None and not Path(recipe.file).is_file():
+            faults.append(f"{key}.file = {recipe.file!r}: no such file; the path starts where snakemake does")
+        elif recipe.file is not None and Path(recipe.file).suffix not in TABLES:
+            faults.append(f"{key}.file = {recipe.file!r}: its name must end in one of {', '.join(TABLES)}")
+        elif recipe.dataset is not None and not Path(recipe.dataset).is_dir():
+            faults.append(f"{key}.dataset = {recipe.dataset!r}: no such folder; the path starts where snakemake does")
+        elif recipe.dataset is not None and not any(path.suffix in (".parquet", ".arrow") for path in Path(recipe.dataset).rglob("*")):
+            faults.append(f"{key}.dataset = {recipe.dataset!r}: no parquet or arrow file in it; name the folder that holds them")
+        if {"class_id", "name"} <= recipe.columns.keys():
+            faults.append(f"{key}.columns = {recipe.columns}: class_id and name both tell the class; remove one")
+    return faults
+
+
+CHECKS = [models_of_recipes_are_named, captions_have_their_images, own_texts_are_there]

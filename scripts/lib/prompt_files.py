@@ -1,0 +1,40 @@
+"""Files that prompts are made from, for the rules: unlike those of jobs.py, some are the user's and are looked for on disk."""
+
+from pathlib import Path
+
+from scripts.lib import jobs, shown
+from scripts.lib.study import Study
+
+
+def own_files(recipe) -> list[str]:
+    """Files of the user's own texts, in the order that they are read. recipe: of kind `texts`."""
+    if recipe.file is not None:
+        return [recipe.file]
+    found = sorted(path for path in Path(recipe.dataset).rglob("*") if path.suffix in (".parquet", ".arrow"))
+    return [str(path) for path in found if not path.name.startswith("cache-")]  # which the library makes for itself
+
+
+def local_model(study_name: str, study: Study, wildcards) -> list[str]:
+    """What makes a model in a folder of the user another one when it changes; of the hub's, the revision tells."""
+    recipe = study.recipes.get(wildcards.recipe)
+    if not hasattr(recipe, "model"):
+        raise shown.NotInStudy(f"studies/{study_name}.yaml has no recipe {wildcards.recipe!r} that uses a model")
+    return [] if recipe.revision else [str(path) for path in sorted(Path(recipe.model).iterdir()) if path.suffix in (".safetensors", ".json")]
+
+
+def captioned(study_name: str, study: Study, wildcards) -> list[str]:
+    """Tars of the real training images."""
+    return [tar for source in jobs.real_sources(study) for tar in jobs.image_files(study_name, study, source)]
+
+
+def known(study_name: str, study: Study, wildcards) -> list[str]:
+    """What is known of the classes beside the class table."""
+    recipe = study.recipes[wildcards.recipe]
+    match recipe.kind:
+        case "word_to_sentence":
+            return [f"results/{study_name}/sentences/{wildcards.recipe}.parquet"]
+        case "image_captions":
+            return [f"results/{study_name}/captions/{wildcards.recipe}.parquet"]
+        case "texts":
+            return own_files(recipe)
+    return [f"results/{study_name}/data/classifier_training.parquet"]

@@ -1,0 +1,48 @@
+"""Sentences about each class name, by a T5: `texts` different ones of every class."""
+
+import json
+from pathlib import Path
+
+from scripts.lib.torch_setup import deterministic
+
+import pandas as pd
+
+from scripts.lib import command, jobs, language, resume
+from scripts.lib.files import whole
+
+
+def write(settings: dict, classes: pd.DataFrame, writer: language.Writer, state: resume.State, made: language.Made) -> pd.DataFrame:
+    """class_id and text of every sentence. made: rows of the first classes, which `state` has kept of an earlier try."""
+    for done in range(state.load(), len(classes)):
+        row = classes.iloc[done]
+        class_id = int(row["class_id"])
+        made.rows += [[class_id, text] for text in writer.sentences(settings, class_id, row["name"])]
+        state.save_by_time(done + 1)
+        print(f"class {done + 1}/{len(classes)}: {row['name']}", flush=True)
+    return pd.DataFrame(made.rows, columns=["class_id", "text"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = command.parser(__doc__, "recipe")
+    parser.add_argument("--classes", required=True, help="CSV of the classes")
+    parser.add_argument("--model", required=True, help="folder of the model")
+    parser.add_argument("--output", required=True, help="parquet: class_id, text")
+    parser.add_argument("--state", required=True, help="folder of what is made so far, kept until the job is done")
+    parser.add_argument("--threads", type=int, default=1)
+    args, settings = command.parse(parser, arguments, jobs.prompt_settings)
+
+    device = deterministic(args.threads)
+    classes, made = pd.read_csv(args.classes), language.Made()
+    identity = json.dumps([settings, classes["name"].tolist(), language.identity(args.model)], sort_keys=True)
+    state = resume.State(args.state, identity, {"made": made})
+    try:
+        table = write(settings, classes, language.Writer(args.model, device), state, made)
+    except language.TextError as error:
+        raise SystemExit(str(error)) from None
+    with whole(Path(args.output)) as (part,):
+        table.to_parquet(part, index=False)
+    resume.discard(args.state)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Prompts by models of transformers, tiny and random but of the true classes and files."""
+
+import json
+
+from scripts.lib.torch_setup import deterministic
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from scripts import caption_images, write_sentences
+from scripts.lib import language, recipes, resume, shards
+from tests.conftest import ROOT, Workflow
+
+CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
+WORDS = ["a", "thick", "thin", "round", "digit", "on", "paper", "pen", "ink", "loop", "stroke", "form", "of", "the", "written", "slanted"]
+SENTENCES = {"recipe": "s", "kind": "word_to_sentence", "texts": 12, "seed": 0, "batch_size": 5, "max_tokens": 6}
+SENTENCES |= {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "draws": 10}
+CAPTIONS = {"recipe": "c", "kind": "image_captions", "batch_size": 4, "prompt": "", "max_tokens": 6, "min_tokens": 1}
+
+
+def save_t5(folder) -> str:
+    from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
+
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((f"▁{word}", -2.0) for word in WORDS + CLASSES["name"].tolist())]
+    tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
+    torch.manual_seed(0)
+    config = T5Config(vocab_size=len(pieces), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str:
+    """language: of the two that BLIP-2 is published with, one that goes on from what it is given or one that answers it."""
+    from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessor, PreTrainedTokenizerFast
+
+    vocabulary = {token: i for i, token in enumerate(["<pad>", "</s>", "<unk>", *WORDS])}
+    words = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.post_processor = processors.TemplateProcessing(single="</s> $A", special_tokens=[("</s>", 1)])  # as that of OPT begins
+    special = {"pad_token": "<pad>", "bos_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, **special)
+    processor = Blip2Processor(BlipImageProcessor(size={"height": 16, "width": 16}), tokenizer, num_query_tokens=4)
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "vocab_size": len(tokenizer), "model_type": language, "tie_word_embeddings": False}
+    opt = {"ffn_dim": 16, "word_embed_proj_dim": 16, "max_position_embeddings": 32} | small
+    t5 = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
+    config = Blip2Config(
+        vision_config=small | {"intermediate_size": 16, "image_size": 16, "patch_size": 8},
+        qformer_config=small | {"intermediate_size": 16, "vocab_size": 8, "encoder_hidden_size": 16, "cross_attention_frequency": 1},
+        text_config=text | {"opt": opt, "t5": t5}[language],
+        num_query_tokens=4,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+    )
+    torch.manual_seed(0)
+    model = Blip2ForConditionalGeneration(config)
+    for weights in model.parameters():  # as it begins, this model hardly sees the image
+        if weights.dim() > 1:
+            weights.data.normal_()
+    model.language_model.lm_head.weight.data[[0, 2, -1]] = 0  # padding, <unk> and <image> are no words
+    if ends_at_once:
+        last = model.language_model.model.decoder.final_layer_norm
+        last.weight.data.zero_()
+        last.bias.data = 10 * model.language_model.lm_head.weight.data[1]
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def t5(tmp_path_factory):
+    return save_t5(tmp_path_factory.mktemp("t5"))
+
+
+@pytest.fixture(scope="module")
+def blip2(tmp_path_factory):
+    return save_blip2(tmp_path_factory.mktemp("blip2"))
+
+
+@pytest.fixture(scope="module")
+def writer(t5):
+    return language.Writer(t5, deterministic(1))
+
+
+@pytest.fixture(scope="module")
+def captioner(blip2):
+    return language.Captioner(blip2, deterministic(1))
+
+
+@pytest.fixture(scope="module")
+def tars(tmp_path_factory) -> list[str]:
+    """Two shards of 7 and 5 grey images."""
+    random, found = np.random.default_rng(0), []
+    for name, count in (("a", 7), ("b", 5)):
+        found.append(str(tmp_path_factory.mktemp("shards") / f"{name}.tar"))
+        shards.write(found[-1], ((f"{name}{i}", random.integers(0, 255, (8, 8), np.uint8), {"class_id": i % 10, "prompt": "p"}) for i in range(count)))
+    return found
+
+
+class Killed(Exception):
+    pass
+
+
+def until_killed(method, calls: int):
+    """`method`, which is killed at the call after the first `calls`."""
+    left = iter(range(calls))
+
+    def call(*arguments):
+        if next(left, None) is None:
+            raise Killed
+        return method(*arguments)
+
+    return call
+
+
+# -- sentences ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_t5_is_given_of_a_class_name():
+    assert language.words("carpenter's kit, tool kit") == "carpenters kit tool kit"
+    assert language.words("St. Bernard") == "St. Bernard"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence", "text"),
+    [
+        ("ant", "An ant walks", "An ant walks"),
+        ("ant", "an elephant walks", "ant, an elephant walks"),
+        ("great white shark", "a Great White Shark swims", "a Great White Shark swims"),
+        ("C++ (a book)", "a C++ (a book) lies there", "a C++ (a book) lies there"),
+    ],
+)
+def test_a_sentence_holds_the_class_name_or_is_joined_to_it(name, sentence, text):
+    assert language.with_name(name, sentence) == text
+
+
+def test_tokens_are_drawn_by_their_probability():
+    scores = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
+    random = (torch.arange(4000, dtype=torch.float64)[:, None] + 0.5) / 4000
+
+    def shares(**changes):
+        chosen = language.Choice(random, SENTENCES | changes)(torch.zeros(4000, 1), scores.expand(4000, -1)).argmax(-1)
+        return torch.bincount(chosen, minlength=4) / 4000
+
+    assert torch.allclose(shares(), scores[0].softmax(-1), atol=1e-3)
+    assert torch.allclose(shares(temperature=0.5), (2 * scores[0]).softmax(-1), atol=1e-3)
+    assert torch.allclose(shares(top_k=2), torch.cat([scores[0, :2].softmax(-1), torch.zeros(2)]), atol=1e-3)
+    assert torch.allclose(shares(top_p=0.7), torch.cat([scores[0, :2].softmax(-1), torch.zeros(2)]), atol=1e-3)  # 0.64 alone is too little
+    assert shares(top_p=0.6)[0] == 1
+
+
+def test_sentences_are_unique_of_their_class_and_the_same_again_in_any_batch(writer):
+    own = writer.sentences(SENTENCES, 3, "three")
+    assert len(own) == len(set(own)) == 12
+    assert all("three" in text.split(",")[0].split() or "three" in text.split() for text in own)
+    assert writer.sentences(SENTENCES | {"batch_size": 64}, 3, "three") == own
+    assert writer.sentences(SENTENCES | {"texts": 5}, 3, "three") == own[:5]
+    assert writer.sentences(SENTENCES | {"seed": 1}, 3, "three") != own
+    assert writer.sentences(SENTENCES, 4, "three") != own  # two classes may have one name
+
+
+def test_a_class_with_too_few_sentences_is_refused(writer):
+    with pytest.raises(language.TextError, match=r"class 'three' has [01] different sentences after 120 draws, 12 are asked for: ask for fewer"):
+        writer.sentences(SENTENCES | {"top_k": 1}, 3, "three")
+
+
+def test_sentences_go_on_after_a_kill(writer, tmp_path, monkeypatch):
+    def write(folder):
+        made = language.Made()
+        return write_sentences.write(SENTENCES, CLASSES, writer, resume.State(folder, "i", {"made": made}, every=0), made)
+
+    whole = write(tmp_path / "whole")
+    assert whole.groupby("class_id").size().tolist() == [12] * 10
+    sentences = writer.sentences
+    monkeypatch.setattr(writer, "sentences", until_killed(sentences, 6))
+    with pytest.raises(Killed):
+        write(tmp_path / "killed")
+    monkeypatch.setattr(writer, "sentences", until_killed(sentences, 4))
+    pd.testing.assert_frame_equal(write(tmp_path / "killed"), whole)
+    assert recipes.pool(SENTENCES, CLASSES, whole)["text"].isin(whole["text"]).all()
+
+
+# -- captions ----------------------------------------------------------------------------------------------------------------------
+
+
+def captions(captioner, tars, folder, **changes) -> pd.DataFrame:
+    made = language.Made()
+    return caption_images.caption(CAPTIONS | changes, tars, captioner, resume.State(folder, "i", {"made": made}, every=0), made)
+
+
+def test_captions_are_of_their_image_and_the_same_in_any_batch(captioner, tars, tmp_path):
+    table = captions(captioner, tars, tmp_path / "4")
+    assert table["key"].tolist() == [*(f"a{i}" for i in range(7)), *(f"b{i}" for i in range(5))]
+    assert table["class_id"].tolist() == [*range(7), *range(5)]
+    assert table["caption"].nunique() > 1 and table["caption"].str.split().map(len).nunique() > 1  # some end early, others beside them go on
+    assert set(" ".join(table["caption"]).split()) <= set(WORDS)
+    for size in (1, 64):
+        pd.testing.assert_frame_equal(captions(captioner, tars, tmp_path / f"{size}", batch_size=size), table)
+
+
+def test_a_prompt_is_gone_on_from_and_is_no_part_of_the_caption(captioner, tars, tmp_path):
+    bare, led = (captions(captioner, tars[:1], tmp_path / name, prompt=prompt, max_tokens=2)["caption"] for name, prompt in (("b", ""), ("l", "a thick pen")))
+    assert bare.tolist() != led.tolist()
+    assert led.str.split().map(len).max() <= 2
+
+
+@pytest.mark.parametrize(("language_model", "dtype"), [("t5", torch.float32), ("opt", torch.bfloat16)])
+def test_captions_of_other_builds_of_the_model(tars, tmp_path, language_model, dtype):
+    captioner = language.Captioner(save_blip2(tmp_path / "model", language=language_model), deterministic(1), dtype)
+    table = captions(captioner, tars, tmp_path / "state")
+    assert table["caption"].nunique() > 1
+    assert set(" ".join(table["caption"]).split()) <= set(WORDS)
+
+
+def test_captions_of_colour_images(captioner):
+    grey = np.random.default_rng(0).integers(0, 255, (3, 1, 8, 8), np.uint8)
+    assert captioner.captions(CAPTIONS, grey) == captioner.captions(CAPTIONS, grey.repeat(3, 1))
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+def test_captions_go_on_after_a_kill(captioner, tars, tmp_path, monkeypatch, calls):
+    whole = captions(captioner, tars, tmp_path / "whole")
+    caption = captioner.captions
+    monkeypatch.setattr(captioner, "captions", until_killed(caption, calls))
+    with pytest.raises(Killed):
+        captions(captioner, tars, tmp_path / "killed")
+    monkeypatch.setattr(captioner, "captions", until_killed(caption, 4 - calls))
+    pd.testing.assert_frame_equal(captions(captioner, tars, tmp_path / "killed"), whole)
+
+
+def test_an_empty_caption_is_refused_with_its_image(tars, tmp_path):
+    captioner = language.Captioner(save_blip2(tmp_path / "model", ends_at_once=True), deterministic(1))
+    with pytest.raises(language.TextError, match=r"caption of image 'a0', class 0, is empty: min_tokens = 1"):
+        captions(captioner, tars, tmp_path / "state", min_tokens=0)
+    assert captions(captioner, tars, tmp_path / "state")["caption"].str.len().min() > 0
+
+
+# -- through Snakemake -------------------------------------------------------------------------------------------------------------
+
+
+def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
+    odd = ['she said "four"', "two\nlines", "零"]
+    own = pd.DataFrame({"class_id": [*range(10), 0, 0, 0], "text": [*CLASSES["name"], *odd]})
+    own.to_csv(workflow.folder / "mine.csv", index=False)
+    mine = {
+        "by_model": {"kind": "word_to_sentence", "model": t5, "texts": 3, "max_tokens": 6},
+        "of_images": {"kind": "image_captions", "model": blip2, "max_tokens": 4, "min_tokens": 1},
+        "mine": {"kind": "texts", "file": "mine.csv"},
+    }
+    workflow.edit("recipes:\n", "recipes:\n" + "".join(f"  {name}: {json.dumps(recipe)}\n" for name, recipe in mine.items()))
+    targets = [f"results/smoke/prompts/{name}.parquet" for name in mine]
+    workflow.run(*targets)
+    by_model, of_images, own_pool = (pd.read_parquet(workflow.folder / target) for target in targets)
+    assert by_model.groupby("class_id").size().tolist() == [3] * 10
+    manifest = pd.read_parquet(workflow.folder / "results/smoke/data/classifier_training.parquet")
+    assert of_images.groupby("class_id").size().tolist() == manifest.groupby("class_id").size().tolist()
+    assert all(text.startswith(f"{CLASSES['name'][class_id]}, ") for class_id, text in zip(of_images["class_id"], of_images["text"], strict=True))
+    assert set(own_pool.loc[own_pool["class_id"] == 0, "text"]) == {"zero", *odd}
+    assert not (workflow.folder / ".state/smoke/captions/of_images").exists()
+    assert "has no recipe 'class_names' that uses a model" in workflow.run("results/smoke/models/class_names", "-n", check=False)
+    own.head(10).to_csv(workflow.folder / "mine.csv", index=False)
+    assert workflow.planned(*targets) == {"write_prompts": 1}
