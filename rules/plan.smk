@@ -3,6 +3,7 @@
 #
 # No job of the target is started. A run that would take more than config.yaml's budget stops before its first job.
 
+import json
 import time
 
 from scripts.lib.plans import dag as plans
@@ -32,10 +33,10 @@ rule plan:
     params:
         asked=lambda _: time.time(),  # another one each time: a plan is of what lies on disk now
         targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
-        budget=lambda _: dict(config.get("budget") or {}),
+        budget=lambda _: json.dumps(config.get("budget") or {}),
     shell:
         f"python -m scripts.plan --hardware {HARDWARE} "
-        "--target {params.targets:q} --budget '{params.budget}' --tell --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
+        "--target {params.targets:q} --budget {params.budget:q} --tell --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 onstart:

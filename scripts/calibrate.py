@@ -4,6 +4,7 @@ python -m scripts.calibrate --study digits [--run folder of the run] [--check la
 
 Seconds of a job = sum over its units of count x seconds a unit, all at least zero: least squares over the jobs of a rule (and kind of
 generator), of the error relative to what was measured. With --check it fits nothing, but sets the plan beside the run.
+Wall time is what is fitted, for the benchmark files sample CPU time only every half minute: run on a machine that does nothing else.
 """
 
 import argparse
@@ -43,7 +44,9 @@ def fit(rows: list[tuple[Work, float]], units: tuple[str, ...]) -> dict[str, flo
     """Seconds a unit, from work and seconds of jobs; at most as many units as there are jobs."""
     seconds = np.array([s for _, s in rows])
     units = units[: len(rows)]
-    counts = np.array([[w.units.get(unit, 0) for unit in units] for w, _ in rows])
+    counts = np.array([[w.units.get(unit, 0) for unit in units] for w, _ in rows], float)
+    if len(units) == 1:
+        return {units[0]: seconds.sum() / counts.sum()}  # the mean, so that sums come out
     scale = counts.max(0) + (counts.max(0) == 0)
     found, _ = nnls(counts / scale / seconds[:, None], np.ones(len(rows)))
     return {unit: value for unit, value in zip(units, found / scale, strict=True) if value > 0}

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts import calibrate
 from scripts.lib import study_file
 from scripts.lib.plans import hardware, savings, totals
 from scripts.lib.plans.hardware import Hardware
@@ -146,6 +147,15 @@ def test_what_a_smaller_study_would_save():
     assert rows["half the training iterations"] == pytest.approx(60.2 - 10.5)
     # 960 images; sizes to 240: 3 x (100 + 100 + 150 + 150) = 1,500 iterations.
     assert rows["half the largest size"] == pytest.approx(60.2 - 9.6 - 6.0)
+
+
+def test_speeds_are_found_again_in_what_jobs_took():
+    # 5 s to start and 0.02 s a step; then of a single job, whose work takes all of the time.
+    steps = [100, 500, 2000]
+    rows = [(Work({"job": 1, "step": n}), 5 + 0.02 * n) for n in steps]
+    assert calibrate.fit(rows, ("step", "job")) == pytest.approx({"step": 0.02, "job": 5.0})
+    assert calibrate.fit(rows[:1], ("step", "job")) == pytest.approx({"step": 0.07})
+    assert calibrate.fit([(Work(), 1.0), (Work(), 3.0)], ("job",)) == pytest.approx({"job": 2.0})
 
 
 # -- what holds of any plan ------------------------------------------------------------------------------------------------------------

@@ -79,9 +79,10 @@ def test_what_is_on_disk_is_not_counted_again(digits):
     for path in made:
         path.touch()
     try:
-        digits.run("plan/digits/samples.csv")  # a plan is made anew though nothing that it was made from has changed
+        digits.run("plan/digits/samples.csv", "--config", "budget={core_hours: 0.1}")  # a plan is made anew though nothing that it was made from has changed
         own = rows(digits, "samples")
         assert (own["total"]["jobs"], own["done already"]["jobs"], own["prepare_data"]["jobs"]) == ("15", "1", "1")
+        assert "core_hours 0.1561, but the budget has 0.1" in (digits.folder / "plan/digits/samples.html").read_text()  # (572 - 10) / 3,600
     finally:
         for path in made:
             path.unlink()
