@@ -49,7 +49,7 @@ def fit(rows: list[tuple[Work, float]], units: tuple[str, ...]) -> dict[str, flo
         return {units[0]: seconds.sum() / counts.sum()}  # the mean, so that sums come out
     scale = counts.max(0) + (counts.max(0) == 0)
     found, _ = nnls(counts / scale / seconds[:, None], np.ones(len(rows)))
-    return {unit: value for unit, value in zip(units, found / scale, strict=True) if value > 0}
+    return dict(zip(units, (found / scale).tolist(), strict=True))
 
 
 def rates(found: list[tuple[totals.Job, Work, float]], origin: str) -> list[dict]:

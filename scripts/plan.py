@@ -15,6 +15,7 @@ import yaml
 from scripts.lib import pages, study_file, tabulating
 from scripts.lib.files import whole
 from scripts.lib.plans import dag, hardware, savings, totals
+from scripts.lib.plans.work import PlanError
 
 HEAD = {
     "stage": "stage",
@@ -117,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
         totals.within(budget or {}, rows[-2])
     except totals.OverBudget as error:
         over = str(error)
-    except hardware.HardwareError as error:
+    except PlanError as error:
         raise SystemExit(str(error)) from None
     paragraphs = text(args.target, jobs, found, machine, smaller, over)
     if args.html:

@@ -21,6 +21,7 @@ MACHINE = {
             ("generate", "image", 0.01),
             ("train_classifiers", "step", 0.01),
             ("*", "job", 10),
+            ("*", "run", 0),
         ]
     ],
 }

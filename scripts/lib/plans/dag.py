@@ -11,6 +11,7 @@ from snakemake.settings.types import ConfigSettings, DAGSettings, ExecutionSetti
 from scripts.lib import shown
 from scripts.lib.plans import hardware, totals
 from scripts.lib.plans.totals import Job
+from scripts.lib.plans.work import PlanError
 from scripts.lib.study import Study
 
 PROFILE = Path("profiles/default/config.yaml")
@@ -74,5 +75,5 @@ def guard(dag, studies: dict[str, Study], config: dict) -> None:
         machine = hardware.load(config.get("hardware", "laptop"))
         ahead = [job for job in from_snakemake(dag) if job.to_run]
         totals.within(config["budget"], totals.row("total", ahead, totals.costs(ahead, studies, machine), machine))
-    except (totals.OverBudget, hardware.HardwareError) as error:
+    except PlanError as error:
         raise WorkflowError(str(error)) from None

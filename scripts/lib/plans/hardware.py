@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from scripts.lib.plans.work import Work
+from scripts.lib.plans.work import PlanError, Work
 from scripts.lib.study.parts import Part
 
 FOLDER = Path("profiles/hardware")
 AtLeastZero = Annotated[float, Field(ge=0)]
-Unit = Literal["job", "run", "step", "image", "pass", "curve", "tflop"]
+Unit = Literal["job", "run", "step", "image", "pass", "curve", "text", "tflop"]
 
 
-class HardwareError(ValueError):
+class HardwareError(PlanError):
     """A hardware file that is missing, unsound, or has no speed for a job."""
 
 
@@ -47,12 +47,15 @@ class Hardware(Part):
     rates: list[Rate]
 
     def rates_of(self, rule: str, work: Work) -> list[Rate]:
-        """The row that counts for each unit of a job. A unit without a row takes no time; raises HardwareError where no unit has one."""
+        """The row that counts for each unit of a job. A unit without a row takes no time.
+
+        Raises HardwareError where no unit has one, or none but the start of a job that does more than start: it would pass for cheap.
+        """
         found = {}
         for rate in self.rates:
             if rate.unit in work.units and fnmatchcase(rule, rate.rule) and fnmatchcase(work.kind, rate.kind):
                 found.setdefault(rate.unit, rate)
-        if work.units and not found:
+        if work.units and (not found or (found.keys() == {"job"} and len(work.units) > 1)):
             of = f" of kind {work.kind!r}" if work.kind else ""
             raise HardwareError(f"{self.title}: no speed for rule {rule!r}{of}: add a row to `rates` of its file under {FOLDER}")
         return list(found.values())

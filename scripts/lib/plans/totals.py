@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scripts.lib.plans.hardware import Hardware
-from scripts.lib.plans.work import Work, work
+from scripts.lib.plans.work import PlanError, Work, work
 from scripts.lib.study import Study
 
 HOUR = 3600
@@ -30,7 +30,7 @@ class Cost:
     work: Work
 
 
-class OverBudget(ValueError):
+class OverBudget(PlanError):
     """A plan that takes more than the budget has."""
 
 

@@ -1,21 +1,29 @@
 """What one job does, in units that a type of machine has a speed for. Pure: from the study's numbers, never from the size of a file.
 
 Units: `job` (start-up), `run` (a model trained or judged), `step` (a training iteration), `image` (made or judged), `pass` (an image through a
-generator once: steps x images, twice where guidance needs it), `curve` (fitted), `tflop` (arithmetic of all of it).
+generator once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a model), `tflop` (arithmetic of all of it).
 """
 
+import csv
+import math
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
 from scripts.lib import jobs
 from scripts.lib.study import Study, pairs
 
 # A picture in a shard is three tar members (png, cls, txt), each a header and a content of whole 512-byte blocks, and a row of the manifest.
 TAR_BLOCK, MANIFEST_ROW = 512, 100
-# PNG leaves about this share of a photograph's bytes (ours, a rule of thumb); what is below a block is a block.
-PNG_SHARE = 0.6
+# Share of a photograph's bytes that is left, by format of storage (ours, a rule of thumb); what is below a block is a block.
+SHARE_LEFT = {"png": 0.6, "jpeg": 0.06, "webp": 0.06}
 DIGITS_PER_FORM = 130
 SMALL_FILE = 20_000
+FETCHED = 5_000_000_000  # bytes of a released model (assumed)
 FLOAT = 4
+
+
+class PlanError(ValueError):
+    """What stands in the way of a plan, with its mend."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +40,10 @@ NOTHING = Work({})  # a job that a smaller study does not have
 
 
 def image_bytes(study: Study) -> int:
-    png = PNG_SHARE * study.channels * study.image_size**2
-    return 3 * TAR_BLOCK + TAR_BLOCK * max(1, -(-int(png) // TAR_BLOCK)) + 2 * TAR_BLOCK + MANIFEST_ROW
+    """Of one image in its shard, with class, text and row of the manifest."""
+    share = SHARE_LEFT[getattr(getattr(study, "storage", None), "format", "png")]
+    blocks = max(1, math.ceil(share * study.channels * study.image_size**2 / TAR_BLOCK))
+    return TAR_BLOCK * (3 + blocks + 2) + MANIFEST_ROW
 
 
 # -- parameters and FLOPs ----------------------------------------------------------------------------------------------------------------
@@ -67,24 +77,29 @@ def parameters(architecture: dict, image_size: int, channels: int) -> int:
 
 
 def generator_flops(generator: dict, image_size: int) -> float:
-    """Forward FLOPs of one image through a generator once, of the kinds that the workflow trains. A proxy: only ratios within a kind count,
-    for a machine's rate of `generate` is given by kind.
+    """Forward FLOPs of one image through a generator once. A proxy for the kinds that the workflow trains: only ratios within a kind count,
+    for a machine's speed of `generate` is given by kind.
 
-    UNet: 5 residual blocks a level (2 down, 3 up), two 3x3 convolutions each. U-ViT: a token for each 2x2 pixels.
+    UNet: 5 residual blocks a level (2 down, 3 up), two 3x3 convolutions each. U-ViT: a token for each 2x2 pixels. Released ones: 0.803
+    TFLOP, which is the UNet of Stable Diffusion 1.5 at 512 pixels; a machine has speeds for the models alone that its file names.
     """
     if "channels" in generator:
         return sum(5 * 2 * 2 * 9 * c**2 * (image_size / 2**level) ** 2 for level, c in enumerate(generator["channels"]))
     if "width" in generator:
         return transformer_flops((image_size // 2) ** 2, generator["width"], generator["layers"])
-    # 0.803 TFLOP: the UNet of Stable Diffusion 1.5 on the 64 x 64 latents of a 512 x 512 image.
-    return 0.803e12 * (image_size / 512) ** 2
+    return 0.803e12 * (generator.get("size", image_size) / 512) ** 2
+
+
+def kind_of(generator: dict) -> str:
+    """What a machine's speed is looked up by: `diffusion`, or of a released model `pretrained:` and its name."""
+    return generator["kind"] + (f":{generator['model']}" if "model" in generator else "")
 
 
 def generator_parameters(generator: dict) -> int:
-    """Of the kinds that the workflow trains; a downloaded one is no output of a job."""
+    """Of the kinds that the workflow trains: the same blocks, and those of its texts and steps left out."""
     if "channels" in generator:
         return sum(5 * 2 * 9 * c**2 for c in generator["channels"])
-    return 14 * generator.get("width", 0) ** 2 * generator.get("layers", 0)
+    return 14 * generator["width"] ** 2 * generator["layers"]
 
 
 # -- a function for each rule ------------------------------------------------------------------------------------------------------------
@@ -99,13 +114,11 @@ def _prepare_data(study: Study, split: str) -> Work:
 
 def _train_generator(study: Study, generator: str) -> Work:
     settings = jobs.generator_settings(study, generator)
-    training, weights = settings.get("training"), FLOAT * generator_parameters(settings)
-    if not training:
-        return Work(kind=settings["kind"], gpus=study.gpus)
+    training, weights = settings["training"], FLOAT * generator_parameters(settings)
     steps = training["iterations"]
     flops = 3 * generator_flops(settings, study.image_size) * steps * training["batch_size"]
     # State: weights, two moments of AdamW, the moving average.
-    return Work({"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12}, settings["kind"], kept=weights, state=4 * weights, gpus=study.gpus)
+    return Work({"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12}, kind_of(settings), kept=weights, state=4 * weights, gpus=study.gpus)
 
 
 def _generate(study: Study, source: str, block: str) -> Work:
@@ -118,7 +131,7 @@ def _generate(study: Study, source: str, block: str) -> Work:
     passes = generator["steps"] * sum(count * (1 if scale == 1 else 2) for scale, count in counts.items())
     images = sum(counts.values())
     units = {"job": 1, "image": images, "pass": passes, "tflop": passes * generator_flops(generator, study.image_size) / 1e12}
-    return Work(units, generator["kind"], images=images, kept=images * image_bytes(study), gpus=study.gpus)
+    return Work(units, kind_of(generator), images=images, kept=images * image_bytes(study), gpus=study.gpus)
 
 
 def _train(study: Study, settings: dict) -> Work:
@@ -160,9 +173,30 @@ def _fit_laws(study: Study, law: str) -> Work:
     return Work({"job": 1, "curve": sum(len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen)}, kept=SMALL_FILE)
 
 
+def _fetch(study: Study, name: str) -> Work:
+    return Work(kept=FETCHED)
+
+
+def _write_sentences(study: Study, recipe: str) -> Work:
+    with open(study.classes, encoding="utf-8", newline="") as file:
+        texts = jobs.prompt_settings(study, recipe)["texts"] * sum(1 for _ in csv.DictReader(file))
+    return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
+
+
+def _caption_images(study: Study, recipe: str) -> Work:
+    images = sum(study.sources[name].images for name in jobs.real_sources(study))
+    return Work({"job": 1, "image": images}, kept=100 * images, gpus=study.gpus)
+
+
+# Rules that start, read small files and write small ones, whatever the study.
+SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance")
 RULES = {
     "prepare_data": (_prepare_data, ["split"]),
     "train_generator": (_train_generator, ["generator"]),
+    "fetch_generator": (_fetch, ["generator"]),
+    "fetch_model": (_fetch, ["recipe"]),
+    "write_sentences": (_write_sentences, ["recipe"]),
+    "caption_images": (_caption_images, ["recipe"]),
     "generate": (_generate, ["source", "block"]),
     "train_classifiers": (_train_classifiers, ["source", "batch"]),
     "train_clips": (_train_clips, ["source", "batch"]),
@@ -173,7 +207,13 @@ RULES = {
 }
 
 
+def known(rule: str) -> bool:
+    return rule in RULES or any(fnmatchcase(rule, pattern) for pattern in SMALL)
+
+
 def work(study: Study, rule: str, wildcards: dict[str, str]) -> Work:
-    """A rule that is not in RULES starts, reads small files and writes small ones: prompts, figures, tables."""
+    """Raises PlanError for a rule of which nothing is known: it would pass for one that costs nothing."""
+    if not known(rule):
+        raise PlanError(f"rule {rule!r}: nothing is known of its work: add it to RULES or SMALL of scripts/lib/plans/work.py")
     function, names = RULES.get(rule, (None, []))
     return function(study, *(wildcards[name] for name in names)) if function else Work(kept=SMALL_FILE)
