@@ -61,7 +61,7 @@ def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]
         minutes = found[job.key].seconds / 60
         if job.to_run and job.runtime is not None and minutes > job.runtime:
             longest[job.rule] = max(longest.get(job.rule, (0.0, 0.0)), (minutes, job.runtime))
-    return [f"{rule}: the longest job is planned to take {own:,.0f} minutes, its rule asks for {asked:,.0f}." for rule, (own, asked) in longest.items()]
+    return [f"{rule}: the longest job is planned to take {amount(own)} minutes, its rule asks for {amount(asked)}." for rule, (own, asked) in longest.items()]
 
 
 def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardware.Hardware, smaller: list[dict], over: str) -> list[str]:

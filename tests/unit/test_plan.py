@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import calibrate
+from scripts import calibrate, plan
 from scripts.lib import study_file
 from scripts.lib.plans import hardware, savings, totals
 from scripts.lib.plans.hardware import Hardware
@@ -155,6 +155,19 @@ def test_a_budget_that_does_not_suffice_is_told_with_its_mend():
         totals.within("much", total)
     with pytest.raises(totals.OverBudget):
         totals.within({"core_hours": "3.5"}, total)  # as a command line has it
+
+
+def test_the_page_warns_of_jobs_longer_than_their_rules_ask_for():
+    jobs = [
+        Job("a", "generate", {"study": "digits", "source": "diffusion_alt_texts", "block": "00000"}, runtime=0.1),
+        Job("b", "score", {"study": "digits", "source": "real"}, runtime=60),
+    ]
+    found = totals.costs(jobs, {"digits": DIGITS}, MACHINE)
+    told = "\n".join(plan.text(["figures/digits/samples.pdf"], jobs, found, MACHINE, [], "Too dear."))
+    # 10 s and 1,920 images of 0.01 s: 29.2 s. (No GPU: no column of GPU-hours.)
+    assert "generate: the longest job is planned to take 0.487 minutes, its rule asks for 0.1." in told
+    assert "score: the longest" not in told and "GPU-hours" not in told
+    assert "**Too dear.**" in told and "2 jobs are left to do on: test machine" in told
 
 
 def test_what_a_smaller_study_would_save():

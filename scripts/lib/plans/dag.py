@@ -73,7 +73,7 @@ def guard(dag, studies: dict[str, Study], config: dict) -> None:
         return
     try:
         machine = hardware.load(config.get("hardware", "laptop"))
-        ahead = [job for job in from_snakemake(dag) if job.to_run]
-        totals.within(config["budget"], totals.row("total", ahead, totals.costs(ahead, studies, machine), machine))
+        jobs = from_snakemake(dag)
+        totals.within(config["budget"], totals.table(jobs, totals.costs(jobs, studies, machine), machine)[-2])
     except PlanError as error:
         raise WorkflowError(str(error)) from None
