@@ -43,4 +43,4 @@ lock:
 	@touch $(READY)
 
 clean:
-	rm -rf results figures tables provenance report.html logs .state .snakemake
+	rm -rf results figures tables plan provenance report.html logs .state .snakemake

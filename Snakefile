@@ -28,6 +28,7 @@ include: "rules/figures_images.smk"
 include: "rules/figures_scaling.smk"
 include: "rules/tables.smk"
 include: "rules/provenance.smk"
+include: "rules/plan.smk"
 
 
 rule all:

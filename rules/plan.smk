@@ -1,0 +1,43 @@
+# in:  the study, what lies on disk, profiles/hardware/{hardware}.yaml of config.yaml
+# out: plan/{study}/{name}.{html,csv}: what a figure, a table or `all` would take: jobs, hours, disk, images, money, energy
+#
+# No job of the target is started. A run that would take more than config.yaml's budget stops before its first job.
+
+import json
+import time
+
+from scripts.lib.plans import dag as plans
+
+HARDWARE = config.get("hardware", "laptop")
+
+
+rule plan:
+    input:
+        hardware=f"profiles/hardware/{HARDWARE}.yaml",
+    output:
+        html="plan/{study}/{name}.html",
+        csv="plan/{study}/{name}.csv",
+    log:
+        "logs/{study}/plan/{name}.log",
+    benchmark:
+        "logs/{study}/plan/{name}.tsv"
+    wildcard_constraints:
+        name=r"[a-z0-9_]+",
+    localrule: True  # where the workflow and its results lie
+    conda:
+        "../envs/plan.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        asked=lambda _: time.time(),  # another one each time: a plan is of what lies on disk now
+        targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
+        budget=lambda _: json.dumps(config.get("budget") or {}),
+    shell:
+        f"python -m scripts.plan --hardware {HARDWARE} "
+        "--target {params.targets:q} --budget {params.budget:q} --tell --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
+
+
+onstart:
+    plans.guard(workflow.dag, STUDIES, config)

@@ -1,0 +1,79 @@
+"""The jobs of a target, as Snakemake itself sees them: which are needed, which of them are done, which wait for which."""
+
+from pathlib import Path
+
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness, RerunTrigger
+from snakemake.settings.types import ConfigSettings, DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
+
+from scripts.lib import shown
+from scripts.lib.plans import hardware, totals
+from scripts.lib.plans.totals import Job
+from scripts.lib.plans.work import PlanError
+from scripts.lib.study import Study
+
+PROFILE = Path("profiles/default/config.yaml")
+
+
+def targets(study_name: str, study: Study, name: str) -> list[str]:
+    """Files of a figure or table by its name, or of `all` of them. Raises NotInStudy."""
+    found = {figure: f"figures/{study_name}/{figure}.pdf" for figure in shown.names_of(study.figures)}
+    found |= {table: f"tables/{study_name}/{table}.csv" for table in shown.names_of(study.tables)}
+    if name == "all":
+        return [*found.values(), f"provenance/{study_name}.html"]
+    if name not in found:
+        raise shown.NotInStudy(f"{study.title}: no figure or table {name!r} to plan; there are: all, {', '.join(found)}")
+    return [found[name]]
+
+
+def from_snakemake(dag) -> list[Job]:
+    """Every job of a Snakemake DAG but plans of it; those that are done are not `to_run`."""
+    waiting = set(dag.needrun_jobs(exclude_finished=False))
+    found = [job for job in dag.jobs if job.rule.name != "plan"]
+    keys = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in found}
+    return [
+        Job(
+            key=keys[job],
+            rule=job.rule.name,
+            wildcards=dict(job.wildcards_dict),
+            needs=tuple(keys[need] for need in dag.dependencies[job] if need in keys),
+            to_run=job in waiting,
+            runtime=job.resources.get("runtime"),
+            benchmark=str(job.benchmark) if job.benchmark else None,
+        )
+        for job in found
+    ]
+
+
+def ask(files: list[str], config: dict | None = None) -> list[Job]:
+    """Jobs of these files in the workflow of the working directory.
+
+    A dry run that prints nothing and takes no lock, so that it may be asked while jobs run. What makes a job run again is as
+    profiles/default says. Raises SystemExit where Snakemake cannot plan the files; it has told why.
+    """
+    triggers = yaml.safe_load(PROFILE.read_text(encoding="utf-8")).get("rerun-triggers", [])
+    output = OutputSettings(dryrun=True, quiet={Quietness.RULES, Quietness.PROGRESS}, log_level_override=40, enable_file_logging=False)
+    with SnakemakeApi(output) as api:
+        try:
+            workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(config=config or {}), snakefile=Path("Snakefile"))
+            chosen = {"rerun_triggers": frozenset(RerunTrigger[name.upper()] for name in triggers)} if triggers else {}
+            dag = workflow.dag(DAGSettings(targets=frozenset(files), force_incomplete=True, **chosen))
+            dag.execute_workflow(pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False))
+        except Exception as error:
+            api.print_exception(error)
+            raise SystemExit(1) from None
+        return from_snakemake(workflow._workflow.dag)  # the one thing here that Snakemake does not promise to keep
+
+
+def guard(dag, studies: dict[str, Study], config: dict) -> None:
+    """Raises WorkflowError where the jobs that are about to start take more than the budget in the config, if there is one."""
+    if not config.get("budget"):
+        return
+    try:
+        machine = hardware.load(config.get("hardware", "laptop"))
+        jobs = from_snakemake(dag)
+        totals.within(config["budget"], totals.table(jobs, totals.costs(jobs, studies, machine), machine)[-2])
+    except PlanError as error:
+        raise WorkflowError(str(error)) from None

@@ -1,0 +1,77 @@
+"""A type of machine: seconds that a unit of work takes on it, prices, power. Read from profiles/hardware/{name}.yaml."""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from scripts.lib.plans.work import PlanError, Work
+from scripts.lib.study.parts import Part
+
+FOLDER = Path("profiles/hardware")
+AtLeastZero = Annotated[float, Field(ge=0)]
+Unit = Literal["job", "run", "step", "image", "pass", "curve", "text", "tflop"]
+
+
+class HardwareError(PlanError):
+    """A hardware file that is missing, unsound, or has no speed for a job."""
+
+
+class Rate(Part):
+    rule: str = Field(description="pattern such as plot_*; the first row that fits counts for a unit")
+    kind: str = Field(default="*", description="of generator or evaluation set")
+    unit: Unit
+    seconds: AtLeastZero
+    origin: str = Field(pattern=r"^(measured|estimated|assumed)\b", description="measured (command, date), estimated (how), assumed")
+
+
+class Figure(Part):
+    """A number that is assumed until edited."""
+
+    value: AtLeastZero
+    origin: str
+
+
+class Hardware(Part):
+    title: str
+    currency: str
+    price_per_core_hour: Figure
+    price_per_gpu_hour: Figure
+    watts_per_core: Figure = Field(description="busy, its share of the whole machine and of cooling")
+    watts_per_gpu: Figure
+    co2_kg_per_kwh: Figure
+    cpu_partition: str
+    gpu_partition: str
+    rates: list[Rate]
+
+    def rates_of(self, rule: str, work: Work) -> list[Rate]:
+        """The row that counts for each unit of a job. A unit without a row takes no time.
+
+        Raises HardwareError where no unit has one, or none but the start of a job that does more than start: it would pass for cheap.
+        """
+        found = {}
+        for rate in self.rates:
+            if rate.unit in work.units and fnmatchcase(rule, rate.rule) and fnmatchcase(work.kind, rate.kind):
+                found.setdefault(rate.unit, rate)
+        if work.units and (not found or (found.keys() == {"job"} and len(work.units) > 1)):
+            of = f" of kind {work.kind!r}" if work.kind else ""
+            raise HardwareError(f"{self.title}: no speed for rule {rule!r}{of}: add a row to `rates` of its file under {FOLDER}")
+        return list(found.values())
+
+    def seconds(self, rule: str, work: Work) -> float:
+        """Sum over units of count x seconds."""
+        return sum(rate.seconds * work.units[rate.unit] for rate in self.rates_of(rule, work))
+
+
+def load(name: str, folder: Path = FOLDER) -> Hardware:
+    """Raises HardwareError where there is no such file, or its content does not fit."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
+        raise HardwareError(f"hardware {name!r}: no {path}; known: {known}")
+    try:
+        return Hardware.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise HardwareError(f"{path}: {error}") from None

@@ -1,0 +1,219 @@
+"""What one job does, in units that a type of machine has a speed for. Pure: from the study's numbers, never from the size of a file.
+
+Units: `job` (start-up), `run` (a model trained or judged), `step` (a training iteration), `image` (made or judged), `pass` (an image through a
+generator once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a model), `tflop` (arithmetic of all of it).
+"""
+
+import csv
+import math
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from scripts.lib import jobs
+from scripts.lib.study import Study, pairs
+
+# A picture in a shard is three tar members (png, cls, txt), each a header and a content of whole 512-byte blocks, and a row of the manifest.
+TAR_BLOCK, MANIFEST_ROW = 512, 100
+# Share of a photograph's bytes that is left, by format of storage (ours, a rule of thumb); what is below a block is a block.
+SHARE_LEFT = {"png": 0.6, "jpeg": 0.06, "webp": 0.06}
+DIGITS_PER_FORM = 130
+SMALL_FILE = 20_000
+FETCHED = 5_000_000_000  # bytes of a released model (assumed)
+FLOAT = 4
+
+
+class PlanError(ValueError):
+    """What stands in the way of a plan, with its mend."""
+
+
+@dataclass(frozen=True)
+class Work:
+    units: dict[str, float] = field(default_factory=lambda: {"job": 1})
+    kind: str = ""  # of the generator, where a machine's speed depends on it
+    images: int = 0  # made
+    kept: int = 0  # bytes of outputs
+    state: int = 0  # bytes beside them while the job runs
+    gpus: int = 0
+
+
+NOTHING = Work({})  # a job that a smaller study does not have
+
+
+def image_bytes(study: Study) -> int:
+    """Of one image in its shard, with class, text and row of the manifest."""
+    share = SHARE_LEFT[getattr(getattr(study, "storage", None), "format", "png")]
+    blocks = max(1, math.ceil(share * study.channels * study.image_size**2 / TAR_BLOCK))
+    return TAR_BLOCK * (3 + blocks + 2) + MANIFEST_ROW
+
+
+# -- parameters and FLOPs ----------------------------------------------------------------------------------------------------------------
+
+
+def transformer_flops(tokens: int, width: int, depth: int) -> float:
+    """Forward: 24 n w^2 for the matrices of a layer (12 w^2 weights, a multiplication and an addition each), 4 n^2 w for attention."""
+    return depth * (24 * tokens * width**2 + 4 * tokens**2 * width)
+
+
+def forward_flops(architecture: dict, image_size: int) -> float:
+    """Of one image, and its text where there is one."""
+    patches = (image_size // architecture["patch_size"]) ** 2
+    extra = 1 if architecture.get("pool") != "avg" else 0
+    found = transformer_flops(patches + extra, architecture["width"], architecture["depth"])
+    if "text_width" in architecture:
+        found += transformer_flops(architecture["context_length"], architecture["text_width"], architecture["text_depth"])
+    return found
+
+
+def parameters(architecture: dict, image_size: int, channels: int) -> int:
+    """Of a ViT or CLIP model: layers, patches, positions, and the vocabulary, which is most of a small CLIP."""
+    width, patch = architecture["width"], architecture["patch_size"]
+    found = 12 * width**2 * architecture["depth"] + width * (channels * patch**2 + (image_size // patch) ** 2)
+    if "text_width" in architecture:
+        text = architecture["text_width"]
+        # Of CLIP's tokenizer: 256 bytes, the same at a word's end, its merges, start and end.
+        vocabulary = 514 + (48_894 if architecture.get("merges") is None else architecture["merges"])
+        found += 12 * text**2 * architecture["text_depth"] + text * (vocabulary + architecture["context_length"])
+    return found
+
+
+def generator_flops(generator: dict, image_size: int) -> float:
+    """Forward FLOPs of one image through a generator once. A proxy for the kinds that the workflow trains: only ratios within a kind count,
+    for a machine's speed of `generate` is given by kind.
+
+    UNet: 5 residual blocks a level (2 down, 3 up), two 3x3 convolutions each. U-ViT: a token for each 2x2 pixels. Released ones: 0.803
+    TFLOP, which is the UNet of Stable Diffusion 1.5 at 512 pixels; a machine has speeds for the models alone that its file names.
+    """
+    if "channels" in generator:
+        return sum(5 * 2 * 2 * 9 * c**2 * (image_size / 2**level) ** 2 for level, c in enumerate(generator["channels"]))
+    if "width" in generator:
+        return transformer_flops((image_size // 2) ** 2, generator["width"], generator["layers"])
+    return 0.803e12 * (generator.get("size", image_size) / 512) ** 2
+
+
+def kind_of(generator: dict) -> str:
+    """What a machine's speed is looked up by: `diffusion`, or of a released model `pretrained:` and its name."""
+    return generator["kind"] + (f":{generator['model']}" if "model" in generator else "")
+
+
+def generator_parameters(generator: dict) -> int:
+    """Of the kinds that the workflow trains: the same blocks, and those of its texts and steps left out."""
+    if "channels" in generator:
+        return sum(5 * 2 * 9 * c**2 for c in generator["channels"])
+    return 14 * generator["width"] ** 2 * generator["layers"]
+
+
+# -- a function for each rule ------------------------------------------------------------------------------------------------------------
+
+
+def _prepare_data(study: Study, split: str) -> Work:
+    chosen = jobs.data_settings(study, split)
+    forms = chosen["set"].get("forms")
+    images = chosen["balanced"] or (DIGITS_PER_FORM * len(forms) if forms else 1000)
+    return Work(kind=chosen["set"]["kind"], kept=images * image_bytes(study))
+
+
+def _train_generator(study: Study, generator: str) -> Work:
+    settings = jobs.generator_settings(study, generator)
+    training, weights = settings["training"], FLOAT * generator_parameters(settings)
+    steps = training["iterations"]
+    flops = 3 * generator_flops(settings, study.image_size) * steps * training["batch_size"]
+    # State: weights, two moments of AdamW, the moving average.
+    return Work({"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12}, kind_of(settings), kept=weights, state=4 * weights, gpus=study.gpus)
+
+
+def _generate(study: Study, source: str, block: str) -> Work:
+    planned = jobs.generation_settings(study, source, block)
+    generator = study.generators[planned["generator"]].model_dump()
+    counts = {float(scale): stop - start for scale, (start, stop) in planned["guidance"].items()}
+    if not counts:
+        return NOTHING
+    # Without guidance (scale 1) the empty prompt's pass is not made.
+    passes = generator["steps"] * sum(count * (1 if scale == 1 else 2) for scale, count in counts.items())
+    images = sum(counts.values())
+    units = {"job": 1, "image": images, "pass": passes, "tflop": passes * generator_flops(generator, study.image_size) / 1e12}
+    return Work(units, kind_of(generator), images=images, kept=images * image_bytes(study), gpus=study.gpus)
+
+
+def _train(study: Study, settings: dict) -> Work:
+    """Trained models lie twice while the job runs: as outputs, and as what a restarted job goes on from."""
+    models, batch = settings["architectures"], settings["training"]["batch_size"]
+    steps = sum(run["iterations"] for run in settings["runs"])
+    size = study.image_size
+    flops = sum(3 * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch for run in settings["runs"])
+    weights = [FLOAT * parameters(models[run["architecture"]], size, study.channels) for run in settings["runs"]]
+    units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}
+    return Work(units, kept=sum(weights), state=sum(weights) + 2 * max(weights), gpus=study.gpus)
+
+
+def _train_classifiers(study: Study, source: str, batch: str) -> Work:
+    if not jobs.batch_runs(study, source, batch):
+        return NOTHING
+    return _train(study, jobs.classifier_settings(study, source, batch))
+
+
+def _train_clips(study: Study, source: str, batch: str) -> Work:
+    if not jobs.batch_runs(study, source, batch):
+        return NOTHING
+    return _train(study, jobs.clip_settings(study, source, batch))
+
+
+def _evaluate(study: Study, source: str, batch: str) -> Work:
+    runs = len(jobs.batch_runs(study, source, batch))
+    return Work({"job": 1, "run": runs}, kept=SMALL_FILE, gpus=study.gpus) if runs else NOTHING
+
+
+def _score(study: Study, source: str) -> Work:
+    chosen = jobs.score_settings(study, source)
+    images = len(chosen["guidance"]) * (chosen["images"] or study.scores.images)
+    return Work({"job": 1, "image": images}, kept=SMALL_FILE, gpus=study.gpus)
+
+
+def _fit_laws(study: Study, law: str) -> Work:
+    chosen = [study.experiments[name] for name in study.laws[law].experiments]
+    return Work({"job": 1, "curve": sum(len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen)}, kept=SMALL_FILE)
+
+
+def _fetch(study: Study, name: str) -> Work:
+    return Work(kept=FETCHED)
+
+
+def _write_sentences(study: Study, recipe: str) -> Work:
+    with open(study.classes, encoding="utf-8", newline="") as file:
+        texts = jobs.prompt_settings(study, recipe)["texts"] * sum(1 for _ in csv.DictReader(file))
+    return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
+
+
+def _caption_images(study: Study, recipe: str) -> Work:
+    images = sum(study.sources[name].images for name in jobs.real_sources(study))
+    return Work({"job": 1, "image": images}, kept=100 * images, gpus=study.gpus)
+
+
+# Rules that start, read small files and write small ones, whatever the study.
+SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance")
+RULES = {
+    "prepare_data": (_prepare_data, ["split"]),
+    "train_generator": (_train_generator, ["generator"]),
+    "fetch_generator": (_fetch, ["generator"]),
+    "fetch_model": (_fetch, ["recipe"]),
+    "write_sentences": (_write_sentences, ["recipe"]),
+    "caption_images": (_caption_images, ["recipe"]),
+    "generate": (_generate, ["source", "block"]),
+    "train_classifiers": (_train_classifiers, ["source", "batch"]),
+    "train_clips": (_train_clips, ["source", "batch"]),
+    "evaluate": (_evaluate, ["source", "batch"]),
+    "evaluate_clips": (_evaluate, ["source", "batch"]),
+    "score": (_score, ["source"]),
+    "fit_laws": (_fit_laws, ["law"]),
+}
+
+
+def known(rule: str) -> bool:
+    return rule in RULES or any(fnmatchcase(rule, pattern) for pattern in SMALL)
+
+
+def work(study: Study, rule: str, wildcards: dict[str, str]) -> Work:
+    """Raises PlanError for a rule of which nothing is known: it would pass for one that costs nothing."""
+    if not known(rule):
+        raise PlanError(f"rule {rule!r}: nothing is known of its work: add it to RULES or SMALL of scripts/lib/plans/work.py")
+    function, names = RULES.get(rule, (None, []))
+    return function(study, *(wildcards[name] for name in names)) if function else Work(kept=SMALL_FILE)

@@ -1,0 +1,136 @@
+"""What a figure or table would take with what is on disk: jobs, hours, disk, images, money, energy, per stage. No job is started.
+
+python -m scripts.plan --target figures/digits/teaser.pdf [--hardware laptop] [--html out.html] [--csv out.csv]
+
+Speeds, prices and factors stand in profiles/hardware/{hardware}.yaml, each with its origin. A budget in config.yaml that does not suffice is
+told, and ends the command with an error unless --tell.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from scripts.lib import pages, study_file, tabulating
+from scripts.lib.files import whole
+from scripts.lib.plans import dag, hardware, savings, totals
+from scripts.lib.plans.work import PlanError
+
+HEAD = {
+    "stage": "stage",
+    "jobs": "jobs",
+    "gpu_hours": "GPU-hours",
+    "core_hours": "core-hours",
+    "chain_hours": "longest chain",
+    "longest_job_hours": "longest job",
+    "images": "images made",
+    "disk_kept_gb": "disk kept, GB",
+    "disk_peak_gb": "disk at most, GB",
+    "money": "money",
+    "kwh": "kWh",
+    "co2_kg": "kg CO2",
+    "partition": "partition",
+}
+TIMES = {"chain_hours", "longest_job_hours"}
+
+
+def amount(value) -> str:
+    """Three digits; whole numbers as they are."""
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, int) else f"{float(f'{value:.3g}'):,}" if value >= 0.001 else f"{value:.1g}" if value else "0"
+
+
+def duration(hours: float) -> str:
+    seconds = hours * totals.HOUR
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if hours < 2 else f"{hours:,.0f} h"
+
+
+def shown_rows(rows: list[dict], currency: str, gpus: bool) -> str:
+    """Markdown. GPU-hours are left out where no job uses any."""
+    columns = [key for key in HEAD if gpus or key != "gpu_hours"]
+    table = pd.DataFrame([{HEAD[key]: duration(row[key]) if key in TIMES else amount(row[key]) for key in columns} for row in rows])
+    return tabulating.markdown(table.rename(columns={"money": currency}))
+
+
+def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]:
+    """Rules whose longest job is planned to take more than the rule asks the scheduler for."""
+    longest: dict[str, tuple[float, float]] = {}
+    for job in jobs:
+        minutes = found[job.key].seconds / 60
+        if job.to_run and job.runtime is not None and minutes > job.runtime:
+            longest[job.rule] = max(longest.get(job.rule, (0.0, 0.0)), (minutes, job.runtime))
+    return [f"{rule}: the longest job is planned to take {amount(own)} minutes, its rule asks for {amount(asked)}." for rule, (own, asked) in longest.items()]
+
+
+def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardware.Hardware, smaller: list[dict], over: str) -> list[str]:
+    """Paragraphs of the page, heading first."""
+    rows = totals.table(jobs, found, machine)
+    gpus = any(row["gpu_hours"] for row in rows)
+    total, done = rows[-2:]
+    ahead = [job for job in jobs if job.to_run]
+    seconds, chain = totals.longest_chain(ahead, {key: cost.seconds for key, cost in found.items()})
+    steps = pd.DataFrame([{"job": key, "seconds": amount(found[key].seconds)} for key in chain if found[key].seconds])
+    used = {rate for job in ahead for rate in machine.rates_of(job.rule, found[job.key].work)}
+    rates = pd.DataFrame([rate.model_dump() for rate in machine.rates if rate in used])
+    factors = pd.DataFrame([{"factor": key} | value for key, value in machine.model_dump().items() if isinstance(value, dict)])
+    named = ", ".join(files) if len(files) < 4 else f"{len(files)} files of {Path(files[0]).parts[1]}"
+    told = f"{total['jobs']} jobs are left to do on: {machine.title}. {done['jobs']} jobs that they build on are done already and are not counted again."
+    return [
+        f"# Plan of {named}",
+        told,
+        *([f"**{over}**"] if over else []),
+        shown_rows(rows, machine.currency, gpus),
+        *warnings(jobs, found),
+        "Disk at most: if all jobs ran at once. Hours are of wall time with one core a job; money, energy and CO2 follow from the factors below.",
+        "## What a smaller study would take",
+        shown_rows([total, *smaller], machine.currency, gpus),
+        f"## Longest chain: {duration(seconds / totals.HOUR)}, whatever the number of machines",
+        tabulating.markdown(steps) if len(steps) else "Nothing is left to do.",
+        "## Speeds that were used",
+        tabulating.markdown(rates) if len(rates) else "None.",
+        "## Factors",
+        tabulating.markdown(factors),
+    ]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", required=True, nargs="+", help="files, such as figures/digits/teaser.pdf")
+    parser.add_argument("--hardware", help="name of a file of profiles/hardware; config.yaml's by default")
+    parser.add_argument("--budget", type=yaml.safe_load, help="such as '{core_hours: 2}'; config.yaml's by default")
+    parser.add_argument("--tell", action="store_true", help="end well where the budget does not suffice")
+    parser.add_argument("--html")
+    parser.add_argument("--csv")
+    args = parser.parse_args(arguments)
+    config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8")) or {}
+    budget = config.get("budget") if args.budget is None else args.budget
+
+    over = ""
+    try:
+        machine = hardware.load(args.hardware or config.get("hardware", "laptop"))
+        jobs = dag.ask(args.target)
+        studies = {path.stem: study_file.load(path) for path in sorted(Path("studies").glob("*.yaml"))}
+        found = totals.costs(jobs, studies, machine)
+        smaller = savings.table(jobs, studies, machine)
+        rows = totals.table(jobs, found, machine)
+        totals.within(budget or {}, rows[-2])
+    except totals.OverBudget as error:
+        over = str(error)
+    except PlanError as error:
+        raise SystemExit(str(error)) from None
+    paragraphs = text(args.target, jobs, found, machine, smaller, over)
+    if args.html:
+        with whole(args.html) as (part,):
+            part.write_text(pages.page(paragraphs[0].lstrip("# "), "\n\n".join(paragraphs)), encoding="utf-8")
+    if args.csv:
+        with whole(args.csv) as (part,):
+            pd.DataFrame([*rows, *smaller]).to_csv(part, index=False, float_format="%.6g")
+    print("\n\n".join(paragraphs[: paragraphs.index("## What a smaller study would take")]))
+    if over and not args.tell:
+        raise SystemExit(over)
+
+
+if __name__ == "__main__":
+    main()
