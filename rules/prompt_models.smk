@@ -1,5 +1,5 @@
 # in:  models of the hub or folders of the user; the class table; real training images
-# out: results/{study}/models/{recipe}/, as transformers reads it
+# out: results/{study}/prompt_models/{recipe}/, as transformers reads it
 #      results/{study}/sentences/{recipe}.parquet, sentences that a T5 writes about each class name
 #      results/{study}/captions/{recipe}.parquet, captions that a BLIP-2 makes of the real training images
 #
@@ -12,7 +12,7 @@ rule fetch_model:
     input:
         local=needed(prompt_files.local_model),
     output:
-        model=directory("results/{study}/models/{recipe}"),
+        model=directory("results/{study}/prompt_models/{recipe}"),
     log:
         "logs/{study}/fetch_model/{recipe}.log",
     benchmark:
@@ -34,7 +34,7 @@ rule fetch_model:
 rule write_sentences:
     input:
         classes=class_table,
-        model="results/{study}/models/{recipe}",
+        model="results/{study}/prompt_models/{recipe}",
     output:
         sentences="results/{study}/sentences/{recipe}.parquet",
     log:
@@ -59,7 +59,7 @@ rule write_sentences:
 
 rule caption_images:
     input:
-        model="results/{study}/models/{recipe}",
+        model="results/{study}/prompt_models/{recipe}",
         tars=needed(prompt_files.captioned),
         manifests=manifests(needed(prompt_files.captioned)),
     output:

@@ -260,6 +260,6 @@ def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
     assert all(text.startswith(f"{CLASSES['name'][class_id]}, ") for class_id, text in zip(of_images["class_id"], of_images["text"], strict=True))
     assert set(own_pool.loc[own_pool["class_id"] == 0, "text"]) == {"zero", *odd}
     assert not (workflow.folder / ".state/smoke/captions/of_images").exists()
-    assert "has no recipe 'class_names' that uses a model" in workflow.run("results/smoke/models/class_names", "-n", check=False)
+    assert "has no recipe 'class_names' that uses a model" in workflow.run("results/smoke/prompt_models/class_names", "-n", check=False)
     own.head(10).to_csv(workflow.folder / "mine.csv", index=False)
     assert workflow.planned(*targets) == {"write_prompts": 1}
