@@ -333,6 +333,18 @@ def test_a_download_with_another_hash_is_refused_and_not_kept(tmp_path, copied):
     assert (fetch.output / file).read_bytes() == true, told
 
 
+def test_a_download_does_not_write_through_links_that_an_earlier_try_left(tmp_path, copied):
+    mine = tmp_path / "mine.json"
+    mine.write_text("mine")
+    part = tmp_path / "models/released.part"
+    part.mkdir(parents=True)
+    (part / "model_index.json").symlink_to(mine)
+    with Hub(copied) as hub:
+        fetch, told = download(tmp_path, hub)
+    assert mine.read_text() == "mine"
+    assert fetch.output.is_dir(), told
+
+
 def test_what_the_hub_refuses_is_told_with_a_mend(tmp_path, copied):
     with Hub(copied, gated=True) as hub:
         assert "its licence must be accepted on the model's page, and HF_TOKEN must hold" in download(tmp_path, hub)[1]
