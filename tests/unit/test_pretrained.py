@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -225,6 +226,16 @@ def test_a_tokenizer_that_cannot_be_read_is_told_before_the_download(monkeypatch
         weights.tokenizers_are_readable(["tokenizer/spiece.model", "text_encoder/tokenizer.json"])
     monkeypatch.setattr(weights, "_importable", lambda name: True)
     weights.tokenizers_are_readable(["tokenizer/spiece.model"])
+
+
+def test_the_table_of_known_sources_is_well_formed():
+    table = weights.rows(ROOT / "data/sources.csv")
+    assert list(table[0]) == weights.COLUMNS
+    for row in table:
+        assert row["id"] and row["licence"]
+        assert re.fullmatch(r"[0-9a-f]{40}", row["revision"])
+        assert bool(row["file"]) == bool(row["sha256"]) and re.fullmatch(r"([0-9a-f]{64})?", row["sha256"])
+    assert len({(row["id"], row["revision"], row["file"]) for row in table}) == len(table)
 
 
 class Fetch:
