@@ -274,6 +274,19 @@ def test_a_folder_is_linked_and_its_hashes_are_recorded(tmp_path, copied):
     pipelines.load(str(fetch.output), SAMPLING, CPU)
 
 
+def test_a_variant_of_the_weights_is_taken_where_there_is_one(tmp_path, copied):
+    """As publishers lay them out: half precision beside full; here all but the text encoder has both."""
+    tiny_pipelines.stable_diffusion().to(torch.float16).save_pretrained(copied, variant="fp16")
+    (copied / "text_encoder/model.fp16.safetensors").unlink()
+    fetch = Fetch(tmp_path, copied, ", variant: fp16")
+    assert fetch() is None
+    held = sorted(str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*.safetensors"))
+    unet_and_vae = [f"{part}/diffusion_pytorch_model.fp16.safetensors" for part in ("unet", "vae")]
+    assert held == ["text_encoder/model.safetensors", *unet_and_vae]
+    pipeline = pipelines.load(str(fetch.output), SAMPLING | {"variant": "fp16"}, CPU)
+    assert not images.is_blank(pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING)[0])
+
+
 def test_weights_that_changed_are_refused_with_file_expected_found_and_mend(tmp_path, copied):
     fetch = Fetch(tmp_path, copied)
     fetch()
