@@ -90,6 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(parser, arguments, jobs.fetch_settings)
 
     part = Path(f"{args.output}.part")
+    if any(path.is_symlink() for path in part.rglob("*")):  # left by a try that was killed: a download must not write through a link
+        shutil.rmtree(part)
     part.mkdir(parents=True, exist_ok=True)
     try:
         files = get(settings, part)

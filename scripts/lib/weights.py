@@ -1,7 +1,7 @@
 """Files of a released pipeline: which of them are used, their hashes, and what is known of those.
 
 `data/sources.csv` holds what everyone is held to. Where it has no hash of a file, the first fetch records one, in the same columns, and later
-fetches are held to that: a model cannot change under a study in silence.
+fetches are held to that: a model cannot change under a study in silence. Rows copied from the record to the table hold for everyone.
 """
 
 import csv
