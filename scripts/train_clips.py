@@ -160,10 +160,7 @@ def train(settings: dict, run: dict, tar: Path, folder: Path, device: torch.devi
 
 def train_batch(settings: dict, images: list[str], output: Path, state: Path, device: torch.device) -> None:
     """Train every run of `settings` (jobs.clip_settings) into a file in `output`; `state` keeps what is done until all are."""
-    if len(images) != sum(settings["inputs"].values()):
-        raise SystemExit(f"{len(images)} tars were named, but the sources of this batch have {sum(settings['inputs'].values())}")
-    rest = iter(images)
-    tars = {source: [next(rest) for _ in range(count)] for source, count in settings["inputs"].items()}
+    tars = shards.by_source(images, settings["inputs"])
     part = output.with_name(f"{output.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
     part.mkdir(parents=True)

@@ -17,6 +17,15 @@ def parser(description: str, *names: str) -> argparse.ArgumentParser:
     return parser
 
 
+def files_parser(description: str, formats: tuple[str, ...], *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """Of a figure or table. inputs: lists of files; formats: of the outputs, in order; of: wildcards of the rule."""
+    found = parser(description, *of)
+    for name in inputs:
+        found.add_argument(f"--{name}", required=True, nargs="+")
+    found.add_argument("--output", required=True, nargs=len(formats), metavar=formats)
+    return found
+
+
 def parse(parser: argparse.ArgumentParser, arguments: list[str] | None, settings_of: Callable[..., dict]) -> tuple[argparse.Namespace, dict]:
     """Arguments, and the settings that `settings_of(study, name, ...)` finds in the study.
 

@@ -9,7 +9,10 @@ import pandas as pd
 import seaborn as sns
 
 from scripts.lib import command
+from scripts.lib.captions import words
 from scripts.lib.files import whole
+
+__all__ = ["arguments", "look", "recipe_looks", "style", "words", "write"]
 
 FORMATS = ("pdf", "svg", "png", "csv")
 REAL = "#000000"
@@ -58,18 +61,8 @@ def recipe_looks(labels: list[dict]) -> dict[str, dict]:
     return {row["recipe"]: look(row["look"] | {"rank": 0, "ranks": 1, "dash": 0}) for row in labels if row["recipe"] != "real"}
 
 
-def words(name: str) -> str:
-    """A name of the study as a reader's words."""
-    return name.replace("_", " ").replace("clip ", "CLIP ")
-
-
 def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
-    """inputs: lists of files; of: wildcards of the rule."""
-    parser = command.parser(description, *of)
-    for name in inputs:
-        parser.add_argument(f"--{name}", required=True, nargs="+")
-    parser.add_argument("--output", required=True, nargs=len(FORMATS), metavar=FORMATS)
-    return parser
+    return command.files_parser(description, FORMATS, *inputs, of=of)
 
 
 def write(figure: plt.Figure, drawn: pd.DataFrame, outputs: list[str]) -> None:

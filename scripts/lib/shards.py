@@ -97,16 +97,20 @@ def read_source(tars: list[str | Path], limit: int | None = None) -> dict[float 
     return {scale: tuple(map(np.concatenate, zip(*own, strict=True))) for scale, own in parts.items()}
 
 
-def read_inputs(tars: list[str | Path], files: dict[str, int]) -> dict[tuple[str, float | None], tuple[np.ndarray, np.ndarray]]:
-    """Images and class ids, as `read_source` gives them, of several sources by (source, guidance).
+def by_source(tars: list[str], files: dict[str, int]) -> dict[str, list[str]]:
+    """Tars of each source. tars: of the sources one after the other; files: source -> how many of them are its own.
 
-    tars: of the sources one after the other. files: source -> how many of the tars are its own.
+    Raises ShardError where there are more or fewer: images of one source would pass for those of another.
     """
-    found, ahead = {}, list(tars)
-    for source, count in files.items():
-        own, ahead = ahead[:count], ahead[count:]
-        found |= {(source, scale): images for scale, images in read_source(own).items()}
-    return found
+    if len(tars) != sum(files.values()):
+        raise ShardError(f"{len(tars)} tars were named, but {', '.join(files)} have {sum(files.values())}")
+    rest = iter(tars)
+    return {source: [next(rest) for _ in range(count)] for source, count in files.items()}
+
+
+def read_inputs(tars: list[str], files: dict[str, int]) -> dict[tuple[str, float | None], tuple[np.ndarray, np.ndarray]]:
+    """Images and class ids, as `read_source` gives them, of several sources by (source, guidance). tars, files: as `by_source`."""
+    return {(source, scale): images for source, own in by_source(tars, files).items() for scale, images in read_source(own).items()}
 
 
 def identity(tars: list[str | Path]) -> str:

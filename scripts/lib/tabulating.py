@@ -12,12 +12,7 @@ FORMATS = ("csv", "md", "html")
 
 
 def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
-    """inputs: lists of files; of: wildcards of the rule."""
-    parser = command.parser(description, *of)
-    for name in inputs:
-        parser.add_argument(f"--{name}", required=True, nargs="+")
-    parser.add_argument("--output", required=True, nargs=len(FORMATS), metavar=FORMATS)
-    return parser
+    return command.files_parser(description, FORMATS, *inputs, of=of)
 
 
 def number(value, digits: int = 2) -> str:

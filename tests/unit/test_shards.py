@@ -99,3 +99,10 @@ def test_a_source_is_read_by_guidance_in_index_order(tmp_path):
         chosen = np.array(scales) == scale
         assert (source[scale][0][:, 0] == images[chosen]).all()
     assert len(shards.read_source([tmp_path / "0.tar"], limit=2)[1.0][0]) == 2
+
+
+def test_tars_are_told_apart_by_source_and_none_may_be_missing():
+    assert shards.by_source(["a", "b", "c"], {"real": 1, "made": 2}) == {"real": ["a"], "made": ["b", "c"]}
+    for tars in (["a", "b"], ["a", "b", "c", "d"]):
+        with pytest.raises(shards.ShardError, match="tars were named, but real, made have 3"):
+            shards.by_source(tars, {"real": 1, "made": 2})
