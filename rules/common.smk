@@ -77,7 +77,7 @@ def training_tars(wildcards):
 
 
 def evaluation_tars(wildcards):
-    return [f"results/{wildcards.study}/data/{name}.tar" for name in study_of(wildcards).data.evaluation]
+    return [jobs.evaluation_file(wildcards.study, name) for name in study_of(wildcards).data.evaluation]
 
 
 def manifests(tars):
@@ -91,7 +91,7 @@ def gpus(wildcards):
 
 def real_tars(wildcards):
     """What stands for real images in scores: an evaluation set."""
-    return [f"results/{wildcards.study}/data/{study_of(wildcards).scores.evaluation}.tar"]
+    return [jobs.evaluation_file(wildcards.study, study_of(wildcards).scores.evaluation)]
 
 
 def scored_tars(wildcards):

@@ -1,5 +1,5 @@
 # in:  the study's data set (digits: the copy inside scikit-learn)
-# out: results/{study}/data/{split}.tar (+ .parquet)
+# out: results/{study}/data/{split}/{block}.tar (+ .parquet)
 #
 # Splits: generator_training, from which text-to-image models alone learn; classifier_training, the source `real`; and the evaluation
 # sets by name. Later stages see shards alone.
@@ -9,12 +9,12 @@ rule prepare_data:
     input:
         classes=class_table,
     output:
-        tar="results/{study}/data/{split}.tar",
-        manifest="results/{study}/data/{split}.parquet",
+        tar="results/{study}/data/{split}/{block}.tar",
+        manifest="results/{study}/data/{split}/{block}.parquet",
     log:
-        "logs/{study}/prepare_data/{split}.log",
+        "logs/{study}/prepare_data/{split}-{block}.log",
     benchmark:
-        "logs/{study}/prepare_data/{split}.tsv"
+        "logs/{study}/prepare_data/{split}-{block}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -22,7 +22,7 @@ rule prepare_data:
         mem_mb=2000,
         runtime=10,
     params:
-        planned=planned(jobs.data_settings, "split"),
+        planned=planned(jobs.data_settings, "split", "block"),
     shell:
-        "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --planned {params.planned} "
+        "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --block {wildcards.block} --planned {params.planned} "
         "--classes {input.classes:q} --output {output.tar:q} > {log:q} 2>&1"

@@ -6,7 +6,7 @@
 
 rule plot_samples:
     input:
-        real="results/{study}/data/classifier_training.tar",
+        real=needed(lambda name, study, _: [tar for s in jobs.real_sources(study) for tar in jobs.image_files(name, study, s, 1)]),
         images=needed(lambda name, study, _: [tar for s in shown.samples_sources(study) for tar in jobs.image_files(name, study, s, 1)]),
         classes=class_table,
         script=["scripts/plot_samples.py", "scripts/lib/plotting.py"],

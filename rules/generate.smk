@@ -9,8 +9,8 @@
 rule train_generator:
     input:
         classes=class_table,
-        tar="results/{study}/data/generator_training.tar",
-        manifest="results/{study}/data/generator_training.parquet",
+        tar="results/{study}/data/generator_training/00000.tar",
+        manifest="results/{study}/data/generator_training/00000.parquet",
     output:
         pipeline=directory("results/{study}/generators/{generator}"),
     log:
@@ -61,7 +61,7 @@ rule generate:
     input:
         classes=class_table,
         pipeline=lambda wc: jobs.pipeline_folder(wc.study, study_of(wc), wc.source),
-        prompts=lambda wc: f"results/{wc.study}/prompts/{study_of(wc).sources[wc.source].recipe}.parquet",
+        prompts=lambda wc: jobs.prompts_file(wc.study, study_of(wc), wc.source, wc.block),
     output:
         tar="results/{study}/images/{source}/{block}.tar",
         manifest="results/{study}/images/{source}/{block}.parquet",

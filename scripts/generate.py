@@ -28,7 +28,7 @@ def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: 
                     {
                         "image": row.image,
                         "class_id": row.class_id,
-                        "class_name": names[row.class_id],
+                        "class_name": names.get(row.class_id, ""),
                         "prompt": row.prompt,
                         "recipe": settings["recipe"],
                         "generator": settings["generator"],

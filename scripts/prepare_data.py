@@ -1,4 +1,4 @@
-"""The real images of one split of the study, as a shard."""
+"""One block of the real images of a split of the study, as a shard."""
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ def digits_of(settings: dict) -> tuple[np.ndarray, np.ndarray, list[str], list[s
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "split")
+    parser = command.parser(__doc__, "split", "block")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--output", required=True, help="tar; its manifest is put beside it as .parquet")
     args, settings = command.parse(parser, arguments, jobs.data_settings)
@@ -50,6 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
             "name more forms or fewer images"
         )
     pixels = np.rint(images * 255 / 16).astype(np.uint8)  # grey levels 0..16 over the range of a PNG
+    start, stop = settings["range"] or (0, len(order))
     seen = np.zeros(len(classes), int)
 
     def samples():
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
             row, caption = classes.iloc[labels[i]], captions[i]
             text = recipes.alt_text(row, caption, seen[labels[i]])
             seen[labels[i]] += 1
+            if not start <= place < stop:
+                continue
             own = {"image": place, "class_id": int(labels[i]), "class_name": row["name"], "prompt": text, "caption": caption, "origin": made[i]}
             yield f"{place:09d}", pixels[i], own
 

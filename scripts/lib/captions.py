@@ -91,7 +91,7 @@ def images(folder: str, name: str) -> str:
     """` (655 images)` where the set is made."""
     from pyarrow.parquet import read_metadata  # not while Snakemake plans
 
-    manifest = Path(f"results/{folder}/data/{name}.parquet")
+    manifest = Path(f"results/{folder}/data/{name}/00000.parquet")
     return f" ({counted(read_metadata(manifest).num_rows, 'image')})" if manifest.is_file() else ""
 
 

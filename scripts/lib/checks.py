@@ -28,7 +28,7 @@ def curve_faults(key, curves, sources) -> list[str]:
         source = sources.get(curve.source)
         if source is None or curve.guidance == "all":
             continue
-        if source.kind == "real":
+        if source.kind in ("real", "pairs"):
             faults.append(f"{key}.{i}.guidance = {curve.guidance}: real images have no guidance scale; remove the key")
             continue
         for scale in curve.guidance:
@@ -56,6 +56,8 @@ def class_count(classes) -> int:
 
 
 def data_splits_are_apart(data):
+    if data.kind != "sklearn_digits":
+        return []
     owner, faults = {}, []
     training = {"generator_training": data.generator_training, "classifier_training": data.classifier_training}
     sets = training | {f"evaluation.{name}": getattr(chosen, "forms", []) for name, chosen in data.evaluation.items()}
@@ -99,9 +101,9 @@ def sources_differ(sources):
     for name, source in sources.items():
         if source.kind == "mixture":
             continue
-        identity = (source.generator, source.recipe) if source.kind == "synthetic" else ("real",)
+        identity = (source.generator, source.recipe) if source.kind == "synthetic" else (source.kind, source.data)
         if identity in seen:
-            faults.append(f"sources.{name} = {' x '.join(identity)}: the same as sources.{seen[identity]}; put their guidance scales into one")
+            faults.append(f"sources.{name} = {' x '.join(filter(None, identity))}: the same as sources.{seen[identity]}; put their guidance scales into one")
         seen.setdefault(identity, name)
     return faults
 
@@ -120,7 +122,9 @@ def classifiers_are_told_the_class(experiments, sources, recipes, classifiers):
 
 def images_of(source) -> list[tuple]:
     """(guidance scale, number of images) of what a source makes; a mixture makes none."""
-    return {"real": lambda: [(None, source.images)], "synthetic": lambda: list(source.images.items()), "mixture": lambda: []}[source.kind]()
+    if source.kind == "mixture":
+        return []
+    return list(source.images.items()) if source.kind == "synthetic" else [(None, source.images)]
 
 
 def mixtures_are_made_of_what_exists(sources, classes):

@@ -1,4 +1,4 @@
-"""Files that prompts are made from, for the rules: unlike those of jobs.py, some are the user's and are looked for on disk."""
+"""Files that prompts are made from, for the rules: unlike those of jobs/, some are the user's and are looked for on disk."""
 
 from pathlib import Path
 
@@ -37,4 +37,6 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
             return [f"results/{study_name}/captions/{wildcards.recipe}.parquet"]
         case "texts":
             return own_files(recipe)
-    return [f"results/{study_name}/data/classifier_training.parquet"]
+        case "captions" | "alt_texts":
+            return [str(Path(tar).with_suffix(".parquet")) for tar in captioned(study_name, study, wildcards)]
+    return []

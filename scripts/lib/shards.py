@@ -38,8 +38,8 @@ def encode(pixels: np.ndarray, storage: dict = PNG) -> bytes:
 def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]], storage: dict = PNG) -> None:
     """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest; storage: of the images, as `encode` takes it.
 
-    A row holds at least `class_id` and `prompt`; key and sha256, of the stored bytes, are added. Two calls with the same samples give the
-    same bytes. The manifest appears last, so a tar that has one is whole.
+    A row holds at least `class_id` and `prompt`; added are key, and offset (bytes into the tar), size and sha256 of the stored bytes, by which
+    one image can be read alone. Two calls with the same samples give the same bytes. The manifest appears last, so a tar that has one is whole.
     """
     from webdataset import TarWriter
 
@@ -50,6 +50,10 @@ def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]], stor
                 data = encode(pixels, storage)
                 writer.write({"__key__": key, EXTENSIONS[storage["format"]]: data, "cls": str(row["class_id"]), "txt": row["prompt"]})
                 rows.append({"key": key, **row, "sha256": hashlib.sha256(data).hexdigest()})
+        with tarfile.open(tar_part) as file:
+            places = {member.name: (member.offset_data, member.size) for member in file}
+        for row in rows:
+            row["offset"], row["size"] = places[f"{row['key']}.{EXTENSIONS[storage['format']]}"]
         pd.DataFrame(rows).to_parquet(manifest_part, index=False)
 
 

@@ -1,6 +1,7 @@
 """What each figure and table of a study is drawn from: its settings and its files, as `jobs` has those of the stages before them."""
 
 from scripts.lib.jobs import experiment_settings, image_files, law_settings, real_sources, runs, synthetic_sources, trainer
+from scripts.lib.jobs.sources import is_real
 from scripts.lib.study import Curves, Study, names_class, pairs, parts_of
 
 
@@ -28,9 +29,17 @@ def look(study: Study, source: str, guidance: float | None, architecture: str | 
     """Numbers that settle colour and signs of a curve, the same in every figure: hue by recipe, dash by generator, shade and marker by
     guidance scale, weight by architecture. Real images have no hue; mixtures have one of their own."""
     row = study.sources[source]
+    kind = "real" if is_real(row) else row.kind
     scales = sorted({scale for other in study.sources.values() if other.kind == "synthetic" for scale in other.images})
     own = list(study.clips.architectures if study.clips and architecture in study.clips.architectures else study.classifiers.architectures)
-    found = {"hue": None, "dash": 0, "rank": 0, "ranks": len(scales), "weight": own.index(architecture) if architecture else 0, "kind": row.kind}
+    found = {
+        "hue": None,
+        "dash": 0,
+        "rank": 0,
+        "ranks": len(scales),
+        "weight": own.index(architecture) if architecture else 0,
+        "kind": kind,
+    }
     if row.kind == "mixture":
         mixtures = [name for name, other in study.sources.items() if other.kind == "mixture"]
         return found | {"rank": mixtures.index(source), "ranks": len(mixtures)}
@@ -66,7 +75,7 @@ def labelled(study: Study, curves, architectures: list[str]) -> list[dict]:
     several, mixed = len(set(architectures)) > 1, len({row.kind for row in rows}) > 1
     named = []
     for i, (source, scale, architecture) in enumerate(found):
-        words = [part[i] for part in differing if part[i]] or ([rows[i].kind] if mixed or not several else [])
+        words = [part[i] for part in differing if part[i]] or (["real" if is_real(rows[i]) else rows[i].kind] if mixed or not several else [])
         words = [rows[i].label] if rows[i].kind == "mixture" else words
         label = ", ".join(words + ([trainer(study, architecture).architectures[architecture].label] if several else []))
         own = {"source": source, "guidance": scale, "architecture": architecture, "label": label}

@@ -1,6 +1,7 @@
 """What each table of a study is made of: its settings and its files, as `shown` has those of the figures."""
 
 from scripts.lib.jobs import experiment_settings, law_settings, metric_files, real_sources, runs
+from scripts.lib.jobs.sources import is_real
 from scripts.lib.shown import experiments_of_laws, labelled, limited_settings, part_of
 from scripts.lib.study import Curves, Study, pairs, parts_of
 
@@ -10,7 +11,8 @@ def names(study: Study) -> list[dict]:
     found = []
     for source, guidance in pairs([Curves(source=name) for name in study.sources], study.sources):
         row = study.sources[source]
-        told = {"real": ("real", "real"), "mixture": ("mixture", getattr(row, "label", ""))}.get(row.kind) or (row.generator, row.recipe)
+        made = (row.generator, row.recipe) if row.kind == "synthetic" else ("mixture", getattr(row, "label", ""))
+        told = ("real", row.kind) if is_real(row) else made
         found.append({"source": source, "guidance": guidance, "generator": told[0], "recipe": told[1]})
     return found
 

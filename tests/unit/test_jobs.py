@@ -74,10 +74,10 @@ def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, 
 
 def test_a_run_is_handed_the_images_that_it_trains_on():
     settings = jobs.clip_settings(load(SMOKE), "both", "clip_tiny")
-    assert settings["inputs"] == {"real": 1, "diffusion_alt_texts": 2}
+    assert settings["inputs"] == {"real": 2, "diffusion_alt_texts": 2}
     for run in settings["runs"]:
         assert [part["images"] for part in run["parts"]] == [run["size"] // 2] * 2
-    assert jobs.classifier_settings(load(SMOKE), "real", "vit_tiny")["inputs"] == {"real": 1}
+    assert jobs.classifier_settings(load(SMOKE), "real", "vit_tiny")["inputs"] == {"real": 2}
 
 
 def test_names_of_runs_stand_in_paths():

@@ -255,7 +255,7 @@ def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
     workflow.run(*targets)
     by_model, of_images, own_pool = (pd.read_parquet(workflow.folder / target) for target in targets)
     assert by_model.groupby("class_id").size().tolist() == [3] * 10
-    manifest = pd.read_parquet(workflow.folder / "results/smoke/data/classifier_training.parquet")
+    manifest = pd.read_parquet(workflow.folder / "results/smoke/data/classifier_training/00000.parquet")
     assert of_images.groupby("class_id").size().tolist() == manifest.groupby("class_id").size().tolist()
     assert all(text.startswith(f"{CLASSES['name'][class_id]}, ") for class_id, text in zip(of_images["class_id"], of_images["text"], strict=True))
     assert set(own_pool.loc[own_pool["class_id"] == 0, "text"]) == {"zero", *odd}

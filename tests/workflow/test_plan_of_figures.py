@@ -75,7 +75,7 @@ def test_two_figures_against_sums_by_hand(digits):
 
 
 def test_what_is_on_disk_is_not_counted_again(digits):
-    made = [digits.folder / f"results/digits/data/classifier_training.{ending}" for ending in ("tar", "parquet")]
+    made = [digits.folder / f"results/digits/data/classifier_training/00000.{ending}" for ending in ("tar", "parquet")]
     made[0].parent.mkdir(parents=True)
     for path in made:
         path.touch()

@@ -116,7 +116,7 @@ def test_an_unknown_study_is_named_with_those_that_exist(workflow):
 def test_a_job_that_fails_leaves_no_output_and_names_its_log(workflow: Workflow):
     workflow.edit("classifier_training: [1]", "classifier_training: [13]")
     workflow.edit("real: {kind: real, images: 40}", "real: {kind: real, images: 200}")
-    output = workflow.run("results/smoke/data/classifier_training.tar", check=False)
-    assert "logs/smoke/prepare_data/classifier_training.log" in output
+    output = workflow.run("results/smoke/data/classifier_training/00000.tar", check=False)
+    assert "logs/smoke/prepare_data/classifier_training-00000.log" in output
     assert "name more forms or fewer images" in output
-    assert not list(workflow.folder.glob("results/smoke/data/*"))
+    assert not list(workflow.folder.glob("results/smoke/data/*/*"))

@@ -105,10 +105,11 @@ def generator_parameters(generator: dict) -> int:
 # -- a function for each rule ------------------------------------------------------------------------------------------------------------
 
 
-def _prepare_data(study: Study, split: str) -> Work:
-    chosen = jobs.data_settings(study, split)
+def _prepare_data(study: Study, split: str, block: str) -> Work:
+    chosen = jobs.data_settings(study, split, block)
     forms = chosen["set"].get("forms")
-    images = chosen["balanced"] or (DIGITS_PER_FORM * len(forms) if forms else 1000)
+    start, stop = chosen["range"] or (0, 0)
+    images = stop - start or (DIGITS_PER_FORM * len(forms) if forms else 1000)
     return Work(kind=chosen["set"]["kind"], kept=images * image_bytes(study))
 
 
@@ -191,7 +192,7 @@ def _caption_images(study: Study, recipe: str) -> Work:
 # Rules that start, read small files and write small ones, whatever the study.
 SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance")
 RULES = {
-    "prepare_data": (_prepare_data, ["split"]),
+    "prepare_data": (_prepare_data, ["split", "block"]),
     "train_generator": (_train_generator, ["generator"]),
     "fetch_generator": (_fetch, ["generator"]),
     "fetch_model": (_fetch, ["recipe"]),

@@ -3,19 +3,19 @@
 A study says *what* is compared: data, generators, prompt recipes, sources, classifiers and what each figure shows. It holds nothing
 about the machine it runs on (that is the profile's). Every key is declared here, unknown keys are errors, and `studies/schema.json`
 is made from these models for editors (`python -m scripts.lib.schema`). `study_file.py` reads a file
-of them, `checks.py` holds what must be true across its parts, `jobs.py` what follows from them: runs, blocks, settings of each job.
+of them, `checks.py` holds what must be true across its parts, `jobs/` what follows from them: runs, blocks, settings of each job.
 """
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from scripts.lib.study.classifiers import Classifiers
+from scripts.lib.study.clips import Clips
+from scripts.lib.study.data import Data
 from scripts.lib.study.generators import Generator, Storage
 from scripts.lib.study.parts import (
-    Classifiers,
-    Clips,
     Curves,
-    DigitsData,
     Experiment,
     Law,
     Name,
@@ -41,7 +41,7 @@ class Study(Part):
     channels: Literal[1, 3]
     images_per_block: Positive = Field(description="image indices that one generation job covers")
     storage: Storage = Storage()
-    data: DigitsData
+    data: Data
     generators: dict[Name, Generator]
     recipes: dict[Name, Recipe]
     sources: dict[Name, Source]

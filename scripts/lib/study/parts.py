@@ -1,4 +1,4 @@
-"""The parts of a study, but for what its figures and tables show (`shown.py`)."""
+"""What a study compares: sources, curves, experiments, scores and laws; and the kinds of names and numbers that all its parts are made of."""
 
 from typing import Annotated, Literal
 
@@ -19,52 +19,20 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-Form = Annotated[int, Field(ge=0, le=13)]
-
-
-class WriterSet(Part):
-    """Handwritten digits of these forms, as they are."""
-
-    kind: Literal["writers"]
-    forms: list[Form] = Field(min_length=1)
-
-
-class OutlineSet(Part):
-    """Outlines of the handwritten digits of these forms."""
-
-    kind: Literal["outlines"]
-    forms: list[Form] = Field(min_length=1)
-
-
-class FontSet(Part):
-    """Printed digits, in every font that matplotlib ships, upright and turned."""
-
-    kind: Literal["fonts"]
-    angles: list[float] = Field(min_length=1, description="degrees, anticlockwise")
-
-
-class AdversarialSet(Part):
-    """Those of the handwritten digits of these forms that a small model, trained on the forms of `generator_training`, gets wrong."""
-
-    kind: Literal["adversarial"]
-    forms: list[Form] = Field(min_length=1)
-
-
-EvaluationSet = Annotated[WriterSet | OutlineSet | FontSet | AdversarialSet, Field(discriminator="kind")]
-
-
-class DigitsData(Part):
-    """scikit-learn's 1,797 scans of handwritten digits, split by the form that they were written on (0 to 13, in array order)."""
-
-    kind: Literal["sklearn_digits"]
-    generator_training: list[Form] = Field(description="forms that only text-to-image models learn from")
-    classifier_training: list[Form] = Field(description="forms that the source `real` is made of")
-    evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
-
-
 class RealSource(Part):
+    """Real images of the study's classes."""
+
     kind: Literal["real"]
+    data: Name | None = Field(default=None, description="training split of the data; digits have one alone")
     images: Positive = Field(description="how many of the real training images are used, balanced over the classes")
+
+
+class PairSource(Part):
+    """Real images with texts of their own, which need not name a class: for CLIP alone."""
+
+    kind: Literal["pairs"]
+    data: Name = Field(description="training split of the data")
+    images: Positive
 
 
 class SyntheticSource(Part):
@@ -88,76 +56,10 @@ class Mixture(Part):
     label: str = Field(description="name in figures")
 
 
-Source = Annotated[RealSource | SyntheticSource | Mixture, Field(discriminator="kind")]
-
-
-class Architecture(Part):
-    """A ViT of timm."""
-
-    patch_size: Positive
-    width: Positive
-    depth: Positive
-    heads: Positive
-    pool: Literal["token", "avg"] = Field(description="class token, or mean of the patches, before the head")
-    label: str = Field(description="name in figures")
+Source = Annotated[RealSource | PairSource | SyntheticSource | Mixture, Field(discriminator="kind")]
 
 
 RunsPerJob = Annotated[Literal["one", "all"], Field(description="`all`: one job trains every run of a source and architecture")]
-
-
-class Classifiers(Part):
-    """One training recipe for every source."""
-
-    architectures: dict[Name, Architecture]
-    iterations: dict[Positive, Positive] = Field(description="training iterations for each size")
-    batch_size: Positive
-    learning_rate: float = Field(gt=0)
-    warmup: Share
-    weight_decay: float = Field(ge=0)
-    label_smoothing: Share
-    position_std: float = Field(gt=0, description="standard deviation of the initial position embedding; timm's own is 0.02")
-    runs_per_job: RunsPerJob
-
-
-class ClipArchitecture(Part):
-    """A CLIP model of open_clip: a ViT for images, a transformer for texts."""
-
-    embed_dim: Positive
-    patch_size: Positive
-    width: Positive
-    depth: Positive
-    heads: Positive
-    text_width: Positive
-    text_depth: Positive
-    text_heads: Positive
-    context_length: Positive = Field(description="tokens of a text")
-    merges: Positive | None = Field(default=None, description="byte pairs of CLIP's tokenizer that are used, the most frequent; all by default")
-    label: str = Field(description="name in figures")
-
-
-class Task(Part):
-    """A label set of its own on the images of an evaluation set, told to CLIP by text alone."""
-
-    evaluation: Name
-    templates: list[str] = Field(min_length=1, description="each with {name} in it")
-    classes: dict[str, list[Annotated[int, Field(ge=0)]]] | None = Field(default=None, description="text -> class ids; other classes are left out")
-    captions: dict[str, str] | None = Field(default=None, description="text -> words of an image's caption; images without are left out")
-
-
-class Clips(Part):
-    """One training recipe of CLIP models for every source of image-text pairs."""
-
-    architectures: dict[Name, ClipArchitecture]
-    iterations: dict[Positive, Positive] = Field(description="training iterations for each size")
-    batch_size: Positive
-    learning_rate: float = Field(gt=0)
-    warmup: Share
-    weight_decay: float = Field(ge=0)
-    crop_scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = Field(description="area kept by the random crop")
-    checkpoints: Positive = Field(description="equal parts of a training, after each of which its state is saved")
-    runs_per_job: RunsPerJob
-    templates: list[str] = Field(min_length=1, description="class-name templates of the zero-shot evaluation, each with {name} in it")
-    tasks: dict[Name, Task]
 
 
 class Curves(Part):
@@ -208,7 +110,7 @@ def parts_of(sources: dict, source: str, guidance: float | None, size: int) -> l
 
 def names_class(source, recipes: dict) -> bool:
     """Whether every image of a source that is made shows the class that it is said to: alt texts need not name it."""
-    return source.kind == "real" or (source.kind == "synthetic" and source.recipe in recipes and recipes[source.recipe].kind != "alt_texts")
+    return source.kind == "real" or (source.kind == "synthetic" and source.recipe in recipes and recipes[source.recipe].kind not in ("alt_texts", "pair_texts"))
 
 
 class ReferenceRun(Part):

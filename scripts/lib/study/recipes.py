@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from scripts.lib.study.parts import Part, Positive
+from scripts.lib.study.parts import Name, Part, Positive
 
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
@@ -61,4 +61,11 @@ class OwnTexts(Part):
     )
 
 
-Recipe = Annotated[ClassRecipe | WordToSentence | ImageCaptions | OwnTexts, Field(discriminator="kind")]
+class PairTexts(Part):
+    """Image i has the text of real pair i (the paper's CLIP: images made from the captions of LAION). For CLIP alone."""
+
+    kind: Literal["pair_texts"]
+    source: Name = Field(description="source of kind pairs")
+
+
+Recipe = Annotated[ClassRecipe | WordToSentence | ImageCaptions | OwnTexts | PairTexts, Field(discriminator="kind")]

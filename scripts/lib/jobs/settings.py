@@ -1,0 +1,77 @@
+"""Settings of the jobs that train, evaluate, score and fit."""
+
+from dataclasses import asdict
+
+from scripts.lib.jobs.sources import image_files
+from scripts.lib.jobs.training import Run, batch_of, batch_runs, runs, trainer, training_inputs
+from scripts.lib.study import Study, pairs, parts_of
+
+
+def _training_settings(study: Study, source: str, batch: str) -> dict:
+    """`inputs`: whose tars the job is handed one after the other, and how many of each. `parts` of a run: what it trains on."""
+    mine = batch_runs(study, source, batch)
+    recipe = trainer(study, mine[0].architecture)
+    files = {name: len(image_files("", study, name, images)) for name, images in training_inputs(study, source, batch).items()}
+    return {
+        "runs": [
+            asdict(run) | {"name": run.name, "iterations": recipe.iterations[run.size], "parts": parts_of(study.sources, run.source, run.guidance, run.size)}
+            for run in mine
+        ],
+        "inputs": files,
+        "architectures": {name: recipe.architectures[name].model_dump(exclude={"label"}) for name in sorted({r.architecture for r in mine})},
+        "image_size": study.image_size,
+        "channels": study.channels,
+    }
+
+
+def _trained(study: Study, source: str, batch: str) -> list[dict]:
+    return [asdict(run) | {"name": run.name} for run in batch_runs(study, source, batch)]
+
+
+def classifier_settings(study: Study, source: str, batch: str) -> dict:
+    training = study.classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job"})
+    return _training_settings(study, source, batch) | {"training": training}
+
+
+def evaluation_settings(study: Study, source: str, batch: str) -> dict:
+    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)}
+
+
+def clip_settings(study: Study, source: str, batch: str) -> dict:
+    training = study.clips.model_dump(exclude={"architectures", "iterations", "runs_per_job", "templates", "tasks"})
+    return _training_settings(study, source, batch) | {"training": training}
+
+
+def clip_evaluation_settings(study: Study, source: str, batch: str) -> dict:
+    chosen = study.clips.model_dump(include={"templates", "tasks"})
+    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)} | chosen
+
+
+def experiment_settings(study: Study, experiments: list[str]) -> list[dict]:
+    chosen = [study.experiments[name] for name in experiments]
+    return [{"curves": pairs(e.curves, study.sources), **e.model_dump(include={"architectures", "sizes", "seeds"})} for e in chosen]
+
+
+def law_settings(study: Study, law: str) -> dict:
+    chosen = study.laws[law]
+    return {"experiments": experiment_settings(study, chosen.experiments), "evaluation": chosen.evaluation, "sizes": chosen.sizes}
+
+
+def metric_files(study_name: str, study: Study, experiments: list[str] | None = None) -> list[str]:
+    """Metrics of every run of these experiments: of classifiers in metrics/, of CLIP models in clip_metrics/."""
+    found = {}
+    for run in runs(study, experiments):
+        folder = "metrics" if trainer(study, run.architecture) is study.classifiers else "clip_metrics"
+        found[f"results/{study_name}/{folder}/{run.source}/{batch_of(study, run)}.parquet"] = None
+    return list(found)
+
+
+def reference_run(study: Study) -> Run:
+    run = study.scores.reference
+    return Run(run.source, None, run.architecture, run.size, run.seed)
+
+
+def score_settings(study: Study, source: str) -> dict:
+    row = study.sources[source]
+    scales = list(row.images) if row.kind == "synthetic" else [None]
+    return {"source": source, "guidance": scales, "images": study.scores.images if scales != [None] else None, "reference": reference_run(study).name}

@@ -1,0 +1,119 @@
+"""Blocks of images, and the settings of the jobs that make them: real data, prompts, generators, synthetic images."""
+
+from scripts.lib.study import Study, names_class
+
+
+def blocks(study: Study, source: str, images: int | None = None) -> list[int]:
+    """Numbers of the blocks that hold the first `images` image indices (all by default) of a source."""
+    row = study.sources[source]
+    most = images or (row.images if is_real(row) else max(row.images.values()))
+    return list(range(-(-most // study.images_per_block)))
+
+
+def is_real(source) -> bool:
+    """Whether the images of a row of the study's sources come from its data, with classes (`real`) or with texts of their own (`pairs`)."""
+    return source.kind in ("real", "pairs")
+
+
+def split_of(source) -> str:
+    """Training split of the study's data that a source of real images is made of."""
+    return source.data or "classifier_training"
+
+
+def image_files(study_name: str, study: Study, source: str, images: int | None = None) -> list[str]:
+    """Tar files of a source, in order; the manifest of each stands beside it as .parquet."""
+    row = study.sources[source]
+    folder = f"results/{study_name}/" + (f"data/{split_of(row)}" if is_real(row) else f"images/{source}")
+    return [f"{folder}/{block:05d}.tar" for block in blocks(study, source, images)]
+
+
+def evaluation_file(study_name: str, name: str) -> str:
+    """Tar of an evaluation set, which is one block."""
+    return f"results/{study_name}/data/{name}/00000.tar"
+
+
+def real_sources(study: Study) -> list[str]:
+    """The source of real images: one, for the checks let no second one pass."""
+    return [name for name, source in study.sources.items() if source.kind == "real"]
+
+
+def synthetic_sources(study: Study, generators: list[str] | None = None, recipes: list[str] | None = None) -> list[str]:
+    """Those whose images show a named class."""
+    return [
+        name
+        for name, source in study.sources.items()
+        if source.kind == "synthetic"
+        and names_class(source, study.recipes)
+        and (generators is None or source.generator in generators)
+        and (recipes is None or source.recipe in recipes)
+    ]
+
+
+def data_settings(study: Study, split: str, block: str | int) -> dict:
+    """`balanced`: how many images, balanced over the classes in every prefix, the split must hold; None takes all in their order.
+    `range`: of them, the half-open range that this block holds. `trained_on`: forms that the model behind an adversarial set learns from."""
+    settings = {"kind": study.data.kind, "balanced": None, "range": None}
+    if split in study.data.evaluation:
+        chosen = study.data.evaluation[split].model_dump()
+        return settings | {"set": chosen, "trained_on": study.data.generator_training if chosen["kind"] == "adversarial" else None}
+    settings["set"] = {"kind": "writers", "forms": getattr(study.data, split)}
+    if split == "classifier_training":
+        settings["balanced"] = wanted = max((source.images for source in study.sources.values() if source.kind == "real"), default=0)
+        settings["range"] = [int(block) * study.images_per_block, min(wanted, (int(block) + 1) * study.images_per_block)]
+    return settings
+
+
+def prompt_settings(study: Study, recipe: str) -> dict:
+    return {"recipe": recipe} | study.recipes[recipe].model_dump()
+
+
+def model_settings(study: Study, recipe: str) -> dict:
+    return study.recipes[recipe].model_dump(include={"model", "revision"})
+
+
+def generator_settings(study: Study, generator: str) -> dict:
+    """What a generator is trained with; how it is sampled afterwards is not part of it."""
+    settings = study.generators[generator].model_dump(exclude={"steps", "sampler", "temperature"})
+    patterns = [pattern for recipe in study.recipes.values() if recipe.kind == "sentences" for pattern in recipe.patterns]
+    return settings | {"image_size": study.image_size, "channels_in": study.channels, "patterns": patterns}
+
+
+def fetch_settings(study: Study, generator: str) -> dict:
+    """Which weights of others a generator has; how it is sampled is not part of it."""
+    return study.generators[generator].model_dump(include={"model", "revision", "variant"})
+
+
+def prompts_file(study_name: str, study: Study, source: str, block: str | int) -> str:
+    """What a block's images are told to show: a recipe's pool of texts, or the manifest of real pairs, whose texts are taken one by one."""
+    recipe = study.sources[source].recipe
+    if study.recipes[recipe].kind == "pair_texts":
+        return f"results/{study_name}/data/{split_of(study.sources[study.recipes[recipe].source])}/{int(block):05d}.parquet"
+    return f"results/{study_name}/prompts/{recipe}.parquet"
+
+
+def pipeline_folder(study_name: str, study: Study, source: str) -> str:
+    """Folder of the pipeline that a source is made with: trained by the workflow, or fetched."""
+    generator = study.sources[source].generator
+    return f"results/{study_name}/{'models' if is_pretrained(study, source) else 'generators'}/{generator}"
+
+
+def is_pretrained(study: Study, source: str) -> bool:
+    return study.generators[study.sources[source].generator].kind == "pretrained"
+
+
+def generation_settings(study: Study, source: str, block: str | int) -> dict:
+    """`guidance` maps each guidance scale to the half-open range of image indices that this block makes at it.
+
+    `stored`: where images are not kept as they come, their size, channels, format and quality.
+    """
+    row = study.sources[source]
+    start = int(block) * study.images_per_block
+    stop = start + study.images_per_block
+    ranges = {f"{scale:g}": [start, min(stop, count)] for scale, count in row.images.items() if count > start}
+    generator = study.generators[row.generator]
+    pretrained = generator.kind == "pretrained"
+    sampling = generator.model_dump() if pretrained else generator.model_dump(include={"kind", "steps", "sampler", "temperature"})
+    settings = {"source": source, "generator": row.generator, "recipe": row.recipe, "guidance": ranges, "sampling": sampling}
+    if pretrained or study.storage.format != "png":
+        settings["stored"] = {"image_size": study.image_size, "channels": study.channels} | study.storage.model_dump()
+    return settings

@@ -1,0 +1,74 @@
+"""Training runs, the batches that share a job, and what each batch reads."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from scripts.lib.jobs.sources import image_files
+from scripts.lib.study import Study, pairs, parts_of
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train: `size` images of a source at a guidance scale (None for real images and mixtures), an architecture, a seed."""
+
+    source: str
+    guidance: float | None
+    architecture: str
+    size: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        guidance = "" if self.guidance is None else f"-g{self.guidance:g}"
+        return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
+
+
+def digest(settings: dict) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def trainer(study: Study, architecture: str):
+    """The training recipe that an architecture belongs to: the study's `classifiers` or its `clips`."""
+    return study.clips if study.clips and architecture in study.clips.architectures else study.classifiers
+
+
+def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
+    """Every training run of these experiments (all by default), each once."""
+    found = {}
+    for name in study.experiments if experiments is None else experiments:
+        experiment = study.experiments[name]
+        for source, guidance in pairs(experiment.curves, study.sources):
+            for architecture in experiment.architectures:
+                for size in experiment.sizes:
+                    for seed in experiment.seeds:
+                        found[Run(source, guidance, architecture, size, seed)] = None
+    return list(found)
+
+
+def batch_of(study: Study, run: Run) -> str:
+    """Name of the batch, one job's worth, that a run is trained in."""
+    return run.architecture if trainer(study, run.architecture).runs_per_job == "all" else run.name
+
+
+def batch_runs(study: Study, source: str, batch: str) -> list[Run]:
+    return [run for run in runs(study) if run.source == source and batch_of(study, run) == batch]
+
+
+def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
+    """(source, batch) of each training job that these experiments need, each once."""
+    return list(dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments)))
+
+
+def training_inputs(study: Study, source: str, batch: str) -> dict[str, int]:
+    """Sources whose images the runs of a batch need, and the number of images of each."""
+    found = {}
+    for run in batch_runs(study, source, batch):
+        for part in parts_of(study.sources, run.source, run.guidance, run.size):
+            found[part["source"]] = max(found.get(part["source"], 0), part["images"])
+    return found
+
+
+def training_files(study_name: str, study: Study, source: str, batch: str) -> list[str]:
+    own = training_inputs(study, source, batch)
+    return [tar for name, images in own.items() for tar in image_files(study_name, study, name, images)]
