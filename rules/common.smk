@@ -41,7 +41,7 @@ wildcard_constraints:
     generator=r"[a-z0-9_]+",
     source=r"[a-z0-9_]+",
     split=r"[a-z0-9_]+",
-    block=r"\d{5}",
+    block=r"(g[0-9_e+-]+-)?\d{5}",
     batch=r"[a-z0-9_.-]+",
     law=r"[a-z0-9_]+",
     scaling=r"[a-z]+_scaling",

@@ -14,17 +14,35 @@ def study(**changes) -> Study:
     return load(SMOKE).model_copy(update=changes)
 
 
-@given(st.integers(1, 50), st.dictionaries(st.floats(1, 10).map(lambda g: round(g, 1)), st.integers(1, 400), min_size=1, max_size=4))
-def test_blocks_make_every_image_once(block, images):
+@given(
+    st.integers(1, 50),
+    st.dictionaries(st.floats(1, 10).map(lambda g: round(g, 1)), st.integers(1, 400), min_size=1, max_size=4),
+    st.sampled_from(["all", "one"]),
+)
+def test_blocks_make_every_image_once(block, images, scales):
     base = load(SMOKE)
     source = base.sources["diffusion_class_names"].model_copy(update={"images": images})
-    changed = study(images_per_block=block, sources=base.sources | {"diffusion_class_names": source})
+    changed = study(images_per_block=block, scales_per_block=scales, sources=base.sources | {"diffusion_class_names": source})
     made = {scale: [] for scale in images}
     for number in jobs.blocks(changed, "diffusion_class_names"):
         for scale, (start, stop) in jobs.generation_settings(changed, "diffusion_class_names", number)["guidance"].items():
             assert 0 < stop - start <= block
             made[float(scale)] += range(start, stop)
     assert made == {scale: list(range(count)) for scale, count in images.items()}
+
+
+@given(st.integers(1, 50), st.integers(1, 200), st.sampled_from(["all", "one"]))
+def test_the_blocks_of_a_prefix_at_one_scale_hold_it(block, count, scales):
+    base = load(SMOKE)
+    source = base.sources["diffusion_class_names"].model_copy(update={"images": {1.0: 100, 2.5: 200}})
+    changed = study(images_per_block=block, scales_per_block=scales, sources=base.sources | {"diffusion_class_names": source})
+    held = []
+    for name in jobs.blocks(changed, "diffusion_class_names", count, 2.5):
+        made = jobs.generation_settings(changed, "diffusion_class_names", name)["guidance"]
+        assert scales == "all" or made.keys() == {"2.5"}  # nothing that was not asked for
+        held += range(*made["2.5"])
+    assert held[:count] == list(range(count))
+    assert len(held) < count + block
 
 
 @given(st.integers(1, 30), st.integers(1, 300), st.integers(1, 300))
@@ -97,7 +115,7 @@ def test_sampling_is_no_setting_of_training_a_generator():
     resampled = base.generators["diffusion"].model_copy(update={"steps": 50, "sampler": "ddim"})
     changed = study(generators=base.generators | {"diffusion": resampled})
     assert jobs.generator_settings(changed, "diffusion") == jobs.generator_settings(base, "diffusion")
-    assert jobs.generation_settings(changed, "diffusion_class_names", 0) != jobs.generation_settings(base, "diffusion_class_names", 0)
+    assert jobs.generation_settings(changed, "diffusion_class_names", "00000") != jobs.generation_settings(base, "diffusion_class_names", "00000")
 
 
 def test_curves_are_labelled_by_what_differs_in_their_panel():

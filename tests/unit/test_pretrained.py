@@ -176,7 +176,7 @@ def test_sampling_is_no_setting_of_the_fetch_and_the_weights_are_one_of_generati
     more = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT!r}, negative_prompt: blurry"))
     other = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT[::-1]!r}"))
     assert jobs.fetch_settings(first, "released") == jobs.fetch_settings(more, "released") != jobs.fetch_settings(other, "released")
-    made = [jobs.digest(jobs.generation_settings(study, "released_images", 0)) for study in (first, more, other)]
+    made = [jobs.digest(jobs.generation_settings(study, "released_images", "00000")) for study in (first, more, other)]
     assert len(set(made)) == 3
     assert jobs.pipeline_folder("s", first, "released_images") == "results/s/models/released"
     assert jobs.pipeline_folder("s", first, "diffusion_class_names") == "results/s/generators/diffusion"

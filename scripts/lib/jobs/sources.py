@@ -3,11 +3,31 @@
 from scripts.lib.study import Study, names_class
 
 
-def blocks(study: Study, source: str, images: int | None = None) -> list[int]:
-    """Numbers of the blocks that hold the first `images` image indices (all by default) of a source."""
+def _prefix(scale: float) -> str:
+    return f"g{scale:g}-".replace(".", "_")
+
+
+def blocks(study: Study, source: str, images: int | None = None, guidance: float | None = None) -> list[str]:
+    """Names of the blocks that hold the first `images` image indices (all by default) of a source, at one guidance scale or at all.
+
+    A block holds its range of indices at every scale, or (the study's `scales_per_block`) at one, which its name then tells.
+    """
     row = study.sources[source]
-    most = images or (row.images if is_real(row) else max(row.images.values()))
-    return list(range(-(-most // study.images_per_block)))
+    counts = {None: row.images} if is_real(row) else {scale: n for scale, n in row.images.items() if guidance in (None, scale)}
+    apart = study.scales_per_block == "one" and not is_real(row)
+    most = counts if apart else {None: max(counts.values())}
+    return [
+        f"{_prefix(scale) if apart else ''}{block:05d}"
+        for scale, count in most.items()
+        for block in range(-(-min(images or count, count) // study.images_per_block))
+    ]
+
+
+def _ranges(study: Study, source: str, block: str) -> dict[float, list[int]]:
+    """The half-open range of image indices that a block holds at each guidance scale."""
+    start = int(block[-5:]) * study.images_per_block
+    held = {scale: n for scale, n in study.sources[source].images.items() if study.scales_per_block == "all" or block.startswith(_prefix(scale))}
+    return {scale: [start, min(start + study.images_per_block, count)] for scale, count in held.items() if count > start}
 
 
 def is_real(source) -> bool:
@@ -20,11 +40,11 @@ def split_of(source) -> str:
     return source.data or "classifier_training"
 
 
-def image_files(study_name: str, study: Study, source: str, images: int | None = None) -> list[str]:
-    """Tar files of a source, in order; the manifest of each stands beside it as .parquet."""
+def image_files(study_name: str, study: Study, source: str, images: int | None = None, guidance: float | None = None) -> list[str]:
+    """Tar files of the first images of a source at one guidance scale or at all, in order; the manifest of each stands beside it as .parquet."""
     row = study.sources[source]
     folder = f"results/{study_name}/" + (f"data/{split_of(row)}" if is_real(row) else f"images/{source}")
-    return [f"{folder}/{block:05d}.tar" for block in blocks(study, source, images)]
+    return [f"{folder}/{block}.tar" for block in blocks(study, source, images, guidance)]
 
 
 def evaluation_file(study_name: str, name: str) -> str:
@@ -83,11 +103,11 @@ def fetch_settings(study: Study, generator: str) -> dict:
     return study.generators[generator].model_dump(include={"model", "revision", "variant"})
 
 
-def prompts_file(study_name: str, study: Study, source: str, block: str | int) -> str:
+def prompts_file(study_name: str, study: Study, source: str, block: str) -> str:
     """What a block's images are told to show: a recipe's pool of texts, or the manifest of real pairs, whose texts are taken one by one."""
     recipe = study.sources[source].recipe
     if study.recipes[recipe].kind == "pair_texts":
-        return f"results/{study_name}/data/{split_of(study.sources[study.recipes[recipe].source])}/{int(block):05d}.parquet"
+        return f"results/{study_name}/data/{split_of(study.sources[study.recipes[recipe].source])}/{block[-5:]}.parquet"
     return f"results/{study_name}/prompts/{recipe}.parquet"
 
 
@@ -101,15 +121,13 @@ def is_pretrained(study: Study, source: str) -> bool:
     return study.generators[study.sources[source].generator].kind == "pretrained"
 
 
-def generation_settings(study: Study, source: str, block: str | int) -> dict:
+def generation_settings(study: Study, source: str, block: str) -> dict:
     """`guidance` maps each guidance scale to the half-open range of image indices that this block makes at it.
 
     `stored`: where images are not kept as they come, their size, channels, format and quality.
     """
     row = study.sources[source]
-    start = int(block) * study.images_per_block
-    stop = start + study.images_per_block
-    ranges = {f"{scale:g}": [start, min(stop, count)] for scale, count in row.images.items() if count > start}
+    ranges = {f"{scale:g}": held for scale, held in _ranges(study, source, block).items()}
     generator = study.generators[row.generator]
     pretrained = generator.kind == "pretrained"
     sampling = generator.model_dump() if pretrained else generator.model_dump(include={"kind", "steps", "sampler", "temperature"})

@@ -60,15 +60,18 @@ def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[st
     return list(dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments)))
 
 
-def training_inputs(study: Study, source: str, batch: str) -> dict[str, int]:
-    """Sources whose images the runs of a batch need, and the number of images of each."""
-    found = {}
+def training_inputs(study_name: str, study: Study, source: str, batch: str) -> dict[str, list[str]]:
+    """Sources whose images the runs of a batch need, and the tars of each, in order."""
+    most: dict[tuple[str, float | None], int] = {}
     for run in batch_runs(study, source, batch):
         for part in parts_of(study.sources, run.source, run.guidance, run.size):
-            found[part["source"]] = max(found.get(part["source"], 0), part["images"])
-    return found
+            key = part["source"], part["guidance"]
+            most[key] = max(most.get(key, 0), part["images"])
+    found: dict[str, dict[str, None]] = {}
+    for (own, guidance), images in sorted(most.items(), key=lambda item: -item[1]):
+        found.setdefault(own, {}).update(dict.fromkeys(image_files(study_name, study, own, images, guidance)))
+    return {own: list(files) for own, files in found.items()}
 
 
 def training_files(study_name: str, study: Study, source: str, batch: str) -> list[str]:
-    own = training_inputs(study, source, batch)
-    return [tar for name, images in own.items() for tar in image_files(study_name, study, name, images)]
+    return [tar for own in training_inputs(study_name, study, source, batch).values() for tar in own]

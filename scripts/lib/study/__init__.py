@@ -40,6 +40,7 @@ class Study(Part):
     image_size: Positive
     channels: Literal[1, 3]
     images_per_block: Positive = Field(description="image indices that one generation job covers")
+    scales_per_block: Literal["all", "one"] = Field(default="all", description="`all`: one job makes its range of images at every guidance scale of a source")
     storage: Storage = Storage()
     data: Data
     generators: dict[Name, Generator]
