@@ -57,14 +57,15 @@ def test_seeds_differ_in_order():
 
 def classifier_job(tmp_path, name="a", *more: str) -> dict[str, bytes]:
     """Train the real batch of the smoke study on noise; return the model files."""
-    tar = tmp_path / "images.tar"
-    if not tar.exists():
+    tars = [tmp_path / f"{block:05d}.tar" for block in range(2)]
+    if not tars[0].exists():
         random = np.random.default_rng(0)
         rows = [(f"{i:03d}", random.integers(0, 256, (8, 8), np.uint8), {"image": i, "class_id": i % 10, "prompt": ""}) for i in range(40)]
-        shards.write(tar, rows)
+        shards.write(tars[0], rows[:20])
+        shards.write(tars[1], rows[20:])
     output = tmp_path / name
     what = ["--study", str(SMOKE), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
-    train_classifiers.main([*what, "--images", str(tar), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
+    train_classifiers.main([*what, "--images", *map(str, tars), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
     return {path.name: path.read_bytes() for path in sorted(output.iterdir())}
 
 
