@@ -6,8 +6,8 @@
 
 rule plot_samples:
     input:
-        real=needed(lambda name, study, _: [tar for s in jobs.real_sources(study) for tar in jobs.image_files(name, study, s, 1)]),
-        images=needed(lambda name, study, _: [tar for s in shown.samples_sources(study) for tar in jobs.image_files(name, study, s, 1)]),
+        real=needed(lambda name, study, _: shown.samples_of_real(name, study)),
+        images=needed(lambda name, study, _: shown.samples_tars(name, study)),
         classes=class_table,
         script=["scripts/plot_samples.py", "scripts/lib/plotting.py"],
     output:

@@ -3,6 +3,8 @@
 The same image indices are shown in every cell, the first ones that were made: nothing is picked.
 """
 
+from collections.abc import Callable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,6 +23,12 @@ def mosaic(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
     return sheet
 
 
+def read(tars: list[str], chosen: Callable[[pd.DataFrame], pd.Series]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Images and manifest rows that are chosen, of several blocks."""
+    images, manifests = zip(*(shards.read(tar, chosen) for tar in tars), strict=True)
+    return np.concatenate([stack for stack in images if len(stack)]), pd.concat(manifests)
+
+
 def show(axes: plt.Axes, images: np.ndarray, columns: int) -> None:
     grey = images.shape[1] == 1  # ink is bright in the data: drawn dark on white, as it was written
     picture = mosaic(255 - images if grey else images, columns)
@@ -36,12 +44,18 @@ def main(arguments: list[str] | None = None) -> None:
     figure, grid = plt.subplots(
         len(settings["rows"]) + 1, len(scales), figsize=(1.3 * len(scales) + 1.6, 0.62 * (len(settings["rows"]) + 1) + 0.4), squeeze=False, layout="constrained"
     )
-    real, manifest = shards.read(args.real[0], lambda rows: rows["image"] < count * len(scales))
+    wanted = settings["classes"] or range(count)
+
+    def first(rows: pd.DataFrame, each: int = 1) -> pd.Series:
+        """The first images, so many of each class that is shown."""
+        return (rows["image"] < count * each) & rows["class_id"].isin(wanted)
+
+    real, manifest = read(args.real, lambda rows: first(rows, len(scales)))
     drawn = [manifest.assign(row="real", guidance=None)]
     for place, axes in enumerate(grid[0]):
-        show(axes, real[place * count : (place + 1) * count], columns)
-    for row, (label, tar) in enumerate(zip(settings["rows"], args.images, strict=True), start=1):
-        images, manifest = shards.read(tar, lambda rows: rows["image"] < count)
+        show(axes, real[place * len(wanted) : (place + 1) * len(wanted)], columns)
+    for row, (label, tars) in enumerate(shards.by_source(args.images, settings["rows"]).items(), start=1):
+        images, manifest = read(tars, first)
         drawn.append(manifest.assign(row=label))
         for axes, scale in zip(grid[row], scales, strict=True):
             chosen = images[manifest["guidance"].to_numpy() == scale]

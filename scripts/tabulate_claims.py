@@ -41,7 +41,8 @@ class Data:
         return found["size"].to_numpy(), found["cross_entropy"].to_numpy()
 
     def real(self, law: str, architecture: str) -> tuple:
-        return self.curve(law, {"source": self.settings["real"], "guidance": None, "architecture": architecture})
+        name = "clip_real" if architecture == self.settings["clip_architecture"] else "real"
+        return self.curve(law, {"source": self.settings[name], "guidance": None, "architecture": architecture})
 
     def evaluation(self, law: str) -> str:
         names = self.settings["laws"][law]["evaluation"]
@@ -86,7 +87,7 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
                 row(
                     "CLIP: synthetic images scale like real ones, a little lower" + (" (downstream)" if law != s["clip_law"] else ""),
                     f"k(synthetic) − k(real) lies between −{s['much']:g} and 0",
-                    (f"{names([curve])} against {s['real']}, {s['clip_architecture']}", data.evaluation(law), SIZES),
+                    (f"{names([curve])} against {s['clip_real']}, {s['clip_architecture']}", data.evaluation(law), SIZES),
                     K,
                     effect,
                     claims.verdict(effect.low, effect.high, above=-s["much"], below=0),
@@ -179,7 +180,7 @@ def synthetic_helps_real_in_clip(data: Data) -> list[dict]:
     s = data.settings
     runs = data.runs(s["clip_law"])
     both = metrics.of_curve(runs, s["clip_mixture"], None, s["clip_architecture"])
-    alone = metrics.of_curve(runs, s["real"], None, s["clip_architecture"])
+    alone = metrics.of_curve(runs, s["clip_real"], None, s["clip_architecture"])
     ratios = {count: claims.log_ratios(both[both["size"] == size], alone[alone["size"] == count]) for size, count in s["clip_pairs"]}
     if not ratios:
         return []

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.lib.checks import curve_faults, unknown
+from scripts.lib.checks import class_count, curve_faults, unknown
 from scripts.lib.study import Curves, names_class, pairs
 from scripts.lib.study.parts import Part
 
@@ -40,6 +40,7 @@ def what_is_shown_exists(figures, tables, laws, experiments, data, generators, r
         "architecture": ([*classifiers.architectures, *(clips.architectures if clips else [])], "architecture"),
         "mixture": ([name for name, source in sources.items() if source.kind == "mixture"], "mixture"),
         "source": (sources, "source"),
+        "real": (sources, "source"),
     }
     faults = []
     for key, part in shown(figures, tables):
@@ -54,10 +55,14 @@ def what_is_shown_exists(figures, tables, laws, experiments, data, generators, r
     return faults
 
 
-def samples_are_made(figures, sources, generators, recipes):
+def samples_are_made(figures, sources, generators, recipes, classes):
     figure = figures.samples
     if figure is None or figure.generator not in generators:
         return []
+    count = class_count(classes) if Path(classes).is_file() else 0
+    for own in figure.classes or []:
+        if own >= count > 0:
+            return [f"figures.samples.classes = {own}: no such class; ids go from 0 to {count - 1}"]
     made = {(source.generator, source.recipe) for source in sources.values() if source.kind == "synthetic"}
     return [
         f"figures.samples.recipes = {name!r}: no source makes it with generator {figure.generator!r}; add one to sources"
@@ -113,7 +118,8 @@ def claims_have_their_curves(tables, laws, experiments, sources):
     if claims is None or claims.clip_mixture not in sources:
         return []
     real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
-    curves = [*real, *claims.clip_curves, Curves(source=claims.clip_mixture)]
+    pairs_of = [Curves(source=claims.clip_real)] if claims.clip_real else real
+    curves = [*pairs_of, *claims.clip_curves, Curves(source=claims.clip_mixture)]
     faults = []
     for law in filter(None, [claims.clip_law, claims.clip_downstream_law]):
         faults += _not_fitted("tables.claims.clip_curves", law, [claims.clip_architecture], curves, laws, experiments, sources)

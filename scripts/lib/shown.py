@@ -1,5 +1,6 @@
 """What each figure and table of a study is drawn from: its settings and its files, as `jobs` has those of the stages before them."""
 
+from scripts.lib.checks import class_count
 from scripts.lib.jobs import experiment_settings, image_files, law_settings, real_sources, runs, synthetic_sources, trainer
 from scripts.lib.jobs.sources import is_real
 from scripts.lib.study import Curves, Study, names_class, pairs, parts_of
@@ -95,10 +96,21 @@ def samples_sources(study: Study) -> list[str]:
     return [synthetic_sources(study, [figure.generator], [recipe])[0] for recipe in figure.recipes]
 
 
+def samples_tars(study_name: str, study: Study) -> list[str]:
+    return [tar for source in samples_sources(study) for tar in image_files(study_name, study, source, 1)]
+
+
+def samples_of_real(study_name: str, study: Study) -> list[str]:
+    """As many real images of each class as there are columns."""
+    most = class_count(study.classes) * len(samples_settings(study)["guidance"])
+    return [tar for source in real_sources(study) for tar in image_files(study_name, study, source, most)]
+
+
 def samples_settings(study: Study) -> dict:
     figure, shown = part_of(study, "samples"), samples_sources(study)
     scales = sorted({scale for source in shown for scale in study.sources[source].images})
-    return {"guidance": scales, "rows": figure.recipes, "columns": figure.columns}
+    files = {recipe: len(image_files("", study, source, 1)) for recipe, source in zip(figure.recipes, shown, strict=True)}
+    return {"guidance": scales, "rows": files, "columns": figure.columns, "classes": figure.classes}
 
 
 def plane_sources(study: Study) -> list[str]:
@@ -182,7 +194,8 @@ def per_class_sources(study: Study) -> list[str]:
 
 def per_class_tars(study_name: str, study: Study) -> list[str]:
     """The first images of the curve whose classes are shown."""
-    return image_files(study_name, study, per_class_sources(study)[0], 1)
+    first = per_class_settings(study)["curves"][0]
+    return image_files(study_name, study, first["source"], 1, first["guidance"])
 
 
 def limited_settings(study: Study) -> dict:

@@ -88,13 +88,14 @@ def claims_settings(study: Study) -> dict:
     """`laws`: settings of each law. `clip_pairs`: sizes of the mixture of image-text pairs and how many real ones are in each, of those that
     real pairs alone are trained on as well. `limited`: as the figure limited_real, or None."""
     claims, real = part_of(study, "claims"), real_sources(study)[0]
+    clip_real = claims.clip_real or real
     named = claims.model_dump(include={"law", "architecture", "ood_laws", "clip_law", "clip_downstream_law", "clip_architecture", "clip_mixture", "much"})
     curves = {name: _curves(study, getattr(claims, name), claims.architecture) for name in ("curves", "guidance", "recipes", "generators")}
     curves["clip_curves"] = _curves(study, claims.clip_curves, claims.clip_architecture)
     trained = [run for run in runs(study, study.laws[claims.clip_law].experiments) if run.architecture == claims.clip_architecture]
-    alone = {run.size for run in trained if run.source == real}
+    alone = {run.size for run in trained if run.source == clip_real}
     sizes = sorted({run.size for run in trained if run.source == claims.clip_mixture})
-    held = {size: sum(part["images"] for part in parts_of(study.sources, claims.clip_mixture, None, size) if part["source"] == real) for size in sizes}
+    held = {size: sum(part["images"] for part in parts_of(study.sources, claims.clip_mixture, None, size) if part["source"] == clip_real) for size in sizes}
     limited = limited_settings(study) if study.figures.limited_real else None
     if limited:
         limited["mixtures"] = [{key: row[key] for key in ("source", "label", "real_images")} for row in limited["mixtures"]]
@@ -102,6 +103,7 @@ def claims_settings(study: Study) -> dict:
         **named,
         **curves,
         "real": real,
+        "clip_real": clip_real,
         "laws": {law: law_settings(study, law) for law in claims_laws(study)},
         "clip_pairs": [[size, count] for size, count in held.items() if count in alone],
         "limited": limited,

@@ -12,7 +12,8 @@ Names = Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1)]
 class SamplesFigure(Part):
     generator: Name
     recipes: Names
-    columns: Positive = Field(description="images in each cell")
+    columns: Positive = Field(description="images in a row of a cell")
+    classes: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1, description="ids of those that are shown; all by default")
 
 
 class PlaneFigure(Part):
@@ -129,6 +130,7 @@ class ClaimsTable(Part):
     clip_law: Name
     clip_downstream_law: Name | None = Field(default=None, description="a law on other tasks, for a second row")
     clip_architecture: Name
+    clip_real: Name | None = Field(default=None, description="source of the real image-text pairs; by default the real images")
     clip_curves: list[Curves] = Field(min_length=1, description="synthetic image-text pairs")
     clip_mixture: Name = Field(description="source of real and synthetic pairs, half and half")
     much: float = Field(gt=0, description="a k lower than the real one's by this is much lower")
