@@ -36,7 +36,7 @@ DE DK DM DO DZ EC EE EG ES ET FI FJ FK FO FR GA GB GD GE GF GG GH GI GL GM GP GR
 KE KG KH KN KP KR KW KY KZ LA LB LC LI LK LR LT LU LV LY MA MC MD ME MF MG MK ML MM MN MO MQ MR MT MU MV MW MX MY MZ NA NC NG NI NL NO NP NZ OM
 PA PE PF PG PH PK PL PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SS SV SX SY SZ TG TH TJ TL TM TN TO TR TT TW TZ
 UA UG US UY UZ VA VE VG VI VN VU WS XK YE ZA ZM ZW
-""".split()
+"""
 EUROSAT = ["AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop", "Residential", "River", "SeaLake"]
 STL10 = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]  # its class_names.txt
 # CLIP's templates for RESISC45: clip-benchmark has four others.
@@ -128,7 +128,7 @@ class Packages:
     def constant(self, wheel: str, file: str, name: str) -> list[str]:
         """A list that a module defines, read without running it."""
         for node in ast.parse(self.text(wheel, file)).body:
-            if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
                 return list(ast.literal_eval(node.value))
         raise SystemExit(f"{wheel}, {file}: no {name}")
 
@@ -168,7 +168,7 @@ def downstream(packages: Packages) -> dict[str, dict[str, str]]:
         "eurosat": dict(zip(EUROSAT, names["eurosat"], strict=True)),
         "resisc45": spaced(resisc45),
         "gtsrb": {f"{i:05d}": name for i, name in enumerate(names["gtsrb"])},
-        "country211": dict(zip(COUNTRIES, names["country211"], strict=True)),
+        "country211": dict(zip(COUNTRIES.split(), names["country211"], strict=True)),
     }
 
 
