@@ -212,7 +212,7 @@ def scores_have_their_reference(scores, experiments, sources, data, classes, rec
     return [*faults, f"scores.reference = {run.model_dump()}: no experiment trains it on real images; name a run that one does"]
 
 
-def laws_use_what_exists(laws, experiments, data, classifiers, clips):
+def laws_use_what_exists(laws, experiments, sources, data, classifiers, clips):
     faults = []
     for name, law in laws.items():
         for experiment in law.experiments:
@@ -224,11 +224,25 @@ def laws_use_what_exists(laws, experiments, data, classifiers, clips):
         known = [*data.evaluation, *(clips.tasks if clips and of_clips == {True} else [])]
         for evaluation in law.evaluation:
             faults += unknown(f"laws.{name}.evaluation", evaluation, known, "evaluation set")
-        for experiment in own:
-            inside = [s for s in experiment.sizes if law.sizes[0] <= s <= law.sizes[1]]
-            if len(inside) < 3:
-                faults.append(f"laws.{name}.sizes = {list(law.sizes)}: holds {len(inside)} sizes of {experiment.sizes}; a law needs 3 at least")
+        faults += _too_few_sizes(name, law, own, sources)
     return faults
+
+
+def _too_few_sizes(name, law, experiments, sources) -> list[str]:
+    """Each curve's sizes, of whichever of the experiments, make a law."""
+    sizes: dict[tuple, set[int]] = {}
+    for experiment in experiments:
+        for source, guidance in pairs(experiment.curves, sources):
+            for architecture in experiment.architectures:
+                sizes.setdefault((source, guidance, architecture), set()).update(experiment.sizes)
+    faults = {}
+    for (source, guidance, architecture), own in sizes.items():
+        inside = [size for size in own if law.sizes[0] <= size <= law.sizes[1]]
+        if len(inside) < 3:
+            curve = source + ("" if guidance is None else f" at {guidance:g}") + f" on {architecture}"
+            told = f"laws.{name}.sizes = {list(law.sizes)}: holds {len(inside)} sizes of {sorted(own)}"
+            faults.setdefault(told, f"{told} ({curve}); a law needs 3 at least")
+    return list(faults.values())
 
 
 def clips_are_sound(clips, classifiers, data, classes, image_size):
