@@ -8,8 +8,7 @@
 
 rule train_clips:
     input:
-        tars=training_tars,
-        manifests=manifests(training_tars),
+        blocks=training_lists,
     output:
         models=directory("results/{study}/clips/{source}/{batch}"),
     log:
@@ -29,7 +28,7 @@ rule train_clips:
         state=".state/{study}/clips/{source}/{batch}",
     shell:
         "python -m scripts.train_clips --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
-        "--images {input.tars:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "--blocks {input.blocks:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule evaluate_clips:
@@ -37,7 +36,6 @@ rule evaluate_clips:
         classes=class_table,
         models="results/{study}/clips/{source}/{batch}",
         tars=evaluation_tars,
-        manifests=manifests(evaluation_tars),
     output:
         metrics="results/{study}/clip_metrics/{source}/{batch}.parquet",
     log:

@@ -1,5 +1,6 @@
 # What all rules share: the studies, read and checked before any job is planned, and the names that wildcards may take.
 
+import gc
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ sys.path.insert(0, workflow.basedir)
 from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file
 
 environment.prepare()
+gc.set_threshold(100_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
 
 LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"))]
 FORMATS = ["pdf", "svg", "png", "csv"]
@@ -72,17 +74,16 @@ def planned(settings, *names):
     return needed(lambda _, study, wildcards: jobs.digest(settings(study, *(wildcards[name] for name in names))))
 
 
-def training_tars(wildcards):
-    return jobs.training_files(wildcards.study, study_of(wildcards), wildcards.source, wildcards.batch)
+def training_lists(wildcards):
+    return jobs.training_lists(wildcards.study, study_of(wildcards), wildcards.source, wildcards.batch)
+
+
+def listed_tars(wildcards):
+    return jobs.listed_files(wildcards.study, study_of(wildcards), wildcards.source, wildcards.block)
 
 
 def evaluation_tars(wildcards):
     return [jobs.evaluation_file(wildcards.study, name) for name in study_of(wildcards).data.evaluation]
-
-
-def manifests(tars):
-    """An input function for the manifests beside the tars of another one."""
-    return lambda wildcards: [str(Path(tar).with_suffix(".parquet")) for tar in tars(wildcards)]
 
 
 def gpus(wildcards):

@@ -6,7 +6,6 @@ rule evaluate:
     input:
         models="results/{study}/classifiers/{source}/{batch}",
         tars=evaluation_tars,
-        manifests=manifests(evaluation_tars),
     output:
         metrics="results/{study}/metrics/{source}/{batch}.parquet",
     log:

@@ -10,7 +10,6 @@ rule train_generator:
     input:
         classes=class_table,
         tar="results/{study}/data/generator_training/00000.tar",
-        manifest="results/{study}/data/generator_training/00000.parquet",
     output:
         pipeline=directory("results/{study}/generators/{generator}"),
     log:

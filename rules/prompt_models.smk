@@ -61,7 +61,6 @@ rule caption_images:
     input:
         model="results/{study}/prompt_models/{recipe}",
         tars=needed(prompt_files.captioned),
-        manifests=manifests(needed(prompt_files.captioned)),
     output:
         captions="results/{study}/captions/{recipe}.parquet",
     log:

@@ -8,9 +8,7 @@
 rule score:
     input:
         tars=scored_tars,
-        manifests=manifests(scored_tars),
         real=real_tars,
-        real_manifest=manifests(real_tars),
         models=reference_models,
     output:
         scores="results/{study}/scores/{source}.json",

@@ -5,11 +5,31 @@
 # run takes seconds, a single one where it takes GPU-days (the study's classifiers.runs_per_job). A size is a prefix of the images.
 
 
+rule list_blocks:
+    input:
+        tars=listed_tars,
+    output:
+        "results/{study}/blocks/{source}/{block}.csv",
+    log:
+        "logs/{study}/list_blocks/{source}-{block}.log",
+    benchmark:
+        "logs/{study}/list_blocks/{source}-{block}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        folder=lambda wc, input: str(Path(input.tars[0]).parent),  # and not every tar: thousands do not fit in a command
+    shell:
+        "python -m scripts.list_blocks --folder {params.folder:q} --last {wildcards.block} --output {output:q} > {log:q} 2>&1"
+
+
 rule train_classifiers:
     input:
         classes=class_table,
-        tars=training_tars,
-        manifests=manifests(training_tars),
+        blocks=training_lists,
     output:
         models=directory("results/{study}/classifiers/{source}/{batch}"),
     log:
@@ -28,5 +48,5 @@ rule train_classifiers:
         state=".state/{study}/classifiers/{source}/{batch}",
     shell:
         "python -m scripts.train_classifiers --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
-        "--classes {input.classes:q} --images {input.tars:q} "
+        "--classes {input.classes:q} --blocks {input.blocks:q} "
         "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

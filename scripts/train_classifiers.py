@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from scripts.lib import classifier, command, jobs, resume, shards
+from scripts.lib import block_lists, classifier, command, jobs, resume, shards
 
 
 def index_stream(n: int, batch_size: int, iterations: int, seed: int, start: int = 0) -> Iterator[torch.Tensor]:
@@ -73,7 +73,7 @@ def training_set(inputs: dict, run: dict) -> tuple[torch.Tensor, torch.Tensor]:
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "source", "batch")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--images", required=True, nargs="+", help="tars of the sources that the runs are made of, in order")
+    parser.add_argument("--blocks", required=True, nargs="+", help="lists of the blocks of the sources that the runs are made of, in order")
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and training state, kept until the job is done")
     parser.add_argument("--threads", type=int, default=1)
@@ -84,9 +84,9 @@ def main(arguments: list[str] | None = None) -> None:
     shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
     part.mkdir(parents=True)
     classes = len(pd.read_csv(args.classes))
-    inputs = shards.read_inputs(args.images, settings["inputs"])
+    inputs = shards.read_inputs(block_lists.tars(args.blocks), settings["inputs"])
     inputs = {key: (classifier.normalise(images), torch.from_numpy(labels)) for key, (images, labels) in inputs.items()}
-    data = shards.identity(args.images)
+    data = block_lists.identity(args.blocks)
     for run in settings["runs"]:
         images, labels = training_set(inputs, run)
         architecture = settings["architectures"][run["architecture"]]

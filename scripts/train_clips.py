@@ -20,7 +20,7 @@ import torch
 import webdataset
 from open_clip_train import main as trainer
 
-from scripts.lib import clip, command, jobs, resume, shards
+from scripts.lib import block_lists, clip, command, jobs, resume, shards
 from scripts.lib.files import whole, write_json
 
 Pairs = tuple[np.ndarray, list[str]]  # uint8 images (N, C, H, W), their captions
@@ -188,12 +188,12 @@ def train_batch(settings: dict, images: list[str], output: Path, state: Path, de
 
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "source", "batch")
-    parser.add_argument("--images", required=True, nargs="+", help="tars of the sources of the batch, source after source")
+    parser.add_argument("--blocks", required=True, nargs="+", help="lists of the blocks of the sources of the batch, source after source")
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and training state, kept until the job is done")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.clip_settings)
-    train_batch(settings, args.images, Path(args.output), Path(args.state), deterministic(args.threads))
+    train_batch(settings, block_lists.tars(args.blocks), Path(args.output), Path(args.state), deterministic(args.threads))
 
 
 if __name__ == "__main__":

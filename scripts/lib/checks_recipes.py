@@ -49,4 +49,23 @@ def own_texts_are_there(recipes):
     return faults
 
 
-CHECKS = [models_of_recipes_are_named, captions_have_their_images, own_texts_are_there]
+def blocks_of_pairs_agree(sources, recipes, images_per_block):
+    """A block of synthetic images has the texts of the same block of real pairs; sources of one split share its blocks."""
+    size = {name: getattr(source, "images_per_block", None) or images_per_block for name, source in sources.items()}
+    shared = {}
+    for name, source in sources.items():
+        if source.kind in ("real", "pairs"):
+            shared.setdefault(source.data, []).append(name)
+    same = [(other, own[0]) for own in shared.values() for other in own[1:]]
+    for name, source in sources.items():
+        recipe = recipes.get(source.recipe) if source.kind == "synthetic" else None
+        if recipe and recipe.kind == "pair_texts" and recipe.source in sources:
+            same.append((name, recipe.source))
+    return [
+        f"sources.{name}.images_per_block = {size[name]}: must be the {size[other]} of sources.{other}, whose blocks it shares"
+        for name, other in same
+        if size[name] != size[other]
+    ]
+
+
+CHECKS = [models_of_recipes_are_named, captions_have_their_images, own_texts_are_there, blocks_of_pairs_agree]

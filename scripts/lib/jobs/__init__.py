@@ -28,7 +28,9 @@ from scripts.lib.jobs.sources import (
     generation_settings,
     generator_settings,
     image_files,
+    images_per_block,
     is_pretrained,
+    listed_files,
     model_settings,
     pipeline_folder,
     prompt_settings,
@@ -36,7 +38,7 @@ from scripts.lib.jobs.sources import (
     real_sources,
     synthetic_sources,
 )
-from scripts.lib.jobs.training import Run, batch_of, batch_runs, batches, digest, runs, trainer, training_files
+from scripts.lib.jobs.training import Run, batch_of, batch_runs, batches, digest, runs, trainer, training_lists
 
 __all__ = [
     "Run",
@@ -56,8 +58,10 @@ __all__ = [
     "generation_settings",
     "generator_settings",
     "image_files",
+    "images_per_block",
     "is_pretrained",
     "law_settings",
+    "listed_files",
     "metric_files",
     "model_settings",
     "pipeline_folder",
@@ -69,5 +73,5 @@ __all__ = [
     "score_settings",
     "synthetic_sources",
     "trainer",
-    "training_files",
+    "training_lists",
 ]

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from scripts.lib.jobs.sources import blocks_until
 from scripts.lib.jobs.training import Run, batch_of, batch_runs, runs, trainer, training_inputs
 from scripts.lib.study import Study, pairs, parts_of
 
@@ -10,7 +11,7 @@ def _training_settings(study: Study, source: str, batch: str) -> dict:
     """`inputs`: whose tars the job is handed one after the other, and how many of each. `parts` of a run: what it trains on."""
     mine = batch_runs(study, source, batch)
     recipe = trainer(study, mine[0].architecture)
-    files = {name: len(tars) for name, tars in training_inputs("", study, source, batch).items()}
+    files = {name: sum(len(blocks_until(last)) for last in lasts) for name, lasts in training_inputs(study, source, batch).items()}
     return {
         "runs": [
             asdict(run) | {"name": run.name, "iterations": recipe.iterations[run.size], "parts": parts_of(study.sources, run.source, run.guidance, run.size)}

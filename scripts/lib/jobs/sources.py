@@ -7,27 +7,41 @@ def _prefix(scale: float) -> str:
     return f"g{scale:g}-".replace(".", "_")
 
 
-def blocks(study: Study, source: str, images: int | None = None, guidance: float | None = None) -> list[str]:
-    """Names of the blocks that hold the first `images` image indices (all by default) of a source, at one guidance scale or at all.
+def images_per_block(study: Study, source: str) -> int:
+    return getattr(study.sources[source], "images_per_block", None) or study.images_per_block
 
-    A block holds its range of indices at every scale, or (the study's `scales_per_block`) at one, which its name then tells.
+
+def last_blocks(study: Study, source: str, images: int | None = None, guidance: float | None = None) -> list[str]:
+    """Name of the last block of each series that holds the first `images` image indices (all by default) of a source, at one guidance scale
+    or at all.
+
+    A block holds its range of indices at every scale, or (the study's `scales_per_block`) at one, which its name then tells: blocks of one
+    scale are a series of their own.
     """
     row = study.sources[source]
     counts = {None: row.images} if is_real(row) else {scale: n for scale, n in row.images.items() if guidance in (None, scale)}
     apart = study.scales_per_block == "one" and not is_real(row)
     most = counts if apart else {None: max(counts.values())}
-    return [
-        f"{_prefix(scale) if apart else ''}{block:05d}"
-        for scale, count in most.items()
-        for block in range(-(-min(images or count, count) // study.images_per_block))
-    ]
+    size = images_per_block(study, source)
+    return [f"{_prefix(scale) if apart else ''}{-(-min(images or count, count) // size) - 1:05d}" for scale, count in most.items()]
+
+
+def blocks_until(last: str) -> list[str]:
+    """Names of the blocks of a series, from its first to `last`."""
+    return [f"{last[:-5]}{number:05d}" for number in range(int(last[-5:]) + 1)]
+
+
+def blocks(study: Study, source: str, images: int | None = None, guidance: float | None = None) -> list[str]:
+    """Names of the blocks that `last_blocks` names the last of."""
+    return [block for last in last_blocks(study, source, images, guidance) for block in blocks_until(last)]
 
 
 def _ranges(study: Study, source: str, block: str) -> dict[float, list[int]]:
     """The half-open range of image indices that a block holds at each guidance scale."""
-    start = int(block[-5:]) * study.images_per_block
+    size = images_per_block(study, source)
+    start = int(block[-5:]) * size
     held = {scale: n for scale, n in study.sources[source].images.items() if study.scales_per_block == "all" or block.startswith(_prefix(scale))}
-    return {scale: [start, min(start + study.images_per_block, count)] for scale, count in held.items() if count > start}
+    return {scale: [start, min(start + size, count)] for scale, count in held.items() if count > start}
 
 
 def is_real(source) -> bool:
@@ -40,11 +54,21 @@ def split_of(source) -> str:
     return source.data or "classifier_training"
 
 
+def _folder(study_name: str, study: Study, source: str) -> str:
+    row = study.sources[source]
+    return f"results/{study_name}/" + (f"data/{split_of(row)}" if is_real(row) else f"images/{source}")
+
+
 def image_files(study_name: str, study: Study, source: str, images: int | None = None, guidance: float | None = None) -> list[str]:
     """Tar files of the first images of a source at one guidance scale or at all, in order; the manifest of each stands beside it as .parquet."""
-    row = study.sources[source]
-    folder = f"results/{study_name}/" + (f"data/{split_of(row)}" if is_real(row) else f"images/{source}")
+    folder = _folder(study_name, study, source)
     return [f"{folder}/{block}.tar" for block in blocks(study, source, images, guidance)]
+
+
+def listed_files(study_name: str, study: Study, source: str, last: str) -> list[str]:
+    """Tar files of a source's blocks up to `last`."""
+    folder = _folder(study_name, study, source)
+    return [f"{folder}/{block}.tar" for block in blocks_until(last)]
 
 
 def evaluation_file(study_name: str, name: str) -> str:
@@ -78,8 +102,10 @@ def data_settings(study: Study, split: str, block: str | int) -> dict:
         return settings | {"set": chosen, "trained_on": study.data.generator_training if chosen["kind"] == "adversarial" else None}
     settings["set"] = {"kind": "writers", "forms": getattr(study.data, split)}
     if split == "classifier_training":
-        settings["balanced"] = wanted = max((source.images for source in study.sources.values() if source.kind == "real"), default=0)
-        settings["range"] = [int(block) * study.images_per_block, min(wanted, (int(block) + 1) * study.images_per_block)]
+        settings["balanced"] = wanted = max(source.images for source in study.sources.values() if source.kind == "real")
+        own = [images_per_block(study, name) for name, row in study.sources.items() if is_real(row) and split_of(row) == split]
+        start, size = int(block) * own[0], own[0]  # the checks let no two differ
+        settings["range"] = [start, min(wanted, start + size)]
     return settings
 
 

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cache
 
-from scripts.lib.jobs.sources import image_files
+from scripts.lib.jobs.sources import last_blocks
 from scripts.lib.study import Study, pairs, parts_of
 
 
@@ -51,8 +52,16 @@ def batch_of(study: Study, run: Run) -> str:
     return run.architecture if trainer(study, run.architecture).runs_per_job == "all" else run.name
 
 
+@cache
+def _by_batch(study: Study) -> dict[tuple[str, str], list[Run]]:
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs(study):
+        found.setdefault((run.source, batch_of(study, run)), []).append(run)
+    return found
+
+
 def batch_runs(study: Study, source: str, batch: str) -> list[Run]:
-    return [run for run in runs(study) if run.source == source and batch_of(study, run) == batch]
+    return _by_batch(study).get((source, batch), [])
 
 
 def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
@@ -60,18 +69,20 @@ def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[st
     return list(dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments)))
 
 
-def training_inputs(study_name: str, study: Study, source: str, batch: str) -> dict[str, list[str]]:
-    """Sources whose images the runs of a batch need, and the tars of each, in order."""
-    most: dict[tuple[str, float | None], int] = {}
+def training_inputs(study: Study, source: str, batch: str) -> dict[str, list[str]]:
+    """Sources whose images the runs of a batch need, and of each the last block of every series of blocks that it needs: a series is of one
+    guidance scale, or of all."""
+    most: dict[tuple[str, str], str] = {}
     for run in batch_runs(study, source, batch):
         for part in parts_of(study.sources, run.source, run.guidance, run.size):
-            key = part["source"], part["guidance"]
-            most[key] = max(most.get(key, 0), part["images"])
-    found: dict[str, dict[str, None]] = {}
-    for (own, guidance), images in sorted(most.items(), key=lambda item: -item[1]):
-        found.setdefault(own, {}).update(dict.fromkeys(image_files(study_name, study, own, images, guidance)))
-    return {own: list(files) for own, files in found.items()}
+            [last] = last_blocks(study, part["source"], part["images"], part["guidance"])
+            most[part["source"], last[:-5]] = max(most.get((part["source"], last[:-5]), ""), last)
+    found: dict[str, list[str]] = {}
+    for (own, _), last in most.items():
+        found.setdefault(own, []).append(last)
+    return found
 
 
-def training_files(study_name: str, study: Study, source: str, batch: str) -> list[str]:
-    return [tar for own in training_inputs(study_name, study, source, batch).values() for tar in own]
+def training_lists(study_name: str, study: Study, source: str, batch: str) -> list[str]:
+    """Lists of the blocks that a batch trains on, source after source."""
+    return [f"results/{study_name}/blocks/{own}/{last}.csv" for own, lasts in training_inputs(study, source, batch).items() for last in lasts]

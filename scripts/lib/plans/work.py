@@ -190,7 +190,7 @@ def _caption_images(study: Study, recipe: str) -> Work:
 
 
 # Rules that start, read small files and write small ones, whatever the study.
-SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance")
+SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance", "list_blocks")
 RULES = {
     "prepare_data": (_prepare_data, ["split", "block"]),
     "train_generator": (_train_generator, ["generator"]),

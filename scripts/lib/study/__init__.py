@@ -53,3 +53,6 @@ class Study(Part):
     laws: dict[Name, Law]
     figures: Figures
     tables: Tables
+
+    # A study is read once, so what follows from it can be remembered by the object.
+    __hash__ = object.__hash__

@@ -19,12 +19,19 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+PerBlock = Annotated[
+    Positive | None,
+    Field(description="image indices that one job covers, in place of the study's number: a source of many images would make too many jobs to plan"),
+]
+
+
 class RealSource(Part):
     """Real images of the study's classes."""
 
     kind: Literal["real"]
     data: Name | None = Field(default=None, description="training split of the data; digits have one alone")
     images: Positive = Field(description="how many of the real training images are used, balanced over the classes")
+    images_per_block: PerBlock = None
 
 
 class PairSource(Part):
@@ -33,6 +40,7 @@ class PairSource(Part):
     kind: Literal["pairs"]
     data: Name = Field(description="training split of the data")
     images: Positive
+    images_per_block: PerBlock = None
 
 
 class SyntheticSource(Part):
@@ -40,6 +48,7 @@ class SyntheticSource(Part):
     generator: Name
     recipe: Name
     images: dict[float, Positive] = Field(min_length=1, description="number of images at each guidance scale")
+    images_per_block: PerBlock = None
 
 
 class MixturePart(Part):
