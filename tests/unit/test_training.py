@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import train_classifiers, train_generator
-from scripts.lib import classifier, jobs, resume, shards
+from scripts.lib import block_lists, classifier, jobs, resume, shards
 from scripts.lib.study_file import load
 from tests.conftest import ROOT, SMOKE
 
@@ -63,9 +63,10 @@ def classifier_job(tmp_path, name="a", *more: str) -> dict[str, bytes]:
         rows = [(f"{i:03d}", random.integers(0, 256, (8, 8), np.uint8), {"image": i, "class_id": i % 10, "prompt": ""}) for i in range(40)]
         shards.write(tars[0], rows[:20])
         shards.write(tars[1], rows[20:])
+        block_lists.write(tmp_path / "blocks.csv", tars)
     output = tmp_path / name
     what = ["--study", str(SMOKE), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
-    train_classifiers.main([*what, "--images", *map(str, tars), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
+    train_classifiers.main([*what, "--blocks", str(tmp_path / "blocks.csv"), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
     return {path.name: path.read_bytes() for path in sorted(output.iterdir())}
 
 

@@ -9,6 +9,7 @@ from tests.conftest import ROOT, Workflow
 PLANS = {
     "digits": {
         "prepare_data": 7,
+        "list_blocks": 11,
         "train_generator": 2,
         "write_prompts": 7,
         "generate": 10,
