@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from scripts.lib import block_lists
-from scripts.lib.jobs import blocks_until
+from scripts.lib.jobs.sources import blocks_until
 
 
 def main(arguments: list[str] | None = None) -> None:
