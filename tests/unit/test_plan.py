@@ -1,5 +1,6 @@
 """Sums of a plan against sums done by hand, and what must hold of any plan."""
 
+import math
 import re
 
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import strategies as st
 
 from scripts import calibrate, plan
 from scripts.lib import study_file
-from scripts.lib.plans import hardware, savings, totals
+from scripts.lib.plans import hardware, limits, savings, totals
 from scripts.lib.plans.hardware import Hardware
-from scripts.lib.plans.totals import Cost, Job
+from scripts.lib.plans.totals import Cost, Job, cost
 from scripts.lib.plans.work import PlanError, Work, generator_flops, kind_of, known, work
 from tests.conftest import ROOT
 
@@ -233,3 +234,22 @@ def test_costs_rise_with_images_and_iterations(images, more, iterations, further
         less = totals.cost(study(images, iterations), rule, wildcards, MACHINE)
         larger = totals.cost(study(images + more, iterations + further), rule, wildcards, MACHINE)
         assert less.seconds <= larger.seconds and less.work.kept <= larger.work.kept
+
+
+def test_a_job_asks_for_twice_what_is_planned_and_more_with_each_attempt():
+    own = limits.Limits({"digits": DIGITS}, "laptop")
+    job = {"study": "digits", "source": "diffusion_class_names", "block": "00000"}
+    planned = cost(DIGITS, "generate", job, hardware.load("laptop"))
+    minutes = own.runtime("generate", 120)
+    assert minutes(job) == max(10, math.ceil(planned.seconds / 30))
+    assert minutes(job, 3) == 3 * minutes(job)
+    assert own.disk_mb("generate")(job) == math.ceil((planned.work.kept + planned.work.state) / 1e6)
+    assert own.gpu_hours("generate")(job) == 0  # the digits have no use for one
+
+
+def test_where_a_machine_has_no_speed_for_a_job_its_rule_guesses(tmp_path):
+    empty = (ROOT / "profiles/hardware/laptop.yaml").read_text(encoding="utf-8").partition("rates:")[0] + "rates: []\n"
+    (tmp_path / "empty.yaml").write_text(empty, encoding="utf-8")
+    own = limits.Limits({"digits": DIGITS}, "laptop")
+    own.machine = hardware.load("empty", tmp_path)
+    assert own.runtime("generate", 120)({"study": "digits", "source": "diffusion_class_names", "block": "00000"}, 2) == 240
