@@ -6,7 +6,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file
+from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file, targets
 
 environment.prepare()
 
@@ -48,6 +48,11 @@ wildcard_constraints:
 
 
 def study_of(wildcards):
+    """The study of a target. A source, recipe, generator or law that it does not have is told as such."""
+    try:
+        targets.check(wildcards.study, STUDIES[wildcards.study], wildcards)
+    except targets.NotInStudy as error:
+        raise WorkflowError(str(error)) from None
     return STUDIES[wildcards.study]
 
 

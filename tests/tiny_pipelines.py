@@ -15,6 +15,7 @@ from diffusers import (
     FluxPipeline,
     FluxTransformer2DModel,
     IFPipeline,
+    IFSuperResolutionPipeline,
     PixArtAlphaPipeline,
     PixArtTransformer2DModel,
     SanaPipeline,
@@ -87,12 +88,9 @@ def stable_diffusion_xl() -> StableDiffusionXLPipeline:
     return StableDiffusionXLPipeline(autoencoder(), text, text_2, tokenizer, tokenizer_2, unet, scheduler)
 
 
-def deepfloyd_if() -> IFPipeline:
-    """Stage I: pixels, a T5, and a UNet that predicts its variance too."""
-    tokenizer, text = t5()
-    unet = UNet2DConditionModel(
-        sample_size=16,
-        in_channels=3,
+def if_unet(**changes) -> UNet2DConditionModel:
+    """Of pixels; it predicts its variance too."""
+    return UNet2DConditionModel(
         out_channels=6,
         cross_attention_dim=T5_WIDTH,
         encoder_hid_dim=T5_WIDTH,
@@ -105,9 +103,23 @@ def deepfloyd_if() -> IFPipeline:
         act_fn="gelu",
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
         **blocks("SimpleCrossAttn{}Block2D"),
+        **changes,
     )
+
+
+def deepfloyd_if() -> IFPipeline:
+    tokenizer, text = t5()
     scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range")
-    return IFPipeline(tokenizer, text, unet, scheduler, None, None, None, requires_safety_checker=False)
+    return IFPipeline(tokenizer, text, if_unet(sample_size=16, in_channels=3), scheduler, None, None, None, requires_safety_checker=False)
+
+
+def deepfloyd_if_upscaler() -> IFSuperResolutionPipeline:
+    """From 16 to 32 pixels. As published it has the text encoder too, which no one needs twice."""
+    tokenizer, text = t5()
+    scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range")
+    unet = if_unet(sample_size=32, in_channels=6, class_embed_type="timestep")
+    noise = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
+    return IFSuperResolutionPipeline(tokenizer, text, unet, scheduler, noise, None, None, None, requires_safety_checker=False)
 
 
 def amused() -> AmusedPipeline:
@@ -225,12 +237,11 @@ BUILDERS = {
     "pixart": pixart,
     "sana": sana,
 }
-
-
+STAGES = {"deepfloyd_if_upscaler": deepfloyd_if_upscaler}  # no text-to-image pipelines by themselves
 SIZES = dict.fromkeys(BUILDERS, 16) | {"sana": 32}  # pixels a side; Sana takes multiples of 32 alone
 
 
 def save(name: str, folder) -> None:
     """Build a pipeline, always the same, and save it as its publishers do."""
     torch.manual_seed(0)
-    BUILDERS[name]().save_pretrained(folder)
+    (BUILDERS | STAGES)[name]().save_pretrained(folder)

@@ -1,6 +1,7 @@
 """Generators that others released: any pipeline of diffusers, sampled and stored as a study asks."""
 
 import io
+import shutil
 import tarfile
 
 import scripts.lib.torch_setup  # noqa: F401
@@ -99,19 +100,75 @@ def test_numbers_that_are_not_finite_come_out_black_and_blank():
     assert made[1].max() == 0
 
 
-def test_a_block_with_too_many_blank_images_is_refused(tmp_path, capsys):
-    def block(blank):
-        pixels = np.random.default_rng(0).integers(0, 256, (200, 4, 4), np.uint8)
-        pixels[:blank] = 255
-        for i, own in enumerate(pixels):
-            yield f"k{i:03d}", own, {"class_id": 0, "prompt": "", "blank": images.is_blank(own)}
+BLANK = np.zeros((8, 8, 3), np.uint8)
 
-    shards.write(tmp_path / "few.tar", generate.checked(block(2), 200))
-    assert "2 of 200 images are blank (k000, k001)" in capsys.readouterr().out
-    assert pd.read_parquet(tmp_path / "few.parquet")["blank"].sum() == 2
-    with pytest.raises(images.BlankImages, match=r"3 of the first 3 images are of a single colour.* more than 1% of 200: try precision float32"):
-        shards.write(tmp_path / "many.tar", generate.checked(block(3), 200))
-    assert not list(tmp_path.glob("*many*"))
+
+@pytest.fixture
+def drawing(monkeypatch):
+    """`generate.drawn` on five prompts of a source, with a model that is played: images of the seeds in `blank` show nothing."""
+    asked = []
+
+    def play(pipeline, prompts, seeds, guidance, sampling):
+        asked.append(seeds)
+        return np.stack([BLANK if seed in play.blank else np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8) for seed in seeds])
+
+    def draw(blank):
+        play.blank = blank
+        asked.clear()
+        batch = pd.DataFrame({"image": range(10, 15), "prompt": PROMPTS})
+        return generate.drawn(None, batch, 1.5, {"source": "s", "sampling": {}, "stored": {"image_size": 4, "channels": 3}}), asked
+
+    monkeypatch.setattr(pipelines, "sample", play)
+    return draw
+
+
+def test_a_blank_image_is_drawn_again_from_another_seed_and_the_others_are_not(drawing):
+    first = {index: pipelines.seed_of("s", 1.5, index) for index in range(10, 15)}
+    second = pipelines.seed_of("s", 1.5, 12, 1)
+    whole, asked = drawing([])
+    assert asked == [list(first.values())] and {attempt for _, _, attempt in whole.values()} == {0}
+    made, asked = drawing([first[12], first[14], second])
+    assert asked[1:] == [[second, pipelines.seed_of("s", 1.5, 14, 1)], [pipelines.seed_of("s", 1.5, 12, 2)]]
+    assert {index: attempt for index, (_, _, attempt) in made.items()} == {10: 0, 11: 0, 12: 2, 13: 0, 14: 1}
+    assert made[12][1] == pipelines.seed_of("s", 1.5, 12, 2)
+    assert not any(images.is_blank(pixels) for pixels, _, _ in made.values())
+    assert all((made[index][0] == whole[index][0]).all() for index in (10, 11, 13))
+
+
+def test_an_image_that_stays_blank_is_told_with_its_prompt_and_a_mend(drawing):
+    told = r"image g1_5-000000012, prompt 'three': of a single colour.* at each of 5 seeds: try precision float32"
+    with pytest.raises(images.BlankImage, match=told):
+        drawing([pipelines.seed_of("s", 1.5, 12, attempt) for attempt in range(generate.ATTEMPTS)])
+
+
+UPSCALER = {"size": 32, "steps": 2, "guidance": 3.0, "noise_level": 250, "variant": None}
+
+
+@pytest.fixture(scope="module")
+def two_stages(released):
+    """The folder of a tiny DeepFloyd IF of 16 pixels and its second stage of 32, as both are fetched."""
+    folder = released("deepfloyd_if")
+    shutil.copytree(released("deepfloyd_if_upscaler"), folder.with_name("two") / "upscaler", ignore=shutil.ignore_patterns("text_encoder", "tokenizer"))
+    return shutil.copytree(folder, folder.with_name("two"), dirs_exist_ok=True)
+
+
+def test_two_stages_are_sampled_as_one_pipeline(two_stages):
+    def made(which=slice(0, 5), guidance=3.0, negative="", upscaled_by=3.0, noise_level=250):
+        sampling = SAMPLING | {"negative_prompt": negative, "upscaler": UPSCALER | {"guidance": upscaled_by, "noise_level": noise_level}}
+        pipeline = pipelines.load(str(two_stages), sampling, CPU)
+        return pipelines.sample(pipeline, PROMPTS[which], SEEDS[which], guidance, sampling)
+
+    whole = made()
+    assert whole.shape == (5, 32, 32, 3) and not any(images.is_blank(pixels) for pixels in whole)
+    assert (made() == whole).all()
+    assert np.abs(made(slice(1, 3)).astype(int) - whole[1:3]).max() <= 1
+    for other in (made(guidance=30.0), made(guidance=1.0), made(negative="five"), made(upscaled_by=30.0), made(noise_level=10)):
+        assert (other != whole).any()
+
+
+def test_a_second_stage_of_another_kind_of_pipeline_is_refused(released):
+    with pytest.raises(pipelines.SamplerError, match="upscaler: it goes with an IFPipeline alone, and this is a StableDiffusionPipeline"):
+        pipelines.load(str(released("stable_diffusion")), SAMPLING | {"upscaler": UPSCALER}, CPU)
 
 
 def test_images_are_smoothed_when_they_are_made_smaller():

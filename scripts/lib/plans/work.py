@@ -174,7 +174,12 @@ def _fit_laws(study: Study, law: str) -> Work:
     return Work({"job": 1, "curve": sum(len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen)}, kept=SMALL_FILE)
 
 
-def _fetch(study: Study, name: str) -> Work:
+def _flag_images(study: Study, source: str, block: str) -> Work:
+    counts = jobs.generation_settings(study, source, block)["guidance"].values()
+    return Work({"job": 1, "image": sum(stop - start for start, stop in counts)}, kept=SMALL_FILE, gpus=study.gpus)
+
+
+def _fetch(study: Study, name: str = "") -> Work:
     return Work(kept=FETCHED)
 
 
@@ -196,6 +201,7 @@ RULES = {
     "train_generator": (_train_generator, ["generator"]),
     "fetch_generator": (_fetch, ["generator"]),
     "fetch_model": (_fetch, ["recipe"]),
+    "fetch_safety_checker": (_fetch, []),
     "write_sentences": (_write_sentences, ["recipe"]),
     "caption_images": (_caption_images, ["recipe"]),
     "generate": (_generate, ["source", "block"]),
@@ -204,6 +210,7 @@ RULES = {
     "evaluate": (_evaluate, ["source", "batch"]),
     "evaluate_clips": (_evaluate, ["source", "batch"]),
     "score": (_score, ["source"]),
+    "flag_images": (_flag_images, ["source", "block"]),
     "fit_laws": (_fit_laws, ["law"]),
 }
 
