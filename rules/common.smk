@@ -77,12 +77,8 @@ def planned(settings, *names):
     return needed(lambda _, study, wildcards: jobs.digest(settings(study, *(wildcards[name] for name in names))))
 
 
-def training_tars(wildcards):
-    return jobs.training_files(wildcards.study, study_of(wildcards), wildcards.source, wildcards.batch)
-
-
-def evaluation_tars(wildcards):
-    return [jobs.evaluation_file(wildcards.study, name) for name in study_of(wildcards).data.evaluation]
+training_tars = needed(lambda name, study, wildcards: jobs.training_files(name, study, wildcards.source, wildcards.batch))
+evaluation_tars = needed(lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation])
 
 
 def manifests(tars):

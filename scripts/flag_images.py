@@ -4,11 +4,11 @@ The checker is the one that Stable Diffusion is published with (diffusers: Stabl
 embedding is nearer to one of 17 concepts than that concept's threshold, which falls by 0.01 where it is near to one of three more.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from scripts.lib.torch_setup import deterministic
 
+import numpy as np
 import pandas as pd
 import torch
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker, cosine_distance
@@ -44,13 +44,9 @@ class Checker:
         return (concepts + near).round(decimals=3).amax(1).cpu()
 
 
-def pictures(tar: str, size: int) -> Iterator[tuple[list[str], list[Image.Image]]]:
-    """Keys and images of a block, in batches, as RGB."""
-    images, manifest = shards.read(tar)
-    for first in range(0, len(images), size):
-        batch = images[first : first + size].transpose(0, 2, 3, 1)
-        own = [Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).convert("RGB") for image in batch]
-        yield manifest["key"].iloc[first : first + size].tolist(), own
+def picture(pixels: np.ndarray) -> Image.Image:
+    """An RGB image of uint8 pixels (C, H, W)."""
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).convert("RGB")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -67,8 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
     except weights.WeightsError as error:
         raise SystemExit(str(error)) from None
     rows = []
-    for keys, batch in pictures(args.images, settings["batch_size"]):
-        rows += zip(keys, checker.scores(batch).tolist(), strict=True)
+    for images, own in shards.batches(args.images, settings["batch_size"]):
+        rows += zip(own["key"], checker.scores([picture(pixels) for pixels in images]).tolist(), strict=True)
     table = pd.DataFrame(rows, columns=["key", "concept_score"])
     table.insert(1, "nsfw", table["concept_score"] > 0)
     with whole(args.output) as (part,):

@@ -28,7 +28,19 @@ from diffusers import (
     UVit2DModel,
     VQModel,
 )
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, Gemma2Config, Gemma2Model, GemmaTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Gemma2Config,
+    Gemma2Model,
+    GemmaTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 from scripts import train_generator
 
@@ -69,6 +81,24 @@ def stable_diffusion() -> StableDiffusionPipeline:
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+def stable_diffusion_with_checker() -> StableDiffusionPipeline:
+    """With a random safety checker, whose thresholds lie where some images are flagged and some are not."""
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "projection_dim": 8}
+    checker = StableDiffusionSafetyChecker(CLIPConfig(text_config=small, vision_config=small | {"image_size": 16, "patch_size": 8}, projection_dim=8))
+    for weights in checker.vision_model.parameters():  # as it begins, this model hardly sees the image
+        if weights.dim() > 1:
+            weights.data.normal_()
+    checker.concept_embeds.data.normal_()
+    checker.special_care_embeds.data.normal_()
+    checker.concept_embeds_weights.data.fill_(0.7)
+    checker.special_care_embeds_weights.data.fill_(0.4)
+    processor = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    pipeline = stable_diffusion()
+    pipeline.register_modules(safety_checker=checker, feature_extractor=processor)
+    pipeline.register_to_config(requires_safety_checker=True)
+    return pipeline
 
 
 def stable_diffusion_xl() -> StableDiffusionXLPipeline:
@@ -237,11 +267,11 @@ BUILDERS = {
     "pixart": pixart,
     "sana": sana,
 }
-STAGES = {"deepfloyd_if_upscaler": deepfloyd_if_upscaler}  # no text-to-image pipelines by themselves
+OTHERS = {"deepfloyd_if_upscaler": deepfloyd_if_upscaler, "stable_diffusion_with_checker": stable_diffusion_with_checker}
 SIZES = dict.fromkeys(BUILDERS, 16) | {"sana": 32}  # pixels a side; Sana takes multiples of 32 alone
 
 
 def save(name: str, folder) -> None:
     """Build a pipeline, always the same, and save it as its publishers do."""
     torch.manual_seed(0)
-    (BUILDERS | STAGES)[name]().save_pretrained(folder)
+    (BUILDERS | OTHERS)[name]().save_pretrained(folder)

@@ -23,6 +23,7 @@ from tests.tiny_pipelines import BUILDERS, PROMPTS, SIZES
 
 CPU = torch.device("cpu")
 SEEDS = [11, 22, 33, 44, 55]
+AT = f", revision: {COMMIT!r}"
 SAMPLING = {"kind": "pretrained", "size": 16, "steps": 2, "sampler": None, "negative_prompt": "", "variant": None, "precision": "float32", "batch_size": 4}
 
 
@@ -208,11 +209,25 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
         ("owner/name", "", "", "generators.released.revision = missing: branches and tags move; give the 40 hex digits"),
         ("owner/name", ", revision: main", "", "generators.released.revision = 'main', no commit"),
         ("./scripts", ", revision: main", "", "generators.released.revision = 'main': a folder has none; remove the key"),
-        ("owner/name", f", revision: {COMMIT!r}, precision: int8", "", "generators.released.precision = 'int8'"),
-        ("owner/name", f", revision: {COMMIT!r}, sampler: euler", "", "generators.released.sampler = 'euler'"),
-        ("owner/name", f", revision: {COMMIT!r}", "storage: {format: png, quality: 90}\n", "storage.quality = 90: png loses nothing"),
-        ("owner/name", f", revision: {COMMIT!r}", "storage: {format: jpeg}\n", "storage.quality: missing; jpeg needs one of 1 to 100"),
-        ("owner/name", f", revision: {COMMIT!r}", "storage: {format: gif}\n", "storage.format = 'gif'"),
+        ("owner/name", f"{AT}, upscaler: {{model: a/b, size: 36, steps: 1, guidance: 1}}", "", "released.upscaler.revision = missing"),
+        (
+            "owner/name",
+            f"{AT}, upscaler: {{model: ./no, size: 36, steps: 1, guidance: 1}}",
+            "",
+            "released.upscaler.size = 36: not a multiple",
+        ),
+        (
+            "owner/name",
+            f"{AT}, upscaler: {{model: ./no, size: 16, steps: 1, guidance: 1}}",
+            "",
+            "no larger than generators.released.size = 16",
+        ),
+        ("owner/name", AT, "safety_checker: {model: ./nowhere}\n", "safety_checker.model = './nowhere': no such folder"),
+        ("owner/name", f"{AT}, precision: int8", "", "generators.released.precision = 'int8'"),
+        ("owner/name", f"{AT}, sampler: euler", "", "generators.released.sampler = 'euler'"),
+        ("owner/name", AT, "storage: {format: png, quality: 90}\n", "storage.quality = 90: png loses nothing"),
+        ("owner/name", AT, "storage: {format: jpeg}\n", "storage.quality: missing; jpeg needs one of 1 to 100"),
+        ("owner/name", AT, "storage: {format: gif}\n", "storage.format = 'gif'"),
     ],
 )
 def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, model, changes, storage, told):
@@ -222,15 +237,15 @@ def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, model, changes, s
 
 
 def test_a_size_that_latents_cannot_have_is_told(tmp_path):
-    path = study_with(tmp_path, "owner/name", f", revision: {COMMIT!r}")
+    path = study_with(tmp_path, "owner/name", AT)
     path.write_text(path.read_text().replace("size: 16, steps: 2", "size: 20, steps: 2"))
     with pytest.raises(StudyError, match=r"generators\.released\.size = 20: not a multiple of 8, which latents need; use 16"):
         load(path)
 
 
 def test_sampling_is_no_setting_of_the_fetch_and_the_weights_are_one_of_generation(tmp_path):
-    first = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT!r}"))
-    more = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT!r}, negative_prompt: blurry"))
+    first = load(study_with(tmp_path, "owner/name", AT))
+    more = load(study_with(tmp_path, "owner/name", f"{AT}, negative_prompt: blurry"))
     other = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT[::-1]!r}"))
     assert jobs.fetch_settings(first, "released") == jobs.fetch_settings(more, "released") != jobs.fetch_settings(other, "released")
     made = [jobs.digest(jobs.generation_settings(study, "released_images", "00000")) for study in (first, more, other)]
