@@ -1,0 +1,283 @@
+"""Images read one by one out of their blocks: shuffled to train on them, in order to judge them. Memory does not grow with their number.
+
+find   the first images of a source at a guidance scale
+hold   the same, decoded into memory once where they fit
+batches, ordered   what a training, an evaluation reads; both kinds give the same
+"""
+
+import hashlib
+import io
+import os
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from itertools import accumulate
+from typing import NamedTuple
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+
+from scripts.lib.shards import ShardError, manifest_path
+
+WINDOW = 32  # blocks whose images are shuffled with one another (ours): 320,000 images where a block has 10,000
+IN_MEMORY = 1 << 30  # bytes of pixels that `hold` takes at most
+MEND = "remove both files and make them again"
+COLUMNS = ["class_id", "offset", "size", "sha256"]
+
+
+class Batch(NamedTuple):
+    images: torch.Tensor  # (N, C, H, W): uint8, or what the transform makes of it
+    class_ids: torch.Tensor  # (N,)
+    positions: torch.Tensor  # (N,) in the set that was read: of an evaluation set, rows of its manifest
+
+
+class Block(NamedTuple):
+    """The first `images` images of a tar at a guidance scale (None: real images)."""
+
+    tar: str
+    guidance: float | None
+    images: int
+
+
+def _manifest(tar: str, columns: list[str], guidance: float | None) -> dict[str, np.ndarray]:
+    """Columns of the rows at a guidance scale, in the order of the tar."""
+    file = pq.ParquetFile(manifest_path(tar))
+    names = set(file.schema_arrow.names)
+    if missing := [name for name in columns if name not in names]:
+        raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}: {MEND}")
+    if (guidance is None) == ("guidance" in names):
+        told = "several guidance scales, of which none was asked for" if guidance is None else f"real images, which have no guidance {guidance}"
+        raise ShardError(f"{tar}: holds {told}")
+    table = file.read(columns=[*columns, *(["guidance"] if guidance is not None else [])], use_threads=False)
+    found = {name: table[name].to_numpy() for name in table.column_names}
+    chosen = slice(None) if guidance is None else found.pop("guidance") == guidance
+    return {name: values[chosen] for name, values in found.items()}
+
+
+class Index:
+    """Where the images of a tar at a guidance scale lie. 64 bytes an image are held, and the open file."""
+
+    def __init__(self, tar: str, guidance: float | None):
+        own = _manifest(tar, COLUMNS, guidance)
+        self.tar, self.guidance = tar, guidance
+        self.class_ids, self.offsets, self.sizes = (own[name].astype(np.int64) for name in COLUMNS[:3])
+        self.hashes = bytes.fromhex("".join(own["sha256"]))
+        self.file = open(tar, "rb", buffering=0)  # noqa: SIM115  (open as long as the index is held)
+
+    def __del__(self):
+        if hasattr(self, "file"):
+            self.file.close()
+
+    def read(self, row: int) -> torch.Tensor:
+        """Pixels of an image, uint8 (C, H, W). Raises ShardError where its bytes are not those that the manifest names."""
+        data = os.pread(self.file.fileno(), int(self.sizes[row]), int(self.offsets[row]))
+        if hashlib.sha256(data).digest() != self.hashes[32 * row : 32 * row + 32]:
+            key = _manifest(self.tar, ["key"], self.guidance)["key"][row]
+            raise ShardError(f"{self.tar}: image {key!r} has another sha256 than its manifest says: {MEND}")
+        with Image.open(io.BytesIO(data)) as image:
+            pixels = np.array(image)
+        return torch.from_numpy(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1).copy())
+
+
+# Of each process. Two windows, for a batch can hold the end of one and the beginning of the next.
+_index = lru_cache(maxsize=2 * WINDOW)(Index)
+
+
+def _shortened(sizes: Iterable[int], images: int) -> list[int]:
+    """Sizes of the blocks of which the first `images` images are left."""
+    ends = [min(end, images) for end in accumulate(sizes)]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False) if end > start]
+
+
+class Stored:
+    """Images in their tars."""
+
+    def __init__(self, blocks: list[Block]):
+        self.blocks = blocks
+        self.sizes = [block.images for block in blocks]
+        self.ends = list(accumulate(self.sizes))
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    def read(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels, uint8 (N, C, H, W), and class ids (N,)."""
+        pixels, class_ids = [], []
+        for position in positions.tolist():
+            place = bisect_right(self.ends, position)
+            index, row = _index(*self.blocks[place][:2]), position - self.ends[place] + self.sizes[place]
+            pixels.append(index.read(row))
+            class_ids.append(int(index.class_ids[row]))
+        return torch.stack(pixels), torch.tensor(class_ids)
+
+    def first(self, images: int) -> "Stored":
+        return Stored([block._replace(images=size) for block, size in zip(self.blocks, _shortened(self.sizes, images), strict=False)])
+
+    @staticmethod
+    def join(parts: list["Stored"]) -> "Stored":
+        return Stored([block for part in parts for block in part.blocks])
+
+
+class Held:
+    """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the blocks that they came from."""
+
+    def __init__(self, sizes: list[int], pixels: torch.Tensor, class_ids: torch.Tensor):
+        self.sizes, self.pixels, self.class_ids = sizes, pixels, class_ids
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    def read(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.pixels[positions], self.class_ids[positions]
+
+    def first(self, images: int) -> "Held":
+        return Held(_shortened(self.sizes, images), self.pixels[:images], self.class_ids[:images])
+
+    @staticmethod
+    def join(parts: list["Held"]) -> "Held":
+        sizes = [size for part in parts for size in part.sizes]
+        return Held(sizes, torch.cat([part.pixels for part in parts]), torch.cat([part.class_ids for part in parts]))
+
+
+Images = Stored | Held
+
+
+def find(tars: list[str], guidance: float | None = None, images: int | None = None) -> Stored:
+    """The first `images` images (all by default) at a guidance scale (None: real images) of a source whose tars are given in order.
+
+    Raises ShardError where there are fewer.
+    """
+    blocks, left = [], float("inf") if images is None else images
+    for tar in map(str, tars):
+        if left <= 0:
+            break
+        count = pq.read_metadata(manifest_path(tar)).num_rows if guidance is None else len(_manifest(tar, ["image"], guidance)["image"])
+        blocks.append(Block(tar, guidance, int(min(count, left))))
+        left -= count
+    if images is not None and left > 0:
+        raise ShardError(f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {MEND}")
+    return Stored([block for block in blocks if block.images])
+
+
+def hold(sets: list[Stored], most: int = IN_MEMORY, batch_size: int = 256) -> list[Images]:
+    """The same sets, decoded into memory where all of them together fit into `most` bytes."""
+    needed = sum(len(images) * images.read(torch.tensor([0]))[0].numel() for images in sets if len(images))
+    if needed > most:
+        return list(sets)
+    held = []
+    for images in sets:
+        read = [images.read(positions) for positions in torch.arange(len(images)).split(batch_size)]
+        held.append(Held(images.sizes, *map(torch.cat, zip(*read, strict=True))))
+    return held
+
+
+def mixed(*numbers: int) -> int:
+    """A seed made of several numbers."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number) % (1 << 63)
+    return seed
+
+
+def _permutation(n: int, *numbers: int) -> torch.Tensor:
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mixed(*numbers)))
+
+
+class Order:
+    """The positions that a training goes through, epoch after epoch, each with every image once.
+
+    An epoch puts the blocks in a random order, cuts it into groups of `window`, and shuffles the images of each group: only those of one
+    group are ever held. A set of one group is simply shuffled. All follows from the seed and the place in the stream.
+    """
+
+    def __init__(self, sizes: list[int], seed: int, window: int = WINDOW):
+        self.sizes, self.seed, self.window = torch.tensor(sizes), seed, window
+        self.starts, self.total = self.sizes.cumsum(0) - self.sizes, sum(sizes)
+        self.epoch = self.group = None
+
+    def take(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Epochs and positions, each (stop - start,), of this stretch of the stream."""
+        epochs, positions = [], []
+        while start < stop:
+            epoch, place = divmod(start, self.total)
+            self._go_to(epoch, place)
+            skip = place - self.ends[self.group] + len(self.shuffled)
+            positions.append(self.shuffled[skip : skip + stop - start])
+            epochs.append(torch.full_like(positions[-1], epoch))
+            start += len(positions[-1])
+        return torch.cat(epochs), torch.cat(positions)
+
+    def _go_to(self, epoch: int, place: int) -> None:
+        count = len(self.sizes)
+        if epoch != self.epoch:
+            groups = -(-count // self.window)
+            blocks = torch.arange(count) if groups == 1 else _permutation(count, groups, self.seed, epoch)
+            self.epoch, self.group, self.groups = epoch, None, blocks.split(self.window)
+            self.ends = list(accumulate(int(self.sizes[group].sum()) for group in self.groups))
+        group = bisect_right(self.ends, place)
+        if group != self.group:
+            own = torch.cat([torch.arange(self.starts[b], self.starts[b] + self.sizes[b]) for b in self.groups[group]])
+            self.group, self.shuffled = group, own[_permutation(len(own), group, self.seed, epoch)]
+
+
+class _Reader(Dataset):
+    """Reads a batch: its item is (epochs, positions), as tensors or, as they are sent to workers, as arrays."""
+
+    def __init__(self, images: Images, transform: Callable[[torch.Tensor], torch.Tensor] | None, seed: int):
+        self.images, self.transform, self.seed = images, transform, seed
+
+    def __getitem__(self, item: tuple[torch.Tensor, torch.Tensor]) -> Batch:
+        epochs, positions = map(torch.as_tensor, item)
+        pixels, class_ids = self.images.read(positions)
+        if self.transform is not None:
+            with torch.random.fork_rng(devices=[]):
+                made = []
+                for image, epoch, position in zip(pixels, epochs.tolist(), positions.tolist(), strict=True):
+                    torch.default_generator.manual_seed(mixed(position, self.seed, epoch))  # so that neither workers nor ranks matter
+                    made.append(self.transform(image))
+                pixels = torch.stack(made)
+        return Batch(pixels, class_ids, positions)
+
+
+def _read(reader: _Reader, items: Iterable, workers: int) -> Iterator[Batch]:
+    if not workers or (isinstance(reader.images, Held) and reader.transform is None):
+        return (reader[item] for item in items)
+    # A generator of its own, for the loader would draw from that of the training. Batches, not images, are handed to the workers.
+    own, sent = torch.Generator().manual_seed(0), ((epochs.numpy(), positions.numpy()) for epochs, positions in items)
+    return iter(DataLoader(reader, batch_size=None, sampler=sent, num_workers=workers, generator=own, pin_memory=torch.cuda.is_available()))
+
+
+def batches(
+    images: Images,
+    batch_size: int,
+    iterations: int,
+    seed: int,
+    start: int = 0,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    rank: int = 0,
+    ranks: int = 1,
+    workers: int = 0,
+    window: int = WINDOW,
+) -> Iterator[Batch]:
+    """The batch, or of several ranks this rank's share of it, of every iteration from `start` on, in an order that follows from the seed.
+
+    batch_size: of all ranks together. transform: of one image, uint8 (C, H, W); its random numbers follow from seed, epoch and image.
+    """
+    if batch_size % ranks:
+        raise ValueError(f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it")
+    order, own = Order(images.sizes, seed, window), batch_size // ranks
+    starts = (iteration * batch_size + rank * own for iteration in range(start, iterations))
+    return _read(_Reader(images, transform, seed), (order.take(first, first + own) for first in starts), workers)
+
+
+def ordered(
+    images: Images, batch_size: int, transform: Callable[[torch.Tensor], torch.Tensor] | None = None, workers: int = 0, rank: int = 0, ranks: int = 1
+) -> Iterator[Batch]:
+    """Every image once, in order. Of several ranks, each reads every ranks-th batch."""
+    positions = torch.arange(len(images)).split(batch_size)[rank::ranks]
+    return _read(_Reader(images, transform, 0), [(torch.zeros_like(own), own) for own in positions], workers)
