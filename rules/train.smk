@@ -3,6 +3,7 @@
 #
 # A run is a guidance scale, an architecture, a size and a seed. A batch is the runs that share a job: all of an architecture where a
 # run takes seconds, a single one where it takes GPU-days (the study's classifiers.runs_per_job). A size is a prefix of the images.
+# How many GPUs, nodes and threads share a run is the machine's to say: docs/many_gpus.md.
 
 
 rule list_blocks:
@@ -40,13 +41,15 @@ rule train_classifiers:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads,
         runtime=120,
         gpu=gpus,
+        nodes=1,
     params:
         planned=planned(jobs.classifier_settings, "source", "batch"),
         state=".state/{study}/classifiers/{source}/{batch}",
     shell:
-        "python -m scripts.train_classifiers --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} {resources.nodes} scripts.train_classifiers "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--classes {input.classes:q} --blocks {input.blocks:q} "
         "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -1,73 +1,111 @@
-"""Train the classifiers of one batch: runs of one source that share a job. Each run is a ViT at a size, a guidance scale and a seed."""
+"""Train the classifiers of one batch: runs of one source that share a job. Each run is a ViT at a size, a guidance scale and a seed.
+
+One process trains it, or several together (scripts/lib/launch.py): each computes its share of every batch, so that their number changes
+nothing but rounding, and the neighbours that mixup and CutMix find at the ends of a share.
+"""
 
 import json
 import shutil
-from collections.abc import Iterator
+import time
 from pathlib import Path
-
-from scripts.lib.torch_setup import deterministic
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scripts.lib import block_lists, classifier, command, jobs, resume, shards
+from scripts.lib import augment, block_lists, classifier, command, distributed, jobs, resume, shards, stream
+from scripts.lib.study.classifiers import Training
 
 
-def index_stream(n: int, batch_size: int, iterations: int, seed: int, start: int = 0) -> Iterator[torch.Tensor]:
-    """Indices (batch_size,) of every iteration from `start` on: epoch after epoch, each its own permutation of the n images.
+def train(build: dict, recipe: Training, run: dict, images: stream.Images, state_folder: Path, identity: str, team: distributed.Team) -> torch.nn.Module:
+    """Train one classifier on `images`; return it, or the moving average of its weights where the recipe asks for that.
 
-    An iteration's indices depend on its number alone, so a resumed run goes on exactly where it stopped.
+    AdamW, linear warm-up over `warmup` of the iterations, then a cosine to zero.
     """
-    epoch, order = -1, None
-    for iteration in range(start, iterations):
-        batch = []
-        for position in range(iteration * batch_size, (iteration + 1) * batch_size):
-            if position // n != epoch:
-                epoch = position // n
-                order = torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch)).tolist()
-            batch.append(order[position % n])
-        yield torch.tensor(batch)
-
-
-def train(build: dict, recipe: dict, run: dict, images: torch.Tensor, labels: torch.Tensor, state_folder: Path, identity: str, device: torch.device):
-    """Train one classifier on images (N, C, H, W) in -1..1 with labels (N,); return it.
-
-    AdamW, linear warm-up over `warmup` of the iterations, then a cosine to zero. Recipe ours; the paper's is not published.
-    """
-    torch.manual_seed(run["seed"])
-    model = classifier.build(**build, position_std=recipe["position_std"]).to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["learning_rate"], weight_decay=recipe["weight_decay"], betas=(0.9, 0.95), fused=True)
-    total, warm = run["iterations"], max(1, round(recipe["warmup"] * run["iterations"]))
-    schedule = torch.optim.lr_scheduler.SequentialLR(
-        optimizer,
-        [torch.optim.lr_scheduler.LinearLR(optimizer, 1 / warm, total_iters=warm), torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, total - warm))],
-        milestones=[warm],
-    )
-    state = resume.State(state_folder, identity, {"model": model, "optimizer": optimizer, "schedule": schedule})
+    device, total, seed, name = team.device, run["iterations"], run["seed"], f"{run['source']} {run['name']}"
+    torch.manual_seed(seed)
+    model = classifier.build(**build, position_std=recipe.position_std).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=recipe.betas, fused=True)
+    warm = max(1, round(recipe.warmup * total))
+    schedule = SequentialLR(optimizer, [LinearLR(optimizer, 1 / warm, total_iters=warm), CosineAnnealingLR(optimizer, max(1, total - warm))], [warm])
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    average = None
+    if recipe.ema_decay:
+        average = parts["average"] = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
+    state = resume.State(state_folder, identity, parts)
     step = state.load()
-    for index in index_stream(len(images), recipe["batch_size"], total, run["seed"], step):
-        loss = F.cross_entropy(model(images[index].to(device)), labels[index].to(device), label_smoothing=recipe["label_smoothing"])
+    if step != team.agreed(step):
+        raise SystemExit(f"{name}: this process finds the state of iteration {step}, the first one another: a file system that lags; start again")
+    shared = team.shared(model)
+    transform = augment.of_images(recipe, images.read(torch.tensor([0]))[0].shape[-1], build["image_size"])
+    mix = augment.of_batches(recipe, build["classes"])
+    batches = stream.batches(images, recipe.batch_size, total, seed, step, transform, team.rank, team.ranks, team.workers)
+    began, first, loss = time.monotonic(), step, None
+    for batch in batches:
+        # Random numbers of an iteration follow from its number, so that a resumed run goes on as if nothing had happened.
+        torch.manual_seed(stream.mixed(step, seed))  # the same for all processes: they mix alike
+        pixels, targets = classifier.normalise(batch.images.to(device, non_blocking=True)), batch.class_ids.to(device, non_blocking=True)
+        if mix:
+            pixels, targets = mix(pixels, targets)
+        torch.manual_seed(stream.mixed(step, seed, team.rank))  # each its own: of layers that are dropped
+        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            logits = shared(pixels)
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        if recipe.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
         optimizer.step()
         schedule.step()
+        if average:
+            average.update_parameters(model)
         step += 1
-        state.save_by_time(step)
-        if step == total:
-            print(f"{run['source']} {run['name']}: {total} iterations, last training loss {loss.item():.4f}", flush=True)
-    return model
+        if team.leads and state.save_by_time(step):
+            rate = (step - first) * recipe.batch_size / (time.monotonic() - began)
+            print(f"{name}: {step} of {total} iterations, training loss {loss.item():.4f}, {rate:.0f} images a second", flush=True)
+    told = "all of them done before" if loss is None else f"last training loss {team.mean(loss):.4f}"
+    if team.leads:
+        print(f"{name}: {total} iterations, {told}", flush=True)
+    return average.module if average else model
 
 
-def training_set(inputs: dict, run: dict) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images (size, C, H, W) and labels (size,) of a run: the first images of each of its parts."""
-    chosen = []
-    for part in run["parts"]:
-        images, labels = (tensor[: part["images"]] for tensor in inputs[part["source"], part["guidance"]])
-        if len(images) < part["images"]:
-            raise SystemExit(f"{part['source']} at guidance {part['guidance']}: {len(images)} images, but run {run['name']} needs {part['images']}")
-        chosen.append((images, labels))
-    return tuple(map(torch.cat, zip(*chosen, strict=True)))
+def inputs_of(runs: list[dict], tars: dict[str, list[str]]) -> dict[tuple[str, float | None], stream.Images]:
+    """The images that the runs need of each source and guidance scale: in memory where all of them fit, or else where they lie."""
+    needed: dict[tuple, int] = {}
+    for part in (part for run in runs for part in run["parts"]):
+        key = part["source"], part["guidance"]
+        needed[key] = max(needed.get(key, 0), part["images"])
+    found = [stream.find(tars[source], guidance, images) for (source, guidance), images in needed.items()]
+    return dict(zip(needed, stream.hold(found), strict=True))
+
+
+def train_batch(settings: dict, blocks: list[str], classes: int, output: Path, state: Path, team: distributed.Team) -> None:
+    """Train every run of `settings` (jobs.classifier_settings) into a file in `output`; `state` keeps what is done until all are."""
+    part = output.with_name(f"{output.name}.part")
+    if team.leads:
+        shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
+        part.mkdir(parents=True)
+    inputs = inputs_of(settings["runs"], shards.by_source(block_lists.tars(blocks), settings["inputs"]))
+    data = block_lists.identity(blocks)
+    for run in settings["runs"]:
+        own = [inputs[p["source"], p["guidance"]].first(p["images"]) for p in run["parts"]]
+        architecture = settings["architectures"][run["architecture"]]
+        build = {"architecture": architecture, "image_size": settings["image_size"], "channels": settings["channels"], "classes": classes}
+        identity = json.dumps([run, build, settings["training"], data], sort_keys=True)
+        done = state / f"{resume.digest(identity)}.safetensors"
+        if not team.agreed(done.exists()):
+            model = train(build, Training(**settings["training"]), run, own[0].join(own), state / run["name"], identity, team)
+            if team.leads:
+                classifier.save(done, model, {"build": build, "run": run, "training": settings["training"]})
+                resume.discard(state / run["name"])
+        if team.leads:
+            shutil.copyfile(done, part / f"{run['name']}.safetensors")
+    if team.leads:
+        shutil.rmtree(output, ignore_errors=True)  # Snakemake makes the folder of a directory output
+        part.rename(output)
+        resume.discard(state)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -78,29 +116,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--state", required=True, help="folder of finished runs and training state, kept until the job is done")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.classifier_settings)
-
-    device, state = deterministic(args.threads), Path(args.state)
-    part = Path(f"{args.output}.part")
-    shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
-    part.mkdir(parents=True)
-    classes = len(pd.read_csv(args.classes))
-    inputs = shards.read_inputs(block_lists.tars(args.blocks), settings["inputs"])
-    inputs = {key: (classifier.normalise(images), torch.from_numpy(labels)) for key, (images, labels) in inputs.items()}
-    data = block_lists.identity(args.blocks)
-    for run in settings["runs"]:
-        images, labels = training_set(inputs, run)
-        architecture = settings["architectures"][run["architecture"]]
-        build = {"architecture": architecture, "image_size": settings["image_size"], "channels": settings["channels"], "classes": classes}
-        identity = json.dumps([run, build, settings["training"], data], sort_keys=True)
-        done = state / f"{resume.digest(identity)}.safetensors"
-        if not done.exists():
-            model = train(build, settings["training"], run, images, labels, state / run["name"], identity, device)
-            classifier.save(done, model, {"build": build, "run": run, "training": settings["training"]})
-            resume.discard(state / run["name"])
-        shutil.copyfile(done, part / f"{run['name']}.safetensors")
-    shutil.rmtree(args.output, ignore_errors=True)  # Snakemake makes the folder of a directory output
-    part.rename(args.output)
-    resume.discard(state)
+    with distributed.team(args.threads) as team:
+        train_batch(settings, args.blocks, len(pd.read_csv(args.classes)), Path(args.output), Path(args.state), team)
 
 
 if __name__ == "__main__":

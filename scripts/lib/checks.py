@@ -281,10 +281,13 @@ def clips_are_sound(clips, classifiers, data, classes, image_size):
 
 
 def patches_divide_the_image(classifiers, image_size):
-    return [
-        f"classifiers.architectures.{name}.patch_size = {a.patch_size}: does not divide image_size = {image_size}"
+    seen = classifiers.image_size or image_size
+    key = "classifiers.image_size" if classifiers.image_size else "image_size"
+    faults = [f"{key} = {seen}: more than the {image_size} that images are kept at (image_size)"] if seen > image_size else []
+    return faults + [
+        f"classifiers.architectures.{name}.patch_size = {a.patch_size}: does not divide {key} = {seen}"
         for name, a in classifiers.architectures.items()
-        if image_size % a.patch_size
+        if seen % a.patch_size
     ]
 
 

@@ -14,9 +14,9 @@ from timm.models.vision_transformer import VisionTransformer
 from scripts.lib.files import whole
 
 
-def normalise(images: np.ndarray) -> torch.Tensor:
+def normalise(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """uint8 to float in -1..1: mean = std = 0.5, as the paper's evaluation code has it."""
-    return torch.from_numpy(images).float() / 127.5 - 1
+    return torch.as_tensor(images).float() / 127.5 - 1
 
 
 def build(architecture: dict, image_size: int, channels: int, classes: int, position_std: float = 0.02) -> VisionTransformer:
@@ -30,6 +30,7 @@ def build(architecture: dict, image_size: int, channels: int, classes: int, posi
         num_heads=architecture["heads"],
         class_token=architecture["pool"] == "token",
         global_pool=architecture["pool"],
+        drop_path_rate=architecture.get("drop_path", 0.0),
     )
     torch.nn.init.trunc_normal_(model.pos_embed, std=position_std)
     return model

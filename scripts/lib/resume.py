@@ -35,7 +35,7 @@ class State:
         """Put the saved state into the parts and return the number of iterations that it had done; 0 where there is none."""
         if not self.path.exists():
             return 0
-        state = torch.load(self.path, weights_only=True)
+        state = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)  # of several processes, none holds a copy
         for name, part in self.parts.items():
             (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state["parts"][name])
         return state["step"]
@@ -46,9 +46,12 @@ class State:
             torch.save({"step": step, "parts": parts}, part)
         self.saved = time.monotonic()
 
-    def save_by_time(self, step: int) -> None:
-        if time.monotonic() - self.saved >= self.every:
+    def save_by_time(self, step: int) -> bool:
+        """Save where it is time to; return whether it was."""
+        due = time.monotonic() - self.saved >= self.every
+        if due:
             self.save(step)
+        return due
 
 
 def discard(folder: str | Path) -> None:

@@ -112,11 +112,6 @@ def by_source(tars: list[str], files: dict[str, int]) -> dict[str, list[str]]:
     return {source: [next(rest) for _ in range(count)] for source, count in files.items()}
 
 
-def read_inputs(tars: list[str], files: dict[str, int]) -> dict[tuple[str, float | None], tuple[np.ndarray, np.ndarray]]:
-    """Images and class ids, as `read_source` gives them, of several sources by (source, guidance). tars, files: as `by_source`."""
-    return {(source, scale): images for source, own in by_source(tars, files).items() for scale, images in read_source(own).items()}
-
-
 def identity(tars: list[str | Path]) -> str:
     """A digest of every image, by the hashes in the manifests, and its class, in order."""
     digest = hashlib.sha256()

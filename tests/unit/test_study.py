@@ -142,6 +142,8 @@ def test_the_schema_for_editors_is_fresh():
         ("supervised: {evaluations: one_writer}", "supervised: {evaluations: parity}", ["tables.supervised.evaluations = 'parity': no such evaluation set of"]),
         ("images: 20\n  evaluation", "images: 10\n  evaluation", ["scores.images = 10: diversity needs two images of each of the 10 classes"]),
         ("patch_size: 4", "patch_size: 3", ["classifiers.architectures.vit_tiny.patch_size = 3: does not divide image_size = 8"]),
+        ("position_std: 0.2", "position_std: 0.2\n  image_size: 6", ["vit_tiny.patch_size = 4: does not divide classifiers.image_size = 6"]),
+        ("position_std: 0.2", "position_std: 0.2\n  image_size: 12", ["classifiers.image_size = 12: more than the 8 that images are kept at (image_size)"]),
     ],
 )
 def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, old, new, told):

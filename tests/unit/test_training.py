@@ -1,16 +1,17 @@
 """Training: every image once an epoch, and a killed run ends as an undisturbed one."""
 
+from pathlib import Path
+
 import scripts.lib.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scripts import train_classifiers, train_generator
-from scripts.lib import block_lists, classifier, jobs, resume, shards
+from scripts.lib import augment, block_lists, classifier, distributed, jobs, resume, shards, stream
+from scripts.lib.study.classifiers import RandAugment, Training
 from scripts.lib.study_file import load
 from tests.conftest import ROOT, SMOKE
 
@@ -29,34 +30,15 @@ def kill_after(monkeypatch):
             if step == steps:
                 monkeypatch.undo()
                 raise Killed
+            return True
 
         monkeypatch.setattr(resume.State, "save_by_time", save_by_time)
 
     return arm
 
 
-@given(st.integers(1, 50), st.integers(1, 20), st.integers(1, 30), st.integers(0, 5))
-def test_an_epoch_holds_every_image_once(n, batch, iterations, seed):
-    stream = torch.cat(list(train_classifiers.index_stream(n, batch, iterations, seed))).tolist()
-    assert len(stream) == batch * iterations
-    for start in range(0, len(stream) - n + 1, n):
-        assert sorted(stream[start : start + n]) == list(range(n))
-
-
-@given(st.integers(1, 50), st.integers(1, 20), st.integers(0, 20))
-def test_a_resumed_stream_goes_on_where_it_stopped(n, batch, start):
-    whole = list(train_classifiers.index_stream(n, batch, 20, 3))
-    rest = list(train_classifiers.index_stream(n, batch, 20, 3, start))
-    assert all(torch.equal(a, b) for a, b in zip(whole[start:], rest, strict=True))
-
-
-def test_seeds_differ_in_order():
-    a, b = (torch.cat(list(train_classifiers.index_stream(100, 10, 10, seed))) for seed in (0, 1))
-    assert not torch.equal(a, b)
-
-
-def classifier_job(tmp_path, name="a", *more: str) -> dict[str, bytes]:
-    """Train the real batch of the smoke study on noise; return the model files."""
+def noise_blocks(tmp_path) -> Path:
+    """A list of two blocks of the smoke study's real images, which are noise."""
     tars = [tmp_path / f"{block:05d}.tar" for block in range(2)]
     if not tars[0].exists():
         random = np.random.default_rng(0)
@@ -64,9 +46,14 @@ def classifier_job(tmp_path, name="a", *more: str) -> dict[str, bytes]:
         shards.write(tars[0], rows[:20])
         shards.write(tars[1], rows[20:])
         block_lists.write(tmp_path / "blocks.csv", tars)
-    output = tmp_path / name
-    what = ["--study", str(SMOKE), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
-    train_classifiers.main([*what, "--blocks", str(tmp_path / "blocks.csv"), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
+    return tmp_path / "blocks.csv"
+
+
+def classifier_job(tmp_path, name="a", *more: str, study=SMOKE) -> dict[str, bytes]:
+    """Train the real batch of a study as the smoke study is; return the model files."""
+    output, blocks = tmp_path / name, noise_blocks(tmp_path)
+    what = ["--study", str(study), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
+    train_classifiers.main([*what, "--blocks", str(blocks), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
     return {path.name: path.read_bytes() for path in sorted(output.iterdir())}
 
 
@@ -112,6 +99,119 @@ def test_a_model_file_can_be_loaded_alone(tmp_path):
 
 def test_normalisation_is_mean_and_deviation_one_half():
     assert classifier.normalise(np.array([[[[0, 255]]]], np.uint8)).flatten().tolist() == [-1, 1]
+
+
+# -- the recipe --------------------------------------------------------------------------------------------------------------------------
+
+BATCH = "  label_smoothing: 0.1\n"
+EVERYTHING = """  crop_scale: [0.3, 1.0]
+  flip: true
+  rand_augment: {operations: 2, magnitude: 9}
+  erasing: 0.5
+  mixup: 0.8
+  cutmix: 1.0
+  ema_decay: 0.9
+  gradient_clip: 1.0
+  precision: bfloat16
+  image_size: 4
+"""
+
+
+def test_with_all_that_a_recipe_can_ask_for_a_killed_job_still_ends_as_an_undisturbed_one(tmp_path, kill_after):
+    text = SMOKE.read_text().replace(BATCH, BATCH + EVERYTHING, 1).replace("pool: token", "pool: token, drop_path: 0.3", 1)
+    (tmp_path / "smoke.yaml").write_text(text.replace("depth: 1", "depth: 3", 1))
+    undisturbed = classifier_job(tmp_path, "a", study=tmp_path / "smoke.yaml")
+    kill_after(3)
+    with pytest.raises(Killed):
+        classifier_job(tmp_path, "b", study=tmp_path / "smoke.yaml")
+    assert classifier_job(tmp_path, "b", study=tmp_path / "smoke.yaml") == undisturbed
+    model = classifier.load(tmp_path / "a" / next(iter(undisturbed)), torch.device("cpu"))
+    assert model.patch_embed.img_size == (4, 4)
+
+
+def recipe(**chosen) -> Training:
+    smoke = load(SMOKE).classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job"})
+    return Training(**smoke | chosen)
+
+
+def trained(tmp_path, chosen: Training, iterations: int, transform=None) -> tuple[torch.nn.Module, list[dict]]:
+    """The model of a short training, and the weights after each of its iterations."""
+    images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    weights = []
+
+    class Watched(resume.State):
+        def save_by_time(self, step):
+            weights.append({name: value.clone() for name, value in self.parts["model"].state_dict().items()})
+            return False
+
+    architecture = load(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
+    build = {"architecture": architecture, "image_size": 8, "channels": 1, "classes": 10}
+    run = {"source": "real", "name": "run", "seed": 0, "iterations": iterations}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resume, "State", Watched)
+        held = stream.Held([40], images, torch.arange(40) % 10)
+        return train_classifiers.train(build, chosen, run, held, tmp_path, "", distributed.Team(torch.device("cpu"))), weights
+
+
+def test_the_moving_average_of_weights_is_what_is_kept(tmp_path):
+    average, (first, second) = trained(tmp_path, recipe(ema_decay=0.75), 2)
+    for name, value in average.state_dict().items():
+        assert torch.allclose(value, 0.75 * first[name] + 0.25 * second[name], atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"flip": True},
+        {"crop_scale": (0.2, 0.5)},
+        {"rand_augment": {"operations": 1, "magnitude": 20}},
+        {"erasing": 1.0},
+        {"mixup": 1.0},
+        {"cutmix": 1.0},
+        {"gradient_clip": 1e-6},
+        {"precision": "bfloat16"},
+        {"betas": (0.5, 0.5)},
+    ],
+    ids=lambda chosen: next(iter(chosen)),
+)
+def test_each_choice_of_a_recipe_changes_the_model_and_the_same_choice_does_not(tmp_path, chosen):
+    plain, again, other = (trained(tmp_path, recipe(**own), 3)[0].state_dict() for own in ({}, {}, chosen))
+    assert all(torch.equal(plain[name], again[name]) for name in plain)
+    assert not all(torch.equal(plain[name], other[name]) for name in plain)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_are_augmented_as_bytes_of_the_size_that_is_trained_on(channels):
+    transform = augment.of_images(recipe(crop_scale=(0.2, 1.0), flip=True, rand_augment=RandAugment(operations=2, magnitude=9), erasing=0.5), 8, 6)
+    image = torch.arange(channels * 64, dtype=torch.uint8).reshape(channels, 8, 8)
+    made = [transform(image) for _ in range(20)]
+    assert {(one.dtype, one.shape) for one in made} == {(torch.uint8, torch.Size([channels, 6, 6]))}
+    assert len({one.numpy().tobytes() for one in made}) > 10
+
+
+def test_what_is_smaller_than_the_stored_image_is_its_centre():
+    image = torch.arange(64, dtype=torch.uint8).reshape(1, 8, 8)
+    assert torch.equal(augment.of_images(recipe(), 8, 4)(image), image[:, 2:6, 2:6])
+    assert augment.of_images(recipe(), 8, 8) is None
+
+
+def test_erased_is_a_rectangle_of_noise_around_grey():
+    erased = augment.Erasing(1.0)(torch.zeros(3, 200, 200, dtype=torch.uint8))
+    rectangle = erased[erased > 0].double()
+    assert 0.01 < len(rectangle) / erased.numel() < 0.4
+    assert abs(rectangle.mean() - 152) < 10  # of the half of the noise that is above black: 127.5 + a part of its deviation
+    assert erased.max() == 255
+
+
+def test_mixed_images_are_told_with_their_shares():
+    mix = augment.of_batches(recipe(mixup=0.8, cutmix=1.0), 4)
+    images = torch.eye(4)[:, :, None, None].expand(4, 4, 16, 16).contiguous()  # channel c of an image of class c is white
+    for _ in range(10):
+        mixed, shares = mix(images, torch.arange(4))
+        assert torch.allclose(mixed.mean((2, 3)), shares, atol=1e-5)
+
+
+# -- generators --------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("generator", ["diffusion", "masked"])

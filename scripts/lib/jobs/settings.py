@@ -19,7 +19,7 @@ def _training_settings(study: Study, source: str, batch: str) -> dict:
         ],
         "inputs": files,
         "architectures": {name: recipe.architectures[name].model_dump(exclude={"label"}) for name in sorted({r.architecture for r in mine})},
-        "image_size": study.image_size,
+        "image_size": getattr(recipe, "image_size", None) or study.image_size,
         "channels": study.channels,
     }
 
@@ -29,7 +29,7 @@ def _trained(study: Study, source: str, batch: str) -> list[dict]:
 
 
 def classifier_settings(study: Study, source: str, batch: str) -> dict:
-    training = study.classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job"})
+    training = study.classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job", "image_size"}, exclude_defaults=True)
     return _training_settings(study, source, batch) | {"training": training}
 
 

@@ -1,0 +1,48 @@
+"""Augmentation by torchvision: of single images where they are read, of whole batches where they are trained on. Random numbers are torch's."""
+
+from collections.abc import Callable
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import torch
+from torchvision.transforms import v2
+
+from scripts.lib.study.classifiers import Training
+
+BICUBIC = v2.InterpolationMode.BICUBIC
+
+
+class Erasing(v2.RandomErasing):
+    """A rectangle of noise, of mean and standard deviation one half in units of the full range, as timm draws it for normalised images."""
+
+    def __init__(self, p: float):
+        super().__init__(p=p, value="random")
+
+    def make_params(self, flat_inputs: list) -> dict:
+        params = super().make_params(flat_inputs)
+        if params["v"] is not None:
+            params["v"] = (127.5 * (1 + params["v"])).clamp(0, 255).to(torch.uint8)
+        return params
+
+
+def of_images(recipe: Training, stored: int, size: int) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """What is done to an image, uint8 (C, stored, stored), to train on it at `size` x `size`; None where nothing is."""
+    steps = []
+    if recipe.crop_scale:
+        steps.append(v2.RandomResizedCrop(size, scale=recipe.crop_scale, interpolation=BICUBIC, antialias=True))
+    elif size != stored:
+        steps.append(v2.CenterCrop(size))
+    if recipe.flip:
+        steps.append(v2.RandomHorizontalFlip())
+    if recipe.rand_augment:
+        steps.append(v2.RandAugment(recipe.rand_augment.operations, recipe.rand_augment.magnitude))
+    if recipe.erasing:
+        steps.append(Erasing(recipe.erasing))
+    return v2.Compose(steps) if steps else None
+
+
+def of_batches(recipe: Training, classes: int) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None:
+    """mixup or CutMix of images (N, C, H, W) and class ids (N,) with those before them in the batch: images, and shares of the classes
+    (N, classes). None where neither is wanted."""
+    mixing = [make(alpha=alpha, num_classes=classes) for make, alpha in ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix)) if alpha]
+    return v2.RandomChoice(mixing) if mixing else None
