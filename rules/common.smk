@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file
+from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file, targets
 from scripts.lib.study.data import classified
 
 environment.prepare()
@@ -51,6 +51,11 @@ wildcard_constraints:
 
 
 def study_of(wildcards):
+    """The study of a target. A source, recipe, generator or law that it does not have is told as such."""
+    try:
+        targets.check(wildcards.study, STUDIES[wildcards.study], wildcards)
+    except targets.NotInStudy as error:
+        raise WorkflowError(str(error)) from None
     return STUDIES[wildcards.study]
 
 
@@ -75,16 +80,9 @@ def planned(settings, *names):
     return needed(lambda _, study, wildcards: jobs.digest(settings(study, *(wildcards[name] for name in names))))
 
 
-def training_lists(wildcards):
-    return jobs.training_lists(wildcards.study, study_of(wildcards), wildcards.source, wildcards.batch)
-
-
-def listed_tars(wildcards):
-    return jobs.listed_files(wildcards.study, study_of(wildcards), wildcards.source, wildcards.block)
-
-
-def evaluation_tars(wildcards):
-    return [jobs.evaluation_file(wildcards.study, name) for name in study_of(wildcards).data.evaluation]
+training_lists = needed(lambda name, study, wildcards: jobs.training_lists(name, study, wildcards.source, wildcards.batch))
+listed_tars = needed(lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.block))
+evaluation_tars = needed(lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation])
 
 
 def classified_tars(wildcards):

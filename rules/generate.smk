@@ -59,7 +59,7 @@ rule fetch_generator:
 rule generate:
     input:
         classes=class_table,
-        pipeline=lambda wc: jobs.pipeline_folder(wc.study, study_of(wc), wc.source),
+        pipeline=needed(lambda name, study, wc: jobs.pipeline_folder(name, study, wc.source)),
         prompts=lambda wc: jobs.prompts_file(wc.study, study_of(wc), wc.source, wc.block),
     output:
         tar="results/{study}/images/{source}/{block}.tar",

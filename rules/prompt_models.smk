@@ -1,7 +1,7 @@
 # in:  models of the hub or folders of the user; the class table; real training images
 # out: results/{study}/prompt_models/{recipe}/, as transformers reads it
 #      results/{study}/sentences/{recipe}.parquet, sentences that a T5 writes about each class name
-#      results/{study}/captions/{recipe}.parquet, captions that a BLIP-2 makes of the real training images
+#      results/{study}/captions/{recipe}/{block}.parquet, captions that a BLIP-2 makes of the real training images, a job for each block of them
 #
 # Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of ImageNet images.
 
@@ -60,24 +60,24 @@ rule write_sentences:
 rule caption_images:
     input:
         model="results/{study}/prompt_models/{recipe}",
-        tars=needed(prompt_files.captioned),
+        tar=needed(prompt_files.captioned_block),
     output:
-        captions="results/{study}/captions/{recipe}.parquet",
+        captions="results/{study}/captions/{recipe}/{block}.parquet",
     log:
-        "logs/{study}/caption_images/{recipe}.log",
+        "logs/{study}/caption_images/{recipe}-{block}.log",
     benchmark:
-        "logs/{study}/caption_images/{recipe}.tsv"
+        "logs/{study}/caption_images/{recipe}-{block}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=24000,  # BLIP-2 of 2.7 billion weights, in 32 bits, before it goes to the GPU in 16
-        runtime=1440,
+        runtime=240,
         gpu=gpus,
     params:
         planned=planned(jobs.prompt_settings, "recipe"),
-        state=".state/{study}/captions/{recipe}",
+        state=".state/{study}/captions/{recipe}-{block}",
     shell:
         "python -m scripts.caption_images --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
-        "--model {input.model:q} --images {input.tars:q} "
+        "--model {input.model:q} --images {input.tar:q} "
         "--output {output.captions:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

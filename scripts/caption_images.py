@@ -1,37 +1,22 @@
-"""Captions of the real training images, by a BLIP-2, in the order of their shards."""
+"""Captions of one block of the real training images, by a BLIP-2, in their order."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 from scripts.lib.torch_setup import deterministic
 
-import numpy as np
 import pandas as pd
 
 from scripts.lib import command, jobs, language, resume, shards
 from scripts.lib.files import whole
 
 
-def batches(tars: list[str], size: int, done: int) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
-    """Images (up to `size`, C, H, W) and their manifest rows, without the first `done` images. A tar is read when its turn comes."""
-    for tar in tars:
-        count = len(pd.read_parquet(shards.manifest_path(tar), columns=["key"]))
-        skip, done = min(done, count), max(0, done - count)
-        if skip == count:
-            continue
-        images, manifest = shards.read(tar, lambda rows, skip=skip: pd.Series(np.arange(len(rows)) >= skip))
-        for first in range(0, len(images), size):
-            yield images[first : first + size], manifest.iloc[first : first + size]
-
-
-def caption(settings: dict, tars: list[str], captioner: language.Captioner, state: resume.State, made: language.Made) -> pd.DataFrame:
+def caption(settings: dict, tar: str, captioner: language.Captioner, state: resume.State, made: language.Made) -> pd.DataFrame:
     """key, class_id and caption of every image. made: rows of the first images, which `state` has kept of an earlier try.
 
     Raises TextError where a caption is empty.
     """
     done = state.load()
-    for images, rows in batches(tars, settings["batch_size"], done):
+    for images, rows in shards.batches(tar, settings["batch_size"], done):
         for key, class_id, text in zip(rows["key"], rows["class_id"], captioner.captions(settings, images), strict=True):
             if not text:
                 raise language.TextError(
@@ -47,20 +32,20 @@ def caption(settings: dict, tars: list[str], captioner: language.Captioner, stat
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "recipe")
     parser.add_argument("--model", required=True, help="folder of the model")
-    parser.add_argument("--images", required=True, nargs="+", help="tars of the real training images")
+    parser.add_argument("--images", required=True, help="tar of the block")
     parser.add_argument("--output", required=True, help="parquet: key, class_id, caption")
     parser.add_argument("--state", required=True, help="folder of what is made so far, kept until the job is done")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.prompt_settings)
 
     device, made = deterministic(args.threads), language.Made()
-    identity = json.dumps([settings, shards.identity(args.images), language.identity(args.model)], sort_keys=True)
+    identity = json.dumps([settings, shards.identity([args.images]), language.identity(args.model)], sort_keys=True)
     state = resume.State(args.state, identity, {"made": made})
     try:
         table = caption(settings, args.images, language.Captioner(args.model, device), state, made)
     except language.TextError as error:
         raise SystemExit(str(error)) from None
-    with whole(Path(args.output)) as (part,):
+    with whole(args.output) as (part,):
         table.to_parquet(part, index=False)
     resume.discard(args.state)
 

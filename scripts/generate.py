@@ -2,29 +2,59 @@
 
 from scripts.lib.torch_setup import deterministic
 
+import numpy as np
 import pandas as pd
 
 from scripts.lib import command, images, jobs, pipelines, recipes, shards, weights
 
 BATCH = 64  # of small models: on a CPU, larger ones fall out of the cache
-MOST_BLANK = 0.01  # share of a block that may be of a single colour: models in half precision, or with a filter, black some images out
+ATTEMPTS = 5  # at an image that comes out blank: models in half precision overflow now and then, and a filter inside a model blacks out
+
+
+def key_of(scale: float, index: int) -> str:
+    return f"g{scale:g}-{index:09d}".replace(".", "_")
+
+
+def drawn(pipeline, batch: pd.DataFrame, scale: float, settings: dict) -> dict[int, tuple[np.ndarray, int, int]]:
+    """index -> (pixels as stored, seed, attempt) of each image of a batch. Blank ones are drawn again, from other seeds.
+
+    batch: image (its index) and prompt. Raises BlankImage where one is blank at every attempt.
+    """
+    stored, made, left = settings.get("stored"), {}, batch
+    for attempt in range(ATTEMPTS):
+        seeds = [pipelines.seed_of(settings["source"], scale, index, attempt) for index in left["image"]]
+        sampled = pipelines.sample(pipeline, left["prompt"].tolist(), seeds, scale, settings["sampling"])
+        for index, seed, pixels in zip(left["image"], seeds, sampled, strict=True):
+            if stored:
+                pixels = images.as_stored(pixels, stored["image_size"], stored["channels"])
+            if not images.is_blank(pixels):
+                made[index] = (pixels, seed, attempt)
+        left = left[~left["image"].isin(made.keys())]
+        if left.empty:
+            return made
+    row = left.iloc[0]
+    raise images.BlankImage(
+        f"image {key_of(scale, row['image'])}, prompt {row['prompt']!r}: of a single colour, or with numbers that are not finite, "
+        f"at each of {ATTEMPTS} seeds: try precision float32 or bfloat16, another guidance scale or sampler, or another prompt"
+    )
 
 
 def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series):
-    """Yield (key, pixels, manifest row) of every image of the block, guidance scale by guidance scale, in index order."""
-    source, sampling, stored = settings["source"], settings["sampling"], settings.get("stored")
+    """Yield (key, pixels, manifest row) of every image of the block, guidance scale by guidance scale, in index order. None is blank."""
+    sampling, total, again = settings["sampling"], 0, 0
     size, sampler = sampling.get("batch_size", BATCH), pipelines.sampler_of(pipeline, sampling)
     for scale, (start, stop) in settings["guidance"].items():
         scale = float(scale)
         wanted = recipes.prompts(pool, start, stop)
         for first in range(0, len(wanted), size):
             batch = wanted.iloc[first : first + size]
-            seeds = [pipelines.seed_of(source, scale, index) for index in batch["image"]]
-            made = pipelines.sample(pipeline, batch["prompt"].tolist(), seeds, scale, sampling)
-            for row, seed, pixels in zip(batch.itertuples(), seeds, made, strict=True):
+            made = drawn(pipeline, batch, scale, settings)
+            for row in batch.itertuples():
+                pixels, seed, attempt = made[row.image]
+                total, again = total + 1, again + bool(attempt)
                 yield (
-                    f"g{scale:g}-{row.image:09d}".replace(".", "_"),
-                    images.as_stored(pixels, stored["image_size"], stored["channels"]) if stored else pixels,
+                    key_of(scale, row.image),
+                    pixels,
                     {
                         "image": row.image,
                         "class_id": row.class_id,
@@ -37,23 +67,10 @@ def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: 
                         "seed": seed,
                         "steps": sampling["steps"],
                         "sampler": sampler,
-                        "blank": images.is_blank(pixels),
+                        "attempt": attempt,
                     },
                 )
-
-
-def checked(samples, total: int):
-    """The same samples. Raises BlankImages as soon as more of them are blank than may be of `total`, so that none of the block is kept."""
-    blank = []
-    for count, sample in enumerate(samples, 1):
-        if sample[2]["blank"]:
-            blank.append(sample[0])
-            if len(blank) > MOST_BLANK * total:
-                told = f"{len(blank)} of the first {count} images are of a single colour or hold numbers that are not finite ({', '.join(blank[:3])}, ...)"
-                raise images.BlankImages(f"{told}, more than {MOST_BLANK:.0%} of {total}: try precision float32 or bfloat16, another guidance scale or sampler")
-        yield sample
-    if blank:
-        print(f"{len(blank)} of {total} images are blank ({', '.join(blank)}): kept, and marked in the manifest", flush=True)
+    print(f"{total} images; {again} were blank at first and were drawn again", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,10 +90,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(f"{settings['generator']}: {error}") from None
     pool, names = pd.read_parquet(args.prompts), pd.read_csv(args.classes)["name"]
     storage = {key: settings.get("stored", shards.PNG).get(key) for key in ("format", "quality")}
-    total = sum(stop - start for start, stop in settings["guidance"].values())
     try:
-        shards.write(args.output, checked(samples(pipeline, revision, settings, pool, names), total), storage)
-    except images.BlankImages as error:
+        shards.write(args.output, samples(pipeline, revision, settings, pool, names), storage)
+    except images.BlankImage as error:
         raise SystemExit(f"{settings['source']}: {error}") from None
 
 

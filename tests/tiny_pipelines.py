@@ -15,6 +15,7 @@ from diffusers import (
     FluxPipeline,
     FluxTransformer2DModel,
     IFPipeline,
+    IFSuperResolutionPipeline,
     PixArtAlphaPipeline,
     PixArtTransformer2DModel,
     SanaPipeline,
@@ -27,7 +28,19 @@ from diffusers import (
     UVit2DModel,
     VQModel,
 )
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, Gemma2Config, Gemma2Model, GemmaTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Gemma2Config,
+    Gemma2Model,
+    GemmaTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 from scripts import train_generator
 
@@ -70,6 +83,24 @@ def stable_diffusion() -> StableDiffusionPipeline:
     )
 
 
+def stable_diffusion_with_checker() -> StableDiffusionPipeline:
+    """With a random safety checker, whose thresholds lie where some images are flagged and some are not."""
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "projection_dim": 8}
+    checker = StableDiffusionSafetyChecker(CLIPConfig(text_config=small, vision_config=small | {"image_size": 16, "patch_size": 8}, projection_dim=8))
+    for weights in checker.vision_model.parameters():  # as it begins, this model hardly sees the image
+        if weights.dim() > 1:
+            weights.data.normal_()
+    checker.concept_embeds.data.normal_()
+    checker.special_care_embeds.data.normal_()
+    checker.concept_embeds_weights.data.fill_(0.7)
+    checker.special_care_embeds_weights.data.fill_(0.4)
+    processor = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    pipeline = stable_diffusion()
+    pipeline.register_modules(safety_checker=checker, feature_extractor=processor)
+    pipeline.register_to_config(requires_safety_checker=True)
+    return pipeline
+
+
 def stable_diffusion_xl() -> StableDiffusionXLPipeline:
     tokenizer, text = clip()
     tokenizer_2, text_2 = clip(CLIPTextModelWithProjection)
@@ -87,12 +118,9 @@ def stable_diffusion_xl() -> StableDiffusionXLPipeline:
     return StableDiffusionXLPipeline(autoencoder(), text, text_2, tokenizer, tokenizer_2, unet, scheduler)
 
 
-def deepfloyd_if() -> IFPipeline:
-    """Stage I: pixels, a T5, and a UNet that predicts its variance too."""
-    tokenizer, text = t5()
-    unet = UNet2DConditionModel(
-        sample_size=16,
-        in_channels=3,
+def if_unet(**changes) -> UNet2DConditionModel:
+    """Of pixels; it predicts its variance too."""
+    return UNet2DConditionModel(
         out_channels=6,
         cross_attention_dim=T5_WIDTH,
         encoder_hid_dim=T5_WIDTH,
@@ -105,9 +133,23 @@ def deepfloyd_if() -> IFPipeline:
         act_fn="gelu",
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
         **blocks("SimpleCrossAttn{}Block2D"),
+        **changes,
     )
+
+
+def deepfloyd_if() -> IFPipeline:
+    tokenizer, text = t5()
     scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range")
-    return IFPipeline(tokenizer, text, unet, scheduler, None, None, None, requires_safety_checker=False)
+    return IFPipeline(tokenizer, text, if_unet(sample_size=16, in_channels=3), scheduler, None, None, None, requires_safety_checker=False)
+
+
+def deepfloyd_if_upscaler() -> IFSuperResolutionPipeline:
+    """From 16 to 32 pixels. As published it has the text encoder too, which no one needs twice."""
+    tokenizer, text = t5()
+    scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range")
+    unet = if_unet(sample_size=32, in_channels=6, class_embed_type="timestep")
+    noise = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
+    return IFSuperResolutionPipeline(tokenizer, text, unet, scheduler, noise, None, None, None, requires_safety_checker=False)
 
 
 def amused() -> AmusedPipeline:
@@ -225,12 +267,11 @@ BUILDERS = {
     "pixart": pixart,
     "sana": sana,
 }
-
-
+OTHERS = {"deepfloyd_if_upscaler": deepfloyd_if_upscaler, "stable_diffusion_with_checker": stable_diffusion_with_checker}
 SIZES = dict.fromkeys(BUILDERS, 16) | {"sana": 32}  # pixels a side; Sana takes multiples of 32 alone
 
 
 def save(name: str, folder) -> None:
     """Build a pipeline, always the same, and save it as its publishers do."""
     torch.manual_seed(0)
-    BUILDERS[name]().save_pretrained(folder)
+    (BUILDERS | OTHERS)[name]().save_pretrained(folder)

@@ -10,13 +10,26 @@ from scripts.lib.checks import short
 def pretrained_models_can_be_had(generators):
     faults = []
     for name, generator in generators.items():
-        if generator.kind != "pretrained":
-            continue
-        key = f"generators.{name}"
-        faults += _folder_faults(key, generator) if generator.is_folder else _hub_faults(key, generator)
-        if generator.size % 8:
-            faults.append(f"{key}.size = {generator.size}: not a multiple of 8, which latents need; use {generator.size - generator.size % 8 or 8}")
+        stages = {f"generators.{name}": generator, f"generators.{name}.upscaler": getattr(generator, "upscaler", None)}
+        for key, stage in stages.items():
+            if stage is None or not hasattr(stage, "model"):
+                continue
+            faults += _files_faults(key, stage)
+            if stage.size % 8:
+                faults.append(f"{key}.size = {stage.size}: not a multiple of 8, which latents need; use {stage.size - stage.size % 8 or 8}")
+        upscaler = getattr(generator, "upscaler", None)
+        if upscaler and upscaler.size <= generator.size:
+            told = f"generators.{name}.upscaler.size = {upscaler.size}"
+            faults.append(f"{told}: no larger than generators.{name}.size = {generator.size}: mend one of them")
     return faults
+
+
+def the_safety_checker_can_be_had(safety_checker):
+    return _files_faults("safety_checker", safety_checker) if safety_checker else []
+
+
+def _files_faults(key, released) -> list[str]:
+    return _folder_faults(key, released) if released.is_folder else _hub_faults(key, released)
 
 
 def _folder_faults(key, generator) -> list[str]:
@@ -58,4 +71,4 @@ def storage_has_its_quality(storage):
     return []
 
 
-CHECKS = [pretrained_models_can_be_had, storage_has_its_quality]
+CHECKS = [pretrained_models_can_be_had, the_safety_checker_can_be_had, storage_has_its_quality]

@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 
-class BlankImages(RuntimeError):
-    """Too many images of a block show nothing."""
+class BlankImage(RuntimeError):
+    """An image that shows nothing, however often it is drawn."""
 
 
 def as_stored(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import scripts.lib.torch_setup
 
 import numpy as np
 import torch
-from diffusers import AmusedScheduler, DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
+from diffusers import AmusedScheduler, DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler, IFPipeline
 from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
@@ -18,12 +18,16 @@ SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
 
 
 class SamplerError(ValueError):
-    """A sampler that the model cannot be sampled with."""
+    """A sampler, or a second stage, that the model cannot be sampled with."""
 
 
-def seed_of(source: str, guidance: float, index: int) -> int:
-    """Seed of one image: a 63-bit hash of what it is, so that it can be made again alone and no two images share their noise."""
-    return int.from_bytes(hashlib.blake2b(f"{source}/{guidance:g}/{index}".encode(), digest_size=8).digest(), "big") >> 1
+def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
+    """Seed of one image: a 63-bit hash of what it is, so that it can be made again alone and no two images share their noise.
+
+    attempt: how many times the image came out blank before.
+    """
+    name = f"{source}/{guidance:g}/{index}" + (f"/{attempt}" if attempt else "")
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
 class ImagewiseAmusedScheduler(AmusedScheduler):
@@ -69,21 +73,56 @@ def revision(path: str) -> str:
     return hashlib.sha256("".join(f"{file} {sha256}\n" for file, sha256 in hashes.items()).encode()).hexdigest()[:12]
 
 
-def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline:
+class TwoStages:
+    """DeepFloyd IF as one pipeline: small images, made larger by a second pipeline, with the same text embeddings and random generators.
+
+    An image's generator goes on from one stage to the next, so that all of its noise comes from its one seed.
+    """
+
+    def __init__(self, first: DiffusionPipeline, upscaler: DiffusionPipeline, settings: dict):
+        self.first, self.upscaler, self.settings = first, upscaler, settings
+        self.scheduler = first.scheduler
+
+    def __call__(self, prompt, generator, guidance_scale, num_inference_steps, height, width, output_type, clean_caption, negative_prompt=None):
+        prompt_embeds, negative_prompt_embeds = self.first.encode_prompt(prompt, negative_prompt=negative_prompt, clean_caption=clean_caption)
+        shared = {"prompt_embeds": prompt_embeds, "negative_prompt_embeds": negative_prompt_embeds, "generator": generator}
+        small = self.first(
+            **shared, guidance_scale=guidance_scale, num_inference_steps=num_inference_steps, height=height, width=width, output_type="pt"
+        ).images
+        return self.upscaler(
+            **shared,
+            image=small,
+            noise_level=self.settings["noise_level"],
+            guidance_scale=self.settings["guidance"],
+            num_inference_steps=self.settings["steps"],
+            height=self.settings["size"],
+            width=self.settings["size"],
+            output_type=output_type,
+        )
+
+
+def _read(path: str | Path, use: str, precision: str, variant: str | None, device: torch.device) -> DiffusionPipeline:
+    """The pipeline saved at `path`, without the components that are not used. use: as `weights.used` takes it."""
+    index = weights.index_of(path)
+    off = {name: None for name in weights.UNUSED[use] if index.get(name, [None])[0]}
+    off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
+    kind = {"local_files_only": True, "use_safetensors": True, "variant": variant, "dtype": getattr(torch, precision)}
+    pipeline = DiffusionPipeline.from_pretrained(path, **kind, **off).to(device)
+    if hasattr(pipeline, "watermark"):  # SDXL has one wherever the package for it is installed
+        pipeline.watermark = None
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline | TwoStages:
     """The pipeline saved at `path`, with the study's sampler, ready to sample.
 
     Weights are read from safetensors alone, for a pickle can run any code. Safety checkers, which black images out, and watermarks are off.
-    Raises WeightsError where a file is damaged, SamplerError where the sampler does not fit the model.
+    Raises WeightsError where a file is damaged, SamplerError where the sampler or the second stage does not fit the model.
     """
-    index = weights.index_of(path)
-    off = {name: None for name in ("safety_checker", "watermarker") if index.get(name, [None])[0]}
-    off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
     weights.readable(path)
-    pipeline = DiffusionPipeline.from_pretrained(
-        path, local_files_only=True, use_safetensors=True, variant=sampling.get("variant"), dtype=getattr(torch, sampling.get("precision", "float32")), **off
-    ).to(device)
-    if hasattr(pipeline, "watermark"):  # SDXL has one wherever the package for it is installed
-        pipeline.watermark = None
+    precision = sampling.get("precision", "float32")
+    pipeline = _read(path, "generator", precision, sampling.get("variant"), device)
     wanted = sampling.get("sampler")
     if wanted and SAMPLERS[wanted] not in pipeline.scheduler.compatibles:
         told = f"{type(pipeline).__name__} has a {type(pipeline.scheduler).__name__}, which it cannot stand in for"
@@ -92,18 +131,22 @@ def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline:
         pipeline.scheduler = ImagewiseAmusedScheduler.from_config(pipeline.scheduler.config)
     elif wanted:
         pipeline.scheduler = SAMPLERS[wanted].from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
+    upscaler = sampling.get("upscaler")
+    if upscaler is None:
+        return pipeline
+    if not isinstance(pipeline, IFPipeline):
+        raise SamplerError(f"upscaler: it goes with an IFPipeline alone, and this is a {type(pipeline).__name__}: remove the key from the generator")
+    return TwoStages(pipeline, _read(Path(path) / "upscaler", "upscaler", precision, upscaler["variant"], device), upscaler)
 
 
-def sampler_of(pipeline: DiffusionPipeline, sampling: dict) -> str:
+def sampler_of(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> str:
     """Its name for the manifest."""
     if isinstance(pipeline.scheduler, AmusedScheduler):
         return "maskgit"
     return sampling.get("sampler") or type(pipeline.scheduler).__name__
 
 
-def sample(pipeline: DiffusionPipeline, prompts: list[str], seeds: list[int], guidance: float, sampling: dict) -> np.ndarray:
+def sample(pipeline: DiffusionPipeline | TwoStages, prompts: list[str], seeds: list[int], guidance: float, sampling: dict) -> np.ndarray:
     """One image a prompt: uint8 (N, H, W) for grey or (N, H, W, 3). One with a number in it that is not finite comes out black.
 
     Noise comes from a generator for each image, on the CPU: an image is the same in any batch and on any device, up to rounding.

@@ -27,6 +27,14 @@ def captioned(study_name: str, study: Study, wildcards) -> list[str]:
     return [tar for source in jobs.real_sources(study) for tar in jobs.image_files(study_name, study, source)]
 
 
+def captioned_block(study_name: str, study: Study, wildcards) -> list[str]:
+    """The one of them whose block a target names."""
+    tars = {Path(tar).stem: tar for tar in captioned(study_name, study, wildcards)}
+    if wildcards.block not in tars:
+        raise shown.NotInStudy(f"studies/{study_name}.yaml: its real training images have no block {wildcards.block!r}, only {', '.join(tars) or 'none'}")
+    return [tars[wildcards.block]]
+
+
 def known(study_name: str, study: Study, wildcards) -> list[str]:
     """What is known of the classes beside the class table."""
     recipe = study.recipes[wildcards.recipe]
@@ -34,7 +42,8 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
         case "word_to_sentence":
             return [f"results/{study_name}/sentences/{wildcards.recipe}.parquet"]
         case "image_captions":
-            return [f"results/{study_name}/captions/{wildcards.recipe}.parquet"]
+            blocks = [Path(tar).stem for tar in captioned(study_name, study, wildcards)]
+            return [f"results/{study_name}/captions/{wildcards.recipe}/{block}.parquet" for block in blocks]
         case "texts":
             return own_files(recipe)
         case "captions" | "alt_texts":

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -57,17 +57,11 @@ def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]], stor
         pd.DataFrame(rows).to_parquet(manifest_part, index=False)
 
 
-def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = None) -> tuple[np.ndarray, pd.DataFrame]:
-    """Images of a shard, uint8 (N, C, H, W), and their manifest rows, both in the order of the tar.
-
-    chosen: from the manifest, which rows to decode (all by default). The others are checked as well.
-    Raises ShardError where any image is missing, unexpected, out of order or changed.
-    """
-    manifest = pd.read_parquet(manifest_path(tar))
-    wanted = np.ones(len(manifest), bool) if chosen is None else chosen(manifest).to_numpy(bool)
+def _encoded(tar: str | Path, manifest: pd.DataFrame) -> Iterator[bytes]:
+    """Each image of a shard as it is stored, in order, one at a time. Raises ShardError where one is missing, unexpected, out of order or changed."""
     mend = "remove both files and make them again"
     keys, hashes = manifest["key"].tolist(), manifest["sha256"].tolist()  # of a table, each look costs more than the hash itself
-    images, place = [], 0
+    place = 0
     with tarfile.open(tar) as file:
         for member in file:
             key, _, extension = member.name.rpartition(".")
@@ -78,14 +72,45 @@ def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = N
             data = file.extractfile(member).read()
             if hashlib.sha256(data).hexdigest() != hashes[place]:
                 raise ShardError(f"{tar}: image {key!r} has another sha256 than its manifest says: {mend}")
-            if wanted[place]:
-                with Image.open(io.BytesIO(data)) as image:
-                    images.append(np.asarray(image))
+            yield data
             place += 1
     if place != len(manifest):
         raise ShardError(f"{tar}: {place} images where {manifest_path(tar)} names {len(manifest)}: {mend}")
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image)
+
+
+def _stacked(images: list[np.ndarray]) -> np.ndarray:
+    """(N, C, H, W) of images (H, W) or (H, W, C)."""
     stack = np.stack(images) if images else np.zeros((0, 0, 0), np.uint8)
-    return (stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)), manifest[wanted]
+    return stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)
+
+
+def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = None) -> tuple[np.ndarray, pd.DataFrame]:
+    """Images of a shard, uint8 (N, C, H, W), and their manifest rows, both in the order of the tar.
+
+    chosen: from the manifest, which rows to decode (all by default). The others are checked as well.
+    Raises ShardError where any image is missing, unexpected, out of order or changed.
+    """
+    manifest = pd.read_parquet(manifest_path(tar))
+    wanted = np.ones(len(manifest), bool) if chosen is None else chosen(manifest).to_numpy(bool)
+    images = [_decoded(data) for data, want in zip(_encoded(tar, manifest), wanted, strict=True) if want]
+    return _stacked(images), manifest[wanted]
+
+
+def batches(tar: str | Path, size: int, first: int = 0) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+    """As `read`, from row `first` on, up to `size` images at a time and no more in memory; an image is checked when its turn comes."""
+    manifest = pd.read_parquet(manifest_path(tar))
+    images = []
+    for place, data in enumerate(_encoded(tar, manifest), 1):
+        if place > first:
+            images.append(_decoded(data))
+        if images and (len(images) == size or place == len(manifest)):
+            yield _stacked(images), manifest.iloc[place - len(images) : place]
+            images = []
 
 
 def read_source(tars: list[str | Path], limit: int | None = None) -> dict[float | None, tuple[np.ndarray, np.ndarray]]:

@@ -4,10 +4,7 @@ from scripts.lib.checks import class_count
 from scripts.lib.jobs import experiment_settings, image_files, law_settings, real_sources, runs, synthetic_sources, trainer
 from scripts.lib.jobs.sources import is_real
 from scripts.lib.study import Curves, Study, names_class, pairs, parts_of
-
-
-class NotInStudy(ValueError):
-    """A figure or table that the study does not have."""
+from scripts.lib.targets import NotInStudy
 
 
 def part_of(study: Study, name: str):

@@ -6,7 +6,6 @@ fetches are held to that: a model cannot change under a study in silence. Rows c
 
 import csv
 import hashlib
-import importlib.util
 import json
 import re
 from collections.abc import Iterable
@@ -16,7 +15,10 @@ from scripts.lib.files import whole
 
 COLUMNS = ["id", "kind", "revision", "file", "sha256", "licence", "mirror", "note"]
 RECORD = "sources.csv"  # inside a fetched folder
-UNUSED = {"safety_checker", "watermarker"}
+# Components of a pipeline that are not used, by what it is fetched for. Of two stages the first alone has a text encoder: both take its embeddings.
+UNUSED = {"generator": {"safety_checker", "watermarker"}}
+UNUSED["upscaler"] = UNUSED["generator"] | {"text_encoder", "tokenizer"}
+CHECKER = {"safety_checker", "feature_extractor"}
 WEIGHTS = re.compile(r"(diffusion_pytorch_|pytorch_)?model(?P<variant>\.\w+)?(-\d+-of-\d+)?(?P<old>\.\w+)?\.safetensors")
 
 
@@ -24,16 +26,21 @@ class WeightsError(ValueError):
     """A file of a pipeline that is missing, damaged or not the one that is known."""
 
 
-def needed(files: Iterable[str], index: dict, variant: str | None) -> list[str]:
-    """Which files of a model's repository its pipeline is loaded from; index: its model_index.json.
+def used(index: dict, use: str) -> list[str]:
+    """Components of the pipeline of a model_index.json that are used where it is fetched as a generator, an upscaler or a safety checker."""
+    own = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
+    return [name for name in own if (name in CHECKER if use == "safety_checker" else name not in UNUSED[use])]
+
+
+def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "generator") -> list[str]:
+    """Which files of a model's repository its pipeline is loaded from; index: its model_index.json; use: as `used` takes it.
 
     Settings of every component and, of each, the weights of the variant, or the plain ones where it has none of that. Safetensors alone.
     Raises WeightsError where a component has its weights as pickle only.
     """
     files = sorted(files)
-    components = [name for name, own in index.items() if isinstance(own, list) and own[0] and name not in UNUSED]
     chosen = ["model_index.json"]
-    for name in components:
+    for name in used(index, use):
         own = [file for file in files if file.startswith(f"{name}/") and file.count("/") == 1]
         chosen += [file for file in own if file.endswith((".json", ".txt", ".model"))]
         stored = {file: WEIGHTS.fullmatch(file.split("/")[1]) for file in own}
@@ -45,22 +52,6 @@ def needed(files: Iterable[str], index: dict, variant: str | None) -> list[str]:
             raise WeightsError(f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}")
         chosen += kept
     return chosen
-
-
-def tokenizers_are_readable(files: Iterable[str]) -> None:
-    """Raise WeightsError where a tokenizer is a SentencePiece model only, as those of T5 often are, and the packages to read it are missing."""
-    files = set(files)
-    for file in sorted(files):
-        missing = [name for name in ("sentencepiece", "google.protobuf") if not _importable(name)]
-        if file.endswith(".model") and f"{file.rpartition('/')[0]}/tokenizer.json" not in files and missing:
-            raise WeightsError(f"{file}: reading it takes the packages sentencepiece and protobuf; add them to envs/torch.yaml and envs/laptop.in")
-
-
-def _importable(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:  # the package that it would be in
-        return False
 
 
 def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Generators that others released: any pipeline of diffusers, sampled and stored as a study asks."""
 
 import io
+import shutil
 import tarfile
 
 import scripts.lib.torch_setup  # noqa: F401
@@ -22,6 +23,7 @@ from tests.tiny_pipelines import BUILDERS, PROMPTS, SIZES
 
 CPU = torch.device("cpu")
 SEEDS = [11, 22, 33, 44, 55]
+AT = f", revision: {COMMIT!r}"
 SAMPLING = {"kind": "pretrained", "size": 16, "steps": 2, "sampler": None, "negative_prompt": "", "variant": None, "precision": "float32", "batch_size": 4}
 
 
@@ -99,19 +101,75 @@ def test_numbers_that_are_not_finite_come_out_black_and_blank():
     assert made[1].max() == 0
 
 
-def test_a_block_with_too_many_blank_images_is_refused(tmp_path, capsys):
-    def block(blank):
-        pixels = np.random.default_rng(0).integers(0, 256, (200, 4, 4), np.uint8)
-        pixels[:blank] = 255
-        for i, own in enumerate(pixels):
-            yield f"k{i:03d}", own, {"class_id": 0, "prompt": "", "blank": images.is_blank(own)}
+BLANK = np.zeros((8, 8, 3), np.uint8)
 
-    shards.write(tmp_path / "few.tar", generate.checked(block(2), 200))
-    assert "2 of 200 images are blank (k000, k001)" in capsys.readouterr().out
-    assert pd.read_parquet(tmp_path / "few.parquet")["blank"].sum() == 2
-    with pytest.raises(images.BlankImages, match=r"3 of the first 3 images are of a single colour.* more than 1% of 200: try precision float32"):
-        shards.write(tmp_path / "many.tar", generate.checked(block(3), 200))
-    assert not list(tmp_path.glob("*many*"))
+
+@pytest.fixture
+def drawing(monkeypatch):
+    """`generate.drawn` on five prompts of a source, with a model that is played: images of the seeds in `blank` show nothing."""
+    asked = []
+
+    def play(pipeline, prompts, seeds, guidance, sampling):
+        asked.append(seeds)
+        return np.stack([BLANK if seed in play.blank else np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8) for seed in seeds])
+
+    def draw(blank):
+        play.blank = blank
+        asked.clear()
+        batch = pd.DataFrame({"image": range(10, 15), "prompt": PROMPTS})
+        return generate.drawn(None, batch, 1.5, {"source": "s", "sampling": {}, "stored": {"image_size": 4, "channels": 3}}), asked
+
+    monkeypatch.setattr(pipelines, "sample", play)
+    return draw
+
+
+def test_a_blank_image_is_drawn_again_from_another_seed_and_the_others_are_not(drawing):
+    first = {index: pipelines.seed_of("s", 1.5, index) for index in range(10, 15)}
+    second = pipelines.seed_of("s", 1.5, 12, 1)
+    whole, asked = drawing([])
+    assert asked == [list(first.values())] and {attempt for _, _, attempt in whole.values()} == {0}
+    made, asked = drawing([first[12], first[14], second])
+    assert asked[1:] == [[second, pipelines.seed_of("s", 1.5, 14, 1)], [pipelines.seed_of("s", 1.5, 12, 2)]]
+    assert {index: attempt for index, (_, _, attempt) in made.items()} == {10: 0, 11: 0, 12: 2, 13: 0, 14: 1}
+    assert made[12][1] == pipelines.seed_of("s", 1.5, 12, 2)
+    assert not any(images.is_blank(pixels) for pixels, _, _ in made.values())
+    assert all((made[index][0] == whole[index][0]).all() for index in (10, 11, 13))
+
+
+def test_an_image_that_stays_blank_is_told_with_its_prompt_and_a_mend(drawing):
+    told = r"image g1_5-000000012, prompt 'three': of a single colour.* at each of 5 seeds: try precision float32"
+    with pytest.raises(images.BlankImage, match=told):
+        drawing([pipelines.seed_of("s", 1.5, 12, attempt) for attempt in range(generate.ATTEMPTS)])
+
+
+UPSCALER = {"size": 32, "steps": 2, "guidance": 3.0, "noise_level": 250, "variant": None}
+
+
+@pytest.fixture(scope="module")
+def two_stages(released):
+    """The folder of a tiny DeepFloyd IF of 16 pixels and its second stage of 32, as both are fetched."""
+    folder = released("deepfloyd_if")
+    shutil.copytree(released("deepfloyd_if_upscaler"), folder.with_name("two") / "upscaler", ignore=shutil.ignore_patterns("text_encoder", "tokenizer"))
+    return shutil.copytree(folder, folder.with_name("two"), dirs_exist_ok=True)
+
+
+def test_two_stages_are_sampled_as_one_pipeline(two_stages):
+    def made(which=slice(0, 5), guidance=3.0, negative="", upscaled_by=3.0, noise_level=250):
+        sampling = SAMPLING | {"negative_prompt": negative, "upscaler": UPSCALER | {"guidance": upscaled_by, "noise_level": noise_level}}
+        pipeline = pipelines.load(str(two_stages), sampling, CPU)
+        return pipelines.sample(pipeline, PROMPTS[which], SEEDS[which], guidance, sampling)
+
+    whole = made()
+    assert whole.shape == (5, 32, 32, 3) and not any(images.is_blank(pixels) for pixels in whole)
+    assert (made() == whole).all()
+    assert np.abs(made(slice(1, 3)).astype(int) - whole[1:3]).max() <= 1
+    for other in (made(guidance=30.0), made(guidance=1.0), made(negative="five"), made(upscaled_by=30.0), made(noise_level=10)):
+        assert (other != whole).any()
+
+
+def test_a_second_stage_of_another_kind_of_pipeline_is_refused(released):
+    with pytest.raises(pipelines.SamplerError, match="upscaler: it goes with an IFPipeline alone, and this is a StableDiffusionPipeline"):
+        pipelines.load(str(released("stable_diffusion")), SAMPLING | {"upscaler": UPSCALER}, CPU)
 
 
 def test_images_are_smoothed_when_they_are_made_smaller():
@@ -151,11 +209,25 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
         ("owner/name", "", "", "generators.released.revision = missing: branches and tags move; give the 40 hex digits"),
         ("owner/name", ", revision: main", "", "generators.released.revision = 'main', no commit"),
         ("./scripts", ", revision: main", "", "generators.released.revision = 'main': a folder has none; remove the key"),
-        ("owner/name", f", revision: {COMMIT!r}, precision: int8", "", "generators.released.precision = 'int8'"),
-        ("owner/name", f", revision: {COMMIT!r}, sampler: euler", "", "generators.released.sampler = 'euler'"),
-        ("owner/name", f", revision: {COMMIT!r}", "storage: {format: png, quality: 90}\n", "storage.quality = 90: png loses nothing"),
-        ("owner/name", f", revision: {COMMIT!r}", "storage: {format: jpeg}\n", "storage.quality: missing; jpeg needs one of 1 to 100"),
-        ("owner/name", f", revision: {COMMIT!r}", "storage: {format: gif}\n", "storage.format = 'gif'"),
+        ("owner/name", f"{AT}, upscaler: {{model: a/b, size: 36, steps: 1, guidance: 1}}", "", "released.upscaler.revision = missing"),
+        (
+            "owner/name",
+            f"{AT}, upscaler: {{model: ./no, size: 36, steps: 1, guidance: 1}}",
+            "",
+            "released.upscaler.size = 36: not a multiple",
+        ),
+        (
+            "owner/name",
+            f"{AT}, upscaler: {{model: ./no, size: 16, steps: 1, guidance: 1}}",
+            "",
+            "no larger than generators.released.size = 16",
+        ),
+        ("owner/name", AT, "safety_checker: {model: ./nowhere}\n", "safety_checker.model = './nowhere': no such folder"),
+        ("owner/name", f"{AT}, precision: int8", "", "generators.released.precision = 'int8'"),
+        ("owner/name", f"{AT}, sampler: euler", "", "generators.released.sampler = 'euler'"),
+        ("owner/name", AT, "storage: {format: png, quality: 90}\n", "storage.quality = 90: png loses nothing"),
+        ("owner/name", AT, "storage: {format: jpeg}\n", "storage.quality: missing; jpeg needs one of 1 to 100"),
+        ("owner/name", AT, "storage: {format: gif}\n", "storage.format = 'gif'"),
     ],
 )
 def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, model, changes, storage, told):
@@ -165,15 +237,15 @@ def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, model, changes, s
 
 
 def test_a_size_that_latents_cannot_have_is_told(tmp_path):
-    path = study_with(tmp_path, "owner/name", f", revision: {COMMIT!r}")
+    path = study_with(tmp_path, "owner/name", AT)
     path.write_text(path.read_text().replace("size: 16, steps: 2", "size: 20, steps: 2"))
     with pytest.raises(StudyError, match=r"generators\.released\.size = 20: not a multiple of 8, which latents need; use 16"):
         load(path)
 
 
 def test_sampling_is_no_setting_of_the_fetch_and_the_weights_are_one_of_generation(tmp_path):
-    first = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT!r}"))
-    more = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT!r}, negative_prompt: blurry"))
+    first = load(study_with(tmp_path, "owner/name", AT))
+    more = load(study_with(tmp_path, "owner/name", f"{AT}, negative_prompt: blurry"))
     other = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT[::-1]!r}"))
     assert jobs.fetch_settings(first, "released") == jobs.fetch_settings(more, "released") != jobs.fetch_settings(other, "released")
     made = [jobs.digest(jobs.generation_settings(study, "released_images", "00000")) for study in (first, more, other)]

@@ -72,20 +72,15 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
         "text_encoder/model.safetensors",  # it has no such variant
     }
     assert {"tokenizer/merges.txt", "tokenizer/spiece.model", "scheduler/scheduler_config.json", "model_index.json"} <= set(plain)
+    assert set(plain) - set(weights.needed(REPOSITORY, INDEX, None, "upscaler")) == {
+        *(file for file in plain if file.startswith(("text_encoder", "tokenizer")))  # both stages take the embeddings of the first
+    }
+    assert weights.needed(REPOSITORY, INDEX, "fp16", "safety_checker") == ["model_index.json", "safety_checker/config.json", "safety_checker/model.safetensors"]
 
 
 def test_weights_as_pickle_alone_are_refused():
     with pytest.raises(weights.WeightsError, match="text_encoder: no weights as safetensors"):
         weights.needed([file for file in REPOSITORY if file != "text_encoder/model.safetensors"], INDEX, None)
-
-
-def test_a_tokenizer_that_cannot_be_read_is_told_before_the_download(monkeypatch):
-    monkeypatch.setattr(weights, "_importable", lambda name: name == "sentencepiece")
-    weights.tokenizers_are_readable(["tokenizer/spiece.model", "tokenizer/tokenizer.json"])
-    with pytest.raises(weights.WeightsError, match=r"tokenizer/spiece.model: reading it takes the packages sentencepiece and protobuf"):
-        weights.tokenizers_are_readable(["tokenizer/spiece.model", "text_encoder/tokenizer.json"])
-    monkeypatch.setattr(weights, "_importable", lambda name: True)
-    weights.tokenizers_are_readable(["tokenizer/spiece.model"])
 
 
 def test_the_table_of_known_sources_is_well_formed():
@@ -175,6 +170,32 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
     file.write_bytes(file.read_bytes()[:-100])
     assert "unet/diffusion_pytorch_model.safetensors (" in (told := Fetch(tmp_path, copied)())
     assert "a file cut short or damaged" in told
+
+
+def test_both_stages_of_a_model_are_fetched_and_held_to_their_hashes(tmp_path):
+    for name in ("deepfloyd_if", "deepfloyd_if_upscaler"):
+        tiny_pipelines.save(name, tmp_path / name)
+    fetch = Fetch(tmp_path, tmp_path / "deepfloyd_if", f", upscaler: {{model: {tmp_path}/deepfloyd_if_upscaler, size: 32, steps: 2, guidance: 3.0}}")
+    assert fetch() is None
+    held = {path.name for path in (fetch.output / "upscaler").iterdir()}
+    assert held == {"model_index.json", "unet", "scheduler", "image_noising_scheduler"}
+    upscaler = {"size": 32, "steps": 2, "guidance": 3.0, "noise_level": 250, "variant": None}
+    sampling = SAMPLING | {"upscaler": upscaler}
+    assert pipelines.sample(pipelines.load(str(fetch.output), sampling, CPU), PROMPTS[:1], [1], 2.0, sampling).shape == (1, 32, 32, 3)
+    before = pipelines.revision(str(fetch.output))
+    file = "unet/diffusion_pytorch_model.safetensors"
+    tiny_pipelines.torch.manual_seed(1)
+    tiny_pipelines.deepfloyd_if_upscaler().save_pretrained(tmp_path / "deepfloyd_if_upscaler")
+    with pytest.raises(weights.WeightsError, match=f"upscaler/{file}: sha256 is .*it changed since; remove"):
+        pipelines.revision(str(fetch.output))
+    assert f"\n{file}: sha256 is" in f"\n{fetch().removeprefix('released: ')}" and not (tmp_path / "models/released.part").exists()
+    fetch.record.unlink()
+    assert fetch() is None and pipelines.revision(str(fetch.output)) != before
+
+
+def test_a_second_stage_of_another_kind_is_told_before_its_files_are_fetched(tmp_path, copied):
+    changes = f", upscaler: {{model: {copied}, size: 32, steps: 2, guidance: 3.0}}"
+    assert "a StableDiffusionPipeline, no IFSuperResolutionPipeline, which an upscaler must be" in Fetch(tmp_path, copied, changes)()
 
 
 def download(folder, hub, changes=f", revision: {COMMIT}", model=MODEL):

@@ -11,21 +11,23 @@ from tests import tiny_pipelines
 
 PATTERN = "a \"{name}\"\n\\ in 'quotes' — цифра 数字 ,$(touch x)"  # quotes, a line break, letters of other scripts, words of a shell
 TARGET = "results/smoke/images/released_images/00000.tar"
+FLAGS = "results/smoke/flags/released_images/00000.parquet"
 
 
 @pytest.fixture
 def released(workflow):
     """The smoke study with one more generator and source; images are stored as jpeg."""
-    tiny_pipelines.save("stable_diffusion", workflow.folder / "model")
+    tiny_pipelines.save("stable_diffusion_with_checker", workflow.folder / "model")
     workflow.edit("recipes:\n", "  released: {kind: pretrained, model: ./model, size: 16, sampler: ddim, steps: 2, batch_size: 8}\nrecipes:\n")
     workflow.edit("  captions:", f"  odd:\n    kind: sentences\n    patterns: [{json.dumps(PATTERN)}]\n  captions:")
     workflow.edit("  real_10:", "  released_images: {kind: synthetic, generator: released, recipe: odd, images: {2.0: 20}}\n  real_10:")
+    workflow.edit("generators:\n", "safety_checker: {model: ./model}\ngenerators:\n")
     workflow.edit("data:\n", "storage: {format: jpeg, quality: 95}\ndata:\n")
     return workflow
 
 
-def test_from_weights_to_images(released):
-    assert released.planned(TARGET) == {"prepare_data": 1, "write_prompts": 1, "fetch_generator": 1, "generate": 1}
+def test_from_weights_to_images_and_their_flags(released):
+    assert released.planned(TARGET) == {"write_prompts": 1, "fetch_generator": 1, "generate": 1}
     released.run(TARGET)
     images, manifest = shards.read(released.folder / TARGET)
     assert images.shape == (20, 1, 8, 8)  # made at 16 pixels in colour, stored as the study's images are
@@ -36,9 +38,22 @@ def test_from_weights_to_images(released):
         assert tar.extractfile(f"{key}.txt").read().decode() == manifest["prompt"].iloc[3]
         assert f"{key}.jpg" in tar.getnames()
     assert set(manifest["generator"]) == {"released"} and set(manifest["sampler"]) == {"ddim"}
-    assert not manifest["blank"].any()
+    assert set(manifest["attempt"]) == {0}
     assert released.planned(TARGET) == {}
     assert not list(released.folder.rglob("*.part*"))
+    assert "safety_checker" not in {path.name for path in (released.folder / "results/smoke/models/released").iterdir()}
+
+    assert not {"flag_images", "fetch_safety_checker"} & released.planned().keys()  # on request alone
+    assert released.planned(FLAGS) == {"fetch_safety_checker": 1, "flag_images": 1}
+    before = (released.folder / TARGET).read_bytes()
+    released.run(FLAGS)
+    table = pd.read_parquet(released.folder / FLAGS)
+    assert list(table) == ["key", "nsfw", "concept_score"]
+    assert table["key"].tolist() == manifest["key"].tolist()
+    assert (table["nsfw"] == (table["concept_score"] > 0)).all()
+    assert (released.folder / TARGET).read_bytes() == before
+    held = {path.name for path in (released.folder / "results/smoke/safety_checker").iterdir() if path.name[0] != "."}
+    assert held == {"model_index.json", "sources.csv", "safety_checker", "feature_extractor"}
 
 
 def test_damaged_weights_stop_before_any_image(released):

@@ -22,9 +22,11 @@ from scripts.lib.jobs.settings import (
 )
 from scripts.lib.jobs.sources import (
     blocks,
+    checker_settings,
     data_settings,
     evaluation_file,
     fetch_settings,
+    flag_settings,
     generation_settings,
     generator_settings,
     image_files,
@@ -46,6 +48,7 @@ __all__ = [
     "batch_runs",
     "batches",
     "blocks",
+    "checker_settings",
     "classifier_settings",
     "clip_evaluation_settings",
     "clip_settings",
@@ -55,6 +58,7 @@ __all__ = [
     "evaluation_settings",
     "experiment_settings",
     "fetch_settings",
+    "flag_settings",
     "generation_settings",
     "generator_settings",
     "image_files",

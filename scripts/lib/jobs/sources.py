@@ -1,5 +1,6 @@
 """Blocks of images, and the settings of the jobs that make them: real data, prompts, generators, synthetic images."""
 
+from scripts.lib import targets
 from scripts.lib.study import Study, names_class
 
 
@@ -119,14 +120,29 @@ def model_settings(study: Study, recipe: str) -> dict:
 
 def generator_settings(study: Study, generator: str) -> dict:
     """What a generator is trained with; how it is sampled afterwards is not part of it."""
-    settings = study.generators[generator].model_dump(exclude={"steps", "sampler", "temperature"})
+    settings = targets.generator(study, generator, released=False).model_dump(exclude={"steps", "sampler", "temperature"})
     patterns = [pattern for recipe in study.recipes.values() if recipe.kind == "sentences" for pattern in recipe.patterns]
     return settings | {"image_size": study.image_size, "channels_in": study.channels, "patterns": patterns}
 
 
+FILES = {"model", "revision", "variant"}  # which weights of others
+
+
 def fetch_settings(study: Study, generator: str) -> dict:
     """Which weights of others a generator has; how it is sampled is not part of it."""
-    return study.generators[generator].model_dump(include={"model", "revision", "variant"})
+    return targets.generator(study, generator, released=True).model_dump(include=dict.fromkeys(FILES, True) | {"upscaler": FILES})
+
+
+def checker_settings(study: Study) -> dict:
+    """Which safety checker the study has. Raises NotInStudy where it has none."""
+    if study.safety_checker is None:
+        raise targets.NotInStudy(f"{study.title}: the study has no safety checker: add safety_checker, with model and revision, to its file")
+    return study.safety_checker.model_dump(include=FILES)
+
+
+def flag_settings(study: Study, source: str) -> dict:
+    """Whose images are flagged, and how."""
+    return {"source": source, "checker": checker_settings(study), "batch_size": study.safety_checker.batch_size}
 
 
 def prompts_file(study_name: str, study: Study, source: str, block: str) -> str:
@@ -139,7 +155,7 @@ def prompts_file(study_name: str, study: Study, source: str, block: str) -> str:
 
 def pipeline_folder(study_name: str, study: Study, source: str) -> str:
     """Folder of the pipeline that a source is made with: trained by the workflow, or fetched."""
-    generator = study.sources[source].generator
+    generator = targets.synthetic(study, source).generator
     return f"results/{study_name}/{'models' if is_pretrained(study, source) else 'generators'}/{generator}"
 
 

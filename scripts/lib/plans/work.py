@@ -174,7 +174,12 @@ def _fit_laws(study: Study, law: str) -> Work:
     return Work({"job": 1, "curve": sum(len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen)}, kept=SMALL_FILE)
 
 
-def _fetch(study: Study, name: str) -> Work:
+def _flag_images(study: Study, source: str, block: str) -> Work:
+    counts = jobs.generation_settings(study, source, block)["guidance"].values()
+    return Work({"job": 1, "image": sum(stop - start for start, stop in counts)}, kept=SMALL_FILE, gpus=study.gpus)
+
+
+def _fetch(study: Study, name: str = "") -> Work:
     return Work(kept=FETCHED)
 
 
@@ -184,9 +189,10 @@ def _write_sentences(study: Study, recipe: str) -> Work:
     return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
 
 
-def _caption_images(study: Study, recipe: str) -> Work:
+def _caption_images(study: Study, recipe: str, block: str) -> Work:
     images = sum(study.sources[name].images for name in jobs.real_sources(study))
-    return Work({"job": 1, "image": images}, kept=100 * images, gpus=study.gpus)
+    held = max(0, min(images - int(block) * study.images_per_block, study.images_per_block))
+    return Work({"job": 1, "image": held}, kept=100 * held, gpus=study.gpus) if held else NOTHING
 
 
 # Rules that start, read small files and write small ones, whatever the study.
@@ -196,14 +202,16 @@ RULES = {
     "train_generator": (_train_generator, ["generator"]),
     "fetch_generator": (_fetch, ["generator"]),
     "fetch_model": (_fetch, ["recipe"]),
+    "fetch_safety_checker": (_fetch, []),
     "write_sentences": (_write_sentences, ["recipe"]),
-    "caption_images": (_caption_images, ["recipe"]),
+    "caption_images": (_caption_images, ["recipe", "block"]),
     "generate": (_generate, ["source", "block"]),
     "train_classifiers": (_train_classifiers, ["source", "batch"]),
     "train_clips": (_train_clips, ["source", "batch"]),
     "evaluate": (_evaluate, ["source", "batch"]),
     "evaluate_clips": (_evaluate, ["source", "batch"]),
     "score": (_score, ["source"]),
+    "flag_images": (_flag_images, ["source", "block"]),
     "fit_laws": (_fit_laws, ["law"]),
 }
 

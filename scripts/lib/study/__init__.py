@@ -13,7 +13,7 @@ from pydantic import Field
 from scripts.lib.study.classifiers import Classifiers
 from scripts.lib.study.clips import Clips
 from scripts.lib.study.data import Data
-from scripts.lib.study.generators import Generator, Storage
+from scripts.lib.study.generators import Generator, SafetyChecker, Storage
 from scripts.lib.study.parts import (
     Curves,
     Experiment,
@@ -44,6 +44,7 @@ class Study(Part):
     storage: Storage = Storage()
     data: Data
     generators: dict[Name, Generator]
+    safety_checker: SafetyChecker | None = None
     recipes: dict[Name, Recipe]
     sources: dict[Name, Source]
     classifiers: Classifiers

@@ -42,28 +42,49 @@ class MaskedTokenGenerator(Part):
     temperature: tuple[float, float] = Field(description="of the choice of which tokens stay masked, first and last step")
 
 
-class PretrainedGenerator(Part):
+class Released(Part):
+    """Weights that others released, as diffusers saves pipelines."""
+
+    model: str = Field(min_length=1, description="id on the hub, owner/name, or a folder, whose path starts with / or .")
+    revision: str | None = Field(default=None, description="of a model of the hub: the commit, 40 hex digits")
+    variant: str | None = Field(default=None, pattern=r"^[a-z0-9_]+$", description="of the weight files, such as fp16")
+
+    @property
+    def is_folder(self) -> bool:
+        return self.model.startswith(("/", "."))
+
+
+class Upscaler(Released):
+    """The second stage of DeepFloyd IF, a pipeline that makes its images larger. It has the text embeddings and the precision of the first."""
+
+    size: Positive = Field(description="pixels a side that come out")
+    steps: Positive
+    guidance: float = Field(ge=0, description="guidance scale of this stage, the same for all images: what a source varies is that of the first")
+    noise_level: Annotated[int, Field(ge=0, lt=1000)] = Field(default=250, description="of the noise on what it is given, in steps of its training")
+
+
+class PretrainedGenerator(Released):
     """A text-to-image pipeline with released weights, any that diffusers knows.
 
     Guidance scales of its sources are the pipeline's own `guidance_scale`: 1 is none in Stable Diffusion, and FLUX reads it as an input of
     the model. How the paper's grid for Muse (0.1 to 1.0) maps to aMUSEd's is not known: it would be 1 more if it were the t of Muse's
-    (1 + t) * conditional - t * unconditional.
+    (1 + t) * conditional - t * unconditional. Of two stages, the paper's scale for Imagen is read as that of the first (ours).
     """
 
     kind: Literal["pretrained"]
-    model: str = Field(min_length=1, description="id on the hub, owner/name, or a folder, whose path starts with / or .")
-    revision: str | None = Field(default=None, description="of a model of the hub: the commit, 40 hex digits")
-    variant: str | None = Field(default=None, pattern=r"^[a-z0-9_]+$", description="of the weight files, such as fp16")
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     size: Positive = Field(description="pixels a side that are generated; what is stored has the image_size of the study")
     sampler: Literal["ddim", "dpmsolver++"] | None = Field(default=None, description="the model's own where none is named")
     steps: Positive
     negative_prompt: str = ""
     batch_size: Positive = Field(default=8, description="images at a time: what fits the accelerator. Images are the same in any batch, up to rounding")
+    upscaler: Upscaler | None = Field(default=None, description="of DeepFloyd IF: its second stage")
 
-    @property
-    def is_folder(self) -> bool:
-        return self.model.startswith(("/", "."))
+
+class SafetyChecker(Released):
+    """A pipeline of the Stable Diffusion family, of which the safety checker alone is fetched. It flags images when it is asked to, and changes none."""
+
+    batch_size: Positive = 64
 
 
 class Storage(Part):
