@@ -47,6 +47,7 @@ wildcard_constraints:
     block=r"(g[0-9_e+-]+-)?\d{5}",
     batch=r"[a-z0-9_.-]+",
     law=r"[a-z0-9_]+",
+    released=r"[a-z0-9_]+",
     scaling=r"[a-z]+_scaling",
 
 
@@ -90,6 +91,10 @@ def classified_tars(wildcards):
     return [jobs.evaluation_file(wildcards.study, name) for name in classified(study_of(wildcards).data)]
 
 
+def released_tars(wildcards):
+    return (evaluation_tars if study_of(wildcards).released[wildcards.released].kind == "clip" else classified_tars)(wildcards)
+
+
 def gpus(wildcards):
     return study_of(wildcards).gpus
 
@@ -108,9 +113,10 @@ def scored_tars(wildcards):
 
 
 def reference_models(wildcards):
+    """Folder of the classifier that makes the scores: of the batch that it is trained in, or of a released one."""
     study = study_of(wildcards)
     run = jobs.reference_run(study)
-    return f"results/{wildcards.study}/classifiers/{run.source}/{jobs.batch_of(study, run)}"
+    return f"results/{wildcards.study}/" + (f"classifiers/{run.source}/{jobs.batch_of(study, run)}" if run else "reference")
 
 
 def metrics_of(experiments):

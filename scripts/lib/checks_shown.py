@@ -129,14 +129,18 @@ def claims_have_their_curves(tables, laws, experiments, sources):
     return faults
 
 
+def published_numbers() -> list[str]:
+    """Their ids."""
+    with NUMBERS.open(encoding="utf-8", newline="") as file:
+        return [row["id"] for row in csv.DictReader(file)]
+
+
 def counterparts_exist(tables, laws, experiments, sources):
     """Ids are published numbers, and each has a fitted exponent of this study."""
     counterparts = tables.versus_paper.counterparts if tables.versus_paper else {}
     if not counterparts:
         return []
-    with NUMBERS.open(encoding="utf-8", newline="") as file:
-        published = [row["id"] for row in csv.DictReader(file)]
-    faults = []
+    published, faults = published_numbers(), []
     for name, own in counterparts.items():
         key = f"tables.versus_paper.counterparts.{name}"
         faults += unknown(key, name, published, f"id in {NUMBERS}")

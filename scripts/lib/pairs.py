@@ -173,6 +173,4 @@ class Loader:
             return map(self.reader.__getitem__, self.draws())
         # A generator of its own, for the loader would draw from that of the training. Batches, not pairs, are handed to the workers.
         own = torch.Generator().manual_seed(0)
-        return iter(
-            DataLoader(self.reader, None, sampler=self.draws(), num_workers=self.workers, generator=own, pin_memory=torch.cuda.is_available())
-        )
+        return iter(DataLoader(self.reader, None, sampler=self.draws(), num_workers=self.workers, generator=own, pin_memory=torch.cuda.is_available()))

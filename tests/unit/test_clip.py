@@ -4,6 +4,7 @@ import logging
 import tarfile
 
 import scripts.lib.torch_setup  # noqa: F401
+from scripts.lib.torch_setup import deterministic
 
 import numpy as np
 import open_clip
@@ -18,7 +19,6 @@ from PIL import Image
 from scripts import evaluate_clips, train_clips
 from scripts.lib import classifier, clip, shards
 from scripts.lib.metrics import RUN
-from scripts.lib.torch_setup import deterministic
 
 CPU = torch.device("cpu")
 TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}

@@ -73,21 +73,21 @@ def test_sets_with_classes_of_their_own_are_for_clip_alone():
 
 def test_recognizability_is_the_mean_of_the_f1_of_the_classes():
     labels = np.array([0, 0, 1, 1])
-    logits = np.eye(2)[[0, 1, 1, 1]]  # class 0: precision 1, recall 1/2; class 1: precision 2/3, recall 1
-    found = score.scores(logits, np.zeros((4, 3)), labels)
+    predicted = np.array([0, 1, 1, 1])  # class 0: precision 1, recall 1/2; class 1: precision 2/3, recall 1
+    found = score.scores(predicted, np.zeros((4, 3)), labels)
     assert [row["recognizability"] for row in found["per_class"]] == pytest.approx([2 / 3, 4 / 5])
     assert found["recognizability"] == pytest.approx((2 / 3 + 4 / 5) / 2)
 
 
 def test_a_class_that_is_never_recognized_counts_as_zero():
-    found = score.scores(np.eye(2)[[0, 0, 0, 0]], np.zeros((4, 3)), np.array([0, 0, 1, 1]))
+    found = score.scores(np.zeros(4, int), np.zeros((4, 3)), np.array([0, 0, 1, 1]))
     assert found["per_class"][1]["recognizability"] == 0
 
 
 def test_diversity_is_the_deviation_within_a_class_not_between_classes():
     labels = np.array([0, 0, 1, 1])
     features = np.array([[0.0, 0], [2, 0], [100, 100], [100, 104]])
-    found = score.scores(np.eye(2)[labels], features, labels)
+    found = score.scores(labels, features, labels)
     assert [row["diversity"] for row in found["per_class"]] == pytest.approx([0.5, 1.0])  # mean over the two dimensions
     assert [row["diversity_total"] for row in found["per_class"]] == pytest.approx([1.0, 2.0])
     assert found["diversity"] == pytest.approx(0.75)
@@ -97,5 +97,5 @@ def test_diversity_is_the_deviation_within_a_class_not_between_classes():
 def test_diversity_scales_with_the_features(factor):
     random = np.random.default_rng(0)
     features, labels = random.normal(size=(20, 4)), np.arange(20) % 2
-    a, b = (score.scores(np.eye(2)[labels], f, labels)["diversity"] for f in (features, factor * features))
+    a, b = (score.scores(labels, f, labels)["diversity"] for f in (features, factor * features))
     assert b == pytest.approx(factor * a)

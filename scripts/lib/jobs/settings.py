@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+from scripts.lib import targets
 from scripts.lib.jobs.sources import blocks_until
 from scripts.lib.jobs.training import Run, batch_of, batch_runs, runs, trainer, training_inputs
 from scripts.lib.study import Study, pairs, parts_of
@@ -75,12 +76,25 @@ def metric_files(study_name: str, study: Study, experiments: list[str] | None = 
     return list(found)
 
 
-def reference_run(study: Study) -> Run:
+def reference_run(study: Study) -> Run | None:
+    """The run whose classifier makes the scores; None where it is a released one."""
     run = study.scores.reference
+    if run.kind == "released":
+        return None
     return Run(run.source, None, run.architecture, run.size, run.seed)
 
 
+def reference_settings(study: Study) -> dict:
+    """Which weights of others the reference has, where it is a released one."""
+    own = study.scores.reference
+    if own.kind == "run":
+        raise targets.NotInStudy(f"{study.title}: scores.reference is a run of the study: nothing is fetched for it")
+    return own.model_dump(include={"model", "revision"})
+
+
 def score_settings(study: Study, source: str) -> dict:
-    row = study.sources[source]
+    """`reference`: name of the run, or the settings of a released model."""
+    row, run = study.sources[source], reference_run(study)
     scales = list(row.images) if row.kind == "synthetic" else [None]
-    return {"source": source, "guidance": scales, "images": study.scores.images if scales != [None] else None, "reference": reference_run(study).name}
+    images = study.scores.images if scales != [None] else None
+    return {"source": source, "guidance": scales, "images": images, "reference": run.name if run else reference_settings(study)}
