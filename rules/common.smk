@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file, targets
+from scripts.lib.study.data import classified
 
 environment.prepare()
 gc.set_threshold(100_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
@@ -46,6 +47,7 @@ wildcard_constraints:
     block=r"(g[0-9_e+-]+-)?\d{5}",
     batch=r"[a-z0-9_.-]+",
     law=r"[a-z0-9_]+",
+    released=r"[a-z0-9_]+",
     scaling=r"[a-z]+_scaling",
 
 
@@ -84,6 +86,15 @@ listed_tars = needed(lambda name, study, wildcards: jobs.listed_files(name, stud
 evaluation_tars = needed(lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation])
 
 
+def classified_tars(wildcards):
+    """Evaluation sets whose classes are the study's, which classifiers can be judged on."""
+    return [jobs.evaluation_file(wildcards.study, name) for name in classified(study_of(wildcards).data)]
+
+
+def released_tars(wildcards):
+    return (evaluation_tars if study_of(wildcards).released[wildcards.released].kind == "clip" else classified_tars)(wildcards)
+
+
 def gpus(wildcards):
     return study_of(wildcards).gpus
 
@@ -102,9 +113,10 @@ def scored_tars(wildcards):
 
 
 def reference_models(wildcards):
+    """Folder of the classifier that makes the scores: of the batch that it is trained in, or of a released one."""
     study = study_of(wildcards)
     run = jobs.reference_run(study)
-    return f"results/{wildcards.study}/classifiers/{run.source}/{jobs.batch_of(study, run)}"
+    return f"results/{wildcards.study}/" + (f"classifiers/{run.source}/{jobs.batch_of(study, run)}" if run else "reference")
 
 
 def metrics_of(experiments):

@@ -5,7 +5,7 @@
 rule evaluate:
     input:
         models="results/{study}/classifiers/{source}/{batch}",
-        tars=evaluation_tars,
+        tars=classified_tars,
     output:
         metrics="results/{study}/metrics/{source}/{batch}.parquet",
     log:
@@ -16,7 +16,7 @@ rule evaluate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads,
         runtime=60,
         gpu=gpus,
     params:

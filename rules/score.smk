@@ -1,8 +1,31 @@
-# in:  image shards of one source; the evaluation set that it is compared with; the reference classifier, trained on real images
-# out: results/{study}/scores/{source}.json: recognizability and diversity at each guidance scale, overall and per class; FID, LPIPS,
+# in:  image shards of one source; the evaluation set that it is compared with; the reference classifier, trained on real images or released
+# out: results/{study}/reference/, a released reference, as timm reads it
+#      results/{study}/scores/{source}.json: recognizability and diversity at each guidance scale, overall and per class; FID, LPIPS,
 #      precision, recall
 #
 # The scores of `real` are those of an evaluation set: on its own training images the reference would be judged, not they.
+
+
+rule fetch_reference:
+    output:
+        model=directory("results/{study}/reference"),
+    log:
+        "logs/{study}/fetch_reference.log",
+    benchmark:
+        "logs/{study}/fetch_reference.tsv"
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        planned=planned(jobs.reference_settings),
+        record="results/{study}/reference.sources.csv",  # as of fetch_generator
+    shell:
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_reference --study studies/{wildcards.study}.yaml "
+        "--planned {params.planned} --known data/sources.csv --record {params.record:q} --output {output.model:q} > {log:q} 2>&1"
 
 
 rule score:
@@ -20,7 +43,8 @@ rule score:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        # 50 kB an image: what the last layer reads of it and of a real one, in 32 and 64 bits.
+        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads + study_of(wildcards).scores.images // 20,
         runtime=60,
         gpu=gpus,
     params:

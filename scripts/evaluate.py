@@ -1,24 +1,42 @@
-"""Evaluate the classifiers of one batch on every evaluation set: top-1 and cross-entropy, over all images and per class.
+"""Evaluate the classifiers of one batch on every evaluation set: top-1 and cross-entropy, over all images and per class (`lib/tally.py`).
 
-Cross-entropy is of the softmax of the logits, without label smoothing, in nats (as the paper's evaluation code computes it).
+Protocol of the authors' code: the centre of each image, mean = std = 0.5, 32-bit floats. Images are stored as the first half of it leaves them
+(shorter side to 256 pixels, centre square). Each is decoded once, for all classifiers.
 """
+
+from pathlib import Path
 
 from scripts.lib.torch_setup import deterministic
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 
-from scripts.lib import classifier, command, jobs, shards
+from scripts.lib import classifier, command, jobs, stream
 from scripts.lib.files import whole
+from scripts.lib.metrics import RUN
+from scripts.lib.tally import Tally
+
+BATCH = 512
 
 
-def measures(logits: torch.Tensor, labels: torch.Tensor) -> list[dict]:
-    """A row over all images (class_id None), then one for each class in `labels` (N,); logits (N, classes)."""
-    right = (logits.argmax(1) == labels).double()
-    loss = F.cross_entropy(logits.double(), labels, reduction="none")
-    chosen = [(None, torch.ones_like(labels, dtype=torch.bool)), *((int(c), labels == c) for c in labels.unique())]
-    return [{"class_id": c, "images": int(m.sum()), "top1": right[m].mean().item(), "cross_entropy": loss[m].mean().item()} for c, m in chosen]
+def judge(models: list[torch.nn.Module], evaluation: str, images: stream.Images, masked: bool, device: torch.device, workers: int = 0) -> list[list[dict]]:
+    """Rows of each model on a set. masked: classes that the set lacks are no answers (`lib/tally.py`). One batch of images is held at a time."""
+    held = images.class_ids.unique().tolist() if masked else None
+    tallies = [Tally(evaluation, held) for _ in models]
+    for batch in stream.ordered(images, BATCH, workers=workers):
+        pixels = batch.images.to(device)
+        for model, tally in zip(models, tallies, strict=True):
+            tally.add(classifier.outputs(model, classifier.inputs(model, pixels)).logits, batch.class_ids)
+    return [tally.rows() for tally in tallies]
+
+
+def evaluate(settings: dict, folder: Path, tars: list[str], device: torch.device, workers: int = 0) -> pd.DataFrame:
+    """The table of metrics. settings: jobs.evaluation_settings; folder: of the models; tars: of the sets, in the order of settings."""
+    models, rows = [classifier.load(folder / f"{run['name']}.safetensors", device) for run in settings["runs"]], []
+    for name, tar in zip(settings["evaluation"], tars, strict=True):
+        found = judge(models, name, stream.find([tar]), settings.get("masked", False), device, workers)
+        rows += [{key: run[key] for key in RUN} | row for run, own in zip(settings["runs"], found, strict=True) for row in own]
+    return pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"})
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -28,16 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set and class")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.evaluation_settings)
-
-    device, rows = deterministic(args.threads), []
-    models = {run["name"]: classifier.load(f"{args.models}/{run['name']}.safetensors", device) for run in settings["runs"]}
-    for name, tar in zip(settings["evaluation"], args.sets, strict=True):
-        images, labels = shards.read_source([tar])[None]
-        images, labels = classifier.normalise(images), torch.from_numpy(labels)
-        for run in settings["runs"]:
-            own = {key: run[key] for key in ("source", "guidance", "architecture", "size", "seed")}
-            rows += [own | {"evaluation": name} | row for row in measures(classifier.outputs(models[run["name"]], images).logits, labels)]
-    table = pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"})
+    table = evaluate(settings, Path(args.models), args.sets, deterministic(args.threads), args.threads - 1)
     with whole(args.output) as (part,):
         table.to_parquet(part, index=False)
 

@@ -13,14 +13,14 @@ from scripts.lib.torch_setup import deterministic
 import numpy as np
 from sklearn.metrics import f1_score
 
-from scripts.lib import classifier, command, fidelity, jobs, shards
+from scripts.lib import command, fidelity, jobs, reference, stream
 from scripts.lib.files import write_json
 
 
-def scores(logits: np.ndarray, features: np.ndarray, labels: np.ndarray) -> dict:
-    """Scores of one set. logits (N, classes), features (N, width), labels (N,): the class that each image was meant to show."""
+def scores(predicted: np.ndarray, features: np.ndarray, labels: np.ndarray) -> dict:
+    """Scores of one set. predicted (N,), features (N, width), labels (N,): the class that each image was meant to show."""
     classes = np.unique(labels)
-    f1 = f1_score(labels, logits.argmax(1), labels=classes, average=None, zero_division=0)
+    f1 = f1_score(labels, predicted, labels=classes, average=None, zero_division=0)
     deviation = [features[labels == c].std(0) for c in classes]
     per_class = [
         {"class_id": int(c), "recognizability": float(f), "diversity": float(d.mean()), "diversity_total": float(np.sqrt((d**2).sum()))}
@@ -34,23 +34,20 @@ def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "source")
     parser.add_argument("--images", required=True, nargs="+", help="tars of the source, in order")
     parser.add_argument("--real", required=True, help="tar of the evaluation set that FID, precision and recall compare with")
-    parser.add_argument("--models", required=True, help="folder of the batch that holds the reference classifier")
+    parser.add_argument("--models", required=True, help="folder of the batch that holds the reference classifier, or of a released one")
     parser.add_argument("--output", required=True, help="JSON: a list, an entry for each guidance scale")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.score_settings)
 
-    device = deterministic(args.threads)
-    reference = classifier.load(f"{args.models}/{settings['reference']}.safetensors", device)
-    real = classifier.outputs(reference, classifier.normalise(shards.read_source([args.real])[None][0])).features
+    device, workers, own = deterministic(args.threads), args.threads - 1, settings["reference"]
+    judge = (reference.trained(f"{args.models}/{own}.safetensors", device) if isinstance(own, str) else reference.released(args.models, device)).judge
+    real = None if settings["guidance"] == [None] else judge(stream.find([args.real]), workers).features
     entries = []
-    source = shards.read_source(args.images, settings["images"])
     for scale in settings["guidance"]:
-        images, labels = source[scale]
-        pixels = classifier.normalise(images)
-        out = classifier.outputs(reference, pixels)
-        near = dict.fromkeys(("fid", "precision", "recall")) if scale is None else fidelity.against_real(out.features, real)
-        own = {"lpips": fidelity.diversity_within(reference, pixels, labels)} | scores(out.logits.numpy(), out.features.numpy(), labels)
-        entries.append({"source": settings["source"], "guidance": scale} | near | own)
+        found = judge(stream.find(args.images, scale, settings["images"]), workers)
+        near = dict.fromkeys(("fid", "precision", "recall")) if scale is None else fidelity.against_real(found.features, real)
+        rest = {"lpips": found.lpips} | scores(found.predicted, found.features.numpy(), found.class_ids)
+        entries.append({"source": settings["source"], "guidance": scale} | near | rest)
     write_json(args.output, entries)
 
 

@@ -6,6 +6,7 @@ import difflib
 from pathlib import Path
 
 from scripts.lib.study import names_class, pairs, parts_of
+from scripts.lib.study.data import classified, evaluations
 
 
 def short(value) -> str:
@@ -196,7 +197,7 @@ def _too_few_images(key, experiment, sources, classes) -> list[str]:
 
 
 def scores_have_their_reference(scores, experiments, sources, data, classes, recipes):
-    faults = unknown("scores.evaluation", scores.evaluation, data.evaluation, "evaluation set")
+    faults = unknown("scores.evaluation", scores.evaluation, classified(data), "evaluation set")
     n = class_count(classes) if Path(classes).is_file() else 1
     if scores.images < 2 * n:
         faults.append(f"scores.images = {scores.images}: diversity needs two images of each of the {n} classes at least; use {2 * n} or more")
@@ -205,6 +206,8 @@ def scores_have_their_reference(scores, experiments, sources, data, classes, rec
             if count < scores.images:
                 faults.append(f"scores.images = {scores.images}: more than the {count} of sources.{name}.images.{scale}; lower the one or raise the other")
     run = scores.reference
+    if run.kind == "released":
+        return faults
     for experiment in experiments.values():
         trained = (run.source, None) in pairs(experiment.curves, sources) and run.architecture in experiment.architectures
         if trained and run.size in experiment.sizes and run.seed in experiment.seeds:
@@ -221,7 +224,7 @@ def laws_use_what_exists(laws, experiments, sources, data, classifiers, clips):
         of_clips = {clips is not None and architecture in clips.architectures for experiment in own for architecture in experiment.architectures}
         if len(of_clips) > 1:
             faults.append(f"laws.{name}.experiments = {law.experiments}: of classifiers and of CLIP models; give each a law of its own")
-        known = [*data.evaluation, *(clips.tasks if clips and of_clips == {True} else [])]
+        known = [*evaluations(data, clip=of_clips == {True}), *(clips.tasks if clips and of_clips == {True} else [])]
         for evaluation in law.evaluation:
             faults += unknown(f"laws.{name}.evaluation", evaluation, known, "evaluation set")
         faults += _too_few_sizes(name, law, own, sources)
@@ -243,41 +246,6 @@ def _too_few_sizes(name, law, experiments, sources) -> list[str]:
             told = f"laws.{name}.sizes = {list(law.sizes)}: holds {len(inside)} sizes of {sorted(own)}"
             faults.setdefault(told, f"{told} ({curve}); a law needs 3 at least")
     return list(faults.values())
-
-
-def clips_are_sound(clips, classifiers, data, classes, image_size):
-    if clips is None:
-        return []
-    n = class_count(classes) if Path(classes).is_file() else 1
-    faults = []
-    for name, architecture in clips.architectures.items():
-        key = f"clips.architectures.{name}"
-        if name in classifiers.architectures:
-            faults.append(f"{key}: the name of a classifier too; rename one")
-        if image_size % architecture.patch_size:
-            faults.append(f"{key}.patch_size = {architecture.patch_size}: does not divide image_size = {image_size}")
-        for width, heads in (("width", "heads"), ("text_width", "text_heads")):
-            if getattr(architecture, width) % getattr(architecture, heads):
-                faults.append(f"{key}.{width} = {getattr(architecture, width)}: not a multiple of {heads} = {getattr(architecture, heads)}")
-    for size, iterations in clips.iterations.items():
-        if iterations % clips.checkpoints:
-            faults.append(f"clips.iterations.{size} = {iterations}: cannot be cut into {clips.checkpoints} equal parts (clips.checkpoints)")
-    templates = {"clips.templates": clips.templates} | {f"clips.tasks.{name}.templates": task.templates for name, task in clips.tasks.items()}
-    for key, own in templates.items():
-        faults += [f"{key}.{i} = {short(text)}: must hold {{name}} once" for i, text in enumerate(own) if text.count("{name}") != 1]
-    for name, task in clips.tasks.items():
-        key = f"clips.tasks.{name}"
-        faults += unknown(f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set")
-        if name in data.evaluation:
-            faults.append(f"{key}: the name of an evaluation set too; rename the task")
-        if (task.classes is None) == (task.captions is None):
-            faults.append(f"{key}: give either classes or captions")
-        named = [c for own in (task.classes or {}).values() for c in own]
-        if len(set(named)) < len(named) or any(c >= n for c in named):
-            faults.append(f"{key}.classes = {short(task.classes)}: a class id must be under {n} and stand under one text only")
-        if len(task.classes or task.captions or {}) == 1:
-            faults.append(f"{key}: one text alone: a task needs two at least to choose from")
-    return faults
 
 
 def patches_divide_the_image(classifiers, image_size):
@@ -304,6 +272,5 @@ CHECKS = [
     experiments_use_what_exists,
     scores_have_their_reference,
     laws_use_what_exists,
-    clips_are_sound,
     patches_divide_the_image,
 ]

@@ -4,7 +4,11 @@ import json
 import re
 from pathlib import Path
 
-from scripts.lib.checks import short
+from scripts.lib.checks import short, unknown
+from scripts.lib.checks_shown import NUMBERS, published_numbers
+from scripts.lib.study.data import evaluations
+
+HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def pretrained_models_can_be_had(generators):
@@ -55,7 +59,7 @@ def _is_index(path: Path) -> bool:
 
 def _hub_faults(key, generator) -> list[str]:
     faults = []
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", generator.model):
+    if not HUB.fullmatch(generator.model):
         faults.append(f"{key}.model = {short(generator.model)}: neither owner/name nor a path that starts with / or .; write one of them")
     if not re.fullmatch(r"[0-9a-f]{40}", generator.revision or ""):
         told = "missing" if generator.revision is None else f"{short(generator.revision)}, no commit"
@@ -71,4 +75,30 @@ def storage_has_its_quality(storage):
     return []
 
 
-CHECKS = [pretrained_models_can_be_had, the_safety_checker_can_be_had, storage_has_its_quality]
+def reference_can_be_had(scores):
+    own = scores.reference
+    if own.kind != "released":
+        return []
+    key, folder = f"scores.reference.model = {short(own.model)}", Path(own.model)
+    if own.is_folder and not folder.is_dir():
+        return [f"{key}: no such folder; mend the path, or name a model of the hub as owner/name"]
+    if own.is_folder and not (folder / "config.json").is_file():
+        return [f"{key}: holds no config.json; name a folder in which timm has saved a model for the hub"]
+    if own.is_folder and own.revision:
+        return [f"scores.reference.revision = {own.revision!r}: a folder has none; remove the key (hashes of its files are recorded)"]
+    return [] if own.is_folder or HUB.fullmatch(own.model) else [f"{key}: neither owner/name nor a path that starts with / or .; write one of them"]
+
+
+def released_models_are_judged_on_what_exists(released, data, clips):
+    faults = []
+    for name, own in released.items():
+        if own.kind == "clip" and clips is None:
+            faults.append(f"released.{name}.kind = 'clip': the study has no clips, so nothing says what to ask it; add them or remove it")
+        for number, measured in own.numbers.items():
+            key = f"released.{name}.numbers.{number}"
+            faults += unknown(key, number, published_numbers(), f"id in {NUMBERS}")
+            faults += unknown(f"{key}.evaluation", measured.evaluation, evaluations(data, clip=own.kind == "clip"), "evaluation set")
+    return faults
+
+
+CHECKS = [released_models_are_judged_on_what_exists, pretrained_models_can_be_had, the_safety_checker_can_be_had, storage_has_its_quality, reference_can_be_had]

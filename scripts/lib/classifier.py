@@ -10,6 +10,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
+from torchvision.transforms.v2.functional import center_crop
 
 from scripts.lib.files import whole
 
@@ -47,6 +48,17 @@ def load(path, device: torch.device) -> VisionTransformer:
         model = build(**json.loads(file.metadata()["description"])["build"])
         model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (safe_open is no dict)
     return model.to(device).eval()
+
+
+def inputs(model: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
+    """What a model reads of stored images, uint8 (N, C, H, W): the centre, of its own size, in -1..1, as the authors' evaluation has it.
+
+    Raises ValueError where images are smaller than that: they would be padded with black.
+    """
+    size = model.patch_embed.img_size
+    if images.shape[-2] < size[0] or images.shape[-1] < size[1]:
+        raise ValueError(f"images of {images.shape[-2]} x {images.shape[-1]} pixels, but the classifier reads {size[0]} x {size[1]}")
+    return normalise(center_crop(images, list(size)))
 
 
 @dataclass(frozen=True)

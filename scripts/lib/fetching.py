@@ -1,10 +1,12 @@
-"""Files of released pipelines, from the hub or from a folder, held to the hashes that are known. Of a folder, files are linked, not copied."""
+"""Files of released pipelines and classifiers, from the hub or from a folder, held to the hashes that are known. Of a folder, files are linked, not copied."""
 
 import shutil
 from pathlib import Path
 
 from scripts.lib import weights
 from scripts.lib.weights import WeightsError
+
+CLASSIFIER = ["config.json", "model.safetensors"]  # what timm reads of its models on the hub
 
 
 def chosen_of(settings: dict, files: list[str], index: dict) -> list[str]:
@@ -19,11 +21,18 @@ def chosen_of(settings: dict, files: list[str], index: dict) -> list[str]:
     return weights.needed(files, index, settings["variant"], use)
 
 
+def classifier_of(settings: dict, files: list[str]) -> list[str]:
+    """Files of a classifier of timm. Raises WeightsError where one is missing."""
+    if missing := [file for file in CLASSIFIER if file not in files]:
+        raise WeightsError(f"{settings['model']}: no {' and no '.join(missing)}; name a model that timm has saved for the hub, weights as safetensors")
+    return CLASSIFIER
+
+
 def link(settings: dict, folder: Path) -> list[str]:
-    """Link the files of a folder that its pipeline is loaded from into `folder`; return their names."""
+    """Link the files of a folder that its model is loaded from into `folder`; return their names."""
     source = Path(settings["model"])
     files = [str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()]
-    chosen = chosen_of(settings, files, weights.index_of(source))
+    chosen = classifier_of(settings, files) if settings["use"] == "classifier" else chosen_of(settings, files, weights.index_of(source))
     for file in chosen:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).unlink(missing_ok=True)
@@ -37,10 +46,13 @@ def download(settings: dict, folder: Path) -> list[str]:
 
     model, revision = settings["model"], settings["revision"]
     files = huggingface_hub.HfApi().list_repo_files(model, revision=revision)
-    if "model_index.json" not in files:
+    if settings["use"] == "classifier":
+        chosen = classifier_of(settings, files)
+    elif "model_index.json" not in files:
         raise WeightsError(f"{model} at {revision}: no model_index.json, so no pipeline of diffusers; name a mirror that is one")
-    huggingface_hub.hf_hub_download(model, "model_index.json", revision=revision, local_dir=folder)
-    chosen = chosen_of(settings, files, weights.index_of(folder))
+    else:
+        huggingface_hub.hf_hub_download(model, "model_index.json", revision=revision, local_dir=folder)
+        chosen = chosen_of(settings, files, weights.index_of(folder))
     huggingface_hub.snapshot_download(model, revision=revision, local_dir=folder, allow_patterns=chosen)
     return chosen
 

@@ -7,9 +7,7 @@ network do not compare with those of another, so not with published ones that In
 
 import scripts.lib.torch_setup  # noqa: F401
 
-import numpy as np
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch.nn.functional import normalize
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
@@ -29,27 +27,34 @@ def against_real(features: torch.Tensor, real: torch.Tensor) -> dict[str, float]
         raise ValueError(f"FID, precision and recall need more than {NEIGHBOURS} images in each set, not {len(features)} and {len(real)}")
     features, real = features.double(), real.double()  # the trace of a root of near-singular matrices wants the digits
     frechet = fid_statistics_to_metric(fid_features_to_statistics(features), fid_features_to_statistics(real), verbose=False)
-    balls = prc_features_to_metric(features, real, prc_neighborhood=NEIGHBOURS, verbose=False)
+    # A thousand rows of distances at a time: of 50,000 images all of them would be 20 GB, three times over.
+    balls = prc_features_to_metric(features, real, prc_neighborhood=NEIGHBOURS, prc_batch_size=1000, save_cpu_ram=True, verbose=False)
     return {"fid": frechet[KEY_METRIC_FID], "precision": balls[KEY_METRIC_PRECISION], "recall": balls[KEY_METRIC_RECALL]}
 
 
-@torch.inference_mode()
-def pairwise_distance(model: VisionTransformer, images: torch.Tensor, batch_size: int = 512) -> float:
-    """Mean perceptual distance over all pairs of normalised images (N, C, H, W): 0 for copies, at most 4.
+class Spread:
+    """Mean perceptual distance over all pairs of images that come batch by batch: 0 for copies, at most 4.
 
     As LPIPS has it (Zhang et al. 2018): features of every block, of unit length at each position, squared difference, mean over
-    positions. The blocks weigh equally: the weights that LPIPS learned are those of its own backbones. For unit vectors the mean over
-    pairs of |a - b|^2 is twice their variance, so all pairs are counted and none has to be drawn.
-    Raises ValueError where there is no pair.
+    positions. The blocks weigh equally: the weights that LPIPS learned are those of its own backbones. The mean over pairs of |a - b|^2 is
+    twice the variance, so all pairs are counted and none has to be drawn, and sums are all that is held of the images.
     """
-    if len(images) < 2:
-        raise ValueError("a distance between images needs two of a class")
-    device = next(model.parameters()).device
-    parts = [model.forward_intermediates(part.to(device), intermediates_only=True, output_fmt="NLC") for part in images.split(batch_size)]
-    blocks = (normalize(torch.cat(block).double(), dim=-1) for block in zip(*parts, strict=True))  # each (N, positions, width)
-    return float(np.mean([2 * float(block.var(0).sum(-1).mean()) for block in blocks]))
 
+    def __init__(self):
+        self.images, self.sums, self.squares = 0, [], []  # of each block: sum of the unit vectors (width, positions), of their squares
 
-def diversity_within(model: VisionTransformer, images: torch.Tensor, labels: np.ndarray) -> float:
-    """Mean over classes of `pairwise_distance` of the images of a class. Higher is more diverse."""
-    return float(np.mean([pairwise_distance(model, images[labels == c]) for c in np.unique(labels)]))
+    def add(self, blocks: list[torch.Tensor]) -> None:
+        """blocks: features of the next images, (B, width, height, width of the map) each."""
+        units = [normalize(block.double().flatten(2), dim=1) for block in blocks]
+        sums, squares = [unit.sum(0) for unit in units], [float(unit.square().sum()) for unit in units]
+        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)] if self.images else sums
+        self.squares = [a + b for a, b in zip(self.squares, squares, strict=True)] if self.images else squares
+        self.images += len(blocks[0])
+
+    def distance(self) -> float:
+        """Raises ValueError where there is no pair."""
+        n = self.images
+        if n < 2:
+            raise ValueError("a distance between images needs two of a class")
+        variances = [(square - float(own.square().sum()) / n) / (n - 1) / own.shape[1] for own, square in zip(self.sums, self.squares, strict=True)]
+        return 2 * sum(variances) / len(variances)

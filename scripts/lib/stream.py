@@ -2,7 +2,7 @@
 
 find   the first images of a source at a guidance scale
 hold   the same, decoded into memory once where they fit
-batches, ordered   what a training, an evaluation reads; both kinds give the same
+batches, ordered, chosen   what a training, an evaluation, a score reads; both kinds give the same
 """
 
 import hashlib
@@ -104,6 +104,10 @@ class Stored:
 
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
+
+    @property
+    def class_ids(self) -> torch.Tensor:
+        return torch.cat([torch.from_numpy(_index(*block[:2]).class_ids[: block.images]) for block in self.blocks])
 
     def read(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels, uint8 (N, C, H, W), and class ids (N,)."""
@@ -279,5 +283,11 @@ def ordered(
     images: Images, batch_size: int, transform: Callable[[torch.Tensor], torch.Tensor] | None = None, workers: int = 0, rank: int = 0, ranks: int = 1
 ) -> Iterator[Batch]:
     """Every image once, in order. Of several ranks, each reads every ranks-th batch."""
-    positions = torch.arange(len(images)).split(batch_size)[rank::ranks]
+    return chosen(images, torch.arange(len(images)).split(batch_size)[rank::ranks], transform, workers)
+
+
+def chosen(
+    images: Images, positions: Iterable[torch.Tensor], transform: Callable[[torch.Tensor], torch.Tensor] | None = None, workers: int = 0
+) -> Iterator[Batch]:
+    """A batch for each vector of positions."""
     return _read(_Reader(images, transform, 0), [(torch.zeros_like(own), own) for own in positions], workers)

@@ -2,7 +2,7 @@
 
 from scripts.lib.study import Study
 
-PARTS = {"source": "sources", "recipe": "recipes", "generator": "generators", "law": "laws"}  # wildcard -> key of the study
+PARTS = {"source": "sources", "recipe": "recipes", "generator": "generators", "law": "laws", "released": "released"}  # wildcard -> key of the study
 
 
 class NotInStudy(ValueError):

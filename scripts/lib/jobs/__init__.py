@@ -9,6 +9,7 @@ training.py  training runs, and the batches of them that share a job
 settings.py  what the jobs are handed that train, evaluate, score and fit
 """
 
+from scripts.lib.jobs.released import conversion_settings, released_settings, released_table_settings
 from scripts.lib.jobs.settings import (
     classifier_settings,
     clip_evaluation_settings,
@@ -18,6 +19,7 @@ from scripts.lib.jobs.settings import (
     law_settings,
     metric_files,
     reference_run,
+    reference_settings,
     score_settings,
 )
 from scripts.lib.jobs.sources import (
@@ -52,6 +54,7 @@ __all__ = [
     "classifier_settings",
     "clip_evaluation_settings",
     "clip_settings",
+    "conversion_settings",
     "data_settings",
     "digest",
     "evaluation_file",
@@ -73,6 +76,9 @@ __all__ = [
     "prompts_file",
     "real_sources",
     "reference_run",
+    "reference_settings",
+    "released_settings",
+    "released_table_settings",
     "runs",
     "score_settings",
     "synthetic_sources",

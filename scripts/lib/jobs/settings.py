@@ -2,9 +2,11 @@
 
 from dataclasses import asdict
 
+from scripts.lib import targets
 from scripts.lib.jobs.sources import blocks_until
 from scripts.lib.jobs.training import Run, batch_of, batch_runs, runs, trainer, training_inputs
 from scripts.lib.study import Study, pairs, parts_of
+from scripts.lib.study.data import classified
 
 
 def _training_settings(study: Study, source: str, batch: str) -> dict:
@@ -34,17 +36,25 @@ def classifier_settings(study: Study, source: str, batch: str) -> dict:
 
 
 def evaluation_settings(study: Study, source: str, batch: str) -> dict:
-    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)}
+    """`evaluation`: the sets, in the order of their tars. `masked`: any of them may lack some of the study's classes."""
+    masked = {"masked": True} if study.data.kind == "files" else {}
+    return {"runs": _trained(study, source, batch), "evaluation": classified(study.data)} | masked
 
 
 def clip_settings(study: Study, source: str, batch: str) -> dict:
-    training = study.clips.model_dump(exclude={"architectures", "iterations", "runs_per_job", "templates", "tasks"})
+    """What a study leaves at its default is left out, so that a new default makes no model anew."""
+    apart = {"architectures", "iterations", "runs_per_job", "templates", "tasks", "image_size"}
+    training = study.clips.model_dump(exclude=apart, exclude_defaults=True)
     return _training_settings(study, source, batch) | {"training": training}
 
 
 def clip_evaluation_settings(study: Study, source: str, batch: str) -> dict:
+    """`sets`: of those with classes of their own, in which files their classes and templates are. `masked`: as `evaluation_settings`."""
     chosen = study.clips.model_dump(include={"templates", "tasks"})
-    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)} | chosen
+    files = study.data.kind == "files"
+    own = {name: chosen.model_dump() for name, chosen in study.data.evaluation.items() if files and chosen.classes}
+    more = {"sets": own, "masked": True} if files else {}
+    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)} | chosen | more
 
 
 def experiment_settings(study: Study, experiments: list[str]) -> list[dict]:
@@ -66,12 +76,25 @@ def metric_files(study_name: str, study: Study, experiments: list[str] | None = 
     return list(found)
 
 
-def reference_run(study: Study) -> Run:
+def reference_run(study: Study) -> Run | None:
+    """The run whose classifier makes the scores; None where it is a released one."""
     run = study.scores.reference
+    if run.kind == "released":
+        return None
     return Run(run.source, None, run.architecture, run.size, run.seed)
 
 
+def reference_settings(study: Study) -> dict:
+    """Which weights of others the reference has, where it is a released one."""
+    own = study.scores.reference
+    if own.kind == "run":
+        raise targets.NotInStudy(f"{study.title}: scores.reference is a run of the study: nothing is fetched for it")
+    return own.model_dump(include={"model", "revision"})
+
+
 def score_settings(study: Study, source: str) -> dict:
-    row = study.sources[source]
+    """`reference`: name of the run, or the settings of a released model."""
+    row, run = study.sources[source], reference_run(study)
     scales = list(row.images) if row.kind == "synthetic" else [None]
-    return {"source": source, "guidance": scales, "images": study.scores.images if scales != [None] else None, "reference": reference_run(study).name}
+    images = study.scores.images if scales != [None] else None
+    return {"source": source, "guidance": scales, "images": images, "reference": run.name if run else reference_settings(study)}

@@ -19,6 +19,7 @@ SHARE_LEFT = {"png": 0.6, "jpeg": 0.06, "webp": 0.06}
 DIGITS_PER_FORM = 130
 SMALL_FILE = 20_000
 FETCHED = 5_000_000_000  # bytes of a released model (assumed)
+RELEASED = 600_000_000  # bytes of a released classifier or CLIP model: the larger of them, a ViT-B/16 with its text transformer
 FLOAT = 4
 
 
@@ -169,6 +170,10 @@ def _score(study: Study, source: str) -> Work:
     return Work({"job": 1, "image": images}, kept=SMALL_FILE, gpus=study.gpus)
 
 
+def _evaluate_released(study: Study, released: str) -> Work:
+    return Work({"job": 1, "run": 1}, kept=SMALL_FILE, gpus=study.gpus)
+
+
 def _fit_laws(study: Study, law: str) -> Work:
     chosen = [study.experiments[name] for name in study.laws[law].experiments]
     return Work({"job": 1, "curve": sum(len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen)}, kept=SMALL_FILE)
@@ -181,6 +186,10 @@ def _flag_images(study: Study, source: str, block: str) -> Work:
 
 def _fetch(study: Study, name: str = "") -> Work:
     return Work(kept=FETCHED)
+
+
+def _classifier(study: Study, released: str = "") -> Work:
+    return Work(kept=RELEASED)
 
 
 def _write_sentences(study: Study, recipe: str) -> Work:
@@ -211,6 +220,9 @@ RULES = {
     "evaluate": (_evaluate, ["source", "batch"]),
     "evaluate_clips": (_evaluate, ["source", "batch"]),
     "score": (_score, ["source"]),
+    "evaluate_released": (_evaluate_released, ["released"]),
+    "fetch_reference": (_classifier, []),
+    "convert_released": (_classifier, ["released"]),
     "flag_images": (_flag_images, ["source", "block"]),
     "fit_laws": (_fit_laws, ["law"]),
 }

@@ -28,6 +28,7 @@ from scripts.lib.study.parts import (
     parts_of,
 )
 from scripts.lib.study.recipes import Recipe
+from scripts.lib.study.released import ReleasedModel
 from scripts.lib.study.shown import Figures, Tables
 
 __all__ = ["Curves", "Figures", "Study", "Tables", "names_class", "pairs", "parts_of"]
@@ -51,6 +52,7 @@ class Study(Part):
     clips: Clips | None = None
     experiments: dict[Name, Experiment]
     scores: Scores
+    released: dict[Name, ReleasedModel] = Field(default={}, description="checkpoints of the paper's authors, to check our evaluation by")
     laws: dict[Name, Law]
     figures: Figures
     tables: Tables

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 # Names stand in paths and in wildcards: no separator, no dot, no shell character can be in one.
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
 def one_or_many(value):
@@ -123,14 +124,37 @@ def names_class(source, recipes: dict) -> bool:
 
 
 class ReferenceRun(Part):
+    """A classifier that an experiment of the study trains."""
+
+    kind: Literal["run"] = "run"
     source: Name
     architecture: Name
     size: Positive
     seed: int
 
 
+class ReferenceModel(Part):
+    """A classifier that others released, for timm. Its outputs are the study's classes, in the order of the class table."""
+
+    kind: Literal["released"] = "released"
+    model: str = Field(min_length=1, description="owner/name on the model hub; or a folder, whose path starts with / or .")
+    revision: Revision | None = Field(default=None, description="commit on the hub; without one the first fetch records hashes and later ones keep to them")
+
+    @property
+    def is_folder(self) -> bool:
+        return self.model.startswith(("/", "."))
+
+
+def _kind(value) -> str:
+    model = "model" in value if isinstance(value, dict) else hasattr(value, "model")
+    return "released" if model else "run"
+
+
+Reference = Annotated[Annotated[ReferenceRun, Tag("run")] | Annotated[ReferenceModel, Tag("released")], Discriminator(_kind)]
+
+
 class Scores(Part):
-    reference: ReferenceRun = Field(description="the classifier, trained on real images, that judges synthetic ones")
+    reference: Reference = Field(description="the classifier of real images that judges synthetic ones: a run of the study, or a released model")
     images: Positive = Field(description="the first images of each source that are judged: the same number for all")
     evaluation: Name = Field(description="evaluation set whose scores stand for real images")
 

@@ -2,11 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from scripts.lib.study.parts import Name, Part, Positive
-
-Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+from scripts.lib.study.parts import Name, Part, Positive, Revision
 
 
 class ClassRecipe(Part):

@@ -1,0 +1,33 @@
+"""Evaluate a model that others released as our own are evaluated: by `evaluate` or, zero-shot, by `evaluate_clips`."""
+
+from pathlib import Path
+
+from scripts.lib.torch_setup import deterministic
+
+import pandas as pd
+
+from scripts import evaluate, evaluate_clips
+from scripts.lib import command, jobs
+from scripts.lib.files import whole
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = command.parser(__doc__, "released")
+    parser.add_argument("--classes", required=True, help="CSV of the classes")
+    parser.add_argument("--model", required=True, help="safetensors, as convert_released makes it, named as the model")
+    parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
+    parser.add_argument("--output", required=True, help="parquet, a row for each evaluation set and class")
+    parser.add_argument("--threads", type=int, default=1)
+    args, settings = command.parse(parser, arguments, jobs.released_settings)
+
+    folder, device = Path(args.model).parent, deterministic(args.threads)
+    if settings["kind"] == "clip":
+        table = evaluate_clips.evaluate(settings, pd.read_csv(args.classes), folder, args.sets, device, args.threads - 1)
+    else:
+        table = evaluate.evaluate(settings, folder, args.sets, device, args.threads - 1)
+    with whole(args.output) as (part,):
+        table.astype({"seed": "Int64"}).to_parquet(part, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,16 @@
+"""Fetch the released classifier that makes the scores. Runs where Snakemake does."""
+
+from scripts.lib import command, fetching, jobs
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = command.parser(__doc__)
+    parser.add_argument("--known", required=True, help="CSV of sources with hashes that are known")
+    parser.add_argument("--record", required=True, help="CSV of hashes from the first fetch on; kept when the output is made again")
+    parser.add_argument("--output", required=True, help="folder of the classifier")
+    args, settings = command.parse(parser, arguments, jobs.reference_settings)
+    fetching.fetch("scores.reference", {"": settings | {"use": "classifier"}}, args.known, args.record, args.output)
+
+
+if __name__ == "__main__":
+    main()
