@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-TEXTS = ["a cat\non two lines", 'she said "hi", \'twice\'', "猫と犬", "café ☕ {name} %s", "", "tabs\tand,commas"]
+TEXTS = ["a cat\non two lines", "she said \"hi\", 'twice'", "猫と犬", "café ☕ {name} %s", "", "tabs\tand,commas"]
 
 
 def picture(number: int, size: tuple[int, int] = (40, 32), mode: str = "RGB") -> Image.Image:
@@ -62,7 +62,11 @@ def pairs(folder: Path, counts: list[int], fails: int = 1, size: tuple[int, int]
             key, failed = f"{shard:05d}{i:04d}", i < fails
             caption = f"{TEXTS[i % len(TEXTS)]} {shard}-{i}" if i % len(TEXTS) != 4 else None
             row = {"url": f"https://images.invalid/{key}.jpg", "caption": caption, "key": key, "status": "failed_to_download" if failed else "success"}
-            row |= {"error_message": "HTTP Error 404: Not Found" if failed else None, "width": None if failed else size[0], "height": None if failed else size[1]}
+            row |= {
+                "error_message": "HTTP Error 404: Not Found" if failed else None,
+                "width": None if failed else size[0],
+                "height": None if failed else size[1],
+            }
             rows.append(row)
             if not failed:
                 samples.append({"__key__": key, "jpg": image_bytes(100 * shard + i, size), "txt": caption or "", "json": json.dumps(row, indent=4)})
@@ -74,7 +78,9 @@ def pairs(folder: Path, counts: list[int], fails: int = 1, size: tuple[int, int]
 
 def class_table(path: Path, wnids: list[str]) -> Path:
     """CSV of the study's classes, as data/imagenet_classes.csv has it."""
-    rows = [{"class_id": i, "wnid": wnid, "name": f"thing {i}", "synonyms": "", "description": "a thing", "hypernyms": "object"} for i, wnid in enumerate(wnids)]
+    rows = [
+        {"class_id": i, "wnid": wnid, "name": f"thing {i}", "synonyms": "", "description": "a thing", "hypernyms": "object"} for i, wnid in enumerate(wnids)
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
     return path

@@ -22,6 +22,7 @@ from scripts.lib.jobs.settings import (
 )
 from scripts.lib.jobs.sources import (
     blocks,
+    classes_file,
     data_settings,
     evaluation_file,
     fetch_settings,
@@ -29,6 +30,7 @@ from scripts.lib.jobs.sources import (
     generator_settings,
     image_files,
     images_per_block,
+    index_settings,
     is_pretrained,
     listed_files,
     model_settings,
@@ -37,6 +39,7 @@ from scripts.lib.jobs.sources import (
     prompts_file,
     real_sources,
     synthetic_sources,
+    wanted,
 )
 from scripts.lib.jobs.training import Run, batch_of, batch_runs, batches, digest, runs, trainer, training_lists
 
@@ -46,6 +49,7 @@ __all__ = [
     "batch_runs",
     "batches",
     "blocks",
+    "classes_file",
     "classifier_settings",
     "clip_evaluation_settings",
     "clip_settings",
@@ -59,6 +63,7 @@ __all__ = [
     "generator_settings",
     "image_files",
     "images_per_block",
+    "index_settings",
     "is_pretrained",
     "law_settings",
     "listed_files",
@@ -74,4 +79,5 @@ __all__ = [
     "synthetic_sources",
     "trainer",
     "training_lists",
+    "wanted",
 ]
