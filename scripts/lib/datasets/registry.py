@@ -95,7 +95,7 @@ class DataSet:
         lines = [f"data.{self.split}: data set {self.name!r}" + (f" ({self.row['title']})" if self.row else ""), *(f"  - {fault}" for fault in faults)]
         lines.append(f"  looked for: {self._looked_for()}, in {place or 'a folder'}: config.yaml's paths.{self.name}, or environment {variable(self.name)}")
         lines += [f"  found: {found}"] * bool(found)
-        lines += [f"  how to get it: {self.row['how_to_get']}"] * bool(self.row.get("how_to_get"))
+        lines += [f"  how to get it: {self.row.get('how_to_get')}"] * bool(self.row.get("how_to_get"))
         return DataSetError("\n".join(lines))
 
     def _looked_for(self) -> str:
@@ -141,7 +141,7 @@ def count_faults(data: DataSet, found: Found) -> list[str]:
         other = sorted(set(found.classes) - set(data.expected))
         names = shown(f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing)
         faults += [f"no image of {len(missing)} classes: {names}"] * bool(missing)
-        faults += [f"images of classes that are not in its subset {data.row['subset']!r}: {shown(other)}"] * bool(other)
+        faults += [f"images of classes that are not in its subset {data.row.get('subset')!r}: {shown(other)}"] * bool(other)
     known = data.row.get("images")
     if known and not data.training and not data.skip and total != int(known):
         faults.append(f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}")

@@ -50,12 +50,12 @@ def samples(tar: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
                 if extension.lower() in parts:
                     raise DataSetError(f"{tar}: {member.name!r} comes twice: a sample is ambiguous; write the tar anew with keys that differ")
                 parts[extension.lower()] = (member.offset_data, member.size)
+            # Python's reader takes a damaged header for the end; the true end is a block of zeros.
+            file.fileobj.seek(file.offset)
+            if file.fileobj.read(BLOCK) != bytes(BLOCK):
+                raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: no image, and no end of the tar either; {mend}")
         if key is not None:
             yield key, parts
-        with tar.open("rb") as stream:
-            stream.seek(-BLOCK, 2)
-            if any(stream.read(BLOCK)):
-                raise DataSetError(f"{tar}: cut off: a tar ends with blocks of zeros, and this one does not; {mend}")
     except (tarfile.TarError, OSError) as error:
         raise DataSetError(f"{tar}: not a whole tar ({error}): {mend}") from None
 
