@@ -63,15 +63,7 @@ def test_the_schema_for_editors_is_fresh():
         ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", ["experiments.scaling.sizes = 80: more than the 40 of sources.diffusion_class_names.images.1.5"]),
         ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", ["experiments.scaling.sizes = 80: no training iterations for it; add 80 to classifiers.iterations"]),
         ("images: {1.5: 20}", "images: {1.5: 25}", ["sources.masked_captions.images.1.5 = 25: not a multiple of the 10 classes; use 20"]),
-<<<<<<< HEAD
         ("sizes: [10, 40]}", "sizes: [10, 20]}", ["laws.supervised.sizes = [10, 20]: holds 2 sizes of [10, 20, 40] (real on vit_tiny); a law needs 3"]),
-=======
-        (
-            "sizes: [10, 40]}",
-            "sizes: [10, 20]}",
-            ["laws.supervised.sizes = [10, 20]: holds 2 sizes of [10, 20, 40] (real on vit_tiny); a law needs 3 at least"],
-        ),
->>>>>>> d820b5a (Readers of data sets in files: tests of what is found and of what is told of a bad one)
         # names that lead nowhere
         ("recipe: captions,", "recipe: caption,", ["sources.masked_captions.recipe = 'caption': no such recipe; did you mean 'captions'?"]),
         ("generator: masked,", "generator: imagen,", ["sources.masked_captions.generator = 'imagen': no such generator; known: diffusion, masked"]),

@@ -117,7 +117,7 @@ def index_settings(study: Study, split: str) -> dict:
 
 def _range(study: Study, split: str, block: str | int) -> list[int]:
     """Half-open range of images of a training split that a block holds."""
-    size = [images_per_block(study, name) for name, row in study.sources.items() if is_real(row) and split_of(row) == split][0]
+    size = next(images_per_block(study, name) for name, row in study.sources.items() if is_real(row) and split_of(row) == split)
     start = int(block) * size  # the checks let no two sources of a split differ
     return [start, min(wanted(study, split), start + size)]
 
