@@ -1,13 +1,55 @@
-# in:  the study's data set (digits: the copy inside scikit-learn)
-# out: results/{study}/data/{split}/{block}.tar (+ .parquet)
+# in:  the study's data sets (digits: the copy inside scikit-learn; files: where config.yaml's `paths` or the environment says)
+# out: results/{study}/data/{split}/{block}.tar (+ .parquet); of a data set in files also results/{study}/data/{split}/index.parquet
 #
-# Splits: generator_training, from which text-to-image models alone learn; classifier_training, the source `real`; and the evaluation
-# sets by name. Later stages see shards alone.
+# Splits: training sets and evaluation sets by name; of digits generator_training, from which text-to-image models alone learn, and
+# classifier_training, the source `real`. Later stages see shards alone.
+
+from scripts.lib.datasets import guard as data_guard
+
+
+def in_files(wildcards):
+    return study_of(wildcards).data.kind == "files"
+
+
+def split_classes(wildcards):
+    return jobs.classes_file(study_of(wildcards), wildcards.split)
+
+
+def skip_list(wildcards):
+    return jobs.index_settings(study_of(wildcards), wildcards.split)["skip"] or []
+
+
+def data_index(wildcards):
+    return f"results/{wildcards.study}/data/{wildcards.split}/index.parquet" if in_files(wildcards) else []
+
+
+rule index_data:
+    input:
+        classes=split_classes,
+        skip=skip_list,
+    output:
+        "results/{study}/data/{split}/index.parquet",
+    log:
+        "logs/{study}/index_data/{split}.log",
+    benchmark:
+        "logs/{study}/index_data/{split}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        planned=planned(jobs.index_settings, "split"),
+    shell:
+        "python -m scripts.index_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --planned {params.planned} "
+        "--classes {input.classes:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
 rule prepare_data:
     input:
-        classes=class_table,
+        classes=split_classes,
+        index=data_index,
     output:
         tar="results/{study}/data/{split}/{block}.tar",
         manifest="results/{study}/data/{split}/{block}.parquet",
@@ -17,12 +59,12 @@ rule prepare_data:
         "logs/{study}/prepare_data/{split}-{block}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: lambda wildcards: 8 if in_files(wildcards) else 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=lambda wildcards: 4000 if in_files(wildcards) else 2000,
+        runtime=lambda wildcards: 120 if in_files(wildcards) else 10,
     params:
         planned=planned(jobs.data_settings, "split", "block"),
     shell:
         "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --block {wildcards.block} --planned {params.planned} "
-        "--classes {input.classes:q} --output {output.tar:q} > {log:q} 2>&1"
+        "--classes {input.classes:q} --index {input.index:q} --threads {threads} --output {output.tar:q} > {log:q} 2>&1"

@@ -41,3 +41,4 @@ rule plan:
 
 onstart:
     plans.guard(workflow.dag, STUDIES, config)
+    data_guard.guard(workflow.dag, STUDIES)

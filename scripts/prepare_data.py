@@ -1,20 +1,15 @@
 """One block of the real images of a split of the study, as a shard."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pandas as pd
 
-from scripts.lib import command, digits, digits_sets, jobs, recipes, shards
+from scripts.lib import command, datasets, digits, digits_sets, jobs, recipes, shards
+from scripts.lib.datasets import pictures
 
-
-def balanced_order(labels: np.ndarray) -> np.ndarray:
-    """Indices that go round the classes, as long as every class has an image left: any prefix is balanced.
-
-    Within a class they are shuffled (seed 0): in their own order the first images would all be by one writer.
-    """
-    random = np.random.default_rng(0)
-    by_class = [random.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
-    shortest = min(map(len, by_class))
-    return np.stack([own[:shortest] for own in by_class], axis=1).ravel()
+AT_ONCE = 64  # images that a thread may be ahead of the writer
 
 
 def digits_of(settings: dict) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
@@ -35,35 +30,84 @@ def digits_of(settings: dict) -> tuple[np.ndarray, np.ndarray, list[str], list[s
     return images, bunch.target[rows], list(captions[rows]), [f"form {f}, image {i}" for f, i in zip(form[rows], rows, strict=True)]
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "split", "block")
-    parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--output", required=True, help="tar; its manifest is put beside it as .parquet")
-    args, settings = command.parse(parser, arguments, jobs.data_settings)
+def balanced_digits(labels: np.ndarray, forms: list[int], wanted: int) -> np.ndarray:
+    """Indices that go round the classes as long as every class has an image left: any prefix is balanced.
 
-    images, labels, captions, made = digits_of(settings)
-    classes, wanted = pd.read_csv(args.classes), settings["balanced"]
-    order = np.arange(len(labels)) if wanted is None else balanced_order(labels)
-    if wanted is not None and len(order) < wanted:
+    Shuffled within a class: in their own order the first images would all be by one writer.
+    """
+    found = datasets.order(labels)
+    found = found[: np.unique(labels).size * np.bincount(labels)[np.unique(labels)].min()]
+    if len(found) < wanted:
         raise SystemExit(
-            f"a source asks for {wanted} real images, but data.classifier_training = {settings['set']['forms']} holds {len(order)} balanced ones: "
-            "name more forms or fewer images"
+            f"a source asks for {wanted} real images, but data.classifier_training = {forms} holds {len(found)} balanced ones: name more forms or fewer images"
         )
+    return found
+
+
+def digits_samples(settings: dict, classes: pd.DataFrame) -> Iterator[tuple[str, np.ndarray, dict]]:
+    images, labels, captions, made = digits_of(settings)
+    wanted = settings["balanced"]
+    order = np.arange(len(labels)) if wanted is None else balanced_digits(labels, settings["set"]["forms"], wanted)
     pixels = np.rint(images * 255 / 16).astype(np.uint8)  # grey levels 0..16 over the range of a PNG
     start, stop = settings["range"] or (0, len(order))
     seen = np.zeros(len(classes), int)
-
-    def samples():
-        for place, i in enumerate(order):
-            row, caption = classes.iloc[labels[i]], captions[i]
-            text = recipes.alt_text(row, caption, seen[labels[i]])
-            seen[labels[i]] += 1
-            if not start <= place < stop:
-                continue
+    for place, i in enumerate(order):
+        row, caption = classes.iloc[labels[i]], captions[i]
+        text = recipes.alt_text(row, caption, seen[labels[i]])
+        seen[labels[i]] += 1
+        if start <= place < stop:
             own = {"image": place, "class_id": int(labels[i]), "class_name": row["name"], "prompt": text, "caption": caption, "origin": made[i]}
             yield f"{place:09d}", pixels[i], own
 
-    shards.write(args.output, samples())
+
+def file_samples(data: datasets.DataSet, index: str, settings: dict, threads: int) -> Iterator[tuple[str, bytes, dict]]:
+    """Images of a data set in files, decoded and stored by several threads, in order.
+
+    An image of pairs has its text as prompt and no class (-1); one of classes has no text. Raises DataSetError at the end where images
+    cannot be read, with all of their names.
+    """
+    start, stop = settings["range"] or (0, None)
+    rows, read = datasets.rows(data, index, start, stop)
+    names = [row["name"] for row in data.classes]
+    stored, broken = pictures.Stored(**settings["stored"]), []
+
+    def one(row: dict) -> bytes | Exception:
+        try:
+            return stored.of(read(row))
+        except pictures.BROKEN as error:
+            return error
+
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, len(rows), AT_ONCE * threads):
+            some = rows[first : first + AT_ONCE * threads]
+            for row, found in zip(some, pool.map(one, some), strict=True):
+                if isinstance(found, Exception):
+                    broken.append(f"{row['origin']}: {' '.join(str(found).split())}")
+                    continue
+                text, class_id = row.get("text", ""), row.get("class_id", -1)
+                own = {"image": row["image"], "class_id": class_id, "class_name": "" if data.pairs else names[class_id]}
+                yield f"{row['image']:09d}", found, own | {"prompt": text, "caption": text, "origin": row["origin"]}
+    if broken:
+        mend = "get them again" + (f", or name them (what stands before the colon) in the file of data.{data.split}.skip" if data.training else "")
+        raise datasets.DataSetError(f"{data.place}: {len(broken)} images cannot be read: {mend}:\n" + "\n".join(broken))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = command.parser(__doc__, "split", "block")
+    parser.add_argument("--classes", required=True, help="CSV of the classes")
+    parser.add_argument("--index", nargs="?", help="of a data set in files, as index_data writes it")
+    parser.add_argument("--output", required=True, help="tar; its manifest is put beside it as .parquet")
+    parser.add_argument("--threads", type=int, default=1)
+    args, settings = command.parse(parser, arguments, jobs.data_settings)
+
+    if settings["kind"] == "sklearn_digits":
+        return shards.write(args.output, digits_samples(settings, pd.read_csv(args.classes)))
+    chosen = {key: value for key, value in settings["set"].items() if key != "kind"}
+    data = datasets.of_split(args.split, args.classes, chosen)
+    try:
+        shards.write(args.output, file_samples(data, args.index, settings, args.threads), settings["stored"]["storage"])
+    except datasets.DataSetError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

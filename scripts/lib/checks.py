@@ -128,7 +128,12 @@ def images_of(source) -> list[tuple]:
     return list(source.images.items()) if source.kind == "synthetic" else [(None, source.images)]
 
 
-def mixtures_are_made_of_what_exists(sources, classes):
+def as_they_come(source, data) -> bool:
+    """Real images in files: how they are spread over the classes, if they have any, is theirs."""
+    return data.kind == "files" and source is not None and source.kind in ("real", "pairs")
+
+
+def mixtures_are_made_of_what_exists(sources, classes, data):
     n = class_count(classes) if Path(classes).is_file() else 1
     faults = []
     for name, mixture in ((n, s) for n, s in sources.items() if s.kind == "mixture"):
@@ -141,20 +146,21 @@ def mixtures_are_made_of_what_exists(sources, classes):
             elif source and part.guidance not in dict(images_of(source)):
                 known = ", ".join(f"{scale:g}" for scale, _ in images_of(source) if scale is not None) or "none: remove the key"
                 faults.append(f"{key}.guidance = {part.guidance}: {part.source!r} has no images at it; its guidance scales: {known}")
-            if part.images and part.images % n:
+            if part.images and part.images % n and not as_they_come(source, data):
                 faults.append(f"{key}.images = {part.images}: not a multiple of the {n} classes; use {max(n, part.images - part.images % n)}")
         if all(part.images is not None for part in mixture.parts):
             faults.append(f"sources.{name}.parts: each has a number of images, so the mixture cannot grow; leave it out of one")
     return faults
 
 
-def images_balance(sources, classes):
+def images_balance(sources, classes, data):
     n = class_count(classes) if Path(classes).is_file() else 1
-    counts = [(f"sources.{name}.images" + (f".{scale}" if scale else ""), count) for name, source in sources.items() for scale, count in images_of(source)]
+    balanced = {name: source for name, source in sources.items() if not as_they_come(source, data)}
+    counts = [(f"sources.{name}.images" + (f".{scale}" if scale else ""), count) for name, source in balanced.items() for scale, count in images_of(source)]
     return [f"{key} = {count}: not a multiple of the {n} classes; use {max(n, count - count % n)}" for key, count in counts if count % n]
 
 
-def experiments_use_what_exists(experiments, sources, classifiers, clips, classes):
+def experiments_use_what_exists(experiments, sources, classifiers, clips, classes, data):
     n = class_count(classes) if Path(classes).is_file() else 1
     recipes = {name: ("classifiers", classifiers) for name in classifiers.architectures}
     recipes |= {name: ("clips", clips) for name in (clips.architectures if clips else [])}
@@ -168,17 +174,17 @@ def experiments_use_what_exists(experiments, sources, classifiers, clips, classe
             if values != sorted(set(values)):
                 faults.append(f"{key}.{label} = {values}: must grow and hold nothing twice; use {sorted(set(values))}")
         for size in experiment.sizes:
-            if size % n:
+            if size % n and not all(as_they_come(sources.get(curve.source), data) for curve in experiment.curves):
                 faults.append(f"{key}.sizes = {size}: not nested: no prefix of {size} images is balanced over {n} classes; use {max(n, size - size % n)}")
             for section, recipe in dict(recipes[a] for a in experiment.architectures if a in recipes).items():
                 if size not in recipe.iterations:
                     faults.append(f"{key}.sizes = {size}: no training iterations for it; add {size} to {section}.iterations")
         wrong = curve_faults(f"{key}.curves", experiment.curves, sources)
-        faults += wrong or _too_few_images(key, experiment, sources, n)
+        faults += wrong or _too_few_images(key, experiment, sources, n, data)
     return faults
 
 
-def _too_few_images(key, experiment, sources, classes) -> list[str]:
+def _too_few_images(key, experiment, sources, classes, data) -> list[str]:
     faults, largest = [], experiment.sizes[-1]
     for source, scale in pairs(experiment.curves, sources):
         for part in parts_of(sources, source, scale, largest):
@@ -190,8 +196,9 @@ def _too_few_images(key, experiment, sources, classes) -> list[str]:
                 )
         if sources[source].kind == "mixture":
             for size in experiment.sizes:
-                own = [part["images"] for part in parts_of(sources, source, scale, size)]
-                if sum(own) != size or any(images % classes for images in own):
+                own = parts_of(sources, source, scale, size)
+                uneven = any(part["images"] % classes and not as_they_come(sources.get(part["source"]), data) for part in own)
+                if uneven or sum(part["images"] for part in own) != size:
                     faults.append(f"{key}.sizes = {size}: the parts of sources.{source} cannot be balanced over {classes} classes at it; drop the size")
     return faults
 

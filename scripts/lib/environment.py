@@ -4,9 +4,14 @@ import os
 import sys
 from pathlib import Path
 
+from scripts.lib import datasets
 
-def prepare() -> None:
-    """Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys environments, and none but
+
+def prepare(paths: dict[str, str] | None = None) -> None:
+    """paths: where data sets lie, by name: config.yaml's, and what --config gives goes before it. Jobs find them in the environment, so that
+    no rule has them among its params and data may be moved; a job that a scheduler starts reads the Snakefile, and comes here, anew.
+
+    Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys environments, and none but
     fetch_generator reaches out.
 
     Threads need no word here: Snakemake sets OMP_NUM_THREADS to what a rule declares.
@@ -17,3 +22,5 @@ def prepare() -> None:
     # images on a CPU. Elsewhere these two are not read.
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
+    for name, path in (paths or {}).items():
+        os.environ[datasets.variable(name)] = os.path.abspath(os.path.expanduser(str(path)))

@@ -56,9 +56,9 @@ def pool(recipe: dict, classes: pd.DataFrame, known: pd.DataFrame) -> pd.DataFra
     classes: the class table. known: class_id and what `texts` makes use of: manifest of the real training images (caption, prompt), a
     model's captions (caption) or sentences (text), the user's texts (text).
     """
-    rows = []
+    rows, places = [], known.groupby("class_id").indices  # looked up, for a million images of a thousand classes are not to be gone through for each
     for _, row in classes.iterrows():
-        own = texts(recipe, row, known[known["class_id"] == row["class_id"]])
+        own = texts(recipe, row, known.iloc[places.get(row["class_id"], [])])
         if not own or not all(own):
             raise ValueError(f"recipe {recipe['recipe']!r} gives no text, or an empty one, for class {row['name']!r}")
         order = np.random.default_rng(zlib.crc32(row["name"].encode())).permutation(len(own))

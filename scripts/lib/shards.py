@@ -35,8 +35,9 @@ def encode(pixels: np.ndarray, storage: dict = PNG) -> bytes:
     return buffer.getvalue()
 
 
-def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]], storage: dict = PNG) -> None:
+def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray | bytes, dict]], storage: dict = PNG) -> None:
     """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest; storage: of the images, as `encode` takes it.
+    In place of pixels may stand the bytes of an image that is already so encoded.
 
     A row holds at least `class_id` and `prompt`; added are key, and offset (bytes into the tar), size and sha256 of the stored bytes, by which
     one image can be read alone. Two calls with the same samples give the same bytes. The manifest appears last, so a tar that has one is whole.
@@ -47,7 +48,7 @@ def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray, dict]], stor
     with whole(tar, manifest_path(tar)) as (tar_part, manifest_part):
         with tar_part.open("wb") as stream, TarWriter(stream, mtime=0, user="root", group="root") as writer:
             for key, pixels, row in samples:
-                data = encode(pixels, storage)
+                data = pixels if isinstance(pixels, bytes) else encode(pixels, storage)
                 writer.write({"__key__": key, EXTENSIONS[storage["format"]]: data, "cls": str(row["class_id"]), "txt": row["prompt"]})
                 rows.append({"key": key, **row, "sha256": hashlib.sha256(data).hexdigest()})
         with tarfile.open(tar_part) as file:

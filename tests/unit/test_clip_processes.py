@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 import scripts.lib.torch_setup  # noqa: F401
+from scripts.lib.torch_setup import deterministic
 
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from safetensors.torch import load_file
 from scripts import train_clips
 from scripts.lib import shards
 from scripts.lib.distributed import Team
-from scripts.lib.torch_setup import deterministic
 from tests import clip_process
 
 TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}

@@ -26,6 +26,7 @@ from scripts.lib.jobs.settings import (
 from scripts.lib.jobs.sources import (
     blocks,
     checker_settings,
+    classes_file,
     data_settings,
     evaluation_file,
     fetch_settings,
@@ -34,6 +35,7 @@ from scripts.lib.jobs.sources import (
     generator_settings,
     image_files,
     images_per_block,
+    index_settings,
     is_pretrained,
     listed_files,
     model_settings,
@@ -42,6 +44,7 @@ from scripts.lib.jobs.sources import (
     prompts_file,
     real_sources,
     synthetic_sources,
+    wanted,
 )
 from scripts.lib.jobs.training import Run, batch_of, batch_runs, batches, digest, runs, trainer, training_lists
 
@@ -52,6 +55,7 @@ __all__ = [
     "batches",
     "blocks",
     "checker_settings",
+    "classes_file",
     "classifier_settings",
     "clip_evaluation_settings",
     "clip_settings",
@@ -68,6 +72,7 @@ __all__ = [
     "generator_settings",
     "image_files",
     "images_per_block",
+    "index_settings",
     "is_pretrained",
     "law_settings",
     "listed_files",
@@ -86,4 +91,5 @@ __all__ = [
     "synthetic_sources",
     "trainer",
     "training_lists",
+    "wanted",
 ]

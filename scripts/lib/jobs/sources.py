@@ -94,19 +94,59 @@ def synthetic_sources(study: Study, generators: list[str] | None = None, recipes
     ]
 
 
+def is_pairs(study: Study, split: str) -> bool:
+    """Whether a training split has texts of its own and no classes."""
+    return any(source.kind == "pairs" and source.data == split for source in study.sources.values())
+
+
+def wanted(study: Study, split: str) -> int:
+    """How many images of a training split the study uses."""
+    return max((source.images for source in study.sources.values() if is_real(source) and split_of(source) == split), default=0)
+
+
+def classes_file(study: Study, split: str) -> str:
+    """CSV of the classes of a split: the study's, or an evaluation set's own."""
+    return getattr(study.data.evaluation.get(split), "classes", None) or study.classes
+
+
+def index_settings(study: Study, split: str) -> dict:
+    """Which data set a split is, and how it is put into order; not how much of it the study uses, so that it may use more later."""
+    training = split in study.data.training
+    chosen = (study.data.training if training else study.data.evaluation)[split]
+    return {"name": chosen.dataset, "pairs": is_pairs(study, split), "training": training, "skip": getattr(chosen, "skip", None)}
+
+
+def _range(study: Study, split: str, block: str | int) -> list[int]:
+    """Half-open range of images of a training split that a block holds."""
+    size = next(images_per_block(study, name) for name, row in study.sources.items() if is_real(row) and split_of(row) == split)
+    start = int(block) * size  # the checks let no two sources of a split differ
+    return [start, min(wanted(study, split), start + size)]
+
+
+def _file_settings(study: Study, split: str, block: str | int) -> dict:
+    found = {"kind": "files", "set": {"kind": "files"} | index_settings(study, split), "range": None}
+    stored = {"size": study.image_size, "channels": study.channels, "evaluation": not found["set"]["training"]}
+    if found["set"]["training"]:
+        found["range"] = _range(study, split, block)
+    # Images to evaluate on lose nothing more, whatever the study stores others as.
+    return found | {"stored": stored | {"storage": study.storage.model_dump() if found["set"]["training"] else {"format": "png", "quality": None}}}
+
+
 def data_settings(study: Study, split: str, block: str | int) -> dict:
-    """`balanced`: how many images, balanced over the classes in every prefix, the split must hold; None takes all in their order.
-    `range`: of them, the half-open range that this block holds. `trained_on`: forms that the model behind an adversarial set learns from."""
+    """`set`: what the split is made of. `range`: the half-open range of images that this block holds; None takes all in their order.
+
+    Of digits: `balanced`: how many images, balanced over the classes in every prefix, the split must hold; `trained_on`: forms that the
+    model behind an adversarial set learns from. Of files: `stored`: as `pictures.Stored` takes it.
+    """
+    if study.data.kind == "files":
+        return _file_settings(study, split, block)
     settings = {"kind": study.data.kind, "balanced": None, "range": None}
     if split in study.data.evaluation:
         chosen = study.data.evaluation[split].model_dump()
         return settings | {"set": chosen, "trained_on": study.data.generator_training if chosen["kind"] == "adversarial" else None}
     settings["set"] = {"kind": "writers", "forms": getattr(study.data, split)}
     if split == "classifier_training":
-        settings["balanced"] = wanted = max(source.images for source in study.sources.values() if source.kind == "real")
-        own = [images_per_block(study, name) for name, row in study.sources.items() if is_real(row) and split_of(row) == split]
-        start, size = int(block) * own[0], own[0]  # the checks let no two differ
-        settings["range"] = [start, min(wanted, start + size)]
+        settings["balanced"], settings["range"] = wanted(study, split), _range(study, split, block)
     return settings
 
 

@@ -53,6 +53,7 @@ class TrainingSet(Part):
     """Real images to train on: of classes for a source of kind `real`, of texts for one of kind `pairs`."""
 
     dataset: Name = Field(description="row of data/datasets.csv, or a name of your own; where it lies is config.yaml's paths")
+    skip: str | None = Field(default=None, description="text file with a line for each image to leave out, as the message about a broken one names it")
 
 
 class FileSet(Part):

@@ -1,0 +1,77 @@
+"""Images in a folder for each class, as ImageNet is unpacked."""
+
+import difflib
+import os
+from collections import Counter
+from pathlib import Path
+
+from scripts.lib.datasets.registry import DataSet, Found, shown
+
+IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
+NAMES = ("wnid", "label", "name", "class_id")  # columns of a class table that a folder may be named by
+
+
+def is_image(name: str) -> bool:
+    return name.lower().endswith(IMAGES) and not name.startswith(".")
+
+
+def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
+    """folder -> files of its images, both sorted, and what is there; nothing is opened."""
+    with os.scandir(data.place) as entries:
+        top = sorted(entries, key=lambda entry: entry.name)
+    folders, other, found = {}, 0, Found("class folders")
+    for entry in top:
+        if entry.is_dir() and not entry.name.startswith("."):
+            files = os.listdir(entry.path)
+            folders[entry.name] = sorted(filter(is_image, files))
+            other += len(files) - len(folders[entry.name])
+    loose = sum(is_image(entry.name) for entry in top)
+    if loose:
+        mend = "sort them into one folder a class" if not folders else "move them into the folder of their class, or away"
+        found.faults.append(f"{loose} images lie in {data.place} itself, so that their class is not known: {mend}")
+    if other:
+        found.notes.append(f"{other} other files in the class folders, which are no images by their names and are left out")
+    ids, faults = class_ids(data, list(folders))
+    found.faults += faults
+    found.faults += [f"{data.place / name}: no image in it" for name in sorted(ids) if not folders[name]]
+    found.classes = Counter({ids[name]: len(files) for name, files in folders.items() if name in ids and files})
+    return {name: folders[name] for name in sorted(ids, key=lambda name: ids[name])}, found
+
+
+def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[str]]:
+    """folder -> class id, by the column of the class table that names most of them, and faults."""
+    columns = [column for column in NAMES if data.classes and column in data.classes[0]]
+    column = max(columns, key=lambda column: len({row[column] for row in data.classes} & set(folders)))
+    named: dict[str, list[int]] = {}
+    for i, row in enumerate(data.classes):
+        named.setdefault(row[column], []).append(i)
+    wanted = {data.classes[i][column] for i in data.expected}
+    unknown, missing = [name for name in folders if name not in named], sorted(wanted - set(folders))
+    faults = []
+    if unknown:
+        told = [name + "".join(f" (did you mean {close}?)" for close in difflib.get_close_matches(name, missing, n=1)) for name in unknown]
+        faults.append(f"{len(unknown)} folders are no {column} of {data.table}: {shown(told)}: rename them, or move them away")
+    if missing:
+        faults.append(f"{len(missing)} class folders are missing: {shown(missing)}")
+    twice = [name for name in folders if len(named.get(name, [])) > 1]
+    faults += [f"folder {name!r} is the {column} of classes {named[name]}: name the folders by class id or WordNet id" for name in twice]
+    return {name: named[name][0] for name in folders if name in named}, faults
+
+
+def survey(data: DataSet) -> Found:
+    return listed(data)[1]
+
+
+def index(data: DataSet, threads: int):
+    """Rows of every image, class by class, and what is there. See datasets.index."""
+    import pandas as pd
+
+    folders, found = listed(data)
+    ids, _ = class_ids(data, list(folders))
+    rows = [(ids[name], f"{name}/{file}", None, None, None) for name, files in folders.items() for file in files]
+    return pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"]).astype({"class_id": int}), found
+
+
+def reader(data: DataSet):
+    """A function from a row of the index to the bytes of its image."""
+    return lambda row: Path(data.place, row["origin"]).read_bytes()

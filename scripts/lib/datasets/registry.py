@@ -1,0 +1,150 @@
+"""What is known of a data set before it is read: its row of data/datasets.csv, its classes, and where it lies on this machine."""
+
+import csv
+import difflib
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from glob import glob, has_magic
+from pathlib import Path
+
+TABLE = Path("data/datasets.csv")
+SUBSETS = Path("data/imagenet_subsets.csv")
+PREFIX = "DATA_"
+
+
+class DataSetError(ValueError):
+    """A data set that is missing or is not what the study takes it for; the message says what was looked for, what was found, and the mend."""
+
+
+def rows_of(path: str | Path) -> list[dict[str, str]]:
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def variable(name: str) -> str:
+    """Environment variable that says where a data set lies."""
+    return PREFIX + name.upper()
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set as a split of a study uses it.
+
+    split: key of the study, such as training.imagenet. table: CSV of its classes. pairs: of texts, not of classes. wanted: images that the
+    study uses, None for all of them. skip: text file with a line for each image that the user leaves out.
+    """
+
+    name: str
+    split: str
+    table: str
+    pairs: bool = False
+    training: bool = False
+    wanted: int | None = None
+    skip: str | None = None
+
+    @cached_property
+    def row(self) -> dict[str, str]:
+        """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
+        known = rows_of(TABLE) if TABLE.is_file() else []
+        return next((row for row in known if row["id"] == self.name), {})
+
+    @cached_property
+    def classes(self) -> list[dict[str, str]]:
+        """Rows of the class table, class ids 0, 1, 2, ..."""
+        return [] if self.pairs else rows_of(self.table)
+
+    @cached_property
+    def expected(self) -> list[int]:
+        """Ids of the classes that must have images: all, or for sets such as ImageNet-R those of its subset."""
+        if not self.row.get("subset"):
+            return list(range(len(self.classes)))
+        chosen = {row["wnid"] for row in rows_of(SUBSETS) if row["subset"] == self.row["subset"]}
+        return [i for i, row in enumerate(self.classes) if row.get("wnid") in chosen]
+
+    @property
+    def layouts(self) -> list[str]:
+        """Those in which it may lie: folders, webdataset, torchvision:Name(arguments), img2dataset."""
+        return (self.row.get("layout") or ("img2dataset" if self.pairs else "folders|webdataset")).split("|")
+
+    @cached_property
+    def skipped(self) -> set[str]:
+        if self.skip is None:
+            return set()
+        lines = Path(self.skip).read_text(encoding="utf-8").splitlines()
+        return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+
+    @cached_property
+    def place(self) -> Path:
+        """Where it lies: a folder, or a pattern of tars. Raises DataSetError where none is told or nothing is there."""
+        told = os.environ.get(variable(self.name))
+        if not told:
+            known = [name for name in os.environ if name.startswith(PREFIX)]
+            close = difflib.get_close_matches(variable(self.name), known, n=1)
+            near = f" (there is {close[0]}, or paths.{close[0].removeprefix(PREFIX).lower()}: did you mean that?)" if close else ""
+            raise self.error(["where it lies is not told" + near])
+        place = Path(told).expanduser().absolute()
+        if not (glob(str(place)) if has_magic(told) else place.is_dir()):
+            raise self.error([f"no such {'file' if has_magic(told) else 'folder'}: {place}"])
+        return place
+
+    def error(self, faults: list[str], found: str = "") -> DataSetError:
+        """What was looked for, what was found, and how to get it, in lines of their own."""
+        place = os.environ.get(variable(self.name), "")
+        lines = [f"data.{self.split}: data set {self.name!r}" + (f" ({self.row['title']})" if self.row else ""), *(f"  - {fault}" for fault in faults)]
+        lines.append(f"  looked for: {self._looked_for()}, in {place or 'a folder'}: config.yaml's paths.{self.name}, or environment {variable(self.name)}")
+        lines += [f"  found: {found}"] * bool(found)
+        lines += [f"  how to get it: {self.row.get('how_to_get')}"] * bool(self.row.get("how_to_get"))
+        return DataSetError("\n".join(lines))
+
+    def _looked_for(self) -> str:
+        if self.pairs:
+            return "pairs as img2dataset writes them with --output_format webdataset: {shard}.tar, and {shard}.parquet beside it"
+        said = {
+            "folders": "a folder for each class, named by its WordNet id, name, label or class id",
+            "webdataset": "WebDataset tars of {key}.jpg (.png, .webp) and {key}.cls",
+        }
+        ways = " or ".join(said.get(layout, f"what torchvision.datasets.{layout.partition(':')[2]} reads") for layout in self.layouts)
+        images = f", {self.row['images']} images" if self.row.get("images") else ""
+        return f"{len(self.expected)} classes of {self.table}{images}; {ways}"
+
+
+@dataclass
+class Found:
+    """What lies there: layout, how many images of each class id (of pairs: under 0), None where only reading it all would tell; faults of it
+    and what else is worth a word."""
+
+    layout: str
+    classes: Counter | None = None
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def told(self) -> str:
+        counted = [] if self.classes is None else [f"{len(self.classes)} classes", f"{self.classes.total()} images"]
+        return ", ".join([self.layout, *counted, *self.notes])
+
+
+def shown(items, most: int = 5) -> str:
+    """The first few, and how many more."""
+    items = list(items)
+    return ", ".join(map(str, items[:most])) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def count_faults(data: DataSet, found: Found) -> list[str]:
+    """Classes without images, and numbers of images other than those that are known or wanted."""
+    if found.classes is None:
+        return []
+    faults, total = [], found.classes.total()
+    if not data.pairs:
+        missing = [data.classes[i] for i in data.expected if not found.classes[i]]
+        other = sorted(set(found.classes) - set(data.expected))
+        names = shown(f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing)
+        faults += [f"no image of {len(missing)} classes: {names}"] * bool(missing)
+        faults += [f"images of classes that are not in its subset {data.row.get('subset')!r}: {shown(other)}"] * bool(other)
+    known = data.row.get("images")
+    if known and not data.training and not data.skip and total != int(known):
+        faults.append(f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}")
+    if data.wanted and total < data.wanted:
+        faults.append(f"a source of the study takes {data.wanted} images, and it has {total}: lower sources.*.images")
+    return faults

@@ -1,0 +1,119 @@
+"""What a study may say about data sets in files, and where they lie."""
+
+import json
+import os
+
+import pytest
+
+from scripts.lib import environment, jobs
+from scripts.lib.datasets import guard
+from scripts.lib.study_file import StudyError, load
+from tests import fake_datasets as fake
+from tests.conftest import ROOT
+
+FILES = ROOT / "tests/workflow/files.yaml"
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A function that reads the study after changes of its text; its data sets lie where config.yaml's paths would say."""
+    for name, place in fake.of_files_study(tmp_path).items():
+        monkeypatch.setenv(f"DATA_{name.upper()}", str(tmp_path / place))
+    monkeypatch.chdir(tmp_path)
+
+    def read(*changes: tuple[str, str]):
+        text = FILES.read_text()
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new, 1)
+        (tmp_path / "files.yaml").write_text(text)
+        load.cache_clear()
+        return load("files.yaml")
+
+    return read
+
+
+def test_it_is_sound(study):
+    assert study().data.kind == "files"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("data: things, images", "data: thing, images", "sources.real.data = 'thing': no such training split; did you mean 'things'?"),
+        ("data: things, images", "images", "sources.real.data: missing; name a training split of data.training: things, web"),
+        ("data: web, images", "data: things, images", "sources.real.data = 'things': the data of sources.web too"),
+        ("    things_val: {", "    web: {", "data.evaluation.web: the name of a training split too; rename one"),
+        ("classes: own/shapes.csv", "classes: own/shape.csv", "data.evaluation.shapes.classes = 'own/shape.csv': no such file"),
+        ("templates: own/templates.yaml", "templates: own/t.yaml", "data.evaluation.shapes.templates = 'own/t.yaml': no such file"),
+        ("{dataset: shapes,", "{dataset: forms,", "data.evaluation.shapes.templates = 'own/templates.yaml': no templates of data set 'forms'"),
+        ("{dataset: things_train}", "{dataset: things_train, skip: no.txt}", "data.training.things.skip = 'no.txt': no such file"),
+        ("recipes: {}", "recipes: {own: {kind: captions}}", "recipes.own.kind = 'captions': real images of classes in files have no captions"),
+        ("recipes: {}", "recipes: {own: {kind: pair_texts, source: wed}}", "recipes.own.source = 'wed': no such source; did you mean 'web'?"),
+        ("recipes: {}", "recipes: {own: {kind: pair_texts, source: real}}", "recipes.own.source = 'real': a source of kind 'real'"),
+        ("curves: [{source: real}]}\n", "curves: [{source: web}]}\n", "experiments.scaling.curves = 'web': pairs have no classes"),
+        ("curves: [{source: web}]}", "curves: [{source: real}]}", "experiments.clip.curves = 'real': images of classes have no texts"),
+        ("evaluation: things_val, sizes", "evaluation: shapes, sizes", "laws.supervised.evaluation = 'shapes': has classes of its own"),
+        ("  evaluation: things_val\nlaws", "  evaluation: shapes\nlaws", "scores.evaluation = 'shapes': has classes of its own"),
+        ("sizes: [3, 6, 10], seeds", "sizes: [3, 6, 11], seeds", "experiments.scaling.sizes = 11: more than the 10 of sources.real.images"),
+    ],
+)
+def test_what_does_not_fit_is_told(study, old, new, told):
+    with pytest.raises(StudyError) as error:
+        study((old, new))
+    assert told in str(error.value)
+
+
+def test_texts_must_suffice(study):
+    generator = "generators: {g: {kind: pretrained, model: /nowhere, size: 32, steps: 1}}"
+    made = "sources:\n  made: {kind: synthetic, generator: g, recipe: own, images: {1.5: 12}}"
+    with pytest.raises(StudyError, match=r"sources\.made\.images = 12: more than the 9 texts of sources\.web\.images"):
+        study(("generators: {}", generator), ("recipes: {}", "recipes: {own: {kind: pair_texts, source: web}}"), ("sources:", made))
+
+
+def test_blocks_cover_what_a_source_takes(study):
+    loaded = study()
+    assert jobs.image_files("s", loaded, "real") == [f"results/s/data/things/{block:05d}.tar" for block in range(3)]
+    assert [jobs.data_settings(loaded, "things", block)["range"] for block in range(3)] == [[0, 4], [4, 8], [8, 10]]
+    assert jobs.data_settings(loaded, "things_val", 0)["range"] is None
+
+
+def test_more_images_make_no_block_anew_but_the_last(study):
+    few = [jobs.digest(jobs.data_settings(study(), "things", block)) for block in range(3)]
+    more = study(("data: things, images: 10", "data: things, images: 12"))
+    assert [jobs.digest(jobs.data_settings(more, "things", block)) for block in range(2)] == few[:2]
+    assert jobs.digest(jobs.data_settings(more, "things", 2)) != few[2]
+    assert jobs.index_settings(more, "things") == jobs.index_settings(study(), "things")
+
+
+def test_where_data_lie_is_in_no_jobs_settings(study):
+    loaded = study()
+    for split in ("things", "web", "things_val", "shapes"):
+        assert "sets" not in json.dumps([jobs.index_settings(loaded, split), jobs.data_settings(loaded, split, 0)])
+
+
+def test_paths_reach_the_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", dict(os.environ) | {"DATA_OTHER": "/there", "DATA_THINGS": "/old"})
+    environment.prepare({"things": "sets/things"})
+    assert os.environ["DATA_THINGS"] == str(tmp_path / "sets/things")
+    assert os.environ["DATA_OTHER"] == "/there"
+
+
+def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypatch, tmp_path):
+    loaded = study()
+    splits = {("s", split): True for split in ("things", "web", "things_val", "shapes")}
+    assert guard.faults({"s": loaded}, splits) == []
+    (tmp_path / "sets/things/n00000002").rename(tmp_path / "sets/things/n0000002")
+    monkeypatch.setenv("DATA_WEB", str(tmp_path / "gone"))
+    told = "\n".join(guard.faults({"s": loaded}, splits))
+    assert "studies/s.yaml: data.training.things: data set 'things_train'" in told and "did you mean n00000002?" in told
+    assert f"no such folder: {tmp_path / 'gone'}" in told
+    told = guard.faults({"s": loaded}, dict.fromkeys(splits, False))  # its index is made: it need only be there
+    assert len(told) == 1 and "gone" in told[0]
+    assert guard.faults({"s": study(("data: things, images: 10", "data: things, images: 12"))}, {("s", "things_val"): True}) == []
+
+
+def test_too_few_images_are_told_before_any_job(study):
+    loaded = study(("data: things, images: 10", "data: things, images: 15"))
+    assert "a source of the study takes 15 images, and it has 12" in guard.faults({"s": loaded}, {("s", "things"): True})[0]
