@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     storage = {key: settings.get("stored", shards.PNG).get(key) for key in ("format", "quality")}
     try:
         shards.write(args.output, samples(pipeline, revision, settings, pool, names), storage)
-    except images.BlankImage as error:
+    except (images.BlankImage, pipelines.SamplerError) as error:
         raise SystemExit(f"{settings['source']}: {error}") from None
 
 

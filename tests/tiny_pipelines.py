@@ -64,9 +64,9 @@ def blocks(kind: str) -> dict:
     return {"down_block_types": [kind.format("Down")], "up_block_types": [kind.format("Up")], "block_out_channels": [8], "layers_per_block": 1}
 
 
-def autoencoder(**changes) -> AutoencoderKL:
-    two = {"block_out_channels": [8, 8], "down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2}
-    return AutoencoderKL(**two, latent_channels=4, norm_num_groups=4, **changes)
+def autoencoder(levels: int = 2, **changes) -> AutoencoderKL:
+    sides = {"down_block_types": ["DownEncoderBlock2D"] * levels, "up_block_types": ["UpDecoderBlock2D"] * levels, "block_out_channels": [8] * levels}
+    return AutoencoderKL(**sides, latent_channels=4, norm_num_groups=4, **changes)
 
 
 def stable_diffusion() -> StableDiffusionPipeline:
@@ -233,12 +233,16 @@ def pixart() -> PixArtAlphaPipeline:
     return PixArtAlphaPipeline(tokenizer, text, autoencoder(), transformer, DPMSolverMultistepScheduler())
 
 
-def sana() -> SanaPipeline:
+def gemma():
     letters = [*"abcdefghijklmnopqrstuvwxyz", "▁"]
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     tokenizer = GemmaTokenizer(vocab={token: i for i, token in enumerate([*special, *letters])})
     sizes = {"intermediate_size": 2 * WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
-    text = Gemma2Model(Gemma2Config(vocab_size=len(tokenizer), hidden_size=WIDTH, **sizes)).eval()
+    return tokenizer, Gemma2Model(Gemma2Config(vocab_size=len(tokenizer), hidden_size=WIDTH, **sizes)).eval()
+
+
+def sana() -> SanaPipeline:
+    tokenizer, text = gemma()
     transformer = SanaTransformer2DModel(
         in_channels=4,
         out_channels=4,
@@ -271,7 +275,7 @@ OTHERS = {"deepfloyd_if_upscaler": deepfloyd_if_upscaler, "stable_diffusion_with
 SIZES = dict.fromkeys(BUILDERS, 16) | {"sana": 32}  # pixels a side; Sana takes multiples of 32 alone
 
 
-def save(name: str, folder) -> None:
+def save(name: str, folder, builders: dict = BUILDERS | OTHERS) -> None:
     """Build a pipeline, always the same, and save it as its publishers do."""
     torch.manual_seed(0)
-    (BUILDERS | OTHERS)[name]().save_pretrained(folder)
+    builders[name]().save_pretrained(folder)

@@ -18,7 +18,7 @@ SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
 
 
 class SamplerError(ValueError):
-    """A sampler, or a second stage, that the model cannot be sampled with."""
+    """A model that cannot be sampled as the study asks."""
 
 
 def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
@@ -118,11 +118,15 @@ def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline |
     """The pipeline saved at `path`, with the study's sampler, ready to sample.
 
     Weights are read from safetensors alone, for a pickle can run any code. Safety checkers, which black images out, and watermarks are off.
-    Raises WeightsError where a file is damaged, SamplerError where the sampler or the second stage does not fit the model.
+    Raises WeightsError where a file is damaged, SamplerError where the model, its sampler or its second stage is of no use.
     """
     weights.readable(path)
     precision = sampling.get("precision", "float32")
     pipeline = _read(path, "generator", precision, sampling.get("variant"), device)
+    missing = {"prompt", "guidance_scale", "generator"} - set(inspect.signature(pipeline.__call__).parameters)
+    if missing:
+        told = f"model: a {type(pipeline).__name__} takes no {' and no '.join(sorted(missing))}"
+        raise SamplerError(f"{told}, so it makes no images of texts that are guided and can be made again: name another model")
     wanted = sampling.get("sampler")
     if wanted and SAMPLERS[wanted] not in pipeline.scheduler.compatibles:
         told = f"{type(pipeline).__name__} has a {type(pipeline.scheduler).__name__}, which it cannot stand in for"
@@ -146,26 +150,41 @@ def sampler_of(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> str:
     return sampling.get("sampler") or type(pipeline.scheduler).__name__
 
 
+def _guided(pipeline: DiffusionPipeline | TwoStages, guidance: float, negative: str, count: int) -> dict:
+    """Arguments by which a pipeline is guided at a scale.
+
+    Where the scale is an input of some models of a class and not of this one, it would be ignored: such a model (Qwen-Image, FLUX.1 [schnell]) is
+    guided by a second pass on the negative prompt, as others are. Models differ in what no negative prompt at all is, the empty text or zeros.
+    """
+    takes = inspect.signature(pipeline.__call__).parameters
+    config = getattr(getattr(pipeline, "transformer", None), "config", {})
+    if "true_cfg_scale" in takes and not config.get("guidance_embeds"):
+        return {"true_cfg_scale": guidance, "negative_prompt": [negative or " "] * count}  # the authors of Qwen-Image write none as a space
+    return {"guidance_scale": guidance, "negative_prompt": [negative] * count if negative else None}
+
+
 def sample(pipeline: DiffusionPipeline | TwoStages, prompts: list[str], seeds: list[int], guidance: float, sampling: dict) -> np.ndarray:
     """One image a prompt: uint8 (N, H, W) for grey or (N, H, W, 3). One with a number in it that is not finite comes out black.
 
     Noise comes from a generator for each image, on the CPU: an image is the same in any batch and on any device, up to rounding.
+    Raises SamplerError where the images are not of the size that is asked for.
     """
-    negative = sampling.get("negative_prompt")
-    wanted = {
+    size = sampling.get("size")
+    wanted = _guided(pipeline, guidance, sampling.get("negative_prompt", ""), len(prompts)) | {
         "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
-        "guidance_scale": guidance,
         "num_inference_steps": sampling["steps"],
         "output_type": "np",
-        "height": sampling.get("size"),
-        "width": sampling.get("size"),
-        "negative_prompt": [negative] * len(prompts) if negative else None,  # models differ in what none at all is: the empty text or zeros
+        "height": size,
+        "width": size,
         "temperature": tuple(sampling["temperature"]) if "temperature" in sampling else None,
         "clean_caption": False,  # where it is on by default, it happens only if two more packages are installed
         "use_resolution_binning": False,  # generates at a size near the one that is asked for and scales
     }
     accepted = inspect.signature(pipeline.__call__).parameters
     images = pipeline(prompt=prompts, **{name: value for name, value in wanted.items() if name in accepted and value is not None}).images
+    asked = (sampling.get("upscaler") or sampling).get("size")
+    if asked and images.shape[1:3] != (asked, asked):
+        raise SamplerError(f"size = {asked}: the model makes images of {images.shape[2]} x {images.shape[1]} pixels: name a size that it can have")
     finite = np.isfinite(images).all(axis=(1, 2, 3), keepdims=True)
     pixels = (np.where(finite, images, 0) * 255).round().astype(np.uint8)
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

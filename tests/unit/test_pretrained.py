@@ -1,28 +1,31 @@
 """Generators that others released: any pipeline of diffusers, sampled and stored as a study asks."""
 
 import io
+import re
 import shutil
 import tarfile
 
-import scripts.lib.torch_setup  # noqa: F401
+from scripts.lib.torch_setup import deterministic
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from diffusers.pipelines import auto_pipeline
 from PIL import Image
 
 from scripts import generate
 from scripts.lib import images, jobs, pipelines, shards
 from scripts.lib.study_file import StudyError, load
-from tests import tiny_pipelines
+from tests import tiny_newer, tiny_pipelines
 from tests.conftest import ROOT
 from tests.fake_hub import COMMIT
 from tests.study_with import study_with
-from tests.tiny_pipelines import BUILDERS, PROMPTS, SIZES
+from tests.tiny_pipelines import PROMPTS
 
-CPU = torch.device("cpu")
+CPU = deterministic(1)
 SEEDS = [11, 22, 33, 44, 55]
+BUILDERS, SIZES = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS, tiny_pipelines.SIZES | tiny_newer.SIZES
 AT = f", revision: {COMMIT!r}"
 SAMPLING = {"kind": "pretrained", "size": 16, "steps": 2, "sampler": None, "negative_prompt": "", "variant": None, "precision": "float32", "batch_size": 4}
 
@@ -35,7 +38,7 @@ def released(tmp_path_factory):
     def of(name):
         if name not in made:
             made[name] = folder / name
-            tiny_pipelines.save(name, made[name])
+            tiny_pipelines.save(name, made[name], BUILDERS | tiny_pipelines.OTHERS)
         return made[name]
 
     return of
@@ -69,6 +72,37 @@ def test_guidance_and_seed_matter_to_every_kind(kind):
     first = pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, sampling)
     assert (pipelines.sample(pipeline, PROMPTS[:1], [1], 30.0, sampling) != first).any()
     assert (pipelines.sample(pipeline, PROMPTS[:1], [2], 2.0, sampling) != first).any()
+
+
+UNTRIED = {
+    r".*(ControlNet|PAG|Control|Kontext|Omni|Img2Img|Inpaint)\w*Pipeline": "takes an image besides its text, or is another class of a model that is tried",
+    r"StableCascadeCombined\w*|WuerstchenCombined\w*": "takes no guidance_scale, and is refused",
+    r"KandinskyCombined\w*|CogView3Plus\w*|Lumina\w*|HunyuanDiT\w*|QwenImage21\w*|Flux2\w*": "an older or a younger version of a model that is tried",
+    r"Helios\w*|PRX\w*|NucleusMoE\w*|OvisImage\w*|GlmImage\w*|Krea2\w*|Ideogram4\w*": "no tiny instance was built yet; its own first images tell",
+}
+
+
+def test_every_text_to_image_class_of_diffusers_is_tried_or_said_not_to_be():
+    """Of a new version of diffusers, a new class shows here."""
+    tried = {builder.__annotations__["return"].__name__ for builder in BUILDERS.values()}
+    classes = {kind.__name__ for kind in auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()}
+    assert len(tried & classes) >= 15
+    left = {name for name in classes - tried if not any(re.fullmatch(pattern, name) for pattern in UNTRIED)}
+    assert not left
+
+
+def test_what_would_be_ignored_is_refused():
+    """A class without a guidance scale, and a size that a model cannot have."""
+    pipeline = tiny_pipelines.stable_diffusion()
+    with pytest.raises(pipelines.SamplerError, match="size = 20: the model makes images of 16 x 16 pixels"):
+        pipelines.sample(pipeline, PROMPTS[:1], [1], 1.0, SAMPLING | {"size": 20})
+
+
+def test_a_model_whose_class_has_a_guidance_input_that_it_has_not_is_guided_by_a_second_pass(released):
+    pipeline = pipelines.load(str(released("qwen_image")), SAMPLING, CPU)
+    cases = ((1.0, ""), (1.0, "five"), (9.0, "five"))
+    one, none, other = (pipelines.sample(pipeline, PROMPTS[:1], [1], scale, SAMPLING | {"negative_prompt": text}) for scale, text in cases)
+    assert (one == none).all() and (other != one).any()
 
 
 def test_the_sampler_is_the_models_own_or_the_one_that_is_named(released):
