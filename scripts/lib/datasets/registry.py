@@ -23,6 +23,11 @@ def rows_of(path: str | Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def row_of(name: str) -> dict[str, str]:
+    """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
+    return next((row for row in (rows_of(TABLE) if TABLE.is_file() else []) if row["id"] == name), {})
+
+
 def variable(name: str) -> str:
     """Environment variable that says where a data set lies."""
     return PREFIX + name.upper()
@@ -46,9 +51,7 @@ class DataSet:
 
     @cached_property
     def row(self) -> dict[str, str]:
-        """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
-        known = rows_of(TABLE) if TABLE.is_file() else []
-        return next((row for row in known if row["id"] == self.name), {})
+        return row_of(self.name)
 
     @cached_property
     def classes(self) -> list[dict[str, str]]:

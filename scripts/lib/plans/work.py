@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from scripts.lib import jobs
+from scripts.lib.datasets import registry
 from scripts.lib.study import Study, pairs
 
 # A picture in a shard is three tar members (png, cls, txt), each a header and a content of whole 512-byte blocks, and a row of the manifest.
@@ -106,12 +107,30 @@ def generator_parameters(generator: dict) -> int:
 # -- a function for each rule ------------------------------------------------------------------------------------------------------------
 
 
+ASSUMED_IMAGES = 1000  # of an evaluation set of which nothing is known
+INDEX_ROW = 30  # bytes of the index of a data set
+
+
 def _prepare_data(study: Study, split: str, block: str) -> Work:
     chosen = jobs.data_settings(study, split, block)
+    kind, (start, stop) = chosen["set"]["kind"], chosen["range"] or (0, 0)
+    if kind == "files":
+        images = stop - start or _known_images(chosen["set"]["name"])
+        return Work({"job": 1, "image": images}, kind, kept=images * image_bytes(study))
     forms = chosen["set"].get("forms")
-    start, stop = chosen["range"] or (0, 0)
-    images = stop - start or (DIGITS_PER_FORM * len(forms) if forms else 1000)
-    return Work(kind=chosen["set"]["kind"], kept=images * image_bytes(study))
+    images = stop - start or (DIGITS_PER_FORM * len(forms) if forms else ASSUMED_IMAGES)
+    return Work(kind=kind, kept=images * image_bytes(study))
+
+
+def _known_images(dataset: str) -> int:
+    return int(registry.row_of(dataset).get("images") or ASSUMED_IMAGES)
+
+
+def _index_data(study: Study, split: str) -> Work:
+    """A row for each image of classes; of pairs one for each tar, which is next to nothing."""
+    chosen = jobs.index_settings(study, split)
+    images = 0 if chosen["pairs"] else _known_images(chosen["name"])
+    return Work({"job": 1, "image": images}, kept=INDEX_ROW * images)
 
 
 def _train_generator(study: Study, generator: str) -> Work:
@@ -207,6 +226,7 @@ def _caption_images(study: Study, recipe: str, block: str) -> Work:
 # Rules that start, read small files and write small ones, whatever the study.
 SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance", "list_blocks")
 RULES = {
+    "index_data": (_index_data, ["split"]),
     "prepare_data": (_prepare_data, ["split", "block"]),
     "train_generator": (_train_generator, ["generator"]),
     "fetch_generator": (_fetch, ["generator"]),

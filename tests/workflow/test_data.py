@@ -1,0 +1,100 @@
+"""Data sets in files, through the rules: from where they lie to blocks."""
+
+import os
+
+import pandas as pd
+import pytest
+
+from scripts.lib import shards
+from tests import fake_datasets as fake
+from tests.conftest import ROOT, Workflow
+
+BLOCKS = {"things": 2, "web": 1, "things_val": 1, "shapes": 1}
+TARS = [f"results/files/data/{split}/{block:05d}.tar" for split, count in BLOCKS.items() for block in range(count)]
+REMOTE = ["--mode", "remote", "--executor", "local", "--cores", "1", "--force", "--no-hooks", "--nolock"]  # as in a job of a scheduler
+
+
+def create(folder) -> Workflow:
+    workflow = Workflow.create(folder)
+    workflow.study.unlink()
+    (workflow.folder / "studies/files.yaml").write_text((ROOT / "tests/workflow/files.yaml").read_text())
+    workflow.paths = fake.of_files_study(workflow.folder)
+    lines = [f"  {name}: {str(path)!r}" for name, path in workflow.paths.items()]
+    (workflow.folder / "config.yaml").write_text("\n".join(["study: files", "hardware: laptop", "paths:", *lines]) + "\n")
+    return workflow
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    workflow = create(tmp_path_factory.mktemp("data") / "workflow")
+    workflow.output = workflow.run(*TARS)
+    return workflow
+
+
+def test_every_block_is_made_of_its_images(prepared):
+    manifests = {}
+    for split, count in BLOCKS.items():
+        read = [shards.read(prepared.folder / f"results/files/data/{split}/{block:05d}.tar") for block in range(count)]
+        assert all(images.shape[1:] == (3, 32, 32) for images, _ in read)
+        manifests[split] = pd.concat([manifest for _, manifest in read])
+        assert manifests[split]["image"].tolist() == list(range(len(manifests[split])))
+    assert manifests["things"]["class_id"].tolist() == [0, 1, 2] * 3 + [0]
+    assert len(manifests["web"]) == 6 and (manifests["web"]["class_id"] == -1).all()
+    assert any("猫と犬" in text for text in manifests["web"]["prompt"])
+    assert manifests["things_val"]["class_id"].tolist() == [0, 1, 2, 2, 1]
+    assert manifests["shapes"]["class_name"].tolist() == ["square", "round", "square"]
+    folder = prepared.folder / "results/files/data"
+    assert (folder / "things_val/00000.tar").read_bytes().count(b"\x89PNG") == 5
+    log = (prepared.folder / "logs/files/index_data/web.log").read_text()
+    assert "3 addresses without an image" in log and "12 images in the index" in log
+
+
+def test_data_that_moved_make_nothing_again(prepared):
+    (prepared.folder / "sets").rename(prepared.folder / "moved")
+    try:
+        for name, path in prepared.paths.items():
+            prepared.edit(str(path), str(path).replace("sets/", "moved/"), "config.yaml")
+        assert prepared.planned(*TARS) == {}
+    finally:
+        (prepared.folder / "moved").rename(prepared.folder / "sets")
+        (prepared.folder / "config.yaml").write_text((prepared.folder / "config.yaml").read_text().replace("moved/", "sets/"))
+
+
+def test_a_path_may_come_from_the_command_line_and_reaches_a_job_of_a_scheduler(prepared):
+    """Such a job is a snakemake of its own, which is handed the same --config."""
+    (prepared.folder / "sets/things").rename(prepared.folder / "elsewhere")
+    target = "results/files/data/things/00001.tar"
+    (prepared.folder / target).unlink()
+    try:
+        output = prepared.run(target, check=False)
+        assert "no such folder" in output and "config.yaml's paths.things_train" in output
+        prepared.run(target, *REMOTE, "--config", "paths={things_train: elsewhere}")
+        assert len(shards.read(prepared.folder / target)[1]) == 4  # images 6 to 9
+    finally:
+        (prepared.folder / "elsewhere").rename(prepared.folder / "sets/things")
+
+
+def test_a_wrong_data_set_is_told_before_any_job_but_can_be_planned(tmp_path):
+    workflow = create(tmp_path / "workflow")
+    (workflow.folder / "sets/things/n00000003").rename(workflow.folder / "sets/things/n0000003")
+    workflow.edit("'sets/val'", "'sets/vall'", "config.yaml")
+    planned = workflow.planned(*TARS)
+    assert planned == {"index_data": 4, "prepare_data": 5}
+    output = workflow.run(*TARS, check=False)
+    for part in ("did you mean n00000003?", "found: class folders, 2 classes, 8 images", "no such folder", "environment DATA_THINGS_VAL"):
+        assert part in output, part
+    assert "Traceback" not in output
+    assert not (workflow.folder / "results").exists()
+
+
+def test_a_broken_image_stops_its_block_alone(prepared):
+    image = prepared.folder / "sets/things" / pd.read_parquet(prepared.folder / "results/files/data/things/index.parquet")["origin"][8]
+    data, target = image.read_bytes(), prepared.folder / "results/files/data/things/00001.tar"
+    image.write_bytes(data[:300])
+    target.unlink()
+    try:
+        output = prepared.run(*TARS, check=False)
+        assert "1 images cannot be read" in output and image.name in output and "data.training.things.skip" in output
+        assert not target.exists() and not [name for name in os.listdir(target.parent) if "part" in name]
+    finally:
+        image.write_bytes(data)
