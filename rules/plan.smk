@@ -41,3 +41,6 @@ rule plan:
 
 onstart:
     plans.guard(workflow.dag, STUDIES, config)
+
+
+plans.show_jobs(workflow.output_settings)
