@@ -42,3 +42,6 @@ rule plan:
 onstart:
     plans.guard(workflow.dag, STUDIES, config)
     data_guard.guard(workflow.dag, STUDIES)
+
+
+plans.show_jobs(workflow.output_settings)

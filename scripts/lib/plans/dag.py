@@ -1,12 +1,15 @@
 """The jobs of a target, as Snakemake itself sees them: which are needed, which of them are done, which wait for which."""
 
+import logging
 from pathlib import Path
 
 import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 from snakemake.settings.enums import Quietness, RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from scripts.lib import shown
 from scripts.lib.plans import hardware, totals
@@ -15,6 +18,7 @@ from scripts.lib.plans.work import PlanError
 from scripts.lib.study import Study
 
 PROFILE = Path("profiles/default/config.yaml")
+QUIET = {Quietness.RULES, Quietness.PROGRESS}  # exactly these: Snakemake then plans, and goes through no job for show
 
 
 def targets(study_name: str, study: Study, name: str) -> list[str]:
@@ -54,7 +58,7 @@ def ask(files: list[str], config: dict | None = None) -> list[Job]:
     profiles/default says. Raises SystemExit where Snakemake cannot plan the files; it has told why.
     """
     triggers = yaml.safe_load(PROFILE.read_text(encoding="utf-8")).get("rerun-triggers", [])
-    output = OutputSettings(dryrun=True, quiet={Quietness.RULES, Quietness.PROGRESS}, log_level_override=40, enable_file_logging=False)
+    output = OutputSettings(dryrun=True, quiet=QUIET, log_level_override=40, enable_file_logging=False)
     with SnakemakeApi(output) as api:
         try:
             workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(config=config or {}), snakefile=Path("Snakefile"))
@@ -77,3 +81,16 @@ def guard(dag, studies: dict[str, Study], config: dict) -> None:
         totals.within(config["budget"], totals.table(jobs, totals.costs(jobs, studies, machine), machine)[-2])
     except PlanError as error:
         raise WorkflowError(str(error)) from None
+
+
+class _JobTable(logging.Handler):
+    def emit(self, record):
+        if getattr(record, "event", None) == LogEvent.RUN_INFO:
+            print(record.getMessage())
+
+
+def show_jobs(settings: OutputSettings) -> None:
+    """Let `snakemake -n --quiet`, which takes half the time of other dry runs, show how many jobs each rule has. Snakemake itself keeps
+    that table back (issue 2973 of its repository)."""
+    if settings.dryrun and settings.quiet == QUIET:
+        logger.addHandler(_JobTable())
