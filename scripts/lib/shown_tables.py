@@ -40,7 +40,10 @@ def hyperparameters_settings(study: Study) -> dict:
     """part -> name -> key -> value, of everything that is made, trained or scored. `epochs` follows from iterations, batch and size."""
     part_of(study, "hyperparameters")
     parts = {"data": {name: own.model_dump() for name, own in study.data.evaluation.items()}}
-    parts["data"] |= {name: {"forms": getattr(study.data, name)} for name in ("generator_training", "classifier_training")}
+    if study.data.kind == "files":
+        parts["data"] |= {name: own.model_dump() for name, own in study.data.training.items()}
+    else:
+        parts["data"] |= {name: {"forms": getattr(study.data, name)} for name in ("generator_training", "classifier_training")}
     parts["images"] = {"all": {"side": study.image_size, "channels": study.channels, "images in a block": study.images_per_block}}
     if study.storage.format != "png":
         parts["images"]["all"] |= study.storage.model_dump()
