@@ -148,6 +148,7 @@ def count_faults(data: DataSet, found: Found) -> list[str]:
     known = data.row.get("images")
     if known and not data.training and not data.skip and total != int(known):
         faults.append(f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}")
-    if data.wanted and total < data.wanted:
-        faults.append(f"a source of the study takes {data.wanted} images, and it has {total}: lower sources.*.images")
+    usable = total - (0 if data.pairs else len(data.skipped))  # of pairs the skipped ones are left out already
+    if data.wanted and usable < data.wanted:
+        faults.append(f"a source of the study takes {data.wanted} images, and it has {usable}: lower sources.*.images")
     return faults
