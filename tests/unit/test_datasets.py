@@ -266,9 +266,13 @@ def test_a_missing_and_a_misspelt_folder_are_told_with_what_was_found(a_set, tmp
 
 def test_an_empty_class_folder_is_told(a_set):
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [2, 0, 2], strict=True)))
-    message = told(a_set())
-    assert f"{a_set.folder / WNIDS[1]}: no image in it" in message
-    assert "no image of 1 classes: n00000002 (thing 1)" in message
+    assert f"{a_set.folder / WNIDS[1]}: no image in it" in told(a_set())
+
+
+def test_a_class_that_no_tar_holds_is_told(a_set, tmp_path):
+    fake.class_tars(a_set.folder, [[0, 2], [2, 0]])
+    with pytest.raises(DataSetError, match=r"no image of 1 classes: n00000002 \(thing 1\)"):
+        index_of(a_set(), tmp_path)
 
 
 def test_a_flat_folder_is_told_to_be_sorted(a_set, tmp_path, monkeypatch):
