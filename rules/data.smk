@@ -7,26 +7,10 @@
 from scripts.lib.datasets import guard as data_guard
 
 
-def in_files(wildcards):
-    return study_of(wildcards).data.kind == "files"
-
-
-def split_classes(wildcards):
-    return jobs.classes_file(study_of(wildcards), wildcards.split)
-
-
-def skip_list(wildcards):
-    return jobs.index_settings(study_of(wildcards), wildcards.split)["skip"] or []
-
-
-def data_index(wildcards):
-    return f"results/{wildcards.study}/data/{wildcards.split}/index.parquet" if in_files(wildcards) else []
-
-
 rule index_data:
     input:
-        classes=split_classes,
-        skip=skip_list,
+        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split)),
+        skip=needed(lambda name, study, wildcards: jobs.index_settings(study, wildcards.split)["skip"] or []),
     output:
         "results/{study}/data/{split}/index.parquet",
     log:
@@ -48,8 +32,8 @@ rule index_data:
 
 rule prepare_data:
     input:
-        classes=split_classes,
-        index=data_index,
+        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split)),
+        index=needed(lambda name, study, wildcards: jobs.index_files(name, study, wildcards.split)),
     output:
         tar="results/{study}/data/{split}/{block}.tar",
         manifest="results/{study}/data/{split}/{block}.parquet",
@@ -59,10 +43,10 @@ rule prepare_data:
         "logs/{study}/prepare_data/{split}-{block}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: lambda wildcards: 8 if in_files(wildcards) else 1
+    threads: lambda wildcards: 8 if study_of(wildcards).data.kind == "files" else 1
     resources:
-        mem_mb=lambda wildcards: 4000 if in_files(wildcards) else 2000,
-        runtime=lambda wildcards: 120 if in_files(wildcards) else 10,
+        mem_mb=lambda wildcards: 4000 if study_of(wildcards).data.kind == "files" else 2000,
+        runtime=lambda wildcards: 120 if study_of(wildcards).data.kind == "files" else 10,
     params:
         planned=planned(jobs.data_settings, "split", "block"),
     shell:

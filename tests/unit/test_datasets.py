@@ -129,7 +129,23 @@ def test_torchvision_reads_what_the_table_names(a_set, tmp_path, monkeypatch):
     assert [row["class_id"] for row in rows] == [0, 0, 1, 1, 2, 2]
     assert read(rows[3]).size == (40, 32)
     pd.DataFrame({"class_id": range(3), "name": ["river", "forest", "sea"], "label": ["River", "Forest", "SeaLake"]}).to_csv(table, index=False)
-    assert "classes are not in the order of" in told(a_set(training=False, table=str(table)))
+    assert "0 is 'Forest', which is 1 there" in told(a_set(training=False, table=str(table)))
+
+
+def test_a_torchvision_set_without_a_list_of_labels_is_read_item_by_item(a_set, tmp_path, monkeypatch):
+    known_as(monkeypatch, tmp_path, layout="torchvision:DTD(split=test, partition=1)")
+    labels = ["banded", "dotted"]
+    (a_set.folder / "dtd/dtd/labels").mkdir(parents=True)
+    for label in labels:
+        fake.class_folders(a_set.folder / "dtd/dtd/images" / "", {label: 1})
+    files = [f"{label}/{label}_0.JPEG" for label in reversed(labels)]
+    (a_set.folder / "dtd/dtd/labels/test1.txt").write_text("\n".join(files))
+    table = tmp_path / "own.csv"
+    pd.DataFrame({"class_id": range(2), "name": labels, "label": labels}).to_csv(table, index=False)
+    assert index_of(a_set(training=False, table=str(table)), tmp_path)["class_id"].tolist() == [1, 0]
+    (a_set.folder / "dtd/dtd/images" / files[0]).write_bytes(b"broken")
+    with pytest.raises(DataSetError, match="item 0 of torchvision.datasets.DTD cannot be read"):
+        index_of(a_set(training=False, table=str(table)), tmp_path)
 
 
 def test_what_torchvision_does_not_find_is_told_with_how_to_get_it(a_set, tmp_path, monkeypatch):
@@ -250,9 +266,13 @@ def test_a_missing_and_a_misspelt_folder_are_told_with_what_was_found(a_set, tmp
 
 def test_an_empty_class_folder_is_told(a_set):
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [2, 0, 2], strict=True)))
-    message = told(a_set())
-    assert f"{a_set.folder / WNIDS[1]}: no image in it" in message
-    assert "no image of 1 classes: n00000002 (thing 1)" in message
+    assert f"{a_set.folder / WNIDS[1]}: no image in it" in told(a_set())
+
+
+def test_a_class_that_no_tar_holds_is_told(a_set, tmp_path):
+    fake.class_tars(a_set.folder, [[0, 2], [2, 0]])
+    with pytest.raises(DataSetError, match=r"no image of 1 classes: n00000002 \(thing 1\)"):
+        index_of(a_set(), tmp_path)
 
 
 def test_a_flat_folder_is_told_to_be_sorted(a_set, tmp_path, monkeypatch):
@@ -342,6 +362,12 @@ def test_a_tar_that_is_cut_between_two_samples_or_has_a_damaged_header_is_told(t
     path.write_bytes(damage(path.read_bytes(), end))
     with pytest.raises(DataSetError, match=f"cut off or damaged at byte {end}"):
         list(tars.samples(path))
+
+
+def test_too_few_pairs_are_told_when_the_index_is_made(a_set, tmp_path):
+    fake.pairs(a_set.folder, [2, 2])
+    with pytest.raises(DataSetError, match="takes 5 images, and it has 4"):
+        index_of(pair_set(a_set, wanted=5), tmp_path)
 
 
 def test_the_index_says_what_it_is_of(a_set, tmp_path):

@@ -6,7 +6,8 @@ import os
 import pytest
 
 from scripts.lib import environment, jobs
-from scripts.lib.datasets import guard
+from scripts.lib.datasets import guard, registry
+from scripts.lib.plans.work import work
 from scripts.lib.study_file import StudyError, load
 from tests import fake_datasets as fake
 from tests.conftest import ROOT
@@ -117,3 +118,11 @@ def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypat
 def test_too_few_images_are_told_before_any_job(study):
     loaded = study(("data: things, images: 10", "data: things, images: 15"))
     assert "a source of the study takes 15 images, and it has 12" in guard.faults({"s": loaded}, {("s", "things"): True})[0]
+
+
+def test_a_plan_knows_how_many_images_are_prepared(study, monkeypatch):
+    monkeypatch.setattr(registry, "TABLE", ROOT / "data/datasets.csv")
+    loaded = study(("things_val: {dataset: things_val}", "things_val: {dataset: imagenet_v2}"))
+    units = [work(loaded, "prepare_data", {"split": split, "block": block}).units for split, block in (("things", "00001"), ("things_val", "00000"))]
+    assert units == [{"job": 1, "image": 4}, {"job": 1, "image": 10_000}]
+    assert work(loaded, "index_data", {"split": "things_val"}).units == {"job": 1, "image": 10_000}

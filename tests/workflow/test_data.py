@@ -52,7 +52,7 @@ def test_every_block_is_made_of_its_images(prepared):
 def test_data_that_moved_make_nothing_again(prepared):
     (prepared.folder / "sets").rename(prepared.folder / "moved")
     try:
-        for name, path in prepared.paths.items():
+        for path in prepared.paths.values():
             prepared.edit(str(path), str(path).replace("sets/", "moved/"), "config.yaml")
         assert prepared.planned(*TARS) == {}
     finally:

@@ -22,7 +22,7 @@ def faults(studies: dict[str, Study], splits: dict[tuple[str, str], bool]) -> li
         if study.data.kind != "files":
             continue
         settings = jobs.index_settings(study, split)
-        data = datasets.of_split(split, jobs.classes_file(study, split), settings, jobs.wanted(study, split) if settings["training"] else None)
+        data = datasets.of_split(split, jobs.classes_file(study, split), settings, jobs.wanted(study, split) or None)
         try:
             if whole:
                 datasets.checked(data)

@@ -105,10 +105,10 @@ class DataSet:
         if self.pairs:
             return "pairs as img2dataset writes them with --output_format webdataset: {shard}.tar, and {shard}.parquet beside it"
         said = {
-            "folders": "a folder for each class, named by its WordNet id, name, label or class id",
+            "folders": "a folder for each class, named by its WordNet id (or name, label, class id)",
             "webdataset": "WebDataset tars of {key}.jpg (.png, .webp) and {key}.cls",
         }
-        ways = " or ".join(said.get(layout, f"what torchvision.datasets.{layout.partition(':')[2]} reads") for layout in self.layouts)
+        ways = "; or ".join(said.get(layout, f"what torchvision.datasets.{layout.partition(':')[2]} reads") for layout in self.layouts)
         images = f", {self.row['images']} images" if self.row.get("images") else ""
         return f"{len(self.expected)} classes of {self.table}{images}; {ways}"
 
@@ -143,11 +143,12 @@ def count_faults(data: DataSet, found: Found) -> list[str]:
         missing = [data.classes[i] for i in data.expected if not found.classes[i]]
         other = sorted(set(found.classes) - set(data.expected))
         names = shown(f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing)
-        faults += [f"no image of {len(missing)} classes: {names}"] * bool(missing)
+        faults += [f"no image of {len(missing)} classes: {names}"] * (bool(missing) and not found.faults)
         faults += [f"images of classes that are not in its subset {data.row.get('subset')!r}: {shown(other)}"] * bool(other)
     known = data.row.get("images")
     if known and not data.training and not data.skip and total != int(known):
         faults.append(f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}")
-    if data.wanted and total < data.wanted:
-        faults.append(f"a source of the study takes {data.wanted} images, and it has {total}: lower sources.*.images")
+    usable = total - (0 if data.pairs else len(data.skipped))  # of pairs the skipped ones are left out already
+    if data.wanted and usable < data.wanted:
+        faults.append(f"a source of the study takes {data.wanted} images, and it has {usable}: lower sources.*.images")
     return faults

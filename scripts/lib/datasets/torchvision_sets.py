@@ -42,14 +42,21 @@ def opened(data: DataSet):
     return found
 
 
+def _plain(label: str) -> str:
+    return "".join(filter(str.isalnum, str(label).lower()))
+
+
 def _same_order(data: DataSet, own: list) -> None:
-    """Its classes, in its order, must be the table's: else every class id would name another class."""
+    """Its classes must be the table's, in its order: else a class id would name another class. Another spelling of a few says nothing."""
     if len(own) != len(data.classes):
         raise data.error([f"torchvision finds {len(own)} classes"])
-    table = [row.get("label", row["name"]) for row in data.classes]
-    other = [f"{i} is {label!r}, not {row!r}" for i, (label, row) in enumerate(zip(own, table, strict=True)) if isinstance(label, str) and label != row]
-    if other and "label" in data.classes[0]:
-        raise data.error([f"its classes are not in the order of {data.table}: {shown(other)}"])
+    if "label" not in data.classes[0] or not isinstance(own[0], str):
+        return
+    place = {_plain(row["label"]): i for i, row in enumerate(data.classes)}
+    found = [place.get(_plain(label)) for label in own]
+    moved = [f"{i} is {own[i]!r}, which is {at} there" for i, at in enumerate(found) if at not in (None, i)]
+    if moved or found.count(None) > len(own) / 2:
+        raise data.error([f"its classes are not those of {data.table} in their order: {shown(moved or own)}"])
 
 
 def class_ids_of(dataset) -> list[int]:
@@ -57,7 +64,13 @@ def class_ids_of(dataset) -> list[int]:
         labels = getattr(dataset, name, None)
         if labels is not None and len(labels) == len(dataset):
             return [int(label) for label in labels]
-    return [int(dataset[i][1]) for i in range(len(dataset))]
+    found = []
+    for i in range(len(dataset)):
+        try:
+            found.append(int(dataset[i][1]))
+        except (OSError, SyntaxError) as error:
+            raise DataSetError(f"item {i} of torchvision.datasets.{type(dataset).__name__} cannot be read: {' '.join(str(error).split())}") from None
+    return found
 
 
 def survey(data: DataSet) -> Found:

@@ -116,6 +116,11 @@ def index_settings(study: Study, split: str) -> dict:
     return {"name": chosen.dataset, "pairs": is_pairs(study, split), "training": training, "skip": getattr(chosen, "skip", None)}
 
 
+def index_files(study_name: str, study: Study, split: str) -> list[str]:
+    """Index that the blocks of a split are ranges of, where it is a data set in files."""
+    return [f"results/{study_name}/data/{split}/index.parquet"] if study.data.kind == "files" else []
+
+
 def _range(study: Study, split: str, block: str | int) -> list[int]:
     """Half-open range of images of a training split that a block holds."""
     size = next(images_per_block(study, name) for name, row in study.sources.items() if is_real(row) and split_of(row) == split)
