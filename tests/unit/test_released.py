@@ -8,14 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
+from open_clip.model import CLIP
 
 from scripts import convert_released, evaluate_released, tabulate_released
-from scripts.lib import classifier, jobs, shards
+from scripts.lib import classifier, clip, jobs, shards
+from scripts.lib.checks_models import released_models_are_judged_on_what_exists
+from scripts.lib.study.data import FilesData
+from scripts.lib.study.released import ReleasedModel
 from scripts.lib.study_file import StudyError, load
-from tests.conftest import SMOKE
+from tests.conftest import ROOT, SMOKE
 
 CPU = torch.device("cpu")
 WIDTH, DEPTH, CLASSES, SIDE, PATCH = 128, 2, 10, 8, 4
+CAPTIONS = ["thin, leaning left, narrow", "thick, leaning right, wide"]
 PUBLISHED = "released: {theirs: {kind: classifier, file: theirs.pt, images: 16000000, numbers: {%s}}}\n"
 NUMBERS = (
     "vit_b_sd_in_captions_16m_top1: {evaluation: one_writer, measure: top1}, vit_b_sd_in_captions_16m_loss: {evaluation: one_writer, measure: cross_entropy}"
@@ -110,6 +116,31 @@ def test_it_is_judged_as_our_own_models_are_and_set_beside_what_is_published(stu
     assert table.drop("one_writer")["published"].isna().all() and table.drop("one_writer")["within"].isna().all()
 
 
+def test_a_clip_checkpoint_is_judged_zero_shot(tmp_path):
+    architecture = {"embed_dim": 16, "patch_size": 4, "width": 64, "depth": 1, "heads": 1}
+    architecture |= {"text_width": 64, "text_depth": 1, "text_heads": 1, "context_length": 77}
+    torch.manual_seed(0)
+    model = CLIP(**clip.config(architecture, SIDE)).eval()
+    path = tmp_path / "clips.yaml"
+    path.write_text(SMOKE.read_text().replace("laws:\n", "released: {theirs: {kind: clip, file: theirs.pt, images: 64000000}}\nlaws:\n", 1), encoding="utf-8")
+    own = clip.load(convert(path, tmp_path, model.state_dict()), CPU)
+    images = torch.randint(0, 256, (3, 1, SIDE, SIDE), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = model.encode_image(clip.inputs(own, images), normalize=True)
+    assert own.normalisation == "openai" and torch.allclose(clip.image_features(own, images), expected, atol=1e-6)
+
+    sets = []
+    for name in load(path).data.evaluation:
+        sets.append(str(tmp_path / name / "00000.tar"))
+        rows = ({"image": i, "class_id": i % 10, "prompt": "x", "caption": CAPTIONS[i % 2]} for i in range(20))
+        shards.write(sets[-1], ((f"{row['image']:04d}", images[row["image"] % 3, 0].numpy(), row) for row in rows))
+    given = ["--study", str(path), "--released", "theirs", "--classes", "data/digits_classes.csv", "--model", str(tmp_path / "theirs.safetensors")]
+    evaluate_released.main([*given, "--sets", *sets, "--output", str(tmp_path / "metrics.parquet")])
+    rows = pd.read_parquet(tmp_path / "metrics.parquet")
+    assert {*load(path).data.evaluation, *load(path).clips.tasks} == set(rows["evaluation"])
+    assert (rows["architecture"] == "clip").all() and (rows["size"] == 64_000_000).all() and rows["seed"].isna().all()
+
+
 def test_within_two_points_is_agreement():
     row = {"source": "theirs", "size": 10, "class_id": None, "evaluation": "imagenet", "top1": 0.62, "cross_entropy": 1.0, "images": 5}
     model = {"kind": "classifier", "images": 10, "numbers": {"near": {"evaluation": "imagenet", "measure": "top1"}}}
@@ -184,3 +215,12 @@ def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, numbers, told):
 def test_a_study_without_released_models_says_so():
     with pytest.raises(ValueError, match="the study has no released models: add released"):
         jobs.released_table_settings(load(SMOKE))
+
+
+def test_what_the_documentation_says_to_write_is_sound():
+    text = (ROOT / "docs/check_against_the_authors.md").read_text(encoding="utf-8")
+    own = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["released"]
+    data = FilesData(kind="files", training={"t": {"dataset": "t"}}, evaluation={name: {"dataset": name} for name in ("imagenet", "imagenet_r", "imagenet_a")})
+    models = {name: ReleasedModel(**model) for name, model in own.items()}
+    assert released_models_are_judged_on_what_exists(models, data, clips=object()) == []
+    assert {model.kind for model in models.values()} == {"classifier", "clip"}

@@ -1,0 +1,54 @@
+"""Models of others, through the workflow: a checkpoint in the authors' layout to a table, and a released reference to scores."""
+
+import json
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import pandas as pd
+import pytest
+import timm
+import torch
+
+from tests.conftest import Workflow
+from tests.unit.test_released import NUMBERS, PUBLISHED, state_dict
+
+TINY = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
+RUN = "reference: {source: real, architecture: vit_tiny, size: 40, seed: 0}"
+
+
+@pytest.fixture
+def others(workflow: Workflow) -> Workflow:
+    torch.save(state_dict(), workflow.folder / "theirs.pt")
+    torch.manual_seed(0)
+    model = timm.create_model("vit_base_patch16_224", num_classes=10, **TINY)
+    own = {"input_size": [3, 8, 8], "crop_pct": 1.0, "num_classes": 10}
+    config = {"pretrained_cfg": model.pretrained_cfg | own, "model_args": TINY}
+    timm.models.save_for_hf(model, workflow.folder / "judge", model_config=config, safe_serialization=True)
+    workflow.edit("laws:\n", PUBLISHED % NUMBERS + "laws:\n")
+    workflow.edit(RUN, "reference: {model: ./judge}")
+    return workflow
+
+
+def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_scores(others):
+    target = ["tables/smoke/released.csv", "results/smoke/scores/real.json"]
+    assert others.planned(*target) == {
+        "prepare_data": 5,
+        "convert_released": 1,
+        "evaluate_released": 1,
+        "tabulate_released": 1,
+        "fetch_reference": 1,
+        "score": 1,
+    }
+    others.run(*target)
+    table = pd.read_csv(others.folder / target[0])
+    assert set(table["evaluation"]) == {"one_writer", "other_writer", "outlines", "printed", "misread"}
+    assert table["published"].notna().sum() == 2
+    (real,) = json.loads((others.folder / target[1]).read_text())
+    assert 0 <= real["recognizability"] <= 1 and real["lpips"] > 0
+    assert (others.folder / "results/smoke/reference/sources.csv").is_file()
+    assert others.planned(*target) == {}
+
+
+def test_a_model_that_the_study_does_not_have_is_told(others):
+    output = others.run("results/smoke/released_metrics/ours.parquet", check=False)
+    assert "has no released 'ours': add released.ours, or use one of: theirs" in output
