@@ -8,6 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
 from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file
+from scripts.lib.study.data import classified
 
 environment.prepare()
 gc.set_threshold(100_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
@@ -84,6 +85,11 @@ def listed_tars(wildcards):
 
 def evaluation_tars(wildcards):
     return [jobs.evaluation_file(wildcards.study, name) for name in study_of(wildcards).data.evaluation]
+
+
+def classified_tars(wildcards):
+    """Evaluation sets whose classes are the study's, which classifiers can be judged on."""
+    return [jobs.evaluation_file(wildcards.study, name) for name in classified(study_of(wildcards).data)]
 
 
 def gpus(wildcards):

@@ -5,7 +5,7 @@
 rule evaluate:
     input:
         models="results/{study}/classifiers/{source}/{batch}",
-        tars=evaluation_tars,
+        tars=classified_tars,
     output:
         metrics="results/{study}/metrics/{source}/{batch}.parquet",
     log:

@@ -1,24 +1,13 @@
-"""Evaluate the classifiers of one batch on every evaluation set: top-1 and cross-entropy, over all images and per class.
-
-Cross-entropy is of the softmax of the logits, without label smoothing, in nats (as the paper's evaluation code computes it).
-"""
+"""Evaluate the classifiers of one batch on every evaluation set: top-1 and cross-entropy, over all images and per class (`lib/tally.py`)."""
 
 from scripts.lib.torch_setup import deterministic
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 
 from scripts.lib import classifier, command, jobs, shards
 from scripts.lib.files import whole
-
-
-def measures(logits: torch.Tensor, labels: torch.Tensor) -> list[dict]:
-    """A row over all images (class_id None), then one for each class in `labels` (N,); logits (N, classes)."""
-    right = (logits.argmax(1) == labels).double()
-    loss = F.cross_entropy(logits.double(), labels, reduction="none")
-    chosen = [(None, torch.ones_like(labels, dtype=torch.bool)), *((int(c), labels == c) for c in labels.unique())]
-    return [{"class_id": c, "images": int(m.sum()), "top1": right[m].mean().item(), "cross_entropy": loss[m].mean().item()} for c, m in chosen]
+from scripts.lib.tally import Tally
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,7 +25,9 @@ def main(arguments: list[str] | None = None) -> None:
         images, labels = classifier.normalise(images), torch.from_numpy(labels)
         for run in settings["runs"]:
             own = {key: run[key] for key in ("source", "guidance", "architecture", "size", "seed")}
-            rows += [own | {"evaluation": name} | row for row in measures(classifier.outputs(models[run["name"]], images).logits, labels)]
+            tally = Tally(name, labels.unique() if settings.get("masked") else None)
+            tally.add(classifier.outputs(models[run["name"]], images).logits, labels)
+            rows += [own | row for row in tally.rows()]
     table = pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"})
     with whole(args.output) as (part,):
         table.to_parquet(part, index=False)

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scripts.evaluate import measures
 from scripts.lib import classifier, clip, command, jobs, shards
 from scripts.lib.files import whole
+from scripts.lib.tally import Tally
 
 OUT = -1  # the label of an image that a task leaves out
 
@@ -66,9 +66,11 @@ def answers(model: clip.Clip, images: torch.Tensor, asked: list[dict]) -> list[d
     for question in asked:
         kept = torch.from_numpy(question["labels"] != OUT)
         logits = clip.logits(model, features[kept], clip.heads(model, question["names"], question["templates"]))
-        for row in measures(logits, torch.from_numpy(question["labels"])[kept]):
+        tally = Tally(question["evaluation"])
+        tally.add(logits, torch.from_numpy(question["labels"])[kept])
+        for row in tally.rows():
             class_id = None if row["class_id"] is None else question["ids"][row["class_id"]]
-            rows.append({"evaluation": question["evaluation"]} | row | {"class_id": class_id, "logit_scale": model.scale.item()})
+            rows.append(row | {"class_id": class_id, "logit_scale": model.scale.item()})
     return rows
 
 

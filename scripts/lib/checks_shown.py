@@ -6,6 +6,7 @@ from pathlib import Path
 
 from scripts.lib.checks import class_count, curve_faults, unknown
 from scripts.lib.study import Curves, names_class, pairs
+from scripts.lib.study.data import evaluations
 from scripts.lib.study.parts import Part
 
 NUMBERS = Path("data/paper_numbers.csv")
@@ -30,7 +31,7 @@ def shown(figures, tables) -> list[tuple[str, Part]]:
 
 def what_is_shown_exists(figures, tables, laws, experiments, data, generators, recipes, classifiers, clips, sources):
     """Every name under a key such as `law` or `evaluations` is one of the study's."""
-    sets = [*data.evaluation, *(clips.tasks if clips else [])]
+    sets = [*evaluations(data, clip=True), *(clips.tasks if clips else [])]
     known = {
         "law": (laws, "law"),
         "experiment": (experiments, "experiment"),
@@ -154,7 +155,7 @@ def tables_have_their_metrics(tables, experiments, data, clips, sources, recipes
     for name in ("supervised", "ood", "configurations"):
         table = getattr(tables, name)
         for evaluation in table.evaluations if table else []:
-            faults += unknown(f"tables.{name}.evaluations", evaluation, data.evaluation, "evaluation set of classifiers")
+            faults += unknown(f"tables.{name}.evaluations", evaluation, evaluations(data), "evaluation set of classifiers")
     if tables.clip and clips is None:
         faults.append("tables.clip: the study has no clips; add them or remove the table")
     own = tables.configurations

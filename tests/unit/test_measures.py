@@ -7,20 +7,68 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
-from scripts import evaluate, score
+from scripts import score
+from scripts.lib.study.data import FilesData, evaluations
+from scripts.lib.tally import Tally
+
+SEEDS = st.integers(0, 2**32 - 1)
 
 
-@given(st.integers(0, 2**32 - 1))
-def test_top1_and_cross_entropy_are_what_scikit_learn_computes(seed):
+def tallied(logits, labels, held=None, batch_size=16) -> list[dict]:
+    tally = Tally("set", held)
+    for own, of in zip(torch.from_numpy(logits).split(batch_size), torch.from_numpy(labels).split(batch_size), strict=True):
+        tally.add(own, of)
+    return tally.rows()
+
+
+def is_what_scikit_learn_computes(row, logits, labels):
+    """labels: column of the logits that is right."""
+    probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert row["top1"] == pytest.approx(accuracy_score(labels, logits.argmax(1)))
+    assert row["cross_entropy"] == pytest.approx(log_loss(labels, probability, labels=range(logits.shape[1])))
+
+
+@given(SEEDS, st.integers(1, 50))
+def test_top1_and_cross_entropy_are_what_scikit_learn_computes_in_batches_of_any_size(seed, batch_size):
     random = np.random.default_rng(seed)
     logits, labels = random.normal(size=(40, 5)), np.concatenate([np.arange(5), random.integers(0, 5, 35)])
-    rows = evaluate.measures(torch.from_numpy(logits), torch.from_numpy(labels))
-    overall = rows[0]
-    probability = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert overall["class_id"] is None
-    assert overall["top1"] == pytest.approx(accuracy_score(labels, logits.argmax(1)))
-    assert overall["cross_entropy"] == pytest.approx(log_loss(labels, probability))
-    assert sum(row["images"] for row in rows[1:]) == overall["images"] == 40
+    rows = tallied(logits, labels, batch_size=batch_size)
+    assert rows[0]["class_id"] is None
+    is_what_scikit_learn_computes(rows[0], logits, labels)
+    assert sum(row["images"] for row in rows[1:]) == rows[0]["images"] == 40
+    for row in rows[1:]:
+        own = labels == row["class_id"]
+        is_what_scikit_learn_computes(row, logits[own], labels[own])
+
+
+@given(SEEDS)
+def test_a_set_of_some_classes_is_judged_among_those_and_among_all(seed):
+    random = np.random.default_rng(seed)
+    held = np.array([1, 4, 6])
+    logits, place = random.normal(size=(40, 8)), random.permutation(np.arange(40) % 3)
+    rows = tallied(logits, held[place], held)
+    masked, unmasked = ([row for row in rows if row["evaluation"] == name] for name in ("set", "set_unmasked"))
+    assert [row["class_id"] for row in masked] == [row["class_id"] for row in unmasked] == [None, 1, 4, 6]
+    is_what_scikit_learn_computes(masked[0], logits[:, held], place)
+    is_what_scikit_learn_computes(unmasked[0], logits, held[place])
+    assert all(a["top1"] >= b["top1"] and a["cross_entropy"] < b["cross_entropy"] for a, b in zip(masked, unmasked, strict=True))
+
+
+def test_a_set_of_all_classes_is_judged_once_and_a_stranger_is_told():
+    logits = np.eye(3)
+    assert {row["evaluation"] for row in tallied(logits, np.arange(3), [0, 1, 2])} == {"set"}
+    with pytest.raises(ValueError, match=r"set: images of classes \[2\], which are not among the 2 that its manifest names"):
+        tallied(logits, np.arange(3), [0, 1])
+
+
+def test_sets_with_classes_of_their_own_are_for_clip_alone():
+    data = FilesData(
+        kind="files",
+        training={"photos": {"dataset": "photos"}},
+        evaluation={"renditions": {"dataset": "renditions"}, "flowers": {"dataset": "flowers", "classes": "flowers.csv"}},
+    )
+    assert evaluations(data) == ["renditions", "renditions_unmasked"]
+    assert evaluations(data, clip=True) == ["renditions", "flowers", "renditions_unmasked"]
 
 
 def test_recognizability_is_the_mean_of_the_f1_of_the_classes():

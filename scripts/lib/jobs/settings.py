@@ -5,6 +5,7 @@ from dataclasses import asdict
 from scripts.lib.jobs.sources import blocks_until
 from scripts.lib.jobs.training import Run, batch_of, batch_runs, runs, trainer, training_inputs
 from scripts.lib.study import Study, pairs, parts_of
+from scripts.lib.study.data import classified
 
 
 def _training_settings(study: Study, source: str, batch: str) -> dict:
@@ -34,7 +35,9 @@ def classifier_settings(study: Study, source: str, batch: str) -> dict:
 
 
 def evaluation_settings(study: Study, source: str, batch: str) -> dict:
-    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)}
+    """`evaluation`: the sets, in the order of their tars. `masked`: any of them may lack some of the study's classes."""
+    masked = {"masked": True} if study.data.kind == "files" else {}
+    return {"runs": _trained(study, source, batch), "evaluation": classified(study.data)} | masked
 
 
 def clip_settings(study: Study, source: str, batch: str) -> dict:

@@ -72,3 +72,22 @@ class FilesData(Part):
 
 
 Data = Annotated[DigitsData | FilesData, Field(discriminator="kind")]
+
+
+def unmasked(evaluation: str) -> str:
+    """Name of the metrics of a set with some of the study's classes where a model chose among all of them (`lib/tally.py`)."""
+    return f"{evaluation}_unmasked"
+
+
+def classified(data: Data) -> list[str]:
+    """The evaluation sets whose classes are the study's: those that classifiers are judged on."""
+    return [name for name, own in data.evaluation.items() if getattr(own, "classes", None) is None]
+
+
+def evaluations(data: Data, clip: bool = False) -> list[str]:
+    """Names that metrics on evaluation sets may have. clip: of CLIP models, which are judged on sets with classes of their own too.
+
+    Only a set in files may lack some of the study's classes; whether it does is known when its images are.
+    """
+    own = classified(data)
+    return [*(data.evaluation if clip else own), *map(unmasked, own if data.kind == "files" else [])]
