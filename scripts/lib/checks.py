@@ -246,41 +246,6 @@ def _too_few_sizes(name, law, experiments, sources) -> list[str]:
     return list(faults.values())
 
 
-def clips_are_sound(clips, classifiers, data, classes, image_size):
-    if clips is None:
-        return []
-    n = class_count(classes) if Path(classes).is_file() else 1
-    faults = []
-    for name, architecture in clips.architectures.items():
-        key = f"clips.architectures.{name}"
-        if name in classifiers.architectures:
-            faults.append(f"{key}: the name of a classifier too; rename one")
-        if image_size % architecture.patch_size:
-            faults.append(f"{key}.patch_size = {architecture.patch_size}: does not divide image_size = {image_size}")
-        for width, heads in (("width", "heads"), ("text_width", "text_heads")):
-            if getattr(architecture, width) % getattr(architecture, heads):
-                faults.append(f"{key}.{width} = {getattr(architecture, width)}: not a multiple of {heads} = {getattr(architecture, heads)}")
-    for size, iterations in clips.iterations.items():
-        if iterations % clips.checkpoints:
-            faults.append(f"clips.iterations.{size} = {iterations}: cannot be cut into {clips.checkpoints} equal parts (clips.checkpoints)")
-    templates = {"clips.templates": clips.templates} | {f"clips.tasks.{name}.templates": task.templates for name, task in clips.tasks.items()}
-    for key, own in templates.items():
-        faults += [f"{key}.{i} = {short(text)}: must hold {{name}} once" for i, text in enumerate(own) if text.count("{name}") != 1]
-    for name, task in clips.tasks.items():
-        key = f"clips.tasks.{name}"
-        faults += unknown(f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set")
-        if name in data.evaluation:
-            faults.append(f"{key}: the name of an evaluation set too; rename the task")
-        if (task.classes is None) == (task.captions is None):
-            faults.append(f"{key}: give either classes or captions")
-        named = [c for own in (task.classes or {}).values() for c in own]
-        if len(set(named)) < len(named) or any(c >= n for c in named):
-            faults.append(f"{key}.classes = {short(task.classes)}: a class id must be under {n} and stand under one text only")
-        if len(task.classes or task.captions or {}) == 1:
-            faults.append(f"{key}: one text alone: a task needs two at least to choose from")
-    return faults
-
-
 def patches_divide_the_image(classifiers, image_size):
     seen = classifiers.image_size or image_size
     key = "classifiers.image_size" if classifiers.image_size else "image_size"
@@ -305,6 +270,5 @@ CHECKS = [
     experiments_use_what_exists,
     scores_have_their_reference,
     laws_use_what_exists,
-    clips_are_sound,
     patches_divide_the_image,
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import scripts.lib.torch_setup  # noqa: F401
 
+import open_clip
 import torch
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer, default_bpe
@@ -16,6 +17,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from scripts.lib.files import whole
+
+STATISTICS = {"half": ((0.5,) * 3, (0.5,) * 3), "openai": (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)}
 
 
 def tokenizer(architecture: dict) -> SimpleTokenizer:
@@ -56,6 +59,8 @@ def config(architecture: dict, image_size: int) -> dict:
 class Clip:
     model: CLIP
     tokenize: Callable[[list[str]], torch.Tensor]  # (N, context_length)
+    image_size: int
+    normalisation: str  # of STATISTICS
 
     @property
     def scale(self) -> torch.Tensor:
@@ -64,7 +69,7 @@ class Clip:
 
 
 def save(path, weights: dict[str, torch.Tensor], description: dict) -> None:
-    """Write weights with `description` (`architecture`, `image_size` and the run) in the header, so that the file can be loaded alone."""
+    """Write weights with `description` (`architecture`, `image_size`, `training` and the run) in the header, so that the file can be loaded alone."""
     with whole(path) as (part,):
         save_file(weights, part, metadata={"description": json.dumps(description, sort_keys=True)})
 
@@ -74,15 +79,26 @@ def load(path, device: torch.device) -> Clip:
         description = json.loads(file.metadata()["description"])
         model = CLIP(**config(description["architecture"], description["image_size"]))
         model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (safe_open is no dict)
-    return Clip(model.to(device).eval(), tokenizer(description["architecture"]))
+    normalisation = description["training"].get("normalisation", "half")
+    return Clip(model.to(device).eval(), tokenizer(description["architecture"]), description["image_size"], normalisation)
+
+
+def inputs(clip: Clip, images: torch.Tensor) -> torch.Tensor:
+    """What the model reads of images, uint8 (N, C, H, W): normalised (N, 3, H, W). Grey ones become RGB, as in training."""
+    mean, std = (torch.tensor(own, dtype=torch.float64)[:, None, None] for own in STATISTICS[clip.normalisation])
+    scale, shift = (255 * std).float(), (mean / std).float()  # of 0.5 and 0.5: 127.5 and 1
+    return images.expand(-1, 3, -1, -1).float() / scale.to(images.device) - shift.to(images.device)
 
 
 @torch.inference_mode()
-def image_features(clip: Clip, images: torch.Tensor, batch_size: int = 512) -> torch.Tensor:
-    """Unit vectors (N, embed_dim) of normalised images (N, C, H, W); grey ones become RGB, as in training."""
-    device = clip.model.logit_scale.device
-    parts = images.expand(-1, 3, -1, -1).split(batch_size)
-    return torch.cat([clip.model.encode_image(part.to(device), normalize=True).cpu() for part in parts])
+def image_features(clip: Clip, images: torch.Tensor) -> torch.Tensor:
+    """Unit vectors (N, embed_dim) of images, uint8 (N, C, H, W), of the model's size."""
+    return clip.model.encode_image(inputs(clip, images.to(clip.model.logit_scale.device)), normalize=True).cpu()
+
+
+def templates(chosen: list[str] | str) -> list[str]:
+    """Texts with `{name}` in them: those of a study, or for `openai_imagenet` the 80 that open_clip brings, which the paper's evaluation uses."""
+    return list(chosen) if not isinstance(chosen, str) else [template("{name}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES]
 
 
 @torch.inference_mode()
@@ -100,3 +116,29 @@ def heads(clip: Clip, names: list[str], templates: list[str], batch_size: int = 
 def logits(clip: Clip, features: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
     """(N, classes): cosines of images and heads, times the learned scale."""
     return clip.scale * features @ heads.T
+
+
+def from_released(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict]:
+    """Weights and description, as `save` takes them, of a released checkpoint of the paper's authors: a state dict of open_clip's CLIP.
+
+    Its shapes tell the architecture; heads are 64 wide, as in every CLIP. Normalisation and QuickGELU are those of the authors' evaluation
+    code. Raises ValueError where it is no such state dict.
+    """
+    weights = {name.removeprefix("module."): own.float().contiguous() for name, own in state.items()}
+    try:
+        _, _, patch, _ = weights["visual.conv1.weight"].shape
+        context, text_width = weights["positional_embedding"].shape
+        places, width = weights["visual.positional_embedding"].shape
+        vocabulary, embed = weights["token_embedding.weight"].shape[0], weights["text_projection"].shape[1]
+    except KeyError as error:
+        raise ValueError(f"no weight {error} in it: not a CLIP model of open_clip with a ViT") from None
+    layers = [{name.split(".")[place] for name in weights if name.startswith(start)} for start, place in (("visual.transformer.", 3), ("transformer.", 2))]
+    architecture = {"embed_dim": embed, "patch_size": patch, "width": width, "depth": len(layers[0]), "heads": width // 64}
+    architecture |= {"text_width": text_width, "text_depth": len(layers[1]), "text_heads": text_width // 64, "context_length": context}
+    size = patch * round((places - 1) ** 0.5)
+    with torch.device("meta"):
+        expected = CLIP(**config(architecture, size)).state_dict()
+    wrong = [name for name in {**expected, **weights} if name not in weights or name not in expected or weights[name].shape != expected[name].shape]
+    if wrong:
+        raise ValueError(f"{len(wrong)} weights are not those of a CLIP model with {vocabulary} tokens, the first: {', '.join(sorted(wrong)[:3])}")
+    return weights, {"architecture": architecture, "image_size": size, "training": {"normalisation": "openai"}}

@@ -10,7 +10,7 @@ from typing import Annotated, get_args, get_origin
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scripts.lib import checks, checks_models, checks_recipes, checks_shown
+from scripts.lib import checks, checks_clips, checks_models, checks_recipes, checks_shown
 from scripts.lib.checks import short
 from scripts.lib.study import Study
 
@@ -66,7 +66,7 @@ def load(path: str | Path) -> Study:
             parts[key] = TypeAdapter(Annotated[(field.annotation, field)]).validate_python(raw[key])
         except ValidationError as error:
             faults += [_fault(key, e) for e in error.errors()]
-    for check in [*checks.CHECKS, *checks_models.CHECKS, *checks_recipes.CHECKS, *checks_shown.CHECKS]:
+    for check in [*checks.CHECKS, *checks_clips.CHECKS, *checks_models.CHECKS, *checks_recipes.CHECKS, *checks_shown.CHECKS]:
         needs = inspect.signature(check).parameters
         if all(name in parts for name in needs):
             faults += check(**{name: parts[name] for name in needs})

@@ -18,6 +18,7 @@ from PIL import Image
 from scripts import evaluate_clips, train_clips
 from scripts.lib import classifier, clip, shards
 from scripts.lib.metrics import RUN
+from scripts.lib.torch_setup import deterministic
 
 CPU = torch.device("cpu")
 TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}
@@ -31,7 +32,7 @@ class Killed(Exception):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    train_clips.deterministic(1)
+    deterministic(1)
 
 
 def write_source(path, images: int, guidance=(None,), shown=lambda i: NAMES[i % 2]) -> str:
@@ -217,7 +218,7 @@ def test_a_small_vocabulary_reads_every_text(text):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder with a run that has learned to tell dark from light, its settings, and an evaluation set."""
-    train_clips.deterministic(1)
+    deterministic(1)
     folder = tmp_path_factory.mktemp("clip")
     tar = write_source(folder / "real.tar", 40)
     run = run_of("learned", ("real", None, 40), iterations=40)

@@ -41,13 +41,19 @@ def evaluation_settings(study: Study, source: str, batch: str) -> dict:
 
 
 def clip_settings(study: Study, source: str, batch: str) -> dict:
-    training = study.clips.model_dump(exclude={"architectures", "iterations", "runs_per_job", "templates", "tasks"})
+    """What a study leaves at its default is left out, so that a new default makes no model anew."""
+    apart = {"architectures", "iterations", "runs_per_job", "templates", "tasks", "image_size"}
+    training = study.clips.model_dump(exclude=apart, exclude_defaults=True)
     return _training_settings(study, source, batch) | {"training": training}
 
 
 def clip_evaluation_settings(study: Study, source: str, batch: str) -> dict:
+    """`sets`: of those with classes of their own, in which files their classes and templates are. `masked`: as `evaluation_settings`."""
     chosen = study.clips.model_dump(include={"templates", "tasks"})
-    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)} | chosen
+    files = study.data.kind == "files"
+    own = {name: chosen.model_dump() for name, chosen in study.data.evaluation.items() if files and chosen.classes}
+    more = {"sets": own, "masked": True} if files else {}
+    return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)} | chosen | more
 
 
 def experiment_settings(study: Study, experiments: list[str]) -> list[dict]:

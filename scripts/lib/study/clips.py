@@ -1,10 +1,13 @@
 """How CLIP models are trained, and what they are asked about images."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from scripts.lib.study.parts import Name, Part, Positive, RunsPerJob, Share
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Ratio = Annotated[float, Field(gt=0)]
 
 
 class ClipArchitecture(Part):
@@ -32,17 +35,43 @@ class Task(Part):
     captions: dict[str, str] | None = Field(default=None, description="text -> words of an image's caption; images without are left out")
 
 
-class Clips(Part):
-    """One training recipe of CLIP models for every source of image-text pairs."""
+class ClipTraining(Part):
+    """A training recipe of open_clip's trainer: AdamW, linear warm-up, cosine to zero. What is known of the paper's is in what is said of each.
+
+    GELU is QuickGELU, as the paper's evaluation code has it. `OpenCLIP` is how its models of LAION-400M were trained (recalled).
+    """
+
+    batch_size: Positive = Field(description="pairs of an iteration, over all GPUs; 32768 in a sibling paper of the authors")
+    learning_rate: float = Field(gt=0, description="OpenCLIP: 5e-4. The paper's is not known")
+    betas: tuple[Share, Share] = Field(default=(0.9, 0.98), description="of AdamW; those of OpenCLIP, and of LaCLIP by the same first author")
+    eps: float = Field(default=1e-6, gt=0, description="of AdamW; open_clip's own for a ViT")
+    warmup: Share = Field(description="share of the iterations; OpenCLIP: 2000 iterations. The paper's is not known")
+    weight_decay: float = Field(ge=0, description="OpenCLIP: 0.2. The paper's is not known")
+    gradient_clip: float | None = Field(default=None, gt=0, description="largest norm of the gradient; OpenCLIP: none")
+    precision: Literal["float32", "bfloat16"] = Field(default="bfloat16", description="of matrix products on a GPU; weights stay float32. On a CPU: float32")
+    gradient_checkpointing: bool = Field(default=False, description="compute activations again in place of keeping them: less memory, more time")
+    largest_batch: Positive | None = Field(default=None, description="pairs that a GPU works on at once; it goes through the rest of its share in turns")
+    image_size: Positive | None = Field(default=None, description="pixels a side that the model sees; the study's by default. The paper: 224")
+    normalisation: Literal["half", "openai"] = Field(
+        default="half", description="mean and deviation of pixels: 0.5 and 0.5, or those of OpenAI's CLIP as in the paper's evaluation code"
+    )
+    crop_scale: tuple[Fraction, Fraction] = Field(description="area kept by the random crop; LaCLIP: 0.5 to 1. The paper's is not known")
+    crop_ratio: tuple[Ratio, Ratio] = Field(default=(1.0, 1.0), description="width by height of the random crop; LaCLIP: 3/4 to 4/3")
+    order: Literal["window", "passes"] = Field(
+        default="window",
+        description="passes: every pair once before any is seen again. window: drawn from a window of 5,000 over endless passes, as open_clip's trainer "
+        "does with one tar: for few pairs, in one process",
+    )
+    checkpoints: Positive = Field(description="equal parts of a training, after each of which its state is saved")
+
+
+class Clips(ClipTraining):
+    """One training recipe of CLIP models for every source of image-text pairs, and what the models are asked."""
 
     architectures: dict[Name, ClipArchitecture]
-    iterations: dict[Positive, Positive] = Field(description="training iterations for each size")
-    batch_size: Positive
-    learning_rate: float = Field(gt=0)
-    warmup: Share
-    weight_decay: float = Field(ge=0)
-    crop_scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = Field(description="area kept by the random crop")
-    checkpoints: Positive = Field(description="equal parts of a training, after each of which its state is saved")
+    iterations: dict[Positive, Positive] = Field(description="training iterations for each size: passes x size / batch_size; a sibling paper: 32 passes")
     runs_per_job: RunsPerJob
-    templates: list[str] = Field(min_length=1, description="class-name templates of the zero-shot evaluation, each with {name} in it")
+    templates: Annotated[list[str], Field(min_length=1)] | Literal["openai_imagenet"] = Field(
+        description="of the zero-shot evaluation on the study's classes, each with {name} in it; openai_imagenet: the 80 that open_clip brings"
+    )
     tasks: dict[Name, Task]
