@@ -3,7 +3,7 @@
 #      results/{study}/clip_metrics/{source}/{batch}.parquet: zero-shot top-1 and cross-entropy, on evaluation sets and tasks
 #
 # Paper, section on CLIP: trained by open_clip on real, synthetic, and real and synthetic image-text pairs. Runs and batches are as those
-# of classifiers.
+# of classifiers, and so is what of the machine they share (train.smk). A set with classes of its own brings tables of them and of texts.
 
 
 rule train_clips:
@@ -20,14 +20,16 @@ rule train_clips:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads,
         runtime=240,
         gpu=gpus,
+        nodes=1,
     params:
         planned=planned(jobs.clip_settings, "source", "batch"),
         state=".state/{study}/clips/{source}/{batch}",
     shell:
-        "python -m scripts.train_clips --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} {resources.nodes} scripts.train_clips "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--blocks {input.blocks:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
 
@@ -36,6 +38,7 @@ rule evaluate_clips:
         classes=class_table,
         models="results/{study}/clips/{source}/{batch}",
         tars=evaluation_tars,
+        tables=needed(lambda _, study, __: jobs.clip_tables(study)),
     output:
         metrics="results/{study}/clip_metrics/{source}/{batch}.parquet",
     log:

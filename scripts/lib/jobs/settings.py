@@ -47,12 +47,20 @@ def clip_settings(study: Study, source: str, batch: str) -> dict:
     return _training_settings(study, source, batch) | {"training": training}
 
 
+def _sets_of_other_classes(study: Study) -> dict[str, dict]:
+    """Evaluation sets that only CLIP is judged on: data set, and files of their classes and of the texts that name them."""
+    return {name: own.model_dump() for name, own in study.data.evaluation.items() if study.data.kind == "files" and own.classes}
+
+
+def clip_tables(study: Study) -> list[str]:
+    """The files that describe the classes of such sets."""
+    return sorted({own[key] for own in _sets_of_other_classes(study).values() for key in ("classes", "templates")})
+
+
 def clip_evaluation_settings(study: Study, source: str, batch: str) -> dict:
-    """`sets`: of those with classes of their own, in which files their classes and templates are. `masked`: as `evaluation_settings`."""
+    """`sets`: those with classes of their own. `masked`: as in `evaluation_settings`."""
     chosen = study.clips.model_dump(include={"templates", "tasks"})
-    files = study.data.kind == "files"
-    own = {name: chosen.model_dump() for name, chosen in study.data.evaluation.items() if files and chosen.classes}
-    more = {"sets": own, "masked": True} if files else {}
+    more = {"sets": _sets_of_other_classes(study), "masked": True} if study.data.kind == "files" else {}
     return {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)} | chosen | more
 
 
