@@ -5,8 +5,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import chain
 
 import scripts.lib.torch_setup  # noqa: F401
+from scripts.lib.torch_setup import deterministic
 
 import numpy as np
 import pytest
@@ -16,7 +18,6 @@ from safetensors.torch import load_file
 from scripts import train_clips
 from scripts.lib import shards
 from scripts.lib.distributed import Team
-from scripts.lib.torch_setup import deterministic
 from tests import clip_process
 
 TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}
@@ -86,10 +87,10 @@ def test_two_processes_train_as_one(tars, one, tmp_path):
     assert np.mean([seen["losses"] for seen in two["seen"]], axis=0) == pytest.approx(one["seen"][0]["losses"], abs=1e-5)
     assert same(one["weights"], two["weights"])
     # Each batch is that of one process, and in a pass each pair stands once.
-    batches = [sum(own, []) for own in zip(*(seen["positions"] for seen in two["seen"]), strict=True)]
+    batches = [list(chain(*own)) for own in zip(*(seen["positions"] for seen in two["seen"]), strict=True)]
     assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in one["seen"][0]["positions"]]
     for first in range(0, ITERATIONS, PAIRS // BATCH):
-        assert Counter(sum(batches[first : first + PAIRS // BATCH], [])) == Counter(range(PAIRS))
+        assert Counter(chain(*batches[first : first + PAIRS // BATCH])) == Counter(range(PAIRS))
 
 
 def test_a_process_that_dies_takes_the_others_along_and_one_goes_on(tars, one, tmp_path):
