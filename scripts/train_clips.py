@@ -26,7 +26,7 @@ def loader_of(run: dict, recipe: ClipTraining, found: pairs.Pairs, args, prepare
     alone = recipe.order == "window"
     reader = pairs.Reader(found.images, prepare, tokenize, None if alone else run["seed"])
     iterations = run["iterations"] // recipe.checkpoints
-    share = {"turns": args.accum_freq, "rank": args.rank, "ranks": args.world_size, "workers": args.workers}
+    share = {"turns": args.accum_freq, "rank": args.rank, "ranks": args.world_size, "workers": 0 if alone else args.workers}
     return pairs.Loader(found, reader, recipe.order, run["seed"], recipe.batch_size, iterations, **share)
 
 
@@ -61,8 +61,8 @@ def refuse_what_cannot_be_trained(settings: dict, team: Team) -> None:
         if run["iterations"] % recipe.checkpoints:
             raise SystemExit(f"{run['name']}: {run['iterations']} iterations cannot be cut into {recipe.checkpoints} equal parts")
     clip_trainer.turns(recipe, team.ranks)
-    if recipe.order == "window" and (team.ranks > 1 or team.workers):
-        raise SystemExit("clips.order = window: of one process, without workers: take passes, or one GPU and one thread")
+    if recipe.order == "window" and team.ranks > 1:
+        raise SystemExit(f"clips.order = window: for one process, but there are {team.ranks}: take passes, or one GPU")
 
 
 def train_batch(settings: dict, images: list[str], output: Path, state: Path, team: Team) -> None:

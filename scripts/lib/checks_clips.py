@@ -11,7 +11,8 @@ from scripts.lib.checks import class_count, short, unknown
 def architectures_fit_together(clips, classifiers, image_size):
     if clips is None:
         return []
-    faults, seen = [], clips.image_size or image_size
+    seen = clips.image_size or image_size
+    faults = [f"clips.image_size = {seen}: more than the {image_size} that images are kept at (image_size)"] if seen > image_size else []
     for name, architecture in clips.architectures.items():
         key = f"clips.architectures.{name}"
         if name in classifiers.architectures:

@@ -92,8 +92,6 @@ def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pa
     return Pairs(stream.Stored(blocks), [part["images"] for part in parts], digest.hexdigest())
 
 
-# Of each process, as the places of images are (`stream`): 80 bytes a text, 50 MB for two windows of blocks of 10,000.
-@lru_cache(maxsize=2 * stream.WINDOW)
 def _texts(tar: str, guidance: float | None) -> pa.ChunkedArray:
     return _rows(manifest_path(tar).read_bytes(), ["prompt"], guidance)["prompt"]
 
@@ -107,13 +105,14 @@ class Reader(Dataset):
 
     def __init__(self, images: stream.Stored, prepare: Callable, tokenize: Callable, seed: int | None):
         self.images, self.prepare, self.tokenize, self.seed = images, prepare, tokenize, seed
+        self.texts = lru_cache(maxsize=2 * stream.WINDOW)(_texts)  # as places of images are kept: 50 MB, at 80 bytes a text and 10,000 a block
 
     def pair(self, position: int) -> tuple[Image.Image, str]:
         place = bisect_right(self.images.ends, position)
         block, row = self.images.blocks[place], position - self.images.ends[place] + self.images.sizes[place]
         pixels = self.images.read(torch.tensor([position]))[0][0].numpy()
         image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-        return image.convert("RGB"), _texts(block.tar, block.guidance)[row].as_py()
+        return image.convert("RGB"), self.texts(block.tar, block.guidance)[row].as_py()
 
     def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
         """Images (N, 3, H, W) and tokens (N, context_length)."""
