@@ -179,10 +179,6 @@ class Cluster:
     def node(self, state: str) -> None:
         self.call("scontrol", "update", f"NodeName={self.values['host']}", f"State={state}", "Reason=test")
 
-    def steps(self) -> list[psutil.Process]:
-        """What slurmd keeps for each job that runs here."""
-        return [process for process in psutil.process_iter() if "slurmstepd" in process.name()]
-
     def hasten(self) -> None:
         """Let requeued jobs start now, and not in two minutes."""
         for job in wait_for(lambda: self.jobs("PENDING"), "no job was requeued"):

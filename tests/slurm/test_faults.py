@@ -52,7 +52,7 @@ def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster
 def test_a_preempted_job_and_one_whose_node_went_down_go_on_by_themselves(cluster, study):
     """Work of a higher partition takes every GPU; then the node goes down, and comes up again. No retry of Snakemake's is used."""
     expected = forget(study, "train_classifiers")
-    target, state = STAGES["train_classifiers"]
+    target, _ = STAGES["train_classifiers"]
     (study.folder / "profiles/slurm/site.yaml").write_text(SITE.replace("  gpu: ", "  preempt: "))
     snakemake = study.start(target, "--retries", "0")
     job, process = hit_when(study, "train_classifiers")
@@ -129,8 +129,9 @@ def test_a_full_or_read_only_disk_leaves_nothing_that_looks_whole_and_names_the_
 
 def test_an_output_that_shows_late_is_waited_for(study):
     """As on a network file system: the pool of texts lies there three seconds after its job has ended."""
-    late = "\"--output {output.pool:q} > {log:q} 2>&1; setsid sh -c 'mv {output.pool:q} {output.pool:q}.late; sleep 3; mv {output.pool:q}.late {output.pool:q}' > /dev/null 2>&1 & sleep 0.2\""
-    study.edit('"--output {output.pool:q} > {log:q} 2>&1"', late, "rules/prompts.smk")
+    pool = "{output.pool:q}"
+    later = f"(setsid sh -c 'mv {pool} {pool}.late; sleep 3; mv {pool}.late {pool}' > /dev/null 2>&1 &); sleep 0.2"
+    study.edit(f'"--output {pool} > {{log:q}} 2>&1"', f'"--output {pool} > {{log:q}} 2>&1; {later}"', "rules/prompts.smk")
     began = time.monotonic()
     study.run("results/smoke/prompts/captions.parquet", "--force")
     assert time.monotonic() - began > 3
