@@ -89,6 +89,11 @@ def gpus(wildcards):
     return study_of(wildcards).gpus
 
 
+def growing(amount):
+    """Memory or time of a job: so much in its first try, and as much again in each later one, for a try may have failed for want of it."""
+    return lambda wildcards, attempt: attempt * (amount(wildcards) if callable(amount) else amount)
+
+
 def real_tars(wildcards):
     """What stands for real images in scores: an evaluation set."""
     return [f"results/{wildcards.study}/data/{study_of(wildcards).scores.evaluation}.tar"]

@@ -19,8 +19,8 @@ rule prepare_data:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         planned=planned(jobs.data_settings, "split"),
     shell:

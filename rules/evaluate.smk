@@ -17,8 +17,8 @@ rule evaluate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=gpus,
     params:
         planned=planned(jobs.evaluation_settings, "source", "batch"),

@@ -22,8 +22,8 @@ rule train_generator:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=gpus,
     params:
         planned=planned(jobs.generator_settings, "generator"),
@@ -47,8 +47,8 @@ rule fetch_generator:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         planned=planned(jobs.fetch_settings, "generator"),
         record="results/{study}/models/{generator}.sources.csv",  # no output: what a first fetch finds holds for all later ones
@@ -74,8 +74,8 @@ rule generate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: 40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000,
-        runtime=120,
+        mem_mb=growing(lambda wc: 40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000),
+        runtime=growing(120),
         gpu=gpus,
     params:
         planned=planned(jobs.generation_settings, "source", "block"),

@@ -22,8 +22,8 @@ rule fetch_model:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         planned=planned(jobs.model_settings, "recipe"),
     shell:
@@ -45,8 +45,8 @@ rule write_sentences:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
         gpu=gpus,
     params:
         planned=planned(jobs.prompt_settings, "recipe"),
@@ -73,7 +73,7 @@ rule caption_images:
     threads: 1
     resources:
         mem_mb=24000,  # BLIP-2 of 2.7 billion weights, in 32 bits, before it goes to the GPU in 16
-        runtime=1440,
+        runtime=growing(1440),
         gpu=gpus,
     params:
         planned=planned(jobs.prompt_settings, "recipe"),

@@ -22,8 +22,8 @@ rule score:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
         gpu=gpus,
     params:
         planned=planned(jobs.score_settings, "source"),

@@ -177,7 +177,7 @@ class Cluster:
         return [Job(*line.split("|")) for line in lines]
 
     def node(self, state: str) -> None:
-        self.call("scontrol", "update", f"NodeName={self.values['host']}", f"State={state}", "Reason=test")
+        self.tried("scontrol", "update", f"NodeName={self.values['host']}", f"State={state}", "Reason=test")  # it may have come up by itself
 
     def hasten(self) -> None:
         """Let requeued jobs start now, and not in two minutes."""
