@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Settings of a shell that would break reproducible runs or slow every import.
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures report test lint lock clean
+.PHONY: figures report test test-slurm lint lock clean
 
 figures: $(READY)
 	@$(VENV)/bin/snakemake
@@ -20,6 +20,12 @@ report: figures
 
 test: lint
 	$(VENV)/bin/python -m pytest -q --durations=10
+
+# The workflow on a SLURM of its own, which is started for the tests and stopped after them. It needs root on Debian, and installs what is missing.
+test-slurm: $(READY)
+	command -v slurmctld slurmd slurmdbd munged mariadbd > /dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends slurm-wlm slurmdbd munge mariadb-server > /dev/null; }
+	$(VENV)/bin/python -m pytest -q --durations=10 tests/slurm
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -15,6 +15,8 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+include: "rules/resources.smk"
+include: "rules/report.smk"
 include: "rules/data.smk"
 include: "rules/prompt_models.smk"
 include: "rules/prompts.smk"

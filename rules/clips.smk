@@ -20,8 +20,10 @@ rule train_clips:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads,
-        runtime=240,
+        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        runtime=LIMITS.runtime("train_clips", 240),
+        gpu_hours=LIMITS.gpu_hours("train_clips"),
+        disk_gb=LIMITS.disk_gb("train_clips"),
         gpu=gpus,
         nodes=1,
     params:
@@ -49,8 +51,9 @@ rule evaluate_clips:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=LIMITS.runtime("evaluate_clips", 60),
+        gpu_hours=LIMITS.gpu_hours("evaluate_clips"),
         gpu=gpus,
     params:
         planned=planned(jobs.clip_evaluation_settings, "source", "batch"),

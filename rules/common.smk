@@ -14,7 +14,6 @@ environment.prepare(config.get("paths"))
 gc.set_threshold(100_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
 
 LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"))]
-FORMATS = ["pdf", "svg", "png", "csv"]
 
 
 def load_studies():
@@ -95,10 +94,6 @@ def released_tars(wildcards):
     return (evaluation_tars if study_of(wildcards).released[wildcards.released].kind == "clip" else classified_tars)(wildcards)
 
 
-def gpus(wildcards):
-    return study_of(wildcards).gpus
-
-
 def real_tars(wildcards):
     """What stands for real images in scores: an evaluation set."""
     return [jobs.evaluation_file(wildcards.study, study_of(wildcards).scores.evaluation)]
@@ -134,26 +129,3 @@ def fitted(laws):
 
 def scores_of(sources):
     return needed(lambda name, study, wildcards: [f"results/{name}/scores/{source}.json" for source in sources(study)])
-
-
-def in_report(path, name, kind):
-    """Flag a file for `snakemake --report`, under its section of the paper. One label: of two, the report makes a switch that hides results.
-
-    Where the name is a wildcard, one caption serves all that it stands for: of `{scaling}`, report/scaling.rst.
-    """
-    return report(
-        path,
-        caption=f"../report/{name.strip('{}')}.rst",
-        category=lambda wildcards: captions.paper_items()[name.format(**wildcards)]["section"],
-        labels=lambda wildcards: {"result": captions.label(kind, name.format(**wildcards))},
-    )
-
-
-def figure_files(name):
-    """The report shows the svg: sharp at any size."""
-    return [in_report(f"figures/{{study}}/{name}.svg", name, "Figure") if f == "svg" else f"figures/{{study}}/{name}.{f}" for f in FORMATS]
-
-
-def table_files(name):
-    """The report shows the html: csv and md it would only offer to save."""
-    return [*(f"tables/{{study}}/{name}.{format}" for format in ["csv", "md"]), in_report(f"tables/{{study}}/{name}.html", name, "Table")]

@@ -21,8 +21,8 @@ rule index_data:
         "../envs/torch.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=LIMITS.runtime("index_data", 240),
     params:
         planned=planned(jobs.index_settings, "split"),
     shell:
@@ -45,8 +45,9 @@ rule prepare_data:
         "../envs/torch.yaml"
     threads: lambda wildcards: 8 if study_of(wildcards).data.kind == "files" else 1
     resources:
-        mem_mb=lambda wildcards: 4000 if study_of(wildcards).data.kind == "files" else 2000,
-        runtime=lambda wildcards: 120 if study_of(wildcards).data.kind == "files" else 10,
+        mem_mb=growing(lambda wildcards, _: 4000 if study_of(wildcards).data.kind == "files" else 2000),
+        runtime=LIMITS.runtime("prepare_data", 120),
+        disk_gb=LIMITS.disk_gb("prepare_data"),
     params:
         planned=planned(jobs.data_settings, "split", "block"),
     shell:

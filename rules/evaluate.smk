@@ -16,8 +16,9 @@ rule evaluate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads,
-        runtime=60,
+        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        runtime=LIMITS.runtime("evaluate", 60),
+        gpu_hours=LIMITS.gpu_hours("evaluate"),
         gpu=gpus,
     params:
         planned=planned(jobs.evaluation_settings, "source", "batch"),

@@ -20,8 +20,8 @@ rule plot_samples:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_samples", 10),
     params:
         planned=planned(shown.samples_settings),
     shell:
@@ -43,8 +43,8 @@ rule plot_recognizability_diversity:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_recognizability_diversity", 10),
     params:
         planned=planned(shown.plane_settings),
     shell:
@@ -67,8 +67,8 @@ rule plot_configuration_sweep:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_configuration_sweep", 10),
     params:
         planned=planned(shown.sweep_settings),
     shell:
@@ -91,8 +91,8 @@ rule plot_scores:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_scores", 10),
     params:
         planned=planned(shown.scores_settings),
     shell:
@@ -117,8 +117,8 @@ rule plot_per_class:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_per_class", 10),
     params:
         planned=planned(shown.per_class_settings),
     shell:

@@ -19,8 +19,8 @@ rule plot_scaling:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_scaling", 10),
     params:
         planned=planned(shown.panels_settings, "scaling"),
     shell:
@@ -42,8 +42,8 @@ rule plot_beyond_the_law:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_beyond_the_law", 10),
     params:
         planned=planned(shown.beyond_settings),
     shell:
@@ -65,8 +65,8 @@ rule plot_exchange_rate:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_exchange_rate", 10),
     params:
         planned=planned(shown.exchange_settings),
     shell:
@@ -88,8 +88,8 @@ rule plot_limited_real:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_limited_real", 10),
     params:
         planned=planned(shown.limited_settings),
     shell:
@@ -111,8 +111,8 @@ rule plot_clip_transfer:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_clip_transfer", 10),
     params:
         planned=planned(shown.transfer_settings),
     shell:
@@ -134,8 +134,8 @@ rule plot_teaser:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("plot_teaser", 10),
     params:
         planned=planned(shown.teaser_settings),
     shell:

@@ -16,8 +16,8 @@ rule fetch_safety_checker:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("fetch_safety_checker", 60),
     params:
         planned=planned(jobs.checker_settings),
         record="results/{study}/safety_checker.sources.csv",  # as of fetch_generator
@@ -41,8 +41,9 @@ rule flag_images:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=LIMITS.runtime("flag_images", 60),
+        gpu_hours=LIMITS.gpu_hours("flag_images"),
         gpu=gpus,
     params:
         planned=planned(jobs.flag_settings, "source"),

@@ -21,8 +21,10 @@ rule train_generator:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=LIMITS.runtime("train_generator", 60),
+        gpu_hours=LIMITS.gpu_hours("train_generator"),
+        disk_gb=LIMITS.disk_gb("train_generator"),
         gpu=gpus,
     params:
         planned=planned(jobs.generator_settings, "generator"),
@@ -46,8 +48,9 @@ rule fetch_generator:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("fetch_generator", 240),
+        disk_gb=LIMITS.disk_gb("fetch_generator"),
     params:
         planned=planned(jobs.fetch_settings, "generator"),
         record="results/{study}/models/{generator}.sources.csv",  # no output: what a first fetch finds holds for all later ones
@@ -73,8 +76,10 @@ rule generate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wc: 40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000,
-        runtime=120,
+        mem_mb=growing(lambda wc, _: 40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000),
+        runtime=LIMITS.runtime("generate", 120),
+        gpu_hours=LIMITS.gpu_hours("generate"),
+        disk_gb=LIMITS.disk_gb("generate"),
         gpu=gpus,
     params:
         planned=planned(jobs.generation_settings, "source", "block"),

@@ -18,8 +18,8 @@ rule fit_laws:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("fit_laws", 10),
     params:
         planned=planned(jobs.law_settings, "law"),
     shell:

@@ -22,8 +22,9 @@ rule fetch_model:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("fetch_model", 240),
+        disk_gb=LIMITS.disk_gb("fetch_model"),
     params:
         planned=planned(jobs.model_settings, "recipe"),
     shell:
@@ -45,8 +46,9 @@ rule write_sentences:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=LIMITS.runtime("write_sentences", 240),
+        gpu_hours=LIMITS.gpu_hours("write_sentences"),
         gpu=gpus,
     params:
         planned=planned(jobs.prompt_settings, "recipe"),
@@ -71,8 +73,9 @@ rule caption_images:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=24000,  # BLIP-2 of 2.7 billion weights, in 32 bits, before it goes to the GPU in 16
-        runtime=240,
+        mem_mb=growing(24000),  # BLIP-2 of 2.7 billion weights, in 32 bits, before it goes to the GPU in 16
+        runtime=LIMITS.runtime("caption_images", 240),
+        gpu_hours=LIMITS.gpu_hours("caption_images"),
         gpu=gpus,
     params:
         planned=planned(jobs.prompt_settings, "recipe"),

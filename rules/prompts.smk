@@ -18,8 +18,8 @@ rule write_prompts:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("write_prompts", 10),
     params:
         planned=planned(jobs.prompt_settings, "recipe"),
     shell:

@@ -29,8 +29,8 @@ rule write_provenance:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=growing(1000),
+        runtime=LIMITS.runtime("write_provenance", 5),
     params:
         planned=planned(captions.whole),
     shell:

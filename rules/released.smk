@@ -19,8 +19,8 @@ rule convert_released:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=10,
+        mem_mb=growing(8000),
+        runtime=LIMITS.runtime("convert_released", 10),
     params:
         planned=planned(jobs.conversion_settings, "released"),
     shell:
@@ -43,8 +43,9 @@ rule evaluate_released:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads,
-        runtime=60,
+        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        runtime=LIMITS.runtime("evaluate_released", 60),
+        gpu_hours=LIMITS.gpu_hours("evaluate_released"),
         gpu=gpus,
     params:
         planned=planned(jobs.released_settings, "released"),
@@ -69,8 +70,8 @@ rule tabulate_released:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_released", 10),
     params:
         planned=planned(jobs.released_table_settings),
     shell:

@@ -18,8 +18,8 @@ rule fetch_reference:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("fetch_reference", 60),
     params:
         planned=planned(jobs.reference_settings),
         record="results/{study}/reference.sources.csv",  # as of fetch_generator
@@ -44,8 +44,9 @@ rule score:
     threads: 1
     resources:
         # 50 kB an image: what the last layer reads of it and of a real one, in 32 and 64 bits.
-        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads + study_of(wildcards).scores.images // 20,
-        runtime=60,
+        mem_mb=growing(lambda wildcards, threads: 3000 + 1000 * threads + study_of(wildcards).scores.images // 20),
+        runtime=LIMITS.runtime("score", 60),
+        gpu_hours=LIMITS.gpu_hours("score"),
         gpu=gpus,
     params:
         planned=planned(jobs.score_settings, "source"),

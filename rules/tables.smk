@@ -19,8 +19,8 @@ rule tabulate_prompts:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_prompts", 10),
     params:
         planned=planned(shown_tables.prompts_settings),
     shell:
@@ -43,8 +43,8 @@ rule tabulate_configurations:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_configurations", 10),
     params:
         planned=planned(shown_tables.configurations_settings),
     shell:
@@ -68,8 +68,8 @@ rule tabulate_metrics:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_metrics", 10),
     params:
         planned=planned(shown_tables.table_settings, "table"),
     shell:
@@ -90,8 +90,8 @@ rule tabulate_hyperparameters:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_hyperparameters", 10),
     params:
         planned=planned(shown_tables.hyperparameters_settings),
     shell:
@@ -113,8 +113,8 @@ rule tabulate_laws:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_laws", 10),
     params:
         planned=planned(shown_tables.laws_settings),
     shell:
@@ -143,8 +143,8 @@ rule tabulate_claims:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_claims", 10),
     params:
         planned=planned(shown_tables.claims_settings),
     shell:
@@ -167,8 +167,8 @@ rule tabulate_versus_paper:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("tabulate_versus_paper", 10),
     params:
         planned=planned(shown_tables.versus_settings),
     shell:

@@ -19,8 +19,8 @@ rule list_blocks:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=LIMITS.runtime("list_blocks", 60),
     params:
         folder=lambda wc, input: str(Path(input.tars[0]).parent),  # and not every tar: thousands do not fit in a command
     shell:
@@ -41,8 +41,10 @@ rule train_classifiers:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, threads: 3000 + 1000 * threads,
-        runtime=120,
+        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        runtime=LIMITS.runtime("train_classifiers", 120),
+        gpu_hours=LIMITS.gpu_hours("train_classifiers"),
+        disk_gb=LIMITS.disk_gb("train_classifiers"),
         gpu=gpus,
         nodes=1,
     params:

@@ -56,8 +56,8 @@ def whole(study: Study) -> dict:
 
 
 def plain(text: str) -> str:
-    """Text that reStructuredText leaves as it is."""
-    return re.sub(r"([\\*`|_])", r"\\\1", text)
+    """Text that reStructuredText leaves as it is, on one line: no markup, no directive, no link."""
+    return re.sub(r"([^\w\s]|_)", r"\\\1", " ".join(text.split()))
 
 
 def words(name: str) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from scripts.lib import gpus
+
 _SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -37,6 +39,7 @@ _declare_missing_operators()
 
 def deterministic(threads: int) -> torch.device:
     """Use `threads` CPU threads, deterministic kernels, and a GPU where there is one. Returns the device to work on."""
+    gpus.claim()
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)

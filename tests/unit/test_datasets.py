@@ -144,7 +144,7 @@ def test_a_torchvision_set_without_a_list_of_labels_is_read_item_by_item(a_set, 
     pd.DataFrame({"class_id": range(2), "name": labels, "label": labels}).to_csv(table, index=False)
     assert index_of(a_set(training=False, table=str(table)), tmp_path)["class_id"].tolist() == [1, 0]
     (a_set.folder / "dtd/dtd/images" / files[0]).write_bytes(b"broken")
-    with pytest.raises(DataSetError, match="item 0 of torchvision.datasets.DTD cannot be read"):
+    with pytest.raises(DataSetError, match=r"item 0 of torchvision.datasets.DTD cannot be read"):
         index_of(a_set(training=False, table=str(table)), tmp_path)
 
 

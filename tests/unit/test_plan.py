@@ -243,7 +243,7 @@ def test_a_job_asks_for_twice_what_is_planned_and_more_with_each_attempt():
     minutes = own.runtime("generate", 120)
     assert minutes(job) == max(10, math.ceil(planned.seconds / 30))
     assert minutes(job, 3) == 3 * minutes(job)
-    assert own.disk_mb("generate")(job) == math.ceil((planned.work.kept + planned.work.state) / 1e6)
+    assert own.disk_gb("generate")(job) == math.ceil((planned.work.kept + planned.work.state) / 1e9)
     assert own.gpu_hours("generate")(job) == 0  # the digits have no use for one
 
 

@@ -9,7 +9,7 @@ from scripts.lib.study import Study
 
 MARGIN = 2  # a job may take this many times what is planned
 LEAST = 10  # minutes
-MB = 1_000_000
+GB = 1_000_000_000
 
 
 class Limits:
@@ -47,11 +47,11 @@ class Limits:
 
         return hours
 
-    def disk_mb(self, rule: str) -> Callable:
+    def disk_gb(self, rule: str) -> Callable:
         """Outputs, and what lies beside them while the job runs."""
 
-        def megabytes(wildcards) -> int:
+        def gigabytes(wildcards) -> int:
             found = self.cost(rule, dict(wildcards))
-            return 1 if found is None else max(1, math.ceil((found.work.kept + found.work.state) / MB))
+            return 1 if found is None else max(1, math.ceil((found.work.kept + found.work.state) / GB))
 
-        return megabytes
+        return gigabytes

@@ -1,0 +1,17 @@
+# What a job asks a scheduler for. Minutes, GPU-hours and disk come from the table that plans are made with (profiles/hardware).
+
+from scripts.lib.plans import limits
+
+try:
+    LIMITS = limits.Limits(STUDIES, config["hardware"])
+except limits.PlanError as error:
+    raise WorkflowError(f"config.yaml: {error}") from None
+
+
+def gpus(wildcards):
+    return study_of(wildcards).gpus
+
+
+def growing(amount):
+    """Memory or time of a job: so much in its first try, and as much again in each later one, for a try may have failed for want of it."""
+    return lambda wildcards, attempt, threads: attempt * (amount(wildcards, threads) if callable(amount) else amount)

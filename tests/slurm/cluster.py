@@ -1,0 +1,191 @@
+"""A real SLURM of one node, started by hand and stopped to the last process: munge, MariaDB, slurmdbd, slurmctld, slurmd.
+
+Partitions cpu, gpu and preempt (jobs there give way to those of the other two), four pretend GPUs, an account `lab` with accounting, so
+that sacct works. It needs root and Debian's packages slurm-wlm, slurmdbd, munge and mariadb-server (`make test-slurm` installs them).
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+import psutil
+
+CONFIG = Path(__file__).parent / "config"
+PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")
+GPUS = 4
+ACCOUNT = "lab"
+
+
+def wait_for(found: Callable, what: str, seconds: float = 60, every: float = 0.2):
+    """What `found()` returns once it is true. Raises TimeoutError with `what` after so many seconds."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {seconds} s: {what}")
+        time.sleep(every)
+    return value
+
+
+@dataclass
+class Job:
+    id: str
+    state: str
+    rule: str  # the plugin's comment: rule_{rule}_wildcards_{values}
+    partition: str
+    gpus: str
+
+
+@dataclass
+class Cluster:
+    """State, logs, sockets and configuration lie in `folder`, which may be removed once the cluster is down."""
+
+    folder: Path
+    processes: list[subprocess.Popen] = field(default_factory=list)
+
+    # -- up and down
+
+    def start(self) -> "Cluster":
+        missing = [program for program in PROGRAMS if not shutil.which(program)]
+        if missing or os.geteuid():
+            raise RuntimeError(f"needs root and Debian's slurm-wlm slurmdbd munge mariadb-server (missing: {', '.join(missing) or 'nothing'})")
+        for name in ("state", "spool", "log", "run", "dev", "munge", "bin"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "munge").chmod(0o700)
+        try:
+            self._configure()
+            self._start_munge()
+            self._start_database()
+            self._start_slurm()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Cancel every job, then end what was started, in reverse, and what it may have left behind."""
+        if any(process.poll() is None for process in self.processes[-2:]):
+            subprocess.run(["timeout", "5", "scancel", "--user=root"], env=self.environment, capture_output=True)
+            time.sleep(1)
+        for process in reversed(self.processes):
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self.processes.clear()
+        for process in self.leftovers():
+            process.kill()
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Processes of this cluster that are still there: those whose environment or arguments name its folder, children of ours or not."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                own = process.environ().get("SLURM_CONF") == str(self.folder / "slurm.conf") or str(self.folder) in " ".join(process.cmdline())
+                if own and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of whoever talks to the cluster."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_", "PYTHON"))}
+        return own | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{self.folder / 'bin'}:{own['PATH']}"}
+
+    def _configure(self) -> None:
+        names = ("control_port", "node_port", "database_port", "sql_port")
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+        self.values = {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+        for one in sockets:
+            one.close()
+        self.values |= {"folder": self.folder, "host": socket.gethostname().split(".")[0]}
+        for path in CONFIG.iterdir():
+            target = self.folder / path.name
+            target.write_text(Template(path.read_text()).substitute(self.values))
+            target.chmod(0o600 if path.name == "slurmdbd.conf" else 0o644)
+        for number in range(GPUS):  # made like /dev/null: with plain files, slurmd would leave CUDA_VISIBLE_DEVICES unset
+            path = self.folder / f"dev/gpu{number}"
+            if not path.exists():
+                os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+        # The plugin's job step drops every SLURM_* variable before it calls srun, which then looks for its configuration in /etc alone.
+        wrapper = self.folder / "bin/srun"
+        wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+        wrapper.chmod(0o755)
+
+    def _launch(self, *command: str | Path) -> None:
+        with (self.folder / f"log/{Path(command[0]).name}.out").open("w") as log:
+            self.processes.append(
+                subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+            )
+
+    def _start_munge(self) -> None:
+        own, run = self.folder / "munge", self.folder / "run"
+        (own / "key").write_bytes(secrets.token_bytes(128))
+        (own / "key").chmod(0o600)
+        files = [f"--key-file={own}/key", f"--socket={run}/munge.socket", f"--pid-file={run}/munged.pid", f"--seed-file={own}/seed"]
+        self._launch("munged", "--foreground", "--force", *files, f"--log-file={self.folder}/log/munged.log", "--num-threads=2")
+        wait_for((run / "munge.socket").exists, "munged did not start")
+
+    def _start_database(self) -> None:
+        data, socket_file = self.folder / "mysql", self.folder / "run/mysql.socket"
+        data.mkdir()
+        quick = ["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900"]
+        install = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db"]
+        subprocess.run(install, check=True, capture_output=True)
+        where = [f"--datadir={data}", f"--socket={socket_file}", "--bind-address=127.0.0.1", f"--port={self.values['sql_port']}"]
+        self._launch("mariadbd", "--no-defaults", "--user=root", *where, *quick)
+        client = ["mariadb", "--no-defaults", f"--socket={socket_file}", "--user=root"]
+        wait_for(lambda: subprocess.run([*client, "-e", "select 1"], capture_output=True).returncode == 0, "mariadbd did not start")
+        users = [
+            f"create user 'slurm'@'{host}' identified by 'slurm'; grant all on slurm_acct_db.* to 'slurm'@'{host}';" for host in ("localhost", "127.0.0.1")
+        ]
+        subprocess.run([*client, "-e", f"create database slurm_acct_db; {' '.join(users)}"], check=True)
+        self._launch("slurmdbd", "-D")
+        wait_for(lambda: self.tried("sacctmgr", "--noheader", "list", "cluster") is not None, "slurmdbd did not start")
+        for what in (["cluster", "tests"], ["account", ACCOUNT, "Description=lab", "Organization=lab"], ["user", "root", f"account={ACCOUNT}"]):
+            self.call("sacctmgr", "--immediate", "add", *what)
+
+    def _start_slurm(self) -> None:
+        self._launch("slurmctld", "-D", "-c")
+        self._launch("slurmd", "-D")
+        wait_for(lambda: "idle" in (self.tried("sinfo", "--noheader", "--format=%T") or ""), f"no idle node, see {self.folder}/log/slurmctld.log")
+
+    # -- what it is asked
+
+    def call(self, *command: str) -> str:
+        return subprocess.run(["timeout", "30", *command], env=self.environment, check=True, capture_output=True, text=True).stdout
+
+    def tried(self, *command: str) -> str | None:
+        """As `call`, but None where the command fails."""
+        done = subprocess.run(["timeout", "10", *command], env=self.environment, capture_output=True, text=True)
+        return done.stdout if done.returncode == 0 else None
+
+    def jobs(self, *states: str) -> list[Job]:
+        """In the queue, in these states (all that are not over, by default)."""
+        wanted = [f"--states={','.join(states)}"] if states else []
+        lines = self.call("squeue", "--noheader", "--format=%i|%T|%k|%P|%b", *wanted).splitlines()
+        return [Job(*line.split("|")) for line in lines]
+
+    def node(self, state: str) -> None:
+        self.tried("scontrol", "update", f"NodeName={self.values['host']}", f"State={state}", "Reason=test")  # it may have come up by itself
+
+    def hasten(self) -> None:
+        """Let requeued jobs start now, and not in two minutes."""
+        for job in wait_for(lambda: self.jobs("PENDING"), "no job was requeued"):
+            self.tried("scontrol", "update", f"JobId={job.id}", "StartTime=now")
+
+    def history(self) -> list[dict[str, str]]:
+        """Every job that accounting knows, requeued ones once for each start."""
+        fields = ["JobID", "State", "Partition", "AllocTRES", "Comment", "Start", "End", "ExitCode", "JobName", "Account", "ReqTRES"]
+        lines = self.call("sacct", "-X", "-D", "-n", "-P", f"--format={','.join(fields)}").splitlines()
+        return [dict(zip(fields, line.split("|"), strict=True)) for line in lines]

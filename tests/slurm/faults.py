@@ -1,0 +1,147 @@
+"""Faults, as clusters make them, and a study whose jobs live long enough to be hit."""
+
+import contextlib
+import hashlib
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.slurm.cluster import Cluster, Job, wait_for
+from tests.slurm.workflows import OnCluster, digests
+
+# What each stage is asked for, and where it keeps what a retry goes on from (a block of images is made anew).
+STAGES = {
+    "train_generator": ("results/smoke/generators/diffusion", ".state/smoke/generators/diffusion"),
+    "generate": ("results/smoke/images/masked_captions/00000.tar", None),
+    "train_classifiers": ("results/smoke/classifiers/real/vit_tiny", ".state/smoke/classifiers/real/vit_tiny"),
+    "train_clips": ("results/smoke/clips/real/clip_tiny", ".state/smoke/clips/real/clip_tiny"),
+}
+HOG = """
+    import signal, time
+    def hog(*_):
+        kept = []
+        while True:
+            kept.append(b"x" * (256 << 20))
+            time.sleep(0.1)
+    signal.signal(signal.SIGUSR1, hog)
+"""
+
+
+def long_study(folder: Path, cluster: Cluster) -> OnCluster:
+    """The smoke study with jobs of some ten seconds that save their state twice a second, and take too much memory when told so."""
+    workflow = OnCluster.create(folder, cluster)
+    workflow.edit("iterations: 20, batch_size: 16, learning_rate: 2.0e-3", "iterations: 400, batch_size: 16, learning_rate: 2.0e-3")
+    workflow.edit("steps: 2\n    temperature", "steps: 100\n    temperature")
+    workflow.edit("iterations: {10: 5, 20: 5, 40: 5}", "iterations: {10: 500, 20: 500, 40: 500}")
+    workflow.edit("iterations: {10: 4, 20: 4, 40: 4, 80: 4}", "iterations: {10: 60, 20: 60, 40: 60, 80: 60}")
+    workflow.edit("every: float = 300.0", "every: float = 0.5", "scripts/lib/resume.py")
+    workflow.edit('    os.environ.setdefault("CUBLAS', f'{HOG}\n    os.environ.setdefault("CUBLAS', "scripts/lib/torch_setup.py")
+    return workflow
+
+
+def cancelled(cluster: Cluster, job: Job, process) -> None:
+    """By its user or an administrator."""
+    cluster.call("scancel", job.id)
+
+
+def killed(cluster: Cluster, job: Job, process) -> None:
+    process.send_signal(signal.SIGKILL)
+
+
+def out_of_time(cluster: Cluster, job: Job, process) -> None:
+    """It hangs, and its limit ends it: the shortest that SLURM knows is a minute."""
+    process.suspend()
+    cluster.call("scontrol", "update", f"JobId={job.id}", "TimeLimit=1")
+
+
+def out_of_memory(cluster: Cluster, job: Job, process) -> None:
+    process.send_signal(signal.SIGUSR1)
+
+
+def requeued(cluster: Cluster, job: Job, process) -> None:
+    """Back into the queue, as at a preemption. SLURM lets such a job wait for two minutes; here it may start at once."""
+    cluster.call("scontrol", "requeue", job.id)
+    cluster.hasten()
+
+
+def node_down(cluster: Cluster, job: Job, process) -> None:
+    """And up again: its jobs, all of them, go back into the queue."""
+    cluster.node("DOWN")
+    wait_for(lambda: not process.is_running(), "the job outlived its node")
+    time.sleep(6)  # a node that takes jobs again while old ones end is drained, and they are held: "Duplicate jobid"
+    cluster.node("RESUME")
+    cluster.hasten()
+
+
+FAULTS: dict[str, Callable] = {
+    "scancel": cancelled,
+    "SIGKILL": killed,
+    "time limit": out_of_time,
+    "out of memory": out_of_memory,
+    "requeue": requeued,
+    "node down": node_down,
+}
+
+
+@dataclass
+class Hit:
+    """A fault that was injected."""
+
+    stage: str
+    fault: str
+    job: str
+    lost: float  # seconds of work since it was last made safe
+
+
+def ready(workflow: OnCluster, stage: str, process) -> bool:
+    """Whether a job is in the middle of its work: it has saved some in this try, or written a part of its shard."""
+    target, state = STAGES[stage]
+    if state is None:
+        return any(part.stat().st_mtime > process.create_time() for part in (workflow.folder / target).parent.glob(".*.part*"))
+    return workflow.saved(process, state) > process.create_time()
+
+
+def outputs(workflow: OnCluster) -> dict[str, str]:
+    """sha256 of every file that the stages made."""
+    found = {}
+    for target, _ in STAGES.values():
+        path = workflow.folder / target
+        one = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else digests(path)
+        found |= {f"{target}/{name}": digest for name, digest in one.items()}
+    return found
+
+
+def storm(workflow: OnCluster, planned: dict[str, list[str]], delay=lambda: 0.0, *arguments: str, seconds: float = 900) -> list[Hit]:
+    """Run the stages of `planned` with these faults, one after the other as each job comes up again; return what was done to them.
+
+    delay: seconds from when a job could be hit to when it is. Fails where snakemake does, or where a fault found no job.
+    """
+    left, due, hits, done = {stage: list(faults) for stage, faults in planned.items()}, {}, [], set()
+    tries = max(map(len, planned.values())) + 2  # a fault of the node hits the others' jobs too, and shortened limits outlive a requeue
+    snakemake, end = workflow.start(*(STAGES[stage][0] for stage in planned), "--retries", str(tries), *arguments), time.monotonic() + seconds
+    while snakemake.poll() is None:
+        if time.monotonic() > end:
+            snakemake.terminate()
+            raise TimeoutError(f"after {seconds} s, with {left} still to come:\n{workflow.told[-3000:]}")
+        for stage in [stage for stage, faults in left.items() if faults]:
+            job = workflow.job_of(stage, STAGES[stage][0])
+            process = job and workflow.process_of(job)
+            with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):  # over before it was hit: the next try is, or the end tells
+                if not process or process in done or not ready(workflow, stage, process):
+                    continue
+                if time.monotonic() < due.setdefault(process, time.monotonic() + delay()):
+                    continue
+                lost, name = time.time() - workflow.saved(process, STAGES[stage][1]), left[stage][0]
+                FAULTS[name](workflow.cluster, job, process)
+                done.add(process)
+                left[stage].pop(0)
+                hits.append(Hit(stage, name, job.id, lost))
+                workflow.assert_nothing_passes_for_whole()
+        time.sleep(0.2)
+    assert snakemake.returncode == 0, workflow.told[-5000:]
+    assert not any(left.values()), f"too late for {left}"
+    return hits

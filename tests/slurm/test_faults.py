@@ -1,0 +1,151 @@
+"""What goes wrong on a cluster: every job ends, late perhaps, with the same bytes; what cannot go on says why and how to mend it."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.conftest import Workflow
+from tests.slurm.cluster import ACCOUNT, GPUS, wait_for
+from tests.slurm.faults import STAGES, long_study, node_down, outputs, ready, storm
+from tests.slurm.workflows import SITE, OnCluster
+
+
+@pytest.fixture(scope="module")
+def study(cluster, tmp_path_factory):
+    """A study whose jobs live for seconds, with all outputs of STAGES made in peace, on this machine and not by SLURM: `expected`."""
+    workflow = long_study(tmp_path_factory.mktemp("faults") / "workflow", cluster)
+    Workflow.run(workflow, *(target for target, _ in STAGES.values()))
+    workflow.expected = outputs(workflow)
+    return workflow
+
+
+def forget(study, *stages) -> dict[str, str]:
+    """Remove what these stages made; return what it was."""
+    for stage in stages:
+        subprocess.run(["rm", "-r", study.folder / STAGES[stage][0]], check=True)
+    return study.expected
+
+
+def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster, study):
+    expected = forget(study, *STAGES)
+    faults = {"train_generator": ["scancel"], "generate": ["SIGKILL"], "train_classifiers": ["out of memory"], "train_clips": ["time limit"]}
+    hits = storm(study, faults)
+    assert outputs(study) == expected
+    study.assert_nothing_is_left_over()
+    assert {hit.stage: hit.fault for hit in hits} == {stage: faults[0] for stage, faults in faults.items()}
+    assert all(hit.lost < 30 for hit in hits)
+    for wanted in (
+        "Error in rule generate:",
+        "log: logs/smoke/generate/masked_captions-00000.log",
+        "SLURM status is: 'TIMEOUT'",
+        "SLURM status is: 'CANCELLED'",
+    ):
+        assert wanted in study.told
+    assert not list((study.folder / ".state").rglob("*.state"))
+    retried = [row for row in cluster.history() if "train_classifiers" in row["Comment"]]
+    assert [row["State"] for row in retried[-2:]] == ["FAILED", "COMPLETED"]
+
+
+def test_a_preempted_job_and_one_whose_node_went_down_go_on_by_themselves(cluster, study):
+    """Work of a higher partition takes every GPU; then the node goes down, and comes up again. No retry of Snakemake's is used."""
+    expected = forget(study, "train_classifiers")
+    target, _ = STAGES["train_classifiers"]
+    (study.folder / "profiles/slurm/site.yaml").write_text(SITE.replace("  gpu: ", "  preempt: "))
+    snakemake = study.start(target, "--retries", "0")
+    job, process = hit_when(study, "train_classifiers")
+    urgent = cluster.call("sbatch", "--parsable", "-p", "gpu", "-A", ACCOUNT, f"--gpus={GPUS}", "--mem=10", "--wrap", "sleep 3").strip()
+    wait_for(lambda: not process.is_running(), "the job was not preempted")
+    wait_for(lambda: urgent not in [job.id for job in cluster.jobs()], "the urgent job did not end")
+    cluster.hasten()
+    again, process = hit_when(study, "train_classifiers")
+    assert again.id == job.id and again.partition == "preempt"
+    node_down(cluster, again, process)
+    assert study.assert_nothing_passes_for_whole()
+    assert snakemake.wait(120) == 0, study.told[-3000:]
+    (study.folder / "profiles/slurm/site.yaml").write_text(SITE)
+    assert outputs(study) == expected
+    study.assert_nothing_is_left_over()
+
+
+def hit_when(study, stage):
+    """The job and the process of a stage, in the middle of its work."""
+
+    def found():
+        job = study.job_of(stage, STAGES[stage][0])
+        process = job and study.process_of(job)
+        return (job, process) if process and ready(study, stage, process) else None
+
+    return wait_for(found, f"{stage} did not come so far: {study.told[-3000:]}", 90)
+
+
+def test_a_controller_that_is_killed_can_be_started_again_while_its_jobs_run(cluster, study):
+    """The job of the first snakemake runs on. The second one says that the folder is locked, and goes on once that job is cancelled."""
+    expected = forget(study, "train_classifiers")
+    target, _ = STAGES["train_classifiers"]
+    first = study.start(target)
+    job, process = hit_when(study, "train_classifiers")
+    locked = study.run(target, check=False)
+    assert "locked" in locked and "--unlock" in locked
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert process.is_running()
+    assert "locked" in study.run(target, check=False)
+    cluster.call("scancel", job.id)
+    wait_for(lambda: not cluster.jobs(), "the job is left")
+    study.run("--unlock")
+    study.run(target)
+    assert outputs(study) == expected
+    study.assert_nothing_is_left_over()
+
+
+@pytest.fixture
+def small_disk(study):
+    """A disk of its own for the shards of one source."""
+    folder = study.folder / "results/smoke/images/masked_captions"
+    forget(study, "generate")
+    for path in folder.iterdir():
+        path.unlink()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_or_read_only_disk_leaves_nothing_that_looks_whole_and_names_the_log(cluster, study, small_disk):
+    target, _ = STAGES["generate"]
+    for fault, told in ((["size=16k"], "No space left on device"), (["size=1m,ro"], "Read-only file system")):
+        subprocess.run(["mount", "-o", f"remount,{fault[0]}", small_disk], check=True)
+        output = study.run(target, "--retries", "0", check=False)
+        assert told in output, output[-3000:]
+        assert "logs/smoke/generate/masked_captions-00000.log" in output or fault[0].endswith("ro")
+        assert not list(small_disk.glob("0*"))
+    subprocess.run(["mount", "-o", "remount,size=1m,rw", small_disk], check=True)
+    study.run(target)
+    assert outputs(study) == study.expected
+
+
+def test_an_output_that_shows_late_is_waited_for(study):
+    """As on a network file system: the pool of texts lies there three seconds after its job has ended."""
+    pool = "{output.pool:q}"
+    later = f"(setsid sh -c 'mv {pool} {pool}.late; sleep 3; mv {pool}.late {pool}' > /dev/null 2>&1 &); sleep 0.2"
+    study.edit(f'"--output {pool} > {{log:q}} 2>&1"', f'"--output {pool} > {{log:q}} 2>&1; {later}"', "rules/prompts.smk")
+    began = time.monotonic()
+    study.run("results/smoke/prompts/captions.parquet", "--force")
+    assert time.monotonic() - began > 3
+    assert study.assert_nothing_passes_for_whole()
+
+
+def test_without_a_site_file_jobs_go_to_the_default_partition(cluster, tmp_path):
+    workflow = OnCluster.create(tmp_path / "workflow", cluster, gpus=0)
+    (workflow.folder / "profiles/slurm/site.yaml").unlink()
+    workflow.run("results/smoke/prompts/class_names.parquet")
+    assert cluster.history()[-1]["Partition"] == "cpu"
+
+
+def test_a_site_file_with_an_unknown_key_is_refused(cluster, tmp_path):
+    workflow = OnCluster.create(tmp_path / "workflow", cluster, site="acount: lab\n")
+    told = workflow.run("-n", check=False)
+    assert "profiles/slurm/site.yaml" in told and "acount" in told and "account" in told

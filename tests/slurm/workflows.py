@@ -1,0 +1,136 @@
+"""The project's workflow on a test cluster, in a folder of its own: started, watched, and looked at afterwards."""
+
+import contextlib
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+from safetensors import safe_open
+
+from scripts.lib import shards
+from tests.conftest import Workflow
+from tests.slurm.cluster import ACCOUNT, GPUS, Cluster, Job, wait_for
+
+# A test has seconds where a cluster has hours; and no more jobs at once than the GPUs and a few, as all share two real cores.
+QUICK = ["--jobs", "6"]
+SITE = f"""
+account: {ACCOUNT}
+qos: normal
+gpu_model: h100
+partitions:
+  cpu: {{max_mem_mb: 60000}}
+  gpu: {{max_mem_mb: 60000, max_gpu: {GPUS}}}
+"""
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """sha256 of every file below, by its path. Without hidden ones, and those that tell times."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name[0] != "." and not any(part.endswith(".part") for part in path.parts)
+    }
+
+
+@dataclass
+class OnCluster(Workflow):
+    """`snakemake --profile slurm` in `folder`; what it prints goes to `told`, a file, over all starts."""
+
+    cluster: Cluster = None
+
+    @classmethod
+    def create(cls, folder: Path, cluster: Cluster, gpus: int = 1, site: str = SITE) -> "OnCluster":
+        workflow = super().create(folder, copied=("profiles", "slurm", "scripts", "rules"))
+        workflow.cluster = cluster
+        workflow.edit("gpus: 0", f"gpus: {gpus}")
+        (folder / "profiles/slurm/site.yaml").write_text(site)
+        return workflow
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        with (self.folder / "told").open("a") as told:
+            command = [sys.executable, Path(__file__).with_name("quick_snakemake.py"), "--profile", "slurm", *QUICK, *arguments]
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self.cluster.environment, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True
+            )
+
+    def run(self, *arguments: str, check: bool = True) -> str:
+        """Run to the end; return what this start printed."""
+        before = len(self.told)
+        process = self.start(*arguments)
+        process.wait()
+        assert not check or process.returncode == 0, self.told[before:]
+        return self.told[before:]
+
+    @property
+    def told(self) -> str:
+        path = self.folder / "told"
+        return path.read_text() if path.exists() else ""
+
+    # -- jobs while they run
+
+    def job_of(self, rule: str, output: str = "") -> Job | None:
+        """The running SLURM job of a rule, and of wildcards that `output`, a path in results/, holds."""
+        wanted = [part.removesuffix(".tar") for part in Path(output).parts[3:]]
+        return next((job for job in self.cluster.jobs("RUNNING") if job.rule.startswith(f"rule_{rule}_w") and all(part in job.rule for part in wanted)), None)
+
+    def processes(self) -> list[psutil.Process]:
+        """Of jobs of this workflow: those that run in its folder, in a SLURM job."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.cwd() == str(self.folder) and "SLURM_JOB_ID" in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+        return found
+
+    def scripts(self) -> dict[str, psutil.Process]:
+        """SLURM's id of each job -> the process of its script."""
+        found = {}
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                if "python" in process.name() and any(part.startswith("scripts.") for part in process.cmdline()[1:3]):
+                    found[process.environ()["SLURM_JOB_ID"]] = process
+        return found
+
+    def process_of(self, job: Job) -> psutil.Process | None:
+        return self.scripts().get(job.id)
+
+    # -- what lies there
+
+    def saved(self, process: psutil.Process, state: str | None) -> float:
+        """When the work of a process was last made safe: its start, or the time of its newest state in the folder `state`."""
+        kept = [path.stat().st_mtime for path in (self.folder / (state or "no")).rglob("*") if path.suffix in (".state", ".safetensors", ".pt")]
+        return max([process.create_time(), *kept])
+
+    def assert_nothing_passes_for_whole(self) -> int:
+        """Every result with its final name can be read to the end. Returns how many were looked at."""
+        count = 0
+        for path in (self.folder / "results").rglob("*"):
+            if path.name[0] == "." or any(part.endswith(".part") for part in path.parts) or not path.is_file():
+                continue
+            if path.suffix == ".tar" and path.with_suffix(".parquet").exists():
+                shards.read(path)
+            elif path.suffix == ".safetensors":
+                with safe_open(path, "pt") as file:
+                    assert [file.get_tensor(name) for name in file.keys()]  # noqa: SIM118
+            elif path.suffix == ".parquet":
+                pd.read_parquet(path)
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            else:
+                continue
+            count += 1
+        return count
+
+    def assert_nothing_is_left_over(self) -> None:
+        """No job in the queue, no process of one, no half file."""
+        wait_for(lambda: not self.cluster.jobs(), "jobs are left in the queue", 30)
+        time.sleep(0.2)
+        inside = self.processes()
+        assert not inside, [process.cmdline() for process in inside]
+        assert not [path for path in (self.folder / "results").rglob("*") if ".part" in path.name]
