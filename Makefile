@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # Settings of a shell that would break reproducible runs or slow every import.
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures report test test-slurm lint lock clean
+.PHONY: figures report test test-slurm lint lock hashes clean
 
 figures: $(READY)
 	@$(VENV)/bin/snakemake
@@ -37,16 +37,21 @@ lint: $(READY)
 $(READY): $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(LOCK)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(LOCK)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep -o '^torch==[^ ]*' $(LOCK)) # what its build for CUDA needs besides
 	@touch $(READY)
 
-# Exact versions of what laptop.in names, as they are in a new environment today.
+# Exact versions of what laptop.in names, as they are in a new environment today, and the hashes of their files.
 lock:
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --requirement envs/laptop.in
-	{ echo '# Made by `make lock` from laptop.in: exact versions for the laptop and for tests.'; \
-	  $(VENV)/bin/python -m pip freeze | sed 's/+cpu$$//'; } > $(LOCK)
+	$(VENV)/bin/python -m pip freeze | sed 's/+cpu$$//' > $(LOCK)
+	$(MAKE) hashes
 	@touch $(READY)
+
+# After a version was added to the lock by hand.
+hashes:
+	envs/hash_lock.sh
 
 clean:
 	rm -rf results figures tables plan provenance report.html logs .state .snakemake

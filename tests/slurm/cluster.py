@@ -123,7 +123,9 @@ class Cluster:
         wrapper.chmod(0o755)
 
     def _launch(self, *command: str | Path) -> None:
-        with (self.folder / f"log/{Path(command[0]).name}.out").open("w") as log:
+        """Start a daemon, which does not outlive this process, however that ends."""
+        command = ("setpriv", "--pdeathsig", "KILL", *command)
+        with (self.folder / f"log/{command[3]}.out").open("w") as log:
             self.processes.append(
                 subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
             )

@@ -5,7 +5,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +129,5 @@ class OnCluster(Workflow):
     def assert_nothing_is_left_over(self) -> None:
         """No job in the queue, no process of one, no half file."""
         wait_for(lambda: not self.cluster.jobs(), "jobs are left in the queue", 30)
-        time.sleep(0.2)
-        inside = self.processes()
-        assert not inside, [process.cmdline() for process in inside]
+        wait_for(lambda: not self.processes(), "processes of jobs that are over are left", 30)
         assert not [path for path in (self.folder / "results").rglob("*") if ".part" in path.name]

@@ -19,8 +19,8 @@ def normal(name: str) -> str:
 def pins(lines) -> dict[str, str]:
     found = {}
     for line in lines:
-        line = line.split("#")[0].strip()
-        if line:
+        line = line.split("#")[0].strip(" \\")
+        if line and not line.startswith("--hash"):
             name, version = line.split("==")
             found[normal(name)] = version
     return found
@@ -36,6 +36,13 @@ def test_conda_files_have_the_pins_of_the_lock(path):
     own = pins(dependencies[-1]["pip"])
     assert own
     assert own == {name: LOCK[name] for name in own}
+
+
+def test_every_version_of_the_lock_has_hashes():
+    lines = (ROOT / "envs/laptop.lock").read_text().splitlines()
+    after = {normal(line.split("==")[0]): lines[i + 1] for i, line in enumerate(lines) if "==" in line}
+    assert set(after) == set(LOCK)
+    assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in after.values())
 
 
 def test_the_lock_holds_all_that_is_asked_for():
