@@ -22,7 +22,7 @@ def prepare(paths: dict[str, str] | None = None) -> None:
     # images on a CPU. Elsewhere these two are not read.
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
-    if not isinstance(paths or {}, dict) or not all(isinstance(path, str) for path in (paths or {}).values()):
+    if not isinstance(paths or {}, dict) or not all(isinstance(path, str) and path for path in (paths or {}).values()):
         raise ValueError(f"config.yaml: paths = {paths!r}: must be data sets and where they lie, name: path, with a space after the colon")
     for name, path in (paths or {}).items():
         os.environ[datasets.variable(name)] = os.path.abspath(os.path.expanduser(path))

@@ -101,7 +101,7 @@ def test_paths_reach_the_environment(tmp_path, monkeypatch):
     assert os.environ["DATA_OTHER"] == "/there"
 
 
-@pytest.mark.parametrize("paths", ["sets/things", ["things"], {"things:sets/things": None}])
+@pytest.mark.parametrize("paths", ["sets/things", ["things"], {"things:sets/things": ""}])
 def test_paths_that_are_none_are_told(paths):
     with pytest.raises(ValueError, match="must be data sets and where they lie, name: path, with a space after the colon"):
         environment.prepare(paths)
