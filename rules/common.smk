@@ -10,7 +10,10 @@ sys.path.insert(0, workflow.basedir)
 from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file, targets
 from scripts.lib.study.data import classified
 
-environment.prepare(config.get("paths"))
+try:
+    environment.prepare(config.get("paths"))
+except ValueError as error:
+    raise WorkflowError(str(error)) from None
 gc.set_threshold(100_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
 
 LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"))]

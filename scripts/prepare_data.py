@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from scripts.lib import command, datasets, digits, digits_sets, jobs, recipes, shards
-from scripts.lib.datasets import pictures
+from scripts.lib.datasets import pictures, registry
 
 AT_ONCE = 64  # images that a thread may be ahead of the writer
 
@@ -84,7 +84,7 @@ def file_samples(data: datasets.DataSet, index: str, settings: dict, threads: in
                 if isinstance(found, Exception):
                     broken.append(f"{row['origin']}: {' '.join(str(found).split())}")
                     continue
-                text, class_id = row.get("text", ""), row.get("class_id", -1)
+                text, class_id = row.get("text", ""), row.get("class_id", registry.NO_CLASS)
                 own = {"image": row["image"], "class_id": class_id, "class_name": "" if data.pairs else names[class_id]}
                 yield f"{row['image']:09d}", found, own | {"prompt": text, "caption": text, "origin": row["origin"]}
     if broken:

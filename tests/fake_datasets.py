@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+WNIDS = ["n00000001", "n00000002", "n00000003"]
 TEXTS = ["a cat\non two lines", "she said \"hi\", 'twice'", "猫と犬", "café ☕ {name} %s", "", "tabs\tand,commas"]
 
 
@@ -89,11 +90,10 @@ def class_table(path: Path, wnids: list[str]) -> Path:
 def of_files_study(folder: Path) -> dict[str, str]:
     """Everything that tests/workflow/files.yaml is about: tables and templates in `folder`/own, data sets in `folder`/sets. Returns where each
     data set lies, as config.yaml's `paths` says it."""
-    wnids = ["n00000001", "n00000002", "n00000003"]
-    class_table(folder / "own/classes.csv", wnids)
+    class_table(folder / "own/classes.csv", WNIDS)
     pd.DataFrame({"class_id": [0, 1], "name": ["round", "square"]}).to_csv(folder / "own/shapes.csv", index=False)
     (folder / "own/templates.yaml").write_text("shapes: ['a {name} shape', '{name}']\n")
-    class_folders(folder / "sets/things", dict(zip(wnids, [5, 3, 4], strict=True)))
+    class_folders(folder / "sets/things", dict(zip(WNIDS, [5, 3, 4], strict=True)))
     class_tars(folder / "sets/val", [[0, 1, 2], [2, 1]])
     class_tars(folder / "sets/shapes", [[1, 0, 1]])
     pairs(folder / "sets/web", [4, 3, 5])

@@ -14,7 +14,7 @@ def prepare(paths: dict[str, str] | None = None) -> None:
     Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys environments, and none but
     fetch_generator reaches out.
 
-    Threads need no word here: Snakemake sets OMP_NUM_THREADS to what a rule declares.
+    Threads need no word here: Snakemake sets OMP_NUM_THREADS to what a rule declares. Raises ValueError where paths are none.
     """
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["HF_HUB_OFFLINE"] = "1"
@@ -22,5 +22,7 @@ def prepare(paths: dict[str, str] | None = None) -> None:
     # images on a CPU. Elsewhere these two are not read.
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
+    if not isinstance(paths or {}, dict) or not all(isinstance(path, str) and path for path in (paths or {}).values()):
+        raise ValueError(f"config.yaml: paths = {paths!r}: must be data sets and where they lie, name: path, with a space after the colon")
     for name, path in (paths or {}).items():
-        os.environ[datasets.variable(name)] = os.path.abspath(os.path.expanduser(str(path)))
+        os.environ[datasets.variable(name)] = os.path.abspath(os.path.expanduser(path))

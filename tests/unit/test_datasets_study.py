@@ -101,6 +101,12 @@ def test_paths_reach_the_environment(tmp_path, monkeypatch):
     assert os.environ["DATA_OTHER"] == "/there"
 
 
+@pytest.mark.parametrize("paths", ["sets/things", ["things"], {"things:sets/things": ""}])
+def test_paths_that_are_none_are_told(paths):
+    with pytest.raises(ValueError, match="must be data sets and where they lie, name: path, with a space after the colon"):
+        environment.prepare(paths)
+
+
 def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypatch, tmp_path):
     loaded = study()
     splits = {("s", split): True for split in ("things", "web", "things_val", "shapes")}

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.lib.datasets import tars
-from scripts.lib.datasets.registry import DataSet, DataSetError, Found, shown
+from scripts.lib.datasets.registry import NO_CLASS, DataSet, DataSetError, Found, shown
 
 SUCCESS = "success"
 
@@ -66,7 +66,7 @@ def index(data: DataSet, threads: int):
     found.faults += [str(error) for error in counted if isinstance(error, DataSetError)]
     table = pd.DataFrame([row for row in counted if isinstance(row, tuple)], columns=["origin", "images", "failed", "skipped"])
     found.faults += [f"{data.skip}: no tar {name!r} in it" for name in sorted(set(skips) - set(table["origin"]))]
-    found.classes = Counter({0: int(table["images"].sum())})
+    found.classes = Counter({NO_CLASS: int(table["images"].sum())})
     found.notes.append(f"{int(table['failed'].sum())} addresses without an image, as its parquets say")
     return table, found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
 PREFIX = "DATA_"
+NO_CLASS = -1  # class id of an image of pairs
 
 
 class DataSetError(ValueError):
@@ -115,8 +116,8 @@ class DataSet:
 
 @dataclass
 class Found:
-    """What lies there: layout, how many images of each class id (of pairs: under 0), None where only reading it all would tell; faults of it
-    and what else is worth a word."""
+    """What lies there: layout, how many images of each class id, None where only reading it all would tell; faults of it and what else is
+    worth a word."""
 
     layout: str
     classes: Counter | None = None
@@ -124,8 +125,9 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
     def told(self) -> str:
-        counted = [] if self.classes is None else [f"{len(self.classes)} classes", f"{self.classes.total()} images"]
-        return ", ".join([self.layout, *counted, *self.notes])
+        known = self.classes is not None
+        classes = [f"{len(self.classes)} classes"] if known and NO_CLASS not in self.classes else []
+        return ", ".join([self.layout, *classes, *([f"{self.classes.total()} images"] if known else []), *self.notes])
 
 
 def shown(items, most: int = 5) -> str:

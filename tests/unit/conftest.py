@@ -1,0 +1,21 @@
+"""What the tests of this folder share."""
+
+import pytest
+
+from scripts.lib.datasets import DataSet
+from tests import fake_datasets as fake
+from tests.fake_datasets import WNIDS
+
+
+@pytest.fixture
+def a_set(tmp_path, monkeypatch):
+    """A function that makes a DataSet of three classes, whose place is the folder `data`."""
+    table = fake.class_table(tmp_path / "classes.csv", WNIDS)
+
+    def make(place=None, **changes):
+        monkeypatch.setenv("DATA_THINGS", str(place or tmp_path / "data"))
+        known = {"name": "things", "split": "training.things", "table": str(table), "training": True}
+        return DataSet(**(known | changes))
+
+    make.folder = tmp_path / "data"
+    return make
