@@ -47,5 +47,5 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
         case "texts":
             return own_files(recipe)
         case "captions" | "alt_texts":
-            return [str(Path(tar).with_suffix(".parquet")) for tar in captioned(study_name, study, wildcards)]
+            return [own for source in jobs.real_sources(study) for own in jobs.list_files(study_name, study, source)]
     return []

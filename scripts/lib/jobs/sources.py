@@ -66,6 +66,11 @@ def image_files(study_name: str, study: Study, source: str, images: int | None =
     return [f"{folder}/{block}.tar" for block in blocks(study, source, images, guidance)]
 
 
+def list_files(study_name: str, study: Study, source: str, images: int | None = None, guidance: float | None = None) -> list[str]:
+    """Lists of the blocks that hold the first images of a source, as `last_blocks` has them."""
+    return [f"results/{study_name}/blocks/{source}/{last}.csv" for last in last_blocks(study, source, images, guidance)]
+
+
 def listed_files(study_name: str, study: Study, source: str, last: str) -> list[str]:
     """Tar files of a source's blocks up to `last`."""
     folder = _folder(study_name, study, source)
