@@ -27,9 +27,10 @@ rule fetch_model:
         disk_gb=LIMITS.disk_gb("fetch_model"),
     params:
         planned=planned(jobs.model_settings, "recipe"),
+        record="results/{study}/prompt_models/{recipe}.sources.csv",  # as of fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
-        "--output {output.model:q} > {log:q} 2>&1"
+        "--known data/sources.csv --record {params.record:q} --output {output.model:q} > {log:q} 2>&1"
 
 
 rule write_sentences:

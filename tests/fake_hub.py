@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +37,9 @@ class Hub:
             return 403, {"X-Error-Code": "GatedRepo"}, b""
         if COMMIT not in path:
             return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+        if "/revision/" in path:
+            told = {"id": MODEL, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
+            return 200, {"Content-Type": "application/json"}, json.dumps(told).encode()
         if "/tree/" in path:
             rows = [{"type": "file", "path": name, "size": file.stat().st_size, "oid": "0" * 40} for name, file in files.items()]
             return 200, {"Content-Type": "application/json"}, json.dumps(rows).encode()
@@ -47,7 +51,7 @@ class Hub:
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        path = self.path.split("?")[0]
+        path = re.sub(r"/main(?=/|$)", f"/{COMMIT}", self.path.split("?")[0])  # the branch, and its one commit
         status, headers, body = self.hub.answer(path)
         self.send_response(status)
         for name, value in headers.items():

@@ -75,18 +75,22 @@ def storage_has_its_quality(storage):
     return []
 
 
-def reference_can_be_had(scores):
-    own = scores.reference
-    if own.kind != "released":
-        return []
-    key, folder = f"scores.reference.model = {short(own.model)}", Path(own.model)
-    if own.is_folder and not folder.is_dir():
-        return [f"{key}: no such folder; mend the path, or name a model of the hub as owner/name"]
-    if own.is_folder and not (folder / "config.json").is_file():
-        return [f"{key}: holds no config.json; name a folder in which timm has saved a model for the hub"]
-    if own.is_folder and own.revision:
-        return [f"scores.reference.revision = {own.revision!r}: a folder has none; remove the key (hashes of its files are recorded)"]
-    return [] if own.is_folder or HUB.fullmatch(own.model) else [f"{key}: neither owner/name nor a path that starts with / or .; write one of them"]
+def models_can_be_had(scores, recipes):
+    named = {"scores.reference": scores.reference} | {f"recipes.{name}": recipe for name, recipe in recipes.items()}
+    return [fault for key, own in named.items() if hasattr(own, "is_folder") for fault in _model_faults(key, own)]
+
+
+def _model_faults(key, own) -> list[str]:
+    told, folder = f"{key}.model = {short(own.model)}", Path(own.model)
+    if not own.is_folder:
+        return [] if HUB.fullmatch(own.model) else [f"{told}: neither owner/name nor a path that starts with / or .; write one of them"]
+    if own.revision:
+        return [f"{key}.revision = {own.revision!r}: a folder has none; remove the key (hashes of its files are recorded)"]
+    if not folder.is_dir():
+        return [f"{told}: no such folder; mend the path, or name a model of the hub as owner/name"]
+    if not (folder / "config.json").is_file():
+        return [f"{told}: holds no config.json; name a folder in which timm or transformers has saved a model"]
+    return []
 
 
 def released_models_are_judged_on_what_exists(released, data, clips):
@@ -101,4 +105,4 @@ def released_models_are_judged_on_what_exists(released, data, clips):
     return faults
 
 
-CHECKS = [released_models_are_judged_on_what_exists, pretrained_models_can_be_had, the_safety_checker_can_be_had, storage_has_its_quality, reference_can_be_had]
+CHECKS = [released_models_are_judged_on_what_exists, pretrained_models_can_be_had, the_safety_checker_can_be_had, storage_has_its_quality, models_can_be_had]

@@ -1,4 +1,7 @@
-"""Files of released pipelines and classifiers, from the hub or from a folder, held to the hashes that are known. Of a folder, files are linked, not copied."""
+"""Files of released pipelines, classifiers and language models, from the hub or from a folder, held to the hashes that are known.
+
+Of a folder, files are linked, not copied.
+"""
 
 import shutil
 from pathlib import Path
@@ -7,6 +10,8 @@ from scripts.lib import weights
 from scripts.lib.weights import WeightsError
 
 CLASSIFIER = ["config.json", "model.safetensors"]  # what timm reads of its models on the hub
+# What transformers reads: no code, no other format of the same weights.
+LANGUAGE = (".safetensors", ".json", ".txt", ".model")
 
 
 def chosen_of(settings: dict, files: list[str], index: dict) -> list[str]:
@@ -28,11 +33,25 @@ def classifier_of(settings: dict, files: list[str]) -> list[str]:
     return CLASSIFIER
 
 
+def language_of(settings: dict, files: list[str]) -> list[str]:
+    """Files of a language model of transformers. Raises WeightsError where it has no weights as safetensors, or no tokenizer."""
+    chosen = [file for file in files if "/" not in file and file.endswith(LANGUAGE)]
+    if not any(file.endswith(".safetensors") for file in chosen):
+        raise WeightsError(f"{settings['model']}: no *.safetensors; name a revision that has them, or save the model by save_pretrained of transformers")
+    if "tokenizer.json" not in chosen:
+        raise WeightsError(f"{settings['model']}: no tokenizer.json; save the tokenizer by save_pretrained of transformers and name the folder")
+    return chosen
+
+
+SINGLE = {"classifier": classifier_of, "language": language_of}  # models that are no pipelines
+
+
 def link(settings: dict, folder: Path) -> list[str]:
     """Link the files of a folder that its model is loaded from into `folder`; return their names."""
     source = Path(settings["model"])
     files = [str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()]
-    chosen = classifier_of(settings, files) if settings["use"] == "classifier" else chosen_of(settings, files, weights.index_of(source))
+    single = SINGLE.get(settings["use"])
+    chosen = single(settings, files) if single else chosen_of(settings, files, weights.index_of(source))
     for file in chosen:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).unlink(missing_ok=True)
@@ -46,8 +65,8 @@ def download(settings: dict, folder: Path) -> list[str]:
 
     model, revision = settings["model"], settings["revision"]
     files = huggingface_hub.HfApi().list_repo_files(model, revision=revision)
-    if settings["use"] == "classifier":
-        chosen = classifier_of(settings, files)
+    if settings["use"] in SINGLE:
+        chosen = SINGLE[settings["use"]](settings, files)
     elif "model_index.json" not in files:
         raise WeightsError(f"{model} at {revision}: no model_index.json, so no pipeline of diffusers; name a mirror that is one")
     else:

@@ -19,7 +19,7 @@ def local_model(study_name: str, study: Study, wildcards) -> list[str]:
     recipe = study.recipes.get(wildcards.recipe)
     if not hasattr(recipe, "model"):
         raise shown.NotInStudy(f"studies/{study_name}.yaml has no recipe {wildcards.recipe!r} that uses a model")
-    return [] if recipe.revision else [str(path) for path in sorted(Path(recipe.model).iterdir()) if path.suffix in (".safetensors", ".json")]
+    return [] if not recipe.is_folder else [str(path) for path in sorted(Path(recipe.model).iterdir()) if path.suffix in (".safetensors", ".json")]
 
 
 def captioned(study_name: str, study: Study, wildcards) -> list[str]:

@@ -1,41 +1,62 @@
 """Models of prompt recipes: what is taken from a folder or from the hub."""
 
-import inspect
+import os
+import subprocess
+import sys
 
-import huggingface_hub
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from scripts import fetch_model
 from tests.conftest import ROOT, SMOKE
+from tests.fake_hub import COMMIT, MODEL, Hub
+
+OTHERS = ["pytorch_model.bin", "modeling_own.py", "onnx/model.safetensors"]
 
 
-def test_a_model_without_safetensors_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model/config.json").write_text("{}")
-    (tmp_path / "model/pytorch_model.bin").write_text("")
-    recipe = f"recipes:\n  new: {{kind: image_captions, model: {tmp_path}/model}}\n"
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "onnx").mkdir(parents=True)
+    save_file({"weight": np.zeros(3, np.float32)}, folder / "model.safetensors")
+    for name in ["config.json", "tokenizer.json", *OTHERS]:
+        (folder / name).write_text("{}")
+    return folder
+
+
+def arguments(tmp_path, model: str, revision: str = "") -> list[str]:
+    recipe = f"recipes:\n  new: {{kind: image_captions, model: {model}{revision}}}\n"
     (tmp_path / "study.yaml").write_text(SMOKE.read_text().replace("recipes:\n", recipe, 1))
+    files = {"study": "study.yaml", "known": "known.csv", "record": "record.csv", "output": "out"}
+    return ["--recipe", "new", *(part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file)))]
+
+
+def test_a_model_of_a_folder_is_linked_without_code(tmp_path, model, monkeypatch):
     monkeypatch.chdir(ROOT)
-    with pytest.raises(SystemExit, match=r"has no \*\.safetensors: name a revision that has them"):
-        fetch_model.main(["--study", str(tmp_path / "study.yaml"), "--recipe", "new", "--output", str(tmp_path / "out/new")])
+    fetch_model.main(arguments(tmp_path, model))
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "model.safetensors", "sources.csv", "tokenizer.json"]
 
 
-def test_a_model_of_the_hub_is_fetched_at_its_revision_without_code(tmp_path, monkeypatch):
-    """The hub is played, by a function that takes what the true one takes."""
-    true, asked = inspect.signature(huggingface_hub.snapshot_download), {}
-
-    def play(*arguments, **named):
-        asked.update(true.bind(*arguments, **named).arguments)
-        there = ["model.safetensors", "config.json", "tokenizer.json", "pytorch_model.bin", "modeling_own.py"]
-        for name in huggingface_hub.utils.filter_repo_objects(there, allow_patterns=asked["allow_patterns"]):
-            asked["local_dir"].mkdir(parents=True, exist_ok=True)
-            (asked["local_dir"] / name).write_text(name)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", play)
+@pytest.mark.parametrize(
+    ("lacks", "told"), [("model.safetensors", r"no \*\.safetensors; name a revision that has them"), ("tokenizer.json", "no tokenizer.json; save")]
+)
+def test_what_a_model_lacks_is_told(tmp_path, model, monkeypatch, lacks, told):
     monkeypatch.chdir(ROOT)
-    recipe = f"recipes:\n  new: {{kind: image_captions, model: owner/name, revision: {'a' * 40}}}\n"
-    (tmp_path / "study.yaml").write_text(SMOKE.read_text().replace("recipes:\n", recipe, 1))
-    fetch_model.main(["--study", str(tmp_path / "study.yaml"), "--recipe", "new", "--output", str(tmp_path / "out/new")])
-    assert (asked["repo_id"], asked["revision"]) == ("owner/name", "a" * 40)
-    assert sorted(path.name for path in (tmp_path / "out/new").iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+    (model / lacks).unlink()
+    with pytest.raises(SystemExit, match=rf"recipes.new: .*{told}"):
+        fetch_model.main(arguments(tmp_path, model))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("revision", [f", revision: {COMMIT!r}", ""])
+def test_a_model_of_the_hub_cannot_change_in_silence(tmp_path, model, revision):
+    """With a commit or without: what the first fetch found holds for later ones."""
+    with Hub(model) as hub:
+        environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+        command = [sys.executable, "-m", "scripts.fetch_model", *arguments(tmp_path, MODEL, revision)]
+        subprocess.run(command, check=True, env=environment, cwd=ROOT)
+        assert set(hub.asked) == {"config.json", "model.safetensors", "tokenizer.json"}
+        (model / "config.json").write_text("{ }")
+        again = subprocess.run(command, check=False, env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode and "config.json: sha256 is" in again.stderr and "if the change is meant, remove" in again.stderr

@@ -133,16 +133,21 @@ class ReferenceRun(Part):
     seed: int
 
 
-class ReferenceModel(Part):
-    """A classifier that others released, for timm. Its outputs are the study's classes, in the order of the class table."""
+class HubModel(Part):
+    """A model that others released."""
 
-    kind: Literal["released"] = "released"
     model: str = Field(min_length=1, description="owner/name on the model hub; or a folder, whose path starts with / or .")
     revision: Revision | None = Field(default=None, description="commit on the hub; without one the first fetch records hashes and later ones keep to them")
 
     @property
     def is_folder(self) -> bool:
         return self.model.startswith(("/", "."))
+
+
+class ReferenceModel(HubModel):
+    """A classifier for timm. Its outputs are the study's classes, in the order of the class table."""
+
+    kind: Literal["released"] = "released"
 
 
 def _kind(value) -> str:

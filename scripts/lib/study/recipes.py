@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import Name, Part, Positive, Revision
+from scripts.lib.study.parts import HubModel, Name, Part, Positive
 
 
 class ClassRecipe(Part):
@@ -18,11 +18,9 @@ class ClassRecipe(Part):
     patterns: list[str] = Field(default=[], description="for `sentences`: each with {name} in it")
 
 
-class ModelRecipe(Part):
+class ModelRecipe(HubModel):
     """Made by a model that transformers reads."""
 
-    model: str = Field(min_length=1, description="owner/name on the model hub, with a revision; or a folder, without one")
-    revision: Revision | None = Field(default=None, description="commit of the model on the hub, 40 hex digits")
     batch_size: Positive = 64
 
 
