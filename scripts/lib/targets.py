@@ -14,7 +14,8 @@ def check(study_name: str, study: Study, wildcards) -> None:
     for wildcard, part in PARTS.items():
         name, known = getattr(wildcards, wildcard, None), getattr(study, part)
         if name is not None and name not in known:
-            raise NotInStudy(f"studies/{study_name}.yaml has no {wildcard} {name!r}: add {part}.{name}, or use one of: {', '.join(known)}")
+            others = f", or use one of: {', '.join(known)}" if known else ""
+            raise NotInStudy(f"studies/{study_name}.yaml has no {wildcard} {name!r}: add {part}.{name}{others}")
 
 
 def generator(study: Study, name: str, released: bool):

@@ -13,8 +13,10 @@ from tests.conftest import SMOKE, Workflow
 def test_a_name_that_the_study_does_not_have_is_told_with_those_that_it_has(wildcard, key):
     study = load(SMOKE)
     known = getattr(study, key)
-    targets.check("smoke", study, SimpleNamespace(**{wildcard: next(iter(known))}))
-    with pytest.raises(targets.NotInStudy, match=rf"studies/smoke.yaml has no {wildcard} 'nope': add {key}.nope, or use one of: {', '.join(known)}"):
+    for name in known:
+        targets.check("smoke", study, SimpleNamespace(**{wildcard: name}))
+    others = f", or use one of: {', '.join(known)}" if known else ""
+    with pytest.raises(targets.NotInStudy, match=rf"studies/smoke.yaml has no {wildcard} 'nope': add {key}.nope{others}$"):
         targets.check("smoke", study, SimpleNamespace(**{wildcard: "nope"}))
 
 
