@@ -143,7 +143,8 @@ class Cluster:
         data.mkdir()
         quick = ["--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--innodb-lock-wait-timeout=900"]
         install = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db"]
-        subprocess.run(install, check=True, capture_output=True)
+        with (self.folder / "log/mariadb-install.out").open("w") as log:
+            subprocess.run(install, check=True, stdout=log, stderr=log)
         where = [f"--datadir={data}", f"--socket={socket_file}", "--bind-address=127.0.0.1", f"--port={self.values['sql_port']}"]
         self._launch("mariadbd", "--no-defaults", "--user=root", *where, *quick)
         client = ["mariadb", "--no-defaults", f"--socket={socket_file}", "--user=root"]

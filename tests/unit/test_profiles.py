@@ -1,0 +1,45 @@
+"""Profiles say of the workflow what is so."""
+
+import re
+
+import yaml
+import yte
+
+from tests.conftest import ROOT
+
+SITE = """
+account: lab
+qos: long
+gpu_model: a100
+partitions: {gpu: {max_gpu: 4}}
+"""
+
+
+def profile(folder, monkeypatch, site: str | None) -> dict:
+    """profiles/slurm as Snakemake reads it in `folder`, with this site file."""
+    (folder / "profiles/slurm").mkdir(parents=True)
+    if site is not None:
+        (folder / "profiles/slurm/site.yaml").write_text(site)
+    monkeypatch.chdir(folder)
+    return yte.process_yaml((ROOT / "profiles/slurm/config.yaml").read_text(), require_use_yte=True)
+
+
+def test_the_site_s_type_of_gpu_is_asked_for_by_each_rule_that_asks_for_one_and_by_no_other(tmp_path, monkeypatch):
+    rules = {}
+    for path in (ROOT / "rules").glob("*.smk"):
+        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
+            rules[text.split(":")[0]] = "gpu=gpus" in text
+    assert profile(tmp_path, monkeypatch, SITE)["set-resources"] == {name: {"gpu_model": "a100"} for name, asks in rules.items() if asks}
+
+
+def test_without_a_site_file_nothing_of_a_site_is_asked_for(tmp_path, monkeypatch):
+    found = profile(tmp_path, monkeypatch, None)
+    assert set(found["default-resources"]) == {"mem_mb", "runtime"}
+    assert not {"set-resources", "slurm-qos", "slurm-partition-config"} & set(found)
+
+
+def test_the_example_is_a_site_file(tmp_path, monkeypatch):
+    text = (ROOT / "profiles/slurm/site.example.yaml").read_text()
+    found, site = profile(tmp_path, monkeypatch, text), yaml.safe_load(text)
+    assert (found["default-resources"]["slurm_account"], found["slurm-qos"]) == (site["account"], site["qos"])
+    assert found["slurm-partition-config"] == "profiles/slurm/site.yaml"
