@@ -19,6 +19,13 @@ from scripts.lib import augment, block_lists, classifier, command, distributed, 
 from scripts.lib.study.classifiers import Training
 
 
+def draw_from(device: torch.device, *numbers: int) -> None:
+    """Seed what draws random numbers here. torch.manual_seed would ask for every kind of device, at a thirtieth of a small iteration."""
+    torch.default_generator.manual_seed(stream.mixed(*numbers))
+    if device.type == "cuda":
+        torch.cuda.manual_seed(stream.mixed(*numbers))
+
+
 def train(build: dict, recipe: Training, run: dict, images: stream.Images, state_folder: Path, identity: str, team: distributed.Team) -> torch.nn.Module:
     """Train one classifier on `images`; return it, or the moving average of its weights where the recipe asks for that.
 
@@ -45,11 +52,11 @@ def train(build: dict, recipe: Training, run: dict, images: stream.Images, state
     began, first, loss = time.monotonic(), step, None
     for batch in batches:
         # Random numbers of an iteration follow from its number, so that a resumed run goes on as if nothing had happened.
-        torch.manual_seed(stream.mixed(step, seed))  # the same for all processes: they mix alike
+        draw_from(device, step, seed)  # the same for all processes: they mix alike
         pixels, targets = classifier.normalise(batch.images.to(device, non_blocking=True)), batch.class_ids.to(device, non_blocking=True)
         if mix:
             pixels, targets = mix(pixels, targets)
-        torch.manual_seed(stream.mixed(step, seed, team.rank))  # each its own: of layers that are dropped
+        draw_from(device, step, seed, team.rank)  # each its own: of layers that are dropped
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
             logits = shared(pixels)
         loss = F.cross_entropy(logits.float(), targets, label_smoothing=recipe.label_smoothing)

@@ -96,7 +96,7 @@ def test_two_nodes_train_as_one_process_does(alone):
 
 def test_a_killed_process_brings_the_job_down_and_another_number_of_them_goes_on(alone):
     (alone / "dying.py").write_text(DYING)
-    killed = start(launch.command(2, 1, job(alone, "killed", "dying")), alone)
+    killed = start(launch.command(2, 1, 2, job(alone, "killed", "dying")), alone)
     output, _ = killed.communicate(timeout=300)  # not the hour for which processes wait for one another
     assert killed.returncode != 0
     assert "SIGKILL" in output
@@ -118,7 +118,7 @@ def alive(pid: int) -> bool:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process is not told that its parent was killed")
 def test_processes_do_not_outlive_a_killed_launcher(tmp_path):
     (tmp_path / "waiting.py").write_text(WAITING)
-    launcher = start(launch.command(2, 1, ["waiting", str(tmp_path)]), tmp_path)
+    launcher = start(launch.command(2, 1, 2, ["waiting", str(tmp_path)]), tmp_path)
     deadline = time.monotonic() + 300
     while len(files := list(tmp_path.glob("pid?"))) < 2:
         assert launcher.poll() is None and time.monotonic() < deadline
@@ -132,17 +132,18 @@ def test_processes_do_not_outlive_a_killed_launcher(tmp_path):
 
 
 def test_one_gpu_or_none_needs_no_launcher():
-    assert launch.command(0, 1, ["scripts.x", "--a"]) == launch.command(1, 1, ["scripts.x", "--a"]) == [sys.executable, "-m", "scripts.x", "--a"]
+    assert launch.command(0, 1, 1, ["scripts.x", "--a"]) == launch.command(1, 1, 1, ["scripts.x", "--a"]) == [sys.executable, "-m", "scripts.x", "--a"]
 
 
 def test_several_nodes_are_started_by_srun_one_launcher_on_each(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "12345")
-    command = launch.command(16, 2, ["scripts.x"])
-    assert command[:6] == ["srun", "--ntasks", "2", "--ntasks-per-node", "1", "--kill-on-bad-exit=1"]
+    command = launch.command(16, 2, 64, ["scripts.x"])
+    assert command[0] == "srun"
+    assert {"--nodes=2", "--ntasks=2", "--cpus-per-task=64", "--gpus-per-node=8", "--kill-on-bad-exit=1"} <= set(command)
     assert command[command.index("--nproc-per-node") + 1] == "8"
     assert "--rdzv-id" in command and "12345" in command
 
 
 def test_nodes_with_different_numbers_of_gpus_are_refused():
     with pytest.raises(SystemExit, match="gpu = 3: cannot be shared equally by nodes = 2"):
-        launch.command(3, 2, ["scripts.x"])
+        launch.command(3, 2, 1, ["scripts.x"])
