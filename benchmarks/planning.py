@@ -1,6 +1,6 @@
 """How long Snakemake takes to plan a study of the paper's size, and in how much memory: what is left to do, and that nothing is.
 
-python -m benchmarks.planning [--largest 100000] [--folder /tmp/planning]
+python -m benchmarks.planning [--block 10000] [--largest 100000] [--done]
 
 The study is the digits' with the paper's numbers of images: nothing of it is ever made, a plan reads no image. Configurations of 1.2M images
 each, four curves to 9.6M, three to 64M, CLIP on 371M real pairs and as many synthetic ones; one run a job.
@@ -23,13 +23,12 @@ TIMES = 2_500  # 480 images of a digits' configuration -> 1.2M, 3,840 of a curve
 LONG = ("diffusion_class_names", "diffusion_clip_templates", "diffusion_captions")
 LONG_SIZES = [16_000_000, 32_000_000, 64_000_000]
 PAIRS = 371_000_000
-BLOCK = 10_000
 
 
-def paper_sized(study: dict, largest: int = BLOCK) -> dict:
-    """The digits study, as its file has it, with the paper's numbers of images. largest: of the blocks of pairs; those of the curves to 64M
-    hold as many at most as make 1,000 of them."""
-    study = study | {"images_per_block": BLOCK, "scales_per_block": "one", "title": "Planning"}
+def paper_sized(study: dict, block: int, largest: int) -> dict:
+    """The digits study, as its file has it, with the paper's numbers of images. block: image indices in a block; largest: in one of the
+    pairs, and at most in one of the curves to 64M, which have 1,000 blocks otherwise."""
+    study = study | {"images_per_block": block, "scales_per_block": "one", "title": "Planning"}
     sources, experiments = study["sources"], study["experiments"]
     for source in sources.values():
         if source["kind"] == "synthetic":
@@ -43,7 +42,7 @@ def paper_sized(study: dict, largest: int = BLOCK) -> dict:
         own["sizes"] = [TIMES * size for size in own["sizes"]]
     for name in LONG:
         sources[name]["images"][1.5] = LONG_SIZES[-1]
-        sources[name]["images_per_block"] = min(largest, LONG_SIZES[-1] // 1_000)
+        sources[name]["images_per_block"] = max(block, min(largest, LONG_SIZES[-1] // 1_000))
     experiments["long"] = {"architectures": ["vit_large"], "sizes": LONG_SIZES, "seeds": [0], "curves": [{"source": name, "guidance": 1.5} for name in LONG]}
     for name, source in (("clip_real", "real"), ("clip_synthetic", "diffusion_alt_texts")):
         sources[source] |= {"images": PAIRS if source == "real" else {1.5: PAIRS}, "images_per_block": largest}
@@ -94,13 +93,14 @@ def finish(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--block", type=int, default=10_000, help="image indices in a block (default: 10,000)")
     parser.add_argument("--largest", type=int, default=100_000, help="image indices in a block of pairs (default: 100,000)")
     parser.add_argument("--folder", type=Path, help="where to lay the study out (a temporary folder by default)")
     parser.add_argument("--done", action="store_true", help="measure the study with all jobs done, too (writes a small file for each output)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
-        create(folder, paper_sized(yaml.safe_load((ROOT / "studies/digits.yaml").read_text(encoding="utf-8")), args.largest))
+        create(folder, paper_sized(yaml.safe_load((ROOT / "studies/digits.yaml").read_text(encoding="utf-8")), args.block, args.largest))
         rows = [("snakemake -n --quiet", *snakemake(folder, "-n", "--quiet"))]
         jobs = jobs_of(rows[0][-1])
         if args.done:
@@ -108,7 +108,9 @@ def main() -> None:
             rows.append(("the same, all done", *snakemake(folder, "-n", "--quiet")))
             if "Nothing to be done" not in rows[-1][-1]:
                 raise SystemExit(f"jobs are left although all are done:\n{rows[-1][-1][-3000:]}")
-    print(f"{jobs:,} jobs; blocks of pairs hold {args.largest:,}\n\n| | seconds | of the processor | MB | ms a job |\n|---|---|---|---|---|")
+    print(
+        f"{jobs:,} jobs; blocks of {args.block:,} images, of pairs {args.largest:,}\n\n| | seconds | of the processor | MB | ms a job |\n|---|---|---|---|---|"
+    )
     for name, seconds, busy, memory, _ in rows:
         print(f"| {name} | {seconds:.1f} | {busy:.1f} | {memory:.0f} | {1000 * busy / jobs:.2f} |")
 

@@ -1,0 +1,68 @@
+"""What planning costs grows with the number of blocks, not with blocks times what is made of them. Counted, not timed: see benchmarks/planning.py."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+import yaml
+
+from benchmarks import planning
+from scripts.lib import study_file
+from scripts.lib.plans import dag
+from tests.conftest import ROOT
+
+# Images in a block: each study has twice as many blocks as the one before.
+BLOCKS = (400_000, 200_000, 100_000)
+
+
+def large_study(block: int) -> dict:
+    return planning.paper_sized(yaml.safe_load((ROOT / "studies/digits.yaml").read_text()), block, 10 * block)
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    """Jobs of all figures and tables of studies of growing size, as Snakemake plans them."""
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        for block in BLOCKS:
+            folder = tmp_path_factory.mktemp("scale")
+            planning.create(folder, large_study(block))
+            patch.chdir(folder)
+            study_file.load.cache_clear()  # by its path, which is the same in each folder
+            found.append(dag.ask(["provenance/planning.html"]))
+    return found
+
+
+def blocks(jobs) -> int:
+    return sum(job.rule in ("generate", "prepare_data") for job in jobs)
+
+
+def test_edges_grow_as_blocks_do(plans):
+    edges = [sum(len(job.needs) for job in jobs) for jobs in plans]
+    for (few, fewer_edges), (many, more_edges) in pairwise(zip(map(blocks, plans), edges, strict=True)):
+        # A block is made from a generator and prompts, and stands in the lists of the sizes that it is part of.
+        assert 0 < more_edges - fewer_edges <= 6 * (many - few)
+
+
+def test_no_job_of_many_inputs_is_needed_by_many(plans):
+    """Snakemake looks through a job's inputs once for each job that needs it."""
+    looks = []
+    for jobs in plans:
+        needed = Counter(need for job in jobs for need in job.needs)
+        looks.append(sum(len(job.needs) * needed[job.key] for job in jobs))
+    for few, many in pairwise(looks):
+        assert many < 2.5 * few  # four times as many, if it were the square
+
+
+def test_a_training_job_has_few_inputs_whatever_its_size(plans):
+    for jobs in plans:
+        inputs = {len(job.needs) for job in jobs if job.rule in ("train_classifiers", "train_clips")}
+        assert max(inputs) <= 2  # a list for each source of a mixture
+
+
+def test_a_quiet_dry_run_shows_the_number_of_jobs(plans, tmp_path):
+    planning.create(tmp_path, large_study(BLOCKS[-1]))
+    *_, printed = planning.snakemake(tmp_path, "-n", "--quiet")
+    assert planning.jobs_of(printed) > blocks(plans[-1]) > 1000
+    assert "train_classifiers" in printed
+    assert "rule train_classifiers" not in printed
