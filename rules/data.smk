@@ -9,7 +9,7 @@ from scripts.lib.datasets import guard as data_guard
 
 rule index_data:
     input:
-        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split)),
+        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []),
         skip=needed(lambda name, study, wildcards: jobs.index_settings(study, wildcards.split)["skip"] or []),
     output:
         "results/{study}/data/{split}/index.parquet",
@@ -32,7 +32,7 @@ rule index_data:
 
 rule prepare_data:
     input:
-        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split)),
+        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []),
         index=needed(lambda name, study, wildcards: jobs.index_files(name, study, wildcards.split)),
     output:
         tar="results/{study}/data/{split}/{block}.tar",

@@ -5,7 +5,7 @@ from scripts.lib import command, datasets, jobs, study_file
 
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "split")
-    parser.add_argument("--classes", required=True, help="CSV of the classes of the split")
+    parser.add_argument("--classes", nargs="?", help="CSV of the classes of the split; pairs have none")
     parser.add_argument("--output", required=True, help="parquet")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.index_settings)

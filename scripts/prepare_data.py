@@ -94,7 +94,7 @@ def file_samples(data: datasets.DataSet, index: str, settings: dict, threads: in
 
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "split", "block")
-    parser.add_argument("--classes", required=True, help="CSV of the classes")
+    parser.add_argument("--classes", nargs="?", help="CSV of the classes of the split; pairs have none")
     parser.add_argument("--index", nargs="?", help="of a data set in files, as index_data writes it")
     parser.add_argument("--output", required=True, help="tar; its manifest is put beside it as .parquet")
     parser.add_argument("--threads", type=int, default=1)

@@ -87,6 +87,11 @@ def test_more_images_make_no_block_anew_but_the_last(study):
     assert jobs.index_settings(more, "things") == jobs.index_settings(study(), "things")
 
 
+def test_pairs_do_not_hang_on_the_class_table(study):
+    loaded = study()
+    assert [jobs.classes_file(loaded, split) for split in ("things", "web", "shapes")] == ["own/classes.csv", None, "own/shapes.csv"]
+
+
 def test_where_data_lie_is_in_no_jobs_settings(study):
     loaded = study()
     for split in ("things", "web", "things_val", "shapes"):

@@ -24,8 +24,8 @@ __all__ = ["DataSet", "DataSetError", "checked", "of_split", "order", "rows", "v
 ROW_GROUP = 10_000  # rows that a reader of a block must take at least
 
 
-def of_split(split: str, table: str, settings: dict, wanted: int | None = None) -> DataSet:
-    """table: CSV of its classes. settings: as jobs.index_settings gives them."""
+def of_split(split: str, table: str | None, settings: dict, wanted: int | None = None) -> DataSet:
+    """table: CSV of its classes, None for pairs. settings: as jobs.index_settings gives them."""
     return DataSet(split=f"{'training' if settings['training'] else 'evaluation'}.{split}", table=table, wanted=wanted, **settings)
 
 

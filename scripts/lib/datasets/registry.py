@@ -38,13 +38,13 @@ def variable(name: str) -> str:
 class DataSet:
     """A data set as a split of a study uses it.
 
-    split: key of the study, such as training.imagenet. table: CSV of its classes. pairs: of texts, not of classes. wanted: images that the
+    split: key of the study, such as training.imagenet. table: CSV of its classes. pairs: of texts, not of classes, so without a table. wanted: images that the
     study uses, None for all of them. skip: text file with a line for each image that the user leaves out.
     """
 
     name: str
     split: str
-    table: str
+    table: str | None
     pairs: bool = False
     training: bool = False
     wanted: int | None = None

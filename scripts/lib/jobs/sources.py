@@ -109,8 +109,10 @@ def wanted(study: Study, split: str) -> int:
     return max((source.images for source in study.sources.values() if is_real(source) and split_of(source) == split), default=0)
 
 
-def classes_file(study: Study, split: str) -> str:
-    """CSV of the classes of a split: the study's, or an evaluation set's own."""
+def classes_file(study: Study, split: str) -> str | None:
+    """CSV of the classes of a split: the study's, or an evaluation set's own. Pairs have none, so that no block of them hangs on it."""
+    if is_pairs(study, split):
+        return None
     return getattr(study.data.evaluation.get(split), "classes", None) or study.classes
 
 
