@@ -33,12 +33,21 @@ lint: $(READY)
 	$(VENV)/bin/snakefmt --check Snakefile rules
 	$(VENV)/bin/snakemake --lint
 
+# Of torch there are two builds of one version. Asked for hashes, pip takes that for CUDA wherever it is run, as the index tells its hash; so pip
+# chooses first, and the hash of what it chose must be in the lock. Last comes what the build for CUDA needs besides, by version alone.
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+TORCH = $$(grep -o '^torch==[^ ]*' $(LOCK))
+
 # The environment is ready when the marker is newer than the lock; a broken installation leaves no marker.
 $(READY): $(LOCK)
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(LOCK)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $$(grep -o '^torch==[^ ]*' $(LOCK)) # what its build for CUDA needs besides
+	$(PIP) download --quiet --no-deps --dest $(VENV)/torch $(TORCH)
+	grep --quiet "$$(sha256sum $(VENV)/torch/torch-*.whl | cut -d ' ' -f 1)" $(LOCK)
+	$(PIP) install --quiet --no-deps $(VENV)/torch/torch-*.whl
+	$(PIP) install --quiet --no-deps --require-hashes --requirement $(LOCK)
+	$(PIP) install --quiet $(TORCH)
+	rm -r $(VENV)/torch
 	@touch $(READY)
 
 # Exact versions of what laptop.in names, as they are in a new environment today, and the hashes of their files.

@@ -30,7 +30,7 @@ rule train_clips:
         planned=planned(jobs.clip_settings, "source", "batch"),
         state=".state/{study}/clips/{source}/{batch}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} {resources.nodes} scripts.train_clips "
+        "python -m scripts.lib.launch {resources.gpu} {resources.nodes} {threads} scripts.train_clips "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--blocks {input.blocks:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 

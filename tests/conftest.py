@@ -34,7 +34,7 @@ class Workflow:
                 (folder / name).symlink_to(ROOT / name)
         (folder / "studies").mkdir()
         (folder / "studies/smoke.yaml").write_text(SMOKE.read_text())
-        (folder / "config.yaml").write_text("study: smoke\n")
+        (folder / "config.yaml").write_text("study: smoke\nhardware: laptop\n")
         return cls(folder)
 
     @property
