@@ -159,7 +159,7 @@ def _train(study: Study, settings: dict) -> Work:
     """Trained models lie twice while the job runs: as outputs, and as what a restarted job goes on from."""
     models, batch = settings["architectures"], settings["training"]["batch_size"]
     steps = sum(run["iterations"] for run in settings["runs"])
-    size = study.image_size
+    size = settings["image_size"]
     flops = sum(3 * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch for run in settings["runs"])
     weights = [FLOAT * parameters(models[run["architecture"]], size, study.channels) for run in settings["runs"]]
     units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}
