@@ -20,7 +20,7 @@ rule train_clips:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        mem_mb=growing(lambda _, threads: 2000 + 2000 * threads),  # a reader holds two batches: 0.6 MB a pair of 224 pixels
         runtime=LIMITS.runtime("train_clips", 240),
         gpu_hours=LIMITS.gpu_hours("train_clips"),
         disk_gb=LIMITS.disk_gb("train_clips"),

@@ -99,9 +99,7 @@ def tamed(seed: int, architecture: dict, team: Team, loader: Callable[..., pairs
         return one_epoch(model, data, loss, epoch, *rest, **named)
 
     def log_to_file(path, level):
-        if path is None:  # the first rank writes
-            return
-        handlers.append(logging.FileHandler(path))
+        handlers.append(logging.FileHandler(path) if path else logging.NullHandler())  # only the first process has a path
         logging.root.addHandler(handlers[-1])
         logging.root.setLevel(level)
 
