@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     entries = []
     for scale in settings["guidance"]:
         found = judge(stream.find(args.images, scale, settings["images"]), workers)
-        near = dict.fromkeys(("fid", "precision", "recall")) if scale is None else fidelity.against_real(found.features, real)
+        near = dict.fromkeys(("fid", "precision", "recall")) if scale is None else fidelity.against_real(found.features, real, device)
         rest = {"lpips": found.lpips} | scores(found.predicted, found.features.numpy(), found.class_ids)
         entries.append({"source": settings["source"], "guidance": scale} | near | rest)
     write_json(args.output, entries)

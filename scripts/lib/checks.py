@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from scripts.lib.study import names_class, pairs, parts_of
-from scripts.lib.study.data import classified, evaluations
+from scripts.lib.study.data import evaluations
 
 
 def short(value) -> str:
@@ -204,7 +204,7 @@ def _too_few_images(key, experiment, sources, classes, data) -> list[str]:
 
 
 def scores_have_their_reference(scores, experiments, sources, data, classes, recipes):
-    faults = unknown("scores.evaluation", scores.evaluation, classified(data), "evaluation set")
+    faults = unknown("scores.evaluation", scores.evaluation, data.evaluation, "evaluation set")
     n = class_count(classes) if Path(classes).is_file() else 1
     if scores.images < 2 * n:
         faults.append(f"scores.images = {scores.images}: diversity needs two images of each of the {n} classes at least; use {2 * n} or more")
@@ -231,7 +231,7 @@ def laws_use_what_exists(laws, experiments, sources, data, classifiers, clips):
         of_clips = {clips is not None and architecture in clips.architectures for experiment in own for architecture in experiment.architectures}
         if len(of_clips) > 1:
             faults.append(f"laws.{name}.experiments = {law.experiments}: of classifiers and of CLIP models; give each a law of its own")
-        known = [*evaluations(data, clip=of_clips == {True}), *(clips.tasks if clips and of_clips == {True} else [])]
+        known = [*evaluations(data, clip=True), *(clips.tasks if clips and of_clips == {True} else [])]
         for evaluation in law.evaluation:
             faults += unknown(f"laws.{name}.evaluation", evaluation, known, "evaluation set")
         faults += _too_few_sizes(name, law, own, sources)

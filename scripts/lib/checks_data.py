@@ -10,6 +10,7 @@ import yaml
 
 from scripts.lib.checks import short, unknown
 from scripts.lib.study import pairs
+from scripts.lib.study.data import unmasked
 
 
 def sources_have_their_data(sources, data):
@@ -42,6 +43,8 @@ def evaluation_sets_are_sound(data):
         key = f"data.evaluation.{name}"
         if name in data.training:
             faults.append(f"{key}: the name of a training split too; rename one")
+        if any(name == unmasked(other) for other in data.evaluation):
+            faults.append(f"{key}: metrics of another set would have this name, where all classes are answers; rename it")
         if chosen.classes is not None:
             faults += [f"{key}.classes = {chosen.classes!r}: {fault}" for fault in _table_faults(Path(chosen.classes))]
         if chosen.templates is not None:

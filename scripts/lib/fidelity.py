@@ -12,11 +12,12 @@ from torch.nn.functional import normalize
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
+CPU = torch.device("cpu")
 NEIGHBOURS = 3  # k of Kynkaanniemi et al. (2019), whose ball around an image reaches to its k-th nearest neighbour in the same set
 
 
-def against_real(features: torch.Tensor, real: torch.Tensor) -> dict[str, float]:
-    """fid, precision and recall of features (N, width) against those of real images (M, width), by torch-fidelity.
+def against_real(features: torch.Tensor, real: torch.Tensor, device: torch.device = CPU) -> dict[str, float]:
+    """fid, precision and recall of features (N, width) against those of real images (M, width), by torch-fidelity. device: for distances.
 
     FID: squared Frechet distance of two Gaussians, in squared units of the features. With few images it is biased upwards, the more the
     fewer they are and the wider the features; equally for all sets of one size, which is why a study scores the same number of images
@@ -28,7 +29,7 @@ def against_real(features: torch.Tensor, real: torch.Tensor) -> dict[str, float]
     features, real = features.double(), real.double()  # the trace of a root of near-singular matrices wants the digits
     frechet = fid_statistics_to_metric(fid_features_to_statistics(features), fid_features_to_statistics(real), verbose=False)
     # A thousand rows of distances at a time: of 50,000 images all of them would be 20 GB, three times over.
-    balls = prc_features_to_metric(features, real, prc_neighborhood=NEIGHBOURS, prc_batch_size=1000, save_cpu_ram=True, verbose=False)
+    balls = prc_features_to_metric(features.to(device), real.to(device), prc_neighborhood=NEIGHBOURS, prc_batch_size=1000, save_cpu_ram=True, verbose=False)
     return {"fid": frechet[KEY_METRIC_FID], "precision": balls[KEY_METRIC_PRECISION], "recall": balls[KEY_METRIC_RECALL]}
 
 

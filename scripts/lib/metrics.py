@@ -17,6 +17,9 @@ def overall(table: pd.DataFrame, evaluations: str | list[str]) -> pd.DataFrame:
     Raises ValueError where a run has not been evaluated on one of them.
     """
     names = [evaluations] if isinstance(evaluations, str) else list(evaluations)
+    if absent := set(names) - set(table["evaluation"]):
+        told = "; a set that holds every class has no unmasked ones" if any(name.endswith("_unmasked") for name in absent) else ""
+        raise ValueError(f"no metrics on {', '.join(sorted(absent))}{told}")
     chosen = table[table["class_id"].isna() & table["evaluation"].isin(names)]
     groups = chosen.groupby(RUN, dropna=False, sort=False)
     if len(names) > 1 and not (groups["evaluation"].nunique() == len(names)).all():

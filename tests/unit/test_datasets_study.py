@@ -38,6 +38,13 @@ def test_it_is_sound(study):
     assert study().data.kind == "files"
 
 
+def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_some(study):
+    own = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
+    (source, batch), *_ = jobs.batches(own)
+    judged = jobs.evaluation_settings(own, source, batch)
+    assert judged["evaluation"] == ["things_val"] and judged["masked"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -56,6 +63,12 @@ def test_it_is_sound(study):
         ("curves: [{source: web}]}", "curves: [{source: real}]}", "experiments.clip.curves = 'real': images of classes have no texts"),
         ("evaluation: things_val, sizes", "evaluation: shapes, sizes", "laws.supervised.evaluation = 'shapes': has classes of its own"),
         ("  evaluation: things_val\nlaws", "  evaluation: shapes\nlaws", "scores.evaluation = 'shapes': has classes of its own"),
+        (
+            "    shapes: {dataset: shapes,",
+            "    things_val_unmasked: {dataset: shapes,",
+            "things_val_unmasked: metrics of another set would",
+        ),
+        ("evaluation: [things_val, shapes]", "evaluation: [shapes_unmasked]", "laws.clip.evaluation = 'shapes_unmasked': no such evaluation set"),
         ("sizes: [3, 6, 10], seeds", "sizes: [3, 6, 11], seeds", "experiments.scaling.sizes = 11: more than the 10 of sources.real.images"),
     ],
 )

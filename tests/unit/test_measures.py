@@ -1,17 +1,20 @@
 """Top-1, cross-entropy, recognizability, diversity: against their definitions."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
 from scripts import score
+from scripts.lib import metrics
 from scripts.lib.study.data import FilesData, evaluations
 from scripts.lib.tally import Tally
 
 SEEDS = st.integers(0, 2**32 - 1)
+few = settings(max_examples=20)
 
 
 def tallied(logits, labels, held=None, batch_size=16) -> list[dict]:
@@ -28,6 +31,7 @@ def is_what_scikit_learn_computes(row, logits, labels):
     assert row["cross_entropy"] == pytest.approx(log_loss(labels, probability, labels=range(logits.shape[1])))
 
 
+@few
 @given(SEEDS, st.integers(1, 50))
 def test_top1_and_cross_entropy_are_what_scikit_learn_computes_in_batches_of_any_size(seed, batch_size):
     random = np.random.default_rng(seed)
@@ -41,6 +45,7 @@ def test_top1_and_cross_entropy_are_what_scikit_learn_computes_in_batches_of_any
         is_what_scikit_learn_computes(row, logits[own], labels[own])
 
 
+@few
 @given(SEEDS)
 def test_a_set_of_some_classes_is_judged_among_those_and_among_all(seed):
     random = np.random.default_rng(seed)
@@ -59,6 +64,12 @@ def test_a_set_of_all_classes_is_judged_once_and_a_stranger_is_told():
     assert {row["evaluation"] for row in tallied(logits, np.arange(3), [0, 1, 2])} == {"set"}
     with pytest.raises(ValueError, match=r"set: images of classes \[2\], which are not among the 2 that its manifest names"):
         tallied(logits, np.arange(3), [0, 1])
+
+
+def test_metrics_that_are_not_there_are_told():
+    table = pd.DataFrame([{"evaluation": "photos", "class_id": None, "top1": 1.0, "cross_entropy": 0.0} | dict.fromkeys(metrics.RUN, 0)])
+    with pytest.raises(ValueError, match="no metrics on photos_unmasked; a set that holds every class has no unmasked ones"):
+        metrics.overall(table, "photos_unmasked")
 
 
 def test_sets_with_classes_of_their_own_are_for_clip_alone():
