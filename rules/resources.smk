@@ -3,7 +3,7 @@
 from scripts.lib.plans import limits
 
 try:
-    LIMITS = limits.Limits(STUDIES, config["hardware"])
+    LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"))
 except limits.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
 
