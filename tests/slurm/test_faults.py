@@ -36,7 +36,7 @@ def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster
     assert outputs(study) == expected
     study.assert_nothing_is_left_over()
     assert {hit.stage: hit.fault for hit in hits} == {stage: faults[0] for stage, faults in faults.items()}
-    assert all(hit.lost < 30 for hit in hits)
+    assert all(hit.lost < 30 for hit in hits if STAGES[hit.stage][1])  # state is saved twice a second; the rest is a busy machine's
     for wanted in (
         "Error in rule generate:",
         "log: logs/smoke/generate/masked_captions-00000.log",
