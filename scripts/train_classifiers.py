@@ -5,6 +5,7 @@ nothing but rounding, and the neighbours that mixup and CutMix find at the ends 
 """
 
 import json
+import math
 import shutil
 import time
 from pathlib import Path
@@ -24,6 +25,13 @@ def draw_from(device: torch.device, *numbers: int) -> None:
     torch.default_generator.manual_seed(stream.mixed(*numbers))
     if device.type == "cuda":
         torch.cuda.manual_seed(stream.mixed(*numbers))
+
+
+def finite(loss: float, name: str, step: int) -> float:
+    """The same loss. Stops a training that has come apart, and that would go on for days."""
+    if not math.isfinite(loss):
+        raise SystemExit(f"{name}: training loss {loss} after {step} iterations: lower classifiers.learning_rate, set gradient_clip, or precision float32")
+    return loss
 
 
 def train(build: dict, recipe: Training, run: dict, images: stream.Images, state_folder: Path, identity: str, team: distributed.Team) -> torch.nn.Module:
@@ -71,8 +79,8 @@ def train(build: dict, recipe: Training, run: dict, images: stream.Images, state
         step += 1
         if team.leads and state.save_by_time(step):
             rate = (step - first) * recipe.batch_size / (time.monotonic() - began)
-            print(f"{name}: {step} of {total} iterations, training loss {loss.item():.4f}, {rate:.0f} images a second", flush=True)
-    told = "all of them done before" if loss is None else f"last training loss {team.mean(loss):.4f}"
+            print(f"{name}: {step} of {total} iterations, training loss {finite(loss.item(), name, step):.4f}, {rate:.0f} images a second", flush=True)
+    told = "all of them done before" if loss is None else f"last training loss {finite(team.mean(loss), name, step):.4f}"
     if team.leads:
         print(f"{name}: {total} iterations, {told}", flush=True)
     return average.module if average else model

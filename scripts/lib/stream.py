@@ -283,11 +283,12 @@ def ordered(
     images: Images, batch_size: int, transform: Callable[[torch.Tensor], torch.Tensor] | None = None, workers: int = 0, rank: int = 0, ranks: int = 1
 ) -> Iterator[Batch]:
     """Every image once, in order. Of several ranks, each reads every ranks-th batch."""
-    return chosen(images, torch.arange(len(images)).split(batch_size)[rank::ranks], transform, workers)
+    starts = range(rank * batch_size, len(images), ranks * batch_size)
+    return chosen(images, (torch.arange(start, min(start + batch_size, len(images))) for start in starts), transform, workers)
 
 
 def chosen(
     images: Images, positions: Iterable[torch.Tensor], transform: Callable[[torch.Tensor], torch.Tensor] | None = None, workers: int = 0
 ) -> Iterator[Batch]:
     """A batch for each vector of positions."""
-    return _read(_Reader(images, transform, 0), [(torch.zeros_like(own), own) for own in positions], workers)
+    return _read(_Reader(images, transform, 0), ((torch.zeros_like(own), own) for own in positions), workers)

@@ -180,6 +180,11 @@ def test_each_choice_of_a_recipe_changes_the_model_and_the_same_choice_does_not(
     assert not all(torch.equal(plain[name], other[name]) for name in plain)
 
 
+def test_a_training_that_comes_apart_is_stopped(tmp_path):
+    with pytest.raises(SystemExit, match=r"real run: training loss (nan|inf) after 3 iterations: lower classifiers.learning_rate"):
+        trained(tmp_path, recipe(learning_rate=1e30), 3)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_augmented_as_bytes_of_the_size_that_is_trained_on(channels):
     transform = augment.of_images(recipe(crop_scale=(0.2, 1.0), flip=True, rand_augment=RandAugment(operations=2, magnitude=9), erasing=0.5), 8, 6)
