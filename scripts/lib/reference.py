@@ -58,7 +58,7 @@ class Reference:
             for _ in group:
                 final, blocks = self.model.forward_intermediates(self.prepare(next(batches).images.to(device)))
                 spread.add(blocks)
-                features.append(self.model.forward_head(final, pre_logits=True).cpu())
+                features.append(self.model.forward_head(final, pre_logits=True).cpu().clone())  # of a class token: a view that holds all tokens
                 predicted.append(self.model.forward_head(final).argmax(1).cpu())
             distances.append(spread.distance())
         return Judged(order.values.numpy(), torch.cat(predicted).numpy(), torch.cat(features), float(np.mean(distances)))
