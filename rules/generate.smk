@@ -83,7 +83,8 @@ rule generate:
         gpu=gpus,
     params:
         planned=planned(jobs.generation_settings, "source", "block"),
+        state=".state/{study}/images/{source}/{block}",
     shell:
         "python -m scripts.generate --study studies/{wildcards.study}.yaml --source {wildcards.source} --block {wildcards.block} --planned {params.planned} "
         "--classes {input.classes:q} --pipeline {input.pipeline:q} "
-        "--prompts {input.prompts:q} --output {output.tar:q} --threads {threads} > {log:q} 2>&1"
+        "--prompts {input.prompts:q} --output {output.tar:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

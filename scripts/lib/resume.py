@@ -13,6 +13,8 @@ import torch
 
 from scripts.lib.files import whole
 
+EVERY = 300.0  # seconds
+
 
 def digest(identity: str) -> str:
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
@@ -27,7 +29,7 @@ class State:
     every: seconds of work that a kill may lose.
     """
 
-    def __init__(self, folder: str | Path, identity: str, parts: dict, every: float = 300.0):
+    def __init__(self, folder: str | Path, identity: str, parts: dict, every: float = EVERY):
         self.path = Path(folder) / f"{digest(identity)}.state"
         self.parts, self.every, self.saved = parts, every, time.monotonic()
 

@@ -79,6 +79,14 @@ def _encoded(tar: str | Path, manifest: pd.DataFrame) -> Iterator[bytes]:
         raise ShardError(f"{tar}: {place} images where {manifest_path(tar)} names {len(manifest)}: {mend}")
 
 
+def samples(tar: str | Path) -> Iterator[tuple[str, bytes, dict]]:
+    """What `write` was given, images as they are stored. Raises ShardError where any is missing, unexpected, out of order or changed."""
+    manifest = pd.read_parquet(manifest_path(tar))
+    rows = manifest.drop(columns=["sha256", "offset", "size"]).to_dict("records")
+    for row, data in zip(rows, _encoded(tar, manifest), strict=True):
+        yield row.pop("key"), data, row
+
+
 def _decoded(data: bytes) -> np.ndarray:
     with Image.open(io.BytesIO(data)) as image:
         return np.asarray(image)

@@ -18,6 +18,7 @@ from tests.slurm.cluster import ACCOUNT, GPUS, Cluster, Job, wait_for
 
 # A test has seconds where a cluster has hours; and no more jobs at once than the GPUs and a few, as all share two real cores.
 QUICK = ["--jobs", "6"]
+SAVED = {".state", ".safetensors", ".pt", ".parquet"}  # what a retry goes on from
 SITE = f"""
 account: {ACCOUNT}
 qos: normal
@@ -101,9 +102,9 @@ class OnCluster(Workflow):
 
     # -- what lies there
 
-    def saved(self, process: psutil.Process, state: str | None) -> float:
+    def saved(self, process: psutil.Process, state: str) -> float:
         """When the work of a process was last made safe: its start, or the time of its newest state in the folder `state`."""
-        kept = [path.stat().st_mtime for path in (self.folder / (state or "no")).rglob("*") if path.suffix in (".state", ".safetensors", ".pt")]
+        kept = [path.stat().st_mtime for path in (self.folder / state).rglob("[!.]*") if path.suffix in SAVED]
         return max([process.create_time(), *kept])
 
     def assert_nothing_passes_for_whole(self) -> int:

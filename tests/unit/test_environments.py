@@ -50,40 +50,59 @@ def test_the_lock_holds_all_that_is_asked_for():
     assert {normal(name) for name in asked} <= set(LOCK)
 
 
+def nodes(tree: ast.AST, called: bool):
+    """Of a module that is `called` all; of one that is imported and no more, those outside of functions."""
+    for node in ast.iter_child_nodes(tree):
+        if called or not isinstance(node, ast.FunctionDef):
+            yield node
+            yield from nodes(node, called)
+
+
+def module(name: str):
+    place = ROOT / name.replace(".", "/")
+    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+
+
 def imports(path) -> set[str]:
-    """Top-level packages that a module of the project imports, itself or through others of the project, wherever in the file."""
-    found, seen, ahead = set(), set(), [path]
+    """Top-level packages that a module of the project imports, itself or through others of the project.
+
+    Of a package on the way to one of its modules, what its functions import is not counted: none of them is called.
+    """
+    found, seen, ahead = set(), set(), [(path, True)]
     while ahead:
-        path = ahead.pop()
-        if path in seen:
+        path, called = ahead.pop()
+        if (path, called) in seen:
             continue
-        seen.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        seen.add((path, called))
+        for node in nodes(ast.parse(path.read_text()), called):
+            names = [(alias.name, called) for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                if name.split(".")[0] == "scripts":
-                    place = ROOT / name.replace(".", "/")
-                    ahead += [p for p in (place.with_suffix(".py"), place / "__init__.py") if p.is_file()]
-                else:
+                within = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [(node.module, called and not all(map(module, within))), *((name, called) for name in within)]
+            for name, calls in names:
+                if name.split(".")[0] != "scripts":
                     found.add(name.split(".")[0])
+                elif module(name):
+                    ahead.append((module(name), calls))
     return found - sys.stdlib_module_names
 
 
-def rules():
-    """(script, environment file) of every rule."""
-    for path in sorted((ROOT / "rules").glob("*.smk")):
-        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
-            yield re.search(r"python -m scripts\.(\w+)", text).group(1), (path.parent / re.search(r'"(\.\./envs/.*?)"', text).group(1)).resolve()
+def rules() -> list:
+    """(script, environment file) of every rule. Some scripts are started by another one, on all GPUs of the job."""
+    started = re.compile(r"python -m (?:scripts\.lib\.launch (?:\{[\w.]+\} )+)?scripts\.(\w+)")
+    return [
+        (started.search(text).group(1), (path.parent / re.search(r'"(\.\./envs/.*?)"', text).group(1)).resolve())
+        for path in sorted((ROOT / "rules").glob("*.smk"))
+        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]
+    ]
 
 
 @pytest.mark.parametrize(("script", "environment"), rules(), ids=lambda value: value if isinstance(value, str) else value.stem)
 def test_the_environment_of_a_rule_holds_what_its_script_imports(script, environment):
     own = pins(yaml.safe_load(environment.read_text())["dependencies"][-1]["pip"])
+    needed_by = {normal(Requirement(text).name) for name in own for text in (requires(name) or [])}
     for package in imports(ROOT / f"scripts/{script}.py"):
         wanted = {normal(name) for name in DISTRIBUTIONS[package]}
-        needed_by = {normal(Requirement(text).name) for name in own for text in (requires(name) or [])}
         assert wanted & (own.keys() | needed_by), f"{package} is in no package of {environment.name}"
 
 

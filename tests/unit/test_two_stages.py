@@ -72,7 +72,7 @@ def test_deepfloyd_if_from_two_repositories_to_a_block(tmp_path, released, monke
     fetch_generator.main([*study, "--generator", "released", *known, "--output", models])
     write_prompts.main([*study, "--recipe", "class_names", "--classes", "data/digits_classes.csv", "--output", pool])
     block = ["--source", "released_images", "--block", "00000", "--classes", "data/digits_classes.csv"]
-    generate.main([*study, *block, "--pipeline", models, "--prompts", pool, "--output", tar])
+    generate.main([*study, *block, "--pipeline", models, "--prompts", pool, "--output", tar, "--state", str(tmp_path / "state")])
     made, manifest = shards.read(tar)
     assert made.shape == (20, 1, 8, 8)
     assert manifest["seed"].tolist() == [pipelines.seed_of("released_images", 2.0, index) for index in range(20)]
