@@ -6,7 +6,11 @@
 
 rule tabulate_prompts:
     input:
-        prompts=needed(lambda name, study, _: [f"results/{name}/prompts/{recipe}.parquet" for recipe in study.recipes]),
+        prompts=needed(
+            lambda name, study, _: [
+                f"results/{name}/prompts/{recipe}.parquet" for recipe in shown_tables.prompts_settings(study)["recipes"]
+            ]
+        ),
         classes=class_table,
         script=["scripts/tabulate_prompts.py", "scripts/lib/tabulating.py"],
     output:

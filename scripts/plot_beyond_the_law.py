@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
     ticks = [tick for tick in plotting.LOSS_TICKS if low <= tick <= high]
     first.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     first.yaxis.set_minor_formatter(NullFormatter())
-    first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plotting.count(value)))
     for axes in grid[:, 0]:
         axes.set_ylabel("cross-entropy (nats)")
     for axes in grid[-1]:

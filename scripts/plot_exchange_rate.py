@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
     visible = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
     first = grid[0, 0]
     first.set(xscale="log", yscale="log", xlim=(at[0] / 1.2, at[-1] * 1.2), ylim=(visible.min() / 3, visible.max() * 6))
-    first.set_xticks(np.unique(real[0]), [f"{size:,g}" for size in np.unique(real[0])])
+    first.set_xticks(np.unique(real[0]), map(plotting.count, np.unique(real[0])))
     first.xaxis.set_minor_formatter(NullFormatter())
     first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     figure.supxlabel("real training images", fontsize=9)

@@ -34,7 +34,7 @@ def frame(axes: plt.Axes, measure: str, added: np.ndarray) -> None:
     smallest = added[added > 0].min()
     axes.set_xscale("symlog", linthresh=smallest, linscale=0.5)
     ticks = [0, *(smallest * 4 ** np.arange(1 + int(np.log(added.max() / smallest) / np.log(4))))]
-    axes.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
+    axes.set_xticks(ticks, map(plotting.count, ticks))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set(xlabel="synthetic images added", ylabel=LABELS[measure])
     if measure == "cross_entropy":

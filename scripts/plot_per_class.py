@@ -66,7 +66,7 @@ def draw_laws(axes: plt.Axes, points: pd.DataFrame, laws: pd.DataFrame, names: d
             axes.plot(sizes, np.exp(power.log_loss(np.log(sizes), row.k, row.log_scale)), color=color, linewidth=0.9 if few else 0.3)
     axes.set(xscale="log", yscale="log", xlabel="training images", ylabel="cross-entropy of the class (nats)")
     sizes = np.unique(points["size"])
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.set_xticks(sizes, map(plotting.count, sizes))
     low, high = axes.get_ylim()
     ticks = [tick for tick in plotting.LOSS_TICKS if low <= tick <= high]
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -8,14 +8,28 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from scripts.lib import command, plotting, shards, shown
 
+WIDTH = 7.2  # inches of a page
+CELL = 1.3  # inches that a cell is wide at most
+LABELS = 1.6  # inches that the names of the rows take
+SIDE = 128  # pixels of an image that a figure has room for, at 300 to an inch; more would make files of 100 MB
 
-def mosaic(images: np.ndarray, columns: int, gap: int = 1) -> np.ndarray:
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """Images (N, C, H, W) with no more than SIDE pixels a side; uint8."""
+    if max(images.shape[2:]) <= SIDE:
+        return images
+    size = SIDE, SIDE * images.shape[2] // images.shape[3]
+    return np.stack([[np.asarray(Image.fromarray(channel).resize(size, Image.Resampling.LANCZOS)) for channel in image] for image in images])
+
+
+def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
     """Images (N, C, H, W) as one picture, rows of `columns`, with white lines between them; (height, width, C), uint8."""
     n, channels, height, width = images.shape
-    rows = -(-n // columns)
+    rows, gap = -(-n // columns), max(1, width // 24)
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
@@ -31,20 +45,24 @@ def read(tars: list[str], chosen: Callable[[pd.DataFrame], pd.Series]) -> tuple[
 
 def show(axes: plt.Axes, images: np.ndarray, columns: int) -> None:
     grey = images.shape[1] == 1  # ink is bright in the data: drawn dark on white, as it was written
-    picture = mosaic(255 - images if grey else images, columns)
+    picture = mosaic(thumbnails(255 - images if grey else images), columns)
     axes.imshow(picture, cmap="gray" if grey else None, vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
+
+
+def size(lines: int, scales: int, images: int, columns: int) -> tuple[float, float]:
+    """Inches, width and height, of a grid of `lines` x `scales` cells, each of so many images in rows of `columns`."""
+    cell = min(CELL, (WIDTH - LABELS) / scales)
+    return cell * scales + LABELS, (cell * -(-images // columns) / columns + 0.1) * lines + 0.4
 
 
 def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(plotting.arguments(__doc__, "classes", "real", "images"), arguments, shown.samples_settings)
     plotting.style()
-    scales = settings["guidance"]
+    scales, lines = settings["guidance"], len(settings["rows"]) + 1
     columns, count = settings["columns"], len(pd.read_csv(args.classes[0]))
-    figure, grid = plt.subplots(
-        len(settings["rows"]) + 1, len(scales), figsize=(1.3 * len(scales) + 1.6, 0.62 * (len(settings["rows"]) + 1) + 0.4), squeeze=False, layout="constrained"
-    )
     wanted = settings["classes"] or range(count)
+    figure, grid = plt.subplots(lines, len(scales), figsize=size(lines, len(scales), len(wanted), columns), squeeze=False, layout="constrained")
 
     def first(rows: pd.DataFrame, each: int = 1) -> pd.Series:
         """The first images, so many of each class that is shown."""

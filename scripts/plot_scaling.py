@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
             ticks = [tick for tick in TICKS[measure] if low <= tick <= high]
             axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plotting.count(value)))
             axes.set_ylim(low, high)
             axes.grid(alpha=0.3, which="both", linewidth=0.4)
     if same:

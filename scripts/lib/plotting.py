@@ -12,7 +12,7 @@ from scripts.lib import command
 from scripts.lib.captions import words
 from scripts.lib.files import whole
 
-__all__ = ["arguments", "look", "recipe_looks", "style", "words", "write"]
+__all__ = ["arguments", "count", "look", "recipe_looks", "style", "words", "write"]
 
 FORMATS = ("pdf", "svg", "png", "csv")
 REAL = "#000000"
@@ -28,6 +28,14 @@ DASHES = ("-", "--", "-.", ":")
 def style() -> None:
     sns.set_theme(context="paper", style="ticks", font_scale=0.9)
     mpl.rcParams.update({"svg.hashsalt": "fixed", "pdf.fonttype": 42, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+
+
+def count(number: float) -> str:
+    """A number of images as an axis has room for it: 1,000, 125k, 1.28M."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= max(unit, 100_000):
+            return f"{number / unit:g}{letter}"
+    return f"{number:,.0f}"
 
 
 def look(spec: dict) -> dict:

@@ -48,4 +48,7 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
             return own_files(recipe)
         case "captions" | "alt_texts":
             return [own for source in jobs.real_sources(study) for own in jobs.list_files(study_name, study, source)]
+        case "pair_texts":
+            told = f"studies/{study_name}.yaml: recipes.{wildcards.recipe} has no prompts of its own, for its texts are those of the pairs of {recipe.source}"
+            raise shown.NotInStudy(told)
     return []

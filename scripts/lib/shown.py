@@ -94,7 +94,8 @@ def samples_sources(study: Study) -> list[str]:
 
 
 def samples_tars(study_name: str, study: Study) -> list[str]:
-    return [tar for source in samples_sources(study) for tar in image_files(study_name, study, source, 1)]
+    """Blocks with the first image of each class."""
+    return [tar for source in samples_sources(study) for tar in image_files(study_name, study, source, class_count(study.classes))]
 
 
 def samples_of_real(study_name: str, study: Study) -> list[str]:
@@ -106,7 +107,7 @@ def samples_of_real(study_name: str, study: Study) -> list[str]:
 def samples_settings(study: Study) -> dict:
     figure, shown = part_of(study, "samples"), samples_sources(study)
     scales = sorted({scale for source in shown for scale in study.sources[source].images})
-    files = {recipe: len(image_files("", study, source, 1)) for recipe, source in zip(figure.recipes, shown, strict=True)}
+    files = {recipe: len(image_files("", study, source, class_count(study.classes))) for recipe, source in zip(figure.recipes, shown, strict=True)}
     return {"guidance": scales, "rows": files, "columns": figure.columns, "classes": figure.classes}
 
 

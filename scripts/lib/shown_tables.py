@@ -18,7 +18,9 @@ def names(study: Study) -> list[dict]:
 
 
 def prompts_settings(study: Study) -> dict:
-    return {"each": part_of(study, "prompts").each, "recipes": list(study.recipes)}
+    """Of every recipe that has prompts of its own: the texts of real pairs are no pool, and belong to no class."""
+    pools = [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
+    return {"each": part_of(study, "prompts").each, "recipes": pools}
 
 
 def configurations_settings(study: Study) -> dict:

@@ -2,13 +2,15 @@
 
 import json
 import os
+from types import SimpleNamespace
 
 import pytest
 
-from scripts.lib import environment, jobs
+from scripts.lib import environment, jobs, prompt_files, shown_tables
 from scripts.lib.datasets import guard, registry
 from scripts.lib.plans.work import work
 from scripts.lib.study_file import StudyError, load
+from scripts.lib.targets import NotInStudy
 from tests import fake_datasets as fake
 from tests.conftest import ROOT
 
@@ -103,6 +105,14 @@ def test_more_images_make_no_block_anew_but_the_last(study):
 def test_pairs_do_not_hang_on_the_class_table(study):
     loaded = study()
     assert [jobs.classes_file(loaded, split) for split in ("things", "web", "shapes")] == ["own/classes.csv", None, "own/shapes.csv"]
+
+
+def test_texts_of_pairs_are_in_no_table_of_prompts(study):
+    pool = "texts: {kind: pair_texts, source: web}"
+    own = study(("recipes: {}", f"recipes: {{names: {{kind: class_names}}, {pool}}}"), ("tables:\n", "tables:\n  prompts: {each: 2}\n"))
+    assert shown_tables.prompts_settings(own)["recipes"] == ["names"]
+    with pytest.raises(NotInStudy, match=r"recipes\.texts has no prompts of its own, for its texts are those of the pairs of web"):
+        prompt_files.known("files", own, SimpleNamespace(recipe="texts"))
 
 
 def test_where_data_lie_is_in_no_jobs_settings(study):

@@ -6,10 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import plot_clip_transfer, plot_per_class, plot_teaser
-from scripts.lib import limited, shown, study_file
+from scripts import plot_clip_transfer, plot_per_class, plot_samples, plot_teaser
+from scripts.lib import limited, plotting, shown, study_file
 
 DIGITS = study_file.load("studies/digits.yaml")
+
+
+# -- numbers of images -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(0, "0"), (30, "30"), (3840, "3,840"), (10_000, "10,000"), (125_000, "125k"), (1_000_000.0, "1M"), (1_280_000, "1.28M"), (371_000_000, "371M")],
+)
+def test_numbers_of_images_have_room_on_an_axis(number, told):
+    assert plotting.count(number) == told
 
 
 # -- labels of classes -----------------------------------------------------------------------------------------------------------------
@@ -28,6 +39,27 @@ def test_labels_are_apart_inside_and_in_order(values):
 def test_labels_that_do_not_meet_stay_where_they_are():
     assert plot_per_class.apart(np.array([3.0, 1.0, 2.0]), 0.5, 0, 10) == pytest.approx([3, 1, 2])
     assert plot_per_class.apart(np.array([1.0, 1.0]), 0.5, 0, 10) == pytest.approx([0.75, 1.25])
+
+
+# -- images ----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("channels", "side", "kept"), [(1, 8, 8), (3, 128, 128), (3, 256, 128)])
+def test_images_are_drawn_with_as_many_pixels_as_a_figure_has_room_for(channels, side, kept):
+    images = np.zeros((3, channels, side, side), np.uint8)
+    images[1, 0] = 200
+    drawn = plot_samples.thumbnails(images)
+    assert drawn.shape == (3, channels, kept, kept)
+    assert (drawn[1, 0] == 200).all() and not drawn[[0, 2]].any()
+    gap = max(1, kept // 24)
+    sheet = plot_samples.mosaic(drawn, columns=2)
+    assert sheet.shape == (2 * kept + gap, 2 * kept + gap, channels)
+    assert (sheet[:kept, kept : kept + gap] == 255).all()
+
+
+def test_samples_fit_a_page():
+    assert plot_samples.size(lines=7, scales=6, images=4, columns=2) == pytest.approx((7.2, 7 * (5.6 / 6 + 0.1) + 0.4))
+    assert plot_samples.size(lines=2, scales=1, images=10, columns=5) == pytest.approx((2.9, 2 * (1.3 * 2 / 5 + 0.1) + 0.4))
 
 
 # -- few real images -------------------------------------------------------------------------------------------------------------------

@@ -8,71 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from scripts import caption_images, write_sentences
 from scripts.lib import language, recipes, resume, shards
 from tests.conftest import ROOT, Workflow
+from tests.tiny_models import WORDS, save_blip2, save_t5
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
-WORDS = ["a", "thick", "thin", "round", "digit", "on", "paper", "pen", "ink", "loop", "stroke", "form", "of", "the", "written", "slanted"]
 SENTENCES = {"recipe": "s", "kind": "word_to_sentence", "texts": 12, "seed": 0, "batch_size": 5, "max_tokens": 6}
 SENTENCES |= {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "draws": 10}
 CAPTIONS = {"recipe": "c", "kind": "image_captions", "batch_size": 4, "prompt": "", "max_tokens": 6, "min_tokens": 1}
 
 
-def save_t5(folder) -> str:
-    from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
-
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((f"▁{word}", -2.0) for word in WORDS + CLASSES["name"].tolist())]
-    tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
-    torch.manual_seed(0)
-    config = T5Config(vocab_size=len(pieces), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)
-    T5ForConditionalGeneration(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return str(folder)
-
-
-def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str:
-    """language: of the two that BLIP-2 is published with, one that goes on from what it is given or one that answers it."""
-    from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessor, PreTrainedTokenizerFast
-
-    vocabulary = {token: i for i, token in enumerate(["<pad>", "</s>", "<unk>", *WORDS])}
-    words = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(single="</s> $A", special_tokens=[("</s>", 1)])  # as that of OPT begins
-    special = {"pad_token": "<pad>", "bos_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, **special)
-    processor = Blip2Processor(BlipImageProcessor(size={"height": 16, "width": 16}), tokenizer, num_query_tokens=4)
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    text = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "vocab_size": len(tokenizer), "model_type": language, "tie_word_embeddings": False}
-    opt = {"ffn_dim": 16, "word_embed_proj_dim": 16, "max_position_embeddings": 32} | small
-    t5 = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
-    config = Blip2Config(
-        vision_config=small | {"intermediate_size": 16, "image_size": 16, "patch_size": 8},
-        qformer_config=small | {"intermediate_size": 16, "vocab_size": 8, "encoder_hidden_size": 16, "cross_attention_frequency": 1},
-        text_config=text | {"opt": opt, "t5": t5}[language],
-        num_query_tokens=4,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-    )
-    torch.manual_seed(0)
-    model = Blip2ForConditionalGeneration(config)
-    for weights in model.parameters():  # as it begins, this model hardly sees the image
-        if weights.dim() > 1:
-            weights.data.normal_()
-    model.language_model.lm_head.weight.data[[0, 2, -1]] = 0  # padding, <unk> and <image> are no words
-    if ends_at_once:
-        last = model.language_model.model.decoder.final_layer_norm
-        last.weight.data.zero_()
-        last.bias.data = 10 * model.language_model.lm_head.weight.data[1]
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture(scope="module")
 def t5(tmp_path_factory):
-    return save_t5(tmp_path_factory.mktemp("t5"))
+    return save_t5(tmp_path_factory.mktemp("t5"), CLASSES["name"])
 
 
 @pytest.fixture(scope="module")

@@ -19,20 +19,16 @@ from scripts.lib import classifier, fidelity, jobs, reference, shards, stream
 from scripts.lib.study_file import StudyError, load
 from tests.conftest import SMOKE
 from tests.fake_hub import COMMIT, MODEL, Hub
+from tests.tiny_models import save_reference
 
 CPU = torch.device("cpu")
-TINY = {"img_size": 24, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
 RUN = "reference: {source: real, architecture: vit_tiny, size: 40, seed: 0}"
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
-    """A tiny ViT of random weights as timm saves it for the hub; it was trained, one might say, at 24 px, on images resized to 30."""
     folder = tmp_path_factory.mktemp("released")
-    torch.manual_seed(0)
-    model = timm.create_model("vit_base_patch16_224", num_classes=3, **TINY)
-    own = {"input_size": [3, 24, 24], "crop_pct": 0.8, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic", "num_classes": 3}
-    timm.models.save_for_hf(model, folder, model_config={"pretrained_cfg": model.pretrained_cfg | own, "model_args": TINY}, safe_serialization=True)
+    save_reference(folder, classes=3)
     return folder
 
 
