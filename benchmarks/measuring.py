@@ -46,29 +46,33 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
+def clock(device: torch.device) -> float:
+    """Seconds so far: of this process's processor, or of the clock, all work on the GPU done."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """Of the processor, this process's and its children's, or of the clock where a GPU works."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        start = time.perf_counter()
-        work()
-        torch.cuda.synchronize(device)
-        return time.perf_counter() - start
-    start = sum(os.times()[:4])
-    begun = time.process_time()
+    start = clock(device)
     work()
-    own = time.process_time() - begun
-    children = sum(os.times()[:4]) - start - own  # told in hundredths of a second, and only of those that have ended
-    return own + (children if children > 0.05 else 0.0)
+    return clock(device) - start
 
 
-def in_turn(ways: dict[str, Callable[[], object]], rounds: int, device: torch.device, agree: Callable[[dict], str]) -> tuple[pd.DataFrame, str]:
+def in_turn(
+    ways: dict[str, Callable[[], object]],
+    rounds: int,
+    device: torch.device,
+    agree: Callable[[dict], str],
+    seconds: Callable[[Callable[[], object], torch.device], float] = seconds_of,
+) -> tuple[pd.DataFrame, str]:
     """Seconds, a column for each way and a row for each round, and what `agree` says of what the ways made in a first round, which is not timed.
 
     Raises Disagreement where `agree` does.
     """
     told = agree({name: work() for name, work in ways.items()})
-    return pd.DataFrame([{name: seconds_of(work, device) for name, work in ways.items()} for _ in range(rounds)]), told
+    return pd.DataFrame([{name: seconds(work, device) for name, work in ways.items()} for _ in range(rounds)]), told
 
 
 def ratios(seconds: pd.DataFrame, units: int, unit: str, reach: dict[str, float] | None = None, ours: str = OURS) -> list[dict]:
