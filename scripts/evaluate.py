@@ -24,9 +24,12 @@ def judge(models: list[torch.nn.Module], evaluation: str, images: stream.Images,
     held = images.class_ids.unique().tolist() if masked else None
     tallies = [Tally(evaluation, held) for _ in models]
     for batch in stream.ordered(images, BATCH, workers=workers):
-        pixels = batch.images.to(device)
+        pixels, inputs = batch.images.to(device), {}  # by size: prepared once for all models that read the same
         for model, tally in zip(models, tallies, strict=True):
-            tally.add(classifier.outputs(model, classifier.inputs(model, pixels)).logits, batch.class_ids)
+            size = model.patch_embed.img_size
+            if size not in inputs:
+                inputs[size] = classifier.inputs(model, pixels)
+            tally.add(classifier.outputs(model, inputs[size]).logits, batch.class_ids)
     return [tally.rows() for tally in tallies]
 
 
