@@ -61,7 +61,7 @@ class Workflow:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """The job table of a dry run: rule -> number of jobs, without the target `all`."""
-        output = self.run(*arguments, "-n", "--quiet", "rules")
+        output = self.run(*arguments, "-n", "--quiet")
         rows = [line.split() for line in output.splitlines()]
         table = {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
         return {rule: count for rule, count in table.items() if rule not in ("total", "all")}
