@@ -1,7 +1,6 @@
 """Sums of a plan against sums done by hand, and what must hold of any plan."""
 
 import math
-import re
 
 import pytest
 from hypothesis import given
@@ -12,7 +11,7 @@ from scripts.lib import study_file
 from scripts.lib.plans import hardware, limits, savings, totals
 from scripts.lib.plans.hardware import Hardware
 from scripts.lib.plans.totals import Cost, Job, cost
-from scripts.lib.plans.work import PlanError, Work, generator_flops, kind_of, known, work
+from scripts.lib.plans.work import Work, work
 from tests.conftest import ROOT
 
 DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
@@ -78,47 +77,11 @@ def test_hours_of_gpus_are_counted_where_the_study_uses_them():
     assert total["co2_kg"] == pytest.approx(0.5 * total["kwh"])
 
 
-def test_the_work_of_every_rule_is_known():
-    rules = {name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
-    assert {rule for rule in rules if not known(rule)} == {"plan"}
-    with pytest.raises(PlanError, match="rule 'paint': nothing is known of its work"):
-        work(DIGITS, "paint", {})
-
-
 @pytest.mark.parametrize("rows", [2, 3])  # none at all; none but of its start, which would pass for cheap
 def test_a_rule_without_speed_is_told(rows):
     slow = MACHINE.model_copy(update={"rates": MACHINE.rates[:rows]})
     with pytest.raises(hardware.HardwareError, match="no speed for rule 'score'"):
         totals.cost(DIGITS, "score", {"source": "real"}, slow)
-
-
-def test_released_generators_have_speeds_by_name():
-    machine = hardware.load("a100", ROOT / "profiles/hardware")
-    # 50 steps, guidance: 100 times 0.803 TFLOP at 512 pixels, a quarter of that at 256.
-    flops = generator_flops({"kind": "pretrained", "size": 512}, 256)
-    assert (flops, generator_flops({"size": 256}, 64)) == (0.803e12, 0.803e12 / 4)
-    own = Work({"job": 1, "pass": 100, "tflop": 100 * flops / 1e12}, kind_of({"kind": "pretrained", "model": "owner/stable-diffusion-v1-5"}))
-    assert machine.seconds("generate", own) == pytest.approx(60 + 1.03, abs=0.01)
-    with pytest.raises(hardware.HardwareError, match="kind 'pretrained:owner/other'"):
-        machine.seconds("generate", Work(own.units, "pretrained:owner/other"))
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "profiles/hardware").glob("*.yaml")), ids=lambda path: path.stem)
-def test_each_type_of_machine_has_a_speed_for_every_rule(path):
-    machine = hardware.load(path.stem, path.parent)
-    for rule, wildcards in [
-        *(("generate", {"source": source, "block": "00000"}) for source in ("diffusion_captions", "masked_captions")),
-        *(("train_generator", {"generator": name}) for name in DIGITS.generators),
-        *((rule, {"source": "real", "batch": "vit_small"}) for rule in ("train_classifiers", "evaluate")),
-        *((rule, {"source": "real", "batch": "clip_small"}) for rule in ("train_clips", "evaluate_clips")),
-        *(("prepare_data", {"split": split, "block": "00000"}) for split in DIGITS.data.evaluation),
-        ("score", {"source": "real"}),
-        ("fit_laws", {"law": "clip"}),
-        ("plot_teaser", {}),
-        ("tabulate_laws", {}),
-        ("write_provenance", {}),
-    ]:
-        assert totals.cost(DIGITS, rule, wildcards, machine).seconds > 0
 
 
 def test_an_unknown_type_of_machine_is_told():

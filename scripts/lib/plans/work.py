@@ -1,7 +1,7 @@
 """What one job does, in units that a type of machine has a speed for. Pure: from the study's numbers, never from the size of a file.
 
-Units: `job` (start-up), `run` (a model trained or judged), `step` (a training iteration), `image` (made or judged), `pass` (an image through a
-generator once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a model), `tflop` (arithmetic of all of it).
+Units: `job` (start-up), `run` (a model trained or judged), `step` (a training iteration), `image` (made, read or judged), `pass` (an image through a
+generator's first stage once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a model), `tflop` (arithmetic of all of it).
 """
 
 import csv
@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 
 from scripts.lib import jobs
 from scripts.lib.datasets import registry
+from scripts.lib.plans import generators
 from scripts.lib.study import Study, pairs
 
 # A picture in a shard is three tar members (png, cls, txt), each a header and a content of whole 512-byte blocks, and a row of the manifest.
@@ -51,18 +52,13 @@ def image_bytes(study: Study) -> int:
 # -- parameters and FLOPs ----------------------------------------------------------------------------------------------------------------
 
 
-def transformer_flops(tokens: int, width: int, depth: int) -> float:
-    """Forward: 24 n w^2 for the matrices of a layer (12 w^2 weights, a multiplication and an addition each), 4 n^2 w for attention."""
-    return depth * (24 * tokens * width**2 + 4 * tokens**2 * width)
-
-
 def forward_flops(architecture: dict, image_size: int) -> float:
     """Of one image, and its text where there is one."""
     patches = (image_size // architecture["patch_size"]) ** 2
     extra = 1 if architecture.get("pool") != "avg" else 0
-    found = transformer_flops(patches + extra, architecture["width"], architecture["depth"])
+    found = generators.transformer_flops(patches + extra, architecture["width"], architecture["depth"])
     if "text_width" in architecture:
-        found += transformer_flops(architecture["context_length"], architecture["text_width"], architecture["text_depth"])
+        found += generators.transformer_flops(architecture["context_length"], architecture["text_width"], architecture["text_depth"])
     return found
 
 
@@ -78,37 +74,12 @@ def parameters(architecture: dict, image_size: int, channels: int) -> int:
     return found
 
 
-def generator_flops(generator: dict, image_size: int) -> float:
-    """Forward FLOPs of one image through a generator once. A proxy for the kinds that the workflow trains: only ratios within a kind count,
-    for a machine's speed of `generate` is given by kind.
-
-    UNet: 5 residual blocks a level (2 down, 3 up), two 3x3 convolutions each. U-ViT: a token for each 2x2 pixels. Released ones: 0.803
-    TFLOP, which is the UNet of Stable Diffusion 1.5 at 512 pixels; a machine has speeds for the models alone that its file names.
-    """
-    if "channels" in generator:
-        return sum(5 * 2 * 2 * 9 * c**2 * (image_size / 2**level) ** 2 for level, c in enumerate(generator["channels"]))
-    if "width" in generator:
-        return transformer_flops((image_size // 2) ** 2, generator["width"], generator["layers"])
-    return 0.803e12 * (generator.get("size", image_size) / 512) ** 2
-
-
-def kind_of(generator: dict) -> str:
-    """What a machine's speed is looked up by: `diffusion`, or of a released model `pretrained:` and its name."""
-    return generator["kind"] + (f":{generator['model']}" if "model" in generator else "")
-
-
-def generator_parameters(generator: dict) -> int:
-    """Of the kinds that the workflow trains: the same blocks, and those of its texts and steps left out."""
-    if "channels" in generator:
-        return sum(5 * 2 * 9 * c**2 for c in generator["channels"])
-    return 14 * generator["width"] ** 2 * generator["layers"]
-
-
 # -- a function for each rule ------------------------------------------------------------------------------------------------------------
 
 
 ASSUMED_IMAGES = 1000  # of an evaluation set of which nothing is known
 INDEX_ROW = 30  # bytes of the index of a data set
+LISTED = 120  # bytes of a row of a list of blocks
 
 
 def _prepare_data(study: Study, split: str, block: str) -> Work:
@@ -135,11 +106,11 @@ def _index_data(study: Study, split: str) -> Work:
 
 def _train_generator(study: Study, generator: str) -> Work:
     settings = jobs.generator_settings(study, generator)
-    training, weights = settings["training"], FLOAT * generator_parameters(settings)
+    training, weights = settings["training"], FLOAT * generators.parameters(settings)
     steps = training["iterations"]
-    flops = 3 * generator_flops(settings, study.image_size) * steps * training["batch_size"]
+    flops = 3 * generators.forward_flops(settings, study.image_size) * steps * training["batch_size"]
     # State: weights, two moments of AdamW, the moving average.
-    return Work({"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12}, kind_of(settings), kept=weights, state=4 * weights, gpus=study.gpus)
+    return Work({"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12}, generators.kind_of(settings), kept=weights, state=4 * weights, gpus=study.gpus)
 
 
 def _generate(study: Study, source: str, block: str) -> Work:
@@ -148,11 +119,15 @@ def _generate(study: Study, source: str, block: str) -> Work:
     counts = {float(scale): stop - start for scale, (start, stop) in planned["guidance"].items()}
     if not counts:
         return NOTHING
-    # Without guidance (scale 1) the empty prompt's pass is not made.
-    passes = generator["steps"] * sum(count * (1 if scale == 1 else 2) for scale, count in counts.items())
-    images = sum(counts.values())
-    units = {"job": 1, "image": images, "pass": passes, "tflop": passes * generator_flops(generator, study.image_size) / 1e12}
-    return Work(units, kind_of(generator), images=images, kept=images * image_bytes(study), gpus=study.gpus)
+    images, kept = sum(counts.values()), sum(counts.values()) * image_bytes(study)
+    units = {
+        "job": 1,
+        "image": images,
+        "pass": sum(count * generators.passes(generator, scale) for scale, count in counts.items()),
+        "tflop": sum(count * generators.image_flops(generator, study.image_size, scale) for scale, count in counts.items()) / 1e12,
+    }
+    # State: what a restarted job goes on from, and the block that is being written, which holds the same images.
+    return Work(units, generators.kind_of(generator), images=images, kept=kept, state=kept, gpus=study.gpus)
 
 
 def _train(study: Study, settings: dict) -> Work:
@@ -164,6 +139,12 @@ def _train(study: Study, settings: dict) -> Work:
     weights = [FLOAT * parameters(models[run["architecture"]], size, study.channels) for run in settings["runs"]]
     units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}
     return Work(units, kept=sum(weights), state=sum(weights) + 2 * max(weights), gpus=study.gpus)
+
+
+def _list_blocks(study: Study, source: str, block: str) -> Work:
+    """The manifest of every block up to this one is read."""
+    blocks = int(block[-5:]) + 1
+    return Work({"job": 1, "image": blocks * jobs.images_per_block(study, source)}, kept=LISTED * blocks)
 
 
 def _train_classifiers(study: Study, source: str, batch: str) -> Work:
@@ -224,7 +205,7 @@ def _caption_images(study: Study, recipe: str, block: str) -> Work:
 
 
 # Rules that start, read small files and write small ones, whatever the study.
-SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance", "list_blocks")
+SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance")
 RULES = {
     "index_data": (_index_data, ["split"]),
     "prepare_data": (_prepare_data, ["split", "block"]),
@@ -235,6 +216,7 @@ RULES = {
     "write_sentences": (_write_sentences, ["recipe"]),
     "caption_images": (_caption_images, ["recipe", "block"]),
     "generate": (_generate, ["source", "block"]),
+    "list_blocks": (_list_blocks, ["source", "block"]),
     "train_classifiers": (_train_classifiers, ["source", "batch"]),
     "train_clips": (_train_clips, ["source", "batch"]),
     "evaluate": (_evaluate, ["source", "batch"]),

@@ -1,0 +1,143 @@
+"""Every rule has a work that is known and a speed on every type of machine; released generators have the FLOPs that torch counts."""
+
+import re
+
+import pytest
+
+from scripts import count_flops
+from scripts.lib import study_file
+from scripts.lib.plans import generators, hardware, totals
+from scripts.lib.plans.work import PlanError, Work, known, work
+from scripts.lib.study import Study
+from scripts.lib.study.data import FilesData
+from scripts.lib.study.generators import PretrainedGenerator
+from scripts.lib.study.parts import SyntheticSource
+from scripts.lib.study.recipes import ImageCaptions, WordToSentence
+from tests.conftest import ROOT
+
+RULES = {name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
+DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
+
+
+def test_the_work_of_every_rule_is_known():
+    assert {rule for rule in RULES if not known(rule)} == {"plan"}
+    with pytest.raises(PlanError, match="rule 'paint': nothing is known of its work"):
+        work(DIGITS, "paint", {})
+
+
+def released(model, size, steps, **more):
+    return PretrainedGenerator(kind="pretrained", model=model, revision="0" * 40, size=size, steps=steps, **more)
+
+
+GENERATORS = {
+    "sd": released("stable-diffusion-v1-5/stable-diffusion-v1-5", 512, 50),
+    "if": released("DeepFloyd/IF-I-XL-v1.0", 64, 50, upscaler={"model": "DeepFloyd/IF-II-L-v1.0", "size": 256, "steps": 40, "guidance": 4.0}),
+    "amused": released("amused/amused-512", 512, 12),
+}
+
+
+def with_released(images: dict) -> Study:
+    """The digits with a source `{name}_images` of each released generator, and recipes that are models."""
+    made = {f"{name}_images": SyntheticSource(kind="synthetic", generator=name, recipe="class_names", images=images) for name in GENERATORS}
+    recipes = {
+        "written": WordToSentence(kind="word_to_sentence", model="owner/name", texts=2),
+        "blip": ImageCaptions(kind="image_captions", model="owner/name"),
+    }
+    return DIGITS.model_copy(
+        update={"generators": DIGITS.generators | GENERATORS, "sources": DIGITS.sources | made, "recipes": DIGITS.recipes | recipes, "images_per_block": 100}
+    )
+
+
+# TFLOP of 10 images with guidance and 1 without, by hand from the numbers of scripts.count_flops.
+# IF: the upscaler is guided at 4 whatever the first stage is, and both texts are read once.
+BY_HAND = {
+    "sd": 10 * (100 * 0.8033 + 2.515) + (50 * 0.8033 + 2.515),
+    "if": 10 * (100 * 2.879 + 80 * 3.090 + 2 * 0.7154) + (50 * 2.879 + 80 * 3.090 + 2 * 0.7154),
+    "amused": 10 * (24 * 0.2274 + 1.909) + (12 * 0.2274 + 1.909),
+}
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_released_generators_have_flops_of_all_their_stages(name):
+    own = work(with_released({2.0: 10, 1.0: 1}), "generate", {"source": f"{name}_images", "block": "00000"})
+    assert own.units["tflop"] == pytest.approx(BY_HAND[name])
+    assert own.units["pass"] == GENERATORS[name].steps * 21
+    assert own.units["image"] == 11
+
+
+def test_an_image_of_half_the_side_takes_a_quarter():
+    whole, half = (generators.image_flops(GENERATORS["sd"].model_dump() | {"size": size}, 256, 2.0) for size in (512, 256))
+    assert half == pytest.approx(whole / 4)
+
+
+def test_released_generators_have_speeds_by_name():
+    machine = hardware.load("a100", ROOT / "profiles/hardware")
+    made = with_released({2.0: 100})
+    own = work(made, "generate", {"source": "sd_images", "block": "00000"})
+    # 82.8 TFLOP an image, at 25 % of 312 TFLOP/s.
+    assert machine.seconds("generate", own) == pytest.approx(60 + 100 * 82.845 / (0.25 * 312), rel=0.01)
+    with pytest.raises(hardware.HardwareError, match="kind 'pretrained:owner/other'"):
+        machine.seconds("generate", Work(own.units, "pretrained:owner/other"))
+
+
+def test_flops_of_released_generators_are_those_that_torch_counts():
+    """And their parameters those of the models' cards: 860 million, 4.3 and 1.2 billion, 608 million (scripts.count_flops)."""
+    counted = {name: count_flops.count(name) for name in count_flops.PARTS}
+    known = generators.released
+    for part, millions, flops in [
+        ("Stable Diffusion 1.5, UNet", 860, known(GENERATORS["sd"].model).forward),
+        ("Stable Diffusion 1.5, decoder", 49.5, known(GENERATORS["sd"].model).once),
+        ("IF-I-XL, UNet", 4300, known(GENERATORS["if"].model).forward),
+        ("IF-II-L, UNet", 1190, known(GENERATORS["if"].upscaler.model).forward),
+        ("IF, T5-XXL", 4760, known(GENERATORS["if"].model).once / 2),
+        ("aMUSEd-512, U-ViT", 608, known(GENERATORS["amused"].model).forward),
+        ("aMUSEd-512, decoder", 87, known(GENERATORS["amused"].model).once),
+    ]:
+        assert counted.pop(part) == (pytest.approx(millions * 1e6, rel=0.01), pytest.approx(flops, rel=0.001))
+    assert not counted
+
+
+FILES = {"kind": "files", "training": {"classes": {"dataset": "imagenet_train"}}, "evaluation": {"imagenet_val": {"dataset": "imagenet_val"}}}
+
+
+def jobs_of_every_rule():
+    """(study, rule, wildcards): at least one of each rule, of the digits, of released models, and of data in files."""
+    models = with_released({2.0: 100})
+    files = DIGITS.model_copy(update={"data": FilesData(**FILES)})
+    for source in ("diffusion_captions", "masked_captions"):
+        yield DIGITS, "generate", {"source": source, "block": "00000"}
+    for name in GENERATORS:
+        yield models, "generate", {"source": f"{name}_images", "block": "00000"}
+    for name in DIGITS.generators:
+        yield DIGITS, "train_generator", {"generator": name}
+    for split in DIGITS.data.evaluation:
+        yield DIGITS, "prepare_data", {"split": split, "block": "00000"}
+    for rule in ("index_data", "prepare_data"):
+        yield files, rule, {"split": "imagenet_val", "block": "00000"}
+    real = {"source": "real", "block": "00000"}
+    wildcards = {
+        "train_classifiers": real | {"batch": "vit_small"},
+        "evaluate": real | {"batch": "vit_small"},
+        "train_clips": real | {"batch": "clip_small"},
+        "evaluate_clips": real | {"batch": "clip_small"},
+        "fit_laws": {"law": "clip"},
+        "score": real,
+        "list_blocks": real,
+        "flag_images": {"source": "sd_images", "block": "00000"},
+        "write_sentences": {"recipe": "written"},
+        "caption_images": {"recipe": "blip", "block": "00000"},
+        "fetch_generator": {"generator": "sd"},
+        "fetch_model": {"recipe": "blip"},
+        "convert_released": {"released": "any"},
+        "evaluate_released": {"released": "any"},
+    }
+    yield from ((models, rule, wildcards.get(rule, {})) for rule in RULES - {"plan", "generate", "train_generator", "prepare_data", "index_data"})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles/hardware").glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_type_of_machine_has_a_speed_for_every_rule(path):
+    machine, planned = hardware.load(path.stem, path.parent), set()
+    for study, rule, wildcards in jobs_of_every_rule():
+        assert totals.cost(study, rule, wildcards, machine).seconds > 0
+        planned.add(rule)
+    assert planned == RULES - {"plan"}
