@@ -7,7 +7,6 @@ pure law over the fit range of the study, run on.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from scripts.lib import command, laws, metrics, plotting, shown
 
@@ -65,11 +64,8 @@ def main(arguments: list[str] | None = None) -> None:
         curve.pop("look")
         drawn += [curve | row for row in draw(axes, points, law["sizes"], plotting.words(curve["label"]))]
     first = grid[0, 0]
-    low, high = first.get_ylim()
-    ticks = [tick for tick in plotting.LOSS_TICKS if low <= tick <= high]
-    first.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    first.yaxis.set_minor_formatter(NullFormatter())
-    first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plotting.count(value)))
+    plotting.round_ticks(first, plotting.LOSS_TICKS)
+    plotting.count_images(first.xaxis)
     for axes in grid[:, 0]:
         axes.set_ylabel("cross-entropy (nats)")
     for axes in grid[-1]:

@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
         draw(axes, drawn, measure, chance[measure], signs)
     handles = [Line2D([], [], label=told(model), **sign) for model, sign in zip(settings["models"], signs, strict=True)]
     handles.append(Line2D([], [], color="0.35", linewidth=1.2, linestyle=(0, (2, 1.5)), label="chance"))
-    title = f"image-text pairs; mean ± s.d. of {drawn['seeds'].min()} seeds"
+    title = f"image-text pairs; {plotting.seeds(drawn['seeds'].min())}"
     figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=7, title=title, title_fontsize=7)
     plotting.write(figure, drawn, args.output)
 

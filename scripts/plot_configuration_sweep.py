@@ -30,12 +30,13 @@ def main(arguments: list[str] | None = None) -> None:
     generators, recipes = settings["generators"], settings["recipes"]
     looks = plotting.recipe_looks(settings["labels"])
     real = drawn[drawn["generator"] == "real"]
-    figure, panels = plt.subplots(
-        1, len(generators) + 1, figsize=(2.9 * len(generators) + 4.2, 3.2), width_ratios=[1] * len(generators) + [1.25], layout="constrained"
-    )
-    for axes, generator in zip(panels, generators, strict=False):
-        if axes is not panels[0]:
-            axes.sharey(panels[0])
+    columns = min(2, len(generators))
+    lines = len(generators) // columns + 1
+    figure = plt.figure(figsize=(7.2, 2.6 * lines + 0.5), layout="constrained")
+    grid = figure.add_gridspec(lines, columns)
+    panels = []
+    for place, generator in enumerate(generators):
+        panels.append(axes := figure.add_subplot(grid[divmod(place, columns)], sharey=panels[0] if panels else None))
         for recipe in recipes:
             line = drawn[(drawn["generator"] == generator) & (drawn["recipe"] == recipe)].sort_values("guidance").astype({"guidance": float})
             if not line.empty:
@@ -55,21 +56,24 @@ def main(arguments: list[str] | None = None) -> None:
         axes.minorticks_off()
         axes.set(title=plotting.words(generator), xlabel="guidance scale")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel(f"top-1 (%), {size:,} training images")
-    handles = {label: handle for axes in panels[:-1] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        axes.tick_params(labelleft=place % columns == 0)
+        if place % columns == 0:
+            axes.set_ylabel(f"top-1 (%), {plotting.count(size)} images")
+    handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
 
-    plane = panels[-1]
+    plane = figure.add_subplot(grid[-1, len(generators) % columns :])
     for marker, generator in zip(plotting.MARKERS, generators, strict=False):
         points = drawn[drawn["generator"] == generator]
         drawing = plane.scatter(
             points["recognizability"], points["diversity"], c=100 * points["top1_mean"], cmap="cividis", marker=marker, s=26, label=plotting.words(generator),
             vmin=100 * drawn["top1_mean"].min(), vmax=100 * drawn["top1_mean"].max(),
         )  # fmt: skip
-    plane.scatter(real["recognizability"], real["diversity"], color=plotting.REAL, marker="*", s=90, label="real, held out")
+    if len(real):
+        plane.scatter(real["recognizability"], real["diversity"], color=plotting.REAL, marker="*", s=90, label="real, held out")
     figure.colorbar(drawing, ax=plane, label="top-1 (%)")
     plane.set(xlabel="recognizability (mean F1)", ylabel="diversity", title="all configurations")
-    plane.legend(loc="lower left", fontsize=7)
+    plane.legend(loc="best", fontsize=7)
     plotting.write(figure, drawn, args.output)
 
 

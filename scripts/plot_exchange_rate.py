@@ -16,7 +16,7 @@ from scripts.lib.laws.exchange import exchange_rate
 def draw(axes: plt.Axes, rates: pd.DataFrame, look: dict, label: str) -> None:
     axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
     axes.grid(alpha=0.3, which="both", linewidth=0.4)
-    axes.set_title(label, fontsize=8)
+    axes.set_title(plotting.title(label, 36), fontsize=8)
     if not (np.isfinite(rates["rate"]) & (rates["rate"] > 0)).all():
         axes.text(0.5, 0.7, "none: a loss does not fall", transform=axes.transAxes, ha="center", fontsize=8)
         return
@@ -58,7 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
     first.set(xscale="log", yscale="log", xlim=(at[0] / 1.2, at[-1] * 1.2), ylim=(visible.min() / 3, visible.max() * 6))
     first.set_xticks(np.unique(real[0]), map(plotting.count, np.unique(real[0])))
     first.xaxis.set_minor_formatter(NullFormatter())
-    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1 else plotting.count(value)))
+    first.yaxis.set_minor_formatter(NullFormatter())
     figure.supxlabel("real training images", fontsize=9)
     figure.supylabel("synthetic images worth the next real one", fontsize=9)
     plotting.write(figure, drawn, args.output)

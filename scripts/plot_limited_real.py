@@ -39,11 +39,8 @@ def frame(axes: plt.Axes, measure: str, added: np.ndarray) -> None:
     axes.set(xlabel="synthetic images added", ylabel=LABELS[measure])
     if measure == "cross_entropy":
         axes.set_yscale("log")
-        low, high = axes.get_ylim()
-        ticks = [tick for tick in plotting.LOSS_TICKS if low <= tick <= high]
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        plotting.round_ticks(axes, plotting.LOSS_TICKS)
         axes.yaxis.set_minor_locator(NullLocator())
-        axes.set_ylim(low, high)
     axes.grid(alpha=0.3, linewidth=0.4)
 
 
@@ -70,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         Line2D([], [], marker="s", markersize=4.5, markerfacecolor="#FFFFFF", label="not shown to be better", **sign),
         Line2D([], [], label="best number (full ring: the largest is worse)", **ring),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7, title=f"mean ± s.d. of {drawn['seeds'].min()} seeds", title_fontsize=7)
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=7, title=plotting.seeds(drawn["seeds"].min()), title_fontsize=7)
     plotting.write(figure, drawn, args.output)
 
 

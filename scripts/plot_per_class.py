@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
@@ -67,12 +67,8 @@ def draw_laws(axes: plt.Axes, points: pd.DataFrame, laws: pd.DataFrame, names: d
     axes.set(xscale="log", yscale="log", xlabel="training images", ylabel="cross-entropy of the class (nats)")
     sizes = np.unique(points["size"])
     axes.set_xticks(sizes, map(plotting.count, sizes))
-    low, high = axes.get_ylim()
-    ticks = [tick for tick in plotting.LOSS_TICKS if low <= tick <= high]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.minorticks_off()
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.set_ylim(low, high)
+    plotting.round_ticks(axes, plotting.LOSS_TICKS)
     axes.grid(alpha=0.3, linewidth=0.4)
     if few:
         name_ends(axes, points[points["size"] == sizes[-1]].merge(laws[["class_id", "k", "group"]], on="class_id"), names)
@@ -100,7 +96,7 @@ def name_points(axes: plt.Axes, points: list[tuple[float, float, str]]) -> None:
             text = axes.annotate(name, (x, y), place, textcoords="offset points", ha="left" if place[0] > 0 else "right", fontsize=6, zorder=20)
             text.set_in_layout(False)
             box = text.get_window_extent().padded(1)
-            if box.x1 <= axes.bbox.x1 and not any(box.overlaps(other) for other in taken):
+            if axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 and not any(box.overlaps(other) for other in taken):
                 taken.append(box)
                 break
             text.remove()

@@ -25,9 +25,9 @@ def main(arguments: list[str] | None = None) -> None:
     entries = [entry for path in args.scores for entry in json.loads(Path(path).read_text(encoding="utf-8"))]
     table = pd.DataFrame(entries).drop(columns="per_class").merge(pd.DataFrame(settings["labels"]).drop(columns=["images", "look"]), on=["source", "guidance"])
     looks = plotting.recipe_looks(settings["labels"])
-    figure, panels = plt.subplots(
-        1, len(settings["generators"]), figsize=(3.2 * len(settings["generators"]) + 1.2, 3.1), sharex=True, sharey=True, squeeze=False
-    )
+    count = len(settings["generators"])
+    size = min(3.2, 7.2 / count) * count, 3.6
+    figure, panels = plt.subplots(1, count, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained")
     real = table[table["generator"] == "real"]
     for axes, generator in zip(panels[0], settings["generators"], strict=True):
         for recipe in settings["recipes"]:
@@ -40,11 +40,11 @@ def main(arguments: list[str] | None = None) -> None:
         axes.grid(alpha=0.3)
     panels[0][0].set_ylabel("diversity (within-class s.d. of features)")
     handles = {label: handle for axes in panels[0] for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.tight_layout()
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.draw_without_rendering()
     for axes, generator in zip(panels[0], settings["generators"], strict=True):
         first = table[(table["generator"] == generator) & (table["recipe"] == settings["recipes"][0])]
         name_scales(axes, first.sort_values("guidance"))
-    figure.legend(handles.values(), handles.keys(), loc="center left", bbox_to_anchor=(1.0, 0.55), title="prompt recipe")
     plotting.write(figure, table, args.output)
 
 

@@ -10,16 +10,12 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from scripts.lib import command, metrics, plotting, shown
 from scripts.lib.laws import power
 
 MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
-TICKS = {
-    "cross_entropy": plotting.LOSS_TICKS,
-    "top1": [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
-}
+TICKS = {"cross_entropy": plotting.LOSS_TICKS, "top1": plotting.TOP1_TICKS}
 
 
 def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: str | None, look: dict) -> None:
@@ -30,7 +26,7 @@ def draw_curve(axes, points: pd.DataFrame, fitted: dict, measure: str, label: st
     by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * (100 if measure == "top1" else 1)
     spread = np.maximum([by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]], 0)  # not -1e-17
     low, high = fitted["k_interval"]
-    label = f"{label + ': ' if label else ''}k = {fitted['k']:.2f} [{low:.2f}, {high:.2f}]"
+    label = f"{label + ': ' if label else ''}" + f"k = {fitted['k']:z.2f} [{low:z.2f}, {high:z.2f}]".replace("-", "−")
     axes.errorbar(by_size.index, by_size["mean"], spread, elinewidth=0.6, label=label, **look | ({"linestyle": "none"} if measure == "cross_entropy" else {}))
     if measure == "cross_entropy":
         first, last = fitted["sizes"][0], fitted["sizes"][-1]
@@ -62,19 +58,15 @@ def main(arguments: list[str] | None = None) -> None:
                 draw_curve(axes, points, fitted, measure, None if same else plotting.words(curve["label"]), plotting.look(curve["look"]))
             own = {"panel": panel["title"], "law": panel["law"], "label": curve["label"]}
             drawn.append(points.assign(**own, k=fitted["k"], k_low=fitted["k_interval"][0], k_high=fitted["k_interval"][1]))
-        column[0].set_title(panel["title"])
+        title = column[0].set_title(plotting.title(panel["title"], 42)).get_text()
         column[1].set_xlabel("training images")
-        column[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.12), fontsize=6.5)
+        column[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.12 + 0.07 * title.count("\n")), fontsize=6.5)
     for row, (measure, label) in zip(grid, MEASURES, strict=True):
         row[0].set_ylabel(label)
         for axes in row:
             axes.set(xscale="log", yscale="log")
-            low, high = axes.get_ylim()
-            ticks = [tick for tick in TICKS[measure] if low <= tick <= high]
-            axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-            axes.yaxis.set_minor_formatter(NullFormatter())
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: plotting.count(value)))
-            axes.set_ylim(low, high)
+            plotting.round_ticks(axes, TICKS[measure])
+            plotting.count_images(axes.xaxis)
             axes.grid(alpha=0.3, which="both", linewidth=0.4)
     if same:
         handles = [mpl.lines.Line2D([], [], label=plotting.words(curve["label"]), **plotting.look(curve["look"])) for curve in panels[0]["curves"]]

@@ -17,6 +17,10 @@ from scripts.lib.study import Study
 # How the keys end that name a law, an evaluation set or an experiment: `law`, `ood_laws`, ...
 LAWS, SETS, EXPERIMENTS = ("law", "laws"), ("evaluation", "evaluations"), ("experiment", "experiments")
 
+# How names are written that are more than words.
+NAMES = {"clip": "CLIP", "ood": "OOD", "imagenet": "ImageNet", "laion": "LAION"}
+NAMES |= {"stable diffusion": "Stable Diffusion", "deepfloyd if": "DeepFloyd IF", "amused": "aMUSEd"}
+
 
 class OutdatedError(ValueError):
     """Results that are not those of the study as it stands."""
@@ -62,7 +66,7 @@ def plain(text: str) -> str:
 
 def words(name: str) -> str:
     """A name of the study as a reader's words."""
-    return re.sub(r"\b(clip|ood)\b", lambda found: found[0].upper(), name.replace("_", " "))
+    return re.sub(rf"\b({'|'.join(NAMES)})\b", lambda found: NAMES[found[0]], name.replace("_", " "))
 
 
 def series(texts: list[str]) -> str:

@@ -2,17 +2,21 @@
 
 import argparse
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from scripts.lib import command
 from scripts.lib.captions import words
 from scripts.lib.files import whole
 
-__all__ = ["arguments", "count", "look", "recipe_looks", "style", "words", "write"]
+__all__ = ["arguments", "count", "count_images", "look", "recipe_looks", "round_ticks", "seeds", "style", "title", "words", "write"]
 
 FORMATS = ("pdf", "svg", "png", "csv")
 REAL = "#000000"
@@ -21,6 +25,7 @@ REAL = "#000000"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
 MIXTURE = "#882255"
 LOSS_TICKS = [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)]  # of a logarithmic axis
+TOP1_TICKS = [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]  # %, of the same
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")  # a second sign beside the colour, for grey prints; "o" is for real images
 DASHES = ("-", "--", "-.", ":")
 
@@ -36,6 +41,38 @@ def count(number: float) -> str:
         if number >= max(unit, 100_000):
             return f"{number / unit:g}{letter}"
     return f"{number:,.0f}"
+
+
+def count_images(axis: Axis) -> None:
+    """Label a logarithmic axis of numbers of images, which has its limits."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def round_ticks(axes: plt.Axes, ticks: list[float]) -> None:
+    """Label a logarithmic y axis at those of `ticks` that have room on it, or where fewer than two lie on it at others; its limits are fixed."""
+    low, high = axes.get_ylim()
+    shown = []
+    for tick in ticks:
+        if low <= tick <= high and (not shown or np.log(tick / shown[-1]) > 0.06 * np.log(high / low)):
+            shown.append(tick)
+    if len(shown) < 2:
+        shown = [tick for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
+    axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(low, high)
+
+
+def seeds(number: int) -> str:
+    """What points and bars of several runs are."""
+    return f"mean ± s.d. of {number} seeds" if number > 1 else "one seed"
+
+
+def title(text: str, letters: int) -> str:
+    """In lines of much the same length where one of so many letters does not hold it."""
+    return text if len(text) <= letters else fill(text, len(text) // 2 + 6)
 
 
 def look(spec: dict) -> dict:

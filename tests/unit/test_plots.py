@@ -1,5 +1,6 @@
 """What figures work out before they draw."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,6 +22,23 @@ DIGITS = study_file.load("studies/digits.yaml")
 )
 def test_numbers_of_images_have_room_on_an_axis(number, told):
     assert plotting.count(number) == told
+
+
+@pytest.mark.parametrize(
+    ("ticks", "low", "high", "labels"),
+    [
+        (plotting.LOSS_TICKS, 0.9, 3.5, ["1", "1.5", "2", "3"]),
+        (plotting.LOSS_TICKS, 1.384, 1.391, ["1.384", "1.386", "1.388", "1.39"]),  # none of them lies in it
+        (plotting.TOP1_TICKS, 9, 101, ["10", "20", "30", "40", "50", "60", "70", "90"]),  # there is no room for all
+    ],
+)
+def test_a_measure_has_labels_on_any_axis(ticks, low, high, labels):
+    _, axes = plt.subplots()
+    axes.set(yscale="log", ylim=(low, high))
+    plotting.round_ticks(axes, ticks)
+    assert [label.get_text() for label in axes.get_yticklabels()] == labels
+    assert axes.get_ylim() == (low, high)
+    plt.close()
 
 
 # -- labels of classes -----------------------------------------------------------------------------------------------------------------
