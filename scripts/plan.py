@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
     over = ""
     try:
         machine = hardware.load(args.hardware or config.get("hardware", "laptop"))
-        jobs = dag.ask(args.target)
+        jobs = dag.ask(args.target, {"hardware": args.hardware} if args.hardware else None)
         studies = {path.stem: study_file.load(path) for path in sorted(Path("studies").glob("*.yaml"))}
         found = totals.costs(jobs, studies, machine)
         smaller = savings.table(jobs, studies, machine)

@@ -1,0 +1,50 @@
+"""Plans of the paper's study against sums done by hand: two figures."""
+
+import csv
+
+import pytest
+
+from tests.conftest import ROOT, Workflow
+
+JOB = 60  # seconds of a start in profiles/hardware/a100.yaml
+TFLOP = 0.0128  # seconds of a tflop there
+STABLE_DIFFUSION = 50 * 2 * 0.803 + 2.5  # TFLOP of an image: 50 steps, twice for guidance, and the VAE
+CLASSIFIER = 3 * 2 * 17.6e9 * 1024 / 1e12  # TFLOP of an iteration of ViT-B/16 at 224 pixels (17.6 billion multiplications), batch of 1,024
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    """Rows of the plan of each figure, by stage."""
+    workflow = Workflow.create(tmp_path_factory.mktemp("plan") / "workflow")
+    workflow.study.unlink()
+    (workflow.folder / "studies/imagenet.yaml").write_text((ROOT / "studies/imagenet.yaml").read_text())
+    (workflow.folder / "config.yaml").write_text("study: imagenet\nhardware: a100\n")
+    workflow.run("plan/imagenet/configuration_sweep.html", "plan/imagenet/clip_scaling.html")
+    found = {}
+    for name in ("configuration_sweep", "clip_scaling"):
+        with (workflow.folder / f"plan/imagenet/{name}.csv").open() as file:
+            found[name] = {row["stage"]: row for row in csv.DictReader(file)}
+    return found
+
+
+def test_the_sweep_of_configurations(rows):
+    # 6 recipes x 6 scales of Stable Diffusion, 3 x 3 of IF, 3 x 3 of aMUSEd: 54 configurations of 1.3M images.
+    # Blocks of 40,000: 33 a configuration; of IF 10,000: 130. The largest size of each source at a scale is more than the sweep needs.
+    own = rows["configuration_sweep"]
+    assert int(own["generate"]["images"]) >= 54 * 1_300_000
+    assert int(own["generate"]["jobs"]) == 45 * 33 + 9 * 130
+    # Trained: each configuration once, and what the figure needs besides: nothing.
+    assert int(own["train_classifiers"]["jobs"]) == 54
+    hours = 54 * (197_000 * (CLASSIFIER * TFLOP + 0.01) + JOB) / 3600
+    assert float(own["train_classifiers"]["gpu_hours"]) == pytest.approx(hours, rel=0.02)
+
+
+def test_clip(rows):
+    # Real and synthetic pairs to 371M in blocks of 100,000; 10 sizes of each, 9 of both together.
+    own = rows["clip_scaling"]
+    assert int(own["generate"]["images"]) == 371_000_000
+    assert int(own["generate"]["jobs"]) == 3_710
+    assert int(own["train_clips"]["jobs"]) == 10 + 10 + 9
+    assert int(own["prepare_data"]["jobs"]) == 3_710 + 5 + 15  # blocks of LAION, ImageNet's sets, downstream sets
+    hours = (371_000_000 * STABLE_DIFFUSION * TFLOP + 3_710 * JOB) / 3600
+    assert float(own["generate"]["gpu_hours"]) == pytest.approx(hours, rel=0.02)
