@@ -22,7 +22,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, StableDif
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from scripts import generate, train_generator
-from scripts.lib import pipelines, shards
+from scripts.lib import pipelines, shards, stretches
 
 PREDICTION = (
     "Not measured yet on a GPU. Ours calls the pipeline with batches of the study's size and its precision, with SDPA as torch has it, and neither compiles nor "
@@ -89,7 +89,9 @@ def settings_of(steps: int, precision: str, batch: int) -> dict:
 def ours(pipeline, settings: dict, images: int, tar: Path) -> np.ndarray:
     pool = pd.DataFrame({"class_id": np.arange(10), "text": prompts(10)})
     own = settings | {"guidance": {GUIDANCE: (0, images)}}
-    shards.write(tar, generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str)))
+    with tempfile.TemporaryDirectory() as folder:
+        state = stretches.Stretches(folder, "benchmark", shards.PNG)
+        shards.write(tar, generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state))
     return shards.read(tar)[0].transpose(0, 2, 3, 1)
 
 

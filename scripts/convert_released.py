@@ -4,8 +4,8 @@ A checkpoint is a pickle, which can run any code when it is read: only tensors a
 """
 
 import hashlib
-import pickle
 from pathlib import Path
+from pickle import UnpicklingError
 
 import scripts.lib.torch_setup  # noqa: F401
 
@@ -20,7 +20,7 @@ def read(path: Path) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise SystemExit(f"{path}: no such file: download the checkpoint as docs/check_against_the_authors.md says") from None
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         told = str(error).strip().splitlines()[0][:200]
         raise SystemExit(f"{path}: holds more than weights, or is no checkpoint of torch, and is not read ({told}): download it again") from None
     except (RuntimeError, EOFError, OSError) as error:

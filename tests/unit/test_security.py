@@ -44,7 +44,9 @@ def unsafe(tree: ast.AST) -> list[str]:
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            names = [alias.name for alias in node.names]
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""] * (names != ["UnpicklingError"])  # what is raised, and unpickles nothing
             found += [f"{node.lineno}: import {name}" for name in names if name.split(".")[0] in PICKLES]
         if not isinstance(node, ast.Call):
             continue
@@ -67,6 +69,7 @@ def unsafe(tree: ast.AST) -> list[str]:
     [
         "import pickle",
         "from joblib import load",
+        "from pickle import UnpicklingError, load",
         "torch.load(p)",
         "torch.load(p, weights_only=False)",
         "np.load(p, allow_pickle=True)",
@@ -205,7 +208,7 @@ def test_hostile_class_names_reach_no_shell(workflow):
     workflow.edit("label: tiny ViT", f"label: {json.dumps(HOSTILE[2])}")
     workflow.edit('"{name}, thick"', json.dumps("{name}" + HOSTILE[0]))
     commands = workflow.run("-n", "--printshellcmds")
-    assert "python -m scripts.train_clips" in commands and "pwned" not in commands
+    assert "scripts.train_clips --study" in commands and "pwned" not in commands
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------------------------------
