@@ -68,8 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     plotting.count_images(first.xaxis)
     for axes in grid[:, 0]:
         axes.set_ylabel("cross-entropy (nats)")
-    for axes in grid[-1]:
+    for axes in grid.flat[len(curves) - columns : len(curves)]:  # those with none below
         axes.set_xlabel("training images")
+        axes.tick_params(labelbottom=True)
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
     plotting.write(figure, pd.DataFrame(drawn), args.output)

@@ -19,7 +19,7 @@ MEAN = "mean of all"
 def told(model: dict) -> str:
     """Label of a model: what it is trained on, and how many of each."""
     each = " of each" if model["size"] != model["each"] else ""
-    return f"{plotting.words(model['label'])}: {model['each']:,}{each}"
+    return f"{plotting.words(model['label'])}: {plotting.count(model['each'])}{each}"
 
 
 def spread(table: pd.DataFrame, settings: dict) -> pd.DataFrame:

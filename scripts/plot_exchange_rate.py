@@ -48,6 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
     figure, grid = plt.subplots(lines, columns, figsize=(2.3 * columns + 0.6, 2.1 * lines + 0.4), sharex=True, sharey=True, squeeze=False, layout="constrained")
     for axes in grid.flat[len(curves) :]:
         axes.set_axis_off()
+    for axes in grid.flat[len(curves) - columns : len(curves)]:  # those with none below
+        axes.tick_params(labelbottom=True)
     for axes, curve in zip(grid.flat, curves, strict=False):
         rates = exchange_rate(real, rows(curve["source"], curve["guidance"]), at)
         drawn.append(rates.assign(source=curve["source"], guidance=curve["guidance"], architecture=architecture))
@@ -56,8 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     visible = np.append(drawn.loc[np.isfinite(drawn["rate"]) & (drawn["rate"] > 0), "rate"], 1)
     first = grid[0, 0]
     first.set(xscale="log", yscale="log", xlim=(at[0] / 1.2, at[-1] * 1.2), ylim=(visible.min() / 3, visible.max() * 6))
-    first.set_xticks(np.unique(real[0]), map(plotting.count, np.unique(real[0])))
-    first.xaxis.set_minor_formatter(NullFormatter())
+    plotting.tick_sizes(first.xaxis, np.unique(real[0]))
     first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1 else plotting.count(value)))
     first.yaxis.set_minor_formatter(NullFormatter())
     figure.supxlabel("real training images", fontsize=9)

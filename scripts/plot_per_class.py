@@ -3,9 +3,9 @@
 (a) Cross-entropy of each class against size, for the first curve of the study's list: mean over seeds, and the class's own pure law over
 the sizes of the study's law. Groups (names are the paper's, thresholds the study's): easy, top-1 at the smallest size is `easy_top1` at
 least; poor, k below `poor_k`; scaling, all others. (b) The first images of one class of each group, the one with the median k: nothing is
-picked. (c, d) k against recognizability and diversity, a point for each class and curve, bars the 95 % t-intervals of k. Spearman's rho
-with a 95 % interval from 2,000 resamples of whole classes, as every class stands there once for each curve. Classes that have no law
-(a loss of 0) are counted, not drawn.
+picked. (c, d) k against recognizability and diversity, a point for each class and curve, bars (of 20 classes at most) the 95 % t-intervals of
+k. Spearman's rho with a 95 % interval from 2,000 resamples of whole classes, as every class stands there once for each curve. Classes that
+have no law (a loss of 0) are counted, not drawn.
 """
 
 import json
@@ -27,7 +27,7 @@ from scripts.plot_samples import show
 SIGNS = {"easy": ("#DDAA33", "o"), "scaling": ("#004488", "^"), "poor": ("#BB5566", "v")}
 OTHER = ("#888888", "x")  # neither easy nor with a law
 SCORES = {"recognizability": "recognizability (F1)", "diversity": "diversity (s.d. of features)"}
-NAMED = 20  # more classes than this are drawn without their names
+NAMED = 20  # more classes than this are drawn without names and bars, and faintly
 COLUMNS = 10  # of example images
 KEYS = ["source", "guidance", "class_id"]
 
@@ -63,10 +63,10 @@ def draw_laws(axes: plt.Axes, points: pd.DataFrame, laws: pd.DataFrame, names: d
         axes.plot(own["size"], own["loss"], color=color, marker=marker, markersize=3.5 if few else 1.5, linestyle="none", alpha=1 if few else 0.4)
         if np.isfinite(row.k):
             sizes = np.geomspace(own["size"].min(), own["size"].max(), 30)
-            axes.plot(sizes, np.exp(power.log_loss(np.log(sizes), row.k, row.log_scale)), color=color, linewidth=0.9 if few else 0.3)
+            axes.plot(sizes, np.exp(power.log_loss(np.log(sizes), row.k, row.log_scale)), color=color, linewidth=0.9 if few else 0.3, alpha=1 if few else 0.2)
     axes.set(xscale="log", yscale="log", xlabel="training images", ylabel="cross-entropy of the class (nats)")
     sizes = np.unique(points["size"])
-    axes.set_xticks(sizes, map(plotting.count, sizes))
+    plotting.tick_sizes(axes.xaxis, sizes)
     axes.xaxis.minorticks_off()
     plotting.round_ticks(axes, plotting.LOSS_TICKS)
     axes.grid(alpha=0.3, linewidth=0.4)
@@ -106,8 +106,9 @@ def draw_score(axes: plt.Axes, table: pd.DataFrame, score: str, letter: str, cur
     """k against a score; return their rank correlation."""
     for place, curve in enumerate(curves):
         own = metrics.of_curve(table, curve["source"], curve["guidance"], curve["architecture"]).dropna(subset=["k", score])
-        look = plotting.look(curve["look"]) | {"linestyle": "none", "markersize": 3.5}
-        spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]]
+        few = len(own) <= NAMED
+        look = plotting.look(curve["look"]) | {"linestyle": "none", "markersize": 3.5 if few else 1.5, "alpha": 1 if few else 0.4}
+        spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]] if few else None
         axes.errorbar(own[score], own["k"], spread, elinewidth=0.35, zorder=len(curves) - place + 2, **look)
     found = per_class.rank_correlation(table, score)
     told = "none" if np.isnan(found["rho"]) else f"{found['rho']:z.2f} [{found['low']:z.2f}, {found['high']:z.2f}]"

@@ -93,7 +93,7 @@ def draw(table: pd.DataFrame, rows: pd.DataFrame, reason: str, settings: dict) -
         panels.append(figure.add_subplot(grid[divmod(place, 3)], sharey=panels[0] if panels else None))
         panels[-1].tick_params(labelleft=place % 3 == 0)
         draw_score(panels[-1], table, score, rows.iloc[place], signs)
-    figure.supylabel(f"top-1 (%), {table['size'].iloc[0]:,} training images", fontsize=8)
+    figure.supylabel(f"top-1 (%), {plotting.count(table['size'].iloc[0])} training images", fontsize=8)
     synthetic = int((table["recipe"] != "real").sum())
     if reason:
         axes = figure.add_subplot(grid[:, 3:])

@@ -16,7 +16,7 @@ from scripts.lib import command
 from scripts.lib.captions import words
 from scripts.lib.files import whole
 
-__all__ = ["arguments", "count", "count_images", "look", "recipe_looks", "round_ticks", "seeds", "style", "title", "words", "write"]
+__all__ = ["arguments", "count", "count_images", "look", "recipe_looks", "round_ticks", "seeds", "style", "tick_sizes", "title", "words", "write"]
 
 FORMATS = ("pdf", "svg", "png", "csv")
 REAL = "#000000"
@@ -43,6 +43,22 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def with_room(ticks, low: float, high: float, room: float) -> list[float]:
+    """Those of `ticks`, which grow, that lie from low to high and are not nearer to the one before than that share of the logarithmic axis."""
+    shown = []
+    for tick in ticks:
+        if low <= tick <= high and (not shown or np.log(tick / shown[-1]) > room * np.log(high / low)):
+            shown.append(tick)
+    return shown
+
+
+def tick_sizes(axis: Axis, sizes) -> None:
+    """Label a logarithmic axis, which has its limits, at those of the sizes that have room."""
+    shown = with_room(sizes, *axis.get_view_interval(), 0.12)
+    axis.set_ticks(shown, [count(size) for size in shown])
+    axis.set_minor_formatter(NullFormatter())
+
+
 def count_images(axis: Axis) -> None:
     """Label a logarithmic axis of numbers of images, which has its limits."""
     low, high = axis.get_view_interval()
@@ -54,10 +70,7 @@ def count_images(axis: Axis) -> None:
 def round_ticks(axes: plt.Axes, ticks: list[float]) -> None:
     """Label a logarithmic y axis at those of `ticks` that have room on it, or where fewer than two lie on it at others; its limits are fixed."""
     low, high = axes.get_ylim()
-    shown = []
-    for tick in ticks:
-        if low <= tick <= high and (not shown or np.log(tick / shown[-1]) > 0.06 * np.log(high / low)):
-            shown.append(tick)
+    shown = with_room(ticks, low, high, 0.06)
     if len(shown) < 2:
         shown = [tick for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
     axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
