@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> None:
     own.add_argument("--size", type=int, default=256, help="pixels a side, as stored")
     args, _ = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.images, args.size, args.rounds, torch.device("cpu")), args.results)
+        finish(measure(Path(folder), args.images, args.size, args.rounds, torch.device("cpu")), args)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 import torch
+
 from benchmarks import pictures
 from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_turn, parser, ratios
-
 from scripts import evaluate
 from scripts.lib import classifier, stream
 
@@ -60,13 +60,13 @@ def measure(folder: Path, images: int, models: int, sizes: list[str], rounds: in
 
 
 def main(arguments: list[str] | None = None) -> None:
-    own = parser(__doc__, rounds=3)
+    own = parser(__doc__, rounds=3, gpu=True)
     own.add_argument("--images", type=int, default=256)
     own.add_argument("--models", type=int, default=8)
     own.add_argument("--sizes", type=int, default=3, help=f"how many, from the smallest: {', '.join(SIZES)} (default: 3; on a GPU take all)")
     args, device = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.images, args.models, list(SIZES)[: args.sizes], args.rounds, device), args.results)
+        finish(measure(Path(folder), args.images, args.models, list(SIZES)[: args.sizes], args.rounds, device), args)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,16 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pandas as pd
 import torch
-from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_turn, parser, ratios
 from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_turn, parser, ratios
 from scripts import generate, train_generator
 from scripts.lib import pipelines, shards, stretches
 
 PREDICTION = (
-    "Not measured yet on a GPU. Ours calls the pipeline with batches of the study's size and its precision, with SDPA as torch has it, and neither compiles nor "
-    "fuses: expected 3 to 4 times the plain loop at batches of 64 in bfloat16 and 0.7 of diffusers' best, so that `pipelines.load` has to compile the UNet "
+    "Not measured yet on a GPU. Ours calls the pipeline with batches of the study's size and its precision, with SDPA as torch has it, and neither compiles "
+    "nor fuses: expected 3 to 4 times the plain loop at batches of 64 in bfloat16 and 0.7 of diffusers' best, so that `pipelines.load` has to compile the UNet "
     "before 1.0 is reached. On a CPU at tiny size: 2 or more against the plain loop, by batches alone."
 )
 GUIDANCE = 2.0
@@ -162,11 +162,11 @@ def measure(folder: Path, model: str, images: int, batch: int, steps: int, round
         rate, most = TFLOP * images / float(seconds[OURS].median()), matmul_rate(device)
         notes = [f"Ours: {rate:.0f} TFLOP a second, {rate / most:.0%} of the {most:.0f} that products of bfloat16 matrices reach here (to reach: 50 %)."]
     work = f"{model}, {images} images of {MODELS[model]['size']} px, {steps} DDIM steps, guidance {GUIDANCE:g}, batches of {batch}, {precision}"
-    return Result("generation", "Generating images", work, PREDICTION, {"": rows}, told, notes)
+    return Result(f"generation-{model}", "Generating images", work, PREDICTION, {"": rows}, told, notes)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    own = parser(__doc__, rounds=3)
+    own = parser(__doc__, rounds=3, gpu=True)
     own.add_argument("--model", choices=list(MODELS), default="stable_diffusion_15")
     own.add_argument("--images", type=int, default=64)
     own.add_argument("--batch", type=int, default=32)
@@ -174,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
     own.add_argument("--backend", default="inductor", help="of torch.compile")
     args, device = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.model, args.images, args.batch, args.steps, args.rounds, device, args.backend), args.results)
+        finish(measure(Path(folder), args.model, args.images, args.batch, args.steps, args.rounds, device, args.backend), args)
 
 
 if __name__ == "__main__":

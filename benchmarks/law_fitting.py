@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     own.add_argument("--curves", type=int, default=20)
     own.add_argument("--points", type=int, default=10)
     args, device = begin(own, arguments)
-    finish(measure(args.curves, args.points, args.rounds, device), args.results)
+    finish(measure(args.curves, args.points, args.rounds, device), args)
 
 
 if __name__ == "__main__":

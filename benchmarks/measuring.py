@@ -139,10 +139,12 @@ def show(result: Result) -> str:
     return "\n\n".join([*parts, *([f"Agreement: {result.agreement}"] if result.agreement else []), *result.notes])
 
 
-def parser(doc: str, rounds: int = 5) -> argparse.ArgumentParser:
+def parser(doc: str, rounds: int = 5, gpu: bool = False) -> argparse.ArgumentParser:
+    """gpu: whether the work can be done on one."""
     own = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     own.add_argument("--rounds", type=int, default=rounds, help=f"timed rounds of all ways in turn (default: {rounds})")
-    own.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda (default: cuda where there is one)")
+    if gpu:
+        own.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda (default: cuda where there is one)")
     own.add_argument("--threads", type=int, default=1, help="of torch on the CPU (default: 1, so that figures are per core)")
     own.add_argument("--results", type=Path, default=RESULTS, help="folder of the result file")
     return own
@@ -151,13 +153,14 @@ def parser(doc: str, rounds: int = 5) -> argparse.ArgumentParser:
 def begin(own: argparse.ArgumentParser, arguments: list[str] | None = None) -> tuple[argparse.Namespace, torch.device]:
     args = own.parse_args(arguments)
     torch.set_num_threads(args.threads)
-    return args, torch.device(args.device)
+    return args, torch.device(getattr(args, "device", "cpu"))
 
 
-def finish(result: Result, folder: Path) -> None:
-    """Print what was found, and write it with the command, the date and the machine for `benchmarks.report`."""
+def finish(result: Result, args: argparse.Namespace) -> None:
+    """Print what was found, and write it with the command, the date and the machine for `benchmarks.report`; what a GPU did, beside what the CPU did."""
     print(show(result))
     module = Path(sys.argv[0]).stem
     own = {"command": " ".join(["python -m", f"benchmarks.{module}", *sys.argv[1:]]), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{result.name}.json", asdict(result) | own | {"machine": machine(), "versions": versions()})
+    device = torch.device(getattr(args, "device", "cpu")).type
+    name = result.name if device == "cpu" else f"{result.name}-{device}"
+    write_json(args.results / f"{name}.json", asdict(result) | own | {"device": device, "machine": machine(), "versions": versions()})

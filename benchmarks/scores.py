@@ -16,11 +16,11 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import torch
 import torch_fidelity
-from benchmarks import pictures
-from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
 from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
+from benchmarks import pictures
+from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
 from scripts import score
 from scripts.lib import classifier, fidelity, reference, stream
 
@@ -128,11 +128,11 @@ def measure(folder: Path, images: int, architecture: dict, rounds: int, device: 
 
 
 def main(arguments: list[str] | None = None) -> None:
-    own = parser(__doc__, rounds=3)
+    own = parser(__doc__, rounds=3, gpu=True)
     own.add_argument("--images", type=int, default=512)
     args, device = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.images, ARCHITECTURE, args.rounds, device), args.results)
+        finish(measure(Path(folder), args.images, ARCHITECTURE, args.rounds, device), args)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from benchmarks import pictures
-from benchmarks.measuring import OURS, Result, begin, clock, close, finish, in_turn, parser, ratios
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
+from benchmarks import pictures
+from benchmarks.measuring import OURS, Result, begin, clock, close, finish, in_turn, parser, ratios
 from scripts import train_classifiers
 from scripts.lib import classifier, stream
 from scripts.lib.distributed import Team
@@ -88,7 +88,8 @@ def timm(run: Run, build: dict, recipe: Training, images: stream.Images, steps: 
 def agree(made: dict[str, torch.nn.Module], tolerance: float) -> str:
     """What was read from shards is other images."""
     found = {name: torch.cat([p.detach().cpu().flatten() for p in model.parameters()]) for name, model in made.items() if name != SHARDS}
-    return "largest difference of weights from ours: " + ", ".join(f"{n}: {close(own, found[OURS], tolerance, f'weights of {n}'):.1g}" for n, own in found.items())
+    told = [f"{name}: {close(own, found[OURS], tolerance, f'weights of {name}'):.1g}" for name, own in found.items()]
+    return f"largest difference of weights from ours: {', '.join(told)}"
 
 
 def measure(
@@ -116,11 +117,11 @@ def measure(
     found, told = in_turn(ways, rounds, device, partial(agree, tolerance=0.3 if gpu else 1e-3), seconds)
     rows = ratios(found, (steps - skip) * batch, "image", {EAGER: 2.0, BEST: 1.0})
     work = f"{model}, {size} px, batches of {batch}, steps {skip} to {steps}, {recipe.precision} (eager: float32), {workers} workers"
-    return Result("vit_training", "Training a ViT", work, PREDICTION, {"": rows}, told)
+    return Result(f"vit_training-{model}", "Training a ViT", work, PREDICTION, {"": rows}, told)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    own = parser(__doc__, rounds=3)
+    own = parser(__doc__, rounds=3, gpu=True)
     own.add_argument("--model", choices=list(MODELS), default="vit_small")
     own.add_argument("--size", type=int, default=224)
     own.add_argument("--batch", type=int, default=256)
@@ -131,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, device = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
         sizes = args.model, args.size, args.batch, args.steps, args.skip
-        finish(measure(Path(folder), *sizes, args.rounds, device, args.workers, args.backend), args.results)
+        finish(measure(Path(folder), *sizes, args.rounds, device, args.workers, args.backend), args)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,113 @@
+"""A run of the digits study, from the benchmark files that it left: wall time against what its processors could do, what a job pays before it works, and
+the plan beside it.
+
+python -m benchmarks.digits_run [--run folder of the run] [--hardware laptop]
+
+Before it works, a job starts Python and imports: measured here, the processor's seconds of `import scripts.{rule}` in a process of its own. Wall time of a
+job is what its file says; seconds of the processor are sampled, and a job that is shorter than the sampling may show none.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.measuring import Result, begin, finish, parser
+from scripts import calibrate
+from scripts.lib.plans import hardware
+
+PREDICTION = (
+    "Wall time 1.3 times CPU seconds / cores or more, for the run shared its machine. Starting and importing is most of a job but of training and generating: "
+    "2 to 4 s where torch is imported, under 1 s for tables. The plan: within 20 % of the whole run on a quiet machine; single plots, of 2 to 5 s, not."
+)
+AIM = 0.2  # share by which a plan may miss
+ROOT = Path(__file__).parents[1]
+
+
+def jobs_of(run: Path, study: str) -> pd.DataFrame:
+    """A row for each job: rule, begin and end (seconds of the clock), s (wall), cpu_time. Raises SystemExit where there is none."""
+    files = sorted((run / "logs" / study).rglob("*.tsv"))
+    if not files:
+        raise SystemExit(f"{run / 'logs' / study}: no benchmark files: run the study first")
+    rows = []
+    for path in files:
+        own = pd.read_csv(path, sep="\t").iloc[-1]
+        end = path.stat().st_mtime
+        rows.append({"file": str(path.relative_to(run)), "begin": end - own["s"], "end": end, "s": own["s"], "cpu_time": own["cpu_time"]})
+    return pd.DataFrame(rows)
+
+
+def import_seconds(rule: str) -> float:
+    """Seconds of the processor that Python takes to start and import a rule's script: the least of two, the first reads from disk."""
+    found = []
+    for _ in range(2):
+        child = subprocess.Popen([sys.executable, "-c", f"import scripts.{rule}"], cwd=ROOT)
+        _, status, used = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            raise SystemExit(f"scripts.{rule}: cannot be imported")
+        found.append(used.ru_utime + used.ru_stime)
+    return min(found)
+
+
+def whole_run(jobs: pd.DataFrame, cores: int) -> dict:
+    wall, busy, taken = float(jobs["end"].max() - jobs["begin"].min()), float(jobs["cpu_time"].sum()), float(jobs["s"].sum())
+    ideal = busy / cores
+    own = {"jobs": len(jobs), "cores": cores, "wall s": wall, "CPU s": busy, "CPU s / cores": ideal, "wall / (CPU s / cores)": wall / ideal}
+    return own | {"seconds of jobs / (wall x cores)": taken / (wall * cores), "CPU s / seconds of jobs": busy / taken}
+
+
+def overheads(found: pd.DataFrame) -> list[dict]:
+    """Of each rule; found: rule, s, cpu_time of its jobs."""
+    rows = []
+    for rule, own in found.groupby("rule", sort=False):
+        start, count = import_seconds(rule), len(own)
+        rows.append(
+            {
+                "rule": rule,
+                "jobs": count,
+                "s a job": float(own["s"].mean()),
+                "CPU s a job": float(own["cpu_time"].mean()),
+                "start and import, CPU s": start,
+                "share of the job": f"{min(1.0, start / float(own['s'].mean())):.0%}",
+                "all imports, s": start * count,
+            }
+        )
+    return sorted(rows, key=lambda row: -row["all imports, s"])
+
+
+def beside_the_plan(measured: list, machine: hardware.Hardware) -> list[dict]:
+    table = calibrate.compare(measured, machine)
+    rows = table.rename(columns={"planned_s": "planned, s", "measured_s": "measured, s"}).to_dict("records")
+    return [row | {"within 20 %": "yes" if abs(row["ratio"] - 1) <= AIM else "no"} for row in rows]
+
+
+def measure(run: Path, study: str, name: str, cores: int) -> Result:
+    jobs, machine = jobs_of(run, study), hardware.load(name)
+    measured = calibrate.measured(study, run)
+    of_rules = pd.DataFrame({"rule": job.rule, "file": str(job.benchmark)} for job, _, _ in measured).merge(jobs, on="file")
+    own = overheads(of_rules)
+    imports = sum(row["all imports, s"] for row in own)
+    notes = [f"Starting and importing takes {imports:.0f} s of the {jobs['cpu_time'].sum():.0f} s of the processor that the run took."]
+    tables = {
+        "Wall time": [whole_run(jobs, cores)],
+        "What a job pays before it works": own,
+        f"The plan ({name}) beside the run": beside_the_plan(measured, machine),
+    }
+    return Result("digits_run", "The digits study", f"a run of {len(jobs)} jobs", PREDICTION, tables, notes=notes)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    own = parser(__doc__)
+    own.add_argument("--run", type=Path, default=Path(), help="folder that holds logs/ of the run; this one by default")
+    own.add_argument("--study", default="digits")
+    own.add_argument("--hardware", default="laptop", help="speeds of the plan")
+    own.add_argument("--cores", type=int, default=os.cpu_count(), help="that the run had; this machine's by default")
+    args, _ = begin(own, arguments)
+    finish(measure(args.run, args.study, args.hardware, args.cores), args)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""How cost grows: each stage that runs on a CPU, at several sizes, each in a process of its own: seconds, peak memory, and a line through the seconds.
+
+python -m benchmarks.growth [--stages batches evaluate ...] [--sizes 256 512 1024]
+
+A child is a fork, so that memory counts from what this process has loaded already. Growth is linear where the line's R2 is near 1 and an image costs
+no more at the largest size than between the others; memory must not grow with the data set, but for what is said of a stage.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import numpy as np
+import pandas as pd
+import torch
+
+from benchmarks import generation, law_fitting, pictures, scores
+from benchmarks.measuring import Result, begin, finish, parser
+from scripts import evaluate, generate, train_classifiers
+from scripts.lib import augment, classifier, pipelines, reference, shards, stream
+from scripts.lib.distributed import Team
+from scripts.lib.study.classifiers import Training
+
+PREDICTION = (
+    "Seconds linear in every stage, R2 over 0.98 on a machine that others use. Memory constant, except where it is said: score keeps 4 x width bytes of "
+    "features an image, and finding the first images of a source nothing; evaluate keeps 8 bytes an image and checkpoint at most."
+)
+CPU = torch.device("cpu")
+SIZE, BATCH = 64, 64
+RECIPE = {"batch_size": BATCH, "learning_rate": 1e-3, "warmup": 0.1, "weight_decay": 0.1, "label_smoothing": 0.0, "position_std": 0.02}
+TINY = {"patch_size": 16, "width": 32, "depth": 2, "heads": 2, "pool": "avg"}
+BUILD = {"architecture": TINY, "image_size": SIZE, "channels": 3, "classes": scores.CLASSES}
+
+
+def _images(folder: Path, count: int) -> stream.Stored:
+    return stream.find([str(folder / "images.tar")], images=count)
+
+
+def write_shard(folder: Path, count: int) -> None:
+    random = np.random.default_rng(0)
+    pixels = pictures.photograph(random, SIZE)
+    rows = ((f"{i:09d}", pixels, {"image": i, "class_id": i % 10, "prompt": "a photo"}) for i in range(count))
+    shards.write(folder / f"written-{count}.tar", rows, pictures.JPEG)
+
+
+def read_batches(folder: Path, count: int) -> None:
+    transform = augment.of_images(Training(**RECIPE, crop_scale=(0.08, 1.0), flip=True), SIZE, SIZE)
+    for _ in stream.batches(_images(folder, count), BATCH, count // BATCH, 0, transform=transform):
+        pass
+
+
+def train(folder: Path, count: int) -> None:
+    """An iteration for each batch of the images, so that an image is seen once."""
+    run = {"source": "benchmark", "name": str(count), "seed": 0, "iterations": count // BATCH}
+    train_classifiers.train(BUILD, Training(**RECIPE), run, _images(folder, count), folder / f"state-{count}", "growth", Team(CPU))
+
+
+def judge(folder: Path, count: int) -> None:
+    models = [classifier.build(**BUILD).eval() for _ in range(4)]
+    evaluate.judge(models, "unseen", _images(folder, count), False, CPU)
+
+
+def score(folder: Path, count: int) -> None:
+    model = classifier.build(**BUILD).eval()
+    judged = reference.Reference(model, lambda images: classifier.inputs(model, images))
+    images = _images(folder, count)
+    scores.ours(judged, images, images, CPU)
+
+
+def generate_images(folder: Path, count: int) -> None:
+    """Fewer, for they cost more: one for 8 of the other stages."""
+    settings = generation.settings_of(4, "float32", 16)
+    pipeline = pipelines.load(str(folder / "pipeline"), settings["sampling"], CPU)
+    pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
+    own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
+    shards.write(folder / f"made-{count}.tar", generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str)))
+
+
+def fit_laws(folder: Path, count: int) -> None:
+    """One curve for 16 of the others' images."""
+    law_fitting.ours(*law_fitting.curves(count // 16, 10))
+
+
+STAGES = {  # name -> what it does, what `size` counts, how many of them it does to one of the sizes
+    "write": (write_shard, "image", 1),
+    "batches": (read_batches, "image", 1),
+    "train": (train, "image", 1),
+    "evaluate": (judge, "image", 1),
+    "score": (score, "image", 1),
+    "generate": (generate_images, "image", 1 / 8),
+    "fit_laws": (fit_laws, "curve", 1 / 16),
+}
+
+
+def in_child(work: Callable[[], None]) -> tuple[float, float]:
+    """Seconds of the processor and peak memory in MB of work in a fork of this process. Raises SystemExit where it fails."""
+    child = os.fork()
+    if not child:
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            work()
+        except BaseException:
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    _, status, used = os.wait4(child, 0)
+    if status:
+        raise SystemExit("a stage failed: see above")
+    return used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
+
+
+def line(sizes: list[float], seconds: list[float]) -> tuple[float, float, float]:
+    """Start, seconds a unit, R2 of a straight line."""
+    slope, start = np.polyfit(sizes, seconds, 1)
+    rest = np.var(np.asarray(seconds) - start - slope * np.asarray(sizes))
+    return float(start), float(slope), float(1 - rest / np.var(seconds))
+
+
+def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[dict], dict]:
+    """Rows of sizes, and of the line through the least seconds of each: what disturbs adds, and takes nothing away."""
+    work, unit, share = STAGES[name]
+    found = [[in_child(lambda size=size: work(folder, size)) for size in sizes] for _ in range(rounds)]
+    seconds = [min(own[place][0] for own in found) for place in range(len(sizes))]
+    memory = [max(own[place][1] for own in found) for place in range(len(sizes))]
+    counts = [size * share for size in sizes]
+    start, slope, fit = line(counts, seconds)
+    rows = [{"stage": name, "size": int(count), "of": unit, "seconds": s, "peak MB": m} for count, s, m in zip(counts, seconds, memory, strict=True)]
+    told = {"stage": name, "start, s": start, "ms each": 1000 * slope, "R2": fit, "kB each more in memory": 1000 * float(np.polyfit(counts, memory, 1)[0])}
+    return rows, told
+
+
+def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
+    pictures.block(folder / "images.tar", max(sizes), SIZE)
+    generation.build(folder / "pipeline", generation.MODELS["tiny"])
+    found = [stage(name, folder, sizes, rounds) for name in stages]
+    tables = {"Lines": [told for _, told in found], "Sizes": [row for rows, _ in found for row in rows]}
+    work = f"{', '.join(map(str, sizes))} images of {SIZE} px, models of width {TINY['width']}; the least seconds of {rounds} rounds, the most memory"
+    return Result("growth", "How cost grows", work, PREDICTION, tables)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    own = parser(__doc__, rounds=3)
+    own.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
+    own.add_argument("--sizes", nargs="+", type=int, default=[512, 1024, 2048, 4096])
+    args, _ = begin(own, arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        finish(measure(Path(folder), args.stages, args.sizes, args.rounds), args)
+
+
+if __name__ == "__main__":
+    main()
