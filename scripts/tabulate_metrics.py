@@ -15,7 +15,7 @@ KEYS = ["evaluation", "source", "generator", "recipe", "guidance", "architecture
 def summary(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
     """A row for each evaluation and configuration, architecture and size (KEYS): seeds, then mean and `_sd` of each measure.
 
-    table: `metrics.read`; settings: shown_tables.table_settings. A column logit_scale is kept. Raises SystemExit where a set has no metrics.
+    table: `metrics.read`; settings: shown_tables.table_settings. A column logit_scale is kept. Raises ValueError where a set has no metrics.
     """
     parts = []
     for name in settings["evaluations"]:
