@@ -13,6 +13,8 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import scripts.lib.torch_setup  # noqa: F401
+
 import torch
 import webdataset
 from PIL import Image

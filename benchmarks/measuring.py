@@ -19,6 +19,7 @@ import scripts.lib.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
+import threadpoolctl
 import torch
 
 from scripts.lib import tabulating
@@ -153,6 +154,7 @@ def parser(doc: str, rounds: int = 5, gpu: bool = False) -> argparse.ArgumentPar
 def begin(own: argparse.ArgumentParser, arguments: list[str] | None = None) -> tuple[argparse.Namespace, torch.device]:
     args = own.parse_args(arguments)
     torch.set_num_threads(args.threads)
+    threadpoolctl.threadpool_limits(args.threads)  # of numpy and scipy: threads that wait for work would count as work
     return args, torch.device(getattr(args, "device", "cpu"))
 
 

@@ -11,7 +11,7 @@ from benchmarks.measuring import RESULTS, markdown
 from scripts.lib.files import whole
 
 OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
-ORDER = ("law_fitting", "batches", "evaluation", "scores", "growth", "planning", "digits_run", "vit_training", "clip_training", "generation")
+ORDER = ("law_fitting", "batches", "evaluation", "scores", "growth", "digits_run", "vit_training", "clip_training", "generation")
 GPU = {  # result file -> what to run where there is a GPU
     "vit_training-vit_small-cuda": "python -m benchmarks.vit_training --model vit_small",
     "vit_training-vit_base-cuda": "python -m benchmarks.vit_training --model vit_base",
@@ -26,7 +26,7 @@ HEAD = """# Performance
 Made by `python -m benchmarks.report` from `benchmarks/results/`; do not edit. Each benchmark runs ours and its peer in turn on the same work, in one run, and
 checks that both make the same before it times anything. *Times ours*: how many times as long as ours the peer takes, the median over rounds of
 runs next to each other, then the lowest and highest; above 1 ours is faster. Seconds are of the processor on a CPU and of the clock on a GPU.
-Predictions were written before the figures were taken, and stand as they were."""
+Predictions were written before the figures were taken, and stand as they were. How long planning takes: [planning.md](../benchmarks/planning.md)."""
 
 
 def told(result: dict) -> list[str]:
