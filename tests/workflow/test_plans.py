@@ -46,7 +46,7 @@ PLANS = {
         "index_data": 22,
         "tabulate_hyperparameters": 1,
         "write_prompts": 6,
-        "generate": 8262,
+        "generate": 9286,
         "prepare_data": 3763,
         "write_sentences": 1,
         "caption_images": 33,
