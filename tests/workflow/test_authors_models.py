@@ -10,7 +10,7 @@ import timm
 import torch
 
 from tests.conftest import Workflow
-from tests.unit.test_released import NUMBERS, PUBLISHED, state_dict
+from tests.unit.test_convert_released import NUMBERS, PUBLISHED, state_dict
 
 TINY = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
 RUN = "reference: {source: real, architecture: vit_tiny, size: 40, seed: 0}"
