@@ -20,7 +20,7 @@ import torch
 from benchmarks import generation, law_fitting, pictures, scores
 from benchmarks.measuring import Result, begin, finish, parser
 from scripts import evaluate, generate, train_classifiers
-from scripts.lib import augment, classifier, pipelines, reference, shards, stream
+from scripts.lib import augment, classifier, pipelines, reference, shards, stream, stretches
 from scripts.lib.distributed import Team
 from scripts.lib.study.classifiers import Training
 
@@ -76,7 +76,8 @@ def generate_images(folder: Path, count: int) -> None:
     pipeline = pipelines.load(str(folder / "pipeline"), settings["sampling"], CPU)
     pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
     own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
-    shards.write(folder / f"made-{count}.tar", generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str)))
+    state = stretches.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
+    shards.write(folder / f"made-{count}.tar", generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state))
 
 
 def fit_laws(folder: Path, count: int) -> None:
