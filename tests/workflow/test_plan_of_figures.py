@@ -19,6 +19,7 @@ MACHINE = {
         for rule, unit, seconds in [
             ("train_generator", "step", 0.1),
             ("generate", "image", 0.01),
+            ("list_blocks", "image", 0),
             ("train_classifiers", "step", 0.01),
             ("*", "job", 10),
             ("*", "run", 0),
@@ -47,17 +48,17 @@ def test_two_figures_against_sums_by_hand(digits):
     digits.run("plan/digits/samples.html", "plan/digits/exchange_rate.html")
     assert not (digits.folder / "results").exists()
 
-    # samples: 2 splits of the data, 6 recipes, 1 generator, 6 sources, 1 figure = 16 jobs.
+    # samples: 2 splits of the data, 6 recipes, 1 list of real images for captions, 1 generator, 6 sources, 1 figure = 17 jobs.
     # Images: class names 3 x 3,840 + 2 x 480 = 12,480; description, hypernyms, sentences 5 x 480 = 2,400 each; CLIP templates and
     # captions 3,840 + 4 x 480 = 5,760 each; together 12,480 + 7,200 + 11,520 = 31,200.
-    # Seconds: 16 x 10 + 1,000 x 0.1 + 31,200 x 0.01 = 160 + 100 + 312 = 572.
+    # Seconds: 17 x 10 + 1,000 x 0.1 + 31,200 x 0.01 = 170 + 100 + 312 = 582.
     # Chain: data 10, generator 10 + 100, class names 10 + 124.8, figure 10 = 264.8.
     total = rows(digits, "samples")["total"]
-    assert (int(total["jobs"]), int(total["images"])) == (16, 31_200)
-    assert float(total["core_hours"]) * 3600 == pytest.approx(572, rel=1e-4)
+    assert (int(total["jobs"]), int(total["images"])) == (17, 31_200)
+    assert float(total["core_hours"]) * 3600 == pytest.approx(582, rel=1e-4)
     assert float(total["chain_hours"]) * 3600 == pytest.approx(264.8, rel=1e-4)
 
-    # exchange_rate: 7 splits, 3 recipes, 2 generators, 5 sources, 8 batches trained and judged, 1 figure = 34 jobs.
+    # exchange_rate: 7 splits, 3 recipes, 2 generators, 5 sources, lists of these and of real images, 8 batches trained and judged, 1 figure = 40 jobs.
     # Images: 12,480 + 2 x 5,760 of diffusion, 2 x (3,840 + 3 x 480) of masked = 24,000 + 10,560 = 34,560.
     # Iterations of all 8 sizes 1,650, of the 5 up to 480 700, of 480 alone 200; 3 seeds:
     #   real 3 x 700, on two architectures                                       4,200
@@ -65,13 +66,13 @@ def test_two_figures_against_sums_by_hand(digits):
     #   CLIP templates, captions 3 x (1,650 + 4 x 200) each                     14,700
     #   masked class names, captions 3 x (1,650 + 3 x 200) each                 13,500
     #   together                                                                53,400
-    # Seconds: 34 x 10 + 2 x 1,000 x 0.1 + 34,560 x 0.01 + 53,400 x 0.01 = 340 + 200 + 345.6 + 534 = 1,419.6.
-    # Chain: data 10, generator 110, class names 134.8, small ViTs 10 + 160.5, judged 10, figure 10 = 445.3.
+    # Seconds: 40 x 10 + 2 x 1,000 x 0.1 + 34,560 x 0.01 + 53,400 x 0.01 = 400 + 200 + 345.6 + 534 = 1,479.6.
+    # Chain: data 10, generator 110, class names 134.8, list 10, small ViTs 10 + 160.5, judged 10, figure 10 = 455.3.
     own = rows(digits, "exchange_rate")
-    assert (int(own["total"]["jobs"]), int(own["total"]["images"])) == (34, 34_560)
-    assert float(own["total"]["core_hours"]) * 3600 == pytest.approx(1419.6, rel=1e-4)
-    assert float(own["total"]["chain_hours"]) * 3600 == pytest.approx(445.3, rel=1e-4)
-    assert float(own["half the training iterations"]["core_hours"]) * 3600 == pytest.approx(1419.6 - 267, rel=1e-4)
+    assert (int(own["total"]["jobs"]), int(own["total"]["images"])) == (40, 34_560)
+    assert float(own["total"]["core_hours"]) * 3600 == pytest.approx(1479.6, rel=1e-4)
+    assert float(own["total"]["chain_hours"]) * 3600 == pytest.approx(455.3, rel=1e-4)
+    assert float(own["half the training iterations"]["core_hours"]) * 3600 == pytest.approx(1479.6 - 267, rel=1e-4)
 
 
 def test_what_is_on_disk_is_not_counted_again(digits):
@@ -82,8 +83,8 @@ def test_what_is_on_disk_is_not_counted_again(digits):
     try:
         digits.run("plan/digits/samples.csv", "--config", "budget={core_hours: 0.1}")  # a plan is made anew though nothing that it was made from has changed
         own = rows(digits, "samples")
-        assert (own["total"]["jobs"], own["done already"]["jobs"], own["prepare_data"]["jobs"]) == ("15", "1", "1")
-        assert "core_hours 0.1561, but the budget has 0.1" in (digits.folder / "plan/digits/samples.html").read_text()  # (572 - 10) / 3,600
+        assert (own["total"]["jobs"], own["done already"]["jobs"], own["prepare_data"]["jobs"]) == ("16", "1", "1")
+        assert "core_hours 0.1589, but the budget has 0.1" in (digits.folder / "plan/digits/samples.html").read_text()  # (582 - 10) / 3,600
     finally:
         for path in made:
             path.unlink()
