@@ -85,7 +85,10 @@ def test_each_job_sees_its_own_gpu_and_others_none(made):
 
 def test_jobs_beyond_the_gpus_wait(cluster, made):
     """Six jobs of one GPU each: four run, two wait for them."""
-    ids = [cluster.call("sbatch", "--parsable", "-p", "gpu", "-A", ACCOUNT, "--gpus=h100:1", "--mem=10", "--wrap", "sleep 60").strip() for _ in range(GPUS + 2)]
+    ids = [
+        cluster.call("sbatch", "--parsable", "--output=/dev/null", "-p", "gpu", "-A", ACCOUNT, "--gpus=h100:1", "--mem=10", "--wrap", "sleep 60").strip()
+        for _ in range(GPUS + 2)
+    ]
     time.sleep(3)
     states = [job.state for job in cluster.jobs() if job.id in ids]
     cluster.call("scancel", *ids)

@@ -56,7 +56,7 @@ def test_a_preempted_job_and_one_whose_node_went_down_go_on_by_themselves(cluste
     (study.folder / "profiles/slurm/site.yaml").write_text(SITE.replace("  gpu: ", "  preempt: "))
     snakemake = study.start(target, "--retries", "0")
     job, process = hit_when(study, "train_classifiers")
-    urgent = cluster.call("sbatch", "--parsable", "-p", "gpu", "-A", ACCOUNT, f"--gpus={GPUS}", "--mem=10", "--wrap", "sleep 3").strip()
+    urgent = cluster.call("sbatch", "--parsable", "--output=/dev/null", "-p", "gpu", "-A", ACCOUNT, f"--gpus={GPUS}", "--mem=10", "--wrap", "sleep 3").strip()
     wait_for(lambda: not process.is_running(), "the job was not preempted")
     wait_for(lambda: urgent not in [job.id for job in cluster.jobs()], "the urgent job did not end")
     cluster.hasten()
