@@ -4,11 +4,7 @@ from scripts.lib import command, fetching, jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "recipe")
-    parser.add_argument("--known", required=True, help="CSV of sources with hashes that are known")
-    parser.add_argument("--record", required=True, help="CSV of hashes from the first fetch on; kept when the output is made again")
-    parser.add_argument("--output", required=True, help="folder of the model")
-    args, settings = command.parse(parser, arguments, jobs.model_settings)
+    args, settings = command.parse(fetching.parser(__doc__, "recipe"), arguments, jobs.model_settings)
     fetching.fetch(f"recipes.{args.recipe}", {"": settings | {"use": "language"}}, args.known, args.record, args.output)
 
 

@@ -4,11 +4,7 @@ from scripts.lib import command, fetching, jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__)
-    parser.add_argument("--known", required=True, help="CSV of sources with hashes that are known")
-    parser.add_argument("--record", required=True, help="CSV of hashes from the first fetch on; kept when the output is made again")
-    parser.add_argument("--output", required=True, help="folder of the checker")
-    args, settings = command.parse(parser, arguments, jobs.checker_settings)
+    args, settings = command.parse(fetching.parser(__doc__), arguments, jobs.checker_settings)
     fetching.fetch("safety_checker", {"": settings | {"use": "safety_checker"}}, args.known, args.record, args.output)
 
 

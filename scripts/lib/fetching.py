@@ -3,15 +3,25 @@
 Of a folder, files are linked, not copied.
 """
 
+import argparse
 import shutil
 from pathlib import Path
 
-from scripts.lib import weights
+from scripts.lib import command, weights
 from scripts.lib.weights import WeightsError
 
 CLASSIFIER = ["config.json", "model.safetensors"]  # what timm reads of its models on the hub
 # What transformers reads: no code, no other format of the same weights.
 LANGUAGE = (".safetensors", ".json", ".txt", ".model")
+
+
+def parser(description: str, *names: str) -> argparse.ArgumentParser:
+    """The command line of every rule that fetches; names: as `command.parser` takes them."""
+    found = command.parser(description, *names)
+    found.add_argument("--known", required=True, help="CSV of sources with hashes that are known")
+    found.add_argument("--record", required=True, help="CSV of hashes from the first fetch on; kept when the output is made again")
+    found.add_argument("--output", required=True, help="folder of the model; the second stage of a pipeline is in a folder `upscaler` of it")
+    return found
 
 
 def chosen_of(settings: dict, files: list[str], index: dict) -> list[str]:

@@ -63,3 +63,11 @@ def test_a_block_has_the_prompts_of_its_range(a, b):
 def test_all_texts_of_a_class_are_used_before_one_is_used_again():
     prompts = recipes.prompts(of("captions"), 0, 50)
     assert prompts["prompt"].is_unique
+
+
+def test_texts_of_pairs_are_all_there_or_the_block_is_not_made():
+    pairs = pd.DataFrame({"image": range(10, 20), "class_id": -1, "prompt": [f"text {i}" for i in range(10, 20)]})
+    assert recipes.prompts(pairs, 10, 20)["prompt"].tolist() == pairs["prompt"].tolist()
+    for missing in (pairs.head(9), pairs.drop(index=3)):
+        with pytest.raises(ValueError, match="9 texts of real pairs where those of images 10 to 20 are needed"):
+            recipes.prompts(missing, 10, 20)
