@@ -73,7 +73,8 @@ def node_down(cluster: Cluster, job: Job, process) -> None:
     """And up again: its jobs, all of them, go back into the queue."""
     cluster.node("DOWN")
     wait_for(lambda: not process.is_running(), "the job outlived its node")
-    time.sleep(6)  # a node that takes jobs again while old ones end is drained, and they are held: "Duplicate jobid"
+    # A node that takes a job again while its old one still ends is drained, and the job held ("Duplicate jobid"): for an administrator to mend.
+    wait_for(lambda: cluster.tried("scontrol", "listpids") is None, "the node did not end its jobs")
     cluster.node("RESUME")
     cluster.hasten()
 
