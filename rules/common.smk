@@ -1,6 +1,7 @@
 # What all rules share: the studies, read and checked before any job is planned, and the names that wildcards may take.
 
 import gc
+import inspect
 import sys
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def class_table(wildcards):
     return study_of(wildcards).classes
 
 
+ONE = inspect.signature(study_of)
+
+
 def needed(files):
     """An input function: `files(study name, study, wildcards)`. A figure or table that the study does not have is told as such."""
 
@@ -75,6 +79,7 @@ def needed(files):
         except shown.NotInStudy as error:
             raise WorkflowError(str(error)) from None
 
+    of.__signature__ = ONE  # Snakemake asks for it at every call
     return of
 
 
@@ -84,6 +89,7 @@ def planned(settings, *names):
 
 
 training_lists = needed(lambda name, study, wildcards: jobs.training_lists(name, study, wildcards.source, wildcards.batch))
+list_before = needed(lambda name, study, wildcards: jobs.list_before(name, wildcards.source, wildcards.block))
 listed_tars = needed(lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.block))
 evaluation_tars = needed(lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation])
 

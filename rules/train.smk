@@ -8,6 +8,7 @@
 
 rule list_blocks:
     input:
+        before=list_before,
         tars=listed_tars,
     output:
         "results/{study}/blocks/{source}/{block}.csv",
@@ -21,10 +22,8 @@ rule list_blocks:
     resources:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("list_blocks", 60),
-    params:
-        folder=lambda wc, input: str(Path(input.tars[0]).parent),  # and not every tar: thousands do not fit in a command
     shell:
-        "python -m scripts.list_blocks --folder {params.folder:q} --last {wildcards.block} --output {output:q} > {log:q} 2>&1"
+        "python -m scripts.list_blocks --before {input.before:q} --tars {input.tars:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule train_classifiers:

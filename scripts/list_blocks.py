@@ -4,19 +4,17 @@ Whatever trains on them reads the list: a job that names thousands of tars would
 """
 
 import argparse
-from pathlib import Path
 
 from scripts.lib import block_lists
-from scripts.lib.jobs.sources import blocks_until
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", required=True, help="where the tars lie")
-    parser.add_argument("--last", required=True, help="name of the last block")
+    parser.add_argument("--before", nargs="*", default=[], help="list of the blocks before these, if any")
+    parser.add_argument("--tars", nargs="+", required=True, help="of the blocks that follow, in order")
     parser.add_argument("--output", required=True, help="csv")
     args = parser.parse_args(arguments)
-    block_lists.write(args.output, [Path(args.folder) / f"{block}.tar" for block in blocks_until(args.last)])
+    block_lists.write(args.output, args.before, args.tars)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,14 @@ from scripts.lib.files import whole
 HEAD = ["tar", "images", "digest"]
 
 
-def write(path: str | Path, tars: list[str | Path]) -> None:
-    """Raises ShardError where a tar is missing; its images are looked at by whoever reads them."""
+def write(path: str | Path, before: list[str | Path], tars: list[str | Path]) -> None:
+    """The rows of the lists before, then one for each tar.
+
+    Raises ShardError where a tar is missing; its images are looked at by whoever reads them."""
     with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEAD)
+        table.writerows([row[name] for name in HEAD] for row in read(before))
         for tar in map(Path, tars):
             if not tar.is_file():
                 raise shards.ShardError(f"{tar}: missing: remove {shards.manifest_path(tar)} too, if it is there, and make both again")

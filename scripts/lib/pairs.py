@@ -105,7 +105,7 @@ class Reader(Dataset):
 
     def __init__(self, images: stream.Stored, prepare: Callable, tokenize: Callable, seed: int | None):
         self.images, self.prepare, self.tokenize, self.seed = images, prepare, tokenize, seed
-        self.texts = lru_cache(maxsize=2 * stream.WINDOW)(_texts)  # as places of images are kept: 130 MB, at 80 bytes a text and 100,000 a block
+        self.texts = lru_cache(maxsize=2 * stream.WINDOW)(_texts)  # as places of images are kept: 260 MB, at 80 bytes a text and 100,000 a block
 
     def pair(self, position: int) -> tuple[Image.Image, str]:
         place = bisect_right(self.images.ends, position)

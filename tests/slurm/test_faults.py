@@ -138,6 +138,17 @@ def test_an_output_that_shows_late_is_waited_for(study):
     assert study.assert_nothing_passes_for_whole()
 
 
+@pytest.mark.parametrize("clock", ["1 hour ago", "1 hour"])
+def test_a_node_whose_clock_is_wrong_makes_no_job_run_again(cluster, tmp_path, clock):
+    """Its files seem older than what they are made from, or newer than what is made of them."""
+    workflow = OnCluster.create(tmp_path / "workflow", cluster)
+    command = "--output {output.tar:q} > {log:q} 2>&1"
+    workflow.edit(command, f"{command}; touch -d '{clock}' {{output:q}}", "rules/data.smk")
+    listed = "results/smoke/blocks/real/00001.csv"
+    workflow.run(listed)
+    assert "Nothing to be done" in workflow.run("-n", listed)
+
+
 def test_without_a_site_file_jobs_go_to_the_default_partition(cluster, tmp_path):
     workflow = OnCluster.create(tmp_path / "workflow", cluster, gpus=0)
     (workflow.folder / "profiles/slurm/site.yaml").unlink()

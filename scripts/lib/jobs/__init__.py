@@ -24,6 +24,7 @@ from scripts.lib.jobs.settings import (
     score_settings,
 )
 from scripts.lib.jobs.sources import (
+    LISTED,
     blocks,
     checker_settings,
     classes_file,
@@ -38,6 +39,7 @@ from scripts.lib.jobs.sources import (
     index_files,
     index_settings,
     is_pretrained,
+    list_before,
     list_files,
     listed_files,
     model_settings,
@@ -51,6 +53,7 @@ from scripts.lib.jobs.sources import (
 from scripts.lib.jobs.training import Run, batch_of, batch_runs, batches, digest, runs, trainer, training_lists
 
 __all__ = [
+    "LISTED",
     "Run",
     "batch_of",
     "batch_runs",
@@ -78,6 +81,7 @@ __all__ = [
     "index_settings",
     "is_pretrained",
     "law_settings",
+    "list_before",
     "list_files",
     "listed_files",
     "metric_files",

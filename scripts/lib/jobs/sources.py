@@ -3,6 +3,8 @@
 from scripts.lib import targets
 from scripts.lib.study import Study, names_class
 
+LISTED = 200  # blocks
+
 
 def _prefix(scale: float) -> str:
     return f"g{scale:g}-".replace(".", "_")
@@ -71,10 +73,19 @@ def list_files(study_name: str, study: Study, source: str, images: int | None = 
     return [f"results/{study_name}/blocks/{source}/{last}.csv" for last in last_blocks(study, source, images, guidance)]
 
 
+def list_before(study_name: str, source: str, last: str) -> list[str]:
+    """The list that a list of the blocks up to `last` goes on from, if any: each has `LISTED` rows of its own at most.
+
+    So no block stands in the inputs of more than a few jobs, and no job has thousands of inputs: both would cost Snakemake's planning dear.
+    """
+    full = int(last[-5:]) // LISTED * LISTED
+    return [f"results/{study_name}/blocks/{source}/{last[:-5]}{full - 1:05d}.csv"] if full else []
+
+
 def listed_files(study_name: str, study: Study, source: str, last: str) -> list[str]:
-    """Tar files of a source's blocks up to `last`."""
+    """Tar files of a source's blocks up to `last` that are not in the list before."""
     folder = _folder(study_name, study, source)
-    return [f"{folder}/{block}.tar" for block in blocks_until(last)]
+    return [f"{folder}/{block}.tar" for block in blocks_until(last)[int(last[-5:]) // LISTED * LISTED :]]
 
 
 def evaluation_file(study_name: str, name: str) -> str:

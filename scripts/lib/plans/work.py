@@ -79,7 +79,7 @@ def parameters(architecture: dict, image_size: int, channels: int) -> int:
 
 ASSUMED_IMAGES = 1000  # of an evaluation set of which nothing is known
 INDEX_ROW = 30  # bytes of the index of a data set
-LISTED = 120  # bytes of a row of a list of blocks
+ROW = 120  # bytes of a row of a list of blocks
 
 
 def _prepare_data(study: Study, split: str, block: str) -> Work:
@@ -142,9 +142,9 @@ def _train(study: Study, settings: dict) -> Work:
 
 
 def _list_blocks(study: Study, source: str, block: str) -> Work:
-    """The manifest of every block up to this one is read."""
-    blocks = int(block[-5:]) + 1
-    return Work({"job": 1, "image": blocks * jobs.images_per_block(study, source)}, kept=LISTED * blocks)
+    """The manifest of every block that is not in the list before is read."""
+    rows = len(jobs.listed_files("", study, source, block))
+    return Work({"job": 1, "image": rows * jobs.images_per_block(study, source)}, kept=ROW * (int(block[-5:]) + 1))
 
 
 def _train_classifiers(study: Study, source: str, batch: str) -> Work:
