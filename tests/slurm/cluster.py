@@ -4,6 +4,7 @@ Partitions cpu, gpu and preempt (jobs there give way to those of the other two),
 that sacct works. It needs root and Debian's packages slurm-wlm, slurmdbd, munge and mariadb-server (`make test-slurm` installs them).
 """
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -94,6 +95,15 @@ class Cluster:
                     found.append(process)
             except psutil.Error:
                 continue
+        return found
+
+    def steps(self) -> list[psutil.Process]:
+        """What SLURM runs beside each step of a job, for some seconds longer than the step: it writes into the node's log."""
+        found = []
+        for process in psutil.process_iter(["name"]):
+            with contextlib.suppress(psutil.Error):
+                if process.info["name"] == "slurmstepd" and any(file.path.startswith(str(self.folder)) for file in process.open_files()):
+                    found.append(process)
         return found
 
     @property

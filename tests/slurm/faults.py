@@ -74,7 +74,7 @@ def node_down(cluster: Cluster, job: Job, process) -> None:
     cluster.node("DOWN")
     wait_for(lambda: not process.is_running(), "the job outlived its node")
     # A node that takes a job again while its old one still ends is drained, and the job held ("Duplicate jobid"): for an administrator to mend.
-    wait_for(lambda: cluster.tried("scontrol", "listpids") is None, "the node did not end its jobs")
+    wait_for(lambda: not cluster.steps(), "the node did not end its jobs")
     cluster.node("RESUME")
     cluster.hasten()
 
