@@ -13,7 +13,7 @@ import torch
 from open_clip_train import main as trainer
 
 from scripts.lib import clip, pairs, resume
-from scripts.lib.distributed import Team
+from scripts.lib.distributed import Team, turns
 from scripts.lib.study.clips import ClipTraining
 
 
@@ -31,24 +31,13 @@ class Parallel(torch.nn.parallel.DistributedDataParallel):
         return self.module.load_state_dict(*args, **named)
 
 
-def turns(recipe: ClipTraining, ranks: int) -> int:
-    """How many times a process goes through a part of its share of a batch, so that none is larger than the study's largest_batch.
-
-    Gradients are the same for any number: the trainer sees all features of the batch in each.
-    """
-    if recipe.batch_size % ranks:
-        raise SystemExit(f"clips.batch_size = {recipe.batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it")
-    own, most = recipe.batch_size // ranks, recipe.largest_batch or recipe.batch_size
-    return next(n for n in range(1, own + 1) if own % n == 0 and own // n <= most)
-
-
 def command_line(run: dict, recipe: ClipTraining, model: str, folder: Path, team: Team) -> list[str]:
     """Arguments of the trainer. An epoch is what lies between two checkpoints.
 
     timm's crop, as the trainer's own has no say over the ratio of its sides. With a loss of its own rows on every rank, and features gathered
     with their gradients, weights change as they would in one process; without, gradients are divided by the number of ranks.
     """
-    count = turns(recipe, team.ranks)
+    count = turns("clips.batch_size", recipe.batch_size, recipe.largest_batch, team.ranks)  # gradients are the same: it sees all features in each
     (low, high), (narrow, wide), (mean, std) = recipe.crop_scale, recipe.crop_ratio, clip.STATISTICS[recipe.normalisation]
     beta1, beta2 = recipe.betas
     precision = "amp_bf16" if team.device.type == "cuda" and recipe.precision == "bfloat16" else "fp32"
@@ -62,6 +51,7 @@ def command_line(run: dict, recipe: ClipTraining, model: str, folder: Path, team
         *["--image-mean", *map(str, mean), "--image-std", *map(str, std)],
         *["--aug-cfg", "use_timm=True", f"scale=({low},{high})", f"ratio=({narrow},{wide})"],
         *(["--grad-clip-norm", str(recipe.gradient_clip)] if recipe.gradient_clip else []),
+        *(["--torchcompile"] if recipe.compile else []),
         *(["--grad-checkpointing"] if recipe.gradient_checkpointing else []),
         # The latest checkpoint is the only one that the trainer writes whole or not at all.
         *["--logs", str(folder.parent), "--name", folder.name, "--resume", "latest", "--save-most-recent", "--save-frequency", "0"],
@@ -77,7 +67,7 @@ def _joined(args, team: Team) -> torch.device:
 
 
 @contextmanager
-def tamed(seed: int, architecture: dict, team: Team, loader: Callable[..., pairs.Loader]) -> Iterator[None]:
+def tamed(seed: int, recipe: ClipTraining, architecture: dict, team: Team, loader: Callable[..., pairs.Loader]) -> Iterator[None]:
     """Make the trainer repeatable, quick and quiet, by replacing functions that it calls.
 
     get_data: batches are those of `loader(args, prepare, tokenize)`.
@@ -87,6 +77,7 @@ def tamed(seed: int, architecture: dict, team: Team, loader: Callable[..., pairs
         those of most tokens are: a third of an iteration.
     setup_logging: it added handlers that outlive the run, and set the level of every logger in the process.
     get_tokenizer: captions repeat, and tokenizing one takes longer than a weight update takes for it; the same tokens, kept.
+    torch.compile: with the study's backend, for batches that have one shape.
     init_distributed_device, DistributedDataParallel: as `_joined` and `Parallel` say.
     """
     one_epoch, handlers = trainer.train_one_epoch, []
@@ -111,6 +102,7 @@ def tamed(seed: int, architecture: dict, team: Team, loader: Callable[..., pairs
         patch.object(trainer, "setup_logging", log_to_file),
         patch.object(trainer, "get_tokenizer", lambda *_, **__: tokenize),
         patch.object(trainer, "init_distributed_device", partial(_joined, team=team)),
+        patch.object(torch, "compile", partial(torch.compile, backend=recipe.compile or "inductor", dynamic=False)),
         patch.object(torch.nn.parallel, "DistributedDataParallel", Parallel),
     ):
         try:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import Name, Part, Positive, RunsPerJob, Share
+from scripts.lib.study.parts import Backend, Name, Part, Positive, RunsPerJob, Share
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
@@ -51,6 +51,7 @@ class ClipTraining(Part):
     precision: Literal["float32", "bfloat16"] = Field(default="bfloat16", description="of matrix products on a GPU; weights stay float32. On a CPU: float32")
     gradient_checkpointing: bool = Field(default=False, description="compute activations again in place of keeping them: less memory, more time")
     largest_batch: Positive | None = Field(default=None, description="pairs that a GPU works on at once; it goes through the rest of its share in turns")
+    compile: Backend | None = Field(default=None, description="inductor: open_clip's --torchcompile: the same up to rounding, in less time")
     image_size: Positive | None = Field(default=None, description="pixels a side that the model sees; the study's by default. The paper: 224")
     normalisation: Literal["half", "openai"] = Field(
         default="half", description="mean and deviation of pixels: 0.5 and 0.5, or those of OpenAI's CLIP as in the paper's evaluation code"
