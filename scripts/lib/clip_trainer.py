@@ -102,7 +102,7 @@ def tamed(seed: int, recipe: ClipTraining, architecture: dict, team: Team, loade
         patch.object(trainer, "setup_logging", log_to_file),
         patch.object(trainer, "get_tokenizer", lambda *_, **__: tokenize),
         patch.object(trainer, "init_distributed_device", partial(_joined, team=team)),
-        patch.object(torch, "compile", partial(torch.compile, backend=recipe.compile or "inductor", dynamic=False)),
+        patch.object(torch, "compile", partial(torch.compile, backend=recipe.compile, dynamic=False)),
         patch.object(torch.nn.parallel, "DistributedDataParallel", Parallel),
     ):
         try:
