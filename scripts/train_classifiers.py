@@ -35,6 +35,11 @@ def finite(loss: float, name: str, step: int) -> float:
     return loss
 
 
+def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Sent from pinned memory, so that neither side waits: readers pin what they read, and what is held in memory is pinned here."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
+
+
 def gradients(shared: torch.nn.Module, recipe: Training, team: distributed.Team, pixels: torch.Tensor, targets: torch.Tensor, turns: int) -> torch.Tensor:
     """Add the gradients of this process's share of a batch, (N, C, H, W) in -1..1, to those of the model, going through it in `turns` equal parts.
     Returns the mean loss of the share. Processes add up what they found once, in the last turn."""
@@ -70,6 +75,7 @@ def train(build: dict, recipe: Training, run: dict, images: stream.Images, state
     if step != team.agreed(step):
         raise SystemExit(f"{name}: this process finds the state of iteration {step}, the first one another: a file system that lags; start again")
     if recipe.compile:
+        torch.compiler.reset()  # of the runs of this job each has a model of its own, and after eight torch would give up compiling
         model.compile(backend=recipe.compile, dynamic=False)  # in place: names of weights stay; within what shares gradients, as torch advises
     shared, turns = team.shared(model), distributed.turns("classifiers.batch_size", recipe.batch_size, recipe.largest_batch, team.ranks)
     transform = augment.of_images(recipe, images.read(torch.tensor([0]))[0].shape[-1], build["image_size"])
@@ -79,7 +85,7 @@ def train(build: dict, recipe: Training, run: dict, images: stream.Images, state
     for batch in batches:
         # Random numbers of an iteration follow from its number, so that a resumed run goes on as if nothing had happened.
         draw_from(device, step, seed)  # the same for all processes: they mix alike
-        pixels, targets = classifier.normalise(batch.images.to(device, non_blocking=True)), batch.class_ids.to(device, non_blocking=True)
+        pixels, targets = classifier.normalise(on_device(batch.images, device)), on_device(batch.class_ids, device)
         if mix:
             pixels, targets = mix(pixels, targets)
         draw_from(device, step, seed, team.rank)  # each its own: of layers that are dropped
