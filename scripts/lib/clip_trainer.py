@@ -1,6 +1,7 @@
 """open_clip's own trainer, called in this process: its command line from a study, and what it does otherwise than it would by itself."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -32,7 +33,7 @@ class Parallel(torch.nn.parallel.DistributedDataParallel):
 
 
 def command_line(run: dict, recipe: ClipTraining, model: str, folder: Path, team: Team) -> list[str]:
-    """Arguments of the trainer. An epoch is what lies between two checkpoints.
+    """Arguments of the trainer. An epoch is a part of the training.
 
     timm's crop, as the trainer's own has no say over the ratio of its sides. With a loss of its own rows on every rank, and features gathered
     with their gradients, weights change as they would in one process; without, gradients are divided by the number of ranks.
@@ -72,7 +73,8 @@ def tamed(seed: int, recipe: ClipTraining, architecture: dict, team: Team, loade
 
     get_data: batches are those of `loader(args, prepare, tokenize)`.
     train_one_epoch: random numbers begin anew with each epoch, from the seed and the epoch, so that a run goes on from a checkpoint as if
-        nothing had happened; and cuDNN is told again to be deterministic, which the trainer has just undone.
+        nothing had happened; and cuDNN is told again to be deterministic, which the trainer has just undone. After an epoch the state is saved
+        if it is time to, or if it was the last.
     AdamW: in one kernel. On a CPU the default takes roots tensor by tensor, which crawls where second moments are 0 or next to it, as
         those of most tokens are: a third of an iteration.
     setup_logging: it added handlers that outlive the run, and set the level of every logger in the process.
@@ -80,14 +82,17 @@ def tamed(seed: int, recipe: ClipTraining, architecture: dict, team: Team, loade
     torch.compile: with the study's backend, for batches that have one shape.
     init_distributed_device, DistributedDataParallel: as `_joined` and `Parallel` say.
     """
-    one_epoch, handlers = trainer.train_one_epoch, []
+    one_epoch, handlers, saved = trainer.train_one_epoch, [], time.monotonic()
 
-    def seeded_epoch(model, data, loss, epoch, *rest, **named):
+    def seeded_epoch(model, data, loss, epoch, optimizer, scaler, scheduler, dist_model, args, **named):
+        nonlocal saved
         own = int(resume.digest(f"{seed} {epoch}")[:8], 16)
         trainer.random_seed(own)
         data["train"].generator.seed(own)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
-        return one_epoch(model, data, loss, epoch, *rest, **named)
+        one_epoch(model, data, loss, epoch, optimizer, scaler, scheduler, dist_model, args, **named)
+        args.save_most_recent = epoch + 1 == args.epochs or time.monotonic() - saved >= resume.EVERY
+        saved = time.monotonic() if args.save_most_recent else saved
 
     def log_to_file(path, level):
         handlers.append(logging.FileHandler(path) if path else logging.NullHandler())  # only the first process has a path

@@ -63,7 +63,7 @@ class ClipTraining(Part):
         description="passes: every pair once before any is seen again. window: drawn from a window of 5,000 over endless passes, as open_clip's trainer "
         "does with one tar: for few pairs, in one process",
     )
-    checkpoints: Positive = Field(description="equal parts of a training, after each of which its state is saved")
+    checkpoints: Positive = Field(description="equal parts of a training: at the end of one its state is saved, if five minutes have passed since it last was")
 
 
 class Clips(ClipTraining):
