@@ -2,7 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 
 from scripts.lib.torch_setup import deterministic
@@ -28,28 +31,56 @@ def key_of(scale: float, index: int) -> str:
     return f"g{scale:g}-{index:09d}".replace(".", "_")
 
 
-def drawn(pipeline, batch: pd.DataFrame, scale: float, settings: dict) -> dict[int, tuple[np.ndarray, int, int]]:
-    """index -> (pixels as stored, seed, attempt) of each image of a batch. Blank ones are drawn again, from other seeds.
+def sampled(pipeline, batch: pd.DataFrame, scale: float, settings: dict, attempt: int = 0) -> list[tuple[int, int, np.ndarray]]:
+    """Index, seed and pixels of each image of a batch. batch: image (its index) and prompt."""
+    seeds = [pipelines.seed_of(settings["source"], scale, index, attempt) for index in batch["image"]]
+    made = pipelines.sample(pipeline, batch["prompt"].tolist(), seeds, scale, settings["sampling"])
+    return list(zip(batch["image"], seeds, made, strict=True))
 
-    batch: image (its index) and prompt. Raises BlankImage where one is blank at every attempt.
-    """
-    stored, made, left = settings.get("stored"), {}, batch
-    for attempt in range(ATTEMPTS):
-        seeds = [pipelines.seed_of(settings["source"], scale, index, attempt) for index in left["image"]]
-        sampled = pipelines.sample(pipeline, left["prompt"].tolist(), seeds, scale, settings["sampling"])
-        for index, seed, pixels in zip(left["image"], seeds, sampled, strict=True):
-            if stored:
-                pixels = images.as_stored(pixels, stored["image_size"], stored["channels"])
-            if not images.is_blank(pixels):
-                made[index] = (pixels, seed, attempt)
-        left = left[~left["image"].isin(made.keys())]
-        if left.empty:
-            return made
+
+def encoded(made: list[tuple[int, int, np.ndarray]], settings: dict, attempt: int = 0) -> dict[int, tuple[bytes, int, int]]:
+    """index -> (image as it is stored, seed, attempt), of those that are not blank."""
+    stored, found = settings.get("stored"), {}
+    for index, seed, pixels in made:
+        if stored:
+            pixels = images.as_stored(pixels, stored["image_size"], stored["channels"])
+        if not images.is_blank(pixels):
+            found[index] = shards.encode(pixels, storage_of(settings)), seed, attempt
+    return found
+
+
+def whole(pipeline, batch: pd.DataFrame, scale: float, settings: dict, found: dict[int, tuple[bytes, int, int]]) -> dict[int, tuple[bytes, int, int]]:
+    """`found`, and of the batch what is missing there, drawn again from other seeds. Raises BlankImage where an image is blank at every attempt."""
+    attempt = 0
+    while not (left := batch[~batch["image"].isin(found.keys())]).empty and (attempt := attempt + 1) < ATTEMPTS:
+        found = found | encoded(sampled(pipeline, left, scale, settings, attempt), settings, attempt)
+    if left.empty:
+        return found
     row = left.iloc[0]
     raise images.BlankImage(
         f"image {key_of(scale, row['image'])}, prompt {row['prompt']!r}: of a single colour, or with numbers that are not finite, "
         f"at each of {ATTEMPTS} seeds: try precision float32 or bfloat16, another guidance scale or sampler, or another prompt"
     )
+
+
+Drawn = tuple[float, pd.DataFrame, dict[int, tuple[bytes, int, int]]]
+
+
+def drawn(pipeline, batches: Iterable[tuple[float, pd.DataFrame]], settings: dict) -> Iterator[Drawn]:
+    """Guidance scale, batch, and index -> (image as it is stored, seed, attempt), of each of the batches.
+
+    While one is sampled, a thread looks at the images of the one before and encodes them, so that the device need not wait for it. Blank images
+    are drawn again, after the batch that is being sampled.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        begun: deque[tuple[float, pd.DataFrame, Future]] = deque()
+        for scale, batch in batches:
+            begun.append((scale, batch, thread.submit(encoded, sampled(pipeline, batch, scale, settings), settings)))
+            if len(begun) == 2:
+                scale, batch, found = begun.popleft()
+                yield scale, batch, whole(pipeline, batch, scale, settings, found.result())
+        for scale, batch, found in begun:
+            yield scale, batch, whole(pipeline, batch, scale, settings, found.result())
 
 
 def batches(settings: dict, pool: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
@@ -60,11 +91,11 @@ def batches(settings: dict, pool: pd.DataFrame) -> Iterator[tuple[float, pd.Data
             yield float(scale), wanted.iloc[first : first + batch_size(settings)]
 
 
-def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, scale: float, batch: pd.DataFrame) -> Iterator[tuple[str, bytes, dict]]:
-    """(key, encoded image, manifest row) of every image of a batch. None is blank."""
-    found = drawn(pipeline, batch, scale, settings)
+def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, own: Drawn) -> Iterator[tuple[str, bytes, dict]]:
+    """(key, encoded image, manifest row) of every image of a batch."""
+    scale, batch, found = own
     for row in batch.itertuples():
-        pixels, seed, attempt = found[row.image]
+        data, seed, attempt = found[row.image]
         told = {
             "image": row.image,
             "class_id": row.class_id,
@@ -79,25 +110,23 @@ def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, scale:
             "sampler": pipelines.sampler_of(pipeline, settings["sampling"]),
             "attempt": attempt,
         }
-        yield key_of(scale, row.image), shards.encode(pixels, storage_of(settings)), told
+        yield key_of(scale, row.image), data, told
 
 
 def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series, state: stretches.Stretches) -> Iterator[tuple[str, bytes, dict]]:
     """As `samples_of`, of the block: what `state` has kept of an earlier try, then what is made now."""
-    wanted = sum(len(batch) for _, batch in batches(settings, pool))
+    wanted = list(batches(settings, pool))
     done = again = 0
     for sample in state.kept():
         yield sample
         done, again = done + 1, again + bool(sample[2]["attempt"])
-    kept, place, began = done, 0, time.monotonic()
-    for scale, batch in batches(settings, pool):
-        place += len(batch)
-        if place <= kept:
-            continue
-        found = list(samples_of(pipeline, revision, settings, names, scale, batch))
+    kept, ends, began = done, accumulate(len(batch) for _, batch in wanted), time.monotonic()
+    left = [own for own, end in zip(wanted, ends, strict=True) if end > kept]
+    for own in drawn(pipeline, left, settings):
+        found = list(samples_of(pipeline, revision, settings, names, own))
         done, again = done + len(found), again + sum(bool(row["attempt"]) for _, _, row in found)
         if state.save_by_time(found):
-            print(f"{done} of {wanted} images, {(done - kept) / (time.monotonic() - began):.3g} a second", flush=True)
+            print(f"{done} of {sum(len(batch) for _, batch in wanted)} images, {(done - kept) / (time.monotonic() - began):.3g} a second", flush=True)
         yield from found
     print(f"{done} images, {kept} of them kept of an earlier try; {again} were blank at first and were drawn again", flush=True)
 

@@ -16,7 +16,7 @@ import torch
 from open_clip_train import main as trainer
 
 from scripts.lib import block_lists, clip, clip_trainer, command, jobs, pairs, resume, shards
-from scripts.lib.distributed import Team, team
+from scripts.lib.distributed import Team, team, turns
 from scripts.lib.files import write_json
 from scripts.lib.study.clips import ClipTraining
 
@@ -38,7 +38,7 @@ def train(settings: dict, run: dict, found: pairs.Pairs, folder: Path, team: Tea
     recipe, architecture = ClipTraining(**settings["training"]), settings["architectures"][run["architecture"]]
     config = clip.config(architecture, settings["image_size"])
     model = f"study_{resume.digest(json.dumps(config, sort_keys=True))}"  # a name that the trainer reads nothing into
-    with tempfile.TemporaryDirectory() as own, clip_trainer.tamed(run["seed"], architecture, team, partial(loader_of, run, recipe, found)):
+    with tempfile.TemporaryDirectory() as own, clip_trainer.tamed(run["seed"], recipe, architecture, team, partial(loader_of, run, recipe, found)):
         write_json(Path(own) / f"{model}.json", config)
         open_clip.add_model_config(Path(own) / f"{model}.json")
         trainer.main(clip_trainer.command_line(run, recipe, model, folder, team))
@@ -60,7 +60,7 @@ def refuse_what_cannot_be_trained(settings: dict, team: Team) -> None:
     for run in settings["runs"]:
         if run["iterations"] % recipe.checkpoints:
             raise SystemExit(f"{run['name']}: {run['iterations']} iterations cannot be cut into {recipe.checkpoints} equal parts")
-    clip_trainer.turns(recipe, team.ranks)
+    turns("clips.batch_size", recipe.batch_size, recipe.largest_batch, team.ranks)
     if recipe.order == "window" and team.ranks > 1:
         raise SystemExit(f"clips.order = window: for one process, but there are {team.ranks}: take passes, or one GPU")
 

@@ -40,7 +40,8 @@ def build(architecture: dict, image_size: int, channels: int, classes: int, posi
 def save(path, model: VisionTransformer, description: dict) -> None:
     """Write weights with `description` (`build`'s arguments and the run) in the header, so that the file can be loaded alone."""
     with whole(path) as (part,):
-        save_file(model.state_dict(), part, metadata={"description": json.dumps(description, sort_keys=True)})
+        weights = {name: value.contiguous() for name, value in model.state_dict().items()}  # safetensors knows of no layout
+        save_file(weights, part, metadata={"description": json.dumps(description, sort_keys=True)})
 
 
 def load(path, device: torch.device) -> VisionTransformer:

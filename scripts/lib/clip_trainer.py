@@ -1,6 +1,7 @@
 """open_clip's own trainer, called in this process: its command line from a study, and what it does otherwise than it would by itself."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
@@ -13,7 +14,7 @@ import torch
 from open_clip_train import main as trainer
 
 from scripts.lib import clip, pairs, resume
-from scripts.lib.distributed import Team
+from scripts.lib.distributed import Team, turns
 from scripts.lib.study.clips import ClipTraining
 
 
@@ -31,24 +32,13 @@ class Parallel(torch.nn.parallel.DistributedDataParallel):
         return self.module.load_state_dict(*args, **named)
 
 
-def turns(recipe: ClipTraining, ranks: int) -> int:
-    """How many times a process goes through a part of its share of a batch, so that none is larger than the study's largest_batch.
-
-    Gradients are the same for any number: the trainer sees all features of the batch in each.
-    """
-    if recipe.batch_size % ranks:
-        raise SystemExit(f"clips.batch_size = {recipe.batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it")
-    own, most = recipe.batch_size // ranks, recipe.largest_batch or recipe.batch_size
-    return next(n for n in range(1, own + 1) if own % n == 0 and own // n <= most)
-
-
 def command_line(run: dict, recipe: ClipTraining, model: str, folder: Path, team: Team) -> list[str]:
-    """Arguments of the trainer. An epoch is what lies between two checkpoints.
+    """Arguments of the trainer. An epoch is a part of the training.
 
     timm's crop, as the trainer's own has no say over the ratio of its sides. With a loss of its own rows on every rank, and features gathered
     with their gradients, weights change as they would in one process; without, gradients are divided by the number of ranks.
     """
-    count = turns(recipe, team.ranks)
+    count = turns("clips.batch_size", recipe.batch_size, recipe.largest_batch, team.ranks)  # gradients are the same: it sees all features in each
     (low, high), (narrow, wide), (mean, std) = recipe.crop_scale, recipe.crop_ratio, clip.STATISTICS[recipe.normalisation]
     beta1, beta2 = recipe.betas
     precision = "amp_bf16" if team.device.type == "cuda" and recipe.precision == "bfloat16" else "fp32"
@@ -62,6 +52,7 @@ def command_line(run: dict, recipe: ClipTraining, model: str, folder: Path, team
         *["--image-mean", *map(str, mean), "--image-std", *map(str, std)],
         *["--aug-cfg", "use_timm=True", f"scale=({low},{high})", f"ratio=({narrow},{wide})"],
         *(["--grad-clip-norm", str(recipe.gradient_clip)] if recipe.gradient_clip else []),
+        *(["--torchcompile"] if recipe.compile else []),
         *(["--grad-checkpointing"] if recipe.gradient_checkpointing else []),
         # The latest checkpoint is the only one that the trainer writes whole or not at all.
         *["--logs", str(folder.parent), "--name", folder.name, "--resume", "latest", "--save-most-recent", "--save-frequency", "0"],
@@ -77,26 +68,31 @@ def _joined(args, team: Team) -> torch.device:
 
 
 @contextmanager
-def tamed(seed: int, architecture: dict, team: Team, loader: Callable[..., pairs.Loader]) -> Iterator[None]:
+def tamed(seed: int, recipe: ClipTraining, architecture: dict, team: Team, loader: Callable[..., pairs.Loader]) -> Iterator[None]:
     """Make the trainer repeatable, quick and quiet, by replacing functions that it calls.
 
     get_data: batches are those of `loader(args, prepare, tokenize)`.
     train_one_epoch: random numbers begin anew with each epoch, from the seed and the epoch, so that a run goes on from a checkpoint as if
-        nothing had happened; and cuDNN is told again to be deterministic, which the trainer has just undone.
+        nothing had happened; and cuDNN is told again to be deterministic, which the trainer has just undone. After an epoch the state is saved
+        if it is time to, or if it was the last.
     AdamW: in one kernel. On a CPU the default takes roots tensor by tensor, which crawls where second moments are 0 or next to it, as
         those of most tokens are: a third of an iteration.
     setup_logging: it added handlers that outlive the run, and set the level of every logger in the process.
     get_tokenizer: captions repeat, and tokenizing one takes longer than a weight update takes for it; the same tokens, kept.
+    torch.compile: with the study's backend, for batches that have one shape.
     init_distributed_device, DistributedDataParallel: as `_joined` and `Parallel` say.
     """
-    one_epoch, handlers = trainer.train_one_epoch, []
+    one_epoch, handlers, saved = trainer.train_one_epoch, [], time.monotonic()
 
-    def seeded_epoch(model, data, loss, epoch, *rest, **named):
+    def seeded_epoch(model, data, loss, epoch, optimizer, scaler, scheduler, dist_model, args, **named):
+        nonlocal saved
         own = int(resume.digest(f"{seed} {epoch}")[:8], 16)
         trainer.random_seed(own)
         data["train"].generator.seed(own)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
-        return one_epoch(model, data, loss, epoch, *rest, **named)
+        one_epoch(model, data, loss, epoch, optimizer, scaler, scheduler, dist_model, args, **named)
+        args.save_most_recent = epoch + 1 == args.epochs or time.monotonic() - saved >= resume.EVERY
+        saved = time.monotonic() if args.save_most_recent else saved
 
     def log_to_file(path, level):
         handlers.append(logging.FileHandler(path) if path else logging.NullHandler())  # only the first process has a path
@@ -111,6 +107,7 @@ def tamed(seed: int, architecture: dict, team: Team, loader: Callable[..., pairs
         patch.object(trainer, "setup_logging", log_to_file),
         patch.object(trainer, "get_tokenizer", lambda *_, **__: tokenize),
         patch.object(trainer, "init_distributed_device", partial(_joined, team=team)),
+        patch.object(torch, "compile", partial(torch.compile, backend=recipe.compile, dynamic=False)),
         patch.object(torch.nn.parallel, "DistributedDataParallel", Parallel),
     ):
         try:

@@ -17,6 +17,17 @@ import torch.distributed as dist
 PATIENCE = timedelta(hours=1)  # while the first process reads the manifests of a large set, the others wait
 
 
+def turns(key: str, batch_size: int, largest: int | None, ranks: int) -> int:
+    """How many times a process goes through a part of its share of a batch, in equal parts none of which is over `largest`.
+
+    key: of the batch size in the study. Raises SystemExit where the processes cannot have equal shares.
+    """
+    if batch_size % ranks:
+        raise SystemExit(f"{key} = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it")
+    own = batch_size // ranks
+    return next(n for n in range(1, own + 1) if own % n == 0 and own // n <= (largest or own))
+
+
 @dataclass(frozen=True)
 class Team:
     """The processes that train one model together; most often there is one.

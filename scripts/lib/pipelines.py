@@ -8,11 +8,23 @@ import scripts.lib.torch_setup
 
 import numpy as np
 import torch
-from diffusers import AmusedScheduler, DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler, IFPipeline
+from diffusers import (
+    AmusedScheduler,
+    DDIMScheduler,
+    DiffusionPipeline,
+    DPMSolverMultistepScheduler,
+    IFPipeline,
+    ModelMixin,
+    PyramidAttentionBroadcastConfig,
+    UNet2DConditionModel,
+    apply_pyramid_attention_broadcast,
+)
+from diffusers.hooks import HookRegistry
+from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
 from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
-from scripts.lib import weights
+from scripts.lib import encoded_texts, weights
 
 SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
 
@@ -114,6 +126,63 @@ def _read(path: str | Path, use: str, precision: str, variant: str | None, devic
     return pipeline
 
 
+def _compile(pipeline: DiffusionPipeline, backend: str) -> None:
+    """What diffusers names to make a pipeline fast: channels last, the three projections of attention in one product, torch.compile.
+
+    Of an autoencoder its decoder alone. Not mode max-autotune, which takes the kernels that win a race: a job might round otherwise than the next.
+    dynamic is off, as all batches have one shape.
+    """
+    for model in pipeline.components.values():
+        if not isinstance(model, ModelMixin):
+            continue
+        if all(parameter.dim() <= 4 for parameter in model.parameters()):  # torch has another layout for videos
+            model.to(memory_format=torch.channels_last)
+        with_texts = any("Added" in type(processor).__name__ for processor in getattr(model, "attn_processors", {}).values())
+        if hasattr(model, "fuse_qkv_projections") and not with_texts:  # diffusers does not fuse where keys of texts are added
+            model.fuse_qkv_projections()
+        getattr(model, "decoder", model).compile(backend=backend, dynamic=False)
+
+
+class _Progress:
+    """How far the sampling of a UNet is, 1000 at its first step and towards 0 at the last, whatever the time of its scheduler is."""
+
+    def __init__(self, pipeline: DiffusionPipeline):
+        self.pipeline, self.steps = pipeline, 0
+        pipeline.unet.register_forward_pre_hook(self.step)
+
+    def step(self, unet: UNet2DConditionModel, _) -> None:
+        if self.steps == self.pipeline.num_timesteps:  # new images
+            self.steps = 0
+            HookRegistry.check_if_exists_or_initialize(unet).reset_stateful_hooks(recurse=True)
+        self.steps += 1
+
+    def __call__(self) -> float:
+        return 1000 * (1 - (self.steps - 1) / self.pipeline.num_timesteps)
+
+
+def _reuse_attention(pipeline: DiffusionPipeline, every: int) -> None:
+    """Pyramid attention broadcast (Zhao et al., arXiv 2408.12588): between a tenth and four fifths of the way, attention is computed in every
+    `every`-th step alone, and its output taken again in those between. When that is follows from the step, so that no image depends on its batch.
+
+    Raises SamplerError where both halves of guidance do not go through one UNet together: one would get what is kept of the other.
+    """
+    if not isinstance(pipeline, StableDiffusionMixin) or not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
+        raise SamplerError(f"reuse_attention: for pipelines of Stable Diffusion's and SDXL's kind, and this is a {type(pipeline).__name__}: remove the key")
+    ranges = {"spatial_attention_block_skip_range": every, "cross_attention_block_skip_range": every}
+    apply_pyramid_attention_broadcast(pipeline.unet, PyramidAttentionBroadcastConfig(**ranges, current_timestep_callback=_Progress(pipeline)))
+
+
+def _prepared(pipeline: DiffusionPipeline, sampling: dict) -> DiffusionPipeline:
+    """The pipeline, made as fast as the study asks. What a workflow trained itself is small, and keeps to the bit what it made before."""
+    if sampling.get("kind") == "pretrained":
+        encoded_texts.keep(pipeline, sampling["batch_size"])
+    if sampling.get("reuse_attention"):
+        _reuse_attention(pipeline, sampling["reuse_attention"])
+    if sampling.get("compile"):
+        _compile(pipeline, sampling["compile"])
+    return pipeline
+
+
 def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline | TwoStages:
     """The pipeline saved at `path`, with the study's sampler, ready to sample.
 
@@ -137,10 +206,11 @@ def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline |
         pipeline.scheduler = SAMPLERS[wanted].from_config(pipeline.scheduler.config)
     upscaler = sampling.get("upscaler")
     if upscaler is None:
-        return pipeline
+        return _prepared(pipeline, sampling)
     if not isinstance(pipeline, IFPipeline):
         raise SamplerError(f"upscaler: it goes with an IFPipeline alone, and this is a {type(pipeline).__name__}: remove the key from the generator")
-    return TwoStages(pipeline, _read(Path(path) / "upscaler", "upscaler", precision, upscaler["variant"], device), upscaler)
+    second = _read(Path(path) / "upscaler", "upscaler", precision, upscaler["variant"], device)
+    return TwoStages(_prepared(pipeline, sampling), _prepared(second, sampling), upscaler)
 
 
 def sampler_of(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> str:
@@ -163,13 +233,24 @@ def _guided(pipeline: DiffusionPipeline | TwoStages, guidance: float, negative: 
     return {"guidance_scale": guidance, "negative_prompt": [negative] * count if negative else None}
 
 
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """uint8 of (N, H, W, C) in 0..1. By torch: on all threads of the job, for the device waits."""
+    found = torch.from_numpy(np.ascontiguousarray(images))
+    finite = found.isfinite().flatten(1).all(1)
+    return torch.where(finite[:, None, None, None], found, 0).mul_(255).round_().to(torch.uint8).numpy()
+
+
 def sample(pipeline: DiffusionPipeline | TwoStages, prompts: list[str], seeds: list[int], guidance: float, sampling: dict) -> np.ndarray:
     """One image a prompt: uint8 (N, H, W) for grey or (N, H, W, 3). One with a number in it that is not finite comes out black.
 
     Noise comes from a generator for each image, on the CPU: an image is the same in any batch and on any device, up to rounding.
+    A pipeline that is compiled gets whole batches alone, filled up with the last image, so that it is compiled once.
     Raises SamplerError where the images are not of the size that is asked for.
     """
-    size = sampling.get("size")
+    size, count = sampling.get("size"), len(prompts)
+    if sampling.get("compile"):
+        missing = -count % sampling["batch_size"]
+        prompts, seeds = prompts + prompts[-1:] * missing, seeds + seeds[-1:] * missing
     wanted = _guided(pipeline, guidance, sampling.get("negative_prompt", ""), len(prompts)) | {
         "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
         "num_inference_steps": sampling["steps"],
@@ -185,6 +266,5 @@ def sample(pipeline: DiffusionPipeline | TwoStages, prompts: list[str], seeds: l
     asked = (sampling.get("upscaler") or sampling).get("size")
     if asked and images.shape[1:3] != (asked, asked):
         raise SamplerError(f"size = {asked}: the model makes images of {images.shape[2]} x {images.shape[1]} pixels: name a size that it can have")
-    finite = np.isfinite(images).all(axis=(1, 2, 3), keepdims=True)
-    pixels = (np.where(finite, images, 0) * 255).round().astype(np.uint8)
+    pixels = _pixels(images[:count])
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

@@ -16,7 +16,7 @@ class Stretches:
 
     folder: kept between tries; emptied by `resume.discard` when the block is whole.
     identity: text of everything that the images depend on; stretches of another text are removed.
-    storage: of the images, as `shards.encode` takes it. A kill loses resume.EVERY seconds of work at most, and the batch that is being made.
+    storage: of the images, as `shards.encode` takes it. A kill loses resume.EVERY seconds of work at most, and the two batches that are being made.
     """
 
     def __init__(self, folder: str | Path, identity: str, storage: dict):

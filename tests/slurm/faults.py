@@ -38,6 +38,7 @@ def long_study(folder: Path, cluster: Cluster) -> OnCluster:
     workflow.edit("steps: 2\n    temperature", "steps: 100\n    temperature")
     workflow.edit("iterations: {10: 5, 20: 5, 40: 5}", "iterations: {10: 500, 20: 500, 40: 500}")
     workflow.edit("iterations: {10: 4, 20: 4, 40: 4, 80: 4}", "iterations: {10: 60, 20: 60, 40: 60, 80: 60}")
+    workflow.edit("checkpoints: 2", "checkpoints: 6")
     workflow.edit("EVERY = 300.0", "EVERY = 0.5", "scripts/lib/resume.py")
     workflow.edit("BATCH = 64", "BATCH = 4", "scripts/generate.py")
     workflow.edit('    os.environ.setdefault("CUBLAS', f'{HOG}\n    os.environ.setdefault("CUBLAS', "scripts/lib/torch_setup.py")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from scripts import train_clips
-from scripts.lib import shards
+from scripts.lib import resume, shards
 from scripts.lib.distributed import Team
 
 CPU = torch.device("cpu")
@@ -92,8 +92,10 @@ def test_a_job_killed_between_two_runs_ends_as_an_undisturbed_one(job, monkeypat
     assert not (job.folder / "state_b").exists()
 
 
-def test_a_run_killed_between_two_checkpoints_ends_as_an_undisturbed_one(job, monkeypatch):
+@pytest.mark.parametrize(("every", "again"), [(0.0, [1]), (300.0, [0, 1])], ids=["it was time to save", "it was not"])
+def test_a_run_killed_between_two_checkpoints_ends_as_an_undisturbed_one(job, monkeypatch, every, again):
     undisturbed, one_epoch, epochs = job("a", checkpoints=2), train_clips.trainer.train_one_epoch, []
+    monkeypatch.setattr(resume, "EVERY", every)
 
     def killed_at_the_second(model, data, loss, epoch, *rest, **named):
         epochs.append(epoch)
@@ -105,7 +107,7 @@ def test_a_run_killed_between_two_checkpoints_ends_as_an_undisturbed_one(job, mo
     with pytest.raises(Killed):
         job("b", checkpoints=2)
     assert job("b", checkpoints=2) == undisturbed
-    assert epochs == [0, 1, 1, 0, 1]
+    assert epochs == [0, 1, *again, 0, 1]  # a second run follows
 
 
 def test_every_setting_and_caption_makes_another_model(job):

@@ -119,6 +119,19 @@ def test_a_batch_in_turns_is_the_same_batch(tars, one, tmp_path):
     assert same(one["weights"], found["weights"])
 
 
+def test_a_model_that_is_compiled_is_the_same_and_goes_on_from_its_checkpoint(tars, one, tmp_path):
+    """By two processes, of which one dies, then by one."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    assert together(tars, tmp_path / "compiled", training={"compile": "aot_eager"}, killed=2).returncode != 0
+    found = alone(tars, tmp_path / "compiled", training={"compile": "aot_eager"})
+    assert len(found["seen"][0]["losses"]) == ITERATIONS // 2
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0
+    assert same(one["weights"], found["weights"])
+    turns = alone(tars, tmp_path / "turns", training={"compile": "aot_eager", "largest_batch": 4})
+    assert same(one["weights"], turns["weights"])
+
+
 @pytest.mark.parametrize(
     ("ranks", "order", "message"), [(3, "passes", "batch_size = 8: cannot be shared equally by 3"), (2, "window", "for one process, but there are 2")]
 )

@@ -54,9 +54,9 @@ def start(command: list[str], folder: Path) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def job(folder: Path, name: str, script: str = "scripts.train_classifiers") -> list[str]:
+def job(folder: Path, name: str, script: str = "scripts.train_classifiers", study: Path = SMOKE) -> list[str]:
     """The script and arguments of the job that `classifier_job` runs in this process."""
-    what = [script, "--study", str(SMOKE), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
+    what = [script, "--study", str(study), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
     return [*what, "--blocks", str(noise_blocks(folder)), "--output", str(folder / name), "--state", str(folder / f"state_{name}")]
 
 
@@ -92,6 +92,16 @@ def test_two_nodes_train_as_one_process_does(alone):
     assert len(losses("".join(outputs))) == 6
     assert_same_models(alone / "alone", alone / "two")
     assert not (alone / "state_two").exists()
+
+
+def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_as_one_does(alone, tmp_path):
+    study = tmp_path / "fast.yaml"
+    study.write_text(SMOKE.read_text().replace("  label_smoothing: 0.1\n", "  label_smoothing: 0.1\n  compile: aot_eager\n  largest_batch: 4\n", 1))
+    process = start(launch.command(2, 1, 2, job(alone, "fast", study=study)), alone)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    assert losses(output) == pytest.approx(losses((alone / "said.txt").read_text()), abs=2e-4)
+    assert_same_models(alone / "alone", alone / "fast")
 
 
 def test_a_killed_process_brings_the_job_down_and_another_number_of_them_goes_on(alone):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import train_generator
-from scripts.lib import jobs, pipelines
+from scripts.lib import encoded_texts, jobs, pipelines
 from scripts.lib.study_file import load
 from tests import tiny_pipelines
 from tests.conftest import SMOKE
@@ -64,6 +64,91 @@ def test_seed_prompt_and_guidance_all_matter(case):
     assert (pipelines.sample(pipeline, ["one"], [1], 2.0, sampling) == first).all()
     assert (pipelines.sample(pipeline, ["one"], [2], 2.0, sampling) != first).any()
     assert (pipelines.sample(pipeline, ["a thick two"], [1], 50.0, sampling) != pipelines.sample(pipeline, ["one"], [1], 50.0, sampling)).any()
+
+
+RELEASED = {"kind": "pretrained", "batch_size": 2, "sampler": "ddim", "steps": 4, "size": 16}
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A function that loads a tiny released pipeline, sampled as RELEASED and the keys that are given say."""
+    folder = tmp_path_factory.mktemp("released")
+
+    def loaded(name="stable_diffusion", **keys):
+        if not (folder / name).exists():
+            tiny_pipelines.save(name, folder / name)
+        return pipelines.load(str(folder / name), RELEASED | keys, CPU), RELEASED | keys
+
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler"), [("stable_diffusion", "ddim"), ("stable_diffusion_xl", "ddim"), ("deepfloyd_if", None), ("flux", None), ("amused", None)]
+)
+def test_a_compiled_pipeline_makes_the_same_images_and_is_compiled_once(released, name, sampler):
+    """Two images at a time, then one alone, as at the end of a block or where one was blank: the shapes stay those of whole batches."""
+    (plain, own), (fast, asked) = (released(name, sampler=sampler, **keys) for keys in ({}, {"compile": "eager"}))
+    expected = pipelines.sample(plain, PROMPTS[:3], SEEDS[:3], 3.0, own)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    made = [pipelines.sample(fast, PROMPTS[:2], SEEDS[:2], 3.0, asked)]
+    assert torch._dynamo.utils.counters["frames"]["ok"] == (1 if name == "deepfloyd_if" else 2)  # the denoiser, and the decoder where there is one
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        made += [pipelines.sample(fast, PROMPTS[some], SEEDS[some], 3.0, asked) for some in (slice(2, 3), slice(3, 5))]
+    made = np.concatenate(made)
+    assert made.shape == (5, *expected.shape[1:])
+    assert np.abs(made[:3].astype(int) - expected).max() <= 1
+
+
+def test_a_compiled_pipeline_has_fused_projections_and_channels_last(released):
+    pipeline, _ = released(compile="eager")
+    assert all(layer.fused_projections for layer in pipeline.unet.modules() if hasattr(layer, "fused_projections"))
+    assert pipeline.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert pipeline.vae.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_attention_that_is_reused_is_computed_less_and_no_image_depends_on_its_batch(released):
+    (plain, own), (fast, asked) = released(steps=8), released(steps=8, reuse_attention=2)
+    counts = []
+    for pipeline in (plain, fast):
+        first = next(layer for name, layer in pipeline.unet.named_modules() if name.endswith("attn1"))
+        calls = []
+        first.to_q.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        counts.append(calls)
+    exact, together = (pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, keys) for pipeline, keys in ((plain, own), (fast, asked)))
+    assert len(counts[0]) == 8 and len(counts[1]) == 5  # the first two of 8 steps, and of those from 750 to 125 thousandths every other
+    assert (together != exact).any()
+    again = np.concatenate([pipelines.sample(fast, PROMPTS[some], SEEDS[some], 3.0, asked) for some in (slice(0, 2), slice(2, 5))])
+    assert np.abs(again.astype(int) - together).max() <= 1
+    with pytest.raises(pipelines.SamplerError, match=r"reuse_attention: .* and this is a FluxPipeline: remove the key"):
+        released("flux", sampler=None, reuse_attention=2)
+
+
+def test_a_text_is_encoded_once_and_the_embeddings_are_the_encoders_own():
+    """Five texts in batches of two, and the empty one, twice."""
+    plain, calls = tiny_pipelines.stable_diffusion().text_encoder, []
+
+    def counted(tokens, **named):
+        calls.append(len(tokens))
+        return plain(tokens, **named)
+
+    encoder, tokens = encoded_texts.Encoder(counted, rows=2), torch.arange(5 * 24).reshape(5, 24) % 20
+    for _ in range(2):
+        for part in (tokens[:2], tokens[2:4], tokens[4:], tokens[:1].expand(3, -1) * 0):
+            made, expected = encoder(part, attention_mask=None), plain(part)
+            assert type(made) is type(expected) and made.last_hidden_state.shape == (len(part), 24, 16)
+            assert torch.allclose(made.last_hidden_state, expected.last_hidden_state, atol=1e-6)
+            assert torch.equal(made[0], torch.cat([encoder(row[None], attention_mask=None)[0] for row in part]))  # to the bit
+    assert calls == [2, 2, 2, 2]
+
+
+def test_kept_embeddings_take_bounded_memory_and_other_masks_are_other_texts():
+    encoder = encoded_texts.Encoder(lambda tokens, mask: (tokens.float() * mask,), 2, kept=3 * 16)
+    for first in range(10):
+        tokens = torch.full((1, 4), first)
+        assert torch.equal(encoder(tokens, torch.ones(1, 4))[0], tokens.float())
+        assert torch.equal(encoder(tokens, torch.zeros(1, 4))[0], torch.zeros(1, 4))
+        assert len(encoder.found) <= 3 and encoder.room >= 0
 
 
 @given(st.text(min_size=1, max_size=20), st.floats(0.1, 20), st.integers(0, 10**9))

@@ -3,6 +3,7 @@
 import io
 import re
 import tarfile
+import threading
 
 from scripts.lib.torch_setup import deterministic
 
@@ -160,7 +161,10 @@ def drawing(monkeypatch):
         play.blank = blank
         asked.clear()
         batch = pd.DataFrame({"image": range(10, 15), "prompt": PROMPTS})
-        return generate.drawn(None, batch, 1.5, {"source": "s", "sampling": {}, "stored": {"image_size": 4, "channels": 3}}), asked
+        settings = {"source": "s", "sampling": {}, "stored": {"image_size": 4, "channels": 3, "format": "png"}}
+        [(scale, own, made)] = generate.drawn(None, [(1.5, batch)], settings)
+        assert scale == 1.5 and own is batch
+        return made, asked
 
     monkeypatch.setattr(pipelines, "sample", play)
     return draw
@@ -175,14 +179,34 @@ def test_a_blank_image_is_drawn_again_from_another_seed_and_the_others_are_not(d
     assert asked[1:] == [[second, pipelines.seed_of("s", 1.5, 14, 1)], [pipelines.seed_of("s", 1.5, 12, 2)]]
     assert {index: attempt for index, (_, _, attempt) in made.items()} == {10: 0, 11: 0, 12: 2, 13: 0, 14: 1}
     assert made[12][1] == pipelines.seed_of("s", 1.5, 12, 2)
-    assert not any(images.is_blank(pixels) for pixels, _, _ in made.values())
-    assert all((made[index][0] == whole[index][0]).all() for index in (10, 11, 13))
+    assert not any(images.is_blank(np.asarray(Image.open(io.BytesIO(data)))) for data, _, _ in made.values())
+    assert all(made[index][0] == whole[index][0] for index in (10, 11, 13))
 
 
 def test_an_image_that_stays_blank_is_told_with_its_prompt_and_a_mend(drawing):
     told = r"image g1_5-000000012, prompt 'three': of a single colour.* at each of 5 seeds: try precision float32"
     with pytest.raises(images.BlankImage, match=told):
         drawing([pipelines.seed_of("s", 1.5, 12, attempt) for attempt in range(generate.ATTEMPTS)])
+
+
+def test_a_batch_is_sampled_while_the_one_before_is_encoded_and_an_error_of_either_is_told(monkeypatch):
+    """Encoding waits until the next batch is sampled: it would wait for ever if sampling waited for it."""
+    batches, going = [(1.5, pd.DataFrame({"image": [index], "prompt": ["p"]})) for index in range(3)], threading.Event()
+    settings, asked, encode = {"source": "s", "sampling": {}}, [], shards.encode
+
+    def play(pipeline, prompts, seeds, guidance, sampling):
+        asked.append(seeds)
+        if len(asked) == 2:
+            going.set()
+        return np.random.default_rng(seeds).integers(0, 256, (1, 8, 8, 3), np.uint8)
+
+    monkeypatch.setattr(pipelines, "sample", play)
+    monkeypatch.setattr(shards, "encode", lambda *own: going.wait(60) and encode(*own))
+    made = list(generate.drawn(None, batches, settings))
+    assert [list(found) for _, _, found in made] == [[0], [1], [2]]  # in order
+    monkeypatch.setattr(shards, "encode", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(generate.drawn(None, batches, settings))
 
 
 def test_images_are_smoothed_when_they_are_made_smaller():

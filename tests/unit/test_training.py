@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scripts import train_classifiers, train_generator
 from scripts.lib import augment, block_lists, classifier, distributed, jobs, resume, shards, stream
@@ -115,10 +117,12 @@ EVERYTHING = """  crop_scale: [0.3, 1.0]
   precision: bfloat16
   image_size: 4
 """
+FAST = "  compile: aot_eager\n  largest_batch: 4\n"
 
 
-def test_with_all_that_a_recipe_can_ask_for_a_killed_job_still_ends_as_an_undisturbed_one(tmp_path, kill_after):
-    text = SMOKE.read_text().replace(BATCH, BATCH + EVERYTHING, 1).replace("pool: token", "pool: token, drop_path: 0.3", 1)
+@pytest.mark.parametrize("fast", ["", FAST], ids=["plain", "fast"])
+def test_with_all_that_a_recipe_can_ask_for_a_killed_job_still_ends_as_an_undisturbed_one(tmp_path, kill_after, fast):
+    text = SMOKE.read_text().replace(BATCH, BATCH + EVERYTHING + fast, 1).replace("pool: token", "pool: token, drop_path: 0.3", 1)
     (tmp_path / "smoke.yaml").write_text(text.replace("depth: 1", "depth: 3", 1))
     undisturbed = classifier_job(tmp_path, "a", study=tmp_path / "smoke.yaml")
     kill_after(3)
@@ -178,6 +182,46 @@ def test_each_choice_of_a_recipe_changes_the_model_and_the_same_choice_does_not(
     plain, again, other = (trained(tmp_path, recipe(**own), 3)[0].state_dict() for own in ({}, {}, chosen))
     assert all(torch.equal(plain[name], again[name]) for name in plain)
     assert not all(torch.equal(plain[name], other[name]) for name in plain)
+
+
+@pytest.mark.parametrize("chosen", [{"compile": "eager"}, {"compile": "aot_eager", "ema_decay": 0.5}, {"largest_batch": 5}], ids=lambda own: next(iter(own)))
+def test_how_a_model_is_worked_on_changes_it_by_rounding_alone(tmp_path, chosen):
+    """AdamW's first steps are of nearly the same size whatever the gradient is, and make rounding larger; a batch of 16 is gone through by 4."""
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    plain, other = (trained(tmp_path, recipe(**own), 3)[0].state_dict() for own in ({key: chosen[key] for key in chosen if key == "ema_decay"}, chosen))
+    assert plain.keys() == other.keys()
+    assert all(torch.allclose(plain[name], other[name], atol=1e-4) for name in plain)
+    assert bool(torch._dynamo.utils.counters["frames"]["ok"]) == ("compile" in chosen)
+
+
+@pytest.mark.parametrize("turns", [1, 2, 4, 8])
+def test_a_batch_in_turns_has_the_loss_and_the_gradients_of_the_batch(turns):
+    torch.manual_seed(0)
+    architecture = load(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
+    model, team = classifier.build(architecture, 8, 1, 10).double(), distributed.Team(torch.device("cpu"))
+    pixels, targets = torch.randn(16, 1, 8, 8).double(), torch.rand(16, 10).double().softmax(-1)
+    found = []
+    for count in (1, turns):
+        model.zero_grad()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.Tensor, "float", lambda self: self)  # the loss stays of double precision
+            loss = train_classifiers.gradients(model, recipe(), team, pixels, targets, count)
+        found.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
+    assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(*found, strict=True))
+
+
+@given(st.integers(1, 8), st.integers(1, 64), st.integers(1, 600))
+def test_turns_are_equal_parts_none_of_which_is_too_large_and_as_few_as_can_be(ranks, own, largest):
+    count = distributed.turns("batch_size", ranks * own, largest, ranks)
+    assert own % count == 0 and own // count <= largest
+    assert not any(own % fewer == 0 and own // fewer <= largest for fewer in range(1, count))
+    assert distributed.turns("batch_size", ranks * own, None, ranks) == 1
+
+
+def test_a_batch_that_processes_cannot_share_is_told():
+    with pytest.raises(SystemExit, match=r"classifiers.batch_size = 10: cannot be shared equally by 4 processes"):
+        distributed.turns("classifiers.batch_size", 10, None, 4)
 
 
 def test_a_training_that_comes_apart_is_stopped(tmp_path):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import Name, Part, Positive, RunsPerJob, Share
+from scripts.lib.study.parts import Backend, Name, Part, Positive, RunsPerJob, Share
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Area = Annotated[float, Field(gt=0, le=1)]
@@ -57,6 +57,8 @@ class Training(Part):
         default=None, description="of the moving average of weights, which is then the model; DeiT: 0.99996. The paper's is not known"
     )
     gradient_clip: AboveZero | None = Field(default=None, description="largest norm of the gradient; DeiT: none. The paper's is not known")
+    largest_batch: Positive | None = Field(default=None, description="images that a GPU works on at once; it goes through the rest of its share in turns")
+    compile: Backend | None = Field(default=None, description="inductor: the model is compiled, channels last: the same up to rounding, in less time")
 
 
 class Classifiers(Training):

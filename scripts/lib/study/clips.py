@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import Name, Part, Positive, RunsPerJob, Share
+from scripts.lib.study.parts import Backend, Name, Part, Positive, RunsPerJob, Share
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
@@ -51,6 +51,7 @@ class ClipTraining(Part):
     precision: Literal["float32", "bfloat16"] = Field(default="bfloat16", description="of matrix products on a GPU; weights stay float32. On a CPU: float32")
     gradient_checkpointing: bool = Field(default=False, description="compute activations again in place of keeping them: less memory, more time")
     largest_batch: Positive | None = Field(default=None, description="pairs that a GPU works on at once; it goes through the rest of its share in turns")
+    compile: Backend | None = Field(default=None, description="inductor: open_clip's --torchcompile: the same up to rounding, in less time")
     image_size: Positive | None = Field(default=None, description="pixels a side that the model sees; the study's by default. The paper: 224")
     normalisation: Literal["half", "openai"] = Field(
         default="half", description="mean and deviation of pixels: 0.5 and 0.5, or those of OpenAI's CLIP as in the paper's evaluation code"
@@ -62,7 +63,7 @@ class ClipTraining(Part):
         description="passes: every pair once before any is seen again. window: drawn from a window of 5,000 over endless passes, as open_clip's trainer "
         "does with one tar: for few pairs, in one process",
     )
-    checkpoints: Positive = Field(description="equal parts of a training, after each of which its state is saved")
+    checkpoints: Positive = Field(description="equal parts of a training: at the end of one its state is saved, if five minutes have passed since it last was")
 
 
 class Clips(ClipTraining):

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from scripts.lib.study.parts import Part, Positive, Share
+from scripts.lib.study.parts import Backend, Part, Positive, Share
 
 
 class GeneratorTraining(Part):
@@ -79,6 +79,23 @@ class PretrainedGenerator(Released):
     negative_prompt: str = ""
     batch_size: Positive = Field(default=8, description="images at a time: what fits the accelerator. Images are the same in any batch, up to rounding")
     upscaler: Upscaler | None = Field(default=None, description="of DeepFloyd IF: its second stage")
+    compile: Backend | None = Field(
+        default=None,
+        exclude_if=lambda backend: backend is None,  # images of before are not made again for what they do not ask for
+        description="inductor: UNet or transformer and decoder are compiled, channels last, their projections fused: the same images up to rounding, after "
+        "minutes at the start of each job",
+    )
+    reuse_attention: Annotated[int, Field(ge=2)] | None = Field(
+        default=None,
+        exclude_if=lambda every: every is None,
+        description="of Stable Diffusion and SDXL: in the middle of sampling, attention is computed in every so many-th step alone. Other images, in less time",
+    )
+
+    @model_validator(mode="after")
+    def one_way_of_speed(self):
+        if self.compile and self.reuse_attention:
+            raise ValueError("compile and reuse_attention: what is kept from step to step cannot be compiled: remove one of them")
+        return self
 
 
 class SafetyChecker(Released):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Backend = Literal["inductor", "aot_eager", "eager"]  # of torch.compile: the first makes kernels; the others make none, and try what is around them
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
