@@ -51,11 +51,19 @@ def second_stage() -> torch.nn.Module:
 
 def autoencoder(kind: type, channels: list[int], **settings) -> torch.nn.Module:
     blocks = {"down_block_types": ["DownEncoderBlock2D"] * len(channels), "up_block_types": ["UpDecoderBlock2D"] * len(channels)}
-    return kind(block_out_channels=channels, layers_per_block=2, **blocks, **settings).decoder
+    return kind(block_out_channels=channels, layers_per_block=2, **blocks, **settings)
 
 
 def t5_xxl() -> torch.nn.Module:
     return T5EncoderModel(T5Config(d_model=4096, d_kv=64, d_ff=10240, num_layers=24, num_heads=64, feed_forward_proj="gated-gelu", vocab_size=32128))
+
+
+def u_vit() -> torch.nn.Module:
+    return UVit2DModel(sample_size=32, downsample=True, upsample=True)
+
+
+def vector_quantizer() -> torch.nn.Module:
+    return autoencoder(VQModel, [128, 256, 256, 512, 768], latent_channels=64, num_vq_embeddings=8192, mid_block_add_attention=False)
 
 
 def zeros(*shape: int) -> torch.Tensor:
@@ -72,7 +80,7 @@ PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
         lambda: UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
         lambda: {"sample": zeros(1, 4, 64, 64), "timestep": zeros(1), "encoder_hidden_states": zeros(1, TOKENS, 768)},
     ),
-    "Stable Diffusion 1.5, decoder": (lambda: autoencoder(AutoencoderKL, [128, 256, 512, 512]), lambda: {"sample": zeros(1, 4, 64, 64)}),
+    "Stable Diffusion 1.5, decoder": (lambda: autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder, lambda: {"sample": zeros(1, 4, 64, 64)}),
     "IF-I-XL, UNet": (first_stage, lambda: {"sample": zeros(1, 3, 64, 64), "timestep": zeros(1), "encoder_hidden_states": zeros(1, TOKENS, 4096)}),
     "IF-II-L, UNet": (
         second_stage,
@@ -80,7 +88,7 @@ PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
     ),
     "IF, T5-XXL": (t5_xxl, lambda: {"input_ids": tokens(1, TOKENS)}),
     "aMUSEd-512, U-ViT": (
-        lambda: UVit2DModel(sample_size=32, downsample=True, upsample=True),
+        u_vit,
         lambda: {
             "input_ids": tokens(1, 32, 32),
             "encoder_hidden_states": zeros(1, TOKENS, 768),
@@ -89,7 +97,7 @@ PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
         },
     ),
     "aMUSEd-512, decoder": (
-        lambda: autoencoder(VQModel, [128, 256, 256, 512, 768], latent_channels=64, num_vq_embeddings=8192, mid_block_add_attention=False),
+        lambda: vector_quantizer().decoder,
         lambda: {"sample": zeros(1, 64, 32, 32)},
     ),
 }

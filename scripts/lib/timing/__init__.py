@@ -1,0 +1,8 @@
+"""How fast this project's own code is on the machine at hand, as `scripts.calibrate` and the benchmarks time it.
+
+machine.py    the device, its clock and memory
+pictures.py   images that are made for it
+stand_ins.py  models of their true sizes with random weights, where the true ones are not on disk
+loops.py      training loops, watched from outside
+stages.py     what is timed of each rule of a study, in the units that a plan counts
+"""
