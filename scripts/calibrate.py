@@ -52,8 +52,10 @@ def speeds(found: list[Timed], rule: str, kind: str) -> dict[str, float]:
     own = [t for t in found if t.rule == rule and t.kind in ("", kind) and t.units]
     fitted = fit([(Work(t.units), t.seconds) for t in own if t.units.keys() not in CONSTANT], FITTED[rule])
     runs = [t.seconds for t in own if t.units.keys() == {"run"}]
-    jobs = fitted.get("job", 0.0) + sum(t.seconds for t in own if t.units.keys() == {"job"})
-    return fitted | ({"run": sum(runs) / len(runs)} if runs else {}) | {"job": jobs}
+    starts = [t.seconds for t in own if t.units.keys() == {"job"} and not t.kind]
+    loads = [t.seconds for t in own if t.units.keys() == {"job"} and t.kind]  # of each generator of a kind
+    start = fitted.get("job", 0.0) + sum(starts) + (sum(loads) / len(loads) if loads else 0.0)
+    return fitted | ({"run": sum(runs) / len(runs)} if runs else {}) | {"job": start}
 
 
 def rates(found: list[Timed], base: hardware.Hardware, origin: str) -> list[hardware.Rate]:
@@ -119,6 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--base", required=True, help="name of a file of profiles/hardware")
     parser.add_argument("--output", type=Path, required=True, help="hardware file")
     parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that each is timed for, once at least (default: 10)")
     parser.add_argument("--steps", type=int, help="of sampling at most; the plan counts on with those of the study")
     parser.add_argument("--stages", nargs="+", choices=list(stages.STAGES), default=list(stages.STAGES), help="all by default")
     parser.add_argument("--threads", type=int, default=1)
@@ -131,7 +134,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = deterministic(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(stages.Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.steps), args.stages)
+        found = measure(stages.Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.seconds, args.steps), args.stages)
     card = machine.name(device, args.threads)
     origin = f"snakemake calibrate, {card}, {datetime.now(UTC):%Y-%m-%d}"
     title = f"one {card}" if device.type == "cuda" else card

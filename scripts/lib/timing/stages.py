@@ -32,7 +32,7 @@ from scripts.lib.study.clips import ClipTraining
 from scripts.lib.study.data import classified
 from scripts.lib.timing import loops, machine, pictures, stand_ins
 
-SECONDS, ROUNDS = 10.0, 5  # a work is repeated until it took so long, or so often
+ROUNDS = 5  # a work is repeated until it took the bench's seconds, or so often
 LARGEST = 1024  # images of a timed batch: what a larger one takes follows from its FLOPs
 PHOTOGRAPH = 500  # pixels a side of a file of a data set, as most of ImageNet's
 
@@ -52,13 +52,15 @@ class Timed:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is timed, and where. folder: for what is written meanwhile. steps: of sampling at most, None for the study's own."""
+    """What is timed, and where. folder: for what is written meanwhile. seconds: that each work is timed for, once at least. steps: of sampling at
+    most, None for the study's own."""
 
     name: str
     study: Study
     device: torch.device
     folder: Path
     threads: int = 1
+    seconds: float = 10.0
     steps: int | None = None
 
     @property
@@ -81,14 +83,14 @@ def _free(device: torch.device) -> None:
     machine.fresh(device)
 
 
-def seconds_of(work: Callable[[], object], device: torch.device, warm: Callable[[], object] | None = None) -> float:
+def seconds_of(work: Callable[[], object], bench: Bench, warm: Callable[[], object] | None = None) -> float:
     """Median of repetitions, after a first one that does not count (`warm`, or the work itself)."""
     (warm or work)()
     found: list[float] = []
-    while len(found) < ROUNDS and (not found or sum(found) < SECONDS):
-        start = machine.clock(device)
+    while len(found) < ROUNDS and (not found or sum(found) < bench.seconds):
+        start = machine.clock(bench.device)
         work()
-        found.append(machine.clock(device) - start)
+        found.append(machine.clock(bench.device) - start)
     return statistics.median(found)
 
 
@@ -123,7 +125,7 @@ def train_generators(bench: Bench) -> Iterator[Timed]:
         work = partial(_train_generator, bench, settings, pixels.numpy(), captions)
         few = min(5, settings["training"]["iterations"])
         more = max(few + 1, min(50, settings["training"]["iterations"]))
-        step = max(seconds_of(partial(work, more), bench.device) - seconds_of(partial(work, few), bench.device), 1e-9) / (more - few)
+        step = max(seconds_of(partial(work, more), bench) - seconds_of(partial(work, few), bench), 1e-9) / (more - few)
         flops = 3 * generators.forward_flops(settings, bench.study.image_size) * settings["training"]["batch_size"]
         yield Timed("train_generator", generators.kind_of(settings), name, {"step": 1, "tflop": flops / 1e12}, step, machine.peak(bench.device))
 
@@ -213,7 +215,7 @@ def _images(bench: Bench, pipeline, settings: dict, scale: float, kind: str, nam
         shutil.rmtree(folder)
 
     steps = sampling["steps"]
-    seconds = seconds_of(partial(work, steps), bench.device, partial(work, min(2, steps)))
+    seconds = seconds_of(partial(work, steps), bench, partial(work, min(2, steps)))
     planned = bench.study.generators[name].model_dump()
     planned |= {"steps": steps, "upscaler": sampling.get("upscaler")}
     tflop = batch * generators.image_flops(planned, bench.study.image_size, scale) / 1e12
@@ -233,9 +235,9 @@ def _jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:
     yield from found.items()
 
 
-def _enough(seconds: float) -> int:
+def _enough(seconds: float, bench: Bench) -> int:
     """Steps that are timed, from the seconds of one."""
-    return int(min(100, max(3, SECONDS / max(seconds, 1e-6))))
+    return int(min(100, max(3, bench.seconds / max(seconds, 1e-6))))
 
 
 def train_classifiers(bench: Bench) -> Iterator[Timed]:
@@ -260,10 +262,13 @@ def _classifier(bench: Bench, name: str, build: dict, training: Training, batch:
         loops.classifier(run, build, recipe, read, 3 + count, bench.workers)
         return run.seconds, max(0.0, machine.clock(bench.device) - start - run.seconds * (1 + 3 / count))
 
-    count = _enough(steps(3)[0] / 3)
+    count = _enough(steps(3)[0] / 3, bench)
     seconds, rest = steps(count)
     units = {"step": count, "tflop": 3 * forward_flops(build["architecture"], build["image_size"]) * count * batch / 1e12}
-    return [Timed("train_classifiers", "", f"{name}, batches of {batch}", units, seconds), Timed("train_classifiers", "", f"{name}, else", {"run": 1}, rest)]
+    return [
+        Timed("train_classifiers", "", f"{name}, batches of {batch}", units, seconds),
+        Timed("train_classifiers", "", f"{name}, beside its steps", {"run": 1}, rest),
+    ]
 
 
 def train_clips(bench: Bench) -> Iterator[Timed]:
@@ -291,12 +296,12 @@ def _clip(bench: Bench, name: str, settings: dict, batch: int) -> list[Timed]:
         clip.save(bench.folder / "clips" / f"{name}.safetensors", weights, description)
         return run.seconds, rest
 
-    half = _enough(steps(2)[0] / 2)
+    half = _enough(steps(2)[0] / 2, bench)
     seconds, rest = steps(half)
     units = {"step": half, "tflop": 3 * forward_flops(architecture, settings["image_size"]) * half * batch / 1e12}
     turns = clip_trainer.turns(ClipTraining(**own["training"]), 1)
     told = f"{name}, batches of {batch}" + (f" in {turns} turns" if turns > 1 else "")
-    return [Timed("train_clips", "", told, units, seconds), Timed("train_clips", "", f"{name}, else", {"run": 1}, rest)]
+    return [Timed("train_clips", "", told, units, seconds), Timed("train_clips", "", f"{name}, beside its steps", {"run": 1}, rest)]
 
 
 # -- evaluation and scores ---------------------------------------------------------------------------------------------------------------
@@ -313,7 +318,7 @@ def judge_classifiers(bench: Bench) -> Iterator[Timed]:
         models = [classifier.build(settings["architectures"][name], **build).to(bench.device).eval() for _ in range(4)]
         for some in (models[:1], models):
             _free(bench.device)
-            seconds = seconds_of(partial(evaluate.judge, some, "timed", read, False, bench.device, bench.workers), bench.device)
+            seconds = seconds_of(partial(evaluate.judge, some, "timed", read, False, bench.device, bench.workers), bench)
             yield Timed("evaluate", "", f"{name}, {len(some)} at once", {"job": 1, "run": len(some)}, seconds * total / count, machine.peak(bench.device))
 
 
@@ -335,10 +340,10 @@ def judge_clips(bench: Bench) -> Iterator[Timed]:
         bench.stored(count)
         own = clip.load(bench.folder / "clips" / f"{name}.safetensors", bench.device)
         templates, classes = clip.templates(settings["templates"]), bench.classes["name"].head(10).tolist()
-        texts = seconds_of(partial(clip.heads, own, classes, templates), bench.device) * _texts(settings, bench.classes) / len(classes) / len(templates)
+        texts = seconds_of(partial(clip.heads, own, classes, templates), bench) * _texts(settings, bench.classes) / len(classes) / len(templates)
         for models in ([own], [own] * 4):
             _free(bench.device)
-            seen = seconds_of(partial(evaluate_clips.features, models, tar, bench.workers), bench.device) * total / count
+            seen = seconds_of(partial(evaluate_clips.features, models, tar, bench.workers), bench) * total / count
             yield Timed(
                 "evaluate_clips", "", f"{name}, {len(models)} at once", {"job": 1, "run": len(models)}, seen + len(models) * texts, machine.peak(bench.device)
             )
@@ -373,11 +378,11 @@ def judge_sources(bench: Bench) -> Iterator[Timed]:
         yield Timed("score", "", "reference", {}, 0, note=f"not on disk, and not known to timm: snakemake results/{bench.name}/reference")
         return
     read = bench.stored(count, 2)  # two classes: half a batch each, as of a study whose classes have as many images
-    each = seconds_of(partial(judge.judge, read, bench.workers), bench.device) / count
+    each = seconds_of(partial(judge.judge, read, bench.workers), bench) / count
     scored, real = bench.study.scores.images, evaluation_images(bench.study, bench.study.scores.evaluation)
     taken = [min(own, 2000) for own in (scored, real)]
     features = [torch.randn(own, judge.model.num_features) for own in taken]
-    near = seconds_of(partial(fidelity.against_real, *features, bench.device), bench.device) * scored * real / taken[0] / taken[1]
+    near = seconds_of(partial(fidelity.against_real, *features, bench.device), bench) * scored * real / taken[0] / taken[1]
     yield Timed("score", "", "real images", {"job": 1}, real * each)
     yield Timed("score", "", "images of a source", {"image": scored}, scored * each + near, machine.peak(bench.device))
 
@@ -401,7 +406,7 @@ def prepare(bench: Bench) -> Iterator[Timed]:
             storage = settings["stored"]["storage"]
             shards.write(bench.folder / "prepared/00000.tar", prepare_data.file_samples(data, "", settings, bench.threads), storage)
 
-    yield Timed("prepare_data", "files", f"photographs of {PHOTOGRAPH} pixels, {bench.threads} threads", {"image": len(rows)}, seconds_of(work, bench.device))
+    yield Timed("prepare_data", "files", f"photographs of {PHOTOGRAPH} pixels, {bench.threads} threads", {"image": len(rows)}, seconds_of(work, bench))
 
 
 def starts(bench: Bench) -> Iterator[Timed]:
@@ -418,12 +423,9 @@ def starts(bench: Bench) -> Iterator[Timed]:
         "score": study.scores,
     }
     for rule in (rule for rule, wanted in asked.items() if wanted):
-        found = []
-        for _ in range(2):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-m", f"scripts.{rule}", "--help"], check=True, capture_output=True)
-            found.append(time.perf_counter() - start)
-        yield Timed(rule, "", "start", {"job": 1}, min(found))
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", f"scripts.{rule}", "--help"], check=True, capture_output=True)
+        yield Timed(rule, "", "start", {"job": 1}, time.perf_counter() - start)
 
 
 STAGES = {
