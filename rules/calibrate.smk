@@ -5,11 +5,6 @@
 # would remove the last one before the next is there, and plans would wait for a GPU.
 
 
-def gpus_of_calibrate(_):
-    """One: several share a job as they do by docs/many_gpus.md."""
-    return min(1, STUDIES[config["study"]].gpus)
-
-
 rule calibrate:
     log:
         f"logs/{config['study']}/calibrate.log",
@@ -19,7 +14,7 @@ rule calibrate:
     resources:
         mem_mb=growing(40000 if any(own.kind == "pretrained" for own in STUDIES[config["study"]].generators.values()) else 4000),
         runtime=growing(60),
-        gpu=gpus_of_calibrate,
+        gpu=gpus_at_hand,
     params:
         study=config["study"],
         base=config.get("hardware", "laptop"),

@@ -22,10 +22,10 @@ import pandas as pd
 import torch
 import yaml
 
-from scripts.fit_speeds import fit
-from scripts.lib import study_file, tabulating
+from scripts.lib import study_file
 from scripts.lib.files import whole
 from scripts.lib.plans import hardware
+from scripts.lib.plans.fit import fit
 from scripts.lib.plans.work import Work
 from scripts.lib.timing import machine, stages
 from scripts.lib.timing.stages import Timed
@@ -98,7 +98,7 @@ def shown(found: list[Timed]) -> str:
         tflops = f"{t.units['tflop'] / t.seconds:.3g}" if t.units.get("tflop") else ""
         peak = f"{t.peak / 1e9:.1f}" if t.peak else ""
         rows.append({"rule": t.rule, "what": t.what, "measured": each, "TFLOP a second": tflops, "GPU memory, GB": peak, "note": t.note})
-    return tabulating.markdown(pd.DataFrame(rows))
+    return pd.DataFrame(rows).to_string(index=False)
 
 
 def check_output(path: Path, overwrite: bool) -> None:
@@ -122,6 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="hardware file")
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--seconds", type=float, default=10.0, help="that each is timed for, once at least (default: 10)")
+    parser.add_argument("--batch", type=int, default=stages.LARGEST, help="images of a batch at most (default: 1024)")
     parser.add_argument("--steps", type=int, help="of sampling at most; the plan counts on with those of the study")
     parser.add_argument("--stages", nargs="+", choices=list(stages.STAGES), default=list(stages.STAGES), help="all by default")
     parser.add_argument("--threads", type=int, default=1)
@@ -134,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = deterministic(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(stages.Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.seconds, args.steps), args.stages)
+        found = measure(stages.Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.seconds, args.batch, args.steps), args.stages)
     card = machine.name(device, args.threads)
     origin = f"snakemake calibrate, {card}, {datetime.now(UTC):%Y-%m-%d}"
     title = f"one {card}" if device.type == "cuda" else card

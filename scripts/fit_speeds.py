@@ -11,13 +11,12 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
-from scipy.optimize import nnls
 
 from scripts.lib import study_file, tabulating
 from scripts.lib.plans import dag, hardware, totals
+from scripts.lib.plans.fit import fit
 from scripts.lib.plans.work import Work, work
 
 # `tflop` says what `pass` and `step` of one model say as well: a fit takes those that tell models and sizes apart. Of a single job its work, not
@@ -38,18 +37,6 @@ def measured(study: str, run: Path) -> list[tuple[totals.Job, Work, float]]:
         if job.benchmark and (run / job.benchmark).is_file():
             found.append((job, work(settings, job.rule, job.wildcards), pd.read_csv(run / job.benchmark, sep="\t")["s"].mean()))
     return found
-
-
-def fit(rows: list[tuple[Work, float]], units: tuple[str, ...]) -> dict[str, float]:
-    """Seconds a unit, from work and seconds of jobs; at most as many units as there are jobs."""
-    seconds = np.array([s for _, s in rows])
-    units = units[: len(rows)]
-    counts = np.array([[w.units.get(unit, 0) for unit in units] for w, _ in rows], float)
-    if len(units) == 1:
-        return {units[0]: seconds.sum() / counts.sum()}  # the mean, so that sums come out
-    scale = counts.max(0) + (counts.max(0) == 0)
-    found, _ = nnls(counts / scale / seconds[:, None], np.ones(len(rows)))
-    return dict(zip(units, (found / scale).tolist(), strict=True))
 
 
 def rates(found: list[tuple[totals.Job, Work, float]], origin: str) -> list[dict]:

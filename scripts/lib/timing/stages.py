@@ -34,6 +34,7 @@ from scripts.lib.timing import loops, machine, pictures, stand_ins
 
 ROUNDS = 5  # a work is repeated until it took the bench's seconds, or so often
 LARGEST = 1024  # images of a timed batch: what a larger one takes follows from its FLOPs
+FEATURES = 2000  # of images whose distances are timed: what more take goes with their square
 PHOTOGRAPH = 500  # pixels a side of a file of a data set, as most of ImageNet's
 
 
@@ -52,8 +53,8 @@ class Timed:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is timed, and where. folder: for what is written meanwhile. seconds: that each work is timed for, once at least. steps: of sampling at
-    most, None for the study's own."""
+    """What is timed, and where. folder: for what is written meanwhile. seconds: that each work is timed for, once at least. largest: images of a
+    batch at most. steps: of sampling at most, None for the study's own."""
 
     name: str
     study: Study
@@ -61,6 +62,7 @@ class Bench:
     folder: Path
     threads: int = 1
     seconds: float = 10.0
+    largest: int = LARGEST
     steps: int | None = None
 
     @property
@@ -197,7 +199,9 @@ def generate_images(bench: Bench) -> Iterator[Timed]:
             continue
         pipeline, true, start = loaded
         yield Timed("generate", kind, f"{name}, loaded", {"job": 1}, start, note="" if true else "random weights")
-        yield from fitting(generate.batch_size(settings), partial(_images, bench, pipeline, settings, scale, kind, name, true), bench.device)
+        yield from fitting(
+            min(generate.batch_size(settings), bench.largest), partial(_images, bench, pipeline, settings, scale, kind, name, true), bench.device
+        )
         del pipeline, loaded
 
 
@@ -247,7 +251,7 @@ def train_classifiers(bench: Bench) -> Iterator[Timed]:
         own = settings["architectures"][name]
         build = {"architecture": own, "image_size": settings["image_size"], "channels": settings["channels"], "classes": len(bench.classes)}
         training = Training(**settings["training"])
-        yield from fitting(min(training.batch_size, LARGEST), partial(_classifier, bench, name, build, training), bench.device)
+        yield from fitting(min(training.batch_size, bench.largest), partial(_classifier, bench, name, build, training), bench.device)
 
 
 def _classifier(bench: Bench, name: str, build: dict, training: Training, batch: int) -> list[Timed]:
@@ -262,8 +266,10 @@ def _classifier(bench: Bench, name: str, build: dict, training: Training, batch:
         loops.classifier(run, build, recipe, read, 3 + count, bench.workers)
         return run.seconds, max(0.0, machine.clock(bench.device) - start - run.seconds * (1 + 3 / count))
 
-    count = _enough(steps(3)[0] / 3, bench)
-    seconds, rest = steps(count)
+    few, first = steps(3)
+    count = _enough(few / 3, bench)
+    seconds, second = steps(count)
+    rest = min(first, second)  # what disturbs adds, and takes nothing away
     units = {"step": count, "tflop": 3 * forward_flops(build["architecture"], build["image_size"]) * count * batch / 1e12}
     return [
         Timed("train_classifiers", "", f"{name}, batches of {batch}", units, seconds),
@@ -277,7 +283,7 @@ def train_clips(bench: Bench) -> Iterator[Timed]:
         settings = jobs.clip_settings(bench.study, *job)
         settings["architectures"] = {name: settings["architectures"][name]}
         training = settings["training"]
-        yield from fitting(min(training["batch_size"], LARGEST), partial(_clip, bench, name, settings), bench.device)
+        yield from fitting(min(training["batch_size"], bench.largest), partial(_clip, bench, name, settings), bench.device)
 
 
 def _clip(bench: Bench, name: str, settings: dict, batch: int) -> list[Timed]:
@@ -296,8 +302,10 @@ def _clip(bench: Bench, name: str, settings: dict, batch: int) -> list[Timed]:
         clip.save(bench.folder / "clips" / f"{name}.safetensors", weights, description)
         return run.seconds, rest
 
-    half = _enough(steps(2)[0] / 2, bench)
-    seconds, rest = steps(half)
+    few, first = steps(2)
+    half = _enough(few / 2, bench)
+    seconds, second = steps(half)
+    rest = min(first, second)
     units = {"step": half, "tflop": 3 * forward_flops(architecture, settings["image_size"]) * half * batch / 1e12}
     turns = clip_trainer.turns(ClipTraining(**own["training"]), 1)
     told = f"{name}, batches of {batch}" + (f" in {turns} turns" if turns > 1 else "")
@@ -310,7 +318,7 @@ def _clip(bench: Bench, name: str, settings: dict, batch: int) -> list[Timed]:
 def judge_classifiers(bench: Bench) -> Iterator[Timed]:
     """One and four models of each architecture on a batch: what is read once, and what each model adds; for all images of all sets."""
     study = bench.study
-    total, count = sum(evaluation_images(study, name) for name in classified(study.data)), evaluate.BATCH
+    total, count = sum(evaluation_images(study, name) for name in classified(study.data)), min(evaluate.BATCH, bench.largest)
     read = bench.stored(count)
     for name, job in _jobs_of(study, study.classifiers):
         settings = jobs.classifier_settings(study, *job)
@@ -333,7 +341,7 @@ def _texts(settings: dict, classes: pd.DataFrame) -> int:
 
 def judge_clips(bench: Bench) -> Iterator[Timed]:
     """Features of a batch of images, for all images of all sets; heads of ten classes, for all texts."""
-    study, count = bench.study, evaluate_clips.BATCH
+    study, count = bench.study, min(evaluate_clips.BATCH, bench.largest)
     total = sum(evaluation_images(study, name) for name in study.data.evaluation)
     for name, job in _jobs_of(study, study.clips):
         settings, tar = jobs.clip_evaluation_settings(study, *job), str(bench.folder / f"stored-{count}-None/00000.tar")
@@ -369,20 +377,32 @@ def _reference(bench: Bench) -> reference.Reference | None:
     return reference.released(place, bench.device)
 
 
+def _distances(bench: Bench, width: int, scored: int, real: int) -> float:
+    """Seconds of FID, precision and recall: a part that is there for any number of images, and one for each pair."""
+
+    def seconds(images: int, others: int) -> float:
+        return seconds_of(partial(fidelity.against_real, torch.randn(images, width), torch.randn(others, width), bench.device), bench)
+
+    few, many = (min(scored, FEATURES // 2), min(real, FEATURES // 2)), (min(scored, FEATURES), min(real, FEATURES))
+    whole = seconds(*many)
+    if many == (scored, real):
+        return whole
+    pair = max(0.0, whole - seconds(*few)) / (many[0] * many[1] - few[0] * few[1])
+    return whole + pair * (scored * real - many[0] * many[1])
+
+
 def judge_sources(bench: Bench) -> Iterator[Timed]:
-    """A batch judged, for each image; the real images once a job; distances between as many features as are scored, or 2,000 and their square."""
+    """A batch judged, for each image; the real images once a job; distances between features."""
     if bench.study.scores is None:
         return
-    judge, count = _reference(bench), reference.BATCH
+    judge, count = _reference(bench), max(4, min(reference.BATCH, bench.largest))
     if judge is None:
         yield Timed("score", "", "reference", {}, 0, note=f"not on disk, and not known to timm: snakemake results/{bench.name}/reference")
         return
     read = bench.stored(count, 2)  # two classes: half a batch each, as of a study whose classes have as many images
     each = seconds_of(partial(judge.judge, read, bench.workers), bench) / count
     scored, real = bench.study.scores.images, evaluation_images(bench.study, bench.study.scores.evaluation)
-    taken = [min(own, 2000) for own in (scored, real)]
-    features = [torch.randn(own, judge.model.num_features) for own in taken]
-    near = seconds_of(partial(fidelity.against_real, *features, bench.device), bench) * scored * real / taken[0] / taken[1]
+    near = _distances(bench, judge.model.num_features, scored, real)
     yield Timed("score", "", "real images", {"job": 1}, real * each)
     yield Timed("score", "", "images of a source", {"image": scored}, scored * each + near, machine.peak(bench.device))
 
