@@ -1,6 +1,6 @@
 """Pipelines of the sizes of those that the studies name, with random weights: what they make is noise, as fast as the released ones.
 
-Settings are those of the models' own files (config.json of each part on the hub); `scripts.count_flops` builds the same parts.
+Settings are those of the models' own files (config.json of each part on the hub); `scripts.count_flops` counts the same parts.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,18 +23,70 @@ from diffusers import (
     IFSuperResolutionPipeline,
     StableDiffusionPipeline,
     UNet2DConditionModel,
+    UVit2DModel,
+    VQModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Tokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5Tokenizer
 
-from scripts import count_flops, train_generator
+from scripts import train_generator
 
 WORDS = ["a photo of a", *(f"number {i}" for i in range(10))]
+
+
+TOKENS = 77  # of a text
+
+DEEPFLOYD = {
+    "act_fn": "gelu",
+    "addition_embed_type": "text",
+    "addition_embed_type_num_heads": 64,
+    "attention_head_dim": 64,
+    "cross_attention_norm": "group_norm",
+    "encoder_hid_dim": 4096,
+    "encoder_hid_dim_type": "text_proj",
+    "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+    "out_channels": 6,
+    "resnet_time_scale_shift": "scale_shift",
+}
+
+
+def levels(plain: int, attending: int) -> dict:
+    """Block types of a DeepFloyd UNet: levels without attention, then those with it."""
+    down = ["ResnetDownsampleBlock2D"] * plain + ["SimpleCrossAttnDownBlock2D"] * attending
+    return {"down_block_types": down, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * attending + ["ResnetUpsampleBlock2D"] * plain}
+
+
+def first_stage() -> torch.nn.Module:
+    sizes = {"block_out_channels": [704, 1408, 2112, 2816], "layers_per_block": 3, "cross_attention_dim": 2816}
+    return UNet2DConditionModel(sample_size=64, in_channels=3, **sizes, **levels(1, 3), **DEEPFLOYD)
+
+
+def second_stage() -> torch.nn.Module:
+    sizes = {"block_out_channels": [160, 320, 640, 960, 1280], "layers_per_block": [2, 2, 3, 5, 5], "cross_attention_dim": 1280}
+    scales = {"mid_block_scale_factor": 2**0.5, "resnet_out_scale_factor": 2**0.5, "resnet_skip_time_act": True}
+    return UNet2DConditionModel(sample_size=256, in_channels=6, class_embed_type="timestep", **sizes, **scales, **levels(3, 2), **DEEPFLOYD)
+
+
+def autoencoder(kind: type, channels: list[int], **settings) -> torch.nn.Module:
+    blocks = {"down_block_types": ["DownEncoderBlock2D"] * len(channels), "up_block_types": ["UpDecoderBlock2D"] * len(channels)}
+    return kind(block_out_channels=channels, layers_per_block=2, **blocks, **settings)
+
+
+def t5_xxl() -> torch.nn.Module:
+    return T5EncoderModel(T5Config(d_model=4096, d_kv=64, d_ff=10240, num_layers=24, num_heads=64, feed_forward_proj="gated-gelu", vocab_size=32128))
+
+
+def u_vit() -> torch.nn.Module:
+    return UVit2DModel(sample_size=32, downsample=True, upsample=True)
+
+
+def vector_quantizer() -> torch.nn.Module:
+    return autoencoder(VQModel, [128, 256, 256, 512, 768], latent_channels=64, num_vq_embeddings=8192, mid_block_add_attention=False)
 
 
 def clip_text(kind: type, width: int, layers: int):
     """A text encoder, and a tokenizer of a few words that makes texts as long."""
     tokenizer = train_generator.build_tokenizer(WORDS)
-    tokenizer.model_max_length = count_flops.TOKENS
+    tokenizer.model_max_length = TOKENS
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -42,7 +94,7 @@ def clip_text(kind: type, width: int, layers: int):
         projection_dim=width,
         num_hidden_layers=layers,
         num_attention_heads=max(1, width // 64),
-        max_position_embeddings=count_flops.TOKENS,
+        max_position_embeddings=TOKENS,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
@@ -78,18 +130,18 @@ def _if_scheduler() -> DDPMScheduler:
     return DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range", dynamic_thresholding_ratio=0.95)
 
 
-def deepfloyd_if(text: Callable = count_flops.t5_xxl, unet: Callable = count_flops.first_stage) -> IFPipeline:
+def deepfloyd_if(text: Callable = t5_xxl, unet: Callable = first_stage) -> IFPipeline:
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((f"▁{word}", -2.0) for word in dict.fromkeys(" ".join(WORDS).split()))]
     return IFPipeline(T5Tokenizer(vocab=pieces, extra_ids=0), text(), unet(), _if_scheduler(), None, None, None, requires_safety_checker=False)
 
 
-def deepfloyd_if_upscaler(unet: Callable = count_flops.second_stage) -> IFSuperResolutionPipeline:
+def deepfloyd_if_upscaler(unet: Callable = second_stage) -> IFSuperResolutionPipeline:
     noise = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
     parts = dict.fromkeys(("tokenizer", "text_encoder", "safety_checker", "feature_extractor", "watermarker"))
     return IFSuperResolutionPipeline(**parts, unet=unet(), scheduler=_if_scheduler(), image_noising_scheduler=noise, requires_safety_checker=False)
 
 
-def amused(transformer: Callable = count_flops.u_vit, tokens: Callable = count_flops.vector_quantizer, text=(768, 12)) -> AmusedPipeline:
+def amused(transformer: Callable = u_vit, tokens: Callable = vector_quantizer, text=(768, 12)) -> AmusedPipeline:
     tokenizer, encoder = clip_text(CLIPTextModelWithProjection, *text)
     made = transformer()
     return AmusedPipeline(tokens(), tokenizer, encoder, made, AmusedScheduler(mask_token_id=made.config.vocab_size - 1))
