@@ -28,7 +28,7 @@ from scripts.lib.plans import hardware
 from scripts.lib.plans.fit import fit
 from scripts.lib.plans.work import Work
 from scripts.lib.timing import machine, stages
-from scripts.lib.timing.stages import Timed
+from scripts.lib.timing.bench import LARGEST, Bench, Timed
 
 MARK = "# Written by scripts.calibrate"
 # What tells models of a rule apart; of a single model the first alone. Arithmetic, and with models of several sizes what each step takes besides.
@@ -106,7 +106,7 @@ def check_output(path: Path, overwrite: bool) -> None:
         raise SystemExit(f"{path}: this command has not written it, and leaves it alone: name another --output, or add --overwrite")
 
 
-def measure(bench: stages.Bench, chosen: list[str]) -> list[Timed]:
+def measure(bench: Bench, chosen: list[str]) -> list[Timed]:
     found = []
     for name in chosen:
         print(f"{name} ...", flush=True)
@@ -122,7 +122,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="hardware file")
     parser.add_argument("--overwrite", action="store_true")
     parser.add_argument("--seconds", type=float, default=10.0, help="that each is timed for, once at least (default: 10)")
-    parser.add_argument("--batch", type=int, default=stages.LARGEST, help="images of a batch at most (default: 1024)")
+    parser.add_argument("--batch", type=int, default=LARGEST, help="images of a batch at most (default: 1024)")
     parser.add_argument("--steps", type=int, help="of sampling at most; the plan counts on with those of the study")
     parser.add_argument("--stages", nargs="+", choices=list(stages.STAGES), default=list(stages.STAGES), help="all by default")
     parser.add_argument("--threads", type=int, default=1)
@@ -135,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = deterministic(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(stages.Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.seconds, args.batch, args.steps), args.stages)
+        found = measure(Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.seconds, args.batch, args.steps), args.stages)
     card = machine.name(device, args.threads)
     origin = f"snakemake calibrate, {card}, {datetime.now(UTC):%Y-%m-%d}"
     title = f"one {card}" if device.type == "cuda" else card

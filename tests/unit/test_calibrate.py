@@ -9,8 +9,8 @@ from scripts import calibrate
 from scripts.lib import pipelines
 from scripts.lib.plans import hardware
 from scripts.lib.plans.work import Work
-from scripts.lib.timing import stages, stand_ins
-from scripts.lib.timing.stages import Timed
+from scripts.lib.timing import bench, stages, stand_ins
+from scripts.lib.timing.bench import Timed
 from tests import tiny_pipelines as tiny
 from tests.conftest import ROOT
 
@@ -97,9 +97,9 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does():
             raise torch.OutOfMemoryError
         return [Timed("train_clips", "", str(batch), {"step": 1}, 1.0)]
 
-    [found] = stages.fitting(1024, work, CPU)
+    [found] = bench.fitting(1024, work, CPU)
     assert (found.what, found.note) == ("256", "timed at 256, for a batch of 1024 does not fit into the memory of this GPU")
-    [found] = stages.fitting(256, work, CPU)
+    [found] = bench.fitting(256, work, CPU)
     assert (found.what, found.note) == ("256", "")
 
 
