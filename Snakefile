@@ -32,6 +32,7 @@ include: "rules/figures_images.smk"
 include: "rules/figures_scaling.smk"
 include: "rules/tables.smk"
 include: "rules/provenance.smk"
+include: "rules/calibrate.smk"
 include: "rules/plan.smk"
 
 

@@ -20,10 +20,10 @@ import webdataset
 from PIL import Image
 from torchvision.transforms import v2
 
-from benchmarks import pictures
 from benchmarks.measuring import Disagreement, Result, begin, finish, in_turn, parser, ratios
 from scripts.lib import augment, stream
 from scripts.lib.study.classifiers import Training
+from scripts.lib.timing import pictures
 
 PREDICTION = (
     "webdataset's default: 1.7 or a little more (Pillow's resizing is not vectorized; ours is torch's for uint8). With simplejpeg: 1.0 to 1.15, for it decodes "

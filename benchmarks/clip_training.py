@@ -10,7 +10,6 @@ checked on a single batch of whole images, where neither order nor crops can dif
 import json
 import tempfile
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,12 +21,10 @@ import open_clip
 import torch
 from open_clip_train import main as trainer
 
-from benchmarks import pictures
 from benchmarks.measuring import OURS, Result, as_a_job, begin, clock, close, finish, in_turn, parser, ratios
-from scripts import train_clips
-from scripts.lib import clip, pairs
-from scripts.lib.distributed import Team
+from scripts.lib import clip
 from scripts.lib.files import write_json
+from scripts.lib.timing import loops, pictures
 
 PREDICTION = (
     "Not measured yet on a GPU. Ours is the released trainer with all of its best flags, --torchcompile among them, and a fused AdamW, kept tokens, its own "
@@ -69,41 +66,18 @@ class Setting:
         return self.batch * (self.iterations // self.parts)
 
 
-class Run:
-    """Seconds of the last part of a training, whoever calls the trainer."""
-
-    def __init__(self, device: torch.device):
-        self.device, self.seconds = device, 0.0
-
-    @contextmanager
-    def watched(self):
-        one_epoch = trainer.train_one_epoch
-
-        def timed(*args, **named):
-            start = clock(self.device)
-            made = one_epoch(*args, **named)
-            self.seconds = clock(self.device) - start
-            return made
-
-        with patch.object(trainer, "train_one_epoch", timed):
-            yield
-
-
-def ours(run: Run, own: Setting, backend: str) -> dict[str, torch.Tensor]:
-    part = {"source": "real", "guidance": None, "images": own.pairs}
-    planned = {"source": "real", "guidance": None, "architecture": "one", "size": own.pairs, "seed": 0, "name": "one", "iterations": own.iterations}
+def ours(run: loops.Parts, own: Setting, backend: str) -> dict[str, torch.Tensor]:
     recipe = {"batch_size": own.batch, "learning_rate": 5e-4, "betas": [0.9, 0.98], "warmup": 0.0, "weight_decay": 0.2, "crop_scale": own.crop_scale}
     settings = {
         "architectures": {"one": own.architecture},
         "image_size": own.size,
         "training": recipe | {"order": "passes", "checkpoints": own.parts, "compile": backend},
     }
-    found = pairs.find({"real": [str(own.tar)]}, [part])
-    with tempfile.TemporaryDirectory() as folder, run.watched(), as_a_job():
-        return train_clips.train(settings, planned, found, Path(folder) / "run", Team(own.device, workers=own.workers))
+    with as_a_job():
+        return loops.clip(run, settings, own.tar, own.pairs, own.iterations, own.workers)
 
 
-def released(run: Run, own: Setting, flags: list[str]) -> dict[str, torch.Tensor]:
+def released(run: loops.Parts, own: Setting, flags: list[str]) -> dict[str, torch.Tensor]:
     """The command line of its README, in this process, with the recipe of ours."""
     (low, high), name = own.crop_scale, "benchmark_released"
     # Quiet as ours: its handlers outlive a run, and the tenth run would write every line ten times.
@@ -130,7 +104,7 @@ def same_weights(ways: dict[str, Callable], tolerance: float) -> str:
     return f"largest difference of weights from ours: {', '.join(told)}"
 
 
-def ways_of(run: Run, own: Setting, backend: str) -> dict[str, Callable]:
+def ways_of(run: loops.Parts, own: Setting, backend: str) -> dict[str, Callable]:
     pictures.block(own.tar, own.pairs, own.size)
     return {OURS: partial(ours, run, own, backend)} | {name: partial(released, run, own, flags) for name, flags in FLAGS[own.device.type].items()}
 
@@ -138,7 +112,7 @@ def ways_of(run: Run, own: Setting, backend: str) -> dict[str, Callable]:
 def measure(
     folder: Path, model: str, size: int, batch: int, iterations: int, rounds: int, device: torch.device, workers: int = 0, backend: str = "inductor"
 ) -> Result:
-    run, gpu = Run(device), device.type == "cuda"
+    run, gpu = loops.Parts(device, clock), device.type == "cuda"
     common = {"folder": folder, "architecture": MODELS[model], "size": size, "batch": batch, "device": device}
     check = Setting(**common, parts=2, iterations=2, crop_scale=(1.0, 1.0), workers=0)
     told = same_weights(ways_of(run, check, backend), 0.3 if gpu else 1e-3)

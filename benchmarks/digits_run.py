@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.measuring import Result, begin, finish, parser
-from scripts import calibrate
+from scripts import fit_speeds
 from scripts.lib.plans import hardware
 
 PREDICTION = (
@@ -79,14 +79,14 @@ def overheads(found: pd.DataFrame) -> list[dict]:
 
 
 def beside_the_plan(measured: list, machine: hardware.Hardware) -> list[dict]:
-    table = calibrate.compare(measured, machine)
+    table = fit_speeds.compare(measured, machine)
     rows = table.rename(columns={"planned_s": "planned, s", "measured_s": "measured, s"}).to_dict("records")
     return [row | {"within 20 %": "yes" if abs(row["ratio"] - 1) <= AIM else "no"} for row in rows]
 
 
 def measure(run: Path, study: str, name: str, cores: int) -> Result:
     jobs, machine = jobs_of(run, study), hardware.load(name)
-    measured = calibrate.measured(study, run)
+    measured = fit_speeds.measured(study, run)
     of_rules = pd.DataFrame({"rule": job.rule, "file": str(job.benchmark)} for job, _, _ in measured).merge(jobs, on="file")
     own = overheads(of_rules)
     imports = sum(row["all imports, s"] for row in own)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import pictures
 from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_turn, parser, ratios
 from scripts import evaluate
 from scripts.lib import classifier, stream
+from scripts.lib.timing import pictures
 
 PREDICTION = (
     "8 checkpoints on JPEGs of 256 px, one core: decoding takes 0.75 ms an image, so 4 times is reached where a model reads an image in less than 0.11 ms "

@@ -17,12 +17,12 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pandas as pd
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DiffusionPipeline, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from diffusers import DiffusionPipeline
 
 from benchmarks.measuring import OURS, Disagreement, Result, as_a_job, begin, finish, in_turn, parser, ratios
-from scripts import generate, train_generator
+from scripts import generate
 from scripts.lib import pipelines, shards, stretches
+from scripts.lib.timing import stand_ins
 
 PREDICTION = (
     "Not measured yet on a GPU. Ours compiles, fuses and lays out as diffusers' best does, encodes each text once, and encodes images on a thread while the "
@@ -33,48 +33,13 @@ PREDICTION = (
 GUIDANCE = 2.0
 TFLOP = 82.9  # of an image of Stable Diffusion 1.5, 512 px, 50 steps with guidance: issue 6
 PLAIN, BEST = "diffusers, plain loop", "diffusers, documented best"
-MODELS = {
-    "tiny": {"channels": [8, 16], "heads": 2, "text": (16, 1), "groups": 4, "decoder": [8, 8], "size": 16},
-    "stable_diffusion_15": {"channels": [320, 640, 1280, 1280], "heads": 8, "text": (768, 12), "groups": 32, "decoder": [128, 256, 512, 512], "size": 512},
-}
+MODELS = {"tiny": {"channels": [8, 16], "heads": 2, "text": (16, 1), "groups": 4, "decoder": [8, 8], "size": 16}, "stable_diffusion_15": {"size": 512}}
 
 
-def build(folder: Path, sizes: dict) -> Path:
-    """A saved pipeline of random weights."""
+def saved(folder: Path, sizes: dict) -> Path:
+    """A pipeline of random weights."""
     torch.manual_seed(0)
-    width, layers = sizes["text"]
-    tokenizer = train_generator.build_tokenizer(prompts(10))
-    config = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_hidden_layers=layers,
-        num_attention_heads=max(1, width // 64),
-        max_position_embeddings=tokenizer.model_max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    levels, blocks = len(sizes["channels"]), len(sizes["decoder"])
-    unet = UNet2DConditionModel(
-        sample_size=sizes["size"] // 2 ** (blocks - 1),
-        block_out_channels=sizes["channels"],
-        down_block_types=["CrossAttnDownBlock2D"] * (levels - 1) + ["DownBlock2D"],
-        up_block_types=["UpBlock2D"] + ["CrossAttnUpBlock2D"] * (levels - 1),
-        attention_head_dim=sizes["heads"],
-        cross_attention_dim=width,
-        norm_num_groups=sizes["groups"],
-    )
-    vae = AutoencoderKL(
-        block_out_channels=sizes["decoder"],
-        down_block_types=["DownEncoderBlock2D"] * blocks,
-        up_block_types=["UpDecoderBlock2D"] * blocks,
-        layers_per_block=2,
-        latent_channels=4,
-        norm_num_groups=sizes["groups"],
-    )
-    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, clip_sample=False, set_alpha_to_one=False)
-    parts = {"vae": vae, "text_encoder": CLIPTextModel(config), "tokenizer": tokenizer, "unet": unet, "scheduler": scheduler}
-    StableDiffusionPipeline(**parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False).save_pretrained(folder)
+    stand_ins.stable_diffusion(**sizes).save_pretrained(folder)
     return folder
 
 
@@ -148,11 +113,11 @@ def matmul_rate(device: torch.device, side: int = 8192, times: int = 20) -> floa
 
 def measure(folder: Path, model: str, images: int, batch: int, steps: int, rounds: int, device: torch.device, backend: str = "inductor") -> Result:
     gpu = device.type == "cuda"
-    saved, precision = build(folder / "pipeline", MODELS[model]), "bfloat16" if gpu else "float32"
+    own_folder, precision = saved(folder / "pipeline", MODELS[model]), "bfloat16" if gpu else "float32"
     settings = settings_of(steps, precision, batch, backend)
-    own = pipelines.load(str(saved), settings["sampling"], device)
-    plain = loaded(saved, "float16" if gpu else "float32", device, best=False)
-    best = loaded(saved, precision, device, best=True, backend=backend)
+    own = pipelines.load(str(own_folder), settings["sampling"], device)
+    plain = loaded(own_folder, "float16" if gpu else "float32", device, best=False)
+    best = loaded(own_folder, precision, device, best=True, backend=backend)
     ways = {
         OURS: partial(ours, own, settings, images, folder / "00000.tar"),
         PLAIN: partial(peer, plain, steps, images, 1),

@@ -17,12 +17,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks import generation, law_fitting, pictures, scores
+from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
 from scripts import evaluate, generate, train_classifiers
 from scripts.lib import augment, classifier, pipelines, reference, shards, stream, stretches
 from scripts.lib.distributed import Team
 from scripts.lib.study.classifiers import Training
+from scripts.lib.timing import pictures
 
 PREDICTION = (
     "Seconds linear in every stage, R2 over 0.98 on a machine that others use. Memory constant, except where it is said: score keeps 4 x width bytes of "
@@ -137,7 +138,7 @@ def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
     pictures.block(folder / "images.tar", max(sizes), SIZE)
-    generation.build(folder / "pipeline", generation.MODELS["tiny"])
+    generation.saved(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {"Lines": [told for _, told in found], "Sizes": [row for rows, _ in found for row in rows]}
     work = f"{', '.join(map(str, sizes))} images of {SIZE} px, models of width {TINY['width']}; the least seconds of {rounds} rounds, the most memory"

@@ -25,6 +25,7 @@ import torch
 
 from scripts.lib import tabulating
 from scripts.lib.files import write_json
+from scripts.lib.timing.machine import processor
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "diffusers", "torch-fidelity", "webdataset", "simplejpeg", "scipy", "pillow", "snakemake")
@@ -120,13 +121,8 @@ def close(first, second, tolerance: float, what: str) -> float:
 
 def machine() -> dict:
     """What the figures depend on."""
-    model = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
-    return {"cpu": model, "cores": os.cpu_count(), "gpus": gpus, "load": round(os.getloadavg()[0], 1), "torch_threads": torch.get_num_threads()}
-
-
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text(encoding="utf-8").splitlines() if Path(path).is_file() else []
+    return {"cpu": processor(), "cores": os.cpu_count(), "gpus": gpus, "load": round(os.getloadavg()[0], 1), "torch_threads": torch.get_num_threads()}
 
 
 def versions() -> dict[str, str]:

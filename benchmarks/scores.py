@@ -19,10 +19,10 @@ import torch_fidelity
 from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from benchmarks import pictures
 from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
 from scripts import score
 from scripts.lib import classifier, fidelity, reference, stream
+from scripts.lib.timing import pictures
 
 PREDICTION = (
     "Ours goes through the images once and through the real ones once; the peer 5 and 2 times, at its best 4 and 1. Distances (FID's matrix root, "

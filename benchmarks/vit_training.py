@@ -9,21 +9,17 @@ already tells what reading costs ours, and the run from JPEGs in shards whether 
 """
 
 import tempfile
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
-from benchmarks import pictures
 from benchmarks.measuring import OURS, Result, as_a_job, begin, clock, close, finish, in_turn, parser, ratios
-from scripts import train_classifiers
 from scripts.lib import classifier, stream
-from scripts.lib.distributed import Team
 from scripts.lib.study.classifiers import Training
+from scripts.lib.timing import loops, pictures
 
 PREDICTION = (
     "Not measured yet on a GPU. Ours compiles its model, in bfloat16 and channels last as the best of timm, and has the same fused AdamW: expected 0.97 to "
@@ -39,31 +35,13 @@ EAGER, BEST, LOADED, SHARDS = "timm, eager", "timm, compiled", "ours, images on 
 CLASSES = 10
 
 
-class Run:
-    """A training that is timed from its step `skip` on, as it asks for its batches."""
-
-    def __init__(self, device: torch.device, skip: int):
-        self.device, self.skip, self.seconds = device, skip, 0.0
-
-    def watched(self, batches: Iterator[stream.Batch], loaded: bool = False) -> Iterator[stream.Batch]:
-        """loaded: all batches are put on the device first."""
-        if loaded:
-            batches = [stream.Batch(*(part.to(self.device) for part in batch)) for batch in batches]
-        for step, batch in enumerate(batches):
-            if step == self.skip:
-                start = clock(self.device)
-            yield batch
-        self.seconds = clock(self.device) - start
+def ours(*setting, **named) -> torch.nn.Module:
+    """As `loops.classifier`."""
+    with as_a_job():
+        return loops.classifier(*setting, **named)
 
 
-def ours(run: Run, build: dict, recipe: Training, images: stream.Images, steps: int, workers: int = 0, loaded: bool = False) -> torch.nn.Module:
-    own = {"source": "benchmark", "name": "one", "seed": 0, "iterations": steps}
-    batches, team = stream.batches, Team(run.device, workers=workers)
-    with tempfile.TemporaryDirectory() as state, as_a_job(), patch.object(stream, "batches", lambda *args: run.watched(batches(*args), loaded)):
-        return train_classifiers.train(build, recipe, own, images, Path(state) / "state", "benchmark", team)
-
-
-def timm(run: Run, build: dict, recipe: Training, images: stream.Images, steps: int, compiled: bool, backend: str) -> torch.nn.Module:
+def timm(run: loops.Steps, build: dict, recipe: Training, images: stream.Images, steps: int, compiled: bool, backend: str) -> torch.nn.Module:
     """As `train` by the letter of the recipe, for one process without mixing or clipping."""
     torch.manual_seed(0)
     model = classifier.build(**build, position_std=recipe.position_std).to(run.device).train()
@@ -102,7 +80,7 @@ def measure(
     build = {"architecture": MODELS[model], "image_size": size, "channels": 3, "classes": CLASSES}
     stored = pictures.block(folder / "00000.tar", batch * 2, size)
     (held,) = stream.hold([stored], most=1 << 40)
-    run = Run(device, skip)
+    run = loops.Steps(device, skip, clock)
     ways = {
         OURS: partial(ours, run, build, recipe, held, steps),
         EAGER: partial(timm, run, build, recipe, held, steps, False, backend),

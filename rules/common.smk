@@ -8,7 +8,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import captions, environment, jobs, shown, shown_tables, study_file, targets
+from scripts.lib import captions, environment, jobs, override, shown, shown_tables, study_file, targets
 from scripts.lib.study.data import classified
 
 try:
@@ -23,9 +23,13 @@ LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"
 def load_studies():
     """Every study of studies/, by name. All their faults are told at once, before any job starts."""
     studies, faults = {}, []
+    try:
+        changes = override.read(config.get("override"))
+    except study_file.StudyError as error:
+        raise WorkflowError(str(error)) from None
     for path in sorted(Path("studies").glob("*.yaml")):
         try:
-            studies[path.stem] = study_file.load(path)
+            studies[path.stem] = override.load(path, changes)
         except study_file.StudyError as error:
             faults.append(str(error))
     if config["study"] not in studies and not faults:

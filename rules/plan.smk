@@ -1,7 +1,8 @@
 # in:  the study, what lies on disk, profiles/hardware/{hardware}.yaml of config.yaml
 # out: plan/{study}/{name}.{html,csv}: what a figure, a table or `all` would take: jobs, hours, disk, images, money, energy
 #
-# No job of the target is started. A run that would take more than config.yaml's budget stops before its first job.
+# No job of the target is started. A run that would take more than config.yaml's budget stops before its first job. What a study would take that
+# is not quite this one: --config override="{imagenet.generators.stable_diffusion.steps: 25}", which is for plans and dry runs alone.
 
 import json
 import time
@@ -12,8 +13,6 @@ HARDWARE = config.get("hardware", "laptop")
 
 
 rule plan:
-    input:
-        hardware=f"profiles/hardware/{HARDWARE}.yaml",
     output:
         html="plan/{study}/{name}.html",
         csv="plan/{study}/{name}.csv",
@@ -34,9 +33,10 @@ rule plan:
         asked=lambda _: time.time(),  # another one each time: a plan is of what lies on disk now
         targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
         budget=lambda _: json.dumps(config.get("budget") or {}),
+        override=lambda _: override.text(config.get("override")),
     shell:
         f"python -m scripts.plan --hardware {HARDWARE} "
-        "--target {params.targets:q} --budget {params.budget:q} --tell --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
+        "--target {params.targets:q} --budget {params.budget:q} --override {params.override:q} --tell --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 onstart:

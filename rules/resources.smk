@@ -12,6 +12,11 @@ def gpus(wildcards):
     return study_of(wildcards).gpus
 
 
+def gpus_at_hand(_):
+    """One, where the jobs of the study that `study` names ask for any."""
+    return min(1, STUDIES[config["study"]].gpus)
+
+
 def growing(amount):
     """Memory or time of a job: so much in its first try, and as much again in each later one, for a try may have failed for want of it."""
     return lambda wildcards, attempt, threads: attempt * (amount(wildcards, threads) if callable(amount) else amount)

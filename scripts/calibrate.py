@@ -1,91 +1,152 @@
-"""Speeds of this machine, from the benchmark files of a finished run: rows for `rates` of a file under profiles/hardware.
+"""Time the code of a study on the GPU (or CPU) at hand, in minutes, and write a hardware file that plans are made with: `snakemake calibrate`.
 
-python -m scripts.calibrate --study digits [--run folder of the run] [--check laptop]
+python -m scripts.calibrate --study studies/imagenet.yaml --base a100 --output profiles/hardware/measured_imagenet.yaml [--steps 10] [--stages generate ...]
 
-Seconds of a job = sum over its units of count x seconds a unit, all at least zero: least squares over the jobs of a rule (and kind of
-generator), of the error relative to what was measured. With --check it fits nothing, but sets the plan beside the run.
-Wall time is what is fitted, for the benchmark files sample CPU time only every half minute: run on a machine that does nothing else.
+What a rule does is done as its jobs do it: same scripts, shapes, precision, batches (of 1,024 images at most), a few of them. Weights that are not
+on disk are random. What is not timed, such as figures, and prices and power, is taken over from the base, a file of profiles/hardware, with its
+origin. A file that this command has not written is not overwritten, unless --overwrite. From the records of a finished run: scripts.fit_speeds.
 """
 
 import argparse
+import contextlib
+import io
+import tempfile
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
+from scripts.lib.torch_setup import deterministic
+
 import pandas as pd
+import torch
 import yaml
-from scipy.optimize import nnls
 
-from scripts.lib import study_file, tabulating
-from scripts.lib.plans import dag, hardware, totals
-from scripts.lib.plans.work import Work, work
+from scripts.lib import study_file
+from scripts.lib.files import whole
+from scripts.lib.plans import hardware
+from scripts.lib.plans.fit import fit
+from scripts.lib.plans.work import Work
+from scripts.lib.timing import machine, stages
+from scripts.lib.timing.bench import LARGEST, Bench, Timed
 
-# `tflop` says what `pass` and `step` of one model say as well: a fit takes those that tell models and sizes apart. Of a single job its work, not
-# its start, takes the time.
+MARK = "# Written by scripts.calibrate"
+# What tells models of a rule apart; of a single model the first alone. Arithmetic, and with models of several sizes what each step takes besides.
 FITTED = {
-    "train_generator": ("tflop", "job"),
-    "generate": ("tflop", "job"),
-    "train_classifiers": ("step", "tflop", "job"),
-    "train_clips": ("step", "run", "job"),
+    "train_generator": ("tflop",),
+    "generate": ("tflop",),
+    "train_classifiers": ("tflop", "step"),
+    "train_clips": ("tflop", "step"),
+    "evaluate": ("run", "job"),
+    "evaluate_clips": ("run", "job"),
+    "score": ("image",),
+    "prepare_data": ("image",),
 }
 
 
-def measured(study: str, run: Path) -> list[tuple[totals.Job, Work, float]]:
-    """Jobs of the whole study with their work and the wall seconds that their benchmark files tell."""
-    settings = study_file.load(f"studies/{study}.yaml")
-    found = []
-    for job in dag.ask(dag.targets(study, settings, "all")):
-        if job.benchmark and (run / job.benchmark).is_file():
-            found.append((job, work(settings, job.rule, job.wildcards), pd.read_csv(run / job.benchmark, sep="\t")["s"].mean()))
-    return found
+CONSTANT = ({"job"}, {"run"})  # of a start, or of a model beside its steps
 
 
-def fit(rows: list[tuple[Work, float]], units: tuple[str, ...]) -> dict[str, float]:
-    """Seconds a unit, from work and seconds of jobs; at most as many units as there are jobs."""
-    seconds = np.array([s for _, s in rows])
-    units = units[: len(rows)]
-    counts = np.array([[w.units.get(unit, 0) for unit in units] for w, _ in rows], float)
-    if len(units) == 1:
-        return {units[0]: seconds.sum() / counts.sum()}  # the mean, so that sums come out
-    scale = counts.max(0) + (counts.max(0) == 0)
-    found, _ = nnls(counts / scale / seconds[:, None], np.ones(len(rows)))
-    return dict(zip(units, (found / scale).tolist(), strict=True))
+def speeds(found: list[Timed], rule: str, kind: str) -> dict[str, float]:
+    """Seconds a unit. What is of starts alone comes together in `job`; what each model takes beside its steps is a mean."""
+    own = [t for t in found if t.rule == rule and t.kind in ("", kind) and t.units]
+    fitted = fit([(Work(t.units), t.seconds) for t in own if t.units.keys() not in CONSTANT], FITTED[rule])
+    runs = [t.seconds for t in own if t.units.keys() == {"run"}]
+    starts = [t.seconds for t in own if t.units.keys() == {"job"} and not t.kind]
+    loads = [t.seconds for t in own if t.units.keys() == {"job"} and t.kind]  # of each generator of a kind
+    start = fitted.get("job", 0.0) + sum(starts) + (sum(loads) / len(loads) if loads else 0.0)
+    return fitted | ({"run": sum(runs) / len(runs)} if runs else {}) | {"job": start}
 
 
-def rates(found: list[tuple[totals.Job, Work, float]], origin: str) -> list[dict]:
-    groups: dict[tuple[str, str], list] = {}
-    for job, own, seconds in found:
-        groups.setdefault((job.rule, own.kind), []).append((own, seconds))
+def rates(found: list[Timed], base: hardware.Hardware, origin: str) -> list[hardware.Rate]:
+    """Those that are measured, first, for the first that fits counts; then those of the base that still may."""
+    measured, timed = [], dict.fromkeys((t.rule, t.kind) for t in found if t.units and t.units.keys() not in CONSTANT)
+    for rule, kind in timed:
+        notes = "; ".join(dict.fromkeys(t.note for t in found if (t.rule, t.kind) == (rule, kind) and t.note))
+        own, told = speeds(found, rule, kind), {"rule": rule, "kind": kind or "*"}
+        for unit, seconds in own.items():
+            measured.append(hardware.Rate(**told, unit=unit, seconds=float(f"{seconds:.3g}"), origin=f"measured ({origin}{'; ' + notes if notes else ''})"))
+        for unit in get_args(hardware.Unit):  # the base would count it once more
+            if unit not in own and any(fnmatchcase(rule, r.rule) and fnmatchcase(kind, r.kind) and r.unit == unit for r in base.rates):
+                measured.append(hardware.Rate(**told, unit=unit, seconds=0, origin=f"measured ({origin}; within the others)"))
+    replaced = {(rate.rule, rate.kind) for rate in measured}
+    return measured + [rate for rate in base.rates if (rate.rule, rate.kind) not in replaced]
+
+
+def text(made: hardware.Hardware, study: str, base: str, origin: str) -> str:
+    """The file: YAML, a row a line."""
+    lines = [
+        f"{MARK} --study {study} ({origin}).",
+        f"# Not timed, and taken over from {base}.yaml: prices, power, partitions, and the rows below whose origin is another.",
+    ]
+    content = made.model_dump()
+    rows = content.pop("rates")
+
+    def line(value) -> str:
+        return yaml.safe_dump(value, sort_keys=False, width=1_000_000, default_flow_style=True, allow_unicode=True).removesuffix("\n...\n").strip()
+
+    lines += [f"{key}: {line(value)}" for key, value in content.items()]
+    lines += ["rates:", *(f"  - {line({key: value for key, value in row.items() if (key, value) != ('kind', '*')})}" for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def shown(found: list[Timed]) -> str:
     rows = []
-    for (rule, kind), own in sorted(groups.items()):
-        units = FITTED.get(rule, tuple(own[0][0].units))
-        named = {"rule": rule} | ({"kind": kind} if kind else {})
-        rows += [named | {"unit": unit, "seconds": float(f"{s:.3g}"), "origin": f"measured ({origin}, {len(own)} jobs)"} for unit, s in fit(own, units).items()]
-    return rows
+    for t in found:
+        unit = next((unit for unit in ("image", "step", "run", "job") if unit in t.units), "")
+        each = f"{t.seconds / t.units[unit]:.3g} s a {unit}" if unit else ""
+        tflops = f"{t.units['tflop'] / t.seconds:.3g}" if t.units.get("tflop") else ""
+        peak = f"{t.peak / 1e9:.1f}" if t.peak else ""
+        rows.append({"rule": t.rule, "what": t.what, "measured": each, "TFLOP a second": tflops, "GPU memory, GB": peak, "note": t.note})
+    return pd.DataFrame(rows).to_string(index=False)
 
 
-def compare(found: list[tuple[totals.Job, Work, float]], machine: hardware.Hardware) -> pd.DataFrame:
-    """Planned and measured seconds of each rule, and of all."""
-    rows = pd.DataFrame([{"rule": job.rule, "jobs": 1, "planned_s": machine.seconds(job.rule, own), "measured_s": s} for job, own, s in found])
-    rows = rows.groupby("rule", sort=False).sum().reset_index()
-    rows.loc[len(rows)] = {"rule": "total"} | rows[["jobs", "planned_s", "measured_s"]].sum().to_dict()
-    return rows.assign(ratio=rows["planned_s"] / rows["measured_s"]).round({"planned_s": 1, "measured_s": 1, "ratio": 2}).astype({"jobs": int})
+def check_output(path: Path, overwrite: bool) -> None:
+    if path.is_file() and not overwrite and not path.read_text(encoding="utf-8").startswith(MARK):
+        raise SystemExit(f"{path}: this command has not written it, and leaves it alone: name another --output, or add --overwrite")
+
+
+def measure(bench: Bench, chosen: list[str]) -> list[Timed]:
+    found = []
+    for name in chosen:
+        print(f"{name} ...", flush=True)
+        with contextlib.redirect_stdout(io.StringIO()):  # what the jobs would tell
+            found += list(stages.STAGES[name](bench))
+    return found
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--study", required=True, help="name of the study")
-    parser.add_argument("--run", type=Path, default=Path(), help="folder that holds logs/ of the run; this one by default")
-    parser.add_argument("--check", help="name of a hardware file to set beside the run")
+    parser.add_argument("--study", required=True, help="study file")
+    parser.add_argument("--base", required=True, help="name of a file of profiles/hardware")
+    parser.add_argument("--output", type=Path, required=True, help="hardware file")
+    parser.add_argument("--overwrite", action="store_true")
+    parser.add_argument("--seconds", type=float, default=10.0, help="that each is timed for, once at least (default: 10)")
+    parser.add_argument("--batch", type=int, default=LARGEST, help="images of a batch at most (default: 1024)")
+    parser.add_argument("--steps", type=int, help="of sampling at most; the plan counts on with those of the study")
+    parser.add_argument("--stages", nargs="+", choices=list(stages.STAGES), default=list(stages.STAGES), help="all by default")
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(arguments)
-    found = measured(args.study, args.run)
-    if not found:
-        raise SystemExit(f"{args.run / 'logs' / args.study}: no benchmark file of a job of this study: run it first")
-    if args.check:
-        print(tabulating.markdown(compare(found, hardware.load(args.check))))
-    else:
-        for rate in rates(found, f"scripts.calibrate --study {args.study}, {datetime.now(UTC):%Y-%m-%d}"):
-            print("  -", yaml.safe_dump(rate, sort_keys=False, width=1000, default_flow_style=True).strip())
+    check_output(args.output, args.overwrite)
+    try:
+        study, base = study_file.load(args.study), hardware.load(args.base)
+    except (study_file.StudyError, hardware.HardwareError) as error:
+        raise SystemExit(str(error)) from None
+
+    device = deterministic(args.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.seconds, args.batch, args.steps), args.stages)
+    card = machine.name(device, args.threads)
+    origin = f"snakemake calibrate, {card}, {datetime.now(UTC):%Y-%m-%d}"
+    title = f"one {card}" if device.type == "cuda" else card
+    made = base.model_copy(update={"title": title, "rates": rates(found, base, origin)})
+    with whole(args.output) as (part,):
+        part.write_text(text(made, args.study, args.base, origin), encoding="utf-8")
+    hardware.load(args.output.stem, args.output.parent)
+    print(f"\n{shown(found)}\n\n{args.output}: to plan with it, say `hardware: {args.output.stem}` in config.yaml.")
+    print(f"Prices, power, partitions and what was not timed are those of {args.base}.")
+    if device.type == "cuda":
+        print(f"GPU memory of this card: {torch.cuda.get_device_properties(device).total_memory / 1e9:.1f} GB.")
 
 
 if __name__ == "__main__":

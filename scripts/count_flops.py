@@ -10,52 +10,11 @@ import scripts.lib.torch_setup  # noqa: F401
 
 import pandas as pd
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel, UVit2DModel, VQModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import T5Config, T5EncoderModel
 
 from scripts.lib import tabulating
-
-TOKENS = 77  # of a text
-
-DEEPFLOYD = {
-    "act_fn": "gelu",
-    "addition_embed_type": "text",
-    "addition_embed_type_num_heads": 64,
-    "attention_head_dim": 64,
-    "cross_attention_norm": "group_norm",
-    "encoder_hid_dim": 4096,
-    "encoder_hid_dim_type": "text_proj",
-    "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
-    "out_channels": 6,
-    "resnet_time_scale_shift": "scale_shift",
-}
-
-
-def levels(plain: int, attending: int) -> dict:
-    """Block types of a DeepFloyd UNet: levels without attention, then those with it."""
-    down = ["ResnetDownsampleBlock2D"] * plain + ["SimpleCrossAttnDownBlock2D"] * attending
-    return {"down_block_types": down, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * attending + ["ResnetUpsampleBlock2D"] * plain}
-
-
-def first_stage() -> torch.nn.Module:
-    sizes = {"block_out_channels": [704, 1408, 2112, 2816], "layers_per_block": 3, "cross_attention_dim": 2816}
-    return UNet2DConditionModel(sample_size=64, in_channels=3, **sizes, **levels(1, 3), **DEEPFLOYD)
-
-
-def second_stage() -> torch.nn.Module:
-    sizes = {"block_out_channels": [160, 320, 640, 960, 1280], "layers_per_block": [2, 2, 3, 5, 5], "cross_attention_dim": 1280}
-    scales = {"mid_block_scale_factor": 2**0.5, "resnet_out_scale_factor": 2**0.5, "resnet_skip_time_act": True}
-    return UNet2DConditionModel(sample_size=256, in_channels=6, class_embed_type="timestep", **sizes, **scales, **levels(3, 2), **DEEPFLOYD)
-
-
-def autoencoder(kind: type, channels: list[int], **settings) -> torch.nn.Module:
-    blocks = {"down_block_types": ["DownEncoderBlock2D"] * len(channels), "up_block_types": ["UpDecoderBlock2D"] * len(channels)}
-    return kind(block_out_channels=channels, layers_per_block=2, **blocks, **settings).decoder
-
-
-def t5_xxl() -> torch.nn.Module:
-    return T5EncoderModel(T5Config(d_model=4096, d_kv=64, d_ff=10240, num_layers=24, num_heads=64, feed_forward_proj="gated-gelu", vocab_size=32128))
+from scripts.lib.timing.stand_ins import TOKENS, autoencoder, first_stage, second_stage, t5_xxl, u_vit, vector_quantizer
 
 
 def zeros(*shape: int) -> torch.Tensor:
@@ -72,7 +31,7 @@ PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
         lambda: UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
         lambda: {"sample": zeros(1, 4, 64, 64), "timestep": zeros(1), "encoder_hidden_states": zeros(1, TOKENS, 768)},
     ),
-    "Stable Diffusion 1.5, decoder": (lambda: autoencoder(AutoencoderKL, [128, 256, 512, 512]), lambda: {"sample": zeros(1, 4, 64, 64)}),
+    "Stable Diffusion 1.5, decoder": (lambda: autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder, lambda: {"sample": zeros(1, 4, 64, 64)}),
     "IF-I-XL, UNet": (first_stage, lambda: {"sample": zeros(1, 3, 64, 64), "timestep": zeros(1), "encoder_hidden_states": zeros(1, TOKENS, 4096)}),
     "IF-II-L, UNet": (
         second_stage,
@@ -80,7 +39,7 @@ PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
     ),
     "IF, T5-XXL": (t5_xxl, lambda: {"input_ids": tokens(1, TOKENS)}),
     "aMUSEd-512, U-ViT": (
-        lambda: UVit2DModel(sample_size=32, downsample=True, upsample=True),
+        u_vit,
         lambda: {
             "input_ids": tokens(1, 32, 32),
             "encoder_hidden_states": zeros(1, TOKENS, 768),
@@ -89,7 +48,7 @@ PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
         },
     ),
     "aMUSEd-512, decoder": (
-        lambda: autoencoder(VQModel, [128, 256, 256, 512, 768], latent_channels=64, num_vq_embeddings=8192, mid_block_add_attention=False),
+        lambda: vector_quantizer().decoder,
         lambda: {"sample": zeros(1, 64, 32, 32)},
     ),
 }

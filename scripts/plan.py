@@ -1,9 +1,10 @@
 """What a figure or table would take with what is on disk: jobs, hours, disk, images, money, energy, per stage. No job is started.
 
 python -m scripts.plan --target figures/digits/teaser.pdf [--hardware laptop] [--html out.html] [--csv out.csv]
+    [--override "{digits.generators.diffusion.steps: 10}"]
 
 Speeds, prices and factors stand in profiles/hardware/{hardware}.yaml, each with its origin. A budget in config.yaml that does not suffice is
-told, and ends the command with an error unless --tell.
+told, and ends the command with an error unless --tell. With --override it is the plan of a study that differs in these keys (scripts/lib/override.py).
 """
 
 import argparse
@@ -12,10 +13,11 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from scripts.lib import pages, study_file, tabulating
+from scripts.lib import override, pages, tabulating
 from scripts.lib.files import whole
 from scripts.lib.plans import dag, hardware, savings, totals
 from scripts.lib.plans.work import PlanError
+from scripts.lib.study_file import StudyError
 
 HEAD = {
     "stage": "stage",
@@ -64,7 +66,7 @@ def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]
     return [f"{rule}: the longest job is planned to take {amount(own)} minutes, its rule asks for {amount(asked)}." for rule, (own, asked) in longest.items()]
 
 
-def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardware.Hardware, smaller: list[dict], over: str) -> list[str]:
+def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardware.Hardware, smaller: list[dict], over: str, changed: str = "") -> list[str]:
     """Paragraphs of the page, heading first."""
     rows = totals.table(jobs, found, machine)
     gpus = any(row["gpu_hours"] for row in rows)
@@ -79,6 +81,7 @@ def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardwar
     told = f"{total['jobs']} jobs are left to do on: {machine.title}. {done['jobs']} jobs that they build on are done already and are not counted again."
     return [
         f"# Plan of {named}",
+        *([f"**Of a changed study, override = {changed}:** not the one in its file."] if changed else []),
         told,
         *([f"**{over}**"] if over else []),
         shown_rows(rows, machine.currency, gpus),
@@ -100,6 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--target", required=True, nargs="+", help="files, such as figures/digits/teaser.pdf")
     parser.add_argument("--hardware", help="name of a file of profiles/hardware; config.yaml's by default")
     parser.add_argument("--budget", type=yaml.safe_load, help="such as '{core_hours: 2}'; config.yaml's by default")
+    parser.add_argument("--override", help="keys of a study that are otherwise, such as '{digits.generators.diffusion.steps: 10}'")
     parser.add_argument("--tell", action="store_true", help="end well where the budget does not suffice")
     parser.add_argument("--html")
     parser.add_argument("--csv")
@@ -110,23 +114,27 @@ def main(arguments: list[str] | None = None) -> None:
     over = ""
     try:
         machine = hardware.load(args.hardware or config.get("hardware", "laptop"))
-        jobs = dag.ask(args.target, {"hardware": args.hardware} if args.hardware else None)
-        studies = {path.stem: study_file.load(path) for path in sorted(Path("studies").glob("*.yaml"))}
+        changes = override.read(args.override)
+        studies = {path.stem: override.load(path, changes) for path in sorted(Path("studies").glob("*.yaml"))}
+        jobs = dag.ask(args.target, ({"hardware": args.hardware} if args.hardware else {}) | ({"override": changes} if changes else {}))
+        if strange := changes.keys() - {job.wildcards.get("study") for job in jobs}:
+            raise StudyError(f"override = {override.text(changes)}: no job of the plan is of the study {', '.join(strange)}: name the study that is planned")
         found = totals.costs(jobs, studies, machine)
         smaller = savings.table(jobs, studies, machine)
         rows = totals.table(jobs, found, machine)
         totals.within(budget or {}, rows[-2])
     except totals.OverBudget as error:
         over = str(error)
-    except PlanError as error:
+    except (PlanError, StudyError) as error:
         raise SystemExit(str(error)) from None
-    paragraphs = text(args.target, jobs, found, machine, smaller, over)
+    changed = override.text(changes) if changes else ""
+    paragraphs = text(args.target, jobs, found, machine, smaller, over, changed)
     if args.html:
         with whole(args.html) as (part,):
             part.write_text(pages.page(paragraphs[0].lstrip("# "), "\n\n".join(paragraphs)), encoding="utf-8")
     if args.csv:
         with whole(args.csv) as (part,):
-            pd.DataFrame([*rows, *smaller]).to_csv(part, index=False, float_format="%.6g")
+            pd.DataFrame([*rows, *smaller]).assign(**{"override": changed} if changed else {}).to_csv(part, index=False, float_format="%.6g")
     print("\n\n".join(paragraphs[: paragraphs.index("## What a smaller study would take")]))
     if over and not args.tell:
         raise SystemExit(over)

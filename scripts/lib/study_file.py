@@ -39,6 +39,11 @@ def load(path: str | Path) -> Study:
 
     Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not hold a sound study.
     """
+    return checked(content(path), str(path))
+
+
+def content(path: str | Path) -> dict:
+    """Its content, of which nothing is known yet. Raises StudyError where the file is missing, is not YAML or holds no mapping."""
     path = Path(path)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
@@ -47,11 +52,16 @@ def load(path: str | Path) -> Study:
         raise StudyError(f"{path}: a study's name stands in paths: rename the file to small letters, digits and _")
     try:
         with path.open(encoding="utf-8") as file:
-            raw = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
+            found = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
     except yaml.YAMLError as error:
         raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise StudyError(f"{path}: holds {type(raw).__name__}, not a mapping of keys: start from studies/digits.yaml")
+    if not isinstance(found, dict):
+        raise StudyError(f"{path}: holds {type(found).__name__}, not a mapping of keys: start from studies/digits.yaml")
+    return found
+
+
+def checked(raw: dict, where: str) -> Study:
+    """The study of these keys. Raises StudyError with a line for each fault, `where` before each."""
     parts, faults = {}, []
     for key in raw.keys() - Study.model_fields.keys():
         faults.append(f"{key} = {short(raw[key])}: unknown key; {_mend_unknown(str(key), Study)}")
@@ -72,7 +82,7 @@ def load(path: str | Path) -> Study:
         if all(name in parts for name in needs):
             faults += check(**{name: parts[name] for name in needs})
     if faults:
-        raise StudyError("\n".join(f"{path}: {fault}" for fault in faults))
+        raise StudyError("\n".join(f"{where}: {fault}" for fault in faults))
     return Study.model_construct(**parts)
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import calibrate, plan
+from scripts import plan
 from scripts.lib import study_file
 from scripts.lib.plans import hardware, limits, savings, totals
+from scripts.lib.plans.fit import fit
 from scripts.lib.plans.hardware import Hardware
 from scripts.lib.plans.totals import Cost, Job, cost
 from scripts.lib.plans.work import Work, work
@@ -152,9 +153,9 @@ def test_speeds_are_found_again_in_what_jobs_took():
     # 5 s to start and 0.02 s a step; then of a single job, whose work takes all of the time.
     steps = [100, 500, 2000]
     rows = [(Work({"job": 1, "step": n}), 5 + 0.02 * n) for n in steps]
-    assert calibrate.fit(rows, ("step", "job")) == pytest.approx({"step": 0.02, "job": 5.0})
-    assert calibrate.fit(rows[:1], ("step", "job")) == pytest.approx({"step": 0.07})
-    assert calibrate.fit([(Work(), 1.0), (Work(), 3.0)], ("job",)) == pytest.approx({"job": 2.0})
+    assert fit(rows, ("step", "job")) == pytest.approx({"step": 0.02, "job": 5.0})
+    assert fit(rows[:1], ("step", "job")) == pytest.approx({"step": 0.07})
+    assert fit([(Work(), 1.0), (Work(), 3.0)], ("job",)) == pytest.approx({"job": 2.0})
 
 
 # -- what holds of any plan ------------------------------------------------------------------------------------------------------------

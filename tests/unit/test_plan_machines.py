@@ -6,7 +6,7 @@ import pytest
 
 from scripts import count_flops
 from scripts.lib import study_file
-from scripts.lib.plans import generators, hardware, totals
+from scripts.lib.plans import dag, generators, hardware, totals
 from scripts.lib.plans.work import PlanError, Work, known, work
 from scripts.lib.study import Study
 from scripts.lib.study.data import FilesData
@@ -20,7 +20,7 @@ DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
 
 
 def test_the_work_of_every_rule_is_known():
-    assert {rule for rule in RULES if not known(rule)} == {"plan"}
+    assert {rule for rule in RULES if not known(rule)} == dag.APART
     with pytest.raises(PlanError, match="rule 'paint': nothing is known of its work"):
         work(DIGITS, "paint", {})
 
@@ -131,7 +131,7 @@ def jobs_of_every_rule():
         "convert_released": {"released": "any"},
         "evaluate_released": {"released": "any"},
     }
-    yield from ((models, rule, wildcards.get(rule, {})) for rule in RULES - {"plan", "generate", "train_generator", "prepare_data", "index_data"})
+    yield from ((models, rule, wildcards.get(rule, {})) for rule in RULES - dag.APART - {"generate", "train_generator", "prepare_data", "index_data"})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "profiles/hardware").glob("*.yaml")), ids=lambda path: path.stem)
@@ -140,4 +140,4 @@ def test_each_type_of_machine_has_a_speed_for_every_rule(path):
     for study, rule, wildcards in jobs_of_every_rule():
         assert totals.cost(study, rule, wildcards, machine).seconds > 0
         planned.add(rule)
-    assert planned == RULES - {"plan"}
+    assert planned == RULES - dag.APART

@@ -1,12 +1,15 @@
 """The paper's study in miniature, from data sets and models in their true formats to figures and tables, through the rules of every study."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 import safetensors.torch
 
 from scripts.lib import shards
+from scripts.lib.plans import hardware
 from scripts.lib.study import Figures, Tables
 from tests import fake_datasets as fake
 from tests import tiny_models, tiny_pipelines
@@ -47,7 +50,7 @@ def write_models(folder) -> None:
 
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory) -> Workflow:
-    workflow = Workflow.create(tmp_path_factory.mktemp("miniature") / "workflow", copied=("data",))
+    workflow = Workflow.create(tmp_path_factory.mktemp("miniature") / "workflow", copied=("data", "profiles"))
     workflow.study.unlink()
     (workflow.folder / "studies/miniature.yaml").write_text((ROOT / "tests/workflow/miniature.yaml").read_text())
     (workflow.folder / "config.yaml").write_text(f"study: miniature\nhardware: laptop\npaths: {json.dumps(PATHS)}\n")
@@ -60,6 +63,25 @@ def miniature(tmp_path_factory) -> Workflow:
 def made(miniature) -> Workflow:
     miniature.run()
     return miniature
+
+
+def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_made_of_them(miniature):
+    assert "no speed for rule 'generate' of kind 'pretrained:./released/stable_diffusion'" in miniature.run("plan/miniature/all.csv", check=False)
+    stages = ["prepare_data", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips", "score"]
+    line = ["--study", "studies/miniature.yaml", "--base", "laptop", "--output", "profiles/hardware/mine.yaml", "--seconds", "0.05", "--stages"]
+    done = subprocess.run([sys.executable, "-m", "scripts.calibrate", *line, *stages], cwd=miniature.folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "say `hardware: mine` in config.yaml" in done.stdout
+
+    own = hardware.load("mine", miniature.folder / "profiles/hardware")
+    measured = {(rate.rule, rate.kind) for rate in own.rates if rate.origin.startswith("measured (snakemake calibrate") and rate.seconds > 0}
+    models = ("stable_diffusion", "deepfloyd_if", "amused")
+    assert {rule for rule, _ in measured} == set(stages)
+    assert {kind for rule, kind in measured if rule == "generate"} == {f"pretrained:./released/{name}" for name in models}
+    miniature.run("plan/miniature/all.csv", "--config", "hardware=mine")
+    planned = pd.read_csv(miniature.folder / "plan/miniature/all.csv").set_index("stage")
+    assert (planned.loc[stages, "core_hours"] > 0).all()
+    assert not (miniature.folder / "results").exists()
 
 
 def table(made, path: str, **chosen) -> pd.DataFrame:

@@ -102,3 +102,40 @@ def test_a_budget_stops_a_run_before_any_job(workflow):
 
 def test_a_figure_that_the_study_does_not_have_is_told(workflow):
     assert "no figure or table 'portrait' to plan; there are: all, " in workflow.run("plan/smoke/portrait.html", check=False)
+
+
+# -- a plan of a study that is changed for it --------------------------------------------------------------------------------------------
+
+
+def test_a_changed_study_is_planned_and_its_page_says_so(digits):
+    digits.run("plan/digits/samples.csv")
+    before = rows(digits, "samples")
+    digits.run("plan/digits/samples.csv", "--config", "override={digits.sources.diffusion_hypernyms.images: {1.5: 960}}")
+    own = rows(digits, "samples")
+    assert int(own["total"]["images"]) - int(before["total"]["images"]) == 960 - 480
+    told = "{digits: {sources: {diffusion_hypernyms: {images: {1.5: 960}}}}}"
+    assert own["total"]["override"] == told and "override" not in before["total"]
+    assert f"override = {told}" in (digits.folder / "plan/digits/samples.html").read_text()
+    assert not (digits.folder / "results/digits").exists()
+
+
+def test_a_change_that_does_not_fit_is_told_before_any_job(digits):
+    output = digits.run("plan/digits/samples.html", "--config", "override={digits.generators.diffusion.stepz: 10}", check=False)
+    assert "override of studies/digits.yaml: generators.diffusion.stepz = 10: unknown key; did you mean 'steps'?" in output
+    assert "Traceback" not in output and "rule plan" not in output
+
+
+def test_a_changed_study_is_not_run(digits):
+    chosen = ("figures/digits/samples.pdf", "--config", "override={digits.generators.diffusion.steps: 10}")
+    output = digits.run(*chosen, check=False)
+    assert "a changed study is for plans and dry runs alone, but jobs would run: generate, " in output
+    assert "Copy studies/digits.yaml to a new name" in output and "Traceback" not in output
+    assert not (digits.folder / "results/digits").exists()
+    assert "generate" in digits.planned(*chosen)
+
+
+def test_a_change_of_a_study_that_is_not_planned_is_told(digits):
+    (digits.folder / "studies/other.yaml").write_text((ROOT / "studies/digits.yaml").read_text())
+    output = digits.run("plan/digits/samples.html", "--config", "override={other.generators.diffusion.steps: 10}", check=False)
+    (digits.folder / "studies/other.yaml").unlink()
+    assert "no job of the plan is of the study other: name the study that is planned" in output

@@ -48,3 +48,18 @@ def test_clip(rows):
     assert int(own["prepare_data"]["jobs"]) == 3_710 + 5 + 15  # blocks of LAION, ImageNet's sets, downstream sets
     hours = (371_000_000 * STABLE_DIFFUSION * TFLOP + 3_710 * JOB) / 3600
     assert float(own["generate"]["gpu_hours"]) == pytest.approx(hours, rel=0.02)
+
+
+def test_half_the_steps_take_half_the_hours_of_a_generator(rows, workflow):
+    workflow.study.unlink()
+    (workflow.folder / "studies/imagenet.yaml").write_text((ROOT / "studies/imagenet.yaml").read_text())
+    (workflow.folder / "config.yaml").write_text("study: imagenet\nhardware: a100\n")
+    workflow.run("plan/imagenet/clip_scaling.html", "--config", "override={imagenet.generators.stable_diffusion.steps: 25}")
+    with (workflow.folder / "plan/imagenet/clip_scaling.csv").open() as file:
+        own = {row["stage"]: row for row in csv.DictReader(file)}
+    # All of that figure's images are by Stable Diffusion. The decoder, 2.5 of 82.8 TFLOP, and starts are not halved.
+    whole = float(rows["clip_scaling"]["generate"]["gpu_hours"])
+    hours = 371_000_000 * 25 * 2 * 0.803 * TFLOP / 3600
+    assert float(own["generate"]["gpu_hours"]) == pytest.approx(whole - hours, rel=0.001)
+    assert hours == pytest.approx(whole / 2, rel=0.05)
+    assert float(own["train_clips"]["gpu_hours"]) == pytest.approx(float(rows["clip_scaling"]["train_clips"]["gpu_hours"]))

@@ -11,13 +11,14 @@ from snakemake.settings.enums import Quietness, RerunTrigger
 from snakemake.settings.types import ConfigSettings, DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from scripts.lib import shown
+from scripts.lib import override, shown
 from scripts.lib.plans import hardware, totals
 from scripts.lib.plans.totals import Job
 from scripts.lib.plans.work import PlanError
 from scripts.lib.study import Study
 
 PROFILE = Path("profiles/default/config.yaml")
+APART = {"plan", "calibrate"}  # rules that are no part of what is planned
 QUIET = {Quietness.RULES, Quietness.PROGRESS}  # exactly these: Snakemake then plans, and goes through no job for show
 
 
@@ -33,9 +34,9 @@ def targets(study_name: str, study: Study, name: str) -> list[str]:
 
 
 def from_snakemake(dag) -> list[Job]:
-    """Every job of a Snakemake DAG but plans of it; those that are done are not `to_run`."""
+    """Every job of a Snakemake DAG but those of rules apart; those that are done are not `to_run`."""
     waiting = set(dag.needrun_jobs(exclude_finished=False))
-    found = [job for job in dag.jobs if job.rule.name != "plan"]
+    found = [job for job in dag.jobs if job.rule.name not in APART]
     keys = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in found}
     return [
         Job(
@@ -72,7 +73,10 @@ def ask(files: list[str], config: dict | None = None) -> list[Job]:
 
 
 def guard(dag, studies: dict[str, Study], config: dict) -> None:
-    """Raises WorkflowError where the jobs that are about to start take more than the budget in the config, if there is one."""
+    """Raises WorkflowError where the jobs that are about to start are of a study that is changed for plans alone, or take more than the budget
+    in the config, if there is one."""
+    if config.get("override"):
+        _refuse_changed(dag, config["override"])
     if not config.get("budget"):
         return
     try:
@@ -81,6 +85,17 @@ def guard(dag, studies: dict[str, Study], config: dict) -> None:
         totals.within(config["budget"], totals.table(jobs, totals.costs(jobs, studies, machine), machine)[-2])
     except PlanError as error:
         raise WorkflowError(str(error)) from None
+
+
+def _refuse_changed(dag, given: dict) -> None:
+    """What a changed study makes would lie among what the study itself has made."""
+    rules = sorted({job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - APART - {"all"})
+    if rules:
+        files = " and ".join(f"studies/{name}.yaml" for name in override.read(given))
+        raise WorkflowError(
+            f"override = {override.text(given)}: a changed study is for plans and dry runs alone, but jobs would run: {', '.join(rules)}. "
+            f"No job was started. Copy {files} to a new name, change it there and ask for figures of that name, or take override away."
+        )
 
 
 class _JobTable(logging.Handler):

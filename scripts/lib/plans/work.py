@@ -88,9 +88,18 @@ def _prepare_data(study: Study, split: str, block: str) -> Work:
     if kind == "files":
         images = stop - start or _known_images(chosen["set"]["name"])
         return Work({"job": 1, "image": images}, kind, kept=images * image_bytes(study))
-    forms = chosen["set"].get("forms")
-    images = stop - start or (DIGITS_PER_FORM * len(forms) if forms else ASSUMED_IMAGES)
+    images = stop - start or _digits(chosen["set"])
     return Work(kind=kind, kept=images * image_bytes(study))
+
+
+def _digits(chosen: dict) -> int:
+    return DIGITS_PER_FORM * len(chosen["forms"]) if chosen.get("forms") else ASSUMED_IMAGES
+
+
+def evaluation_images(study: Study, name: str) -> int:
+    """Of an evaluation set, as far as it is known before it is read."""
+    own = study.data.evaluation[name]
+    return _known_images(own.dataset) if study.data.kind == "files" else _digits(own.model_dump())
 
 
 def _known_images(dataset: str) -> int:

@@ -1,0 +1,23 @@
+# in:  the study that `study` names; profiles/hardware/{hardware}.yaml of config.yaml
+# out: profiles/hardware/measured_{study}.yaml, how fast the study's own code is on the GPU, or CPU, that the job is given
+#
+# `snakemake calibrate --config study=imagenet`, with `--profile slurm` on a GPU of the cluster; minutes. No output that Snakemake knows of, for it
+# would remove the last one before the next is there, and plans would wait for a GPU.
+
+
+rule calibrate:
+    log:
+        f"logs/{config['study']}/calibrate.log",
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(40000 if any(own.kind == "pretrained" for own in STUDIES[config["study"]].generators.values()) else 4000),
+        runtime=growing(60),
+        gpu=gpus_at_hand,
+    params:
+        study=config["study"],
+        base=config.get("hardware", "laptop"),
+    shell:
+        "python -m scripts.calibrate --study studies/{params.study}.yaml --base {params.base:q} "
+        "--output profiles/hardware/measured_{params.study}.yaml --threads {threads} 2>&1 | tee {log:q}"

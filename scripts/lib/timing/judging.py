@@ -1,0 +1,111 @@
+"""Evaluation and scores: images read and judged."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import pandas as pd
+import timm
+import torch
+
+from scripts import evaluate, evaluate_clips
+from scripts.lib import classifier, clip, fidelity, jobs, reference
+from scripts.lib.plans.work import evaluation_images
+from scripts.lib.study.data import classified
+from scripts.lib.timing import machine
+from scripts.lib.timing.bench import Bench, Timed, free, jobs_of, seconds_of
+
+FEATURES = 2000  # of images whose distances are timed: what more take goes with their square
+
+
+def judge_classifiers(bench: Bench) -> Iterator[Timed]:
+    """One and four models of each architecture on a batch: what is read once, and what each model adds; for all images of all sets."""
+    study = bench.study
+    total, count = sum(evaluation_images(study, name) for name in classified(study.data)), min(evaluate.BATCH, bench.largest)
+    read = bench.stored(count)
+    for name, job in jobs_of(study, study.classifiers):
+        settings = jobs.classifier_settings(study, *job)
+        build = {"image_size": settings["image_size"], "channels": settings["channels"], "classes": len(bench.classes)}
+        models = [classifier.build(settings["architectures"][name], **build).to(bench.device).eval() for _ in range(4)]
+        for some in (models[:1], models):
+            free(bench.device)
+            seconds = seconds_of(partial(evaluate.judge, some, "timed", read, False, bench.device, bench.workers), bench)
+            yield Timed("evaluate", "", f"{name}, {len(some)} at once", {"job": 1, "run": len(some)}, seconds * total / count, machine.peak(bench.device))
+
+
+def _texts(settings: dict, classes: pd.DataFrame) -> int:
+    """Texts that a CLIP model reads to be judged."""
+    plain = len(clip.templates(settings["templates"]))
+    found = len(classes) * plain
+    for own in settings.get("sets", {}).values():
+        found += len(pd.read_csv(own["classes"])) * plain
+    return found + sum(len(task["templates"]) * len(task["captions"] or task["classes"] or classes) for task in settings["tasks"].values())
+
+
+def judge_clips(bench: Bench) -> Iterator[Timed]:
+    """Features of a batch of images, for all images of all sets; heads of ten classes, for all texts."""
+    study, count = bench.study, min(evaluate_clips.BATCH, bench.largest)
+    total = sum(evaluation_images(study, name) for name in study.data.evaluation)
+    for name, job in jobs_of(study, study.clips):
+        settings, tar = jobs.clip_evaluation_settings(study, *job), bench.stored(count).blocks[0].tar
+        own = clip.load(bench.folder / "clips" / f"{name}.safetensors", bench.device)
+        templates, classes = clip.templates(settings["templates"]), bench.classes["name"].head(min(10, bench.largest)).tolist()
+        texts = seconds_of(partial(clip.heads, own, classes, templates), bench) * _texts(settings, bench.classes) / len(classes) / len(templates)
+        for models in ([own], [own] * 4):
+            free(bench.device)
+            seen = seconds_of(partial(evaluate_clips.features, models, tar, bench.workers), bench) * total / count
+            yield Timed(
+                "evaluate_clips", "", f"{name}, {len(models)} at once", {"job": 1, "run": len(models)}, seen + len(models) * texts, machine.peak(bench.device)
+            )
+
+
+def _reference(bench: Bench) -> reference.Reference | None:
+    """The one that is on disk, or one of random weights; None where it is not known what it looks like."""
+    own, place = bench.study.scores.reference, Path(f"results/{bench.name}/reference")
+    if own.kind == "run":
+        build = {"image_size": bench.study.classifiers.image_size or bench.study.image_size, "channels": bench.study.channels, "classes": len(bench.classes)}
+        model = classifier.build(bench.study.classifiers.architectures[own.architecture].model_dump(), **build)
+        path = bench.folder / "reference.safetensors"
+        architecture = bench.study.classifiers.architectures[own.architecture].model_dump(exclude={"label"})
+        classifier.save(path, model, {"build": build | {"architecture": architecture}})
+        return reference.trained(path, bench.device)
+    if own.model.startswith(("/", ".")):
+        place = Path(own.model)
+    if not (place / "config.json").is_file():
+        place, name = bench.folder / "reference", own.model.split("/")[-1]
+        if not timm.is_model(name.split(".")[0]):
+            return None
+        timm.models.save_for_hf(timm.create_model(name), place, safe_serialization=True)
+    return reference.released(place, bench.device)
+
+
+def _distances(bench: Bench, width: int, scored: int, real: int) -> float:
+    """Seconds of FID, precision and recall: a part that is there for any number of images, and one for each pair."""
+
+    def seconds(images: int, others: int) -> float:
+        return seconds_of(partial(fidelity.against_real, torch.randn(images, width), torch.randn(others, width), bench.device), bench)
+
+    few, many = (min(scored, FEATURES // 2), min(real, FEATURES // 2)), (min(scored, FEATURES), min(real, FEATURES))
+    whole = seconds(*many)
+    if many == (scored, real):
+        return whole
+    pair = max(0.0, whole - seconds(*few)) / (many[0] * many[1] - few[0] * few[1])
+    return whole + pair * (scored * real - many[0] * many[1])
+
+
+def judge_sources(bench: Bench) -> Iterator[Timed]:
+    """A batch judged, for each image; the real images once a job; distances between features."""
+    if bench.study.scores is None:
+        return
+    judge, count = _reference(bench), max(4, min(reference.BATCH, bench.largest))
+    if judge is None:
+        yield Timed("score", "", "reference", {}, 0, note=f"not on disk, and not known to timm: snakemake results/{bench.name}/reference")
+        return
+    read = bench.stored(count, 2)  # two classes: half a batch each, as of a study whose classes have as many images
+    each = seconds_of(partial(judge.judge, read, bench.workers), bench) / count
+    scored, real = bench.study.scores.images, evaluation_images(bench.study, bench.study.scores.evaluation)
+    near = _distances(bench, judge.model.num_features, scored, real)
+    yield Timed("score", "", "real images", {"job": 1}, real * each)
+    yield Timed("score", "", "images of a source", {"image": scored}, scored * each + near, machine.peak(bench.device))

@@ -1,0 +1,21 @@
+"""What is timed of each rule of a study: its own code, at the study's shapes and settings, for seconds; and the work of that in a plan's units.
+
+Weights are those on disk, or else random ones (`stand_ins`): speed does not depend on them. Images are made for it (`pictures`).
+"""
+
+from collections.abc import Callable, Iterator
+
+from scripts.lib.timing import generating, judging, starting, training
+from scripts.lib.timing.bench import Bench, Timed
+
+STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
+    "starts": starting.starts,
+    "prepare_data": starting.prepare,
+    "train_generator": generating.train_generators,
+    "generate": generating.generate_images,
+    "train_classifiers": training.train_classifiers,
+    "evaluate": judging.judge_classifiers,
+    "train_clips": training.train_clips,
+    "evaluate_clips": judging.judge_clips,
+    "score": judging.judge_sources,
+}

@@ -1,0 +1,56 @@
+"""What comes before: data prepared, and starts of jobs."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import numpy as np
+
+from scripts import prepare_data
+from scripts.lib import datasets, jobs, shards
+from scripts.lib.timing import pictures
+from scripts.lib.timing.bench import Bench, Timed, seconds_of
+
+PHOTOGRAPH = 500  # pixels a side of a file of a data set, as most of ImageNet's
+
+
+def prepare(bench: Bench) -> Iterator[Timed]:
+    """Photographs decoded, resized and stored, where the study's data are files."""
+    if bench.study.data.kind != "files":
+        return
+    split = next(iter(bench.study.data.training))
+    settings = jobs.data_settings(bench.study, split, "00000") | {"range": None}
+    random = np.random.default_rng(0)
+    photograph = [shards.encode(pictures.photograph(random, PHOTOGRAPH), pictures.JPEG) for _ in range(64)]
+    rows = [{"image": i, "class_id": 0, "origin": str(i)} for i in range(len(photograph))]
+    data = datasets.of_split(split, bench.study.classes, {key: value for key, value in settings["set"].items() if key != "kind"})
+
+    def work() -> None:
+        with patch.object(datasets, "rows", lambda *_: (rows, lambda row: photograph[row["image"]])):
+            storage = settings["stored"]["storage"]
+            shards.write(bench.folder / "prepared/00000.tar", prepare_data.file_samples(data, "", settings, bench.threads), storage)
+
+    yield Timed("prepare_data", "files", f"photographs of {PHOTOGRAPH} pixels, {bench.threads} threads", {"image": len(rows)}, seconds_of(work, bench))
+
+
+def starts(bench: Bench) -> Iterator[Timed]:
+    """Of the rules whose work is timed: Python and its imports. What a scheduler takes to start a job is not in it."""
+    study = bench.study
+    asked = {
+        "prepare_data": study.data.kind == "files",
+        "train_generator": any(own.kind != "pretrained" for own in study.generators.values()),
+        "generate": bool(study.generators),
+        "train_classifiers": study.classifiers,
+        "evaluate": study.classifiers,
+        "train_clips": study.clips,
+        "evaluate_clips": study.clips,
+        "score": study.scores,
+    }
+    for rule in (rule for rule, wanted in asked.items() if wanted):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", f"scripts.{rule}", "--help"], check=True, capture_output=True)
+        yield Timed(rule, "", "start", {"job": 1}, time.perf_counter() - start)
