@@ -103,7 +103,7 @@ def answers(model: clip.Clip, seen: torch.Tensor, asked: list[dict], heads_of) -
     for question in asked:
         labels = torch.from_numpy(question["labels"])
         kept, heads = labels != OUT, heads_of(tuple(question["names"]), tuple(question["templates"]))
-        tally = Tally(question["evaluation"], labels.unique() if question["masked"] else None)
+        tally = Tally(question["evaluation"], int(kept.sum()), labels.unique() if question["masked"] else None)
         for own, of in zip(seen[kept].split(BATCH), labels[kept].split(BATCH), strict=True):
             tally.add(clip.logits(model, own, heads), of)
         found = pd.DataFrame(tally.rows())

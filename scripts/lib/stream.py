@@ -94,6 +94,18 @@ def _shortened(sizes: Iterable[int], images: int) -> list[int]:
     return [end - start for start, end in zip([0, *ends], ends, strict=False) if end > start]
 
 
+def _filled(images: Iterator[tuple[torch.Tensor, int]], count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` images of one shape, and their class ids (N,), into a place that is taken at once: an image is held twice, not a batch."""
+    class_ids = torch.empty(count, dtype=torch.long)
+    for place, (image, class_id) in enumerate(images):
+        if not place:
+            pixels = torch.empty(count, *image.shape, dtype=image.dtype)
+        if image.shape != pixels.shape[1:]:  # one that is grey would be taken for all three channels
+            raise ValueError(f"images of shapes {tuple(pixels.shape[1:])} and {tuple(image.shape)} in one batch: all of a source must be stored alike")
+        pixels[place], class_ids[place] = image, class_id
+    return pixels, class_ids
+
+
 class Stored:
     """Images in their tars."""
 
@@ -118,8 +130,7 @@ class Stored:
 
     def read(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels, uint8 (N, C, H, W), and class ids (N,)."""
-        pixels, class_ids = zip(*self.each(positions), strict=True)
-        return torch.stack(pixels), torch.tensor(class_ids)
+        return _filled(self.each(positions), len(positions))
 
     def first(self, images: int) -> "Stored":
         return Stored([block._replace(images=size) for block, size in zip(self.blocks, _shortened(self.sizes, images), strict=False)])
@@ -244,13 +255,13 @@ class _Reader(Dataset):
         epochs, positions = map(torch.as_tensor, item)
         if self.transform is None:
             return Batch(*self.images.read(positions), positions)
-        made, class_ids = [], []
         with torch.random.fork_rng(devices=[]):
-            for (image, class_id), epoch, position in zip(self.images.each(positions), epochs.tolist(), positions.tolist(), strict=True):
-                torch.default_generator.manual_seed(mixed(position, self.seed, epoch))  # so that neither workers nor ranks matter
-                made.append(self.transform(image))  # while it is in the cache
-                class_ids.append(class_id)
-        return Batch(torch.stack(made), torch.tensor(class_ids), positions)
+            return Batch(*_filled(self._transformed(epochs.tolist(), positions), len(positions)), positions)
+
+    def _transformed(self, epochs: list[int], positions: torch.Tensor) -> Iterator[tuple[torch.Tensor, int]]:
+        for (image, class_id), epoch, position in zip(self.images.each(positions), epochs, positions.tolist(), strict=True):
+            torch.default_generator.manual_seed(mixed(position, self.seed, epoch))  # so that neither workers nor ranks matter
+            yield self.transform(image), class_id  # while it is in the cache
 
 
 def _read(reader: _Reader, items: Iterable, workers: int) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ few = settings(max_examples=20)
 
 
 def tallied(logits, labels, held=None, batch_size=16) -> list[dict]:
-    tally = Tally("set", held)
+    tally = Tally("set", len(labels), held)
     for own, of in zip(torch.from_numpy(logits).split(batch_size), torch.from_numpy(labels).split(batch_size), strict=True):
         tally.add(own, of)
     return tally.rows()
@@ -64,6 +64,13 @@ def test_a_set_of_all_classes_is_judged_once_and_a_stranger_is_told():
     assert {row["evaluation"] for row in tallied(logits, np.arange(3), [0, 1, 2])} == {"set"}
     with pytest.raises(ValueError, match=r"set: images of classes \[2\], which are not among the 2 that its manifest names"):
         tallied(logits, np.arange(3), [0, 1])
+
+
+def test_a_set_that_was_not_judged_whole_has_no_rows():
+    tally = Tally("set", 3)
+    tally.add(torch.eye(3)[:2], torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="set: 2 images were judged of 3"):
+        tally.rows()
 
 
 def test_metrics_that_are_not_there_are_told():
