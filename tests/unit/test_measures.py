@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from scripts import score
 from scripts.lib import metrics
@@ -95,6 +95,14 @@ def test_recognizability_is_the_mean_of_the_f1_of_the_classes():
     found = score.scores(predicted, np.zeros((4, 3)), labels)
     assert [row["recognizability"] for row in found["per_class"]] == pytest.approx([2 / 3, 4 / 5])
     assert found["recognizability"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+
+
+@few
+@given(SEEDS)
+def test_recognizability_is_what_scikit_learn_computes(seed):
+    labels, predicted = np.random.default_rng(seed).integers(0, 5, (2, 30))
+    expected = f1_score(labels, predicted, labels=np.unique(labels), average=None, zero_division=0)
+    assert [row["recognizability"] for row in score.scores(predicted, np.zeros((30, 3)), labels)["per_class"]] == expected.tolist()
 
 
 def test_a_class_that_is_never_recognized_counts_as_zero():
