@@ -1,8 +1,8 @@
 """Evaluate the CLIP models of one batch zero-shot: on every evaluation set, and on tasks that read other labels off the same images.
 
 Top-1 and cross-entropy as in `evaluate`; logits are cosines times the learned scale, as in the paper's evaluation code. A set with classes of
-its own is asked about those, in texts of its own; `mean_per_class`, top-1 as a mean over the classes, is what CLIP reports of some of them
-(data/downstream/sets.csv).
+its own is asked about those, in texts of its own. What CLIP reports of some of them, top-1 as a mean over the classes (`mean_per_class` in
+data/downstream/sets.csv), is the mean of its rows of classes.
 
 An image is resized to what the models see by Pillow's bicubic filter, as the paper's evaluation code does, from what is stored of it.
 """
@@ -103,12 +103,10 @@ def answers(model: clip.Clip, seen: torch.Tensor, asked: list[dict], heads_of) -
     for question in asked:
         labels = torch.from_numpy(question["labels"])
         kept, heads = labels != OUT, heads_of(tuple(question["names"]), tuple(question["templates"]))
-        tally = Tally(question["evaluation"], labels.unique() if question["masked"] else None)
+        tally = Tally(question["evaluation"], int(kept.sum()), labels.unique() if question["masked"] else None)
         for own, of in zip(seen[kept].split(BATCH), labels[kept].split(BATCH), strict=True):
             tally.add(clip.logits(model, own, heads), of)
         found = pd.DataFrame(tally.rows())
-        found["mean_per_class"] = found.groupby("evaluation")["top1"].transform(lambda top1: top1.iloc[1:].mean())
-        found["mean_per_class"] = found["mean_per_class"].where(found["class_id"].isna(), found["top1"])
         found["class_id"] = found["class_id"].map(lambda place, ids=question["ids"]: ids[int(place)], na_action="ignore")
         rows += [row | {"logit_scale": model.scale.item()} for row in found.to_dict("records")]
     return rows

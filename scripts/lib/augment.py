@@ -6,10 +6,18 @@ import scripts.lib.torch_setup  # noqa: F401
 
 import torch
 from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
 
 from scripts.lib.study.classifiers import Training
 
 BICUBIC = v2.InterpolationMode.BICUBIC
+
+
+class ResizedCrop(v2.RandomResizedCrop):
+    """The same crop of the same random numbers, without the search of nested inputs for images, 0.02 ms of the 0.65 that one costs."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return functional.resized_crop_image(image, **self.make_params([image]), size=self.size, interpolation=self.interpolation, antialias=self.antialias)
 
 
 class Erasing(v2.RandomErasing):
@@ -29,7 +37,7 @@ def of_images(recipe: Training, stored: int, size: int) -> Callable[[torch.Tenso
     """What is done to an image, uint8 (C, stored, stored), to train on it at `size` x `size`; None where nothing is."""
     steps = []
     if recipe.crop_scale:
-        steps.append(v2.RandomResizedCrop(size, scale=recipe.crop_scale, interpolation=BICUBIC, antialias=True))
+        steps.append(ResizedCrop(size, scale=recipe.crop_scale, interpolation=BICUBIC, antialias=True))
     elif size != stored:
         steps.append(v2.CenterCrop(size))
     if recipe.flip:

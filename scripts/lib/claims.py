@@ -11,8 +11,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 from scripts.lib import laws
 from scripts.lib.laws.fit import LawError, points
@@ -69,7 +70,7 @@ def contrast(curves: Sequence[tuple], weights: Sequence[float]) -> Effect:
 
     The variances w^2 se^2 add up; degrees of freedom: (sum v)^2 / sum(v^2 / (N - 2)), v = w^2 se^2, N the sizes of a curve.
     """
-    lines = [sm.OLS(y, sm.add_constant(x)).fit() for x, y in (points(*curve) for curve in curves)]
+    lines = [OLS(y, add_constant(x)).fit() for x, y in (points(*curve) for curve in curves)]
     weights = np.asarray(weights, float)
     value = float(-weights @ [line.params[1] for line in lines])
     variances = weights**2 * [line.bse[1] ** 2 for line in lines]
@@ -118,8 +119,8 @@ def spread(curves: Sequence[tuple]) -> tuple[Effect, list[float]]:
     group, place = np.repeat(np.arange(count), sizes), np.tile(np.arange(sizes), count)
     own = np.eye(count)[group][:, 1:]  # the first curve is what the others are compared with
     equal = np.hstack([np.eye(sizes)[place], own])
-    full = sm.OLS(y.ravel(), np.hstack([equal, own * x[place][:, None]])).fit()
-    _, p, _ = full.compare_f_test(sm.OLS(y.ravel(), equal).fit())
+    full = OLS(y.ravel(), np.hstack([equal, own * x[place][:, None]])).fit()
+    _, p, _ = full.compare_f_test(OLS(y.ravel(), equal).fit())
     k = [float(-np.polyfit(x, row, 1)[0]) for row in y]
     names = [np.zeros(len(full.params)), *np.eye(len(full.params))[1 - count :]]
     factor, ends = _tukey(count, int(full.df_resid)), []

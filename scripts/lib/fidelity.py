@@ -7,30 +7,60 @@ network do not compare with those of another, so not with published ones that In
 
 import scripts.lib.torch_setup  # noqa: F401
 
+import numpy as np
 import torch
 from torch.nn.functional import normalize
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
 
 CPU = torch.device("cpu")
+ROWS = 1000  # images that are looked at, or compared with as many others, at a time: distances of 8 MB
 NEIGHBOURS = 3  # k of Kynkaanniemi et al. (2019), whose ball around an image reaches to its k-th nearest neighbour in the same set
 
 
+def gaussian(features: torch.Tensor) -> dict[str, np.ndarray]:
+    """Mean (width,) and covariance (width, width) of features (N, width), in double precision, as torch-fidelity takes them. Beside the features a few
+    thousand rows are held, whatever N."""
+    n = len(features)
+    mean = sum(part.double().numpy().sum(0) for part in features.split(ROWS)) / n
+    squares = sum(away.T @ away for away in (part.double().numpy() - mean for part in features.split(ROWS)))
+    return {"mu": mean, "sigma": squares * (1 / (n - 1))}
+
+
+def radii(features: torch.Tensor) -> torch.Tensor:
+    """Of each image, features (N, width), the distance (N,) to its NEIGHBOURS-th nearest among the others."""
+    found = []
+    for own in features.split(ROWS):
+        nearest = torch.empty(len(own), 0, dtype=torch.float64, device=features.device)
+        for others in features.split(ROWS):
+            nearest = torch.cat([nearest, torch.cdist(own.double(), others.double())], 1)
+            nearest = nearest.topk(min(NEIGHBOURS + 1, nearest.shape[1]), largest=False).values  # itself among them
+        found.append(nearest.amax(1))
+    return torch.cat(found)
+
+
+def inside(features: torch.Tensor, centres: torch.Tensor, reach: torch.Tensor) -> float:
+    """Share of the images, features (N, width), that lie in the ball around one of the centres (M, width), of radii `reach` (M,)."""
+    hit = torch.zeros(len(features), dtype=torch.bool, device=features.device)
+    for own, into in zip(features.split(ROWS), hit.split(ROWS), strict=True):
+        for others, radius in zip(centres.split(ROWS), reach.split(ROWS), strict=True):
+            into |= (torch.cdist(own.double(), others.double()) <= radius).any(1)
+    return hit.float().mean().item()
+
+
 def against_real(features: torch.Tensor, real: torch.Tensor, device: torch.device = CPU) -> dict[str, float]:
-    """fid, precision and recall of features (N, width) against those of real images (M, width), by torch-fidelity. device: for distances.
+    """fid, precision and recall of features (N, width) against those of real images (M, width). device: for distances.
 
     FID: squared Frechet distance of two Gaussians, in squared units of the features. With few images it is biased upwards, the more the
     fewer they are and the wider the features; equally for all sets of one size, which is why a study scores the same number of images
     of each source. Precision: share of the images inside a ball of real ones; recall: share of the real ones inside a ball of images.
+    They are what torch-fidelity computes, which holds the distances of 1,000 images to all others; here those of 1,000 to 1,000 are held.
     Raises ValueError where a set has too few images to have NEIGHBOURS of them.
     """
     if min(len(features), len(real)) <= NEIGHBOURS:
         raise ValueError(f"FID, precision and recall need more than {NEIGHBOURS} images in each set, not {len(features)} and {len(real)}")
-    features, real = features.double(), real.double()  # the trace of a root of near-singular matrices wants the digits
-    frechet = fid_statistics_to_metric(fid_features_to_statistics(features), fid_features_to_statistics(real), verbose=False)
-    # A thousand rows of distances at a time: of 50,000 images all of them would be 20 GB, three times over.
-    balls = prc_features_to_metric(features.to(device), real.to(device), prc_neighborhood=NEIGHBOURS, prc_batch_size=1000, save_cpu_ram=True, verbose=False)
-    return {"fid": frechet[KEY_METRIC_FID], "precision": balls[KEY_METRIC_PRECISION], "recall": balls[KEY_METRIC_RECALL]}
+    frechet = fid_statistics_to_metric(gaussian(features), gaussian(real), verbose=False)[KEY_METRIC_FID]
+    features, real = features.to(device), real.to(device)
+    return {"fid": frechet, "precision": inside(features, real, radii(real)), "recall": inside(real, features, radii(features))}
 
 
 class Spread:

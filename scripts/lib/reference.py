@@ -52,16 +52,20 @@ class Reference:
             raise ValueError(f"an image of class {int(own[0][-1])}, but the reference has {classes} classes: name one that is trained on the study's classes")
         groups = [group.split(BATCH) for group in order.indices.split(own[1].tolist())]
         batches = stream.chosen(images, [part for group in groups for part in group], workers=workers)
-        predicted, features, distances = [], [], []
+        # Taken at once: small vectors of every batch would lie between the large ones of its images, in the way of those of the next.
+        predicted, features, distances = torch.empty(len(images), dtype=torch.long), torch.empty(len(images), self.model.head_hidden_size), []
+        sizes = [len(part) for group in groups for part in group]
+        places = zip(predicted.split(sizes), features.split(sizes), strict=True)
         for group in groups:
             spread = Spread()
             for _ in group:
                 final, blocks = self.model.forward_intermediates(self.prepare(next(batches).images.to(device)))
                 spread.add(blocks)
-                features.append(self.model.forward_head(final, pre_logits=True).cpu().clone())  # of a class token: a view that holds all tokens
-                predicted.append(self.model.forward_head(final).argmax(1).cpu())
+                own_predicted, own_features = next(places)
+                own_features[:] = self.model.forward_head(final, pre_logits=True)
+                own_predicted[:] = self.model.forward_head(final).argmax(1)
             distances.append(spread.distance())
-        return Judged(order.values.numpy(), torch.cat(predicted).numpy(), torch.cat(features), float(np.mean(distances)))
+        return Judged(order.values.numpy(), predicted.numpy(), features, float(np.mean(distances)))
 
 
 def trained(path: str | Path, device: torch.device) -> Reference:

@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from scripts.lib.files import whole
+from scripts.lib.images import decoded
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 PNG = {"format": "png"}
@@ -87,11 +88,6 @@ def samples(tar: str | Path) -> Iterator[tuple[str, bytes, dict]]:
         yield row.pop("key"), data, row
 
 
-def _decoded(data: bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image)
-
-
 def _stacked(images: list[np.ndarray]) -> np.ndarray:
     """(N, C, H, W) of images (H, W) or (H, W, C)."""
     stack = np.stack(images) if images else np.zeros((0, 0, 0), np.uint8)
@@ -106,7 +102,7 @@ def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = N
     """
     manifest = pd.read_parquet(manifest_path(tar))
     wanted = np.ones(len(manifest), bool) if chosen is None else chosen(manifest).to_numpy(bool)
-    images = [_decoded(data) for data, want in zip(_encoded(tar, manifest), wanted, strict=True) if want]
+    images = [decoded(data) for data, want in zip(_encoded(tar, manifest), wanted, strict=True) if want]
     return _stacked(images), manifest[wanted]
 
 
@@ -116,7 +112,7 @@ def batches(tar: str | Path, size: int, first: int = 0) -> Iterator[tuple[np.nda
     images = []
     for place, data in enumerate(_encoded(tar, manifest), 1):
         if place > first:
-            images.append(_decoded(data))
+            images.append(decoded(data))
         if images and (len(images) == size or place == len(manifest)):
             yield _stacked(images), manifest.iloc[place - len(images) : place]
             images = []

@@ -6,7 +6,6 @@ batches, ordered, chosen   what a training, an evaluation, a score reads; both k
 """
 
 import hashlib
-import io
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -19,9 +18,9 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from scripts.lib.images import decoded
 from scripts.lib.shards import ShardError, manifest_path
 
 WINDOW = 16  # blocks whose images are shuffled with one another (ours): 320,000 images where a block has 20,000
@@ -67,6 +66,7 @@ class Index:
         self.tar, self.guidance = tar, guidance
         self.class_ids, self.offsets, self.sizes = (own[name].astype(np.int64) for name in COLUMNS[:3])
         self.hashes = bytes.fromhex("".join(own["sha256"]))
+        self.last = None  # pixels that were read last: the next are put into their place
         self.file = open(tar, "rb", buffering=0)  # noqa: SIM115  (open as long as the index is held)
 
     def __del__(self):
@@ -74,13 +74,15 @@ class Index:
             self.file.close()
 
     def read(self, row: int) -> torch.Tensor:
-        """Pixels of an image, uint8 (C, H, W). Raises ShardError where its bytes are not those that the manifest names."""
+        """Pixels of an image, uint8 (C, H, W): good until the next is read, which may be put into their place.
+
+        Raises ShardError where its bytes are not those that the manifest names.
+        """
         data = os.pread(self.file.fileno(), int(self.sizes[row]), int(self.offsets[row]))
         if hashlib.sha256(data).digest() != self.hashes[32 * row : 32 * row + 32]:
             key = _manifest(self.tar, ["key"], self.guidance)["key"][row]
             raise ShardError(f"{self.tar}: image {key!r} has another sha256 than its manifest says: {MEND}")
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = np.array(image)
+        pixels = self.last = decoded(data, self.last)
         return torch.from_numpy(pixels if pixels.ndim == 3 else pixels[..., None]).permute(2, 0, 1)  # a view: crops of it are as fast, and a copy is not
 
 
@@ -92,6 +94,18 @@ def _shortened(sizes: Iterable[int], images: int) -> list[int]:
     """Sizes of the blocks of which the first `images` images are left."""
     ends = [min(end, images) for end in accumulate(sizes)]
     return [end - start for start, end in zip([0, *ends], ends, strict=False) if end > start]
+
+
+def _filled(images: Iterator[tuple[torch.Tensor, int]], count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` images of one shape, and their class ids (N,), into a place that is taken at once: an image is held twice, not a batch."""
+    class_ids = torch.empty(count, dtype=torch.long)
+    for place, (image, class_id) in enumerate(images):
+        if not place:
+            pixels = torch.empty(count, *image.shape, dtype=image.dtype)
+        if image.shape != pixels.shape[1:]:  # one that is grey would be taken for all three channels
+            raise ValueError(f"images of shapes {tuple(pixels.shape[1:])} and {tuple(image.shape)} in one batch: all of a source must be stored alike")
+        pixels[place], class_ids[place] = image, class_id
+    return pixels, class_ids
 
 
 class Stored:
@@ -110,7 +124,7 @@ class Stored:
         return torch.cat([torch.from_numpy(_index(*block[:2]).class_ids[: block.images]) for block in self.blocks])
 
     def each(self, positions: torch.Tensor) -> Iterator[tuple[torch.Tensor, int]]:
-        """Pixels, uint8 (C, H, W), and class id, one image at a time."""
+        """Pixels, uint8 (C, H, W), and class id, one image at a time: of the one before nothing is left (`Index.read`)."""
         for position in positions.tolist():
             place = bisect_right(self.ends, position)
             index, row = _index(*self.blocks[place][:2]), position - self.ends[place] + self.sizes[place]
@@ -118,8 +132,7 @@ class Stored:
 
     def read(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels, uint8 (N, C, H, W), and class ids (N,)."""
-        pixels, class_ids = zip(*self.each(positions), strict=True)
-        return torch.stack(pixels), torch.tensor(class_ids)
+        return _filled(self.each(positions), len(positions))
 
     def first(self, images: int) -> "Stored":
         return Stored([block._replace(images=size) for block, size in zip(self.blocks, _shortened(self.sizes, images), strict=False)])
@@ -244,13 +257,13 @@ class _Reader(Dataset):
         epochs, positions = map(torch.as_tensor, item)
         if self.transform is None:
             return Batch(*self.images.read(positions), positions)
-        made, class_ids = [], []
         with torch.random.fork_rng(devices=[]):
-            for (image, class_id), epoch, position in zip(self.images.each(positions), epochs.tolist(), positions.tolist(), strict=True):
-                torch.default_generator.manual_seed(mixed(position, self.seed, epoch))  # so that neither workers nor ranks matter
-                made.append(self.transform(image))  # while it is in the cache
-                class_ids.append(class_id)
-        return Batch(torch.stack(made), torch.tensor(class_ids), positions)
+            return Batch(*_filled(self._transformed(epochs.tolist(), positions), len(positions)), positions)
+
+    def _transformed(self, epochs: list[int], positions: torch.Tensor) -> Iterator[tuple[torch.Tensor, int]]:
+        for (image, class_id), epoch, position in zip(self.images.each(positions), epochs, positions.tolist(), strict=True):
+            torch.default_generator.manual_seed(mixed(position, self.seed, epoch))  # so that neither workers nor ranks matter
+            yield self.transform(image), class_id  # while it is in the cache
 
 
 def _read(reader: _Reader, items: Iterable, workers: int) -> Iterator[Batch]:

@@ -18,35 +18,45 @@ from scripts.lib.study.data import unmasked
 
 
 class Tally:
-    def __init__(self, evaluation: str, held: Iterable[int] | None = None):
-        """held: the classes of the set's images (its manifest names them), where a set may lack some; None: no logit is ever left out."""
-        self.evaluation = evaluation
+    def __init__(self, evaluation: str, images: int, held: Iterable[int] | None = None):
+        """images: of the set. held: their classes (its manifest names them), where a set may lack some; None: no logit is ever left out.
+
+        8 bytes an image are held, and 16 for each set of rows, at once from the beginning: small vectors of every batch would lie between the
+        large ones of its images, and what is freed there could not be taken for those of the next.
+        """
+        self.evaluation, self.images = evaluation, images
         self.held = None if held is None else torch.tensor(sorted({int(class_id) for class_id in held}))
-        self.labels, self.judged = [], {}  # evaluation -> [(right, loss), ...], each a pair of vectors (B,)
+        self.added, self.labels = 0, torch.empty(images, dtype=torch.long)
+        self.judged = {}  # evaluation -> right and loss (2, N)
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
         """logits (B, classes) and labels (B,), integers, of the next images. Raises ValueError for a label that the set was not said to hold."""
         logits, labels = logits.detach().cpu().double(), labels.detach().cpu().long()
-        self.labels.append(labels)
+        own = slice(self.added, self.added + len(labels))
+        self.labels[own] = labels
         if self.held is None or len(self.held) == logits.shape[1]:
-            return self._judge(self.evaluation, logits, labels)
-        if strange := set(labels.tolist()) - set(self.held.tolist()):
-            raise ValueError(f"{self.evaluation}: images of classes {sorted(strange)}, which are not among the {len(self.held)} that its manifest names")
-        self._judge(self.evaluation, logits[:, self.held], torch.searchsorted(self.held, labels))
-        self._judge(unmasked(self.evaluation), logits, labels)
+            self._judge(self.evaluation, own, logits, labels)
+        else:
+            if strange := set(labels.tolist()) - set(self.held.tolist()):
+                raise ValueError(f"{self.evaluation}: images of classes {sorted(strange)}, which are not among the {len(self.held)} that its manifest names")
+            self._judge(self.evaluation, own, logits[:, self.held], torch.searchsorted(self.held, labels))
+            self._judge(unmasked(self.evaluation), own, logits, labels)
+        self.added = own.stop
 
-    def _judge(self, evaluation: str, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        own = (logits.argmax(1) == labels).double(), F.cross_entropy(logits, labels, reduction="none")
-        self.judged.setdefault(evaluation, []).append(own)
+    def _judge(self, evaluation: str, own: slice, logits: torch.Tensor, labels: torch.Tensor) -> None:
+        if evaluation not in self.judged:
+            self.judged[evaluation] = torch.empty(2, self.images, dtype=torch.float64)
+        right, loss = self.judged[evaluation]
+        right[own], loss[own] = logits.argmax(1) == labels, F.cross_entropy(logits, labels, reduction="none")
 
     def rows(self) -> list[dict]:
         """evaluation, class_id, images, top1, cross_entropy: a row over all images (class_id None), then one for each class among them."""
-        labels = torch.cat(self.labels)
-        chosen = [(None, torch.ones_like(labels, dtype=torch.bool)), *((int(c), labels == c) for c in labels.unique())]
+        if self.added != self.images:
+            raise ValueError(f"{self.evaluation}: {self.added} images were judged of {self.images}")
         rows = []
-        for evaluation, batches in self.judged.items():
-            right, loss = (torch.cat(own) for own in zip(*batches, strict=True))
-            for class_id, mask in chosen:
-                means = {"top1": right[mask].mean().item(), "cross_entropy": loss[mask].mean().item()}
-                rows.append({"evaluation": evaluation, "class_id": class_id, "images": int(mask.sum())} | means)
+        for evaluation, (right, loss) in self.judged.items():
+            for class_id in (None, *self.labels.unique().tolist()):
+                own = slice(None) if class_id is None else self.labels == class_id
+                means = {"top1": right[own].mean().item(), "cross_entropy": loss[own].mean().item()}
+                rows.append({"evaluation": evaluation, "class_id": class_id, "images": len(right[own])} | means)
         return rows

@@ -7,9 +7,10 @@ recognizability and diversity beside accuracy, it tests nothing.
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.outliers_influence import variance_inflation_factor
+from statsmodels.tools import add_constant
 
 LEVEL = 0.95
 
@@ -60,10 +61,10 @@ def regression(scores: pd.DataFrame, usefulness) -> pd.DataFrame:
     count = scores.shape[1]
     _refuse(table, count + 3)
     table = (table - table.mean()) / table.std()
-    design = sm.add_constant(table[scores.columns].to_numpy())
+    design = add_constant(table[scores.columns].to_numpy())
     if np.linalg.matrix_rank(design, tol=1e-6) <= count:
         raise UsefulnessError(f"some of these are linear functions of the others: {', '.join(scores)}")
-    line = sm.OLS(table["usefulness"].to_numpy(), design).fit()
+    line = OLS(table["usefulness"].to_numpy(), design).fit()
     low, high = line.get_robustcov_results("HC3", use_t=True).conf_int(1 - LEVEL)[1:].T
     t = line.tvalues[1:]
     partial = t / np.sqrt(t**2 + line.df_resid)

@@ -5,6 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
 from scripts.lib import classifier, fidelity
 
@@ -77,6 +79,19 @@ def test_far_images_cost_precision_and_not_recall(seed):
     real = normal(seed)
     found = fidelity.against_real(torch.cat([real, normal(seed + 1, 20) + 100]), real)
     assert (found["precision"], found["recall"]) == (0.75, 1)
+
+
+@few
+@given(SEEDS, st.integers(4, 30), st.integers(4, 30), st.integers(1, 31))
+def test_a_few_rows_at_a_time_give_what_torch_fidelity_computes_of_all(seed, count, others, rows):
+    a, b = normal(seed, count).double(), normal(seed + 1, others).double()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelity, "ROWS", rows)
+        found = fidelity.against_real(a, b)
+    fid = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False)
+    balls = prc_features_to_metric(a, b, prc_neighborhood=fidelity.NEIGHBOURS, prc_batch_size=100, save_cpu_ram=False, verbose=False)
+    assert found["fid"] == pytest.approx(fid[KEY_METRIC_FID], abs=1e-6)
+    assert (found["precision"], found["recall"]) == (balls[KEY_METRIC_PRECISION], balls[KEY_METRIC_RECALL])
 
 
 def test_too_few_images_are_refused():

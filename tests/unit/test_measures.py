@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, log_loss
+from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from scripts import score
 from scripts.lib import metrics
@@ -18,7 +18,7 @@ few = settings(max_examples=20)
 
 
 def tallied(logits, labels, held=None, batch_size=16) -> list[dict]:
-    tally = Tally("set", held)
+    tally = Tally("set", len(labels), held)
     for own, of in zip(torch.from_numpy(logits).split(batch_size), torch.from_numpy(labels).split(batch_size), strict=True):
         tally.add(own, of)
     return tally.rows()
@@ -66,6 +66,13 @@ def test_a_set_of_all_classes_is_judged_once_and_a_stranger_is_told():
         tallied(logits, np.arange(3), [0, 1])
 
 
+def test_a_set_that_was_not_judged_whole_has_no_rows():
+    tally = Tally("set", 3)
+    tally.add(torch.eye(3)[:2], torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="set: 2 images were judged of 3"):
+        tally.rows()
+
+
 def test_metrics_that_are_not_there_are_told():
     table = pd.DataFrame([{"evaluation": "photos", "class_id": None, "top1": 1.0, "cross_entropy": 0.0} | dict.fromkeys(metrics.RUN, 0)])
     with pytest.raises(ValueError, match="no metrics on photos_unmasked; a set that holds every class has no unmasked ones"):
@@ -88,6 +95,14 @@ def test_recognizability_is_the_mean_of_the_f1_of_the_classes():
     found = score.scores(predicted, np.zeros((4, 3)), labels)
     assert [row["recognizability"] for row in found["per_class"]] == pytest.approx([2 / 3, 4 / 5])
     assert found["recognizability"] == pytest.approx((2 / 3 + 4 / 5) / 2)
+
+
+@few
+@given(SEEDS)
+def test_recognizability_is_what_scikit_learn_computes(seed):
+    labels, predicted = np.random.default_rng(seed).integers(0, 5, (2, 30))
+    expected = f1_score(labels, predicted, labels=np.unique(labels), average=None, zero_division=0)
+    assert [row["recognizability"] for row in score.scores(predicted, np.zeros((30, 3)), labels)["per_class"]] == expected.tolist()
 
 
 def test_a_class_that_is_never_recognized_counts_as_zero():

@@ -93,6 +93,14 @@ def test_a_tar_that_is_not_what_its_manifest_says_is_not_read(tmp_path, damage):
         list(stream.ordered(images, 2))
 
 
+@pytest.mark.parametrize("transform", [None, noisy])
+def test_a_grey_image_among_those_of_three_channels_is_told(tmp_path, transform):
+    shapes = ((4, 4, 3), (4, 4))
+    shards.write(tmp_path / "00000.tar", [(str(i), np.zeros(shape, np.uint8), {"class_id": 0, "prompt": ""}) for i, shape in enumerate(shapes)])
+    with pytest.raises(ValueError, match=r"images of shapes \(3, 4, 4\) and \(1, 4, 4\) in one batch"):
+        next(stream.ordered(stream.find([tmp_path / "00000.tar"]), 2, transform))
+
+
 # -- order -------------------------------------------------------------------------------------------------------------------------------
 
 block_sizes = st.lists(st.integers(1, 12), min_size=1, max_size=8)

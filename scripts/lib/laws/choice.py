@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
 
 from scripts.lib.laws.fit import LAWS, Fit, LawError, fit, points
 
@@ -63,7 +63,7 @@ def compare(first: tuple, second: tuple) -> dict:
     for place, curve in enumerate((first, second)):
         own_x, own_y = points(*curve)
         x, y, group = np.append(x, own_x), np.append(y, own_y), np.append(group, np.full(len(own_x), float(place)))
-    line = sm.OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
+    line = OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
     low, high = line.conf_int(0.05)[3]
     return {
         "k": [float(-line.params[2]), float(-line.params[2] - line.params[3])],

@@ -6,7 +6,8 @@ dS / dD = (k_r / k_s) S / D more. The definition is ours.
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 from scripts.lib.laws.fit import points
 
@@ -17,7 +18,7 @@ def _draws(sizes, losses, random: np.random.Generator) -> tuple[np.ndarray, np.n
     """Intercepts and slopes (1 + DRAWS,) of the line of log loss on log size: the estimate first, then draws from its sampling law, a
     multivariate Student's t with N - 2 degrees of freedom."""
     x, y = points(sizes, losses)
-    line = sm.OLS(y, sm.add_constant(x)).fit()
+    line = OLS(y, add_constant(x)).fit()
     spare = len(x) - 2
     normal = random.multivariate_normal(np.zeros(2), line.cov_params(), size=DRAWS) / np.sqrt(random.chisquare(spare, DRAWS) / spare)[:, None]
     return tuple(np.concatenate([line.params[None], line.params + normal]).T)

@@ -1,7 +1,8 @@
 """The paper's law, L(D) = (C / D)^k: a straight line of log loss on log size."""
 
 import numpy as np
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 FEWEST = 3
 OBJECTIVE = "ordinary least squares on log loss against log size, one point a size: the mean over its rows of log loss"
@@ -13,7 +14,7 @@ def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
     """x, y (N,): log size and log loss. The interval is Student's with N - 2 degrees of freedom; HC3's does not ask for equal spread."""
-    line = sm.OLS(y, sm.add_constant(x)).fit()
+    line = OLS(y, add_constant(x)).fit()
     intercept, slope = line.params
     low, high = line.conf_int(0.05)[1]
     k, log_scale = float(-slope), float(-intercept / slope)
