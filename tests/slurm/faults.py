@@ -76,6 +76,7 @@ def node_down(cluster: Cluster, job: Job, process) -> None:
     wait_for(lambda: not process.is_running(), "the job outlived its node")
     # A node that takes a job again while its old one still ends is drained, and the job held ("Duplicate jobid"): for an administrator to mend.
     wait_for(lambda: not cluster.steps(), "the node did not end its jobs")
+    time.sleep(8)  # what slurmd itself knows of them it forgets some seconds later, and shows nobody
     cluster.node("RESUME")
     cluster.hasten()
 
