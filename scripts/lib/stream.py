@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from scripts.lib.images import decoded
 from scripts.lib.shards import ShardError, manifest_path
 
-WINDOW = 16  # blocks whose images are shuffled with one another (ours): 400,000 images where a block has 25,000
+WINDOW = 16  # blocks whose images are shuffled with one another (ours): 400,000 images where a block has 25,600
 IN_MEMORY = 1 << 30  # bytes of pixels that `hold` takes at most
 MEND = "remove both files and make them again"
 COLUMNS = ["class_id", "offset", "size", "sha256"]

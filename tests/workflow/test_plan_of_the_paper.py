@@ -29,10 +29,10 @@ def rows(tmp_path_factory):
 
 def test_the_sweep_of_configurations(rows):
     # 6 recipes x 6 scales of Stable Diffusion, 3 x 3 of IF, 3 x 3 of aMUSEd: 54 configurations of 1.28M images.
-    # Blocks of 25,000: 52 a configuration; of IF 10,000: 128.
+    # Blocks of 25,600: 50 a configuration; of IF 10,000: 128.
     own = rows["configuration_sweep"]
     assert int(own["generate"]["images"]) == 54 * 1_280_000
-    assert int(own["generate"]["jobs"]) == 45 * 52 + 9 * 128
+    assert int(own["generate"]["jobs"]) == 45 * 50 + 9 * 128
     # Trained: each configuration once, and one on real images.
     assert int(own["train_classifiers"]["jobs"]) == 55
     hours = 55 * (196_000 * (CLASSIFIER * TFLOP + 0.01) + JOB) / 3600
@@ -46,6 +46,11 @@ def test_clip(rows):
     assert int(own["generate"]["jobs"]) == 3_710
     assert int(own["train_clips"]["jobs"]) == 10 + 10 + 9
     assert int(own["prepare_data"]["jobs"]) == 3_710 + 5 + 15  # blocks of LAION, ImageNet's sets, downstream sets
+    # In turns of 1,024 pairs, as one GPU does it, an image goes four times forward's way: 4 x 2 x (17.6 + 2.9 of the text) billion multiplications.
+    samples = 32_768 * (
+        2 * (4 * 10_240 + 15_616 + 31_232 + 62_464 + 124_928 + 250_112 + 362_240) + 3 * 10_240 + 15_616 + 31_232 + 62_464 + 124_928 + 250_112 + 499_968
+    )
+    assert float(own["train_clips"]["gpu_hours"]) == pytest.approx(samples * 4 * 2 * 20.5e9 / 1e12 * TFLOP / 3600, rel=0.05)
     hours = (371_000_000 * STABLE_DIFFUSION * TFLOP + 3_710 * JOB) / 3600
     assert float(own["generate"]["gpu_hours"]) == pytest.approx(hours, rel=0.02)
 
