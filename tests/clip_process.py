@@ -1,6 +1,6 @@
 """One process of a tiny CLIP training, alone or under torchrun: `python -m tests.clip_process SETTINGS` (see tests/unit/test_clip_processes.py).
 
-Beside its model it leaves `seen.{rank}.json`: the losses of its iterations, and the positions of the pairs that it was given.
+State is saved after every part. Beside its model it leaves `seen.{rank}.json`: the losses of its iterations, and the positions of the pairs that it was given.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from scripts import train_clips
-from scripts.lib import pairs
+from scripts.lib import pairs, resume
 from scripts.lib.distributed import Team, team
 
 
@@ -37,6 +37,7 @@ def train(asked: dict, own: Team) -> None:
 
     folder = Path(asked["folder"])
     with (
+        patch.object(resume, "EVERY", 0.0),
         patch.object(train_clips.trainer, "create_loss", recorded),
         patch.object(pairs.Reader, "__getitem__", noted),
         patch.object(train_clips.trainer, "train_one_epoch", deadly),
