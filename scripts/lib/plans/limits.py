@@ -1,6 +1,5 @@
 """What a job asks a scheduler for: minutes, GPU-hours, disk. From the same table as the plan, never from the size of a file."""
 
-import inspect
 import math
 from collections.abc import Callable
 
@@ -11,8 +10,6 @@ from scripts.lib.study import Study
 MARGIN = 2  # a job may take this many times what is planned
 LEAST = 10  # minutes
 GB = 1_000_000_000
-ALONE = inspect.signature(lambda wildcards: None)  # which Snakemake asks of a function each time before it calls it
-WITH_ATTEMPT = inspect.signature(lambda wildcards, attempt: None)
 
 
 class Limits:
@@ -41,7 +38,6 @@ class Limits:
             found = self.cost(rule, dict(wildcards))
             return attempt * (guess if found is None else max(LEAST, math.ceil(MARGIN * found.seconds / 60)))
 
-        minutes.__signature__ = WITH_ATTEMPT
         return minutes
 
     def gpu_hours(self, rule: str) -> Callable:
@@ -49,7 +45,6 @@ class Limits:
             found = self.cost(rule, dict(wildcards))
             return 0 if found is None else math.ceil(found.seconds * found.work.gpus / totals.HOUR)
 
-        hours.__signature__ = ALONE
         return hours
 
     def disk_gb(self, rule: str) -> Callable:
@@ -59,5 +54,4 @@ class Limits:
             found = self.cost(rule, dict(wildcards))
             return 1 if found is None else max(1, math.ceil((found.work.kept + found.work.state) / GB))
 
-        gigabytes.__signature__ = ALONE
         return gigabytes

@@ -139,7 +139,7 @@ def _generate(study: Study, source: str, block: str) -> Work:
     return Work(units, generators.kind_of(generator), images=images, kept=kept, state=kept, gpus=study.gpus)
 
 
-def _forwards(training: dict, gpus: int) -> int:
+def forward_passes(training: dict, gpus: int) -> int:
     """What an iteration takes, in forward passes: one, and two for the gradients; one more where CLIP goes through a batch in turns, for every turn
     needs the features of all; and one where activations are computed again."""
     in_turns = training.get("order") == "passes" and training["batch_size"] > max(1, gpus) * (training.get("largest_batch") or training["batch_size"])
@@ -151,7 +151,7 @@ def _train(study: Study, settings: dict) -> Work:
     models, batch = settings["architectures"], settings["training"]["batch_size"]
     steps = sum(run["iterations"] for run in settings["runs"])
     size = settings["image_size"]
-    passes = _forwards(settings["training"], study.gpus)
+    passes = forward_passes(settings["training"], study.gpus)
     flops = sum(passes * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch for run in settings["runs"])
     weights = [FLOAT * parameters(models[run["architecture"]], size, study.channels) for run in settings["runs"]]
     units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}

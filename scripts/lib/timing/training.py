@@ -7,7 +7,7 @@ from pathlib import Path
 import scripts.lib.torch_setup  # noqa: F401
 
 from scripts.lib import clip, distributed, jobs, stream
-from scripts.lib.plans.work import forward_flops
+from scripts.lib.plans.work import forward_flops, forward_passes
 from scripts.lib.study.classifiers import Training
 from scripts.lib.timing import loops, machine
 from scripts.lib.timing.bench import LARGEST, Bench, Timed, enough, fitting, jobs_of
@@ -74,7 +74,8 @@ def _clip(bench: Bench, name: str, settings: dict, batch: int) -> list[Timed]:
     half = enough(few / 2, bench)
     seconds, second = steps(half)
     rest = min(first, second)
-    units = {"step": half, "tflop": 3 * forward_flops(architecture, settings["image_size"]) * half * batch / 1e12}
+    passes = forward_passes(own["training"], 1)
+    units = {"step": half, "tflop": passes * forward_flops(architecture, settings["image_size"]) * half * batch / 1e12}
     turns = distributed.turns("clips.batch_size", batch, own["training"].get("largest_batch"), 1)
     told = f"{name}, batches of {batch}" + (f" in {turns} turns" if turns > 1 else "")
     return [Timed("train_clips", "", told, units, seconds), Timed("train_clips", "", f"{name}, beside its steps", {"run": 1}, rest)]
