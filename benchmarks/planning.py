@@ -1,12 +1,13 @@
 """How long Snakemake takes to plan a study of the paper's size, and in how much memory: what is left to do, and that nothing is.
 
-python -m benchmarks.planning [--block 10000] [--largest 100000] [--done]
+python -m benchmarks.planning [--study imagenet] [--block 10000] [--pairs 100000] [--done]
 
-The study is the digits' with the paper's numbers of images: nothing of it is ever made, a plan reads no image. Configurations of 1.2M images
-each, four curves to 9.6M, three to 64M, CLIP on 371M real pairs and as many synthetic ones; one run a job.
+Nothing is ever made: a plan reads no image. With --done each output is an empty file of the right age with Snakemake's record of its job, each list of
+blocks a list; and the same is planned again, as config.yaml has it and with trust_lists.
 """
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,40 +16,24 @@ import time
 from pathlib import Path
 
 import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
+
+from scripts.lib import block_lists, jobs, study_file
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 LINKS = ("Snakefile", "rules", "scripts", "envs", "profiles", "data", "report")
-TIMES = 2_500  # 480 images of a digits' configuration -> 1.2M, 3,840 of a curve -> 9.6M
-LONG = ("diffusion_class_names", "diffusion_clip_templates", "diffusion_captions")
-LONG_SIZES = [16_000_000, 32_000_000, 64_000_000]
-PAIRS = 371_000_000
+DRY = ("-n", "--quiet")
 
 
-def paper_sized(study: dict, block: int, largest: int) -> dict:
-    """The digits study, as its file has it, with the paper's numbers of images. block: image indices in a block; largest: in one of the
-    pairs, and at most in one of the curves to 64M, which have 1,000 blocks otherwise."""
-    study = study | {"images_per_block": block, "scales_per_block": "one", "title": "Planning"}
-    sources, experiments = study["sources"], study["experiments"]
-    for source in sources.values():
-        if source["kind"] == "synthetic":
-            source["images"] = {scale: TIMES * count for scale, count in source["images"].items()}
-        for part in source.get("parts", []):
-            part |= {"images": TIMES * part["images"]} if "images" in part else {}
-    for recipe in (study["classifiers"], study["clips"]):
-        recipe["iterations"] = {TIMES * size: count for size, count in recipe["iterations"].items()} | dict.fromkeys([*LONG_SIZES, PAIRS], 100)
-        recipe["runs_per_job"] = "one"
-    for own in [*experiments.values(), *study["laws"].values()]:
-        own["sizes"] = [TIMES * size for size in own["sizes"]]
-    for name in LONG:
-        sources[name]["images"][1.5] = LONG_SIZES[-1]
-        sources[name]["images_per_block"] = max(block, min(largest, LONG_SIZES[-1] // 1_000))
-    experiments["long"] = {"architectures": ["vit_large"], "sizes": LONG_SIZES, "seeds": [0], "curves": [{"source": name, "guidance": 1.5} for name in LONG]}
-    for name, source in (("clip_real", "real"), ("clip_synthetic", "diffusion_alt_texts")):
-        sources[source] |= {"images": PAIRS if source == "real" else {1.5: PAIRS}, "images_per_block": largest}
-        experiments[name]["sizes"].append(PAIRS)
-    study["scores"] |= {"images": 50_000, "reference": study["scores"]["reference"] | {"size": TIMES * 480}}
-    return study
+def sized(study: dict, block: int | None = None, pairs: int | None = None) -> dict:
+    """A study, as its file has it, with so many image indices in a block, and in one of pairs and of what is made of their texts."""
+    for source in study["sources"].values():
+        of_pairs = source["kind"] == "pairs" or study["recipes"].get(source.get("recipe"), {}).get("kind") == "pair_texts"
+        if "images_per_block" in source and (wanted := pairs if of_pairs else block):
+            source["images_per_block"] = wanted
+    return study | ({"images_per_block": block} if block else {})
 
 
 def create(folder: Path, study: dict) -> None:
@@ -79,40 +64,62 @@ def jobs_of(text: str) -> int:
     return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("total ")), 0)
 
 
+def let_be_done(dag) -> None:
+    """An empty file or folder for each output of a Snakemake DAG, younger than what it is made of; lists of blocks with a last row; a record of each job."""
+    study, now = study_file.load("studies/planning.yaml"), time.time() - 3600
+    for step, level in enumerate(dag.toposorted(dag.jobs)):
+        for job in level:
+            for output in map(Path, job.output):
+                marker = output / ".snakemake_timestamp" if job.output[0].is_directory else output
+                marker.parent.mkdir(parents=True, exist_ok=True)
+                marker.touch()
+                if job.rule.name == "list_blocks":
+                    settings = jobs.digest(jobs.list_settings(study, job.wildcards.source, job.wildcards.block))
+                    output.write_text(f"{','.join(block_lists.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8")
+                for path in {marker, output}:
+                    os.utime(path, (now + step, now + step))
+    records = dag.workflow.persistence
+
+    async def record():
+        for job in dag.jobs:
+            await records.finished(job)
+
+    asyncio.run(record())
+
+
 def finish(folder: Path) -> None:
-    """Let every job be done: an empty file or folder for each output, then Snakemake's own record of it."""
-    *_, text = snakemake(folder, "--summary")
-    for line in text.splitlines():
-        path = folder / line.split("\t")[0]
-        if line.count("\t") < 3 or line.startswith("output_file"):
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch() if path.suffix else path.mkdir(exist_ok=True)
-    snakemake(folder, "--touch", "--cores", "1", "--quiet", "all")
+    """Let every job be done. `snakemake --touch` takes a tenth of a second a job and records none that is done."""
+    with SnakemakeApi(OutputSettings(dryrun=True, log_level_override=40, enable_file_logging=False)) as api:
+        workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(), snakefile=folder / "Snakefile", workdir=folder)
+        dag = workflow.dag(DAGSettings(force_incomplete=True))
+        dag.execute_workflow(pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False))
+        let_be_done(workflow._workflow.dag)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--block", type=int, default=10_000, help="image indices in a block (default: 10,000)")
-    parser.add_argument("--largest", type=int, default=100_000, help="image indices in a block of pairs (default: 100,000)")
+    parser.add_argument("--study", default="imagenet", help="of studies/ (default: imagenet)")
+    parser.add_argument("--block", type=int, help="image indices in a block (default: as the study has it)")
+    parser.add_argument("--pairs", type=int, help="image indices in a block of pairs (default: as the study has it)")
     parser.add_argument("--folder", type=Path, help="where to lay the study out (a temporary folder by default)")
     parser.add_argument("--done", action="store_true", help="measure the study with all jobs done, too (writes a small file for each output)")
     args = parser.parse_args()
+    study = yaml.safe_load((ROOT / f"studies/{args.study}.yaml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as temporary:
-        folder = args.folder or Path(temporary)
-        create(folder, paper_sized(yaml.safe_load((ROOT / "studies/digits.yaml").read_text(encoding="utf-8")), args.block, args.largest))
-        rows = [("snakemake -n --quiet", *snakemake(folder, "-n", "--quiet"))]
-        jobs = jobs_of(rows[0][-1])
+        folder = (args.folder or Path(temporary)).absolute()
+        create(folder, sized(study, args.block, args.pairs))
+        rows = {"all to do": snakemake(folder, *DRY)}
+        count = jobs_of(rows["all to do"][-1])
         if args.done:
             finish(folder)
-            rows.append(("the same, all done", *snakemake(folder, "-n", "--quiet")))
-            if "Nothing to be done" not in rows[-1][-1]:
-                raise SystemExit(f"jobs are left although all are done:\n{rows[-1][-1][-3000:]}")
-    print(
-        f"{jobs:,} jobs; blocks of {args.block:,} images, of pairs {args.largest:,}\n\n| | seconds | of the processor | MB | ms a job |\n|---|---|---|---|---|"
-    )
-    for name, seconds, busy, memory, _ in rows:
-        print(f"| {name} | {seconds:.1f} | {busy:.1f} | {memory:.0f} | {1000 * busy / jobs:.2f} |")
+            rows["all done"] = snakemake(folder, *DRY)
+            rows["all done, trust_lists"] = snakemake(folder, *DRY, "--config", "trust_lists=true")
+            for name in list(rows)[1:]:
+                if "Nothing to be done" not in rows[name][-1]:
+                    raise SystemExit(f"{name}: jobs are left although all are done:\n{rows[name][-1][-3000:]}")
+    print(f"{args.study}: {count:,} jobs\n\n| snakemake {' '.join(DRY)} | seconds | of the processor | MB | ms a job |\n|---|---|---|---|---|")
+    for name, (seconds, busy, memory, _) in rows.items():
+        print(f"| {name} | {seconds:.1f} | {busy:.1f} | {memory:.0f} | {1000 * busy / count:.2f} |")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 import gc
 import inspect
+import re
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import ExecMode
 
 sys.path.insert(0, workflow.basedir)
-from scripts.lib import captions, environment, jobs, override, shown, shown_tables, study_file, targets
+from scripts.lib import captions, environment, jobs, override, shown, shown_tables, study_file, targets, trusted_lists
 from scripts.lib.study.data import classified
 
 try:
@@ -43,6 +45,10 @@ STUDIES = load_studies()
 config["facts"] = captions.Facts(STUDIES)  # for report/*.rst; in no rule's params, so that no caption makes a job run again
 FIGURES = shown.names_of(STUDIES[config["study"]].figures)
 TABLES = shown.names_of(STUDIES[config["study"]].tables)
+
+# Lists that no rule makes, for they stand for their blocks. A job that was planned asks for no such thing any more.
+TRUSTED = trusted_lists.trusted(STUDIES) if config.get("trust_lists") and workflow.exec_mode == ExecMode.DEFAULT else []
+TO_LIST = (f"(?!({'|'.join(map(re.escape, TRUSTED))})$)" if TRUSTED else "") + f"({'|'.join(STUDIES)})"
 
 
 wildcard_constraints:

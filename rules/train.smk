@@ -16,14 +16,19 @@ rule list_blocks:
         "logs/{study}/list_blocks/{source}-{block}.log",
     benchmark:
         "logs/{study}/list_blocks/{source}-{block}.tsv"
+    wildcard_constraints:
+        study=TO_LIST,
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("list_blocks", 60),
+    params:
+        # With `input` among its arguments it is told and does not decide: a list whose blocks are the same is not written again.
+        settings=lambda wildcards, input: jobs.digest(jobs.list_settings(study_of(wildcards), wildcards.source, wildcards.block)),
     shell:
-        "python -m scripts.list_blocks --before {input.before:q} --tars {input.tars:q} --output {output:q} > {log:q} 2>&1"
+        "python -m scripts.list_blocks --before {input.before:q} --tars {input.tars:q} --settings {params.settings} --output {output:q} > {log:q} 2>&1"
 
 
 rule train_classifiers:

@@ -1,4 +1,5 @@
-"""Lists of blocks: a CSV with a row for each, in order: `tar`, `images` in it, `digest` of its manifest's classes and hashes of images."""
+"""Lists of blocks: a CSV with a row for each, in order: `tar`, `images` in it, `digest` of its manifest's classes and hashes of images, `settings`
+that the blocks of this list were made with, as a digest."""
 
 import csv
 import hashlib
@@ -9,11 +10,11 @@ import pyarrow.parquet as parquet
 from scripts.lib import shards
 from scripts.lib.files import whole
 
-HEAD = ["tar", "images", "digest"]
+HEAD = ["tar", "images", "digest", "settings"]
 
 
-def write(path: str | Path, before: list[str | Path], tars: list[str | Path]) -> None:
-    """The rows of the lists before, then one for each tar.
+def write(path: str | Path, before: list[str | Path], tars: list[str | Path], settings: str) -> None:
+    """The rows of the lists before, then one for each tar. settings: digest of what the blocks of these tars were made with.
 
     Raises ShardError where a tar is missing; its images are looked at by whoever reads them."""
     with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
@@ -24,7 +25,7 @@ def write(path: str | Path, before: list[str | Path], tars: list[str | Path]) ->
             if not tar.is_file():
                 raise shards.ShardError(f"{tar}: missing: remove {shards.manifest_path(tar)} too, if it is there, and make both again")
             images = parquet.read_metadata(shards.manifest_path(tar)).num_rows
-            table.writerow([tar, images, shards.identity([tar])])
+            table.writerow([tar, images, shards.identity([tar]), settings])
 
 
 def read(paths: list[str | Path]) -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ def listed(tmp_path):
             for i in range(10 * block, 10 * block + 10)
         ]
         shards.write(tmp_path / f"{block:05d}.tar", rows)
-    list_blocks.main(["--tars", *(str(tmp_path / f"{block:05d}.tar") for block in range(2)), "--output", str(tmp_path / "list.csv")])
+    list_blocks.main(["--settings", "s", "--tars", *(str(tmp_path / f"{block:05d}.tar") for block in range(2)), "--output", str(tmp_path / "list.csv")])
     return tmp_path / "list.csv"
 
 
@@ -31,15 +31,15 @@ def test_a_list_names_each_block_up_to_its_last_with_its_images(listed):
     assert [row["tar"] for row in rows] == [str(listed.with_name(name)) for name in ("00000.tar", "00001.tar")]
     assert [row["images"] for row in rows] == ["10", "10"]
     assert rows[0]["digest"] != rows[1]["digest"]
-    list_blocks.main(["--tars", str(listed.with_name("00000.tar")), "--output", str(listed.with_name("first.csv"))])
+    list_blocks.main(["--settings", "s", "--tars", str(listed.with_name("00000.tar")), "--output", str(listed.with_name("first.csv"))])
     assert block_lists.read([listed.with_name("first.csv")]) == rows[:1]
     assert block_lists.identity([listed]) != block_lists.identity([listed.with_name("first.csv")])
 
 
 def test_a_list_goes_on_from_the_one_before(listed):
     whole, first, second = (listed.with_name(f"{name}.csv") for name in ("list", "first", "second"))
-    list_blocks.main(["--tars", str(listed.with_name("00000.tar")), "--output", str(first)])
-    list_blocks.main(["--before", str(first), "--tars", str(listed.with_name("00001.tar")), "--output", str(second)])
+    list_blocks.main(["--settings", "s", "--tars", str(listed.with_name("00000.tar")), "--output", str(first)])
+    list_blocks.main(["--settings", "s", "--before", str(first), "--tars", str(listed.with_name("00001.tar")), "--output", str(second)])
     assert second.read_text() == whole.read_text()
 
 
@@ -58,7 +58,7 @@ def test_lists_that_go_on_from_each_other_name_each_block_once(number):
 def test_a_block_without_its_tar_is_told(listed):
     listed.with_name("00001.tar").unlink()
     with pytest.raises(shards.ShardError, match=r"00001.tar: missing: remove .*00001.parquet too"):
-        block_lists.write(listed, [], [listed.with_name("00000.tar"), listed.with_name("00001.tar")])
+        block_lists.write(listed, [], [listed.with_name("00000.tar"), listed.with_name("00001.tar")], "s")
 
 
 def test_captions_are_read_from_all_listed_blocks(listed):

@@ -47,7 +47,7 @@ def noise_blocks(tmp_path) -> Path:
         rows = [(f"{i:03d}", random.integers(0, 256, (8, 8), np.uint8), {"image": i, "class_id": i % 10, "prompt": ""}) for i in range(40)]
         shards.write(tars[0], rows[:20])
         shards.write(tars[1], rows[20:])
-        block_lists.write(tmp_path / "blocks.csv", [], tars)
+        block_lists.write(tmp_path / "blocks.csv", [], tars, "settings")
     return tmp_path / "blocks.csv"
 
 

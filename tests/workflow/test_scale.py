@@ -16,7 +16,7 @@ BLOCKS = (400_000, 200_000, 100_000)
 
 
 def large_study(block: int) -> dict:
-    return planning.paper_sized(yaml.safe_load((ROOT / "studies/digits.yaml").read_text()), block, 10 * block)
+    return planning.sized(yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text()), block, 10 * block)
 
 
 @pytest.fixture(scope="module")

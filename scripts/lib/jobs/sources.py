@@ -1,5 +1,7 @@
 """Blocks of images, and the settings of the jobs that make them: real data, prompts, generators, synthetic images."""
 
+from pathlib import Path
+
 from scripts.lib import targets
 from scripts.lib.study import Study, names_class
 
@@ -240,3 +242,24 @@ def generation_settings(study: Study, source: str, block: str) -> dict:
     if pretrained or study.storage.format != "png":
         settings["stored"] = {"image_size": study.image_size, "channels": study.channels} | study.storage.model_dump()
     return settings
+
+
+def _training_data(study: Study) -> list[dict]:
+    """What prompts are taken from and generators are trained on."""
+    if study.data.kind == "files":
+        return [index_settings(study, split) for split in study.data.training]
+    return [data_settings(study, split, 0)["set"] for split in ("classifier_training", "generator_training")]
+
+
+def list_settings(study: Study, source: str, last: str) -> dict:
+    """What decides over the images of a list's own blocks: settings of its first and last block, those between being like them; and of what they
+    are made from."""
+    own, row = [Path(tar).stem for tar in listed_files("", study, source, last)], study.sources[source]
+    found = {"blocks": len(own), "data": _training_data(study)}
+    if is_real(row):
+        return found | {"ends": [data_settings(study, split_of(row), block) for block in (own[0], own[-1])]}
+    weights = (fetch_settings if is_pretrained(study, source) else generator_settings)(study, row.generator)
+    texts = study.recipes[row.recipe]
+    pairs = list_settings(study, texts.source, last[-5:]) if texts.kind == "pair_texts" else None
+    ends = [generation_settings(study, source, block) for block in (own[0], own[-1])]
+    return found | {"ends": ends, "weights": weights, "prompts": prompt_settings(study, row.recipe), "pairs": pairs, "classes": study.classes}
