@@ -1,22 +1,25 @@
 """Generate one block of a source: a range of image indices at each of its guidance scales, as a shard."""
 
+import argparse
 import json
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import accumulate
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+import scripts.lib.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
 
-from scripts.lib import command, images, jobs, pipelines, recipes, resume, shards, stretches, weights
+from scripts.lib import command, distributed, images, jobs, pipelines, recipes, resume, shards, stretches, weights
 
 BATCH = 64  # of small models: on a CPU, larger ones fall out of the cache
 ATTEMPTS = 5  # at an image that comes out blank: models in half precision overflow now and then, and a filter inside a model blacks out
+
+Batch = tuple[int, float, pd.DataFrame]  # how many images of the block stand before its own; guidance scale; image (its index), class_id and prompt of each
+Found = dict[int, tuple[bytes, int, int]]  # image index -> image as it is stored, seed, attempt
 
 
 def batch_size(settings: dict) -> int:
@@ -38,8 +41,8 @@ def sampled(pipeline, batch: pd.DataFrame, scale: float, settings: dict, attempt
     return list(zip(batch["image"], seeds, made, strict=True))
 
 
-def encoded(made: list[tuple[int, int, np.ndarray]], settings: dict, attempt: int = 0) -> dict[int, tuple[bytes, int, int]]:
-    """index -> (image as it is stored, seed, attempt), of those that are not blank."""
+def encoded(made: list[tuple[int, int, np.ndarray]], settings: dict, attempt: int = 0) -> Found:
+    """Those that are not blank."""
     stored, found = settings.get("stored"), {}
     for index, seed, pixels in made:
         if stored:
@@ -49,7 +52,7 @@ def encoded(made: list[tuple[int, int, np.ndarray]], settings: dict, attempt: in
     return found
 
 
-def whole(pipeline, batch: pd.DataFrame, scale: float, settings: dict, found: dict[int, tuple[bytes, int, int]]) -> dict[int, tuple[bytes, int, int]]:
+def whole(pipeline, batch: pd.DataFrame, scale: float, settings: dict, found: Found) -> Found:
     """`found`, and of the batch what is missing there, drawn again from other seeds. Raises BlankImage where an image is blank at every attempt."""
     attempt = 0
     while not (left := batch[~batch["image"].isin(found.keys())]).empty and (attempt := attempt + 1) < ATTEMPTS:
@@ -63,38 +66,43 @@ def whole(pipeline, batch: pd.DataFrame, scale: float, settings: dict, found: di
     )
 
 
-Drawn = tuple[float, pd.DataFrame, dict[int, tuple[bytes, int, int]]]
-
-
-def drawn(pipeline, batches: Iterable[tuple[float, pd.DataFrame]], settings: dict) -> Iterator[Drawn]:
-    """Guidance scale, batch, and index -> (image as it is stored, seed, attempt), of each of the batches.
+def drawn(pipeline, wanted: Iterable[Batch], settings: dict) -> Iterator[tuple[Batch, Found]]:
+    """Each of the batches, and its images.
 
     While one is sampled, a thread looks at the images of the one before and encodes them, so that the device need not wait for it. Blank images
     are drawn again, after the batch that is being sampled.
     """
     with ThreadPoolExecutor(1) as thread:
-        begun: deque[tuple[float, pd.DataFrame, Future]] = deque()
-        for scale, batch in batches:
-            begun.append((scale, batch, thread.submit(encoded, sampled(pipeline, batch, scale, settings), settings)))
+        begun: deque[tuple[Batch, Future]] = deque()
+        for batch in wanted:
+            _, scale, rows = batch
+            begun.append((batch, thread.submit(encoded, sampled(pipeline, rows, scale, settings), settings)))
             if len(begun) == 2:
-                scale, batch, found = begun.popleft()
-                yield scale, batch, whole(pipeline, batch, scale, settings, found.result())
-        for scale, batch, found in begun:
-            yield scale, batch, whole(pipeline, batch, scale, settings, found.result())
+                yield _drawn(pipeline, *begun.popleft(), settings)
+        for batch, found in begun:
+            yield _drawn(pipeline, batch, found, settings)
 
 
-def batches(settings: dict, pool: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
-    """Guidance scale, and image (its index), class_id and prompt, of each batch of the block, scale by scale, in index order."""
+def _drawn(pipeline, batch: Batch, found: Future, settings: dict) -> tuple[Batch, Found]:
+    _, scale, rows = batch
+    return batch, whole(pipeline, rows, scale, settings, found.result())
+
+
+def batches(settings: dict, pool: pd.DataFrame) -> Iterator[Batch]:
+    """Every batch of the block, scale by scale, in index order."""
+    place = 0
     for scale, (start, stop) in settings["guidance"].items():
         wanted = recipes.prompts(pool, start, stop)
         for first in range(0, len(wanted), batch_size(settings)):
-            yield float(scale), wanted.iloc[first : first + batch_size(settings)]
+            rows = wanted.iloc[first : first + batch_size(settings)]
+            yield place, float(scale), rows
+            place += len(rows)
 
 
-def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, own: Drawn) -> Iterator[tuple[str, bytes, dict]]:
+def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch: Batch, found: Found) -> Iterator[stretches.Sample]:
     """(key, encoded image, manifest row) of every image of a batch."""
-    scale, batch, found = own
-    for row in batch.itertuples():
+    _, scale, rows = batch
+    for row in rows.itertuples():
         data, seed, attempt = found[row.image]
         told = {
             "image": row.image,
@@ -113,22 +121,51 @@ def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, own: D
         yield key_of(scale, row.image), data, told
 
 
-def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series, state: stretches.Stretches) -> Iterator[tuple[str, bytes, dict]]:
-    """As `samples_of`, of the block: what `state` has kept of an earlier try, then what is made now."""
-    wanted = list(batches(settings, pool))
-    done = again = 0
-    for sample in state.kept():
-        yield sample
-        done, again = done + 1, again + bool(sample[2]["attempt"])
-    kept, ends, began = done, accumulate(len(batch) for _, batch in wanted), time.monotonic()
-    left = [own for own, end in zip(wanted, ends, strict=True) if end > kept]
-    for own in drawn(pipeline, left, settings):
-        found = list(samples_of(pipeline, revision, settings, names, own))
-        done, again = done + len(found), again + sum(bool(row["attempt"]) for _, _, row in found)
-        if state.save_by_time(found):
-            print(f"{done} of {sum(len(batch) for _, batch in wanted)} images, {(done - kept) / (time.monotonic() - began):.3g} a second", flush=True)
-        yield from found
-    print(f"{done} images, {kept} of them kept of an earlier try; {again} were blank at first and were drawn again", flush=True)
+class Block:
+    """A block that is made: by this process alone, or by it and others that each take a share of its batches.
+
+    kept: place -> number of images, of each stretch of `state` that is whole.
+    """
+
+    def __init__(self, pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series, state: stretches.Stretches, kept: dict[int, int]):
+        self.pipeline, self.settings, self.state, self.kept = pipeline, settings, state, kept
+        self.told = revision, settings, names
+        wanted = list(batches(settings, pool))
+        self.images = sum(len(rows) for _, _, rows in wanted)
+        have = {place for first, count in kept.items() for place in range(first, first + count)}
+        self.left = [batch for batch in wanted if batch[0] not in have]
+
+    def share(self, rank: int, ranks: int) -> list[Batch]:
+        """Of the batches that are left, those of one of several processes: neighbours, and as many as the others have, or one more."""
+        return self.left[len(self.left) * rank // ranks : len(self.left) * (rank + 1) // ranks]
+
+    def make(self, wanted: list[Batch]) -> Iterator[tuple[int, list[stretches.Sample]]]:
+        """Place in the block and samples of each of these batches, which are kept now and then."""
+        done = again = 0
+        began = time.monotonic()
+        for batch, found in drawn(self.pipeline, wanted, self.settings):
+            samples = list(samples_of(self.pipeline, *self.told, batch, found))
+            done, again = done + len(samples), again + sum(bool(row["attempt"]) for _, _, row in samples)
+            if self.state.add(batch[0], samples):
+                print(f"{done} of {sum(len(rows) for _, _, rows in wanted)} images, {done / (time.monotonic() - began):.3g} a second", flush=True)
+            yield batch[0], samples
+        print(f"{done} images were made; {again} were blank at first and were drawn again", flush=True)
+
+    def samples(self) -> Iterator[stretches.Sample]:
+        """Of the whole block, in order: what is kept, and what is left, which is made now."""
+        made, place = self.make(self.left), 0
+        print(f"{sum(self.kept.values())} of {self.images} images are kept of an earlier try", flush=True)
+        while place < self.images:
+            samples = self.state.samples(place) if place in self.kept else next(made)[1]
+            for sample in samples:
+                place += 1
+                yield sample
+        deque(made, maxlen=0)  # to its last word
+
+
+def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series, state: stretches.Stretches) -> Iterator[stretches.Sample]:
+    """(key, encoded image, manifest row) of every image of the block: what `state` has kept of an earlier try, and what is made now."""
+    return Block(pipeline, revision, settings, pool, names, state, state.kept()).samples()
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -141,21 +178,33 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.generation_settings)
 
-    device = deterministic(args.threads)
-    try:
-        revision = pipelines.revision(args.pipeline)
-        pipeline = pipelines.load(args.pipeline, settings["sampling"], device)
-    except (weights.WeightsError, pipelines.SamplerError) as error:
-        raise SystemExit(f"{settings['generator']}: {error}") from None
+    with distributed.team(args.threads) as team:
+        try:
+            make(args, settings, team)
+        except (weights.WeightsError, pipelines.SamplerError, images.BlankImage) as error:
+            raise SystemExit(f"{settings['source']}, by {settings['generator']}: {error}") from None
+
+
+def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> None:
+    revision = pipelines.revision(args.pipeline)
+    pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device)
     pool, names = pd.read_parquet(args.prompts), pd.read_csv(args.classes)["name"]
     texts = weights.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
     identity = json.dumps([settings, batch_size(settings), revision, texts, names.tolist()], sort_keys=True)
     state = stretches.Stretches(args.state, identity, storage_of(settings))
-    try:
-        shards.write(args.output, samples(pipeline, revision, settings, pool, names, state), storage_of(settings))
-    except (images.BlankImage, pipelines.SamplerError) as error:
-        raise SystemExit(f"{settings['source']}: {error}") from None
-    resume.discard(args.state)
+
+    def block() -> Block:
+        return Block(pipeline, revision, settings, pool, names, state, team.agreed(state.kept() if team.leads else None))
+
+    if team.ranks > 1:
+        own = block()
+        deque(own.make(own.share(team.rank, team.ranks)), maxlen=0)
+        state.save()
+        team.wait()
+    whole_block = block()
+    if team.leads:
+        shards.write(args.output, whole_block.samples(), storage_of(settings))
+        resume.discard(args.state)
 
 
 if __name__ == "__main__":

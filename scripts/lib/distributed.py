@@ -1,4 +1,4 @@
-"""Training by several processes, one for each GPU, on one machine or many: what they must agree on. `launch.py` starts them."""
+"""Training and generation by several processes, one for each GPU, on one machine or many: what they must agree on. `launch.py` starts them."""
 
 import ctypes
 import os
@@ -30,7 +30,7 @@ def turns(key: str, batch_size: int, largest: int | None, ranks: int) -> int:
 
 @dataclass(frozen=True)
 class Team:
-    """The processes that train one model together; most often there is one.
+    """The processes that do one job together, such as to train a model; most often there is one.
 
     rank: of this process; ranks: of all; workers: processes that each may have read images for it.
     """
@@ -52,6 +52,11 @@ class Team:
         values = [value]
         dist.broadcast_object_list(values, src=0)
         return values[0]
+
+    def wait(self) -> None:
+        """For all to have come as far."""
+        if self.ranks > 1:
+            dist.barrier()
 
     def mean(self, value: torch.Tensor) -> float:
         """Mean of a number over the processes."""

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from scripts import generate
-from scripts.lib import pipelines, resume, shards, stretches
+from scripts.lib import launch, pipelines, resume, shards, stretches
 from tests import tiny_pipelines
 from tests.conftest import ROOT
 from tests.study_with import study_with
@@ -108,7 +108,7 @@ def garbled(data: bytes, place: int) -> bytes:
 
 @pytest.mark.parametrize("suffix", [".tar", ".parquet"])
 @pytest.mark.parametrize("damage", [halved, garbled])
-def test_a_damaged_stretch_is_made_again_and_so_is_what_follows_it(block, capsys, suffix, damage):
+def test_a_damaged_stretch_is_made_again_and_no_other(block, capsys, suffix, damage):
     expected = block(Played(), "undisturbed")
     with pytest.raises(Killed):
         block(Played(dies_at=5))
@@ -118,8 +118,9 @@ def test_a_damaged_stretch_is_made_again_and_so_is_what_follows_it(block, capsys
     second.write_bytes(damage(second.read_bytes(), place))
     rest = Played()
     assert block(rest) == expected
-    assert sum(map(len, rest.asked)) == IMAGES - BATCH + 1
-    assert "damaged, and is made again from image 4 on" in capsys.readouterr().out
+    # The second stretch, in which one image is blank at first, and the last two batches, which were not kept.
+    assert sum(map(len, rest.asked)) == BATCH + 1 + 2 * BATCH
+    assert "from image 4 on is damaged, and is made again" in capsys.readouterr().out
 
 
 def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(block):
@@ -154,19 +155,23 @@ def test_a_block_that_cannot_be_made_leaves_no_half_and_says_why(block):
     model = Played()
     model.image = lambda prompt, seed: np.zeros((16, 16, 3), np.uint8) if "7" in prompt else Played.image(model, prompt, seed)
     for _ in range(2):
-        with pytest.raises(SystemExit, match="released_images: image g2-000000007, prompt 'the digit 7': of a single colour"):
+        with pytest.raises(SystemExit, match="released_images, by released: image g2-000000007, prompt 'the digit 7': of a single colour"):
             block(model)
     assert not list(block.state.parent.glob("block*"))
 
 
 PROCESS = """
-import os, signal, sys
+import os, signal, sys, time
+from pathlib import Path
 from scripts import generate
 from scripts.lib import pipelines, resume
 resume.EVERY, sample, calls = 0.0, pipelines.sample, []
+state = Path(sys.argv[sys.argv.index("--state") + 1])
 def deadly(*arguments):
     calls.append(arguments)
-    if len(calls) == 3:
+    if len(calls) == 3 and os.environ.get("RANK", "1") == "1":
+        while not any(state.rglob("*.parquet")):
+            time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
     return sample(*arguments)
 pipelines.sample = deadly
@@ -174,25 +179,66 @@ generate.main(sys.argv[1:])
 """
 
 
-def test_what_a_killed_process_has_kept_is_gone_on_from_with_a_real_model(tmp_path, monkeypatch):
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """Arguments of a job that makes a block of 20 images in batches of 5 with a real model, but for the output."""
     monkeypatch.chdir(ROOT)
     tiny_pipelines.save("stable_diffusion", tmp_path / "model")
     pd.DataFrame({"class_id": range(10), "text_id": 0, "text": ["one", "two"] * 5}).to_parquet(tmp_path / "pool.parquet")
     study = study_with(tmp_path, tmp_path / "model", ", batch_size: 5")
     what = ["--study", study, "--source", "released_images", "--block", "00000", "--classes", "data/digits_classes.csv"]
-    what = [*map(str, [*what, "--pipeline", tmp_path / "model", "--prompts", tmp_path / "pool.parquet", "--state", tmp_path / "state", "--output"])]
-    asked, sample = [], pipelines.sample
-    monkeypatch.setattr(pipelines, "sample", lambda pipeline, prompts, seeds, *rest: asked.append(seeds) or sample(pipeline, prompts, seeds, *rest))
+    return [*map(str, [*what, "--pipeline", tmp_path / "model", "--prompts", tmp_path / "pool.parquet", "--state", tmp_path / "state", "--output"])]
 
-    generate.main([*what, str(tmp_path / "undisturbed.tar")])
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Seeds of each call of the model in this process."""
+    found, sample = [], pipelines.sample
+    monkeypatch.setattr(pipelines, "sample", lambda pipeline, prompts, seeds, *rest: found.append(seeds) or sample(pipeline, prompts, seeds, *rest))
+    return found
+
+
+def same(first, second) -> bool:
+    return all(first.with_suffix(end).read_bytes() == second.with_suffix(end).read_bytes() for end in (".tar", ".parquet"))
+
+
+def started(command: list[str]) -> subprocess.CompletedProcess:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_what_a_killed_process_has_kept_is_gone_on_from_with_a_real_model(tmp_path, job, asked):
+    generate.main([*job, str(tmp_path / "undisturbed.tar")])
     tar, whole_run = tmp_path / "killed.tar", list(asked)
     assert len(whole_run) == IMAGES // 5
-    killed = subprocess.run([sys.executable, "-c", PROCESS, *what, str(tar)], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)
+    killed = started([sys.executable, "-c", PROCESS, *job, str(tar)])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not tar.exists() and not shards.manifest_path(tar).exists()
     asked.clear()
-    generate.main([*what, str(tar)])
+    generate.main([*job, str(tar)])
     assert asked == whole_run[1:]  # the second batch was sampled, but not yet encoded
-    for end in (".tar", ".parquet"):
-        assert tar.with_suffix(end).read_bytes() == (tmp_path / "undisturbed").with_suffix(end).read_bytes()
+    assert same(tar, tmp_path / "undisturbed.tar")
     assert not (tmp_path / "state").exists()
+
+
+def test_two_processes_make_the_block_that_one_makes(tmp_path, job):
+    generate.main([*job, str(tmp_path / "one.tar")])
+    done = started(launch.command(2, 1, 2, ["scripts.generate", *job, str(tmp_path / "two.tar")]))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("10 images were made") == 2
+    assert same(tmp_path / "two.tar", tmp_path / "one.tar")
+    assert not (tmp_path / "state").exists()
+
+
+def test_where_one_of_two_processes_is_killed_another_number_of_them_goes_on(tmp_path, job, asked):
+    generate.main([*job, str(tmp_path / "one.tar")])
+    whole_run, tar = list(asked), tmp_path / "killed.tar"
+    (tmp_path / "deadly.py").write_text(PROCESS.replace("== 3", "== 2"))
+    command = launch.command(2, 1, 2, ["scripts.generate", *job, str(tar)])
+    killed = started([*command[: command.index("-m", 3)], str(tmp_path / "deadly.py"), *job, str(tar)])
+    assert killed.returncode != 0
+    assert not tar.exists() and not shards.manifest_path(tar).exists()
+    asked.clear()
+    generate.main([*job, str(tar)])
+    assert 0 < len(asked) < len(whole_run)
+    assert same(tar, tmp_path / "one.tar")
