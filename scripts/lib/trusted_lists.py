@@ -17,7 +17,7 @@ def trusted(studies: dict[str, Study], root: Path = Path()) -> list[str]:
     """Lists of these studies that were written after each of their blocks, none of which is missing now, and whose blocks are those that the study asks
     for today: of the same settings, generator, prompts and data. So are the lists that they go on from.
 
-    root: folder of results/. What no setting tells is not seen: files touched by hand, code that has changed. Each as {study}/blocks/{source}/{last}.csv.
+    root: folder of results/. What no setting tells is not seen, such as a generator that was touched by hand. Each as {study}/blocks/{source}/{last}.csv.
     """
     return [f"{name}/blocks/{source}/{last}.csv" for name, study in studies.items() for source, last in _of(name, study, root)]
 

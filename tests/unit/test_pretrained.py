@@ -162,8 +162,8 @@ def drawing(monkeypatch):
         asked.clear()
         batch = pd.DataFrame({"image": range(10, 15), "prompt": PROMPTS})
         settings = {"source": "s", "sampling": {}, "stored": {"image_size": 4, "channels": 3, "format": "png"}}
-        [(scale, own, made)] = generate.drawn(None, [(1.5, batch)], settings)
-        assert scale == 1.5 and own is batch
+        [((place, scale, own), made)] = generate.drawn(None, [(10, 1.5, batch)], settings)
+        assert (place, scale) == (10, 1.5) and own is batch
         return made, asked
 
     monkeypatch.setattr(pipelines, "sample", play)
@@ -191,7 +191,7 @@ def test_an_image_that_stays_blank_is_told_with_its_prompt_and_a_mend(drawing):
 
 def test_a_batch_is_sampled_while_the_one_before_is_encoded_and_an_error_of_either_is_told(monkeypatch):
     """Encoding waits until the next batch is sampled: it would wait for ever if sampling waited for it."""
-    batches, going = [(1.5, pd.DataFrame({"image": [index], "prompt": ["p"]})) for index in range(3)], threading.Event()
+    batches, going = [(index, 1.5, pd.DataFrame({"image": [index], "prompt": ["p"]})) for index in range(3)], threading.Event()
     settings, asked, encode = {"source": "s", "sampling": {}}, [], shards.encode
 
     def play(pipeline, prompts, seeds, guidance, sampling):
@@ -203,7 +203,7 @@ def test_a_batch_is_sampled_while_the_one_before_is_encoded_and_an_error_of_eith
     monkeypatch.setattr(pipelines, "sample", play)
     monkeypatch.setattr(shards, "encode", lambda *own: going.wait(60) and encode(*own))
     made = list(generate.drawn(None, batches, settings))
-    assert [list(found) for _, _, found in made] == [[0], [1], [2]]  # in order
+    assert [list(found) for _, found in made] == [[0], [1], [2]]  # in order
     monkeypatch.setattr(shards, "encode", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         list(generate.drawn(None, batches, settings))
