@@ -144,7 +144,7 @@ def test_more_images_are_more_blocks_and_the_first_ones_stay(finished):
 def test_killed_and_started_again_the_study_ends_with_the_same_bytes(finished, workflow):
     """Everything in another folder, snakemake and its jobs killed on the way: every shard, model, metric, fit and figure is the same."""
     killed = subprocess.Popen([SNAKEMAKE], cwd=workflow.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not list(workflow.folder.glob("results/smoke/images/*/*.parquet")):  # jobs of several stages are done, others are running
         assert killed.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
