@@ -70,7 +70,7 @@ def extractor(judge: reference.Reference) -> type[FeatureExtractorBase]:
 
 def ours(judge: reference.Reference, images: stream.Stored, real: stream.Stored, device: torch.device) -> dict:
     found, features = judge.judge(images), judge.judge(real).features
-    near = fidelity.against_real(found.features, features, device)
+    near = fidelity.Real(features, device).compared(found.features)
     return near | {"lpips": found.lpips} | score.scores(found.predicted, found.features.numpy(), found.class_ids)
 
 
