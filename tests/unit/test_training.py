@@ -1,5 +1,6 @@
 """Training: every image once an epoch, and a killed run ends as an undisturbed one."""
 
+import gc
 from pathlib import Path
 
 import scripts.lib.torch_setup  # noqa: F401
@@ -107,6 +108,10 @@ def test_normalisation_is_mean_and_deviation_one_half():
 def test_normalisation_leaves_the_pixels_alone():
     pixels = torch.full((1, 1, 2, 2), 255.0)
     assert (classifier.normalise(pixels) == 1).all() and (pixels == 255).all()
+
+
+def test_garbage_is_collected_once_torch_is_imported():
+    assert gc.isenabled() and gc.get_freeze_count() > 10_000  # of what torch made
 
 
 def test_metrics_do_not_depend_on_how_many_images_are_judged_at_a_time(tmp_path, monkeypatch):
