@@ -27,7 +27,11 @@ from scripts.lib.timing import pictures
 
 PREDICTION = (
     "Seconds linear in every stage, R2 over 0.98 on a machine that others use. Memory constant, except where it is said: score keeps 4 x width bytes of "
-    "features an image, and finding the first images of a source nothing; evaluate keeps 8 bytes an image and checkpoint at most."
+    "features an image, and finding the first images of a source nothing; evaluate keeps 8 bytes an image and checkpoint at most. "
+    "What was not explained of score's memory was nothing that is held: malloc_trim took what 16,384 images had grown by from 64 MB to 3. The distance to the "
+    "third neighbour was kept as a small vector for every 1,000 images, between their distances, of 8 MB, so that the next found no room there. Now that all "
+    "of them are taken at once: under 1 kB an image (0.3 of features and radii, 0.2 of places). Score's seconds: 0.55 ms an image, read twice here, and for "
+    "its square 15 ns, which are three times all distances and were four: 33 s at 32,768, of which a half is the square."
 )
 CPU = torch.device("cpu")
 SIZE, BATCH = 64, 64

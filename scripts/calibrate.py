@@ -39,7 +39,7 @@ FITTED = {
     "train_clips": ("tflop", "step"),
     "evaluate": ("run", "job"),
     "evaluate_clips": ("run", "job"),
-    "score": ("image",),
+    "score": ("image", "pair"),
     "prepare_data": ("image",),
 }
 
@@ -93,7 +93,7 @@ def text(made: hardware.Hardware, study: str, base: str, origin: str) -> str:
 def shown(found: list[Timed]) -> str:
     rows = []
     for t in found:
-        unit = next((unit for unit in ("image", "step", "run", "job") if unit in t.units), "")
+        unit = next((unit for unit in ("image", "pair", "step", "run", "job") if unit in t.units), "")
         each = f"{t.seconds / t.units[unit]:.3g} s a {unit}" if unit else ""
         tflops = f"{t.units['tflop'] / t.seconds:.3g}" if t.units.get("tflop") else ""
         peak = f"{t.peak / 1e9:.1f}" if t.peak else ""

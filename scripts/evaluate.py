@@ -23,7 +23,7 @@ def judge(models: list[torch.nn.Module], evaluation: str, images: stream.Images,
     """Rows of each model on a set. masked: classes that the set lacks are no answers (`lib/tally.py`). One batch of images is held at a time."""
     held = images.class_ids.unique().tolist() if masked else None
     tallies = [Tally(evaluation, len(images), held) for _ in models]
-    for batch in stream.ordered(images, BATCH, workers=workers):
+    for batch in stream.ordered(images, stream.at_once(BATCH, device), workers=workers):
         pixels, inputs = batch.images.to(device), {}  # by size: prepared once for all models that read the same
         for model, tally in zip(models, tallies, strict=True):
             size = model.patch_embed.img_size

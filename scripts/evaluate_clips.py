@@ -78,7 +78,7 @@ def questions(settings: dict, classes: pd.DataFrame, evaluation: str, manifest: 
 
 def features(models: list[clip.Clip], tar: str, workers: int = 0) -> list[torch.Tensor]:
     """Features (N, embed_dim) of all images of a set, of each model. An image is decoded and resized once; a batch of them is held."""
-    size, images = models[0].image_size, stream.find([tar])
+    size, images, device = models[0].image_size, stream.find([tar]), models[0].model.logit_scale.device
     if different := {model.image_size for model in models} - {size}:
         raise SystemExit(f"models that see {size} and {different.pop()} pixels a side in one batch: evaluate them apart")
 
@@ -88,7 +88,7 @@ def features(models: list[clip.Clip], tar: str, workers: int = 0) -> list[torch.
         return torch.tensor(resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1))
 
     found = [[] for _ in models]
-    for batch in stream.ordered(images, BATCH, seen, workers):
+    for batch in stream.ordered(images, stream.at_once(BATCH, device), seen, workers):
         for model, own in zip(models, found, strict=True):
             own.append(clip.image_features(model, batch.images))
     return [torch.cat(own) for own in found]

@@ -26,6 +26,7 @@ FITTED = {
     "generate": ("tflop", "job"),
     "train_classifiers": ("step", "tflop", "job"),
     "train_clips": ("step", "run", "job"),
+    "score": ("image", "job"),  # pairs of some hundred images take milliseconds, and what they would be fitted to is noise
 }
 
 

@@ -41,11 +41,11 @@ def main(arguments: list[str] | None = None) -> None:
 
     device, workers, own = deterministic(args.threads), args.threads - 1, settings["reference"]
     judge = (reference.trained(f"{args.models}/{own}.safetensors", device) if isinstance(own, str) else reference.released(args.models, device)).judge
-    real = None if settings["guidance"] == [None] else judge(stream.find([args.real]), workers).features
+    real = None if settings["guidance"] == [None] else fidelity.Real(judge(stream.find([args.real]), workers).features, device)
     entries = []
     for scale in settings["guidance"]:
         found = judge(stream.find(args.images, scale, settings["images"]), workers)
-        near = dict.fromkeys(("fid", "precision", "recall")) if scale is None else fidelity.against_real(found.features, real, device)
+        near = dict.fromkeys(("fid", "precision", "recall")) if scale is None else real.compared(found.features)
         rest = {"lpips": found.lpips} | scores(found.predicted, found.features.numpy(), found.class_ids)
         entries.append({"source": settings["source"], "guidance": scale} | near | rest)
     write_json(args.output, entries)

@@ -87,7 +87,7 @@ def inputs(clip: Clip, images: torch.Tensor) -> torch.Tensor:
     """What the model reads of images, uint8 (N, C, H, W): normalised (N, 3, H, W). Grey ones become RGB, as in training."""
     mean, std = (torch.tensor(own, dtype=torch.float64)[:, None, None] for own in STATISTICS[clip.normalisation])
     scale, shift = (255 * std).float(), (mean / std).float()  # of 0.5 and 0.5: 127.5 and 1
-    return images.expand(-1, 3, -1, -1).float() / scale.to(images.device) - shift.to(images.device)
+    return images.expand(-1, 3, -1, -1).to(torch.float32, copy=True).div_(scale.to(images.device)).sub_(shift.to(images.device))
 
 
 @torch.inference_mode()

@@ -28,39 +28,61 @@ def gaussian(features: torch.Tensor) -> dict[str, np.ndarray]:
 
 def radii(features: torch.Tensor) -> torch.Tensor:
     """Of each image, features (N, width), the distance (N,) to its NEIGHBOURS-th nearest among the others."""
-    found = []
-    for own in features.split(ROWS):
-        nearest = torch.empty(len(own), 0, dtype=torch.float64, device=features.device)
+    # Taken at once: small vectors of every part would lie between the large ones of its distances, in the way of those of the next.
+    found = torch.empty(len(features), dtype=torch.float64, device=features.device)
+    for own, into in zip(features.split(ROWS), found.split(ROWS), strict=True):
+        nearest = torch.full((len(own), NEIGHBOURS + 1), torch.inf, dtype=torch.float64, device=features.device)  # itself among them
         for others in features.split(ROWS):
-            nearest = torch.cat([nearest, torch.cdist(own.double(), others.double())], 1)
-            nearest = nearest.topk(min(NEIGHBOURS + 1, nearest.shape[1]), largest=False).values  # itself among them
-        found.append(nearest.amax(1))
-    return torch.cat(found)
+            distances = torch.cdist(own.double(), others.double())
+            near = distances.topk(min(NEIGHBOURS + 1, len(others)), largest=False).values
+            nearest[:] = torch.cat([nearest, near], 1).topk(NEIGHBOURS + 1, largest=False).values
+        into[:] = nearest.amax(1)
+    return found
 
 
-def inside(features: torch.Tensor, centres: torch.Tensor, reach: torch.Tensor) -> float:
-    """Share of the images, features (N, width), that lie in the ball around one of the centres (M, width), of radii `reach` (M,)."""
-    hit = torch.zeros(len(features), dtype=torch.bool, device=features.device)
-    for own, into in zip(features.split(ROWS), hit.split(ROWS), strict=True):
-        for others, radius in zip(centres.split(ROWS), reach.split(ROWS), strict=True):
-            into |= (torch.cdist(own.double(), others.double()) <= radius).any(1)
-    return hit.float().mean().item()
+def overlap(features: torch.Tensor, real: torch.Tensor, reach: torch.Tensor, real_reach: torch.Tensor) -> tuple[float, float]:
+    """Precision and recall: share of the images, features (N, width), that lie in the ball around one of the real ones (M, width), of radii `real_reach`
+    (M,), and share of the real ones in the ball around an image, of radii `reach` (N,)."""
+    near = torch.zeros(len(features), dtype=torch.bool, device=features.device)
+    near_real = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    for own, hit, radius in zip(features.split(ROWS), near.split(ROWS), reach.split(ROWS), strict=True):
+        for others, real_hit, real_radius in zip(real.split(ROWS), near_real.split(ROWS), real_reach.split(ROWS), strict=True):
+            distances = torch.cdist(own.double(), others.double())
+            hit |= (distances <= real_radius).any(1)
+            real_hit |= (distances <= radius[:, None]).any(0)
+    return near.float().mean().item(), near_real.float().mean().item()
 
 
-def against_real(features: torch.Tensor, real: torch.Tensor, device: torch.device = CPU) -> dict[str, float]:
-    """fid, precision and recall of features (N, width) against those of real images (M, width). device: for distances.
+class Real:
+    """Real images, features (M, width), that sets are compared with: what does not depend on the set is computed once. device: for distances.
 
-    FID: squared Frechet distance of two Gaussians, in squared units of the features. With few images it is biased upwards, the more the
-    fewer they are and the wider the features; equally for all sets of one size, which is why a study scores the same number of images
-    of each source. Precision: share of the images inside a ball of real ones; recall: share of the real ones inside a ball of images.
-    They are what torch-fidelity computes, which holds the distances of 1,000 images to all others; here those of 1,000 to 1,000 are held.
-    Raises ValueError where a set has too few images to have NEIGHBOURS of them.
+    With sets of N images, seconds grow with M^2 once and N^2 + N M a set; of distances those of ROWS to ROWS are held, whatever N and M.
     """
-    if min(len(features), len(real)) <= NEIGHBOURS:
-        raise ValueError(f"FID, precision and recall need more than {NEIGHBOURS} images in each set, not {len(features)} and {len(real)}")
-    frechet = fid_statistics_to_metric(gaussian(features), gaussian(real), verbose=False)[KEY_METRIC_FID]
-    features, real = features.to(device), real.to(device)
-    return {"fid": frechet, "precision": inside(features, real, radii(real)), "recall": inside(real, features, radii(features))}
+
+    def __init__(self, features: torch.Tensor, device: torch.device = CPU):
+        _enough(features, "real ")
+        self.gaussian, self.features = gaussian(features), features.to(device)
+        self.radii = radii(self.features)
+
+    def compared(self, features: torch.Tensor) -> dict[str, float]:
+        """fid, precision and recall of a set of images, features (N, width).
+
+        FID: squared Frechet distance of two Gaussians, in squared units of the features. With few images it is biased upwards, the more the
+        fewer they are and the wider the features; equally for all sets of one size, which is why a study scores the same number of images
+        of each source. Precision: share of the images inside a ball of real ones; recall: share of the real ones inside a ball of images.
+        They are what torch-fidelity computes, which holds the distances of 1,000 images to all others.
+        Raises ValueError where a set has too few images to have NEIGHBOURS of them.
+        """
+        _enough(features)
+        frechet = fid_statistics_to_metric(gaussian(features), self.gaussian, verbose=False)[KEY_METRIC_FID]
+        features = features.to(self.features.device)
+        precision, recall = overlap(features, self.features, radii(features), self.radii)
+        return {"fid": frechet, "precision": precision, "recall": recall}
+
+
+def _enough(features: torch.Tensor, of: str = "") -> None:
+    if len(features) <= NEIGHBOURS:
+        raise ValueError(f"FID, precision and recall need more than {NEIGHBOURS} {of}images in a set, not {len(features)}")
 
 
 class Spread:

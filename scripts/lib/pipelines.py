@@ -13,7 +13,6 @@ from diffusers import (
     DDIMScheduler,
     DiffusionPipeline,
     DPMSolverMultistepScheduler,
-    IFPipeline,
     ModelMixin,
     PyramidAttentionBroadcastConfig,
     UNet2DConditionModel,
@@ -207,6 +206,8 @@ def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline |
     upscaler = sampling.get("upscaler")
     if upscaler is None:
         return _prepared(pipeline, sampling)
+    from diffusers import IFPipeline  # here, for its module imports T5 and ftfy, which no other pipeline needs
+
     if not isinstance(pipeline, IFPipeline):
         raise SamplerError(f"upscaler: it goes with an IFPipeline alone, and this is a {type(pipeline).__name__}: remove the key from the generator")
     second = _read(Path(path) / "upscaler", "upscaler", precision, upscaler["variant"], device)

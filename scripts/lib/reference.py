@@ -50,7 +50,7 @@ class Reference:
         own = order.values.unique_consecutive(return_counts=True)
         if len(own[0]) and int(own[0][-1]) >= classes:
             raise ValueError(f"an image of class {int(own[0][-1])}, but the reference has {classes} classes: name one that is trained on the study's classes")
-        groups = [group.split(BATCH) for group in order.indices.split(own[1].tolist())]
+        groups = [group.split(stream.at_once(BATCH, device)) for group in order.indices.split(own[1].tolist())]
         batches = stream.chosen(images, [part for group in groups for part in group], workers=workers)
         # Taken at once: small vectors of every batch would lie between the large ones of its images, in the way of those of the next.
         predicted, features, distances = torch.empty(len(images), dtype=torch.long), torch.empty(len(images), self.model.head_hidden_size), []

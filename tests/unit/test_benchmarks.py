@@ -45,7 +45,7 @@ def test_pixels_that_differ_are_told(tmp_path, monkeypatch):
 
 
 def test_checkpoints_together_and_apart_have_the_same_metrics(tmp_path):
-    assert {OURS, evaluation.EACH} == ways(evaluation.measure(tmp_path, 20, 2, list(evaluation.SIZES)[:1], 1, CPU))
+    assert {OURS, evaluation.PEER, evaluation.EACH} == ways(evaluation.measure(tmp_path, 20, 2, list(evaluation.SIZES)[:1], 1, CPU))
 
 
 def test_scores_of_one_pass_are_those_of_torch_fidelity(tmp_path):

@@ -1,5 +1,7 @@
 """FID, precision, recall and the distance between images: the laws that each must keep."""
 
+import scripts.lib.torch_setup  # noqa: F401
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,10 @@ from scripts.lib import classifier, fidelity
 SEEDS = st.integers(0, 2**31 - 1)
 few = settings(max_examples=20, deadline=None)  # torch beside other work on a few cores now and then takes its time
 ARCHITECTURE = {"patch_size": 4, "width": 8, "depth": 2, "heads": 2, "pool": "avg"}
+
+
+def compared(images, real):
+    return fidelity.Real(real).compared(images)
 
 
 def normal(seed, count=60, width=4):
@@ -36,7 +42,7 @@ def distance(images, pool="avg", batch_size=4):
 @given(SEEDS)
 def test_a_set_is_at_no_distance_from_itself(seed):
     images = normal(seed)
-    found = fidelity.against_real(images, images[torch.randperm(60, generator=torch.Generator().manual_seed(seed))])
+    found = compared(images, images[torch.randperm(60, generator=torch.Generator().manual_seed(seed))])
     assert found == {"fid": pytest.approx(0, abs=1e-6), "precision": 1, "recall": 1}
 
 
@@ -44,7 +50,7 @@ def test_a_set_is_at_no_distance_from_itself(seed):
 @given(SEEDS, st.lists(st.floats(-10, 10), min_size=4, max_size=4))
 def test_the_fid_of_a_shift_is_its_squared_length(seed, shift):
     images = normal(seed)
-    assert fidelity.against_real(images.double() + torch.tensor(shift, dtype=torch.float64), images)["fid"] == pytest.approx(np.square(shift).sum(), abs=1e-6)
+    assert compared(images.double() + torch.tensor(shift, dtype=torch.float64), images)["fid"] == pytest.approx(np.square(shift).sum(), abs=1e-6)
 
 
 @few
@@ -53,14 +59,14 @@ def test_the_fid_of_a_scaled_set_is_that_of_two_gaussians(seed, factor):
     images = normal(seed).double()
     images -= images.mean(0)
     expected = (factor - 1) ** 2 * images.var(0).sum().item()  # |(f - 1) S^(1/2)|^2 of two centred Gaussians
-    assert fidelity.against_real(factor * images, images)["fid"] == pytest.approx(expected, abs=1e-6)
+    assert compared(factor * images, images)["fid"] == pytest.approx(expected, abs=1e-6)
 
 
 @few
 @given(SEEDS)
 def test_fid_is_symmetric_and_precision_is_recall_the_other_way_round(seed):
     a, b = normal(seed), 1.5 * normal(seed + 1, 80) + 0.5
-    there, back = fidelity.against_real(a, b), fidelity.against_real(b, a)
+    there, back = compared(a, b), compared(b, a)
     assert there["fid"] == pytest.approx(back["fid"], abs=1e-6)
     assert (there["precision"], there["recall"]) == (back["recall"], back["precision"])
 
@@ -69,7 +75,7 @@ def test_fid_is_symmetric_and_precision_is_recall_the_other_way_round(seed):
 @given(SEEDS)
 def test_a_dropped_mode_costs_recall_and_not_precision(seed):
     real = torch.cat([normal(seed), normal(seed + 1) + 100])
-    found = fidelity.against_real(real[:60], real)
+    found = compared(real[:60], real)
     assert (found["precision"], found["recall"]) == (1, 0.5)
 
 
@@ -77,7 +83,7 @@ def test_a_dropped_mode_costs_recall_and_not_precision(seed):
 @given(SEEDS)
 def test_far_images_cost_precision_and_not_recall(seed):
     real = normal(seed)
-    found = fidelity.against_real(torch.cat([real, normal(seed + 1, 20) + 100]), real)
+    found = compared(torch.cat([real, normal(seed + 1, 20) + 100]), real)
     assert (found["precision"], found["recall"]) == (0.75, 1)
 
 
@@ -87,7 +93,7 @@ def test_a_few_rows_at_a_time_give_what_torch_fidelity_computes_of_all(seed, cou
     a, b = normal(seed, count).double(), normal(seed + 1, others).double()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fidelity, "ROWS", rows)
-        found = fidelity.against_real(a, b)
+        found = compared(a, b)
     fid = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False)
     balls = prc_features_to_metric(a, b, prc_neighborhood=fidelity.NEIGHBOURS, prc_batch_size=100, save_cpu_ram=False, verbose=False)
     assert found["fid"] == pytest.approx(fid[KEY_METRIC_FID], abs=1e-6)
@@ -95,8 +101,10 @@ def test_a_few_rows_at_a_time_give_what_torch_fidelity_computes_of_all(seed, cou
 
 
 def test_too_few_images_are_refused():
-    with pytest.raises(ValueError, match="more than 3 images in each set, not 3 and 60"):
-        fidelity.against_real(normal(0, 3), normal(1))
+    with pytest.raises(ValueError, match="more than 3 images in a set, not 3"):
+        compared(normal(0, 3), normal(1))
+    with pytest.raises(ValueError, match="more than 3 real images in a set, not 2"):
+        compared(normal(1), normal(0, 2))
     with pytest.raises(ValueError, match="two of a class"):
         distance(torch.zeros(1, 1, 8, 8))
 

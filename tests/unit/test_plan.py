@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import plan
-from scripts.lib import study_file
+from scripts.lib import jobs, study_file
 from scripts.lib.plans import hardware, limits, savings, totals
 from scripts.lib.plans.fit import fit
 from scripts.lib.plans.hardware import Hardware
 from scripts.lib.plans.totals import Cost, Job, cost
-from scripts.lib.plans.work import Work, work
+from scripts.lib.plans.work import Work, evaluation_images, work
 from tests.conftest import ROOT
 
 DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
@@ -65,6 +65,17 @@ def test_disk_of_models_and_images_is_near_what_a_run_left():
     assert clips.kept == pytest.approx(15 * 857_380, rel=0.05)  # 15 files of that size
     data = work(DIGITS, "prepare_data", {"split": "classifier_training", "block": "00000"})
     assert data.kept == pytest.approx(1_515_520 + 50_160, rel=0.05)  # tar and manifest
+
+
+def test_the_distances_of_scores_go_with_the_square_of_the_images():
+    def pairs(images: int) -> float:
+        return work(DIGITS.model_copy(update={"scores": DIGITS.scores.model_copy(update={"images": images})}), "score", {"source": source}).units["pair"]
+
+    source = next(iter(DIGITS.generators.items()))[0] + "_class_names"
+    sets, real = len(jobs.score_settings(DIGITS, source)["guidance"]), evaluation_images(DIGITS, DIGITS.scores.evaluation)
+    assert pairs(100) == real**2 + sets * (100**2 + 100 * real)
+    assert pairs(2_000_000) == pytest.approx(4 * pairs(1_000_000), rel=1e-3)
+    assert "pair" not in work(DIGITS, "score", {"source": "real"}).units
 
 
 def test_hours_of_gpus_are_counted_where_the_study_uses_them():

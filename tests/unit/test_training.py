@@ -1,5 +1,6 @@
 """Training: every image once an epoch, and a killed run ends as an undisturbed one."""
 
+import gc
 from pathlib import Path
 
 import scripts.lib.torch_setup  # noqa: F401
@@ -11,10 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import train_classifiers, train_generator
+from scripts import evaluate, train_classifiers, train_generator
 from scripts.lib import augment, block_lists, classifier, distributed, jobs, resume, shards, stream
 from scripts.lib.study.classifiers import RandAugment, Training
 from scripts.lib.study_file import load
+from scripts.lib.timing import pictures
 from tests.conftest import ROOT, SMOKE
 
 
@@ -101,6 +103,25 @@ def test_a_model_file_can_be_loaded_alone(tmp_path):
 
 def test_normalisation_is_mean_and_deviation_one_half():
     assert classifier.normalise(np.array([[[[0, 255]]]], np.uint8)).flatten().tolist() == [-1, 1]
+
+
+def test_normalisation_leaves_the_pixels_alone():
+    pixels = torch.full((1, 1, 2, 2), 255.0)
+    assert (classifier.normalise(pixels) == 1).all() and (pixels == 255).all()
+
+
+def test_garbage_is_collected_once_torch_is_imported():
+    assert gc.isenabled() and gc.get_freeze_count() > 10_000  # of what torch made
+
+
+def test_metrics_do_not_depend_on_how_many_images_are_judged_at_a_time(tmp_path, monkeypatch):
+    images, device = pictures.block(tmp_path / "00000.tar", 24, 20), torch.device("cpu")
+    models = [classifier.build({"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}, 16, 3, 10).eval() for _ in range(2)]
+    found = []
+    for at_once in (5, 512):
+        monkeypatch.setattr(stream, "ON_CPU", at_once)
+        found.append(evaluate.judge(models, "unseen", images, False, device))
+    assert found[0] == found[1] and found[0][0] != found[0][1]
 
 
 # -- the recipe --------------------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from scripts.lib.study.parts import Part
 
 FOLDER = Path("profiles/hardware")
 AtLeastZero = Annotated[float, Field(ge=0)]
-Unit = Literal["job", "run", "step", "image", "pass", "curve", "text", "tflop"]
+Unit = Literal["job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop"]
 
 
 class HardwareError(PlanError):

@@ -1,7 +1,8 @@
 """What one job does, in units that a type of machine has a speed for. Pure: from the study's numbers, never from the size of a file.
 
-Units: `job` (start-up), `run` (a model trained or judged), `step` (a training iteration), `image` (made, read or judged), `pass` (an image through a
-generator's first stage once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a model), `tflop` (arithmetic of all of it).
+Units: `job` (start-up), `run` (a model trained or judged), `step` (a training iteration), `image` (made, read or judged), `pair` (of images that are
+compared), `pass` (an image through a generator's first stage once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a
+model), `tflop` (arithmetic of all of it).
 """
 
 import csv
@@ -183,8 +184,11 @@ def _evaluate(study: Study, source: str, batch: str) -> Work:
 
 def _score(study: Study, source: str) -> Work:
     chosen = jobs.score_settings(study, source)
-    images = len(chosen["guidance"]) * (chosen["images"] or study.scores.images)
-    return Work({"job": 1, "image": images}, kept=SMALL_FILE, gpus=study.gpus)
+    sets, scored, real = len(chosen["guidance"]), chosen["images"] or study.scores.images, evaluation_images(study, study.scores.evaluation)
+    units = {"job": 1, "image": sets * scored}
+    if chosen["guidance"] != [None]:  # real ones are compared with none: distances of real ones to each other, of each set's, between both
+        units["pair"] = real**2 + sets * (scored**2 + scored * real)
+    return Work(units, kept=SMALL_FILE, gpus=study.gpus)
 
 
 def _evaluate_released(study: Study, released: str) -> Work:

@@ -81,18 +81,16 @@ def _reference(bench: Bench) -> reference.Reference | None:
     return reference.released(place, bench.device)
 
 
-def _distances(bench: Bench, width: int, scored: int, real: int) -> float:
-    """Seconds of FID, precision and recall: a part that is there for any number of images, and one for each pair."""
+def _distances(bench: Bench, width: int) -> tuple[float, float]:
+    """Seconds of FID, precision and recall of a set: the part that is there for any number of images, and that of a pair of them."""
 
-    def seconds(images: int, others: int) -> float:
-        return seconds_of(partial(fidelity.against_real, torch.randn(images, width), torch.randn(others, width), bench.device), bench)
+    def seconds(images: int) -> float:
+        features = torch.randn(2, images, width)
+        return seconds_of(lambda: fidelity.Real(features[0], bench.device).compared(features[1]), bench)
 
-    few, many = (min(scored, FEATURES // 2), min(real, FEATURES // 2)), (min(scored, FEATURES), min(real, FEATURES))
-    whole = seconds(*many)
-    if many == (scored, real):
-        return whole
-    pair = max(0.0, whole - seconds(*few)) / (many[0] * many[1] - few[0] * few[1])
-    return whole + pair * (scored * real - many[0] * many[1])
+    few, many = seconds(FEATURES // 2), seconds(FEATURES)
+    pair = max(0.0, many - few) / (3 * (FEATURES**2 - (FEATURES // 2) ** 2))
+    return max(0.0, many - 3 * FEATURES**2 * pair), pair
 
 
 def judge_sources(bench: Bench) -> Iterator[Timed]:
@@ -106,6 +104,8 @@ def judge_sources(bench: Bench) -> Iterator[Timed]:
     read = bench.stored(count, 2)  # two classes: half a batch each, as of a study whose classes have as many images
     each = seconds_of(partial(judge.judge, read, bench.workers), bench) / count
     scored, real = bench.study.scores.images, evaluation_images(bench.study, bench.study.scores.evaluation)
-    near = _distances(bench, judge.model.num_features, scored, real)
-    yield Timed("score", "", "real images", {"job": 1}, real * each)
-    yield Timed("score", "", "images of a source", {"image": scored}, scored * each + near, machine.peak(bench.device))
+    yield Timed("score", "", "images of a source", {"image": scored}, scored * each, machine.peak(bench.device))
+    set_of, pair = _distances(bench, judge.model.num_features)
+    pairs = real**2 + scored**2 + scored * real
+    yield Timed("score", "", "distances", {"pair": pairs}, pairs * pair)
+    yield Timed("score", "", "real images", {"job": 1}, real * each + set_of)
