@@ -34,10 +34,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is timed, and where. folder: for what is written meanwhile. seconds: that each work is timed for, once at least. largest: images of a
-    batch at most. steps: of sampling at most, None for the study's own."""
+    """What is timed, and where. file: of the study. folder: for what is written meanwhile. seconds: that each work is timed for, once at least.
+    largest: images of a batch at most. steps: of sampling at most, None for the study's own."""
 
-    name: str
+    file: Path
     study: Study
     device: torch.device
     folder: Path
@@ -45,6 +45,10 @@ class Bench:
     seconds: float = 10.0
     largest: int = LARGEST
     steps: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.file.stem
 
     @property
     def workers(self) -> int:
