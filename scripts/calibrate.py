@@ -37,6 +37,9 @@ from scripts.lib.timing.bench import LARGEST, Bench, Timed
 MARK = "# Written by scripts.calibrate"
 # What tells models of a rule apart; of a single model the first alone. Arithmetic, and with models of several sizes what each step takes besides.
 FITTED = {
+    "write_sentences": ("text",),
+    "caption_images": ("image",),
+    "flag_images": ("image",),
     "train_generator": ("tflop",),
     "generate": ("tflop",),
     "train_classifiers": ("tflop", "step"),
@@ -45,9 +48,6 @@ FITTED = {
     "evaluate_clips": ("run", "job"),
     "score": ("image",),
     "prepare_data": ("image",),
-    "write_sentences": ("text",),
-    "caption_images": ("image",),
-    "flag_images": ("image",),
 }
 
 

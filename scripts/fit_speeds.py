@@ -33,11 +33,11 @@ WITHIN = 0.2  # share by which a plan may miss
 # `tflop` says what `pass` and `step` of one model say as well: a fit takes those that tell models and sizes apart. Of a single job its work, not
 # its start, takes the time.
 FITTED = {
+    "evaluate_clips": ("job", "run"),
     "train_generator": ("tflop", "job"),
     "generate": ("tflop", "job"),
     "train_classifiers": ("step", "tflop", "job"),
     "train_clips": ("step", "run", "job"),
-    "evaluate_clips": ("job", "run"),
 }
 FORECAST, PERHAPS, FITTED_TO_IT = STANDINGS = ["forecast", "perhaps fitted to this run", "fitted to this run"]
 FORECAST_TOTAL = "total of the forecast"

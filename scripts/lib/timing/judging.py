@@ -65,6 +65,28 @@ def judge_clips(bench: Bench) -> Iterator[Timed]:
             )
 
 
+def flag(bench: Bench) -> Iterator[Timed]:
+    """A batch of images as a safety checker sees them."""
+    own = bench.study.safety_checker
+    if own is None:
+        yield Timed("flag_images", "", "", {}, 0, note="not timed: the study names no safety_checker")
+        return
+    place = Path(own.model if own.is_folder else f"results/{bench.name}/safety_checker")
+    true = (place / "safety_checker/config.json").is_file()
+    note, batch = "" if true else "random weights", min(own.batch_size, bench.largest)
+    free(bench.device)
+    with stand_ins_transformers.instead({} if true else stand_ins_transformers.safety_checker(), bench.device):
+        start = machine.clock(bench.device)
+        checker = flag_images.Checker(str(place), own.model_dump(), bench.device)
+        yield Timed("flag_images", "", "loaded", {"load": 1}, machine.clock(bench.device) - start, note=note)
+
+    def timed(batch: int) -> list[Timed]:
+        tar = bench.stored(batch).blocks[0].tar
+        return [Timed("flag_images", "", f"batches of {batch}", {"image": batch}, seconds_of(lambda: flag_images.flags(tar, checker, batch), bench), note=note)]
+
+    yield from fitting(batch, timed, bench.device)
+
+
 def _reference(bench: Bench) -> reference.Reference | None:
     """The one that is on disk, or one of random weights; None where it is not known what it looks like."""
     own, place = bench.study.scores.reference, Path(f"results/{bench.name}/reference")
@@ -113,25 +135,3 @@ def judge_sources(bench: Bench) -> Iterator[Timed]:
     near = _distances(bench, judge.model.num_features, scored, real)
     yield Timed("score", "", "real images", {"job": 1}, real * each)
     yield Timed("score", "", "images of a source", {"image": scored}, scored * each + near, machine.peak(bench.device))
-
-
-def flag(bench: Bench) -> Iterator[Timed]:
-    """A batch of images as a safety checker sees them."""
-    own = bench.study.safety_checker
-    if own is None:
-        yield Timed("flag_images", "", "", {}, 0, note="not timed: the study names no safety_checker")
-        return
-    place = Path(own.model if own.is_folder else f"results/{bench.name}/safety_checker")
-    true = (place / "safety_checker/config.json").is_file()
-    note, batch = "" if true else "random weights", min(own.batch_size, bench.largest)
-    free(bench.device)
-    with stand_ins_transformers.instead({} if true else stand_ins_transformers.safety_checker(), bench.device):
-        start = machine.clock(bench.device)
-        checker = flag_images.Checker(str(place), own.model_dump(), bench.device)
-        yield Timed("flag_images", "", "loaded", {"load": 1}, machine.clock(bench.device) - start, note=note)
-
-    def timed(batch: int) -> list[Timed]:
-        tar = bench.stored(batch).blocks[0].tar
-        return [Timed("flag_images", "", f"batches of {batch}", {"image": batch}, seconds_of(lambda: flag_images.flags(tar, checker, batch), bench), note=note)]
-
-    yield from fitting(batch, timed, bench.device)
