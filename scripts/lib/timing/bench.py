@@ -98,8 +98,8 @@ def fitting(batch: int, work: Callable[[int], list[Timed]], device: torch.device
 
 
 def enough(seconds: float, bench: Bench) -> int:
-    """Steps that are timed, from the seconds of one."""
-    return int(min(100, max(3, bench.seconds / max(seconds, 1e-6))))
+    """Steps that are timed, from the seconds of one: of a small model many, for a hundred would be over in a moment."""
+    return int(min(1000, max(3, bench.seconds / max(seconds, 1e-6))))
 
 
 def jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:
