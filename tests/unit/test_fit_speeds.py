@@ -33,6 +33,7 @@ def test_what_came_after_the_last_look_is_added_as_what_came_before(tmp_path):
     assert records.read(path) == Record(40, (30 + 20) / 2, path.stat().st_mtime)
     path.write_text("s\tcpu_time\n0.3\tNA\n")
     assert records.read(path).processor == 0.3  # ended before it was looked at
+    assert records.processor_seconds(24, 15.5) == 24  # one thread on a core of its own, whose look was late
     path.write_text("seconds\n1\n")
     with pytest.raises(ValueError, match=r"job.tsv: no column cpu_time, s: not a benchmark file"):
         records.read(path)

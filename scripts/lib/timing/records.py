@@ -15,8 +15,7 @@ OFTEN, SELDOM, TIMES = 0.5, 30.0, 30  # seconds between two looks, at first and 
 
 @dataclass(frozen=True)
 class Record:
-    """Means over the times that the job ran. wall, processor: seconds; the processor's are at most those of the wall times its threads.
-    ended: of the clock."""
+    """Means over the times that the job ran. wall, processor: seconds. ended: when its file was written."""
 
     wall: float
     processor: float
@@ -30,9 +29,10 @@ def last_look(wall: float) -> float:
 
 
 def processor_seconds(wall: float, seen: float) -> float:
-    """Of the whole job, from what its processes had used at the last look."""
+    """Of the whole job, from what its processes had used at the last look. No more than the wall time, which one thread cannot use more of; a look
+    takes a few milliseconds itself, so that the last one is somewhat later than it is taken for."""
     looked = last_look(wall)
-    return seen * wall / looked if looked and seen == seen else wall  # not a number: never looked at
+    return min(seen * wall / looked, max(wall, seen)) if looked and seen == seen else wall  # not a number: never looked at
 
 
 def read(path: Path) -> Record:
