@@ -4,7 +4,7 @@ the plan beside it.
 python -m benchmarks.digits_run [--run folder of the run] [--hardware laptop]
 
 Before it works, a job starts Python and imports: measured here, the processor's seconds of `import scripts.{rule}` in a process of its own. Wall time of a
-job is what its file says; seconds of the processor are sampled, and a job that is shorter than the sampling may show none.
+job is what its file says; seconds of the processor are sampled there, and what came after the last sample is added (scripts/lib/timing/records.py).
 """
 
 import os
@@ -16,13 +16,14 @@ import pandas as pd
 
 from benchmarks.measuring import Result, begin, finish, parser
 from scripts import fit_speeds
+from scripts.lib import study_file
 from scripts.lib.plans import hardware
+from scripts.lib.timing import records
 
 PREDICTION = (
     "Wall time 1.3 times CPU seconds / cores or more, for the run shared its machine. Starting and importing is most of a job but of training and generating: "
     "2 to 4 s where torch is imported, under 1 s for tables. The plan: within 20 % of the whole run on a quiet machine; single plots, of 2 to 5 s, not."
 )
-AIM = 0.2  # share by which a plan may miss
 ROOT = Path(__file__).parents[1]
 
 
@@ -33,9 +34,8 @@ def jobs_of(run: Path, study: str) -> pd.DataFrame:
         raise SystemExit(f"{run / 'logs' / study}: no benchmark files: run the study first")
     rows = []
     for path in files:
-        own = pd.read_csv(path, sep="\t").iloc[-1]
-        end = path.stat().st_mtime
-        rows.append({"file": str(path.relative_to(run)), "begin": end - own["s"], "end": end, "s": own["s"], "cpu_time": own["cpu_time"]})
+        own = records.read(path)
+        rows.append({"file": str(path.relative_to(run)), "begin": own.ended - own.wall, "end": own.ended, "s": own.wall, "cpu_time": own.processor})
     return pd.DataFrame(rows)
 
 
@@ -78,23 +78,17 @@ def overheads(found: pd.DataFrame) -> list[dict]:
     return sorted(rows, key=lambda row: -row["all imports, s"])
 
 
-def beside_the_plan(measured: list, machine: hardware.Hardware) -> list[dict]:
-    table = fit_speeds.compare(measured, machine)
-    rows = table.rename(columns={"planned_s": "planned, s", "measured_s": "measured, s"}).to_dict("records")
-    return [row | {"within 20 %": "yes" if abs(row["ratio"] - 1) <= AIM else "no"} for row in rows]
-
-
 def measure(run: Path, study: str, name: str, cores: int) -> Result:
     jobs, machine = jobs_of(run, study), hardware.load(name)
-    measured = fit_speeds.measured(study, run)
-    of_rules = pd.DataFrame({"rule": job.rule, "file": str(job.benchmark)} for job, _, _ in measured).merge(jobs, on="file")
+    done, kind = fit_speeds.measured(study, run), fit_speeds.kind_of_seconds(study_file.load(f"studies/{study}.yaml").gpus)
+    of_rules = pd.DataFrame({"rule": own.job.rule, "file": str(own.job.benchmark)} for own in done).merge(jobs, on="file")
     own = overheads(of_rules)
     imports = sum(row["all imports, s"] for row in own)
     notes = [f"Starting and importing takes {imports:.0f} s of the {jobs['cpu_time'].sum():.0f} s of the processor that the run took."]
     tables = {
         "Wall time": [whole_run(jobs, cores)],
         "What a job pays before it works": own,
-        f"The plan ({name}) beside the run": beside_the_plan(measured, machine),
+        f"The plan ({name}) beside the run": fit_speeds.headed(fit_speeds.compare(done, machine, kind), kind).to_dict("records"),
     }
     return Result("digits_run", "The digits study", f"a run of {len(jobs)} jobs", PREDICTION, tables, notes=notes)
 

@@ -5,6 +5,9 @@
 # would remove the last one before the next is there, and plans would wait for a GPU.
 
 
+CALIBRATED = STUDIES[config["study"]]
+
+
 rule calibrate:
     log:
         f"logs/{config['study']}/calibrate.log",
@@ -12,7 +15,9 @@ rule calibrate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(40000 if any(own.kind == "pretrained" for own in STUDIES[config["study"]].generators.values()) else 4000),
+        mem_mb=growing(
+            40000 if any(getattr(own, "model", None) for own in [*CALIBRATED.generators.values(), *CALIBRATED.recipes.values()]) else 4000
+        ),
         runtime=growing(60),
         gpu=gpus_at_hand,
     params:

@@ -4,12 +4,15 @@ python -m scripts.calibrate --study studies/imagenet.yaml --base a100 --output p
 
 What a rule does is done as its jobs do it: same scripts, shapes, precision, batches (of 1,024 images at most), a few of them. Weights that are not
 on disk are random. What is not timed, such as figures, and prices and power, is taken over from the base, a file of profiles/hardware, with its
-origin. A file that this command has not written is not overwritten, unless --overwrite. From the records of a finished run: scripts.fit_speeds.
+origin. Seconds are of the clock, or on one thread without a GPU of the processor; on a busy machine these grow too, by a fourth or so. A file that this
+command has not written is not overwritten, unless --overwrite. A finished run beside its plan, or speeds from its records: scripts.fit_speeds.
 """
 
 import argparse
 import contextlib
 import io
+import os
+import statistics
 import tempfile
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -19,6 +22,7 @@ from typing import get_args
 from scripts.lib.torch_setup import deterministic
 
 import pandas as pd
+import threadpoolctl
 import torch
 import yaml
 
@@ -33,29 +37,30 @@ from scripts.lib.timing.bench import LARGEST, Bench, Timed
 MARK = "# Written by scripts.calibrate"
 # What tells models of a rule apart; of a single model the first alone. Arithmetic, and with models of several sizes what each step takes besides.
 FITTED = {
+    "write_sentences": ("text",),
+    "caption_images": ("image",),
+    "flag_images": ("image",),
     "train_generator": ("tflop",),
     "generate": ("tflop",),
     "train_classifiers": ("tflop", "step"),
     "train_clips": ("tflop", "step"),
-    "evaluate": ("run", "job"),
+    "evaluate": ("run", "job", "tflop"),
     "evaluate_clips": ("run", "job"),
     "score": ("image", "pair"),
     "prepare_data": ("image",),
 }
 
 
-CONSTANT = ({"job"}, {"run"})  # of a start, or of a model beside its steps
+CONSTANT = ({"job"}, {"load"}, {"run"})  # of a start, of weights that are loaded, of a model beside its steps
 
 
 def speeds(found: list[Timed], rule: str, kind: str) -> dict[str, float]:
-    """Seconds a unit. What is of starts alone comes together in `job`; what each model takes beside its steps is a mean."""
+    """Seconds a unit. What is of starts alone comes together in `job`, with the mean of loading one of the models."""
     own = [t for t in found if t.rule == rule and t.kind in ("", kind) and t.units]
     fitted = fit([(Work(t.units), t.seconds) for t in own if t.units.keys() not in CONSTANT], FITTED[rule])
-    runs = [t.seconds for t in own if t.units.keys() == {"run"}]
-    starts = [t.seconds for t in own if t.units.keys() == {"job"} and not t.kind]
-    loads = [t.seconds for t in own if t.units.keys() == {"job"} and t.kind]  # of each generator of a kind
-    start = fitted.get("job", 0.0) + sum(starts) + (sum(loads) / len(loads) if loads else 0.0)
-    return fitted | ({"run": sum(runs) / len(runs)} if runs else {}) | {"job": start}
+    starts, loads, runs = ([t.seconds for t in own if t.units.keys() == constant] for constant in CONSTANT)
+    start = fitted.get("job", 0.0) + sum(starts) + (statistics.mean(loads) if loads else 0.0)
+    return fitted | ({"run": statistics.mean(runs)} if runs else {}) | {"job": start}
 
 
 def rates(found: list[Timed], base: hardware.Hardware, origin: str) -> list[hardware.Rate]:
@@ -93,7 +98,7 @@ def text(made: hardware.Hardware, study: str, base: str, origin: str) -> str:
 def shown(found: list[Timed]) -> str:
     rows = []
     for t in found:
-        unit = next((unit for unit in ("image", "pair", "step", "run", "job") if unit in t.units), "")
+        unit = next((unit for unit in ("image", "pair", "text", "step", "run", "load", "job") if unit in t.units), "")
         each = f"{t.seconds / t.units[unit]:.3g} s a {unit}" if unit else ""
         tflops = f"{t.units['tflop'] / t.seconds:.3g}" if t.units.get("tflop") else ""
         peak = f"{t.peak / 1e9:.1f}" if t.peak else ""
@@ -133,11 +138,12 @@ def main(arguments: list[str] | None = None) -> None:
     except (study_file.StudyError, hardware.HardwareError) as error:
         raise SystemExit(str(error)) from None
 
-    device = deterministic(args.threads)
+    device, load = deterministic(args.threads), os.getloadavg()[0]
+    threadpoolctl.threadpool_limits(args.threads)  # of numpy and scipy, as Snakemake limits those of a job
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Bench(Path(args.study).stem, study, device, Path(folder), args.threads, args.seconds, args.batch, args.steps), args.stages)
+        found = measure(Bench(Path(args.study), study, device, Path(folder), args.threads, args.seconds, args.batch, args.steps), args.stages)
     card = machine.name(device, args.threads)
-    origin = f"snakemake calibrate, {card}, {datetime.now(UTC):%Y-%m-%d}"
+    origin = f"snakemake calibrate, {card}, load {load:.1f}, {datetime.now(UTC):%Y-%m-%d}"
     title = f"one {card}" if device.type == "cuda" else card
     made = base.model_copy(update={"title": title, "rates": rates(found, base, origin)})
     with whole(args.output) as (part,):
@@ -145,6 +151,7 @@ def main(arguments: list[str] | None = None) -> None:
     hardware.load(args.output.stem, args.output.parent)
     print(f"\n{shown(found)}\n\n{args.output}: to plan with it, say `hardware: {args.output.stem}` in config.yaml.")
     print(f"Prices, power, partitions and what was not timed are those of {args.base}.")
+    print(f"Seconds are of the {'processor' if machine.by_processor(device) else 'clock'}; the load of the machine was {load:.1f} on {os.cpu_count()} cores.")
     if device.type == "cuda":
         print(f"GPU memory of this card: {torch.cuda.get_device_properties(device).total_memory / 1e9:.1f} GB.")
 

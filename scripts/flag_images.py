@@ -49,6 +49,16 @@ def picture(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).convert("RGB")
 
 
+def flags(tar: str, checker: Checker, batch_size: int) -> pd.DataFrame:
+    """key, nsfw and concept_score of every image of a block."""
+    rows = []
+    for images, own in shards.batches(tar, batch_size):
+        rows += zip(own["key"], checker.scores([picture(pixels) for pixels in images]).tolist(), strict=True)
+    table = pd.DataFrame(rows, columns=["key", "concept_score"])
+    table.insert(1, "nsfw", table["concept_score"] > 0)
+    return table
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "source")
     parser.add_argument("--images", required=True, help="tar of a block")
@@ -62,11 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
         checker = Checker(args.checker, settings["checker"], device)
     except weights.WeightsError as error:
         raise SystemExit(str(error)) from None
-    rows = []
-    for images, own in shards.batches(args.images, settings["batch_size"]):
-        rows += zip(own["key"], checker.scores([picture(pixels) for pixels in images]).tolist(), strict=True)
-    table = pd.DataFrame(rows, columns=["key", "concept_score"])
-    table.insert(1, "nsfw", table["concept_score"] > 0)
+    table = flags(args.images, checker, settings["batch_size"])
     with whole(args.output) as (part,):
         table.to_parquet(part, index=False)
     print(f"{table['nsfw'].sum()} of {len(table)} images are flagged")

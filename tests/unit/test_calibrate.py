@@ -6,10 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import calibrate
-from scripts.lib import pipelines
+from scripts.lib import pipelines, study_file
 from scripts.lib.plans import hardware
 from scripts.lib.plans.work import Work
+from scripts.lib.study.generators import SafetyChecker
+from scripts.lib.study.recipes import ImageCaptions, WordToSentence
 from scripts.lib.timing import bench, stages, stand_ins
+from scripts.lib.timing import stand_ins_transformers as transformed
 from scripts.lib.timing.bench import Timed
 from tests import tiny_pipelines as tiny
 from tests.conftest import ROOT
@@ -58,7 +61,7 @@ def test_generators_have_speeds_by_kind_and_others_keep_those_of_the_base():
     kind = "pretrained:stable-diffusion-v1-5/stable-diffusion-v1-5"
     found = [
         Timed("generate", "", "start", {"job": 1}, 5.0),
-        Timed("generate", kind, "loaded", {"job": 1}, 2.0),
+        Timed("generate", kind, "loaded", {"load": 1}, 2.0),
         Timed("generate", kind, "images", {"image": 10, "tflop": 800}, 40.0, note="random weights"),
     ]
     own = machine(found)
@@ -149,3 +152,67 @@ def test_stand_ins_have_the_size_of_the_released_models(model):
 
 def test_nothing_stands_in_for_a_model_that_is_not_known():
     assert stand_ins.of("owner/name") is None
+
+
+# -- what stands in for models that write prompts and flag images -----------------------------------------------------------------------
+
+EYES = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+QUERIES = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+READERS = {"./t5": lambda: transformed.t5(16, 16, 1, 2, 300), "./blip2": lambda: transformed.blip2(16, 1, 2, 300, EYES, QUERIES, 4)}
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """The digits with recipes by models that are not on disk."""
+    for known in (transformed.WRITERS, transformed.CAPTIONERS):
+        for name, build in READERS.items():
+            monkeypatch.setitem(known, name, build)
+    monkeypatch.setattr(transformed, "safety_checker", lambda of=transformed.safety_checker: of(16, 1, 2, 28))
+    recipes = {
+        "written": WordToSentence(kind="word_to_sentence", model="./t5", texts=7, batch_size=4, max_tokens=6),
+        "again": WordToSentence(kind="word_to_sentence", model="./t5", texts=9),
+        "seen": ImageCaptions(kind="image_captions", model="./blip2", batch_size=4, max_tokens=6, min_tokens=1),
+        "other": ImageCaptions(kind="image_captions", model="owner/name"),
+    }
+    checker = SafetyChecker(model="owner/name", batch_size=5)
+    return study_file.load(str(ROOT / "studies/digits.yaml")).model_copy(update={"recipes": recipes, "safety_checker": checker})
+
+
+def test_prompts_and_flags_are_timed_by_stand_ins_before_the_models_are_there(written, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    own = bench.Bench(ROOT / "studies/digits.yaml", written, CPU, tmp_path, seconds=0.01)
+    found = [t for stage in ("write_sentences", "caption_images", "flag_images") for t in stages.STAGES[stage](own)]
+    assert [(t.rule, t.units) for t in found if t.units and t.units != {"load": 1}] == [
+        ("write_sentences", {"text": 7}),  # once of each model
+        ("caption_images", {"image": 4}),
+        ("flag_images", {"image": 5}),
+    ]
+    assert all("random weights" in t.note and t.seconds > 0 for t in found if t.units)
+    [other] = [t for t in found if not t.units]
+    assert other.note == "not on disk, and nothing stands in for it: snakemake results/digits/prompt_models/other"
+    assert not machine(found).rates_of("write_sentences", Work({"text": 1, "job": 1}))[0].origin.startswith("assumed")
+
+
+def test_one_line_says_why_there_is_nothing_to_time(tmp_path):
+    own = bench.Bench(ROOT / "studies/digits.yaml", study_file.load(str(ROOT / "studies/digits.yaml")), CPU, tmp_path)
+    found = [t for stage in ("write_sentences", "caption_images", "flag_images") for t in stages.STAGES[stage](own)]
+    told = calibrate.shown(found).splitlines()[1:]
+    assert [(line.split()[0], line.split("not timed: ")[1]) for line in told] == [
+        ("write_sentences", "the study has no recipe of kind word_to_sentence"),
+        ("caption_images", "the study has no recipe of kind image_captions"),
+        ("flag_images", "the study names no safety_checker"),
+    ]
+    assert machine(found).rates == base().rates
+
+
+# Millions of weights that models' cards tell.
+READ = {"t5-base": 223, "t5-large": 738, "Salesforce/blip2-opt-2.7b": 3745, "Salesforce/blip2-opt-6.7b": 7753, "checker": 304}
+
+
+@pytest.mark.parametrize("model", READ)
+def test_stand_ins_of_transformers_have_the_size_of_the_released_models(model):
+    known = transformed.WRITERS | transformed.CAPTIONERS | {"checker": transformed.safety_checker}
+    _, build = transformed.of(model, known).values()
+    with torch.device("meta"):
+        made = build()
+    assert sum(weights.numel() for weights in made.parameters()) == pytest.approx(READ[model] * 1e6, rel=0.005)

@@ -1,21 +1,37 @@
 """`snakemake calibrate`, as a user types it: a hardware file of this machine, before anything is made."""
 
+import pandas as pd
+
 from scripts.lib.plans import hardware
+from scripts.lib.timing.stages import STAGES
+from tests import tiny_models, tiny_pipelines
 from tests.conftest import Workflow
 
-STAGES = {"train_generator", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips", "score"}
+MEASURED = set(STAGES) - {"starts", "prepare_data"}  # of data in files alone
+RECIPES = """recipes:
+  written: {kind: word_to_sentence, model: ./t5, texts: 3, max_tokens: 6}
+  seen: {kind: image_captions, model: ./blip2, max_tokens: 6, min_tokens: 1}
+"""
 
 
 def test_one_command_writes_a_file_that_plans_are_made_with(tmp_path):
     workflow = Workflow.create(tmp_path / "workflow", copied=("profiles",))
+    tiny_pipelines.save("stable_diffusion_with_checker", workflow.folder / "model")
+    tiny_models.save_t5(workflow.folder / "t5", pd.read_csv(workflow.folder / "data/digits_classes.csv")["name"])
+    tiny_models.save_blip2(workflow.folder / "blip2")
+    workflow.edit("recipes:\n", RECIPES)
+    workflow.edit("generators:\n", "safety_checker: {model: ./model}\ngenerators:\n")
+
     assert workflow.planned("calibrate") == {"calibrate": 1}
     told = workflow.run("calibrate")
     assert "profiles/hardware/measured_smoke.yaml: to plan with it, say `hardware: measured_smoke` in config.yaml" in told
+    of_models = [line for line in told.splitlines() if line.split() and line.split()[0] in ("write_sentences", "caption_images", "flag_images")]
+    assert of_models and not [line for line in of_models if "random weights" in line]
 
     own, base = (hardware.load(name, workflow.folder / "profiles/hardware") for name in ("measured_smoke", "laptop"))
     measured = {rate.rule for rate in own.rates if rate.origin.startswith("measured (snakemake calibrate, ") and rate.seconds > 0}
-    assert measured == STAGES
-    assert {(rate.rule, rate.unit) for rate in own.rates} >= {(rate.rule, rate.unit) for rate in base.rates if rate.rule not in STAGES}
+    assert measured == MEASURED
+    assert {(rate.rule, rate.unit) for rate in own.rates} >= {(rate.rule, rate.unit) for rate in base.rates if rate.rule not in MEASURED}
     assert own.watts_per_core == base.watts_per_core
 
     workflow.edit("hardware: laptop", "hardware: measured_smoke", "config.yaml")

@@ -67,7 +67,7 @@ def made(miniature) -> Workflow:
 
 def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_made_of_them(miniature):
     assert "no speed for rule 'generate' of kind 'pretrained:./released/stable_diffusion'" in miniature.run("plan/miniature/all.csv", check=False)
-    stages = ["prepare_data", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips", "score"]
+    stages = ["prepare_data", "write_sentences", "caption_images", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips", "score"]
     line = ["--study", "studies/miniature.yaml", "--base", "laptop", "--output", "profiles/hardware/mine.yaml", "--seconds", "0.05", "--stages"]
     done = subprocess.run([sys.executable, "-m", "scripts.calibrate", *line, *stages], cwd=miniature.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

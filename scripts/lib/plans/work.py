@@ -14,6 +14,7 @@ from scripts.lib import jobs
 from scripts.lib.datasets import registry
 from scripts.lib.plans import generators
 from scripts.lib.study import Study, pairs
+from scripts.lib.study.data import classified
 
 # A picture in a shard is three tar members (png, cls, txt), each a header and a content of whole 512-byte blocks, and a row of the manifest.
 TAR_BLOCK, MANIFEST_ROW = 512, 100
@@ -178,8 +179,15 @@ def _train_clips(study: Study, source: str, batch: str) -> Work:
 
 
 def _evaluate(study: Study, source: str, batch: str) -> Work:
-    runs = len(jobs.batch_runs(study, source, batch))
-    return Work({"job": 1, "run": runs}, kept=SMALL_FILE, gpus=study.gpus) if runs else NOTHING
+    """Every model sees every image of every set once; of classifiers, of those sets whose classes are the study's."""
+    runs = jobs.batch_runs(study, source, batch)
+    if not runs:
+        return NOTHING
+    own = jobs.trainer(study, runs[0].architecture)
+    sets = classified(study.data) if own is study.classifiers else study.data.evaluation
+    flops = sum(forward_flops(own.architectures[run.architecture].model_dump(), own.image_size or study.image_size) for run in runs)
+    units = {"job": 1, "run": len(runs), "tflop": flops * sum(evaluation_images(study, name) for name in sets) / 1e12}
+    return Work(units, kept=SMALL_FILE, gpus=study.gpus)
 
 
 def _score(study: Study, source: str) -> Work:

@@ -34,10 +34,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is timed, and where. folder: for what is written meanwhile. seconds: that each work is timed for, once at least. largest: images of a
-    batch at most. steps: of sampling at most, None for the study's own."""
+    """What is timed, and where. file: of the study. folder: for what is written meanwhile. seconds: that each work is timed for, once at least.
+    largest: images of a batch at most. steps: of sampling at most, None for the study's own."""
 
-    name: str
+    file: Path
     study: Study
     device: torch.device
     folder: Path
@@ -45,6 +45,10 @@ class Bench:
     seconds: float = 10.0
     largest: int = LARGEST
     steps: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.file.stem
 
     @property
     def workers(self) -> int:
@@ -94,8 +98,8 @@ def fitting(batch: int, work: Callable[[int], list[Timed]], device: torch.device
 
 
 def enough(seconds: float, bench: Bench) -> int:
-    """Steps that are timed, from the seconds of one."""
-    return int(min(100, max(3, bench.seconds / max(seconds, 1e-6))))
+    """Steps that are timed, from the seconds of one: of a small model many, for a hundred would be over in a moment."""
+    return int(min(1000, max(3, bench.seconds / max(seconds, 1e-6))))
 
 
 def jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -107,7 +107,7 @@ def generate_images(bench: Bench) -> Iterator[Timed]:
             yield Timed("generate", kind, name, {}, 0, note=f"not on disk, and nothing stands in for it: snakemake results/{bench.name}/models/{name}")
             continue
         pipeline, true, start = loaded
-        yield Timed("generate", kind, f"{name}, loaded", {"job": 1}, start, note="" if true else "random weights")
+        yield Timed("generate", kind, f"{name}, loaded", {"load": 1}, start, note="" if true else "random weights")
         yield from fitting(
             min(generate.batch_size(settings), bench.largest), partial(_images, bench, pipeline, settings, scale, kind, name, true), bench.device
         )

@@ -1,4 +1,4 @@
-"""Evaluation and scores: images read and judged."""
+"""Evaluation, scores and flags: images read and judged."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -10,29 +10,33 @@ import pandas as pd
 import timm
 import torch
 
-from scripts import evaluate, evaluate_clips
+from scripts import evaluate, evaluate_clips, flag_images
 from scripts.lib import classifier, clip, fidelity, jobs, reference
-from scripts.lib.plans.work import evaluation_images
+from scripts.lib.plans.work import evaluation_images, forward_flops
 from scripts.lib.study.data import classified
-from scripts.lib.timing import machine
-from scripts.lib.timing.bench import Bench, Timed, free, jobs_of, seconds_of
+from scripts.lib.timing import machine, stand_ins_transformers
+from scripts.lib.timing.bench import Bench, Timed, fitting, free, jobs_of, seconds_of
 
 FEATURES = 2000  # of images whose distances are timed: what more take goes with their square
 
 
 def judge_classifiers(bench: Bench) -> Iterator[Timed]:
-    """One and four models of each architecture on a batch: what is read once, and what each model adds; for all images of all sets."""
+    """One and four models of each architecture, loaded, on a batch: what is read once, and what each model adds; for all images of all sets."""
     study = bench.study
     total, count = sum(evaluation_images(study, name) for name in classified(study.data)), min(evaluate.BATCH, bench.largest)
     read = bench.stored(count)
     for name, job in jobs_of(study, study.classifiers):
         settings = jobs.classifier_settings(study, *job)
         build = {"image_size": settings["image_size"], "channels": settings["channels"], "classes": len(bench.classes)}
-        models = [classifier.build(settings["architectures"][name], **build).to(bench.device).eval() for _ in range(4)]
+        path, architecture = bench.folder / "judged.safetensors", settings["architectures"][name]
+        classifier.save(path, classifier.build(architecture, **build), {"build": build | {"architecture": architecture}})
+        load = seconds_of(partial(classifier.load, path, bench.device), bench)
+        models = [classifier.load(path, bench.device) for _ in range(4)]
         for some in (models[:1], models):
             free(bench.device)
-            seconds = seconds_of(partial(evaluate.judge, some, "timed", read, False, bench.device, bench.workers), bench)
-            yield Timed("evaluate", "", f"{name}, {len(some)} at once", {"job": 1, "run": len(some)}, seconds * total / count, machine.peak(bench.device))
+            seconds = seconds_of(partial(evaluate.judge, some, "timed", read, False, bench.device, bench.workers), bench) * total / count
+            units = {"job": 1, "run": len(some), "tflop": len(some) * total * forward_flops(architecture, build["image_size"]) / 1e12}
+            yield Timed("evaluate", "", f"{name}, {len(some)} at once", units, seconds + len(some) * load, machine.peak(bench.device))
 
 
 def _texts(settings: dict, classes: pd.DataFrame) -> int:
@@ -59,6 +63,28 @@ def judge_clips(bench: Bench) -> Iterator[Timed]:
             yield Timed(
                 "evaluate_clips", "", f"{name}, {len(models)} at once", {"job": 1, "run": len(models)}, seen + len(models) * texts, machine.peak(bench.device)
             )
+
+
+def flag(bench: Bench) -> Iterator[Timed]:
+    """A batch of images as a safety checker sees them."""
+    own = bench.study.safety_checker
+    if own is None:
+        yield Timed("flag_images", "", "", {}, 0, note="not timed: the study names no safety_checker")
+        return
+    place = Path(own.model if own.is_folder else f"results/{bench.name}/safety_checker")
+    true = (place / "safety_checker/config.json").is_file()
+    note, batch = "" if true else "random weights", min(own.batch_size, bench.largest)
+    free(bench.device)
+    with stand_ins_transformers.instead({} if true else stand_ins_transformers.safety_checker(), bench.device):
+        start = machine.clock(bench.device)
+        checker = flag_images.Checker(str(place), own.model_dump(), bench.device)
+        yield Timed("flag_images", "", "loaded", {"load": 1}, machine.clock(bench.device) - start, note=note)
+
+    def timed(batch: int) -> list[Timed]:
+        tar = bench.stored(batch).blocks[0].tar
+        return [Timed("flag_images", "", f"batches of {batch}", {"image": batch}, seconds_of(lambda: flag_images.flags(tar, checker, batch), bench), note=note)]
+
+    yield from fitting(batch, timed, bench.device)
 
 
 def _reference(bench: Bench) -> reference.Reference | None:

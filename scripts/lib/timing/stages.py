@@ -5,12 +5,14 @@ Weights are those on disk, or else random ones (`stand_ins`): speed does not dep
 
 from collections.abc import Callable, Iterator
 
-from scripts.lib.timing import generating, judging, starting, training
+from scripts.lib.timing import generating, judging, prompting, starting, training
 from scripts.lib.timing.bench import Bench, Timed
 
 STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "starts": starting.starts,
     "prepare_data": starting.prepare,
+    "write_sentences": prompting.write,
+    "caption_images": prompting.caption,
     "train_generator": generating.train_generators,
     "generate": generating.generate_images,
     "train_classifiers": training.train_classifiers,
@@ -18,4 +20,5 @@ STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "train_clips": training.train_clips,
     "evaluate_clips": judging.judge_clips,
     "score": judging.judge_sources,
+    "flag_images": judging.flag,
 }

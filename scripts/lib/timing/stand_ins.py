@@ -161,6 +161,18 @@ def of(model: str) -> Callable[[], DiffusionPipeline] | None:
     return next((build for pattern, build in RELEASED.items() if fnmatchcase(model, pattern)), None)
 
 
+def build(make: Callable[[], torch.nn.Module], dtype: torch.dtype, device: torch.device):
+    """On the device, and in the precision that it would be loaded in."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype if device.type == "cuda" else before)  # on a CPU some initial weights cannot be drawn in half precision
+    try:
+        with device:
+            made = make()
+    finally:
+        torch.set_default_dtype(before)
+    return made.to(dtype=dtype)
+
+
 @contextmanager
 def in_place(builders: dict[str, Callable[[], DiffusionPipeline]], device: torch.device) -> Iterator[None]:
     """What diffusers loads from these folders is built in its place, on the device and in the precision that it would be loaded in: weights of
@@ -170,14 +182,7 @@ def in_place(builders: dict[str, Callable[[], DiffusionPipeline]], device: torch
     def built(path: str | Path, **named) -> DiffusionPipeline:
         if str(path) not in builders:
             return read(path, **named)
-        before = torch.get_default_dtype()
-        torch.set_default_dtype(named["dtype"] if device.type == "cuda" else before)  # on a CPU some initial weights cannot be drawn in half precision
-        try:
-            with device:
-                made = builders[str(path)]()
-        finally:
-            torch.set_default_dtype(before)
-        return made.to(dtype=named["dtype"])
+        return build(builders[str(path)], named["dtype"], device)
 
     for path in builders:
         Path(path).mkdir(parents=True, exist_ok=True)
