@@ -134,4 +134,5 @@ def judge_sources(bench: Bench) -> Iterator[Timed]:
     set_of, pair = _distances(bench, judge.model.num_features)
     pairs = real**2 + scored**2 + scored * real
     yield Timed("score", "", "distances", {"pair": pairs}, pairs * pair)
-    yield Timed("score", "", "real images", {"job": 1}, real * each + set_of)
+    sets = [len(jobs.score_settings(bench.study, name)["guidance"]) for name in jobs.synthetic_sources(bench.study)]
+    yield Timed("score", "", "real images", {"job": 1}, real * each + set_of * sum(sets) / max(1, len(sets)))
