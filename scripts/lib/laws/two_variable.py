@@ -8,7 +8,6 @@ from itertools import product
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from scripts.lib.laws.fit import LawError
 
@@ -25,7 +24,7 @@ def _terms(theta, log_n, log_d):
 def objective(theta, log_n, log_d, y):
     """Sum of Huber losses and its gradient (5,)."""
     terms = _terms(theta, log_n, log_d)
-    value = logsumexp(terms, axis=0)
+    value = np.logaddexp.reduce(terms, axis=0)
     share = np.exp(terms - value)
     residual = value - y
     small = np.abs(residual) <= DELTA
