@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 from scripts.lib.laws.fit import LawError
 
@@ -33,6 +34,7 @@ def objective(theta, log_n, log_d, y):
     return loss / DELTA**2, np.array([*(share @ pull), -(share[0] * pull * log_n).sum(), -(share[1] * pull * log_d).sum()]) / DELTA**2
 
 
+@threadpool_limits.wrap(limits=1)  # L-BFGS-B's matrices are of five numbers: more threads wait on each other, for ten times as long
 def fit(model_sizes: np.ndarray, data_sizes: np.ndarray, losses: np.ndarray, bootstrap: int = 200, seed: int = 0) -> dict:
     """Fit to losses (N,) at model sizes (N,) and data sizes (N,), all positive.
 
