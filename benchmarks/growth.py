@@ -87,7 +87,7 @@ def generate_images(folder: Path, count: int) -> None:
 
 def fit_laws(folder: Path, count: int) -> None:
     """One curve for 16 of the others' images."""
-    law_fitting.ours(*law_fitting.curves(count // 16, 10))
+    law_fitting.one_by_one(*law_fitting.curves(count // 16, 10))
 
 
 STAGES = {  # name -> what it does, what `size` counts, how many of them it does to one of the sizes

@@ -5,12 +5,16 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.optimize import least_squares
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 from scripts import fit_laws
 from scripts.lib import laws, metrics
 from scripts.lib.laws import LawError, floor, power, two_variable
 from scripts.lib.laws.exchange import exchange_rate
+from scripts.lib.laws.line import line
 
 SIZES = 30 * 2.0 ** np.arange(6)
 LONG = 30 * 2.0 ** np.arange(10)
@@ -51,6 +55,28 @@ def test_seeds_are_no_independent_points():
     once, often = laws.fit("power", SIZES, losses), laws.fit("power", np.repeat(SIZES, 9), np.repeat(losses, 9))
     assert often.k_interval == pytest.approx(once.k_interval)
     assert often.n == 9 * once.n
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(4, 12))
+def test_a_line_is_that_of_statsmodels(seed, points):
+    random = np.random.default_rng(seed)
+    x = np.cumsum(random.uniform(0.1, 2, points)) + random.uniform(-10, 10)
+    y = random.uniform(-1, 1) * x + random.normal(0, 0.1, points)
+    own, theirs = line(x, y), OLS(y, add_constant(x)).fit()
+    assert [own.intercept, own.slope] == pytest.approx(theirs.params, rel=1e-8)
+    assert own.residual_sum == pytest.approx(theirs.ssr)
+    assert own.slope_error == pytest.approx(theirs.bse[1])
+    assert own.slope_error_hc3 == pytest.approx(theirs.HC3_se[1])
+    assert own.covariance == pytest.approx(theirs.cov_params(), rel=1e-6)
+    fitted = power.fit(x, y)
+    assert fitted["k_interval"] == pytest.approx(-theirs.conf_int(0.05)[1][::-1], rel=1e-8)
+    assert fitted["more"]["r_squared"] == pytest.approx(theirs.rsquared, abs=1e-9)
+
+
+def test_a_level_line_has_the_loss_of_its_points():
+    level = power.fit(np.array([-1.0, 0.0, 1.0]), np.array([0.0, -1.5, 0.0]))
+    assert level["k"] == pytest.approx(0)
+    assert power.log_loss(np.array([-3.0, 9.0]), **level["parameters"]) == pytest.approx(-0.5)
 
 
 # -- coverage of the nominal 95 % intervals --------------------------------------------------------------------------------------------
@@ -97,17 +123,71 @@ def test_no_floor_is_told_as_zero():
 # -- the solver ------------------------------------------------------------------------------------------------------------------------
 
 
+def scipy_fit(x, y, curve: dict, held: dict) -> float:
+    """The least sum of squares that MINPACK finds from a curve, some of its parameters (k, log_floor) held."""
+    free = [name for name in ("k", "log_scale", "log_floor") if name not in held]
+    start = {"k": np.log(curve["k"]), "log_scale": curve["k"] * curve["log_scale"], "log_floor": max(curve["log_floor"], -30.0)}
+
+    def residuals(theta):
+        own = dict(zip(free, theta, strict=True)) | held
+        return np.logaddexp(own["log_floor"], own["log_scale"] - np.exp(own["k"]) * x) - y
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        return 2 * least_squares(residuals, [start[name] for name in free], method="lm", xtol=1e-15, ftol=1e-15, gtol=1e-15).cost
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1.5), st.floats(0.1, 1.2))
 def test_the_batch_solver_finds_the_optimum_of_scipy(seed, E, k):
     random = np.random.default_rng(seed)
     x = np.log(LONG) - np.log(LONG).mean()
     y = np.log(E + np.exp(-k * x)) + random.normal(0, 0.02, len(x))
-    _, costs = floor.solve(x, y, floor.starts(x, y))
-    theirs = [
-        least_squares(lambda t: np.logaddexp(t[0], t[2] - np.exp(t[1]) * x) - y, start, xtol=1e-15, ftol=1e-15, gtol=1e-15) for start in floor.starts(x, y)
-    ]
-    assert costs.min() <= min(2 * result.cost for result in theirs) * (1 + 1e-6) + 1e-12
+    starts = floor.starts(x, y)
+    _, costs = floor.solve(x, y, starts)
+    assert costs.min() <= min(scipy_fit(x, y, floor.curve_of(start, x, y), {}) for start in starts.T) * (1 + 1e-6) + 1e-12
+
+
+def test_every_row_of_a_batch_is_the_fit_of_its_own_curve():
+    random = np.random.default_rng(7)
+    x, weights = np.log(LONG), random.integers(1, 4, (10, 6)).astype(float)
+    y = np.stack([np.log(curve("floor", random, 0.02)) for _ in range(6)], axis=1)
+    starts = np.repeat(floor.starts(x, y[:, 0])[:, [7]], 6, 1)
+    together, costs = floor.solve(x, y, starts, weights)
+    for i in range(6):
+        alone, cost = floor.solve(np.repeat(x, weights[:, i].astype(int)), np.repeat(y[:, i], weights[:, i].astype(int)), starts[:, [i]])
+        assert together[:, i] == pytest.approx(alone[:, 0], rel=1e-7)
+        assert costs[i] == pytest.approx(cost[0])
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("floor", 0), ("floor", 1), ("power", 0), ("power", 6)])
+def test_at_the_ends_of_an_interval_the_fit_is_as_much_worse_as_t_allows(kind, seed):
+    """With a floor that is best and with none; the ends are of a grid, so within a hundredth."""
+    random = np.random.default_rng(seed)
+    x, y = np.log(LONG), np.log(curve(kind, random, 0.02))
+    found = floor.fit(x, y)
+    assert (found["more"]["floor"] > 0) == (kind == "floor")
+    limit = found["residual_sum"] * (1 + stats.t.ppf(0.975, 7) ** 2 / 7)
+    nearby = [floor.curve_of(theta, x, y) for theta in floor.starts(x, y).T]
+
+    def least(**held):
+        return min(scipy_fit(x, y, own, held) for own in nearby)
+
+    for end, outward in zip(np.log(found["k_interval"]), (-0.01, 0.01), strict=True):
+        assert least(k=end - outward) < limit < least(k=end + outward)
+    low, high = found["more"]["floor_interval"]
+    assert least(log_floor=np.log(high * 0.98)) < limit < least(log_floor=np.log(high * 1.02))
+    if low > 0:
+        assert least(log_floor=np.log(low * 0.98)) > limit > least(log_floor=np.log(low * 1.02))
+
+
+def test_from_a_minimum_that_is_told_no_way_leads_down():
+    random, x = np.random.default_rng(8), np.log(LONG)
+    for kind in ["floor", "power"] * 10:
+        y = np.log(curve(kind, random, 0.03))
+        for minimum in floor.fit(x, y)["more"]["minima"]:
+            k, visible = minimum["k"], max(minimum["floor"], 1e-3 * np.exp(y.min()))  # from no floor at all numeric gradients see no way
+            own = {"k": k, "log_floor": np.log(visible), "log_scale": x[0] + np.log(np.exp(y[0]) - visible) / k}
+            assert scipy_fit(x, y, own, {}) > minimum["residual_sum"] * (1 - 1e-6)
 
 
 def test_bootstraps_of_the_pure_law_are_weighted_lines():
@@ -156,6 +236,18 @@ def test_equal_exponents_are_told_apart_from_different_ones():
     far = laws.compare((SIZES, (200 / SIZES) ** 0.3), (SIZES, (200 / SIZES) ** 0.5 * np.exp(random.normal(0, 0.01, 6))))
     assert far["difference"] == pytest.approx(0.2, abs=0.03)
     assert far["difference_interval"][0] > 0
+
+
+def test_exponents_are_compared_by_a_regression_with_an_interaction():
+    random = np.random.default_rng(9)
+    first, second = ((sizes, (200 / sizes) ** 0.3 * np.exp(random.normal(0, 0.03, len(sizes)))) for sizes in (SIZES, LONG))
+    x, group = np.log(np.concatenate([SIZES, LONG])), np.repeat([0.0, 1.0], [6, 10])
+    theirs = OLS(np.log(np.concatenate([first[1], second[1]])), np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
+    found = laws.compare(first, second)
+    assert found["difference"] == pytest.approx(-theirs.params[3])
+    assert found["difference_interval"] == pytest.approx(-theirs.conf_int(0.05)[3][::-1])
+    assert found["p"] == pytest.approx(theirs.pvalues[3])
+    assert (found["k"][1] - found["k"][0], found["n"]) == (pytest.approx(found["difference"]), 16)
 
 
 # -- the exchange rate -----------------------------------------------------------------------------------------------------------------

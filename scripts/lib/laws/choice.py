@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from statsmodels.regression.linear_model import OLS
+from scipy.special import stdtr
 
-from scripts.lib.laws.fit import LAWS, Fit, LawError, fit, points
+from scripts.lib.laws.fit import LAWS, Fit, fit, points
+from scripts.lib.laws.line import interval, line
 
 
 @dataclass(frozen=True)
@@ -16,18 +17,13 @@ class Choice:
     held_out: dict[str, float]  # root mean square error of log loss at the largest sizes, fitted without them
 
 
-def held_out_error(law: str, sizes: np.ndarray, losses: np.ndarray, hold: int) -> float:
-    """Fit to all but the `hold` largest sizes and predict those: root mean square error of log loss. Infinite where it cannot be fitted."""
-    sizes, losses = np.asarray(sizes, float), np.asarray(losses, float)
-    cut = np.unique(sizes)[-hold]
-    try:
-        fitted = fit(law, sizes[sizes < cut], losses[sizes < cut])
-    except LawError:
+def held_out_error(law: str, x: np.ndarray, y: np.ndarray, hold: int) -> float:
+    """Fit to all but the `hold` largest of log sizes and log losses (N,) and predict those: root mean square error of log loss. Infinite where
+    too few are left, or all of these are the same."""
+    module, near = LAWS[law], slice(len(x) - hold)
+    if len(x) - hold < module.FEWEST or np.ptp(y[near]) < 1e-12:
         return np.inf
-    x, y = points(sizes, losses)
-    far = x >= np.log(cut) - 1e-12
-    with np.errstate(over="ignore"):
-        return float(np.sqrt(np.mean((np.log(fitted.loss(np.exp(x[far]))) - y[far]) ** 2)))
+    return float(np.sqrt(np.mean((module.log_loss(x[-hold:], **module.curve(x[near], y[near])) - y[-hold:]) ** 2)))
 
 
 def choose(sizes, losses) -> Choice:
@@ -36,10 +32,10 @@ def choose(sizes, losses) -> Choice:
     A fourth of the sizes, one at least, are held out. A richer law is taken when its AICc is lower by 2 at least and its held-out error
     is not larger; where there are too few sizes to hold any out or to compute AICc, the pure law stands.
     """
-    x, _ = points(sizes, losses)
+    x, y = points(sizes, losses)
     hold = max(1, len(x) // 4)
     fits = {law: fit(law, sizes, losses) for law, module in LAWS.items() if len(x) >= module.FEWEST}
-    errors = {law: held_out_error(law, sizes, losses, hold) for law in fits}
+    errors = {law: held_out_error(law, x, y, hold) for law in fits}
     taken, reason = "power", f"the pure law: with {len(x)} sizes there are too few to tell it from a richer one"
     richer = [law for law in fits if law != "power" and np.isfinite(fits[law].aicc) and np.isfinite(errors[law])]
     if richer:
@@ -59,16 +55,16 @@ def compare(first: tuple, second: tuple) -> dict:
     Returns k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom) and p-value. Equal spread about both
     lines is assumed.
     """
-    x, y, group = [], [], []
-    for place, curve in enumerate((first, second)):
-        own_x, own_y = points(*curve)
-        x, y, group = np.append(x, own_x), np.append(y, own_y), np.append(group, np.full(len(own_x), float(place)))
-    line = OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
-    low, high = line.conf_int(0.05)[3]
+    lines = [line(*points(*curve)) for curve in (first, second)]
+    spare = sum(own.spare for own in lines)
+    difference = lines[0].slope - lines[1].slope
+    error = np.sqrt(sum(own.residual_sum for own in lines) / spare * sum(1 / own.width for own in lines))
+    with np.errstate(divide="ignore", invalid="ignore"):  # two lines without any scatter
+        p = float(2 * stdtr(spare, -abs(difference) / error))
     return {
-        "k": [float(-line.params[2]), float(-line.params[2] - line.params[3])],
-        "difference": float(-line.params[3]),
-        "difference_interval": [float(-high), float(-low)],
-        "p": float(line.pvalues[3]),
-        "n": len(x),
+        "k": [-own.slope for own in lines],
+        "difference": difference,
+        "difference_interval": list(interval(difference, float(error), spare)),
+        "p": p,
+        "n": sum(len(own.x) for own in lines),
     }

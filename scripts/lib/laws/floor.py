@@ -1,101 +1,112 @@
 """A law with an irreducible loss, L(D) = E + (C / D)^k, fitted to log loss.
 
 A single start can end in the wrong one of two minima, so many are taken, all at once: the solver below works on a batch of problems,
-with the analytic Jacobian and a tight tolerance. Inside it a curve is e = log E, u = log k, and a = log of the power part at the mean
-log size, which are far less entangled than E, k and C.
+with the analytic Jacobian and a tight tolerance. With P the power part at the largest size and z = k log(largest size / D),
+
+    log L = log P + log(e^v - 1 + e^z),    v = log(1 + E / P), how far the floor lifts log loss at the largest size.
+
+Log P is added to the rest, so its best value is a mean and needs no search (variable projection: Golub and Pereyra 1973). Searched for are
+v and u = log k. No floor is v = 0, a bound of the search: log E would run away.
 """
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 FEWEST = 4
 OBJECTIVE = "nonlinear least squares on log loss, one point a size: the mean over its rows of log loss; the best of many starts"
-_NO_FLOOR = -20.0  # e below the log of the smallest loss by this much is no floor; the solver stays there once it is there
+_NO_FLOOR = -20.0  # log of a floor over the smallest loss: profiles start here
+_STEPS = 400  # at most
+_FAR = 600.0  # of a logarithm whose exponential must be finite
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
     return np.logaddexp(log_floor, k * (log_scale - x))
 
 
-def _curve(theta: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log loss (S, N) and its Jacobian (S, N, 3) at theta (S, 3) = e, u, a; x (N,) centred."""
-    e, u, a = theta[:, :1], theta[:, 1:2], theta[:, 2:]
-    slope = np.exp(u)
-    power = a - slope * x
-    value = np.logaddexp(e, power)
-    share = np.exp(power - value)
-    return value, np.stack([1 - share, -share * slope * x, share], axis=-1)
+def _products(theta, d, y, weights, floor, held_k) -> np.ndarray:
+    """Weighted inner products (3, 3, S) of both derivatives and the residuals: what a step is made of, and the cost.
+
+    theta, floor: as of `solve`; d (N, 1): log of the largest size over each; y, weights (N, S).
+    """
+    z = np.exp(theta[1]) * d
+    columns = np.empty((3, *z.shape))
+    if floor is None:
+        lifted = np.exp(theta[0] - z)
+        total = 1 + (lifted - np.exp(-z))  # of the loss over its power part
+        columns[0], columns[2] = lifted / total, z + np.log(total) - y
+    else:
+        total = 1 + np.exp(floor - theta[0] - z)
+        columns[0], columns[2] = 1 / total, theta[0] + z + np.log(total) - y
+    columns[1] = 0 if held_k else z / total
+    if floor is None:  # log P at its best takes the mean out
+        columns -= ((columns * weights).sum(1) / weights.sum(0))[:, None]
+    return np.einsum("ins,jns->ijs", columns * weights, columns)
 
 
-def solve(x, y, theta, weights=None, held: int | None = None, iterations: int = 400) -> tuple[np.ndarray, np.ndarray]:
+def solve(x, y, theta, weights=None, floor=None, held_k: bool = False, tolerance: float = 1e-18, enough: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """Levenberg and Marquardt's method on a batch: the least (weighted) sum of squares from each start.
 
-    x (N,) centred, y (N,) or (S, N), theta (S, 3), weights (S, N) or None; held: a column of theta that stays.
-    Returns theta (S, 3) and the sums of squares (S,).
+    x (N,) log sizes, y (N,) or (N, S) log losses, weights (N, S) or None; theta (2, S): v and u, or, where log floors (S,) are given and
+    stay, log P and u; held_k: u stays. A row is done when its sum is under `enough`, or by no more than a share `tolerance` of what lies
+    over it still to fall. Returns theta (2, S) and the sums of squares (S,).
     """
-    theta, root = theta.copy(), 1.0 if weights is None else np.sqrt(weights)
-    lowest = y.min() + _NO_FLOOR
-
-    def state(t, rows):
-        value, jacobian = _curve(t, x)
-        scale = root if weights is None else root[rows]
-        residual = (value - (y if y.ndim == 1 else y[rows])) * scale
-        jacobian = jacobian * (scale if weights is None else scale[..., None])
-        if held is not None:
-            jacobian[..., held] = 0
-        jacobian[t[:, 0] <= lowest, :, 0] = 0
-        return residual, jacobian, (residual**2).sum(1)
-
-    rows = np.arange(len(theta))
-    residual, jacobian, cost = state(theta, rows)
-    costs, damping = cost.copy(), np.full(len(theta), 1e-3)
-    for _ in range(iterations):
-        gradient = np.einsum("snp,sn->sp", jacobian, residual)
-        normal = np.einsum("snp,snq->spq", jacobian, jacobian)
-        diagonal = np.einsum("spp->sp", normal)
-        normal = normal + np.einsum("sp,pq->spq", damping[:, None] * diagonal + 1e-12, np.eye(3))
-        step = -np.linalg.solve(normal, gradient[..., None])[..., 0]
-        step = np.clip(step, -3, 3)
-        trial = theta[rows] + step
-        trial[:, 0] = np.maximum(trial[:, 0], lowest)
-        trial[:, 1] = np.clip(trial[:, 1], -12, 5)
-        new_residual, new_jacobian, new_cost = state(trial, rows)
-        better = new_cost < cost
-        gain = np.where(better, cost - new_cost, np.inf)
-        theta[rows[better]] = trial[better]
-        residual[better], jacobian[better], cost[better] = new_residual[better], new_jacobian[better], new_cost[better]
-        costs[rows] = cost
-        damping = np.where(better, damping / 4, damping * 5)
-        going = ~((better & (gain <= 1e-15 * cost + 1e-28)) | (damping > 1e9))
-        if not going.any():
-            break
-        rows, residual, jacobian, cost, damping = rows[going], residual[going], jacobian[going], cost[going], damping[going]
-    return theta, costs
+    d, shape = (x.max() - x)[:, None], (len(x), theta.shape[1])
+    y = np.broadcast_to(y if y.ndim == 2 else y[:, None], shape)
+    weights = np.broadcast_to(1.0 if weights is None else weights, shape)
+    low = np.array([[0.0 if floor is None else floor.min() - _FAR], [-np.inf if held_k else -12.0]])
+    high = np.array([[_FAR if floor is None else np.inf], [np.inf if held_k else 5.0]])
+    found, costs, rows = theta.copy(), np.empty(shape[1]), np.arange(shape[1])
+    products, damping = _products(theta, d, y, weights, floor, held_k), np.full(shape[1], 1e-3)
+    for left in reversed(range(_STEPS)):
+        (vv, uv, gradient_v), (_, uu, gradient_u), (_, _, cost) = products
+        vv, uu = vv + (damping * vv + 1e-12), uu + (damping * uu + 1e-12)
+        least, most = np.maximum(low - theta, -3), np.minimum(high - theta, 3)  # np.clip takes longer on so few numbers
+        step_v = np.minimum(np.maximum((uv * gradient_u - uu * gradient_v) / (vv * uu - uv * uv), least[0]), most[0])
+        step_u = np.minimum(np.maximum(-(gradient_u + uv * step_v) / uu, least[1]), most[1])  # the best one also where step_v is cut short
+        fall = -(step_v * gradient_v + step_u * gradient_u)
+        trial = theta + np.stack([step_v, step_u])
+        new = _products(trial, d, y, weights, floor, held_k)
+        bound = cost * (1 + 1e-12)  # rounding must not refuse the last steps
+        theta, products = np.where(new[2, 2] <= bound, trial, theta), np.where(new[2, 2] <= bound, new, products)
+        going = ((1 + damping) * fall > tolerance * (cost - enough) + 1e-28) & (cost > enough) & (damping < 1e9) & (left > 0)
+        damping = np.where(new[2, 2] <= bound - fall / 2, np.maximum(damping / 4, 1e-9), damping * 5)
+        if 2 * np.count_nonzero(going) <= len(rows):  # to take rows out costs as much as to keep a few
+            found[:, rows], costs[rows] = theta, products[2, 2]
+            rows, theta, products, damping = rows[going], theta[:, going], products[..., going], damping[going]
+            y, weights, floor = y[:, going], weights[:, going], None if floor is None else floor[going]
+            if not len(rows):
+                break
+    return found, costs
 
 
 def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Thirty-five starts (35, 3): floors from none to just under the smallest loss, exponents from 0.05 to 3."""
-    found = []
-    for share in (1e-6, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98):
-        above = np.log(np.exp(y) - share * np.exp(y.min()))
-        found += [(y.min() + np.log(share), np.log(k), (above + k * x).mean()) for k in (0.05, 0.2, 0.5, 1.2, 3.0)]
-    return np.array(found)
+    """Thirty-five starts (2, 35): floors from none to just under the smallest loss, exponents from 0.05 to 3. x, y (N,)."""
+    floors = np.exp(y.min()) * np.array([1e-6, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])[:, None]
+    k = np.array([0.05, 0.2, 0.5, 1.2, 3.0])
+    log_power = np.log(np.exp(y) - floors).mean(1, keepdims=True) - k * (x.max() - x.mean())
+    return np.stack([np.log1p(floors * np.exp(-log_power)).ravel(), np.tile(np.log(k), len(floors))])
 
 
-def _profile(x, y, best, column, grid, limit) -> tuple[float, float]:
-    """Smallest and largest value in the grid, refined, of one column of theta at which the sum of squares stays under the limit."""
+def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Arguments of `log_loss` of theta (2,) = v, u, with the log P that is best for x, y (N,)."""
+    k = float(np.exp(theta[1]))
+    z = k * (x.max() - x)
+    log_power = float((y - z - np.log1p(np.exp(theta[0] - z) - np.exp(-z))).mean())
+    with np.errstate(divide="ignore"):
+        return {"k": k, "log_scale": float(x.max()) + log_power / k, "log_floor": log_power + float(np.log(np.expm1(theta[0])))}
 
-    def under(values):
-        costs = []
-        for base in (best, np.array([y.min() + _NO_FLOOR, best[1], best[2]])):
-            theta = np.repeat(base[None], len(values), 0)
-            theta[:, column] = values
-            costs.append(solve(x, y, theta, held=column)[1])
-        return np.minimum(*costs) <= limit
 
+def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Arguments of `log_loss` of the best fit to x, y (N,), as of `fit`, without intervals."""
+    theta, costs = solve(x, y, starts(x, y))
+    return curve_of(theta[:, costs.argmin()], x, y)
+
+
+def _ends(under, grid: np.ndarray, best: float) -> tuple[float, float]:
+    """Smallest and largest value in the grid, refined, that is `under` the limit: values (V,) -> truths (V,)."""
     inside = np.flatnonzero(under(grid))
     if not len(inside):
-        return best[column], best[column]
+        return best, best
     ends = []
     for edge, outward in ((inside[0], -1), (inside[-1], 1)):
         beyond = edge + outward
@@ -104,14 +115,14 @@ def _profile(x, y, best, column, grid, limit) -> tuple[float, float]:
             continue
         fine = np.linspace(grid[edge], grid[beyond], 40)
         ends.append(fine[np.flatnonzero(under(fine))[-1]])
-    return min(ends[0], best[column]), max(ends[1], best[column])
+    return min(ends[0], best), max(ends[1], best)
 
 
 def _minima(theta: np.ndarray, costs: np.ndarray) -> list[int]:
     """Indices of the different minima, best first; two are different when their exponents are by more than a thousandth."""
     found = []
     for i in np.argsort(costs):
-        if costs[i] < 4 * costs.min() + 1e-12 and all(abs(theta[i, 1] - theta[j, 1]) > 1e-3 for j in found):
+        if costs[i] < 4 * costs.min() + 1e-12 and all(abs(theta[1, i] - theta[1, j]) > 1e-3 for j in found):
             found.append(i)
     return found[:2]
 
@@ -119,22 +130,23 @@ def _minima(theta: np.ndarray, costs: np.ndarray) -> list[int]:
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
     """x, y (N,): log size and log loss. Intervals by profile: the values at which the best fit is not worse by Student's t, 95 %, with
     N - 3 degrees of freedom."""
-    centre = x.mean()
-    x = x - centre
     theta, costs = solve(x, y, starts(x, y))
     minima = _minima(theta, costs)
-    best, cost = theta[minima[0]], costs[minima[0]]
-    spare = len(x) - 3
-    limit = cost * (1 + stats.t.ppf(0.975, spare) ** 2 / spare) + 1e-24
-    k_low, k_high = np.exp(_profile(x, y, best, 1, best[1] + np.linspace(-4, 4, 161), limit))
-    grid = np.unique(np.concatenate([[y.min() + _NO_FLOOR], y.min() + np.log(np.linspace(1e-3, 1.15, 160)), [best[0]]]))
-    floor = np.exp(_profile(x, y, best, 0, grid, limit))
+    u, cost = theta[1, minima[0]], costs[minima[0]]
+    curves = [curve_of(theta[:, i], x, y) for i in minima]
+    own, spare, lowest = curves[0], len(x) - 3, y.min() + _NO_FLOOR
+    limit = cost * (1 + stdtrit(spare, 0.975) ** 2 / spare) + 1e-24
+    log_floor, log_power = max(own["log_floor"], lowest), own["k"] * (own["log_scale"] - x.max())
 
-    def named(row):
-        k = float(np.exp(row[1]))
-        return {"k": k, "log_scale": float(centre + row[2] / k), "log_floor": float(row[0])}
+    def k_under(values):  # from no floor: with k held there is one minimum
+        return solve(x, y, np.stack([np.zeros_like(values), values]), held_k=True, tolerance=1e-6, enough=limit)[1] <= limit
 
-    own = named(best)
+    def floor_under(values):
+        return solve(x, y, np.repeat([[log_power], [u]], len(values), 1), floor=values, tolerance=1e-6, enough=limit)[1] <= limit
+
+    k_low, k_high = np.exp(_ends(k_under, u + np.linspace(-4, 4, 161), u))
+    grid = np.unique(np.concatenate([[lowest], y.min() + np.log(np.linspace(1e-3, 1.15, 160)), [log_floor]]))
+    floor = np.exp(_ends(floor_under, grid, log_floor))
     none = 1e-6 * float(np.exp(y.min()))
     zero = lambda value: 0.0 if value <= none else float(value)  # noqa: E731
     return {
@@ -144,21 +156,20 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
         "residual_sum": float(cost),
         "parameters": own,
         "more": {
-            "floor": zero(np.exp(best[0])),
+            "floor": zero(np.exp(own["log_floor"])),
             "floor_interval": [zero(floor[0]), float(floor[1])],
-            "minima": [{"k": float(np.exp(theta[i, 1])), "floor": zero(np.exp(theta[i, 0])), "residual_sum": float(costs[i])} for i in minima],
+            "minima": [
+                {"k": curve["k"], "floor": zero(np.exp(curve["log_floor"])), "residual_sum": float(costs[i])} for curve, i in zip(curves, minima, strict=True)
+            ],
         },
     }
 
 
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """k of each weighted fit. x, y (N,); weights (B, N). Returns (B,). Starts: the best fit of all points, and the two next to it."""
-    x = x - x.mean()
     theta, costs = solve(x, y, starts(x, y))
-    best = theta[np.argmin(costs)]
-    tries = [
-        solve(x, y, np.repeat((best + shift)[None], len(weights), 0), weights)
-        for shift in (np.zeros(3), np.array([-1, -0.3, 0.1]), np.array([0.05, 0.5, -0.2]))
-    ]
-    winner = np.argmin([cost for _, cost in tries], axis=0)
-    return np.exp(np.stack([theta[:, 1] for theta, _ in tries])[winner, np.arange(len(weights))])
+    v, u = theta[:, costs.argmin()]
+    tries = np.array([[v, v / 3, v + 0.3], [u, u - 0.3, u + 0.5]])
+    theta, costs = solve(x, y, np.repeat(tries, len(weights), 1), np.tile(weights.T, 3))
+    winner = costs.reshape(3, -1).argmin(0)
+    return np.exp(theta[1].reshape(3, -1)[winner, np.arange(len(weights))])

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import logsumexp
+from threadpoolctl import threadpool_limits
 
 from scripts.lib.laws.fit import LawError
 
@@ -25,7 +25,7 @@ def _terms(theta, log_n, log_d):
 def objective(theta, log_n, log_d, y):
     """Sum of Huber losses and its gradient (5,)."""
     terms = _terms(theta, log_n, log_d)
-    value = logsumexp(terms, axis=0)
+    value = np.logaddexp.reduce(terms, axis=0)
     share = np.exp(terms - value)
     residual = value - y
     small = np.abs(residual) <= DELTA
@@ -34,6 +34,7 @@ def objective(theta, log_n, log_d, y):
     return loss / DELTA**2, np.array([*(share @ pull), -(share[0] * pull * log_n).sum(), -(share[1] * pull * log_d).sum()]) / DELTA**2
 
 
+@threadpool_limits.wrap(limits=1)  # L-BFGS-B's matrices are of five numbers: more threads wait on each other, for ten times as long
 def fit(model_sizes: np.ndarray, data_sizes: np.ndarray, losses: np.ndarray, bootstrap: int = 200, seed: int = 0) -> dict:
     """Fit to losses (N,) at model sizes (N,) and data sizes (N,), all positive.
 
