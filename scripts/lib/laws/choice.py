@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
+from statsmodels.regression.linear_model import OLS
 
 from scripts.lib.laws.fit import LAWS, Fit, fit, points
-from scripts.lib.laws.line import interval, line
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,16 @@ def compare(first: tuple, second: tuple) -> dict:
     Returns k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom) and p-value. Equal spread about both
     lines is assumed.
     """
-    lines = [line(*points(*curve)) for curve in (first, second)]
-    spare = sum(own.spare for own in lines)
-    difference = lines[0].slope - lines[1].slope
-    error = np.sqrt(sum(own.residual_sum for own in lines) / spare * sum(1 / own.width for own in lines))
-    with np.errstate(divide="ignore", invalid="ignore"):  # two lines without any scatter
-        p = float(2 * stdtr(spare, -abs(difference) / error))
+    x, y, group = [], [], []
+    for place, curve in enumerate((first, second)):
+        own_x, own_y = points(*curve)
+        x, y, group = np.append(x, own_x), np.append(y, own_y), np.append(group, np.full(len(own_x), float(place)))
+    line = OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
+    low, high = line.conf_int(0.05)[3]
     return {
-        "k": [-own.slope for own in lines],
-        "difference": difference,
-        "difference_interval": list(interval(difference, float(error), spare)),
-        "p": p,
-        "n": sum(len(own.x) for own in lines),
+        "k": [float(-line.params[2]), float(-line.params[2] - line.params[3])],
+        "difference": float(-line.params[3]),
+        "difference_interval": [float(-high), float(-low)],
+        "p": float(line.pvalues[3]),
+        "n": len(x),
     }

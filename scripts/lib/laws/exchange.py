@@ -6,9 +6,10 @@ dS / dD = (k_r / k_s) S / D more. The definition is ours.
 
 import numpy as np
 import pandas as pd
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 from scripts.lib.laws.fit import points
-from scripts.lib.laws.line import line
 
 DRAWS = 4000
 
@@ -16,10 +17,11 @@ DRAWS = 4000
 def _draws(sizes, losses, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Intercepts and slopes (1 + DRAWS,) of the line of log loss on log size: the estimate first, then draws from its sampling law, a
     multivariate Student's t with N - 2 degrees of freedom."""
-    own = line(*points(sizes, losses))
-    best = np.array([own.intercept, own.slope])
-    normal = random.multivariate_normal(np.zeros(2), own.covariance, size=DRAWS) / np.sqrt(random.chisquare(own.spare, DRAWS) / own.spare)[:, None]
-    return tuple(np.concatenate([best[None], best + normal]).T)
+    x, y = points(sizes, losses)
+    line = OLS(y, add_constant(x)).fit()
+    spare = len(x) - 2
+    normal = random.multivariate_normal(np.zeros(2), line.cov_params(), size=DRAWS) / np.sqrt(random.chisquare(spare, DRAWS) / spare)[:, None]
+    return tuple(np.concatenate([line.params[None], line.params + normal]).T)
 
 
 def exchange_rate(real: tuple, synthetic: tuple, at, seed: int = 0) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """The paper's law, L(D) = (C / D)^k: a straight line of log loss on log size."""
 
 import numpy as np
-
-from scripts.lib.laws.line import Line, interval, line
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 FEWEST = 3
 OBJECTIVE = "ordinary least squares on log loss against log size, one point a size: the mean over its rows of log loss"
@@ -12,30 +12,28 @@ def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
     return k * (log_scale - x)
 
 
-def _parameters(own: Line) -> dict[str, float]:
-    slope = own.slope or 1e-100  # a level line has no scale, but its loss must be found again
-    return {"k": -slope, "log_scale": -own.intercept / slope}
+def _parameters(intercept: float, slope: float) -> dict[str, float]:
+    slope = float(slope) or 1e-100  # a level line has no scale, but its loss must be found again
+    return {"k": -slope, "log_scale": -float(intercept) / slope}
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Arguments of `log_loss` of the best fit to x, y (N,)."""
-    return _parameters(line(x, y))
+    return _parameters(*np.polynomial.polynomial.polyfit(x, y, 1))
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
     """x, y (N,): log size and log loss. The interval is Student's with N - 2 degrees of freedom; HC3's does not ask for equal spread."""
-    own = line(x, y)
-    parameters = _parameters(own)
-    k = parameters["k"]
+    line = OLS(y, add_constant(x)).fit()
+    parameters = _parameters(*line.params)
+    low, high = line.conf_int(0.05)[1]
+    robust = line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1] if len(x) > 3 else (np.nan, np.nan)
     return {
         **parameters,
-        "k_interval": interval(k, own.slope_error, own.spare),
-        "residual_sum": own.residual_sum,
+        "k_interval": (float(-high), float(-low)),
+        "residual_sum": float(line.ssr),
         "parameters": parameters,
-        "more": {
-            "r_squared": 1 - own.residual_sum / float(((y - own.level) ** 2).sum()),
-            "k_interval_hc3": list(interval(k, own.slope_error_hc3, own.spare)) if len(x) > 3 else None,
-        },
+        "more": {"r_squared": float(line.rsquared), "k_interval_hc3": [float(-robust[1]), float(-robust[0])] if np.isfinite(robust).all() else None},
     }
 
 
