@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import yaml
@@ -111,7 +113,8 @@ def main() -> None:
         rows = {"all to do": snakemake(folder, *DRY)}
         count = jobs_of(rows["all to do"][-1])
         if args.done:
-            finish(folder)
+            with ProcessPoolExecutor(1, get_context("spawn")) as another:  # for the memory of what is measured starts as that of this process
+                another.submit(finish, folder).result()
             rows["all done"] = snakemake(folder, *DRY)
             rows["all done, trust_lists"] = snakemake(folder, *DRY, "--config", "trust_lists=true")
             for name in list(rows)[1:]:
