@@ -123,8 +123,19 @@ def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argpa
     return command.files_parser(description, FORMATS, *inputs, of=of)
 
 
+def settle(figure: plt.Figure) -> None:
+    """Lay the figure out, and keep that: from run to run the solver's boxes differ in their last digits, which the clip paths of an SVG are named after."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        inside = axes.get_in_layout()
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6))
+        axes.set_in_layout(inside)  # which a position takes it out of
+
+
 def write(figure: plt.Figure, drawn: pd.DataFrame, outputs: list[str]) -> None:
     """Write the figure in every format; the same figure gives the same bytes (no dates in the files)."""
+    settle(figure)
     with whole(*outputs) as parts:
         for part in parts:
             match Path(part).suffix:

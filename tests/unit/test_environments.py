@@ -89,7 +89,7 @@ def imports(path) -> set[str]:
 
 def rules() -> list:
     """(script, environment file) of every rule. Some scripts are started by another one, on all GPUs of the job."""
-    started = re.compile(r"python -m (?:scripts\.lib\.launch (?:\{[\w.]+\} )+)?scripts\.(\w+)")
+    started = re.compile(r"python -m (?:scripts\.lib\.launch (?:[\w.{}]+ )+)?scripts\.(\w+)")
     return [
         (started.search(text).group(1), (path.parent / re.search(r'"(\.\./envs/.*?)"', text).group(1)).resolve())
         for path in sorted((ROOT / "rules").glob("*.smk"))

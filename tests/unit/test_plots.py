@@ -165,3 +165,14 @@ def test_bars_are_the_laws_of_the_curves():
     assert found[["group", "k", "k_low", "k_high"]].to_numpy().tolist() == [["first", 0.5, -0.5, 1.5], ["second", -0.1, -1.1, 0.9]]
     with pytest.raises(KeyError):
         plot_teaser.bars(panel | {"laws": {"three": "third"}}, fits)
+
+
+def test_a_layout_that_differs_in_its_last_digit_gives_the_same_files(tmp_path):
+    """As the solver's does from run to run."""
+    with plt.rc_context():
+        plotting.style()
+        for name, off in (("one", 0.0), ("other", 1e-15)):
+            figure = plt.figure()
+            figure.add_axes((0.2, 0.2 + off, 0.6, 0.6)).plot([0, 1], [0, 1])
+            plotting.write(figure, pd.DataFrame(), [str(tmp_path / f"{name}.svg")])
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "other.svg").read_bytes()
