@@ -68,7 +68,7 @@ def jobs_of(text: str) -> int:
 
 def let_be_done(dag) -> None:
     """An empty file or folder for each output of a Snakemake DAG, younger than what it is made of; lists of blocks with a last row; a record of each job."""
-    study, now = study_file.load("studies/planning.yaml"), time.time() - 3600
+    study, now = study_file.load("studies/planning.yaml"), time.time()
     for step, level in enumerate(dag.toposorted(dag.jobs)):
         for job in level:
             for output in map(Path, job.output):
@@ -79,7 +79,7 @@ def let_be_done(dag) -> None:
                     settings = jobs.digest(jobs.list_settings(study, job.wildcards.source, job.wildcards.block))
                     output.write_text(f"{','.join(block_lists.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8")
                 for path in {marker, output}:
-                    os.utime(path, (now + step, now + step))
+                    os.utime(path, (now + step / 1000, now + step / 1000))
     records = dag.workflow.persistence
 
     async def record():

@@ -85,6 +85,7 @@ rule generate:
         planned=planned(jobs.generation_settings, "source", "block"),
         state=".state/{study}/images/{source}/{block}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} 1 {threads} scripts.generate --study studies/{wildcards.study}.yaml --source {wildcards.source} --block {wildcards.block} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} 1 {threads} scripts.generate "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --block {wildcards.block} --planned {params.planned} "
         "--classes {params.classes:q} --pipeline {input.pipeline:q} "
         "--prompts {input.prompts:q} --output {output.tar:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -10,7 +10,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-# What an import makes stays, so that looking for garbage in it, then and with every import after it, takes a tenth of a job's start and finds nothing.
+# What an import makes stays, so that looking for garbage in it, then and with every import after it, takes a sixth of a job's start and finds nothing.
 gc.disable()
 import torch  # noqa: E402
 

@@ -10,7 +10,7 @@ import yaml
 
 from benchmarks import planning
 from scripts.lib import study_file, trusted_lists
-from tests.conftest import SMOKE, Workflow
+from tests.conftest import ROOT, SMOKE, Workflow
 
 TARGETS = ["results/planning/classifiers/diffusion_class_names/vit_tiny", "results/planning/clips/both/clip_tiny"]
 TRUST = ["--config", "trust_lists=true"]
@@ -85,6 +85,14 @@ def test_images_that_the_study_no_longer_asks_for_are_made_again(done, old, new,
 def test_other_training_data_of_a_generator_makes_its_images_again(done):
     done.edit("generator_training:\n  - 0\n", "generator_training:\n  - 4\n", "studies/planning.yaml")
     assert {"prepare_data", "train_generator", "generate"} <= done.planned(*TARGETS, *TRUST).keys()
+
+
+def test_other_names_of_the_classes_make_prompts_and_images_again(done):
+    """No setting tells what is in the user's own files."""
+    (done.folder / "data").unlink()
+    shutil.copytree(ROOT / "data", done.folder / "data")
+    done.edit("zero", "nought", "data/digits_classes.csv")
+    assert {"write_prompts", "generate"} <= done.planned(*TARGETS, *TRUST).keys()
 
 
 def test_what_does_not_change_the_images_leaves_lists_trusted(done):
