@@ -66,8 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     tidy = pd.DataFrame(rows).astype({"guidance": "Float64"}).merge(labels, on=["source", "guidance"], how="left", validate="many_to_one")
     said = (
         "L(D) = (C / D)^k: loss L in nats, D training images, fitted by least squares of log loss on log size, a point a size (mean over seeds). "
-        "Intervals: 95 %, Student's and HC3. Over all sizes: the law that predicts the largest sizes from the smaller ones best (pure power law, with a floor, "
-        "broken); why it was taken is in the csv."
+        "Intervals: 95 %, Student's and HC3. Over all sizes: the simplest law (pure, with a floor, broken) that no richer one beats both in AICc, by 2, "
+        "and at predicting the largest sizes from the smaller ones; why it was taken is in the csv."
     )
     parts = ["# Fitted laws", said]
     for law, own in tidy.groupby("law", sort=False):
