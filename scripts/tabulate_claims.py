@@ -127,10 +127,7 @@ def concepts_limit(data: Data, scores: pd.DataFrame) -> list[dict]:
     """scores: source, guidance, class_id, recognizability, diversity."""
     s = data.settings
     table = per_class.class_laws(data.table, s["laws"][s["law"]], s["curves"]).merge(scores, on=["source", "guidance", "class_id"], validate="one_to_one")
-    # Ranks within a curve: what curves differ in as a whole must not pass for a difference of classes.
-    curve = table.groupby(["source", "guidance"], dropna=False)
-    ranked = table.assign(**{name: curve[name].rank(pct=True) for name in ("k", "recognizability", "diversity")})
-    found, other = (per_class.rank_correlation(ranked, score) for score in ("recognizability", "diversity"))
+    found, other = (per_class.rank_correlation(table, score, within=per_class.CURVE) for score in ("recognizability", "diversity"))
     effect = Effect(found["rho"], found["low"], found["high"], found["n"])
     note = (
         f"Spearman's rho of ranks within each curve, bootstrap over {found['clusters']} classes; "
