@@ -45,7 +45,7 @@ def readable(own: pd.DataFrame) -> pd.DataFrame:
     read["k [95 %]"] = [tabulating.interval(*values) for values in own[["k", "k_low", "k_high"]].itertuples(index=False)]
     robust = zip(own["k_low_hc3"], own["k_high_hc3"], strict=True)
     read["HC3 interval"] = [f"[{tabulating.number(a)}, {tabulating.number(b)}]" if pd.notna(a) else "" for a, b in robust]
-    read["C (images)"] = own["scale"].map(lambda value: f"{value:.3g}")
+    read["C (images)"] = own["scale"].map(lambda value: "" if pd.isna(value) else f"{value:.3g}")
     read["R²"] = own["r_squared"].map(lambda value: tabulating.number(value, 3))
     read["over all sizes"] = [
         f"{r.all_law}: k = {tabulating.interval(r.all_k, r.all_k_low, r.all_k_high)}"

@@ -178,6 +178,15 @@ def test_every_law_is_in_the_table(made, tmp_path):
     assert "mean loss of v2, sketch" in text
 
 
+def test_a_curve_that_hardly_falls_has_no_scale_in_the_table(made, tmp_path):
+    law = json.loads(Path(made.laws[0]).read_text())
+    for curve in law["curves"]:
+        curve |= fit_laws.laws.fit("power", [30, 60, 120, 240], [2.3, 2.2995, 2.3005, 2.2999]).as_json()
+    (tmp_path / f"{Path(made.laws[0]).name}").write_text(json.dumps(law))
+    tidy, _ = tabulate(tabulate_laws, tmp_path, "--laws", str(tmp_path / Path(made.laws[0]).name))
+    assert tidy["scale"].isna().all()
+
+
 @pytest.fixture(scope="module")
 def claimed(made, tmp_path_factory):
     return tabulate(tabulate_claims, tmp_path_factory.mktemp("claims"), "--metrics", *made.metrics, *made.clip_metrics, "--scores", *made.scores)
