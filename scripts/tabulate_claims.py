@@ -217,7 +217,7 @@ def readable(tidy: pd.DataFrame, much: float) -> list[str]:
         f"exponents differ is an F-test: it holds where p < 0.05, and does not where the largest difference is below {much:g} with confidence. Each test "
         "stands alone: nothing is corrected for their number. Intervals are of these curves on these sets: what another generator, or other test images, "
         "would change is not in them. Seeds repeat training on the same images: of pairs of seeds, what another draw of images would change is not in them "
-        "either. A larger set is also trained on for more iterations (table of hyper-parameters), so a gain is not that of the images alone."
+        "either; and where a larger set is trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
     )
     return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", rule]
 
