@@ -125,6 +125,14 @@ def test_the_sampler_is_the_models_own_or_the_one_that_is_named(released):
             pipelines.load(str(released(name)), SAMPLING | {"sampler": "ddim"}, CPU)
 
 
+def test_a_pipeline_that_was_saved_without_a_component_is_read_without_it(tmp_path):
+    """As Stable Diffusion 3 without its T5, by far the largest of its parts, which diffusers saves and then does not read."""
+    whole = tiny_pipelines.stable_diffusion_3().components
+    type(tiny_pipelines.stable_diffusion_3())(**whole | {"text_encoder_3": None, "tokenizer_3": None}).save_pretrained(tmp_path / "model")
+    pipeline = pipelines.load(str(tmp_path / "model"), SAMPLING, CPU)
+    assert pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING).shape == (1, 16, 16, 3)
+
+
 def test_a_negative_prompt_and_a_precision_reach_the_model(released):
     pipeline = pipelines.load(str(released("stable_diffusion")), SAMPLING, CPU)
     plain, other = (pipelines.sample(pipeline, PROMPTS[:1], [1], 9.0, SAMPLING | {"negative_prompt": text}) for text in ("", "five"))
