@@ -250,6 +250,7 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     [
         ("./nowhere", "", "", "generators.released.model = './nowhere': no such folder"),
         ("./scripts", "", "", "generators.released.model = './scripts': holds no model_index.json"),
+        ("scripts/lib", "", "", "generators.released.model = 'scripts/lib': a folder of that name lies here: write './scripts/lib'"),
         ("name", ", revision: x", "", "generators.released.model = 'name': neither owner/name nor a path"),
         ("owner/name", "", "", "generators.released.revision = missing: branches and tags move; give the 40 hex digits"),
         ("owner/name", ", revision: main", "", "generators.released.revision = 'main', no commit"),
@@ -268,6 +269,7 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
             "no larger than generators.released.size = 16",
         ),
         ("owner/name", AT, "safety_checker: {model: ./nowhere}\n", "safety_checker.model = './nowhere': no such folder"),
+        ("owner/name", AT, "safety_checker: {model: scripts}\n", "safety_checker.model = 'scripts': a folder of that name lies here"),
         ("owner/name", f"{AT}, precision: int8", "", "generators.released.precision = 'int8'"),
         ("owner/name", f"{AT}, sampler: euler", "", "generators.released.sampler = 'euler'"),
         ("owner/name", AT, "storage: {format: png, quality: 90}\n", "storage.quality = 90: png loses nothing"),
