@@ -46,7 +46,11 @@ rule all:
 
 
 onsuccess:
-    print(f"Figures: figures/{config['study']}/  Tables: tables/{config['study']}/")
+    shown_in = sorted(
+        {Path(file).parent for job in workflow.dag.jobs for file in job.output if file.startswith(("figures/", "tables/"))}
+    )
+    if shown_in:
+        print("What was asked for is in", ", ".join(f"{folder}/" for folder in shown_in))
 
 
 onerror:

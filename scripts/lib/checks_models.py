@@ -33,7 +33,14 @@ def the_safety_checker_can_be_had(safety_checker):
 
 
 def _files_faults(key, released) -> list[str]:
-    return _folder_faults(key, released) if released.is_folder else _hub_faults(key, released)
+    return _folder_faults(key, released) if released.is_folder else _unmarked_folder(key, released) or _hub_faults(key, released)
+
+
+def _unmarked_folder(key, own) -> list[str]:
+    """A folder that lies here and would be looked for on the hub."""
+    if own.revision is not None or not Path(own.model).is_dir():
+        return []
+    return [f"{key}.model = {short(own.model)}: a folder of that name lies here: write './{own.model}', or of a model of the hub its revision"]
 
 
 def _folder_faults(key, generator) -> list[str]:
@@ -83,6 +90,8 @@ def models_can_be_had(scores, recipes):
 def _model_faults(key, own) -> list[str]:
     told, folder = f"{key}.model = {short(own.model)}", Path(own.model)
     if not own.is_folder:
+        if unmarked := _unmarked_folder(key, own):
+            return unmarked
         return [] if HUB.fullmatch(own.model) else [f"{told}: neither owner/name nor a path that starts with / or .; write one of them"]
     if own.revision:
         return [f"{key}.revision = {own.revision!r}: a folder has none; remove the key (hashes of its files are recorded)"]

@@ -114,8 +114,8 @@ class TwoStages:
 
 def _read(path: str | Path, use: str, precision: str, variant: str | None, device: torch.device) -> DiffusionPipeline:
     """The pipeline saved at `path`, without the components that are not used. use: as `weights.used` takes it."""
-    index = weights.index_of(path)
-    off = {name: None for name in weights.UNUSED[use] if index.get(name, [None])[0]}
+    parts = {name: kind for name, kind in weights.index_of(path).items() if isinstance(kind, list)}
+    off = {name: None for name, (library, *_) in parts.items() if name in weights.UNUSED[use] or not library}  # a part saved as none is asked for by some
     off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
     kind = {"local_files_only": True, "use_safetensors": True, "variant": variant, "dtype": getattr(torch, precision)}
     pipeline = DiffusionPipeline.from_pretrained(path, **kind, **off).to(device)

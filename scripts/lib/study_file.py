@@ -70,7 +70,7 @@ def checked(raw: dict, where: str) -> Study:
             parts[key] = field.default
             continue
         if key not in raw:
-            faults.append(f"{key}: missing; add it ({field.description or 'see studies/digits.yaml'})")
+            faults.append(f"{key}: missing; {_mend_missing(key, [Study])}")
             continue
         try:
             parts[key] = TypeAdapter(Annotated[(field.annotation, field)]).validate_python(raw[key])
@@ -89,6 +89,12 @@ def checked(raw: dict, where: str) -> Study:
 def _mend_unknown(key: str, model: type[BaseModel]) -> str:
     close = difflib.get_close_matches(key, model.model_fields, n=1)
     return f"did you mean {close[0]!r}?" if close else f"remove it, or use one of: {', '.join(model.model_fields)}"
+
+
+def _mend_missing(key: str, models: list[type[BaseModel]]) -> str:
+    """models: those that the key may be of."""
+    described = (model.model_fields[key].description for model in models if key in model.model_fields)
+    return f"add it ({next(filter(None, described), 'see studies/digits.yaml')})"
 
 
 def _models_in(annotation) -> list[type[BaseModel]]:
@@ -128,5 +134,6 @@ def _fault(top: str, error: dict) -> str:
     if error["type"] == "union_tag_not_found":
         return f"{key}.kind: missing; add it"
     if error["type"] == "missing":
-        return f"{key}: missing; add it"
+        _, models = _place(top, error["loc"][:-1])
+        return f"{key}: missing; {_mend_missing(str(error['loc'][-1]), models)}"
     return f"{key} = {short(error['input'])}: {error['msg'][0].lower() + error['msg'][1:]}"

@@ -220,6 +220,7 @@ def test_a_study_without_released_models_says_so():
 def test_what_the_documentation_says_to_write_is_sound():
     text = (ROOT / "docs/check_against_the_authors.md").read_text(encoding="utf-8")
     own = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["released"]
+    assert own == yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text(encoding="utf-8"))["released"]
     data = FilesData(kind="files", training={"t": {"dataset": "t"}}, evaluation={name: {"dataset": name} for name in ("imagenet", "imagenet_r", "imagenet_a")})
     models = {name: ReleasedModel(**model) for name, model in own.items()}
     assert released_models_are_judged_on_what_exists(models, data, clips=object()) == []

@@ -91,6 +91,7 @@ def test_two_classes_of_one_name_need_their_id(tmp_path):
         ("{kind: word_to_sentence, model: a/b, revision: main, texts: 5}", "recipes.new.revision = 'main': string should match pattern"),
         ("{kind: word_to_sentence, model: ./b, texts: 5}", "recipes.new.model = './b': no such folder"),
         ("{kind: word_to_sentence, model: a/b/c, revision: %s, texts: 5}" % ("a" * 40), "recipes.new.model = 'a/b/c': neither owner/name nor a path"),
+        ("{kind: image_captions, model: data}", "recipes.new.model = 'data': a folder of that name lies here: write './data'"),
         ("{kind: image_captions, model: ./data}", "recipes.new.model = './data': holds no config.json"),
         ("{kind: word_to_sentence, model: a/b}", "recipes.new.texts: missing; add it"),
         ("{kind: image_captions, model: ./data, max_token: 3}", "recipes.new.max_token = 3: unknown key; did you mean 'max_tokens'?"),

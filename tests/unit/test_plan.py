@@ -1,8 +1,10 @@
 """Sums of a plan against sums done by hand, and what must hold of any plan."""
 
 import math
+import re
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from scripts.lib.plans.fit import fit
 from scripts.lib.plans.hardware import Hardware
 from scripts.lib.plans.totals import Cost, Job, cost
 from scripts.lib.plans.work import Work, evaluation_images, work
+from scripts.lib.study.generators import PretrainedGenerator
 from tests.conftest import ROOT
 
 DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
@@ -92,8 +95,24 @@ def test_hours_of_gpus_are_counted_where_the_study_uses_them():
 @pytest.mark.parametrize("rows", [2, 3])  # none at all; none but of its start, which would pass for cheap
 def test_a_rule_without_speed_is_told(rows):
     slow = MACHINE.model_copy(update={"rates": MACHINE.rates[:rows]})
-    with pytest.raises(hardware.HardwareError, match="no speed for rule 'score'"):
+    with pytest.raises(hardware.HardwareError, match=r"no speed for rule 'score': `snakemake calibrate .*` measures it, .* {rule: score, unit: image"):
         totals.cost(DIGITS, "score", {"source": "real"}, slow)
+
+
+def test_a_row_for_a_generator_without_speed_is_shown_and_will_do():
+    own = Work({"job": 1, "image": 8, "tflop": 1}, "pretrained:./mine")
+    with pytest.raises(hardware.HardwareError) as told:
+        MACHINE.model_copy(update={"rates": []}).seconds("generate", own)
+    row = yaml.safe_load(re.search(r"\{rule: .*\}", str(told.value))[0].replace("<a number>", "3"))
+    assert MACHINE.model_copy(update={"rates": [hardware.Rate(**row)]}).seconds("generate", own) == 24
+
+
+def test_a_model_of_the_hub_is_downloaded_and_a_folder_is_linked():
+    hub = PretrainedGenerator(kind="pretrained", model="owner/name", revision="0" * 40, size=64, steps=2)
+    for generator, kept, seconds in ((hub, 5e9, 10), (hub.model_copy(update={"model": "./folder", "revision": None}), 0, 0)):
+        study = DIGITS.model_copy(update={"generators": {"own": generator}})
+        found = cost(study, "fetch_generator", {"generator": "own"}, MACHINE)
+        assert (found.work.kept, found.seconds) == (kept, seconds)
 
 
 def test_an_unknown_type_of_machine_is_told():

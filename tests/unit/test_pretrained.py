@@ -125,6 +125,14 @@ def test_the_sampler_is_the_models_own_or_the_one_that_is_named(released):
             pipelines.load(str(released(name)), SAMPLING | {"sampler": "ddim"}, CPU)
 
 
+def test_a_pipeline_that_was_saved_without_a_component_is_read_without_it(tmp_path):
+    """As Stable Diffusion 3 without its T5, by far the largest of its parts, which diffusers saves and then does not read."""
+    whole = tiny_pipelines.stable_diffusion_3().components
+    type(tiny_pipelines.stable_diffusion_3())(**whole | {"text_encoder_3": None, "tokenizer_3": None}).save_pretrained(tmp_path / "model")
+    pipeline = pipelines.load(str(tmp_path / "model"), SAMPLING, CPU)
+    assert pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING).shape == (1, 16, 16, 3)
+
+
 def test_a_negative_prompt_and_a_precision_reach_the_model(released):
     pipeline = pipelines.load(str(released("stable_diffusion")), SAMPLING, CPU)
     plain, other = (pipelines.sample(pipeline, PROMPTS[:1], [1], 9.0, SAMPLING | {"negative_prompt": text}) for text in ("", "five"))
@@ -242,6 +250,7 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     [
         ("./nowhere", "", "", "generators.released.model = './nowhere': no such folder"),
         ("./scripts", "", "", "generators.released.model = './scripts': holds no model_index.json"),
+        ("scripts/lib", "", "", "generators.released.model = 'scripts/lib': a folder of that name lies here: write './scripts/lib'"),
         ("name", ", revision: x", "", "generators.released.model = 'name': neither owner/name nor a path"),
         ("owner/name", "", "", "generators.released.revision = missing: branches and tags move; give the 40 hex digits"),
         ("owner/name", ", revision: main", "", "generators.released.revision = 'main', no commit"),
@@ -260,6 +269,7 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
             "no larger than generators.released.size = 16",
         ),
         ("owner/name", AT, "safety_checker: {model: ./nowhere}\n", "safety_checker.model = './nowhere': no such folder"),
+        ("owner/name", AT, "safety_checker: {model: scripts}\n", "safety_checker.model = 'scripts': a folder of that name lies here"),
         ("owner/name", f"{AT}, precision: int8", "", "generators.released.precision = 'int8'"),
         ("owner/name", f"{AT}, sampler: euler", "", "generators.released.sampler = 'euler'"),
         ("owner/name", AT, "storage: {format: png, quality: 90}\n", "storage.quality = 90: png loses nothing"),

@@ -51,6 +51,8 @@ def test_the_schema_for_editors_is_fresh():
             "    stepz: 2",
             ["generators.diffusion.stepz = 2: unknown key; did you mean 'steps'?", "generators.diffusion.steps: missing"],
         ),
+        ("  warmup: 0.1\n  weight_decay: 0.05\n", "  weight_decay: 0.05\n", ["classifiers.warmup: missing; add it (share of the iterations)"]),
+        ("seeds: [0, 1], curves", "curves", ["experiments.sweep.seeds: missing; add it (see studies/digits.yaml)"]),
         ("seeds: [0, 1], curves", "seeds: [0, 1], curvs", ["experiments.sweep.curvs", "unknown key; did you mean 'curves'?"]),
         ("batch_size: 16\n  learning_rate: 5", "batch_size: many\n  learning_rate: 5", ["classifiers.batch_size = 'many': input should be a valid integer"]),
         ("warmup: 0.1", "warmup: 1.5", ["classifiers.warmup = 1.5: input should be less than 1"]),

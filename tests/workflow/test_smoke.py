@@ -62,8 +62,14 @@ def test_every_table_is_made_for_programs_and_for_readers(finished, table):
 
 
 def test_the_run_ends_by_saying_where_the_figures_are(finished):
-    assert "Figures: figures/smoke/" in finished.output
+    assert "What was asked for is in figures/smoke/, tables/smoke/" in finished.output
     assert re.search(r"\d+ of \d+ steps \(100%\) done", finished.output)
+
+
+def test_of_another_study_than_the_default_one_it_says_where_that_one_is(workflow):
+    workflow.study.with_name("mine.yaml").write_text(workflow.study.read_text())
+    assert "What was asked for is in tables/mine/\n" in workflow.run("tables/mine/hyperparameters.csv")
+    assert "What was asked for" not in workflow.run("results/mine/prompts/class_names.parquet")
 
 
 def test_the_law_of_each_curve_has_an_exponent_with_an_interval_and_its_objective(finished):

@@ -1,5 +1,6 @@
 """A type of machine: seconds that a unit of work takes on it, prices, power. Read from profiles/hardware/{name}.yaml."""
 
+import json
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
@@ -57,7 +58,10 @@ class Hardware(Part):
                 found.setdefault(rate.unit, rate)
         if work.units and (not found or (found.keys() == {"job"} and len(work.units) > 1)):
             of = f" of kind {work.kind!r}" if work.kind else ""
-            raise HardwareError(f"{self.title}: no speed for rule {rule!r}{of}: add a row to `rates` of its file under {FOLDER}")
+            kind, unit = f"kind: {json.dumps(work.kind)}, " if work.kind else "", next((unit for unit in ("image", "text", "run") if unit in work.units), "job")
+            row = f"{{rule: {rule}, {kind}unit: {unit}, seconds: <a number>, origin: assumed}}"
+            mend = f"`snakemake calibrate --config study=...` measures it, or add a row to `rates` of its file under {FOLDER}: {row}"
+            raise HardwareError(f"{self.title}: no speed for rule {rule!r}{of}: {mend}")
         return list(found.values())
 
     def seconds(self, rule: str, work: Work) -> float:

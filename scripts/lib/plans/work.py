@@ -213,8 +213,9 @@ def _flag_images(study: Study, source: str, block: str) -> Work:
     return Work({"job": 1, "image": sum(stop - start for start, stop in counts)}, kept=SMALL_FILE, gpus=study.gpus)
 
 
-def _fetch(study: Study, name: str = "") -> Work:
-    return Work(kept=FETCHED)
+def _fetch(model) -> Work:
+    """Of the hub; the files of a folder are linked."""
+    return NOTHING if model and model.is_folder else Work(kept=FETCHED)
 
 
 def _classifier(study: Study, released: str = "") -> Work:
@@ -239,9 +240,9 @@ RULES = {
     "index_data": (_index_data, ["split"]),
     "prepare_data": (_prepare_data, ["split", "block"]),
     "train_generator": (_train_generator, ["generator"]),
-    "fetch_generator": (_fetch, ["generator"]),
-    "fetch_model": (_fetch, ["recipe"]),
-    "fetch_safety_checker": (_fetch, []),
+    "fetch_generator": (lambda study, generator: _fetch(study.generators[generator]), ["generator"]),
+    "fetch_model": (lambda study, recipe: _fetch(study.recipes[recipe]), ["recipe"]),
+    "fetch_safety_checker": (lambda study: _fetch(study.safety_checker), []),
     "write_sentences": (_write_sentences, ["recipe"]),
     "caption_images": (_caption_images, ["recipe", "block"]),
     "generate": (_generate, ["source", "block"]),
