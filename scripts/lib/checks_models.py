@@ -28,6 +28,21 @@ def pretrained_models_can_be_had(generators):
     return faults
 
 
+def trained_generators_can_be_built(generators):
+    """Widths are shared by heads, two of them in the text encoder, and by groups of 8 channels in the UNet (scripts/train_generator.py)."""
+    faults = []
+    for name, generator in generators.items():
+        if generator.kind == "pretrained":
+            continue
+        shared = {"text_width": (generator.text_width, 2, "2")}
+        if generator.kind == "masked_token":
+            shared["width"] = generator.width, generator.heads, f"heads = {generator.heads}"
+        else:
+            shared |= {f"channels.{i}": (width, 8, "8") for i, width in enumerate(generator.channels)}
+        faults += [f"generators.{name}.{key} = {width}: not a multiple of {told}" for key, (width, by, told) in shared.items() if width % by]
+    return faults
+
+
 def the_safety_checker_can_be_had(safety_checker):
     return _files_faults("safety_checker", safety_checker) if safety_checker else []
 
@@ -105,4 +120,11 @@ def released_models_are_judged_on_what_exists(released, data, clips):
     return faults
 
 
-CHECKS = [released_models_are_judged_on_what_exists, pretrained_models_can_be_had, the_safety_checker_can_be_had, storage_has_its_quality, models_can_be_had]
+CHECKS = [
+    trained_generators_can_be_built,
+    released_models_are_judged_on_what_exists,
+    pretrained_models_can_be_had,
+    the_safety_checker_can_be_had,
+    storage_has_its_quality,
+    models_can_be_had,
+]

@@ -9,6 +9,8 @@ from functools import cached_property
 from glob import glob, has_magic
 from pathlib import Path
 
+from scripts.lib import class_table
+
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
 PREFIX = "DATA_"
@@ -62,7 +64,7 @@ class DataSet:
     @cached_property
     def classes(self) -> list[dict[str, str]]:
         """Rows of the class table, class ids 0, 1, 2, ..."""
-        return [] if self.pairs else rows_of(self.table)
+        return [] if self.pairs else class_table.rows(self.table)
 
     @cached_property
     def expected(self) -> list[int]:
