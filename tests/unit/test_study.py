@@ -148,7 +148,6 @@ def test_the_schema_for_editors_is_fresh():
         ("images: 20\n  evaluation", "images: 10\n  evaluation", ["scores.images = 10: diversity needs two images of each of the 10 classes"]),
         ("patch_size: 4", "patch_size: 3", ["classifiers.architectures.vit_tiny.patch_size = 3: does not divide image_size = 8"]),
         ("depth: 1, heads: 2, pool", "depth: 1, heads: 3, pool", ["classifiers.architectures.vit_tiny.width = 16: not a multiple of heads = 3"]),
-        ("    layers: 1\n    heads: 2", "    layers: 1\n    heads: 3", ["generators.masked.width = 16: not a multiple of heads = 3"]),
         ("channels: [8, 8]", "channels: [8, 12]", ["generators.diffusion.channels.1 = 12: not a multiple of 8"]),
         ("text_width: 16", "text_width: 15", ["generators.diffusion.text_width = 15: not a multiple of 2"]),
         ("position_std: 0.2", "position_std: 0.2\n  image_size: 6", ["vit_tiny.patch_size = 4: does not divide classifiers.image_size = 6"]),
