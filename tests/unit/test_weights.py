@@ -78,6 +78,21 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
     assert weights.needed(REPOSITORY, INDEX, "fp16", "safety_checker") == ["model_index.json", "safety_checker/config.json", "safety_checker/model.safetensors"]
 
 
+@pytest.mark.parametrize(
+    ("lacks", "told"),
+    [
+        ("scheduler/", "scheduler: no file of it, though model_index.json names it"),
+        ("text_encoder/", "text_encoder: no file of it"),
+        ("unet/config.json", "unet/config.json: missing beside its weights"),
+        ("tokenizer/spiece", "tokenizer: none of tokenizer.json, vocab.json"),
+        ("unet/diffusion_pytorch_model-00002", "unet: 1 of 2 files of its weights"),
+    ],
+)
+def test_a_missing_file_is_told(lacks, told):
+    with pytest.raises(weights.WeightsError, match=told):
+        weights.needed([file for file in REPOSITORY if not file.startswith(lacks)], INDEX, None)
+
+
 def test_weights_as_pickle_alone_are_refused():
     with pytest.raises(weights.WeightsError, match="text_encoder: no weights as safetensors"):
         weights.needed([file for file in REPOSITORY if file != "text_encoder/model.safetensors"], INDEX, None)
@@ -170,6 +185,11 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
     file.write_bytes(file.read_bytes()[:-100])
     assert "unet/diffusion_pytorch_model.safetensors (" in (told := Fetch(tmp_path, copied)())
     assert "a file cut short or damaged" in told
+
+
+def test_settings_cut_short_are_told(tmp_path, copied):
+    (copied / "unet/config.json").write_text('{"act_fn": "si')
+    assert "unet/config.json (14 bytes): no JSON; remove it and get it again" in Fetch(tmp_path, copied)()
 
 
 def test_both_stages_of_a_model_are_fetched_and_held_to_their_hashes(tmp_path):
