@@ -7,8 +7,10 @@ fetches are held to that: a model cannot change under a study in silence. Rows c
 import csv
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.lib.files import whole
@@ -135,3 +137,30 @@ def as_fetched(folder: str | Path, found: dict[str, str]) -> None:
 
 def index_of(folder: str | Path) -> dict:
     return json.loads((Path(folder) / "model_index.json").read_text(encoding="utf-8"))
+
+
+class _Hearer(logging.Handler):
+    """Hears diffusers and transformers tell that they drew numbers for weights which no file holds: they only warn of it."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "newly initialized" in (told := record.getMessage()):
+            self.heard.append(" ".join(re.sub(r"\x1b\[\d+m", "", told).split())[:500])
+
+
+@contextmanager
+def all_of_files() -> Iterator[None]:
+    """Raise WeightsError where a model that is loaded meanwhile has weights that its files lack: they would be others in each job."""
+    hearer, loggers = _Hearer(), [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    for logger in loggers:
+        logger.addHandler(hearer)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(hearer)
+    if hearer.heard:
+        raise WeightsError(f"its files lack weights that its settings ask for; copy or fetch the model again: {hearer.heard[0]}")

@@ -10,6 +10,7 @@ import scripts.lib.torch_setup  # noqa: F401
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from scripts import fetch_generator
 from scripts.lib import images, pipelines, weights
@@ -185,6 +186,14 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
     file.write_bytes(file.read_bytes()[:-100])
     assert "unet/diffusion_pytorch_model.safetensors (" in (told := Fetch(tmp_path, copied)())
     assert "a file cut short or damaged" in told
+
+
+@pytest.mark.parametrize(("file", "key"), [("unet/diffusion_pytorch_model", "conv_in.weight"), ("text_encoder/model", "embeddings.token_embedding.weight")])
+def test_weights_that_a_file_lacks_are_told_and_not_drawn(copied, file, key):
+    held = load_file(path := copied / f"{file}.safetensors")
+    save_file({name: value for name, value in held.items() if name != key}, path, {"format": "pt"})
+    with pytest.raises(weights.WeightsError, match=rf"(?s)its files lack weights that its settings ask for.*{key}"):
+        pipelines.load(str(copied), SAMPLING, CPU)
 
 
 def test_settings_cut_short_are_told(tmp_path, copied):
