@@ -18,7 +18,7 @@ try:
     environment.prepare(config.get("paths"))
 except ValueError as error:
     raise WorkflowError(str(error)) from None
-gc.set_threshold(100_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
+gc.set_threshold(1_000_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
 
 LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"))]
 

@@ -62,7 +62,7 @@ rule fetch_generator:
 rule generate:
     input:
         pipeline=needed(lambda name, study, wc: jobs.pipeline_folder(name, study, wc.source)),
-        prompts=lambda wc: jobs.prompts_file(wc.study, study_of(wc), wc.source, wc.block),
+        prompts=needed(lambda name, study, wc: jobs.prompts_file(name, study, wc.source, wc.block)),
     output:
         tar="results/{study}/images/{source}/{block}.tar",
         manifest="results/{study}/images/{source}/{block}.parquet",

@@ -73,7 +73,8 @@ def main(arguments: list[str] | None = None) -> None:
         plane.scatter(real["recognizability"], real["diversity"], color=plotting.REAL, marker="*", s=90, label="real, held out")
     figure.colorbar(drawing, ax=plane, label="top-1 (%)")
     plane.set(xlabel="recognizability (mean F1)", ylabel="diversity", title="all configurations")
-    plane.legend(loc="best", fontsize=7)
+    for handle, _ in zip(plane.legend(loc="best", fontsize=7).legend_handles, generators, strict=False):
+        handle.set(array=None, facecolor="0.35")  # not the colour of a value
     plotting.write(figure, drawn, args.output)
 
 

@@ -4,8 +4,9 @@
 the sizes of the study's law. Groups (names are the paper's, thresholds the study's): easy, top-1 at the smallest size is `easy_top1` at
 least; poor, k below `poor_k`; scaling, all others. (b) The first images of one class of each group, the one with the median k: nothing is
 picked. (c, d) k against recognizability and diversity, a point for each class and curve, bars (of 20 classes at most) the 95 % t-intervals of
-k. Spearman's rho with a 95 % interval from 2,000 resamples of whole classes, as every class stands there once for each curve. Classes that
-have no law (a loss of 0) are counted, not drawn.
+k. Spearman's rho of ranks within each curve, so that what curves differ in as a whole is no difference of classes, with a 95 % interval from
+2,000 resamples of whole classes, as every class stands there once for each curve. Classes that have no law (a loss of 0) are counted, not
+drawn.
 """
 
 import json
@@ -110,12 +111,12 @@ def draw_score(axes: plt.Axes, table: pd.DataFrame, score: str, letter: str, cur
         look = plotting.look(curve["look"]) | {"linestyle": "none", "markersize": 3.5 if few else 1.5, "alpha": 1 if few else 0.4}
         spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]] if few else None
         axes.errorbar(own[score], own["k"], spread, elinewidth=0.35, zorder=len(curves) - place + 2, **look)
-    found = per_class.rank_correlation(table, score)
+    found = per_class.rank_correlation(table, score, within=per_class.CURVE)
     told = "none" if np.isnan(found["rho"]) else f"{found['rho']:z.2f} [{found['low']:z.2f}, {found['high']:z.2f}]"
     axes.axhline(0, color="0.4", linewidth=0.8, linestyle=":")
     axes.set(xlabel=SCORES[score])
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.set_title(f"({letter}) ρ = {told}, n = {found['n']}".replace("-", "−"), fontsize=8, loc="left")
+    axes.set_title(f"({letter}) ρ within curves = {told}, n = {found['n']}".replace("-", "−"), fontsize=8, loc="left")
     axes.grid(alpha=0.3, linewidth=0.4)
     return {"score": score} | found
 

@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
             own = {"panel": panel["title"], "law": panel["law"], "label": curve["label"]}
             drawn.append(points.assign(**own, k=fitted["k"], k_low=fitted["k_interval"][0], k_high=fitted["k_interval"][1]))
         title = column[0].set_title(plotting.title(panel["title"], 42)).get_text()
-        column[1].set_xlabel("training images")
+        column[1].set_xlabel("image-text pairs" if args.scaling == "clip_scaling" else "training images")
         column[0].legend(loc="lower center", bbox_to_anchor=(0.5, 1.12 + 0.07 * title.count("\n")), fontsize=6.5)
     for row, (measure, label) in zip(grid, MEASURES, strict=True):
         row[0].set_ylabel(label)

@@ -42,8 +42,9 @@ def draw(axes: plt.Axes, rows: pd.DataFrame, looks: list[dict]) -> None:
         own = rows[rows["place"] == place]
         x = np.arange(len(groups)) + (place + 0.5) * width - SPACE / 2
         axes.bar(x, own["k"], 0.92 * width, **look)
-        axes.errorbar(x, own["k"], [own["k"] - own["k_low"], own["k_high"] - own["k"]], fmt="none", ecolor="white", elinewidth=2.6, zorder=3)
-        axes.errorbar(x, own["k"], [own["k"] - own["k_low"], own["k_high"] - own["k"]], fmt="none", ecolor="black", elinewidth=1, capsize=2, zorder=4)
+        spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]]
+        axes.errorbar(x, own["k"], spread, fmt="none", ecolor="white", elinewidth=2.6, capsize=2.8, capthick=2.6, zorder=3)  # seen on black
+        axes.errorbar(x, own["k"], spread, fmt="none", ecolor="black", elinewidth=1, capsize=2, zorder=4)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(groups)), groups, fontsize=8)
     axes.spines["bottom"].set_visible(False)

@@ -127,10 +127,7 @@ def concepts_limit(data: Data, scores: pd.DataFrame) -> list[dict]:
     """scores: source, guidance, class_id, recognizability, diversity."""
     s = data.settings
     table = per_class.class_laws(data.table, s["laws"][s["law"]], s["curves"]).merge(scores, on=["source", "guidance", "class_id"], validate="one_to_one")
-    # Ranks within a curve: what curves differ in as a whole must not pass for a difference of classes.
-    curve = table.groupby(["source", "guidance"], dropna=False)
-    ranked = table.assign(**{name: curve[name].rank(pct=True) for name in ("k", "recognizability", "diversity")})
-    found, other = (per_class.rank_correlation(ranked, score) for score in ("recognizability", "diversity"))
+    found, other = (per_class.rank_correlation(table, score, within=per_class.CURVE) for score in ("recognizability", "diversity"))
     effect = Effect(found["rho"], found["low"], found["high"], found["n"])
     note = (
         f"Spearman's rho of ranks within each curve, bootstrap over {found['clusters']} classes; "
@@ -219,7 +216,8 @@ def readable(tidy: pd.DataFrame, much: float) -> list[str]:
         "A hypothesis holds where the whole 95 % interval satisfies it, does not hold where all of it contradicts it, and is undecided otherwise. Whether "
         f"exponents differ is an F-test: it holds where p < 0.05, and does not where the largest difference is below {much:g} with confidence. Each test "
         "stands alone: nothing is corrected for their number. Intervals are of these curves on these sets: what another generator, or other test images, "
-        "would change is not in them."
+        "would change is not in them. Seeds repeat training on the same images: of pairs of seeds, what another draw of images would change is not in them "
+        "either; and where a larger set is trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
     )
     return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", rule]
 

@@ -45,7 +45,7 @@ def readable(own: pd.DataFrame) -> pd.DataFrame:
     read["k [95 %]"] = [tabulating.interval(*values) for values in own[["k", "k_low", "k_high"]].itertuples(index=False)]
     robust = zip(own["k_low_hc3"], own["k_high_hc3"], strict=True)
     read["HC3 interval"] = [f"[{tabulating.number(a)}, {tabulating.number(b)}]" if pd.notna(a) else "" for a, b in robust]
-    read["C (images)"] = own["scale"].map(lambda value: f"{value:.3g}")
+    read["C (images)"] = own["scale"].map(lambda value: "" if pd.isna(value) else f"{value:.3g}")
     read["R²"] = own["r_squared"].map(lambda value: tabulating.number(value, 3))
     read["over all sizes"] = [
         f"{r.all_law}: k = {tabulating.interval(r.all_k, r.all_k_low, r.all_k_high)}"
@@ -66,8 +66,8 @@ def main(arguments: list[str] | None = None) -> None:
     tidy = pd.DataFrame(rows).astype({"guidance": "Float64"}).merge(labels, on=["source", "guidance"], how="left", validate="many_to_one")
     said = (
         "L(D) = (C / D)^k: loss L in nats, D training images, fitted by least squares of log loss on log size, a point a size (mean over seeds). "
-        "Intervals: 95 %, Student's and HC3. Over all sizes: the law that predicts the largest sizes from the smaller ones best (pure power law, with a floor, "
-        "broken); why it was taken is in the csv."
+        "Intervals: 95 %, Student's and HC3. Over all sizes: the simplest law (pure, with a floor, broken) that no richer one beats both in AICc, by 2, "
+        "and at predicting the largest sizes from the smaller ones; why it was taken is in the csv."
     )
     parts = ["# Fitted laws", said]
     for law, own in tidy.groupby("law", sort=False):

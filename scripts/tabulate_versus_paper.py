@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     if settings["counterparts"]:
         parts.append(
             "Scaling exponents k of the same comparisons. They depend on the task, so the two need not be equal; what compares better is each one as a share "
-            "of the exponent of real images. The paper's are read from Figure 1."
+            "of the exponent of real images. The paper's are read off the bars of the teaser in its repository, which is remembered to be Figure 1."
         )
         parts.append(side_by_side(tidy, settings["labels"]))
     tabulating.write(tidy, parts + other_numbers(tidy), args.output)

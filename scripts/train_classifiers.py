@@ -17,14 +17,15 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scripts.lib import augment, block_lists, class_table, classifier, command, distributed, jobs, resume, shards, stream
+from scripts.lib.order import mixed
 from scripts.lib.study.classifiers import Training
 
 
 def draw_from(device: torch.device, *numbers: int) -> None:
     """Seed what draws random numbers here. torch.manual_seed would ask for every kind of device, at a thirtieth of a small iteration."""
-    torch.default_generator.manual_seed(stream.mixed(*numbers))
+    torch.default_generator.manual_seed(mixed(*numbers))
     if device.type == "cuda":
-        torch.cuda.manual_seed(stream.mixed(*numbers))
+        torch.cuda.manual_seed(mixed(*numbers))
 
 
 def finite(loss: float, name: str, step: int) -> float:

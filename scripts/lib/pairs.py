@@ -31,6 +31,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from scripts.lib import stream
+from scripts.lib.order import WINDOW, Order
 from scripts.lib.shards import ShardError, manifest_path
 
 Draw = tuple[torch.Tensor, torch.Tensor]  # of each pair of a batch: which pass it is drawn in, and its position among the pairs
@@ -105,7 +106,7 @@ class Reader(Dataset):
 
     def __init__(self, images: stream.Stored, prepare: Callable, tokenize: Callable, seed: int | None):
         self.images, self.prepare, self.tokenize, self.seed = images, prepare, tokenize, seed
-        self.texts = lru_cache(maxsize=2 * stream.WINDOW)(_texts)  # as places of images are kept: 260 MB, at 80 bytes a text and 100,000 a block
+        self.texts = lru_cache(maxsize=2 * WINDOW)(_texts)  # as places of images are kept: 260 MB, at 80 bytes a text and 100,000 a block
 
     def pair(self, position: int) -> tuple[Image.Image, str]:
         place = bisect_right(self.images.ends, position)
@@ -161,7 +162,7 @@ class Loader:
         if self.order == "window":
             yield from itertools.islice(window(self.pairs.counts, self.batch_size // self.turns, self.generator), self.num_batches)
             return
-        order, own = stream.Order(self.pairs.images.sizes, self.seed), self.batch_size // self.ranks
+        order, own = Order(self.pairs.images.sizes, self.seed), self.batch_size // self.ranks
         for iteration in range(self.part * self.iterations, (self.part + 1) * self.iterations):
             start = iteration * self.batch_size + self.rank * own
             for turn in range(self.turns):

@@ -98,15 +98,21 @@ def _spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(constant, np.nan, (weights * a * b).sum(1) / np.sqrt(np.where(constant, 1, spread)))
 
 
-def rank_correlation(table: pd.DataFrame, score: str, by: str = "class_id", times: int = TIMES, seed: int = 0) -> dict:
+def rank_correlation(table: pd.DataFrame, score: str, by: str = "class_id", within: list[str] | None = None, times: int = TIMES, seed: int = 0) -> dict:
     """Spearman's rho of column k with a score, and its 95 % interval: rho, low, high, n (rows), clusters.
+
+    within: columns that name a curve, such as CURVE. Ranks are then those within each curve, as shares of its rows: what curves differ in as
+    a whole, such as their guidance scale, must not pass for a difference of classes.
 
     The interval resamples whole clusters, the values of `by`: a class stands in the table once for each curve, and these rows are not
     independent. Percentiles of the bootstrap, at levels widened by Student's t for few clusters (Hesterberg's expanded percentiles, 2015):
     with ten classes plain ones cover about 93 %. Rows that lack k or the score are left out. Missing (nan) where there are fewer than 3 rows or
     one of the two is constant; so is the interval with fewer than 3 clusters.
     """
-    own = table[["k", score, by]].dropna()
+    own = table.dropna(subset=["k", score, by])
+    if within:
+        curves = own.groupby(within, dropna=False)
+        own = own.assign(**{name: curves[name].rank(pct=True) for name in ("k", score)})
     x, y = own["k"].to_numpy(float), own[score].to_numpy(float)
     codes, names = pd.factorize(own[by])
     count = len(names)

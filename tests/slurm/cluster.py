@@ -1,7 +1,7 @@
-"""A real SLURM of one node, started by hand and stopped to the last process: munge, MariaDB, slurmdbd, slurmctld, slurmd.
+"""A real SLURM, started by hand and stopped to the last process: munge, MariaDB, slurmdbd, slurmctld, and a slurmd for each node.
 
 Partitions cpu, gpu and preempt (jobs there give way to those of the other two), four pretend GPUs, an account `lab` with accounting, so
-that sacct works. It needs root and Debian's packages slurm-wlm, slurmdbd, munge and mariadb-server (`make test-slurm` installs them).
+that sacct works. All nodes are this machine: what crosses them goes over its loopback, and each has its share of the GPUs. It needs root and Debian's packages slurm-wlm, slurmdbd, munge and mariadb-server (`make test-slurm` installs them).
 """
 
 import contextlib
@@ -22,6 +22,7 @@ import psutil
 CONFIG = Path(__file__).parent / "config"
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")
 GPUS = 4
+NODE = "NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 Boards=1 SocketsPerBoard=1 CoresPerSocket=16 ThreadsPerCore=1 RealMemory=64000 State=UNKNOWN"
 ACCOUNT = "lab"
 
 
@@ -49,7 +50,12 @@ class Cluster:
     """State, logs, sockets and configuration lie in `folder`, which may be removed once the cluster is down."""
 
     folder: Path
+    nodes: int = 1
     processes: list[subprocess.Popen] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return [f"node{number}" for number in range(1, self.nodes + 1)]
 
     # -- up and down
 
@@ -113,12 +119,17 @@ class Cluster:
         return own | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{self.folder / 'bin'}:{own['PATH']}"}
 
     def _configure(self) -> None:
-        names = ("control_port", "node_port", "database_port", "sql_port")
+        names = ("control_port", "database_port", "sql_port", *self.names)
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
         self.values = {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
         for one in sockets:
             one.close()
-        self.values |= {"folder": self.folder, "host": socket.gethostname().split(".")[0]}
+        self.values |= {"folder": self.folder, "host": socket.gethostname().split(".")[0], "names": ",".join(self.names)}
+        own = GPUS // self.nodes
+        self.values["nodes"] = "\n".join(f"NodeName={name} Port={self.values[name]} Gres=gpu:h100:{own} {NODE.format(**self.values)}" for name in self.names)
+        self.values["gpus"] = "\n".join(
+            f"NodeName={name} Name=gpu Type=h100 File={self.folder}/dev/gpu[{own * number}-{own * (number + 1) - 1}]" for number, name in enumerate(self.names)
+        )
         for path in CONFIG.iterdir():
             target = self.folder / path.name
             target.write_text(Template(path.read_text()).substitute(self.values))
@@ -135,7 +146,7 @@ class Cluster:
     def _launch(self, *command: str | Path) -> None:
         """Start a daemon, which does not outlive this process, however that ends."""
         command = ("setpriv", "--pdeathsig", "KILL", *command)
-        with (self.folder / f"log/{command[3]}.out").open("w") as log:
+        with (self.folder / f"log/{command[3]}.out").open("a") as log:
             self.processes.append(
                 subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
             )
@@ -170,8 +181,10 @@ class Cluster:
 
     def _start_slurm(self) -> None:
         self._launch("slurmctld", "-D", "-c")
-        self._launch("slurmd", "-D")
-        wait_for(lambda: "idle" in (self.tried("sinfo", "--noheader", "--format=%T") or ""), f"no idle node, see {self.folder}/log/slurmctld.log")
+        for name in self.names:
+            self._launch("slurmd", "-D", "-N", name)
+        states = ["sinfo", "--noheader", "--Node", "--partition=cpu", "--format=%T"]
+        wait_for(lambda: (self.tried(*states) or "").split() == ["idle"] * self.nodes, f"not all nodes are idle, see {self.folder}/log/slurmctld.log")
 
     # -- what it is asked
 
@@ -190,7 +203,8 @@ class Cluster:
         return [Job(*line.split("|")) for line in lines]
 
     def node(self, state: str) -> None:
-        self.tried("scontrol", "update", f"NodeName={self.values['host']}", f"State={state}", "Reason=test")  # it may have come up by itself
+        """Of the last node."""
+        self.tried("scontrol", "update", f"NodeName={self.names[-1]}", f"State={state}", "Reason=test")  # it may have come up by itself
 
     def hasten(self) -> None:
         """Let requeued jobs start now, and not in two minutes."""

@@ -2,11 +2,15 @@
 
 from itertools import product
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
+from scripts import plot_per_class
 from scripts.lib import per_class
 
 SIZES = [30, 60, 120, 240, 480, 960]
@@ -130,6 +134,34 @@ def test_the_rank_correlation_is_scipys_and_always_the_same():
     assert found["rho"] == pytest.approx(stats.spearmanr(table["k"], table["score"]).statistic)
     assert found == per_class.rank_correlation(table, "score")
     assert found["low"] < found["rho"] < found["high"]
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5), st.floats(0.5, 2)), min_size=4, max_size=4))
+@settings(max_examples=20, deadline=None)
+def test_what_curves_differ_in_as_a_whole_is_no_difference_of_classes(changes):
+    table = clusters(np.random.default_rng(5), 8, 4, 0.5)
+    table = table.assign(source=np.tile(["a", "b", "c", "d"], 8), guidance=pd.array([1.0] * 32, "Float64"), architecture="small")
+    shift, other, factor = (np.tile(values, 8) for values in zip(*changes, strict=True))
+    changed = table.assign(k=table["k"] + shift, score=other + factor * table["score"])
+    expected = per_class.rank_correlation(table, "score", times=200, within=per_class.CURVE)
+    assert per_class.rank_correlation(changed, "score", times=200, within=per_class.CURVE) == expected
+    _, axes = plt.subplots()
+    drawn = [plot_per_class.draw_score(axes, own.rename(columns={"score": "diversity"}), "diversity", "c", []) for own in (table, changed)]
+    plt.close()
+    assert drawn[0] == drawn[1]
+    assert drawn[0]["rho"] == expected["rho"]
+
+
+def test_classes_that_have_no_relation_seldom_seem_to():
+    """Seven curves that differ in both k and the score, as guidance scales make them: among classes there is nothing."""
+    random, trials, seen = np.random.default_rng(6), 200, 0
+    curve = np.tile(np.arange(7), 10)
+    for _ in range(trials):
+        table = clusters(random, 10, 7, 0.0).assign(source=curve, guidance=1.0, architecture="small")
+        table[["k", "score"]] += curve[:, None]
+        found = per_class.rank_correlation(table, "score", times=500, within=per_class.CURVE)
+        seen += not found["low"] <= 0 <= found["high"]
+    assert seen / trials < 0.07
 
 
 def test_weights_are_repetitions():

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import yaml
 import yte
 
@@ -30,6 +31,27 @@ def test_the_site_s_type_of_gpu_is_asked_for_by_each_rule_that_asks_for_one_and_
         for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
             rules[text.split(":")[0]] = "gpu=gpus" in text
     assert profile(tmp_path, monkeypatch, SITE)["set-resources"] == {name: {"gpu_model": "a100"} for name, asks in rules.items() if asks}
+
+
+def test_what_the_site_says_of_a_rule_is_asked_for_beside_the_type_of_gpu(tmp_path, monkeypatch):
+    found = profile(tmp_path, monkeypatch, SITE + "set-resources: {score: {mem_mb: 9000}, train_clips: {gpu: 8}}\nset-threads: {train_clips: 64}\n")
+    assert found["set-resources"]["score"] == {"gpu_model": "a100", "mem_mb": 9000}
+    assert found["set-resources"]["train_clips"] == {"gpu_model": "a100", "gpu": 8}
+    assert found["set-resources"]["evaluate"] == {"gpu_model": "a100"}
+    assert found["set-threads"] == {"train_clips": 64}
+
+
+@pytest.mark.parametrize(("site", "share"), [(SITE, "a100:8"), ("account: lab", "8")])
+def test_each_of_several_nodes_has_its_share_of_the_gpus_and_a_task_of_srun(tmp_path, monkeypatch, site, share):
+    """SLURM refuses a job whose GPUs have a type in one place and none in another."""
+    found = profile(tmp_path, monkeypatch, site + "\nset-resources: {train_clips: {gpu: 16, nodes: 2}}")["set-resources"]["train_clips"]
+    assert (found["gpu"], found["nodes"], found["tasks"], found["mpi"]) == (16, 2, 2, "srun")
+    assert found["slurm_extra"] == f"'--gpus-per-node={share}'"
+
+
+def test_gpus_that_nodes_cannot_share_are_told_before_any_job(tmp_path, monkeypatch):
+    with pytest.raises(Exception, match=r"site.yaml: set-resources.train_clips: gpu = 3 cannot be shared equally by nodes = 2: gpu is of all nodes"):
+        profile(tmp_path, monkeypatch, "set-resources: {train_clips: {gpu: 3, nodes: 2}}")
 
 
 def test_without_a_site_file_nothing_of_a_site_is_asked_for(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.lib import shards, stream
+from scripts.lib.order import Order
 
 
 def write_source(folder, blocks: int, images: int, scales=(None,)) -> list[str]:
@@ -108,7 +109,7 @@ block_sizes = st.lists(st.integers(1, 12), min_size=1, max_size=8)
 
 @given(block_sizes, st.integers(1, 4), st.integers(1, 9), st.integers(0, 5), st.integers(1, 9))
 def test_an_epoch_holds_every_image_once(sizes, window, length, seed, epochs):
-    order, n = stream.Order(sizes, seed, window), sum(sizes)
+    order, n = Order(sizes, seed, window), sum(sizes)
     taken = [order.take(start, start + length) for start in range(0, epochs * n, length)]
     numbers, positions = (torch.cat(own)[: epochs * n].tolist() for own in zip(*taken, strict=True))
     assert numbers == [epoch for epoch in range(epochs) for _ in range(n)]
@@ -118,26 +119,26 @@ def test_an_epoch_holds_every_image_once(sizes, window, length, seed, epochs):
 
 @given(block_sizes, st.integers(1, 4), st.integers(0, 200), st.integers(1, 50))
 def test_the_order_can_be_taken_up_anywhere(sizes, window, start, length):
-    _, whole = stream.Order(sizes, 3, window).take(0, start + length)
-    _, rest = stream.Order(sizes, 3, window).take(start, start + length)
+    _, whole = Order(sizes, 3, window).take(0, start + length)
+    _, rest = Order(sizes, 3, window).take(start, start + length)
     assert rest.tolist() == whole[start:].tolist()
 
 
 @given(st.integers(2, 6), st.integers(1, 3))
 def test_images_come_from_a_few_blocks_at_a_time(blocks, window):
-    _, positions = stream.Order([10] * blocks, 0, window).take(0, 10 * blocks)
+    _, positions = Order([10] * blocks, 0, window).take(0, 10 * blocks)
     for group in positions.split(10 * window):
         assert len({int(position) // 10 for position in group}) <= window
 
 
 def test_seeds_and_epochs_differ_in_order():
-    first = [stream.Order([50, 50], seed).take(0, 100)[1].tolist() for seed in range(3)] + [stream.Order([50, 50], 0).take(100, 200)[1].tolist()]
+    first = [Order([50, 50], seed).take(0, 100)[1].tolist() for seed in range(3)] + [Order([50, 50], 0).take(100, 200)[1].tolist()]
     assert len({tuple(order) for order in first}) == 4
 
 
 def test_a_set_of_one_window_is_simply_shuffled():
     """The order that the results of the digits rest on."""
-    _, positions = stream.Order([30, 20], 4).take(50, 100)
+    _, positions = Order([30, 20], 4).take(50, 100)
     assert positions.tolist() == torch.randperm(50, generator=torch.Generator().manual_seed(4 * 1_000_003 + 1)).tolist()
 
 
@@ -189,7 +190,7 @@ def test_random_numbers_follow_from_seed_epoch_and_image_and_leave_those_of_the_
 def test_no_more_manifests_are_held_than_the_window_asks_for_and_none_is_read_twice_in_an_epoch(real, monkeypatch):
     held = stream.lru_cache(maxsize=4)(stream.Index)
     monkeypatch.setattr(stream, "_index", held)
-    order = stream.Order([10] * 7, 0, window=2)
+    order = Order([10] * 7, 0, window=2)
     images = stream.find(real)
     for start in range(0, 70, 5):
         images.read(order.take(start, start + 5)[1])

@@ -178,6 +178,15 @@ def test_every_law_is_in_the_table(made, tmp_path):
     assert "mean loss of v2, sketch" in text
 
 
+def test_a_curve_that_hardly_falls_has_no_scale_in_the_table(made, tmp_path):
+    law = json.loads(Path(made.laws[0]).read_text())
+    for curve in law["curves"]:
+        curve |= fit_laws.laws.fit("power", [30, 60, 120, 240], [2.3, 2.2995, 2.3005, 2.2999]).as_json()
+    (tmp_path / f"{Path(made.laws[0]).name}").write_text(json.dumps(law))
+    tidy, _ = tabulate(tabulate_laws, tmp_path, "--laws", str(tmp_path / Path(made.laws[0]).name))
+    assert tidy["scale"].isna().all()
+
+
 @pytest.fixture(scope="module")
 def claimed(made, tmp_path_factory):
     return tabulate(tabulate_claims, tmp_path_factory.mktemp("claims"), "--metrics", *made.metrics, *made.clip_metrics, "--scores", *made.scores)
@@ -231,6 +240,24 @@ def test_every_published_number_has_a_name_a_kind_and_a_source():
     assert numbers["id"].str.fullmatch(r"[a-z0-9_]+").all()
     assert set(numbers["kind"]) == set(tabulate_versus_paper.KINDS)
     assert (numbers[["item", "series", "metric", "value", "source", "confidence"]] != "").all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("slope", "curve", "small", "large", "ratio"),
+    [(f"derived_sd_{recipe}_k", f"vit_b_sd_{recipe}", "1m", "4m", 4) for recipe in ("clip_templates", "in_captions", "classnames")]
+    + [(f"derived_clip_{kind}_k", f"clip_vit_b_{kind}", "64m", "371m", 371 / 64) for kind in ("real", "synthetic", "synthetic_and_real")],
+)
+def test_derived_numbers_follow_from_what_they_are_derived_from(slope, curve, small, large, ratio):
+    value = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False).set_index("id")["value"]
+    losses = [float(value[f"{curve}_{size}_loss"]) for size in (small, large)]
+    assert float(value[slope]) == pytest.approx(np.log(losses[0] / losses[1]) / np.log(ratio), abs=0.0005)
+
+
+def test_what_is_said_of_one_generator_is_no_evidence_for_another():
+    numbers = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
+    others = numbers[numbers["series"].isin(["Imagen", "Muse"])]
+    assert len(others) == 4
+    assert not others["confidence"].str.contains("SD").any()
 
 
 def test_all_published_numbers_stand_beside_ours(made, tmp_path):

@@ -37,7 +37,8 @@ def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. Intervals are Student's with N - 4 degrees of freedom from the Jacobian at the optimum."""
+    """x, y (N,): log size and log loss. Intervals are Student's with N - 4 degrees of freedom from the Jacobian at the optimum. Of eight sizes
+    those of the slopes cover about 94 %, that of the break 87 %: the sum of squares has a kink there at every size."""
     parameters, cost = _best(x, y)
     level, k, k_after, at = parameters.values()
     below = x <= at
