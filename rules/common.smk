@@ -14,6 +14,7 @@ from scripts.lib import captions, environment, jobs, override, shown, shown_tabl
 from scripts.lib.study.data import classified
 
 try:
+    environment.check(config)
     environment.prepare(config.get("paths"))
 except ValueError as error:
     raise WorkflowError(str(error)) from None

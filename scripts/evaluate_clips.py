@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 import yaml
 
-from scripts.lib import clip, command, jobs, shards, stream
+from scripts.lib import class_table, clip, command, jobs, shards, stream
 from scripts.lib.files import whole
 from scripts.lib.images import as_stored
 from scripts.lib.tally import Tally
@@ -42,7 +42,7 @@ def classes_of(settings: dict, classes: pd.DataFrame, evaluation: str, manifest:
     """The question which class each image of a set shows: of the study's `classes`, or of the set's own."""
     templates, own = clip.templates(settings["templates"]), settings.get("sets", {}).get(evaluation)
     if own:
-        classes = pd.read_csv(own["classes"], keep_default_na=False)
+        classes = class_table.read(own["classes"])
         templates = yaml.safe_load(Path(own["templates"]).read_text(encoding="utf-8"))[own["dataset"]]
     labels = by_class([[class_id] for class_id in classes["class_id"]], manifest)
     if (labels == OUT).any():
@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set or task, and class")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.clip_evaluation_settings)
-    table = evaluate(settings, pd.read_csv(args.classes), Path(args.models), args.sets, deterministic(args.threads), args.threads - 1)
+    table = evaluate(settings, class_table.read(args.classes), Path(args.models), args.sets, deterministic(args.threads), args.threads - 1)
     with whole(args.output) as (part,):
         table.to_parquet(part, index=False)
 

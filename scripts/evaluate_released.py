@@ -4,10 +4,8 @@ from pathlib import Path
 
 from scripts.lib.torch_setup import deterministic
 
-import pandas as pd
-
 from scripts import evaluate, evaluate_clips
-from scripts.lib import command, jobs
+from scripts.lib import class_table, command, jobs
 from scripts.lib.files import whole
 
 
@@ -22,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     folder, device = Path(args.model).parent, deterministic(args.threads)
     if settings["kind"] == "clip":
-        table = evaluate_clips.evaluate(settings, pd.read_csv(args.classes), folder, args.sets, device, args.threads - 1)
+        table = evaluate_clips.evaluate(settings, class_table.read(args.classes), folder, args.sets, device, args.threads - 1)
     else:
         table = evaluate.evaluate(settings, folder, args.sets, device, args.threads - 1)
     with whole(args.output) as (part,):

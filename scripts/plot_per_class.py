@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
-from scripts.lib import command, metrics, per_class, plotting, shards, shown
+from scripts.lib import class_table, command, metrics, per_class, plotting, shards, shown
 from scripts.lib.laws import power
 from scripts.plot_samples import show
 
@@ -182,7 +182,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(plotting.arguments(__doc__, "classes", "images", "scores", "metrics"), arguments, shown.per_class_settings)
     plotting.style()
     table = metrics.read(args.metrics)
-    names = pd.read_csv(args.classes[0]).set_index("class_id")["name"].to_dict()
+    names = class_table.read(args.classes[0]).set_index("class_id")["name"].to_dict()
     laws = per_class.class_laws(table, settings, settings["curves"]).merge(class_scores(args.scores), on=KEYS, how="left", validate="many_to_one")
     first = [settings["curves"][0][name] for name in per_class.CURVE]
     runs = metrics.of_curve(per_class.by_class(table, settings["evaluation"]), *first)

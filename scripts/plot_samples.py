@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from scripts.lib import command, plotting, shards, shown
+from scripts.lib import class_table, command, plotting, shards, shown
 
 WIDTH = 7.2  # inches of a page
 CELL = 1.3  # inches that a cell is wide at most
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(plotting.arguments(__doc__, "classes", "real", "images"), arguments, shown.samples_settings)
     plotting.style()
     scales, lines = settings["guidance"], len(settings["rows"]) + 1
-    columns, count = settings["columns"], len(pd.read_csv(args.classes[0]))
+    columns, count = settings["columns"], class_table.count(args.classes[0])
     wanted = settings["classes"] or range(count)
     figure, grid = plt.subplots(lines, len(scales), figsize=size(lines, len(scales), len(wanted), columns), squeeze=False, layout="constrained")
 

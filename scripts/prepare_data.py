@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from scripts.lib import command, datasets, digits, digits_sets, jobs, recipes, shards
+from scripts.lib import class_table, command, datasets, digits, digits_sets, jobs, recipes, shards
 from scripts.lib.datasets import pictures, registry
 
 AT_ONCE = 64  # images that a thread may be ahead of the writer
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(parser, arguments, jobs.data_settings)
 
     if settings["kind"] == "sklearn_digits":
-        return shards.write(args.output, digits_samples(settings, pd.read_csv(args.classes)))
+        return shards.write(args.output, digits_samples(settings, class_table.read(args.classes)))
     chosen = {key: value for key, value in settings["set"].items() if key != "kind"}
     data = datasets.of_split(args.split, args.classes, chosen)
     try:

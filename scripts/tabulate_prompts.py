@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import command, shown_tables, tabulating
+from scripts.lib import class_table, command, shown_tables, tabulating
 
 
 def examples(pool: pd.DataFrame, classes: pd.Series, each: int) -> pd.DataFrame:
@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     args, settings = command.parse(parser, arguments, shown_tables.prompts_settings)
 
-    names = pd.read_csv(args.classes).set_index("class_id")["name"]
+    names = class_table.read(args.classes).set_index("class_id")["name"]
     pools = {Path(path).stem: pd.read_parquet(path) for path in args.prompts}
     tidy = pd.concat(examples(pools[recipe], names, settings["each"]).assign(recipe=recipe) for recipe in settings["recipes"])
     tidy = tidy[["recipe", "class", "texts", "text"]]

@@ -11,13 +11,12 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scripts.lib import augment, block_lists, classifier, command, distributed, jobs, resume, shards, stream
+from scripts.lib import augment, block_lists, class_table, classifier, command, distributed, jobs, resume, shards, stream
 from scripts.lib.order import mixed
 from scripts.lib.study.classifiers import Training
 
@@ -154,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.classifier_settings)
     with distributed.team(args.threads) as team:
-        train_batch(settings, args.blocks, len(pd.read_csv(args.classes)), Path(args.output), Path(args.state), team)
+        train_batch(settings, args.blocks, class_table.count(args.classes), Path(args.output), Path(args.state), team)
 
 
 if __name__ == "__main__":

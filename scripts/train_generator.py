@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scripts.lib import command, jobs, recipes, resume, shards
+from scripts.lib import class_table, command, jobs, recipes, resume, shards
 from scripts.lib.pixels import GreyLevelTokens, PixelAutoencoder
 
 MAX_TOKENS = 24
@@ -220,7 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = deterministic(args.threads)
     images, manifest = shards.read(args.images)
-    captions = training_captions(manifest, pd.read_csv(args.classes), settings["patterns"], settings["training"]["seed"])
+    captions = training_captions(manifest, class_table.read(args.classes), settings["patterns"], settings["training"]["seed"])
     identity = json.dumps([settings, captions, manifest["sha256"].tolist()], sort_keys=True)
     pipeline = train(settings, images, captions, args.state, identity, device)
     part = Path(f"{args.output}.part")

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from scripts.lib import block_lists, command, jobs, own_texts, recipes, shards
+from scripts.lib import block_lists, class_table, command, jobs, own_texts, recipes, shards
 from scripts.lib.files import whole
 
 
@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="parquet: class_id, text_id, text")
     args, settings = command.parse(parser, arguments, jobs.prompt_settings)
 
-    classes = pd.read_csv(args.classes)
+    classes = class_table.read(args.classes)
     if settings["kind"] == "texts":
         try:
             known = own_texts.read(settings, args.known, classes)

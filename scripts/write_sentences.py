@@ -7,7 +7,7 @@ from scripts.lib.torch_setup import deterministic
 
 import pandas as pd
 
-from scripts.lib import command, jobs, language, resume
+from scripts.lib import class_table, command, jobs, language, resume
 from scripts.lib.files import whole
 
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(parser, arguments, jobs.prompt_settings)
 
     device = deterministic(args.threads)
-    classes, made = pd.read_csv(args.classes), language.Made()
+    classes, made = class_table.read(args.classes), language.Made()
     identity = json.dumps([settings, classes["name"].tolist(), language.identity(args.model)], sort_keys=True)
     state = resume.State(args.state, identity, {"made": made})
     try:

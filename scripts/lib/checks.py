@@ -1,10 +1,9 @@
 """What must hold across the parts of a study. Each check takes the parts that it needs by name and returns a line for each fault:
 key, value, what is wrong, how to mend it. A check whose parts could not be read is left out."""
 
-import csv
 import difflib
-from pathlib import Path
 
+from scripts.lib import class_table
 from scripts.lib.study import names_class, pairs, parts_of
 from scripts.lib.study.data import evaluations
 
@@ -39,21 +38,22 @@ def curve_faults(key, curves, sources) -> list[str]:
 
 
 def class_table_exists(classes):
-    path = Path(classes)
-    if not path.is_file():
-        return [f"classes = {classes!r}: no such file; give a CSV with class_id, name, description, hypernyms"]
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"class_id", "name", "description", "hypernyms"} <= set(rows[0]):
-        return [f"classes = {classes!r}: columns are {sorted(rows[0]) if rows else 'none'}; class_id, name, description, hypernyms must be among them"]
-    if [row["class_id"] for row in rows] != [str(i) for i in range(len(rows))]:
-        return [f"classes = {classes!r}: class_id must count 0, 1, 2, ... in the order of the rows"]
-    return []
+    return class_table.faults("classes", classes, class_table.NEEDED + class_table.TEXTS)
 
 
-def class_count(classes) -> int:
-    with Path(classes).open(encoding="utf-8", newline="") as file:
-        return sum(1 for _ in csv.DictReader(file))
+def recipes_have_their_words(recipes, classes):
+    """An empty cell of the class table would be a prompt that ends in a comma."""
+    faults = []
+    if class_table_exists(classes):
+        return []
+    for name, recipe in recipes.items():
+        used = {"description": ["description"], "hypernyms": ["hypernyms"], "alt_texts": class_table.TEXTS}.get(recipe.kind, [])
+        for column in used:
+            empty = [row["class_id"] for row in class_table.rows(classes) if not row[column].strip()]
+            if empty:
+                told = f"recipes.{name}.kind = {recipe.kind!r}: {classes} has no {column} of {len(empty)} classes ({', '.join(empty[:5])})"
+                faults.append(f"{told}: add it, or leave the recipe out")
+    return faults
 
 
 def data_splits_are_apart(data):
@@ -134,7 +134,7 @@ def as_they_come(source, data) -> bool:
 
 
 def mixtures_are_made_of_what_exists(sources, classes, data):
-    n = class_count(classes) if Path(classes).is_file() else 1
+    n = class_table.count(classes)
     faults = []
     for name, mixture in ((n, s) for n, s in sources.items() if s.kind == "mixture"):
         for i, part in enumerate(mixture.parts):
@@ -154,14 +154,14 @@ def mixtures_are_made_of_what_exists(sources, classes, data):
 
 
 def images_balance(sources, classes, data):
-    n = class_count(classes) if Path(classes).is_file() else 1
+    n = class_table.count(classes)
     balanced = {name: source for name, source in sources.items() if not as_they_come(source, data)}
     counts = [(f"sources.{name}.images" + (f".{scale}" if scale else ""), count) for name, source in balanced.items() for scale, count in images_of(source)]
     return [f"{key} = {count}: not a multiple of the {n} classes; use {max(n, count - count % n)}" for key, count in counts if count % n]
 
 
 def experiments_use_what_exists(experiments, sources, classifiers, clips, classes, data):
-    n = class_count(classes) if Path(classes).is_file() else 1
+    n = class_table.count(classes)
     recipes = {name: ("classifiers", classifiers) for name in classifiers.architectures}
     recipes |= {name: ("clips", clips) for name in (clips.architectures if clips else [])}
     faults = []
@@ -205,7 +205,7 @@ def _too_few_images(key, experiment, sources, classes, data) -> list[str]:
 
 def scores_have_their_reference(scores, experiments, sources, data, classes, recipes):
     faults = unknown("scores.evaluation", scores.evaluation, data.evaluation, "evaluation set")
-    n = class_count(classes) if Path(classes).is_file() else 1
+    n = class_table.count(classes)
     if scores.images < 2 * n:
         faults.append(f"scores.images = {scores.images}: diversity needs two images of each of the {n} classes at least; use {2 * n} or more")
     for name, source in sources.items():
@@ -266,8 +266,18 @@ def patches_divide_the_image(classifiers, image_size):
     ]
 
 
+def heads_share_the_width(classifiers):
+    return [
+        f"classifiers.architectures.{name}.width = {a.width}: not a multiple of heads = {a.heads}"
+        for name, a in classifiers.architectures.items()
+        if a.width % a.heads
+    ]
+
+
 CHECKS = [
+    heads_share_the_width,
     class_table_exists,
+    recipes_have_their_words,
     data_splits_are_apart,
     recipes_have_their_text,
     sources_use_known_recipes,

@@ -1,11 +1,11 @@
 """What must hold of CLIP models and of what they are asked about. As in `checks.py`, a line for each fault."""
 
-import csv
 from pathlib import Path
 
 import yaml
 
-from scripts.lib.checks import class_count, short, unknown
+from scripts.lib import class_table
+from scripts.lib.checks import short, unknown
 
 
 def architectures_fit_together(clips, classifiers, image_size):
@@ -60,20 +60,10 @@ def sets_of_other_classes_can_be_asked_about(clips, data):
     for name, own in data.evaluation.items():
         key = f"data.evaluation.{name}"
         if own.classes:
-            faults += _class_faults(f"{key}.classes", own.classes) + _template_faults(key, own)
+            faults += class_table.faults(f"{key}.classes", own.classes) + _template_faults(key, own)
         elif own.templates:
             faults.append(f"{key}.templates = {own.templates!r}: of a set with the study's classes, which clips.templates are for; remove it")
     return faults
-
-
-def _class_faults(key: str, classes: str) -> list[str]:
-    if not Path(classes).is_file():
-        return [f"{key} = {classes!r}: no such file; give a CSV with class_id, name"]
-    with open(classes, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"class_id", "name"} <= set(rows[0]) or [row["class_id"] for row in rows] != [str(i) for i in range(len(rows))]:
-        return [f"{key} = {classes!r}: give it columns class_id, which counts 0, 1, 2, ..., and name"]
-    return []
 
 
 def _template_faults(key: str, own) -> list[str]:
@@ -91,7 +81,7 @@ def _template_faults(key: str, own) -> list[str]:
 def tasks_ask_about_what_exists(clips, data, classes):
     if clips is None:
         return []
-    n, faults = class_count(classes) if Path(classes).is_file() else 1, []
+    n, faults = class_table.count(classes), []
     for name, task in clips.tasks.items():
         key = f"clips.tasks.{name}"
         faults += unknown(f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set")

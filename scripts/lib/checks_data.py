@@ -3,11 +3,11 @@
 Whether the data are there is told later, when a job is about to read them (datasets/guard.py): a study may be planned on any machine.
 """
 
-import csv
 from pathlib import Path
 
 import yaml
 
+from scripts.lib import class_table
 from scripts.lib.checks import short, unknown
 from scripts.lib.study import pairs
 from scripts.lib.study.data import unmasked
@@ -46,25 +46,13 @@ def evaluation_sets_are_sound(data):
         if any(name == unmasked(other) for other in data.evaluation):
             faults.append(f"{key}: metrics of another set would have this name, where all classes are answers; rename it")
         if chosen.classes is not None:
-            faults += [f"{key}.classes = {chosen.classes!r}: {fault}" for fault in _table_faults(Path(chosen.classes))]
+            faults += class_table.faults(f"{key}.classes", chosen.classes)
         if chosen.templates is not None:
             faults += [f"{key}.templates = {chosen.templates!r}: {fault}" for fault in _template_faults(Path(chosen.templates), chosen.dataset)]
     for name, chosen in data.training.items():
         if chosen.skip is not None and not Path(chosen.skip).is_file():
             faults.append(f"data.training.{name}.skip = {chosen.skip!r}: no such file; the path starts where snakemake does")
     return faults
-
-
-def _table_faults(path: Path) -> list[str]:
-    if not path.is_file():
-        return ["no such file; give a CSV with class_id, name"]
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"class_id", "name"} <= set(rows[0]):
-        return [f"columns are {sorted(rows[0]) if rows else 'none'}; class_id, name must be among them"]
-    if [row["class_id"] for row in rows] != [str(i) for i in range(len(rows))]:
-        return ["class_id must count 0, 1, 2, ... in the order of the rows"]
-    return []
 
 
 def _template_faults(path: Path, dataset: str) -> list[str]:

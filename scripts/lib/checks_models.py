@@ -28,6 +28,18 @@ def pretrained_models_can_be_had(generators):
     return faults
 
 
+def trained_generators_can_be_built(generators):
+    """The text encoder has two heads, the UNet groups of 8 channels (scripts/train_generator.py)."""
+    faults = []
+    for name, generator in generators.items():
+        if generator.kind == "pretrained":
+            continue
+        shared = [("text_width", generator.text_width, 2)]
+        shared += [(f"channels.{i}", width, 8) for i, width in enumerate(getattr(generator, "channels", []))]
+        faults += [f"generators.{name}.{key} = {width}: not a multiple of {by}" for key, width, by in shared if width % by]
+    return faults
+
+
 def the_safety_checker_can_be_had(safety_checker):
     return _files_faults("safety_checker", safety_checker) if safety_checker else []
 
@@ -114,4 +126,11 @@ def released_models_are_judged_on_what_exists(released, data, clips):
     return faults
 
 
-CHECKS = [released_models_are_judged_on_what_exists, pretrained_models_can_be_had, the_safety_checker_can_be_had, storage_has_its_quality, models_can_be_had]
+CHECKS = [
+    trained_generators_can_be_built,
+    released_models_are_judged_on_what_exists,
+    pretrained_models_can_be_had,
+    the_safety_checker_can_be_had,
+    storage_has_its_quality,
+    models_can_be_had,
+]

@@ -4,7 +4,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.lib.checks import class_count, curve_faults, unknown
+from scripts.lib import class_table
+from scripts.lib.checks import curve_faults, unknown
 from scripts.lib.study import Curves, names_class, pairs
 from scripts.lib.study.data import evaluations
 from scripts.lib.study.parts import Part
@@ -60,9 +61,9 @@ def samples_are_made(figures, sources, generators, recipes, classes):
     figure = figures.samples
     if figure is None or figure.generator not in generators:
         return []
-    count = class_count(classes) if Path(classes).is_file() else 0
+    count = class_table.count(classes)
     for own in figure.classes or []:
-        if own >= count > 0:
+        if own >= count:
             return [f"figures.samples.classes = {own}: no such class; ids go from 0 to {count - 1}"]
     made = {(source.generator, source.recipe) for source in sources.values() if source.kind == "synthetic"}
     return [

@@ -1,10 +1,24 @@
 """The environment that jobs inherit from Snakemake."""
 
+import difflib
 import os
 import sys
 from pathlib import Path
 
 from scripts.lib import datasets
+
+KEYS = ["study", "hardware", "budget", "trust_lists", "paths", "override"]  # of config.yaml
+
+
+def check(config: dict) -> None:
+    """Raises ValueError where a key of config.yaml is unknown, which a budget for one would be lost by, or names no study."""
+    for key, value in config.items():
+        if key not in KEYS:
+            close = difflib.get_close_matches(str(key), KEYS, n=1)
+            mend = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
+            raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {mend}")
+    if not isinstance(config.get("study"), str):
+        raise ValueError(f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits")
 
 
 def prepare(paths: dict[str, str] | None = None) -> None:

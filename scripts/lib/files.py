@@ -1,5 +1,6 @@
 """Files that are either whole or absent: everything is written to a temporary name and renamed."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ def whole(*paths: str | Path) -> Iterator[list[Path]]:
         yield parts
         for part, target in zip(parts, targets, strict=True):
             os.replace(part, target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:  # it does not say which of the machine's disks is full
+            raise OSError(error.errno, os.strerror(error.errno), str(targets[0])) from None
+        raise
     finally:
         for part in parts:
             part.unlink(missing_ok=True)

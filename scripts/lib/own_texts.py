@@ -18,9 +18,12 @@ def _table(path: str) -> pd.DataFrame:
     match Path(path).suffix:
         case ".csv":
             try:
-                return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+                table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
             except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
                 raise TextsError(f"{path}: no csv in UTF-8: {error}") from None
+            if not isinstance(table.index, pd.RangeIndex):  # cells that are too many are taken for names of the rows
+                raise TextsError(f"{path}: rows have more cells than there are columns: a text with a comma in it stands in double quotes")
+            return table
         case suffix:
             try:
                 if suffix == ".parquet":

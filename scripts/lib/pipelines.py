@@ -118,7 +118,8 @@ def _read(path: str | Path, use: str, precision: str, variant: str | None, devic
     off = {name: None for name, (library, *_) in parts.items() if name in weights.UNUSED[use] or not library}  # a part saved as none is asked for by some
     off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
     kind = {"local_files_only": True, "use_safetensors": True, "variant": variant, "dtype": getattr(torch, precision)}
-    pipeline = DiffusionPipeline.from_pretrained(path, **kind, **off).to(device)
+    with weights.all_of_files():
+        pipeline = DiffusionPipeline.from_pretrained(path, **kind, **off).to(device)
     if hasattr(pipeline, "watermark"):  # SDXL has one wherever the package for it is installed
         pipeline.watermark = None
     pipeline.set_progress_bar_config(disable=True)
@@ -186,7 +187,7 @@ def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline |
     """The pipeline saved at `path`, with the study's sampler, ready to sample.
 
     Weights are read from safetensors alone, for a pickle can run any code. Safety checkers, which black images out, and watermarks are off.
-    Raises WeightsError where a file is damaged, SamplerError where the model, its sampler or its second stage is of no use.
+    Raises WeightsError where a file is damaged or lacks weights, SamplerError where the model, its sampler or its second stage is of no use.
     """
     weights.readable(path)
     precision = sampling.get("precision", "float32")

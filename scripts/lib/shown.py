@@ -1,6 +1,6 @@
 """What each figure and table of a study is drawn from: its settings and its files, as `jobs` has those of the stages before them."""
 
-from scripts.lib.checks import class_count
+from scripts.lib import class_table
 from scripts.lib.jobs import experiment_settings, image_files, law_settings, real_sources, runs, synthetic_sources, trainer
 from scripts.lib.jobs.sources import is_real
 from scripts.lib.study import Curves, Study, names_class, pairs, parts_of
@@ -95,19 +95,19 @@ def samples_sources(study: Study) -> list[str]:
 
 def samples_tars(study_name: str, study: Study) -> list[str]:
     """Blocks with the first image of each class."""
-    return [tar for source in samples_sources(study) for tar in image_files(study_name, study, source, class_count(study.classes))]
+    return [tar for source in samples_sources(study) for tar in image_files(study_name, study, source, class_table.count(study.classes))]
 
 
 def samples_of_real(study_name: str, study: Study) -> list[str]:
     """As many real images of each class as there are columns."""
-    most = class_count(study.classes) * len(samples_settings(study)["guidance"])
+    most = class_table.count(study.classes) * len(samples_settings(study)["guidance"])
     return [tar for source in real_sources(study) for tar in image_files(study_name, study, source, most)]
 
 
 def samples_settings(study: Study) -> dict:
     figure, shown = part_of(study, "samples"), samples_sources(study)
     scales = sorted({scale for source in shown for scale in study.sources[source].images})
-    files = {recipe: len(image_files("", study, source, class_count(study.classes))) for recipe, source in zip(figure.recipes, shown, strict=True)}
+    files = {recipe: len(image_files("", study, source, class_table.count(study.classes))) for recipe, source in zip(figure.recipes, shown, strict=True)}
     return {"guidance": scales, "rows": files, "columns": figure.columns, "classes": figure.classes}
 
 

@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import re
+from collections.abc import Hashable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, get_args, get_origin
@@ -13,6 +14,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from scripts.lib import checks, checks_clips, checks_data, checks_models, checks_recipes, checks_shown
 from scripts.lib.checks import short
 from scripts.lib.study import Study
+from scripts.lib.study.parts import NAME
+
+MARK = re.compile(r"\[key\]$|literal\[|function-")  # of pydantic, in the location of an error
 
 
 class StudyError(ValueError):
@@ -26,6 +30,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                break  # told by the loader itself
             if key in seen:
                 line = key_node.start_mark.line + 1
                 raise StudyError(f"{key_node.start_mark.name}: line {line}: key {key!r} stands twice (first on line {seen[key]}): rename or remove one")
@@ -55,6 +61,8 @@ def content(path: str | Path) -> dict:
             found = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
     except yaml.YAMLError as error:
         raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise StudyError(f"{path}: not UTF-8 at byte {error.start}: save it as UTF-8") from None
     if not isinstance(found, dict):
         raise StudyError(f"{path}: holds {type(found).__name__}, not a mapping of keys: start from studies/digits.yaml")
     return found
@@ -69,6 +77,7 @@ def checked(raw: dict, where: str) -> Study:
         if key not in raw and not field.is_required():
             parts[key] = field.default
             continue
+        faults += _yes_for_a_number(key, raw.get(key))
         if key not in raw:
             faults.append(f"{key}: missing; {_mend_missing(key, [Study])}")
             continue
@@ -82,8 +91,19 @@ def checked(raw: dict, where: str) -> Study:
         if all(name in parts for name in needs):
             faults += check(**{name: parts[name] for name in needs})
     if faults:
-        raise StudyError("\n".join(f"{where}: {fault}" for fault in faults))
+        raise StudyError("\n".join(f"{where}: {fault}" for fault in dict.fromkeys(faults)))
     return Study.model_construct(**parts)
+
+
+SWITCHES = {"flip", "gradient_checkpointing"}
+
+
+def _yes_for_a_number(key: str, value) -> list[str]:
+    """Pydantic reads true as 1: `mixup: true` would be an alpha of 1."""
+    if isinstance(value, bool):
+        return [] if key.rpartition(".")[2] in SWITCHES else [f"{key} = {value}: input should not be true or false, which yes and no are too"]
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [fault for name, own in inside for fault in _yes_for_a_number(f"{key}.{name}", own)]
 
 
 def _mend_unknown(key: str, model: type[BaseModel]) -> str:
@@ -107,11 +127,13 @@ def _models_in(annotation) -> list[type[BaseModel]]:
 def _place(top: str, location: tuple) -> tuple[str, list[type[BaseModel]]]:
     """An error's location as the key that a user wrote, and the models that may stand there.
 
-    Pydantic puts the `kind` that told a union's members apart into the location; no such key is in the file. What a user names, such as a
-    recipe, may be called as its kind, so that only the annotation tells the two apart.
+    Pydantic puts the `kind` that told a union's members apart into the location, and marks of its own; no such key is in the file. What a user names,
+    such as a recipe, may be called as its kind, so that only the annotation tells the two apart.
     """
     key, here = [top], Study.model_fields[top].annotation
     for step in location:
+        if isinstance(step, str) and MARK.match(step):
+            continue
         while get_origin(here) is Annotated:
             here = get_args(here)[0]
         named, models = get_origin(here) in (dict, list), _models_in(here)
@@ -136,4 +158,6 @@ def _fault(top: str, error: dict) -> str:
     if error["type"] == "missing":
         _, models = _place(top, error["loc"][:-1])
         return f"{key}: missing; {_mend_missing(str(error['loc'][-1]), models)}"
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
+        return f"{key} = {short(error['input'])}: a name stands in paths: rename it to small letters, digits and _, a letter first"
     return f"{key} = {short(error['input'])}: {error['msg'][0].lower() + error['msg'][1:]}"

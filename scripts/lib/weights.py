@@ -7,8 +7,10 @@ fetches are held to that: a model cannot change under a study in silence. Rows c
 import csv
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.lib.files import whole
@@ -20,6 +22,9 @@ UNUSED = {"generator": {"safety_checker", "watermarker"}}
 UNUSED["upscaler"] = UNUSED["generator"] | {"text_encoder", "tokenizer"}
 CHECKER = {"safety_checker", "feature_extractor"}
 WEIGHTS = re.compile(r"(diffusion_pytorch_|pytorch_)?model(?P<variant>\.\w+)?(-\d+-of-\d+)?(?P<old>\.\w+)?\.safetensors")
+
+PART = re.compile(r"-\d+-of-(?P<of>\d+)\.")
+WORDS = ("tokenizer.json", "vocab.json", "vocab.txt", ".model")  # files of a tokenizer, one of which it has
 
 
 class WeightsError(ValueError):
@@ -36,7 +41,7 @@ def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "g
     """Which files of a model's repository its pipeline is loaded from; index: its model_index.json; use: as `used` takes it.
 
     Settings of every component and, of each, the weights of the variant, or the plain ones where it has none of that. Safetensors alone.
-    Raises WeightsError where a component has its weights as pickle only.
+    Raises WeightsError where a component has its weights as pickle only, or where a file is missing that it cannot do without.
     """
     files = sorted(files)
     chosen = ["model_index.json"]
@@ -50,8 +55,26 @@ def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "g
         if not kept and any(file == f"{name}/config.json" for file in own):
             told = "no weights as safetensors (pickles can run any code and are not read)"
             raise WeightsError(f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}")
+        _complete(name, index[name][1], [file.split("/")[1] for file in own], [file.split("/")[1] for file in kept])
         chosen += kept
     return chosen
+
+
+def _complete(name: str, kind: str, own: list[str], kept: list[str]) -> None:
+    """Raise WeightsError where a component of this class and these files, whose weights are `kept`, cannot be loaded as it was saved.
+
+    A tokenizer without its words can be: it reads every text as the same.
+    """
+    mend = "copy or fetch the model again"
+    if not own:
+        raise WeightsError(f"{name}: no file of it, though model_index.json names it: {mend}")
+    if kept and "config.json" not in own:
+        raise WeightsError(f"{name}/config.json: missing beside its weights: {mend}")
+    if "Tokenizer" in kind and "ByT5" not in kind and not any(file.endswith(WORDS) for file in own):
+        raise WeightsError(f"{name}: none of {', '.join(WORDS)}, which hold its words: {mend}")
+    parts = [match for file in kept if (match := PART.search(file))]
+    if parts and len(parts) != int(parts[0]["of"]):
+        raise WeightsError(f"{name}: {len(parts)} of {int(parts[0]['of'])} files of its weights ({', '.join(kept)}): {mend}")
 
 
 def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:
@@ -64,9 +87,14 @@ def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:
 
 
 def readable(folder: str | Path) -> None:
-    """Raise WeightsError where a safetensors file below `folder` is cut short or no such file."""
+    """Raise WeightsError where a safetensors file or settings below `folder` are cut short or no such file."""
     from safetensors import SafetensorError, safe_open
 
+    for file in sorted(Path(folder).rglob("*.json")):
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise WeightsError(f"{file} ({file.stat().st_size} bytes): no JSON; remove it and get it again ({error})") from None
     for file in sorted(Path(folder).rglob("*.safetensors")):
         try:
             with safe_open(file, "pt"):
@@ -109,3 +137,30 @@ def as_fetched(folder: str | Path, found: dict[str, str]) -> None:
 
 def index_of(folder: str | Path) -> dict:
     return json.loads((Path(folder) / "model_index.json").read_text(encoding="utf-8"))
+
+
+class _Hearer(logging.Handler):
+    """Hears diffusers and transformers tell that they drew numbers for weights which no file holds: they only warn of it."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "newly initialized" in (told := record.getMessage()):
+            self.heard.append(" ".join(re.sub(r"\x1b\[\d+m", "", told).split())[:500])
+
+
+@contextmanager
+def all_of_files() -> Iterator[None]:
+    """Raise WeightsError where a model that is loaded meanwhile has weights that its files lack: they would be others in each job."""
+    hearer, loggers = _Hearer(), [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    for logger in loggers:
+        logger.addHandler(hearer)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(hearer)
+    if hearer.heard:
+        raise WeightsError(f"its files lack weights that its settings ask for; copy or fetch the model again: {hearer.heard[0]}")

@@ -1,7 +1,8 @@
 """A real SLURM, started by hand and stopped to the last process: munge, MariaDB, slurmdbd, slurmctld, and a slurmd for each node.
 
 Partitions cpu, gpu and preempt (jobs there give way to those of the other two), four pretend GPUs, an account `lab` with accounting, so
-that sacct works. All nodes are this machine: what crosses them goes over its loopback, and each has its share of the GPUs. It needs root and Debian's packages slurm-wlm, slurmdbd, munge and mariadb-server (`make test-slurm` installs them).
+that sacct works. All nodes are this machine: what crosses them goes over its loopback, and each has its share of the GPUs. It needs root and
+Debian's packages slurm-wlm, slurmdbd, munge and mariadb-server (`make test-slurm` installs them).
 """
 
 import contextlib

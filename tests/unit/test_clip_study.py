@@ -90,7 +90,7 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     assert [fault.split("; ")[0] for fault in faults(**own)] == [f"data.evaluation.flowers.{key} = {own[key]!r}: no such file" for key in own]
     classes.write_text("class_id,name\n0,rose\n2,lily\n")
     texts.write_text(yaml.safe_dump({"flowers102": ["a {name}", "flower"], "pets": ["a {name}"]}))
-    assert "give it columns class_id, which counts 0, 1, 2" in faults(**own)[0]
+    assert "class_id must count 0, 1, 2" in faults(**own)[0]
     assert faults(**own)[1:] == [f"{texts}: flowers102.1 = 'flower': must hold {{name}} once"]
     classes.write_text("class_id,name\n0,rose\n1,lily\n")
     texts.write_text(yaml.safe_dump({"pets": ["a {name}"]}))

@@ -1,5 +1,8 @@
 """Data sets of classes that are not as they must be: what is told of them."""
 
+import os
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -31,6 +34,33 @@ def test_a_missing_and_a_misspelt_folder_are_told_with_what_was_found(a_set, tmp
 def test_an_empty_class_folder_is_told(a_set):
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [2, 0, 2], strict=True)))
     assert f"{a_set.folder / WNIDS[1]}: no image in it" in told(a_set())
+
+
+def test_images_one_folder_too_deep_are_told_in_one_line(a_set):
+    fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
+    for name in WNIDS:
+        (a_set.folder / name / "images").mkdir()
+        (a_set.folder / name / f"{name}_0.JPEG").rename(a_set.folder / name / "images/0.JPEG")
+    message = told(a_set(wanted=3))
+    assert f"{a_set.folder / WNIDS[2]}: no image in it, but folders: move the images up" in message
+    assert message.count("no image in it") == 1
+    assert "lower sources" not in message  # which would not mend it
+
+
+def test_what_the_file_system_refuses_is_told(a_set, tmp_path):
+    fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
+    (a_set.folder / "loop").symlink_to(a_set.folder / "loop")
+    assert f"cannot be read: [Errno 40] Too many levels of symbolic links: '{a_set.folder / 'loop'}'" in told(a_set())
+    fake.class_tars(tmp_path / "tars", [[0, 1, 2]])
+    (tmp_path / "tars/00001.tar").symlink_to("/nowhere")
+    with pytest.raises(DataSetError, match=r"cannot be read: .*No such file or directory: .*00001\.tar"):
+        index_of(a_set(tmp_path / "tars"), tmp_path)
+
+
+def test_a_name_that_is_not_utf8_is_told(a_set):
+    fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
+    Path(os.fsdecode(os.fsencode(a_set.folder / WNIDS[0]) + b"/caf\xe9.jpg")).write_bytes(fake.image_bytes(0))
+    assert f"1 files have names that are not UTF-8: '{WNIDS[0]}/caf\\udce9.jpg': rename them" in told(a_set())
 
 
 def test_a_class_that_no_tar_holds_is_told(a_set, tmp_path):
@@ -70,6 +100,15 @@ def test_a_place_that_is_not_there_or_not_told_is_told(a_set, monkeypatch):
     assert "where it lies is not told (there is DATA_THINGZ" in message
     assert "config.yaml's paths.things, or environment DATA_THINGS" in message
     assert "no such file" in told(a_set(a_set.folder / "*.tar"))
+    data = a_set()
+    monkeypatch.delenv("DATA_THINGZ")
+    monkeypatch.setenv("DATA_THINGS", "")
+    assert "where it lies is not told\n" in told(data)
+
+
+def test_a_folder_may_have_a_name_that_could_be_a_pattern(a_set, tmp_path):
+    assert datasets.checked(a_set(fake.class_folders(tmp_path / "set [v2]", dict.fromkeys(WNIDS, 1)))) == "folders"
+    assert len(index_of(a_set(fake.class_tars(tmp_path / "tars [*]", [[0, 1, 2]])), tmp_path)) == 3
 
 
 def test_only_the_classes_of_a_subset_are_asked_for(a_set, tmp_path, monkeypatch):
@@ -107,6 +146,7 @@ def broken_tar(folder, cut=None, samples=None):
         ({"samples": [{"__key__": "a", "cls": 1}]}, "sample 'a' has 0 images"),
         ({"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aba"]}, "key 'a' comes twice"),
         ({"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aa"]}, "'a.cls' comes twice"),
+        ({"samples": []}, "no sample in it"),
     ],
 )
 def test_a_tar_that_is_not_whole_or_ambiguous_is_told(a_set, tmp_path, arguments, match):
@@ -126,3 +166,25 @@ def test_a_tar_that_is_cut_between_two_samples_or_has_a_damaged_header_is_told(t
     path.write_bytes(damage(path.read_bytes(), end))
     with pytest.raises(DataSetError, match=f"cut off or damaged at byte {end}"):
         list(tars.samples(path))
+
+
+def test_tars_that_were_joined_are_told(tmp_path):
+    """Python's reader stops at the end of the first: the images of the second would be left out in silence."""
+    first, second = (fake.class_tars(tmp_path / name, [[0, 1]]) / "00000.tar" for name in "ab")
+    first.write_bytes(first.read_bytes() + second.read_bytes())
+    with pytest.raises(DataSetError, match="goes on after its end"):
+        list(tars.samples(first))
+
+
+@pytest.mark.parametrize(("text", "match"), [(b"caf\xe9\n", "skip.txt: not UTF-8"), (b"n1/gone.jpg\n", r"skip.txt: no image n1/gone.jpg in it")])
+def test_a_list_of_images_to_leave_out_that_is_of_no_use_is_told(a_set, tmp_path, text, match):
+    fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
+    (tmp_path / "skip.txt").write_bytes(text)
+    with pytest.raises(DataSetError, match=match):
+        index_of(a_set(skip=str(tmp_path / "skip.txt")), tmp_path)
+
+
+def test_a_list_of_images_to_leave_out_may_come_from_windows(a_set, tmp_path):
+    fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
+    (tmp_path / "skip.txt").write_bytes(f"\ufeff{WNIDS[0]}/{WNIDS[0]}_0.JPEG\r\n\r\n".encode())
+    assert len(index_of(a_set(skip=str(tmp_path / "skip.txt")), tmp_path)) == 5

@@ -64,6 +64,7 @@ def test_pairs_that_are_named_are_left_out(a_set, tmp_path):
         (lambda table: table.assign(caption="another"), "another caption than the tar's .txt: 000000001"),
         (lambda table: pd.concat([table, table.tail(1)]), "keys come twice: 000000004"),
         (lambda table: table.drop(columns="caption"), "no column caption"),
+        (lambda table: table.assign(caption=range(5)), "caption of 000000001 is 1, no text"),
     ],
 )
 def test_a_parquet_that_does_not_match_its_tar_is_told(a_set, tmp_path, change, match):

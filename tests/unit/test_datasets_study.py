@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -133,6 +134,20 @@ def test_paths_reach_the_environment(tmp_path, monkeypatch):
 def test_paths_that_are_none_are_told(paths):
     with pytest.raises(ValueError, match="must be data sets and where they lie, name: path, with a space after the colon"):
         environment.prepare(paths)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"study": "digits", "bugdet": {"core_hours": 1}}, "bugdet = {'core_hours': 1}: unknown key; did you mean 'budget'?"),
+        ({"studi": "digits"}, "studi = 'digits': unknown key; did you mean 'study'?"),
+        ({"study": ["digits"]}, "study = ['digits']: must be the name of a file of studies/"),
+        ({}, "study = None: must be the name"),
+    ],
+)
+def test_a_key_of_the_configuration_that_is_none_is_told(config, told):
+    with pytest.raises(ValueError, match=re.escape(f"config.yaml: {told}")):
+        environment.check(config)
 
 
 def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypatch, tmp_path):

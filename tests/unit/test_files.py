@@ -1,5 +1,7 @@
 """A file is whole or absent."""
 
+import errno
+
 import pytest
 
 from scripts.lib.files import whole, write_json
@@ -27,3 +29,9 @@ def test_json_has_no_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", {"k": float("nan")})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_with_the_file_that_has_no_room(tmp_path):
+    with pytest.raises(OSError, match=r"No space left on device: '.*images\.tar'"), whole(tmp_path / "images.tar"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert list(tmp_path.iterdir()) == []

@@ -66,6 +66,14 @@ def test_faulty_texts_are_told(tmp_path, table, columns, told, suffix):
         own([path], columns=columns)
 
 
+@pytest.mark.parametrize("header", ["class_id,text\n0,a cat, asleep\n", "text,class_id\na cat, asleep,0\n"])
+def test_texts_with_commas_that_are_not_quoted_are_told(tmp_path, header):
+    """Pandas takes the cells that are too many for names of the rows: half of each text would be lost in silence."""
+    (tmp_path / "t.csv").write_text(header)
+    with pytest.raises(own_texts.TextsError, match=r"rows have more cells than there are columns: .* double quotes"):
+        own([tmp_path / "t.csv"])
+
+
 @pytest.mark.parametrize(("name", "data"), [("t.csv", b"class_id,text\n0,caf\xe9\n"), ("t.parquet", b"no"), ("t.arrow", b"no no no no"), ("t.csv", b"")])
 def test_a_file_that_holds_no_texts_is_told(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)

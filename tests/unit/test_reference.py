@@ -33,6 +33,14 @@ def released(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def of_ten(tmp_path_factory):
+    """As many classes as the smoke study has."""
+    folder = tmp_path_factory.mktemp("of_ten")
+    save_reference(folder, classes=10)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Thirty images of 32 px in three classes that follow one another, at two guidance scales and in two blocks, and their pixels at scale 2."""
     folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
@@ -108,23 +116,31 @@ def fetch(path, tmp_path) -> None:
     )
 
 
-def test_a_released_reference_is_fetched_from_the_hub(released, tmp_path):
+def test_a_released_reference_is_fetched_from_the_hub(of_ten, tmp_path):
     arguments = ["--study", study(tmp_path, f"{{model: {MODEL}, revision: {COMMIT}}}"), "--known", "data/sources.csv"]
-    with Hub(released) as hub:
+    with Hub(of_ten) as hub:
         environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
         made = [*arguments, "--record", tmp_path / "record.csv", "--output", tmp_path / "reference"]
         subprocess.run([sys.executable, "-m", "scripts.fetch_reference", *map(str, made)], check=True, env=environment)
     assert set(hub.asked) == {"config.json", "model.safetensors"}
-    assert reference.released(tmp_path / "reference", CPU).model.num_classes == 3
+    assert reference.released(tmp_path / "reference", CPU).model.num_classes == 10
     config = tmp_path / "reference/config.json"
     config.write_text(config.read_text() + " ")
     with pytest.raises(ValueError, match="it changed since"):
         reference.released(tmp_path / "reference", CPU)
 
 
-def test_a_changed_folder_is_not_fetched_in_silence(released, tmp_path):
+def test_a_reference_of_more_classes_than_the_study_has_is_told_when_it_is_fetched(tmp_path):
+    """Its answers would be taken for classes of the study that have the same number."""
+    save_reference(tmp_path / "model", classes=1000)
+    with pytest.raises(SystemExit, match=r"it tells 1000 classes apart, and data/digits_classes\.csv has 10: name one that is trained on the study's classes"):
+        fetch(study(tmp_path, f"{{model: {tmp_path / 'model'}}}"), tmp_path)
+    assert not (tmp_path / "reference").exists()
+
+
+def test_a_changed_folder_is_not_fetched_in_silence(of_ten, tmp_path):
     folder = tmp_path / "model"
-    shutil.copytree(released, folder)
+    shutil.copytree(of_ten, folder)
     path = study(tmp_path, f"{{model: {folder}}}")
     fetch(path, tmp_path)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")

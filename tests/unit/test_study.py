@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scripts.lib import schema
+from scripts.lib import class_table, schema
 from scripts.lib.study_file import StudyError, load
 from tests.conftest import ROOT, SMOKE
 
@@ -57,7 +57,12 @@ def test_the_schema_for_editors_is_fresh():
         ("batch_size: 16\n  learning_rate: 5", "batch_size: many\n  learning_rate: 5", ["classifiers.batch_size = 'many': input should be a valid integer"]),
         ("warmup: 0.1", "warmup: 1.5", ["classifiers.warmup = 1.5: input should be less than 1"]),
         ("kind: captions", "kind: haiku", ["recipes.captions.kind = 'haiku': input should be 'class_names', 'description'"]),
-        ("  masked:", "  Masked/..:", ["generators.Masked/..", "string should match pattern"]),
+        ("  masked:", "  Masked/..:", ["generators.Masked/.. = 'Masked/..': a name stands in paths: rename it to small letters, digits and _"]),
+        ("learning_rate: 5.0e-3", "learning_rate: .inf", ["classifiers.learning_rate = inf: input should be a finite number"]),
+        ("recipe: captions, images: {1.5: 20}", "recipe: captions, images: {.nan: 20}", ["sources.masked_captions.images.nan = nan: input should be a finite"]),
+        ("position_std: 0.2", "position_std: 0.2\n  mixup: true", ["classifiers.mixup = True: input should not be true or false"]),
+        ("gpus: 0", "gpus: yes", ["gpus = True: input should not be true or false"]),
+        ("guidance: 1.5}\n  limited", "guidance: al}\n  limited", ["experiments.scaling.curves.1.guidance = 'al': input should be 'all'"]),
         # sizes
         ("sizes: [10, 20, 40]", "sizes: [10, 40, 20]", ["experiments.scaling.sizes = [10, 40, 20]: must grow", "use [10, 20, 40]"]),
         ("sizes: [10, 20, 40]", "sizes: [10, 20, 25, 40]", ["experiments.scaling.sizes = 25: not nested", "use 20"]),
@@ -144,6 +149,9 @@ def test_the_schema_for_editors_is_fresh():
         ("supervised: {evaluations: one_writer}", "supervised: {evaluations: parity}", ["tables.supervised.evaluations = 'parity': no such evaluation set of"]),
         ("images: 20\n  evaluation", "images: 10\n  evaluation", ["scores.images = 10: diversity needs two images of each of the 10 classes"]),
         ("patch_size: 4", "patch_size: 3", ["classifiers.architectures.vit_tiny.patch_size = 3: does not divide image_size = 8"]),
+        ("depth: 1, heads: 2, pool", "depth: 1, heads: 3, pool", ["classifiers.architectures.vit_tiny.width = 16: not a multiple of heads = 3"]),
+        ("channels: [8, 8]", "channels: [8, 12]", ["generators.diffusion.channels.1 = 12: not a multiple of 8"]),
+        ("text_width: 16", "text_width: 15", ["generators.diffusion.text_width = 15: not a multiple of 2"]),
         ("position_std: 0.2", "position_std: 0.2\n  image_size: 6", ["vit_tiny.patch_size = 4: does not divide classifiers.image_size = 6"]),
         ("position_std: 0.2", "position_std: 0.2\n  image_size: 12", ["classifiers.image_size = 12: more than the 8 that images are kept at (image_size)"]),
     ],
@@ -182,7 +190,9 @@ def test_a_key_that_stands_twice_is_told_with_its_lines(tmp_path):
     assert "key 'real' stands twice" in text
 
 
-@pytest.mark.parametrize(("text", "told"), [("a: [", "not YAML"), ("- 1", "holds list, not a mapping"), ("", "holds NoneType")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("a: [", "not YAML"), ("- 1", "holds list, not a mapping"), ("", "holds NoneType"), ("title: {{name}}", "not YAML: .*unhashable key")]
+)
 def test_a_file_that_holds_no_study(tmp_path, text, told):
     path = tmp_path / "odd.yaml"
     path.write_text(text)
@@ -210,3 +220,47 @@ def test_yaml_cannot_make_objects(tmp_path):
     with pytest.raises(StudyError, match="not YAML"):
         load(path)
     assert yaml.safe_load("1") == 1
+
+
+def test_a_file_that_is_not_utf8_is_told(tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(SMOKE.read_text().replace("Smoke", "caf\xe9").encode("latin-1"))
+    with pytest.raises(StudyError, match=r"not UTF-8 at byte .*: save it as UTF-8"):
+        load(path)
+
+
+CLASSES = (ROOT / "data/digits_classes.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("zero", "z\xe9ro", "not UTF-8 at byte"),
+        ("9,nine", "9,", "class 9 has no name: add it"),
+        ("9,nine,", "9,nine,thin, ", "class 9: more or fewer cells than columns"),
+        (CLASSES, "", "columns are none; class_id, name, description, hypernyms must be among them"),
+        ("3,three", '3,"three', "no CSV"),
+        (
+            '"an odd number, five or more"',
+            "",
+            "recipes.alt_texts.kind = 'alt_texts': {} has no hypernyms of 3 classes (5, 7, 9): add it, or leave the recipe out",
+        ),
+    ],
+)
+def test_a_class_table_that_is_of_no_use_is_told_with_its_classes(tmp_path, old, new, told):
+    table = tmp_path / "classes.csv"
+    table.write_bytes(CLASSES.replace(old, new).encode("latin-1"))
+    faults = faults_of(tmp_path, ("data/digits_classes.csv", str(table)))
+    assert any(told.format(table) in fault for fault in faults), faults
+
+
+def test_a_class_table_may_come_from_a_spreadsheet(tmp_path):
+    (tmp_path / "classes.csv").write_bytes(b"\xef\xbb\xbf" + CLASSES.replace("\n", "\r\n").encode())
+    (tmp_path / "good.yaml").write_text(SMOKE.read_text().replace("data/digits_classes.csv", str(tmp_path / "classes.csv")))
+    assert load(tmp_path / "good.yaml")
+    assert class_table.read(tmp_path / "classes.csv")["class_id"].tolist() == list(range(10))
+
+
+def test_a_class_may_be_called_as_a_number_or_as_nothing(tmp_path):
+    (tmp_path / "classes.csv").write_text("class_id,name,description,hypernyms\n0,7,NA,x\n1,None,null,y\n")
+    assert class_table.read(tmp_path / "classes.csv")[["name", "description"]].values.tolist() == [["7", "NA"], ["None", "null"]]

@@ -10,6 +10,7 @@ import scripts.lib.torch_setup  # noqa: F401
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from scripts import fetch_generator
 from scripts.lib import images, pipelines, weights
@@ -76,6 +77,21 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
         *(file for file in plain if file.startswith(("text_encoder", "tokenizer")))  # both stages take the embeddings of the first
     }
     assert weights.needed(REPOSITORY, INDEX, "fp16", "safety_checker") == ["model_index.json", "safety_checker/config.json", "safety_checker/model.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("lacks", "told"),
+    [
+        ("scheduler/", "scheduler: no file of it, though model_index.json names it"),
+        ("text_encoder/", "text_encoder: no file of it"),
+        ("unet/config.json", "unet/config.json: missing beside its weights"),
+        ("tokenizer/spiece", "tokenizer: none of tokenizer.json, vocab.json"),
+        ("unet/diffusion_pytorch_model-00002", "unet: 1 of 2 files of its weights"),
+    ],
+)
+def test_a_missing_file_is_told(lacks, told):
+    with pytest.raises(weights.WeightsError, match=told):
+        weights.needed([file for file in REPOSITORY if not file.startswith(lacks)], INDEX, None)
 
 
 def test_weights_as_pickle_alone_are_refused():
@@ -170,6 +186,19 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
     file.write_bytes(file.read_bytes()[:-100])
     assert "unet/diffusion_pytorch_model.safetensors (" in (told := Fetch(tmp_path, copied)())
     assert "a file cut short or damaged" in told
+
+
+@pytest.mark.parametrize(("file", "key"), [("unet/diffusion_pytorch_model", "conv_in.weight"), ("text_encoder/model", "embeddings.token_embedding.weight")])
+def test_weights_that_a_file_lacks_are_told_and_not_drawn(copied, file, key):
+    held = load_file(path := copied / f"{file}.safetensors")
+    save_file({name: value for name, value in held.items() if name != key}, path, {"format": "pt"})
+    with pytest.raises(weights.WeightsError, match=rf"(?s)its files lack weights that its settings ask for.*{key}"):
+        pipelines.load(str(copied), SAMPLING, CPU)
+
+
+def test_settings_cut_short_are_told(tmp_path, copied):
+    (copied / "unet/config.json").write_text('{"act_fn": "si')
+    assert "unet/config.json (14 bytes): no JSON; remove it and get it again" in Fetch(tmp_path, copied)()
 
 
 def test_both_stages_of_a_model_are_fetched_and_held_to_their_hashes(tmp_path):

@@ -12,7 +12,8 @@ offset, size; of pairs a row for each tar); and `reader(data)`, a function from 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.lib.datasets import folders, pairs, tars, torchvision_sets
@@ -50,10 +51,20 @@ def module_of(layout: str):
     return known.get(layout, torchvision_sets)
 
 
+@contextmanager
+def _looked_into(data: DataSet) -> Iterator[None]:
+    """What the file system refuses, such as a folder without permission, is a fault of the data set."""
+    try:
+        yield
+    except OSError as error:
+        raise data.error([f"cannot be read: {error}: mend it, or move it away"]) from None
+
+
 def checked(data: DataSet) -> str:
     """Layout of a data set that is there and, as far as can be seen without reading it all, as it must be. Raises DataSetError."""
-    layout = layout_of(data)
-    found = module_of(layout).survey(data)
+    with _looked_into(data):
+        layout = layout_of(data)
+        found = module_of(layout).survey(data)
     faults = found.faults + count_faults(data, found)
     if faults:
         raise data.error(faults, found.told())
@@ -86,8 +97,9 @@ def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Found:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    layout = layout_of(data)
-    table, found = module_of(layout).index(data, threads)
+    with _looked_into(data):
+        layout = layout_of(data)
+        table, found = module_of(layout).index(data, threads)
     skipped = data.skipped if not data.pairs else set()
     unknown = sorted(skipped - set(table["origin"])) if skipped else []
     faults = found.faults + count_faults(data, found) + [f"{data.skip}: no image {shown(unknown)} in it: mend or remove the line"] * bool(unknown)

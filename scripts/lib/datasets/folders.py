@@ -15,6 +15,10 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(IMAGES) and not name.startswith(".")
 
 
+def _is_utf8(name: str) -> bool:
+    return name.encode(errors="replace").decode() == name  # Python has a stand-in for every byte that is not
+
+
 def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
     """folder -> files of its images, both sorted, and what is there; nothing is opened."""
     with os.scandir(data.place) as entries:
@@ -33,7 +37,13 @@ def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
         found.notes.append(f"{other} other files in the class folders, which are no images by their names and are left out")
     ids, faults = class_ids(data, list(folders))
     found.faults += faults
-    found.faults += [f"{data.place / name}: no image in it" for name in sorted(ids) if not folders[name]]
+    empty = [data.place / name for name in sorted(ids) if not folders[name]]
+    if empty:
+        deeper = any(path.is_dir() for path in empty[0].iterdir())
+        found.faults.append(f"{shown(empty)}: no image in it" + ", but folders: move the images up into the folder of their class" * deeper)
+    odd = [ascii(f"{name}/{file}") for name, files in folders.items() for file in files if not file.isascii() and not _is_utf8(file)]
+    if odd:
+        found.faults.append(f"{len(odd)} files have names that are not UTF-8: {shown(odd)}: rename them")
     found.classes = Counter({ids[name]: len(files) for name, files in folders.items() if name in ids and files})
     return {name: folders[name] for name in sorted(ids, key=lambda name: ids[name])}, found
 

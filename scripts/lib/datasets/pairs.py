@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.lib.datasets import tars
-from scripts.lib.datasets.registry import NO_CLASS, DataSet, DataSetError, Found, shown
+from scripts.lib.datasets.registry import NO_CLASS, DataSet, DataSetError, Found, is_pattern, shown
 
 SUCCESS = "success"
 
@@ -20,7 +20,7 @@ def survey(data: DataSet) -> Found:
     """Which tars there are, and whether each has its parquet; no tar is opened."""
     found, own = Found("tars of pairs"), tars.files(data.place)
     missing = [tar.name for tar in own if not tar.with_suffix(".parquet").is_file()]
-    lost = [] if "*" in str(data.place) else sorted(path.name for path in data.place.glob("*.parquet") if not path.with_suffix(".tar").is_file())
+    lost = [] if is_pattern(data.place) else sorted(path.name for path in data.place.glob("*.parquet") if not path.with_suffix(".tar").is_file())
     if missing:
         found.faults.append(f"{len(missing)} tars have no parquet beside them: {shown(missing)}: download these shards again")
     if lost:
@@ -78,6 +78,8 @@ def members(data: DataSet, name: str) -> list[dict]:
     table = rows_of(parquet, ["key", "status", "caption"]).to_pydict()
     good = [(str(key), text or "") for key, status, text in zip(table["key"], table["status"], table["caption"], strict=True) if status == SUCCESS]
     texts = dict(good)
+    if wrong := next((key for key, text in good if not isinstance(text, str)), None):
+        raise DataSetError(f"{parquet}: caption of {wrong} is {texts[wrong]!r}, no text: not as img2dataset writes it")
     if len(texts) != len(good):
         twice = [key for key, count in Counter(key for key, _ in good).items() if count > 1]
         raise DataSetError(f"{parquet}: keys come twice: {shown(twice)}: download this shard again")

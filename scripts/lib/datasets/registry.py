@@ -9,6 +9,8 @@ from functools import cached_property
 from glob import glob, has_magic
 from pathlib import Path
 
+from scripts.lib import class_table
+
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
 PREFIX = "DATA_"
@@ -34,6 +36,11 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def is_pattern(place: str | Path) -> bool:
+    """Whether a place is a pattern of tars: a folder may have brackets in its name."""
+    return has_magic(str(place)) and not os.path.isdir(place)
+
+
 @dataclass(frozen=True)
 class DataSet:
     """A data set as a split of a study uses it.
@@ -57,7 +64,7 @@ class DataSet:
     @cached_property
     def classes(self) -> list[dict[str, str]]:
         """Rows of the class table, class ids 0, 1, 2, ..."""
-        return [] if self.pairs else rows_of(self.table)
+        return [] if self.pairs else class_table.rows(self.table)
 
     @cached_property
     def expected(self) -> list[int]:
@@ -76,7 +83,10 @@ class DataSet:
     def skipped(self) -> set[str]:
         if self.skip is None:
             return set()
-        lines = Path(self.skip).read_text(encoding="utf-8").splitlines()
+        try:
+            lines = Path(self.skip).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise self.error([f"{self.skip}: not UTF-8 at byte {error.start}: save it as UTF-8"]) from None
         return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
 
     @cached_property
@@ -84,13 +94,13 @@ class DataSet:
         """Where it lies: a folder, or a pattern of tars. Raises DataSetError where none is told or nothing is there."""
         told = os.environ.get(variable(self.name))
         if not told:
-            known = [name for name in os.environ if name.startswith(PREFIX)]
+            known = [name for name, value in os.environ.items() if name.startswith(PREFIX) and value]
             close = difflib.get_close_matches(variable(self.name), known, n=1)
             near = f" (there is {close[0]}, or paths.{close[0].removeprefix(PREFIX).lower()}: did you mean that?)" if close else ""
             raise self.error(["where it lies is not told" + near])
         place = Path(told).expanduser().absolute()
-        if not (glob(str(place)) if has_magic(told) else place.is_dir()):
-            raise self.error([f"no such {'file' if has_magic(told) else 'folder'}: {place}"])
+        if not (glob(str(place)) if is_pattern(place) else os.path.isdir(place)):
+            raise self.error([f"no such {'file' if is_pattern(place) else 'folder'}: {place}"])
         return place
 
     def error(self, faults: list[str], found: str = "") -> DataSetError:
@@ -147,6 +157,8 @@ def count_faults(data: DataSet, found: Found) -> list[str]:
         names = shown(f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing)
         faults += [f"no image of {len(missing)} classes: {names}"] * (bool(missing) and not found.faults)
         faults += [f"images of classes that are not in its subset {data.row.get('subset')!r}: {shown(other)}"] * bool(other)
+    if found.faults:  # more images would be there without them
+        return faults
     known = data.row.get("images")
     if known and not data.training and not data.skip and total != int(known):
         faults.append(f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}")

@@ -4,10 +4,10 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from glob import glob, has_magic
+from glob import glob
 from pathlib import Path
 
-from scripts.lib.datasets.registry import DataSet, DataSetError, Found, shown
+from scripts.lib.datasets.registry import DataSet, DataSetError, Found, is_pattern, shown
 
 IMAGES = ("jpg", "jpeg", "png", "webp")
 BLOCK = 512
@@ -16,19 +16,19 @@ COLUMNS = ["class_id", "origin", "tar", "offset", "size"]  # of an index of clas
 
 def files(place: Path) -> list[Path]:
     """Tars in a folder, or those that a pattern names."""
-    return sorted(map(Path, glob(str(place)))) if has_magic(str(place)) else sorted(path for path in place.iterdir() if path.suffix == ".tar")
+    return sorted(map(Path, glob(str(place)))) if is_pattern(place) else sorted(path for path in place.iterdir() if path.suffix == ".tar")
 
 
 def root(place: Path) -> Path:
     """Folder that the names of files start from."""
-    return place.parent if has_magic(str(place)) else place
+    return place.parent if is_pattern(place) else place
 
 
 def samples(tar: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
     """(key, extension -> (offset, size) in bytes) of each sample, in order. Only headers are read.
 
-    The key ends at the first dot of the file's name, as WebDataset has it. Raises DataSetError where the tar is cut off or damaged, or a
-    key comes twice.
+    The key ends at the first dot of the file's name, as WebDataset has it. Raises DataSetError where the tar is cut off or damaged, goes on after
+    its end, or a key comes twice.
     """
     key, parts, seen = None, {}, set()
     mend = "copy or download it again"
@@ -54,6 +54,8 @@ def samples(tar: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]]]]:
             file.fileobj.seek(file.offset)
             if file.fileobj.read(BLOCK) != bytes(BLOCK):
                 raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: no image, and no end of the tar either; {mend}")
+            if any(rest.strip(b"\0") for rest in iter(lambda: file.fileobj.read(1 << 20), b"")):
+                raise DataSetError(f"{tar}: goes on after its end at byte {file.offset}: tars that were joined, or a damaged one; {mend}")
         if key is not None:
             yield key, parts
     except (tarfile.TarError, OSError) as error:
@@ -80,6 +82,8 @@ def labelled(tar: Path, classes: int) -> list[tuple[int, str, int, int]]:
             if not text.isascii() or not text.isdigit() or int(text) >= classes:
                 raise DataSetError(f"{tar}: {key}.cls = {text[:40]!r}: must be a class id, 0 to {classes - 1}")
             found.append((int(text), key, offset, size))
+    if not found:
+        raise DataSetError(f"{tar}: no sample in it: copy or download it again, or move it away")
     return found
 
 

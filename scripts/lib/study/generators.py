@@ -20,7 +20,7 @@ class DiffusionGenerator(Part):
     """A Stable Diffusion pipeline in pixel space, trained by the workflow."""
 
     kind: Literal["diffusion"]
-    channels: list[Positive] = Field(description="of the UNet, a level each")
+    channels: list[Positive] = Field(min_length=1, description="of the UNet, a level each")
     text_width: Positive
     text_layers: Positive
     training: GeneratorTraining

@@ -11,7 +11,7 @@ import scripts.lib.torch_setup  # noqa: F401
 import pandas as pd
 import torch
 
-from scripts.lib import jobs, stream
+from scripts.lib import class_table, jobs, stream
 from scripts.lib.study import Study
 from scripts.lib.timing import machine, pictures
 
@@ -56,7 +56,7 @@ class Bench:
 
     @property
     def classes(self) -> pd.DataFrame:
-        return pd.read_csv(self.study.classes)
+        return class_table.read(self.study.classes)
 
     def stored(self, count: int, classes: int | None = None) -> stream.Stored:
         """Images as the study stores them."""

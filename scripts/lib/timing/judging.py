@@ -11,7 +11,7 @@ import timm
 import torch
 
 from scripts import evaluate, evaluate_clips, flag_images
-from scripts.lib import classifier, clip, fidelity, jobs, reference
+from scripts.lib import class_table, classifier, clip, fidelity, jobs, reference
 from scripts.lib.plans.work import evaluation_images, forward_flops
 from scripts.lib.study.data import classified
 from scripts.lib.timing import machine, stand_ins_transformers
@@ -44,7 +44,7 @@ def _texts(settings: dict, classes: pd.DataFrame) -> int:
     plain = len(clip.templates(settings["templates"]))
     found = len(classes) * plain
     for own in settings.get("sets", {}).values():
-        found += len(pd.read_csv(own["classes"])) * plain
+        found += class_table.count(own["classes"]) * plain
     return found + sum(len(task["templates"]) * len(task["captions"] or task["classes"] or classes) for task in settings["tasks"].values())
 
 
