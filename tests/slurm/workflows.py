@@ -93,7 +93,7 @@ class OnCluster(Workflow):
         found = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                if "python" in process.name() and any(part.startswith("scripts.") for part in process.cmdline()[1:3]):
+                if "python" in process.name() and any(part.startswith("scripts.") for part in process.cmdline()[1:4]):  # torchrun adds -u
                     found[process.environ()["SLURM_JOB_ID"]] = process
         return found
 
