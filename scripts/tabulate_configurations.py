@@ -59,8 +59,8 @@ def main(arguments: list[str] | None = None) -> None:
     tidy = labels.merge(scores(args.scores), on=KEYS, validate="one_to_one").merge(useful, on=KEYS, validate="one_to_many")
     said = (
         f"Scores of the first images of each configuration; then top-1 and cross-entropy of {settings['architecture']} trained on "
-        f"{useful['size'].iloc[0]:,} of them, tested on {', '.join(settings['evaluations'])}: mean ± standard deviation over "
-        f"{tabulating.sizes(useful['seeds'])} seeds. Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class standard "
+        f"{useful['size'].iloc[0]:,} of them, tested on {', '.join(settings['evaluations'])}: "
+        f"{tabulating.over_seeds(useful['seeds'])}. Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class standard "
         "deviation of its features, mean over them, or total. Scores of real are of the evaluation set: FID, precision and recall compare with it, so "
         "real has none. LPIPS: mean distance between images of a class."
     )

@@ -95,13 +95,17 @@ def checked(raw: dict, where: str) -> Study:
     return Study.model_construct(**parts)
 
 
-SWITCHES = {"flip", "gradient_checkpointing"}
+@cache
+def _switches(annotation=Study) -> frozenset[str]:
+    """Keys that are true or false, of a model or of those that an annotation is made of."""
+    fields = [(name, field.annotation) for model in _models_in(annotation) for name, field in model.model_fields.items()]
+    return frozenset(name for name, own in fields if own is bool).union(*(_switches(own) for _, own in fields))
 
 
 def _yes_for_a_number(key: str, value) -> list[str]:
     """Pydantic reads true as 1: `mixup: true` would be an alpha of 1."""
     if isinstance(value, bool):
-        return [] if key.rpartition(".")[2] in SWITCHES else [f"{key} = {value}: input should not be true or false, which yes and no are too"]
+        return [] if key.rpartition(".")[2] in _switches() else [f"{key} = {value}: input should not be true or false, which yes and no are too"]
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     return [fault for name, own in inside for fault in _yes_for_a_number(f"{key}.{name}", own)]
 

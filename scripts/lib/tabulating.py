@@ -48,6 +48,11 @@ def sizes(found) -> str:
     return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
 
 
+def over_seeds(counts) -> str:
+    """What a number is of its seeds; one seed alone has no spread."""
+    return "of one seed" if set(counts) == {1} else f"mean ± standard deviation over {sizes(counts)} seeds"
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Every cell as the text that it is; what would end a cell is escaped."""
     texts = table.astype(object).where(table.notna(), "").map(lambda cell: str(cell).replace("|", "\\|").replace("\n", " "))

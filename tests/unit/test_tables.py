@@ -178,6 +178,11 @@ def test_every_law_is_in_the_table(made, tmp_path):
     assert "mean loss of v2, sketch" in text
 
 
+@pytest.mark.parametrize(("counts", "said"), [([1, 1], "of one seed"), ([3], "mean ± standard deviation over 3 seeds"), ([3, 1], "over 1 to 3 seeds")])
+def test_one_seed_has_no_spread(counts, said):
+    assert said in tabulating.over_seeds(counts)
+
+
 def test_a_curve_that_hardly_falls_has_no_scale_in_the_table(made, tmp_path):
     law = json.loads(Path(made.laws[0]).read_text())
     for curve in law["curves"]:

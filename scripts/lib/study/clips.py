@@ -75,4 +75,4 @@ class Clips(ClipTraining):
     templates: Annotated[list[str], Field(min_length=1)] | Literal["openai_imagenet"] = Field(
         description="of the zero-shot evaluation on the study's classes, each with {name} in it; openai_imagenet: the 80 that open_clip brings"
     )
-    tasks: dict[Name, Task]
+    tasks: dict[Name, Task] = Field(default={})
