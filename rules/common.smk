@@ -101,6 +101,7 @@ def planned(settings, *names):
 
 training_lists = needed(lambda name, study, wildcards: jobs.training_lists(name, study, wildcards.source, wildcards.batch))
 list_before = needed(lambda name, study, wildcards: jobs.list_before(name, wildcards.source, wildcards.block))
+reference_models = needed(lambda name, study, _: jobs.reference_folder(name, study))
 listed_tars = needed(lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.block))
 evaluation_tars = needed(lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation])
 
@@ -125,13 +126,6 @@ def scored_tars(wildcards):
     if study.sources[wildcards.source].kind == "real":
         return real_tars(wildcards)
     return jobs.image_files(wildcards.study, study, wildcards.source, study.scores.images)
-
-
-def reference_models(wildcards):
-    """Folder of the classifier that makes the scores: of the batch that it is trained in, or of a released one."""
-    study = study_of(wildcards)
-    run = jobs.reference_run(study)
-    return f"results/{wildcards.study}/" + (f"classifiers/{run.source}/{jobs.batch_of(study, run)}" if run else "reference")
 
 
 def metrics_of(experiments):

@@ -12,9 +12,9 @@ def main(arguments: list[str] | None = None) -> None:
     fetching.fetch("scores.reference", {"": settings | {"use": "classifier"}}, args.known, args.record, args.output)
     told = json.loads((Path(args.output) / "config.json").read_text(encoding="utf-8")).get("num_classes")
     classes = study_file.load(args.study).classes
-    if told not in (None, class_table.count(classes)):
+    if told not in (None, count := len(class_table.read(classes))):
         shutil.rmtree(args.output)
-        mend = f"it tells {told} classes apart, and {classes} has {class_table.count(classes)}: name one that is trained on the study's classes"
+        mend = f"it tells {told} classes apart, and {classes} has {count}: name one that is trained on the study's classes"
         raise SystemExit(f"scores.reference.model = {settings['model']!r}: {mend}")
 
 

@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(plotting.arguments(__doc__, "classes", "real", "images"), arguments, shown.samples_settings)
     plotting.style()
     scales, lines = settings["guidance"], len(settings["rows"]) + 1
-    columns, count = settings["columns"], class_table.count(args.classes[0])
+    columns, count = settings["columns"], len(class_table.read(args.classes[0]))
     wanted = settings["classes"] or range(count)
     figure, grid = plt.subplots(lines, len(scales), figsize=size(lines, len(scales), len(wanted), columns), squeeze=False, layout="constrained")
 

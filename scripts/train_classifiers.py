@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.classifier_settings)
     with distributed.team(args.threads) as team:
-        train_batch(settings, args.blocks, class_table.count(args.classes), Path(args.output), Path(args.state), team)
+        train_batch(settings, args.blocks, len(class_table.read(args.classes)), Path(args.output), Path(args.state), team)
 
 
 if __name__ == "__main__":

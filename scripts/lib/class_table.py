@@ -36,7 +36,7 @@ def faults(key: str, path: str, columns: list[str] = NEEDED) -> list[str]:
 
 
 def count(path: str | Path) -> int:
-    """Number of classes; 1 of a table that cannot be read, which is told of elsewhere."""
+    """Number of classes, for checks of a study; 1 of a table that cannot be read, which another check tells. Jobs `read`."""
     try:
         return max(1, len(rows(path)))
     except (OSError, UnicodeDecodeError, csv.Error):

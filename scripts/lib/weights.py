@@ -154,13 +154,15 @@ class _Hearer(logging.Handler):
 @contextmanager
 def all_of_files() -> Iterator[None]:
     """Raise WeightsError where a model that is loaded meanwhile has weights that its files lack: they would be others in each job."""
-    hearer, loggers = _Hearer(), [logging.getLogger(name) for name in ("diffusers", "transformers")]
-    for logger in loggers:
+    hearer, levels = _Hearer(), {logger: logger.level for logger in map(logging.getLogger, ("diffusers", "transformers"))}
+    for logger in levels:
         logger.addHandler(hearer)
+        logger.setLevel(min(logger.level, logging.WARNING))  # also where TRANSFORMERS_VERBOSITY wants to hear of errors alone
     try:
         yield
     finally:
-        for logger in loggers:
+        for logger, level in levels.items():
             logger.removeHandler(hearer)
+            logger.setLevel(level)
     if hearer.heard:
         raise WeightsError(f"its files lack weights that its settings ask for; copy or fetch the model again: {hearer.heard[0]}")

@@ -35,7 +35,7 @@ def documented() -> str:
 
 @pytest.fixture(scope="module")
 def study(nodes, tmp_path_factory):
-    """A training of some seconds, done by one process in `alone`, and to be done by two nodes in its own place."""
+    """A training of some seconds, done by one process (`alone`: its losses), and to be done by two nodes."""
     workflow = long_study(tmp_path_factory.mktemp("study") / "workflow", nodes)
     workflow.edit("iterations: {10: 500, 20: 500, 40: 500}", "iterations: {10: 100, 20: 100, 40: 100}")  # in more, rounding becomes another model
     Workflow.run(workflow, TARGET)

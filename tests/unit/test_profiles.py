@@ -49,9 +49,16 @@ def test_each_of_several_nodes_has_its_share_of_the_gpus_and_a_task_of_srun(tmp_
     assert found["slurm_extra"] == f"'--gpus-per-node={share}'"
 
 
-def test_gpus_that_nodes_cannot_share_are_told_before_any_job(tmp_path, monkeypatch):
-    with pytest.raises(Exception, match=r"site.yaml: set-resources.train_clips: gpu = 3 cannot be shared equally by nodes = 2: gpu is of all nodes"):
-        profile(tmp_path, monkeypatch, "set-resources: {train_clips: {gpu: 3, nodes: 2}}")
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("train_clips: {gpu: 3, nodes: 2}", "train_clips: gpu = 3 cannot be shared equally by nodes = 2: gpu is of all nodes"),
+        ("generate: {gpu: 8, nodes: 2}", "generate: nodes = 2: only train_classifiers and train_clips go over several nodes"),
+    ],
+)
+def test_nodes_that_cannot_share_a_job_are_told_before_any_job(tmp_path, monkeypatch, asked, told):
+    with pytest.raises(Exception, match=f"site.yaml: set-resources.{told}"):
+        profile(tmp_path, monkeypatch, f"set-resources: {{{asked}}}")
 
 
 def test_without_a_site_file_nothing_of_a_site_is_asked_for(tmp_path, monkeypatch):

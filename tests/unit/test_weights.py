@@ -1,5 +1,6 @@
 """Weights that others released: which files are fetched, from where, and that they are held to their hashes."""
 
+import logging
 import os
 import re
 import subprocess
@@ -189,11 +190,15 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
 
 
 @pytest.mark.parametrize(("file", "key"), [("unet/diffusion_pytorch_model", "conv_in.weight"), ("text_encoder/model", "embeddings.token_embedding.weight")])
-def test_weights_that_a_file_lacks_are_told_and_not_drawn(copied, file, key):
+def test_weights_that_a_file_lacks_are_told_and_not_drawn(copied, file, key, monkeypatch):
     held = load_file(path := copied / f"{file}.safetensors")
     save_file({name: value for name, value in held.items() if name != key}, path, {"format": "pt"})
-    with pytest.raises(weights.WeightsError, match=rf"(?s)its files lack weights that its settings ask for.*{key}"):
-        pipelines.load(str(copied), SAMPLING, CPU)
+    for quiet in (logging.WARNING, logging.ERROR):  # what the user wants to hear of the libraries is nothing to this
+        for library in ("diffusers", "transformers"):
+            monkeypatch.setattr(logging.getLogger(library), "level", quiet)
+            logging.getLogger(library).manager._clear_cache()
+        with pytest.raises(weights.WeightsError, match=rf"(?s)its files lack weights that its settings ask for.*{key}"):
+            pipelines.load(str(copied), SAMPLING, CPU)
 
 
 def test_settings_cut_short_are_told(tmp_path, copied):

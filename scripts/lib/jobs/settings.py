@@ -92,6 +92,12 @@ def reference_run(study: Study) -> Run | None:
     return Run(run.source, None, run.architecture, run.size, run.seed)
 
 
+def reference_folder(study_name: str, study: Study) -> str:
+    """Folder of the classifier that makes the scores: of the batch that it is trained in, or of a released one."""
+    run = reference_run(study)
+    return f"results/{study_name}/" + (f"classifiers/{run.source}/{batch_of(study, run)}" if run else "reference")
+
+
 def reference_settings(study: Study) -> dict:
     """Which weights of others the reference has, where it is a released one."""
     own = study.scores.reference

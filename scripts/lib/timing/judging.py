@@ -44,7 +44,7 @@ def _texts(settings: dict, classes: pd.DataFrame) -> int:
     plain = len(clip.templates(settings["templates"]))
     found = len(classes) * plain
     for own in settings.get("sets", {}).values():
-        found += class_table.count(own["classes"]) * plain
+        found += len(class_table.read(own["classes"])) * plain
     return found + sum(len(task["templates"]) * len(task["captions"] or task["classes"] or classes) for task in settings["tasks"].values())
 
 
