@@ -1,6 +1,6 @@
 import pytest
 
-from tests.slurm.cluster import Cluster
+from tests.support.slurm.cluster import Cluster
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.slurm.cluster import Cluster
-from tests.slurm.faults import FAULTS, STAGES, Hit, long_study, outputs, storm
+from tests.support.slurm.cluster import Cluster
+from tests.support.slurm.faults import FAULTS, STAGES, Hit, long_study, outputs, storm
 
 MARKER = "<!-- what follows is written by tests.slurm.soak -->\n"
 HITS = 3  # of each job in a round

@@ -8,8 +8,8 @@ import time
 import psutil
 import pytest
 
-from tests.slurm.cluster import ACCOUNT, GPUS
-from tests.slurm.workflows import OnCluster
+from tests.support.slurm.cluster import ACCOUNT, GPUS
+from tests.support.slurm.workflows import OnCluster
 
 FIGURE, ANOTHER = "figures/smoke/supervised_scaling.pdf", "figures/smoke/clip_scaling.pdf"
 GPU_RULES = {"train_generator", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips"}

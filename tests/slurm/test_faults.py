@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from tests.conftest import Workflow
-from tests.slurm.cluster import ACCOUNT, GPUS, wait_for
-from tests.slurm.faults import STAGES, long_study, node_down, outputs, ready, storm
-from tests.slurm.workflows import SITE, OnCluster
+from tests.support.slurm.cluster import ACCOUNT, GPUS, wait_for
+from tests.support.slurm.faults import STAGES, long_study, node_down, outputs, ready, storm
+from tests.support.slurm.workflows import SITE, OnCluster
+from tests.support.workflow import Workflow
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
-from tests.conftest import ROOT, Workflow
-from tests.slurm.cluster import Cluster, wait_for
-from tests.slurm.faults import STAGES, long_study, ready
-from tests.slurm.workflows import SITE, digests
+from tests.support.slurm.cluster import Cluster, wait_for
+from tests.support.slurm.faults import STAGES, long_study, ready
+from tests.support.slurm.workflows import SITE, digests
+from tests.support.workflow import ROOT, Workflow
 
 TARGET, _ = STAGES["train_classifiers"]
 NODES = 2

@@ -3,8 +3,8 @@
 import pytest
 
 from scripts.lib.datasets import DataSet
-from tests import fake_datasets as fake
-from tests.fake_datasets import WNIDS
+from tests.support import fake_datasets as fake
+from tests.support.fake_datasets import WNIDS
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scripts import list_blocks, write_prompts
 from scripts.lib import block_lists, jobs, shards, study_file
-from tests.conftest import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from scripts.lib.study.recipes import ImageCaptions, WordToSentence
 from scripts.lib.timing import bench, stages, stand_ins
 from scripts.lib.timing import stand_ins_transformers as transformed
 from scripts.lib.timing.bench import Timed
-from tests import tiny_pipelines as tiny
-from tests.conftest import ROOT
+from tests.support import tiny_pipelines as tiny
+from tests.support.workflow import ROOT
 
 CPU = torch.device("cpu")
 BASES = ("laptop", "a100")

@@ -17,7 +17,7 @@ from scripts import evaluate_clips, train_clips
 from scripts.lib import clip, shards
 from scripts.lib.distributed import Team
 from scripts.lib.metrics import RUN
-from tests.unit.test_clip import CPU, NAMES, TINY, run_of, settings_of, write_source
+from tests.support.clip_runs import CPU, NAMES, TINY, run_of, settings_of, write_source
 
 
 def test_the_whole_vocabulary_is_clips_own():

@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from scripts import train_clips
 from scripts.lib import shards
 from scripts.lib.distributed import Team
-from tests import clip_process
-from tests.conftest import ROOT
+from tests.support import clip_process
+from tests.support.workflow import ROOT
 
 TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}
 ARCHITECTURE = TINY | {"merges": 300}
@@ -59,7 +59,7 @@ def alone(tars: list[str], folder, workers: int = 0, **named) -> dict:
 
 def together(tars: list[str], folder, **named) -> subprocess.CompletedProcess:
     (folder.parent / f"{folder.name}.json").write_text(json.dumps(asked(tars, folder, **named)))
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.clip_process"]
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.support.clip_process"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     return subprocess.run([*run, str(folder.parent / f"{folder.name}.json")], capture_output=True, text=True, timeout=240, cwd=ROOT, env=environment)
 

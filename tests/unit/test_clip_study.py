@@ -12,7 +12,7 @@ from scripts.lib.distributed import Team
 from scripts.lib.study.clips import ClipTraining
 from scripts.lib.study.data import FilesData, FileSet
 from scripts.lib.study_file import StudyError, load
-from tests.conftest import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 1)
 BASE = {"embed_dim": 512, "patch_size": 16, "width": 768, "depth": 12, "heads": 12, "text_width": 512, "text_depth": 12, "text_heads": 8}

@@ -1,7 +1,5 @@
 """Checkpoints in the layout of the authors' evaluation code: read as ours, judged as ours, set beside what is published."""
 
-from collections import OrderedDict
-
 import scripts.lib.torch_setup  # noqa: F401
 
 import numpy as np
@@ -17,33 +15,11 @@ from scripts.lib.checks_models import released_models_are_judged_on_what_exists
 from scripts.lib.study.data import FilesData
 from scripts.lib.study.released import ReleasedModel
 from scripts.lib.study_file import StudyError, load
-from tests.conftest import ROOT, SMOKE
+from tests.support.author_checkpoint import DEPTH, NUMBERS, PATCH, PUBLISHED, SIDE, WIDTH, state_dict
+from tests.support.workflow import ROOT, SMOKE
 
 CPU = torch.device("cpu")
-WIDTH, DEPTH, CLASSES, SIDE, PATCH = 128, 2, 10, 8, 4
 CAPTIONS = ["thin, leaning left, narrow", "thick, leaning right, wide"]
-PUBLISHED = "released: {theirs: {kind: classifier, file: theirs.pt, images: 16000000, numbers: {%s}}}\n"
-NUMBERS = (
-    "vit_b_sd_in_captions_16m_top1: {evaluation: one_writer, measure: top1}, vit_b_sd_in_captions_16m_loss: {evaluation: one_writer, measure: cross_entropy}"
-)
-
-
-def state_dict(width=WIDTH, depth=DEPTH) -> OrderedDict:
-    """What timm 0.5.4 calls the weights of such a ViT, in its order; random, and of grey images of 8 px so that the digits are judged."""
-    random = torch.Generator().manual_seed(0)
-
-    def weight(*shape):
-        return 0.1 * torch.randn(shape, generator=random)
-
-    state = OrderedDict(cls_token=weight(1, 1, width), pos_embed=weight(1, (SIDE // PATCH) ** 2 + 1, width))
-    layers = {"patch_embed.proj": (width, 1, PATCH, PATCH)}
-    for i in range(depth):
-        layers |= {f"blocks.{i}.norm1": (width,), f"blocks.{i}.attn.qkv": (3 * width, width), f"blocks.{i}.attn.proj": (width, width)}
-        layers |= {f"blocks.{i}.norm2": (width,), f"blocks.{i}.mlp.fc1": (4 * width, width), f"blocks.{i}.mlp.fc2": (width, 4 * width)}
-    for name, shape in (layers | {"norm": (width,), "head": (CLASSES, width)}).items():
-        state[f"{name}.weight"] = weight(*shape) + (1 if len(shape) == 1 else 0)
-        state[f"{name}.bias"] = weight(shape[0])
-    return state
 
 
 def as_the_authors_compute(state: dict, images: torch.Tensor) -> torch.Tensor:

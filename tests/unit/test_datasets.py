@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from scripts.lib import datasets
 from scripts.lib.datasets import DataSetError
-from tests import fake_datasets as fake
-from tests.dataset_checks import index_of, known_as, told
-from tests.fake_datasets import WNIDS
+from tests.support import fake_datasets as fake
+from tests.support.dataset_checks import index_of, known_as, told
+from tests.support.fake_datasets import WNIDS
 
 
 def images_of(data, tmp_path, start=0, stop=None) -> list[tuple[int, bytes]]:

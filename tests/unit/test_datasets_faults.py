@@ -8,9 +8,9 @@ import pytest
 
 from scripts.lib import datasets
 from scripts.lib.datasets import DataSetError, registry, tars
-from tests import fake_datasets as fake
-from tests.dataset_checks import index_of, known_as, told
-from tests.fake_datasets import WNIDS
+from tests.support import fake_datasets as fake
+from tests.support.dataset_checks import index_of, known_as, told
+from tests.support.fake_datasets import WNIDS
 
 
 def test_a_missing_and_a_misspelt_folder_are_told_with_what_was_found(a_set, tmp_path, monkeypatch):

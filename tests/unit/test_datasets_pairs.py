@@ -5,8 +5,8 @@ import pytest
 
 from scripts.lib import datasets
 from scripts.lib.datasets import DataSetError, pairs
-from tests import fake_datasets as fake
-from tests.dataset_checks import index_of, told
+from tests.support import fake_datasets as fake
+from tests.support.dataset_checks import index_of, told
 
 
 def pair_set(a_set, **changes):

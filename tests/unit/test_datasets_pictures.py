@@ -12,7 +12,7 @@ from PIL import Image
 from scripts import prepare_data
 from scripts.lib import datasets, shards
 from scripts.lib.datasets.pictures import BROKEN, Stored
-from tests import fake_datasets as fake
+from tests.support import fake_datasets as fake
 
 TRAINING = Stored(32, 3, {"format": "png", "quality": None})
 EVALUATION = Stored(32, 3, {"format": "png", "quality": None}, evaluation=True)

@@ -12,8 +12,8 @@ from scripts.lib.datasets import guard, registry
 from scripts.lib.plans.work import work
 from scripts.lib.study_file import StudyError, load
 from scripts.lib.targets import NotInStudy
-from tests import fake_datasets as fake
-from tests.conftest import ROOT
+from tests.support import fake_datasets as fake
+from tests.support.workflow import ROOT
 
 FILES = ROOT / "tests/workflow/files.yaml"
 

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from scripts.lib import launch
-from tests.conftest import ROOT, SMOKE
-from tests.unit.test_training import classifier_job, noise_blocks
+from tests.support.classifier_runs import classifier_job, noise_blocks
+from tests.support.workflow import ROOT, SMOKE
 
 # A rank that is killed when it asks for its fourth batch, while the leader saves its state after every iteration.
 DYING = """

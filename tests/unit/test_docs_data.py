@@ -8,8 +8,8 @@ import yaml
 from scripts import index_data, prepare_data
 from scripts.lib import environment, shards
 from scripts.lib.study_file import load
-from tests import fake_datasets as fake
-from tests.conftest import ROOT
+from tests.support import fake_datasets as fake
+from tests.support.workflow import ROOT
 
 
 def snippets(language: str) -> list[str]:

@@ -7,7 +7,7 @@ import yaml
 
 from scripts.lib import weights
 from scripts.lib.study_file import load
-from tests.conftest import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE
 
 DOCUMENT = ROOT / "docs/add_a_generator.md"
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 
 def normal(name: str) -> str:

@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from scripts import fetch_model
-from tests.conftest import ROOT, SMOKE
-from tests.fake_hub import COMMIT, MODEL, Hub
+from tests.support.fake_hub import COMMIT, MODEL, Hub
+from tests.support.workflow import ROOT, SMOKE
 
 OTHERS = ["pytorch_model.bin", "modeling_own.py", "onnx/model.safetensors"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 SIZES = 30 * 2.0 ** np.arange(6)
 LONG = 30 * 2.0 ** np.arange(10)

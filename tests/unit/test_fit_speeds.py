@@ -12,7 +12,7 @@ from scripts.lib.plans.totals import Job
 from scripts.lib.plans.work import Work
 from scripts.lib.timing import records
 from scripts.lib.timing.records import Record
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 DAY = "2026-11-25"
 ENDED = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scripts import flag_images
-from tests import tiny_pipelines
+from tests.support import tiny_pipelines
 
 SETTINGS = {"variant": None}
 

@@ -14,9 +14,9 @@ import pytest
 
 from scripts import generate
 from scripts.lib import launch, pipelines, resume, shards, stretches
-from tests import tiny_pipelines
-from tests.conftest import ROOT
-from tests.study_with import study_with
+from tests.support import tiny_pipelines
+from tests.support.study_with import study_with
+from tests.support.workflow import ROOT
 
 IMAGES, BATCH, PREFIX = 20, 4, "the digit "
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from scripts.lib import gpus
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 
 @pytest.fixture

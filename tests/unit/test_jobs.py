@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scripts.lib import jobs, plotting, shown
 from scripts.lib.study import Study, parts_of
 from scripts.lib.study_file import load
-from tests.conftest import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE
 
 
 def study(**changes) -> Study:

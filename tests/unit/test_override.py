@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from scripts.lib import override, study_file
 from scripts.lib.study_file import StudyError
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 DIGITS = ROOT / "studies/digits.yaml"
 

@@ -6,7 +6,7 @@ import pytest
 
 from scripts.lib import own_texts, recipes
 from scripts.lib.study_file import StudyError, load
-from tests.conftest import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
 OWN = {"recipe": "own", "kind": "texts", "file": "t", "dataset": None, "columns": {}}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scripts import train_generator
 from scripts.lib import encoded_texts, jobs, pipelines
 from scripts.lib.study_file import load
-from tests import tiny_pipelines
-from tests.conftest import SMOKE
-from tests.tiny_pipelines import PROMPTS
+from tests.support import tiny_pipelines
+from tests.support.tiny_pipelines import PROMPTS
+from tests.support.workflow import SMOKE
 
 CPU = torch.device("cpu")
 SEEDS = [11, 22, 33, 44, 55]

@@ -16,7 +16,7 @@ from scripts.lib.plans.hardware import Hardware
 from scripts.lib.plans.totals import Cost, Job, cost
 from scripts.lib.plans.work import Work, evaluation_images, work
 from scripts.lib.study.generators import PretrainedGenerator
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
 FIGURE = {"value": 1.0, "origin": "of this test"}

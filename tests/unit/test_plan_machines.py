@@ -13,7 +13,7 @@ from scripts.lib.study.data import FilesData
 from scripts.lib.study.generators import PretrainedGenerator
 from scripts.lib.study.parts import SyntheticSource
 from scripts.lib.study.recipes import ImageCaptions, WordToSentence
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 RULES = {name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
 DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))

@@ -17,11 +17,11 @@ from PIL import Image
 from scripts import generate
 from scripts.lib import images, jobs, pipelines, shards
 from scripts.lib.study_file import StudyError, load
-from tests import tiny_newer, tiny_pipelines
-from tests.conftest import ROOT
-from tests.fake_hub import COMMIT
-from tests.study_with import study_with
-from tests.tiny_pipelines import PROMPTS
+from tests.support import tiny_newer, tiny_pipelines
+from tests.support.fake_hub import COMMIT
+from tests.support.study_with import study_with
+from tests.support.tiny_pipelines import PROMPTS
+from tests.support.workflow import ROOT
 
 CPU = deterministic(1)
 SEEDS = [11, 22, 33, 44, 55]

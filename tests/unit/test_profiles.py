@@ -6,7 +6,7 @@ import pytest
 import yaml
 import yte
 
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 SITE = """
 account: lab

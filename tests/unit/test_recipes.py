@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.lib import recipes
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
 REAL = pd.DataFrame({"class_id": [i % 10 for i in range(50)], "caption": [f"caption {i}" for i in range(50)], "prompt": [f"text {i}" for i in range(50)]})

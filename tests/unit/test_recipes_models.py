@@ -11,8 +11,8 @@ import torch
 
 from scripts import caption_images, write_sentences
 from scripts.lib import language, recipes, resume, shards
-from tests.conftest import ROOT, Workflow
-from tests.tiny_models import WORDS, save_blip2, save_t5
+from tests.support.tiny_models import WORDS, save_blip2, save_t5
+from tests.support.workflow import ROOT, Workflow
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
 SENTENCES = {"recipe": "s", "kind": "word_to_sentence", "texts": 12, "seed": 0, "batch_size": 5, "max_tokens": 6}

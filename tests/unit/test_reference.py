@@ -17,9 +17,9 @@ from sklearn.metrics import f1_score
 from scripts import fetch_reference, score
 from scripts.lib import classifier, fidelity, jobs, reference, shards, stream
 from scripts.lib.study_file import StudyError, load
-from tests.conftest import SMOKE
-from tests.fake_hub import COMMIT, MODEL, Hub
-from tests.tiny_models import save_reference
+from tests.support.fake_hub import COMMIT, MODEL, Hub
+from tests.support.tiny_models import save_reference
+from tests.support.workflow import SMOKE
 
 CPU = torch.device("cpu")
 RUN = "reference: {source: real, architecture: vit_tiny, size: 40, seed: 0}"

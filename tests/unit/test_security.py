@@ -17,7 +17,7 @@ import torch
 from docutils.core import publish_parts
 
 from scripts.lib import captions, pages, resume, shards, study_file, tabulating
-from tests.conftest import ROOT, SMOKE, SNAKEMAKE
+from tests.support.workflow import ROOT, SMOKE, SNAKEMAKE
 
 SOURCES = sorted([*(ROOT / "scripts").rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

@@ -8,7 +8,7 @@ import yaml
 
 from scripts.lib import class_table, schema
 from scripts.lib.study_file import StudyError, load
-from tests.conftest import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE
 
 
 @pytest.fixture(autouse=True)

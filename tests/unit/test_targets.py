@@ -6,7 +6,7 @@ import pytest
 
 from scripts.lib import jobs, targets
 from scripts.lib.study_file import load
-from tests.conftest import SMOKE, Workflow
+from tests.support.workflow import SMOKE, Workflow
 
 
 @pytest.mark.parametrize(("wildcard", "key"), targets.PARTS.items())

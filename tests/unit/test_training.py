@@ -1,7 +1,6 @@
 """Training: every image once an epoch, and a killed run ends as an undisturbed one."""
 
 import gc
-from pathlib import Path
 
 import scripts.lib.torch_setup  # noqa: F401
 
@@ -13,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import evaluate, train_classifiers, train_generator
-from scripts.lib import augment, block_lists, classifier, distributed, jobs, resume, shards, stream
+from scripts.lib import augment, classifier, distributed, jobs, resume, stream
 from scripts.lib.study.classifiers import RandAugment, Training
 from scripts.lib.study_file import load
 from scripts.lib.timing import pictures
-from tests.conftest import ROOT, SMOKE
+from tests.support.classifier_runs import classifier_job
+from tests.support.workflow import ROOT, SMOKE
 
 
 class Killed(Exception):
@@ -39,26 +39,6 @@ def kill_after(monkeypatch):
         monkeypatch.setattr(resume.State, "save_by_time", save_by_time)
 
     return arm
-
-
-def noise_blocks(tmp_path) -> Path:
-    """A list of two blocks of the smoke study's real images, which are noise."""
-    tars = [tmp_path / f"{block:05d}.tar" for block in range(2)]
-    if not tars[0].exists():
-        random = np.random.default_rng(0)
-        rows = [(f"{i:03d}", random.integers(0, 256, (8, 8), np.uint8), {"image": i, "class_id": i % 10, "prompt": ""}) for i in range(40)]
-        shards.write(tars[0], rows[:20])
-        shards.write(tars[1], rows[20:])
-        block_lists.write(tmp_path / "blocks.csv", [], tars, "settings")
-    return tmp_path / "blocks.csv"
-
-
-def classifier_job(tmp_path, name="a", *more: str, study=SMOKE) -> dict[str, bytes]:
-    """Train the real batch of a study as the smoke study is; return the model files."""
-    output, blocks = tmp_path / name, noise_blocks(tmp_path)
-    what = ["--study", str(study), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
-    train_classifiers.main([*what, "--blocks", str(blocks), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
-    return {path.name: path.read_bytes() for path in sorted(output.iterdir())}
 
 
 def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):

@@ -11,10 +11,10 @@ import sentencepiece
 
 from scripts import fetch_generator, generate, write_prompts
 from scripts.lib import images, pipelines, shards
-from tests import tiny_pipelines
-from tests.conftest import ROOT
-from tests.study_with import study_with
-from tests.tiny_pipelines import PROMPTS
+from tests.support import tiny_pipelines
+from tests.support.study_with import study_with
+from tests.support.tiny_pipelines import PROMPTS
+from tests.support.workflow import ROOT
 
 CPU = deterministic(1)
 SEEDS = [11, 22, 33, 44, 55]

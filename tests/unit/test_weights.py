@@ -15,11 +15,11 @@ from safetensors.torch import load_file, save_file
 
 from scripts import fetch_generator
 from scripts.lib import images, pipelines, weights
-from tests import tiny_pipelines
-from tests.conftest import ROOT
-from tests.fake_hub import COMMIT, MODEL, Hub
-from tests.study_with import study_with
-from tests.tiny_pipelines import PROMPTS
+from tests.support import tiny_pipelines
+from tests.support.fake_hub import COMMIT, MODEL, Hub
+from tests.support.study_with import study_with
+from tests.support.tiny_pipelines import PROMPTS
+from tests.support.workflow import ROOT
 
 CPU = torch.device("cpu")
 SAMPLING = {"size": 16, "steps": 2}

@@ -9,8 +9,8 @@ import pytest
 import timm
 import torch
 
-from tests.conftest import Workflow
-from tests.unit.test_convert_released import NUMBERS, PUBLISHED, state_dict
+from tests.support.author_checkpoint import NUMBERS, PUBLISHED, state_dict
+from tests.support.workflow import Workflow
 
 TINY = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
 RUN = "reference: {source: real, architecture: vit_tiny, size: 40, seed: 0}"

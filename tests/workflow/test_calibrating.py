@@ -4,8 +4,8 @@ import pandas as pd
 
 from scripts.lib.plans import hardware
 from scripts.lib.timing.stages import STAGES
-from tests import tiny_models, tiny_pipelines
-from tests.conftest import Workflow
+from tests.support import tiny_models, tiny_pipelines
+from tests.support.workflow import Workflow
 
 MEASURED = set(STAGES) - {"starts", "prepare_data"}  # of data in files alone
 RECIPES = """recipes:

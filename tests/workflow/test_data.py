@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from scripts.lib import shards
-from tests import fake_datasets as fake
-from tests.conftest import ROOT, Workflow
+from tests.support import fake_datasets as fake
+from tests.support.workflow import ROOT, Workflow
 
 BLOCKS = {"things": 2, "web": 1, "things_val": 1, "shapes": 1}
 TARS = [f"results/files/data/{split}/{block:05d}.tar" for split, count in BLOCKS.items() for block in range(count)]

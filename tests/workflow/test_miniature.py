@@ -11,9 +11,9 @@ import safetensors.torch
 from scripts.lib import shards
 from scripts.lib.plans import hardware
 from scripts.lib.study import Figures, Tables
-from tests import fake_datasets as fake
-from tests import tiny_models, tiny_pipelines
-from tests.conftest import ROOT, Workflow
+from tests.support import fake_datasets as fake
+from tests.support import tiny_models, tiny_pipelines
+from tests.support.workflow import ROOT, Workflow
 
 IDS = [1, 207, 291, 817]  # of ImageNet: goldfish, golden retriever, lion, sports car; the last is not in ImageNet-R
 PATHS = {"imagenet_train": "sets/train", "val": "sets/val/*.tar", "renditions": "sets/renditions", "shapes": "sets/shapes", "laion": "sets/laion"}

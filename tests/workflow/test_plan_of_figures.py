@@ -5,7 +5,7 @@ import csv
 import pytest
 import yaml
 
-from tests.conftest import ROOT, Workflow
+from tests.support.workflow import ROOT, Workflow
 
 FACTORS = ("price_per_core_hour", "price_per_gpu_hour", "watts_per_core", "watts_per_gpu", "co2_kg_per_kwh")
 MACHINE = {

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from tests.conftest import ROOT, Workflow
+from tests.support.workflow import ROOT, Workflow
 
 JOB = 60  # seconds of a start in profiles/hardware/a100.yaml
 TFLOP = 0.0128  # seconds of a tflop there

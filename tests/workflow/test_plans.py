@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.conftest import ROOT, Workflow
+from tests.support.workflow import ROOT, Workflow
 
 PLANS = {
     "digits": {

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from scripts.lib import shards
-from tests import tiny_pipelines
+from tests.support import tiny_pipelines
 
 PATTERN = "a \"{name}\"\n\\ in 'quotes' — цифра 数字 ,$(touch x)"  # quotes, a line break, letters of other scripts, words of a shell
 TARGET = "results/smoke/images/released_images/00000.tar"

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from scripts.lib import captions, study_file
 from scripts.lib.study import Figures, Tables
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 NAMES = [*Figures.model_fields, *Tables.model_fields]
 SMOKE = study_file.load(ROOT / "tests/workflow/smoke.yaml")

@@ -9,7 +9,7 @@ import yaml
 from benchmarks import planning
 from scripts.lib import study_file
 from scripts.lib.plans import dag
-from tests.conftest import ROOT
+from tests.support.workflow import ROOT
 
 # Images in a block: each study has twice as many blocks as the one before.
 BLOCKS = (400_000, 200_000, 100_000)

@@ -16,7 +16,7 @@ import pytest
 from scripts.lib import jobs, shards
 from scripts.lib.study import Figures, Tables
 from scripts.lib.study_file import load
-from tests.conftest import ROOT, SNAKEMAKE
+from tests.support.workflow import ROOT, SNAKEMAKE
 
 FIGURES, TABLES = list(Figures.model_fields), list(Tables.model_fields)
 

@@ -10,7 +10,7 @@ import yaml
 
 from benchmarks import planning
 from scripts.lib import study_file, trusted_lists
-from tests.conftest import ROOT, SMOKE, Workflow
+from tests.support.workflow import ROOT, SMOKE, Workflow
 
 TARGETS = ["results/planning/classifiers/diffusion_class_names/vit_tiny", "results/planning/clips/both/clip_tiny"]
 TRUST = ["--config", "trust_lists=true"]

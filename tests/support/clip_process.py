@@ -1,4 +1,4 @@
-"""One process of a tiny CLIP training, alone or under torchrun: `python -m tests.clip_process SETTINGS` (see tests/unit/test_clip_processes.py).
+"""One process of a tiny CLIP training, alone or under torchrun: `python -m tests.support.clip_process SETTINGS` (see tests/unit/test_clip_processes.py).
 
 State is saved after every part. Beside its model it leaves `seen.{rank}.json`: the losses of its iterations, and the positions of the pairs that it was given.
 """

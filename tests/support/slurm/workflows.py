@@ -13,8 +13,8 @@ import psutil
 from safetensors import safe_open
 
 from scripts.lib import shards
-from tests.conftest import Workflow
-from tests.slurm.cluster import ACCOUNT, GPUS, Cluster, Job, wait_for
+from tests.support.slurm.cluster import ACCOUNT, GPUS, Cluster, Job, wait_for
+from tests.support.workflow import Workflow
 
 # A test has seconds where a cluster has hours; and no more jobs at once than the GPUs and a few, as all share two real cores.
 QUICK = ["--jobs", "6"]

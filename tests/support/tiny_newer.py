@@ -51,7 +51,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from tests.tiny_pipelines import T5_WIDTH, WIDTH, autoencoder, blocks, clip, gemma, pixart, stable_diffusion, stable_diffusion_xl, t5
+from tests.support.tiny_pipelines import T5_WIDTH, WIDTH, autoencoder, blocks, clip, gemma, pixart, stable_diffusion, stable_diffusion_xl, t5
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 HEADS = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 2 * WIDTH}

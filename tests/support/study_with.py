@@ -3,7 +3,7 @@
 import json
 
 from scripts.lib.study_file import load
-from tests.conftest import SMOKE
+from tests.support.workflow import SMOKE
 
 
 def study_with(folder, model, changes="", storage="", source="recipe: class_names"):
