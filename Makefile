@@ -1,4 +1,5 @@
-# `make figures`: every figure and table of the digits study. `make test`: every test. Both set up their environment first.
+# `make figures`: every figure and table of the digits study. `make test`: lint and the fast tests.
+# `make test-all`: the expensive tests too. Every target sets up its environment first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,12 @@ READY := $(VENV)/.ready
 # Settings of a shell that would break reproducible runs or slow every import.
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures report test test-slurm lint lock hashes clean
+# Processes that run tests; `make test WORKERS=1` runs them one after another.
+WORKERS ?= logical
+PYTEST = $(VENV)/bin/python -m pytest -q --durations=10
+PARALLEL = -n $(WORKERS) --dist loadfile
+
+.PHONY: figures report test test-all test-slurm lint lock hashes clean
 
 figures: $(READY)
 	@$(VENV)/bin/snakemake
@@ -19,13 +25,16 @@ report: figures
 	@$(VENV)/bin/snakemake --report report.html
 
 test: lint
-	$(VENV)/bin/python -m pytest -q --durations=10
+	$(PYTEST) $(PARALLEL)
 
-# The workflow on a SLURM of its own, which is started for the tests and stopped after them. It needs root on Debian, and installs what is missing.
+test-all: test
+	$(PYTEST) $(PARALLEL) -m slow
+
+# The workflow on a real SLURM, which the tests start and stop. Needs root on Debian; installs missing packages.
 test-slurm: $(READY)
 	command -v slurmctld slurmd slurmdbd munged mariadbd > /dev/null || \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends slurm-wlm slurmdbd munge mariadb-server > /dev/null; }
-	$(VENV)/bin/python -m pytest -q --durations=10 tests/slurm
+	$(PYTEST) tests/slurm
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

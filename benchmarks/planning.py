@@ -68,7 +68,7 @@ def jobs_of(text: str) -> int:
 
 def let_be_done(dag) -> None:
     """An empty file or folder for each output of a Snakemake DAG, younger than what it is made of; lists of blocks with a last row; a record of each job."""
-    study, now = study_file.load("studies/planning.yaml"), time.time()
+    now = time.time()
     for step, level in enumerate(dag.toposorted(dag.jobs)):
         for job in level:
             for output in map(Path, job.output):
@@ -76,6 +76,7 @@ def let_be_done(dag) -> None:
                 marker.parent.mkdir(parents=True, exist_ok=True)
                 marker.touch()
                 if job.rule.name == "list_blocks":
+                    study = study_file.load(f"studies/{job.wildcards.study}.yaml")
                     settings = jobs.digest(jobs.list_settings(study, job.wildcards.source, job.wildcards.block))
                     output.write_text(f"{','.join(block_lists.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8")
                 for path in {marker, output}:

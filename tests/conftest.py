@@ -1,24 +1,76 @@
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: workers of pytest-xdist share the cores
+
 import hypothesis
 import pytest
 
-from tests.support.workflow import Workflow
+from benchmarks import planning
+from tests.support.shared import create_once, fingerprint
+from tests.support.workflow import Workflow, in_fork
 
-hypothesis.settings.register_profile("project", deadline=None)  # a busy machine must not fail a test of behaviour
+# A busy machine must not fail a test of behaviour.
+hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+
+COPIED = ("scripts", "rules", "data")  # of a study that a test may edit, code included
+CHAIN = [
+    "figures/smoke/supervised_scaling.pdf",
+    "tables/smoke/hyperparameters.csv",
+    "results/smoke/laws/supervised.json",
+]
 
 
 @pytest.fixture
 def workflow(tmp_path) -> Workflow:
-    """The workflow with nothing made yet."""
+    """The workflow before its first job."""
     return Workflow.create(tmp_path / "workflow")
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Workflow:
-    """The smoke study, run once from nothing to figures; scripts and rules are copies, so that tests may touch them.
+def run_once(tmp_path_factory, worker_id):
+    """Return a function that runs the smoke study once for all workers, and checks at the end that no test changed it."""
+    before = {}
 
-    Tests leave it finished: what they change they put back.
-    """
-    workflow = Workflow.create(tmp_path_factory.mktemp("smoke") / "workflow", copied=("scripts", "rules", "data"))
-    workflow.output = workflow.run()
-    return workflow
+    def run(name: str, *targets: str) -> Workflow:
+        def create(folder):
+            workflow = Workflow.create(folder, copied=COPIED)
+            (folder / "printed.txt").write_text(workflow.run(*targets), encoding="utf-8")
+
+        folder = create_once(tmp_path_factory, worker_id, name, create)
+        before[folder] = fingerprint(folder)
+        return Workflow(folder)
+
+    yield run
+    for folder, expected in before.items():
+        assert fingerprint(folder) == expected, f"a test changed {folder.name}, which all tests share"
+
+
+@pytest.fixture(scope="session")
+def chain(run_once) -> Workflow:
+    """One figure, one table and one law of the smoke study, from prompts on. Read-only."""
+    return run_once("chain", *CHAIN)
+
+
+@pytest.fixture(scope="session")
+def finished(run_once) -> Workflow:
+    """The complete smoke study, run from nothing to figures. Read-only."""
+    return run_once("finished")
+
+
+@pytest.fixture(scope="session")
+def no_jobs_left(tmp_path_factory, worker_id) -> Workflow:
+    """The smoke study with every output recorded as up to date, but empty. Read-only; tests change `done`."""
+
+    def create(folder):
+        Workflow.create(folder, copied=COPIED)
+        status, printed = in_fork(planning.finish, folder)
+        assert status == 0, printed
+
+    return Workflow(create_once(tmp_path_factory, worker_id, "no_jobs_left", create))
+
+
+@pytest.fixture
+def done(no_jobs_left, tmp_path) -> Workflow:
+    """A copy of the smoke study with no jobs left, for a test to change and plan."""
+    return no_jobs_left.copy(tmp_path / "workflow")

@@ -6,9 +6,10 @@ import signal
 
 import pytest
 
+from tests.support.shared import digests
 from tests.support.slurm.cluster import Cluster, wait_for
 from tests.support.slurm.faults import STAGES, long_study, ready
-from tests.support.slurm.workflows import SITE, digests
+from tests.support.slurm.workflows import SITE
 from tests.support.workflow import ROOT, Workflow
 
 TARGET, _ = STAGES["train_classifiers"]

@@ -28,6 +28,7 @@ def ways(result: measuring.Result) -> set[str]:
     return {row["way"] for rows in result.tables.values() for row in rows}
 
 
+@pytest.mark.slow
 def test_laws_reach_the_optimum_of_scipy():
     result = law_fitting.measure(2, 8, 40, 1, CPU)
     assert {OURS, *law_fitting.PEERS} == ways(result)
@@ -52,16 +53,19 @@ def test_scores_of_one_pass_are_those_of_torch_fidelity(tmp_path):
     assert {OURS, scores.EACH, scores.BEST} == ways(scores.measure(tmp_path, 40, scores.ARCHITECTURE | {"width": 8}, 1, CPU))
 
 
+@pytest.mark.slow
 def test_a_vit_trains_to_the_same_weights(tmp_path):
     result = vit_training.measure(tmp_path, "tiny", 32, 4, 3, 1, 1, CPU, backend="eager")
     assert {OURS, vit_training.EAGER, vit_training.BEST, vit_training.LOADED, vit_training.SHARDS} == ways(result)
 
 
+@pytest.mark.slow
 def test_clip_trains_to_the_weights_of_the_released_trainer(tmp_path, monkeypatch):
     monkeypatch.setitem(clip_training.FLAGS, "cpu", {clip_training.DEFAULT: ["--precision", "fp32"]})  # compiling takes a minute
     assert {OURS, clip_training.DEFAULT} == ways(clip_training.measure(tmp_path, "tiny", 32, 4, 2, 1, CPU, backend="eager"))
 
 
+@pytest.mark.slow
 def test_images_are_those_of_diffusers(tmp_path):
     result = generation.measure(tmp_path, "tiny", 3, 2, 2, 1, CPU, backend="eager")
     assert {OURS, generation.PLAIN, generation.BEST} == ways(result)

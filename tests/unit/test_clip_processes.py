@@ -82,6 +82,7 @@ def one(tars, tmp_path_factory) -> dict:
     return alone(tars, tmp_path_factory.mktemp("one"))
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tars, one, tmp_path):
     done = together(tars, tmp_path / "two")
     assert done.returncode == 0, done.stderr
@@ -96,6 +97,7 @@ def test_two_processes_train_as_one(tars, one, tmp_path):
         assert Counter(chain(*batches[first : first + PAIRS // BATCH])) == Counter(range(PAIRS))
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_the_others_along_and_one_goes_on(tars, one, tmp_path):
     began = time.monotonic()
     done = together(tars, tmp_path / "killed", killed=2)
@@ -119,6 +121,7 @@ def test_a_batch_in_turns_is_the_same_batch(tars, one, tmp_path):
     assert same(one["weights"], found["weights"])
 
 
+@pytest.mark.slow
 def test_a_model_that_is_compiled_is_the_same_and_goes_on_from_its_checkpoint(tars, one, tmp_path):
     """By two processes, of which one dies, then by one."""
     torch._dynamo.reset()

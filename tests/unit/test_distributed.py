@@ -83,6 +83,7 @@ def alone(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_nodes_train_as_one_process_does(alone):
     """Each node has its own torchrun; here both are on this machine."""
     nodes = [start([*launch.torchrun(2, 2, "localhost", os.getpid()), "-m", *job(alone, "two")], alone) for _ in range(2)]
@@ -94,6 +95,7 @@ def test_two_nodes_train_as_one_process_does(alone):
     assert not (alone / "state_two").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_as_one_does(alone, tmp_path):
     study = tmp_path / "fast.yaml"
     study.write_text(SMOKE.read_text().replace("  label_smoothing: 0.1\n", "  label_smoothing: 0.1\n  compile: aot_eager\n  largest_batch: 4\n", 1))
@@ -104,6 +106,7 @@ def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_a
     assert_same_models(alone / "alone", alone / "fast")
 
 
+@pytest.mark.slow
 def test_a_killed_process_brings_the_job_down_and_another_number_of_them_goes_on(alone):
     (alone / "dying.py").write_text(DYING)
     killed = start(launch.command(2, 1, 2, job(alone, "killed", "dying")), alone)

@@ -221,6 +221,7 @@ def test_what_a_killed_process_has_kept_is_gone_on_from_with_a_real_model(tmp_pa
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_block_that_one_makes(tmp_path, job):
     generate.main([*job, str(tmp_path / "one.tar")])
     done = started(launch.command(2, 1, 2, ["scripts.generate", *job, str(tmp_path / "two.tar")]))
@@ -230,6 +231,7 @@ def test_two_processes_make_the_block_that_one_makes(tmp_path, job):
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.slow
 def test_where_one_of_two_processes_is_killed_another_number_of_them_goes_on(tmp_path, job, asked):
     generate.main([*job, str(tmp_path / "one.tar")])
     whole_run, tar = list(asked), tmp_path / "killed.tar"

@@ -1,7 +1,7 @@
 """Keys of a study that are changed for a plan: how they are written, what they change, what is told of those that do not fit."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scripts.lib import override, study_file
@@ -35,6 +35,7 @@ def test_without_changes_it_is_the_study_itself():
     assert read("{}") == read(None) == {} and override.text(None) == "{}"
 
 
+@settings(max_examples=10)  # each loads the study again
 @given(steps=st.integers(1, 10_000))
 def test_what_is_named_changes_and_nothing_else(steps):
     study, before = override.load(DIGITS, {"digits": {"generators": {"diffusion": {"steps": steps}}}}), study_file.load(DIGITS)

@@ -82,6 +82,7 @@ def released(tmp_path_factory):
     return loaded
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sampler"), [("stable_diffusion", "ddim"), ("stable_diffusion_xl", "ddim"), ("deepfloyd_if", None), ("flux", None), ("amused", None)]
 )

@@ -189,6 +189,7 @@ def test_an_empty_caption_is_refused_with_its_image(tar, tmp_path):
 # -- through Snakemake -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
     odd = ['she said "four"', "two\nlines", "零"]
     own = pd.DataFrame({"class_id": [*range(10), 0, 0, 0], "text": [*CLASSES["name"], *odd]})
@@ -210,7 +211,7 @@ def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
     assert all(text.startswith(f"{CLASSES['name'][class_id]}, ") for class_id, text in zip(of_images["class_id"], of_images["text"], strict=True))
     assert set(own_pool.loc[own_pool["class_id"] == 0, "text"]) == {"zero", *odd}
     assert not list((workflow.folder / ".state/smoke/captions").glob("*"))
-    assert "has no recipe 'class_names' that uses a model" in workflow.run("results/smoke/prompt_models/class_names", "-n", check=False)
-    assert "have no block '00002', only 00000, 00001" in workflow.run("results/smoke/captions/of_images/00002.parquet", "-n", check=False)
+    assert "has no recipe 'class_names' that uses a model" in workflow.dry_run("results/smoke/prompt_models/class_names", check=False)
+    assert "have no block '00002', only 00000, 00001" in workflow.dry_run("results/smoke/captions/of_images/00002.parquet", check=False)
     own.head(10).to_csv(workflow.folder / "mine.csv", index=False)
     assert workflow.planned(*targets) == {"write_prompts": 1}

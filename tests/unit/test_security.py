@@ -197,7 +197,7 @@ def test_names_that_become_paths_and_arguments_are_lower_case_words(tmp_path, na
 def test_a_study_whose_file_has_a_hostile_name_is_refused(workflow):
     hostile = workflow.folder / "studies/x; touch pwned; .yaml"
     hostile.write_text(SMOKE.read_text())
-    told = workflow.run("-n", check=False)
+    told = workflow.dry_run(check=False)
     assert "touch pwned" in told and "rename the file" in told
     assert not (workflow.folder / "pwned").exists()
 
@@ -207,7 +207,7 @@ def test_hostile_class_names_reach_no_shell(workflow):
     workflow.edit("title: Smoke", f"title: {json.dumps(HOSTILE[1])}")
     workflow.edit("label: tiny ViT", f"label: {json.dumps(HOSTILE[2])}")
     workflow.edit('"{name}, thick"', json.dumps("{name}" + HOSTILE[0]))
-    commands = workflow.run("-n", "--printshellcmds")
+    commands = workflow.dry_run("--printshellcmds")
     assert "scripts.train_clips --study" in commands and "pwned" not in commands
 
 

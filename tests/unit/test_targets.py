@@ -29,6 +29,6 @@ def test_what_is_made_another_way_is_told_with_its_path(workflow: Workflow):
         jobs.pipeline_folder("smoke", study, "real")
     with pytest.raises(targets.NotInStudy, match="the study has no safety checker: add safety_checker"):
         jobs.checker_settings(study)
-    told = workflow.run("results/smoke/generators/released", "-n", check=False)
+    told = workflow.dry_run("results/smoke/generators/released", check=False)
     assert "generators.released is released by others, not trained here: ask for models/released instead of generators/released" in told
-    assert "studies/smoke.yaml has no source 'nope'" in workflow.run("results/smoke/images/nope/00000.tar", "-n", check=False)
+    assert "studies/smoke.yaml has no source 'nope'" in workflow.dry_run("results/smoke/images/nope/00000.tar", check=False)

@@ -12,6 +12,8 @@ import torch
 from tests.support.author_checkpoint import NUMBERS, PUBLISHED, state_dict
 from tests.support.workflow import Workflow
 
+pytestmark = pytest.mark.slow
+
 TINY = {"img_size": 8, "patch_size": 4, "embed_dim": 16, "depth": 1, "num_heads": 2}
 RUN = "reference: {source: real, architecture: vit_tiny, size: 40, seed: 0}"
 

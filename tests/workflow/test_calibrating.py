@@ -1,11 +1,14 @@
 """`snakemake calibrate`, as a user types it: a hardware file of this machine, before anything is made."""
 
 import pandas as pd
+import pytest
 
 from scripts.lib.plans import hardware
 from scripts.lib.timing.stages import STAGES
 from tests.support import tiny_models, tiny_pipelines
 from tests.support.workflow import Workflow
+
+pytestmark = pytest.mark.slow
 
 MEASURED = set(STAGES) - {"starts", "prepare_data"}  # of data in files alone
 RECIPES = """recipes:

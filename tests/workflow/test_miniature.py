@@ -15,6 +15,8 @@ from tests.support import fake_datasets as fake
 from tests.support import tiny_models, tiny_pipelines
 from tests.support.workflow import ROOT, Workflow
 
+pytestmark = pytest.mark.slow
+
 IDS = [1, 207, 291, 817]  # of ImageNet: goldfish, golden retriever, lion, sports car; the last is not in ImageNet-R
 PATHS = {"imagenet_train": "sets/train", "val": "sets/val/*.tar", "renditions": "sets/renditions", "shapes": "sets/shapes", "laion": "sets/laion"}
 

@@ -1,11 +1,14 @@
 """The plan of a figure as a user asks for it: Snakemake's graph, sums done by hand, budgets."""
 
 import csv
+import os
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.support.workflow import ROOT, Workflow
+from scripts import plan as plan_command
+from tests.support.workflow import ROOT, Workflow, in_fork
 
 FACTORS = ("price_per_core_hour", "price_per_gpu_hour", "watts_per_core", "watts_per_gpu", "co2_kg_per_kwh")
 MACHINE = {
@@ -30,13 +33,31 @@ MACHINE = {
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Workflow:
-    """The digits study with nothing made yet, on a machine of round numbers."""
+    """The digits study before its first job, on a machine of round numbers, with the plans of two figures. Read-only."""
     workflow = Workflow.create(tmp_path_factory.mktemp("plan") / "workflow", copied=("profiles",))
     workflow.study.unlink()
     (workflow.folder / "studies/digits.yaml").write_text((ROOT / "studies/digits.yaml").read_text())
     (workflow.folder / "config.yaml").write_text("study: digits\nhardware: round\n")
     (workflow.folder / "profiles/hardware/round.yaml").write_text(yaml.safe_dump(MACHINE))
+    workflow.run("plan/digits/samples.html", "plan/digits/exchange_rate.html")
     return workflow
+
+
+@pytest.fixture
+def copied(digits, tmp_path) -> Workflow:
+    return digits.copy(tmp_path / "workflow")
+
+
+def plan(workflow: Workflow, name: str, *arguments: str) -> str:
+    """Run the plan of a figure in a fork, with the arguments that the rule `plan` uses; return what it printed."""
+
+    def run():
+        os.chdir(workflow.folder)
+        folder = Path("plan/digits")
+        files = ["--html", str(folder / f"{name}.html"), "--csv", str(folder / f"{name}.csv")]
+        plan_command.main(["--target", f"figures/digits/{name}.pdf", "--tell", *files, *arguments])
+
+    return in_fork(run)[1]
 
 
 def rows(workflow: Workflow, name: str) -> dict[str, dict]:
@@ -45,7 +66,6 @@ def rows(workflow: Workflow, name: str) -> dict[str, dict]:
 
 
 def test_two_figures_against_sums_by_hand(digits):
-    digits.run("plan/digits/samples.html", "plan/digits/exchange_rate.html")
     assert not (digits.folder / "results").exists()
 
     # samples: 2 splits of the data, 6 recipes, 1 list of real images for captions, 1 generator, 6 sources, 1 figure = 17 jobs.
@@ -75,22 +95,18 @@ def test_two_figures_against_sums_by_hand(digits):
     assert float(own["half the training iterations"]["core_hours"]) * 3600 == pytest.approx(1479.6 - 267, rel=1e-4)
 
 
-def test_what_is_on_disk_is_not_counted_again(digits):
-    made = [digits.folder / f"results/digits/data/classifier_training/00000.{ending}" for ending in ("tar", "parquet")]
-    made[0].parent.mkdir(parents=True)
-    for path in made:
+def test_plan_leaves_out_what_is_on_disk(copied):
+    for ending in ("tar", "parquet"):
+        path = copied.folder / f"results/digits/data/classifier_training/00000.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    try:
-        digits.run("plan/digits/samples.csv", "--config", "budget={core_hours: 0.1}")  # a plan is made anew though nothing that it was made from has changed
-        own = rows(digits, "samples")
-        assert (own["total"]["jobs"], own["done already"]["jobs"], own["prepare_data"]["jobs"]) == ("16", "1", "1")
-        assert "core_hours 0.1589, but the budget has 0.1" in (digits.folder / "plan/digits/samples.html").read_text()  # (582 - 10) / 3,600
-    finally:
-        for path in made:
-            path.unlink()
-        made[0].parent.rmdir()
-        made[0].parents[1].rmdir()
-        made[0].parents[2].rmdir()
+    # A plan is always written again, even if none of its inputs has changed.
+    copied.run("plan/digits/samples.csv", "--config", "budget={core_hours: 0.1}")
+    planned = rows(copied, "samples")
+    jobs = [planned[stage]["jobs"] for stage in ("total", "done already", "prepare_data")]
+    assert jobs == ["16", "1", "1"]
+    page = (copied.folder / "plan/digits/samples.html").read_text()
+    assert "core_hours 0.1589, but the budget has 0.1" in page  # (582 - 10) / 3,600
 
 
 def test_a_budget_stops_a_run_before_any_job(workflow):
@@ -101,26 +117,25 @@ def test_a_budget_stops_a_run_before_any_job(workflow):
 
 
 def test_a_figure_that_the_study_does_not_have_is_told(workflow):
-    assert "no figure or table 'portrait' to plan; there are: all, " in workflow.run("plan/smoke/portrait.html", check=False)
+    assert "no figure or table 'portrait' to plan; there are: all, " in workflow.dry_run("plan/smoke/portrait.html", check=False)
 
 
 # -- a plan of a study that is changed for it --------------------------------------------------------------------------------------------
 
 
-def test_a_changed_study_is_planned_and_its_page_says_so(digits):
-    digits.run("plan/digits/samples.csv")
+def test_a_changed_study_is_planned_and_its_page_says_so(digits, copied):
     before = rows(digits, "samples")
-    digits.run("plan/digits/samples.csv", "--config", "override={digits.sources.diffusion_hypernyms.images: {1.5: 960}}")
-    own = rows(digits, "samples")
+    plan(copied, "samples", "--override", "{digits.sources.diffusion_hypernyms.images: {1.5: 960}}")
+    own = rows(copied, "samples")
     assert int(own["total"]["images"]) - int(before["total"]["images"]) == 960 - 480
     told = "{digits: {sources: {diffusion_hypernyms: {images: {1.5: 960}}}}}"
     assert own["total"]["override"] == told and "override" not in before["total"]
-    assert f"override = {told}" in (digits.folder / "plan/digits/samples.html").read_text()
-    assert not (digits.folder / "results/digits").exists()
+    assert f"override = {told}" in (copied.folder / "plan/digits/samples.html").read_text()
+    assert not (copied.folder / "results/digits").exists()
 
 
 def test_a_change_that_does_not_fit_is_told_before_any_job(digits):
-    output = digits.run("plan/digits/samples.html", "--config", "override={digits.generators.diffusion.stepz: 10}", check=False)
+    output = digits.dry_run("plan/digits/samples.html", "--config", "override={digits.generators.diffusion.stepz: 10}", check=False)
     assert "override of studies/digits.yaml: generators.diffusion.stepz = 10: unknown key; did you mean 'steps'?" in output
     assert "Traceback" not in output and "rule plan" not in output
 
@@ -134,8 +149,7 @@ def test_a_changed_study_is_not_run(digits):
     assert "generate" in digits.planned(*chosen)
 
 
-def test_a_change_of_a_study_that_is_not_planned_is_told(digits):
-    (digits.folder / "studies/other.yaml").write_text((ROOT / "studies/digits.yaml").read_text())
-    output = digits.run("plan/digits/samples.html", "--config", "override={other.generators.diffusion.steps: 10}", check=False)
-    (digits.folder / "studies/other.yaml").unlink()
+def test_a_change_of_a_study_that_is_not_planned_is_told(copied):
+    (copied.folder / "studies/other.yaml").write_text((ROOT / "studies/digits.yaml").read_text())
+    output = plan(copied, "samples", "--override", "{other.generators.diffusion.steps: 10}")
     assert "no job of the plan is of the study other: name the study that is planned" in output

@@ -6,6 +6,8 @@ import pytest
 
 from tests.support.workflow import ROOT, Workflow
 
+pytestmark = pytest.mark.slow
+
 JOB = 60  # seconds of a start in profiles/hardware/a100.yaml
 TFLOP = 0.0128  # seconds of a tflop there
 STABLE_DIFFUSION = 50 * 2 * 0.803 + 2.5  # TFLOP of an image: 50 steps, twice for guidance, and the VAE

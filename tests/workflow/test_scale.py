@@ -11,6 +11,8 @@ from scripts.lib import study_file
 from scripts.lib.plans import dag
 from tests.support.workflow import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Images in a block: each study has twice as many blocks as the one before.
 BLOCKS = (400_000, 200_000, 100_000)
 

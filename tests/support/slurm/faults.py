@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.shared import digests
 from tests.support.slurm.cluster import Cluster, Job, wait_for
-from tests.support.slurm.workflows import OnCluster, digests
+from tests.support.slurm.workflows import OnCluster
 
 # What each stage is asked for, and where it keeps what a retry goes on from.
 STAGES = {

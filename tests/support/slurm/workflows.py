@@ -1,7 +1,6 @@
 """The project's workflow on a test cluster, in a folder of its own: started, watched, and looked at afterwards."""
 
 import contextlib
-import hashlib
 import json
 import subprocess
 import sys
@@ -27,15 +26,6 @@ partitions:
   cpu: {{max_mem_mb: 60000}}
   gpu: {{max_mem_mb: 60000, max_gpu: {GPUS}}}
 """
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """sha256 of every file below, by its path. Without hidden ones, and those that tell times."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name[0] != "." and not any(part.endswith(".part") for part in path.parts)
-    }
 
 
 @dataclass
