@@ -121,7 +121,7 @@ EVERYTHING = """  crop_scale: [0.3, 1.0]
 FAST = "  compile: aot_eager\n  largest_batch: 4\n"
 
 
-@pytest.mark.parametrize("fast", ["", FAST], ids=["plain", "fast"])
+@pytest.mark.parametrize("fast", [pytest.param("", id="plain"), pytest.param(FAST, id="fast", marks=pytest.mark.slow)])
 def test_with_all_that_a_recipe_can_ask_for_a_killed_job_still_ends_as_an_undisturbed_one(tmp_path, kill_after, fast):
     text = SMOKE.read_text().replace(BATCH, BATCH + EVERYTHING + fast, 1).replace("pool: token", "pool: token, drop_path: 0.3", 1)
     (tmp_path / "smoke.yaml").write_text(text.replace("depth: 1", "depth: 3", 1))

@@ -26,6 +26,7 @@ def released(workflow):
     return workflow
 
 
+@pytest.mark.slow
 def test_from_weights_to_images_and_their_flags(released):
     assert released.planned(TARGET) == {"write_prompts": 1, "fetch_generator": 1, "generate": 1}
     released.run(TARGET)
