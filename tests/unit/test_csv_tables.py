@@ -1,0 +1,63 @@
+"""The reader of every table that people edit."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from scripts.lib import captions, checks_shown, class_table, csv_tables, weights
+from scripts.lib.datasets import registry
+from scripts.lib.plans import work
+from tests.support.workflow import ROOT
+
+MARK = b"\xef\xbb\xbf"  # byte order mark, which Excel writes in front of UTF-8
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """The folder data/ as Excel would have saved it: byte order marks and CRLF; the working directory is its parent."""
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    for path in (tmp_path / "data").rglob("*.csv"):
+        path.write_bytes(MARK + path.read_bytes().replace(b"\n", b"\r\n"))
+    monkeypatch.chdir(tmp_path)
+    captions.paper_items.cache_clear()
+    yield tmp_path / "data"
+    captions.paper_items.cache_clear()
+
+
+def test_byte_order_mark_in_tables_of_data_is_ignored(data, monkeypatch):
+    assert registry.row_of("imagenet_v2")["images"] == "10000"
+    subset = registry.DataSet("imagenet_r", "evaluation.r", str(data / "imagenet_classes.csv"))
+    assert len(subset.expected) == 200
+    assert checks_shown.published_numbers()[0] == "fig1_supervised_imagenet_real"
+    assert captions.paper_items()["teaser"]["paper_item"] == "Figure 1"
+    assert weights.rows(data / "sources.csv")[0]["id"].startswith("stable-diffusion")
+    assert class_table.read(data / "digits_classes.csv")["name"][9] == "nine"
+    monkeypatch.setattr(work.jobs, "prompt_settings", lambda study, recipe: {"texts": 3})
+    study = SimpleNamespace(classes=str(data / "digits_classes.csv"), gpus=0)
+    assert work._write_sentences(study, "own").units["text"] == 30
+
+
+def test_outer_spaces_of_cells_and_columns_are_left_out(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('class_id, name ,text\n0, robin ,"\u00a0a bird, red "\n1 , "heron, grey", b\n')
+    assert csv_tables.rows(path) == [
+        {"class_id": "0", "name": "robin", "text": "a bird, red"},
+        {"class_id": "1", "name": "heron, grey", "text": "b"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"id;name\n0;robin\n", "no column 'id' .*'id;name'.*; save it with commas between the cells"),
+        (b"name\nrobin\n", "no column 'id' .found 'name'"),
+        (b"", "no column 'id' .found none"),
+        (b"id\ncaf\xe9\n", "not UTF-8 at byte 6; save it as UTF-8"),
+        (b'id\n"a"b\n', "not a CSV .*; put double quotes around a text that holds a comma or a quote"),
+    ],
+)
+def test_table_that_cannot_be_read_is_named(tmp_path, data, message):
+    (tmp_path / "t.csv").write_bytes(data)
+    with pytest.raises(csv_tables.TableError, match=f"t.csv: {message}"):
+        csv_tables.rows(tmp_path / "t.csv", "id")
