@@ -6,6 +6,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from scripts.lib import csv_tables
+
 SHOWN = 5  # faulty rows that an error names of each kind
 
 
@@ -14,16 +16,19 @@ class TextsError(ValueError):
 
 
 def _table(path: str) -> pd.DataFrame:
-    """A file as it is: of a csv every cell is a string, none is read as a number or as a missing value."""
+    """Read a file. Every cell of a CSV is a string without outer spaces; none becomes a number or a missing value."""
     match Path(path).suffix:
         case ".csv":
             try:
-                table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-            except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-                raise TextsError(f"{path}: no csv in UTF-8: {error}") from None
-            if not isinstance(table.index, pd.RangeIndex):  # cells that are too many are taken for names of the rows
-                raise TextsError(f"{path}: rows have more cells than there are columns: a text with a comma in it stands in double quotes")
-            return table
+                rows = csv_tables.rows(path)
+            except csv_tables.TableError as error:
+                raise TextsError(str(error)) from None
+            if not rows:
+                raise TextsError(f"{path}: no rows; write a line for each text below the names of the columns")
+            if long := [number for number, row in enumerate(rows, 1) if None in row]:
+                fix = "put double quotes around a text that holds a comma"
+                raise TextsError(f"{path}: rows have more cells than there are columns (first: row {long[0]}); {fix}")
+            return pd.DataFrame(rows, dtype=str)
         case suffix:
             try:
                 if suffix == ".parquet":

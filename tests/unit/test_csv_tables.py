@@ -50,9 +50,9 @@ def test_outer_spaces_of_cells_and_columns_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"id;name\n0;robin\n", "no column 'id' .*'id;name'.*; save it with commas between the cells"),
-        (b"name\nrobin\n", "no column 'id' .found 'name'"),
-        (b"", "no column 'id' .found none"),
+        (b"id;name\n0;robin\n", r"no column 'id' \(found 'id;name'\); save it with commas between the cells"),
+        (b"name\nrobin\n", r"no column 'id' \(found \'name\'"),
+        (b"", r"no column 'id' \(found none"),
         (b"id\ncaf\xe9\n", "not UTF-8 at byte 6; save it as UTF-8"),
         (b'id\n"a"b\n', "not a CSV .*; put double quotes around a text that holds a comma or a quote"),
     ],

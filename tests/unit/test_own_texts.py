@@ -69,9 +69,9 @@ def test_faulty_texts_are_told(tmp_path, table, columns, told, suffix):
 
 @pytest.mark.parametrize("header", ["class_id,text\n0,a cat, asleep\n", "text,class_id\na cat, asleep,0\n"])
 def test_texts_with_commas_that_are_not_quoted_are_told(tmp_path, header):
-    """Pandas takes the cells that are too many for names of the rows: half of each text would be lost in silence."""
+    """Half of each text would be lost without a message."""
     (tmp_path / "t.csv").write_text(header)
-    with pytest.raises(own_texts.TextsError, match=r"rows have more cells than there are columns: .* double quotes"):
+    with pytest.raises(own_texts.TextsError, match=r"more cells than there are columns \(first: row 1\); .*double quotes"):
         own([tmp_path / "t.csv"])
 
 

@@ -1,6 +1,5 @@
 """What is known of a data set before it is read: its row of data/datasets.csv, its classes, and where it lies on this machine."""
 
-import csv
 import difflib
 import os
 from collections import Counter
@@ -9,7 +8,7 @@ from functools import cached_property
 from glob import glob, has_magic
 from pathlib import Path
 
-from scripts.lib import class_table
+from scripts.lib import class_table, csv_tables
 
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
@@ -21,14 +20,9 @@ class DataSetError(ValueError):
     """A data set that is missing or is not what the study takes it for; the message says what was looked for, what was found, and the mend."""
 
 
-def rows_of(path: str | Path) -> list[dict[str, str]]:
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def row_of(name: str) -> dict[str, str]:
     """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
-    return next((row for row in (rows_of(TABLE) if TABLE.is_file() else []) if row["id"] == name), {})
+    return next((row for row in (csv_tables.rows(TABLE, "id") if TABLE.is_file() else []) if row["id"] == name), {})
 
 
 def variable(name: str) -> str:
@@ -71,7 +65,7 @@ class DataSet:
         """Ids of the classes that must have images: all, or for sets such as ImageNet-R those of its subset."""
         if not self.row.get("subset"):
             return list(range(len(self.classes)))
-        chosen = {row["wnid"] for row in rows_of(SUBSETS) if row["subset"] == self.row["subset"]}
+        chosen = {row["wnid"] for row in csv_tables.rows(SUBSETS, "subset", "wnid") if row["subset"] == self.row["subset"]}
         return [i for i, row in enumerate(self.classes) if row.get("wnid") in chosen]
 
     @property
