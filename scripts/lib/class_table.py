@@ -4,14 +4,44 @@ from pathlib import Path
 
 from scripts.lib import csv_tables
 from scripts.lib.csv_tables import TableError
+from scripts.lib.file_names import nfc
 
 NEEDED = ["class_id", "name"]  # of any data set
+NAMES = ("wnid", "label", "name", "class_id")  # columns that a data set may name its classes by
 TEXTS = ["description", "hypernyms"]  # of the study's own classes, for recipes
 
 
 def rows(path: str | Path) -> list[dict[str, str]]:
     """Read its rows, as `csv_tables.rows`. Raises TableError and OSError."""
     return csv_tables.rows(path)
+
+
+def match(names: list[str], classes: list[dict[str, str]]) -> tuple[str, list[int | None]]:
+    """Find the classes that a data set names.
+
+    Parameters
+    ----------
+    names : list of str
+        Names that the data set gives its classes, in its order.
+    classes : list of dict
+        Rows of the class table.
+
+    Returns
+    -------
+    column : str
+        Column of the table that holds most of the names.
+    ids : list of int or None
+        Class id of each name; None if no class or more than one has it.
+    """
+    names = [nfc(str(name).strip()) for name in names]
+    cells = {column: [nfc(row[column]) for row in classes] for column in NAMES if classes and column in classes[0]}
+    column = max(cells, key=lambda column: len(set(cells[column]) & set(names)))
+    if names == cells[column]:  # names that two classes share are told apart by their order
+        return column, list(range(len(names)))
+    ids: dict[str, int | None] = {}
+    for class_id, name in enumerate(cells[column]):
+        ids[name] = None if name in ids else class_id
+    return column, [ids.get(name) for name in names]
 
 
 def faults(key: str, path: str, columns: list[str] = NEEDED) -> list[str]:

@@ -1,13 +1,17 @@
 """Texts that a user brings: from a csv or parquet file, or from the folder of a Hugging Face data set. Torch is not needed."""
 
+import json
+import re
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scripts.lib import csv_tables
+from scripts.lib import class_table, csv_tables
+from scripts.lib.file_names import nfc
 
+STRINGS = [pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view]
 SHOWN = 5  # faulty rows that an error names of each kind
 
 
@@ -15,7 +19,7 @@ class TextsError(ValueError):
     """Texts that cannot be prompts; the message has a line for each kind of fault."""
 
 
-def _table(path: str) -> pd.DataFrame:
+def _table(path: str) -> pa.Table:
     """Read a file. Every cell of a CSV is a string without outer spaces; none becomes a number or a missing value."""
     match Path(path).suffix:
         case ".csv":
@@ -28,40 +32,72 @@ def _table(path: str) -> pd.DataFrame:
             if long := [number for number, row in enumerate(rows, 1) if None in row]:
                 fix = "put double quotes around a text that holds a comma"
                 raise TextsError(f"{path}: rows have more cells than there are columns (first: row {long[0]}); {fix}")
-            return pd.DataFrame(rows, dtype=str)
+            return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in rows[0]})
         case suffix:
             try:
                 if suffix == ".parquet":
-                    return pq.ParquetFile(path).read().to_pandas()
+                    return pq.ParquetFile(path).read()
                 with pa.memory_map(path) as source:  # save_to_disk writes the stream format
-                    return pa.ipc.open_stream(source).read_all().to_pandas()
+                    return pa.ipc.open_stream(source).read_all()
             except pa.ArrowInvalid as error:
                 raise TextsError(f"{path}: cannot be read: {error}") from None
 
 
-def _column(path: str, table: pd.DataFrame, name: str) -> pd.Series:
-    if name not in table.columns:
-        mend = "name it in the recipe's columns"
-        raise TextsError(f"{path}: no column {name!r}; there are {', '.join(map(repr, map(str, table.columns)))}: {mend}")
-    return table[name]
+def _values(path: str, table: pa.Table, name: str, kinds: list, expected: str) -> list:
+    """Values of a column whose type, or for a dictionary the type of its values, is of one of `kinds`."""
+    if name not in table.column_names:
+        fix = "name it in the recipe's columns"
+        raise TextsError(f"{path}: no column {name!r}; there are {', '.join(map(repr, table.column_names))}: {fix}")
+    kind = table.schema.field(name).type
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not any(is_kind(values) for is_kind in [*kinds, pa.types.is_null]):
+        raise TextsError(f"{path}: column {name!r} is {kind}, expected {expected}; convert it, or name another in the recipe's columns")
+    return table[name].to_pylist()
 
 
-def _class_ids(values: pd.Series, by_name: bool, classes: pd.DataFrame) -> tuple[list[int | None], str]:
-    """Class id of each row, None where there is no such class, and what to say of it."""
-    if by_name:
-        known: dict[str, int | None] = {}
-        for class_id, name in zip(classes["class_id"], classes["name"], strict=True):
-            known[name] = None if name in known else int(class_id)  # two classes of ImageNet may have the same name
-        return [known.get(value) for value in values], "no class of that name, or more than one"
-    ids = {str(class_id): int(class_id) for class_id in classes["class_id"]}
-    return [ids.get(str(value).strip()) for value in values], f"class_id must be one of 0 to {len(ids) - 1}"
+def _class_labels(table: pa.Table, column: str) -> list[str] | None:
+    """Names of the classes that integers of a column stand for (ClassLabel of Hugging Face `datasets`), if the schema has them."""
+    known = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
+    feature = known.get("info", {}).get("features", {}).get(column, {})
+    return feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
 
 
-def _faults(rows: pd.DataFrame, unknown: str, classes: pd.DataFrame) -> list[str]:
-    """A line for each kind of fault. rows: place, shown (the class as the user wrote it), class_id (None: unknown), text."""
+def _classes(path: str, table: pa.Table, columns: dict, classes: pd.DataFrame) -> pd.DataFrame:
+    """Class of each row: `shown` (as the user wrote it), `class_id` (None: unknown) and `reason` (why it is unknown)."""
+    by_name = "name" in columns or ("class_id" not in columns and "class_id" not in table.column_names and "name" in table.column_names)
+    key = "name" if by_name else "class_id"
+    name = columns.get(key, key)
+    if names := _class_labels(table, name):
+        values = _values(path, table, name, [pa.types.is_integer], "integers")
+        _, ids = class_table.match(names, classes.astype(str).to_dict("records"))
+        known = dict(enumerate(ids))
+        shown = [names[value] if value in known else value for value in values]
+        reason = f"class name of column {name!r} is not in the class table, or twice (rename it, or save the column without names)"
+        found = [known.get(value) for value in values]
+    elif by_name:
+        shown = _values(path, table, name, STRINGS, "string")
+        unique = ~classes["name"].duplicated(keep=False)  # two classes of ImageNet may have the same name
+        known = {nfc(name): class_id for name, class_id in zip(classes["name"][unique], classes["class_id"][unique], strict=True)}
+        found, reason = [known.get(nfc((value or "").strip())) for value in shown], "no class of that name, or more than one"
+    else:
+        shown = _values(path, table, name, [pa.types.is_integer, pa.types.is_floating, *STRINGS], "integers")
+        found = [_class_id(value, len(classes)) for value in shown]
+        reason = f"class_id must be one of 0 to {len(classes) - 1}"
+    return pd.DataFrame({"shown": pd.Series(shown, dtype=object), "class_id": pd.array(found, dtype="Int64"), "reason": reason})
+
+
+def _class_id(value, count: int) -> int | None:
+    """A class id below `count`; 3.0 is 3, for a column with a missing value is of floats."""
+    match = re.fullmatch(r"([0-9]+)(\.0*)?", str(value).strip())
+    return int(match[1]) if match and int(match[1]) < count else None
+
+
+def _faults(rows: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
+    """A line for each kind of error. rows: place, text, and the columns of `_classes`."""
+    unknown = rows["class_id"].isna()
     empty = ~rows["text"].map(lambda text: isinstance(text, str) and bool(text.strip()))
     kinds = [
-        (rows["class_id"].isna(), unknown),
+        *((unknown & (rows["reason"] == reason), reason) for reason in rows.loc[unknown, "reason"].unique()),
         (empty, "the text is empty"),
         (rows.duplicated(["class_id", "text"]) & ~empty, "the same text of the same class stands twice"),
     ]
@@ -85,17 +121,14 @@ def read(recipe: dict, paths: list[str], classes: pd.DataFrame) -> pd.DataFrame:
     a text is empty or stands twice in its class.
     """
     columns, parts = recipe["columns"], []
-    unknown = ""
     for path in paths:
         table = _table(path)
-        by_name = "name" in columns or ("class_id" not in columns and "class_id" not in table.columns and "name" in table.columns)
-        key = "name" if by_name else "class_id"
-        shown, text = _column(path, table, columns.get(key, key)), _column(path, table, columns.get("text", "text"))
-        ids, unknown = _class_ids(shown, by_name, classes)
-        own = {"place": [f"{path} row {i}" for i in range(1, len(table) + 1)], "shown": list(shown), "class_id": pd.array(ids, dtype="Int64")}
-        parts.append(pd.DataFrame(own | {"text": pd.Series(list(text), dtype=object)}))
+        rows = _classes(path, table, columns, classes)
+        texts = _values(path, table, columns.get("text", "text"), STRINGS, "string")
+        places = [f"{path} row {i}" for i in range(1, len(table) + 1)]
+        parts.append(rows.assign(place=places, text=pd.Series(texts, dtype=object)))
     rows = pd.concat(parts, ignore_index=True)
-    faults = _faults(rows, unknown, classes)
+    faults = _faults(rows, classes)
     if faults:
         raise TextsError("\n".join(f"recipe {recipe['recipe']!r}: {fault}" for fault in faults))
     return rows[["class_id", "text"]].astype({"class_id": "int64"})

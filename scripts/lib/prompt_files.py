@@ -2,16 +2,8 @@
 
 from pathlib import Path
 
-from scripts.lib import jobs, shown
+from scripts.lib import jobs, shown, text_files
 from scripts.lib.study import Study
-
-
-def own_files(recipe) -> list[str]:
-    """Files of the user's own texts, in the order that they are read. recipe: of kind `texts`."""
-    if recipe.file is not None:
-        return [recipe.file]
-    found = sorted(path for path in Path(recipe.dataset).rglob("*") if path.suffix in (".parquet", ".arrow"))
-    return [str(path) for path in found if not path.name.startswith("cache-")]  # which the library makes for itself
 
 
 def local_model(study_name: str, study: Study, wildcards) -> list[str]:
@@ -45,7 +37,7 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
             blocks = [Path(tar).stem for tar in captioned(study_name, study, wildcards)]
             return [f"results/{study_name}/captions/{wildcards.recipe}/{block}.parquet" for block in blocks]
         case "texts":
-            return own_files(recipe)
+            return text_files.files(recipe)
         case "captions" | "alt_texts":
             return [own for source in jobs.real_sources(study) for own in jobs.list_files(study_name, study, source)]
         case "pair_texts":
