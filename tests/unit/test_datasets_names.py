@@ -63,8 +63,7 @@ def test_names_of_members_are_normalised(a_set, tmp_path):
     skip = tmp_path / "skip.txt"
     skip.write_text("0.tar/./b\n")
     assert sorted(index_of(a_set(), tmp_path)["origin"]) == ["0.tar/a", "0.tar/b", "0.tar/c"]
-    with pytest.raises(DataSetError, match="no image of 1 classes"):
-        index_of(a_set(skip=str(skip)), tmp_path)
+    assert sorted(index_of(a_set(skip=str(skip)), tmp_path)["origin"]) == ["0.tar/a", "0.tar/c"]
 
 
 def test_members_of_a_sample_need_not_be_adjacent(a_set, tmp_path):
@@ -96,7 +95,7 @@ def test_class_folders_are_compared_in_one_unicode_form(a_set, tmp_path):
         path = named_table(tmp_path, [unicodedata.normalize(table, name) for name in names])
         assert index_of(a_set(place, table=path), tmp_path)["class_id"].tolist() == [0, 1, 2]
     fake.class_folders(place, {unicodedata.normalize("NFD", "café"): 1})
-    assert "folders 'café', 'café' have the same name: move the images into one" in told(a_set(place, table=path))
+    assert r"folders 'cafe\u0301', 'caf\xe9' have the same name: move the images into one" in told(a_set(place, table=path))
 
 
 def test_skipped_image_is_compared_in_one_unicode_form(a_set, tmp_path):
@@ -136,9 +135,8 @@ def test_compressed_tars_are_named_as_such(a_set, tmp_path):
 
 def test_braces_are_expanded(a_set, tmp_path):
     fake.class_tars(a_set.folder, [[0, 1, 2], [0], [1]])
-    for pattern, count in (("{00000..00001}.tar", 4), ("{00000,00002}.tar", 4), ("0000{0..2}.tar", 5), ("0000?.tar", 5), ("00000{.tar,}", None)):
-        if count:
-            assert len(index_of(a_set(a_set.folder / pattern), tmp_path)) == count, pattern
+    for pattern, count in (("{00000..00001}.tar", 4), ("{00000,00002}.tar", 4), ("0000{0..2}.tar", 5), ("0000?.tar", 5)):
+        assert len(index_of(a_set(a_set.folder / pattern), tmp_path)) == count, pattern
     message = told(a_set(a_set.folder / "{00001..00009}.tar"))
     assert "7 of the 9 files of the pattern are missing: 00003.tar, 00004.tar, 00005.tar, 00006.tar, 00007.tar and 2 more" in message
     with_braces = fake.class_tars(tmp_path / "set {a,b}", [[0, 1, 2]])
@@ -182,6 +180,7 @@ def test_classes_outside_the_table_are_reported(a_set, tmp_path, monkeypatch):
     known_as(monkeypatch, tmp_path, layout="torchvision:Flowers102(split=test)")
     from scripts.lib.datasets import torchvision_sets
 
+    a_set.folder.mkdir()
     monkeypatch.setattr(torchvision_sets, "labels_of", lambda data: [1, 2, 3])
     with pytest.raises(DataSetError, match=r"images of class ids 3, but .*classes\.csv has 0 to 2"):
         index_of(a_set(training=False), tmp_path)

@@ -2,6 +2,8 @@
 
 import difflib
 import os
+import posixpath
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,15 +11,21 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from scripts.lib import class_table, csv_tables
+from scripts.lib.file_names import nfc
 
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
 PREFIX = "DATA_"
+IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm")  # extensions, in lower case
+BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
 NO_CLASS = -1  # class id of an image of pairs
 
 
 class DataSetError(ValueError):
     """A data set that is missing or is not what the study takes it for; the message says what was looked for, what was found, and the mend."""
+
+    def __init__(self, message: str):
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name that is not UTF-8 could not be printed
 
 
 def row_of(name: str) -> dict[str, str]:
@@ -31,8 +39,32 @@ def variable(name: str) -> str:
 
 
 def is_pattern(place: str | Path) -> bool:
-    """Whether a place is a pattern of tars: a folder may have brackets in its name."""
-    return has_magic(str(place)) and not os.path.isdir(place)
+    """Whether a place is a pattern of tars: a folder may have brackets or braces in its name."""
+    return bool(has_magic(str(place)) or BRACES.search(str(place))) and not os.path.isdir(place)
+
+
+def expand_braces(text: str) -> list[str]:
+    """Expand {a,b} and ranges such as {00000..00099}, as a shell and webdataset do."""
+    match = BRACES.search(text)
+    if not match:
+        return [text]
+    first, last, words = match.groups()
+    if words is None:
+        width = max(len(first), len(last)) if "0" in (first[0], last[0]) else 0
+        step = 1 if int(first) <= int(last) else -1
+        choices = [f"{number:0{width}d}" for number in range(int(first), int(last) + step, step)]
+    else:
+        choices = words.split(",")
+    ends = expand_braces(text[match.end() :])
+    return [f"{text[: match.start()]}{choice}{end}" for choice in choices for end in ends]
+
+
+def matches(pattern: Path) -> tuple[list[Path], list[str]]:
+    """Return the files of a pattern, sorted, and the names that its braces give and that are not there."""
+    names = [str(pattern)] if glob(str(pattern)) else expand_braces(str(pattern))
+    found = {name: glob(name) for name in names}
+    files = sorted({Path(path) for paths in found.values() for path in paths})
+    return files, [Path(name).name for name, paths in found.items() if not paths]
 
 
 @dataclass(frozen=True)
@@ -81,7 +113,7 @@ class DataSet:
             lines = Path(self.skip).read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise self.error([f"{self.skip}: not UTF-8 at byte {error.start}: save it as UTF-8"]) from None
-        return {line.strip() for line in lines if line.strip() and not line.startswith("#")}
+        return {nfc(posixpath.normpath(line.strip())) for line in lines if line.strip() and not line.startswith("#")}
 
     @cached_property
     def place(self) -> Path:
@@ -93,8 +125,12 @@ class DataSet:
             near = f" (there is {close[0]}, or paths.{close[0].removeprefix(PREFIX).lower()}: did you mean that?)" if close else ""
             raise self.error(["where it lies is not told" + near])
         place = Path(told).expanduser().absolute()
-        if not (glob(str(place)) if is_pattern(place) else os.path.isdir(place)):
+        found, missing = matches(place) if is_pattern(place) else ([], [])
+        if not found and not os.path.isdir(place):
             raise self.error([f"no such {'file' if is_pattern(place) else 'folder'}: {place}"])
+        if missing:
+            count = len(missing) + len(found)
+            raise self.error([f"{len(missing)} of the {count} files of the pattern are missing: {shown(missing)}: get them, or change the pattern"])
         return place
 
     def error(self, faults: list[str], found: str = "") -> DataSetError:
@@ -149,8 +185,12 @@ def count_faults(data: DataSet, found: Found) -> list[str]:
         missing = [data.classes[i] for i in data.expected if not found.classes[i]]
         other = sorted(set(found.classes) - set(data.expected))
         names = shown(f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing)
-        faults += [f"no image of {len(missing)} classes: {names}"] * (bool(missing) and not found.faults)
-        faults += [f"images of classes that are not in its subset {data.row.get('subset')!r}: {shown(other)}"] * bool(other)
+        if missing and not found.faults:
+            faults.append(f"no image of {len(missing)} classes: {names}: add images, or remove the classes from {data.table}")
+        if other and data.row.get("subset"):
+            faults.append(f"images of classes that are not in its subset {data.row.get('subset')!r}: {shown(other)}")
+        elif other:
+            faults.append(f"images of class ids {shown(other)}, but {data.table} has 0 to {len(data.classes) - 1}: add these classes to it")
     if found.faults:  # more images would be there without them
         return faults
     known = data.row.get("images")
