@@ -190,3 +190,51 @@ def test_a_duplicate_member_is_ambiguous(a_set, tmp_path):
     tar_of(a_set.folder / "0.tar", [*sample("a"), *sample("b"), *sample("a")])
     with pytest.raises(DataSetError, match=r"'a\.jpg' comes twice"):
         list(tars.samples(a_set.folder / "0.tar"))
+
+
+def test_empty_tar_is_no_error(a_set, tmp_path):
+    """The ShardWriter of webdataset leaves one."""
+    fake.class_tars(a_set.folder, [[], [0, 1, 2]])
+    assert datasets.checked(a_set()) == "webdataset"
+    assert len(index_of(a_set(), tmp_path)) == 3
+    assert "1 tars without a sample" in datasets.write_index(a_set(), tmp_path / "index.parquet").told()
+
+
+def test_metadata_members_of_webdataset_are_left_out(a_set, tmp_path):
+    """Webdataset skips names such as __version__.txt at the top of a tar."""
+    clutter = [("__version__.txt", b"1"), ("__info__/a.json", b"{}")]
+    tar_of(a_set.folder / "0.tar", clutter + [member for i in range(3) for member in sample(f"__{i}", i)])
+    assert index_of(a_set(), tmp_path)["class_id"].tolist() == [0, 1, 2]
+
+
+def test_link_in_a_tar_is_reported(a_set):
+    tar_of(a_set.folder / "0.tar", sample("a"))
+    with tarfile.open(a_set.folder / "0.tar", "a") as file:
+        info = tarfile.TarInfo("b.jpg")
+        info.type, info.linkname = tarfile.LNKTYPE, "a.jpg"
+        file.addfile(info)
+    assert "0.tar: 'b.jpg' is a link: write the tar again with --dereference --hard-dereference" in told(a_set())
+
+
+def test_numbered_class_folders_are_not_sorted_as_text(a_set, tmp_path):
+    """As ImageNet-V2 has them: 10 comes before 2 in the order of names."""
+    path = named_table(tmp_path, [f"class {i}" for i in range(12)])
+    fake.class_folders(a_set.folder, {str(i): 1 for i in range(12)})
+    index = index_of(a_set(table=path, training=False), tmp_path)
+    assert index["origin"].str.split("/").str[0].astype(int).tolist() == index["class_id"].tolist()
+
+
+def test_class_folder_may_be_a_symbolic_link(a_set, tmp_path):
+    fake.class_folders(tmp_path / "elsewhere", dict.fromkeys(WNIDS, 1))
+    a_set.folder.mkdir()
+    for name in WNIDS:
+        (a_set.folder / name).symlink_to(tmp_path / "elsewhere" / name)
+    assert len(index_of(a_set(), tmp_path)) == 3
+
+
+def test_pattern_may_be_in_a_folder_of_the_path(a_set, tmp_path):
+    for part in ("a", "b"):
+        fake.class_tars(a_set.folder / part, [[0, 1, 2]])
+    for pattern in ("*/*.tar", "{a,b}/00000.tar"):
+        index = index_of(a_set(a_set.folder / pattern), tmp_path)
+        assert sorted(set(index["tar"])) == ["a/00000.tar", "b/00000.tar"], pattern
