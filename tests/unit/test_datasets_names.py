@@ -114,7 +114,7 @@ def test_names_that_are_not_utf8_are_reported_in_a_message_that_can_be_printed(a
     (tmp_path / "tars/00000.tar").rename(tmp_path / f"tars/{NOT_UTF8}.tar")
     member = tar_of(tmp_path / "member/0.tar", sample(NOT_UTF8))
     place = tar_of(tmp_path / NOT_UTF8 / "0.tar", [])
-    for folder, text in ((tmp_path / "tars", "not UTF-8"), (member.parent, "not UTF-8"), (place.parent, "no sample in it")):
+    for folder, text in ((tmp_path / "tars", "not UTF-8"), (member.parent, "not UTF-8"), (place.parent, "no image of 3 classes")):
         with pytest.raises(DataSetError, match=text) as error:
             index_of(a_set(folder), tmp_path)
         assert r"caf\udce9" in str(error.value)

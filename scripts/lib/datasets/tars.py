@@ -1,6 +1,7 @@
 """WebDataset tars: samples are members of one key, {key}.jpg and {key}.cls. Also what the tars of pairs are walked with."""
 
 import posixpath
+import re
 import tarfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from scripts.lib.file_names import is_clutter, is_utf8, splits
 
 BLOCK = 512
 COLUMNS = ["class_id", "origin", "tar", "offset", "size"]  # of an index of classes
+METADATA = re.compile(r"__[^/]*__(\.|/|$)")  # members that webdataset does not take for samples
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 DAMAGED = "copy or download it again"
@@ -65,7 +67,7 @@ def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
 def _add(tar: Path, member: tarfile.TarInfo, found: dict) -> None:
     """Add a member to the samples that were found."""
     path = posixpath.normpath(member.name).lstrip("/")
-    if member.isdir() or is_clutter(path):
+    if member.isdir() or is_clutter(path) or METADATA.match(path):
         return
     if not is_utf8(path):
         raise DataSetError(f"{tar}: the name of member {path!r} is not UTF-8: rename it and write the tar again")
@@ -109,8 +111,6 @@ def labelled(tar: Path, class_ids: list[int]) -> list[tuple[int, str, int, int]]
             if not text.isascii() or not text.isdigit() or int(text) >= len(class_ids):
                 raise DataSetError(f"{tar}: {key}.cls = {text[:40]!r}: must be a class id, 0 to {len(class_ids) - 1}")
             found.append((class_ids[int(text)], key, offset, size))
-    if not found:
-        raise DataSetError(f"{tar}: no sample in it: {DAMAGED}, or move it away")
     return found
 
 
@@ -160,16 +160,19 @@ def index(data: DataSet, threads: int):
         except DataSetError as error:
             return error
 
-    own, top = files(data.place), root(data.place)
+    own, top, empty = files(data.place), root(data.place), []
     with ThreadPoolExecutor(threads) as pool:
         for tar, rows in zip(own, pool.map(one, own), strict=True):
             if isinstance(rows, DataSetError):
                 faults.append(str(rows))
+            elif not rows:
+                empty.append(tar.name)
             else:
                 name = str(tar.relative_to(top))
                 tables.append(pd.DataFrame([(i, f"{name}/{key}", name, *place) for i, key, *place in rows], columns=COLUMNS))
     table = pd.concat(tables, ignore_index=True).astype({"class_id": int})
-    return table, Found("WebDataset tars", Counter(table["class_id"].tolist()), faults, [f"{len(own)} tars"])
+    notes = [f"{len(own)} tars", *([f"{len(empty)} tars without a sample ({shown(empty)})"] if empty else [])]
+    return table, Found("WebDataset tars", Counter(table["class_id"].tolist()), faults, notes)
 
 
 def read_at(tar: Path, offset: int, size: int) -> bytes:
