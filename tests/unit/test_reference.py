@@ -142,7 +142,7 @@ def test_a_reference_of_more_classes_than_the_study_has_is_told_when_it_is_fetch
 @pytest.mark.parametrize("key", ["label_names", "id2label"])
 def test_reference_with_classes_in_another_order_is_refused(of_ten, tmp_path, key):
     """The order of its outputs is in its configuration, if the model has names for them."""
-    digits = "zero one two three four five six seven eight nine".split()
+    digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
     folder = tmp_path / "model"
     shutil.copytree(of_ten, folder)
     config = json.loads((folder / "config.json").read_text())
