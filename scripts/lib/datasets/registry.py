@@ -144,10 +144,10 @@ class DataSet:
 
     def _looked_for(self) -> str:
         if self.pairs:
-            return "pairs as img2dataset writes them with --output_format webdataset: {shard}.tar, and {shard}.parquet beside it"
+            return "pairs as img2dataset writes them with --output_format webdataset: {shard}.tar, with or without {shard}.parquet"
         said = {
             "folders": "a folder for each class, named by its WordNet id (or name, label, class id)",
-            "webdataset": "WebDataset tars of {key}.jpg (.png, .webp) and {key}.cls",
+            "webdataset": "WebDataset tars of {key}.jpg (or another image format) and {key}.cls",
         }
         ways = "; or ".join(said.get(layout, f"what torchvision.datasets.{layout.partition(':')[2]} reads") for layout in self.layouts)
         images = f", {self.row['images']} images" if self.row.get("images") else ""
