@@ -238,3 +238,18 @@ def test_pattern_may_be_in_a_folder_of_the_path(a_set, tmp_path):
     for pattern in ("*/*.tar", "{a,b}/00000.tar"):
         index = index_of(a_set(a_set.folder / pattern), tmp_path)
         assert sorted(set(index["tar"])) == ["a/00000.tar", "b/00000.tar"], pattern
+
+
+def test_folders_of_splits_are_named_as_such(a_set):
+    for split in ("train", "val"):
+        fake.class_folders(a_set.folder / split, dict.fromkeys(WNIDS, 1))
+    message = told(a_set())
+    assert f"train, val are folders of splits: give the path of one, such as {a_set.folder}/train" in message
+    assert "rename" not in message and "missing" not in message
+
+
+def test_number_of_images_in_the_table_must_be_digits(a_set, tmp_path, monkeypatch):
+    """A spreadsheet may write 1,281,167."""
+    known_as(monkeypatch, tmp_path, images="1,281,167")
+    with pytest.raises(DataSetError, match=r"datasets\.csv: images of things is '1,281,167', expected digits"):
+        datasets.checked(a_set())

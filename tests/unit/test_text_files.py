@@ -1,6 +1,7 @@
 """Which files of a data set's folder are read, and the class ids in them."""
 
 import json
+import os
 
 import pandas as pd
 import pyarrow as pa
@@ -211,3 +212,18 @@ def test_only_the_bad_row_of_float_class_ids_is_reported(tmp_path):
 def test_names_are_compared_in_one_unicode_form(tmp_path):
     (tmp_path / "t.csv").write_text("name,text\nrobin,a\nheron,b\ncafe\u0301,c\n", encoding="utf-8")
     assert read(tmp_path / "t.csv") == [0, 1, 2]
+
+
+def test_arrow_files_are_read_in_both_formats(tmp_path):
+    """Polars and Feather write the file format, `save_to_disk` the stream format."""
+    with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as sink, pa.ipc.new_file(sink, texts("a").schema) as writer:
+        writer.write_table(texts("a"))
+    assert read(tmp_path / "t.arrow") == [0, 1, 2]
+
+
+def test_file_whose_name_is_not_utf8_is_reported(tmp_path):
+    pq.write_table(texts("a"), tmp_path / "a.parquet")
+    (tmp_path / "a.parquet").rename(tmp_path / os.fsdecode(b"caf\xe9.parquet"))
+    with pytest.raises(text_files.TextFilesError, match=r"the name 'caf\\udce9\.parquet' is not UTF-8; rename the file") as error:
+        files(tmp_path)
+    str(error.value).encode()
