@@ -12,6 +12,7 @@ from scripts.lib import class_table, csv_tables
 from scripts.lib.file_names import nfc
 
 STRINGS = [pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view]
+ARROW_FILE = b"ARROW1"  # start of a file in Arrow's file format
 SHOWN = 5  # faulty rows that an error names of each kind
 
 
@@ -37,8 +38,10 @@ def _table(path: str) -> pa.Table:
             try:
                 if suffix == ".parquet":
                     return pq.ParquetFile(path).read()
-                with pa.memory_map(path) as source:  # save_to_disk writes the stream format
-                    return pa.ipc.open_stream(source).read_all()
+                with pa.memory_map(path) as source:  # save_to_disk writes the stream format, others the file format
+                    is_file = source.read(len(ARROW_FILE)) == ARROW_FILE
+                    source.seek(0)
+                    return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).read_all()
             except pa.ArrowInvalid as error:
                 raise TextsError(f"{path}: cannot be read: {error}") from None
 

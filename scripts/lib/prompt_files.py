@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from scripts.lib import jobs, shown, text_files
+from scripts.lib.file_names import is_clutter
 from scripts.lib.study import Study
 
 
@@ -11,7 +12,10 @@ def local_model(study_name: str, study: Study, wildcards) -> list[str]:
     recipe = study.recipes.get(wildcards.recipe)
     if not hasattr(recipe, "model"):
         raise shown.NotInStudy(f"studies/{study_name}.yaml has no recipe {wildcards.recipe!r} that uses a model")
-    return [] if not recipe.is_folder else [str(path) for path in sorted(Path(recipe.model).iterdir()) if path.suffix in (".safetensors", ".json")]
+    if not recipe.is_folder:
+        return []
+    files = [path for path in sorted(Path(recipe.model).iterdir()) if not is_clutter(path.name)]
+    return [str(path) for path in files if path.suffix in (".safetensors", ".json")]
 
 
 def captioned(study_name: str, study: Study, wildcards) -> list[str]:

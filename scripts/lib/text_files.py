@@ -40,6 +40,8 @@ def _of_folder(folder: Path, split: str | None) -> list[Path]:
     if saved := [str(path.parent) for path in relative if path.name in ("dataset_dict.json", "state.json")]:
         raise TextFilesError(f"{folder}: saved data sets are in its folders ({', '.join(saved)}); name one of them")
     tables = [path for path in relative if path.suffix in TABLES and not path.name.startswith("cache-")]
+    if odd := [path for path in tables if not file_names.is_utf8(str(path))]:
+        raise TextFilesError(f"{folder}: the name {str(odd[0])!a} is not UTF-8; rename the file")
     if not tables:
         raise TextFilesError(f"{folder}: no parquet or arrow file in it; name the folder that holds them")
     configurations = sorted({"/".join(part for part in path.parent.parts if not file_names.split_of(part)) for path in tables})

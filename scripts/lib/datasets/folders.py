@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.lib import class_table
 from scripts.lib.datasets import class_names
 from scripts.lib.datasets.registry import IMAGES, DataSet, Found, shown
-from scripts.lib.file_names import is_clutter, is_utf8, nfc
+from scripts.lib.file_names import is_clutter, is_utf8, nfc, split_of
 
 ENDINGS = tuple(f".{extension}" for extension in IMAGES)
 
@@ -59,6 +59,9 @@ def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[s
     missing = sorted(name for name, ids in named.items() if expected & set(ids) and name not in set(map(nfc, folders)))
     unknown = [name for name in folders if nfc(name) not in named]
     faults = []
+    if folders and len(unknown) == len(folders) and all(map(split_of, folders)):
+        told = f"{', '.join(folders)} are folders of splits: give the path of one, such as {data.place}/{folders[0]}"
+        return {}, [told]
     for name, count in Counter(map(nfc, folders)).items():
         if count > 1:
             same = ", ".join(ascii(folder) for folder in folders if nfc(folder) == name)

@@ -30,7 +30,11 @@ class DataSetError(ValueError):
 
 def row_of(name: str) -> dict[str, str]:
     """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
-    return next((row for row in (csv_tables.rows(TABLE, "id") if TABLE.is_file() else []) if row["id"] == name), {})
+    row = next((row for row in (csv_tables.rows(TABLE, "id") if TABLE.is_file() else []) if row["id"] == name), {})
+    images = row.get("images") or "0"
+    if not images.isdecimal():
+        raise DataSetError(f"{TABLE}: images of {name} is {images!r}, expected digits")
+    return row
 
 
 def variable(name: str) -> str:
@@ -62,9 +66,19 @@ def expand_braces(text: str) -> list[str]:
 def matches(pattern: Path) -> tuple[list[Path], list[str]]:
     """Return the files of a pattern, sorted, and the names that its braces give and that are not there."""
     names = [str(pattern)] if glob(str(pattern)) else expand_braces(str(pattern))
-    found = {name: glob(name) for name in names}
-    files = sorted({Path(path) for paths in found.values() for path in paths})
-    return files, [Path(name).name for name, paths in found.items() if not paths]
+    folders: dict[str, set[str]] = {}  # each is listed once, for there may be 40,000 names
+
+    def found(name: str) -> list[str]:
+        if has_magic(name):
+            return glob(name)
+        folder, file = os.path.split(name)
+        if folder not in folders:
+            folders[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+        return [name] if file in folders[folder] else []
+
+    files = {name: found(name) for name in names}
+    paths = sorted({Path(path) for matched in files.values() for path in matched})
+    return paths, [Path(name).name for name, matched in files.items() if not matched]
 
 
 @dataclass(frozen=True)
