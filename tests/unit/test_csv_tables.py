@@ -8,7 +8,8 @@ import pytest
 from scripts.lib import captions, checks_shown, class_table, csv_tables, weights
 from scripts.lib.datasets import registry
 from scripts.lib.plans import work
-from tests.support.workflow import ROOT
+from scripts.lib.study_file import StudyError, load
+from tests.support.workflow import ROOT, SMOKE
 
 MARK = b"\xef\xbb\xbf"  # byte order mark, which Excel writes in front of UTF-8
 
@@ -61,3 +62,10 @@ def test_table_that_cannot_be_read_is_named(tmp_path, data, message):
     (tmp_path / "t.csv").write_bytes(data)
     with pytest.raises(csv_tables.TableError, match=f"t.csv: {message}"):
         csv_tables.rows(tmp_path / "t.csv", "id")
+
+
+def test_unreadable_table_of_numbers_is_an_error_of_the_study(data, tmp_path):
+    (data / "paper_numbers.csv").write_text("id;value\na;1\n")
+    (tmp_path / "smoke.yaml").write_text(SMOKE.read_text())
+    with pytest.raises(StudyError, match=r"smoke\.yaml: .*paper_numbers\.csv: no column 'id' \(found 'id;value'\)"):
+        load(tmp_path / "smoke.yaml")
