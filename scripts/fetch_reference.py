@@ -8,7 +8,7 @@ from scripts.lib import class_table, command, fetching, jobs, study_file
 
 
 def mismatch(config: dict, classes: str) -> str | None:
-    """Say how the outputs of a model differ from the classes of a table, None if they do not or nothing is known of them.
+    """Say how outputs of a model differ from the classes of a table, None if they may be the same.
 
     Parameters
     ----------
@@ -19,7 +19,8 @@ def mismatch(config: dict, classes: str) -> str | None:
     """
     table, outputs = class_table.rows(classes), config.get("num_classes")
     if outputs not in (None, len(table)):
-        return f"it tells {outputs} classes apart, and {classes} has {len(table)}: name one that is trained on the study's classes"
+        fix = "name one that is trained on the study's classes"
+        return f"it tells {outputs} classes apart, and {classes} has {len(table)}: {fix}"
     labels = config.get("id2label") or {}
     names = config.get("label_names") or [labels[key] for key in sorted(labels, key=int)]
     for place, class_id in enumerate(class_table.match(names, table)[1]):

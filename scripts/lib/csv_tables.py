@@ -1,4 +1,4 @@
-"""The tables that people edit, with one reader: CSV in UTF-8, as an editor or a spreadsheet saves it."""
+"""One reader for the tables that people edit: CSV in UTF-8, as a spreadsheet saves it."""
 
 import csv
 from pathlib import Path
@@ -21,8 +21,8 @@ def rows(path: str | Path, *columns: str) -> list[dict[str, str]]:
     Returns
     -------
     list of dict
-        Column -> cell. In a row with too many cells, those at the end are a list under None; in a row with too few,
-        the missing ones are None.
+        Column -> cell. In a row with too many cells, those at the end are a list under None; in a
+        row with too few, the missing ones are None.
 
     Raises
     ------
@@ -39,10 +39,13 @@ def rows(path: str | Path, *columns: str) -> list[dict[str, str]]:
     except UnicodeDecodeError as error:
         raise TableError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except csv.Error as error:
-        raise TableError(f"{path}: not a CSV ({error}); put double quotes around a text that holds a comma or a quote") from None
+        fix = "put double quotes around a text that holds a comma or a quote"
+        raise TableError(f"{path}: not a CSV ({error}); {fix}") from None
     if missing := [name for name in columns if name not in names]:
-        fix = "save it with commas between the cells" if any(";" in name or "\t" in name for name in names) else "add it"
-        raise TableError(f"{path}: no column {missing[0]!r} (found {', '.join(map(repr, names)) or 'none'}); {fix}")
+        other = any(";" in name or "\t" in name for name in names)
+        fix = "save it with commas between the cells" if other else "add it"
+        known = ", ".join(map(repr, names)) or "none"
+        raise TableError(f"{path}: no column {missing[0]!r} (found {known}); {fix}")
     return found
 
 
@@ -54,5 +57,5 @@ def frame(path: str | Path, *columns: str):
 
 
 def _stripped(cell):
-    """A cell without outer spaces; None and the list of cells that are too many stay as they are."""
+    """Return a cell without outer spaces; None and the list of surplus cells stay as they are."""
     return cell.strip() if isinstance(cell, str) else cell

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePath
 
-# Written by Windows, macOS, a Synology server and ext4, in lower case; hidden files are left out too.
+# Written by Windows, macOS, a Synology server and ext4, in lower case.
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 # Words that Hugging Face `datasets` finds splits by, and their splits.
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "evaluation": "test"}
@@ -14,7 +14,7 @@ SPLIT = re.compile(rf"(?<![a-z])({'|'.join(sorted(SPLITS, key=len, reverse=True)
 
 
 def is_clutter(path: str | PurePath) -> bool:
-    """Whether a path, relative to a data set, is hidden or a file that an operating system leaves behind."""
+    """Whether a path, relative to a data set, is hidden or a file of an operating system."""
     parts = PurePath(path).parts
     return any(part.lower() in CLUTTER or (part.startswith(".") and part != "..") for part in parts)
 
@@ -30,13 +30,13 @@ def is_utf8(name: str) -> bool:
 
 
 def split_of(path: str | PurePath) -> str | None:
-    """Return the split that a relative path names (train, validation, test), the file's name before its folders."""
+    """Return the split (train, validation, test) that a relative path names, its file first."""
     found = (SPLIT.search(part) for part in reversed(PurePath(path).parts))
     return next((SPLITS[match[0].lower()] for match in found if match), None)
 
 
 def splits(paths: Iterable[str | PurePath]) -> dict[str | None, list]:
-    """Group relative paths by the split that they name, in the order of the splits' names; None is last."""
+    """Group relative paths by their split, in alphabetical order; None is last."""
     groups: dict[str | None, list] = {}
     for path in paths:
         groups.setdefault(split_of(path), []).append(path)

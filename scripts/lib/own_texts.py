@@ -21,7 +21,7 @@ class TextsError(ValueError):
 
 
 def _table(path: str) -> pa.Table:
-    """Read a file. Every cell of a CSV is a string without outer spaces; none becomes a number or a missing value."""
+    """Read a file. Cells of a CSV are strings without outer spaces, never numbers or missing."""
     match Path(path).suffix:
         case ".csv":
             try:
@@ -32,7 +32,8 @@ def _table(path: str) -> pa.Table:
                 raise TextsError(f"{path}: no rows; write a line for each text below the names of the columns")
             if long := [number for number, row in enumerate(rows, 1) if None in row]:
                 fix = "put double quotes around a text that holds a comma"
-                raise TextsError(f"{path}: rows have more cells than there are columns (first: row {long[0]}); {fix}")
+                found = f"rows have more cells than there are columns (first: row {long[0]})"
+                raise TextsError(f"{path}: {found}; {fix}")
             return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in rows[0]})
         case suffix:
             try:
@@ -47,26 +48,31 @@ def _table(path: str) -> pa.Table:
 
 
 def _values(path: str, table: pa.Table, name: str, kinds: list, expected: str) -> list:
-    """Values of a column whose type, or for a dictionary the type of its values, is of one of `kinds`."""
+    """Return the values of a column whose type (or whose dictionary's) is one of `kinds`."""
     if name not in table.column_names:
         fix = "name it in the recipe's columns"
-        raise TextsError(f"{path}: no column {name!r}; there are {', '.join(map(repr, table.column_names))}: {fix}")
+        known = ", ".join(map(repr, table.column_names))
+        raise TextsError(f"{path}: no column {name!r}; there are {known}: {fix}")
     kind = table.schema.field(name).type
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not any(is_kind(values) for is_kind in [*kinds, pa.types.is_null]):
-        raise TextsError(f"{path}: column {name!r} is {kind}, expected {expected}; convert it, or name another in the recipe's columns")
+        fix = "convert it, or name another in the recipe's columns"
+        raise TextsError(f"{path}: column {name!r} is {kind}, expected {expected}; {fix}")
     return table[name].to_pylist()
 
 
 def _class_labels(table: pa.Table, column: str) -> list[str] | None:
-    """Names of the classes that integers of a column stand for (ClassLabel of Hugging Face `datasets`), if the schema has them."""
+    """Return the class names that a column's integers stand for (ClassLabel of `datasets`)."""
     known = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
     feature = known.get("info", {}).get("features", {}).get(column, {})
     return feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
 
 
 def _classes(path: str, table: pa.Table, columns: dict, classes: pd.DataFrame) -> pd.DataFrame:
-    """Class of each row: `shown` (as the user wrote it), `class_id` (None: unknown) and `reason` (why it is unknown)."""
+    """Find the class of each row.
+
+    Columns: `shown` (as the user wrote it), `class_id` (None: unknown), `reason` (why unknown).
+    """
     by_name = "name" in columns or ("class_id" not in columns and "class_id" not in table.column_names and "name" in table.column_names)
     key = "name" if by_name else "class_id"
     name = columns.get(key, key)
@@ -75,7 +81,8 @@ def _classes(path: str, table: pa.Table, columns: dict, classes: pd.DataFrame) -
         _, ids = class_table.match(names, classes.astype(str).to_dict("records"))
         known = dict(enumerate(ids))
         shown = [names[value] if value in known else value for value in values]
-        reason = f"class name of column {name!r} is not in the class table, or twice (rename it, or save the column without names)"
+        fix = "rename it, or save the column without names"
+        reason = f"class name of column {name!r} is not in the class table, or twice ({fix})"
         found = [known.get(value) for value in values]
     elif by_name:
         shown = _values(path, table, name, STRINGS, "string")

@@ -1,4 +1,4 @@
-"""Files of the user's texts: of a folder exactly one split of one configuration. Only the standard library is needed."""
+"""Files of the user's texts: one split of one configuration. Needs the standard library only."""
 
 import json
 from pathlib import Path
@@ -15,13 +15,13 @@ class TextFilesError(ValueError):
 def files(recipe) -> list[str]:
     """List the files of a recipe of kind `texts`, in the order in which they are read.
 
-    A folder that Hugging Face `datasets` saved (`dataset_dict.json`, `state.json`) gives the files that it names, any other
-    folder its parquet and arrow files.
+    A folder that Hugging Face `datasets` saved (`dataset_dict.json`, `state.json`) gives the files
+    that it names, any other folder its parquet and arrow files.
 
     Raises
     ------
     TextFilesError
-        If there are none, if the split is not there, or if several splits or configurations would be pooled.
+        If there are none, the split is not there, or several splits would be pooled.
     """
     if recipe.file is not None:
         return [recipe.file]
@@ -71,7 +71,8 @@ def _saved(folder: Path) -> list[Path]:
     if not state.is_file():
         raise TextFilesError(f"{folder}: no state.json in it; save the data set again")
     if _read(state, "_indices_data_files", []):
-        raise TextFilesError(f"{state}: selects rows of its files; call flatten_indices() on the data set and save it again")
+        fix = "call flatten_indices() on the data set and save it again"
+        raise TextFilesError(f"{state}: selects rows of its files; {fix}")
     names = [file["filename"] for file in _read(state, "_data_files")]
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise TextFilesError(f"{state} names {', '.join(missing)}, which is not there; save the data set again")

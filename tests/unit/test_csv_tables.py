@@ -16,7 +16,7 @@ MARK = b"\xef\xbb\xbf"  # byte order mark, which Excel writes in front of UTF-8
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """The folder data/ as Excel would have saved it: byte order marks and CRLF; the working directory is its parent."""
+    """The folder data/ in the working directory, with byte order marks and CRLF as by Excel."""
     shutil.copytree(ROOT / "data", tmp_path / "data")
     for path in (tmp_path / "data").rglob("*.csv"):
         path.write_bytes(MARK + path.read_bytes().replace(b"\n", b"\r\n"))

@@ -1,4 +1,4 @@
-"""Names in data sets of classes: of files of the system, in Unicode, of members of tars, and of classes."""
+"""Names in data sets of classes: of files and folders, members of tars, and classes."""
 
 import gzip
 import io

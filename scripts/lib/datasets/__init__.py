@@ -35,8 +35,8 @@ def of_split(split: str, table: str | None, settings: dict, wanted: int | None =
 def layout_of(data: DataSet) -> str:
     """Of the layouts that it may have, the one that lies there."""
     if compressed := _compressed(data):
-        told = f"{len(compressed)} compressed tars, whose images cannot be read at their offsets: {shown(compressed)}"
-        raise data.error([f"{told}: decompress them"])
+        told = f"{len(compressed)} compressed tars, whose images cannot be read at their offsets"
+        raise data.error([f"{told}: {shown(compressed)}: decompress them"])
     if data.pairs:
         own, name = "img2dataset", "tars"
     elif tars.files(data.place):

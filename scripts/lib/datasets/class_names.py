@@ -1,4 +1,4 @@
-"""Names of classes in a file next to the data: what the integers of tars and the names of numbered folders stand for."""
+"""Names of classes in a file next to the data, which its integers stand for."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ FILES = ("classes.txt", "classnames.txt", "class_names.txt")
 def class_ids(data: DataSet, *folders: Path) -> list[int]:
     """Return the class id of each integer that the data set uses for a class.
 
-    The first file of `FILES` in the first of `folders` that has one gives a name a line. They are looked up in the class
-    table, because their order may differ from it. Without such a file the integers are class ids.
+    The first file of `FILES` in the first of `folders` that has one gives a name a line. They are
+    looked up in the class table, because their order may differ from it. Without such a file the
+    integers are class ids.
 
     Raises
     ------
@@ -29,5 +30,6 @@ def class_ids(data: DataSet, *folders: Path) -> list[int]:
     column, ids = class_table.match(names, data.classes)
     if unknown := [f"{name!r} (class {number})" for number, name in enumerate(names) if ids[number] is None]:
         fix = f"rename it, or move {path.name} away if the integers are class ids of the table"
-        raise data.error([f"{path}: {shown(unknown)} is no {column} of {data.table}, or of several classes: {fix}"])
+        told = f"{shown(unknown)} is no {column} of {data.table}, or of several classes"
+        raise data.error([f"{path}: {told}: {fix}"])
     return ids

@@ -60,8 +60,8 @@ def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[s
     unknown = [name for name in folders if nfc(name) not in named]
     faults = []
     if folders and len(unknown) == len(folders) and all(map(split_of, folders)):
-        told = f"{', '.join(folders)} are folders of splits: give the path of one, such as {data.place}/{folders[0]}"
-        return {}, [told]
+        fix = f"give the path of one, such as {data.place}/{folders[0]}"
+        return {}, [f"{', '.join(folders)} are folders of splits: {fix}"]
     for name, count in Counter(map(nfc, folders)).items():
         if count > 1:
             same = ", ".join(ascii(folder) for folder in folders if nfc(folder) == name)
@@ -74,7 +74,8 @@ def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[s
     found = {name: named[nfc(name)] for name in folders if nfc(name) in named}
     for name, ids in found.items():
         if len(ids) > 1:
-            faults.append(f"folder {name!r} is the {column} of classes {ids}: name the folders by class id or WordNet id")
+            fix = "name the folders by class id or WordNet id"
+            faults.append(f"folder {name!r} is the {column} of classes {ids}: {fix}")
     return {name: ids[0] for name, ids in found.items()}, faults
 
 

@@ -1,9 +1,11 @@
-"""Pairs of image and text as img2dataset writes them: tars of {key}.jpg, {key}.txt and {key}.json, and next to each tar a parquet with a row for
-each address that was tried (key, status, caption, ...). A tar without a parquet is read without: its texts are its members .txt or
-the captions in .json.
+"""Pairs of image and text as img2dataset writes them.
 
-At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million are about 60,000 rows. A tar's own members
-are matched with its parquet when a block is made of it.
+They are tars of {key}.jpg, {key}.txt and {key}.json, and next to each tar a parquet with a row for
+each address that was tried (key, status, caption, ...). The texts of a tar without a parquet are its
+members .txt, or the captions in .json.
+
+At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million are
+about 60,000 rows. The members of a tar are compared with its parquet when a block is made of it.
 """
 
 import json
@@ -37,7 +39,7 @@ def survey(data: DataSet) -> Found:
 
 
 def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
-    """Read columns of a parquet of img2dataset; each must hold texts, or integers, which a column of digits becomes."""
+    """Read columns of a parquet of img2dataset: texts, or integers if all texts are digits."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -46,7 +48,8 @@ def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
         with pq.ParquetFile(parquet) as file:
             schema = file.schema_arrow
             if absent := sorted(set(columns) - set(schema.names)):
-                raise DataSetError(f"{parquet}: no column {', '.join(absent)} (it has {shown(schema.names, 12)}): {FIX}")
+                known = shown(schema.names, 12)
+                raise DataSetError(f"{parquet}: no column {', '.join(absent)} (it has {known}): {FIX}")
             for name in columns:
                 kind = schema.field(name).type
                 values = kind.value_type if pa.types.is_dictionary(kind) else kind
@@ -58,7 +61,7 @@ def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
 
 
 def count(tar: Path) -> tuple[int, int]:
-    """Number of pairs of a tar, and of addresses that gave none, as its parquet has them; without a parquet those of the tar."""
+    """Count the pairs of a tar and the addresses that gave none, by its parquet if it has one."""
     parquet = tar.with_suffix(".parquet")
     if not parquet.is_file():
         return len(tars.samples(tar)), 0
@@ -94,7 +97,10 @@ def index(data: DataSet, threads: int):
 
 
 def text_of(tar: Path, key: str, parts: dict, stream) -> str | None:
-    """Text of a sample: its member .txt, or the caption in .json; None if it has neither. stream: the open tar."""
+    """Return the text of a sample: its member .txt or the caption in .json; None if it has neither.
+
+    stream is the open tar.
+    """
 
     def member(extension: str) -> str:
         offset, size = parts[extension]
@@ -117,7 +123,8 @@ def text_of(tar: Path, key: str, parts: dict, stream) -> str | None:
     if caption is known:
         return None
     if not isinstance(caption, (str, int, type(None))):
-        raise DataSetError(f"{tar}: caption of {key}.json is {str(caption)[:40]}, expected a text: write the tar again")
+        found = f"caption of {key}.json is {str(caption)[:40]}, expected a text"
+        raise DataSetError(f"{tar}: {found}: write the tar again")
     return "" if caption is None else str(caption)
 
 
@@ -133,7 +140,10 @@ def parquet_texts(parquet: Path) -> dict[str, str]:
 
 
 def members(data: DataSet, name: str) -> list[dict]:
-    """origin, tar, offset, size and text of each pair of a tar, in its order. Raises DataSetError if its parquet names others."""
+    """List origin, tar, offset, size and text of each pair of a tar, in its order.
+
+    Raises DataSetError if its parquet names other pairs or texts.
+    """
     tar = tars.root(data.place) / name
     parquet = tar.with_suffix(".parquet")
     found, told = {}, {}
@@ -144,7 +154,8 @@ def members(data: DataSet, name: str) -> list[dict]:
             told[key] = text_of(tar, key, parts, stream)
     texts = _matched(tar, parquet, told) if parquet.is_file() else told
     if silent := next((key for key, text in texts.items() if text is None), None):
-        raise DataSetError(f"{tar}: sample {silent!r} has no text: needed is {silent}.txt, or {silent}.json with a caption")
+        needed = f"needed is {silent}.txt, or {silent}.json with a caption"
+        raise DataSetError(f"{tar}: sample {silent!r} has no text: {needed}")
     origins = {nfc(row["origin"]) for row in found.values()}
     absent = {origin for origin in data.skipped if origin.rpartition("/")[0] == nfc(name)} - origins
     if absent:
@@ -153,14 +164,23 @@ def members(data: DataSet, name: str) -> list[dict]:
 
 
 def _matched(tar: Path, parquet: Path, told: dict[str, str | None]) -> dict[str, str]:
-    """Texts of the parquet, which must be of the same keys and have the texts of the tar. told: text of each sample."""
+    """Return the texts of the parquet, which must have the keys of the tar and its texts.
+
+    told has the text of each sample of the tar.
+    """
     texts = parquet_texts(parquet)
-    for fault, keys in (("rows without an image in the tar", texts.keys() - told.keys()), ("images without a row", told.keys() - texts.keys())):
+    differences = {
+        "rows without an image in the tar": texts.keys() - told.keys(),
+        "images without a row": told.keys() - texts.keys(),
+    }
+    for difference, keys in differences.items():
         if keys:
-            raise DataSetError(f"{parquet} does not match {tar}: {len(keys)} {fault}: {shown(sorted(keys))}: {FIX}")
+            found = f"{len(keys)} {difference}: {shown(sorted(keys))}"
+            raise DataSetError(f"{parquet} does not match {tar}: {found}: {FIX}")
     other = sorted(key for key, text in told.items() if text not in (None, texts[key]))
     if other:
-        raise DataSetError(f"{parquet} does not match {tar}: another caption than the tar's .txt: {shown(other)}: {FIX}")
+        found = f"another caption than the tar's .txt: {shown(other)}"
+        raise DataSetError(f"{parquet} does not match {tar}: {found}: {FIX}")
     return texts
 
 

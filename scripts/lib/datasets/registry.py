@@ -64,7 +64,7 @@ def expand_braces(text: str) -> list[str]:
 
 
 def matches(pattern: Path) -> tuple[list[Path], list[str]]:
-    """Return the files of a pattern, sorted, and the names that its braces give and that are not there."""
+    """Return the files of a pattern, sorted, and the names in its braces that are not there."""
     names = [str(pattern)] if glob(str(pattern)) else expand_braces(str(pattern))
     folders: dict[str, set[str]] = {}  # each is listed once, for there may be 40,000 names
 
@@ -144,7 +144,8 @@ class DataSet:
             raise self.error([f"no such {'file' if is_pattern(place) else 'folder'}: {place}"])
         if missing:
             count = len(missing) + len(found)
-            raise self.error([f"{len(missing)} of the {count} files of the pattern are missing: {shown(missing)}: get them, or change the pattern"])
+            told = f"{len(missing)} of the {count} files of the pattern are missing"
+            raise self.error([f"{told}: {shown(missing)}: get them, or change the pattern"])
         return place
 
     def error(self, faults: list[str], found: str = "") -> DataSetError:
@@ -158,7 +159,8 @@ class DataSet:
 
     def _looked_for(self) -> str:
         if self.pairs:
-            return "pairs as img2dataset writes them with --output_format webdataset: {shard}.tar, with or without {shard}.parquet"
+            written = "pairs as img2dataset writes them with --output_format webdataset"
+            return f"{written}: {{shard}}.tar, with or without {{shard}}.parquet"
         said = {
             "folders": "a folder for each class, named by its WordNet id (or name, label, class id)",
             "webdataset": "WebDataset tars of {key}.jpg (or another image format) and {key}.cls",
@@ -200,11 +202,14 @@ def count_faults(data: DataSet, found: Found) -> list[str]:
         other = sorted(set(found.classes) - set(data.expected))
         names = shown(f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing)
         if missing and not found.faults:
-            faults.append(f"no image of {len(missing)} classes: {names}: add images, or remove the classes from {data.table}")
+            fix = f"add images, or remove the classes from {data.table}"
+            faults.append(f"no image of {len(missing)} classes: {names}: {fix}")
         if other and data.row.get("subset"):
-            faults.append(f"images of classes that are not in its subset {data.row.get('subset')!r}: {shown(other)}")
+            subset = data.row["subset"]
+            faults.append(f"images of classes that are not in its subset {subset!r}: {shown(other)}")
         elif other:
-            faults.append(f"images of class ids {shown(other)}, but {data.table} has 0 to {len(data.classes) - 1}: add these classes to it")
+            known = f"{data.table} has 0 to {len(data.classes) - 1}"
+            faults.append(f"images of class ids {shown(other)}, but {known}: add these classes to it")
     if found.faults:  # more images would be there without them
         return faults
     known = data.row.get("images")

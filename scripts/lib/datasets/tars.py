@@ -33,7 +33,8 @@ def root(place: Path) -> Path:
 def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
     """List the samples of a tar, in the order of their first members. Only headers are read.
 
-    The key of a member ends at the first dot of its file name, as in WebDataset. The members of a sample need not be adjacent.
+    The key of a member ends at the first dot of its file name, as in WebDataset. The members of a
+    sample need not be adjacent.
 
     Returns
     -------
@@ -43,8 +44,8 @@ def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
     Raises
     ------
     DataSetError
-        If the tar is compressed, cut off or damaged, continues after its end, or a member is there twice, a link, or has a
-        name that is not UTF-8.
+        If the tar is compressed, cut off or damaged, continues after its end, or a member is there
+        twice, is a link, or has a name that is not UTF-8.
     """
     found: dict[str, dict[str, tuple[int, int]]] = {}
     try:
@@ -54,9 +55,11 @@ def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
             # Python's reader takes a damaged header for the end; the true end is a block of zeros.
             file.fileobj.seek(file.offset)
             if file.fileobj.read(BLOCK) != bytes(BLOCK):
-                raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: no image, and no end of the tar either; {DAMAGED}")
+                found = "no image, and no end of the tar either"
+                raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: {found}; {DAMAGED}")
             if any(rest.strip(b"\0") for rest in iter(lambda: file.fileobj.read(1 << 20), b"")):
-                raise DataSetError(f"{tar}: goes on after its end at byte {file.offset}: tars that were joined, or a damaged one; {DAMAGED}")
+                cause = "tars that were joined, or a damaged one"
+                raise DataSetError(f"{tar}: goes on after its end at byte {file.offset}: {cause}; {DAMAGED}")
     except (tarfile.TarError, OSError) as error:
         if kind := _compression(tar):
             raise DataSetError(f"{tar}: compressed ({kind}), and images are read at their offsets: decompress it") from None
@@ -94,12 +97,13 @@ def image_of(tar: Path, key: str, parts: dict) -> tuple[int, int]:
         needed = f"one of .{', .'.join(IMAGES)} is needed"
         dots = any("." in extension and extension.endswith(IMAGES) for extension in parts)
         fix = "; a key ends at the first dot of a file's name; replace other dots" if dots else ""
-        raise DataSetError(f"{tar}: sample {key!r} has {len(images)} images among {', '.join(sorted(parts))}: {needed}{fix}")
+        found = f"{len(images)} images among {', '.join(sorted(parts))}"
+        raise DataSetError(f"{tar}: sample {key!r} has {found}: {needed}{fix}")
     return parts[images[0]]
 
 
 def labelled(tar: Path, class_ids: list[int]) -> list[tuple[int, str, int, int]]:
-    """(class id, key, offset, size) of each image of a tar of classes. class_ids: of the integers in .cls."""
+    """List (class id, key, offset, size) of each image; `class_ids` of the integers in .cls."""
     found = []
     with tar.open("rb") as stream:
         for key, parts in samples(tar):
@@ -109,18 +113,22 @@ def labelled(tar: Path, class_ids: list[int]) -> list[tuple[int, str, int, int]]
             stream.seek(parts["cls"][0])
             text = stream.read(parts["cls"][1]).decode(errors="replace").strip()
             if not text.isascii() or not text.isdigit() or int(text) >= len(class_ids):
-                raise DataSetError(f"{tar}: {key}.cls = {text[:40]!r}: must be a class id, 0 to {len(class_ids) - 1}")
+                expected = f"must be a class id, 0 to {len(class_ids) - 1}"
+                raise DataSetError(f"{tar}: {key}.cls = {text[:40]!r}: {expected}")
             found.append((class_ids[int(text)], key, offset, size))
     return found
 
 
 def name_faults(data: DataSet) -> list[str]:
-    """Errors of the names of the tars: not UTF-8, or of several splits, which a folder would pool."""
+    """List errors of the tars' names: not UTF-8, or of several splits, which would be pooled."""
     names = [str(path.relative_to(root(data.place))) for path in files(data.place)]
-    faults = [f"the names of tars are not UTF-8: {shown(odd)}: rename them"] if (odd := [n for n in names if not is_utf8(n)]) else []
+    faults = []
+    if odd := [name for name in names if not is_utf8(name)]:
+        faults.append(f"the names of tars are not UTF-8: {shown(odd)}: rename them")
     found = [split for split in splits(names) if split]
     if len(found) > 1 and not is_pattern(data.place):
-        faults.append(f"tars of several splits ({', '.join(found)}): name those of one by a pattern, such as {data.place}/*{found[0]}*.tar")
+        fix = f"name those of one by a pattern, such as {data.place}/*{found[0]}*.tar"
+        faults.append(f"tars of several splits ({', '.join(found)}): {fix}")
     return faults
 
 

@@ -12,7 +12,8 @@ from scripts.lib.file_names import nfc
 
 LABELS = ("targets", "labels", "y")  # where a set keeps its class ids; one that has none of them is read item by item
 CLASSES = ("classes", "categories")
-OTHER = ("root", "download", "transform", "target_transform", "transforms", "loader", "is_valid_file")  # arguments that a layout may not set
+# Arguments that a layout may not set.
+OTHER = ("root", "download", "transform", "target_transform", "transforms", "loader", "is_valid_file")
 UNREADABLE = (RuntimeError, OSError, KeyError, EOFError, AttributeError, IndexError)
 
 
@@ -37,7 +38,7 @@ def called(layout: str) -> tuple[str, dict]:
 
 
 def opened(data: DataSet):
-    """Open the torchvision data set. Raises DataSetError if torchvision does not find it or does not take the arguments."""
+    """Open the torchvision data set. Raises DataSetError if it is absent or takes other arguments."""
     import scripts.lib.torch_setup  # noqa: F401
 
     from torchvision import datasets
@@ -78,10 +79,11 @@ def _names(data: DataSet, dataset) -> list[str] | None:
 
 
 def class_map(data: DataSet, names: list[str]) -> list[int | None]:
-    """Return the class id of each label of a data set that has these names, None for a class that is not in the table.
+    """Return the class id of each label of a data set whose classes have these names.
 
-    They are looked up in the columns wnid, label and name of the class table, exactly or by their letters and digits. Labels
-    are class ids if the names are in the table's order, apart from at most half that are spelt in another way.
+    They are looked up in the columns wnid, label and name of the class table, exactly or by their
+    letters and digits. A class that is not in the table is None. Labels are class ids if the names are
+    in the table's order, apart from at most half that are spelt in another way.
 
     Raises
     ------
@@ -104,8 +106,9 @@ def class_map(data: DataSet, names: list[str]) -> list[int | None]:
     if len(names) == count and in_order and best.count(None) <= count / 2:
         return list(range(count))
     unknown = [name for name, class_id in zip(names, best, strict=True) if class_id is None]
-    told = f"torchvision's set has {len(names)} classes, and {len(unknown)} of them are not in {data.table} ({shown(unknown)})"
-    raise data.error([f"{told}: add a column label with torchvision's names to it"])
+    told = f"torchvision's set has {len(names)} classes, and {len(unknown)} of them are not in"
+    fix = "add a column label with torchvision's names to it"
+    raise data.error([f"{told} {data.table} ({shown(unknown)}): {fix}"])
 
 
 def class_ids_of(dataset) -> list[int]:
@@ -128,8 +131,9 @@ def _label(dataset, i: int, label) -> int:
     try:
         return operator.index(label)
     except (TypeError, ValueError, RuntimeError):
+        item = f"item {i} of torchvision.datasets.{type(dataset).__name__}"
         found = " ".join(repr(label).split())[:60]
-        raise DataSetError(f"the label of item {i} of torchvision.datasets.{type(dataset).__name__} is {found}, expected a class id") from None
+        raise DataSetError(f"the label of {item} is {found}, expected a class id") from None
 
 
 def labels_of(data: DataSet) -> list[int]:
