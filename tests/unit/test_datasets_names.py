@@ -106,7 +106,7 @@ def test_skipped_image_is_compared_in_one_unicode_form(a_set, tmp_path):
     assert len(index_of(a_set(skip=str(tmp_path / "skip.txt")), tmp_path)) == 6
 
 
-def test_names_that_are_not_utf8_are_reported_in_a_message_that_can_be_printed(a_set, tmp_path):
+def test_names_that_are_not_utf8_are_reported_printably(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys([*WNIDS, NOT_UTF8], 1))
     message = told(a_set())
     assert r"folders are no wnid of" in message and r"caf\udce9" in message
