@@ -69,3 +69,30 @@ def test_unreadable_table_of_numbers_is_an_error_of_the_study(data, tmp_path):
     (tmp_path / "smoke.yaml").write_text(SMOKE.read_text())
     with pytest.raises(StudyError, match=r"smoke\.yaml: .*paper_numbers\.csv: no column 'id' \(found 'id;value'\)"):
         load(tmp_path / "smoke.yaml")
+
+
+def test_column_that_is_there_twice_is_reported(tmp_path):
+    (tmp_path / "t.csv").write_text("id,text,text\n0,a,b\n")
+    with pytest.raises(csv_tables.TableError, match=r"t\.csv: column 'text' is there twice"):
+        csv_tables.rows(tmp_path / "t.csv")
+
+
+def test_empty_columns_and_last_rows_of_a_spreadsheet_are_left_out(tmp_path):
+    (tmp_path / "t.csv").write_text("id,name,,\n0,robin,,\n1,heron,,\n,,,\n,,,\n")
+    assert csv_tables.rows(tmp_path / "t.csv") == [{"id": "0", "name": "robin"}, {"id": "1", "name": "heron"}]
+
+
+def test_frame_keeps_columns_and_refuses_rows_that_are_too_long(tmp_path):
+    (tmp_path / "t.csv").write_text("id,text\n")
+    assert csv_tables.frame(tmp_path / "t.csv").columns.tolist() == ["id", "text"]
+    (tmp_path / "t.csv").write_text("id,text\n0,a\n1,b, c\n")
+    with pytest.raises(csv_tables.TableError, match=r"row 2 has more cells than there are columns; put double quotes"):
+        csv_tables.frame(tmp_path / "t.csv")
+
+
+def test_table_of_data_sets_that_cannot_be_read_is_an_error_of_the_data_set(data, monkeypatch):
+    (data / "datasets.csv").write_text("id;images\nbirds;3\n")
+    monkeypatch.setenv("DATA_BIRDS", str(data))
+    birds = registry.DataSet("birds", "training.birds", str(data / "digits_classes.csv"))
+    with pytest.raises(registry.DataSetError, match=r"datasets\.csv: no column 'id'"):
+        _ = birds.row

@@ -115,3 +115,12 @@ def test_image_of_a_class_outside_the_table_is_reported(torchvision_set, tmp_pat
 def test_label_that_is_no_class_id_is_reported(target):
     with pytest.raises(DataSetError, match=r"the label of item 0 of torchvision\.datasets\.list is .*, expected a class id"):
         torchvision_sets.class_ids_of([(None, target)])
+
+
+def test_damaged_files_are_not_blamed_on_the_arguments(torchvision_set):
+    raw = torchvision_set.folder / "MNIST/raw"
+    raw.mkdir(parents=True)
+    for name in ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+        (raw / name).write_bytes(bytes([0, 0, 8, 1]) + (99).to_bytes(4, "big") + b"short")
+    message = told(torchvision_set("MNIST(train=False)", [str(i) for i in range(10)]))
+    assert "torchvision.datasets.MNIST cannot be opened: " in message and "it takes" not in message

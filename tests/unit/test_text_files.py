@@ -67,7 +67,7 @@ def test_splits_of_a_saved_dict_are_not_pooled(tmp_path):
     for split in ("train", "test"):
         saved(tmp_path / split, split)
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
-    with pytest.raises(text_files.TextFilesError, match=r"several splits \(train, test\); choose one with the key split"):
+    with pytest.raises(text_files.TextFilesError, match=r"several splits \(train, test\); choose one with the key split, or all"):
         files(tmp_path)
     assert files(tmp_path, "test") == ["test/data-00000-of-00001.arrow"]
     with pytest.raises(text_files.TextFilesError, match=r"no split 'valid' \(found train, test\)"):
@@ -93,7 +93,7 @@ def test_splits_of_parquet_files_are_not_pooled(tmp_path, names):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(texts(name), tmp_path / name)
-    with pytest.raises(text_files.TextFilesError, match=r"several splits \(test, train\); choose one with the key split"):
+    with pytest.raises(text_files.TextFilesError, match=r"several splits \(test, train\); choose one with the key split, or all"):
         files(tmp_path)
     assert files(tmp_path, "train") == names[:2]
 
@@ -227,3 +227,31 @@ def test_file_whose_name_is_not_utf8_is_reported(tmp_path):
     with pytest.raises(text_files.TextFilesError, match=r"the name 'caf\\udce9\.parquet' is not UTF-8; rename the file") as error:
         files(tmp_path)
     str(error.value).encode()
+
+
+def test_all_splits_may_be_asked_for(tmp_path):
+    """For files of classes, one of which is called train."""
+    for name in ("bird.parquet", "train.parquet"):
+        pq.write_table(texts(name), tmp_path / name)
+    with pytest.raises(text_files.TextFilesError, match=r"several splits \(train, files without one\); choose one with the key split, or all"):
+        files(tmp_path)
+    assert files(tmp_path, "all") == ["bird.parquet", "train.parquet"]
+    for split in ("train", "test"):
+        saved(tmp_path / "dict" / split, split)
+    (tmp_path / "dict/dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
+    assert files(tmp_path / "dict", "all") == ["train/data-00000-of-00001.arrow", "test/data-00000-of-00001.arrow"]
+
+
+def test_splits_of_any_name_are_not_pooled(tmp_path):
+    """Shards on the hub are called {split}-{number}-of-{count}."""
+    for name in ("en-00000-of-00002.parquet", "en-00001-of-00002.parquet", "fr-00000-of-00001.parquet"):
+        pq.write_table(texts(name), tmp_path / name)
+    with pytest.raises(text_files.TextFilesError, match=r"several splits \(en, fr\)"):
+        files(tmp_path)
+    assert files(tmp_path, "en") == ["en-00000-of-00002.parquet", "en-00001-of-00002.parquet"]
+
+
+def test_saved_dataset_without_files_is_reported(tmp_path):
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": []}))
+    with pytest.raises(text_files.TextFilesError, match=r"state\.json names no file"):
+        files(tmp_path)
