@@ -10,6 +10,7 @@ CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 # Words that Hugging Face `datasets` finds splits by, and their splits.
 SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "evaluation": "test"}
 SPLITS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
+SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
 SPLIT = re.compile(rf"(?<![a-z])({'|'.join(sorted(SPLITS, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 
 
@@ -30,9 +31,16 @@ def is_utf8(name: str) -> bool:
 
 
 def split_of(path: str | PurePath) -> str | None:
-    """Return the split (train, validation, test) that a relative path names, its file first."""
+    """Return the split that a relative path names.
+
+    It is train, validation or test by a word in the name of the file or else of its folders; or of any
+    name before the number of a shard, as on the Hugging Face hub.
+    """
     found = (SPLIT.search(part) for part in reversed(PurePath(path).parts))
-    return next((SPLITS[match[0].lower()] for match in found if match), None)
+    if word := next((match[0].lower() for match in found if match), None):
+        return SPLITS[word]
+    shard = SHARD.match(PurePath(path).name)
+    return shard[1] if shard and shard[1] != "data" else None
 
 
 def splits(paths: Iterable[str | PurePath]) -> dict[str | None, list]:

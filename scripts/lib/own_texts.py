@@ -31,9 +31,8 @@ def _table(path: str) -> pa.Table:
             if not rows:
                 raise TextsError(f"{path}: no rows; write a line for each text below the names of the columns")
             if long := [number for number, row in enumerate(rows, 1) if None in row]:
-                fix = "put double quotes around a text that holds a comma"
                 found = f"rows have more cells than there are columns (first: row {long[0]})"
-                raise TextsError(f"{path}: {found}; {fix}")
+                raise TextsError(f"{path}: {found}; {csv_tables.QUOTE}")
             return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in rows[0]})
         case suffix:
             try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from scripts.lib import file_names
 
+ALL = "all"  # name for every split together
 TABLES = (".parquet", ".arrow")
 
 
@@ -30,7 +31,9 @@ def files(recipe) -> list[str]:
 
 def _of_folder(folder: Path, split: str | None) -> list[Path]:
     if (folder / "dataset_dict.json").is_file():
-        return _saved(folder / _chosen(folder, _read(folder / "dataset_dict.json", "splits"), split))
+        known = _read(folder / "dataset_dict.json", "splits")
+        chosen = known if split == ALL else [_chosen(folder, known, split)]
+        return [path for name in chosen for path in _saved(folder / name)]
     if (folder / "state.json").is_file():
         if split is not None:
             raise TextFilesError(f"{folder}: a saved data set without splits; remove the key split")
@@ -50,7 +53,7 @@ def _of_folder(folder: Path, split: str | None) -> list[Path]:
         raise TextFilesError(f"{folder}: several configurations ({names}); name the folder of one")
     groups = file_names.splits(tables)
     known = [name for name in groups if name is not None]
-    if split is None and len(groups) == 1:
+    if split == ALL or (split is None and len(groups) == 1):
         return [folder / path for path in tables]
     return [folder / path for path in groups[_chosen(folder, known or ["none"], split, others=None in groups)]]
 
@@ -59,7 +62,7 @@ def _chosen(folder: Path, known: list[str], split: str | None, others: bool = Fa
     """Name of the split to read. others: whether there are files that name no split."""
     names = ", ".join([*known, *["files without one"] * (others and known != ["none"])])
     if split is None and (len(known) > 1 or others):
-        raise TextFilesError(f"{folder}: several splits ({names}); choose one with the key split")
+        raise TextFilesError(f"{folder}: several splits ({names}); choose one with the key split, or {ALL}")
     if split is not None and split not in known:
         raise TextFilesError(f"{folder}: no split {split!r} (found {names})")
     return split or known[0]
@@ -74,6 +77,8 @@ def _saved(folder: Path) -> list[Path]:
         fix = "call flatten_indices() on the data set and save it again"
         raise TextFilesError(f"{state}: selects rows of its files; {fix}")
     names = [file["filename"] for file in _read(state, "_data_files")]
+    if not names:
+        raise TextFilesError(f"{state} names no file; save the data set again")
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise TextFilesError(f"{state} names {', '.join(missing)}, which is not there; save the data set again")
     return [folder / name for name in names]

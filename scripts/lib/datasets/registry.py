@@ -28,9 +28,16 @@ class DataSetError(ValueError):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name that is not UTF-8 could not be printed
 
 
+def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
+    try:
+        return csv_tables.rows(path, *columns)
+    except csv_tables.TableError as error:
+        raise DataSetError(str(error)) from None
+
+
 def row_of(name: str) -> dict[str, str]:
     """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
-    row = next((row for row in (csv_tables.rows(TABLE, "id") if TABLE.is_file() else []) if row["id"] == name), {})
+    row = next((row for row in _rows(TABLE, "id") if row["id"] == name), {}) if TABLE.is_file() else {}
     images = row.get("images") or "0"
     if not images.isdecimal():
         raise DataSetError(f"{TABLE}: images of {name} is {images!r}, expected digits")
@@ -111,7 +118,7 @@ class DataSet:
         """Ids of the classes that must have images: all, or for sets such as ImageNet-R those of its subset."""
         if not self.row.get("subset"):
             return list(range(len(self.classes)))
-        chosen = {row["wnid"] for row in csv_tables.rows(SUBSETS, "subset", "wnid") if row["subset"] == self.row["subset"]}
+        chosen = {row["wnid"] for row in _rows(SUBSETS, "subset", "wnid") if row["subset"] == self.row["subset"]}
         return [i for i, row in enumerate(self.classes) if row.get("wnid") in chosen]
 
     @property

@@ -53,14 +53,17 @@ def opened(data: DataSet):
         raise data.error([f"torchvision.datasets.{name} is not read from a folder"])
     if "download" in parameters:
         arguments["download"] = False
+    place = str(data.place)
     try:
-        inspect.signature(kind).bind(str(data.place), **arguments)
-        return kind(str(data.place), **arguments)
-    except (TypeError, ValueError) as error:
-        taken = ", ".join(key for key in parameters if key not in (*OTHER, "kwargs")) or "no argument"
-        raise data.error([f"torchvision.datasets.{name}: {' '.join(str(error).split())}; it takes {taken}"]) from None
+        inspect.signature(kind).bind(place, **arguments)
+        return kind(place, **arguments)
+    except TypeError as error:
+        told = f": {error}; it takes " + (", ".join(key for key in parameters if key not in (*OTHER, "kwargs")) or "no argument")
+    except ValueError as error:
+        told = f" cannot be opened: {error}"
     except UNREADABLE as error:
-        raise data.error([f"torchvision.datasets.{name} does not find it: {' '.join(str(error).split())}"]) from None
+        told = f" does not find it: {error}"
+    raise data.error([" ".join(f"torchvision.datasets.{name}{told}".split())])
 
 
 def _plain(label: str) -> str:
