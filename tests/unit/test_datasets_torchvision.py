@@ -123,4 +123,4 @@ def test_damaged_files_are_not_blamed_on_the_arguments(torchvision_set):
     for part in ("t10k-images-idx3", "t10k-labels-idx1", "train-images-idx3", "train-labels-idx1"):
         (raw / f"{part}-ubyte").write_bytes(bytes([0, 0, 8, 1]) + (99).to_bytes(4, "big") + b"short")
     message = told(torchvision_set("MNIST(train=False)", [str(i) for i in range(10)]))
-    assert "torchvision.datasets.MNIST cannot be opened: " in message and "it takes" not in message
+    assert "torchvision.datasets.MNIST does not find it or cannot read it: " in message and "it takes" not in message

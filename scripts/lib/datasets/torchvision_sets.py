@@ -14,7 +14,7 @@ LABELS = ("targets", "labels", "y")  # where a set keeps its class ids; one that
 CLASSES = ("classes", "categories")
 # Arguments that a layout may not set.
 OTHER = ("root", "download", "transform", "target_transform", "transforms", "loader", "is_valid_file")
-UNREADABLE = (RuntimeError, OSError, KeyError, EOFError, AttributeError, IndexError)
+UNREADABLE = (RuntimeError, OSError, ValueError, KeyError, EOFError, AttributeError, IndexError)
 
 
 def called(layout: str) -> tuple[str, dict]:
@@ -58,11 +58,10 @@ def opened(data: DataSet):
         inspect.signature(kind).bind(place, **arguments)
         return kind(place, **arguments)
     except TypeError as error:
-        told = f": {error}; it takes " + (", ".join(key for key in parameters if key not in (*OTHER, "kwargs")) or "no argument")
-    except ValueError as error:
-        told = f" cannot be opened: {error}"
+        taken = ", ".join(key for key in parameters if key not in (*OTHER, "kwargs"))
+        told = f": {error}; it takes {taken or 'no argument'}"
     except UNREADABLE as error:
-        told = f" does not find it: {error}"
+        told = f" does not find it or cannot read it: {error}"
     raise data.error([" ".join(f"torchvision.datasets.{name}{told}".split())])
 
 
