@@ -32,6 +32,8 @@ def files(recipe) -> list[str]:
 def _of_folder(folder: Path, split: str | None) -> list[Path]:
     if (folder / "dataset_dict.json").is_file():
         known = _read(folder / "dataset_dict.json", "splits")
+        if not known:
+            raise TextFilesError(f"{folder}/dataset_dict.json names no split; save the data set again")
         chosen = known if split == ALL else [_chosen(folder, known, split)]
         return [path for name in chosen for path in _saved(folder / name)]
     if (folder / "state.json").is_file():

@@ -255,3 +255,9 @@ def test_saved_dataset_without_files_is_reported(tmp_path):
     (tmp_path / "state.json").write_text(json.dumps({"_data_files": []}))
     with pytest.raises(text_files.TextFilesError, match=r"state\.json names no file"):
         files(tmp_path)
+
+
+def test_saved_dict_without_splits_is_reported(tmp_path):
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": []}))
+    with pytest.raises(text_files.TextFilesError, match=r"dataset_dict\.json names no split; save the data set again"):
+        files(tmp_path)

@@ -55,8 +55,8 @@ def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
             # Python's reader takes a damaged header for the end; the true end is a block of zeros.
             file.fileobj.seek(file.offset)
             if file.fileobj.read(BLOCK) != bytes(BLOCK):
-                found = "no image, and no end of the tar either"
-                raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: {found}; {DAMAGED}")
+                told = "no image, and no end of the tar either"
+                raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: {told}; {DAMAGED}")
             if any(rest.strip(b"\0") for rest in iter(lambda: file.fileobj.read(1 << 20), b"")):
                 cause = "tars that were joined, or a damaged one"
                 raise DataSetError(f"{tar}: goes on after its end at byte {file.offset}: {cause}; {DAMAGED}")
