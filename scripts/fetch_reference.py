@@ -7,15 +7,36 @@ from pathlib import Path
 from scripts.lib import class_table, command, fetching, jobs, study_file
 
 
+def mismatch(config: dict, classes: str) -> str | None:
+    """Say how outputs of a model differ from the classes of a table, None if they may be the same.
+
+    Parameters
+    ----------
+    config : dict
+        Configuration of the model, of timm (`label_names`) or transformers (`id2label`).
+    classes : str
+        Path of the class table.
+    """
+    table, outputs = class_table.rows(classes), config.get("num_classes")
+    if outputs not in (None, len(table)):
+        fix = "name one that is trained on the study's classes"
+        return f"it tells {outputs} classes apart, and {classes} has {len(table)}: {fix}"
+    labels = config.get("id2label") or {}
+    names = config.get("label_names") or [labels[key] for key in sorted(labels, key=int)]
+    for place, class_id in enumerate(class_table.match(names, table)[1]):
+        if class_id not in (None, place):
+            fix = "put the class table in the order of its outputs"
+            return f"output {place} is {names[place]!r}, which is class {class_id} of {classes}: {fix}"
+    return None
+
+
 def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(fetching.parser(__doc__), arguments, jobs.reference_settings)
     fetching.fetch("scores.reference", {"": settings | {"use": "classifier"}}, args.known, args.record, args.output)
-    told = json.loads((Path(args.output) / "config.json").read_text(encoding="utf-8")).get("num_classes")
-    classes = study_file.load(args.study).classes
-    if told not in (None, count := len(class_table.read(classes))):
+    config = json.loads((Path(args.output) / "config.json").read_text(encoding="utf-8"))
+    if told := mismatch(config, study_file.load(args.study).classes):
         shutil.rmtree(args.output)
-        mend = f"it tells {told} classes apart, and {classes} has {count}: name one that is trained on the study's classes"
-        raise SystemExit(f"scores.reference.model = {settings['model']!r}: {mend}")
+        raise SystemExit(f"scores.reference.model = {settings['model']!r}: {told}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import laws
+from scripts.lib import csv_tables, laws
 from scripts.lib.files import write_json
 from scripts.lib.laws import LawError, two_variable
 from scripts.lib.laws.fit import points
@@ -19,7 +19,7 @@ from scripts.lib.laws.fit import points
 
 def read(path: str, columns: list[str]) -> pd.DataFrame:
     """These columns of a table as numbers. Raises LawError where the file or a column cannot be used."""
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    readers = {".csv": csv_tables.frame, ".parquet": pd.read_parquet}
     if Path(path).suffix not in readers:
         raise LawError(f"{path}: neither .csv nor .parquet")
     if not Path(path).is_file():

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from scripts.lib import command, jobs, metrics, tabulating
+from scripts.lib import command, csv_tables, jobs, metrics, tabulating
 
 TOLERANCE = 2  # points of top-1: what published re-evaluations and the authors' protocol may differ by (ours)
 PERCENT = {"top1": 100, "cross_entropy": 1}
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv")
     args, settings = command.parse(parser, arguments, jobs.released_table_settings)
 
-    tidy = beside(metrics.read(args.metrics), settings, pd.read_csv(args.numbers, dtype=str, keep_default_na=False))
+    tidy = beside(metrics.read(args.metrics), settings, csv_tables.frame(args.numbers))
     text = (
         "Checkpoints that the paper's authors released, judged by this project's evaluators. Published numbers are others' re-evaluations of the same "
         f"checkpoints, whose protocol differs from the authors' in the ways that the csv names: within {TOLERANCE} points of top-1 is agreement; "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import command, shown_tables, tabulating
+from scripts.lib import command, csv_tables, shown_tables, tabulating
 
 KINDS = {
     "paper": "The paper and its repository",
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(parser, arguments, shown_tables.versus_settings)
 
     fitted = {Path(path).stem: json.loads(Path(path).read_text(encoding="utf-8")) for path in args.laws}
-    tidy = beside(pd.read_csv(args.numbers, dtype=str, keep_default_na=False), settings, fitted)
+    tidy = beside(csv_tables.frame(args.numbers), settings, fitted)
     parts = ["# This study beside the paper"]
     if settings["counterparts"]:
         parts.append(

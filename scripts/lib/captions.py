@@ -3,7 +3,6 @@
 Called by the captions themselves (report/*.rst), when the report is made: nothing here costs a run anything.
 """
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
-from scripts.lib import jobs, shown
+from scripts.lib import csv_tables, jobs, shown
 from scripts.lib.study import Study
 
 # How the keys end that name a law, an evaluation set or an experiment: `law`, `ood_laws`, ...
@@ -44,8 +43,7 @@ class Facts(dict):
 
 @cache
 def paper_items() -> dict[str, dict[str, str]]:
-    with open("data/paper_items.csv", encoding="utf-8", newline="") as file:
-        return {row["name"]: row for row in csv.DictReader(file)}
+    return {row["name"]: row for row in csv_tables.rows("data/paper_items.csv", "name", "paper_item")}
 
 
 def label(kind: str, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from scripts.lib import text_files
+
 TABLES = (".csv", ".parquet")
 
 
@@ -25,11 +27,22 @@ def own_texts_are_there(recipes):
             faults.append(f"{key}.file = {recipe.file!r}: its name must end in one of {', '.join(TABLES)}")
         elif recipe.dataset is not None and not Path(recipe.dataset).is_dir():
             faults.append(f"{key}.dataset = {recipe.dataset!r}: no such folder; the path starts where snakemake does")
-        elif recipe.dataset is not None and not any(path.suffix in (".parquet", ".arrow") for path in Path(recipe.dataset).rglob("*")):
-            faults.append(f"{key}.dataset = {recipe.dataset!r}: no parquet or arrow file in it; name the folder that holds them")
+        elif recipe.dataset is not None:
+            faults += _folder_faults(key, recipe)
+        if recipe.file is not None and recipe.split is not None:
+            faults.append(f"{key}.split = {recipe.split!r}: a file has no splits; remove the key")
         if {"class_id", "name"} <= recipe.columns.keys():
             faults.append(f"{key}.columns = {recipe.columns}: class_id and name both tell the class; remove one")
     return faults
+
+
+def _folder_faults(key, recipe) -> list[str]:
+    try:
+        text_files.files(recipe)
+    except text_files.TextFilesError as error:
+        named = f"{key}.split = {recipe.split!r}" if recipe.split is not None else f"{key}.dataset = {recipe.dataset!r}"
+        return [f"{named}: {str(error).removeprefix(f'{recipe.dataset}: ')}"]
+    return []
 
 
 def blocks_of_pairs_agree(sources, recipes, images_per_block):

@@ -1,10 +1,9 @@
 """What must hold of the figures and tables of a study: they show what is made, trained and fitted. As the checks of `checks.py`."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.lib import class_table
+from scripts.lib import class_table, csv_tables
 from scripts.lib.checks import curve_faults, unknown
 from scripts.lib.study import Curves, names_class, pairs
 from scripts.lib.study.data import evaluations
@@ -132,8 +131,7 @@ def claims_have_their_curves(tables, laws, experiments, sources):
 
 def published_numbers() -> list[str]:
     """Their ids."""
-    with NUMBERS.open(encoding="utf-8", newline="") as file:
-        return [row["id"] for row in csv.DictReader(file)]
+    return [row["id"] for row in csv_tables.rows(NUMBERS, "id")]
 
 
 def counterparts_exist(tables, laws, experiments, sources):

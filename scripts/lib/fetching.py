@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from scripts.lib import command, weights
+from scripts.lib.file_names import is_clutter
 from scripts.lib.weights import WeightsError
 
 CLASSIFIER = ["config.json", "model.safetensors"]  # what timm reads of its models on the hub
@@ -59,7 +60,8 @@ SINGLE = {"classifier": classifier_of, "language": language_of}  # models that a
 def link(settings: dict, folder: Path) -> list[str]:
     """Link the files of a folder that its model is loaded from into `folder`; return their names."""
     source = Path(settings["model"])
-    files = [str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()]
+    names = [str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()]
+    files = [name for name in names if not is_clutter(name)]
     single = SINGLE.get(settings["use"])
     chosen = single(settings, files) if single else chosen_of(settings, files, weights.index_of(source))
     for file in chosen:

@@ -2,16 +2,9 @@
 
 from pathlib import Path
 
-from scripts.lib import jobs, shown
+from scripts.lib import jobs, shown, text_files
+from scripts.lib.file_names import is_clutter
 from scripts.lib.study import Study
-
-
-def own_files(recipe) -> list[str]:
-    """Files of the user's own texts, in the order that they are read. recipe: of kind `texts`."""
-    if recipe.file is not None:
-        return [recipe.file]
-    found = sorted(path for path in Path(recipe.dataset).rglob("*") if path.suffix in (".parquet", ".arrow"))
-    return [str(path) for path in found if not path.name.startswith("cache-")]  # which the library makes for itself
 
 
 def local_model(study_name: str, study: Study, wildcards) -> list[str]:
@@ -19,7 +12,10 @@ def local_model(study_name: str, study: Study, wildcards) -> list[str]:
     recipe = study.recipes.get(wildcards.recipe)
     if not hasattr(recipe, "model"):
         raise shown.NotInStudy(f"studies/{study_name}.yaml has no recipe {wildcards.recipe!r} that uses a model")
-    return [] if not recipe.is_folder else [str(path) for path in sorted(Path(recipe.model).iterdir()) if path.suffix in (".safetensors", ".json")]
+    if not recipe.is_folder:
+        return []
+    files = [path for path in sorted(Path(recipe.model).iterdir()) if not is_clutter(path.name)]
+    return [str(path) for path in files if path.suffix in (".safetensors", ".json")]
 
 
 def captioned(study_name: str, study: Study, wildcards) -> list[str]:
@@ -45,7 +41,7 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
             blocks = [Path(tar).stem for tar in captioned(study_name, study, wildcards)]
             return [f"results/{study_name}/captions/{wildcards.recipe}/{block}.parquet" for block in blocks]
         case "texts":
-            return own_files(recipe)
+            return text_files.files(recipe)
         case "captions" | "alt_texts":
             return [own for source in jobs.real_sources(study) for own in jobs.list_files(study_name, study, source)]
         case "pair_texts":

@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from scripts.lib import checks, checks_clips, checks_data, checks_models, checks_recipes, checks_shown
 from scripts.lib.checks import short
+from scripts.lib.csv_tables import TableError
 from scripts.lib.study import Study
 from scripts.lib.study.parts import NAME
 
@@ -89,7 +90,10 @@ def checked(raw: dict, where: str) -> Study:
     for check in (check for module in modules for check in module.CHECKS):
         needs = inspect.signature(check).parameters
         if all(name in parts for name in needs):
-            faults += check(**{name: parts[name] for name in needs})
+            try:
+                faults += check(**{name: parts[name] for name in needs})
+            except TableError as error:  # of a table of data/ that a check reads
+                faults.append(str(error))
     if faults:
         raise StudyError("\n".join(f"{where}: {fault}" for fault in dict.fromkeys(faults)))
     return Study.model_construct(**parts)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.lib import csv_tables
 from scripts.lib.files import whole
 
 COLUMNS = ["id", "kind", "revision", "file", "sha256", "licence", "mirror", "note"]
@@ -106,10 +107,7 @@ def readable(folder: str | Path) -> None:
 
 def rows(path: str | Path) -> list[dict]:
     """Rows of a table of sources; none where there is no such file."""
-    if not Path(path).is_file():
-        return []
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    return csv_tables.rows(path, *COLUMNS[:5]) if Path(path).is_file() else []
 
 
 def write(path: str | Path, table: list[dict]) -> None:

@@ -16,6 +16,7 @@ from open_clip import IMAGENET_CLASSNAMES
 
 from scripts import class_tables
 from scripts.lib import checks
+from scripts.lib.datasets import DataSet, torchvision_sets
 
 ROOT = Path(__file__).parents[2]
 IMAGENET = pd.read_csv(ROOT / "data/imagenet_classes.csv")
@@ -159,6 +160,15 @@ def test_classes_stand_in_the_order_that_torchvision_or_the_reader_has_at_hand()
     assert table("flowers102")["label"].tolist() == torchvision.datasets.Flowers102.classes
     assert table("gtsrb")["label"].tolist() == [f"{i:05d}" for i in range(43)]
     assert table("resisc45")["label"].tolist() == sorted(table("resisc45")["label"])
+
+
+@pytest.mark.parametrize("name", SETS.index)
+def test_labels_of_a_downstream_set_are_mapped_to_their_rows(name):
+    path = ROOT / f"data/downstream/{name}.csv"
+    data = DataSet(name, f"evaluation.{name}", str(path))
+    labels = table(name)["label"].tolist()
+    assert torchvision_sets.class_map(data, labels) == list(range(len(labels)))
+    assert torchvision_sets.class_map(data, labels[::-1]) == list(range(len(labels)))[::-1]
 
 
 @pytest.mark.parametrize(

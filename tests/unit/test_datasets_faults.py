@@ -144,9 +144,9 @@ def broken_tar(folder, cut=None, samples=None):
         ({"samples": [{"__key__": "a", "jpg": b"x"}]}, "sample 'a' has no a.cls"),
         ({"samples": [{"__key__": "a", "jpg": b"x", "cls": 3}]}, "a.cls = '3': must be a class id, 0 to 2"),
         ({"samples": [{"__key__": "a", "cls": 1}]}, "sample 'a' has 0 images"),
-        ({"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aba"]}, "key 'a' comes twice"),
+        ({"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aba"]}, "'a.cls' comes twice"),
         ({"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aa"]}, "'a.cls' comes twice"),
-        ({"samples": []}, "no sample in it"),
+        ({"samples": []}, "no image of 3 classes"),
     ],
 )
 def test_a_tar_that_is_not_whole_or_ambiguous_is_told(a_set, tmp_path, arguments, match):

@@ -64,7 +64,9 @@ def test_pairs_that_are_named_are_left_out(a_set, tmp_path):
         (lambda table: table.assign(caption="another"), "another caption than the tar's .txt: 000000001"),
         (lambda table: pd.concat([table, table.tail(1)]), "keys come twice: 000000004"),
         (lambda table: table.drop(columns="caption"), "no column caption"),
-        (lambda table: table.assign(caption=range(5)), "caption of 000000001 is 1, no text"),
+        (lambda table: table.assign(caption=[[text] for text in "abcde"]), "column caption is list<.*string>, expected string"),
+        (lambda table: table.assign(caption=0.5), "column caption is double, expected string"),
+        (lambda table: table.assign(caption=range(5)), "another caption than the tar's .txt: 000000001"),
     ],
 )
 def test_a_parquet_that_does_not_match_its_tar_is_told(a_set, tmp_path, change, match):
@@ -74,6 +76,7 @@ def test_a_parquet_that_does_not_match_its_tar_is_told(a_set, tmp_path, change, 
     with pytest.raises(DataSetError, match=match) as error:
         datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, int(count))
     assert "00000.parquet" in str(error.value)
+    assert "move the parquet away to read the texts from the tar" in str(error.value)
 
 
 def test_a_cut_off_tar_of_pairs_is_told(a_set, tmp_path):
@@ -84,19 +87,18 @@ def test_a_cut_off_tar_of_pairs_is_told(a_set, tmp_path):
         datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, 4)
 
 
-def test_tars_and_parquets_must_come_together(a_set):
+def test_parquet_without_its_tar_is_reported(a_set):
     fake.pairs(a_set.folder, [2, 2, 2])
-    (a_set.folder / "00001.parquet").unlink()
     (a_set.folder / "00002.tar").unlink()
     message = told(pair_set(a_set))
-    assert "1 tars have no parquet beside them: 00001.tar" in message
-    assert "1 parquets have no tar beside them: 00002.parquet" in message
+    assert "1 parquets have no tar next to them: 00002.parquet: download these shards again, or move the parquets away" in message
 
 
 def test_a_cut_off_parquet_is_told(a_set, tmp_path):
     fake.pairs(a_set.folder, [2, 2])
     file = a_set.folder / "00001.parquet"
     file.write_bytes(file.read_bytes()[:-20])
+    (a_set.folder / "._00002.parquet").write_bytes(b"written by macOS")
     with pytest.raises(DataSetError, match=r"00001\.parquet: not a whole parquet file"):
         index_of(pair_set(a_set), tmp_path)
     assert not (tmp_path / "index.parquet").exists()
@@ -106,3 +108,75 @@ def test_too_few_pairs_are_told_when_the_index_is_made(a_set, tmp_path):
     fake.pairs(a_set.folder, [2, 2])
     with pytest.raises(DataSetError, match="takes 5 images, and it has 4"):
         index_of(pair_set(a_set, wanted=5), tmp_path)
+
+
+def texts_of(a_set, tmp_path) -> dict[str, str]:
+    count = int(index_of(pair_set(a_set), tmp_path)["images"].sum())
+    rows, _ = datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, count)
+    return {row["origin"]: row["text"] for row in rows}
+
+
+def test_pairs_without_parquets_are_read_from_their_tars(a_set, tmp_path):
+    fake.pairs(a_set.folder, [6, 4, 7])
+    with_parquets = texts_of(a_set, tmp_path)
+    (a_set.folder / "00001.parquet").unlink()
+    assert texts_of(a_set, tmp_path) == with_parquets
+    for parquet in a_set.folder.glob("*.parquet"):
+        parquet.unlink()
+    found = datasets.write_index(pair_set(a_set), tmp_path / "index.parquet")
+    assert "3 tars without a parquet, whose texts are read from the tar" in found.told()
+    assert texts_of(a_set, tmp_path) == with_parquets
+
+
+def shard(a_set, samples: list[dict]) -> None:
+    fake.write_tar(a_set.folder / "00000.tar", [{"__key__": f"{i}", "jpg": fake.image_bytes(i)} | own for i, own in enumerate(samples)])
+
+
+def test_texts_of_tars_may_be_in_json_members(a_set, tmp_path):
+    shard(a_set, [{"json": '{"caption": "a robin"}'}, {"json": '{"caption": null}'}, {"txt": "a heron", "json": "{}"}, {"json": '{"caption": 7}'}])
+    assert list(texts_of(a_set, tmp_path).values()) == ["a robin", "", "a heron", "7"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ({}, r"sample '0' has no text: needed is 0\.txt, or 0\.json with a caption"),
+        ({"json": '{"url": "x"}'}, r"sample '0' has no text"),
+        ({"json": "{"}, r"0\.json is not a JSON object"),
+        ({"json": '{"caption": ["a"]}'}, r"caption of 0\.json is \['a'\], expected a text"),
+        ({"txt": b"caf\xe9"}, r"0\.txt is not UTF-8 at byte 3"),
+    ],
+)
+def test_text_that_is_missing_or_no_text_is_reported(a_set, tmp_path, sample, message):
+    shard(a_set, [sample])
+    with pytest.raises(DataSetError, match=message):
+        texts_of(a_set, tmp_path)
+
+
+def test_captions_that_are_all_numbers_are_texts(a_set, tmp_path):
+    """img2dataset then writes a column of integers; the members .txt hold the same digits."""
+    shard(a_set, [{"txt": str(i)} for i in range(3)])
+    rows = {"key": ["0", "1", "2"], "status": ["success"] * 3, "caption": [0, 1, 2]}
+    pd.DataFrame(rows).to_parquet(a_set.folder / "00000.parquet", index=False)
+    assert list(texts_of(a_set, tmp_path).values()) == ["0", "1", "2"]
+
+
+def test_captions_that_are_all_missing_are_empty_texts(a_set, tmp_path):
+    shard(a_set, [{"txt": ""}, {"txt": ""}])
+    pd.DataFrame({"key": ["0", "1"], "status": ["success"] * 2, "caption": [None, None]}).to_parquet(a_set.folder / "00000.parquet", index=False)
+    assert list(texts_of(a_set, tmp_path).values()) == ["", ""]
+
+
+def test_pairs_of_several_splits_are_not_pooled(a_set):
+    fake.pairs(a_set.folder, [2, 2])
+    for number, split in enumerate(("train", "test")):
+        for suffix in ("tar", "parquet"):
+            (a_set.folder / f"{number:05d}.{suffix}").rename(a_set.folder / f"{split}-{number}.{suffix}")
+    assert "tars of several splits (test, train)" in told(pair_set(a_set))
+
+
+def test_gaps_in_the_numbers_of_shards_are_no_error(a_set, tmp_path):
+    fake.pairs(a_set.folder, [2, 2, 2])
+    for suffix in ("tar", "parquet"):
+        (a_set.folder / f"00001.{suffix}").unlink()
+    assert len(texts_of(a_set, tmp_path)) == 4

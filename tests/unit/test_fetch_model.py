@@ -34,6 +34,9 @@ def arguments(tmp_path, model: str, revision: str = "") -> list[str]:
 
 def test_a_model_of_a_folder_is_linked_without_code(tmp_path, model, monkeypatch):
     monkeypatch.chdir(ROOT)
+    for name in ("._model.safetensors", "__MACOSX/._config.json", "Thumbs.db"):
+        (model / name).parent.mkdir(exist_ok=True)
+        (model / name).write_bytes(b"of the operating system")
     fetch_model.main(arguments(tmp_path, model))
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "model.safetensors", "sources.csv", "tokenizer.json"]
 

@@ -44,7 +44,7 @@ def test_a_table_is_fitted_from_the_command_line(tmp_path):
     ("change", "told"),
     [
         (lambda t: t.head(2), "2 different sizes: a law needs 3 at least"),
-        (lambda t: t.assign(loss=[0.5, 0.4, None, 0.3, 0.2, 0.1]), "loss in row 3 is 'nan', not a number"),
+        (lambda t: t.assign(loss=[0.5, 0.4, None, 0.3, 0.2, 0.1]), "loss in row 3 is '', not a number"),
         (lambda t: t.assign(loss=["a", *[0.1] * 5]), "loss in row 1 is 'a', not a number"),
         (lambda t: t.assign(loss=-1.0), "must be positive"),
         (lambda t: t.assign(loss=0.7), "the same at every size"),

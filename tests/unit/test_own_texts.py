@@ -31,13 +31,14 @@ def test_texts_survive_from_any_kind_of_file(tmp_path):
     arrow = pa.Table.from_pandas(table.rename(columns={"class_id": "label", "text": "caption"}))
     with pa.OSFile(str(tmp_path / "data-00000-of-00001.arrow"), "wb") as sink, pa.ipc.new_stream(sink, arrow.schema) as stream:  # as save_to_disk
         stream.write_table(arrow)
+    stripped = [text.strip() for text in table["text"]]
     for path, columns in (("t.csv", {}), ("t.parquet", {}), ("names.csv", {}), ("data-00000-of-00001.arrow", {"class_id": "label", "text": "caption"})):
         read = own([tmp_path / path], columns=columns)
-        assert read["text"].tolist() == table["text"].tolist(), path
+        assert read["text"].tolist() == (stripped if path.endswith("csv") else table["text"].tolist()), path
         assert read["class_id"].tolist() == table["class_id"].tolist()
     pool = recipes.pool(OWN, CLASSES, read)
     pool.to_parquet(tmp_path / "pool.parquet")
-    assert set(pd.read_parquet(tmp_path / "pool.parquet").query("class_id == 0")["text"]) == {"zero", *ODD}
+    assert set(pd.read_parquet(tmp_path / "pool.parquet").query("class_id == 0")["text"]) == {"zero", *ODD}  # of the last file
 
 
 def test_texts_of_several_files_are_one_pool(tmp_path):
@@ -68,9 +69,9 @@ def test_faulty_texts_are_told(tmp_path, table, columns, told, suffix):
 
 @pytest.mark.parametrize("header", ["class_id,text\n0,a cat, asleep\n", "text,class_id\na cat, asleep,0\n"])
 def test_texts_with_commas_that_are_not_quoted_are_told(tmp_path, header):
-    """Pandas takes the cells that are too many for names of the rows: half of each text would be lost in silence."""
+    """Half of each text would be lost without a message."""
     (tmp_path / "t.csv").write_text(header)
-    with pytest.raises(own_texts.TextsError, match=r"rows have more cells than there are columns: .* double quotes"):
+    with pytest.raises(own_texts.TextsError, match=r"more cells than there are columns \(first: row 1\); .*double quotes"):
         own([tmp_path / "t.csv"])
 
 
@@ -126,3 +127,9 @@ def test_a_recipe_may_be_called_as_a_kind(tmp_path, monkeypatch):
     (tmp_path / "bad.yaml").write_text(SMOKE.read_text().replace("captions: {kind: captions}", "captions: {kind: class_names, pattern: [a]}", 1))
     with pytest.raises(StudyError, match=r"recipes.captions.pattern = \['a'\]: unknown key; did you mean 'patterns'\?"):
         load(tmp_path / "bad.yaml")
+
+
+def test_csv_texts_and_names_lose_their_outer_spaces(tmp_path):
+    lines = [f' {name} , "{name}, a digit "' for name in CLASSES["name"]]
+    (tmp_path / "t.csv").write_text("\n".join(["name, text", *lines]), encoding="utf-8-sig")
+    assert own([tmp_path / "t.csv"])["text"].tolist() == [f"{name}, a digit" for name in CLASSES["name"]]

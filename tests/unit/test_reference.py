@@ -1,5 +1,6 @@
 """The reference classifier: a run of the study or a released model of timm, and what it says of images that it reads from their shards."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -135,6 +136,28 @@ def test_a_reference_of_more_classes_than_the_study_has_is_told_when_it_is_fetch
     save_reference(tmp_path / "model", classes=1000)
     with pytest.raises(SystemExit, match=r"it tells 1000 classes apart, and data/digits_classes\.csv has 10: name one that is trained on the study's classes"):
         fetch(study(tmp_path, f"{{model: {tmp_path / 'model'}}}"), tmp_path)
+    assert not (tmp_path / "reference").exists()
+
+
+@pytest.mark.parametrize("key", ["label_names", "id2label"])
+def test_reference_with_classes_in_another_order_is_refused(of_ten, tmp_path, key):
+    """The order of its outputs is in its configuration, if the model has names for them."""
+    digits = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    folder = tmp_path / "model"
+    shutil.copytree(of_ten, folder)
+    config = json.loads((folder / "config.json").read_text())
+    path = study(tmp_path, f"{{model: {folder}}}")
+
+    def fetch_with(names: list[str]) -> None:
+        named = names if key == "label_names" else {str(place): name for place, name in enumerate(names)}
+        (folder / "config.json").write_text(json.dumps(config | {key: named}))
+        (tmp_path / "record.csv").unlink(missing_ok=True)
+        fetch(path, tmp_path)
+
+    fetch_with(digits)
+    fetch_with([f"LABEL_{i}" for i in range(10)])  # says nothing of the order
+    with pytest.raises(SystemExit, match=r"output 0 is 'nine', which is class 9 of data/digits_classes\.csv"):
+        fetch_with(digits[::-1])
     assert not (tmp_path / "reference").exists()
 
 

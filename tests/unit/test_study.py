@@ -239,7 +239,7 @@ CLASSES = (ROOT / "data/digits_classes.csv").read_text()
         ("9,nine", "9,", "class 9 has no name: add it"),
         ("9,nine,", "9,nine,thin, ", "class 9: more or fewer cells than columns"),
         (CLASSES, "", "columns are none; class_id, name, description, hypernyms must be among them"),
-        ("3,three", '3,"three', "no CSV"),
+        ("3,three", '3,"three', "not a CSV"),
         (
             '"an odd number, five or more"',
             "",

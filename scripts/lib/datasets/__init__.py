@@ -4,7 +4,8 @@ registry.py          what is known of a data set, where it lies, and how a fault
 folders.py           a folder for each class
 tars.py              WebDataset tars with classes
 torchvision_sets.py  what torchvision reads
-pairs.py             tars and parquets of img2dataset
+pairs.py             tars of img2dataset, with or without its parquets
+class_names.py       names of classes in a file next to the data
 pictures.py          an image as the study stores it
 
 Each layout has `survey(data)`, which looks without reading it all; `index(data, threads)`, which lists every image (class_id, origin, tar,
@@ -17,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.lib.datasets import folders, pairs, tars, torchvision_sets
-from scripts.lib.datasets.registry import DataSet, DataSetError, Found, count_faults, shown, variable
+from scripts.lib.datasets.registry import DataSet, DataSetError, Found, count_faults, is_pattern, shown, variable
+from scripts.lib.file_names import is_clutter, nfc
 from scripts.lib.files import whole
 
 __all__ = ["DataSet", "DataSetError", "checked", "of_split", "order", "rows", "variable", "write_index"]
@@ -32,6 +34,9 @@ def of_split(split: str, table: str | None, settings: dict, wanted: int | None =
 
 def layout_of(data: DataSet) -> str:
     """Of the layouts that it may have, the one that lies there."""
+    if compressed := _compressed(data):
+        told = f"{len(compressed)} compressed tars, whose images cannot be read at their offsets"
+        raise data.error([f"{told}: {shown(compressed)}: decompress them"])
     if data.pairs:
         own, name = "img2dataset", "tars"
     elif tars.files(data.place):
@@ -44,6 +49,15 @@ def layout_of(data: DataSet) -> str:
     if data.pairs and not tars.files(data.place):
         raise data.error(["no tar in it"])
     return own
+
+
+def _compressed(data: DataSet) -> list[str]:
+    """Names of compressed tars that the data set consists of, rather than was unpacked from."""
+    if is_pattern(data.place) or any(layout.startswith("torchvision:") for layout in data.layouts):
+        return []
+    entries = [path for path in data.place.iterdir() if not is_clutter(path.name)]
+    unpacked = any(path.is_dir() for path in entries) and not any(path.suffix == ".tar" for path in entries)
+    return [] if unpacked else sorted(path.name for path in entries if path.name.endswith(tars.COMPRESSED))
 
 
 def module_of(layout: str):
@@ -101,12 +115,13 @@ def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Found:
         layout = layout_of(data)
         table, found = module_of(layout).index(data, threads)
     skipped = data.skipped if not data.pairs else set()
-    unknown = sorted(skipped - set(table["origin"])) if skipped else []
+    origins = table["origin"].map(nfc) if skipped else None
+    unknown = sorted(skipped - set(origins)) if skipped else []
     faults = found.faults + count_faults(data, found) + [f"{data.skip}: no image {shown(unknown)} in it: mend or remove the line"] * bool(unknown)
     if faults:
         raise data.error(faults, found.told())
     if skipped:
-        table = table[~table["origin"].isin(skipped)].reset_index(drop=True)
+        table = table[~origins.isin(skipped)].reset_index(drop=True)
     if data.pairs:
         table = table.iloc[np.random.default_rng(0).permutation(len(table))].reset_index(drop=True)
         last = table["images"].cumsum()

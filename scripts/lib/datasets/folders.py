@@ -5,28 +5,26 @@ import os
 from collections import Counter
 from pathlib import Path
 
-from scripts.lib.datasets.registry import DataSet, Found, shown
+from scripts.lib import class_table
+from scripts.lib.datasets import class_names
+from scripts.lib.datasets.registry import IMAGES, DataSet, Found, shown
+from scripts.lib.file_names import is_clutter, is_utf8, nfc, split_of
 
-IMAGES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm")
-NAMES = ("wnid", "label", "name", "class_id")  # columns of a class table that a folder may be named by
+ENDINGS = tuple(f".{extension}" for extension in IMAGES)
 
 
 def is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGES) and not name.startswith(".")
-
-
-def _is_utf8(name: str) -> bool:
-    return name.encode(errors="replace").decode() == name  # Python has a stand-in for every byte that is not
+    return name.lower().endswith(ENDINGS) and not is_clutter(name)
 
 
 def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
     """folder -> files of its images, both sorted, and what is there; nothing is opened."""
     with os.scandir(data.place) as entries:
-        top = sorted(entries, key=lambda entry: entry.name)
+        top = sorted((entry for entry in entries if not is_clutter(entry.name)), key=lambda entry: entry.name)
     folders, other, found = {}, 0, Found("class folders")
     for entry in top:
-        if entry.is_dir() and not entry.name.startswith("."):
-            files = os.listdir(entry.path)
+        if entry.is_dir():
+            files = [name for name in os.listdir(entry.path) if not is_clutter(name)]
             folders[entry.name] = sorted(filter(is_image, files))
             other += len(files) - len(folders[entry.name])
     loose = sum(is_image(entry.name) for entry in top)
@@ -41,7 +39,7 @@ def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
     if empty:
         deeper = any(path.is_dir() for path in empty[0].iterdir())
         found.faults.append(f"{shown(empty)}: no image in it" + ", but folders: move the images up into the folder of their class" * deeper)
-    odd = [ascii(f"{name}/{file}") for name, files in folders.items() for file in files if not file.isascii() and not _is_utf8(file)]
+    odd = [ascii(f"{name}/{file}") for name, files in folders.items() for file in files if not file.isascii() and not is_utf8(file)]
     if odd:
         found.faults.append(f"{len(odd)} files have names that are not UTF-8: {shown(odd)}: rename them")
     found.classes = Counter({ids[name]: len(files) for name, files in folders.items() if name in ids and files})
@@ -50,22 +48,35 @@ def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
 
 def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[str]]:
     """folder -> class id, by the column of the class table that names most of them, and faults."""
-    columns = [column for column in NAMES if data.classes and column in data.classes[0]]
-    column = max(columns, key=lambda column: len({row[column] for row in data.classes} & set(folders)))
+    column, _ = class_table.match(folders, data.classes)
     named: dict[str, list[int]] = {}
-    for i, row in enumerate(data.classes):
-        named.setdefault(row[column], []).append(i)
-    wanted = {data.classes[i][column] for i in data.expected}
-    unknown, missing = [name for name in folders if name not in named], sorted(wanted - set(folders))
+    if column == "class_id":
+        named = {str(number): [class_id] for number, class_id in enumerate(class_names.class_ids(data, data.place))}
+    else:
+        for i, row in enumerate(data.classes):
+            named.setdefault(nfc(row[column]), []).append(i)
+    expected = set(data.expected)
+    missing = sorted(name for name, ids in named.items() if expected & set(ids) and name not in set(map(nfc, folders)))
+    unknown = [name for name in folders if nfc(name) not in named]
     faults = []
+    if folders and len(unknown) == len(folders) and all(map(split_of, folders)):
+        fix = f"give the path of one, such as {data.place}/{folders[0]}"
+        return {}, [f"{', '.join(folders)} are folders of splits: {fix}"]
+    for name, count in Counter(map(nfc, folders)).items():
+        if count > 1:
+            same = ", ".join(ascii(folder) for folder in folders if nfc(folder) == name)
+            faults.append(f"folders {same} have the same name: move the images into one")
     if unknown:
         told = [name + "".join(f" (did you mean {close}?)" for close in difflib.get_close_matches(name, missing, n=1)) for name in unknown]
         faults.append(f"{len(unknown)} folders are no {column} of {data.table}: {shown(told)}: rename them, or move them away")
     if missing:
         faults.append(f"{len(missing)} class folders are missing: {shown(missing)}")
-    twice = [name for name in folders if len(named.get(name, [])) > 1]
-    faults += [f"folder {name!r} is the {column} of classes {named[name]}: name the folders by class id or WordNet id" for name in twice]
-    return {name: named[name][0] for name in folders if name in named}, faults
+    found = {name: named[nfc(name)] for name in folders if nfc(name) in named}
+    for name, ids in found.items():
+        if len(ids) > 1:
+            fix = "name the folders by class id or WordNet id"
+            faults.append(f"folder {name!r} is the {column} of classes {ids}: {fix}")
+    return {name: ids[0] for name, ids in found.items()}, faults
 
 
 def survey(data: DataSet) -> Found:

@@ -1,10 +1,14 @@
-"""Pairs of image and text as img2dataset writes them: tars of {key}.jpg, {key}.txt and {key}.json, and beside each tar a parquet with a row for
-each address that was tried (key, status, caption, ...).
+"""Pairs of image and text as img2dataset writes them.
 
-At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million are about 60,000 rows. A tar's own members
-are matched with its parquet when a block is made of it.
+They are tars of {key}.jpg, {key}.txt and {key}.json, and next to each tar a parquet with a row for
+each address that was tried (key, status, caption, ...). The texts of a tar without a parquet are its
+members .txt, or the captions in .json.
+
+At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million are
+about 60,000 rows. The members of a tar are compared with its parquet when a block is made of it.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,36 +16,57 @@ from pathlib import Path
 
 from scripts.lib.datasets import tars
 from scripts.lib.datasets.registry import NO_CLASS, DataSet, DataSetError, Found, is_pattern, shown
+from scripts.lib.file_names import is_clutter, nfc
 
 SUCCESS = "success"
+FIX = "download this shard again, or move the parquet away to read the texts from the tar"
 
 
 def survey(data: DataSet) -> Found:
-    """Which tars there are, and whether each has its parquet; no tar is opened."""
+    """Count the tars and those without a parquet; no tar is opened."""
     found, own = Found("tars of pairs"), tars.files(data.place)
-    missing = [tar.name for tar in own if not tar.with_suffix(".parquet").is_file()]
-    lost = [] if is_pattern(data.place) else sorted(path.name for path in data.place.glob("*.parquet") if not path.with_suffix(".tar").is_file())
-    if missing:
-        found.faults.append(f"{len(missing)} tars have no parquet beside them: {shown(missing)}: download these shards again")
+    without = [tar for tar in own if not tar.with_suffix(".parquet").is_file()]
+    parquets = [] if is_pattern(data.place) else [path for path in data.place.glob("*.parquet") if not is_clutter(path.name)]
+    lost = sorted(path.name for path in parquets if not path.with_suffix(".tar").is_file())
     if lost:
-        found.faults.append(f"{len(lost)} parquets have no tar beside them: {shown(lost)}: download these shards again")
+        fix = "download these shards again, or move the parquets away"
+        found.faults.append(f"{len(lost)} parquets have no tar next to them: {shown(lost)}: {fix}")
+    found.faults += tars.name_faults(data)
     found.notes.append(f"{len(own)} tars")
+    if without:
+        found.notes.append(f"{len(without)} tars without a parquet, whose texts are read from the tar")
     return found
 
 
-def rows_of(parquet: Path, columns: list[str]):
-    """Table of a parquet of img2dataset."""
+def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
+    """Read columns of a parquet of img2dataset: texts, or integers if all texts are digits."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer, pa.types.is_null)
     try:
         with pq.ParquetFile(parquet) as file:
-            absent = sorted(set(columns) - set(file.schema_arrow.names))
-            if absent:
-                raise DataSetError(f"{parquet}: no column {', '.join(absent)}: not as img2dataset writes it (it has {shown(file.schema_arrow.names, 12)})")
-            return file.read(columns=columns)
+            schema = file.schema_arrow
+            if absent := sorted(set(columns) - set(schema.names)):
+                known = shown(schema.names, 12)
+                raise DataSetError(f"{parquet}: no column {', '.join(absent)} (it has {known}): {FIX}")
+            for name in columns:
+                kind = schema.field(name).type
+                values = kind.value_type if pa.types.is_dictionary(kind) else kind
+                if not any(is_kind(values) for is_kind in kinds):
+                    raise DataSetError(f"{parquet}: column {name} is {kind}, expected string: {FIX}")
+            return file.read(columns=columns).to_pydict()
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataSetError(f"{parquet}: not a whole parquet file ({error}): download this shard again") from None
+        raise DataSetError(f"{parquet}: not a whole parquet file ({error}): {FIX}") from None
+
+
+def count(tar: Path) -> tuple[int, int]:
+    """Count the pairs of a tar and the addresses that gave none, by its parquet if it has one."""
+    parquet = tar.with_suffix(".parquet")
+    if not parquet.is_file():
+        return len(tars.samples(tar)), 0
+    status = Counter(rows_of(parquet, ["status"])["status"])
+    return status[SUCCESS], status.total() - status[SUCCESS]
 
 
 def index(data: DataSet, threads: int):
@@ -53,11 +78,11 @@ def index(data: DataSet, threads: int):
 
     def one(tar: Path):
         try:
-            status = Counter(rows_of(tar.with_suffix(".parquet"), ["status"])["status"].to_pylist())
+            images, failed = count(tar)
         except DataSetError as error:
             return error
         name = str(tar.relative_to(top))
-        return name, status[SUCCESS] - skips[name], status.total() - status[SUCCESS], skips[name]
+        return name, images - skips[nfc(name)], failed, skips[nfc(name)]
 
     if found.faults:
         return pd.DataFrame(), found
@@ -65,43 +90,98 @@ def index(data: DataSet, threads: int):
         counted = list(pool.map(one, own))
     found.faults += [str(error) for error in counted if isinstance(error, DataSetError)]
     table = pd.DataFrame([row for row in counted if isinstance(row, tuple)], columns=["origin", "images", "failed", "skipped"])
-    found.faults += [f"{data.skip}: no tar {name!r} in it" for name in sorted(set(skips) - set(table["origin"]))]
+    found.faults += [f"{data.skip}: no tar {name!r} in it" for name in sorted(set(skips) - set(table["origin"].map(nfc)))]
     found.classes = Counter({NO_CLASS: int(table["images"].sum())})
     found.notes.append(f"{int(table['failed'].sum())} addresses without an image, as its parquets say")
     return table, found
 
 
+def text_of(tar: Path, key: str, parts: dict, stream) -> str | None:
+    """Return the text of a sample: its member .txt or the caption in .json; None if it has neither.
+
+    stream is the open tar.
+    """
+
+    def member(extension: str) -> str:
+        offset, size = parts[extension]
+        stream.seek(offset)
+        try:
+            return stream.read(size).decode()
+        except UnicodeDecodeError as error:
+            fix = "write the tar again in UTF-8"
+            raise DataSetError(f"{tar}: {key}.{extension} is not UTF-8 at byte {error.start}: {fix}") from None
+
+    if "txt" in parts:
+        return member("txt")
+    if "json" not in parts:
+        return None
+    try:
+        known = json.loads(member("json"))
+        caption = known.get("caption", known)
+    except (ValueError, AttributeError):
+        raise DataSetError(f"{tar}: {key}.json is not a JSON object: {tars.DAMAGED}") from None
+    if caption is known:
+        return None
+    if not isinstance(caption, (str, int, type(None))):
+        found = f"caption of {key}.json is {str(caption)[:40]}, expected a text"
+        raise DataSetError(f"{tar}: {found}: write the tar again")
+    return "" if caption is None else str(caption)
+
+
+def parquet_texts(parquet: Path) -> dict[str, str]:
+    """Text of each key that a parquet says was downloaded."""
+    table = rows_of(parquet, ["key", "status", "caption"])
+    rows = zip(table["key"], table["status"], table["caption"], strict=True)
+    good = [(str(key), "" if text is None else str(text)) for key, status, text in rows if status == SUCCESS]
+    if len(dict(good)) != len(good):
+        twice = [key for key, times in Counter(key for key, _ in good).items() if times > 1]
+        raise DataSetError(f"{parquet}: keys come twice: {shown(twice)}: {FIX}")
+    return dict(good)
+
+
 def members(data: DataSet, name: str) -> list[dict]:
-    """origin, tar, offset, size and text of each pair of a tar, in its order. Raises DataSetError where its parquet names others."""
+    """List origin, tar, offset, size and text of each pair of a tar, in its order.
+
+    Raises DataSetError if its parquet names other pairs or texts.
+    """
     tar = tars.root(data.place) / name
     parquet = tar.with_suffix(".parquet")
-    table = rows_of(parquet, ["key", "status", "caption"]).to_pydict()
-    good = [(str(key), text or "") for key, status, text in zip(table["key"], table["status"], table["caption"], strict=True) if status == SUCCESS]
-    texts = dict(good)
-    if wrong := next((key for key, text in good if not isinstance(text, str)), None):
-        raise DataSetError(f"{parquet}: caption of {wrong} is {texts[wrong]!r}, no text: not as img2dataset writes it")
-    if len(texts) != len(good):
-        twice = [key for key, count in Counter(key for key, _ in good).items() if count > 1]
-        raise DataSetError(f"{parquet}: keys come twice: {shown(twice)}: download this shard again")
     found, told = {}, {}
     with tar.open("rb") as stream:
         for key, parts in tars.samples(tar):
             offset, size = tars.image_of(tar, key, parts)
             found[key] = {"origin": f"{name}/{key}", "tar": name, "offset": offset, "size": size}
-            if "txt" in parts:
-                stream.seek(parts["txt"][0])
-                told[key] = stream.read(parts["txt"][1])
-    mend = "the two are not of one download; download this shard again"
-    for fault, keys in (("rows without an image in the tar", texts.keys() - found.keys()), ("images without a row", found.keys() - texts.keys())):
-        if keys:
-            raise DataSetError(f"{parquet} does not match {tar}: {len(keys)} {fault}: {shown(sorted(keys))}: {mend}")
-    other = sorted(key for key, text in told.items() if text != texts[key].encode())
-    if other:
-        raise DataSetError(f"{parquet} does not match {tar}: another caption than the tar's .txt: {shown(other)}: {mend}")
-    absent = {origin for origin in data.skipped if origin.rpartition("/")[0] == name} - {row["origin"] for row in found.values()}
+            told[key] = text_of(tar, key, parts, stream)
+    texts = _matched(tar, parquet, told) if parquet.is_file() else told
+    if silent := next((key for key, text in texts.items() if text is None), None):
+        needed = f"needed is {silent}.txt, or {silent}.json with a caption"
+        raise DataSetError(f"{tar}: sample {silent!r} has no text: {needed}")
+    origins = {nfc(row["origin"]) for row in found.values()}
+    absent = {origin for origin in data.skipped if origin.rpartition("/")[0] == nfc(name)} - origins
     if absent:
         raise DataSetError(f"{data.skip}: no pair {shown(sorted(absent))} in {tar}: mend or remove the line")
-    return [row | {"text": texts[key]} for key, row in found.items() if row["origin"] not in data.skipped]
+    return [row | {"text": texts[key]} for key, row in found.items() if nfc(row["origin"]) not in data.skipped]
+
+
+def _matched(tar: Path, parquet: Path, told: dict[str, str | None]) -> dict[str, str]:
+    """Return the texts of the parquet, which must have the keys of the tar and its texts.
+
+    told has the text of each sample of the tar.
+    """
+    texts = parquet_texts(parquet)
+    differences = {
+        "rows without an image in the tar": texts.keys() - told.keys(),
+        "images without a row": told.keys() - texts.keys(),
+    }
+    for difference, keys in differences.items():
+        if keys:
+            found = f"{len(keys)} {difference}: {shown(sorted(keys))}"
+            raise DataSetError(f"{parquet} does not match {tar}: {found}: {FIX}")
+    other = sorted(key for key, text in told.items() if text not in (None, texts[key]))
+    if other:
+        found = f"another caption than the tar's .txt: {shown(other)}"
+        raise DataSetError(f"{parquet} does not match {tar}: {found}: {FIX}")
+    return texts
 
 
 def block(data: DataSet, index: list[dict], start: int, stop: int) -> Iterator[dict]:

@@ -5,12 +5,11 @@ compared), `pass` (an image through a generator's first stage once: steps x imag
 model), `tflop` (arithmetic of all of it).
 """
 
-import csv
 import math
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from scripts.lib import jobs
+from scripts.lib import class_table, jobs
 from scripts.lib.datasets import registry
 from scripts.lib.plans import generators
 from scripts.lib.study import Study, pairs
@@ -223,8 +222,7 @@ def _classifier(study: Study, released: str = "") -> Work:
 
 
 def _write_sentences(study: Study, recipe: str) -> Work:
-    with open(study.classes, encoding="utf-8", newline="") as file:
-        texts = jobs.prompt_settings(study, recipe)["texts"] * sum(1 for _ in csv.DictReader(file))
+    texts = jobs.prompt_settings(study, recipe)["texts"] * class_table.count(study.classes)
     return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
 
 

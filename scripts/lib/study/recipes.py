@@ -51,7 +51,8 @@ class OwnTexts(Part):
 
     kind: Literal["texts"]
     file: str | None = Field(default=None, description="csv or parquet")
-    dataset: str | None = Field(default=None, description="folder; its parquet or arrow files are read in the order of their paths")
+    dataset: str | None = Field(default=None, description="folder of parquet or arrow files, or a data set that Hugging Face datasets saved to disk")
+    split: str | None = Field(default=None, description="split of the folder, such as train, or all; needed if it holds several")
     columns: dict[Literal["class_id", "name", "text"], str] = Field(
         default={}, description="what the columns are called: text, and class_id or name (of the class); by default just so"
     )
