@@ -102,6 +102,9 @@ def batches(settings: dict, pool: pd.DataFrame) -> Iterator[Batch]:
 def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch: Batch, found: Found) -> Iterator[stretches.Sample]:
     """(key, encoded image, manifest row) of every image of a batch."""
     _, scale, rows = batch
+    scheduler = {}  # not for generators that are trained here: their manifests keep their bytes
+    if settings["sampling"]["kind"] == "pretrained":
+        scheduler = {"scheduler": pipelines.scheduler_of(pipeline)}
     for row in rows.itertuples():
         data, seed, attempt = found[row.image]
         told = {
@@ -117,7 +120,7 @@ def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch:
             "steps": settings["sampling"]["steps"],
             "sampler": pipelines.sampler_of(pipeline, settings["sampling"]),
             "attempt": attempt,
-        }
+        } | scheduler
         yield key_of(scale, row.image), data, told
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import json
 from pathlib import Path
 
 import scripts.lib.torch_setup
@@ -10,9 +11,7 @@ import numpy as np
 import torch
 from diffusers import (
     AmusedScheduler,
-    DDIMScheduler,
     DiffusionPipeline,
-    DPMSolverMultistepScheduler,
     ModelMixin,
     PyramidAttentionBroadcastConfig,
     UNet2DConditionModel,
@@ -23,13 +22,8 @@ from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
 from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
-from scripts.lib import encoded_texts, weights
-
-SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
-
-
-class SamplerError(ValueError):
-    """A model that cannot be sampled as the study asks."""
+from scripts.lib import encoded_texts, schedulers, weights
+from scripts.lib.schedulers import SamplerError
 
 
 def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
@@ -197,13 +191,10 @@ def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline |
         told = f"model: a {type(pipeline).__name__} takes no {' and no '.join(sorted(missing))}"
         raise SamplerError(f"{told}, so it makes no images of texts that are guided and can be made again: name another model")
     wanted = sampling.get("sampler")
-    if wanted and SAMPLERS[wanted] not in pipeline.scheduler.compatibles:
-        told = f"{type(pipeline).__name__} has a {type(pipeline.scheduler).__name__}, which it cannot stand in for"
-        raise SamplerError(f"sampler = {wanted!r}: {told}; remove the key from the generator")
-    if isinstance(pipeline.scheduler, AmusedScheduler):
+    if wanted:
+        pipeline.scheduler = schedulers.replace(pipeline.scheduler, wanted)
+    elif isinstance(pipeline.scheduler, AmusedScheduler):
         pipeline.scheduler = ImagewiseAmusedScheduler.from_config(pipeline.scheduler.config)
-    elif wanted:
-        pipeline.scheduler = SAMPLERS[wanted].from_config(pipeline.scheduler.config)
     upscaler = sampling.get("upscaler")
     if upscaler is None:
         return _prepared(pipeline, sampling)
@@ -220,6 +211,14 @@ def sampler_of(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> str:
     if isinstance(pipeline.scheduler, AmusedScheduler):
         return "maskgit"
     return sampling.get("sampler") or type(pipeline.scheduler).__name__
+
+
+def scheduler_of(pipeline: DiffusionPipeline | TwoStages) -> str:
+    """Return the scheduler settings of a pipeline for the manifest, as JSON."""
+    settings = schedulers.describe(pipeline.scheduler)
+    if isinstance(pipeline, TwoStages):
+        settings["upscaler"] = schedulers.describe(pipeline.upscaler.scheduler)
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"))
 
 
 def _guided(pipeline: DiffusionPipeline | TwoStages, guidance: float, negative: str, count: int) -> dict:

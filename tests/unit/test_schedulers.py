@@ -1,13 +1,16 @@
 """Schedulers that a study puts in place of a model's scheduler, and what the manifest records."""
 
 import json
+import shutil
 
 from scripts.lib.torch_setup import deterministic
 
 import diffusers
+import pandas as pd
 import pytest
 
-from scripts.lib import pipelines
+from scripts import generate
+from scripts.lib import pipelines, schedulers
 from tests.support import tiny_pipelines
 from tests.support.tiny_pipelines import PROMPTS
 
@@ -25,12 +28,18 @@ def saved(tmp_path_factory):
     folder, names = tmp_path_factory.mktemp("models"), iter(range(100))
 
     def save(scheduler=None, text=None, name="stable_diffusion"):
-        path = folder / str(next(names))
-        tiny_pipelines.save(name, path)
+        if not (folder / name).exists():
+            tiny_pipelines.save(name, folder / name)
+        path = shutil.copytree(folder / name, folder / str(next(names)))
         if scheduler is not None:
             scheduler.save_pretrained(path / "scheduler")
         if text is not None:
             (path / "scheduler/scheduler_config.json").write_text(json.dumps(text))
+        if scheduler is not None or text is not None:
+            kind = text["_class_name"] if text else type(scheduler).__name__
+            index = json.loads((path / "model_index.json").read_text())
+            index["scheduler"] = ["diffusers", kind]
+            (path / "model_index.json").write_text(json.dumps(index))
         return str(path)
 
     return save
@@ -55,7 +64,8 @@ def test_ddim_does_not_clip_latents_of_any_scheduler(saved, kind):
 
 
 def test_ddim_keeps_the_clipping_of_a_pixel_model(saved):
-    path = saved(diffusers.DDPMScheduler(**LEADING, clip_sample_range=0.5))
+    pixels = diffusers.DDPMScheduler(**PROCESS, clip_sample_range=0.5)
+    path = saved(pixels, name="deepfloyd_if")
     scheduler = pipelines.load(path, SAMPLING | {"sampler": "ddim"}, CPU).scheduler
     assert scheduler.config.clip_sample and scheduler.config.clip_sample_range == 0.5
 
@@ -83,9 +93,7 @@ def test_ddim_ends_at_the_noise_level_of_the_model(saved):
 @pytest.mark.parametrize("steps", [2, 4, 10])
 def test_ddim_steps_to_the_next_timestep_of_its_grid(saved, steps):
     """Its step assumes equal distances, which the grid of "linspace" does not have."""
-    pipeline = pipelines.load(
-        saved(scheduler_of("Euler", **PROCESS)), SAMPLING | {"sampler": "ddim"}, CPU
-    )
+    pipeline = pipelines.load(saved(scheduler_of("Euler", **PROCESS)), SAMPLING | {"sampler": "ddim"}, CPU)
     scheduler = pipeline.scheduler
     scheduler.set_timesteps(steps)
     distances = {int(distance) for distance in -scheduler.timesteps.diff()}
@@ -98,13 +106,24 @@ def test_dpmsolver_is_deterministic_whatever_the_model_has(saved):
     assert pipeline.scheduler.config.algorithm_type == "dpmsolver++"
 
 
+@pytest.mark.parametrize("sampler", schedulers.SAMPLERS)
+def test_trained_generators_keep_their_settings(saved, sampler):
+    """Their images keep their bytes: their file has each key that the samplers read."""
+    trained = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2", clip_sample=False, steps_offset=1)
+    trained.save_pretrained(folder := saved())
+    scheduler = diffusers.DDPMScheduler.from_pretrained(folder)
+    plain = schedulers.SAMPLERS[sampler].from_config(scheduler.config)
+    replacement = schedulers.replace(scheduler, sampler)
+    assert schedulers.describe(replacement) == schedulers.describe(plain)
+
+
 FLOW = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (FLOW, r"sampler = 'ddim': .* flow_prediction.* remove the key"),
+        (FLOW, r"sampler = 'ddim': .*'flow_prediction'.* remove the key"),
         ({"beta_schedule": "exp"}, r"sampler = 'ddim': .*exp is not implemented.* remove the key"),
     ],
 )
@@ -132,3 +151,15 @@ def test_the_manifest_text_has_every_setting_of_the_scheduler(saved):
     betas = diffusers.DDIMScheduler(trained_betas=[0.1, 0.2])
     array = pipelines.load(saved(betas), SAMPLING, CPU)
     assert json.loads(pipelines.scheduler_of(array))["trained_betas"] == [0.1, 0.2]
+
+
+@pytest.mark.parametrize("kind", ["pretrained", "diffusion"])
+def test_only_released_models_have_the_column_in_manifests(saved, kind):
+    """Manifests of generators that the workflow trains keep their bytes."""
+    pipeline = pipelines.load(saved(), SAMPLING, CPU)
+    rows = pd.DataFrame({"image": [0], "class_id": [1], "prompt": ["one"]})
+    settings = {"recipe": "r", "generator": "g", "sampling": SAMPLING | {"kind": kind}}
+    batch, data = (0, 1.5, rows), {0: (b"", 7, 0)}
+    samples = generate.samples_of(pipeline, "rev", settings, pd.Series({1: "1"}), batch, data)
+    [(_, _, row)] = samples
+    assert ("scheduler" in row) == (kind == "pretrained")
