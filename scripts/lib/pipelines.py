@@ -22,7 +22,7 @@ from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
 from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
-from scripts.lib import encoded_texts, schedulers, weights
+from scripts.lib import encoded_texts, pipeline_classes, schedulers, weights
 from scripts.lib.schedulers import SamplerError
 
 
@@ -108,8 +108,8 @@ class TwoStages:
 
 def _read(path: str | Path, use: str, precision: str, variant: str | None, device: torch.device) -> DiffusionPipeline:
     """The pipeline saved at `path`, without the components that are not used. use: as `weights.used` takes it."""
-    parts = {name: kind for name, kind in weights.index_of(path).items() if isinstance(kind, list)}
-    off = {name: None for name, (library, *_) in parts.items() if name in weights.UNUSED[use] or not library}  # a part saved as none is asked for by some
+    parts = weights.components(weights.index_of(path))
+    off = {name: None for name, (library, _) in parts.items() if name in weights.UNUSED[use] or not library}  # a part saved as none is asked for by some
     off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
     kind = {"local_files_only": True, "use_safetensors": True, "variant": variant, "dtype": getattr(torch, precision)}
     with weights.all_of_files():
@@ -186,10 +186,8 @@ def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline |
     weights.readable(path)
     precision = sampling.get("precision", "float32")
     pipeline = _read(path, "generator", precision, sampling.get("variant"), device)
-    missing = {"prompt", "guidance_scale", "generator"} - set(inspect.signature(pipeline.__call__).parameters)
-    if missing:
-        told = f"model: a {type(pipeline).__name__} takes no {' and no '.join(sorted(missing))}"
-        raise SamplerError(f"{told}, so it makes no images of texts that are guided and can be made again: name another model")
+    if reason := pipeline_classes.unusable(type(pipeline)):
+        raise SamplerError(f"model: a {type(pipeline).__name__} {reason}; name another model")
     wanted = sampling.get("sampler")
     if wanted:
         pipeline.scheduler = schedulers.replace(pipeline.scheduler, wanted)

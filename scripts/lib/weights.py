@@ -31,9 +31,21 @@ class WeightsError(ValueError):
     """A file of a pipeline that is missing, damaged or not the one that is known."""
 
 
+def components(index: dict) -> dict[str, list[str | None]]:
+    """Return library and class of each component of a model_index.json.
+
+    A component is a list of two texts or nulls. Other lists are settings of the pipeline.
+    """
+    return {
+        name: value
+        for name, value in index.items()
+        if not name.startswith("_") and isinstance(value, list) and len(value) == 2 and all(part is None or isinstance(part, str) for part in value)
+    }
+
+
 def used(index: dict, use: str) -> list[str]:
     """Components of the pipeline of a model_index.json that are used where it is fetched as a generator, an upscaler or a safety checker."""
-    own = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
+    own = [name for name, (library, _) in components(index).items() if library]
     return [name for name in own if (name in CHECKER if use == "safety_checker" else name not in UNUSED[use])]
 
 
