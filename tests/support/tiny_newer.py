@@ -275,4 +275,9 @@ BUILDERS = {
     "cogview_4": cogview_4,
 }
 
-SIZES = dict.fromkeys(BUILDERS, 16) | {"lumina_2": 32, "kandinsky_3": 64, "kandinsky_2_2": 64, "sana_sprint": 32}  # pixels a side, the smallest that each can have
+SIZES = dict.fromkeys(BUILDERS, 16) | {  # pixels a side, the smallest that each can have
+    "lumina_2": 32,
+    "kandinsky_3": 64,
+    "kandinsky_2_2": 64,
+    "sana_sprint": 32,
+}

@@ -119,3 +119,14 @@ def test_the_docs_list_every_text_to_image_class():
     documented = dict(re.findall(r"^\| `(\w+)` \| (tested|not tested|refused)", text, re.MULTILINE))
     assert documented == states
     assert len(tested) >= 20
+
+
+def test_a_variant_that_no_component_has_is_refused():
+    """Full weights would be loaded in its place."""
+    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
+    model = "unet/diffusion_pytorch_model"
+    files = ["unet/config.json", f"{model}.safetensors", f"{model}.fp16.safetensors"]
+    assert f"{model}.fp16.safetensors" in weights.needed(files, index, "fp16")
+    message = r"variant = 'fp8': no weights have it \(found: fp16\); remove the key or name one"
+    with pytest.raises(weights.WeightsError, match=message):
+        weights.needed(files, index, "fp8")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from scripts import generate
-from scripts.lib import pipeline_classes, pipelines
+from scripts.lib import pipeline_classes, pipelines, sampling_keys
 from tests.support import tiny_newer, tiny_pipelines
 from tests.support.study_with import study_with
 from tests.support.tiny_pipelines import PROMPTS
@@ -34,6 +34,67 @@ def released(tmp_path_factory):
 
     load.folder = folder
     return load
+
+
+SCALES = (0.0, 0.5, 1.0, 60.0)  # large, so that a tiny pipeline of random weights shows an effect
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_negative_prompt_without_effect_is_refused(released, name):
+    """What the check says of every class is what the images show."""
+    pipeline, sampling = released(name)
+
+    def image(scale, text):
+        return pipelines.sample(
+            pipeline, PROMPTS[:1], [1], scale, sampling | {"negative_prompt": text}
+        )
+
+    negative = {"negative_prompt": "five five"}
+    for scale in SCALES:
+        changes = bool((image(scale, "") != image(scale, "five five")).any())
+        if changes:
+            sampling_keys.check(pipeline, sampling | negative, [scale])
+        else:
+            with pytest.raises(pipelines.SamplerError, match="negative_prompt = 'five five': a "):
+                sampling_keys.check(pipeline, sampling | negative, [scale])
+
+
+def test_a_negative_prompt_needs_an_effect_at_one_scale(released):
+    pipeline, sampling = released("stable_diffusion")
+    sampling_keys.check(pipeline, sampling | {"negative_prompt": "five"}, [1.0, 2.0])
+    with pytest.raises(pipelines.SamplerError, match=r"at guidance scale 1; remove the key"):
+        sampling_keys.check(pipeline, sampling | {"negative_prompt": "five"}, [1.0])
+
+
+def test_a_second_stage_may_use_the_negative_prompt(released):
+    pipeline, sampling = released("deepfloyd_if")
+    second, _ = released("stable_diffusion")
+    for guidance, effect in ((1.0, False), (3.0, True)):
+        two = pipelines.TwoStages(pipeline, second, {"guidance": guidance})
+        keys = sampling | {"negative_prompt": "five"}
+        if effect:
+            sampling_keys.check(two, keys, [1.0])
+        else:
+            with pytest.raises(pipelines.SamplerError, match="negative_prompt = 'five'"):
+                sampling_keys.check(two, keys, [1.0])
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_scales_that_are_the_same_are_refused(released, name):
+    pipeline, sampling = released(name)
+    images = [pipelines.sample(pipeline, PROMPTS[:1], [1], s, sampling) for s in (0.0, 1.0)]
+    if (images[0] != images[1]).any():
+        sampling_keys.check(pipeline, sampling, [0.0, 1.0, 2.0])
+    else:
+        with pytest.raises(pipelines.SamplerError, match="guidance scales 0 and 1: a "):
+            sampling_keys.check(pipeline, sampling, [0.0, 1.0, 2.0])
+        sampling_keys.check(pipeline, sampling, [1.0, 2.0])
+
+
+def test_attention_that_is_never_reused_is_refused(released):
+    with pytest.raises(pipelines.SamplerError, match=r"reuse_attention = 2: .* in 1 step"):
+        released("stable_diffusion", steps=1, reuse_attention=2)
+    released("stable_diffusion", steps=3, reuse_attention=2)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])
@@ -70,10 +131,29 @@ def test_defaults_that_depend_on_the_steps_are_known():
             key
             for key, parameter in inspect.signature(kind.__call__).parameters.items()
             if any(word in key for word in ("timesteps", "sigmas", "_steps"))
-            and key != "num_inference_steps"
+            and key not in ("num_inference_steps", "callback_steps")
             and parameter.default not in (None, parameter.empty)
         }
     assert found <= HELD and "intermediate_timesteps" in found
+
+
+def test_a_job_refuses_keys_without_effect_at_its_scales(tmp_path, released, monkeypatch):
+    """The scales are those of the source: a block may have only one of them."""
+    monkeypatch.chdir(ROOT)
+    _, keys = released("flux")
+    seen = []
+    monkeypatch.setattr(sampling_keys, "check", lambda _, __, scales: seen.append(list(scales)))
+    pipelines.load(str(released.folder / "flux"), keys, CPU, [1.0, 2.0])
+    assert seen == [[1.0, 2.0]]
+    monkeypatch.undo()
+    monkeypatch.chdir(ROOT)
+    study = study_with(tmp_path, released.folder / "flux", ", negative_prompt: blurry")
+    job = ["--study", study, "--source", "released_images", "--block", "00000"]
+    job += ["--classes", "data/digits_classes.csv", "--pipeline", released.folder / "flux"]
+    job += ["--prompts", tmp_path / "pool.parquet", "--state", tmp_path / "state"]
+    message = "released_images, by released: negative_prompt = 'blurry': a FluxPipeline ignores it"
+    with pytest.raises(SystemExit, match=message):
+        generate.main([str(part) for part in [*job, "--output", tmp_path / "block.tar"]])
 
 
 @pytest.mark.parametrize(
