@@ -13,7 +13,7 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pandas as pd
 
-from scripts.lib import class_table, command, distributed, images, jobs, pipelines, recipes, resume, shards, stretches, weights
+from scripts.lib import class_table, command, distributed, images, jobs, pipelines, recipes, resume, shards, stretches, study_file, weights
 
 BATCH = 64  # of small models: on a CPU, larger ones fall out of the cache
 ATTEMPTS = 5  # at an image that comes out blank: models in half precision overflow now and then, and a filter inside a model blacks out
@@ -190,7 +190,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> None:
     revision = pipelines.revision(args.pipeline)
-    pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device)
+    scales = study_file.load(args.study).sources[settings["source"]].images
+    pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device, scales)
     pool, names = pd.read_parquet(args.prompts), class_table.read(args.classes)["name"]
     texts = weights.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
     identity = json.dumps([settings, batch_size(settings), revision, texts, names.tolist()], sort_keys=True)

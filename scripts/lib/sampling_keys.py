@@ -12,8 +12,6 @@ ARGUMENTS = {
     "sampler": ("scheduler", "prediction_type"),
     "negative_prompt": ("negative_prompt",),
 }
-# Pyramid attention broadcast reuses attention at these times, in thousandths of the way to go.
-REUSE = (100, 800)
 # Classes that show no prompt the others of its batch: prompts are padded to one length or masked.
 # The tests compare images of very different prompts. Other classes get batches of equal lengths.
 WHOLE_BATCHES = {
@@ -100,15 +98,6 @@ def check(pipeline, sampling: dict, scales: Iterable[float]) -> None:
 
 def _listed(scales: list[float]) -> str:
     return " and ".join(f"{scale:g}" for scale in scales)
-
-
-def check_reuse(every: int, steps: int) -> None:
-    """Raise SamplerError if no step of the sampling would reuse attention."""
-    times = [1000 * (1 - step / steps) for step in range(steps)]
-    reused = [s for s, time in enumerate(times) if REUSE[0] < time < REUSE[1] and s % every]
-    if not reused:
-        reason = f"no attention is reused in {steps} step{'s' * (steps > 1)}"
-        raise SamplerError(f"reuse_attention = {every}: {reason}; remove the key or add steps")
 
 
 def guidance(pipeline, scale: float, negative: str, count: int) -> dict:

@@ -12,7 +12,14 @@ from typing import get_args
 import scripts.lib.torch_setup  # noqa: F401
 
 import numpy as np
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
+import torch
+from diffusers import (
+    AmusedScheduler,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    SchedulerMixin,
+)
+from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
 
 SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
 # Settings of the process that a model was trained with. A sampler without one of them is refused.
@@ -106,3 +113,36 @@ def describe(scheduler: SchedulerMixin) -> dict:
     values = {key: scheduler.config[key] for key in keys}
     plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
     return {"class": type(scheduler).__name__} | json.loads(json.dumps(plain))
+
+
+class ImagewiseAmusedScheduler(AmusedScheduler):
+    """MaskGIT sampling as in aMUSEd, with a random generator for each image of the batch instead of one for all.
+
+    Diffusers draws a batch's noise from one generator, so that an image depends on its neighbours. The law of the samples is the same:
+    a token is drawn by the Gumbel-max trick, and the confidence that decides what stays masked has Gumbel noise of the step's
+    temperature.
+    """
+
+    def step(self, model_output, timestep, sample, starting_mask_ratio=1.0, generator=None, return_dict=True):
+        batch, height, width = sample.shape
+        sample = sample.reshape(batch, -1)
+        logits = model_output.reshape(batch, model_output.shape[1], -1).transpose(1, 2)
+        length, levels = logits.shape[1:]
+        uniform = torch.stack([torch.rand(length, levels + 1, generator=one) for one in generator]).to(logits.device)
+        gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        unknown = sample == self.config.mask_token_id
+        drawn = (logits.float().log_softmax(-1) + gumbel[..., :levels]).argmax(-1)
+        clean = torch.where(unknown, drawn, sample)
+        if timestep == 0:
+            previous = clean
+        else:
+            done = (self.timesteps == timestep).nonzero()[0, 0]
+            share = torch.cos((done + 1) / len(self.timesteps) * torch.pi / 2)
+            masked = (length * starting_mask_ratio * share).floor()
+            masked = torch.minimum(unknown.sum(-1, keepdim=True) - 1, masked).clamp(min=1).long()
+            confidence = logits.float().log_softmax(-1).gather(-1, clean[..., None])[..., 0]
+            confidence = confidence + self.temperatures[done] * gumbel[..., levels]
+            confidence = confidence.masked_fill(~unknown, torch.inf)  # what is known stays known
+            cut = confidence.sort(-1).values.gather(-1, masked)
+            previous = torch.where(confidence < cut, self.config.mask_token_id, clean)
+        return AmusedSchedulerOutput(previous.reshape(batch, height, width), clean.reshape(batch, height, width))

@@ -56,19 +56,24 @@ def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "g
     Raises WeightsError where a component has its weights as pickle only, or where a file is missing that it cannot do without.
     """
     files = sorted(files)
-    chosen = ["model_index.json"]
+    chosen, variants, has_variant = ["model_index.json"], set(), variant is None
     for name in used(index, use):
         own = [file for file in files if file.startswith(f"{name}/") and file.count("/") == 1]
         chosen += [file for file in own if file.endswith((".json", ".txt", ".model"))]
         stored = {file: WEIGHTS.fullmatch(file.split("/")[1]) for file in own}
         found = {file: match["variant"] or match["old"] for file, match in stored.items() if match}
         kept = [file for file, of in found.items() if of == f".{variant}"] if variant else []
+        has_variant, variants = has_variant or bool(kept), variants | set(filter(None, found.values()))
         kept = kept or [file for file, of in found.items() if of is None]
         if not kept and any(file == f"{name}/config.json" for file in own):
             told = "no weights as safetensors (pickles can run any code and are not read)"
             raise WeightsError(f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}")
         _complete(name, index[name][1], [file.split("/")[1] for file in own], [file.split("/")[1] for file in kept])
         chosen += kept
+    if not has_variant:
+        held = ", ".join(sorted(name.removeprefix(".") for name in variants)) or "none"
+        message = f"no weights have it (found: {held}); remove the key or name one of these"
+        raise WeightsError(f"variant = {variant!r}: {message}")
     return chosen
 
 

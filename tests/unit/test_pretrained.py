@@ -97,7 +97,7 @@ def test_what_would_be_ignored_is_refused(released, monkeypatch):
         changed.setattr(pipelines, "_read", lambda *_: Unguided(**pipeline.components, requires_safety_checker=False))
         with pytest.raises(pipelines.SamplerError, match="model: a Unguided takes no guidance_scale and no num_inference_steps"):
             pipelines.load(str(released("stable_diffusion")), SAMPLING, CPU)
-    with pytest.raises(pipelines.SamplerError, match="size = 18: the model makes images of 16 x 16 pixels"):
+    with pytest.raises(pipelines.SamplerError, match="size = 18: the model generates 16 x 16 pixels"):
         pipelines.sample(tiny_pipelines.flux(), PROMPTS[:1], [1], 1.0, SAMPLING | {"size": 18})
 
 
