@@ -11,7 +11,7 @@ import huggingface_hub
 import pytest
 
 from scripts.lib import fetching, pipeline_classes, pipelines, weights
-from tests.support import tiny_newer, tiny_pipelines
+from tests.support import tiny_newer, tiny_pipelines, tiny_variants
 from tests.support.fake_hub import COMMIT, MODEL
 from tests.support.workflow import ROOT
 
@@ -109,7 +109,7 @@ def text_to_image_classes() -> dict[str, type]:
 
 def test_the_docs_list_every_text_to_image_class():
     """A new version of diffusers with a new class fails here."""
-    builders = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS
+    builders = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS | tiny_variants.BUILDERS
     tested = {builder.__annotations__["return"].__name__ for builder in builders.values()}
     states = {}
     for name, kind in text_to_image_classes().items():

@@ -5,19 +5,21 @@ import inspect
 from scripts.lib.torch_setup import deterministic
 
 import diffusers
+import numpy as np
 import pandas as pd
 import pytest
 
 from scripts import generate
 from scripts.lib import pipeline_classes, pipelines, sampling_keys
-from tests.support import tiny_newer, tiny_pipelines
+from tests.support import tiny_newer, tiny_pipelines, tiny_variants
 from tests.support.study_with import study_with
 from tests.support.tiny_pipelines import PROMPTS
 from tests.support.workflow import ROOT
 
 CPU = deterministic(1)
-BUILDERS = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS
-SIZES = tiny_pipelines.SIZES | tiny_newer.SIZES
+VARIANTS = tiny_variants.BUILDERS
+BUILDERS = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS | VARIANTS
+SIZES = tiny_pipelines.SIZES | tiny_newer.SIZES | tiny_variants.SIZES
 SAMPLING = {"kind": "pretrained", "size": 16, "steps": 2, "sampler": None, "batch_size": 4}
 
 
@@ -55,6 +57,41 @@ def test_a_negative_prompt_without_effect_is_refused(released, name):
         else:
             with pytest.raises(pipelines.SamplerError, match="negative_prompt = 'five five': a "):
                 sampling_keys.check(pipeline, sampling | negative, [scale])
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_variants_of_a_class_share_batches_of_any_prompts(released, name):
+    """As `test_prompts_of_any_length_share_a_batch`, which has the other classes."""
+    pipeline, sampling = released(name, negative_prompt="three " * 20)
+    prompts = ["one", " ".join(["five"] * 200), "a thick two"]
+    together = pipelines.sample(pipeline, prompts, [1, 2, 3], 9.0, sampling)
+    for row, prompt in enumerate(prompts):
+        single = pipelines.sample(pipeline, [prompt], [row + 1], 9.0, sampling)[0]
+        assert np.abs(single.astype(int) - together[row]).max() <= 1
+    assert len(sampling_keys.groups(pipeline, prompts, "")) == 1
+
+
+def test_only_classes_that_are_tested_get_whole_batches():
+    tested = {builder.__annotations__["return"].__name__ for builder in BUILDERS.values()}
+    assert tested | {"TwoStages"} == sampling_keys.TESTED
+
+
+def test_other_classes_get_smaller_batches(released):
+    """Panorama mixes the images of a batch (and is not tested otherwise)."""
+    prompts = ["one", "two two two", "ten"]
+    pipeline, _ = released("cogview_4")
+    assert sampling_keys.groups(pipeline, prompts, "") == [[0, 2], [1]]
+    pipeline, _ = released("kandinsky_2_2")
+    assert sampling_keys.groups(pipeline, prompts, "five") == [[0], [1], [2]]
+    loaded, sampling = released("stable_diffusion")
+    parts = loaded.components | {"feature_extractor": None}
+    kind = diffusers.StableDiffusionPanoramaPipeline
+    pipeline = kind(**parts, requires_safety_checker=False)
+    assert sampling_keys.groups(pipeline, prompts, "") == [[0], [1], [2]]
+    together = pipelines.sample(pipeline, prompts, [1, 2, 3], 9.0, sampling)
+    single = pipelines.sample(pipeline, prompts[1:2], [2], 9.0, sampling)[0]
+    assert np.abs(single.astype(int) - together[1]).max() <= 1
+    sampling_keys.check(pipeline, sampling | {"negative_prompt": "five"}, [1.0])
 
 
 def test_a_negative_prompt_needs_an_effect_at_one_scale(released):
