@@ -9,6 +9,7 @@ import scripts.lib.torch_setup  # noqa: F401
 import diffusers
 import huggingface_hub
 import pytest
+import torch
 
 from scripts.lib import fetching, pipeline_classes, pipelines, weights
 from tests.support import tiny_newer, tiny_pipelines, tiny_variants
@@ -130,3 +131,17 @@ def test_a_variant_that_no_component_has_is_refused():
     message = r"variant = 'fp8': no weights have it \(found: fp16\); remove the key or name one"
     with pytest.raises(weights.WeightsError, match=message):
         weights.needed(files, index, "fp8")
+
+
+def test_a_variant_is_loaded_next_to_sharded_full_weights(tmp_path):
+    """The files of diffusers issue 11182: the index of the full weights must not win."""
+    pipeline = tiny_pipelines.stable_diffusion()
+    pipeline.save_pretrained(tmp_path / "model", max_shard_size="20KB")
+    pipeline.to(torch.bfloat16).save_pretrained(tmp_path / "model", variant="bf16")
+    assert list((tmp_path / "model/unet").glob("*-of-*.safetensors"))
+    settings = {"model": str(tmp_path / "model"), "variant": "bf16", "use": "generator"}
+    files = fetching.link(settings, tmp_path / "linked")
+    stored = [file for file in files if file.endswith(".safetensors")]
+    assert stored and all("bf16" in file for file in stored)
+    sampling = {"size": 16, "steps": 2, "variant": "bf16", "precision": "bfloat16"}
+    assert pipelines.load(str(tmp_path / "linked"), sampling, "cpu").unet.dtype == torch.bfloat16
