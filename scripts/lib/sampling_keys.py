@@ -18,6 +18,7 @@ WHOLE_BATCHES = {
     "AmusedPipeline",
     "AuraFlowPipeline",
     "ChromaPipeline",
+    "Flux2KleinPipeline",
     "FluxPipeline",
     "HunyuanDiTPAGPipeline",
     "HunyuanDiTPipeline",

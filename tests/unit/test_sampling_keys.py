@@ -126,6 +126,14 @@ def test_scales_that_are_the_same_are_refused(released, name):
         sampling_keys.check(pipeline, sampling, [1.0, 2.0])
 
 
+def test_a_distilled_model_has_one_guidance_scale():
+    """FLUX.2 [klein] ignores every scale if it is distilled."""
+    pipeline = tiny_variants.flux_2_klein(is_distilled=True)
+    with pytest.raises(pipelines.SamplerError, match="guidance scales 2 and 4: a Flux2Klein"):
+        sampling_keys.check(pipeline, SAMPLING, [2.0, 4.0])
+    sampling_keys.check(pipeline, SAMPLING, [4.0])
+
+
 def test_attention_that_is_never_reused_is_refused(released):
     with pytest.raises(pipelines.SamplerError, match=r"reuse_attention = 2: .* in 1 step"):
         released("stable_diffusion", steps=1, reuse_attention=2)
