@@ -13,6 +13,7 @@ import scripts.lib.pixels  # noqa: F401  (a component of generators that are tra
 from scripts.lib import weights
 from scripts.lib.weights import WeightsError
 
+LIBRARIES = {"diffusers", "transformers", "scripts.lib.pixels"}
 IMAGES = {"image", "images", "control_image", "condtioning_image", "mask_image", "input_images"}
 IMAGES |= {"reference_image", "image_embeds", "image_embeddings"}
 FRAMES = {"num_frames", "frames", "video", "video_length", "frame_size"}
@@ -119,13 +120,14 @@ def check(model: str, index: dict, use: str) -> None:
         raise WeightsError(f"{where}: a {name} {reason}; {fix}")
     for component in weights.used(index, use):
         library, name = index[component]
+        unknown = _unknown(f"{where}: {component}", index, library, f"{library}.{name}")
+        if library not in LIBRARIES and not hasattr(diffusers.pipelines, library):
+            raise unknown
         try:
             found = simple_get_class_obj(library, name)
-        except (AttributeError, ValueError):
-            raise _unknown(f"{where}: {component}", index, library, f"{library}.{name}") from None
+        except AttributeError:
+            raise unknown from None
         if isinstance(found, DummyObject):
             needs = ", ".join(found._backends)
             fix = "install them, or name another model"
             raise WeightsError(f"{where}: {component}: {name} needs packages ({needs}); {fix}")
-        if not isinstance(found, type):
-            raise _unknown(f"{where}: {component}", index, library, f"{library}.{name}")

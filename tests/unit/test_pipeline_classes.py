@@ -47,6 +47,7 @@ INSTALLED = f"diffusers {version('diffusers')} is installed"
         ),
         ({"unet": ["my_unet", "MyUNet"]}, f"unet: unknown class my_unet.MyUNet ({INSTALLED}"),
         ({"unet": ["os", "system"]}, "unet: unknown class os.system"),
+        ({"unet": ["subprocess", "Popen"]}, "unet: unknown class subprocess.Popen"),
         ({"_class_name": "WanPipeline"}, "a WanPipeline does not generate images from texts only"),
         ({"_class_name": "StableCascadeCombinedPipeline"}, "takes no guidance_scale; name a text"),
         ({"_class_name": "OnnxStableDiffusionPipeline"}, "needs packages that are not installed"),
