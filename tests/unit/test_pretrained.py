@@ -135,13 +135,13 @@ def test_a_negative_prompt_and_a_precision_reach_the_model(released):
 
 
 def test_numbers_that_are_not_finite_come_out_black_and_blank():
-    class Broken:
+    class StableDiffusionPipeline:  # a class whose prompts share a batch
         def __call__(self, prompt, guidance_scale):
             made = np.random.default_rng(0).random((len(prompt), 4, 4, 3))
             made[1, 2, 2, 0] = np.nan
             return type("Output", (), {"images": made})
 
-    made = pipelines.sample(Broken(), ["a", "b"], [1, 2], 1.0, {"steps": 1})
+    made = pipelines.sample(StableDiffusionPipeline(), ["a", "b"], [1, 2], 1.0, {"steps": 1})
     assert [images.is_blank(pixels) for pixels in made] == [False, True]
     assert made[1].max() == 0
 
