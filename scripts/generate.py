@@ -13,7 +13,7 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pandas as pd
 
-from scripts.lib import class_table, command, distributed, images, jobs, pipelines, recipes, resume, shards, stretches, weights
+from scripts.lib import class_table, command, distributed, images, jobs, pipelines, recipes, resume, shards, stretches, study_file, weights
 
 BATCH = 64  # of small models: on a CPU, larger ones fall out of the cache
 ATTEMPTS = 5  # at an image that comes out blank: models in half precision overflow now and then, and a filter inside a model blacks out
@@ -102,6 +102,9 @@ def batches(settings: dict, pool: pd.DataFrame) -> Iterator[Batch]:
 def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch: Batch, found: Found) -> Iterator[stretches.Sample]:
     """(key, encoded image, manifest row) of every image of a batch."""
     _, scale, rows = batch
+    scheduler = {}  # not for generators that are trained here: their manifests keep their bytes
+    if settings["sampling"]["kind"] == "pretrained":
+        scheduler = {"scheduler": pipelines.scheduler_of(pipeline)}
     for row in rows.itertuples():
         data, seed, attempt = found[row.image]
         told = {
@@ -117,7 +120,7 @@ def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch:
             "steps": settings["sampling"]["steps"],
             "sampler": pipelines.sampler_of(pipeline, settings["sampling"]),
             "attempt": attempt,
-        }
+        } | scheduler
         yield key_of(scale, row.image), data, told
 
 
@@ -187,7 +190,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> None:
     revision = pipelines.revision(args.pipeline)
-    pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device)
+    scales = study_file.load(args.study).sources[settings["source"]].images
+    pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device, scales)
     pool, names = pd.read_parquet(args.prompts), class_table.read(args.classes)["name"]
     texts = weights.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
     identity = json.dumps([settings, batch_size(settings), revision, texts, names.tolist()], sort_keys=True)

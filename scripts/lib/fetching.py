@@ -34,6 +34,10 @@ def chosen_of(settings: dict, files: list[str], index: dict) -> list[str]:
         )
     if use == "safety_checker" and (index.get("safety_checker") or [None])[-1] != "StableDiffusionSafetyChecker":
         raise WeightsError(f"{model}: has no StableDiffusionSafetyChecker: name a pipeline that has one, such as Stable Diffusion 1.5")
+    if use != "safety_checker":
+        from scripts.lib import pipeline_classes  # here, for it imports torch, which other fetches do without
+
+        pipeline_classes.check(model, index, use)
     return weights.needed(files, index, settings["variant"], use)
 
 

@@ -2,34 +2,19 @@
 
 import hashlib
 import inspect
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import scripts.lib.torch_setup
 
 import numpy as np
 import torch
-from diffusers import (
-    AmusedScheduler,
-    DDIMScheduler,
-    DiffusionPipeline,
-    DPMSolverMultistepScheduler,
-    ModelMixin,
-    PyramidAttentionBroadcastConfig,
-    UNet2DConditionModel,
-    apply_pyramid_attention_broadcast,
-)
-from diffusers.hooks import HookRegistry
-from diffusers.pipelines.pipeline_utils import StableDiffusionMixin
-from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
+from diffusers import AmusedScheduler, DiffusionPipeline, ModelMixin
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
-from scripts.lib import encoded_texts, weights
-
-SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
-
-
-class SamplerError(ValueError):
-    """A model that cannot be sampled as the study asks."""
+from scripts.lib import attention_reuse, encoded_texts, pipeline_classes, sampling_keys, schedulers, weights
+from scripts.lib.schedulers import ImagewiseAmusedScheduler, SamplerError
 
 
 def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
@@ -39,39 +24,6 @@ def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
     """
     name = f"{source}/{guidance:g}/{index}" + (f"/{attempt}" if attempt else "")
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
-
-
-class ImagewiseAmusedScheduler(AmusedScheduler):
-    """MaskGIT sampling as in aMUSEd, with a random generator for each image of the batch instead of one for all.
-
-    Diffusers draws a batch's noise from one generator, so that an image depends on its neighbours. The law of the samples is the same:
-    a token is drawn by the Gumbel-max trick, and the confidence that decides what stays masked has Gumbel noise of the step's
-    temperature.
-    """
-
-    def step(self, model_output, timestep, sample, starting_mask_ratio=1.0, generator=None, return_dict=True):
-        batch, height, width = sample.shape
-        sample = sample.reshape(batch, -1)
-        logits = model_output.reshape(batch, model_output.shape[1], -1).transpose(1, 2)
-        length, levels = logits.shape[1:]
-        uniform = torch.stack([torch.rand(length, levels + 1, generator=one) for one in generator]).to(logits.device)
-        gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-        unknown = sample == self.config.mask_token_id
-        drawn = (logits.float().log_softmax(-1) + gumbel[..., :levels]).argmax(-1)
-        clean = torch.where(unknown, drawn, sample)
-        if timestep == 0:
-            previous = clean
-        else:
-            done = (self.timesteps == timestep).nonzero()[0, 0]
-            share = torch.cos((done + 1) / len(self.timesteps) * torch.pi / 2)
-            masked = (length * starting_mask_ratio * share).floor()
-            masked = torch.minimum(unknown.sum(-1, keepdim=True) - 1, masked).clamp(min=1).long()
-            confidence = logits.float().log_softmax(-1).gather(-1, clean[..., None])[..., 0]
-            confidence = confidence + self.temperatures[done] * gumbel[..., levels]
-            confidence = confidence.masked_fill(~unknown, torch.inf)  # what is known stays known
-            cut = confidence.sort(-1).values.gather(-1, masked)
-            previous = torch.where(confidence < cut, self.config.mask_token_id, clean)
-        return AmusedSchedulerOutput(previous.reshape(batch, height, width), clean.reshape(batch, height, width))
 
 
 def revision(path: str) -> str:
@@ -114,8 +66,8 @@ class TwoStages:
 
 def _read(path: str | Path, use: str, precision: str, variant: str | None, device: torch.device) -> DiffusionPipeline:
     """The pipeline saved at `path`, without the components that are not used. use: as `weights.used` takes it."""
-    parts = {name: kind for name, kind in weights.index_of(path).items() if isinstance(kind, list)}
-    off = {name: None for name, (library, *_) in parts.items() if name in weights.UNUSED[use] or not library}  # a part saved as none is asked for by some
+    parts = weights.components(weights.index_of(path))
+    off = {name: None for name, (library, _) in parts.items() if name in weights.UNUSED[use] or not library}  # a part saved as none is asked for by some
     off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
     kind = {"local_files_only": True, "use_safetensors": True, "variant": variant, "dtype": getattr(torch, precision)}
     with weights.all_of_files():
@@ -143,67 +95,67 @@ def _compile(pipeline: DiffusionPipeline, backend: str) -> None:
         getattr(model, "decoder", model).compile(backend=backend, dynamic=False)
 
 
-class _Progress:
-    """How far the sampling of a UNet is, 1000 at its first step and towards 0 at the last, whatever the time of its scheduler is."""
-
-    def __init__(self, pipeline: DiffusionPipeline):
-        self.pipeline, self.steps = pipeline, 0
-        pipeline.unet.register_forward_pre_hook(self.step)
-
-    def step(self, unet: UNet2DConditionModel, _) -> None:
-        if self.steps == self.pipeline.num_timesteps:  # new images
-            self.steps = 0
-            HookRegistry.check_if_exists_or_initialize(unet).reset_stateful_hooks(recurse=True)
-        self.steps += 1
-
-    def __call__(self) -> float:
-        return 1000 * (1 - (self.steps - 1) / self.pipeline.num_timesteps)
-
-
-def _reuse_attention(pipeline: DiffusionPipeline, every: int) -> None:
-    """Pyramid attention broadcast (Zhao et al., arXiv 2408.12588): between a tenth and four fifths of the way, attention is computed in every
-    `every`-th step alone, and its output taken again in those between. When that is follows from the step, so that no image depends on its batch.
-
-    Raises SamplerError where both halves of guidance do not go through one UNet together: one would get what is kept of the other.
-    """
-    if not isinstance(pipeline, StableDiffusionMixin) or not isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel):
-        raise SamplerError(f"reuse_attention: for pipelines of Stable Diffusion's and SDXL's kind, and this is a {type(pipeline).__name__}: remove the key")
-    ranges = {"spatial_attention_block_skip_range": every, "cross_attention_block_skip_range": every}
-    apply_pyramid_attention_broadcast(pipeline.unet, PyramidAttentionBroadcastConfig(**ranges, current_timestep_callback=_Progress(pipeline)))
-
-
 def _prepared(pipeline: DiffusionPipeline, sampling: dict) -> DiffusionPipeline:
     """The pipeline, made as fast as the study asks. What a workflow trained itself is small, and keeps to the bit what it made before."""
     if sampling.get("kind") == "pretrained":
         encoded_texts.keep(pipeline, sampling["batch_size"])
     if sampling.get("reuse_attention"):
-        _reuse_attention(pipeline, sampling["reuse_attention"])
+        attention_reuse.apply(pipeline, sampling["reuse_attention"], sampling["steps"])
     if sampling.get("compile"):
         _compile(pipeline, sampling["compile"])
     return pipeline
 
 
-def load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline | TwoStages:
-    """The pipeline saved at `path`, with the study's sampler, ready to sample.
+def load(
+    path: str,
+    sampling: dict,
+    device: torch.device,
+    scales: Iterable[float] = (),
+) -> DiffusionPipeline | TwoStages:
+    """Load a saved pipeline, with the sampler of the study.
 
-    Weights are read from safetensors alone, for a pickle can run any code. Safety checkers, which black images out, and watermarks are off.
-    Raises WeightsError where a file is damaged or lacks weights, SamplerError where the model, its sampler or its second stage is of no use.
+    Weights are read from safetensors only, because a pickle can run any code. Safety checkers,
+    which black images out, and watermarks are off.
+
+    Parameters
+    ----------
+    path : str
+        Folder of the pipeline.
+    sampling : dict
+        Settings of the generator.
+    device : torch.device
+    scales : iterable of float
+        Every guidance scale of the source, to refuse keys that have no effect.
+
+    Returns
+    -------
+    DiffusionPipeline or TwoStages
+        Pipeline that is ready to sample.
+
+    Raises
+    ------
+    WeightsError
+        If a file is damaged or lacks weights.
+    SamplerError
+        If the model, its sampler, a key of the generator or its second stage is of no use.
     """
+    pipeline = _load(path, sampling, device)
+    if sampling.get("kind") == "pretrained":
+        sampling_keys.check(pipeline, sampling, scales)
+    return pipeline
+
+
+def _load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline | TwoStages:
     weights.readable(path)
     precision = sampling.get("precision", "float32")
     pipeline = _read(path, "generator", precision, sampling.get("variant"), device)
-    missing = {"prompt", "guidance_scale", "generator"} - set(inspect.signature(pipeline.__call__).parameters)
-    if missing:
-        told = f"model: a {type(pipeline).__name__} takes no {' and no '.join(sorted(missing))}"
-        raise SamplerError(f"{told}, so it makes no images of texts that are guided and can be made again: name another model")
+    if reason := pipeline_classes.unusable(type(pipeline)):
+        raise SamplerError(f"model: a {type(pipeline).__name__} {reason}; name another model")
     wanted = sampling.get("sampler")
-    if wanted and SAMPLERS[wanted] not in pipeline.scheduler.compatibles:
-        told = f"{type(pipeline).__name__} has a {type(pipeline.scheduler).__name__}, which it cannot stand in for"
-        raise SamplerError(f"sampler = {wanted!r}: {told}; remove the key from the generator")
-    if isinstance(pipeline.scheduler, AmusedScheduler):
+    if wanted:
+        pipeline.scheduler = schedulers.replace(pipeline.scheduler, wanted)
+    elif isinstance(pipeline.scheduler, AmusedScheduler):
         pipeline.scheduler = ImagewiseAmusedScheduler.from_config(pipeline.scheduler.config)
-    elif wanted:
-        pipeline.scheduler = SAMPLERS[wanted].from_config(pipeline.scheduler.config)
     upscaler = sampling.get("upscaler")
     if upscaler is None:
         return _prepared(pipeline, sampling)
@@ -222,17 +174,12 @@ def sampler_of(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> str:
     return sampling.get("sampler") or type(pipeline.scheduler).__name__
 
 
-def _guided(pipeline: DiffusionPipeline | TwoStages, guidance: float, negative: str, count: int) -> dict:
-    """Arguments by which a pipeline is guided at a scale.
-
-    Where the scale is an input of some models of a class and not of this one, it would be ignored: such a model (Qwen-Image, FLUX.1 [schnell]) is
-    guided by a second pass on the negative prompt, as others are. Models differ in what no negative prompt at all is, the empty text or zeros.
-    """
-    takes = inspect.signature(pipeline.__call__).parameters
-    config = getattr(getattr(pipeline, "transformer", None), "config", {})
-    if "true_cfg_scale" in takes and not config.get("guidance_embeds"):
-        return {"true_cfg_scale": guidance, "negative_prompt": [negative or " "] * count}  # the authors of Qwen-Image write none as a space
-    return {"guidance_scale": guidance, "negative_prompt": [negative] * count if negative else None}
+def scheduler_of(pipeline: DiffusionPipeline | TwoStages) -> str:
+    """Return the scheduler settings of a pipeline for the manifest, as JSON."""
+    settings = schedulers.describe(pipeline.scheduler)
+    if isinstance(pipeline, TwoStages):
+        settings["upscaler"] = schedulers.describe(pipeline.upscaler.scheduler)
+    return json.dumps(settings, sort_keys=True, separators=(",", ":"))
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
@@ -242,31 +189,81 @@ def _pixels(images: np.ndarray) -> np.ndarray:
     return torch.where(finite[:, None, None, None], found, 0).mul_(255).round_().to(torch.uint8).numpy()
 
 
-def sample(pipeline: DiffusionPipeline | TwoStages, prompts: list[str], seeds: list[int], guidance: float, sampling: dict) -> np.ndarray:
-    """One image a prompt: uint8 (N, H, W) for grey or (N, H, W, 3). One with a number in it that is not finite comes out black.
+def sample(
+    pipeline: DiffusionPipeline | TwoStages,
+    prompts: list[str],
+    seeds: list[int],
+    guidance: float,
+    sampling: dict,
+) -> np.ndarray:
+    """Sample one image for each prompt.
 
-    Noise comes from a generator for each image, on the CPU: an image is the same in any batch and on any device, up to rounding.
-    A pipeline that is compiled gets whole batches alone, filled up with the last image, so that it is compiled once.
-    Raises SamplerError where the images are not of the size that is asked for.
+    Noise comes from a generator for each image, on the CPU: an image is the same in any batch and
+    on any device, up to rounding. Prompts of one length are sampled together if the pipeline pads
+    prompts to the longest one of a batch.
+
+    Parameters
+    ----------
+    pipeline : DiffusionPipeline or TwoStages
+    prompts : list of str, length N
+    seeds : list of int, length N
+    guidance : float
+        Guidance scale.
+    sampling : dict
+        Settings of the generator.
+
+    Returns
+    -------
+    ndarray, shape (N, H, W) for grey or (N, H, W, 3), uint8
+        Images. One with a number that is not finite is black.
+
+    Raises
+    ------
+    SamplerError
+        If the pipeline refuses the settings, or generates images of another size.
+    """
+    groups = sampling_keys.groups(pipeline, prompts, sampling.get("negative_prompt", ""))
+    images: list[np.ndarray | None] = [None] * len(prompts)
+    for places in groups:
+        parts = [prompts[place] for place in places], [seeds[place] for place in places]
+        is_whole = len(groups) == 1
+        for place, image in zip(places, _sampled(pipeline, *parts, guidance, sampling, is_whole), strict=True):
+            images[place] = image
+    return np.stack(images)
+
+
+def _sampled(pipeline, prompts, seeds, guidance: float, sampling: dict, is_whole: bool) -> np.ndarray:
+    """Return the images of prompts that are sampled together.
+
+    A compiled pipeline gets batches that are filled up with the last image, so that it is compiled
+    once. Prompts of several lengths have no common shape and are not filled up.
     """
     size, count = sampling.get("size"), len(prompts)
-    if sampling.get("compile"):
+    if sampling.get("compile") and is_whole:
         missing = -count % sampling["batch_size"]
         prompts, seeds = prompts + prompts[-1:] * missing, seeds + seeds[-1:] * missing
-    wanted = _guided(pipeline, guidance, sampling.get("negative_prompt", ""), len(prompts)) | {
+    negative = sampling.get("negative_prompt", "")
+    wanted = sampling_keys.guidance(pipeline, guidance, negative, len(prompts)) | {
         "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
         "num_inference_steps": sampling["steps"],
         "output_type": "np",
         "height": size,
         "width": size,
         "temperature": tuple(sampling["temperature"]) if "temperature" in sampling else None,
-        "clean_caption": False,  # where it is on by default, it happens only if two more packages are installed
-        "use_resolution_binning": False,  # generates at a size near the one that is asked for and scales
+        "clean_caption": False,  # where it is on by default, it needs two more packages
+        "use_resolution_binning": False,  # generates at a size near the one that is asked for
     }
     accepted = inspect.signature(pipeline.__call__).parameters
-    images = pipeline(prompt=prompts, **{name: value for name, value in wanted.items() if name in accepted and value is not None}).images
+    arguments = {k: value for k, value in wanted.items() if k in accepted and value is not None}
+    if "intermediate_timesteps" in accepted and sampling["steps"] != 2:
+        arguments["intermediate_timesteps"] = None  # its default is the time between two steps
+    try:
+        images = pipeline(prompt=prompts, **arguments).images
+    except (ValueError, NotImplementedError) as error:
+        raise SamplerError(sampling_keys.refusal(pipeline, sampling, error)) from error
     asked = (sampling.get("upscaler") or sampling).get("size")
     if asked and images.shape[1:3] != (asked, asked):
-        raise SamplerError(f"size = {asked}: the model makes images of {images.shape[2]} x {images.shape[1]} pixels: name a size that it can have")
+        found = f"the model generates {images.shape[2]} x {images.shape[1]} pixels"
+        raise SamplerError(f"size = {asked}: {found}; name a size that it can have")
     pixels = _pixels(images[:count])
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

@@ -32,9 +32,21 @@ class WeightsError(ValueError):
     """A file of a pipeline that is missing, damaged or not the one that is known."""
 
 
+def components(index: dict) -> dict[str, list[str | None]]:
+    """Return library and class of each component of a model_index.json.
+
+    A component is a list of two texts or nulls. Other lists are settings of the pipeline.
+    """
+    return {
+        name: value
+        for name, value in index.items()
+        if not name.startswith("_") and isinstance(value, list) and len(value) == 2 and all(part is None or isinstance(part, str) for part in value)
+    }
+
+
 def used(index: dict, use: str) -> list[str]:
     """Components of the pipeline of a model_index.json that are used where it is fetched as a generator, an upscaler or a safety checker."""
-    own = [name for name, kind in index.items() if isinstance(kind, list) and kind[0]]
+    own = [name for name, (library, _) in components(index).items() if library]
     return [name for name in own if (name in CHECKER if use == "safety_checker" else name not in UNUSED[use])]
 
 
@@ -45,19 +57,24 @@ def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "g
     Raises WeightsError where a component has its weights as pickle only, or where a file is missing that it cannot do without.
     """
     files = sorted(files)
-    chosen = ["model_index.json"]
+    chosen, variants, has_variant = ["model_index.json"], set(), variant is None
     for name in used(index, use):
         own = [file for file in files if file.startswith(f"{name}/") and file.count("/") == 1]
         chosen += [file for file in own if file.endswith((".json", ".txt", ".model"))]
         stored = {file: WEIGHTS.fullmatch(file.split("/")[1]) for file in own}
         found = {file: match["variant"] or match["old"] for file, match in stored.items() if match}
         kept = [file for file, of in found.items() if of == f".{variant}"] if variant else []
+        has_variant, variants = has_variant or bool(kept), variants | set(filter(None, found.values()))
         kept = kept or [file for file, of in found.items() if of is None]
         if not kept and any(file == f"{name}/config.json" for file in own):
             told = "no weights as safetensors (pickles can run any code and are not read)"
             raise WeightsError(f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}")
         _complete(name, index[name][1], [file.split("/")[1] for file in own], [file.split("/")[1] for file in kept])
         chosen += kept
+    if not has_variant:
+        held = ", ".join(sorted(name.removeprefix(".") for name in variants)) or "none"
+        message = f"no weights have it (found: {held}); remove the key or name one of these"
+        raise WeightsError(f"variant = {variant!r}: {message}")
     return chosen
 
 

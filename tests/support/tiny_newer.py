@@ -25,6 +25,9 @@ from diffusers import (
     PriorTransformer,
     QwenImagePipeline,
     QwenImageTransformer2DModel,
+    SanaSprintPipeline,
+    SanaTransformer2DModel,
+    SCMScheduler,
     StableDiffusionXLPipeline,
     UnCLIPScheduler,
     UNet2DConditionModel,
@@ -51,7 +54,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from tests.support.tiny_pipelines import T5_WIDTH, WIDTH, autoencoder, blocks, clip, gemma, pixart, stable_diffusion, stable_diffusion_xl, t5
+from tests.support.tiny_pipelines import T5_WIDTH, WIDTH, autoencoder, blocks, clip, gemma, pixart, sana, stable_diffusion, stable_diffusion_xl, t5
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 HEADS = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 2 * WIDTH}
@@ -248,7 +251,16 @@ def cogview_4() -> CogView4Pipeline:
     return CogView4Pipeline(tokenizer, text, autoencoder(), transformer, FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, time_shift_type="linear"))
 
 
+def sana_sprint() -> SanaSprintPipeline:
+    """Sana in 1 to 4 steps; its guidance scale is an input of the model."""
+    parts = sana().components
+    config = dict(parts["transformer"].config) | {"guidance_embeds": True}
+    parts |= {"transformer": SanaTransformer2DModel(**config), "scheduler": SCMScheduler()}
+    return SanaSprintPipeline(**parts)
+
+
 BUILDERS = {
+    "sana_sprint": sana_sprint,
     "sdxl_turbo": sdxl_turbo,
     "latent_consistency": latent_consistency,
     "pixart_sigma": pixart_sigma,
@@ -263,4 +275,9 @@ BUILDERS = {
     "cogview_4": cogview_4,
 }
 
-SIZES = dict.fromkeys(BUILDERS, 16) | {"lumina_2": 32, "kandinsky_3": 64, "kandinsky_2_2": 64}  # pixels a side, the smallest that each can have
+SIZES = dict.fromkeys(BUILDERS, 16) | {  # pixels a side, the smallest that each can have
+    "lumina_2": 32,
+    "kandinsky_3": 64,
+    "kandinsky_2_2": 64,
+    "sana_sprint": 32,
+}

@@ -50,6 +50,7 @@ def block(tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "load", lambda *_: None)
     monkeypatch.setattr(pipelines, "revision", lambda path: path)
     monkeypatch.setattr(pipelines, "sampler_of", lambda *_: "played")
+    monkeypatch.setattr(pipelines, "scheduler_of", lambda *_: "{}")
     monkeypatch.setattr(resume, "EVERY", 0.0)
 
     def make(model, name="block", revision="r", prefix=PREFIX, batch=BATCH):

@@ -76,6 +76,9 @@ def test_deepfloyd_if_from_two_repositories_to_a_block(tmp_path, released, monke
     made, manifest = shards.read(tar)
     assert made.shape == (20, 1, 8, 8)
     assert manifest["seed"].tolist() == [pipelines.seed_of("released_images", 2.0, index) for index in range(20)]
+    scheduler = json.loads(manifest["scheduler"][0])
+    assert scheduler["class"] == scheduler["upscaler"]["class"] == "DDPMScheduler"
+    assert scheduler["thresholding"] and set(manifest["scheduler"]) == {manifest["scheduler"][0]}
     assert set(manifest["sampler"]) == {"DDPMScheduler"} and set(manifest["attempt"]) == {0}
     assert not any(images.is_blank(image[0]) for image in made)
 

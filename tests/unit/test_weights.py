@@ -77,7 +77,7 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
     assert set(plain) - set(weights.needed(REPOSITORY, INDEX, None, "upscaler")) == {
         *(file for file in plain if file.startswith(("text_encoder", "tokenizer")))  # both stages take the embeddings of the first
     }
-    assert weights.needed(REPOSITORY, INDEX, "fp16", "safety_checker") == ["model_index.json", "safety_checker/config.json", "safety_checker/model.safetensors"]
+    assert weights.needed(REPOSITORY, INDEX, None, "safety_checker") == ["model_index.json", "safety_checker/config.json", "safety_checker/model.safetensors"]
 
 
 @pytest.mark.parametrize(

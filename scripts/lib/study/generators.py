@@ -74,9 +74,15 @@ class PretrainedGenerator(Released):
     kind: Literal["pretrained"]
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     size: Positive = Field(description="pixels a side that are generated; what is stored has the image_size of the study")
-    sampler: Literal["ddim", "dpmsolver++"] | None = Field(default=None, description="the model's own where none is named")
+    sampler: Literal["ddim", "dpmsolver++"] | None = Field(
+        default=None,
+        description="sampler in place of the model's scheduler, whose settings it keeps; the model's scheduler if omitted",
+    )
     steps: Positive
-    negative_prompt: str = ""
+    negative_prompt: str = Field(
+        default="",
+        description="text to guide away from; refused if it has no effect at any scale of a source",
+    )
     batch_size: Positive = Field(default=8, description="images at a time: what fits the accelerator. Images are the same in any batch, up to rounding")
     upscaler: Upscaler | None = Field(default=None, description="of DeepFloyd IF: its second stage")
     compile: Backend | None = Field(

@@ -1,0 +1,148 @@
+"""Schedulers: the samplers that a study can name, and the settings that the manifest records.
+
+A sampler solves the same diffusion process as the scheduler that a model was saved with. Diffusers'
+`from_config` fills each setting that the file lacks from the sampler's defaults. These are
+meant for models of pixels (`clip_sample` is on), so the settings are chosen here instead.
+"""
+
+import inspect
+import json
+from typing import get_args
+
+import scripts.lib.torch_setup  # noqa: F401
+
+import numpy as np
+import torch
+from diffusers import (
+    AmusedScheduler,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    SchedulerMixin,
+)
+from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
+
+SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
+# Settings of the process that a model was trained with. A sampler without one of them is refused.
+PROCESS = {
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+    "use_flow_sigmas",
+}
+# What a scheduler does whose class has no such setting: it changes no prediction and covers all times.
+ABSENT = {"clip_sample": False, "thresholding": False, "timestep_spacing": "linspace"}
+FORCED = {"dpmsolver++": {"algorithm_type": "dpmsolver++"}}
+
+
+class SamplerError(ValueError):
+    """A model that cannot be sampled with the settings of the study."""
+
+
+def _keys(kind: type) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(kind.__init__).parameters)
+
+
+def _settings(scheduler: SchedulerMixin) -> dict:
+    """Return what a scheduler reads, and what its file says of the process.
+
+    Files may have keys of other classes, such as `set_alpha_to_one` in the Euler scheduler of SDXL,
+    which that scheduler does not read (huggingface/diffusers issue 6068).
+    """
+    keys = _keys(type(scheduler)).keys() | PROCESS
+    return {key: value for key, value in scheduler.config.items() if key in keys}
+
+
+def _replacement_settings(scheduler: SchedulerMixin, sampler: str) -> dict:
+    saved = _settings(scheduler)
+    settings = ABSENT | {"set_alpha_to_one": saved.get("final_sigmas_type") != "sigma_min"}
+    settings |= saved | FORCED.get(sampler, {})
+    if sampler == "ddim" and settings["timestep_spacing"] == "linspace":
+        # A step of diffusers' DDIM assumes equal distances (huggingface/diffusers issue 11347).
+        # "trailing" has them, and starts at the noisiest time as "linspace" does.
+        settings["timestep_spacing"] = "trailing"
+    return settings
+
+
+def replace(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
+    """Build the sampler that solves the process of a model's scheduler.
+
+    Parameters
+    ----------
+    scheduler : SchedulerMixin
+        Scheduler of the model as it was saved.
+    sampler : str
+        Key of `SAMPLERS`.
+
+    Returns
+    -------
+    SchedulerMixin
+        The sampler. Settings that both classes have are those of `scheduler`.
+
+    Raises
+    ------
+    SamplerError
+        If the sampler cannot solve the process.
+    """
+    kind, name = SAMPLERS[sampler], type(scheduler).__name__
+    if kind not in scheduler.compatibles:
+        raise SamplerError(f"sampler = {sampler!r}: it cannot replace a {name}; remove the key")
+    keys, settings = _keys(kind), _replacement_settings(scheduler, sampler)
+    predictions = get_args(keys["prediction_type"].annotation)
+    for key in sorted(PROCESS & settings.keys()):
+        value = settings[key]
+        if value and (key not in keys or (key == "prediction_type" and value not in predictions)):
+            found = f"the {name} has {key} = {value!r}, which it cannot run"
+            raise SamplerError(f"sampler = {sampler!r}: {found}; remove the key")
+    try:
+        replacement = kind.from_config({key: settings[key] for key in settings.keys() & keys})
+    except (NotImplementedError, ValueError) as error:
+        message = f"it cannot replace a {name} ({error})"
+        raise SamplerError(f"sampler = {sampler!r}: {message}; remove the key") from None
+    if "variance_type" not in keys:  # pipelines that predict a variance ask whether to pass it on
+        replacement.register_to_config(variance_type=None)
+    return replacement
+
+
+def describe(scheduler: SchedulerMixin) -> dict:
+    """Return the class of a scheduler and every setting that it reads, ready for JSON."""
+    keys = sorted(_keys(type(scheduler)).keys() & scheduler.config.keys())
+    values = {key: scheduler.config[key] for key in keys}
+    plain = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}
+    return {"class": type(scheduler).__name__} | json.loads(json.dumps(plain))
+
+
+class ImagewiseAmusedScheduler(AmusedScheduler):
+    """MaskGIT sampling as in aMUSEd, with a random generator for each image of the batch instead of one for all.
+
+    Diffusers draws a batch's noise from one generator, so that an image depends on its neighbours. The law of the samples is the same:
+    a token is drawn by the Gumbel-max trick, and the confidence that decides what stays masked has Gumbel noise of the step's
+    temperature.
+    """
+
+    def step(self, model_output, timestep, sample, starting_mask_ratio=1.0, generator=None, return_dict=True):
+        batch, height, width = sample.shape
+        sample = sample.reshape(batch, -1)
+        logits = model_output.reshape(batch, model_output.shape[1], -1).transpose(1, 2)
+        length, levels = logits.shape[1:]
+        uniform = torch.stack([torch.rand(length, levels + 1, generator=one) for one in generator]).to(logits.device)
+        gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        unknown = sample == self.config.mask_token_id
+        drawn = (logits.float().log_softmax(-1) + gumbel[..., :levels]).argmax(-1)
+        clean = torch.where(unknown, drawn, sample)
+        if timestep == 0:
+            previous = clean
+        else:
+            done = (self.timesteps == timestep).nonzero()[0, 0]
+            share = torch.cos((done + 1) / len(self.timesteps) * torch.pi / 2)
+            masked = (length * starting_mask_ratio * share).floor()
+            masked = torch.minimum(unknown.sum(-1, keepdim=True) - 1, masked).clamp(min=1).long()
+            confidence = logits.float().log_softmax(-1).gather(-1, clean[..., None])[..., 0]
+            confidence = confidence + self.temperatures[done] * gumbel[..., levels]
+            confidence = confidence.masked_fill(~unknown, torch.inf)  # what is known stays known
+            cut = confidence.sort(-1).values.gather(-1, masked)
+            previous = torch.where(confidence < cut, self.config.mask_token_id, clean)
+        return AmusedSchedulerOutput(previous.reshape(batch, height, width), clean.reshape(batch, height, width))
