@@ -1,14 +1,13 @@
 """A stranger's table, fitted from the command line."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.support.workflow import ROOT
+from scripts import fit_law
+from tests.support.workflow import in_fork
 
 SIZES = 30 * 2.0 ** np.arange(6)
 LONG = 30 * 2.0 ** np.arange(10)
@@ -18,14 +17,14 @@ def fitted(tmp_path, table: pd.DataFrame, *options: str, name="data.csv", fails=
     """Run the command; return its JSON and what it printed, or what it said on failing."""
     path = tmp_path / name
     table.to_csv(path, index=False) if name.endswith("csv") else table.to_parquet(path)
-    command = [sys.executable, "-m", "scripts.fit_law", str(path), "--x", "images", "--y", "loss", "--json", str(tmp_path / "out.json"), *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    arguments = [str(path), "--x", "images", "--y", "loss", "--json", str(tmp_path / "out.json")]
+    status, printed = in_fork(fit_law.main, [*arguments, *options])
+    assert "Traceback" not in printed
     if fails:
-        assert done.returncode != 0
-        assert "Traceback" not in done.stderr
-        return done.stderr
-    assert done.returncode == 0, done.stderr
-    return json.loads((tmp_path / "out.json").read_text()), done.stdout
+        assert status != 0
+        return printed
+    assert status == 0, printed
+    return json.loads((tmp_path / "out.json").read_text()), printed
 
 
 def test_a_table_is_fitted_from_the_command_line(tmp_path):

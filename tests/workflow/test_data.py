@@ -26,9 +26,19 @@ def create(folder) -> Workflow:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
+    """The study of files with all its shards. Read-only; tests change `copied`."""
     workflow = create(tmp_path_factory.mktemp("data") / "workflow")
     workflow.output = workflow.run(*TARS)
     return workflow
+
+
+@pytest.fixture
+def copied(prepared, tmp_path) -> Workflow:
+    copy = prepared.copy(tmp_path / "workflow")
+    config = (copy.folder / "config.yaml").read_text()
+    config = config.replace(str(prepared.folder), str(copy.folder))
+    (copy.folder / "config.yaml").write_text(config)
+    return copy
 
 
 def test_every_block_is_made_of_its_images(prepared):
@@ -49,29 +59,22 @@ def test_every_block_is_made_of_its_images(prepared):
     assert "3 addresses without an image" in log and "12 images in the index" in log
 
 
-def test_data_that_moved_make_nothing_again(prepared):
-    (prepared.folder / "sets").rename(prepared.folder / "moved")
-    try:
-        for path in prepared.paths.values():
-            prepared.edit(str(path), str(path).replace("sets/", "moved/"), "config.yaml")
-        assert prepared.planned(*TARS) == {}
-    finally:
-        (prepared.folder / "moved").rename(prepared.folder / "sets")
-        (prepared.folder / "config.yaml").write_text((prepared.folder / "config.yaml").read_text().replace("moved/", "sets/"))
+def test_data_that_moved_make_nothing_again(copied):
+    (copied.folder / "sets").rename(copied.folder / "moved")
+    config = (copied.folder / "config.yaml").read_text()
+    (copied.folder / "config.yaml").write_text(config.replace("/sets/", "/moved/"))
+    assert copied.planned(*TARS) == {}
 
 
-def test_a_path_may_come_from_the_command_line_and_reaches_a_job_of_a_scheduler(prepared):
-    """Such a job is a snakemake of its own, which is handed the same --config."""
-    (prepared.folder / "sets/things").rename(prepared.folder / "elsewhere")
+def test_a_path_may_come_from_the_command_line_and_reaches_a_job_of_a_scheduler(copied):
+    """Such a job is another snakemake process, which gets the same --config."""
+    (copied.folder / "sets/things").rename(copied.folder / "elsewhere")
     target = "results/files/data/things/00001.tar"
-    (prepared.folder / target).unlink()
-    try:
-        output = prepared.run(target, check=False)
-        assert "no such folder" in output and "config.yaml's paths.things_train" in output
-        prepared.run(target, *REMOTE, "--config", "paths={things_train: elsewhere}")
-        assert len(shards.read(prepared.folder / target)[1]) == 4  # images 6 to 9
-    finally:
-        (prepared.folder / "elsewhere").rename(prepared.folder / "sets/things")
+    (copied.folder / target).unlink()
+    output = copied.run(target, check=False)
+    assert "no such folder" in output and "config.yaml's paths.things_train" in output
+    copied.run(target, *REMOTE, "--config", "paths={things_train: elsewhere}")
+    assert len(shards.read(copied.folder / target)[1]) == 4  # images 6 to 9
 
 
 def test_a_wrong_data_set_is_told_before_any_job_but_can_be_planned(tmp_path):
@@ -87,14 +90,14 @@ def test_a_wrong_data_set_is_told_before_any_job_but_can_be_planned(tmp_path):
     assert not (workflow.folder / "results").exists()
 
 
-def test_a_broken_image_stops_its_block_alone(prepared):
-    image = prepared.folder / "sets/things" / pd.read_parquet(prepared.folder / "results/files/data/things/index.parquet")["origin"][8]
-    data, target = image.read_bytes(), prepared.folder / "results/files/data/things/00001.tar"
-    image.write_bytes(data[:300])
+def test_a_broken_image_stops_its_block_alone(copied):
+    index = pd.read_parquet(copied.folder / "results/files/data/things/index.parquet")
+    image = copied.folder / "sets/things" / index["origin"][8]
+    target = copied.folder / "results/files/data/things/00001.tar"
+    image.write_bytes(image.read_bytes()[:300])
     target.unlink()
-    try:
-        output = prepared.run(*TARS, check=False)
-        assert "1 images cannot be read" in output and image.name in output and "data.training.things.skip" in output
-        assert not target.exists() and not [name for name in os.listdir(target.parent) if "part" in name]
-    finally:
-        image.write_bytes(data)
+    output = copied.run(*TARS, check=False)
+    assert "1 images cannot be read" in output and image.name in output
+    assert "data.training.things.skip" in output
+    assert not target.exists()
+    assert not [name for name in os.listdir(target.parent) if "part" in name]
