@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scripts import (
     fit_laws,
@@ -20,7 +23,7 @@ from scripts import (
     tabulate_prompts,
     tabulate_versus_paper,
 )
-from scripts.lib import jobs, metrics, shown_tables, tabulating
+from scripts.lib import jobs, metrics, pages, shown_tables, tabulating
 from scripts.lib.study_file import load
 
 STUDY = "studies/digits.yaml"
@@ -119,6 +122,34 @@ def test_numbers_are_told_as_a_reader_reads_them():
 
 def test_a_cell_cannot_end_its_row():
     assert "a\\|b c" in tabulating.markdown(pd.DataFrame({"x": ["a|b\nc"]}))
+
+
+def cells(html: str) -> list[str]:
+    """Texts of the cells of a page, without markup; raises if a cell has any."""
+    body = html.partition("<tbody>")[2].partition("</tbody>")[0]
+    return [unescape(re.fullmatch(r"[^<>]*", cell)[0]) for cell in re.findall(r"<td>(.*?)</td>", body, re.DOTALL)]
+
+
+MARKUP = ["*a* _b_ **c**", "`a`", "a\\|b\\", "&amp; &lt;", "<http://a.b>", "![a](b) [a](b)", "[a][b]", "$a_b$", "~~a~~", "a_b_c", "a*b*c"]
+
+
+@given(st.text(alphabet=st.sampled_from("ab0 |\\`*_<>&;#$~[]()!:/.=+-^\n\r"), max_size=30))
+@pytest.mark.parametrize("text", MARKUP)
+def test_markdown_shows_every_cell_as_text(text, random):
+    table = pd.DataFrame({"a": [text, random], "b": ["x", "y"]})
+    assert cells(pages.page("", tabulating.markdown(table))) == [" ".join(text.split()), "x", " ".join(random.split()), "y"]
+
+
+@pytest.mark.parametrize("text", MARKUP)
+def test_markdown_shows_every_heading_as_text(text):
+    html = pages.page("", tabulating.markdown(pd.DataFrame({text: ["x"]})))
+    assert unescape(re.search(r"<th>([^<>]*)</th>", html)[1]) == text
+
+
+def test_literal_leaves_plain_text_readable():
+    for text in ("batch_size 0.1 [0.0, 0.2] (95 %)", "p < 0.05", "a & b", "L(D) = (C / D)^k", "real.vit_small"):
+        assert pages.literal(text) == text
+    assert pages.literal("$5") == "\\$5"  # mathematics on some sites
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------------------------
