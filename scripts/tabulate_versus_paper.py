@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import command, shown_tables, tabulating
+from scripts.lib import command, pages, shown_tables, tabulating
 
 KINDS = {
     "paper": "The paper and its repository",
@@ -77,7 +77,7 @@ def other_numbers(table: pd.DataFrame) -> list[str]:
         read["value"] = [f"{int(value):,}" if value.isdigit() else value for value in chosen["value"]]
         read["source"], read["confidence"] = [f"[{sources[source]}]" for source in chosen["source"]], chosen["confidence"]
         parts += [f"### {title}", tabulating.markdown(read)]
-    return [*parts, "### Sources", "\n".join(f"{place}. {source}" for source, place in sources.items())]
+    return [*parts, "### Sources", "\n".join(f"{place}. {pages.literal(source)}" for source, place in sources.items())]
 
 
 def main(arguments: list[str] | None = None) -> None:
