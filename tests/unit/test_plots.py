@@ -63,22 +63,20 @@ def law_files(study, folder: Path) -> list[str]:
     return [str(folder / f"{law}.json") for law in curves]
 
 
-@pytest.mark.parametrize("text", MATHEMATICS)
-def test_figure_draws_texts_of_the_user_literally(tmp_path, text):
+def test_figure_draws_texts_of_the_user_literally(tmp_path):
     """A dollar sign begins no mathematics in a title, a tick label or a legend."""
     study = Path("studies/digits.yaml").read_text(encoding="utf-8")
-    for old in ("title: Supervised", "label: real and synthetic"):
+    for old, text in zip(("title: Supervised", "label: real and synthetic"), MATHEMATICS, strict=False):
         assert old in study
         study = study.replace(old, f"{old.partition(':')[0]}: {json.dumps(text)}", 1)
     path = tmp_path / "hostile.yaml"
     path.write_text(study, encoding="utf-8")
     laws = law_files(study_file.load(path), tmp_path)
+    outputs = [str(tmp_path / f"teaser.{format}") for format in plotting.FORMATS]
     with plt.rc_context({"svg.fonttype": "none"}):
-        arguments = ["--study", str(path), "--laws", *laws, "--output", str(tmp_path / "teaser.svg")]
-        plot_teaser.main([*arguments, *(str(tmp_path / f"teaser.{format}") for format in ("pdf", "png", "csv"))])
-    drawn = [node.text for node in ElementTree.parse(tmp_path / "teaser.svg").iter() if node.tag.endswith("}text")]  # noqa: S314
-    assert text in drawn
-    assert plotting.words(text) in drawn
+        plot_teaser.main(["--study", str(path), "--laws", *laws, "--output", *outputs])
+    drawn = [node.text for node in ElementTree.parse(outputs[1]).iter() if node.tag.endswith("}text")]  # noqa: S314
+    assert {MATHEMATICS[0], plotting.words(MATHEMATICS[1])} <= set(drawn)
 
 
 def test_class_names_are_drawn_literally():
