@@ -52,32 +52,40 @@ def imports(script: Path, root: Path = Path()) -> tuple[set[Path], set[str]]:
         if (path, called) in seen:
             continue
         seen.add((path, called))
-        for name, members, in_function in _statements(path, path.stat().st_mtime_ns, root):
+        for in_function, package, targets in _statements(path, path.stat().st_mtime_ns, root):
             if in_function and not called:
                 continue
-            if name.partition(".")[0] != "scripts":
-                packages.add(name.partition(".")[0])
-                continue
-            within = [module for member in members if (module := _module(f"{name}.{member}", root))]
-            *above, module = [_module(package, root) for package in _with_parents(name)]
-            found = [(package, False) for package in above]
-            found += [(module, called and not (members and len(within) == len(members)))]
-            found += [(member, called) for member in within]
-            ahead += [(path, called) for path, called in found if path]
+            if package:
+                packages.add(package)
+            ahead += [(module, called and calls) for module, calls in targets]
     return {path for path, _ in seen}, packages
 
 
 @cache
-def _statements(path: Path, modified: int, root: Path) -> tuple[tuple[str, tuple[str, ...], bool], ...]:
-    """Import statements of a file as of its time of modification: module, names taken from it, whether inside a function."""
-    package = ".".join(path.relative_to(root).parent.parts)
-    found = []
+def _statements(path: Path, modified: int, root: Path) -> tuple[tuple[bool, str, tuple[tuple[Path, bool], ...]], ...]:
+    """Each import of a file as of its time of modification.
+
+    That is: whether it is inside a function; the package, if it is not the project's; the project's modules, each with whether its
+    functions may be called.
+    """
+    here = ".".join(path.relative_to(root).parent.parts)
+    imported = []
     for node, in_function in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [(alias.name, (), in_function) for alias in node.names]
+            imported += [(in_function, alias.name, []) for alias in node.names]
         else:
-            name = resolve_name("." * node.level + (node.module or ""), package)
-            found.append((name, tuple(alias.name for alias in node.names), in_function))
+            name = resolve_name("." * node.level + (node.module or ""), here)
+            imported.append((in_function, name, [f"{name}.{alias.name}" for alias in node.names]))
+    found = []
+    for in_function, name, members in imported:
+        package = name.partition(".")[0]
+        if package == "scripts":
+            within = [_module(member, root) for member in members]
+            *above, module = [_module(each, root) for each in _with_parents(name)]
+            targets = [(each, False) for each in above] + [(module, not within or None in within)] + [(each, True) for each in within]
+            found.append((in_function, "", tuple((each, calls) for each, calls in targets if each)))
+        else:
+            found.append((in_function, package, ()))
     return tuple(found)
 
 
