@@ -212,6 +212,13 @@ def test_clip_models_are_compared_at_equal_numbers_of_pairs():
     assert [(model["source"], model["size"]) for model in models if model["extra"]] == [("diffusion_alt_texts", 1920)]
 
 
+def test_clip_models_of_the_paper_are_compared_at_equal_captions():
+    """The largest label of the released checkpoints: 371M captions, which are 742M images of both kinds."""
+    models = shown.transfer_settings(study_file.load("studies/imagenet.yaml"))["models"]
+    found = {model["source"]: (model["size"], model["each"]) for model in models}
+    assert found == {"laion": (371_000_000,) * 2, "sd_laion": (371_000_000,) * 2, "laion_and_synthetic": (742_000_000, 371_000_000)}
+
+
 def test_without_a_common_number_there_is_no_comparison():
     experiments = DIGITS.experiments | {"clip_both": DIGITS.experiments["clip_both"].model_copy(update={"sizes": [44]})}
     with pytest.raises(shown.NotInStudy, match=r"figures.clip_transfer: at no number of images"):

@@ -24,6 +24,7 @@ from scripts import (
     tabulate_versus_paper,
 )
 from scripts.lib import jobs, metrics, pages, shown_tables, tabulating
+from scripts.lib.study.shown import VersusTable
 from scripts.lib.study_file import load
 
 STUDY = "studies/digits.yaml"
@@ -307,6 +308,41 @@ def test_all_published_numbers_stand_beside_ours(made, tmp_path):
     assert own["our_k"] == pytest.approx(0.3, abs=0.02)
     assert "| 47 % " in text  # 0.247 of 0.529
     assert text.index("Supervised / Real") < text.index("Other published numbers") < text.index("Imagen (Caption)")
+
+
+def test_published_levels_stand_beside_runs_of_as_many_captions(made, tmp_path):
+    """The published "960" of both is set beside 1,920 images: 960 real and 960 synthetic ones."""
+    numbers = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
+    ids = [f"clip_vit_b_{name}_64m_{measure}" for name in ("synthetic_and_real", "real") for measure in ("top1", "loss")]
+    numbers.loc[numbers["id"].isin(ids), "x"] = "480"
+    numbers.to_csv(tmp_path / "numbers.csv", index=False)
+    both = {"law": "clip", "architecture": "clip_small", "source": "real_and_synthetic", "size": 960}
+    alone = both | {"source": "real", "size": 480}
+    table = VersusTable(counterparts=dict(zip(ids, [both, both, alone, alone], strict=True)))
+    study = made.study.model_copy(update={"tables": made.study.tables.model_copy(update={"versus_paper": table})})
+    assert shown_tables.level_laws(study) == ["clip"]
+    settings = shown_tables.versus_settings(study)
+    tidy = tabulate_versus_paper.beside(pd.read_csv(tmp_path / "numbers.csv", dtype=str, keep_default_na=False), settings, {}, metrics.read(made.clip_metrics))
+    found = tidy.set_index("id").loc[ids]
+    assert found["our_size"].tolist() == [960, 960, 480, 480]
+    assert found["our_seeds"].tolist() == [3, 3, 3, 3]
+    runs = metrics.overall(metrics.read(made.clip_metrics), "unseen_writers")
+    own = runs[(runs["source"] == "real_and_synthetic") & (runs["size"] == 960)]
+    assert found["our_value"].tolist()[:2] == pytest.approx([100 * own["top1"].mean(), own["cross_entropy"].mean()])
+    assert found["our_sd"].tolist()[:2] == pytest.approx([100 * own["top1"].std(), own["cross_entropy"].std()])
+    text = tabulate_versus_paper.levels(tidy, settings["labels"])
+    assert "| released checkpoints, CLIP ViT-B/16: LAION-400M Synthetic+Real | 480 captions | top-1 (%) | 55.86 " in text
+    assert "mixture, real and synthetic: 960 images" in text
+    assert "LAION-400M Synthetic+Real" in "".join(tabulate_versus_paper.other_numbers(tidy))  # the other sizes
+    assert "55.858" not in "".join(tabulate_versus_paper.other_numbers(tidy))
+
+
+def test_published_sizes_of_mixtures_are_numbers_of_captions():
+    numbers = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
+    mixed = numbers[numbers["series"] == "LAION-400M Synthetic+Real"]
+    assert mixed["x"].tolist() == [str(size) for size in (64_000_000, 128_000_000, 256_000_000, 371_000_000) for _ in range(2)]
+    assert set(mixed["x_name"]) == {"captions"}
+    assert mixed["confidence"].str.contains("each with both images", regex=False).all()
 
 
 def test_an_unknown_id_or_curve_is_told(made):
