@@ -153,7 +153,8 @@ rule tabulate_claims:
 
 rule tabulate_versus_paper:
     input:
-        laws=fitted(lambda study, _: shown_tables.versus_laws(study)),
+        laws=fitted(shown_tables.versus_laws),
+        metrics=metrics_of_laws(shown_tables.level_laws),
         numbers="data/paper_numbers.csv",
         script=code_of("tabulate_versus_paper"),
     output:
@@ -172,4 +173,4 @@ rule tabulate_versus_paper:
         planned=planned(shown_tables.versus_settings),
     shell:
         "python -m scripts.tabulate_versus_paper --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--numbers {input.numbers:q} --laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
+        "--numbers {input.numbers:q} --laws {input.laws:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

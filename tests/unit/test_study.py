@@ -40,7 +40,7 @@ LEVEL = "      clip_vit_b_synthetic_and_real_64m_top1: {law: clip, architecture:
     [
         ("size: 64000000", "size 64,000,000 has 32,000,000 images of each part, the published number is of 64,000,000; name the size that has as many"),
         ("size: 3000000", "size = 3000000: not trained in the experiments of laws.clip"),
-        ("guidance: 1.5", "no size"),
+        ("guidance: null", "no size; the published number is of one; add the key"),
     ],
 )
 def test_published_level_needs_as_many_images_of_each_part(tmp_path, new, error):
