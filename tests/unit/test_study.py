@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from scripts.lib import class_table, schema
-from scripts.lib.study import parts as study_parts
 from scripts.lib.study_file import StudyError, load
 from tests.support.workflow import ROOT, SMOKE
 
@@ -30,44 +29,6 @@ def faults_of(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
     lines = str(error.value).splitlines()
     assert all(line.startswith(f"{path}: ") for line in lines)
     return [line.removeprefix(f"{path}: ") for line in lines]
-
-
-LEVEL = "      clip_vit_b_synthetic_and_real_64m_top1: {law: clip, architecture: clip_base, source: laion_and_synthetic, size: 128000000}\n"
-
-
-@pytest.mark.parametrize(
-    ("new", "error"),
-    [
-        ("size: 64000000", "size 64,000,000 has 32,000,000 images of each part, the published number is of 64,000,000; name the size that has as many"),
-        ("size: 3000000", "size = 3000000: not trained in the experiments of laws.clip"),
-        ("guidance: null", "no size; the published number is of one; add the key"),
-    ],
-)
-def test_published_level_needs_as_many_images_of_each_part(tmp_path, new, error):
-    """A size of the study counts images; the authors' labels probably count captions."""
-    text = (ROOT / "studies/imagenet.yaml").read_text(encoding="utf-8")
-    assert LEVEL in text
-    path = tmp_path / "bad.yaml"
-    path.write_text(text.replace(LEVEL, LEVEL.replace("size: 128000000", new)), encoding="utf-8")
-    with pytest.raises(StudyError) as found:
-        load(path)
-    assert f"tables.versus_paper.counterparts.clip_vit_b_synthetic_and_real_64m_top1: {error}" in str(found.value)
-
-
-def test_mixtures_of_pairs_go_to_as_many_captions_as_real_pairs():
-    study = load(ROOT / "studies/imagenet.yaml")
-    captions = [study_parts.images_of_each_part(study.sources, "laion_and_synthetic", None, size) for size in study.experiments["clip_both"].sizes]
-    assert captions == study.experiments["clip"].sizes
-    assert study.laws["clip"].sizes == (study.experiments["clip"].sizes[0], study.experiments["clip_both"].sizes[-1])
-
-
-@pytest.mark.parametrize("size", [1, 2, 7, 8, 64])
-def test_images_of_each_part_halve_those_of_a_pair_of_parts(size):
-    sources = load(ROOT / "studies/imagenet.yaml").sources
-    assert study_parts.images_of_each_part(sources, "laion", None, size) == size
-    expected = size // 2 if size > 1 else None
-    assert study_parts.images_of_each_part(sources, "laion_and_synthetic", None, size) == expected
-    assert study_parts.images_of_each_part(sources, "real_125k", None, 125_001) is None
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)

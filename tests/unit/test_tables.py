@@ -2,7 +2,6 @@
 
 import json
 import re
-from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +9,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scripts import (
     fit_laws,
@@ -23,8 +20,7 @@ from scripts import (
     tabulate_prompts,
     tabulate_versus_paper,
 )
-from scripts.lib import jobs, metrics, pages, shown_tables, tabulating
-from scripts.lib.study.shown import VersusTable
+from scripts.lib import jobs, metrics, shown_tables, tabulating
 from scripts.lib.study_file import load
 
 STUDY = "studies/digits.yaml"
@@ -123,35 +119,6 @@ def test_numbers_are_told_as_a_reader_reads_them():
 
 def test_a_cell_cannot_end_its_row():
     assert "a\\|b c" in tabulating.markdown(pd.DataFrame({"x": ["a|b\nc"]}))
-
-
-def cells(html: str) -> list[str]:
-    """Texts of the cells of a page."""
-    body = html.partition("<tbody>")[2].partition("</tbody>")[0]
-    return [unescape(cell) if "<" not in cell else f"markup: {cell}" for cell in re.findall(r"<td[^>]*>(.*?)</td>", body, re.DOTALL)]
-
-
-MARKUP = ["*a* _b_ **c**", "`a`", "a\\|b\\", "&amp; &lt;", "<http://a.b>", "![a](b) [a](b)", "[a][b]", "$a_b$", "~~a~~", "a_b_c", "a*b*c"]
-
-
-@given(st.text(alphabet=st.sampled_from("ab0 |\\`*_<>&;#$~[]()!:/.=+-^\n\r"), max_size=30))
-@pytest.mark.parametrize("text", MARKUP)
-def test_markdown_shows_every_cell_as_text(text, random):
-    table = pd.DataFrame({"a": [text, random], "b": ["x", "y"]})
-    assert cells(pages.page("", tabulating.markdown(table))) == [" ".join(text.split()), "x", " ".join(random.split()), "y"]
-
-
-@pytest.mark.parametrize("text", MARKUP)
-def test_markdown_shows_every_heading_as_text(text):
-    html = pages.page("", tabulating.markdown(pd.DataFrame({text: ["x"]})))
-    (heading,) = re.findall(r"<th[^>]*>(.*?)</th>", html)
-    assert unescape(heading) == text and "<" not in heading
-
-
-def test_literal_leaves_plain_text_readable():
-    for text in ("batch_size 0.1 [0.0, 0.2] (95 %)", "p < 0.05", "a & b", "L(D) = (C / D)^k", "real.vit_small"):
-        assert pages.literal(text) == text
-    assert pages.literal("$5") == "\\$5"  # mathematics on some sites
 
 
 # -- tables ----------------------------------------------------------------------------------------------------------------------------
@@ -308,41 +275,6 @@ def test_all_published_numbers_stand_beside_ours(made, tmp_path):
     assert own["our_k"] == pytest.approx(0.3, abs=0.02)
     assert "| 47 % " in text  # 0.247 of 0.529
     assert text.index("Supervised / Real") < text.index("Other published numbers") < text.index("Imagen (Caption)")
-
-
-def test_published_levels_stand_beside_runs_of_as_many_captions(made, tmp_path):
-    """A published "480" of both is set beside 960 images: 480 real and 480 synthetic ones."""
-    numbers = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
-    ids = [f"clip_vit_b_{name}_64m_{measure}" for name in ("synthetic_and_real", "real") for measure in ("top1", "loss")]
-    numbers.loc[numbers["id"].isin(ids), "x"] = "480"
-    numbers.to_csv(tmp_path / "numbers.csv", index=False)
-    both = {"law": "clip", "architecture": "clip_small", "source": "real_and_synthetic", "size": 960}
-    alone = both | {"source": "real", "size": 480}
-    table = VersusTable(counterparts=dict(zip(ids, [both, both, alone, alone], strict=True)))
-    study = made.study.model_copy(update={"tables": made.study.tables.model_copy(update={"versus_paper": table})})
-    assert shown_tables.level_laws(study) == ["clip"]
-    settings = shown_tables.versus_settings(study)
-    tidy = tabulate_versus_paper.beside(pd.read_csv(tmp_path / "numbers.csv", dtype=str, keep_default_na=False), settings, {}, metrics.read(made.clip_metrics))
-    found = tidy.set_index("id").loc[ids]
-    assert found["our_size"].tolist() == [960, 960, 480, 480]
-    assert found["our_seeds"].tolist() == [3, 3, 3, 3]
-    runs = metrics.overall(metrics.read(made.clip_metrics), "unseen_writers")
-    own = runs[(runs["source"] == "real_and_synthetic") & (runs["size"] == 960)]
-    assert found["our_value"].tolist()[:2] == pytest.approx([100 * own["top1"].mean(), own["cross_entropy"].mean()])
-    assert found["our_sd"].tolist()[:2] == pytest.approx([100 * own["top1"].std(), own["cross_entropy"].std()])
-    text = re.sub(" +", " ", tabulate_versus_paper.levels(tidy, settings["labels"]))
-    assert "| released checkpoints, CLIP ViT-B/16: LAION-400M Synthetic+Real | 480 captions | top-1 (%) | 55.86 " in text
-    assert "mixture, real and synthetic: 960 images" in text
-    assert "LAION-400M Synthetic+Real" in "".join(tabulate_versus_paper.other_numbers(tidy))  # the other sizes
-    assert "55.858" not in "".join(tabulate_versus_paper.other_numbers(tidy))
-
-
-def test_published_sizes_of_mixtures_are_numbers_of_captions():
-    numbers = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
-    mixed = numbers[numbers["series"] == "LAION-400M Synthetic+Real"]
-    assert mixed["x"].tolist() == [str(size) for size in (64_000_000, 128_000_000, 256_000_000, 371_000_000) for _ in range(2)]
-    assert set(mixed["x_name"]) == {"captions"}
-    assert mixed["confidence"].str.contains("each with both images", regex=False).all()
 
 
 def test_an_unknown_id_or_curve_is_told(made):
