@@ -11,6 +11,7 @@ from snakemake.settings.types import ExecMode
 
 sys.path.insert(0, workflow.basedir)
 from scripts.lib import captions, environment, jobs, override, shown, shown_tables, study_file, targets, trusted_lists
+from scripts.lib.code_inputs import code_of
 from scripts.lib.study.data import classified
 
 try:
@@ -19,8 +20,6 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 gc.set_threshold(1_000_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
-
-LAW_MODULES = [str(path) for path in sorted(Path("scripts/lib/laws").glob("*.py"))]
 
 
 def load_studies():

@@ -1,7 +1,8 @@
 # in:  images, scores, metrics
 # out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv holds what is drawn
 #
-# Figures of images and of what scores say of them. Scripts are inputs here: a figure is cheap, and editing its script redraws it.
+# Figures of images and of what scores say of them. Scripts and the modules that they
+# import are inputs here: a figure is cheap, and an edit of its code redraws it.
 
 
 rule plot_samples:
@@ -9,7 +10,7 @@ rule plot_samples:
         real=needed(lambda name, study, _: shown.samples_of_real(name, study)),
         images=needed(lambda name, study, _: shown.samples_tars(name, study)),
         classes=class_table,
-        script=["scripts/plot_samples.py", "scripts/lib/plotting.py"],
+        script=code_of("plot_samples"),
     output:
         figure_files("samples"),
     log:
@@ -32,7 +33,7 @@ rule plot_samples:
 rule plot_recognizability_diversity:
     input:
         scores=scores_of(shown.plane_sources),
-        script=["scripts/plot_recognizability_diversity.py", "scripts/lib/plotting.py"],
+        script=code_of("plot_recognizability_diversity"),
     output:
         figure_files("recognizability_diversity"),
     log:
@@ -56,7 +57,7 @@ rule plot_configuration_sweep:
     input:
         scores=scores_of(lambda study: shown.configuration_sources(shown.sweep_settings(study))),
         metrics=metrics_of(lambda study, _: [shown.part_of(study, "configuration_sweep").experiment]),
-        script=["scripts/plot_configuration_sweep.py", "scripts/lib/plotting.py"],
+        script=code_of("plot_configuration_sweep"),
     output:
         figure_files("configuration_sweep"),
     log:
@@ -80,7 +81,7 @@ rule plot_scores:
     input:
         scores=scores_of(lambda study: shown.configuration_sources(shown.scores_settings(study))),
         metrics=metrics_of(lambda study, _: [shown.part_of(study, "scores").experiment]),
-        script=["scripts/plot_scores.py", "scripts/lib/usefulness.py", "scripts/lib/plotting.py"],
+        script=code_of("plot_scores"),
     output:
         figure_files("scores"),
     log:
@@ -106,7 +107,7 @@ rule plot_per_class:
         scores=scores_of(shown.per_class_sources),
         metrics=metrics_of_laws(lambda study, _: [shown.part_of(study, "per_class").law]),
         classes=class_table,
-        script=["scripts/plot_per_class.py", "scripts/plot_samples.py", "scripts/lib/per_class.py", "scripts/lib/plotting.py", *LAW_MODULES],
+        script=code_of("plot_per_class"),
     output:
         figure_files("per_class"),
     log:

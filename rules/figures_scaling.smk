@@ -8,7 +8,7 @@ rule plot_scaling:
     input:
         metrics=metrics_of_laws(lambda study, wc: shown.panel_laws(study, wc.scaling)),
         laws=fitted(lambda study, wc: shown.panel_laws(study, wc.scaling)),
-        script=["scripts/plot_scaling.py", "scripts/lib/plotting.py", *LAW_MODULES],
+        script=code_of("plot_scaling"),
     output:
         figure_files("{scaling}"),
     log:
@@ -31,7 +31,7 @@ rule plot_scaling:
 rule plot_beyond_the_law:
     input:
         metrics=metrics_of_laws(lambda study, _: shown.panel_laws(study, "beyond_the_law")),
-        script=["scripts/plot_beyond_the_law.py", "scripts/lib/plotting.py", *LAW_MODULES],
+        script=code_of("plot_beyond_the_law"),
     output:
         figure_files("beyond_the_law"),
     log:
@@ -54,7 +54,7 @@ rule plot_beyond_the_law:
 rule plot_exchange_rate:
     input:
         metrics=metrics_of_laws(lambda study, _: [shown.part_of(study, "exchange_rate").law]),
-        script=["scripts/plot_exchange_rate.py", "scripts/lib/plotting.py", *LAW_MODULES],
+        script=code_of("plot_exchange_rate"),
     output:
         figure_files("exchange_rate"),
     log:
@@ -77,7 +77,7 @@ rule plot_exchange_rate:
 rule plot_limited_real:
     input:
         metrics=metrics_of(lambda study, _: shown.part_of(study, "limited_real").experiments),
-        script=["scripts/plot_limited_real.py", "scripts/lib/limited.py", "scripts/lib/plotting.py"],
+        script=code_of("plot_limited_real"),
     output:
         figure_files("limited_real"),
     log:
@@ -100,7 +100,7 @@ rule plot_limited_real:
 rule plot_clip_transfer:
     input:
         metrics=metrics_of(lambda study, _: shown.part_of(study, "clip_transfer").experiments),
-        script=["scripts/plot_clip_transfer.py", "scripts/lib/plotting.py"],
+        script=code_of("plot_clip_transfer"),
     output:
         figure_files("clip_transfer"),
     log:
@@ -123,7 +123,7 @@ rule plot_clip_transfer:
 rule plot_teaser:
     input:
         laws=fitted(lambda study, _: shown.teaser_laws(study)),
-        script=["scripts/plot_teaser.py", "scripts/lib/plotting.py"],
+        script=code_of("plot_teaser"),
     output:
         figure_files("teaser"),
     log:

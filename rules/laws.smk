@@ -7,7 +7,7 @@
 rule fit_laws:
     input:
         metrics=metrics_of(lambda study, wc: study.laws[wc.law].experiments),
-        script=["scripts/fit_laws.py", *LAW_MODULES],
+        script=code_of("fit_laws"),
     output:
         law="results/{study}/laws/{law}.json",
     log:

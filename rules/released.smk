@@ -59,7 +59,7 @@ rule tabulate_released:
     input:
         metrics=needed(lambda name, study, _: [f"results/{name}/released_metrics/{released}.parquet" for released in study.released]),
         numbers="data/paper_numbers.csv",
-        script=["scripts/tabulate_released.py", "scripts/lib/tabulating.py"],
+        script=code_of("tabulate_released"),
     output:
         expand("tables/{{study}}/released.{format}", format=["csv", "md", "html"]),
     log:

@@ -1,7 +1,8 @@
 # in:  metrics, scores, laws, prompts, data/paper_numbers.csv
 # out: tables/{study}/{table}.{csv,md,html}; the csv is tidy, the md is for readers, the html is the md for the report
 #
-# Scripts are inputs here: a table is cheap, and editing its script makes it again. `tabulate_metrics` makes three tables of the same kind.
+# Scripts and the modules that they import are inputs here: a table is cheap, and an edit of its code writes it again.
+# `tabulate_metrics` makes three tables of the same kind.
 
 
 rule tabulate_prompts:
@@ -12,7 +13,7 @@ rule tabulate_prompts:
             ]
         ),
         classes=class_table,
-        script=["scripts/tabulate_prompts.py", "scripts/lib/tabulating.py"],
+        script=code_of("tabulate_prompts"),
     output:
         table_files("prompts"),
     log:
@@ -36,7 +37,7 @@ rule tabulate_configurations:
     input:
         scores=scores_of(lambda study: shown.configuration_sources(shown_tables.configurations_settings(study))),
         metrics=metrics_of(lambda study, _: [shown.part_of(study, "configurations").experiment]),
-        script=["scripts/tabulate_configurations.py", "scripts/lib/tabulating.py"],
+        script=code_of("tabulate_configurations"),
     output:
         table_files("configurations"),
     log:
@@ -59,7 +60,7 @@ rule tabulate_configurations:
 rule tabulate_metrics:
     input:
         metrics=needed(lambda name, study, wc: shown_tables.evaluation_table_files(name, study, clip=wc.table == "clip")),
-        script=["scripts/tabulate_metrics.py", "scripts/lib/tabulating.py"],
+        script=code_of("tabulate_metrics"),
     output:
         table_files("{table}"),
     log:
@@ -83,7 +84,7 @@ rule tabulate_metrics:
 
 rule tabulate_hyperparameters:
     input:
-        script=["scripts/tabulate_hyperparameters.py", "scripts/lib/tabulating.py"],
+        script=code_of("tabulate_hyperparameters"),
     output:
         table_files("hyperparameters"),
     log:
@@ -106,7 +107,7 @@ rule tabulate_hyperparameters:
 rule tabulate_laws:
     input:
         laws=fitted(lambda study, _: study.laws),
-        script=["scripts/tabulate_laws.py", "scripts/lib/tabulating.py"],
+        script=code_of("tabulate_laws"),
     output:
         table_files("laws"),
     log:
@@ -130,13 +131,7 @@ rule tabulate_claims:
     input:
         metrics=metrics_of(lambda study, _: shown_tables.claims_experiments(study)),
         scores=scores_of(shown_tables.claims_sources),
-        script=[
-            "scripts/tabulate_claims.py",
-            "scripts/lib/tabulating.py",
-            "scripts/lib/claims.py",
-            "scripts/lib/per_class.py",
-            *LAW_MODULES,
-        ],
+        script=code_of("tabulate_claims"),
     output:
         table_files("claims"),
     log:
@@ -158,9 +153,10 @@ rule tabulate_claims:
 
 rule tabulate_versus_paper:
     input:
-        laws=fitted(lambda study, _: shown_tables.versus_laws(study)),
+        laws=fitted(shown_tables.versus_laws),
+        metrics=metrics_of_laws(shown_tables.level_laws),
         numbers="data/paper_numbers.csv",
-        script=["scripts/tabulate_versus_paper.py", "scripts/lib/tabulating.py"],
+        script=code_of("tabulate_versus_paper"),
     output:
         table_files("versus_paper"),
     log:
@@ -177,4 +173,4 @@ rule tabulate_versus_paper:
         planned=planned(shown_tables.versus_settings),
     shell:
         "python -m scripts.tabulate_versus_paper --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--numbers {input.numbers:q} --laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
+        "--numbers {input.numbers:q} --laws {input.laws:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
-from scripts.lib import study_file, tabulating
+from scripts.lib import pages, study_file, tabulating
 from scripts.lib.plans import dag, hardware, totals
 from scripts.lib.plans.fit import fit
 from scripts.lib.plans.work import Work, work
@@ -136,7 +136,8 @@ def told(found: list[Done], machine: hardware.Hardware, kind: str) -> str:
     wall, processor = (sum(getattr(own.record, of) for own in found) for of in ("wall", "processor"))
     circular = table.loc[table["speeds"].str.startswith((PERHAPS, FITTED_TO_IT)), "rule"].tolist()
     paragraphs = [
-        f"Planned for: {machine.title}. Recorded: run {run_name(found)}, {len(found)} jobs, the last of which ended on {ended:%Y-%m-%d %H:%M} UTC.",
+        f"Planned for: {pages.literal(machine.title)}. Recorded: run {run_name(found)}, {len(found)} jobs, "
+        f"the last of which ended on {ended:%Y-%m-%d %H:%M} UTC.",
         f"Seconds {RECORDED[kind]} are compared. The jobs took {wall:.0f} s of the clock and {processor:.0f} s of the processor, {processor / wall:.0%} of it: "
         "the rest they waited, for a core that others had, a disk or a GPU.",
         f"No forecast, for speeds were or may have been fitted to this run: {', '.join(circular)}."

@@ -78,12 +78,15 @@ def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardwar
     rates = pd.DataFrame([rate.model_dump() for rate in machine.rates if rate in used])
     factors = pd.DataFrame([{"factor": key} | value for key, value in machine.model_dump().items() if isinstance(value, dict)])
     named = ", ".join(files) if len(files) < 4 else f"{len(files)} files of {Path(files[0]).parts[1]}"
-    told = f"{total['jobs']} jobs are left to do on: {machine.title}. {done['jobs']} jobs that they build on are done already and are not counted again."
+    told = (
+        f"{total['jobs']} jobs are left to do on: {pages.literal(machine.title)}. "
+        f"{done['jobs']} jobs that they build on are done already and are not counted again."
+    )
     return [
         f"# Plan of {named}",
-        *([f"**Of a changed study, override = {changed}:** not the one in its file."] if changed else []),
+        *([f"**Of a changed study, override = {pages.literal(changed)}:** not the one in its file."] if changed else []),
         told,
-        *([f"**{over}**"] if over else []),
+        *([f"**{pages.literal(over)}**"] if over else []),
         shown_rows(rows, machine.currency, gpus),
         *warnings(jobs, found),
         "Disk at most: if all jobs ran at once. Hours are of wall time with one core a job; money, energy and CO2 follow from the factors below.",

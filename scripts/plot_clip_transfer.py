@@ -1,7 +1,8 @@
 """CLIP models of real, synthetic, and real and synthetic pairs, zero-shot on every set and task: top-1 and cross-entropy.
 
-Equal numbers of pairs: every model has seen the same number of each of its parts, so that a mixture has seen as many real ones as the model
-of real ones alone; synthetic ones once more at their largest number. Mean and standard deviation over seeds; the last row is the mean over
+Equal numbers of captions: a mixture of N captions, each with its real and its synthetic image, is a run of 2 N images, and stands next to
+the runs of N real and of N synthetic ones. Synthetic ones are shown once more at their largest number. In the csv `size` counts images and
+`each` those of each part. Mean and standard deviation over seeds; the last row is the mean over
 all sets and tasks. A vertical tick: chance, 1 / number of classes that have images, and the logarithm of that number.
 """
 
@@ -24,7 +25,7 @@ def told(model: dict) -> str:
 
 def spread(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
     """Mean and standard deviation over seeds of each model on each set, and on their mean: evaluation, name, model (position), measure,
-    mean, sd, seeds. table: `metrics.read`. Raises ValueError where a run is missing."""
+    size, each, mean, sd, seeds. table: `metrics.read`. Raises ValueError where a run is missing."""
     rows, names = [], settings["evaluations"]
     for evaluation in [*names, list(names)]:
         runs = metrics.of_experiments(metrics.overall(table, evaluation), settings["experiments"])
@@ -34,7 +35,7 @@ def spread(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
             key = {"evaluation": evaluation, "name": names[evaluation]} if isinstance(evaluation, str) else {"evaluation": None, "name": MEAN}
             for measure in MEASURES:
                 found = {"measure": measure, "mean": own[measure].mean(), "sd": own[measure].std(ddof=1), "seeds": len(own)}
-                rows.append(key | {"model": place, "label": told(model), "size": model["size"]} | found)
+                rows.append(key | {"model": place, "label": told(model), "size": model["size"], "each": model["each"]} | found)
     return pd.DataFrame(rows)
 
 

@@ -56,7 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
         own = drawn[drawn["source"] == mixture["source"]]
         for axes, measure in zip(panels, LABELS, strict=True):
             draw(axes, own[own["measure"] == measure], look, 100 if measure == "top1" else 1, 1.04 ** (place - (count - 1) / 2))
-        handles.append(Line2D([], [], color=look["color"], marker=look["marker"], linewidth=look["linewidth"], markersize=4.5, label=mixture["label"]))
+        handles.append(
+            Line2D([], [], color=look["color"], marker=look["marker"], linewidth=look["linewidth"], markersize=4.5, label=plotting.words(mixture["label"]))
+        )
     for axes, measure in zip(panels, LABELS, strict=True):
         frame(axes, measure, drawn["added"].to_numpy())
     sign = {"color": "0.3", "linestyle": "none"}

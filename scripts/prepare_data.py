@@ -74,7 +74,7 @@ def file_samples(data: datasets.DataSet, index: str, settings: dict, threads: in
     def one(row: dict) -> bytes | Exception:
         try:
             return stored.of(read(row))
-        except pictures.BROKEN as error:
+        except Exception as error:  # Pillow's readers raise errors of many classes
             return error
 
     with ThreadPoolExecutor(threads) as pool:
@@ -82,7 +82,8 @@ def file_samples(data: datasets.DataSet, index: str, settings: dict, threads: in
             some = rows[first : first + AT_ONCE * threads]
             for row, found in zip(some, pool.map(one, some), strict=True):
                 if isinstance(found, Exception):
-                    broken.append(f"{row['origin']}: {' '.join(str(found).split())}")
+                    kind = "" if isinstance(found, pictures.BROKEN) else f"{type(found).__name__}: "
+                    broken.append(f"{row['origin']}: {kind}{' '.join(str(found).split())}")
                     continue
                 text, class_id = row.get("text", ""), row.get("class_id", registry.NO_CLASS)
                 own = {"image": row["image"], "class_id": class_id, "class_name": "" if data.pairs else names[class_id]}

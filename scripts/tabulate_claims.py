@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import claims, command, metrics, per_class, shown_tables, tabulating
+from scripts.lib import claims, command, metrics, pages, per_class, shown_tables, tabulating
 from scripts.lib.claims import Effect
 
 K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlation"
@@ -209,7 +209,9 @@ def readable(tidy: pd.DataFrame, much: float) -> list[str]:
     read = pd.DataFrame({"": range(1, len(tidy) + 1), "claim": tidy["claim"], "hypothesis": tidy["hypothesis"]})
     read["effect [95 %]"], read["verdict"] = tidy.apply(effect_text, axis=1), tidy["verdict"]
     notes = [
-        f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}" + (f"; p = {r.p:.2g}" if pd.notna(r.p) else "") + f". {r.note[:1].upper()}{r.note[1:]}."
+        f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}"
+        + (f"; p = {r.p:.2g}" if pd.notna(r.p) else "")
+        + f". {pages.literal(r.note[:1].upper() + r.note[1:])}."
         for place, r in enumerate(tidy.itertuples(), 1)
     ]
     rule = (

@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(tabulating.arguments(__doc__, "metrics", of=("table",)), arguments, shown_tables.table_settings)
     tidy = summary(metrics.read(args.metrics), settings)
     where = f"on {settings['evaluations'][0]}" if len(settings["evaluations"]) == 1 else "on each evaluation set or task"
-    said = f"{tabulating.over_seeds(tidy['seeds']).capitalize()}, {where}. Columns: number of training images."
+    said = f"{tabulating.over_seeds(tidy['seeds']).capitalize()}, {where}. Columns: number of training images, of a mixture those of all its parts."
     read = curves(tidy)
     said += " What is trained at one size alone is in the csv." if len(read) < len(tidy) else ""
     parts = [f"# {TITLES[args.table]}", said]

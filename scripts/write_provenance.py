@@ -55,7 +55,8 @@ def result(path: str) -> dict[str, str]:
 
 
 def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
+    texts = [[pages.literal(cell) for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *texts])
 
 
 def main(arguments: list[str] | None = None) -> None:

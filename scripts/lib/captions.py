@@ -119,7 +119,7 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     on: the sets that it measures on; sizes, seeds: of the training runs behind it; fitted: sizes of its laws; part: its own settings.
     """
     check_current(folder, study)
-    facts = SimpleNamespace(title=plain(study.title), scores=study.scores, words=words)
+    facts = SimpleNamespace(title=plain(study.title), scores=study.scores, words=words, plain=plain)
     facts.judged_on = measured_on(folder, study, [study.scores.evaluation])
     if name is None:
         facts.on = measured_on(folder, study, list(study.data.evaluation))

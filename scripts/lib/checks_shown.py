@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scripts.lib import class_table, csv_tables
 from scripts.lib.checks import curve_faults, unknown
-from scripts.lib.study import Curves, names_class, pairs
+from scripts.lib.study import Curves, images_of_each_part, names_class, pairs
 from scripts.lib.study.data import evaluations
 from scripts.lib.study.parts import Part
 
@@ -129,13 +129,34 @@ def claims_have_their_curves(tables, laws, experiments, sources):
     return faults
 
 
-def published_numbers() -> list[str]:
-    """Their ids."""
-    return [row["id"] for row in csv_tables.rows(NUMBERS, "id")]
+def published_numbers() -> dict[str, dict[str, str]]:
+    """Rows by id."""
+    return {row["id"]: row for row in csv_tables.rows(NUMBERS, "id")}
+
+
+def _levels_differ(key, own, published, trained, sources) -> list[str]:
+    """A published top-1 or cross-entropy is compared with a run on as many images of each part.
+
+    trained: sizes of the curve in the experiments of the law.
+    """
+    level = "top-1" in published["metric"] or "cross-entropy" in published["metric"]
+    if level != (own.size is not None):
+        given = "no size; the published number is of one" if level else f"size = {own.size}: {published['metric']} is of no single size"
+        return [f"{key}: {given}; {'add' if level else 'remove'} the key"]
+    if not level:
+        return []
+    if own.size not in trained:
+        return [f"{key}: size = {own.size}: not trained in the experiments of laws.{own.law}; trained: {sorted(trained)}"]
+    each = images_of_each_part(sources, own.source, own.guidance, own.size)
+    if str(each) != published["x"]:
+        found = f"size {own.size:,} has {'unequal numbers' if each is None else f'{each:,}'} images of each part"
+        asked = f"{int(published['x']):,}" if published["x"].isdigit() else repr(published["x"])
+        return [f"{key}: {found}, the published number is of {asked}; name the size that has as many"]
+    return []
 
 
 def counterparts_exist(tables, laws, experiments, sources):
-    """Ids are published numbers, and each has a fitted exponent of this study."""
+    """Ids are published numbers, and each has a number of this study: a fitted exponent, or runs of the same size."""
     counterparts = tables.versus_paper.counterparts if tables.versus_paper else {}
     if not counterparts:
         return []
@@ -148,7 +169,12 @@ def counterparts_exist(tables, laws, experiments, sources):
             if sources[own.source].kind == "synthetic" and own.guidance is None:
                 faults.append(f"{key}: no guidance; name one of {list(sources[own.source].images)}")
             else:
-                faults += _not_fitted(key, own.law, [own.architecture], [curve], laws, experiments, sources)
+                wrong = _not_fitted(key, own.law, [own.architecture], [curve], laws, experiments, sources)
+                if not wrong and name in published and own.law in laws:
+                    chosen = [experiments[e] for e in laws[own.law].experiments if e in experiments and own.architecture in experiments[e].architectures]
+                    trained = {size for e in chosen if (own.source, own.guidance) in pairs(e.curves, sources) for size in e.sizes}
+                    wrong = _levels_differ(key, own, published[name], trained, sources)
+                faults += wrong
     return faults
 
 

@@ -33,6 +33,7 @@ DASHES = ("-", "--", "-.", ":")
 def style() -> None:
     sns.set_theme(context="paper", style="ticks", font_scale=0.9)
     mpl.rcParams.update({"svg.hashsalt": "fixed", "pdf.fonttype": 42, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
+    mpl.rcParams["text.parse_math"] = False  # a dollar sign in a title, a class name or a label is a dollar sign
 
 
 def count(number: float) -> str:

@@ -3,7 +3,7 @@
 from scripts.lib import class_table
 from scripts.lib.jobs import experiment_settings, image_files, law_settings, real_sources, runs, synthetic_sources, trainer
 from scripts.lib.jobs.sources import is_real
-from scripts.lib.study import Curves, Study, names_class, pairs, parts_of
+from scripts.lib.study import Curves, Study, images_of_each_part, names_class, pairs
 from scripts.lib.targets import NotInStudy
 
 
@@ -211,9 +211,8 @@ def _even_sizes(study: Study, curve: dict, experiments: list[str]) -> dict[int, 
     key = (curve["source"], curve["guidance"], curve["architecture"])
     found = {}
     for size in sorted({run.size for run in runs(study, experiments) if (run.source, run.guidance, run.architecture) == key}):
-        images = {part["images"] for part in parts_of(study.sources, *key[:2], size)}
-        if len(images) == 1:
-            found[images.pop()] = size
+        if (each := images_of_each_part(study.sources, *key[:2], size)) is not None:
+            found[each] = size
     return found
 
 

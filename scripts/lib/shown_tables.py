@@ -123,8 +123,15 @@ def _curves(study: Study, curves, architecture: str) -> list[dict]:
 def versus_settings(study: Study) -> dict:
     counterparts = {name: own.model_dump() for name, own in part_of(study, "versus_paper").counterparts.items()}
     laws = {own["law"]: study.laws[own["law"]].evaluation for own in counterparts.values()}
-    return {"counterparts": counterparts, "evaluations": laws, "labels": names(study)}
+    levels = {law: experiment_settings(study, study.laws[law].experiments) for law in level_laws(study)}
+    return {"counterparts": counterparts, "evaluations": laws, "experiments": levels, "labels": names(study)}
 
 
-def versus_laws(study: Study) -> list[str]:
+def versus_laws(study: Study, wildcards=None) -> list[str]:
     return list(versus_settings(study)["evaluations"])
+
+
+def level_laws(study: Study, wildcards=None) -> list[str]:
+    """Laws whose runs are set beside a published top-1 or cross-entropy."""
+    counterparts = part_of(study, "versus_paper").counterparts.values()
+    return list(dict.fromkeys(own.law for own in counterparts if own.size is not None))

@@ -54,9 +54,9 @@ def over_seeds(counts) -> str:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Every cell as the text that it is; what would end a cell is escaped."""
-    texts = table.astype(object).where(table.notna(), "").map(lambda cell: str(cell).replace("|", "\\|").replace("\n", " "))
-    return texts.to_markdown(index=False, disable_numparse=True)
+    """Headings and cells as the texts that they are: none is markup, and none ends its cell."""
+    texts = table.astype(object).where(table.notna(), "").map(lambda cell: pages.literal(str(cell)))
+    return texts.rename(columns=lambda name: pages.literal(str(name))).to_markdown(index=False, disable_numparse=True)
 
 
 def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None:

@@ -1,6 +1,5 @@
 """The conda files and the lock name the same versions."""
 
-import ast
 import re
 import sys
 from importlib.metadata import packages_distributions, requires
@@ -9,6 +8,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from scripts.lib.code_inputs import imports
 from tests.support.workflow import ROOT
 
 
@@ -50,43 +50,6 @@ def test_the_lock_holds_all_that_is_asked_for():
     assert {normal(name) for name in asked} <= set(LOCK)
 
 
-def nodes(tree: ast.AST, called: bool):
-    """Of a module that is `called` all; of one that is imported and no more, those outside of functions."""
-    for node in ast.iter_child_nodes(tree):
-        if called or not isinstance(node, ast.FunctionDef):
-            yield node
-            yield from nodes(node, called)
-
-
-def module(name: str):
-    place = ROOT / name.replace(".", "/")
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
-
-
-def imports(path) -> set[str]:
-    """Top-level packages that a module of the project imports, itself or through others of the project.
-
-    Of a package on the way to one of its modules, what its functions import is not counted: none of them is called.
-    """
-    found, seen, ahead = set(), set(), [(path, True)]
-    while ahead:
-        path, called = ahead.pop()
-        if (path, called) in seen:
-            continue
-        seen.add((path, called))
-        for node in nodes(ast.parse(path.read_text()), called):
-            names = [(alias.name, called) for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom):
-                within = [f"{node.module}.{alias.name}" for alias in node.names]
-                names = [(node.module, called and not all(map(module, within))), *((name, called) for name in within)]
-            for name, calls in names:
-                if name.split(".")[0] != "scripts":
-                    found.add(name.split(".")[0])
-                elif module(name):
-                    ahead.append((module(name), calls))
-    return found - sys.stdlib_module_names
-
-
 def rules() -> list:
     """(script, environment file) of every rule. Some scripts are started by another one, on all GPUs of the job."""
     started = re.compile(r"python -m (?:scripts\.lib\.launch (?:[\w.{}]+ )+)?scripts\.(\w+)")
@@ -101,7 +64,8 @@ def rules() -> list:
 def test_the_environment_of_a_rule_holds_what_its_script_imports(script, environment):
     own = pins(yaml.safe_load(environment.read_text())["dependencies"][-1]["pip"])
     needed_by = {normal(Requirement(text).name) for name in own for text in (requires(name) or [])}
-    for package in imports(ROOT / f"scripts/{script}.py"):
+    _, packages = imports(ROOT / f"scripts/{script}.py", ROOT)
+    for package in packages - sys.stdlib_module_names:
         wanted = {normal(name) for name in DISTRIBUTIONS[package]}
         assert wanted & (own.keys() | needed_by), f"{package} is in no package of {environment.name}"
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from html import unescape
 
 import pytest
 import yaml
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import plan
-from scripts.lib import jobs, study_file
+from scripts.lib import jobs, pages, study_file
 from scripts.lib.plans import hardware, limits, savings, totals
 from scripts.lib.plans.fit import fit
 from scripts.lib.plans.hardware import Hardware
@@ -163,6 +164,17 @@ def test_the_page_warns_of_jobs_longer_than_their_rules_ask_for():
     assert "generate: the longest job is planned to take 0.487 minutes, its rule asks for 0.1." in told
     assert "score: the longest" not in told and "GPU-hours" not in told
     assert "**Too dear.**" in told and "2 jobs are left to do on: test machine" in told
+
+
+def test_plan_page_shows_texts_of_the_user_literally():
+    """The title of the machine and the override come from files and the command line."""
+    jobs = [Job("a", "score", {"study": "digits", "source": "real"}, runtime=60)]
+    machine = MACHINE.model_copy(update={"title": "a *fast* box, $2 an hour"})
+    found = totals.costs(jobs, {"digits": DIGITS}, machine)
+    changed = "{digits.title: '*a* [b](c)'}"
+    html = pages.page("", "\n\n".join(plan.text(["figures/digits/samples.pdf"], jobs, found, machine, [], "", changed)))
+    assert machine.title in html
+    assert changed in unescape(html)
 
 
 def test_what_a_smaller_study_would_save():

@@ -1,5 +1,10 @@
 """What figures work out before they draw."""
 
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import plot_clip_transfer, plot_per_class, plot_samples, plot_teaser
+from scripts import plot_clip_transfer, plot_limited_real, plot_per_class, plot_samples, plot_teaser
 from scripts.lib import limited, plotting, shown, study_file
 
 DIGITS = study_file.load("studies/digits.yaml")
@@ -39,6 +44,71 @@ def test_a_measure_has_labels_on_any_axis(ticks, low, high, labels):
     assert [label.get_text() for label in axes.get_yticklabels()] == labels
     assert axes.get_ylim() == (low, high)
     plt.close()
+
+
+# -- texts -----------------------------------------------------------------------------------------------------------------------------
+
+MATHEMATICS = [r"from $5 to $9", r"$\frac$", r"a\$b", "$a_b$ & <c>"]
+
+
+def law_files(study, folder: Path) -> list[str]:
+    """A file for each law of the teaser, with an exponent for each of its curves."""
+    curves: dict[str, list[dict]] = {}
+    for panel in shown.teaser_settings(study)["panels"]:
+        for law in panel["laws"]:
+            named = [{key: curve[key] for key in ("source", "guidance", "architecture")} for curve in panel["curves"]]
+            curves[law] = [curve | {"k": 0.2, "k_interval": [0.1, 0.3], "sizes": [30, 60, 120]} for curve in named]
+    for law, own in curves.items():
+        (folder / f"{law}.json").write_text(json.dumps({"curves": own}))
+    return [str(folder / f"{law}.json") for law in curves]
+
+
+def test_figure_draws_texts_of_the_user_literally(tmp_path):
+    """A dollar sign begins no mathematics in a title, a tick label or a legend."""
+    study = Path("studies/digits.yaml").read_text(encoding="utf-8")
+    for old, text in zip(("title: Supervised", "label: real and synthetic"), MATHEMATICS, strict=False):
+        assert old in study
+        study = study.replace(old, f"{old.partition(':')[0]}: {json.dumps(text)}", 1)
+    path = tmp_path / "hostile.yaml"
+    path.write_text(study, encoding="utf-8")
+    laws = law_files(study_file.load(path), tmp_path)
+    outputs = [str(tmp_path / f"teaser.{format}") for format in plotting.FORMATS]
+    with plt.rc_context({"svg.fonttype": "none"}):
+        plot_teaser.main(["--study", str(path), "--laws", *laws, "--output", *outputs])
+    drawn = [node.text for node in ElementTree.parse(outputs[1]).iter() if node.tag.endswith("}text")]  # noqa: S314
+    assert {MATHEMATICS[0], plotting.words(MATHEMATICS[1])} <= set(drawn)
+
+
+def test_class_names_are_drawn_literally():
+    names = dict(enumerate(MATHEMATICS))
+    ends = pd.DataFrame({"class_id": list(names), "size": 60, "loss": [1.0, 2, 3, 4], "k": 0.1, "group": "poor"})
+    with plt.rc_context():
+        plotting.style()
+        figure, axes = plt.subplots()
+        axes.set(xscale="log", yscale="log", xlim=(10, 60), ylim=(0.5, 5))
+        plotting.tick_sizes(axes.xaxis, [10, 60])
+        plotting.round_ticks(axes, plotting.LOSS_TICKS)
+        plot_per_class.name_ends(axes, ends, names)
+        figure.draw_without_rendering()
+        texts = figure.findobj(mpl.text.Text)
+        assert not any(text.get_parse_math() for text in texts)
+        assert {f"{name} 0.10" for name in names.values()} <= {text.get_text() for text in texts}
+        assert not any("mathdefault" in text.get_text() for text in texts)
+        plt.close(figure)
+
+
+def test_legend_keeps_a_label_that_begins_with_an_underscore(tmp_path, monkeypatch):
+    """Matplotlib leaves such labels out."""
+    sizes = {30: [1.0, 1.2], 60: [0.9, 1.1]}
+    table = pd.concat([runs(sizes).assign(source="real"), runs(sizes).assign(source="few")]).assign(architecture="a", guidance=None)
+    mixture = {"source": "few", "label": "_few_", "real_images": 30, "look": shown.look(DIGITS, "real_30", None)}
+    settings = {"evaluation": "", "experiments": [], "architecture": "a", "real": "real", "mixtures": [mixture]}
+    monkeypatch.setattr(plot_limited_real.command, "parse", lambda parser, arguments, of: (parser.parse_args(arguments), settings))
+    monkeypatch.setattr(plot_limited_real.metrics, "of_files", lambda *_: table.astype({"guidance": "Float64"}))
+    outputs = [str(tmp_path / f"few.{format}") for format in plotting.FORMATS]
+    with plt.rc_context({"svg.fonttype": "none"}):
+        plot_limited_real.main(["--study", "", "--metrics", "", "--output", *outputs])
+    assert plotting.words("_few_") in Path(outputs[1]).read_text(encoding="utf-8")
 
 
 # -- labels of classes -----------------------------------------------------------------------------------------------------------------
@@ -140,6 +210,13 @@ def test_clip_models_are_compared_at_equal_numbers_of_pairs():
     fair = {model["source"]: (model["size"], model["each"]) for model in models if not model["extra"]}
     assert fair == {"real": (480, 480), "diffusion_alt_texts": (480, 480), "real_and_synthetic": (960, 480)}
     assert [(model["source"], model["size"]) for model in models if model["extra"]] == [("diffusion_alt_texts", 1920)]
+
+
+def test_clip_models_of_the_paper_are_compared_at_equal_captions():
+    """The largest label of the released checkpoints: 371M captions, which are 742M images of both kinds."""
+    models = shown.transfer_settings(study_file.load("studies/imagenet.yaml"))["models"]
+    found = {model["source"]: (model["size"], model["each"]) for model in models}
+    assert found == {"laion": (371_000_000,) * 2, "sd_laion": (371_000_000,) * 2, "laion_and_synthetic": (742_000_000, 371_000_000)}
 
 
 def test_without_a_common_number_there_is_no_comparison():

@@ -9,14 +9,20 @@ import re
 import subprocess
 import sys
 import tarfile
+from html import unescape
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from docutils.core import publish_parts
+from jinja2 import Template
 
+from scripts import write_provenance
 from scripts.lib import captions, pages, resume, shards, study_file, tabulating
+from scripts.lib.study.parts import ReferenceModel
 from tests.support.workflow import ROOT, SMOKE, SNAKEMAKE
 
 SOURCES = sorted([*(ROOT / "scripts").rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
@@ -182,6 +188,32 @@ def test_captions_show_a_title_as_text(title):
     html = publish_parts(f"{text}\n{'=' * 80}\n\n**Samples**, {text}. More.", writer="html", settings_overrides={"report_level": 5})["html_body"]
     assert not re.search(r"<(script|img|b|pre)\b", html) and "root:" not in html
     assert 'href="javascript:' not in html
+
+
+def test_captions_show_the_name_of_a_model_as_text():
+    """A folder may have any name, markup of reStructuredText included."""
+    study = study_file.load("studies/digits.yaml")
+    reference = ReferenceModel(model="./judges/ **the first** `x`_")
+    study = study.model_copy(update={"scores": study.scores.model_copy(update={"reference": reference})})
+    facts = {("digits", "recognizability_diversity"): captions.about("no such run", study, "recognizability_diversity")}
+    snakemake = SimpleNamespace(config=SimpleNamespace(facts=facts), wildcards=SimpleNamespace(study="digits"))
+    text = Template((ROOT / "report/recognizability_diversity.rst").read_text(encoding="utf-8")).render(snakemake=snakemake)
+    html = publish_parts(text, writer="html", settings_overrides={"report_level": 5})["html_body"]
+    assert "one classifier (./judges/ **the first** `x`_, as released)" in " ".join(html.split())
+
+
+@pytest.mark.parametrize("title", [*HOSTILE[5:], "*a* `b` _c_", "$a_b$", "a  b"])
+def test_provenance_shows_the_title_as_text(tmp_path, title):
+    study = tmp_path / "hostile.yaml"
+    text = Path("studies/digits.yaml").read_text(encoding="utf-8")
+    text = text.replace("title: Handwritten digits", f"title: {json.dumps(title)}")
+    study.write_text(text, encoding="utf-8")
+    outputs = [str(tmp_path / "provenance.html"), str(tmp_path / "provenance.json")]
+    arguments = ["--study", str(study), "--results", str(study), "--environments", "envs/analysis.yaml", "--snakemake", "9", "--output", *outputs]
+    write_provenance.main(arguments)
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", Path(outputs[0]).read_text(encoding="utf-8"))
+    assert cells[0] == "title"
+    assert unescape(cells[1]) == " ".join(title.split())
 
 
 @pytest.mark.parametrize("name", [*HOSTILE[:7], "-rf", "A", "a b", ".."])

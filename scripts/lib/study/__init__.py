@@ -23,6 +23,7 @@ from scripts.lib.study.parts import (
     Positive,
     Scores,
     Source,
+    images_of_each_part,
     names_class,
     pairs,
     parts_of,
@@ -31,7 +32,7 @@ from scripts.lib.study.recipes import Recipe
 from scripts.lib.study.released import ReleasedModel
 from scripts.lib.study.shown import Figures, Tables
 
-__all__ = ["Curves", "Figures", "Study", "Tables", "names_class", "pairs", "parts_of"]
+__all__ = ["Curves", "Figures", "Study", "Tables", "images_of_each_part", "names_class", "pairs", "parts_of"]
 
 
 class Study(Part):

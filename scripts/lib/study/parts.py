@@ -61,7 +61,10 @@ class MixturePart(Part):
 
 
 class Mixture(Part):
-    """A training set put together from other sources, in which nothing is made anew."""
+    """A training set put together from other sources. A size of it counts the images of all its parts.
+
+    A mixture of N real pairs and the N synthetic images of the same captions therefore has the size 2 N.
+    """
 
     kind: Literal["mixture"]
     parts: list[MixturePart] = Field(min_length=2)
@@ -85,7 +88,7 @@ class Experiment(Part):
     """A set of training runs: every curve at every size with every seed on every architecture."""
 
     architectures: list[Name] = Field(min_length=1)
-    sizes: list[Positive] = Field(min_length=1)
+    sizes: list[Positive] = Field(min_length=1, description="training images (of CLIP image-text pairs); of a mixture, those of all its parts together")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     curves: list[Curves] = Field(min_length=1)
 
@@ -118,6 +121,15 @@ def parts_of(sources: dict, source: str, guidance: float | None, size: int) -> l
     share = left // max(1, sum(part.images is None for part in row.parts))
     own = [(part, taken.get(place, share)) for place, part in enumerate(row.parts)]
     return [{"source": part.source, "guidance": part.guidance, "images": images} for part, images in own if images]
+
+
+def images_of_each_part(sources: dict, source: str, guidance: float | None, size: int) -> int | None:
+    """Return how many images each part of a training set has; None if they differ or if there are none.
+
+    For a mixture of real and synthetic pairs this is the number of captions.
+    """
+    images = {part["images"] for part in parts_of(sources, source, guidance, size)}
+    return images.pop() if len(images) == 1 else None
 
 
 def names_class(source, recipes: dict) -> bool:

@@ -137,16 +137,21 @@ class ClaimsTable(Part):
 
 
 class Counterpart(Part):
-    """What of this study is of the same kind as a published exponent."""
+    """What of this study is of the same kind as a published number: an exponent, or a top-1 or a cross-entropy at one size."""
 
-    law: Name
+    law: Name = Field(description="for a top-1 or a cross-entropy, the law whose evaluation sets and runs are used")
     architecture: Name
     source: Name
     guidance: float | None = None
+    size: Positive | None = Field(
+        default=None,
+        description="of a top-1 or a cross-entropy: training images, of a mixture those of all its parts. "
+        "Each part must have as many images as the published number is of",
+    )
 
 
 class VersusTable(Part):
-    counterparts: dict[str, Counterpart] = Field(description="id in data/paper_numbers.csv -> this study's exponent of the same kind")
+    counterparts: dict[str, Counterpart] = Field(description="id in data/paper_numbers.csv -> this study's number of the same kind")
 
 
 class Tables(Part):

@@ -1,0 +1,85 @@
+"""Which rules run again after an edit of a module: those of figures, tables and fits that import it."""
+
+import os
+import shutil
+import time
+from collections import Counter
+
+import pytest
+
+from scripts.lib import study_file
+from scripts.lib.plans import dag
+from tests.support.workflow import Workflow
+
+# Every rule that reads scripts/lib/metrics.py, itself or through another module; tabulate_released is not in the smoke study.
+READERS_OF_METRICS = {
+    "fit_laws",
+    "plot_beyond_the_law",
+    "plot_clip_transfer",
+    "plot_configuration_sweep",
+    "plot_exchange_rate",
+    "plot_limited_real",
+    "plot_per_class",
+    "plot_scaling",
+    "plot_scores",
+    "tabulate_claims",
+    "tabulate_configurations",
+    "tabulate_metrics",
+    "tabulate_versus_paper",
+}
+FIGURES_AND_TABLES = READERS_OF_METRICS | {
+    "plot_recognizability_diversity",
+    "plot_samples",
+    "plot_teaser",
+    "tabulate_hyperparameters",
+    "tabulate_laws",
+    "tabulate_prompts",
+}
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory):
+    """A function from edited modules to the rules that would run, of a study whose files are all there (they are empty)."""
+    workflow = Workflow.create(tmp_path_factory.mktemp("code") / "workflow", copied=("scripts",))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workflow.folder)
+        patch.setattr(dag, "from_snakemake", lambda found: found)
+        study_file.load.cache_clear()
+        written = time.time() + 60
+        for job in dag.ask(["provenance/smoke.html"]).jobs:
+            for output in map(str, job.output):
+                folder = output if job.output[0].is_directory else os.path.dirname(output)
+                os.makedirs(folder, exist_ok=True)
+                if not os.path.isdir(output):
+                    open(output, "w").close()
+                os.utime(output, (written, written))
+
+        def planned(*edited: str) -> Counter:
+            for path in edited:
+                os.utime(path, (written + 60, written + 60))
+            waiting = dag.ask(["provenance/smoke.html"]).needrun_jobs(exclude_finished=False)
+            for path in edited:
+                os.utime(path, (written - 120, written - 120))
+            return Counter(job.rule.name for job in waiting if job.rule.name != "write_provenance")
+
+        yield planned
+    shutil.rmtree(workflow.folder)
+
+
+def test_nothing_runs_without_an_edit(plan):
+    assert plan() == {}
+
+
+def test_edit_of_metrics_reruns_every_reader(plan):
+    """And what is drawn from the fits."""
+    assert set(plan("scripts/lib/metrics.py")) == READERS_OF_METRICS | {"plot_teaser", "tabulate_laws"}
+
+
+def test_edit_of_plotting_redraws_every_figure(plan):
+    rules = set(plan("scripts/lib/plotting.py"))
+    assert rules and rules == {rule for rule in FIGURES_AND_TABLES if rule.startswith("plot_")}
+
+
+def test_edit_of_training_code_reruns_nothing(plan):
+    trained = ["scripts/train_classifiers.py", "scripts/train_generator.py", "scripts/train_clips.py", "scripts/generate.py", "scripts/score.py"]
+    assert plan(*trained, "scripts/lib/classifier.py", "scripts/lib/pipelines.py", "scripts/lib/stream.py", "scripts/lib/fidelity.py") == {}
