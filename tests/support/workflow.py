@@ -86,6 +86,11 @@ class Workflow:
 
 
 def _snakemake(folder: Path, arguments: list[str]) -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("scripts."):  # caches by a path that is relative to another folder
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
     os.chdir(folder)
     snakemake.cli.main(arguments)
 
