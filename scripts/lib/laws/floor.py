@@ -17,10 +17,18 @@ OBJECTIVE = "nonlinear least squares on log loss, one point a size: the mean ove
 _NO_FLOOR = -20.0  # log of a floor over the smallest loss: profiles start here
 _STEPS = 400  # at most
 _FAR = 600.0  # of a logarithm whose exponential must be finite
+_STEEPEST = 500.0  # exponent times the span of log sizes, at most: below _FAR
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
     return np.logaddexp(log_floor, k * (log_scale - x))
+
+
+def tangents(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
+    """Directions in which log loss moves with the parameters, shape (N, 3)."""
+    log_power = k * (log_scale - x)
+    share = np.exp(log_power - np.logaddexp(log_floor, log_power))  # of the power part in the loss
+    return np.stack([share, share * (x - x.mean()), share * np.exp(k * (x - x.max()))], axis=1)
 
 
 def _products(theta, d, y, weights, floor, held_k) -> np.ndarray:
@@ -81,9 +89,10 @@ def solve(x, y, theta, weights=None, floor=None, held_k: bool = False, tolerance
 
 def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Thirty-five starts (2, 35): floors from none to just under the smallest loss, exponents from 0.05 to 3. x, y (N,)."""
-    floors = np.exp(y.min()) * np.array([1e-6, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])[:, None]
+    floors = np.array([1e-6, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])[:, None]  # over the smallest loss
     k = np.array([0.05, 0.2, 0.5, 1.2, 3.0])
-    log_power = np.log(np.exp(y) - floors).mean(1, keepdims=True) - k * (x.max() - x.mean())
+    log_power = np.log(np.exp(y - y.min()) - floors).mean(1, keepdims=True)
+    log_power = log_power - k * (x.max() - x.mean())
     return np.stack([np.log1p(floors * np.exp(-log_power)).ravel(), np.tile(np.log(k), len(floors))])
 
 
@@ -102,19 +111,62 @@ def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     return curve_of(theta[:, costs.argmin()], x, y)
 
 
+def _around(*centres: float) -> np.ndarray:
+    """Values at distances of 6e-5 to 4, each twice the one before, on both sides of each centre."""
+    distances = 4 * 0.5 ** np.arange(17)
+    offsets = np.concatenate([-distances, [0.0], distances[::-1]])
+    return (np.array(centres)[:, None] + offsets).ravel()
+
+
+def _log_exponents(x: np.ndarray, minima: list[float]) -> np.ndarray:
+    """Logs of exponents for the profile: around each minimum, and on to where the law is flat or a step.
+
+    With k = 1e-4 / span the loss is constant; with k = 40 / gap only the smallest size is above the floor.
+    """
+    span = np.ptp(x)
+    flat = min(np.log(1e-4 / span), min(minima) - 4)
+    step = max(np.log(min(40 / (x[1] - x[0]), _STEEPEST / span)), max(minima) + 4)
+    return np.unique(np.concatenate([_around(*minima), np.linspace(flat, step, 40)]))
+
+
+def _log_floors(y: np.ndarray, best: float) -> np.ndarray:
+    """Logs of floors for the profile: around the best one, from none to four times the smallest loss."""
+    shares = np.concatenate([_around(np.exp(best - y.min())), np.linspace(1e-3, 4, 80)])
+    return y.min() + np.unique(np.append(np.log(shares[shares > 1e-6]), _NO_FLOOR))
+
+
 def _ends(under, grid: np.ndarray, best: float) -> tuple[float, float]:
-    """Smallest and largest value in the grid, refined, that is `under` the limit: values (V,) -> truths (V,)."""
+    """Smallest and largest value in the grid, refined, at which the sum of squares is below the limit.
+
+    Parameters
+    ----------
+    under : callable
+        Maps values, shape (V,), to whether their sums of squares are below the limit, shape (V,).
+    grid : ndarray, shape (G,)
+        Ascending values. Beyond its ends the law no longer changes.
+    best : float
+        The value of the best fit.
+
+    Returns
+    -------
+    tuple of float
+        Both ends; infinite if the sum of squares is still below the limit at an end of the grid.
+    """
     inside = np.flatnonzero(under(grid))
     if not len(inside):
         return best, best
     ends = []
     for edge, outward in ((inside[0], -1), (inside[-1], 1)):
-        beyond = edge + outward
-        if not 0 <= beyond < len(grid):
-            ends.append(grid[edge])
+        if not 0 <= edge + outward < len(grid):
+            ends.append(outward * np.inf)
             continue
-        fine = np.linspace(grid[edge], grid[beyond], 40)
-        ends.append(fine[np.flatnonzero(under(fine))[-1]])
+        near, far = grid[edge], grid[edge + outward]
+        for _ in range(3):
+            fine = np.linspace(near, far, 11)
+            last = np.flatnonzero(under(fine[1:-1]))
+            last = last[-1] + 1 if len(last) else 0
+            near, far = fine[last], fine[last + 1]
+        ends.append(near)
     return min(ends[0], best), max(ends[1], best)
 
 
@@ -144,9 +196,8 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     def floor_under(values):
         return solve(x, y, np.repeat([[log_power], [u]], len(values), 1), floor=values, tolerance=1e-6, enough=limit)[1] <= limit
 
-    k_low, k_high = np.exp(_ends(k_under, u + np.linspace(-4, 4, 161), u))
-    grid = np.unique(np.concatenate([[lowest], y.min() + np.log(np.linspace(1e-3, 1.15, 160)), [log_floor]]))
-    floor = np.exp(_ends(floor_under, grid, log_floor))
+    k_low, k_high = np.exp(_ends(k_under, _log_exponents(x, list(theta[1, minima])), u))
+    floor = np.exp(_ends(floor_under, _log_floors(y, log_floor), log_floor))
     none = 1e-6 * float(np.exp(y.min()))
     zero = lambda value: 0.0 if value <= none else float(value)  # noqa: E731
     return {
