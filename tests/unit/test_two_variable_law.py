@@ -62,7 +62,7 @@ def test_sizes_that_hardly_vary_are_refused():
 def test_repeats_of_few_pairs_are_refused():
     few = [0, 5, 10, 12]
     rows = (np.repeat(values[few], 5) for values in (N, D, losses()))
-    with pytest.raises(LawError, match="4 different pairs of sizes: .* needs 6"):
+    with pytest.raises(LawError, match=r"4 different pairs of sizes: .* needs 6"):
         two_variable.fit(*rows, bootstrap=0)
 
 
