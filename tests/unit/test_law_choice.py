@@ -1,5 +1,7 @@
 """The choice of a law: independent of units, honest about what few sizes cannot distinguish."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -181,3 +183,25 @@ def test_many_rows_take_linear_work(monkeypatch):
     monkeypatch.setattr(np, "log", lambda values: calls.append(np.size(values)) or log(values))
     points(sizes, 1.0 / sizes)
     assert len(calls) < 10
+
+
+def test_many_points_are_fitted_like_all_of_them(monkeypatch):
+    """Averages over narrow ranges of size: the same fit, and nearly the same interval."""
+    sizes = np.linspace(1e3, 1e6, 1500)
+    noise = np.random.default_rng(0).normal(0, 0.05, len(sizes))
+    losses = (0.3 + (2e4 / sizes) ** 0.4) * np.exp(noise)
+    fast = laws.fit("floor", sizes, losses)
+    monkeypatch.setattr(laws.floor, "_MOST", 10**9)
+    exact = laws.fit("floor", sizes, losses)
+    assert fast.k == pytest.approx(exact.k, rel=1e-6)
+    assert fast.k_interval == pytest.approx(exact.k_interval, rel=1e-3)
+
+
+def test_many_points_take_few_seconds():
+    sizes = np.linspace(1e3, 1e6, 60_000)
+    noise = np.random.default_rng(0).normal(0, 0.05, len(sizes))
+    start = time.process_time()
+    choice = laws.choose(sizes, (0.3 + (2e4 / sizes) ** 0.4) * np.exp(noise))
+    assert time.process_time() - start < 10
+    assert choice.fit.law == "floor"
+    assert not choice.warnings

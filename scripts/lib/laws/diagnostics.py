@@ -6,8 +6,8 @@ from scipy.special import betainc
 from scripts.lib.laws.fit import LAWS, Fit, fit, points
 
 LEVEL = 0.05  # of the test for lack of fit
-_RISE = 0.05  # of log loss, and
-_NOISE = 3.3  # times the noise: a smaller rise is taken for noise
+_RISE = 0.05  # of log loss: a smaller rise is taken for noise
+_GROUPS = 40  # of neighbouring sizes whose averages are compared, if there are more sizes
 
 
 def autocorrelation(residuals: np.ndarray, tangents: np.ndarray) -> float:
@@ -48,12 +48,29 @@ def autocorrelation(residuals: np.ndarray, tangents: np.ndarray) -> float:
     return float(betainc(scaled * weight, (1 - scaled) * weight, np.clip(ratio / 4, 0, 1)))
 
 
-def largest_rise(y: np.ndarray) -> tuple[float, int, int]:
-    """The largest rise of y, shape (N,), from a point to a later one, and the places of both."""
-    lowest = np.minimum.accumulate(y)
-    end = int(np.argmax(y - lowest))
+def largest_rise(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | None:
+    """Find the largest rise of log loss from a size to a larger one.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Ascending log sizes, and log losses.
+
+    Returns
+    -------
+    tuple of float, or None
+        The rise and both log sizes; None if noise explains it. The noise is estimated from second
+        differences, and N values without a trend differ by at most some 2 sqrt(2 log N) of it.
+    """
+    if len(x) > _GROUPS:
+        x, y = (np.array([part.mean() for part in np.array_split(v, _GROUPS)]) for v in (x, y))
+    end = int(np.argmax(y - np.minimum.accumulate(y)))
     start = int(np.argmin(y[: end + 1]))
-    return float(y[end] - y[start]), start, end
+    noise = np.sqrt((np.diff(y, 2) ** 2).mean() / 6)
+    rise = y[end] - y[start]
+    if rise <= max(_RISE, (2 * np.sqrt(2 * np.log(len(y))) - 1) * noise):
+        return None
+    return float(rise), float(x[start]), float(x[end])
 
 
 def warnings(fitted: Fit, sizes, losses) -> list[str]:
@@ -77,10 +94,10 @@ def warnings(fitted: Fit, sizes, losses) -> list[str]:
         messages.append(f"the loss rises with size ({interval}): k is negative; if the column is an accuracy, fit the error, 1 - accuracy")
     elif low <= 0:
         messages.append(f"the loss does not clearly fall with size ({interval})")
-    rise, start, end = largest_rise(y)
-    noise = np.sqrt((np.diff(y, 2) ** 2).mean() / 6)
-    if high >= 0 and rise > max(_RISE, _NOISE * noise):
-        between = f"size {np.exp(x[start]):,.6g} to {np.exp(x[end]):,.6g}"
+    found = largest_rise(x, y)
+    if found and high >= 0:
+        rise, start, end = found
+        between = f"size {np.exp(start):,.6g} to {np.exp(end):,.6g}"
         messages.append(f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure law and the law with a floor only fall")
     law = LAWS[fitted.law]
     residuals = y - law.log_loss(x, **fitted.parameters)

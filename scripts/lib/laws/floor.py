@@ -17,6 +17,8 @@ OBJECTIVE = "nonlinear least squares on log loss, one point a size: the mean ove
 _NO_FLOOR = -20.0  # log of a floor over the smallest loss: profiles start here
 _STEPS = 400  # at most
 _FAR = 600.0  # of a logarithm whose exponential must be finite
+_MOST = 1000  # points that are fitted one by one; more are averaged over narrow ranges of size
+_CELLS = 1_000_000  # resamples times points that are fitted at once: some 300 MB
 _STEEPEST = 500.0  # exponent times the span of log sizes, at most: below _FAR
 
 
@@ -105,9 +107,25 @@ def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float
         return {"k": k, "log_scale": float(x.max()) + log_power / k, "log_floor": log_power + float(np.log(np.expm1(theta[0])))}
 
 
+def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means of x and y, each shape (P,), and counts, shape (P, 1), over ranges of a thousandth of the span of x.
+
+    Within such a range the law is a line, so a fit to the means differs by about a millionth of its spread.
+    The largest size is a range by itself, because theta refers to it. Up to `_MOST` points stay as they are.
+    """
+    if len(x) <= _MOST:
+        return x, y, np.ones((len(x), 1))
+    place = np.unique((x - x.min()) / np.ptp(x) * _MOST // 1, return_inverse=True)[1]
+    counts = np.bincount(place)
+    return np.bincount(place, x) / counts, np.bincount(place, y) / counts, counts[:, None]
+
+
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Arguments of `log_loss` of the best fit to x, y (N,), as of `fit`, without intervals."""
-    theta, costs = solve(x, y, starts(x, y))
+    means = _averaged(x, y)
+    theta, costs = solve(*means[:2], starts(*means[:2]), means[2])
+    if len(means[0]) < len(x):
+        theta, costs = solve(x, y, theta[:, _minima(theta, costs)])
     return curve_of(theta[:, costs.argmin()], x, y)
 
 
@@ -182,21 +200,29 @@ def _minima(theta: np.ndarray, costs: np.ndarray) -> list[int]:
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
     """x, y (N,): log size and log loss. Intervals by profile: the values at which the best fit is not worse by Student's t, 95 %, with
     N - 3 degrees of freedom."""
-    theta, costs = solve(x, y, starts(x, y))
+    mean_x, mean_y, counts = _averaged(x, y)
+    theta, costs = solve(mean_x, mean_y, starts(mean_x, mean_y), counts)
     minima = _minima(theta, costs)
-    u, cost = theta[1, minima[0]], costs[minima[0]]
-    curves = [curve_of(theta[:, i], x, y) for i in minima]
+    theta, least = theta[:, minima], costs.min()
+    if len(mean_x) < len(x):
+        theta, costs = solve(x, y, theta)
+        order = np.argsort(costs)
+        theta, costs = theta[:, order], costs[order]
+    else:
+        costs = costs[minima]
+    u, cost = theta[1, 0], costs[0]
+    curves = [curve_of(own, x, y) for own in theta.T]
     own, spare, lowest = curves[0], len(x) - 3, y.min() + _NO_FLOOR
-    limit = cost * (1 + stdtrit(spare, 0.975) ** 2 / spare) + 1e-24
+    limit = least + cost * stdtrit(spare, 0.975) ** 2 / spare + 1e-24
     log_floor, log_power = max(own["log_floor"], lowest), own["k"] * (own["log_scale"] - x.max())
 
     def k_under(values):  # from no floor: with k held there is one minimum
-        return solve(x, y, np.stack([np.zeros_like(values), values]), held_k=True, tolerance=1e-6, enough=limit)[1] <= limit
+        return solve(mean_x, mean_y, np.stack([np.zeros_like(values), values]), counts, held_k=True, tolerance=1e-6, enough=limit)[1] <= limit
 
     def floor_under(values):
-        return solve(x, y, np.repeat([[log_power], [u]], len(values), 1), floor=values, tolerance=1e-6, enough=limit)[1] <= limit
+        return solve(mean_x, mean_y, np.repeat([[log_power], [u]], len(values), 1), counts, floor=values, tolerance=1e-6, enough=limit)[1] <= limit
 
-    k_low, k_high = np.exp(_ends(k_under, _log_exponents(x, list(theta[1, minima])), u))
+    k_low, k_high = np.exp(_ends(k_under, _log_exponents(x, list(theta[1])), u))
     floor = np.exp(_ends(floor_under, _log_floors(y, log_floor), log_floor))
     none = 1e-6 * float(np.exp(y.min()))
     zero = lambda value: 0.0 if value <= none else float(value)  # noqa: E731
@@ -210,7 +236,7 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
             "floor": zero(np.exp(own["log_floor"])),
             "floor_interval": [zero(floor[0]), float(floor[1])],
             "minima": [
-                {"k": curve["k"], "floor": zero(np.exp(curve["log_floor"])), "residual_sum": float(costs[i])} for curve, i in zip(curves, minima, strict=True)
+                {"k": curve["k"], "floor": zero(np.exp(curve["log_floor"])), "residual_sum": float(cost)} for curve, cost in zip(curves, costs, strict=True)
             ],
         },
     }
@@ -221,6 +247,9 @@ def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     theta, costs = solve(x, y, starts(x, y))
     v, u = theta[:, costs.argmin()]
     tries = np.array([[v, v / 3, v + 0.3], [u, u - 0.3, u + 0.5]])
-    theta, costs = solve(x, y, np.repeat(tries, len(weights), 1), np.tile(weights.T, 3))
-    winner = costs.reshape(3, -1).argmin(0)
-    return np.exp(theta[1].reshape(3, -1)[winner, np.arange(len(weights))])
+    found = []
+    for part in np.array_split(weights, max(1, weights.size // _CELLS)):
+        theta, costs = solve(x, y, np.repeat(tries, len(part), 1), np.tile(part.T, 3))
+        winner = costs.reshape(3, -1).argmin(0)
+        found.append(np.exp(theta[1].reshape(3, -1)[winner, np.arange(len(part))]))
+    return np.concatenate(found)
