@@ -8,6 +8,9 @@ from scripts.lib.laws import LawError, two_variable
 N, D = (axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(4), 1e8 * 4.0 ** np.arange(4)))
 
 
+ZERO = 5  # a seed whose best fit has no floor
+
+
 def losses(n=N, d=D, floor: float = 1.7, noise: float = 0.0, seed: int = 0) -> np.ndarray:
     random = np.random.default_rng(seed)
     return (floor + 400 / n**0.34 + 2000 / d**0.37) * np.exp(random.normal(0, noise, len(n)))
@@ -21,11 +24,18 @@ def few_starts(monkeypatch):
 
 
 def test_floor_of_zero_has_an_interval_with_width(few_starts):
-    y = losses(floor=0.3, noise=0.03, seed=1)
+    y = losses(floor=0.3, noise=0.03, seed=ZERO)
     fitted = two_variable.fit(N, D, y, bootstrap=20)
-    assert fitted["floor"] < 1e-3
+    assert fitted["floor"] == 0
     low, high = fitted["floor_interval"]
-    assert low < 1e-3 and high > 0.3
+    assert low == 0 and high > 0.3
+
+
+def test_fit_does_not_depend_on_the_unit_of_the_loss(few_starts):
+    y = losses(noise=0.02)
+    fitted, small = (two_variable.fit(N, D, y * unit, bootstrap=0) for unit in (1, 1e-9))
+    assert small["floor"] == pytest.approx(1e-9 * fitted["floor"], rel=1e-4)
+    assert small["a"] == pytest.approx(fitted["a"], rel=1e-4)
 
 
 def test_repeated_rows_are_one_point(few_starts):

@@ -96,9 +96,10 @@ def _sum_of_squares_ratio(count: int) -> float:
 
 
 def _reason_for_pure(fits: dict[str, Fit], count: int) -> str:
+    if count < LAWS["floor"].FEWEST:
+        return f"pure law: {count} sizes are too few for any other, so the interval holds under the pure law only"
     if "floor" not in fits:
-        cause = "the loss does not fall" if count >= LAWS["floor"].FEWEST else f"{count} sizes are too few"
-        return f"pure law: {cause}, so no other law can be compared with it"
+        return f"pure law: the loss does not fall, so that a law with a floor fits with any exponent or none; no bend can be detected with {count} sizes"
     low, high = fits["floor"].more["floor_interval"]
     upper = f"{high:.3g}" if np.isfinite(high) else "any size"
     reason = f"pure law, not distinguished from a law with a floor of {low:.3g} to {upper}"

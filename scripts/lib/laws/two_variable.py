@@ -22,6 +22,7 @@ NAMES = ("A", "B", "floor", "a", "b")
 LEAST_RATIO = 2.0  # of the largest size to the smallest
 COLLINEAR = 0.99  # squared correlation of log sizes above which the exponents are not identified
 ALMOST_COLLINEAR = 0.9
+_NO_FLOOR = np.log(1e-6)  # of a floor over the smallest loss: less is no floor
 _TIGHT = {"maxiter": 2000, "ftol": 1e-13, "gtol": 1e-8}
 _LOOSE = {"maxiter": 500, "ftol": 1e-9, "gtol": 1e-6}  # of resamples: far below their spread
 _FLOORS = (0.2, 0.6, 0.9)  # over the smallest loss: where resamples start, besides the optimum
@@ -104,7 +105,7 @@ def _starts(y: np.ndarray) -> list[list[float]]:
     starts = []
     for share, a, b, left in product((0.01, 0.4, 0.8, 0.95), (0.1, 0.35, 0.8), (0.1, 0.35, 0.8), (0.1, 0.5, 0.9)):
         log_floor = y.min() + np.log(share)
-        above = np.log(max(np.exp(np.median(y)) - np.exp(log_floor), 1e-6))
+        above = y.min() + np.log(max(np.exp(np.median(y) - y.min()) - share, 1e-6))
         starts += [[above + np.log(left) + tilt, above + np.log(1 - left) - tilt, log_floor, a, b] for tilt in (0.0, 0.5, -0.5)]
     return starts
 
@@ -183,7 +184,9 @@ def fit(model_sizes: np.ndarray, data_sizes: np.ndarray, losses: np.ndarray, boo
     def parameters(rows: np.ndarray) -> np.ndarray:
         """A, B, E, a, b of rows (..., 5) that are fitted to centred log sizes."""
         logs = rows[..., :3] + np.append(rows[..., 3:] * middle, np.zeros((*rows.shape[:-1], 1)), axis=-1)
-        return np.concatenate([np.exp(np.minimum(logs, 700)), rows[..., 3:]], axis=-1)
+        scales = np.exp(np.minimum(logs, 700))
+        scales[..., 2] = np.where(logs[..., 2] < y.min() + _NO_FLOOR, 0.0, scales[..., 2])
+        return np.concatenate([scales, rows[..., 3:]], axis=-1)
 
     fitted = dict(zip(NAMES, map(float, parameters(best.x)), strict=True))
     intervals = {}
