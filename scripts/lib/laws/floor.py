@@ -107,14 +107,14 @@ def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float
         return {"k": k, "log_scale": float(x.max()) + log_power / k, "log_floor": log_power + float(np.log(np.expm1(theta[0])))}
 
 
-def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means of x and y, each shape (P,), and counts, shape (P, 1), over ranges of a thousandth of the span of x.
+def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Means of x and y, each shape (P,), and counts, shape (P, 1) or None, over ranges of a thousandth of the span of x.
 
     Within such a range the law is a line, so a fit to the means differs by about a millionth of its spread.
     The largest size is a range by itself, because theta refers to it. Up to `_MOST` points stay as they are.
     """
     if len(x) <= _MOST:
-        return x, y, np.ones((len(x), 1))
+        return x, y, None
     place = np.unique((x - x.min()) / np.ptp(x) * _MOST // 1, return_inverse=True)[1]
     counts = np.bincount(place)
     return np.bincount(place, x) / counts, np.bincount(place, y) / counts, counts[:, None]
