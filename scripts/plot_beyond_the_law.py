@@ -12,11 +12,12 @@ import pandas as pd
 from scripts.lib import command, laws, metrics, plotting, shown, tabulating
 
 NAMES = {"power": "pure law", "floor": "law with a floor", "broken": "broken law"}
+SHORT = {"power": "pure", "floor": "with floor", "broken": "bent"}
 LINES = dict(zip(NAMES, zip(plotting.PALETTE, ("--", "-.", ":"), strict=False), strict=True))  # colour and dashes
 
 
 def describe(choice: laws.Choice) -> str:
-    """Return the chosen law and what the data do not distinguish from it, in two lines."""
+    """Return the finding, and k under the laws that are not ruled out with one interval, in two lines as wide as a panel."""
     more = choice.fit.more
     finding = f"no bend can be detected with {choice.fit.sizes} sizes"
     if choice.fit.law == "floor":
@@ -24,10 +25,10 @@ def describe(choice: laws.Choice) -> str:
         finding = f"floor {tabulating.interval(more['floor'], low, high)}"
     elif choice.fit.law == "broken":
         finding = f"bends at {more['break']:,.0f}"
-    exponents = ", ".join(f"{choice.fits[law].k:.2f} ({NAMES[law]})" for law in choice.not_ruled_out)
+    exponents = [f"{tabulating.number(choice.fits[law].k)} {SHORT[law]}" for law in choice.not_ruled_out]
     low, high = choice.k_interval
     ends = f"[{tabulating.number(low)}, {tabulating.number(high)}]"
-    return f"{NAMES[choice.fit.law]}: {finding}\nk {exponents}; 95 % {ends}"
+    return f"{finding}\nk {', '.join(exponents)} {ends}"
 
 
 def draw(axes: plt.Axes, points: pd.DataFrame, fit_range: tuple[int, int], label: str) -> list[dict]:
