@@ -1,6 +1,6 @@
 """How often the intervals of the exponent k contain the truth, and how wide they are.
 
-python -m benchmarks.law_coverage [--trials 1000] [--data-sets 80] [--processes 1] [--docs docs/laws.md]
+python -m benchmarks.law_coverage [--trials 1000] [--data-sets 40] [--processes 1] [--docs docs/laws.md]
 
 Losses follow L(D) = E + (C / D)^k at doubling sizes, with log-normal noise; those of the law of two variables
 follow L(N, D) = E + A / N^a + B / D^b on a grid of four by four. The tables in docs/laws.md are written from
@@ -132,7 +132,7 @@ def documented(page: str, result: dict) -> str:
 def main(arguments: list[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--trials", type=int, default=1000)
-    options.add_argument("--data-sets", type=int, default=80, help="of the law of two variables")
+    options.add_argument("--data-sets", type=int, default=40, help="of the law of two variables")
     options.add_argument("--processes", type=int, default=1)
     options.add_argument("--docs", type=Path, default=DOCS, help="page whose table is replaced")
     args, _ = begin(options, arguments)
