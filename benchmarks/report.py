@@ -12,6 +12,7 @@ from scripts.lib.files import whole
 
 OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
 ORDER = ("law_fitting", "batches", "evaluation", "scores", "growth", "digits_run", "vit_training", "clip_training", "generation")
+ELSEWHERE = ("law_coverage",)  # results that are no times: docs/laws.md has them
 GPU = {  # result file -> what to run where there is a GPU
     "vit_training-vit_small-cuda": "python -m benchmarks.vit_training --model vit_small",
     "vit_training-vit_base-cuda": "python -m benchmarks.vit_training --model vit_base",
@@ -53,7 +54,7 @@ def page(results: dict[str, dict]) -> str:
     if waiting:
         parts += ["## Still to be taken on a GPU", "No GPU was at hand. There these commands take the figures, then `python -m benchmarks.report`:"]
         parts.append("\n".join(["```bash", *waiting, "```"]))
-    for name in sorted(results, key=lambda name: (ORDER.index(name.partition("-")[0]), name)):
+    for name in sorted(results.keys() - set(ELSEWHERE), key=lambda name: (ORDER.index(name.partition("-")[0]), name)):
         parts += told(results[name])
     return "\n\n".join(parts) + "\n"
 

@@ -7,12 +7,28 @@ from scripts.lib.files import write_json
 
 
 def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
-    """One entry for each curve of the table of overall metrics: the pure law over `sizes` (smallest and largest), and, as `all_sizes`,
-    which law the curve follows over every size that was trained."""
+    """Fit every curve of a table of overall metrics.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns source, guidance, architecture, size, seed, cross_entropy.
+    sizes : tuple of int
+        Smallest and largest size of the pure law.
+
+    Returns
+    -------
+    list of dict
+        One entry for each curve: the pure law over `sizes`, with k under every law over the same sizes,
+        and, as `all_sizes`, the law that is chosen over every size.
+    """
     entries = []
     for (source, guidance, architecture), curve in table.groupby(["source", "guidance", "architecture"], dropna=False, sort=False):
         inside = curve[curve["size"].between(*sizes)]
-        choice = laws.choose(curve["size"], curve["cross_entropy"])
+        choice = laws.choose(inside["size"], inside["cross_entropy"])
+        everywhere = choice
+        if len(inside) < len(curve):
+            everywhere = laws.choose(curve["size"], curve["cross_entropy"])
         entries.append(
             {
                 "source": source,
@@ -20,8 +36,9 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
                 "architecture": architecture,
                 "sizes": sorted(int(size) for size in inside["size"].unique()),
                 "seeds": int(curve["seed"].nunique()),
-                **laws.fit("power", inside["size"], inside["cross_entropy"]).as_json(),
-                "all_sizes": choice.fit.as_json() | {"reason": choice.reason},
+                **choice.fits["power"].as_json(),
+                **choice.by_law(),
+                "all_sizes": everywhere.as_json(),
             }
         )
     return entries

@@ -1,44 +1,56 @@
-"""Past the sizes where the pure law holds: three laws fitted to every size that was trained, and which of them the curve follows.
+"""Beyond the fit range of the pure law: three laws fitted to every size, and those that the data do not rule out.
 
-Chosen by AICc and by predicting the largest sizes from the smaller ones (scripts.lib.laws.choose), not by eye. The thin line is the
-pure law over the fit range of the study, run on.
+The law is chosen by AICc and by predicting the largest sizes from the smaller ones (scripts.lib.laws.choose).
+Few sizes do not distinguish the laws, so each title has k under every law that is not ruled out, and one
+interval over all of them. The thin line is the pure law over the fit range of the study, extrapolated.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.lib import command, laws, metrics, plotting, shown
+from scripts.lib import command, laws, metrics, plotting, shown, tabulating
 
 NAMES = {"power": "pure law", "floor": "law with a floor", "broken": "broken law"}
+SHORT = {"power": "pure", "floor": "with floor", "broken": "bent"}
+LINES = dict(zip(NAMES, zip(plotting.PALETTE, ("--", "-.", ":"), strict=False), strict=True))  # colour and dashes
 
 
-def told(choice: laws.Choice) -> str:
-    """What the chosen law says of the curve."""
+def describe(choice: laws.Choice) -> str:
+    """Return the finding, and k under the laws that are not ruled out with one interval, in two lines as wide as a panel."""
     more = choice.fit.more
+    finding = f"no bend can be detected with {choice.fit.sizes} sizes"
     if choice.fit.law == "floor":
-        return f"floor {more['floor']:.2f} [{more['floor_interval'][0]:.2f}, {more['floor_interval'][1]:.2f}]"
-    if choice.fit.law == "broken":
-        return f"bends at {more['break']:,.0f}"
-    return "no bend found"
+        low, high = more["floor_interval"]
+        finding = f"floor {tabulating.interval(more['floor'], low, high)}"
+    elif choice.fit.law == "broken":
+        finding = f"bends at {more['break']:,.0f}"
+    exponents = [f"{tabulating.number(choice.fits[law].k)} {SHORT[law]}" for law in choice.not_ruled_out]
+    low, high = choice.k_interval
+    ends = f"[{tabulating.number(low)}, {tabulating.number(high)}]"
+    return f"{finding}\nk {', '.join(exponents)} {ends}"
 
 
 def draw(axes: plt.Axes, points: pd.DataFrame, fit_range: tuple[int, int], label: str) -> list[dict]:
-    """Draw one curve with its three laws; return a row for each law."""
+    """Draw one curve with its laws; return a row for each law."""
     by_size = points.groupby("size")["cross_entropy"].agg(["mean", "min", "max"])
     spread = np.maximum([by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]], 0)  # not -1e-17
     axes.errorbar(by_size.index, by_size["mean"], spread, color="0.3", fmt="o", markersize=3.5, elinewidth=0.6)
     sizes = np.geomspace(by_size.index.min(), by_size.index.max(), 100)
     inside = points[points["size"].between(*fit_range)]
-    axes.plot(sizes, laws.fit("power", inside["size"], inside["cross_entropy"]).loss(sizes), color="0.6", linewidth=0.8, label="pure law, fit range run on")
+    pure = laws.fit("power", inside["size"], inside["cross_entropy"])
+    axes.plot(sizes, pure.loss(sizes), color="0.6", linewidth=0.8, label="pure law, fit range extrapolated")
     choice, rows = laws.choose(points["size"], points["cross_entropy"]), []
-    for (law, fitted), color, dash in zip(choice.fits.items(), plotting.PALETTE, ("--", "-.", ":"), strict=False):
+    for law, fitted in choice.fits.items():
+        color, dash = LINES[law]
         best = law == choice.fit.law
         axes.plot(sizes, fitted.loss(sizes), color=color, linestyle="-" if best else dash, linewidth=2 if best else 1, label=NAMES[law])
         own = {"law": law, "chosen": best, "n": fitted.n, "k": fitted.k, "k_low": fitted.k_interval[0], "k_high": fitted.k_interval[1]}
         own |= {"aicc": fitted.aicc, "held_out_error": choice.held_out[law]}
+        own |= {"not_ruled_out": law in choice.not_ruled_out, "warnings": "; ".join(choice.warnings)}
+        own |= {"any_law_k_low": choice.k_interval[0], "any_law_k_high": choice.k_interval[1]}
         rows.append(own | {name: fitted.more.get(name) for name in ("floor", "k_after", "break")})
-    axes.set_title(f"{label}\n{NAMES[choice.fit.law]}: {told(choice)}", fontsize=8)
+    axes.set_title(f"{label}\n{describe(choice)}", fontsize=8)
     axes.set(xscale="log", yscale="log")
     axes.grid(alpha=0.3, which="both", linewidth=0.4)
     return rows
@@ -71,8 +83,11 @@ def main(arguments: list[str] | None = None) -> None:
     for axes in grid.flat[len(curves) - columns : len(curves)]:  # those with none below
         axes.set_xlabel("training images")
         axes.tick_params(labelbottom=True)
-    handles, labels = first.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    entries = {}  # a curve of few sizes does not have every law
+    for axes in grid.flat[: len(curves)]:
+        handles, labels = axes.get_legend_handles_labels()
+        entries |= dict(zip(labels, handles, strict=True))
+    figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=2)
     plotting.write(figure, pd.DataFrame(drawn), args.output)
 
 

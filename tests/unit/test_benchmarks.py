@@ -11,7 +11,7 @@ import pytest
 import threadpoolctl
 import torch
 
-from benchmarks import batches, clip_training, digits_run, evaluation, generation, growth, law_fitting, measuring, report, scores, vit_training
+from benchmarks import batches, clip_training, digits_run, evaluation, generation, growth, law_coverage, law_fitting, measuring, report, scores, vit_training
 from benchmarks.measuring import OURS, Disagreement
 
 CPU = torch.device("cpu")
@@ -33,6 +33,27 @@ def test_laws_reach_the_optimum_of_scipy():
     result = law_fitting.measure(2, 8, 40, 1, CPU)
     assert {OURS, *law_fitting.PEERS} == ways(result)
     assert len(result.tables) == 4
+
+
+def test_law_coverage_has_a_row_for_each_cell():
+    rows = law_coverage.measure(2, 0).tables[""]
+    assert len(rows) == 24
+    assert {row["covers, reported"] for row in rows} <= {"0.0%", "50.0%", "100.0%"}
+
+
+def test_coverage_of_two_variables_counts_floors_of_zero():
+    wide, narrow = {"floor": (0.0, 0.0, 2.0)}, {"floor": (1.5, 1.2, 1.7)}
+    others = {"a": (0.3, 0.2, 0.4), "b": (0.3, 0.2, 0.4)}
+    floor, *_ = law_coverage.two_variable_rows([wide | others, narrow | others])
+    assert (floor["covers"], floor["width"], floor["floor fitted as 0"], floor["of these covered"]) == ("50%", "1.250", 1, 1)
+
+
+def test_laws_page_has_the_table_of_the_result_file():
+    result = json.loads((measuring.RESULTS / "law_coverage.json").read_text(encoding="utf-8"))
+    page = law_coverage.DOCS.read_text(encoding="utf-8")
+    assert page == law_coverage.documented(page, result)
+    covered = [float(row["covers, reported"].rstrip("%")) for row in result["tables"][""]]
+    assert min(covered) >= 90
 
 
 def test_webdataset_decodes_the_same_pixels(tmp_path):

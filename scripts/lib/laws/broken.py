@@ -11,24 +11,59 @@ def log_loss(x: np.ndarray, level: float, k: float, k_after: float, log_break: f
     return level - k * (np.minimum(x, log_break) - log_break) - k_after * np.maximum(x - log_break, 0)
 
 
-def _lines(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients (B, 3) = level at the break, k, k_after, and sums of squares (B,), for breaks (B,)."""
-    before, after = np.minimum(x - breaks[:, None], 0), np.maximum(x - breaks[:, None], 0)
-    design = np.stack([np.ones_like(before), -before, -after], axis=-1)
-    coefficients = np.linalg.pinv(design) @ y
-    return coefficients, ((np.einsum("bnp,bp->bn", design, coefficients) - y) ** 2).sum(1)
+def _design(x: np.ndarray, log_break: float) -> np.ndarray:
+    """Columns of the level at the break, k and k_after, shape (N, 3)."""
+    return np.stack([np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)], axis=1)
+
+
+def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
+    """Sums of squares of the best fits with a break at each of `breaks`, from sums over the sizes on both sides.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Ascending log sizes, and residuals of log loss from a line.
+    breaks : ndarray, shape (B,)
+
+    Returns
+    -------
+    ndarray, shape (B,)
+    """
+    sums = np.zeros((5, len(x) + 1))
+    sums[:, 1:] = np.cumsum([np.ones_like(x), x, x * x, y, x * y], axis=1)
+    below = sums[:, np.searchsorted(x, breaks)]
+    moments, sides = np.zeros((len(breaks), 3, 3)), []
+    for count, s_x, s_xx, s_y, s_xy in (below, sums[:, [-1]] - below):
+        sides.append((s_x - count * breaks, s_xx - 2 * breaks * s_x + count * breaks**2, s_xy - breaks * s_y))
+    (before, before_2, before_y), (after, after_2, after_y) = sides
+    moments[:, 0, 0], moments[:, 1, 1], moments[:, 2, 2] = len(x), before_2, after_2
+    moments[:, 0, 1] = moments[:, 1, 0] = before
+    moments[:, 0, 2] = moments[:, 2, 0] = after
+    products = np.stack([np.full_like(breaks, y.sum()), before_y, after_y], axis=1)
+    coefficients = np.linalg.solve(moments, products[..., None])[..., 0]
+    return y @ y - (coefficients * products).sum(1)
 
 
 def _best(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], float]:
     """Arguments of `log_loss` of the best fit to x, y (N,), and its sum of squares."""
     low, high = x[1], x[-2]
+    centre = x.mean()
+    bend = y - np.polynomial.Polynomial.fit(x, y, 1)(x)
     for _ in range(4):
         breaks = np.linspace(low, high, 401)
-        coefficients, costs = _lines(x, y, breaks)
-        best, step = int(np.argmin(costs)), breaks[1] - breaks[0]
+        best, step = int(np.argmin(_costs(x - centre, bend, breaks - centre))), breaks[1] - breaks[0]
         low, high = max(x[1], breaks[best] - step), min(x[-2], breaks[best] + step)
-    level, k, k_after = map(float, coefficients[best])
-    return {"level": level, "k": k, "k_after": k_after, "log_break": float(breaks[best])}, float(costs[best])
+    at = float(breaks[best])
+    design = _design(x, at)
+    coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
+    level, k, k_after = map(float, coefficients)
+    return {"level": level, "k": k, "k_after": k_after, "log_break": at}, float(((design @ coefficients - y) ** 2).sum())
+
+
+def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
+    """Directions in which log loss moves with the parameters, shape (N, 4)."""
+    slope = np.where(x <= log_break, k, k_after)
+    return np.column_stack([_design(x, log_break), slope])
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -41,10 +76,10 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     those of the slopes cover about 94 %, that of the break 87 %: the sum of squares has a kink there at every size."""
     parameters, cost = _best(x, y)
     level, k, k_after, at = parameters.values()
-    below = x <= at
-    jacobian = np.stack([np.ones_like(x), np.where(below, at - x, 0), np.where(below, 0, at - x), np.where(below, k, k_after)], axis=1)
     spare = len(x) - 4
-    spread = np.sqrt(np.maximum(np.diag(np.linalg.pinv(jacobian.T @ jacobian)), 0) * cost / spare) * stdtrit(spare, 0.975)
+    moves = tangents(x, **parameters)
+    covariance = np.linalg.pinv(moves.T @ moves)
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0) * cost / spare) * stdtrit(spare, 0.975)
     return {
         "k": k,
         "k_interval": (k - float(spread[1]), k + float(spread[1])),

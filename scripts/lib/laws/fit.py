@@ -7,6 +7,7 @@ import numpy as np
 from scripts.lib.laws import broken, floor, power
 
 LAWS = {"power": power, "floor": floor, "broken": broken}
+ROUNDING = 1e-12  # of a log loss or a log size: what is smaller is no evidence
 
 
 class LawError(ValueError):
@@ -22,7 +23,7 @@ class Fit:
     n: int  # rows of data
     sizes: int  # distinct sizes: the points that the fit sees
     k: float  # scaling ability, dimensionless; before the break for `broken`
-    k_interval: tuple[float, float]  # 95 %
+    k_interval: tuple[float, float]  # 95 % under this law; infinite where the data set no bound
     log_scale: float  # log C
     residual_sum: float  # of squared residuals of log loss
     parameters: dict[str, float]  # of the law's curve
@@ -39,12 +40,20 @@ class Fit:
         spare = self.sizes - free - 1
         if spare <= 0:
             return np.inf
-        return self.sizes * np.log(max(self.residual_sum, 1e-300) / self.sizes) + 2 * free + 2 * free * (free + 1) / spare
+        variance = max(self.residual_sum / self.sizes, ROUNDING**2)
+        return self.sizes * np.log(variance) + 2 * free + 2 * free * (free + 1) / spare
 
     def as_json(self) -> dict:
         scale = np.exp(self.log_scale) if abs(self.log_scale) < 700 else None
-        own = {"law": self.law, "objective": self.objective, "n": self.n, "points": self.sizes, "k": self.k, "k_interval": list(self.k_interval)}
-        return {**own, "scale": scale, "log_scale": self.log_scale, **self.more, "aicc": float(self.aicc) if np.isfinite(self.aicc) else None}
+        own = {"law": self.law, "objective": self.objective, "n": self.n, "points": self.sizes, "k": self.k, "k_interval": bounds(self.k_interval)}
+        more = self.more | {key: bounds(value) for key, value in self.more.items() if key.endswith("_interval") and value}
+        aicc = float(self.aicc) if np.isfinite(self.aicc) else None
+        return {**own, "scale": scale, "log_scale": self.log_scale, **more, "aicc": aicc}
+
+
+def bounds(interval) -> list[float | None]:
+    """Both ends of an interval for JSON, which has no infinity: None where it is unbounded."""
+    return [float(end) if np.isfinite(end) else None for end in interval]
 
 
 def points(sizes, losses) -> tuple[np.ndarray, np.ndarray]:
@@ -60,11 +69,11 @@ def points(sizes, losses) -> tuple[np.ndarray, np.ndarray]:
         raise LawError("sizes and losses must be finite numbers: remove the rows with missing ones")
     if (sizes <= 0).any() or (losses <= 0).any():
         raise LawError("sizes and losses must be positive: the law is fitted to their logarithms")
-    distinct = np.unique(sizes)
+    distinct, place, counts = np.unique(sizes, return_inverse=True, return_counts=True)
     if len(distinct) < 3:
         raise LawError(f"{len(distinct)} different sizes: a law needs 3 at least")
-    means = np.array([np.log(losses[sizes == size]).mean() for size in distinct])
-    if np.ptp(means) < 1e-12:
+    means = np.bincount(place, np.log(losses)) / counts
+    if np.ptp(means) < ROUNDING:
         raise LawError("the loss is the same at every size: there is no law to fit")
     return np.log(distinct), means
 
@@ -78,4 +87,7 @@ def fit(law: str, sizes, losses) -> Fit:
     module = LAWS[law]
     if len(x) < module.FEWEST:
         raise LawError(f"{len(x)} different sizes: law {law!r} needs {module.FEWEST} at least")
-    return Fit(law=law, objective=module.OBJECTIVE, n=len(np.asarray(sizes)), sizes=len(x), **module.fit(x, y))
+    fitted = module.fit(x, y)
+    if law == "floor" and fitted["residual_sum"] >= ((y - y.mean()) ** 2).sum() * (1 - 1e-9):
+        raise LawError("the loss does not fall with size: law 'floor' has no exponent here")
+    return Fit(law=law, objective=module.OBJECTIVE, n=len(np.asarray(sizes)), sizes=len(x), **fitted)

@@ -12,6 +12,11 @@ def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
     return k * (log_scale - x)
 
 
+def tangents(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
+    """Directions in which log loss moves with the parameters, shape (N, 2)."""
+    return np.stack([np.ones_like(x), x - x.mean()], axis=1)
+
+
 def _parameters(intercept: float, slope: float) -> dict[str, float]:
     slope = float(slope) or 1e-100  # a level line has no scale, but its loss must be found again
     return {"k": -slope, "log_scale": -float(intercept) / slope}
