@@ -82,6 +82,90 @@ def counted(number: int, unit: str) -> str:
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
+def shown_curves(study: Study, part: Part) -> set[tuple[str, str | None, float | None, str]]:
+    """Return the curves that a part of a study names: law (None without one), source, guidance scale, architecture."""
+    found = set()
+    real = [Curves(source=name) for name in jobs.real_sources(study)]
+    for _, own in checks_shown.parts("", part):
+        fields = {field: getattr(own, field) for field in type(own).model_fields}
+        curves = [curve for value in fields.values() if isinstance(value, list) for curve in value if isinstance(curve, Curves)]
+        if isinstance(own, ExchangeFigure):
+            curves = [*real, *curves]
+        laws = [fields["law"]] if "law" in fields else list(fields.get("laws") or [None])
+        architectures = [fields["architecture"]] if "architecture" in fields else fields.get("architectures", [])
+        pairs_of_curves = pairs(curves, study.sources)
+        found |= {(law, *pair, architecture) for law, pair, architecture in product(laws, pairs_of_curves, architectures)}
+    return found
+
+
+def trained_sizes(study: Study, laws: list[str], experiments: list[str], limited: bool = False) -> dict[tuple, set[int]]:
+    """Return the sizes of each curve (law, source, guidance scale, architecture), law None where `experiments` are given without a law.
+
+    Parameters
+    ----------
+    study : Study
+    laws, experiments : list of str
+        The experiments of these laws, or else these experiments.
+    limited : bool
+        Whether to leave out the sizes that the law is not fitted to.
+    """
+    found: dict[tuple, set[int]] = {}
+    for law in laws or [None]:
+        low, high = study.laws[law].sizes if law and limited else (0, float("inf"))
+        for run in jobs.runs(study, study.laws[law].experiments if law else experiments):
+            if low <= run.size <= high:
+                found.setdefault((law, run.source, run.guidance, run.architecture), set()).add(run.size)
+    return found
+
+
+def kind_of(source: Source) -> str:
+    """Return `real`, `synthetic` or the label of a mixture."""
+    return f'mixture "{source.label}"' if source.kind == "mixture" else "real" if is_real(source) else "synthetic"
+
+
+# What tells curves (law, source, guidance, architecture) apart, from the shortest name to the longest.
+NAMINGS = [
+    lambda study, _, source, guidance, architecture: kind_of(study.sources[source]),
+    lambda study, _, source, guidance, architecture: words(source),
+    lambda study, _, source, guidance, architecture: words(source) + at_guidance(guidance),
+    lambda study, _, source, guidance, architecture: f"{words(source)}{at_guidance(guidance)}, {words(architecture)}",
+    lambda study, law, source, guidance, architecture: f"{words(source)}{at_guidance(guidance)}, {words(architecture)}, law {law}",
+]
+
+
+def at_guidance(guidance: float | None) -> str:
+    return "" if guidance is None else f" at guidance {guidance:g}"
+
+
+def by_curve(study: Study, sizes: dict[tuple, set[int]], unit: str) -> str:
+    """Write the sizes of curves: `5 sizes, 30 to 480 images (real) and 6 sizes, 30 to 960 images (synthetic)`.
+
+    Curves are named as far as their sizes differ.
+
+    Parameters
+    ----------
+    study : Study
+    sizes : dict
+        (law, source, guidance scale, architecture) -> sizes.
+    unit : str
+        What sizes count, such as `images`.
+    """
+    groups: dict[tuple, list[tuple]] = {}
+    for curve, own in sizes.items():
+        groups.setdefault(tuple(sorted(own)), []).append(curve)
+    texts = [f"{counted(len(own), 'size')}, {span(own)} {unit}" for own in groups]
+    if len(groups) == 1:
+        return texts[0]
+    for naming in NAMINGS:
+        names = [list(dict.fromkeys(naming(study, *curve) for curve in curves)) for curves in groups.values()]
+        if sum(map(len, names)) == len({name for own in names for name in own}):
+            break
+    longest = max(map(len, names))
+    rest = [len(own) == longest > 3 for own in names].index(True) if longest > 3 else None
+    names = [["all others"] if place == rest else own for place, own in enumerate(names)]
+    return series([f"{text} ({series([plain(name) for name in own])})" for text, own in zip(texts, names, strict=True)])
+
+
 def named(part: dict | list, keys: tuple[str, ...]) -> Iterator[str]:
     """Every name under a key with one of these endings, anywhere in a part of a study."""
     for key, value in part.items() if isinstance(part, dict) else ((None, item) for item in part):
