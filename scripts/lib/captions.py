@@ -7,12 +7,16 @@ import csv
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
-from scripts.lib import jobs, shown
-from scripts.lib.study import Study
+from scripts.lib import checks_shown, jobs, shown
+from scripts.lib.jobs.sources import is_real
+from scripts.lib.study import Curves, Study, pairs
+from scripts.lib.study.parts import Part, Source
+from scripts.lib.study.shown import ExchangeFigure
 
 # How the keys end that name a law, an evaluation set or an experiment: `law`, `ood_laws`, ...
 LAWS, SETS, EXPERIMENTS = ("law", "laws"), ("evaluation", "evaluations"), ("experiment", "experiments")
@@ -82,8 +86,11 @@ def counted(number: int, unit: str) -> str:
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
-def shown_curves(study: Study, part: Part) -> set[tuple[str, str | None, float | None, str]]:
-    """Return the curves that a part of a study names: law (None without one), source, guidance scale, architecture."""
+def shown_sizes(study: Study, part: Part, sizes: dict[tuple, set[int]]) -> dict[tuple, set[int]]:
+    """Return the sizes of those curves (law, source, guidance scale, architecture) that a figure or table shows.
+
+    A part that names no curves shows all of its architecture.
+    """
     found = set()
     real = [Curves(source=name) for name in jobs.real_sources(study)]
     for _, own in checks_shown.parts("", part):
@@ -93,9 +100,11 @@ def shown_curves(study: Study, part: Part) -> set[tuple[str, str | None, float |
             curves = [*real, *curves]
         laws = [fields["law"]] if "law" in fields else list(fields.get("laws") or [None])
         architectures = [fields["architecture"]] if "architecture" in fields else fields.get("architectures", [])
-        pairs_of_curves = pairs(curves, study.sources)
-        found |= {(law, *pair, architecture) for law, pair, architecture in product(laws, pairs_of_curves, architectures)}
-    return found
+        found |= {(law, *pair, architecture) for law, pair, architecture in product(laws, pairs(curves, study.sources), architectures)}
+    if found:
+        return {curve: own for curve, own in sizes.items() if curve in found}
+    architecture = getattr(part, "architecture", None)
+    return {curve: own for curve, own in sizes.items() if architecture in (None, curve[-1])}
 
 
 def trained_sizes(study: Study, laws: list[str], experiments: list[str], limited: bool = False) -> dict[tuple, set[int]]:
@@ -123,18 +132,12 @@ def kind_of(source: Source) -> str:
     return f'mixture "{source.label}"' if source.kind == "mixture" else "real" if is_real(source) else "synthetic"
 
 
-# What tells curves (law, source, guidance, architecture) apart, from the shortest name to the longest.
-NAMINGS = [
-    lambda study, _, source, guidance, architecture: kind_of(study.sources[source]),
-    lambda study, _, source, guidance, architecture: words(source),
-    lambda study, _, source, guidance, architecture: words(source) + at_guidance(guidance),
-    lambda study, _, source, guidance, architecture: f"{words(source)}{at_guidance(guidance)}, {words(architecture)}",
-    lambda study, law, source, guidance, architecture: f"{words(source)}{at_guidance(guidance)}, {words(architecture)}, law {law}",
-]
-
-
-def at_guidance(guidance: float | None) -> str:
-    return "" if guidance is None else f" at guidance {guidance:g}"
+def names_of_curve(study: Study, curve: tuple) -> list[str]:
+    """Return the names of a curve (law, source, guidance scale, architecture), from the shortest to the longest."""
+    law, source, guidance, architecture = curve
+    at_guidance = words(source) + ("" if guidance is None else f" at guidance {guidance:g}")
+    complete = f"{at_guidance}, {words(architecture)}"
+    return [kind_of(study.sources[source]), words(source), at_guidance, complete, f"{complete}, law {law}"]
 
 
 def by_curve(study: Study, sizes: dict[tuple, set[int]], unit: str) -> str:
@@ -156,13 +159,12 @@ def by_curve(study: Study, sizes: dict[tuple, set[int]], unit: str) -> str:
     texts = [f"{counted(len(own), 'size')}, {span(own)} {unit}" for own in groups]
     if len(groups) == 1:
         return texts[0]
-    for naming in NAMINGS:
-        names = [list(dict.fromkeys(naming(study, *curve) for curve in curves)) for curves in groups.values()]
+    for level in range(5):
+        names = [list(dict.fromkeys(names_of_curve(study, curve)[level] for curve in own)) for own in groups.values()]
         if sum(map(len, names)) == len({name for own in names for name in own}):
             break
-    longest = max(map(len, names))
-    rest = [len(own) == longest > 3 for own in names].index(True) if longest > 3 else None
-    names = [["all others"] if place == rest else own for place, own in enumerate(names)]
+    longest = max(names, key=len)
+    names = [["all others"] if own is longest and len(own) > 3 else own for own in names]
     return series([f"{text} ({series([plain(name) for name in own])})" for text, own in zip(texts, names, strict=True)])
 
 
@@ -202,7 +204,8 @@ def check_current(folder: str, study: Study) -> None:
 def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace:
     """Facts for the caption of one figure or table, or of the study (no name). What a caption asks for and is not there is an error.
 
-    on: the sets that it measures on; sizes, seeds: of the training runs behind it; fitted: sizes of its laws; part: its own settings.
+    on: the sets that it measures on; sizes(unit), seeds: of the training runs behind it; fitted: the sizes that each curve's law is fitted
+    to; part: its own settings.
     """
     check_current(folder, study)
     facts = SimpleNamespace(title=plain(study.title), scores=study.scores, words=words)
@@ -212,15 +215,17 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
         return facts
     facts.part = shown.part_of(study, name)
     part = facts.part.model_dump()
-    laws = [study.laws[law] for law in dict.fromkeys(named(part, LAWS))] or list(study.laws.values())
-    sets = [*named(part, SETS)] or [own for law in laws for own in named({"evaluation": law.evaluation}, SETS)]
-    own = [*named(part, EXPERIMENTS)] or [own for law in laws for own in law.experiments]
-    experiments = [study.experiments[experiment] for experiment in dict.fromkeys(own)]
-    sizes = {size for experiment in experiments for size in experiment.sizes}
+    laws = list(dict.fromkeys(named(part, LAWS)))
+    own = list(dict.fromkeys(named(part, EXPERIMENTS)))
+    laws = laws or ([] if own else list(study.laws))
+    sets = [*named(part, SETS)] or [found for law in laws for found in study.laws[law].evaluation]
+    experiments = [study.experiments[name] for name in own or shown.experiments_of_laws(study, laws)]
     seeds = {len(experiment.seeds) for experiment in experiments}
+    trained = shown_sizes(study, facts.part, trained_sizes(study, laws, own))
+    fitted = shown_sizes(study, facts.part, trained_sizes(study, laws, own, limited=True))
     facts.on = measured_on(folder, study, list(dict.fromkeys(sets)))
-    facts.sizes = f"{counted(len(sizes), 'size')}, {span(sizes)}"
+    facts.sizes = partial(by_curve, study, trained)
     facts.seeds = f"{span(seeds)} {'seed' if seeds == {1} else 'seeds'}"
-    facts.largest = f"{max(sizes):,}"
-    facts.fitted = series([f"{span(law)} images" for law in dict.fromkeys(law.sizes for law in laws)])
+    facts.largest = f"{max(size for sizes in trained.values() for size in sizes):,}"
+    facts.fitted = by_curve(study, fitted, "images")
     return facts

@@ -1,32 +1,26 @@
 """`snakemake --report`: one page that stands alone, opened in a browser that reaches nothing."""
 
-import html
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import jinja2
 import pytest
-from docutils.core import publish_parts
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from scripts.lib import captions, jobs, study_file
+from scripts.lib import captions, study_file
 from scripts.lib.study import Figures, Tables
+from tests.support.captions import rendered
 from tests.support.workflow import ROOT
 
 NAMES = [*Figures.model_fields, *Tables.model_fields]
 SMOKE = study_file.load(ROOT / "tests/workflow/smoke.yaml")
-DIGITS = study_file.load(ROOT / "studies/digits.yaml")
 SHOWN = [name for part in (SMOKE.figures, SMOKE.tables) for name in type(part).model_fields if getattr(part, name) is not None]
 ITEMS = captions.paper_items()
-# Where a rule makes several figures or tables, they share a caption.
-CAPTIONS = dict.fromkeys(("supervised_scaling", "ood_scaling", "clip_scaling"), "scaling") | dict.fromkeys(("supervised", "ood", "clip"), "table")
 PACKAGES = ("chromium", "chromium-driver")
 
 
@@ -38,18 +32,6 @@ def test_every_figure_and_table_has_its_section_of_the_paper():
     assert all(row["section"] for row in ITEMS.values())
     assert captions.label("Figure", "teaser") == "Figure: teaser (Figure 1 of the paper)"
     assert captions.label("Table", "clip") == "Table: CLIP"
-
-
-def rendered(name: str, folder: str, study) -> str:
-    """A caption as Snakemake renders it, but stopping at what is undefined and at every fault of its reStructuredText."""
-    path = ROOT / f"report/{CAPTIONS.get(name, name)}.rst"
-    config = {"study": folder, "facts": captions.Facts({folder: study})}
-    snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(study=folder, scaling=name, table=name))
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701  (not HTML)
-    text = environment.from_string(path.read_text(encoding="utf-8")).render(snakemake=snakemake)
-    if name == "workflow":
-        text += "\n\n.. _Provenance: javascript:\n"  # a link that Snakemake adds
-    return publish_parts(text, writer="html", settings_overrides={"halt_level": 2, "report_level": 2})["html_body"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
@@ -65,50 +47,6 @@ def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(
     if name in NAMES and name != "hyperparameters":
         assert all(re.search(part, text) for part in ("Measured:", "n:", "[Ii]nterval"))
         assert "On:" in text or name in ("samples", "prompts")  # nothing is measured there
-
-
-def fitted_sizes(study, law: str) -> dict[tuple, list[int]]:
-    """The sizes that the fit of a law uses, for each curve (source, guidance scale, architecture)."""
-    chosen, sizes = study.laws[law], {}
-    for run in jobs.runs(study, chosen.experiments):
-        if chosen.sizes[0] <= run.size <= chosen.sizes[1]:
-            sizes.setdefault((run.source, run.guidance, run.architecture), set()).add(run.size)
-    return {curve: sorted(found) for curve, found in sizes.items()}
-
-
-@pytest.mark.parametrize("name", ["teaser", "laws", "supervised_scaling", "clip_scaling", "exchange_rate"])
-def test_caption_gives_fitted_sizes_of_each_curve(name, tmp_path, monkeypatch):
-    (tmp_path / "data").symlink_to(ROOT / "data")
-    monkeypatch.chdir(tmp_path)
-    fits = fitted_sizes(DIGITS, "clip" if name == "clip_scaling" else "supervised")
-    real = {tuple(sizes) for (source, *_), sizes in fits.items() if source == "real"}
-    assert real == {(30, 60, 120, 240, 480)}
-    text = re.sub(r"<[^>]*>|\s+", " ", html.unescape(rendered(name, "digits", DIGITS)))
-    assert "5 sizes, 30 to 480 images (real)" in text
-    assert "6 sizes, 30 to 960 images (synthetic)" in text
-    assert ('5 sizes, 60 to 960 images (mixture "real and synthetic")' in text) == (name in ("teaser", "laws", "clip_scaling"))
-    assert "over 30 to 960" not in text
-
-
-def test_caption_gives_trained_sizes_of_each_curve(tmp_path, monkeypatch):
-    (tmp_path / "data").symlink_to(ROOT / "data")
-    monkeypatch.chdir(tmp_path)
-    text = re.sub(r"<[^>]*>|\s+", " ", rendered("supervised_scaling", "digits", DIGITS))
-    expected = "5 sizes, 30 to 480 training images (real) and 8 sizes, 30 to 3,840 training images (synthetic); 3 seeds at each size"
-    assert expected in text
-
-
-def test_sizes_name_curves_as_far_as_they_differ():
-    curves = {
-        ("supervised", "real", None, "small"): {1, 2, 4},
-        ("supervised", "one", 1.0, "small"): {1, 2, 4},
-        ("supervised", "one", 2.0, "small"): {1, 2, 4, 8},
-    }
-    assert captions.by_curve(DIGITS, {key: {1, 2, 4} for key in curves}, "images") == "3 sizes, 1 to 4 images"
-    sources = {"real": DIGITS.sources["real"], "one": DIGITS.sources["diffusion_class_names"]}
-    study = DIGITS.model_copy(update={"sources": sources})
-    expected = "3 sizes, 1 to 4 images (real and one at guidance 1) and 4 sizes, 1 to 8 images (one at guidance 2)"
-    assert captions.by_curve(study, curves, "images") == expected
 
 
 def test_a_study_edited_after_its_results_gives_no_report(finished):

@@ -171,4 +171,4 @@ class Law(Part):
 
     experiments: list[Name] = Field(min_length=1)
     evaluation: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(min_length=1, description="sets or tasks; of several, the mean loss")
-    sizes: tuple[Positive, Positive] = Field(description="smallest and largest size in the fit")
+    sizes: tuple[Positive, Positive] = Field(description="limits of the fit: each curve is fitted to those of its sizes that lie between them, both included")
