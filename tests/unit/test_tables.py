@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from scripts import (
     fit_laws,
@@ -223,14 +224,35 @@ def test_effects_are_told_in_their_units(claimed):
     assert both["ratio"] == pytest.approx(np.exp(both["effect"]), rel=1e-5)
     assert own.loc["The guidance scale matters to scaling", "ratio"] != own.loc["The guidance scale matters to scaling", "ratio"]  # none
     assert "loss × 0." in text
-    assert text.strip().splitlines()[-1].startswith("A hypothesis holds where the whole 95 % interval satisfies it")
+    assert text.strip().splitlines()[-1].startswith("Each row has two tests")
+
+
+def test_every_claim_has_p_and_adjusted_p(claimed):
+    tidy, text = claimed
+    p, adjusted = (tidy[[f"p{end}", f"p_opposite{end}"]].to_numpy() for end in ("", "_adjusted"))
+    assert np.isfinite(p).all()
+    assert (adjusted >= p).all()
+    assert adjusted.ravel() == pytest.approx(multipletests(p.ravel(), method="holm")[1], rel=1e-4)
+    assert ((adjusted[:, 0] < 0.05) == (tidy["verdict"] == "holds")).all()
+    assert "p (adjusted)" in text
+    correlation = tidy[tidy["unit"] == "rank correlation"].iloc[0]
+    assert correlation["p"] + correlation["p_opposite"] == pytest.approx(1, abs=0.01)
+
+
+def test_shared_sizes_in_a_note_are_those_of_all_curves():
+    short = (np.array([60, 120, 240, 480, 960]), np.exp(-0.3 * np.log([60, 120, 240, 480, 960])))
+    real = (np.array([30, 60, 120, 240, 480]), np.exp(-0.5 * np.log([30, 60, 120, 240, 480])))
+    note = tabulate_claims.at_same_sizes([short], real)
+    assert "4 sizes, 60 to 480 images" in note
+    assert "−0.20" in note
+    assert tabulate_claims.at_same_sizes([(short[0][2:], short[1][2:])], real) == ""
 
 
 def test_one_curve_alone_has_nothing_to_be_compared_with(made):
     settings = shown_tables.claims_settings(made.study)
     settings |= {"guidance": settings["guidance"][:1], "limited": None}
     rows = tabulate_claims.factors_matter(tabulate_claims.Data(metrics.read(made.metrics), settings))
-    assert rows[0]["verdict"] == "undecided"
+    assert np.isnan([rows[0]["p"], rows[0]["p_opposite"]]).all()
     assert "nothing to compare" in rows[0]["note"]
     assert "none" in tabulate_claims.effect_text(pd.Series(rows[0]))
 
