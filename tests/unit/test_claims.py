@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from scripts import tabulate_claims
 from scripts.lib import claims, laws
 
 SIZES = 30 * 2.0 ** np.arange(6)
@@ -179,6 +180,15 @@ def test_the_spread_of_two_curves_is_the_slope_of_their_ratio():
     assert each[0] - each[1] == pytest.approx(ratio.k)
     error = (ratio.k_interval[1] - ratio.k) / stats.t.ppf(0.975, 4)
     assert test.p_opposite == pytest.approx(stats.t.cdf((abs(ratio.k) - 0.1) / error, 4))
+
+
+def test_shared_sizes_in_a_note_are_those_of_all_curves():
+    short = (np.array([60, 120, 240, 480, 960]), np.exp(-0.3 * np.log([60, 120, 240, 480, 960])))
+    real = (np.array([30, 60, 120, 240, 480]), np.exp(-0.5 * np.log([30, 60, 120, 240, 480])))
+    note = tabulate_claims.at_same_sizes([short], real)
+    assert "4 sizes, 60 to 480 images" in note
+    assert "−0.20" in note
+    assert tabulate_claims.at_same_sizes([(short[0][2:], short[1][2:])], real) == ""
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------------------------
