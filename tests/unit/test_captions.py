@@ -21,7 +21,7 @@ def fitted_sizes(study, law: str) -> dict[tuple, list[int]]:
     return {curve: sorted(found) for curve, found in sizes.items()}
 
 
-@pytest.mark.parametrize("name", ["teaser", "laws", "supervised_scaling", "clip_scaling", "exchange_rate"])
+@pytest.mark.parametrize("name", ["teaser", "laws", "supervised_scaling", "clip_scaling"])
 def test_caption_gives_fitted_sizes_of_each_curve(name, tmp_path, monkeypatch):
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)
@@ -54,3 +54,12 @@ def test_sizes_name_curves_as_far_as_they_differ():
     study = DIGITS.model_copy(update={"sources": sources})
     expected = "3 sizes, 1 to 4 images (real and one at guidance 1) and 4 sizes, 1 to 8 images (one at guidance 2)"
     assert captions.by_curve(study, curves, "images") == expected
+
+
+def test_exchange_caption_gives_all_sizes_of_each_curve(tmp_path, monkeypatch):
+    """Its laws are those over every size."""
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    text = re.sub(r"<[^>]*>|\s+", " ", rendered("exchange_rate", "digits", DIGITS))
+    assert "5 sizes, 30 to 480 images (real) and 8 sizes, 30 to 3,840 images (synthetic)" in text
+    assert "30 to 960" not in text
