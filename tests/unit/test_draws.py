@@ -1,0 +1,140 @@
+"""Seeds that redraw images: disjoint parts of a source, each with its nested, balanced prefixes."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scripts import train_classifiers
+from scripts.lib import checks, jobs, pairs, shards, stream
+from scripts.lib.study import Study, parts_of
+from scripts.lib.study_file import load
+from tests.support.workflow import SMOKE
+
+CLASSES = 10
+
+
+def study(draws: int, images: int = 120) -> Study:
+    """Return the smoke study, whose classifiers train on sources that are split into draws."""
+    base = load(SMOKE)
+    changed = {
+        "real": base.sources["real"].model_copy(update={"images": images, "draws": draws}),
+        "diffusion_class_names": base.sources["diffusion_class_names"].model_copy(update={"images": {1.5: images}, "draws": draws}),
+    }
+    return base.model_copy(update={"sources": base.sources | changed})
+
+
+def write_source(folder, blocks: int, images: int) -> list[str]:
+    """Write real images whose pixels are their index."""
+    folder.mkdir()
+    tars = []
+    for block in range(blocks):
+        numbers = range(block * images, (block + 1) * images)
+        rows = [(f"{i:05d}", np.full((4, 4, 3), i, np.uint8), {"image": i, "class_id": i % CLASSES, "prompt": f"text {i}"}) for i in numbers]
+        tars.append(str(folder / f"{block:05d}.tar"))
+        shards.write(tars[-1], rows)
+    return tars
+
+
+@given(st.integers(1, 5), st.integers(1, 12), st.integers(0, 12))
+def test_draws_are_disjoint_nested_and_balanced(draws, per_class, seed):
+    images = draws * per_class * CLASSES
+    sources = study(draws, images).sources
+    sizes = [size for size in (10, 20, 40, 80) if size <= images // draws] or [images // draws]
+    starts = set()
+    for size in sizes:
+        [part] = parts_of(sources, "real", None, size, seed)
+        starts.add(part.get("start", 0))
+        assert part["images"] == size
+    [start] = starts  # so that a smaller set is a prefix of a larger one
+    assert start == seed % draws * (images // draws)
+    assert start % CLASSES == 0
+    assert start + sizes[-1] <= images
+
+
+def test_mixture_draws_each_of_its_parts():
+    changed = study(draws=3)
+    own = parts_of(changed.sources, "real_10", None, 20, seed=2)
+    assert [(part["source"], part["start"], part["images"]) for part in own] == [("real", 80, 10), ("diffusion_class_names", 80, 10)]
+
+
+def test_without_draws_no_setting_changes():
+    base = load(SMOKE)
+    assert "draws" not in json.dumps(base.model_dump())
+    for source, batch in jobs.batches(base):
+        settings = (jobs.clip_settings if "clip" in batch else jobs.classifier_settings)(base, source, batch)
+        assert all(part.keys() == {"source", "guidance", "images"} for run in settings["runs"] for part in run["parts"])
+
+
+def test_first_draw_trains_on_the_same_images_as_without():
+    one, three = (jobs.classifier_settings(study(draws, 40 * draws), "real", "vit_tiny")["runs"] for draws in (1, 3))
+    assert [run for run in one if run["seed"] == 0] == [run for run in three if run["seed"] == 0]
+    assert [run["parts"][0]["start"] for run in three if run["seed"] == 1] == [40] * 3
+
+
+def test_a_draw_needs_the_shards_up_to_its_end():
+    base = study(draws=3)
+    changed = base.model_copy(update={"images_per_block": 10})
+    settings = jobs.classifier_settings(changed, "real", "vit_tiny")
+    end = max(part.get("start", 0) + part["images"] for run in settings["runs"] for part in run["parts"])
+    assert end == 80
+    assert settings["inputs"] == {"real": 8}
+    assert jobs.training_lists("s", changed, "real", "vit_tiny") == ["results/s/blocks/real/00007.csv"]
+
+
+@pytest.mark.parametrize("most", [0, 1 << 20])
+def test_a_stretch_is_read_from_its_start(tmp_path, most):
+    [images] = stream.hold([stream.find(write_source(tmp_path / "real", 5, 10))], most)
+    own = images.between(15, 32)
+    assert own.sizes == [5, 10, 2]
+    assert own.between(3, 9).read(torch.arange(6))[0][:, 0, 0, 0].tolist() == list(range(18, 24))
+    batch = next(stream.ordered(own, 100))
+    assert batch.images[:, 0, 0, 0].tolist() == list(range(15, 32))
+    assert batch.class_ids.tolist() == own.class_ids.tolist() == [i % CLASSES for i in range(15, 32)]
+
+
+def test_reading_a_stretch_opens_no_other_shard(tmp_path):
+    tars = write_source(tmp_path / "real", 5, 10)
+    own = stream.find(tars).between(20, 40)
+    assert [block.tar for block in own.blocks] == tars[2:4]
+
+
+def test_runs_are_given_the_images_of_their_draw(tmp_path):
+    tars = write_source(tmp_path / "real", 12, 10)
+    runs = jobs.classifier_settings(study(draws=3), "real", "vit_tiny")["runs"]
+    inputs = train_classifiers.inputs_of(runs, {"real": tars})
+    for run in runs:
+        own = train_classifiers.images_of(run, inputs)
+        start = 40 * (run["seed"] % 3)
+        pixels, class_ids = own.read(torch.arange(len(own)))
+        assert pixels[:, 0, 0, 0].tolist() == list(range(start, start + run["size"]))
+        assert torch.bincount(class_ids).tolist() == [run["size"] // CLASSES] * CLASSES
+
+
+def test_clip_is_given_the_pairs_of_its_draw(tmp_path):
+    tars = {"real": write_source(tmp_path / "real", 4, 10)}
+    part = {"source": "real", "guidance": None, "images": 12, "start": 15}
+    found = pairs.find(tars, [part])
+    reader = pairs.Reader(found.images, None, None, seed=0)
+    assert [reader.pair(i)[1] for i in range(12)] == [f"text {i}" for i in range(15, 27)]
+    assert found.identity != pairs.find(tars, [part | {"start": 20}]).identity
+    with pytest.raises(SystemExit, match="a run needs 12 of real from number 30 on"):
+        pairs.find(tars, [part | {"start": 30}])
+
+
+def faults(changed: Study) -> list[str]:
+    own = {name: getattr(changed, name) for name in ("experiments", "sources", "classifiers", "clips", "classes", "data")}
+    balance = checks.images_balance(own["sources"], own["classes"], own["data"])
+    return [*balance, *checks.experiments_use_what_exists(**own)]
+
+
+def test_a_size_must_fit_into_a_draw():
+    assert faults(study(draws=3)) == []
+    assert any("more than the 20 of sources.real.images in each of its 6 draws" in fault for fault in faults(study(draws=6)))
+
+
+def test_draws_must_share_images_and_classes_equally():
+    assert any("sources.real.images = 120: not a multiple of the 10 classes times the 5 draws; use 100" in fault for fault in faults(study(draws=5)))
