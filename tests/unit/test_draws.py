@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from scripts import train_classifiers
-from scripts.lib import checks, jobs, pairs, shards, stream
+from scripts.lib import checks, claims, jobs, pairs, shards, shown_tables, stream
 from scripts.lib.study import Study, parts_of
 from scripts.lib.study_file import load
 from tests.support.workflow import SMOKE
@@ -138,3 +139,55 @@ def test_a_size_must_fit_into_a_draw():
 
 def test_draws_must_share_images_and_classes_equally():
     assert any("sources.real.images = 120: not a multiple of the 10 classes times the 5 draws; use 100" in fault for fault in faults(study(draws=5)))
+
+
+# -- claims over draws -----------------------------------------------------------------------------
+
+FITTED = 30 * 2.0 ** np.arange(6)
+
+
+def drawn_curve(k: float, draws: int, random) -> list[tuple]:
+    """Return a curve for each draw whose scatter is all image draw: nested prefixes share images."""
+    covariance = 0.05**2 * np.sqrt(np.minimum.outer(FITTED, FITTED) / np.maximum.outer(FITTED, FITTED))
+    scatter = random.multivariate_normal(np.zeros(len(FITTED)), covariance, draws)
+    return [(FITTED, np.exp(2 - k * np.log(FITTED) + own)) for own in scatter]
+
+
+def test_interval_over_draws_contains_the_draw_of_images():
+    """The interval over sizes of one draw does not."""
+    random, trials = np.random.default_rng(0), 300
+    covered = np.zeros(2)
+    for _ in range(trials):
+        synthetic, real = drawn_curve(0.3, 3, random), drawn_curve(0.5, 3, random)
+        over_draws = claims.over_draws(claims.mean_difference, [synthetic], real)
+        one = claims.mean_difference([synthetic[0]], real[0])
+        covered += [found.low <= -0.2 <= found.high for found in (over_draws, one)]
+        assert over_draws.n == 3
+    assert covered[0] / trials > 0.92
+    assert covered[1] / trials < 0.88
+
+
+def test_exponents_over_draws_are_compared_draw_by_draw():
+    random = np.random.default_rng(1)
+    curves = [drawn_curve(k, 4, random) for k in (0.3, 0.3, 0.5)]
+    effect, test, each = claims.spread_over_draws(curves, 0.1)
+    k = np.array([[float(-np.polyfit(np.log(sizes), np.log(losses), 1)[0]) for sizes, losses in own] for own in curves])
+    assert each == pytest.approx(k.mean(1))
+    assert effect.value == pytest.approx(np.ptp(k.mean(1)))
+    assert effect.low < effect.value < effect.high
+    centred = k - k.mean(0)  # an effect of each draw
+    rest = centred - centred.mean(1, keepdims=True)
+    f = 4 * (centred.mean(1) ** 2).sum() / 2 / ((rest**2).sum() / 6)
+    assert test.p == pytest.approx(stats.f.sf(f, 2, 6))
+    level = [claims.spread_over_draws([drawn_curve(0.3, 3, random) for _ in range(3)], 0.1)[1].p for _ in range(200)]
+    assert np.mean(np.array(level) < 0.05) == pytest.approx(0.05, abs=0.04)
+
+
+def test_claims_know_the_draws_of_their_curves():
+    assert "draws" not in shown_tables.claims_settings(load("studies/digits.yaml"))
+    base = load("studies/digits.yaml")
+    changed = {name: row.model_copy(update={"draws": 3}) for name, row in base.sources.items() if row.kind != "mixture"}
+    drawn = base.model_copy(update={"sources": base.sources | changed})
+    assert shown_tables.claims_settings(drawn)["draws"] == 3
+    changed["real"] = changed["real"].model_copy(update={"draws": 2})
+    assert "draws" not in shown_tables.claims_settings(drawn.model_copy(update={"sources": base.sources | changed}))
