@@ -21,9 +21,13 @@ RULE = (
     "holds if its adjusted p is below 0.05, does not hold if that of the opposite is, and is undecided otherwise; so all verdicts are right together with a "
     "probability of 95 %. Intervals are those of each row alone, without adjustment. They are of these curves on these sets: what another generator, or "
     "other test images, would change is not in them. "
-    "Seeds repeat training on the same images: of pairs of seeds, what another draw of images would change is not in them "
-    "either; and if a larger set is trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
+    "{images} If a larger set is trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
 )
+SAME_IMAGES = (
+    "Seeds repeat training on the same images, and sizes are nested: what another draw of images would change is in no interval, and intervals of k cover "
+    "less than 95 % of it (docs/statistics.md)."
+)
+OTHER_IMAGES = "Seeds redraw images: intervals over seeds, and over draws of images, contain the draw."
 
 
 class Data:
@@ -42,15 +46,39 @@ class Data:
             self._laws[law] = metrics.of_experiments(metrics.overall(table, own["evaluation"]), own["experiments"])
         return self._laws[law]
 
+    def fitted(self, law: str, curve: dict) -> pd.DataFrame:
+        """Return the runs that a law is fitted to."""
+        found = metrics.of_curve(self.runs(law), curve["source"], curve["guidance"], curve["architecture"])
+        return found[found["size"].between(*self.settings["laws"][law]["sizes"])]
+
     def curve(self, law: str, curve: dict) -> tuple:
         """(sizes, losses) of the runs that a law is fitted to."""
-        found = metrics.of_curve(self.runs(law), curve["source"], curve["guidance"], curve["architecture"])
-        found = found[found["size"].between(*self.settings["laws"][law]["sizes"])]
+        found = self.fitted(law, curve)
         return found["size"].to_numpy(), found["cross_entropy"].to_numpy()
 
-    def real(self, law: str, architecture: str) -> tuple:
+    def by_draw(self, law: str, curve: dict) -> list[tuple]:
+        """Return the curve of each draw of the images."""
+        found = self.fitted(law, curve)
+        draws = found.groupby(found["seed"] % self.settings["draws"])
+        return [(own["size"].to_numpy(), own["cross_entropy"].to_numpy()) for _, own in draws]
+
+    def real(self, architecture: str) -> dict:
+        """Return the curve of the real images."""
         name = "clip_real" if architecture == self.settings["clip_architecture"] else "real"
-        return self.curve(law, {"source": self.settings[name], "guidance": None, "architecture": architecture})
+        return {"source": self.settings[name], "guidance": None, "architecture": architecture}
+
+    def mean_difference(self, law: str, curves: list[dict]) -> tuple[Effect, str, str]:
+        """Return mean k of curves minus that of the real images; what its n counts; and how the interval is found."""
+        real = self.real(curves[0]["architecture"])
+        if "draws" in self.settings:
+            effect = claims.over_draws(claims.mean_difference, [self.by_draw(law, curve) for curve in curves], self.by_draw(law, real))
+            return effect, "draws of images", "Student's interval over draws of the images"
+        synthetic, alone = [self.curve(law, curve) for curve in curves], self.curve(law, real)
+        if len(curves) == 1 and real["architecture"] == self.settings["clip_architecture"]:
+            effect, note = claims.difference(alone, *synthetic), "one regression with a line for each curve"
+        else:
+            effect, note = claims.mean_difference(synthetic, alone), WELCH
+        return effect, SIZES, note + at_same_sizes(synthetic, alone)
 
     def evaluation(self, law: str) -> str:
         names = self.settings["laws"][law]["evaluation"]
@@ -96,17 +124,16 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
     s, rows = data.settings, []
     for law in filter(None, [s["clip_law"], s["clip_downstream_law"]]):
         for curve in s["clip_curves"]:
-            real, own = data.real(law, s["clip_architecture"]), data.curve(law, curve)
-            effect = claims.difference(real, own)
+            effect, n_of, note = data.mean_difference(law, [curve])
             rows.append(
                 row(
                     "CLIP: synthetic images scale like real ones, a little lower" + (" (downstream)" if law != s["clip_law"] else ""),
                     f"k(synthetic) − k(real) lies between −{s['much']:g} and 0",
-                    (f"{names([curve])} against {s['clip_real']}, {s['clip_architecture']}", data.evaluation(law), SIZES),
+                    (f"{names([curve])} against {s['clip_real']}, {s['clip_architecture']}", data.evaluation(law), n_of),
                     K,
                     effect,
                     claims.test_bounds(effect, above=-s["much"], below=0),
-                    "one regression with a line for each curve" + at_same_sizes([own], real),
+                    note,
                 )
             )
     return rows
@@ -114,12 +141,11 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
 
 def supervised_is_much_lower(data: Data) -> list[dict]:
     s = data.settings
-    synthetic, real = [data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"])
-    effect = claims.mean_difference(synthetic, real)
-    on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]), SIZES)
+    effect, n_of, note = data.mean_difference(s["law"], s["curves"])
+    on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]), n_of)
     test = claims.test_bounds(effect, below=-s["much"])
     hypothesis = f"mean k(synthetic) − k(real) is below −{s['much']:g}"
-    return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, test, f"{WELCH}{at_same_sizes(synthetic, real)}")]
+    return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, test, note)]
 
 
 def factors_matter(data: Data) -> list[dict]:
@@ -131,9 +157,14 @@ def factors_matter(data: Data) -> list[dict]:
             nothing = Effect(np.nan, np.nan, np.nan, 0)
             rows.append(row(claim, hypothesis, on, K, nothing, Test(np.nan, np.nan), "one curve alone: nothing to compare"))
             continue
-        effect, test, each = claims.spread([data.curve(s["law"], curve) for curve in s[key]], s["much"])
+        if "draws" in s:
+            effect, test, each = claims.spread_over_draws([data.by_draw(s["law"], curve) for curve in s[key]], s["much"])
+            on, found = (*on[:2], "draws of curves"), "an analysis of variance with an effect of each draw of the images"
+        else:
+            effect, test, each = claims.spread([data.curve(s["law"], curve) for curve in s[key]], s["much"])
+            found = "one regression with an effect of each size"
         told = ", ".join(f"{curve['label']} {tabulating.number(k)}" for curve, k in zip(s[key], each, strict=True))
-        note = f"largest k minus smallest, one regression with an effect of each size, Tukey's interval, p by F-test; k: {told}"
+        note = f"largest k minus smallest, {found}, Tukey's interval, p by F-test; k: {told}"
         rows.append(row(claim, hypothesis, on, K, effect, test, note))
     return rows
 
@@ -178,13 +209,12 @@ def synthetic_helps_few_real(data: Data) -> list[dict]:
 
 def synthetic_helps_out_of_distribution(data: Data) -> list[dict]:
     s, rows = data.settings, []
-    inside = claims.mean_difference([data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"]))
+    inside, _, _ = data.mean_difference(s["law"], s["curves"])
     for law in s["ood_laws"]:
-        synthetic, real = [data.curve(law, curve) for curve in s["curves"]], data.real(law, s["architecture"])
-        effect = claims.mean_difference(synthetic, real)
+        effect, n_of, found = data.mean_difference(law, s["curves"])
         claim, hypothesis = "Supervised: synthetic images scale well out of distribution", "mean k(synthetic) − k(real) is above 0"
-        on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law), SIZES)
-        note = f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; {WELCH}{at_same_sizes(synthetic, real)}"
+        on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law), n_of)
+        note = f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; {found}"
         rows.append(row(claim, hypothesis, on, K, effect, claims.test_bounds(effect, above=0), note))
     return rows
 
@@ -197,11 +227,13 @@ def synthetic_helps_real_in_clip(data: Data) -> list[dict]:
     ratios = {count: claims.log_ratios(both[both["size"] == size], alone[alone["size"] == count]) for size, count in s["clip_pairs"]}
     if not ratios:
         return []
-    effect = claims.over_sizes(ratios)
+    n_of, effect = "numbers of real pairs", claims.over_sizes(ratios)
+    if "draws" in s:
+        n_of, effect = "draws of images", claims.mean_effect(claims.by_draw(ratios, s["draws"]))
     told = ", ".join(f"{count:,}: × {tabulating.number(np.exp(part.mean()))}" for count, part in ratios.items())
     note = f"Student's interval over them, seeds averaged; ratio at each: {told}"
     hypothesis = "with as many synthetic pairs added to the real ones the loss is lower"
-    on = (f"{s['clip_mixture']} against its real half, {s['clip_architecture']}", data.evaluation(s["clip_law"]), "numbers of real pairs")
+    on = (f"{s['clip_mixture']} against its real half, {s['clip_architecture']}", data.evaluation(s["clip_law"]), n_of)
     test = claims.test_bounds(effect, below=0)
     return [row("CLIP: synthetic images help together with real ones", hypothesis, on, LOG_LOSS, effect, test, note)]
 
@@ -230,7 +262,7 @@ def effect_text(row: pd.Series) -> str:
     return {K: f"Δk = {told}", RHO: f"ρ = {told}"}[row["unit"]]
 
 
-def readable(tidy: pd.DataFrame) -> list[str]:
+def readable(tidy: pd.DataFrame, redrawn: bool) -> list[str]:
     """Return Markdown: the verdicts as a table, then what each row was measured on."""
     read = pd.DataFrame({"": range(1, len(tidy) + 1), "claim": tidy["claim"], "hypothesis": tidy["hypothesis"]})
     read["effect [95 %]"] = tidy.apply(effect_text, axis=1)
@@ -239,7 +271,7 @@ def readable(tidy: pd.DataFrame) -> list[str]:
     read["verdict"] = tidy["verdict"]
     notes = [f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}. {r.note[:1].upper()}{r.note[1:]}." for place, r in enumerate(tidy.itertuples(), 1)]
     tests = int(tidy[["p", "p_opposite"]].notna().to_numpy().sum())
-    return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", RULE.format(tests=tests)]
+    return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", RULE.format(tests=tests, images=OTHER_IMAGES if redrawn else SAME_IMAGES)]
 
 
 def class_scores(paths: list[str]) -> pd.DataFrame:
@@ -255,7 +287,7 @@ def main(arguments: list[str] | None = None) -> None:
         "Each claim of the paper's abstract, put as a hypothesis that this study's data can decide. k: scaling exponent of cross-entropy, larger is better. "
         "Δk: a difference of two."
     )
-    tabulating.write(tidy, ["# Claims of the paper", said, *readable(tidy)], args.output)
+    tabulating.write(tidy, ["# Claims of the paper", said, *readable(tidy, "draws" in settings)], args.output)
 
 
 if __name__ == "__main__":

@@ -212,6 +212,7 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts.judged_on = measured_on(folder, study, [study.scores.evaluation])
     if name is None:
         facts.on = measured_on(folder, study, list(study.data.evaluation))
+        facts.redrawn = series([words(source) for source, row in study.sources.items() if getattr(row, "draws", 1) > 1])
         return facts
     facts.part = shown.part_of(study, name)
     part = facts.part.model_dump()

@@ -7,7 +7,7 @@ Each claim has two tests: one whose rejection supports the hypothesis, one whose
 the p values of all of them together, so that with a probability of 95 % no verdict of a table is wrong, whatever the tests share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
@@ -205,14 +205,55 @@ def spread(curves: Sequence[tuple], much: float) -> tuple[Effect, Test, list[flo
     _, p, _ = full.compare_f_test(OLS(y.ravel(), equal).fit())
     k = [float(-np.polyfit(x, row, 1)[0]) for row in y]
     slopes = [np.zeros(len(full.params)), *np.eye(len(full.params))[1 - count :]]
-    freedom = int(full.df_resid)
-    pairs = list(combinations(range(count), 2))
-    apart = np.array([abs(k[i] - k[j]) for i, j in pairs])
+    pairs = combinations(range(count), 2)
     errors = np.array([full.t_test(slopes[i] - slopes[j]).sd.item() for i, j in pairs])
-    half = _tukey(count, freedom) * errors
-    value, low, high = float(np.ptp(k)), max(0.0, float((apart - half).max())), float((apart + half).max())
+    effect, alike = _largest_difference(k, errors, int(full.df_resid), much, y.size)
+    return effect, Test(float(p), alike), k
+
+
+def _largest_difference(k: Sequence[float], errors: np.ndarray | float, freedom: int, much: float, n: int) -> tuple[Effect, float]:
+    """Return the largest difference of exponents, and p of the test that some pair differs by `much`; errors: of each pair."""
+    apart = np.array([abs(one - other) for one, other in combinations(k, 2)])
+    half = _tukey(len(k), freedom) * errors
     alike = stats.t.cdf((apart - much) / errors, freedom).max()
-    return Effect(value, low, high, y.size), Test(float(p), float(alike)), k
+    return Effect(float(np.ptp(k)), max(0.0, float((apart - half).max())), float((apart + half).max()), n), float(alike)
+
+
+# -- exponents over draws of the images --------------------------------------------------------------
+
+
+def over_draws(effect: Callable, synthetic: Sequence[Sequence[tuple]], real: Sequence[tuple]) -> Effect:
+    """Average an effect over draws of the images, with Student's interval over them.
+
+    Points of a curve share images, so their scatter about a law does not contain the draw of the images; curves of other draws do.
+
+    Parameters
+    ----------
+    effect : callable
+        Of synthetic curves and a real one, such as `mean_difference`.
+    synthetic : sequence
+        Curves of each draw, for each source.
+    real : sequence of (sizes, losses)
+        The real curve of each draw.
+    """
+    return mean_effect([effect(list(curves), alone).value for *curves, alone in zip(*synthetic, real, strict=True)])
+
+
+def spread_over_draws(curves: Sequence[Sequence[tuple]], much: float) -> tuple[Effect, Test, list[float]]:
+    """Compare exponents as `spread` does, by their scatter over draws of the images.
+
+    An analysis of variance of the exponents with an effect of each draw. curves: for each source, the curve of each draw.
+    """
+    k = np.array([[float(-np.polyfit(*points(*curve), 1)[0]) for curve in draws] for draws in curves])
+    count, draws = k.shape
+    centred = k - k.mean(0)
+    means = centred.mean(1)
+    freedom = (count - 1) * (draws - 1)
+    variance = ((centred - means[:, None]) ** 2).sum() / freedom
+    p = stats.f.sf(draws * (means**2).sum() / (count - 1) / variance, count - 1, freedom)
+    each = k.mean(1).tolist()
+    effect, alike = _largest_difference(each, np.sqrt(2 * variance / draws), freedom, much, k.size)
+    return effect, Test(float(p), alike), each
 
 
 # -- losses ----------------------------------------------------------------------------------------------------------------------------
@@ -238,6 +279,11 @@ def log_ratios(with_synthetic: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
     if both.empty:
         raise ValueError("no seed has been trained both with synthetic images and without")
     return np.log(both["with"]) - np.log(both["alone"])
+
+
+def by_draw(ratios: dict[int, pd.Series], draws: int) -> list[float]:
+    """Return the mean over sizes of log loss ratios of each draw of the images. ratios: size -> by seed."""
+    return [float(own.mean()) for _, own in pd.concat(ratios.values(), axis=1).mean(axis=1).groupby(lambda seed: seed % draws)]
 
 
 def over_sizes(ratios: dict[int, pd.Series]) -> Effect:
