@@ -3,12 +3,14 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from benchmarks import image_draws
 from scripts import train_classifiers
 from scripts.lib import checks, claims, jobs, pairs, shards, shown_tables, stream
 from scripts.lib.study import Study, parts_of
@@ -191,3 +193,39 @@ def test_claims_know_the_draws_of_their_curves():
     assert shown_tables.claims_settings(drawn)["draws"] == 3
     changed["real"] = changed["real"].model_copy(update={"draws": 2})
     assert "draws" not in shown_tables.claims_settings(drawn.model_copy(update={"sources": base.sources | changed}))
+
+
+# -- the measurement of image draws ----------------------------------------------------------------
+
+
+def simulated_runs(image: np.ndarray, training: np.ndarray, draws: int, seeds: int) -> pd.DataFrame:
+    random, sizes, rows = np.random.default_rng(2), [30, 60, 120], []
+    for draw, effect in enumerate(random.multivariate_normal(np.zeros(3), image, draws)):
+        for seed in range(seeds):
+            scatter = effect + random.multivariate_normal(np.zeros(3), training)
+            own = {"source": "real", "draw": draw, "seed": draw + seed * draws}
+            rows += [own | {"size": size, "log_loss": loss} for size, loss in zip(sizes, scatter, strict=True)]
+    return pd.DataFrame(rows)
+
+
+def test_covariances_of_draw_and_training_are_recovered():
+    image = 0.04 * (np.eye(3) + 1) / 2
+    found = image_draws.covariances(simulated_runs(image, 0.01 * np.eye(3), 2000, 3))
+    assert found[0] == pytest.approx(image, abs=0.004)
+    assert found[1] == pytest.approx(0.01 * np.eye(3), abs=0.002)
+
+
+def test_correlated_sizes_cover_less_than_independent_ones():
+    found = image_draws.summary(simulated_runs(0.04 * (np.eye(3) + 1) / 2, 0.001 * np.eye(3), 50, 2))["coverage_of_95"]
+    assert found["independent_sizes"] == pytest.approx(0.95, abs=0.02)
+    assert image_draws.coverage([30, 60, 120, 240, 480, 960], np.eye(6)) == pytest.approx(0.95, abs=0.01)
+    assert found["image_draw_alone_if_variance_falls_with_size"] < found["independent_sizes"] - 0.03
+
+
+def test_committed_summary_is_that_of_its_runs():
+    committed = json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))
+    runs = pd.DataFrame(committed["runs"])
+    for source, own in runs.groupby("source"):
+        again = image_draws.summary(own)
+        assert again["share_of_image_draw_in_a_run"] == pytest.approx(committed["summary"][source]["share_of_image_draw_in_a_run"])
+        assert again["coverage_of_95"] == pytest.approx(committed["summary"][source]["coverage_of_95"], abs=0.01)
