@@ -15,7 +15,7 @@ from scripts import train_classifiers
 from scripts.lib import checks, claims, jobs, pairs, shards, shown_tables, stream
 from scripts.lib.study import Study, parts_of
 from scripts.lib.study_file import load
-from tests.support.workflow import SMOKE
+from tests.support.workflow import ROOT, SMOKE
 
 CLASSES = 10
 
@@ -229,3 +229,13 @@ def test_committed_summary_is_that_of_its_runs():
         again = image_draws.summary(own)
         assert again["share_of_image_draw_in_a_run"] == pytest.approx(committed["summary"][source]["share_of_image_draw_in_a_run"])
         assert again["coverage_of_95"] == pytest.approx(committed["summary"][source]["coverage_of_95"], abs=0.01)
+
+
+def test_document_states_the_committed_measurement():
+    text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+    found = list(json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))["summary"].values())
+    for name in ("share_of_image_draw_in_a_run_over_sizes", "share_of_image_draw_in_a_mean_of_3_seeds_over_sizes"):
+        assert " | ".join(f"{100 * own[name]:.0f} %" for own in found) in text
+    assert " | ".join(f"{100 * own['coverage_of_95']['one_draw_3_seeds']:.0f} %" for own in found) in text
+    ends = [sorted(own["correlation_of_neighbouring_sizes"]["mean_of_3_seeds"]) for own in found]
+    assert " | ".join(f"{own[0]:.2f} to {own[-1]:.2f}" for own in ends).replace("-", "−") in text
