@@ -13,6 +13,12 @@ from scripts.lib import command, metrics, plotting, shown
 from scripts.lib.laws.exchange import exchange_rate
 
 
+def rate_text(rate: float) -> str:
+    """Return a rate with two digits: `0.54`, `66`, `3,800`, `280k`."""
+    rounded = float(f"{rate:.2g}")
+    return f"{rounded:g}" if rounded < 1000 else plotting.count(rounded)
+
+
 def draw(axes: plt.Axes, rates: pd.DataFrame, look: dict, label: str) -> None:
     axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
     axes.grid(alpha=0.3, which="both", linewidth=0.4)
@@ -32,7 +38,7 @@ def draw(axes: plt.Axes, rates: pd.DataFrame, look: dict, label: str) -> None:
     ends = rates.iloc[[0, len(rates) // 2, -1]]
     axes.plot(ends["real_images"], ends["rate"], **look | {"linestyle": "none"})
     for row, side in zip(ends.itertuples(), ("left", "center", "right"), strict=True):
-        axes.annotate(f"{row.rate:.2g}", (row.real_images, row.rate), (0, 6), textcoords="offset points", ha=side, fontsize=7)
+        axes.annotate(rate_text(row.rate), (row.real_images, row.rate), (0, 6), textcoords="offset points", ha=side, fontsize=7)
 
 
 def main(arguments: list[str] | None = None) -> None:

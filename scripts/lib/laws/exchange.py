@@ -52,7 +52,9 @@ def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
         v, u = theta.reshape(2, 3, -1)[:, best, np.arange(y.shape[1])]
         z = np.exp(u) * (x.max() - x)[:, None]
         log_power = (y - z - np.log1p(np.exp(v - z) - np.exp(-z))).mean(0)
-        return {"k": np.exp(u), "log_scale": x.max() + log_power / np.exp(u), "log_floor": log_power + np.log(np.expm1(v))}
+        with np.errstate(divide="ignore"):  # no floor has a log of minus infinity
+            log_floor = log_power + np.log(np.expm1(v))
+        return {"k": np.exp(u), "log_scale": x.max() + log_power / np.exp(u), "log_floor": log_floor}
     if fit.law == "power":
         intercept, slope = np.polynomial.polynomial.polyfit(x, y, 1)
         return {"k": -slope, "log_scale": -intercept / slope}
