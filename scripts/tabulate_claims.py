@@ -17,11 +17,11 @@ K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlatio
 WELCH = "one line through the mean log loss of the curves, Welch and Satterthwaite's interval"
 SIZES = "sizes of curves"  # the points that exponents are fitted to
 RULE = (
-    "Each row has two tests: one for the hypothesis and one for its opposite. Their {tests} p values are adjusted together by Holm's method. A hypothesis "
-    "holds if its adjusted p is below 0.05, does not hold if that of the opposite is, and is undecided otherwise; so all verdicts are right together with a "
-    "probability of 95 %. Intervals are those of each row alone, without adjustment. They are of these curves on these sets: what another generator, or "
-    "other test images, would change is not in them. "
-    "{images} If a larger set is trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
+    "Each row has two tests: one for the hypothesis and one for its opposite. Their {tests} p values are adjusted together by Holm's method. "
+    "A hypothesis holds if its adjusted p is below 0.05, does not hold if that of the opposite is, and is undecided otherwise. The probability "
+    "that any verdict is wrong is at most 5 %, as far as each test is right. Intervals are those of each row, without adjustment. They are of "
+    "these curves on these sets: what another generator, or other test images, would change is not in them. {images} If a larger set is "
+    "trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
 )
 SAME_IMAGES = (
     "Seeds repeat training on the same images, and sizes are nested: what another draw of images would change is in no interval, and intervals of k cover "
@@ -117,7 +117,7 @@ def at_same_sizes(synthetic: list[tuple], real: tuple) -> str:
     *curves, alone = [(sizes[chosen], losses[chosen]) for sizes, losses in [*synthetic, real] for chosen in [np.isin(sizes, common)]]
     effect = claims.mean_difference(curves, alone)
     told = tabulating.interval(effect.value, effect.low, effect.high)
-    return f"; at what all curves have, {len(common)} sizes, {tabulating.sizes(common)} images, {told}"
+    return f"; at the {len(common)} sizes that all curves have ({tabulating.sizes(common)} images) {told}"
 
 
 def clip_is_a_little_lower(data: Data) -> list[dict]:
