@@ -1,7 +1,7 @@
 """How many synthetic images give what the next real image gives, at each number of real images, with 95 % intervals.
 
-Read off the pure laws of both curves over the sizes that they are fitted to. Dotted where the matching number of synthetic images lies
-outside those sizes. A panel for each synthetic source; the numbers are the rates at its first, middle and last mark.
+Read off the law that each curve follows over all its sizes (table of laws). Dotted if the matching number of synthetic images is outside
+those sizes, grey if no number matches. A panel for each synthetic source; the numbers are the rates at its first, middle and last mark.
 """
 
 import matplotlib.pyplot as plt
@@ -13,27 +13,38 @@ from scripts.lib import command, metrics, plotting, shown
 from scripts.lib.laws.exchange import exchange_rate
 
 
+def rate_text(rate: float) -> str:
+    """Return a rate with two digits: `0.54`, `66`, `3,800`, `280k`."""
+    rounded = float(f"{rate:.2g}")
+    return f"{rounded:g}" if rounded < 1000 else plotting.count(rounded)
+
+
 def draw(axes: plt.Axes, rates: pd.DataFrame, look: dict, label: str) -> None:
     axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
     axes.grid(alpha=0.3, which="both", linewidth=0.4)
     axes.set_title(plotting.title(label, 36), fontsize=8)
-    if not (np.isfinite(rates["rate"]) & (rates["rate"] > 0)).all():
-        axes.text(0.5, 0.7, "none: a loss does not fall", transform=axes.transAxes, ha="center", fontsize=8)
+    matched = np.isfinite(rates["rate"]) & (rates["rate"] > 0)
+    if not matched.any():
+        axes.text(0.5, 0.7, "none: no loss matches, or one does not fall", transform=axes.transAxes, ha="center", fontsize=7)
         return
+    if not matched.all():
+        first, last = rates.loc[~matched, "real_images"].agg(["min", "max"])
+        axes.axvspan(first, last, color="0.9", linewidth=0)
+        axes.text(np.sqrt(first * last), 0.5, "no match", transform=axes.get_xaxis_transform(), ha="center", va="center", fontsize=7, rotation=90)
+    rates = rates[matched]
     axes.plot(rates["real_images"], rates["rate"], color=look["color"], linestyle=":", linewidth=1)
     axes.plot(rates["real_images"], rates["rate"].where(rates["inside"]), color=look["color"], linewidth=1.6)
-    axes.fill_between(rates["real_images"], rates["rate_low"], rates["rate_high"], color=look["color"], alpha=0.2, linewidth=0)
+    axes.fill_between(rates["real_images"], rates["rate_low"], rates["rate_high"].clip(upper=1e15), color=look["color"], alpha=0.2, linewidth=0)
     ends = rates.iloc[[0, len(rates) // 2, -1]]
     axes.plot(ends["real_images"], ends["rate"], **look | {"linestyle": "none"})
     for row, side in zip(ends.itertuples(), ("left", "center", "right"), strict=True):
-        axes.annotate(f"{row.rate:.2g}", (row.real_images, row.rate), (0, 6), textcoords="offset points", ha=side, fontsize=7)
+        axes.annotate(rate_text(row.rate), (row.real_images, row.rate), (0, 6), textcoords="offset points", ha=side, fontsize=7)
 
 
 def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(plotting.arguments(__doc__, "metrics"), arguments, shown.exchange_settings)
     plotting.style()
     table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
-    table = table[table["size"].between(*settings["sizes"])]
     architecture = settings["architecture"]
 
     def rows(source, guidance):

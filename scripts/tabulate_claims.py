@@ -1,7 +1,7 @@
 """Each claim of the paper's abstract as a hypothesis, tested on this study's data. Hypotheses and tests are ours: the abstract has words.
 
-verdict: "holds" where the whole 95 % interval satisfies the hypothesis, "does not hold" where all of it contradicts it, else "undecided".
-Whether exponents differ is an F-test instead: "holds" where p < 0.05, "does not hold" where the largest difference is less than `much`.
+Each hypothesis and its opposite have a p value; Holm's method adjusts those of all rows together. verdict: "holds" if the adjusted p of
+the hypothesis is below 0.05, "does not hold" if that of the opposite is, else "undecided".
 """
 
 import json
@@ -11,11 +11,23 @@ import numpy as np
 import pandas as pd
 
 from scripts.lib import claims, command, metrics, pages, per_class, shown_tables, tabulating
-from scripts.lib.claims import Effect
+from scripts.lib.claims import Effect, Test
 
 K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlation"
 WELCH = "one line through the mean log loss of the curves, Welch and Satterthwaite's interval"
 SIZES = "sizes of curves"  # the points that exponents are fitted to
+RULE = (
+    "Each row has two tests: one for the hypothesis and one for its opposite. Their {tests} p values are adjusted together by Holm's method. "
+    "A hypothesis holds if its adjusted p is below 0.05, does not hold if that of the opposite is, and is undecided otherwise. The probability "
+    "that any verdict is wrong is at most 5 %, as far as each test is right. Intervals are those of each row, without adjustment. They are of "
+    "these curves on these sets: what another generator, or other test images, would change is not in them. {images} If a larger set is "
+    "trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
+)
+SAME_IMAGES = (
+    "Seeds repeat training on the same images, and sizes are nested: what another draw of images would change is in no interval, and intervals of k cover "
+    "less than 95 % of it (docs/statistics.md)."
+)
+OTHER_IMAGES = "Seeds redraw images: intervals over seeds, and over draws of images, contain the draw."
 
 
 class Data:
@@ -34,27 +46,62 @@ class Data:
             self._laws[law] = metrics.of_experiments(metrics.overall(table, own["evaluation"]), own["experiments"])
         return self._laws[law]
 
+    def fitted(self, law: str, curve: dict) -> pd.DataFrame:
+        """Return the runs that a law is fitted to."""
+        found = metrics.of_curve(self.runs(law), curve["source"], curve["guidance"], curve["architecture"])
+        return found[found["size"].between(*self.settings["laws"][law]["sizes"])]
+
     def curve(self, law: str, curve: dict) -> tuple:
         """(sizes, losses) of the runs that a law is fitted to."""
-        found = metrics.of_curve(self.runs(law), curve["source"], curve["guidance"], curve["architecture"])
-        found = found[found["size"].between(*self.settings["laws"][law]["sizes"])]
+        found = self.fitted(law, curve)
         return found["size"].to_numpy(), found["cross_entropy"].to_numpy()
 
-    def real(self, law: str, architecture: str) -> tuple:
+    def by_draw(self, law: str, curve: dict) -> list[tuple]:
+        """Return the curve of each draw of the images."""
+        found = self.fitted(law, curve)
+        draws = found.groupby(found["seed"] % self.settings["draws"])
+        return [(own["size"].to_numpy(), own["cross_entropy"].to_numpy()) for _, own in draws]
+
+    def real(self, architecture: str) -> dict:
+        """Return the curve of the real images."""
         name = "clip_real" if architecture == self.settings["clip_architecture"] else "real"
-        return self.curve(law, {"source": self.settings[name], "guidance": None, "architecture": architecture})
+        return {"source": self.settings[name], "guidance": None, "architecture": architecture}
+
+    def mean_difference(self, law: str, curves: list[dict]) -> tuple[Effect, str, str]:
+        """Return mean k of curves minus that of the real images; what its n counts; and how the interval is found."""
+        real = self.real(curves[0]["architecture"])
+        if "draws" in self.settings:
+            effect = claims.over_draws(claims.mean_difference, [self.by_draw(law, curve) for curve in curves], self.by_draw(law, real))
+            return effect, "draws of images", "Student's interval over draws of the images"
+        synthetic, alone = [self.curve(law, curve) for curve in curves], self.curve(law, real)
+        if len(curves) == 1 and real["architecture"] == self.settings["clip_architecture"]:
+            effect, note = claims.difference(alone, *synthetic), "one regression with a line for each curve"
+        else:
+            effect, note = claims.mean_difference(synthetic, alone), WELCH
+        return effect, SIZES, note + at_same_sizes(synthetic, alone)
 
     def evaluation(self, law: str) -> str:
         names = self.settings["laws"][law]["evaluation"]
         return names[0] if len(names) == 1 else f"mean of {', '.join(names)}"
 
 
-def row(claim: str, hypothesis: str, on: tuple[str, str, str], unit: str, effect: Effect, verdict: str, note: str = "") -> dict:
-    """on: curves, evaluation, what n counts. A difference of log loss is told as a ratio of losses too."""
+def row(claim: str, hypothesis: str, on: tuple[str, str, str], unit: str, effect: Effect, test: Test, note: str = "") -> dict:
+    """Return a row of the table without its verdict, which depends on all rows.
+
+    Parameters
+    ----------
+    claim, hypothesis, unit, note : str
+    on : tuple of str
+        Curves, evaluation, and what n counts.
+    effect : Effect
+        A difference of log loss is given as a ratio of losses too.
+    test : Test
+    """
     ends = {"effect": effect.value, "low": effect.low, "high": effect.high}
     ratio = {key.replace("effect", "ratio").replace("low", "ratio_low").replace("high", "ratio_high"): np.exp(v) for key, v in ends.items()}
     found = {"claim": claim, "hypothesis": hypothesis, "curves": on[0], "evaluation": on[1], "n": effect.n, "n_of": on[2], "unit": unit} | ends
-    return found | (ratio if unit == LOG_LOSS else dict.fromkeys(ratio, np.nan)) | {"p": effect.p, "verdict": verdict, "note": note}
+    found |= ratio if unit == LOG_LOSS else dict.fromkeys(ratio, np.nan)
+    return found | {"p": test.p, "p_opposite": test.p_opposite, "note": note}
 
 
 def names(curves: list[dict]) -> str:
@@ -62,36 +109,31 @@ def names(curves: list[dict]) -> str:
     return ", ".join(curve["source"] + ("" if curve["guidance"] is None else f" at {curve['guidance']:g}") for curve in curves)
 
 
-def same_sizes(curve: tuple, real: tuple) -> tuple:
-    """Of a curve, the sizes that the real one has too."""
-    inside = np.isin(curve[0], real[0])
-    return curve[0][inside], curve[1][inside]
-
-
 def at_same_sizes(synthetic: list[tuple], real: tuple) -> str:
-    """What the mean difference of k is where no curve goes to larger sizes than the real one. Empty where too few sizes are left."""
-    curves = [same_sizes(curve, real) for curve in synthetic]
-    if min(len(set(sizes)) for sizes, _ in curves) < 3:
+    """Return the mean difference of k at the sizes that all curves have. Empty if there are fewer than three."""
+    common = sorted(set.intersection(*(set(map(int, sizes)) for sizes, _ in [*synthetic, real])))
+    if len(common) < 3:
         return ""
-    effect = claims.mean_difference(curves, real)
-    return f"; at the sizes of {int(min(real[0]))} to {int(max(real[0])):,} images that both have {tabulating.interval(effect.value, effect.low, effect.high)}"
+    *curves, alone = [(sizes[chosen], losses[chosen]) for sizes, losses in [*synthetic, real] for chosen in [np.isin(sizes, common)]]
+    effect = claims.mean_difference(curves, alone)
+    told = tabulating.interval(effect.value, effect.low, effect.high)
+    return f"; at the {len(common)} sizes that all curves have ({tabulating.sizes(common)} images) {told}"
 
 
 def clip_is_a_little_lower(data: Data) -> list[dict]:
     s, rows = data.settings, []
     for law in filter(None, [s["clip_law"], s["clip_downstream_law"]]):
         for curve in s["clip_curves"]:
-            real, own = data.real(law, s["clip_architecture"]), data.curve(law, curve)
-            effect = claims.difference(real, own)
+            effect, n_of, note = data.mean_difference(law, [curve])
             rows.append(
                 row(
                     "CLIP: synthetic images scale like real ones, a little lower" + (" (downstream)" if law != s["clip_law"] else ""),
                     f"k(synthetic) − k(real) lies between −{s['much']:g} and 0",
-                    (f"{names([curve])} against {s['clip_real']}, {s['clip_architecture']}", data.evaluation(law), SIZES),
+                    (f"{names([curve])} against {s['clip_real']}, {s['clip_architecture']}", data.evaluation(law), n_of),
                     K,
                     effect,
-                    claims.verdict(effect.low, effect.high, above=-s["much"], below=0),
-                    "one regression with a line for each curve" + at_same_sizes([own], real),
+                    claims.test_bounds(effect, above=-s["much"], below=0),
+                    note,
                 )
             )
     return rows
@@ -99,27 +141,31 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
 
 def supervised_is_much_lower(data: Data) -> list[dict]:
     s = data.settings
-    synthetic, real = [data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"])
-    effect = claims.mean_difference(synthetic, real)
-    on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]), SIZES)
-    found = claims.verdict(effect.low, effect.high, below=-s["much"])
+    effect, n_of, note = data.mean_difference(s["law"], s["curves"])
+    on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(s["law"]), n_of)
+    test = claims.test_bounds(effect, below=-s["much"])
     hypothesis = f"mean k(synthetic) − k(real) is below −{s['much']:g}"
-    return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, found, f"{WELCH}{at_same_sizes(synthetic, real)}")]
+    return [row("Supervised: synthetic images scale much worse than real ones", hypothesis, on, K, effect, test, note)]
 
 
 def factors_matter(data: Data) -> list[dict]:
     s, rows = data.settings, []
     for key, factor in (("guidance", "The guidance scale"), ("recipes", "The prompt recipe"), ("generators", "The generator")):
-        claim, hypothesis = f"{factor} matters to scaling", "the exponents k are not all equal (F-test, p < 0.05)"
+        claim, hypothesis = f"{factor} matters to scaling", f"the exponents k are not all equal; the opposite: they differ by less than {s['much']:g}"
         on = (f"{names(s[key])}, {s['architecture']}", data.evaluation(s["law"]), SIZES)
         if len(s[key]) < 2:
             nothing = Effect(np.nan, np.nan, np.nan, 0)
-            rows.append(row(claim, hypothesis, on, K, nothing, "undecided", "one curve alone: nothing to compare"))
+            rows.append(row(claim, hypothesis, on, K, nothing, Test(np.nan, np.nan), "one curve alone: nothing to compare"))
             continue
-        effect, each = claims.spread([data.curve(s["law"], curve) for curve in s[key]])
+        if "draws" in s:
+            effect, test, each = claims.spread_over_draws([data.by_draw(s["law"], curve) for curve in s[key]], s["much"])
+            on, found = (*on[:2], "draws of curves"), "an analysis of variance with an effect of each draw of the images"
+        else:
+            effect, test, each = claims.spread([data.curve(s["law"], curve) for curve in s[key]], s["much"])
+            found = "one regression with an effect of each size"
         told = ", ".join(f"{curve['label']} {tabulating.number(k)}" for curve, k in zip(s[key], each, strict=True))
-        note = f"largest k minus smallest, one regression with an effect of each size, Tukey's interval; k: {told}"
-        rows.append(row(claim, hypothesis, on, K, effect, claims.verdict_of_equality(effect.p, effect.high, s["much"]), note))
+        note = f"largest k minus smallest, {found}, Tukey's interval, p by F-test; k: {told}"
+        rows.append(row(claim, hypothesis, on, K, effect, test, note))
     return rows
 
 
@@ -130,13 +176,14 @@ def concepts_limit(data: Data, scores: pd.DataFrame) -> list[dict]:
     found, other = (per_class.rank_correlation(table, score, within=per_class.CURVE) for score in ("recognizability", "diversity"))
     effect = Effect(found["rho"], found["low"], found["high"], found["n"])
     note = (
-        f"Spearman's rho of ranks within each curve, bootstrap over {found['clusters']} classes; "
+        f"Spearman's rho of ranks within each curve, bootstrap over {found['clusters']} classes, p by permutations of them; "
         f"of diversity: {tabulating.interval(other['rho'], other['low'], other['high'])}"
     )
     claim = "Supervised: concepts that generators cannot draw hold scaling back"
     hypothesis = "classes that are more recognizable have a higher k: correlation above 0"
     on = (f"classes of {names(s['curves'])}, {s['architecture']}", data.evaluation(s["law"]), "classes of curves")
-    return [row(claim, hypothesis, on, RHO, effect, claims.verdict(effect.low, effect.high, above=0), note)]
+    test = Test(*per_class.permutation_p(table, "recognizability", within=per_class.CURVE))
+    return [row(claim, hypothesis, on, RHO, effect, test, note)]
 
 
 def synthetic_helps_few_real(data: Data) -> list[dict]:
@@ -156,20 +203,19 @@ def synthetic_helps_few_real(data: Data) -> list[dict]:
         top1 = [tabulating.number(100 * part["top1"].mean(), 1) for part in (alone, own)]
         note = f"runs of one seed are compared; top-1 {top1[0]} % alone, {top1[1]} % with synthetic images"
         on = (f"{mixture['source']} against {limited['real']}, {limited['architecture']}", limited["evaluation"], "pairs of seeds")
-        rows.append(row(claim, hypothesis, on, LOG_LOSS, effect, claims.verdict(effect.low, effect.high, below=0), note))
+        rows.append(row(claim, hypothesis, on, LOG_LOSS, effect, claims.test_bounds(effect, below=0), note))
     return rows
 
 
 def synthetic_helps_out_of_distribution(data: Data) -> list[dict]:
     s, rows = data.settings, []
-    inside = claims.mean_difference([data.curve(s["law"], curve) for curve in s["curves"]], data.real(s["law"], s["architecture"]))
+    inside, _, _ = data.mean_difference(s["law"], s["curves"])
     for law in s["ood_laws"]:
-        synthetic, real = [data.curve(law, curve) for curve in s["curves"]], data.real(law, s["architecture"])
-        effect = claims.mean_difference(synthetic, real)
+        effect, n_of, found = data.mean_difference(law, s["curves"])
         claim, hypothesis = "Supervised: synthetic images scale well out of distribution", "mean k(synthetic) − k(real) is above 0"
-        on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law), SIZES)
-        note = f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; {WELCH}{at_same_sizes(synthetic, real)}"
-        rows.append(row(claim, hypothesis, on, K, effect, claims.verdict(effect.low, effect.high, above=0), note))
+        on = (f"mean of {names(s['curves'])} against {s['real']}, {s['architecture']}", data.evaluation(law), n_of)
+        note = f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; {found}"
+        rows.append(row(claim, hypothesis, on, K, effect, claims.test_bounds(effect, above=0), note))
     return rows
 
 
@@ -181,20 +227,32 @@ def synthetic_helps_real_in_clip(data: Data) -> list[dict]:
     ratios = {count: claims.log_ratios(both[both["size"] == size], alone[alone["size"] == count]) for size, count in s["clip_pairs"]}
     if not ratios:
         return []
-    effect = claims.over_sizes(ratios)
+    n_of, effect = "numbers of real pairs", claims.over_sizes(ratios)
+    if "draws" in s:
+        n_of, effect = "draws of images", claims.mean_effect(claims.by_draw(ratios, s["draws"]))
     told = ", ".join(f"{count:,}: × {tabulating.number(np.exp(part.mean()))}" for count, part in ratios.items())
     note = f"Student's interval over them, seeds averaged; ratio at each: {told}"
     hypothesis = "with as many synthetic pairs added to the real ones the loss is lower"
-    on = (f"{s['clip_mixture']} against its real half, {s['clip_architecture']}", data.evaluation(s["clip_law"]), "numbers of real pairs")
-    verdict = claims.verdict(effect.low, effect.high, below=0)
-    return [row("CLIP: synthetic images help together with real ones", hypothesis, on, LOG_LOSS, effect, verdict, note)]
+    on = (f"{s['clip_mixture']} against its real half, {s['clip_architecture']}", data.evaluation(s["clip_law"]), n_of)
+    test = claims.test_bounds(effect, below=0)
+    return [row("CLIP: synthetic images help together with real ones", hypothesis, on, LOG_LOSS, effect, test, note)]
 
 
 def tested(data: Data, scores: pd.DataFrame) -> pd.DataFrame:
-    """A row for each claim, or for each part of one."""
+    """Return a row for each claim, or for each part of one, with p values, their adjustment over all rows, and verdicts."""
     rows = [*factors_matter(data), *clip_is_a_little_lower(data), *supervised_is_much_lower(data), *concepts_limit(data, scores)]
     rows += [*synthetic_helps_few_real(data), *synthetic_helps_out_of_distribution(data), *synthetic_helps_real_in_clip(data)]
-    return pd.DataFrame(rows)
+    tidy = pd.DataFrame(rows)
+    decisions = claims.decide([Test(*p) for p in tidy[["p", "p_opposite"]].to_numpy()])
+    note = tidy.pop("note")
+    tidy["p_adjusted"] = [decision.p for decision in decisions]
+    tidy["p_opposite_adjusted"] = [decision.p_opposite for decision in decisions]
+    return tidy.assign(verdict=[decision.verdict for decision in decisions], note=note)
+
+
+def p_text(p: float, adjusted: float) -> str:
+    """Return `0.0012 (0.03)`: p and, in brackets, adjusted p. Empty if there is none."""
+    return "" if pd.isna(p) else " ".join(text.format("<0.0001" if own < 1e-4 else f"{own:.2g}") for text, own in (("{}", p), ("({})", adjusted)))
 
 
 def effect_text(row: pd.Series) -> str:
@@ -204,24 +262,19 @@ def effect_text(row: pd.Series) -> str:
     return {K: f"Δk = {told}", RHO: f"ρ = {told}"}[row["unit"]]
 
 
-def readable(tidy: pd.DataFrame, much: float) -> list[str]:
-    """Markdown: the verdicts as a table, then for each row what it was measured on."""
+def readable(tidy: pd.DataFrame, redrawn: bool) -> list[str]:
+    """Return Markdown: the verdicts as a table, then what each row was measured on."""
     read = pd.DataFrame({"": range(1, len(tidy) + 1), "claim": tidy["claim"], "hypothesis": tidy["hypothesis"]})
-    read["effect [95 %]"], read["verdict"] = tidy.apply(effect_text, axis=1), tidy["verdict"]
+    read["effect [95 %]"] = tidy.apply(effect_text, axis=1)
+    for name, column in (("p (adjusted)", "p"), ("p of the opposite (adjusted)", "p_opposite")):
+        read[name] = [p_text(*own) for own in tidy[[column, f"{column}_adjusted"]].to_numpy()]
+    read["verdict"] = tidy["verdict"]
     notes = [
-        f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}"
-        + (f"; p = {r.p:.2g}" if pd.notna(r.p) else "")
-        + f". {pages.literal(r.note[:1].upper() + r.note[1:])}."
+        f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}. {pages.literal(r.note[:1].upper() + r.note[1:])}."
         for place, r in enumerate(tidy.itertuples(), 1)
     ]
-    rule = (
-        "A hypothesis holds where the whole 95 % interval satisfies it, does not hold where all of it contradicts it, and is undecided otherwise. Whether "
-        f"exponents differ is an F-test: it holds where p < 0.05, and does not where the largest difference is below {much:g} with confidence. Each test "
-        "stands alone: nothing is corrected for their number. Intervals are of these curves on these sets: what another generator, or other test images, "
-        "would change is not in them. Seeds repeat training on the same images: of pairs of seeds, what another draw of images would change is not in them "
-        "either; and where a larger set is trained on for more iterations (table of hyper-parameters), a gain is not that of the images alone."
-    )
-    return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", rule]
+    tests = int(tidy[["p", "p_opposite"]].notna().to_numpy().sum())
+    return [tabulating.markdown(read), "## Measured on", "\n".join(notes), "## Rule", RULE.format(tests=tests, images=OTHER_IMAGES if redrawn else SAME_IMAGES)]
 
 
 def class_scores(paths: list[str]) -> pd.DataFrame:
@@ -237,7 +290,7 @@ def main(arguments: list[str] | None = None) -> None:
         "Each claim of the paper's abstract, put as a hypothesis that this study's data can decide. k: scaling exponent of cross-entropy, larger is better. "
         "Δk: a difference of two."
     )
-    tabulating.write(tidy, ["# Claims of the paper", said, *readable(tidy, settings["much"])], args.output)
+    tabulating.write(tidy, ["# Claims of the paper", said, *readable(tidy, "draws" in settings)], args.output)
 
 
 if __name__ == "__main__":

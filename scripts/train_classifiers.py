@@ -108,13 +108,20 @@ def train(build: dict, recipe: Training, run: dict, images: stream.Images, state
 
 
 def inputs_of(runs: list[dict], tars: dict[str, list[str]]) -> dict[tuple[str, float | None], stream.Images]:
-    """The images that the runs need of each source and guidance scale: in memory where all of them fit, or else where they lie."""
+    """Return the images that the runs need of each source and guidance scale, from the first: in memory if all of them fit, or else in their tars."""
     needed: dict[tuple, int] = {}
     for part in (part for run in runs for part in run["parts"]):
         key = part["source"], part["guidance"]
-        needed[key] = max(needed.get(key, 0), part["images"])
+        needed[key] = max(needed.get(key, 0), part.get("start", 0) + part["images"])
     found = [stream.find(tars[source], guidance, images) for (source, guidance), images in needed.items()]
     return dict(zip(needed, stream.hold(found), strict=True))
+
+
+def images_of(run: dict, inputs: dict[tuple[str, float | None], stream.Images]) -> stream.Images:
+    """Return the images that a run trains on. inputs: as of `inputs_of`."""
+    starts = [part.get("start", 0) for part in run["parts"]]
+    own = [inputs[p["source"], p["guidance"]].between(start, start + p["images"]) for p, start in zip(run["parts"], starts, strict=True)]
+    return own[0].join(own)
 
 
 def train_batch(settings: dict, blocks: list[str], classes: int, output: Path, state: Path, team: distributed.Team) -> None:
@@ -126,13 +133,12 @@ def train_batch(settings: dict, blocks: list[str], classes: int, output: Path, s
     inputs = inputs_of(settings["runs"], shards.by_source(block_lists.tars(blocks), settings["inputs"]))
     data = block_lists.identity(blocks)
     for run in settings["runs"]:
-        own = [inputs[p["source"], p["guidance"]].first(p["images"]) for p in run["parts"]]
         architecture = settings["architectures"][run["architecture"]]
         build = {"architecture": architecture, "image_size": settings["image_size"], "channels": settings["channels"], "classes": classes}
         identity = json.dumps([run, build, settings["training"], data], sort_keys=True)
         done = state / f"{resume.digest(identity)}.safetensors"
         if not team.agreed(done.exists()):
-            model = train(build, Training(**settings["training"]), run, own[0].join(own), state / run["name"], identity, team)
+            model = train(build, Training(**settings["training"]), run, images_of(run, inputs), state / run["name"], identity, team)
             if team.leads:
                 classifier.save(done, model, {"build": build, "run": run, "training": settings["training"]})
                 resume.discard(state / run["name"])

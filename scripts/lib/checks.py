@@ -6,6 +6,7 @@ import difflib
 from scripts.lib import class_table
 from scripts.lib.study import names_class, pairs, parts_of
 from scripts.lib.study.data import evaluations
+from scripts.lib.study.parts import images_in_draw
 
 
 def short(value) -> str:
@@ -155,9 +156,14 @@ def mixtures_are_made_of_what_exists(sources, classes, data):
 
 def images_balance(sources, classes, data):
     n = class_table.count(classes)
-    balanced = {name: source for name, source in sources.items() if not as_they_come(source, data)}
-    counts = [(f"sources.{name}.images" + (f".{scale}" if scale else ""), count) for name, source in balanced.items() for scale, count in images_of(source)]
-    return [f"{key} = {count}: not a multiple of the {n} classes; use {max(n, count - count % n)}" for key, count in counts if count % n]
+    faults = []
+    for name, source in sources.items():
+        classes_of, draws = 1 if as_they_come(source, data) else n, getattr(source, "draws", 1)
+        unit = classes_of * draws
+        told = " times ".join([f"the {classes_of} classes"] * (classes_of > 1) + [f"the {draws} draws"] * (draws > 1))
+        wrong = [(f".{scale}" if scale else "", count) for scale, count in images_of(source) if count % unit]
+        faults += [f"sources.{name}.images{key} = {count}: not a multiple of {told}; use {max(unit, count - count % unit)}" for key, count in wrong]
+    return faults
 
 
 def experiments_use_what_exists(experiments, sources, classifiers, clips, classes, data):
@@ -188,12 +194,13 @@ def _too_few_images(key, experiment, sources, classes, data) -> list[str]:
     faults, largest = [], experiment.sizes[-1]
     for source, scale in pairs(experiment.curves, sources):
         for part in parts_of(sources, source, scale, largest):
-            most = dict(images_of(sources[part["source"]])).get(part["guidance"], 0) if part["source"] in sources else 0
+            own = sources.get(part["source"])
+            most = images_in_draw(own, part["guidance"]) if own and own.kind != "mixture" else 0
             place = f"sources.{part['source']}.images" + ("" if part["guidance"] is None else f".{part['guidance']}")
+            place += f" in each of its {own.draws} draws" if getattr(own, "draws", 1) > 1 else ""
             if part["images"] > most:
-                faults.append(
-                    f"{key}.sizes = {largest}: more than the {most} of {place}; raise that, drop the size, or give the curve an experiment of its own"
-                )
+                mend = "raise that, drop the size, or give the curve an experiment of its own"
+                faults.append(f"{key}.sizes = {largest}: more than the {most} of {place}; {mend}")
         if sources[source].kind == "mixture":
             for size in experiment.sizes:
                 own = parts_of(sources, source, scale, size)

@@ -98,6 +98,49 @@ def _spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(constant, np.nan, (weights * a * b).sum(1) / np.sqrt(np.where(constant, 1, spread)))
 
 
+def permutation_p(table: pd.DataFrame, score: str, within: list[str], by: str = "class_id", times: int = 9999, seed: int = 0) -> tuple[float, float]:
+    """Test the rank correlation of column k with a score by permutations of classes.
+
+    Each permutation gives every class the scores of another one, in all curves at once: rows of a class are not independent.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row for each curve and class.
+    score, by : str
+        Columns of the score and of the class.
+    within : list of str
+        Columns that name a curve; values are ranked within each.
+    times, seed : int
+        Number of random permutations, and their seed.
+
+    Returns
+    -------
+    tuple of float
+        p that the correlation is above 0, and p that it is below; NaN if there are fewer than 3 classes or if one of the two is constant.
+    """
+    complete = table.dropna(subset=["k", score, by])
+    curves = complete.groupby(within, dropna=False)
+    ranks = complete.assign(curve=curves.ngroup(), **{name: curves[name].rank(pct=True) for name in ("k", score)})
+    x, y = (ranks.pivot_table(index="curve", columns=by, values=name).to_numpy() for name in ("k", score))
+    x, y = (stats.rankdata(values, nan_policy="omit").reshape(values.shape) for values in (x, y))
+    count = x.shape[1]
+    if count < 3 or any((curves[name].nunique() < 2).all() for name in ("k", score)):
+        return np.nan, np.nan
+    random = np.random.default_rng(seed)
+    observed = _correlation(x, y)
+    found = np.array([_correlation(x, y[:, random.permutation(count)]) for _ in range(times)])
+    near = 1e-9
+    return tuple(float(1 + number) / (1 + times) for number in ((found >= observed - near).sum(), (found <= observed + near).sum()))
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson's correlation of the cells that both tables have."""
+    both = ~(np.isnan(x) | np.isnan(y))
+    x, y = x[both] - x[both].mean(), y[both] - y[both].mean()
+    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+
+
 def rank_correlation(table: pd.DataFrame, score: str, by: str = "class_id", within: list[str] | None = None, times: int = TIMES, seed: int = 0) -> dict:
     """Spearman's rho of column k with a score, and its 95 % interval: rho, low, high, n (rows), clusters.
 

@@ -91,7 +91,8 @@ def claims_sources(study: Study) -> list[str]:
 
 def claims_settings(study: Study) -> dict:
     """`laws`: settings of each law. `clip_pairs`: sizes of the mixture of image-text pairs and how many real ones are in each, of those that
-    real pairs alone are trained on as well. `limited`: as the figure limited_real, or None."""
+    real pairs alone are trained on as well. `limited`: as the figure limited_real, or None. `draws`: into how many draws
+    all sources are split, if they are."""
     claims, real = part_of(study, "claims"), real_sources(study)[0]
     clip_real = claims.clip_real or real
     named = claims.model_dump(include={"law", "architecture", "ood_laws", "clip_law", "clip_downstream_law", "clip_architecture", "clip_mixture", "much"})
@@ -104,9 +105,12 @@ def claims_settings(study: Study) -> dict:
     limited = limited_settings(study) if study.figures.limited_real else None
     if limited:
         limited["mixtures"] = [{key: row[key] for key in ("source", "label", "real_images")} for row in limited["mixtures"]]
+    sources = [row["source"] for own in curves.values() for row in own] + [real, clip_real]
+    draws = {study.sources[source].draws for source in sources}
     return {
         **named,
         **curves,
+        **({"draws": max(draws)} if len(draws) == 1 and draws != {1} else {}),
         "real": real,
         "clip_real": clip_real,
         "laws": {law: law_settings(study, law) for law in claims_laws(study)},

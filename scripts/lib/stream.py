@@ -39,11 +39,12 @@ class Batch(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The first `images` images of a tar at a guidance scale (None: real images)."""
+    """`images` images of a tar at a guidance scale (None: real images), from number `start` on."""
 
     tar: str
     guidance: float | None
     images: int
+    start: int = 0
 
 
 def _manifest(tar: str, columns: list[str], guidance: float | None) -> dict[str, np.ndarray]:
@@ -93,10 +94,11 @@ class Index:
 _index = lru_cache(maxsize=2 * WINDOW)(Index)
 
 
-def _shortened(sizes: Iterable[int], images: int) -> list[int]:
-    """Sizes of the blocks of which the first `images` images are left."""
-    ends = [min(end, images) for end in accumulate(sizes)]
-    return [end - start for start, end in zip([0, *ends], ends, strict=False) if end > start]
+def _cut(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Place of each block of which something is left between image `start` and image `stop`, its first image there, and how many."""
+    ends = list(accumulate(sizes))
+    stretches = [(place, max(start - begin, 0), min(stop, end) - max(start, begin)) for place, (begin, end) in enumerate(zip([0, *ends], ends, strict=False))]
+    return [stretch for stretch in stretches if stretch[2] > 0]
 
 
 def _filled(images: Iterator[tuple[torch.Tensor, int]], count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,13 +126,20 @@ class Stored:
 
     @property
     def class_ids(self) -> torch.Tensor:
-        return torch.cat([torch.from_numpy(_index(*block[:2]).class_ids[: block.images]) for block in self.blocks])
+        own = [_index(block.tar, block.guidance).class_ids[block.start : block.start + block.images] for block in self.blocks]
+        return torch.cat([torch.from_numpy(class_ids) for class_ids in own])
+
+    def locate(self, position: int) -> tuple[Block, int]:
+        """Block of an image, and its number in the tar at the block's guidance scale."""
+        place = bisect_right(self.ends, position)
+        block = self.blocks[place]
+        return block, position - self.ends[place] + block.images + block.start
 
     def each(self, positions: torch.Tensor) -> Iterator[tuple[torch.Tensor, int]]:
         """Pixels, uint8 (C, H, W), and class id, one image at a time: of the one before nothing is left (`Index.read`)."""
         for position in positions.tolist():
-            place = bisect_right(self.ends, position)
-            index, row = _index(*self.blocks[place][:2]), position - self.ends[place] + self.sizes[place]
+            block, row = self.locate(position)
+            index = _index(block.tar, block.guidance)
             yield index.read(row), int(index.class_ids[row])
 
     def read(self, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -138,7 +147,12 @@ class Stored:
         return _filled(self.each(positions), len(positions))
 
     def first(self, images: int) -> "Stored":
-        return Stored([block._replace(images=size) for block, size in zip(self.blocks, _shortened(self.sizes, images), strict=False)])
+        return self.between(0, images)
+
+    def between(self, start: int, stop: int) -> "Stored":
+        """Images `start` to `stop` (half-open)."""
+        cut = _cut(self.sizes, start, stop)
+        return Stored([self.blocks[place]._replace(images=images, start=self.blocks[place].start + skipped) for place, skipped, images in cut])
 
     @staticmethod
     def join(parts: list["Stored"]) -> "Stored":
@@ -161,7 +175,12 @@ class Held:
         return self.pixels[positions], self.class_ids[positions]
 
     def first(self, images: int) -> "Held":
-        return Held(_shortened(self.sizes, images), self.pixels[:images], self.class_ids[:images])
+        return self.between(0, images)
+
+    def between(self, start: int, stop: int) -> "Held":
+        """Images `start` to `stop` (half-open)."""
+        sizes = [images for _, _, images in _cut(self.sizes, start, stop)]
+        return Held(sizes, self.pixels[start:stop], self.class_ids[start:stop])
 
     @staticmethod
     def join(parts: list["Held"]) -> "Held":

@@ -180,3 +180,32 @@ def test_what_has_no_correlation_says_so():
     few = per_class.rank_correlation(table.iloc[:4], "score")
     assert np.isfinite(few["rho"])
     assert np.isnan(few["low"])
+
+
+# -- permutations ----------------------------------------------------------------------------------
+
+
+def test_permutations_of_classes_keep_their_level():
+    """Classes without a relation: each p is below 0.05 in about 5 % of tables, though rows of a class are alike."""
+    random, trials = np.random.default_rng(7), 300
+    curve = np.tile(np.arange(5), 10)
+    found = []
+    for _ in range(trials):
+        table = clusters(random, 10, 5, 0.0).assign(source=curve, guidance=1.0, architecture="small")
+        found.append(per_class.permutation_p(table, "score", within=per_class.CURVE, times=199))
+    assert (np.array(found) < 0.05).mean(0) == pytest.approx(0.05, abs=0.03)
+
+
+def test_permutations_find_a_relation_of_classes():
+    table = clusters(np.random.default_rng(8), 12, 4, 0.95)
+    higher, lower = per_class.permutation_p(table.assign(curve=np.tile(np.arange(4), 12)), "score", within=["curve"])
+    assert higher < 0.001
+    assert lower > 0.999
+
+
+def test_permutations_leave_out_what_is_missing():
+    table = clusters(np.random.default_rng(9), 12, 4, 0.9).assign(curve=np.tile(np.arange(4), 12))
+    table.loc[5, "k"] = np.nan
+    assert per_class.permutation_p(table, "score", within=["curve"])[0] < 0.01
+    assert np.isnan(per_class.permutation_p(table.assign(score=1.0), "score", within=["curve"])).all()
+    assert np.isnan(per_class.permutation_p(table.iloc[:2], "score", within=["curve"])).all()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from scripts import (
     fit_laws,
@@ -22,43 +23,10 @@ from scripts import (
 )
 from scripts.lib import jobs, metrics, shown_tables, tabulating
 from scripts.lib.study_file import load
+from tests.support.simulated_metrics import CLASSES, rows_of, score_entries
 
 STUDY = "studies/digits.yaml"
 NUMBERS = "data/paper_numbers.csv"
-FAR = ("sketch", "rendition", "adversarial")
-CLASSES = 10
-
-
-def exponent(run: jobs.Run, evaluation: str, clip: bool) -> float:
-    """Known to the tests: real images scale better, but for classifiers far from their training images."""
-    if clip:
-        return 0.40 if run.source == "real" else 0.35
-    if evaluation in FAR:
-        return 0.10 if run.source == "real" else 0.30
-    return 0.60 if run.source == "real" else {None: 0.3, 1.0: 0.3, 1.5: 0.3, 4.0: 0.1}.get(run.guidance, 0.3)
-
-
-def rows_of(run: jobs.Run, evaluations: list[str], clip: bool, random) -> list[dict]:
-    """Metrics of one run; class 9 scales best. A mixture is 0.3 lower in log loss than its real images alone, of CLIP a little more."""
-    rows, limited = [], run.source.removeprefix("real_")
-    for evaluation in evaluations:
-        k, noise = exponent(run, evaluation, clip), random.normal(0, 0.01)
-        level = 2 - k * np.log(run.size) + noise - (0.3 if limited != run.source else 0)
-        level = 2 - 0.6 * np.log(int(limited)) + noise - 0.3 if limited.isdigit() else level
-        own = {key: getattr(run, key) for key in ("source", "guidance", "architecture", "size", "seed")} | {"evaluation": evaluation, "images": 100}
-        more = {"logit_scale": 20.0} if clip else {}
-        for class_id in [None, *range(CLASSES)]:
-            steeper = 0 if class_id is None else 0.02 * (class_id - 4.5)
-            loss = np.exp(level - steeper * np.log(run.size))
-            rows.append(own | {"class_id": class_id, "top1": np.exp(-loss), "cross_entropy": loss} | more)
-    return rows
-
-
-def score_entries(source: str, scales: list, random) -> list[dict]:
-    near = dict.fromkeys(("fid", "precision", "recall")) if scales == [None] else {"fid": 12.5, "precision": 0.9, "recall": 0.4}
-    per_class = [{"class_id": c, "recognizability": 0.8 + 0.02 * c, "diversity": random.uniform(0.4, 0.6), "diversity_total": 3.0} for c in range(CLASSES)]
-    means = {"recognizability": 0.89, "diversity": 0.5, "diversity_total": 3.0}
-    return [{"source": source, "guidance": scale} | near | {"lpips": 0.2, "images": 480} | means | {"per_class": per_class} for scale in scales]
 
 
 @pytest.fixture(scope="module")
@@ -223,16 +191,40 @@ def test_effects_are_told_in_their_units(claimed):
     assert both["ratio"] == pytest.approx(np.exp(both["effect"]), rel=1e-5)
     assert own.loc["The guidance scale matters to scaling", "ratio"] != own.loc["The guidance scale matters to scaling", "ratio"]  # none
     assert "loss × 0." in text
-    assert text.strip().splitlines()[-1].startswith("A hypothesis holds where the whole 95 % interval satisfies it")
+    assert text.strip().splitlines()[-1].startswith("Each row has two tests")
+
+
+def test_every_claim_has_p_and_adjusted_p(claimed):
+    tidy, text = claimed
+    p, adjusted = (tidy[[f"p{end}", f"p_opposite{end}"]].to_numpy() for end in ("", "_adjusted"))
+    assert np.isfinite(p).all()
+    assert (adjusted >= p).all()
+    assert adjusted.ravel() == pytest.approx(multipletests(p.ravel(), method="holm")[1], rel=1e-4)
+    assert ((adjusted[:, 0] < 0.05) == (tidy["verdict"] == "holds")).all()
+    assert "p (adjusted)" in text
+    correlation = tidy[tidy["unit"] == "rank correlation"].iloc[0]
+    assert correlation["p"] + correlation["p_opposite"] == pytest.approx(1, abs=0.01)
 
 
 def test_one_curve_alone_has_nothing_to_be_compared_with(made):
     settings = shown_tables.claims_settings(made.study)
     settings |= {"guidance": settings["guidance"][:1], "limited": None}
     rows = tabulate_claims.factors_matter(tabulate_claims.Data(metrics.read(made.metrics), settings))
-    assert rows[0]["verdict"] == "undecided"
+    assert np.isnan([rows[0]["p"], rows[0]["p_opposite"]]).all()
     assert "nothing to compare" in rows[0]["note"]
     assert "none" in tabulate_claims.effect_text(pd.Series(rows[0]))
+
+
+def test_claims_over_draws_name_the_draws(made):
+    settings = shown_tables.claims_settings(made.study) | {"draws": 3}
+    data = tabulate_claims.Data(metrics.read(made.metrics + made.clip_metrics), settings)
+    tidy = tabulate_claims.tested(data, tabulate_claims.class_scores(made.scores))
+    k = tidy[tidy["unit"] == "difference of k"]
+    assert set(k["n_of"]) == {"draws of images", "draws of curves"}
+    assert (k.loc[k["n_of"] == "draws of images", "n"] == 3).all()
+    assert np.isfinite(k[["effect", "low", "high", "p"]]).all(axis=None)
+    assert k["effect"].iloc[-1] == pytest.approx(0.2, abs=0.02)
+    assert "intervals over seeds, and over draws of images, contain the draw" in tabulate_claims.readable(tidy, redrawn=True)[-1]
 
 
 # -- the paper's numbers ---------------------------------------------------------------------------------------------------------------

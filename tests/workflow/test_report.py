@@ -4,20 +4,16 @@ import re
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
 
-import jinja2
 import pytest
-from docutils.core import publish_parts
 
 from scripts.lib import captions, study_file
 from scripts.lib.study import Figures, Tables
+from tests.support.captions import rendered
 from tests.support.workflow import ROOT
 
 NAMES = [*Figures.model_fields, *Tables.model_fields]
 ITEMS = captions.paper_items()
-# Where a rule makes several figures or tables, they share a caption.
-CAPTIONS = dict.fromkeys(("supervised_scaling", "ood_scaling", "clip_scaling"), "scaling") | dict.fromkeys(("supervised", "ood", "clip"), "table")
 
 
 # -- captions: no run and no browser -------------------------------------------------------------------------------------------------
@@ -28,18 +24,6 @@ def test_every_figure_and_table_has_its_section_of_the_paper():
     assert all(row["section"] for row in ITEMS.values())
     assert captions.label("Figure", "teaser") == "Figure: teaser (Figure 1 of the paper)"
     assert captions.label("Table", "clip") == "Table: CLIP"
-
-
-def rendered(name: str, folder: str, study) -> str:
-    """A caption as Snakemake renders it, but stopping at what is undefined and at every fault of its reStructuredText."""
-    path = ROOT / f"report/{CAPTIONS.get(name, name)}.rst"
-    config = {"study": folder, "facts": captions.Facts({folder: study})}
-    snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(study=folder, scaling=name, table=name))
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701  (not HTML)
-    text = environment.from_string(path.read_text(encoding="utf-8")).render(snakemake=snakemake)
-    if name == "workflow":
-        text += "\n\n.. _Provenance: javascript:\n"  # a link that Snakemake adds
-    return publish_parts(text, writer="html", settings_overrides={"halt_level": 2, "report_level": 2})["html_body"]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)

@@ -16,7 +16,8 @@ def _training_settings(study: Study, source: str, batch: str) -> dict:
     files = {name: sum(len(blocks_until(last)) for last in lasts) for name, lasts in training_inputs(study, source, batch).items()}
     return {
         "runs": [
-            asdict(run) | {"name": run.name, "iterations": recipe.iterations[run.size], "parts": parts_of(study.sources, run.source, run.guidance, run.size)}
+            asdict(run)
+            | {"name": run.name, "iterations": recipe.iterations[run.size], "parts": parts_of(study.sources, run.source, run.guidance, run.size, run.seed)}
             for run in mine
         ],
         "inputs": files,

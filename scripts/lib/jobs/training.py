@@ -74,8 +74,9 @@ def training_inputs(study: Study, source: str, batch: str) -> dict[str, list[str
     guidance scale, or of all."""
     most: dict[tuple[str, str], str] = {}
     for run in batch_runs(study, source, batch):
-        for part in parts_of(study.sources, run.source, run.guidance, run.size):
-            [last] = last_blocks(study, part["source"], part["images"], part["guidance"])
+        for part in parts_of(study.sources, run.source, run.guidance, run.size, run.seed):
+            end = part.get("start", 0) + part["images"]
+            [last] = last_blocks(study, part["source"], end, part["guidance"])
             most[part["source"], last[:-5]] = max(most.get((part["source"], last[:-5]), ""), last)
     found: dict[str, list[str]] = {}
     for (own, _), last in most.items():

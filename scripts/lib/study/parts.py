@@ -28,12 +28,23 @@ PerBlock = Annotated[
 ]
 
 
+Draws = Annotated[
+    Positive,
+    Field(
+        exclude_if=lambda draws: draws == 1,  # a study without draws keeps its settings
+        description="disjoint parts of equal size that the images are split into: a run with seed s trains on part s modulo draws, so that seeds "
+        "repeat the draw of the images, not only training",
+    ),
+]
+
+
 class RealSource(Part):
     """Real images of the study's classes."""
 
     kind: Literal["real"]
     data: Name | None = Field(default=None, description="training split of the data; digits have one alone")
     images: Positive = Field(description="how many of the real training images are used, balanced over the classes")
+    draws: Draws = 1
     images_per_block: PerBlock = None
 
 
@@ -43,6 +54,7 @@ class PairSource(Part):
     kind: Literal["pairs"]
     data: Name = Field(description="training split of the data")
     images: Positive
+    draws: Draws = 1
     images_per_block: PerBlock = None
 
 
@@ -51,6 +63,7 @@ class SyntheticSource(Part):
     generator: Name
     recipe: Name
     images: dict[float, Positive] = Field(min_length=1, description="number of images at each guidance scale")
+    draws: Draws = 1
     images_per_block: PerBlock = None
 
 
@@ -108,11 +121,28 @@ def pairs(curves: list[Curves], sources: dict) -> list[tuple[str, float | None]]
     return found
 
 
-def parts_of(sources: dict, source: str, guidance: float | None, size: int) -> list[dict]:
-    """What the first `size` images of a source are made of: the first `images` of each of these (source, guidance)."""
+def parts_of(sources: dict, source: str, guidance: float | None, size: int, seed: int = 0) -> list[dict]:
+    """Return what a training set of `size` images of a source is made of.
+
+    Parameters
+    ----------
+    sources : dict
+        The study's sources by name.
+    source : str
+    guidance : float or None
+    size : int
+    seed : int
+        Seed of the run, which selects the draw of the images.
+
+    Returns
+    -------
+    list of dict
+        Source, guidance scale and number of images of each part, and the index of its first image (`start`) if that is not 0. A larger
+        set of the same seed begins with the same images.
+    """
     row = sources[source]
     if row.kind != "mixture":
-        return [{"source": source, "guidance": guidance, "images": size}]
+        return [_drawn(sources, source, guidance, size, seed)]
     left, taken = size, {}
     for place, part in enumerate(row.parts):
         if part.images is not None:
@@ -120,7 +150,21 @@ def parts_of(sources: dict, source: str, guidance: float | None, size: int) -> l
             left -= taken[place]
     share = left // max(1, sum(part.images is None for part in row.parts))
     own = [(part, taken.get(place, share)) for place, part in enumerate(row.parts)]
-    return [{"source": part.source, "guidance": part.guidance, "images": images} for part, images in own if images]
+    return [_drawn(sources, part.source, part.guidance, images, seed) for part, images in own if images]
+
+
+def _drawn(sources: dict, source: str, guidance: float | None, images: int, seed: int) -> dict:
+    row, part = sources.get(source), {"source": source, "guidance": guidance, "images": images}
+    draw = seed % getattr(row, "draws", 1)
+    if draw == 0:
+        return part
+    return part | {"start": draw * images_in_draw(row, guidance)}
+
+
+def images_in_draw(source, guidance: float | None) -> int:
+    """Return how many images each draw of a source has at a guidance scale (None: real images); 0 if it has none there."""
+    images = source.images.get(guidance, 0) if source.kind == "synthetic" else source.images
+    return images // source.draws
 
 
 def images_of_each_part(sources: dict, source: str, guidance: float | None, size: int) -> int | None:
@@ -183,4 +227,4 @@ class Law(Part):
 
     experiments: list[Name] = Field(min_length=1)
     evaluation: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(min_length=1, description="sets or tasks; of several, the mean loss")
-    sizes: tuple[Positive, Positive] = Field(description="smallest and largest size in the fit")
+    sizes: tuple[Positive, Positive] = Field(description="limits of the fit: each curve is fitted to those of its sizes that lie between them, both included")
