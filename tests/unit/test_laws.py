@@ -259,6 +259,7 @@ def test_the_rate_is_the_slope_of_the_matching_number():
     assert (120 / rates["matched"][0]) ** 0.25 == pytest.approx((100 / 100) ** 0.4)  # equal losses
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_rate_covers():
     random, covered, trials = np.random.default_rng(6), 0, 300
     truth = 0.4 / 0.25 * (120 * (200 / 100) ** (0.4 / 0.25)) / 200
