@@ -1,9 +1,11 @@
 """Statistics of the claims: effects that are known, intervals that cover, verdicts that follow."""
 
+import gc
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -11,8 +13,15 @@ from scripts import tabulate_claims
 from scripts.lib import claims, laws
 
 SIZES = 30 * 2.0 ** np.arange(6)
-FEW = settings(max_examples=15)  # multipletests collects garbage at every call, 0.2 s
 ENDS = st.floats(-10, 10)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen_objects():
+    """multipletests collects garbage at every call: 0.2 s with all that is imported, unless frozen."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def curve(k: float, random=None, noise: float = 0.0, sizes=SIZES) -> tuple:
@@ -55,7 +64,6 @@ def test_p_of_two_bounds_is_that_of_the_nearer_one():
     assert outside.p > 0.99
 
 
-@FEW
 @given(ENDS, st.floats(0.01, 5), st.floats(1, 50), st.one_of(ENDS, st.just(-np.inf)), st.just(np.inf))
 def test_verdict_of_one_claim_is_that_of_its_interval(value, error, freedom, above, below):
     if above == -np.inf:
@@ -65,7 +73,6 @@ def test_verdict_of_one_claim_is_that_of_its_interval(value, error, freedom, abo
     assert decision.verdict == verdict_of(one, above, below)
 
 
-@FEW
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_adjusted_p_is_that_of_holm(values):
     tests = [claims.Test(p, 1 - p) for p in values]
@@ -80,7 +87,6 @@ def test_adjusted_p_is_that_of_holm(values):
     assert [own.verdict for own in found] == verdicts
 
 
-@FEW
 @given(st.floats(0, 1), st.lists(st.floats(0, 1), max_size=8))
 def test_more_claims_never_decide_an_undecided_one(p, others):
     alone = claims.decide([claims.Test(p, 1 - p)])[0].verdict

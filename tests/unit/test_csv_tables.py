@@ -30,7 +30,7 @@ def test_byte_order_mark_in_tables_of_data_is_ignored(data, monkeypatch):
     assert registry.row_of("imagenet_v2")["images"] == "10000"
     subset = registry.DataSet("imagenet_r", "evaluation.r", str(data / "imagenet_classes.csv"))
     assert len(subset.expected) == 200
-    assert checks_shown.published_numbers()[0] == "fig1_supervised_imagenet_real"
+    assert next(iter(checks_shown.published_numbers())) == "fig1_supervised_imagenet_real"
     assert captions.paper_items()["teaser"]["paper_item"] == "Figure 1"
     assert weights.rows(data / "sources.csv")[0]["id"].startswith("stable-diffusion")
     assert class_table.read(data / "digits_classes.csv")["name"][9] == "nine"

@@ -38,6 +38,7 @@ def test_flags_are_those_of_the_checkers_own_answer(checked):
 def test_a_checker_that_changed_since_it_was_fetched_is_refused(checked, tmp_path):
     (tmp_path / "safety_checker").mkdir()
     (tmp_path / "safety_checker/model.safetensors").write_bytes(b"other")
-    (tmp_path / "sources.csv").write_text("id,file,sha256\na,safety_checker/model.safetensors,0000\n")
+    row = "a,safety_checker,1,safety_checker/model.safetensors,0000"
+    (tmp_path / "sources.csv").write_text(f"id,kind,revision,file,sha256\n{row}\n")
     with pytest.raises(flag_images.weights.WeightsError, match=r"safety_checker/model\.safetensors: sha256 is"):
         flag_images.Checker(str(tmp_path), SETTINGS, torch.device("cpu"))
