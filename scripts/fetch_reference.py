@@ -20,7 +20,7 @@ def mismatch(config: dict, classes: str) -> str | None:
     table, outputs = class_table.rows(classes), config.get("num_classes")
     if outputs not in (None, len(table)):
         fix = "name one that is trained on the study's classes"
-        return f"it tells {outputs} classes apart, and {classes} has {len(table)}: {fix}"
+        return f"the model has {outputs} outputs, expected {len(table)} (the classes of {classes}); {fix}"
     labels = config.get("id2label") or {}
     names = config.get("label_names") or [labels[key] for key in sorted(labels, key=int)]
     for place, class_id in enumerate(class_table.match(names, table)[1]):

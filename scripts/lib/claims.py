@@ -1,4 +1,4 @@
-"""Statistics behind the claims of the paper: effects with 95 % intervals, tests and their adjustment. The choice of tests is ours.
+"""Statistics behind the claims of the paper: effects with 95 % intervals, tests and their adjustment. The tests are our choice.
 
 A curve is (sizes, losses), as in `laws`: one point a size, seeds averaged. Intervals see how far sizes lie from a law, or how seeds
 differ; they do not see that all curves share an evaluation set and the generators that the study has.

@@ -13,7 +13,7 @@ CAPTIONS = dict.fromkeys(("supervised_scaling", "ood_scaling", "clip_scaling"), 
 
 
 def rendered(name: str, folder: str, study) -> str:
-    """A caption as Snakemake renders it, but stopping at what is undefined and at every fault of its reStructuredText."""
+    """Return a caption as Snakemake renders it; undefined names and errors of its markup raise."""
     path = ROOT / f"report/{CAPTIONS.get(name, name)}.rst"
     config = {"study": folder, "facts": captions.Facts({folder: study})}
     snakemake = SimpleNamespace(config=config, wildcards=SimpleNamespace(study=folder, scaling=name, table=name))

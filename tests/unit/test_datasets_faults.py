@@ -172,7 +172,7 @@ def test_tars_that_were_joined_are_told(tmp_path):
     """Python's reader stops at the end of the first: the images of the second would be left out in silence."""
     first, second = (fake.class_tars(tmp_path / name, [[0, 1]]) / "00000.tar" for name in "ab")
     first.write_bytes(first.read_bytes() + second.read_bytes())
-    with pytest.raises(DataSetError, match="goes on after its end"):
+    with pytest.raises(DataSetError, match="continues after its end"):
         list(tars.samples(first))
 
 

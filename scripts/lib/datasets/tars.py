@@ -59,7 +59,7 @@ def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
                 raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: {told}; {DAMAGED}")
             if any(rest.strip(b"\0") for rest in iter(lambda: file.fileobj.read(1 << 20), b"")):
                 cause = "tars that were joined, or a damaged one"
-                raise DataSetError(f"{tar}: goes on after its end at byte {file.offset}: {cause}; {DAMAGED}")
+                raise DataSetError(f"{tar}: continues after its end at byte {file.offset}: {cause}; {DAMAGED}")
     except (tarfile.TarError, OSError) as error:
         if kind := _compression(tar):
             raise DataSetError(f"{tar}: compressed ({kind}), and images are read at their offsets: decompress it") from None

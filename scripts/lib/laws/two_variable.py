@@ -140,7 +140,7 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     messages = []
     if shared > ALMOST_COLLINEAR:
         messages.append(
-            f"model and data sizes are almost collinear (squared correlation of their logarithms {shared:.3f}): the exponents a and b are hard to tell apart"
+            f"model and data sizes are almost collinear (squared correlation of their logarithms {shared:.3f}): the exponents a and b are hard to distinguish"
         )
     for name, logs in zip(("a", "b"), log_sizes, strict=True):
         if fitted[name] <= 0 or fitted[name] * np.ptp(logs) > 30:
