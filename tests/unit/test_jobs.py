@@ -151,3 +151,17 @@ def test_what_a_study_does_not_show_is_told_as_such():
     assert "teaser" not in shown.names_of(changed.figures)
     with pytest.raises(shown.NotInStudy, match="no figure or table 'teaser'"):
         shown.teaser_settings(changed)
+
+
+def test_new_sampling_code_regenerates_released_models_only(monkeypatch):
+    paper, smoke = load(ROOT / "studies/imagenet.yaml"), load(SMOKE)
+    targets = [(paper, "sd_class_names", "g1_5-00000"), (smoke, "diffusion_class_names", "00000")]
+
+    def digests():
+        return [jobs.digest(jobs.generation_settings(*target)) for target in targets]
+
+    before = digests()
+    monkeypatch.setattr(jobs.sources, "PIPELINE_SAMPLING", jobs.sources.PIPELINE_SAMPLING + 1)
+    after = digests()
+    assert before[0] != after[0]
+    assert before[1] == after[1]
