@@ -30,6 +30,6 @@ def class_ids(data: DataSet, *folders: Path) -> list[int]:
     column, ids = class_table.match(names, data.classes)
     if unknown := [f"{name!r} (class {number})" for number, name in enumerate(names) if ids[number] is None]:
         fix = f"rename it, or move {path.name} away if the integers are class ids of the table"
-        told = f"{shown(unknown)} is no {column} of {data.table}, or of several classes"
-        raise data.error([f"{path}: {told}: {fix}"])
+        problem = f"{shown(unknown)} is no {column} of {data.table}, or of several classes"
+        raise data.error([f"{path}: {problem}: {fix}"])
     return ids

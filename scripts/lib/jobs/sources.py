@@ -6,6 +6,10 @@ from scripts.lib import targets
 from scripts.lib.study import Study, names_class
 
 LISTED = 200  # blocks
+# Version of the code that samples released models. Increase it if the code generates other images
+# from the same settings, so that no source mixes old and new ones. 2: `sampler` keeps the
+# settings of the model's scheduler, and batches follow the lengths of prompts.
+PIPELINE_SAMPLING = 2
 
 
 def _prefix(scale: float) -> str:
@@ -239,6 +243,8 @@ def generation_settings(study: Study, source: str, block: str) -> dict:
     pretrained = generator.kind == "pretrained"
     sampling = generator.model_dump() if pretrained else generator.model_dump(include={"kind", "steps", "sampler", "temperature"})
     settings = {"source": source, "generator": row.generator, "recipe": row.recipe, "guidance": ranges, "sampling": sampling}
+    if pretrained:
+        settings["version"] = PIPELINE_SAMPLING
     if pretrained or study.storage.format != "png":
         settings["stored"] = {"image_size": study.image_size, "channels": study.channels} | study.storage.model_dump()
     return settings
