@@ -48,9 +48,14 @@ class State:
             torch.save({"step": step, "parts": parts}, part)
         self.saved = time.monotonic()
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self.saved >= self.every
+
     def save_by_time(self, step: int) -> bool:
-        """Save where it is time to; return whether it was."""
-        due = time.monotonic() - self.saved >= self.every
+        """Save if it is time to; return whether it was."""
+        due = self.due
         if due:
             self.save(step)
         return due
