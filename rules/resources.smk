@@ -1,6 +1,16 @@
 # What a job asks a scheduler for. Minutes, GPU-hours and disk come from the table that plans are made with (profiles/hardware).
 
+from scripts.lib import site, site_resources
 from scripts.lib.plans import limits
+
+try:
+    SITE = site.current()
+except site.SiteError as error:
+    raise WorkflowError(str(error)) from None
+if SITE is not None:
+    # Snakemake limits threads by the cores of this machine, but jobs run on others.
+    workflow.global_resources["_cores"] = None
+    site_resources.apply(workflow.resource_settings, SITE, [name for name, study in STUDIES.items() if study.gpus], config["study"])
 
 try:
     LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"))
