@@ -70,6 +70,8 @@ def study_of(wildcards):
         targets.check(wildcards.study, STUDIES[wildcards.study], wildcards)
     except targets.NotInStudy as error:
         raise WorkflowError(str(error)) from None
+    if SITE is not None and workflow.exec_mode == ExecMode.DEFAULT:
+        check_hardware(wildcards.study)
     return STUDIES[wildcards.study]
 
 

@@ -40,6 +40,7 @@ rule plan:
 
 
 onstart:
+    check_hardware_of(workflow.dag.needrun_jobs())
     plans.guard(workflow.dag, STUDIES, config)
     data_guard.guard(workflow.dag, STUDIES)
 

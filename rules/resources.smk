@@ -1,21 +1,41 @@
 # What a job asks a scheduler for. Minutes, GPU-hours and disk come from the table that plans are made with (profiles/hardware).
 
+import functools
+
 from scripts.lib import site, site_resources
 from scripts.lib.plans import limits
 
 try:
     SITE = site.current()
+    if SITE is not None:
+        # Snakemake limits threads by the cores of this machine, but jobs run on others.
+        workflow.global_resources["_cores"] = None
+        GPU_STUDIES = [name for name, study in STUDIES.items() if study.gpus]
+        site_resources.apply(workflow.resource_settings, SITE, GPU_STUDIES, config["study"])
 except site.SiteError as error:
     raise WorkflowError(str(error)) from None
-if SITE is not None:
-    # Snakemake limits threads by the cores of this machine, but jobs run on others.
-    workflow.global_resources["_cores"] = None
-    site_resources.apply(workflow.resource_settings, SITE, [name for name, study in STUDIES.items() if study.gpus], config["study"])
 
 try:
     LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"))
 except limits.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
+
+
+@functools.cache
+def check_hardware(study):
+    """Refuse a study that requests GPUs from a cluster if `hardware` has none: its times would be those of one core."""
+    if STUDIES[study].gpus:
+        try:
+            limits.hardware.require_gpus(config.get("hardware", "laptop"), study)
+        except limits.PlanError as error:
+            raise WorkflowError(f"config.yaml: {error}") from None
+
+
+def check_hardware_of(jobs):
+    """Check the studies of jobs that are about to start on a cluster of any kind."""
+    if not workflow.local_exec:
+        for study in {job.wildcards.get("study", config["study"]) for job in jobs if "gpu" in job.rule.resources}:
+            check_hardware(study)
 
 
 def gpus(wildcards):
@@ -24,6 +44,8 @@ def gpus(wildcards):
 
 def gpus_at_hand(_):
     """One, where the jobs of the study that `study` names ask for any."""
+    if SITE is not None and workflow.exec_mode == ExecMode.DEFAULT:
+        check_hardware(config["study"])
     return min(1, STUDIES[config["study"]].gpus)
 
 

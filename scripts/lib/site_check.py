@@ -71,6 +71,22 @@ def rules_with(resource: str) -> list[str]:
     return [rule for rule, text in rules().items() if re.search(rf"^ +{resource}=", text, re.MULTILINE)]
 
 
+def unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
+    """Describe an unknown name with the nearest known one.
+
+    Parameters
+    ----------
+    kind : str
+        What the name stands for, such as `rule`.
+    name : str
+        The unknown name.
+    known : tuple of str
+        Names that exist.
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown {kind}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
+
+
 class Check:
     """Convert the content of a site file and note every problem on the way.
 
@@ -100,12 +116,12 @@ class Check:
 
     def site(self, content: dict) -> Site:
         texts = {key: self.text(content[key], key) for key in ("account", "qos", "gpu_model", "constraint") if key in content}
-        self.unknown(content, KEYS, "")
+        self.names(content, KEYS, "")
         self.model(content.get("gpu_model"), "gpu_model")
         resources = self.mapping(content, "set-resources", "rules and their resources")
-        self.unknown(resources, tuple(rules()), "set-resources.", "rule")
+        self.names(resources, tuple(rules()), "set-resources.", "rule")
         threads = self.mapping(content, "set-threads", "rules and their threads")
-        self.unknown(threads, tuple(rules()), "set-threads.", "rule")
+        self.names(threads, tuple(rules()), "set-threads.", "rule")
         return Site(
             partitions=tuple(self.partition(name, values) for name, values in self.mapping(content, "partitions", "partitions and their limits").items()),
             default_resources=self.resources(self.mapping(content, "default-resources", "resources"), "default-resources"),
@@ -114,7 +130,7 @@ class Check:
             **texts,
         )
 
-    def unknown(self, found: dict, known: tuple[str, ...], prefix: str, kind: str = "key") -> None:
+    def names(self, found: dict, known: tuple[str, ...], prefix: str, kind: str = "key") -> None:
         """Note every key that is not known, with the nearest one."""
         for key in found:
             if key in known:
@@ -124,9 +140,7 @@ class Check:
             elif not isinstance(key, str):
                 self.note(f"{prefix}{key}", f"the {kind} is not text ({key!r}); write it in quotes")
             else:
-                near = difflib.get_close_matches(key, known, n=1)
-                fix = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-                self.note(f"{prefix}{key}", f"unknown {kind}; {fix}")
+                self.note(f"{prefix}{key}", unknown(kind, key, known))
 
     def mapping(self, parent: dict, key: str, content: str) -> dict:
         """Return parent[key], or {} if it is missing or no mapping, which is noted."""
@@ -189,7 +203,7 @@ class Check:
         return values
 
     def resources(self, values: dict, where: str) -> dict[str, int | str]:
-        self.unknown(values, (*COUNTS, *AMOUNTS, *TEXTS), f"{where}.", "resource")
+        self.names(values, (*COUNTS, *AMOUNTS, *TEXTS), f"{where}.", "resource")
         if len(sizes := [name for name in values if name in MEMORY]) > 1:
             self.note(where, f"names memory {len(sizes)} times ({', '.join(sizes)}); keep one")
         checked = {}
@@ -211,7 +225,7 @@ class Check:
         if not isinstance(values, dict):
             self.note(where, "is no mapping (expected limits); write {} for a partition without limits")
             return Partition(str(name))
-        self.unknown(values, PARTITION_KEYS, f"{where}.")
+        self.names(values, PARTITION_KEYS, f"{where}.")
         limits = {key: self.count(values[key], f"{where}.{key}", 0 if key == "max_gpu" else 1) for key in LIMITS if key in values}
         threads = [limits[key] for key in ("max_threads", "max_cpus_per_task") if key in limits]
         lists = {key: self.texts(values[key], f"{where}.{key}") for key in LISTS if key in values}

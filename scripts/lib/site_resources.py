@@ -10,7 +10,7 @@ from snakemake.resources import Resource, Resources
 from snakemake.settings.types import ResourceSettings
 
 from scripts.lib import site_check
-from scripts.lib.site import Site, expressions
+from scripts.lib.site import Site, SiteError, expressions
 
 
 def apply(settings: ResourceSettings, site: Site, gpu_studies: Collection[str], study: str) -> None:
@@ -28,7 +28,24 @@ def apply(settings: ResourceSettings, site: Site, gpu_studies: Collection[str], 
         Studies whose jobs ask for a GPU.
     study : str
         The study of jobs that have no wildcard `study`.
+
+    Raises
+    ------
+    SiteError
+        If the command line names a rule that the workflow does not have, which Snakemake ignores.
     """
+    options = {
+        "--set-resources": settings.overwrite_resources,
+        "--set-threads": settings.overwrite_threads,
+    }
+    problems = [
+        f"{option}: {rule}: {site_check.unknown('rule', rule, tuple(site_check.rules()))}"
+        for option, given in options.items()
+        for rule in given
+        if rule not in site_check.rules()
+    ]
+    if problems:
+        raise SiteError("\n".join(problems))
     usual = Resources.default("full")  # Snakemake adds them to every --default-resources
     given = Resources.from_mapping(settings.default_resources or {})
     given = {name: value for name, value in given.items() if name not in usual or value.raw != usual[name].raw}

@@ -11,6 +11,7 @@ from scripts.lib import site, site_check
 from scripts.lib.site import Partition, Site, SiteError
 from tests.support.workflow import ROOT
 
+FIGURE = "figures/smoke/supervised_scaling.pdf"
 SITE = """
 account: lab
 qos: long
@@ -37,15 +38,21 @@ def load(tmp_path):
 
 
 @pytest.fixture
-def profile(tmp_path, monkeypatch):
-    """Read profiles/slurm as Snakemake does, with a site file and from another working directory."""
+def folder(tmp_path, monkeypatch) -> Path:
+    """A copy of profiles/slurm in another checkout, without a site file."""
     monkeypatch.setenv(site.VARIABLE, "")  # the profile sets it
+    folder = tmp_path / "clone/profiles/slurm"
+    folder.mkdir(parents=True)
+    (tmp_path / "clone/scripts").symlink_to(ROOT / "scripts")
+    (folder / "config.yaml").write_text((ROOT / "profiles/slurm/config.yaml").read_text())
+    return folder
+
+
+@pytest.fixture
+def profile(folder, tmp_path, monkeypatch):
+    """Read the profile as Snakemake does, with a site file and from another working directory."""
 
     def read(text: str | None) -> dict:
-        folder = tmp_path / "clone/profiles/slurm"
-        folder.mkdir(parents=True)
-        (tmp_path / "clone/scripts").symlink_to(ROOT / "scripts")
-        (folder / "config.yaml").write_text((ROOT / "profiles/slurm/config.yaml").read_text())
         if text is not None:
             (folder / "site.yaml").write_text(text)
         monkeypatch.chdir(tmp_path)
@@ -175,31 +182,51 @@ def test_all_problems_are_reported_at_once(load):
     ]
 
 
-def test_head_node_with_one_core_requests_threads_as_written(workflow, monkeypatch, tmp_path):
+def test_head_node_with_one_core_requests_threads_as_written(workflow, folder, monkeypatch):
     """Entries of the command line replace those of the site file one by one."""
     monkeypatch.setattr("snakemake.cli.available_cpu_count", lambda: 1)
-    monkeypatch.setenv(site.VARIABLE, "")
-    folder = tmp_path / "elsewhere/profiles/slurm"
-    folder.mkdir(parents=True)
-    (tmp_path / "elsewhere/scripts").symlink_to(ROOT / "scripts")
-    (folder / "config.yaml").write_text((ROOT / "profiles/slurm/config.yaml").read_text())
     (folder / "site.yaml").write_text(SITE)
     workflow.edit("gpus: 0", "gpus: 1")
     printed = workflow.dry_run(
-        "figures/smoke/supervised_scaling.pdf",
+        FIGURE,
         *("--profile", str(folder)),
+        *("--config", "hardware=a100"),
         *("--default-resources", "constraint=fast"),
         *("--set-resources", "train_classifiers:runtime=7"),
         *("--set-threads", "generate=3"),
     )
     jobs = dict(re.findall(r"^rule (\w+):\n((?: .*\n)+)", printed, re.MULTILINE))
-    training, generating, plotting = (jobs[rule] for rule in ("train_classifiers", "generate", "plot_scaling"))
+    training = jobs["train_classifiers"]
     assert "threads: 8" in training
     assert "mem_mb=11000" in training
     assert "runtime=7" in training
     assert "gpu_model=a100" in training
     assert "constraint=nvlink&ib" in training
-    assert "threads: 3" in generating
+    assert "threads: 3" in jobs["generate"]
+    plotting = jobs["plot_scaling"]
     assert "constraint=fast" in plotting
     assert "slurm_account=lab" in plotting
     assert "gpu_model" not in plotting
+
+
+def test_gpu_study_is_refused_with_hardware_without_gpu(workflow, folder):
+    workflow.edit("gpus: 0", "gpus: 1")
+    printed = workflow.dry_run(FIGURE, "--quiet", "--profile", str(folder), check=False)
+    assert (
+        "config.yaml: hardware = 'laptop': is a machine without GPU, but jobs of studies/smoke.yaml request GPUs "
+        "from the cluster; choose a file of profiles/hardware with GPUs (a100, h100) in config.yaml"
+    ) in printed
+    assert "train_classifiers" not in printed
+
+
+def test_unknown_rule_on_the_command_line_is_refused(workflow, folder):
+    printed = workflow.dry_run(FIGURE, "--profile", str(folder), "--set-threads", "train_classifer=8", check=False)
+    assert "--set-threads: train_classifer: unknown rule; did you mean 'train_classifiers'?" in printed
+
+
+def test_study_without_gpu_requests_none_from_a_gpu_site(workflow, folder):
+    (folder / "site.yaml").write_text(SITE)
+    printed = workflow.dry_run("results/smoke/classifiers/real/vit_tiny", "--profile", str(folder))
+    assert "threads: 8" in printed
+    assert "gpu_model" not in printed
+    assert "constraint" not in printed

@@ -12,6 +12,7 @@ from scripts.lib.plans.work import PlanError, Work
 from scripts.lib.study.parts import Part
 
 FOLDER = Path("profiles/hardware")
+NO_GPUS = "none"  # as gpu_partition
 AtLeastZero = Annotated[float, Field(ge=0)]
 Unit = Literal["job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop"]
 
@@ -44,8 +45,12 @@ class Hardware(Part):
     watts_per_gpu: Figure
     co2_kg_per_kwh: Figure
     cpu_partition: str
-    gpu_partition: str
+    gpu_partition: str = Field(description="name of the partition with GPUs, or none")
     rates: list[Rate]
+
+    @property
+    def has_gpus(self) -> bool:
+        return self.gpu_partition != NO_GPUS
 
     def rates_of(self, rule: str, work: Work) -> list[Rate]:
         """The row that counts for each unit of a job. A unit without a row takes no time.
@@ -79,3 +84,38 @@ def load(name: str, folder: Path = FOLDER) -> Hardware:
         return Hardware.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
         raise HardwareError(f"{path}: {error}") from None
+
+
+def with_gpus(folder: Path = FOLDER) -> list[str]:
+    """Return the names of the machines with GPUs; files that cannot be read are left out."""
+    names = []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            machine = load(path.stem, folder)
+        except HardwareError:
+            continue
+        if machine.has_gpus:
+            names.append(path.stem)
+    return names
+
+
+def require_gpus(name: str, study: str, folder: Path = FOLDER) -> None:
+    """Raise HardwareError if a machine has no GPU: the times of GPU jobs would be those of a single core.
+
+    Parameters
+    ----------
+    name : str
+        The machine, a file of `folder`.
+    study : str
+        The study whose jobs ask for GPUs.
+    folder : Path
+        Where hardware files are.
+    """
+    if load(name, folder).has_gpus:
+        return
+    machines = with_gpus(folder)
+    raise HardwareError(
+        f"hardware = {name!r}: is a machine without GPU, but jobs of studies/{study}.yaml request GPUs from the "
+        f"cluster; choose a file of {folder} with GPUs ({', '.join(machines) or 'none yet: add one'}) in config.yaml, "
+        f"or for one run by --config hardware={machines[0] if machines else '...'}"
+    )

@@ -39,6 +39,7 @@ class OnCluster(Workflow):
         workflow = super().create(folder, copied=("profiles", "slurm", "scripts", "rules"))
         workflow.cluster = cluster
         workflow.edit("gpus: 0", f"gpus: {gpus}")
+        workflow.edit("hardware: laptop", "hardware: a100", "config.yaml")
         (folder / "profiles/slurm/site.yaml").write_text(site)
         return workflow
 
