@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.slurm.cluster import ACCOUNT, GPUS
 from tests.support.slurm.workflows import OnCluster
+from tests.support.workflow import ROOT
 
 FIGURE, ANOTHER = "figures/smoke/supervised_scaling.pdf", "figures/smoke/clip_scaling.pdf"
 GPU_RULES = {"train_generator", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips"}
@@ -27,16 +28,58 @@ def watch(workflow, stop: threading.Event) -> None:
         workflow.busy.append([gpu for gpu in now.values() if gpu])
 
 
+def documented_commands() -> list[str]:
+    """Return the commands of docs/cluster.md from the site file to the figure, for the smoke study."""
+    section = (ROOT / "docs/cluster.md").read_text().split("## Run a figure on SLURM")[1].split("\n## ")[0]
+    blocks = re.findall(r"^   ```(\w*)\n(.*?)^   ```$", section, re.MULTILINE | re.DOTALL)
+    lines = [line.strip() for language, block in blocks if not language for line in block.splitlines()]
+    environment = ["make figures", "source .venv/bin/activate"]
+    assert lines[:2] == environment  # exists already: the Python that runs the tests
+    return [line.replace("/imagenet/", "/smoke/") for line in lines[2:]]
+
+
+def edit_site(workflow: OnCluster) -> None:
+    """Edit the copy of site.example.yaml for the test cluster: a training requests 8 threads."""
+    changes = {
+        "my_project": ACCOUNT,
+        "gpu_model: a100": "gpu_model: h100",
+        "max_mem_mb: 250000": "max_mem_mb: 60000",
+        "max_mem_mb: 1000000": "max_mem_mb: 60000",
+        "max_gpu: 8": f"max_gpu: {GPUS}",
+        "# set-threads:\n#   train_classifiers: 64": "set-threads:\n  train_classifiers: 8",
+        "# constraint: nvlink": "constraint: nvlink",
+        "# default-resources:\n#   slurm_extra": "default-resources:\n  slurm_extra",
+    }
+    for old, new in changes.items():
+        workflow.edit(old, new, "profiles/slurm/site.yaml")
+
+
 @pytest.fixture(scope="module")
 def made(cluster, tmp_path_factory):
-    """Two figures, one after the other, by a workflow that found nothing; `first` and `second` are accounting's rows of their jobs."""
+    """Two figures by a workflow that found nothing, submitted from a head node of one core.
+
+    The first one is made by the commands of docs/cluster.md. `printed` has the output of each; `first`
+    and `second` are the rows of accounting for the jobs of each figure.
+    """
     workflow = OnCluster.create(tmp_path_factory.mktemp("dispatch") / "workflow", cluster)
+    (workflow.folder / "profiles/slurm/site.yaml").unlink()
+    head_node = tmp_path_factory.mktemp("head_node")
+    OnCluster.put_snakemake(head_node, "taskset", "--cpu-list", "0")
+    copy, plan, run, look = documented_commands()
     stop = threading.Event()
     watcher = threading.Thread(target=watch, args=(workflow, stop))
+    workflow.shell(copy, head_node)
+    edit_site(workflow)
     watcher.start()
     try:
-        workflow.planned_first = workflow.run(FIGURE, "-n")
-        workflow.run(FIGURE)
+        workflow.printed = {"plan": workflow.shell(plan, head_node), "look": ""}
+        workflow.planned_first = workflow.shell(plan.removesuffix(" --quiet"), head_node)
+        running = threading.Thread(target=lambda: workflow.printed.update(run=workflow.shell(run, head_node)))
+        running.start()
+        while running.is_alive() and "RUNNING" not in workflow.printed["look"]:
+            workflow.printed["look"] = workflow.shell(look, head_node)
+            time.sleep(0.5)
+        running.join()
         workflow.first = cluster.history()
         workflow.run(ANOTHER)
         workflow.second = cluster.history()[len(workflow.first) :]
@@ -48,6 +91,24 @@ def made(cluster, tmp_path_factory):
 
 def rule_of(row: dict) -> str:
     return re.match(r"rule_(\w+?)_wildcards_", row["Comment"])[1]
+
+
+def test_documented_commands_print_what_the_page_shows(made):
+    assert re.search(r"^Job stats:\njob +count\n", made.printed["plan"], re.MULTILINE)
+    assert f"total {len(made.first)}" in " ".join(made.printed["plan"].split())
+    header, *rows = made.printed["look"].splitlines()
+    assert header.split() == ["JOBID", "STATE", "REASON", "PARTITION", "TIME", "COMMENT"]
+    assert any("RUNNING None" in row and "_wildcards_smoke" in row for row in rows)
+    assert "What was asked for is in figures/smoke/" in made.printed["run"]
+
+
+def test_head_node_with_one_core_requests_threads_as_written(made):
+    """Eight threads and the memory that follows from them, in the dry run as in SLURM."""
+    training = [row for row in made.first if rule_of(row) == "train_classifiers"]
+    planned = re.findall(r"^rule train_classifiers:\n(?: .*\n)*?    threads: 8\n", made.planned_first, re.MULTILINE)
+    assert len(planned) == len(training) > 0
+    for row in training:
+        assert {"cpu=8", "mem=11000M"} <= set(row["AllocTRES"].split(","))
 
 
 def test_figures_are_made_from_nothing(made):

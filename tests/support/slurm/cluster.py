@@ -23,7 +23,9 @@ import psutil
 CONFIG = Path(__file__).parent / "config"
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")
 GPUS = 4
-NODE = "NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 Boards=1 SocketsPerBoard=1 CoresPerSocket=16 ThreadsPerCore=1 RealMemory=64000 State=UNKNOWN"
+NODE = (
+    "NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 Boards=1 SocketsPerBoard=1 CoresPerSocket=16 ThreadsPerCore=1 RealMemory=64000 Feature=nvlink State=UNKNOWN"
+)
 ACCOUNT = "lab"
 
 

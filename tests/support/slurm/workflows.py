@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -57,6 +58,40 @@ class OnCluster(Workflow):
         process.wait()
         assert not check or process.returncode == 0, self.told[before:]
         return self.told[before:]
+
+    @staticmethod
+    def put_snakemake(folder: Path, *prefix: str) -> None:
+        """Write a command `snakemake` into a folder of PATH: this one, behind another command such as `taskset`."""
+        command = [*prefix, sys.executable, str(Path(__file__).with_name("quick_snakemake.py")), *QUICK]
+        script = folder / "snakemake"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        script.chmod(0o755)
+
+    def shell(self, line: str, commands: Path, folder: Path | None = None) -> str:
+        """Run a line of bash as a user types it, and return what it printed.
+
+        Parameters
+        ----------
+        line : str
+            The line.
+        commands : Path
+            A folder that precedes those of PATH.
+        folder : Path, optional
+            The working directory, by default the folder of the workflow.
+        """
+        environment = self.cluster.environment
+        environment["PATH"] = f"{commands}:{environment['PATH']}"
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=folder or self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
+        return done.stdout
 
     @property
     def told(self) -> str:
