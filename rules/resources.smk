@@ -23,7 +23,7 @@ except limits.PlanError as error:
 
 @functools.cache
 def check_hardware(study):
-    """Refuse a study that requests GPUs from a cluster if `hardware` has none: its times would be those of one core."""
+    """Refuse a study that requests GPUs from a cluster if `hardware` has none."""
     if STUDIES[study].gpus:
         try:
             limits.hardware.require_gpus(config.get("hardware", "laptop"), study)
@@ -34,8 +34,9 @@ def check_hardware(study):
 def check_hardware_of(jobs):
     """Check the studies of jobs that are about to start on a cluster of any kind."""
     if not workflow.local_exec:
-        for study in {job.wildcards.get("study", config["study"]) for job in jobs if "gpu" in job.rule.resources}:
-            check_hardware(study)
+        for job in jobs:
+            if "gpu" in job.rule.resources:
+                check_hardware(job.wildcards.get("study", config["study"]))
 
 
 def gpus(wildcards):

@@ -1,10 +1,12 @@
-"""The site file of a cluster, `site.yaml` next to the SLURM profile: account, partitions, GPU type, settings of rules.
+"""The site file of a cluster: account, partitions, GPU type and settings of rules.
 
-The SLURM profile imports this module from any working directory and before Snakemake knows the
-workflow, so it must not depend on the working directory.
+It is `site.yaml` next to the SLURM profile. The profile imports this module from any working
+directory and before Snakemake knows the workflow.
 """
 
 import os
+import re
+import sys
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -37,9 +39,9 @@ class SiteError(ValueError):
 class Partition:
     """A partition of SLURM and the most that one job may request there. None: no limit is known.
 
-    max_runtime: minutes; max_threads: of a node; max_gpu: of a job over all its nodes, 0 without GPUs;
-    gpu_models, constraints: what the partition has, empty if unknown; cluster: jobs that name no cluster
-    never go to a partition that names one.
+    max_runtime: minutes; max_threads: of a node; max_gpu: of a job over all its nodes, 0 without
+    GPUs; gpu_models, constraints: what the partition has, empty if unknown; cluster: jobs that
+    name no cluster never go to a partition that names one.
     """
 
     name: str
@@ -67,40 +69,59 @@ class Site:
     set_threads: dict[str, int] = field(default_factory=dict)
 
     def defaults(self) -> dict[str, int | str]:
-        """Return `default-resources` of the profile, values as Snakemake's command line takes them."""
+        """Return `default-resources` of the profile, values as on Snakemake's command line."""
         account = {} if self.account is None else {"slurm_account": self.account}
         values = FALLBACK | account | self.default_resources
-        if any(name in MEMORY for name in self.default_resources):  # mem and mem_mb are one resource
-            values = {name: value for name, value in values.items() if name != "mem_mb"} | self.default_resources
+        if {"mem", "mem_mib"} & self.default_resources.keys():
+            del values["mem_mb"]
         return expressions(values)
 
     def rule_resources(self) -> dict[str, dict[str, int | str]]:
-        """Return `set-resources`, rule -> resource -> value as Snakemake's command line takes it."""
-        return {rule: expressions(self._on_nodes(values)) for rule, values in self.set_resources.items()}
+        """Return `set-resources`, rule -> resource -> value as on Snakemake's command line."""
+        resources = {}
+        for rule, values in self.set_resources.items():
+            resources[rule] = expressions(self._on_nodes(values))
+        return resources
 
     def _on_nodes(self, values: dict[str, int | str]) -> dict[str, int | str]:
-        """Add what several nodes need: srun starts a launcher on each, which has its share of the GPUs."""
+        """Add what several nodes need: srun starts a launcher on each, with its share of GPUs."""
         nodes = values.get("nodes", 1)
         if nodes == 1:
             return values
         model = values.get("gpu_model", self.gpu_model)
         share = ":".join([*([model] if model else []), str(values["gpu"] // nodes)])
-        several = {"mpi": "srun", "tasks": nodes, "tasks_per_gpu": 0, "slurm_extra": f"--gpus-per-node={share}"}
+        several = {
+            "mpi": "srun",
+            "tasks": nodes,
+            "tasks_per_gpu": 0,
+            "slurm_extra": f"--gpus-per-node={share}",
+        }
         return several | values
 
 
 def expressions(values: dict[str, int | str]) -> dict[str, int | str]:
-    """Write texts as Python literals: Snakemake evaluates a resource that is text, so `a-b` would be a difference."""
+    """Write texts as Python literals: Snakemake evaluates them, and `a-b` would be a difference."""
 
     def literal(name: str, value: int | str) -> int | str:
-        quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
+        quoted = isinstance(value, str) and re.fullmatch(r"""'.*'|".*\"""", value, re.DOTALL)
         return repr(value) if name in TEXTS and not quoted else value
 
     return {name: literal(name, value) for name, value in values.items()}
 
 
 def of_profile(folder: Path) -> Site:
-    """Load the site file of a profile and let `current` find it, also inside SLURM jobs. Raise SiteError."""
+    """Load the site file of a profile and let `current` find it, also in SLURM jobs.
+
+    Raises
+    ------
+    SiteError
+        If the file has problems, or if SLURM jobs could not start Python.
+    """
+    if re.search(r"\s", sys.executable):
+        raise SiteError(
+            f"{sys.executable}: the path of Python has a space, which Snakemake does not quote "
+            "in SLURM jobs; create the environment (make figures) in a checkout whose path has none"
+        )
     path = Path(folder).absolute() / "site.yaml"
     site = load(path)
     os.environ[VARIABLE] = str(path)
@@ -133,11 +154,13 @@ def load(path: Path) -> Site:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise SiteError(f"{path}: is not valid YAML ({' '.join(str(error).split())}); correct the line") from None
+        reason = " ".join(str(error).split())
+        raise SiteError(f"{path}: is not valid YAML ({reason}); correct the line") from None
     if content is None:
         return Site()
     if not isinstance(content, dict):
-        raise SiteError(f"{path}: is no mapping ({content!r}, expected `key: value` lines); see site.example.yaml")
+        example = "expected `key: value` lines); see site.example.yaml"
+        raise SiteError(f"{path}: is no mapping ({content!r}, {example}")
     from scripts.lib.site_check import Check  # it builds on the classes above
 
     check = Check(root)

@@ -1,15 +1,11 @@
 """Checks of a site file: names of rules, resources and partition keys, and types of values."""
 
-import difflib
 import re
-from functools import cache
-from pathlib import Path
 
 import yaml
 
+from scripts.lib.rule_names import rules, rules_with, unknown
 from scripts.lib.site import MEMORY, TEXTS, Partition, Site
-
-RULES = Path(__file__).resolve().parents[2] / "rules"
 
 KEYS = (
     "account",
@@ -21,7 +17,8 @@ KEYS = (
     "set-resources",
     "set-threads",
 )
-# Resources that Snakemake and its SLURM plugin know, next to TEXTS: counts and amounts (numbers, sizes, expressions).
+# Resources that Snakemake and its SLURM plugin know, next to TEXTS: counts, and amounts, which are
+# numbers, sizes or expressions.
 COUNTS = (
     "gpu",
     "nodes",
@@ -51,44 +48,17 @@ CLUSTERS = ("slurm_cluster", "cluster", "clusters")
 PARTITION_KEYS = ("max_runtime", *LIMITS, *LISTS, "supports_mpi", *CLUSTERS)
 
 GRES = (
-    "not supported: version 2.8 of snakemake-executor-plugin-slurm requests GPUs by `sbatch --gpus` and refuses "
-    "gres next to gpu; remove it, and ask your site how jobs may use --gpus if sbatch accepts --gres only"
+    "not supported: version 2.8 of snakemake-executor-plugin-slurm requests GPUs by "
+    "`sbatch --gpus` and refuses gres next to gpu; remove it, and ask your site how jobs "
+    "may use --gpus if sbatch accepts --gres only"
 )
-
-
-@cache
-def rules() -> dict[str, str]:
-    """Return the text of each rule of the workflow by the rule's name."""
-    texts = {}
-    for path in sorted(RULES.glob("*.smk")):
-        for text in re.split(r"^(?:rule|checkpoint) ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-            texts[text.split(":")[0].strip()] = text
-    return texts
-
-
-def rules_with(resource: str) -> list[str]:
-    """Return the rules that declare a resource, such as `gpu` or `nodes`."""
-    return [rule for rule, text in rules().items() if re.search(rf"^ +{resource}=", text, re.MULTILINE)]
-
-
-def unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
-    """Describe an unknown name with the nearest known one.
-
-    Parameters
-    ----------
-    kind : str
-        What the name stands for, such as `rule`.
-    name : str
-        The unknown name.
-    known : tuple of str
-        Names that exist.
-    """
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"unknown {kind}; " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}")
 
 
 class Check:
     """Convert the content of a site file and note every problem on the way.
+
+    Methods take a value and `where`, the keys that lead to it, and return the converted value, or
+    a harmless one after a problem.
 
     Parameters
     ----------
@@ -105,9 +75,10 @@ class Check:
         if isinstance(node, yaml.ScalarNode):
             self.written[where] = node.value
         elif isinstance(node, yaml.MappingNode):
-            names = [key.value for key, _ in node.value]
+            names = [str(key.value) for key, _ in node.value]
             for name in {name for name in names if names.count(name) > 1}:
-                self.note(f"{where}.{name}".lstrip("."), f"appears {names.count(name)} times; keep one")
+                place = f"{where}.{name}".lstrip(".")
+                self.note(place, f"appears {names.count(name)} times; keep one")
             for key, value in node.value:
                 self._walk(value, f"{where}.{key.value}".lstrip("."))
 
@@ -115,18 +86,21 @@ class Check:
         self.problems.append(f"{where}: {problem}")
 
     def site(self, content: dict) -> Site:
-        texts = {key: self.text(content[key], key) for key in ("account", "qos", "gpu_model", "constraint") if key in content}
+        keys = [key for key in ("account", "qos", "gpu_model", "constraint") if key in content]
+        texts = {key: self.text(content[key], key) for key in keys}
         self.names(content, KEYS, "")
         self.model(content.get("gpu_model"), "gpu_model")
         resources = self.mapping(content, "set-resources", "rules and their resources")
         self.names(resources, tuple(rules()), "set-resources.", "rule")
         threads = self.mapping(content, "set-threads", "rules and their threads")
         self.names(threads, tuple(rules()), "set-threads.", "rule")
+        defaults = self.mapping(content, "default-resources", "resources")
+        partitions = self.mapping(content, "partitions", "partitions and their limits")
         return Site(
-            partitions=tuple(self.partition(name, values) for name, values in self.mapping(content, "partitions", "partitions and their limits").items()),
-            default_resources=self.resources(self.mapping(content, "default-resources", "resources"), "default-resources"),
+            partitions=tuple(self.partition(name, limits) for name, limits in partitions.items()),
+            default_resources=self.resources(defaults, "default-resources"),
             set_resources={rule: self.of_rule(rule, resources) for rule in resources},
-            set_threads={rule: self.count(value, f"set-threads.{rule}", 1) for rule, value in threads.items()},
+            set_threads={rule: self.threads(rule, threads) for rule in threads},
             **texts,
         )
 
@@ -141,6 +115,9 @@ class Check:
                 self.note(f"{prefix}{key}", f"the {kind} is not text ({key!r}); write it in quotes")
             else:
                 self.note(f"{prefix}{key}", unknown(kind, key, known))
+
+    def threads(self, rule: str, threads: dict) -> int:
+        return self.count(threads[rule], f"set-threads.{rule}", 1)
 
     def mapping(self, parent: dict, key: str, content: str) -> dict:
         """Return parent[key], or {} if it is missing or no mapping, which is noted."""
@@ -158,39 +135,49 @@ class Check:
         if value is None or isinstance(value, str):
             self.note(where, "is empty (expected text); remove the key or give it a value")
         elif written:
-            key = where.split(".")[-1]
-            self.note(where, f'is not text ({written} is read as {value!r}); write it in quotes: {key}: "{written}"')
+            fix = f'write it in quotes: {where.split(".")[-1]}: "{written}"'
+            self.note(where, f"is not text ({written} is read as {value!r}); {fix}")
         else:
-            self.note(where, f"is not text ({value!r}, expected one word or several in quotes); correct it")
+            self.note(
+                where,
+                f"is not text ({value!r}, expected one word or several in quotes); correct it",
+            )
         return ""
 
     def model(self, value, where: str) -> None:
         if isinstance(value, str) and value and not re.fullmatch(r"[A-Za-z0-9_.]+", value):
             self.note(
                 where,
-                f"not supported by snakemake-executor-plugin-slurm 2.8 ({value!r}, expected letters, digits, _ and .); "
-                "remove it and choose the GPU by constraint, or name only partitions with this type",
+                f"not supported by snakemake-executor-plugin-slurm 2.8 ({value!r}, "
+                "expected letters, digits, _ and .); remove it and choose the GPU by constraint, "
+                "or name only partitions with this type",
             )
 
     def count(self, value, where: str, least: int) -> int:
         if isinstance(value, int) and not isinstance(value, bool) and value >= least:
             return value
-        self.note(where, f"is no number ({self.written.get(where, value)}, expected an integer of at least {least})")
+        number = self.written.get(where, value)
+        self.note(where, f"is no number ({number}, expected an integer of at least {least})")
         return least
 
     def amount(self, value, where: str) -> int | str:
         written = self.written.get(where, "")
         if ":" in written and isinstance(value, int):
-            self.note(where, f'is read as the number {value} ({written}); write it in quotes: "{written}"')
+            quotes = f'write it in quotes: "{written}"'
+            self.note(where, f"is read as the number {value} ({written}); {quotes}")
         elif isinstance(value, bool) or not isinstance(value, int | float | str) or value == "":
-            self.note(where, f"is no amount ({written or value}, expected a number or an expression in quotes)")
+            self.note(
+                where,
+                f"is no amount ({written or value}, expected a number or an expression in quotes)",
+            )
         return value
 
     def of_rule(self, rule: str, parent: dict) -> dict[str, int | str]:
         where = f"set-resources.{rule}"
         values = parent[rule]
         if not isinstance(values, dict) or not values:
-            self.note(where, f"is {'empty' if not values else 'no mapping'} (expected resource: value)")
+            state = "no mapping" if values else "empty"
+            self.note(where, f"is {state} (expected resource: value)")
             return {}
         values = self.resources(values, where)
         nodes = values.get("nodes", 1)
@@ -199,7 +186,10 @@ class Check:
             able = " and ".join(rules_with("nodes"))
             self.note(where, f"nodes = {nodes}: only {able} can use several nodes; remove nodes")
         elif nodes > 1 and (not gpus or gpus % nodes):
-            self.note(where, f"gpu = {gpus} is not divisible by nodes = {nodes}; gpu is the sum over all nodes")
+            self.note(
+                where,
+                f"gpu = {gpus} is not divisible by nodes = {nodes}; gpu is the sum over all nodes",
+            )
         return values
 
     def resources(self, values: dict, where: str) -> dict[str, int | str]:
@@ -223,37 +213,46 @@ class Check:
         if not isinstance(name, str):
             self.note(where, f"the name is not text ({name!r}); write it in quotes")
         if not isinstance(values, dict):
-            self.note(where, "is no mapping (expected limits); write {} for a partition without limits")
+            self.note(where, "is no mapping (expected limits); write {} for no limits")
             return Partition(str(name))
         self.names(values, PARTITION_KEYS, f"{where}.")
-        limits = {key: self.count(values[key], f"{where}.{key}", 0 if key == "max_gpu" else 1) for key in LIMITS if key in values}
+        limits = {}
+        for key in (key for key in LIMITS if key in values):
+            limits[key] = self.count(values[key], f"{where}.{key}", 0 if key == "max_gpu" else 1)
         threads = [limits[key] for key in ("max_threads", "max_cpus_per_task") if key in limits]
         lists = {key: self.texts(values[key], f"{where}.{key}") for key in LISTS if key in values}
         if not isinstance(values.get("supports_mpi", True), bool):
             self.note(f"{where}.supports_mpi", "is neither true nor false")
         return Partition(
             name=str(name),
-            max_runtime=self.minutes(values["max_runtime"], f"{where}.max_runtime") if "max_runtime" in values else None,
+            max_runtime=self.minutes(values.get("max_runtime"), f"{where}.max_runtime"),
             max_mem_mb=limits.get("max_mem_mb"),
             max_threads=min(threads, default=None),
             max_gpu=limits.get("max_gpu", 0),
             max_nodes=limits.get("max_nodes"),
             gpu_models=lists.get("available_gpu_models", ()),
             constraints=lists.get("available_constraints", ()),
-            cluster=next((self.text(values[key], f"{where}.{key}") for key in CLUSTERS if key in values), None),
+            cluster=next(
+                (self.text(values[key], f"{where}.{key}") for key in CLUSTERS if key in values),
+                None,
+            ),
         )
 
     def texts(self, values, where: str) -> tuple[str, ...]:
         if isinstance(values, list) and all(isinstance(value, str) for value in values):
             return tuple(values)
-        self.note(where, f"is no list of texts ({values!r}); write [one, another], numbers in quotes")
+        fix = "write [one, another], numbers in quotes"
+        self.note(where, f"is no list of texts ({values!r}); {fix}")
         return ()
 
     def minutes(self, value, where: str) -> int | None:
         """Convert a time as the plugin does, which reads the same file."""
-        written = self.written.get(where, "")
-        if ":" in written and isinstance(value, int):
-            self.note(where, f'is read as {value} minutes ({written}); write it in quotes: "{written}"')
+        if value is None and where not in self.written:
+            return None
+        written = self.written.get(where)
+        if isinstance(value, int) and ":" in written:
+            quotes = f'write it in quotes: "{written}"'
+            self.note(where, f"is read as {value} minutes ({written}); {quotes}")
             return None
         from snakemake_executor_plugin_slurm.utils import parse_time_to_minutes
         from snakemake_interface_common.exceptions import WorkflowError
@@ -263,6 +262,7 @@ class Check:
         except WorkflowError:
             number = 0
         if number < 1:
-            self.note(where, f'is no time ({written or value}, expected minutes or a text such as 12h, 2d, "1-12:00:00")')
+            times = 'minutes or a text such as 12h, 2d, "1-12:00:00"'
+            self.note(where, f"is no time ({written or value}, expected {times})")
             return None
         return number

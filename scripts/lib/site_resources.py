@@ -1,7 +1,7 @@
 """Apply a site file to the resources of a Snakemake run.
 
-A profile cannot do this by itself: an option on the command line, such as `--set-resources`, replaces all
-entries of the profile, and a profile does not know which studies use GPUs.
+A profile cannot do this by itself: an option on the command line, such as `--set-resources`,
+replaces all entries of the profile, and a profile does not know which studies use GPUs.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,12 +9,12 @@ from collections.abc import Collection, Mapping
 from snakemake.resources import Resource, Resources
 from snakemake.settings.types import ResourceSettings
 
-from scripts.lib import site_check
+from scripts.lib import rule_names
 from scripts.lib.site import Site, SiteError, expressions
 
 
 def apply(settings: ResourceSettings, site: Site, gpu_studies: Collection[str], study: str) -> None:
-    """Add the entries of a site file to the resources of a run. Entries of the command line take precedence.
+    """Add the entries of a site file to a run. Entries of the command line take precedence.
 
     Call it before the first rule is defined.
 
@@ -38,51 +38,69 @@ def apply(settings: ResourceSettings, site: Site, gpu_studies: Collection[str], 
         "--set-resources": settings.overwrite_resources,
         "--set-threads": settings.overwrite_threads,
     }
-    problems = [
-        f"{option}: {rule}: {site_check.unknown('rule', rule, tuple(site_check.rules()))}"
-        for option, given in options.items()
-        for rule in given
-        if rule not in site_check.rules()
-    ]
+    rules = rule_names.rules()
+    problems = []
+    for option, entries in options.items():
+        for rule in entries.keys() - rules.keys():
+            problems.append(f"{option}: {rule}: {rule_names.unknown('rule', rule, tuple(rules))}")
     if problems:
         raise SiteError("\n".join(problems))
-    usual = Resources.default("full")  # Snakemake adds them to every --default-resources
-    given = Resources.from_mapping(settings.default_resources or {})
-    given = {name: value for name, value in given.items() if name not in usual or value.raw != usual[name].raw}
-    settings.default_resources = Resources({**usual, **merge(site.defaults(), given)})
-    rules = set(settings.overwrite_resources) | set(site.set_resources) | set(site_check.rules_with("gpu"))
-    ours = site.rule_resources()
-    for rule in site_check.rules_with("gpu"):
-        ours[rule] = gpu_resources(site, rule, gpu_studies, study) | ours.get(rule, {})
-    settings.overwrite_resources = {
-        rule: merge(ours.get(rule, {}), Resources.from_mapping(settings.overwrite_resources.get(rule, {}))) for rule in sorted(rules)
+    defaults = Resources.default("full")  # Snakemake adds them to every --default-resources
+    set_defaults = {
+        name: value
+        for name, value in Resources.from_mapping(settings.default_resources or {}).items()
+        if name not in defaults or value.raw != defaults[name].raw
     }
+    settings.default_resources = Resources({**defaults, **merge(site.defaults(), set_defaults)})
+    resources = site.rule_resources()
+    for rule in rule_names.rules_with("gpu"):
+        of_gpu = gpu_resources(site, rule, gpu_studies, study)
+        resources[rule] = of_gpu | resources.get(rule, {})
+    overrides = settings.overwrite_resources
+    merged = {}
+    for rule in sorted({*overrides, *resources}):
+        of_command_line = Resources.from_mapping(overrides.get(rule, {}))
+        merged[rule] = merge(resources.get(rule, {}), of_command_line)
+    settings.overwrite_resources = merged
     settings.overwrite_threads = site.set_threads | dict(settings.overwrite_threads)
 
 
-def gpu_resources(site: Site, rule: str, gpu_studies: Collection[str], study: str) -> dict[str, str]:
-    """Return GPU type and node features of the jobs of a rule, as expressions that are None without a GPU.
+def gpu_resources(
+    site: Site,
+    rule: str,
+    gpu_studies: Collection[str],
+    study: str,
+) -> dict[str, str]:
+    """Return GPU type and node features of a rule, as expressions that are None without a GPU.
 
     Parameters
     ----------
     site : Site
         The site of the run.
     rule : str
-        A rule whose jobs ask for a GPU if their study does, or if `set-resources` of the site says so.
+        A rule whose jobs request a GPU if their study or `set-resources` of the site does.
     gpu_studies : collection of str
         Studies whose jobs ask for a GPU.
     study : str
         The study of jobs that have no wildcard `study`.
     """
-    wanted = {"gpu_model": site.gpu_model, "constraint": site.constraint}
-    values = expressions({name: value for name, value in wanted.items() if value is not None})
+    requests = {"gpu_model": site.gpu_model, "constraint": site.constraint}
+    values = expressions({name: value for name, value in requests.items() if value is not None})
     if site.set_resources.get(rule, {}).get("gpu"):
         return values
-    asks = f"wildcards.get('study', {study!r}) in {sorted(gpu_studies)!r}"
-    return {name: f"{value} if {asks} else None" for name, value in values.items()}
+    condition = f"wildcards.get('study', {study!r}) in {sorted(gpu_studies)!r}"
+    return {name: f"{value} if {condition} else None" for name, value in values.items()}
 
 
-def merge(ours: dict[str, int | str], given: Mapping[str, Resource]) -> Resources:
-    """Return resources of the site, replaced one by one by those that the command line gives."""
-    parsed = Resources.parse([f"{name}={value}" for name, value in ours.items()], allow_expressions=True)
-    return Resources({**parsed, **given})
+def merge(entries: dict[str, int | str], overrides: Mapping[str, Resource]) -> Resources:
+    """Return resources of the site, replaced one by one by those of the command line.
+
+    Parameters
+    ----------
+    entries : dict
+        Resources of the site, resource -> value as Snakemake's command line takes it.
+    overrides : mapping of str to Resource
+        Resources of the command line.
+    """
+    expressions = [f"{name}={value}" for name, value in entries.items()]
+    return Resources({**Resources.parse(expressions, allow_expressions=True), **overrides})

@@ -77,7 +77,8 @@ def test_nodes_share_gpus_and_get_a_task_each(load):
     assert resources["score"] == {"mem_mb": 9000}
     clips = resources["train_clips"]
     assert (clips["gpu"], clips["nodes"], clips["tasks"], clips["mpi"]) == (16, 2, 2, "'srun'")
-    assert clips["slurm_extra"] == "'--gpus-per-node=a100:8'"  # SLURM refuses a type in one place only
+    # SLURM refuses a type in one place only.
+    assert clips["slurm_extra"] == "'--gpus-per-node=a100:8'"
     untyped = load("set-resources: {train_clips: {gpu: 16, nodes: 2}}").rule_resources()
     assert untyped["train_clips"]["slurm_extra"] == "'--gpus-per-node=8'"
 
@@ -108,6 +109,12 @@ def test_profile_stops_with_the_message_of_the_site_file(profile):
         profile("acount: lab")
 
 
+def test_python_in_a_path_with_a_space_is_refused(profile, monkeypatch):
+    monkeypatch.setattr("sys.executable", "/home/my project/.venv/bin/python")
+    with pytest.raises(SystemExit, match=r"^/home/my project/.*: the path of Python has a space"):
+        profile(None)
+
+
 def test_run_without_the_profile_has_no_site(monkeypatch):
     monkeypatch.delenv(site.VARIABLE, raising=False)
     assert site.current() is None
@@ -125,12 +132,24 @@ def test_example_is_a_valid_site_file():
     ("text", "message"),
     [
         ("max_jobs: 3", "max_jobs: unknown key; known: account, qos"),
-        ("account: no", 'account: is not text (no is read as False); write it in quotes: account: "no"'),
-        ("account: 0123", 'account: is not text (0123 is read as 83); write it in quotes: account: "0123"'),
+        (
+            "account: no",
+            'account: is not text (no is read as False); write it in quotes: account: "no"',
+        ),
+        (
+            "account: 0123",
+            'account: is not text (0123 is read as 83); write it in quotes: account: "0123"',
+        ),
         ("qos:", "qos: is empty (expected text); remove the key or give it a value"),
         ("account: a\naccount: b", "account: appears 2 times; keep one"),
-        ("gpu_model: a100-sxm4", "gpu_model: not supported by snakemake-executor-plugin-slurm 2.8 ('a100-sxm4'"),
-        ("gres: true", "gres: not supported: version 2.8 of snakemake-executor-plugin-slurm requests GPUs by"),
+        (
+            "gpu_model: a100-sxm4",
+            "gpu_model: not supported by snakemake-executor-plugin-slurm 2.8 ('a100-sxm4'",
+        ),
+        (
+            "gres: true",
+            "gres: not supported: version 2.8 of snakemake-executor-plugin-slurm requests GPUs by",
+        ),
         ("set-resources:", "set-resources: is empty (expected rules and their resources)"),
         ("set-resources: [score]", "set-resources: is no mapping (['score']) (expected rules"),
         ("set-resources: {score: }", "set-resources.score: is empty (expected resource: value)"),
@@ -138,30 +157,57 @@ def test_example_is_a_valid_site_file():
             "set-resources: {train_classifers: {gpu: 2}}",
             "set-resources.train_classifers: unknown rule; did you mean 'train_classifiers'?",
         ),
-        ("set-resources: {score: {gpus: 2}}", "set-resources.score.gpus: unknown resource; did you mean 'gpu'?"),
-        ("set-resources: {score: {gpu: true}}", "set-resources.score.gpu: is no number (true, expected an integer"),
-        ("set-resources: {score: {gres: 'gpu:1'}}", "set-resources.score.gres: not supported: version 2.8"),
-        ("set-resources: {score: {mem: 1, mem_mb: 2}}", "set-resources.score: names memory 2 times (mem, mem_mb)"),
+        (
+            "set-resources: {score: {gpus: 2}}",
+            "set-resources.score.gpus: unknown resource; did you mean 'gpu'?",
+        ),
+        (
+            "set-resources: {score: {gpu: true}}",
+            "set-resources.score.gpu: is no number (true, expected an integer",
+        ),
+        (
+            "set-resources: {score: {gres: 'gpu:1'}}",
+            "set-resources.score.gres: not supported: version 2.8",
+        ),
+        (
+            "set-resources: {score: {mem: 1, mem_mb: 2}}",
+            "set-resources.score: names memory 2 times (mem, mem_mb)",
+        ),
         (
             "set-resources: {train_clips: {gpu: 3, nodes: 2}}",
-            "set-resources.train_clips: gpu = 3 is not divisible by nodes = 2; gpu is the sum over all nodes",
+            "set-resources.train_clips: gpu = 3 is not divisible by nodes = 2",
         ),
         (
             "set-resources: {generate: {gpu: 8, nodes: 2}}",
-            "set-resources.generate: nodes = 2: only train_clips and train_classifiers can use several nodes",
+            "set-resources.generate: nodes = 2: only train_clips and train_classifiers",
         ),
-        ("set-threads: {generate: all}", "set-threads.generate: is no number (all, expected an integer of at least 1)"),
-        ("default-resources: {runtime: 2:00}", "default-resources.runtime: is read as the number 120 (2:00)"),
+        (
+            "set-threads: {generate: all}",
+            "set-threads.generate: is no number (all, expected an integer of at least 1)",
+        ),
+        (
+            "default-resources: {runtime: 2:00}",
+            "default-resources.runtime: is read as the number 120 (2:00)",
+        ),
         ("partitions:", "partitions: is empty (expected partitions and their limits)"),
         ("partitions: {cpu: }", "partitions.cpu: is no mapping (expected limits); write {}"),
-        ("partitions: {gpu: {max_gpus: 4}}", "partitions.gpu.max_gpus: unknown key; did you mean 'max_gpu'?"),
+        (
+            "partitions: {gpu: {max_gpus: 4}}",
+            "partitions.gpu.max_gpus: unknown key; did you mean 'max_gpu'?",
+        ),
         ("partitions: {7: {}}", "partitions.7: the name is not text (7); write it in quotes"),
-        ("partitions: {cpu: {max_mem_mb: 250G}}", "partitions.cpu.max_mem_mb: is no number (250G, expected an"),
+        (
+            "partitions: {cpu: {max_mem_mb: 250G}}",
+            "partitions.cpu.max_mem_mb: is no number (250G, expected an",
+        ),
         (
             "partitions: {cpu: {max_runtime: 12:00:00}}",
-            'partitions.cpu.max_runtime: is read as 43200 minutes (12:00:00); write it in quotes: "12:00:00"',
+            'partitions.cpu.max_runtime: is read as 43200 minutes (12:00:00); write it in quotes: "12',
         ),
-        ("partitions: {cpu: {max_runtime: soon}}", "partitions.cpu.max_runtime: is no time (soon, expected minutes"),
+        (
+            "partitions: {cpu: {max_runtime: soon}}",
+            "partitions.cpu.max_runtime: is no time (soon, expected minutes",
+        ),
         ("- account", "is no mapping (['account'], expected `key: value` lines)"),
         ("account: [", "is not valid YAML (while parsing"),
     ],
@@ -213,15 +259,17 @@ def test_gpu_study_is_refused_with_hardware_without_gpu(workflow, folder):
     workflow.edit("gpus: 0", "gpus: 1")
     printed = workflow.dry_run(FIGURE, "--quiet", "--profile", str(folder), check=False)
     assert (
-        "config.yaml: hardware = 'laptop': is a machine without GPU, but jobs of studies/smoke.yaml request GPUs "
-        "from the cluster; choose a file of profiles/hardware with GPUs (a100, h100) in config.yaml"
+        "config.yaml: hardware = 'laptop': is a machine without GPU, but jobs of studies/smoke.yaml "
+        "request GPUs from the cluster; choose a file of profiles/hardware with GPUs (a100, h100)"
     ) in printed
     assert "train_classifiers" not in printed
 
 
 def test_unknown_rule_on_the_command_line_is_refused(workflow, folder):
-    printed = workflow.dry_run(FIGURE, "--profile", str(folder), "--set-threads", "train_classifer=8", check=False)
-    assert "--set-threads: train_classifer: unknown rule; did you mean 'train_classifiers'?" in printed
+    options = ["--profile", str(folder), "--set-threads", "train_classifer=8"]
+    printed = workflow.dry_run(FIGURE, *options, check=False)
+    message = "train_classifer: unknown rule; did you mean 'train_classifiers'?"
+    assert f"--set-threads: {message}" in printed
 
 
 def test_study_without_gpu_requests_none_from_a_gpu_site(workflow, folder):

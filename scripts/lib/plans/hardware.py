@@ -100,7 +100,7 @@ def with_gpus(folder: Path = FOLDER) -> list[str]:
 
 
 def require_gpus(name: str, study: str, folder: Path = FOLDER) -> None:
-    """Raise HardwareError if a machine has no GPU: the times of GPU jobs would be those of a single core.
+    """Raise HardwareError if a machine has no GPU: GPU jobs would get the times of one core.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def require_gpus(name: str, study: str, folder: Path = FOLDER) -> None:
         return
     machines = with_gpus(folder)
     raise HardwareError(
-        f"hardware = {name!r}: is a machine without GPU, but jobs of studies/{study}.yaml request GPUs from the "
-        f"cluster; choose a file of {folder} with GPUs ({', '.join(machines) or 'none yet: add one'}) in config.yaml, "
-        f"or for one run by --config hardware={machines[0] if machines else '...'}"
+        f"hardware = {name!r}: is a machine without GPU, but jobs of studies/{study}.yaml request "
+        f"GPUs from the cluster; choose a file of {folder} with GPUs "
+        f"({', '.join(machines) or 'none yet: add one'}) in config.yaml, or for one run by --config hardware={machines[0] if machines else '...'}"
     )
