@@ -32,11 +32,17 @@ def check_hardware(study):
 
 
 def check_hardware_of(jobs):
-    """Check the studies of jobs that are about to start on a cluster of any kind."""
-    if not workflow.local_exec:
-        for job in jobs:
-            if "gpu" in job.rule.resources:
-                check_hardware(job.wildcards.get("study", config["study"]))
+    """Check that jobs that are about to start on a cluster, of any kind, can have the GPUs of their studies."""
+    if workflow.local_exec:
+        return
+    studies = {job.wildcards.get("study", config["study"]) for job in jobs if "gpu" in job.rule.resources}
+    for study in studies:
+        check_hardware(study)
+    if SITE is not None and any(STUDIES[study].gpus for study in studies):
+        try:
+            site_resources.require_gpu_option()
+        except site.SiteError as error:
+            raise WorkflowError(str(error)) from None
 
 
 def gpus(wildcards):

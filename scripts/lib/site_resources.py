@@ -4,6 +4,8 @@ A profile cannot do this by itself: an option on the command line, such as `--se
 replaces all entries of the profile, and a profile does not know which studies use GPUs.
 """
 
+import re
+import subprocess
 from collections.abc import Collection, Mapping
 
 from snakemake.resources import Resource, Resources
@@ -90,6 +92,27 @@ def gpu_resources(
         return values
     condition = f"wildcards.get('study', {study!r}) in {sorted(gpu_studies)!r}"
     return {name: f"{value} if {condition} else None" for name, value in values.items()}
+
+
+def require_gpu_option() -> None:
+    """Raise SiteError if this SLURM refuses `sbatch --gpus`, by which the plugin requests GPUs."""
+    try:
+        answer = subprocess.run(
+            ["scontrol", "show", "config"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return
+    select = re.search(r"^SelectType\s*=\s*(\S+)", answer.stdout, re.MULTILINE)
+    if select and select[1] in ("select/linear", "select/cons_res"):
+        raise SiteError(
+            f"slurm.conf: SelectType = {select[1]}: this SLURM accepts GPU requests by sbatch "
+            "--gres only (expected select/cons_tres), which version 2.8 of "
+            "snakemake-executor-plugin-slurm cannot make; use another cluster, or "
+            "run in an allocation with --profile profiles/gpus"
+        )
 
 
 def merge(entries: dict[str, int | str], overrides: Mapping[str, Resource]) -> Resources:

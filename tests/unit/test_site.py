@@ -1,5 +1,7 @@
 """The site file of a SLURM cluster: what it means, and which errors in it are reported."""
 
+import contextlib
+import os
 import re
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 import yaml
 from snakemake.profiles import ProfileConfigFileParser
 
-from scripts.lib import site, site_check
+from scripts.lib import site, site_check, site_resources
 from scripts.lib.site import Partition, Site, SiteError
 from tests.support.workflow import ROOT
 
@@ -272,9 +274,21 @@ def test_unknown_rule_on_the_command_line_is_refused(workflow, folder):
     assert f"--set-threads: {message}" in printed
 
 
-def test_study_without_gpu_requests_none_from_a_gpu_site(workflow, folder):
+@pytest.mark.parametrize(("select", "refused"), [("linear", True), ("cons_tres", False)])
+def test_slurm_that_accepts_gres_only_is_refused(tmp_path, monkeypatch, select, refused):
+    command = tmp_path / "scontrol"
+    command.write_text(f"#!/bin/sh\necho 'SelectType              = select/{select}'\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    expected = pytest.raises(SiteError, match="SelectType = select/linear: this SLURM accepts")
+    with expected if refused else contextlib.nullcontext():
+        site_resources.require_gpu_option()
+
+
+def test_study_without_gpu_requests_none_from_a_gpu_site(workflow, folder, monkeypatch):
     (folder / "site.yaml").write_text(SITE)
-    printed = workflow.dry_run("results/smoke/classifiers/real/vit_tiny", "--profile", str(folder))
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(folder))
+    printed = workflow.dry_run("results/smoke/classifiers/real/vit_tiny")
     assert "threads: 8" in printed
     assert "gpu_model" not in printed
     assert "constraint" not in printed
