@@ -9,7 +9,7 @@ import pytest
 import yaml
 from snakemake.profiles import ProfileConfigFileParser
 
-from scripts.lib import site, site_check, site_resources
+from scripts.lib import rule_names, site, site_check, site_resources
 from scripts.lib.site import Partition, Site, SiteError
 from tests.support.workflow import ROOT
 
@@ -265,6 +265,12 @@ def test_gpu_study_is_refused_with_hardware_without_gpu(workflow, folder):
         "request GPUs from the cluster; choose a file of profiles/hardware with GPUs (a100, h100)"
     ) in printed
     assert "train_classifiers" not in printed
+
+
+def test_rule_names_are_those_of_the_workflow(workflow):
+    printed = workflow.dry_run("--list-rules")
+    listed = set(re.findall(r"^([a-z_]+)$", printed, re.MULTILINE))
+    assert listed - {"all"} == set(rule_names.rules())
 
 
 def test_unknown_rule_on_the_command_line_is_refused(workflow, folder):
