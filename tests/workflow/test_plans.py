@@ -158,3 +158,12 @@ def test_a_job_that_fails_leaves_no_output_and_names_its_log(workflow: Workflow)
     assert "logs/smoke/prepare_data/classifier_training-00000.log" in output
     assert "name more forms or fewer images" in output
     assert not list(workflow.folder.glob("results/smoke/data/*/*"))
+
+
+@pytest.mark.parametrize(("gpus", "options", "threads"), [(0, [], 1), (1, [], 8), (1, ["--set-threads", "evaluate=3"], 3)])
+def test_evaluation_on_a_gpu_has_reader_threads(workflow, gpus, options, threads):
+    """7 of 8 threads read images for the GPU; set-threads, as in a profile, has precedence."""
+    metrics = "results/smoke/metrics/real/vit_tiny.parquet"
+    workflow.edit("gpus: 0", f"gpus: {gpus}")
+    printed = workflow.dry_run(metrics, "--cores", "16", "-p", *options)
+    assert f"--threads {threads} > logs/smoke/evaluate/real-vit_tiny.log" in printed
