@@ -13,7 +13,16 @@ from scripts.lib.torch_setup import deterministic
 import pandas as pd
 import torch
 
-from scripts.lib import classifier, command, evaluation_precision, jobs, resume, shards, stream, weights
+from scripts.lib import (
+    classifier,
+    command,
+    evaluation_precision,
+    jobs,
+    resume,
+    shards,
+    stream,
+    weights,
+)
 from scripts.lib.files import whole
 from scripts.lib.finished_sets import FinishedSets
 from scripts.lib.metrics import RUN

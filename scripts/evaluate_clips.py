@@ -21,7 +21,16 @@ import pandas as pd
 import torch
 
 from scripts.evaluate import FLOAT32, identity, set_identity
-from scripts.lib import class_table, clip, command, evaluation_precision, jobs, resume, shards, stream
+from scripts.lib import (
+    class_table,
+    clip,
+    command,
+    evaluation_precision,
+    jobs,
+    resume,
+    shards,
+    stream,
+)
 from scripts.lib.files import whole
 from scripts.lib.finished_sets import FinishedSets
 from scripts.lib.images import as_stored

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from scripts import evaluate
-from scripts.lib import classifier, evaluation_precision, finished_sets, stream
+from scripts.lib import classifier, evaluation_precision, finished_sets, jobs, stream, study_file
 from scripts.lib.evaluation_precision import Agreement, Tolerance
 from scripts.lib.timing import pictures
+from tests.support.classifier_runs import classifier_job
+from tests.support.workflow import SMOKE
 
 CPU = deterministic(1)
 ARCHITECTURE = {"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}
@@ -66,6 +68,24 @@ def test_interrupted_evaluation_resumes_with_the_next_set(batch, judged, tmp_pat
     resumed = evaluate.evaluate(*batch, CPU, state=tmp_path / "state")
     assert judged == SETS
     pd.testing.assert_frame_equal(resumed, expected, check_exact=True)
+
+
+def test_finished_sets_are_removed_with_the_job(tmp_path, judged):
+    classifier_job(tmp_path, "models")
+    sets = jobs.evaluation_settings(study_file.load(str(SMOKE)), "real", "vit_tiny")["evaluation"]
+    state, output = tmp_path / "state", tmp_path / "metrics.parquet"
+    arguments = ["--study", str(SMOKE), "--source", "real", "--batch", "vit_tiny"]
+    arguments += ["--models", str(tmp_path / "models"), "--output", str(output)]
+    arguments += ["--state", str(state), "--sets", *[str(tmp_path / "00000.tar")] * len(sets)]
+    judged.fails_at = sets[-1]
+    with pytest.raises(Interrupted):
+        evaluate.main(arguments)
+    assert len(list(state.iterdir())) == len(sets) - 1 and not output.exists()
+    judged.fails_at = None
+    evaluate.main(arguments)
+    assert judged == sets
+    assert pd.read_parquet(output)["evaluation"].unique().tolist() == sets
+    assert not state.exists()
 
 
 def test_finished_sets_of_other_models_are_not_used(batch, judged, tmp_path):

@@ -25,6 +25,7 @@ SHARES = {
     "webp": {75: 0.045, 90: 0.088, 95: 0.120, 100: 0.166},
 }
 DEFAULT_QUALITY = {"png": 100, "jpeg": 75, "webp": 80}  # of Pillow
+LISTED = 8  # names that a plan shows
 SHARDS = 8  # shards that are measured of a folder: the first of as many guidance scales
 
 
@@ -69,6 +70,11 @@ def image_bytes(study: Study, split: str | None = None) -> int:
     content = encoded_bytes(study.channels * study.image_size**2, image_format, quality)
     units = max(1, math.ceil(content / TAR_UNIT))
     return TAR_UNIT * (3 + units + 2) + MANIFEST_ROW
+
+
+def _listed(names: list[str]) -> str:
+    rest = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 @dataclass(frozen=True)
@@ -178,8 +184,8 @@ class ImageSizes:
         estimated = sorted(label for label, found in self.used.items() if not found)
         parts = []
         if measured:
-            parts.append(f"Disk of an image, measured from existing shards: {', '.join(measured)}.")
+            parts.append(f"measured from existing shards: {_listed(measured)}.")
         if estimated:
             origin = "estimated from the study's image size, format and quality"
-            parts.append(f"Disk of an image, {origin}: {', '.join(estimated)}.")
-        return " ".join(parts)
+            parts.append(f"{origin}: {_listed(estimated)}.")
+        return " ".join(f"Disk of an image, {part}" for part in parts)
