@@ -1,16 +1,17 @@
 """Photographs that installed packages bring."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-import sklearn
 from PIL import Image
 
+# The packages are not imported, which takes a second.
+SKLEARN, MATPLOTLIB = (Path(find_spec(name).origin).parent for name in ("sklearn", "matplotlib"))
 FILES = (
-    Path(sklearn.__file__).parent / "datasets/images/china.jpg",
-    Path(sklearn.__file__).parent / "datasets/images/flower.jpg",
-    Path(matplotlib.__file__).parent / "mpl-data/sample_data/grace_hopper.jpg",
+    SKLEARN / "datasets/images/china.jpg",
+    SKLEARN / "datasets/images/flower.jpg",
+    MATPLOTLIB / "mpl-data/sample_data/grace_hopper.jpg",
 )
 
 

@@ -160,7 +160,17 @@ def test_a_job_that_fails_leaves_no_output_and_names_its_log(workflow: Workflow)
     assert not list(workflow.folder.glob("results/smoke/data/*/*"))
 
 
-@pytest.mark.parametrize(("gpus", "options", "threads"), [(0, [], 1), (1, [], 8), (1, ["--set-threads", "evaluate=3"], 3)])
+THREE = ["--set-threads", "evaluate=3"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "options", "threads"),
+    [
+        pytest.param(0, [], 1, marks=pytest.mark.slow),
+        pytest.param(1, [], 8),
+        pytest.param(1, THREE, 3, marks=pytest.mark.slow),
+    ],
+)
 def test_evaluation_on_a_gpu_has_reader_threads(workflow, gpus, options, threads):
     """7 of 8 threads read images for the GPU; set-threads, as in a profile, has precedence."""
     metrics = "results/smoke/metrics/real/vit_tiny.parquet"
