@@ -49,9 +49,9 @@ rule evaluate_clips:
         "logs/{study}/evaluate_clips/{source}-{batch}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: evaluation_threads
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
         runtime=LIMITS.runtime("evaluate_clips", 60),
         gpu_hours=LIMITS.gpu_hours("evaluate_clips"),
         gpu=gpus,
@@ -60,4 +60,5 @@ rule evaluate_clips:
     shell:
         "python -m scripts.evaluate_clips --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--classes {input.classes:q} --models {input.models:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --threads {threads} > {log:q} 2>&1"
+        "--output {output.metrics:q} --state .state/{wildcards.study}/clip_metrics/{wildcards.source}/{wildcards.batch} "
+        "--threads {threads} > {log:q} 2>&1"

@@ -14,7 +14,7 @@ rule evaluate:
         "logs/{study}/evaluate/{source}-{batch}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: evaluation_threads
     resources:
         mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
         runtime=LIMITS.runtime("evaluate", 60),
@@ -25,4 +25,5 @@ rule evaluate:
     shell:
         "python -m scripts.evaluate --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--models {input.models:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --threads {threads} > {log:q} 2>&1"
+        "--output {output.metrics:q} --state .state/{wildcards.study}/metrics/{wildcards.source}/{wildcards.batch} "
+        "--threads {threads} > {log:q} 2>&1"

@@ -41,7 +41,7 @@ rule evaluate_released:
         "logs/{study}/evaluate_released/{released}.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: evaluation_threads
     resources:
         mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
         runtime=LIMITS.runtime("evaluate_released", 60),
@@ -52,7 +52,8 @@ rule evaluate_released:
     shell:
         "python -m scripts.evaluate_released --study studies/{wildcards.study}.yaml --released {wildcards.released} --planned {params.planned} "
         "--classes {input.classes:q} --model {input.model:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --threads {threads} > {log:q} 2>&1"
+        "--output {output.metrics:q} --state .state/{wildcards.study}/released_metrics/{wildcards.released} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule tabulate_released:

@@ -49,6 +49,11 @@ def gpus(wildcards):
     return study_of(wildcards).gpus
 
 
+def evaluation_threads(wildcards):
+    """Threads of an evaluation: 7 of 8 read images for a GPU. A CPU computes longer than it reads."""
+    return 8 if study_of(wildcards).gpus else 1
+
+
 def gpus_at_hand(_):
     """One, where the jobs of the study that `study` names ask for any."""
     if SITE is not None and workflow.exec_mode == ExecMode.DEFAULT:

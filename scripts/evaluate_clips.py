@@ -5,8 +5,12 @@ its own is asked about those, in texts of its own. What CLIP reports of some of 
 data/downstream/sets.csv), is the mean of its rows of classes.
 
 An image is resized to what the models see by Pillow's bicubic filter, as the paper's evaluation code does, from what is stored of it.
+Images are encoded in float32 or, on a GPU, in bfloat16 if it gives the same metrics (`lib/evaluation_precision.py`); texts in float32.
+An interrupted evaluation resumes with the set that it had not finished.
 """
 
+import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,70 +19,30 @@ from scripts.lib.torch_setup import deterministic
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 
-from scripts.lib import class_table, clip, command, jobs, shards, stream
+from scripts.evaluate import FLOAT32, identity, set_identity
+from scripts.lib import (
+    class_table,
+    clip,
+    command,
+    evaluation_precision,
+    jobs,
+    resume,
+    shards,
+    stream,
+)
 from scripts.lib.files import whole
+from scripts.lib.finished_sets import FinishedSets
 from scripts.lib.images import as_stored
 from scripts.lib.tally import Tally
+from scripts.lib.zero_shot_questions import OUT, questions
 
-OUT = -1  # the label of an image that a task leaves out
 BATCH = 512
 
 
-def by_class(groups: list[list[int]], manifest: pd.DataFrame) -> np.ndarray:
-    """Labels (N,): which of the texts, by position, stands for the class of each image. groups: class ids of each text."""
-    position = {class_id: i for i, own in enumerate(groups) for class_id in own}
-    return manifest["class_id"].map(position).fillna(OUT).to_numpy(int, copy=True)
-
-
-def by_caption(captions: dict[str, str], manifest: pd.DataFrame) -> np.ndarray:
-    """Labels (N,): the text, by position, whose word stands in the caption of each image; images with several, or none, are left out."""
-    found = np.array([[word in caption.split(", ") for word in captions.values()] for caption in manifest["caption"].fillna("")])
-    return np.where(found.sum(1) == 1, found.argmax(1), OUT)
-
-
-def classes_of(settings: dict, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame) -> dict:
-    """The question which class each image of a set shows: of the study's `classes`, or of the set's own."""
-    templates, own = clip.templates(settings["templates"]), settings.get("sets", {}).get(evaluation)
-    if own:
-        classes = class_table.read(own["classes"])
-        templates = yaml.safe_load(Path(own["templates"]).read_text(encoding="utf-8"))[own["dataset"]]
-    labels = by_class([[class_id] for class_id in classes["class_id"]], manifest)
-    if (labels == OUT).any():
-        strange = sorted(set(manifest["class_id"][labels == OUT]))
-        raise SystemExit(f"{evaluation}: images of classes {strange}, which its table of {len(classes)} classes does not have")
-    masked = bool(settings.get("masked")) and not own
-    return {"names": classes["name"].tolist(), "templates": templates, "labels": labels, "ids": classes["class_id"].tolist(), "masked": masked}
-
-
-def questions(settings: dict, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame) -> list[dict]:
-    """What is asked of the images of an evaluation set: its own classes, and each of its tasks.
-
-    A question: `evaluation` (its name), `names` and `templates` of its texts, `labels` (N,), `ids`, what class_id each text gets in the
-    table: the class's own in the first question, its position in a task's; `masked`: whether classes that the set lacks are no answers.
-    Raises SystemExit where a task has no image to ask about.
-    """
-    own = classes_of(settings, classes, evaluation, manifest)
-    asked = [{"evaluation": evaluation} | own]
-    for name, task in settings["tasks"].items():
-        if task["evaluation"] != evaluation:
-            continue
-        if task["captions"] and "caption" not in manifest:
-            raise SystemExit(f"task {name}: the images of {evaluation} have no captions")
-        names = list(task["captions"] or task["classes"] or own["names"])
-        labels = by_caption(task["captions"], manifest) if task["captions"] else own["labels"]
-        if task["classes"]:
-            labels = by_class(list(task["classes"].values()), manifest)
-        if (labels == OUT).all():
-            raise SystemExit(f"task {name}: no image of {evaluation} has one of its labels")
-        asked.append({"evaluation": name, "names": names, "templates": task["templates"], "labels": labels, "ids": list(range(len(names))), "masked": False})
-    return asked
-
-
-def features(models: list[clip.Clip], tar: str, workers: int = 0) -> list[torch.Tensor]:
-    """Features (N, embed_dim) of all images of a set, of each model. An image is decoded and resized once; a batch of them is held."""
-    size, images, device = models[0].image_size, stream.find([tar]), models[0].model.logit_scale.device
+def _resized(models: list[clip.Clip]) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the transform of a stored image to the size that all models see."""
+    size = models[0].image_size
     if different := {model.image_size for model in models} - {size}:
         raise SystemExit(f"models that see {size} and {different.pop()} pixels a side in one batch: evaluate them apart")
 
@@ -87,11 +51,96 @@ def features(models: list[clip.Clip], tar: str, workers: int = 0) -> list[torch.
         resized = as_stored(pixels, size, len(image))
         return torch.tensor(resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1))
 
-    found = [[] for _ in models]
-    for batch in stream.ordered(images, stream.at_once(BATCH, device), seen, workers):
-        for model, own in zip(models, found, strict=True):
-            own.append(clip.image_features(model, batch.images))
-    return [torch.cat(own) for own in found]
+    return seen
+
+
+def features(
+    models: list[clip.Clip],
+    tar: str,
+    workers: int = 0,
+    precisions: list[torch.dtype] | None = None,
+) -> list[torch.Tensor]:
+    """Compute the features of all images of a set. An image is decoded and resized once.
+
+    Parameters
+    ----------
+    models : list of Clip
+    tar : str
+        Tar of the set.
+    workers : int
+        Processes that read images.
+    precisions : list of torch.dtype or None
+        Precision of each model; None is float32.
+
+    Returns
+    -------
+    list of Tensor, shape (N, embed_dim), float32
+        Features of each model.
+    """
+    images, device = stream.find([tar]), models[0].model.logit_scale.device
+    precisions = precisions or [FLOAT32] * len(models)
+    found: list[list[torch.Tensor]] = [[] for _ in models]
+    for batch in stream.ordered(images, stream.at_once(BATCH, device), _resized(models), workers):
+        for model, dtype, parts in zip(models, precisions, found, strict=True):
+            parts.append(clip.image_features(model, batch.images, dtype))
+    return [torch.cat(parts) for parts in found]
+
+
+def choose_precisions(
+    names: list[str],
+    models: list[clip.Clip],
+    tar: str,
+    question: dict,
+    heads_of: list[Callable],
+    fast: torch.dtype,
+    workers: int = 0,
+) -> list[torch.dtype]:
+    """Choose the precision of each model by a question about a sample of a set.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the models, for the log.
+    models : list of Clip
+    tar : str
+        Tar of the set.
+    question : dict
+        As `questions` has it.
+    heads_of : list of callable
+        Heads of each model.
+    fast : torch.dtype
+        Lower precision that the device has; float32 reads no image.
+    workers : int
+        Processes that read images.
+
+    Returns
+    -------
+    list of torch.dtype
+    """
+    if fast == FLOAT32:
+        return [FLOAT32] * len(models)
+    labelled = torch.from_numpy(np.flatnonzero(question["labels"] != OUT))
+    positions = labelled[evaluation_precision.sample_positions(len(labelled))]
+    labels = torch.from_numpy(question["labels"])[positions]
+    images, device = stream.find([tar]), models[0].model.logit_scale.device
+    parts = positions.split(stream.at_once(BATCH, device))
+    found: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
+    for batch in stream.chosen(images, parts, _resized(models), workers):
+        for number, model in enumerate(models):
+            for dtype in (FLOAT32, fast):
+                seen = clip.image_features(model, batch.images, dtype)
+                found.setdefault((number, dtype), []).append(seen)
+
+    def choose(number: int, name: str, model: clip.Clip) -> torch.dtype:
+        heads = heads_of[number](tuple(question["names"]), tuple(question["templates"]))
+        return evaluation_precision.choose(
+            name,
+            lambda dtype: clip.logits(model, torch.cat(found[number, dtype]), heads),
+            labels,
+            fast,
+        )
+
+    return [choose(i, name, model) for i, (name, model) in enumerate(zip(names, models, strict=True))]
 
 
 def answers(model: clip.Clip, seen: torch.Tensor, asked: list[dict], heads_of) -> list[dict]:
@@ -112,35 +161,104 @@ def answers(model: clip.Clip, seen: torch.Tensor, asked: list[dict], heads_of) -
     return rows
 
 
-def evaluate(settings: dict, classes: pd.DataFrame, models: Path, tars: list[str], device: torch.device, workers: int = 0) -> pd.DataFrame:
-    """The table of metrics. settings: jobs.clip_evaluation_settings. Raises SystemExit where a run has no model."""
-    paths = {run["name"]: models / f"{run['name']}.safetensors" for run in settings["runs"]}
+def _load(settings: dict, folder: Path, device: torch.device) -> dict[str, clip.Clip]:
+    """Return the model of each run. Raises SystemExit if a run has none."""
+    paths = {run["name"]: folder / f"{run['name']}.safetensors" for run in settings["runs"]}
     for name, path in paths.items():
         if not path.exists():
             raise SystemExit(f"{path}: no such file, so run {name} has not been trained")
-    loaded = [clip.load(path, device) for path in paths.values()]
-    heads_of = [cache(lambda names, templates, model=model: clip.heads(model, list(names), list(templates))) for model in loaded]
-    rows = [[] for _ in loaded]
+    return {name: clip.load(path, device) for name, path in paths.items()}
+
+
+def evaluate(
+    settings: dict,
+    classes: pd.DataFrame,
+    models: Path,
+    tars: list[str],
+    device: torch.device,
+    workers: int = 0,
+    state: str | Path | None = None,
+    fast: torch.dtype | None = None,
+) -> pd.DataFrame:
+    """Evaluate the CLIP models of a batch on all sets and tasks.
+
+    Parameters
+    ----------
+    settings : dict
+        `jobs.clip_evaluation_settings`.
+    classes : DataFrame
+        Table of the study's classes.
+    models : Path
+        Folder of the models.
+    tars : list of str
+        Tars of the sets, in the order of the settings.
+    device : torch.device
+    workers : int
+        Processes that read images.
+    state : str, Path or None
+        Folder of finished sets of earlier attempts; None keeps nothing.
+    fast : torch.dtype or None
+        Lower precision, used if it gives the same metrics; None is the one of the device.
+
+    Returns
+    -------
+    DataFrame
+        A row for each run, set or task, and class.
+
+    Raises
+    ------
+    SystemExit
+        If a run has no model, or a question cannot be asked.
+    """
+    loaded = _load(settings, models, device)
+    names, clips = list(loaded), list(loaded.values())
+    fast = evaluation_precision.fast_dtype(device) if fast is None else fast
+    finished = FinishedSets(state, identity(settings, models, device))
+    heads_of = [cache(lambda names, templates, model=model: clip.heads(model, list(names), list(templates))) for model in clips]
+
+    def precisions(tar: str, question: dict, key: str) -> list[torch.dtype]:
+        chosen = finished.load("precisions", key)
+        if chosen is None:
+            found = choose_precisions(names, clips, tar, question, heads_of, fast, workers)
+            chosen = [str(dtype).removeprefix("torch.") for dtype in found]
+            finished.add("precisions", chosen, key)
+        return [getattr(torch, name) for name in chosen]
+
+    dtypes: list[torch.dtype] = []
+    rows: list[list[dict]] = [[] for _ in clips]
     for evaluation, tar in zip(settings["evaluation"], tars, strict=True):
         asked = questions(settings, classes, evaluation, pd.read_parquet(shards.manifest_path(tar)))
-        for model, seen, heads, own in zip(loaded, features(loaded, tar, workers), heads_of, rows, strict=True):
-            own += answers(model, seen, asked, heads)
+        key = json.dumps([set_identity(tar), str(fast), *([q["names"], q["templates"], q["ids"]] for q in asked)])
+        dtypes = dtypes or precisions(tar, asked[0], key)
+        key = f"{key} {dtypes}"
+        found = finished.load(evaluation, key)
+        if found is None:
+            seen = features(clips, tar, workers, dtypes)
+            found = [answers(*each) for each in zip(clips, seen, [asked] * len(clips), heads_of, strict=True)]
+            finished.add(evaluation, found, key)
+        for of_model, more in zip(rows, found, strict=True):
+            of_model += more
     keys = ("source", "guidance", "architecture", "size", "seed")
-    table = [{key: run[key] for key in keys} | row for run, own in zip(settings["runs"], rows, strict=True) for row in own]
+    table = [{key: run[key] for key in keys} | row for run, of_model in zip(settings["runs"], rows, strict=True) for row in of_model]
     return pd.DataFrame(table).astype({"class_id": "Int64", "guidance": "Float64"})
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Evaluate the CLIP models that the command line names."""
     parser = command.parser(__doc__, "source", "batch")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--models", required=True, help="folder of the batch")
     parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
     parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set or task, and class")
+    parser.add_argument("--state", help="folder of finished sets, kept until the evaluation is complete")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.clip_evaluation_settings)
-    table = evaluate(settings, class_table.read(args.classes), Path(args.models), args.sets, deterministic(args.threads), args.threads - 1)
+    classes, device = class_table.read(args.classes), deterministic(args.threads)
+    table = evaluate(settings, classes, Path(args.models), args.sets, device, args.threads - 1, args.state)
     with whole(args.output) as (part,):
         table.to_parquet(part, index=False)
+    if args.state:
+        resume.discard(args.state)
 
 
 if __name__ == "__main__":

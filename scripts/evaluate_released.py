@@ -1,30 +1,35 @@
-"""Evaluate a model that others released as our own are evaluated: by `evaluate` or, zero-shot, by `evaluate_clips`."""
+"""Evaluate a model of the paper's authors as this project's models are: by `evaluate` or `evaluate_clips`."""
 
 from pathlib import Path
 
 from scripts.lib.torch_setup import deterministic
 
 from scripts import evaluate, evaluate_clips
-from scripts.lib import class_table, command, jobs
+from scripts.lib import class_table, command, jobs, resume
 from scripts.lib.files import whole
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Evaluate the model that the command line names."""
     parser = command.parser(__doc__, "released")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--model", required=True, help="safetensors, as convert_released makes it, named as the model")
     parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
     parser.add_argument("--output", required=True, help="parquet, a row for each evaluation set and class")
+    parser.add_argument("--state", help="folder of finished sets, kept until the evaluation is complete")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.released_settings)
 
-    folder, device = Path(args.model).parent, deterministic(args.threads)
+    folder, device, workers = Path(args.model).parent, deterministic(args.threads), args.threads - 1
     if settings["kind"] == "clip":
-        table = evaluate_clips.evaluate(settings, class_table.read(args.classes), folder, args.sets, device, args.threads - 1)
+        classes = class_table.read(args.classes)
+        table = evaluate_clips.evaluate(settings, classes, folder, args.sets, device, workers, args.state)
     else:
-        table = evaluate.evaluate(settings, folder, args.sets, device, args.threads - 1)
+        table = evaluate.evaluate(settings, folder, args.sets, device, workers, args.state)
     with whole(args.output) as (part,):
         table.astype({"seed": "Int64"}).to_parquet(part, index=False)
+    if args.state:
+        resume.discard(args.state)
 
 
 if __name__ == "__main__":

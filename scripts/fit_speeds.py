@@ -33,6 +33,7 @@ WITHIN = 0.2  # share by which a plan may miss
 # `tflop` says what `pass` and `step` of one model say as well: a fit takes those that tell models and sizes apart. Of a single job its work, not
 # its start, takes the time.
 FITTED = {
+    "evaluate": ("job", "run", "tflop"),  # all jobs of a study read the same images
     "evaluate_clips": ("job", "run"),
     "train_generator": ("tflop", "job"),
     "generate": ("tflop", "job"),

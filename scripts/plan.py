@@ -13,10 +13,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from scripts.lib import override, pages, tabulating
+from scripts.lib import override, pages, study_file, tabulating
 from scripts.lib.files import whole
 from scripts.lib.plans import dag, hardware, savings, totals
+from scripts.lib.plans.image_sizes import ImageSizes
 from scripts.lib.plans.work import PlanError
+from scripts.lib.study import Study
 from scripts.lib.study_file import StudyError
 
 HEAD = {
@@ -66,7 +68,9 @@ def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]
     return [f"{rule}: the longest job is planned to take {amount(own)} minutes, its rule asks for {amount(asked)}." for rule, (own, asked) in longest.items()]
 
 
-def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardware.Hardware, smaller: list[dict], over: str, changed: str = "") -> list[str]:
+def text(
+    files: list[str], jobs: list[totals.Job], found: dict, machine: hardware.Hardware, smaller: list[dict], over: str, changed: str = "", sizes: str = ""
+) -> list[str]:
     """Paragraphs of the page, heading first."""
     rows = totals.table(jobs, found, machine)
     gpus = any(row["gpu_hours"] for row in rows)
@@ -90,6 +94,7 @@ def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardwar
         shown_rows(rows, machine.currency, gpus),
         *warnings(jobs, found),
         "Disk at most: if all jobs ran at once. Hours are of wall time with one core a job; money, energy and CO2 follow from the factors below.",
+        *([pages.literal(sizes)] if sizes else []),
         "## What a smaller study would take",
         shown_rows([total, *smaller], machine.currency, gpus),
         f"## Longest chain: {duration(seconds / totals.HOUR)}, whatever the number of machines",
@@ -99,6 +104,13 @@ def text(files: list[str], jobs: list[totals.Job], found: dict, machine: hardwar
         "## Factors",
         tabulating.markdown(factors),
     ]
+
+
+def stored_otherwise(studies: dict[str, Study], changes: dict) -> set[str]:
+    """Return the names of the studies that an override makes store images in another way."""
+    files = {name: study_file.load(f"studies/{name}.yaml") for name in changes}
+    keys = ("image_size", "channels", "storage")
+    return {name for name, study in files.items() if any(getattr(study, key) != getattr(studies[name], key) for key in keys)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -122,8 +134,9 @@ def main(arguments: list[str] | None = None) -> None:
         jobs = dag.ask(args.target, ({"hardware": args.hardware} if args.hardware else {}) | ({"override": changes} if changes else {}))
         if strange := changes.keys() - {job.wildcards.get("study") for job in jobs}:
             raise StudyError(f"override = {override.text(changes)}: no job of the plan is of the study {', '.join(strange)}: name the study that is planned")
-        found = totals.costs(jobs, studies, machine)
-        smaller = savings.table(jobs, studies, machine)
+        sizes = ImageSizes(skipped=stored_otherwise(studies, changes))
+        found = totals.costs(jobs, studies, machine, sizes)
+        smaller = savings.table(jobs, studies, machine, sizes)
         rows = totals.table(jobs, found, machine)
         totals.within(budget or {}, rows[-2])
     except totals.OverBudget as error:
@@ -131,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
     except (PlanError, StudyError) as error:
         raise SystemExit(str(error)) from None
     changed = override.text(changes) if changes else ""
-    paragraphs = text(args.target, jobs, found, machine, smaller, over, changed)
+    paragraphs = text(args.target, jobs, found, machine, smaller, over, changed, sizes.described())
     if args.html:
         with whole(args.html) as (part,):
             part.write_text(pages.page(paragraphs[0].lstrip("# "), "\n\n".join(paragraphs)), encoding="utf-8")

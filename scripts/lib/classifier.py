@@ -69,8 +69,31 @@ class Outputs:
 
 
 @torch.inference_mode()
-def outputs(model: VisionTransformer, images: torch.Tensor, batch_size: int = 512) -> Outputs:
-    """Logits and features of normalised images (N, C, H, W)."""
+def outputs(
+    model: VisionTransformer,
+    images: torch.Tensor,
+    batch_size: int = 512,
+    dtype: torch.dtype = torch.float32,
+) -> Outputs:
+    """Compute logits and features.
+
+    Parameters
+    ----------
+    model : VisionTransformer
+    images : Tensor, shape (N, C, H, W), float32
+        Normalised images.
+    batch_size : int
+        Images that the model sees at once.
+    dtype : torch.dtype
+        Precision of all layers except the last one, whose logits would lose digits.
+
+    Returns
+    -------
+    Outputs
+        On the CPU.
+    """
     device = next(model.parameters()).device
-    features = torch.cat([model.forward_head(model.forward_features(part.to(device)), pre_logits=True) for part in images.split(batch_size)])
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        parts = [model.forward_head(model.forward_features(part.to(device)), pre_logits=True) for part in images.split(batch_size)]
+    features = torch.cat(parts).float()
     return Outputs(model.head(features).cpu(), features.cpu())

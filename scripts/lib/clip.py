@@ -91,9 +91,29 @@ def inputs(clip: Clip, images: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def image_features(clip: Clip, images: torch.Tensor) -> torch.Tensor:
-    """Unit vectors (N, embed_dim) of images, uint8 (N, C, H, W), of the model's size."""
-    return clip.model.encode_image(inputs(clip, images.to(clip.model.logit_scale.device)), normalize=True).cpu()
+def image_features(clip: Clip, images: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Compute unit vectors of images.
+
+    Parameters
+    ----------
+    clip : Clip
+    images : Tensor, shape (N, C, H, W), uint8
+        Images of the model's size.
+    dtype : torch.dtype
+        Precision of the image encoder.
+
+    Returns
+    -------
+    Tensor, shape (N, embed_dim), float32
+        On the CPU.
+    """
+    device = clip.model.logit_scale.device
+    pixels = inputs(clip, images.to(device))
+    if dtype == torch.float32:
+        return clip.model.encode_image(pixels, normalize=True).cpu()
+    with torch.autocast(device.type, dtype):
+        features = clip.model.encode_image(pixels)
+    return torch.nn.functional.normalize(features.float(), dim=-1).cpu()
 
 
 def templates(chosen: list[str] | str) -> list[str]:

@@ -10,7 +10,7 @@ import scripts.lib.torch_setup
 
 import numpy as np
 import torch
-from diffusers import AmusedScheduler, DiffusionPipeline, ModelMixin
+from diffusers import AmusedScheduler, DiffusionPipeline, ModelMixin, SchedulerMixin
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
 from scripts.lib import attention_reuse, encoded_texts, pipeline_classes, sampling_keys, schedulers, weights
@@ -96,9 +96,16 @@ def _compile(pipeline: DiffusionPipeline, backend: str) -> None:
 
 
 def _prepared(pipeline: DiffusionPipeline, sampling: dict) -> DiffusionPipeline:
-    """The pipeline, made as fast as the study asks. What a workflow trained itself is small, and keeps to the bit what it made before."""
+    """Make a pipeline as fast as the study asks, and its schedulers exact.
+
+    Generators that the workflow trains are small, and their images keep every bit.
+    """
     if sampling.get("kind") == "pretrained":
         encoded_texts.keep(pipeline, sampling["batch_size"])
+    if sampling.get("precision", "float32") != "float32":
+        for component in pipeline.components.values():
+            if isinstance(component, SchedulerMixin):
+                schedulers.keep_float32(component)
     if sampling.get("reuse_attention"):
         attention_reuse.apply(pipeline, sampling["reuse_attention"], sampling["steps"])
     if sampling.get("compile"):
@@ -198,9 +205,10 @@ def sample(
 ) -> np.ndarray:
     """Sample one image for each prompt.
 
-    Noise comes from a generator for each image, on the CPU: an image is the same in any batch and
-    on any device, up to rounding. Prompts of one length are sampled together if the pipeline pads
-    prompts to the longest one of a batch.
+    Noise comes from a generator for each image: an image is the same in any batch, up to
+    rounding. The generators are on the CPU, so that an image is also the same on any device; those
+    of released aMUSEd models are on the pipeline's device (`_noise_device`). Prompts of one length
+    are sampled together if the pipeline pads prompts to the longest one of a batch.
 
     Parameters
     ----------
@@ -232,6 +240,19 @@ def sample(
     return np.stack(images)
 
 
+def _noise_device(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> torch.device:
+    """Return the device that draws the noise of an image.
+
+    Noise of a diffusion model is as large as its latents, and comes from the CPU. aMUSEd draws
+    a number for each token, level and step: 100 million an image, for which a GPU would wait.
+    Generators that the workflow trains are small, and their images keep every bit.
+    """
+    is_amused = isinstance(pipeline.scheduler, ImagewiseAmusedScheduler)
+    if is_amused and sampling.get("kind") == "pretrained":
+        return pipeline.device
+    return torch.device("cpu")
+
+
 def _sampled(pipeline, prompts, seeds, guidance: float, sampling: dict, is_whole: bool) -> np.ndarray:
     """Return the images of prompts that are sampled together.
 
@@ -243,8 +264,9 @@ def _sampled(pipeline, prompts, seeds, guidance: float, sampling: dict, is_whole
         missing = -count % sampling["batch_size"]
         prompts, seeds = prompts + prompts[-1:] * missing, seeds + seeds[-1:] * missing
     negative = sampling.get("negative_prompt", "")
+    device = _noise_device(pipeline, sampling)
     wanted = sampling_keys.guidance(pipeline, guidance, negative, len(prompts)) | {
-        "generator": [torch.Generator().manual_seed(seed) for seed in seeds],
+        "generator": [torch.Generator(device).manual_seed(seed) for seed in seeds],
         "num_inference_steps": sampling["steps"],
         "output_type": "np",
         "height": size,

@@ -1,5 +1,7 @@
 """CLIP models zero-shot: the evaluation asks what it says it asks, of our models and of released ones."""
 
+from pathlib import Path
+
 import scripts.lib.torch_setup  # noqa: F401
 from scripts.lib.torch_setup import deterministic
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from scripts import evaluate_clips, train_clips
-from scripts.lib import clip, shards
+from scripts.lib import clip, evaluation_precision, shards, zero_shot_questions
 from scripts.lib.distributed import Team
 from scripts.lib.metrics import RUN
 from tests.support.clip_runs import CPU, NAMES, TINY, run_of, settings_of, write_source
@@ -82,6 +84,7 @@ TASKS = {
     "own": {"evaluation": "unseen", "templates": ["{name}"], "classes": None, "captions": None},
     "elsewhere": {"evaluation": "other", "templates": ["{name}"], "classes": {"dark": [0]}, "captions": None},
 }
+TOLERANCE = evaluation_precision.Tolerance(cross_entropy=0.05)  # of 24 images
 CLASSES = pd.DataFrame({"class_id": [1, 0], "name": ["light", "dark"]})  # in no order
 
 
@@ -105,10 +108,10 @@ def test_a_trained_model_tells_the_classes_apart(trained):
 
 
 def test_images_without_a_label_are_left_out():
-    out, manifest = evaluate_clips.OUT, pd.DataFrame({"class_id": [0, 1, 2, 3], "caption": ["thick, tall", "thin", "thick, thin", None]})
-    assert evaluate_clips.by_class([[3, 1], [0]], manifest).tolist() == [1, 0, out, 0]
-    assert evaluate_clips.by_caption({"a thin line": "thin", "a thick line": "thick"}, manifest).tolist() == [1, 0, out, out]
-    assert evaluate_clips.by_caption({"a line": "thi"}, manifest).tolist() == [out] * 4
+    out, manifest = zero_shot_questions.OUT, pd.DataFrame({"class_id": [0, 1, 2, 3], "caption": ["thick, tall", "thin", "thick, thin", None]})
+    assert zero_shot_questions.by_class([[3, 1], [0]], manifest).tolist() == [1, 0, out, 0]
+    assert zero_shot_questions.by_caption({"a thin line": "thin", "a thick line": "thick"}, manifest).tolist() == [1, 0, out, out]
+    assert zero_shot_questions.by_caption({"a line": "thi"}, manifest).tolist() == [out] * 4
 
 
 def test_a_run_without_a_model_is_told(trained):
@@ -140,6 +143,39 @@ def test_a_set_of_other_classes_is_asked_about_those_in_its_own_texts(trained, t
     table = evaluate_clips.evaluate(settings, CLASSES, trained / "models", [trained / "set/unseen.tar"], CPU)
     assert table["evaluation"].unique().tolist() == ["unseen"]
     assert table[table["class_id"].isna()]["top1"].tolist() == [0]
+
+
+def two_sets(folder) -> tuple[dict, pd.DataFrame, Path, list[str]]:
+    settings = evaluation_of("learned", tasks={}) | {"evaluation": ["unseen", "again"]}
+    return settings, CLASSES, folder / "models", [str(folder / "set/unseen.tar")] * 2
+
+
+def test_interrupted_clip_evaluation_resumes_with_the_next_set(trained, tmp_path, monkeypatch):
+    expected = evaluate_clips.evaluate(*two_sets(trained), CPU)
+    answers, asked = evaluate_clips.answers, []
+
+    def answer(model, seen, questions, heads_of):
+        if questions[0]["evaluation"] == "again" and len(asked) == 1:
+            asked.append("interrupted")
+            raise KeyboardInterrupt
+        asked.append(questions[0]["evaluation"])
+        return answers(model, seen, questions, heads_of)
+
+    monkeypatch.setattr(evaluate_clips, "answers", answer)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_clips.evaluate(*two_sets(trained), CPU, state=tmp_path)
+    resumed = evaluate_clips.evaluate(*two_sets(trained), CPU, state=tmp_path)
+    assert asked == ["unseen", "interrupted", "again"]
+    pd.testing.assert_frame_equal(resumed, expected, check_exact=True)
+
+
+def test_clip_images_are_encoded_in_bfloat16_if_the_metrics_agree(trained, capsys, monkeypatch):
+    exact = evaluate_clips.evaluate(*two_sets(trained), CPU)
+    monkeypatch.setattr(evaluation_precision, "Tolerance", lambda: TOLERANCE)
+    fast = evaluate_clips.evaluate(*two_sets(trained), CPU, fast=torch.bfloat16)
+    assert "learned: evaluated in bfloat16; on 24 images" in capsys.readouterr().out
+    assert (exact["top1"] == fast["top1"]).all()
+    assert 0 < (exact["cross_entropy"] - fast["cross_entropy"]).abs().max() < 0.05
 
 
 def test_each_class_has_a_row_of_its_own_beside_that_over_all_images(trained, tmp_path):

@@ -5,9 +5,10 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pytest
 import torch
-from diffusers import AmusedScheduler
+from diffusers import AmusedScheduler, DDIMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ks_2samp
 
 from scripts import train_generator
 from scripts.lib import encoded_texts, jobs, pipelines
@@ -178,6 +179,51 @@ def test_the_imagewise_scheduler_samples_the_law_of_diffusers_own():
     theirs, ours = torch.stack(frequencies[:steps]), torch.stack(frequencies[steps:])
     assert (ours - theirs).abs().max() < 5 * (0.5 / images**0.5)  # five standard errors
     assert (ours[-1, ..., levels] == 0).all()
+
+
+def amused_step(seeds: list[int], device: torch.device = CPU) -> torch.Tensor:
+    """Return the tokens after a step from equal logits, at aMUSEd's number of levels."""
+    scheduler = pipelines.ImagewiseAmusedScheduler(mask_token_id=8255)
+    scheduler.set_timesteps(2, (2, 0), device)
+    logits = torch.zeros(len(seeds), 8192, 2, 2, device=device)
+    sample = torch.full((len(seeds), 2, 2), 8255, device=device)
+    generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+    return scheduler.step(logits, scheduler.timesteps[0], sample, generator=generators).prev_sample
+
+
+def test_imagewise_noise_does_not_depend_on_the_batch():
+    together = amused_step(SEEDS)
+    assert len(together.unique(dim=0)) == len(SEEDS)
+    for tokens, seed in zip(together, SEEDS, strict=True):
+        assert torch.equal(tokens, amused_step([seed])[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_imagewise_noise_of_a_gpu_has_the_same_law():
+    on_cpu, on_gpu = (amused_step(list(range(500)), torch.device(d)).cpu() for d in ("cpu", "cuda"))
+    drawn = [tokens[tokens < 8192].double().numpy() for tokens in (on_cpu, on_gpu)]
+    assert len(drawn[0]) == len(drawn[1])
+    assert ks_2samp(*drawn).pvalue > 1e-4
+
+
+class OnDevice:
+    """A pipeline on a device that this machine need not have."""
+
+    def __init__(self, scheduler, device):
+        self.scheduler, self.device = scheduler, torch.device(device)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "kind", "expected"),
+    [
+        (pipelines.ImagewiseAmusedScheduler(8255), "pretrained", "cuda"),
+        (pipelines.ImagewiseAmusedScheduler(8255), "masked_token", "cpu"),
+        (DDIMScheduler(), "pretrained", "cpu"),
+    ],
+)
+def test_noise_of_released_amused_is_drawn_on_the_gpu(scheduler, kind, expected):
+    device = pipelines._noise_device(OnDevice(scheduler, "cuda"), {"kind": kind})
+    assert device == torch.device(expected)
 
 
 def test_words_that_were_trained_on_are_a_token_each():

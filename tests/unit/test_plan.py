@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from scripts import plan
 from scripts.lib import jobs, pages, study_file
 from scripts.lib.plans import hardware, limits, savings, totals
+from scripts.lib.plans.evaluation import evaluation_images
 from scripts.lib.plans.fit import fit
 from scripts.lib.plans.hardware import Hardware
 from scripts.lib.plans.totals import Cost, Job, cost
-from scripts.lib.plans.work import Work, evaluation_images, work
+from scripts.lib.plans.work import Work, work
 from scripts.lib.study.generators import PretrainedGenerator
 from tests.support.workflow import ROOT
 

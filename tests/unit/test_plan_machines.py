@@ -13,6 +13,7 @@ from scripts.lib.study.data import FilesData
 from scripts.lib.study.generators import PretrainedGenerator
 from scripts.lib.study.parts import SyntheticSource
 from scripts.lib.study.recipes import ImageCaptions, WordToSentence
+from scripts.lib.study.released import ReleasedModel
 from tests.support.workflow import ROOT
 
 RULES = {name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
@@ -97,12 +98,47 @@ def test_flops_of_released_generators_are_those_that_torch_counts():
     assert not counted
 
 
+IMAGENET = study_file.load(str(ROOT / "studies/imagenet.yaml"))
+# Billions of multiplications and additions of a ViT-B/16, of its ViT-L/16, of CLIP's text encoder.
+IMAGE, LARGE, TEXT = 17.6, 61.6, 2.97
+
+
+@pytest.mark.parametrize(("name", "multiplications"), [("base", IMAGE), ("large", LARGE)])
+def test_classifiers_see_every_image_of_the_sets_of_their_classes(name, multiplications):
+    # ImageNet 50,000, V2 10,000, Sketch 50,889, R 30,000, A 7,500.
+    job = {"source": "real", "batch": f"vit_{name}-n125000-seed0"}
+    own = work(IMAGENET, "evaluate", job)
+    assert own.units["image"] == 148_389
+    flops = 148_389 * 2 * multiplications * 1e9
+    assert own.units["tflop"] == pytest.approx(flops / 1e12, rel=0.02)
+
+
+def test_clip_sees_every_image_and_encodes_every_text():
+    # 286,000 images more in the downstream sets; 80 texts of 1,000 classes and 10,636 of the sets.
+    job = {"source": "laion", "batch": "clip_base-n1000000-seed0"}
+    own = work(IMAGENET, "evaluate_clips", job)
+    assert own.units["image"] == 434_372
+    flops = 2e9 * (434_372 * IMAGE + 90_636 * TEXT)
+    assert own.units["tflop"] == pytest.approx(flops / 1e12, rel=0.02)
+
+
+@pytest.mark.parametrize("machine", ["a100", "h100"])
+def test_evaluation_has_time_to_read_and_compute(machine):
+    rates = hardware.load(machine, ROOT / "profiles/hardware")
+    job = {"source": "laion", "batch": "clip_base-n1000000-seed0"}
+    found = totals.cost(IMAGENET, "evaluate_clips", job, rates).seconds
+    peak = {"a100": 19.5, "h100": 67}[machine]
+    assert found > 434_372 * 0.0028 / 7 + 15_700 / peak  # 2.8 ms of a core an image, 7 readers
+    assert found < 3600
+
+
 FILES = {"kind": "files", "training": {"classes": {"dataset": "imagenet_train"}}, "evaluation": {"imagenet_val": {"dataset": "imagenet_val"}}}
 
 
 def jobs_of_every_rule():
     """(study, rule, wildcards): at least one of each rule, of the digits, of released models, and of data in files."""
-    models = with_released({2.0: 100})
+    released_model = ReleasedModel(kind="clip", file="any.pt", images=1)
+    models = with_released({2.0: 100}).model_copy(update={"released": {"any": released_model}})
     files = DIGITS.model_copy(update={"data": FilesData(**FILES)})
     for source in ("diffusion_captions", "masked_captions"):
         yield DIGITS, "generate", {"source": source, "block": "00000"}

@@ -158,3 +158,22 @@ def test_a_job_that_fails_leaves_no_output_and_names_its_log(workflow: Workflow)
     assert "logs/smoke/prepare_data/classifier_training-00000.log" in output
     assert "name more forms or fewer images" in output
     assert not list(workflow.folder.glob("results/smoke/data/*/*"))
+
+
+THREE = ["--set-threads", "evaluate=3"]
+
+
+@pytest.mark.parametrize(
+    ("gpus", "options", "threads"),
+    [
+        pytest.param(0, [], 1, marks=pytest.mark.slow),
+        pytest.param(1, [], 8),
+        pytest.param(1, THREE, 3, marks=pytest.mark.slow),
+    ],
+)
+def test_evaluation_on_a_gpu_has_reader_threads(workflow, gpus, options, threads):
+    """7 of 8 threads read images for the GPU; set-threads, as in a profile, has precedence."""
+    metrics = "results/smoke/metrics/real/vit_tiny.parquet"
+    workflow.edit("gpus: 0", f"gpus: {gpus}")
+    printed = workflow.dry_run(metrics, "--cores", "16", "-p", *options)
+    assert f"--threads {threads} > logs/smoke/evaluate/real-vit_tiny.log" in printed

@@ -8,8 +8,9 @@ from scripts.lib.study import Study, names_class
 LISTED = 200  # blocks
 # Version of the code that samples released models. Increase it if the code generates other images
 # from the same settings, so that no source mixes old and new ones. 2: `sampler` keeps the
-# settings of the model's scheduler, and batches follow the lengths of prompts.
-PIPELINE_SAMPLING = 2
+# settings of the model's scheduler, and batches follow the lengths of prompts. 3: schedulers of
+# float16 and bfloat16 models compute in float32, and aMUSEd draws its noise on the GPU.
+PIPELINE_SAMPLING = 3
 
 
 def _prefix(scale: float) -> str:

@@ -13,6 +13,7 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from scripts.lib import override, shown
 from scripts.lib.plans import hardware, totals
+from scripts.lib.plans.image_sizes import ImageSizes
 from scripts.lib.plans.totals import Job
 from scripts.lib.plans.work import PlanError
 from scripts.lib.study import Study
@@ -82,7 +83,8 @@ def guard(dag, studies: dict[str, Study], config: dict) -> None:
     try:
         machine = hardware.load(config.get("hardware", "laptop"))
         jobs = from_snakemake(dag)
-        totals.within(config["budget"], totals.table(jobs, totals.costs(jobs, studies, machine), machine)[-2])
+        found = totals.costs(jobs, studies, machine, ImageSizes())
+        totals.within(config["budget"], totals.table(jobs, found, machine)[-2])
     except PlanError as error:
         raise WorkflowError(str(error)) from None
 

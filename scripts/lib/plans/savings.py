@@ -1,6 +1,7 @@
 """The same plan of a smaller study: what halving its steps or its sizes would save."""
 
 from scripts.lib.plans.hardware import Hardware
+from scripts.lib.plans.image_sizes import ImageSizes
 from scripts.lib.plans.totals import Job, costs, row
 from scripts.lib.study import Study
 
@@ -35,11 +36,30 @@ def half_sizes(study: Study) -> Study:
 VARIANTS = {"half the sampling steps": half_steps, "half the training iterations": half_iterations, "half the largest size": half_sizes}
 
 
-def table(jobs: list[Job], studies: dict[str, Study], hardware: Hardware) -> list[dict]:
-    """A row for each variant: the total, as if the same jobs were left to do, each a smaller one."""
+def table(
+    jobs: list[Job],
+    studies: dict[str, Study],
+    hardware: Hardware,
+    sizes: ImageSizes | None = None,
+) -> list[dict]:
+    """Plan each variant: the total, as if the same jobs were left to do, each a smaller one.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    studies : dict of Study
+    hardware : Hardware
+    sizes : ImageSizes or None
+        Sizes of existing images, for disk; None estimates all of them.
+
+    Returns
+    -------
+    list of dict
+        A row for each variant.
+    """
     ahead, rows = [job for job in jobs if job.to_run], []
     for name, smaller in VARIANTS.items():
-        found = costs(ahead, {key: smaller(study) for key, study in studies.items()}, hardware)
+        found = costs(ahead, {key: smaller(s) for key, s in studies.items()}, hardware, sizes)
         own = [job for job in ahead if found[job.key].work.units]
         rows.append(row(name, own, found, hardware) | {"partition": ""})
     return rows

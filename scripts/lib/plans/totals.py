@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from scripts.lib.plans.hardware import Hardware
+from scripts.lib.plans.image_sizes import ImageSizes
 from scripts.lib.plans.work import PlanError, Work, work
 from scripts.lib.study import Study
 
@@ -40,10 +41,40 @@ def cost(study: Study, rule: str, wildcards: dict[str, str], hardware: Hardware)
     return Cost(hardware.seconds(rule, own), own)
 
 
-def costs(jobs: Iterable[Job], studies: dict[str, Study], hardware: Hardware) -> dict[str, Cost]:
-    """By key of the job; a target such as `all` that belongs to no study takes nothing."""
-    nothing = Cost(0.0, Work({}))
-    return {j.key: cost(studies[j.wildcards["study"]], j.rule, j.wildcards, hardware) if "study" in j.wildcards else nothing for j in jobs}
+def costs(
+    jobs: Iterable[Job],
+    studies: dict[str, Study],
+    hardware: Hardware,
+    sizes: ImageSizes | None = None,
+) -> dict[str, Cost]:
+    """Compute the cost of each job.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+        A target such as `all` that belongs to no study takes nothing.
+    studies : dict of Study
+    hardware : Hardware
+    sizes : ImageSizes or None
+        Sizes of existing images, for disk; None estimates all of them.
+
+    Returns
+    -------
+    dict of Cost
+        By key of the job.
+    """
+    found = {}
+    for job in jobs:
+        if "study" not in job.wildcards:
+            found[job.key] = Cost(0.0, Work({}))
+            continue
+        study = studies[job.wildcards["study"]]
+        planned = cost(study, job.rule, job.wildcards, hardware)
+        if sizes:
+            work_on_disk = sizes.scaled(planned.work, study, job.rule, job.wildcards)
+            planned = Cost(planned.seconds, work_on_disk)
+        found[job.key] = planned
+    return found
 
 
 def chains(jobs: list[Job], seconds: dict[str, float]) -> tuple[dict[str, float], dict[str, str | None]]:

@@ -1,27 +1,22 @@
 """What one job does, in units that a type of machine has a speed for. Pure: from the study's numbers, never from the size of a file.
 
-Units: `job` (start-up), `run` (a model trained or judged), `step` (a training iteration), `image` (made, read or judged), `pair` (of images that are
+Units: `job` (start-up), `run` (a model trained or evaluated), `step` (a training iteration), `image` (made, read or judged), `pair` (of images that are
 compared), `pass` (an image through a generator's first stage once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a
 model), `tflop` (arithmetic of all of it).
 """
 
-import math
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from scripts.lib import class_table, jobs
-from scripts.lib.datasets import registry
-from scripts.lib.plans import generators
+from scripts.lib.plans import evaluation, generators
+from scripts.lib.plans.image_sizes import image_bytes
 from scripts.lib.study import Study, pairs
-from scripts.lib.study.data import classified
 
-# A picture in a shard is three tar members (png, cls, txt), each a header and a content of whole 512-byte blocks, and a row of the manifest.
-TAR_BLOCK, MANIFEST_ROW = 512, 100
-# Share of a photograph's bytes that is left, by format of storage (ours, a rule of thumb); what is below a block is a block.
-SHARE_LEFT = {"png": 0.6, "jpeg": 0.06, "webp": 0.06}
-DIGITS_PER_FORM = 130
 SMALL_FILE = 20_000
 FETCHED = 5_000_000_000  # bytes of a released model (assumed)
+VIT_BASE = {"patch_size": 16, "width": 768, "depth": 12}
+CLIP_BASE = VIT_BASE | {"context_length": 77, "text_width": 512, "text_depth": 12}
 RELEASED = 600_000_000  # bytes of a released classifier or CLIP model: the larger of them, a ViT-B/16 with its text transformer
 FLOAT = 4
 
@@ -43,24 +38,27 @@ class Work:
 NOTHING = Work({})  # a job that a smaller study does not have
 
 
-def image_bytes(study: Study) -> int:
-    """Of one image in its shard, with class, text and row of the manifest."""
-    share = SHARE_LEFT[getattr(getattr(study, "storage", None), "format", "png")]
-    blocks = max(1, math.ceil(share * study.channels * study.image_size**2 / TAR_BLOCK))
-    return TAR_BLOCK * (3 + blocks + 2) + MANIFEST_ROW
-
-
 # -- parameters and FLOPs ----------------------------------------------------------------------------------------------------------------
+
+
+def image_flops(architecture: dict, image_size: int) -> float:
+    """Return the FLOPs of a forward pass of one image through a ViT or the ViT of a CLIP model."""
+    patches = (image_size // architecture["patch_size"]) ** 2
+    extra = 1 if architecture.get("pool") != "avg" else 0
+    return generators.transformer_flops(patches + extra, architecture["width"], architecture["depth"])
+
+
+def text_flops(architecture: dict) -> float:
+    """Return the FLOPs of a forward pass of one text through a CLIP model; 0 for a classifier."""
+    if "text_width" not in architecture:
+        return 0.0
+    shape = (architecture[key] for key in ("context_length", "text_width", "text_depth"))
+    return generators.transformer_flops(*shape)
 
 
 def forward_flops(architecture: dict, image_size: int) -> float:
     """Of one image, and its text where there is one."""
-    patches = (image_size // architecture["patch_size"]) ** 2
-    extra = 1 if architecture.get("pool") != "avg" else 0
-    found = generators.transformer_flops(patches + extra, architecture["width"], architecture["depth"])
-    if "text_width" in architecture:
-        found += generators.transformer_flops(architecture["context_length"], architecture["text_width"], architecture["text_depth"])
-    return found
+    return image_flops(architecture, image_size) + text_flops(architecture)
 
 
 def parameters(architecture: dict, image_size: int, channels: int) -> int:
@@ -78,7 +76,6 @@ def parameters(architecture: dict, image_size: int, channels: int) -> int:
 # -- a function for each rule ------------------------------------------------------------------------------------------------------------
 
 
-ASSUMED_IMAGES = 1000  # of an evaluation set of which nothing is known
 INDEX_ROW = 30  # bytes of the index of a data set
 ROW = 120  # bytes of a row of a list of blocks
 
@@ -87,30 +84,16 @@ def _prepare_data(study: Study, split: str, block: str) -> Work:
     chosen = jobs.data_settings(study, split, block)
     kind, (start, stop) = chosen["set"]["kind"], chosen["range"] or (0, 0)
     if kind == "files":
-        images = stop - start or _known_images(chosen["set"]["name"])
-        return Work({"job": 1, "image": images}, kind, kept=images * image_bytes(study))
-    images = stop - start or _digits(chosen["set"])
-    return Work(kind=kind, kept=images * image_bytes(study))
-
-
-def _digits(chosen: dict) -> int:
-    return DIGITS_PER_FORM * len(chosen["forms"]) if chosen.get("forms") else ASSUMED_IMAGES
-
-
-def evaluation_images(study: Study, name: str) -> int:
-    """Of an evaluation set, as far as it is known before it is read."""
-    own = study.data.evaluation[name]
-    return _known_images(own.dataset) if study.data.kind == "files" else _digits(own.model_dump())
-
-
-def _known_images(dataset: str) -> int:
-    return int(registry.row_of(dataset).get("images") or ASSUMED_IMAGES)
+        images = stop - start or evaluation.known_images(chosen["set"]["name"])
+        return Work({"job": 1, "image": images}, kind, kept=images * image_bytes(study, split))
+    images = stop - start or evaluation.digits(chosen["set"])
+    return Work(kind=kind, kept=images * image_bytes(study, split))
 
 
 def _index_data(study: Study, split: str) -> Work:
     """A row for each image of classes; of pairs one for each tar, which is next to nothing."""
     chosen = jobs.index_settings(study, split)
-    images = 0 if chosen["pairs"] else _known_images(chosen["name"])
+    images = 0 if chosen["pairs"] else evaluation.known_images(chosen["name"])
     return Work({"job": 1, "image": images}, kept=INDEX_ROW * images)
 
 
@@ -178,20 +161,27 @@ def _train_clips(study: Study, source: str, batch: str) -> Work:
 
 
 def _evaluate(study: Study, source: str, batch: str) -> Work:
-    """Every model sees every image of every set once; of classifiers, of those sets whose classes are the study's."""
+    """An image is read once for all models of the job, and seen by each."""
     runs = jobs.batch_runs(study, source, batch)
     if not runs:
         return NOTHING
-    own = jobs.trainer(study, runs[0].architecture)
-    sets = classified(study.data) if own is study.classifiers else study.data.evaluation
-    flops = sum(forward_flops(own.architectures[run.architecture].model_dump(), own.image_size or study.image_size) for run in runs)
-    units = {"job": 1, "run": len(runs), "tflop": flops * sum(evaluation_images(study, name) for name in sets) / 1e12}
+    trainer = jobs.trainer(study, runs[0].architecture)
+    size = trainer.image_size or study.image_size
+    models = [trainer.architectures[run.architecture].model_dump() for run in runs]
+    return _evaluation(study, models, size, is_clip=trainer is not study.classifiers)
+
+
+def _evaluation(study: Study, models: list[dict], size: int, is_clip: bool) -> Work:
+    images = evaluation.total_images(study, is_clip)
+    texts = evaluation.clip_texts(study) if is_clip else 0
+    flops = sum(images * image_flops(model, size) + texts * text_flops(model) for model in models)
+    units = {"job": 1, "run": len(models), "image": images, "tflop": flops / 1e12}
     return Work(units, kept=SMALL_FILE, gpus=study.gpus)
 
 
 def _score(study: Study, source: str) -> Work:
     chosen = jobs.score_settings(study, source)
-    sets, scored, real = len(chosen["guidance"]), chosen["images"] or study.scores.images, evaluation_images(study, study.scores.evaluation)
+    sets, scored, real = len(chosen["guidance"]), chosen["images"] or study.scores.images, evaluation.evaluation_images(study, study.scores.evaluation)
     units = {"job": 1, "image": sets * scored}
     if chosen["guidance"] != [None]:  # real ones are compared with none: distances of real ones to each other, of each set's, between both
         units["pair"] = real**2 + sets * (scored**2 + scored * real)
@@ -199,7 +189,9 @@ def _score(study: Study, source: str) -> Work:
 
 
 def _evaluate_released(study: Study, released: str) -> Work:
-    return Work({"job": 1, "run": 1}, kept=SMALL_FILE, gpus=study.gpus)
+    """The authors' checkpoints are ViT-B/16 and CLIP ViT-B/16 at 224 pixels."""
+    is_clip = study.released[released].kind == "clip"
+    return _evaluation(study, [CLIP_BASE if is_clip else VIT_BASE], 224, is_clip)
 
 
 def _fit_laws(study: Study, law: str) -> Work:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import scripts.lib.torch_setup  # noqa: F401
 
-import pandas as pd
 import timm
 import torch
 
 from scripts import evaluate, evaluate_clips, flag_images
-from scripts.lib import class_table, classifier, clip, fidelity, jobs, reference
-from scripts.lib.plans.work import evaluation_images, forward_flops
-from scripts.lib.study.data import classified
+from scripts.lib import classifier, clip, evaluation_precision, fidelity, jobs, reference
+from scripts.lib.plans.evaluation import clip_texts, evaluation_images, total_images
+from scripts.lib.plans.work import forward_flops
 from scripts.lib.timing import machine, stand_ins_transformers
 from scripts.lib.timing.bench import Bench, Timed, fitting, free, jobs_of, seconds_of
 
@@ -23,7 +22,8 @@ FEATURES = 2000  # of images whose distances are timed: what more take goes with
 def judge_classifiers(bench: Bench) -> Iterator[Timed]:
     """One and four models of each architecture, loaded, on a batch: what is read once, and what each model adds; for all images of all sets."""
     study = bench.study
-    total, count = sum(evaluation_images(study, name) for name in classified(study.data)), min(evaluate.BATCH, bench.largest)
+    total, count = total_images(study, is_clip=False), min(evaluate.BATCH, bench.largest)
+    fast = evaluation_precision.fast_dtype(bench.device)
     read = bench.stored(count)
     for name, job in jobs_of(study, study.classifiers):
         settings = jobs.classifier_settings(study, *job)
@@ -34,34 +34,30 @@ def judge_classifiers(bench: Bench) -> Iterator[Timed]:
         models = [classifier.load(path, bench.device) for _ in range(4)]
         for some in (models[:1], models):
             free(bench.device)
-            seconds = seconds_of(partial(evaluate.judge, some, "timed", read, False, bench.device, bench.workers), bench) * total / count
+            precisions = [fast] * len(some)
+            judge = partial(evaluate.judge, some, "timed", read, False, bench.device, bench.workers, precisions)
+            seconds = seconds_of(judge, bench) * total / count
             units = {"job": 1, "run": len(some), "tflop": len(some) * total * forward_flops(architecture, build["image_size"]) / 1e12}
             yield Timed("evaluate", "", f"{name}, {len(some)} at once", units, seconds + len(some) * load, machine.peak(bench.device))
-
-
-def _texts(settings: dict, classes: pd.DataFrame) -> int:
-    """Texts that a CLIP model reads to be judged."""
-    plain = len(clip.templates(settings["templates"]))
-    found = len(classes) * plain
-    for own in settings.get("sets", {}).values():
-        found += len(class_table.read(own["classes"])) * plain
-    return found + sum(len(task["templates"]) * len(task["captions"] or task["classes"] or classes) for task in settings["tasks"].values())
 
 
 def judge_clips(bench: Bench) -> Iterator[Timed]:
     """Features of a batch of images, for all images of all sets; heads of ten classes, for all texts."""
     study, count = bench.study, min(evaluate_clips.BATCH, bench.largest)
-    total = sum(evaluation_images(study, name) for name in study.data.evaluation)
+    total, texts = total_images(study, is_clip=True), clip_texts(study) if study.clips else 0
+    fast = evaluation_precision.fast_dtype(bench.device)
     for name, job in jobs_of(study, study.clips):
         settings, tar = jobs.clip_evaluation_settings(study, *job), bench.stored(count).blocks[0].tar
         own = clip.load(bench.folder / "clips" / f"{name}.safetensors", bench.device)
         templates, classes = clip.templates(settings["templates"]), bench.classes["name"].head(min(10, bench.largest)).tolist()
-        texts = seconds_of(partial(clip.heads, own, classes, templates), bench) * _texts(settings, bench.classes) / len(classes) / len(templates)
+        heads = partial(clip.heads, own, classes, templates)
+        encoded = seconds_of(heads, bench) * texts / len(classes) / len(templates)
         for models in ([own], [own] * 4):
             free(bench.device)
-            seen = seconds_of(partial(evaluate_clips.features, models, tar, bench.workers), bench) * total / count
+            features = partial(evaluate_clips.features, models, tar, bench.workers, [fast] * len(models))
+            seen = seconds_of(features, bench) * total / count
             yield Timed(
-                "evaluate_clips", "", f"{name}, {len(models)} at once", {"job": 1, "run": len(models)}, seen + len(models) * texts, machine.peak(bench.device)
+                "evaluate_clips", "", f"{name}, {len(models)} at once", {"job": 1, "run": len(models)}, seen + len(models) * encoded, machine.peak(bench.device)
             )
 
 

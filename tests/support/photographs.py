@@ -1,0 +1,38 @@
+"""Photographs that installed packages bring."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+# The packages are not imported, which takes a second.
+SKLEARN, MATPLOTLIB = (Path(find_spec(name).origin).parent for name in ("sklearn", "matplotlib"))
+FILES = (
+    SKLEARN / "datasets/images/china.jpg",
+    SKLEARN / "datasets/images/flower.jpg",
+    MATPLOTLIB / "mpl-data/sample_data/grace_hopper.jpg",
+)
+
+
+def squares(size: int = 256) -> list[np.ndarray]:
+    """Return the centre of each photograph, its shorter side resized to `size` pixels.
+
+    Parameters
+    ----------
+    size : int
+        Pixels a side.
+
+    Returns
+    -------
+    list of ndarray, shape (size, size, 3), uint8
+    """
+    found = []
+    for path in FILES:
+        image = Image.open(path).convert("RGB")
+        scale = size / min(image.size)
+        width, height = (round(side * scale) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = (width - size) // 2, (height - size) // 2
+        found.append(np.asarray(image.crop((left, top, left + size, top + size))))
+    return found
