@@ -40,6 +40,7 @@ rule plan:
 
 
 onstart:
+    hooks.check_local_gpus(workflow)
     plans.guard(workflow.dag, STUDIES, config)
     data_guard.guard(workflow.dag, STUDIES)
 

@@ -40,7 +40,7 @@ def test_table_is_written_for_programs_and_readers(chain):
 
 def test_run_ends_with_the_folders_of_its_results(chain):
     printed = (chain.folder / "printed.txt").read_text()
-    assert "What was asked for is in figures/smoke/, tables/smoke/\n" in printed
+    assert "Results are in figures/smoke/, tables/smoke/\n" in printed
 
 
 def test_law_has_exponents_with_intervals_and_objective(chain):
@@ -101,5 +101,5 @@ def test_no_partial_file_or_state_is_left(chain):
 def test_run_of_another_study_ends_with_its_folders(workflow):
     workflow.study.with_name("mine.yaml").write_text(workflow.study.read_text())
     output = workflow.run("tables/mine/hyperparameters.csv")
-    assert "What was asked for is in tables/mine/\n" in output
-    assert "What was asked for" not in workflow.run("results/mine/prompts/class_names.parquet")
+    assert "Results are in tables/mine/\n" in output
+    assert "Results are in" not in workflow.run("results/mine/prompts/class_names.parquet")
