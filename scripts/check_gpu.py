@@ -70,9 +70,9 @@ def compare(device: torch.device, architecture: dict = VIT_S, image_size: int = 
     difference = ((computed - expected).abs().max() / expected.abs().max()).item()
     result = f"largest difference {difference:.1e}, expected at most {TOLERANCE:g}"
     if not difference <= TOLERANCE:
-        raise SystemExit(
-            f"node {socket.gethostname()}: {device} computes other numbers than the CPU ({result}); have the card tested, and keep jobs off the node"
-        )
+        problem = f"{device} computes other numbers than the CPU ({result})"
+        fix = "have the card tested, and keep jobs off the node"
+        raise SystemExit(f"node {socket.gethostname()}: {problem}; {fix}")
     print(f"forward pass: {result}; {time.monotonic() - start:.1f} s with the first start of CUDA")
     return difference
 
@@ -88,9 +88,9 @@ def write(folder: Path) -> None:
         same = path.read_bytes() == content
         path.unlink()
     except OSError as error:
-        raise SystemExit(
-            f"node {socket.gethostname()}: {folder}: cannot write ({error}); mount the folder of the checkout on compute nodes, for writing"
-        ) from None
+        problem = f"{folder}: cannot write ({error})"
+        fix = "mount the folder of the checkout on compute nodes, for writing"
+        raise SystemExit(f"node {socket.gethostname()}: {problem}; {fix}") from None
     if not same:
         raise SystemExit(f"node {socket.gethostname()}: {folder}: a file reads back differently")
     print(f"write to {folder}: 1 MB in {time.monotonic() - start:.2f} s")

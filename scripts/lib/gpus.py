@@ -73,11 +73,11 @@ class Machine:
         """Let an index and a UUID of one GPU have one identity, if the driver or SLURM shows it.
 
         SLURM may number the GPUs of each allocation from 0. Allocations do not share GPUs, so
-        each of them has identities of its own.
+        each of them has identities of its own, unless SLURM does not manage the GPUs at all.
         """
-        if allocation := os.environ.get("SLURM_JOB_ID"):
-            of_job = os.environ.get("SLURM_JOB_GPUS", "")
-            numbers = _names(os.environ.get("SLURM_STEP_GPUS") or of_job)
+        allocation, of_job = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_JOB_GPUS", "")
+        numbers = _names(os.environ.get("SLURM_STEP_GPUS") or of_job)
+        if allocation and (numbers or "CUDA_VISIBLE_DEVICES" in os.environ):
             same = numbers if len(numbers) == len(names) else names
             return [f"slurm{allocation}-{name}" for name in same]
         uuids = self.uuids()

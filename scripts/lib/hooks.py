@@ -131,7 +131,8 @@ def check_local_gpus(workflow) -> None:
     if not workflow.local_exec or workflow.deployment_settings.deployment_method:
         return
     jobs = workflow.dag.needrun_jobs(exclude_finished=False)
-    needy = sorted({job.rule.name for job in jobs if (job.resources.get("gpu") or 0) > 0})
+    requests = {job.rule.name: job.resources.get("gpu") for job in jobs}
+    needy = sorted(rule for rule, gpu in requests.items() if isinstance(gpu, int) and gpu > 0)
     if not needy or gpus.Machine().visible() or gpus.cpu_allowed():
         return
     # Without /dev/nvidia*, torch may still find a GPU, for example under WSL or of AMD.

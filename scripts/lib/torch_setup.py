@@ -66,7 +66,7 @@ def driver() -> str:
 def _cuda_problem() -> tuple[str, str]:
     """Return why torch cannot use CUDA on this node, and what to do."""
     if torch.version.cuda is None and torch.version.hip is None:
-        return "this build of torch has no CUDA", "install the CUDA build of torch with the same version"
+        return "this build of torch has no CUDA", "install its CUDA build of the same version"
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:

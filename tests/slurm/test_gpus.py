@@ -8,14 +8,15 @@ from tests.support.slurm.cluster import ACCOUNT
 from tests.support.workflow import ROOT, SMOKE
 
 WHERE = ("-p", "gpu", "-A", ACCOUNT, "--mem=2000", "--chdir", str(ROOT))
-# Two jobs that Snakemake would start within the allocation; each shows its GPU and keeps it a while.
+# A job that Snakemake would start within the allocation: it shows its GPU and keeps it a while.
 SHOW = "import os, time; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); time.sleep(4)"
 MODULE = "scripts_show"
 
 
 def run(cluster, *command: str, **variables: str) -> subprocess.CompletedProcess:
     environment = {**cluster.environment, **variables}
-    return subprocess.run(["timeout", "120", *command], cwd=ROOT, env=environment, capture_output=True, text=True)
+    pipes = {"capture_output": True, "text": True}
+    return subprocess.run(["timeout", "120", *command], cwd=ROOT, env=environment, **pipes)
 
 
 def test_jobs_within_one_allocation_use_different_gpus(cluster, tmp_path):

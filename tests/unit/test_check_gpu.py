@@ -45,18 +45,18 @@ def test_gpu_job_without_cuda_stops_with_versions(node, nvidia_smi):
     assert "torch cannot use the GPUs of this job (0 usable, expected 1)" in message
     assert f"this build of torch has no CUDA (torch {torch.__version__}" in message
     assert "driver: 470.82.01, CUDA_VISIBLE_DEVICES='3'" in message
-    assert "install the CUDA build of torch" in message
+    assert "install its CUDA build of the same version" in message
     assert "To run on the CPU on purpose, set SYNTHETIC_SCALING_CPU=allow" in message
 
 
 def test_old_driver_is_reported_in_its_own_words(node):
     def old():
-        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040).\nMore.")
+        raise RuntimeError("The NVIDIA driver is too old (found version 11040).\nMore.")
 
     node.setattr(torch.version, "cuda", "13.0")
     node.setattr(torch.cuda, "init", old)
     node.setenv("PATH", "")
-    with pytest.raises(SystemExit, match=r"too old \(found version 11040\)\. .*no nvidia-smi on this"):
+    with pytest.raises(SystemExit, match=r"too old \(found version 11040\)\. .*no nvidia-smi"):
         torch_setup.require_cuda(1)
 
 
@@ -74,7 +74,10 @@ def test_cpu_is_used_if_it_is_allowed_or_no_gpu_was_given(node):
         torch_setup.require_cuda(1)
 
 
-@pytest.mark.parametrize(("given", "here", "enough"), [("4", None, False), ("2", None, True), ("4", "2", True)])
+@pytest.mark.parametrize(
+    ("given", "here", "enough"),
+    [("4", None, False), ("2", None, True), ("4", "2", True)],
+)
 def test_all_gpus_of_a_job_are_needed_on_its_node(node, given, here, enough):
     node.setattr(torch.cuda, "is_available", lambda: True)
     node.setattr(torch.cuda, "device_count", lambda: 2)
@@ -93,7 +96,8 @@ def test_check_passes_where_jobs_can_run(node, tmp_path, capsys):
     node.setattr(check_gpu, "compare", partial(check_gpu.compare, architecture=TINY, image_size=16))
     check_gpu.main(["--folder", str(tmp_path)])
     printed = capsys.readouterr().out
-    assert f"torch: {torch.__version__}" in printed and "forward pass: largest difference 0.0" in printed
+    assert f"torch: {torch.__version__}" in printed
+    assert "forward pass: largest difference 0.0" in printed
     assert f"write to {tmp_path}: 1 MB" in printed and printed.endswith("can run jobs.\n")
     assert not list(tmp_path.glob(".check_gpu*"))
 
@@ -111,7 +115,8 @@ def test_check_fails_if_the_device_computes_wrong_numbers(node):
             self.weight.data += 1
             return super()._apply(function)
 
-    node.setattr(classifier, "build", lambda *_, **__: torch.nn.Sequential(torch.nn.Flatten(), Wrong(768, 4)))
+    model = torch.nn.Sequential(torch.nn.Flatten(), Wrong(768, 4))
+    node.setattr(classifier, "build", lambda *_, **__: model)
     with pytest.raises(SystemExit, match="cpu computes other numbers than the CPU"):
         check_gpu.compare(torch.device("cpu"), TINY, 16)
 

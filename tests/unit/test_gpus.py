@@ -115,6 +115,11 @@ def test_allocations_do_not_wait_for_each_other(start):
     assert first[1] == second[1] == "0"
 
 
+def test_allocations_without_gpus_of_slurm_share_the_machine(start):
+    """SLURM that does not know the GPUs of its nodes gives no job a mask."""
+    assert [start(SLURM_JOB_ID="7")[1], start(SLURM_JOB_ID="8")[1]] == ["0", "1"]
+
+
 def test_a_job_without_gpus_sees_none(machine):
     gpus.assign(0, machine)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""

@@ -50,17 +50,19 @@ def ended(monkeypatch):
 
 
 def test_only_a_failed_job_is_reported_as_failed(ended):
-    interrupted, failed = f"Interrupted. {hooks.RESUME}", "A job failed; see the log path above. "
+    interrupted = f"Interrupted. {hooks.RESUME}"
+    failed = f"A job failed; see the log path above. {hooks.RESUME}"
     assert ended(interrupts=[False]) == ended(terminated="graceful") == interrupted
     assert ended(interrupts=[False], failed=["its own job, which Ctrl-C ended"]) == interrupted
-    assert ended(failed=["job"]) == ended(failed=["job"], interrupts=[True]) == failed + hooks.RESUME
-    assert ended(failed=["job"], terminated="graceful") == failed + hooks.RESUME
+    assert ended(failed=["job"]) == ended(failed=["job"], interrupts=[True]) == failed
+    assert ended(failed=["job"], terminated="graceful") == failed
 
 
 def test_touch_does_not_claim_that_results_exist(workflow: Workflow):
     target = "tables/smoke/hyperparameters.csv"
     status, printed = in_fork(command, workflow.folder, "--touch", "--cores", "1", target)
-    assert status == 0 and "--touch marks existing files as up to date and creates none; " in printed
+    assert status == 0
+    assert "--touch marks existing files as up to date and creates none; " in printed
     assert "do not exist, such as " in printed and "Results are in" not in printed
 
 
@@ -126,9 +128,10 @@ def test_sound_budgets_pass():
 
 def test_apptainer_without_images_is_refused():
     def workflow(*images, methods=(DeploymentMethod.APPTAINER,)):
-        rules = [SimpleNamespace(name=f"rule{number}", container_img=image, norun=False) for number, image in enumerate(images)]
-        rules.append(SimpleNamespace(name="all", container_img=None, norun=True))
-        return SimpleNamespace(rules=rules, deployment_settings=SimpleNamespace(deployment_method=set(methods)))
+        names = [f"rule{number}" for number in range(len(images))]
+        rules = [SimpleNamespace(name=name, container_img=image, norun=name == "all") for name, image in zip([*names, "all"], [*images, None], strict=True)]
+        settings = SimpleNamespace(deployment_method=set(methods))
+        return SimpleNamespace(rules=rules, deployment_settings=settings)
 
     hooks.check_containers(workflow("docker://image", "docker://image"))
     hooks.check_containers(workflow(None, None, methods=()))

@@ -24,7 +24,8 @@ def test_unknown_name_is_reported_with_known_names(wildcard, key):
 def test_suggestion_shortens_a_long_list():
     names = [f"{number:05d}" for number in range(2000)]
     hint = targets.suggestion("02000", names)
-    assert hint.startswith("did you mean '0") and hint.endswith(" and 1,988 more, the last one 01999")
+    assert hint.startswith("did you mean '0")
+    assert hint.endswith(" and 1,988 more, the last one 01999")
     assert len(hint) < 200
 
 
@@ -32,9 +33,9 @@ def test_what_is_obtained_another_way_is_reported_with_its_path(workflow: Workfl
     released = f"{{kind: pretrained, model: a/b, revision: {'a' * 40}, size: 16, steps: 1}}"
     workflow.edit("  masked:", f"  released: {released}\n  masked:")
     study = load(workflow.study)
-    with pytest.raises(targets.NotInStudy, match=r"diffusion: is trained .*request generators/diff"):
+    with pytest.raises(targets.NotInStudy, match=r"diffusion: is trained .*request generators/"):
         jobs.fetch_settings(study, "diffusion")
-    with pytest.raises(targets.NotInStudy, match=r"released: is downloaded.*request models/released"):
+    with pytest.raises(targets.NotInStudy, match=r"released: is downloaded.*request models/"):
         jobs.generator_settings(study, "released")
     with pytest.raises(targets.NotInStudy, match=r"sources\.real: is not generated \(kind 'real'"):
         jobs.pipeline_folder("smoke", study, "real")
