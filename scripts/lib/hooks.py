@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -46,24 +48,32 @@ def install(workflow, studies: dict[str, Study], after_dry_run: Callable[[object
         executor = executor_plugin.common_settings
         if executor.local_exec and not executor.dryrun_exec and not executor.touch_exec:
             limit_gpus(workflow)
-        previous = signal.getsignal(signal.SIGINT)
-
-        def note(number, frame):
-            _INTERRUPTS.append(_failed(workflow))
-            previous(number, frame)
-
-        if callable(previous):
-            signal.signal(signal.SIGINT, note)
-        try:
+        with _noted_interrupts(workflow):
             result = execute(executor_plugin=executor_plugin, **settings)
-        finally:
-            if callable(previous):
-                signal.signal(signal.SIGINT, previous)
         if executor.dryrun_exec:
             after_dry_run(workflow.dag)
         return result
 
     workflow.execute = run
+
+
+@contextmanager
+def _noted_interrupts(workflow) -> Iterator[None]:
+    """Note Ctrl-C, which Snakemake reports as a failed run."""
+    previous = signal.getsignal(signal.SIGINT)
+    if not callable(previous) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number, frame):
+        _INTERRUPTS.append(_failed(workflow))
+        previous(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def check_requested(workflow, studies: dict[str, Study]) -> None:
