@@ -3,9 +3,18 @@
 # prompts -> image shards -> classifiers and CLIP models -> metrics -> fitted laws -> figures. What is studied stands in studies/{study}.yaml, where it
 # runs in a profile. Ask for one figure by its path: figures/{study}/{figure}.pdf
 
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+if not (Path("scripts/lib").is_dir() and Path("config.yaml").is_file()):
+    raise WorkflowError(
+        f"{Path.cwd()}: is not a folder of this workflow (no scripts/lib or no config.yaml); "
+        f"start snakemake in {workflow.basedir}, or name it by --directory"
+    )
 
 
 configfile: "config.yaml"
@@ -46,12 +55,12 @@ rule all:
 
 
 onsuccess:
-    shown_in = sorted(
-        {Path(file).parent for job in workflow.dag.jobs for file in job.output if file.startswith(("figures/", "tables/"))}
-    )
-    if shown_in:
-        print("What was asked for is in", ", ".join(f"{folder}/" for folder in shown_in))
+    if message := hooks.success(workflow):
+        print(message)
 
 
 onerror:
-    print(f"A job failed. Its log is named above; running the same command again goes on where it stopped.")
+    print(hooks.failure(workflow))
+
+
+hooks.install(workflow, STUDIES, lambda dag: plans.print_budget(dag, STUDIES, config))

@@ -58,7 +58,8 @@ rule evaluate_clips:
     params:
         planned=planned(jobs.clip_evaluation_settings, "source", "batch"),
     shell:
-        "python -m scripts.evaluate_clips --study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} scripts.evaluate_clips "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--classes {input.classes:q} --models {input.models:q} --sets {input.tars:q} "
         "--output {output.metrics:q} --state .state/{wildcards.study}/clip_metrics/{wildcards.source}/{wildcards.batch} "
         "--threads {threads} > {log:q} 2>&1"

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import ExecMode
 
-sys.path.insert(0, workflow.basedir)
-from scripts.lib import captions, environment, jobs, override, shown, shown_tables, study_file, targets, trusted_lists
+# Environment modules set PYTHONPATH to packages of another Python, which must not shadow this one's.
+FOREIGN = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
+sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FOREIGN)]
+from scripts.lib import captions, environment, hooks, jobs, override, shown, shown_tables, study_file, targets, trusted_lists
 from scripts.lib.code_inputs import code_of
 from scripts.lib.study.data import classified
 
@@ -65,7 +68,7 @@ wildcard_constraints:
 
 
 def study_of(wildcards):
-    """The study of a target. A source, recipe, generator or law that it does not have is told as such."""
+    """Return the study of a target. Raise WorkflowError if it has no such source, recipe, generator or law."""
     try:
         targets.check(wildcards.study, STUDIES[wildcards.study], wildcards)
     except targets.NotInStudy as error:

@@ -30,7 +30,8 @@ rule train_generator:
         planned=planned(jobs.generator_settings, "generator"),
         state=".state/{study}/generators/{generator}",
     shell:
-        "python -m scripts.train_generator --study studies/{wildcards.study}.yaml --generator {wildcards.generator} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} scripts.train_generator "
+        "--study studies/{wildcards.study}.yaml --generator {wildcards.generator} --planned {params.planned} "
         "--classes {input.classes:q} --images {input.tar:q} "
         "--output {output.pipeline:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 

@@ -41,6 +41,7 @@ rule plan:
 
 onstart:
     check_hardware_of(workflow.dag.needrun_jobs())
+    hooks.check_local_gpus(workflow)
     plans.guard(workflow.dag, STUDIES, config)
     data_guard.guard(workflow.dag, STUDIES)
 

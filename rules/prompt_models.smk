@@ -55,7 +55,8 @@ rule write_sentences:
         planned=planned(jobs.prompt_settings, "recipe"),
         state=".state/{study}/sentences/{recipe}",
     shell:
-        "python -m scripts.write_sentences --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} scripts.write_sentences "
+        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
         "--classes {input.classes:q} --model {input.model:q} "
         "--output {output.sentences:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
@@ -82,6 +83,7 @@ rule caption_images:
         planned=planned(jobs.prompt_settings, "recipe"),
         state=".state/{study}/captions/{recipe}-{block}",
     shell:
-        "python -m scripts.caption_images --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} scripts.caption_images "
+        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
         "--model {input.model:q} --images {input.tar:q} "
         "--output {output.captions:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -50,7 +50,8 @@ rule evaluate_released:
     params:
         planned=planned(jobs.released_settings, "released"),
     shell:
-        "python -m scripts.evaluate_released --study studies/{wildcards.study}.yaml --released {wildcards.released} --planned {params.planned} "
+        "python -m scripts.lib.launch {resources.gpu} scripts.evaluate_released "
+        "--study studies/{wildcards.study}.yaml --released {wildcards.released} --planned {params.planned} "
         "--classes {input.classes:q} --model {input.model:q} --sets {input.tars:q} "
         "--output {output.metrics:q} --state .state/{wildcards.study}/released_metrics/{wildcards.released} "
         "--threads {threads} > {log:q} 2>&1"

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scripts.lib import class_table, command, jobs, recipes, resume, shards
+from scripts.lib import class_table, command, files, jobs, recipes, resume, shards
 from scripts.lib.pixels import GreyLevelTokens, PixelAutoencoder
 
 MAX_TOKENS = 24
@@ -226,6 +226,7 @@ def main(arguments: list[str] | None = None) -> None:
     part = Path(f"{args.output}.part")
     shutil.rmtree(part, ignore_errors=True)
     pipeline.to("cpu").save_pretrained(part)
+    files.apply_umask(part)
     shutil.rmtree(args.output, ignore_errors=True)  # Snakemake makes the folder of a directory output
     part.rename(args.output)
     resume.discard(args.state)

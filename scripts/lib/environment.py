@@ -6,34 +6,53 @@ import sys
 from pathlib import Path
 
 from scripts.lib import datasets
+from scripts.lib.plans import dag
 
+# Set by environment modules for another Python: jobs would import its packages, not start at all,
+# or not find `scripts` in the working folder.
+FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
 KEYS = ["study", "hardware", "budget", "trust_lists", "paths", "override"]  # of config.yaml
 
 
 def check(config: dict) -> None:
-    """Raises ValueError where a key of config.yaml is unknown, which a budget for one would be lost by, or names no study."""
+    """Raise ValueError if a key of config.yaml is unknown, or its value has the wrong type.
+
+    Otherwise a misspelt `budget` would be ignored.
+    """
     for key, value in config.items():
         if key not in KEYS:
             close = difflib.get_close_matches(str(key), KEYS, n=1)
-            mend = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
-            raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {mend}")
+            fix = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
+            raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
+    dag.check_budget(config.get("budget"))
     if not isinstance(config.get("study"), str):
         raise ValueError(f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits")
 
 
 def prepare(paths: dict[str, str] | None = None) -> None:
-    """paths: where data sets lie, by name: config.yaml's, and what --config gives goes before it. Jobs find them in the environment, so that
-    no rule has them among its params and data may be moved; a job that a scheduler starts reads the Snakefile, and comes here, anew.
+    """Set the environment variables that jobs inherit.
 
-    Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys environments, and none but
-    fetch_generator reaches out.
+    Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys
+    environments, and only rules that download use the network. Paths of data sets are in no rule's
+    params, so data may be moved. A job of a scheduler reads the Snakefile and calls this again.
+    Snakemake itself sets OMP_NUM_THREADS to the threads of a rule.
 
-    Threads need no word here: Snakemake sets OMP_NUM_THREADS to what a rule declares. Raises ValueError where paths are none.
+    Parameters
+    ----------
+    paths : dict of str to str, optional
+        Folder of each data set by name, as config.yaml and --config have it.
+
+    Raises
+    ------
+    ValueError
+        If `paths` is not a mapping of names to paths.
     """
+    for name in FOREIGN_PYTHON:
+        os.environ.pop(name, None)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    # glibc gives memory back to the system at every large tensor and asks for it again at the next: a sixth of the time of sampling small
-    # images on a CPU. Elsewhere these two are not read.
+    # glibc returns memory to the system after every large tensor and requests it again for the next,
+    # a sixth of the time of sampling small images on a CPU. Other systems ignore these two.
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
     if not isinstance(paths or {}, dict) or not all(isinstance(path, str) and path for path in (paths or {}).values()):

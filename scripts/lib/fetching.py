@@ -9,6 +9,7 @@ from pathlib import Path
 
 from scripts.lib import command, weights
 from scripts.lib.file_names import is_clutter
+from scripts.lib.files import apply_umask
 from scripts.lib.weights import WeightsError
 
 CLASSIFIER = ["config.json", "model.safetensors"]  # what timm reads of its models on the hub
@@ -162,6 +163,7 @@ def fetch(name: str, stages: dict[str, dict], known: str, record: str, output: s
     table = [row for own in tables.values() for row in own]
     mine = {(row["id"], row["revision"], row["file"]) for row in table}
     weights.write(record, [row for row in weights.rows(record) if (row["id"], row["revision"], row["file"]) not in mine] + table)
+    apply_umask(part)
     shutil.rmtree(output, ignore_errors=True)  # Snakemake makes the folder of a directory output
     part.rename(output)
     for place, own in tables.items():

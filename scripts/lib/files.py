@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ def whole(*paths: str | Path) -> Iterator[list[Path]]:
     try:
         yield parts
         for part, target in zip(parts, targets, strict=True):
+            apply_umask(part)
             os.replace(part, target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:  # it does not say which of the machine's disks is full
@@ -30,6 +32,37 @@ def whole(*paths: str | Path) -> Iterator[list[Path]]:
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
+
+
+def umask() -> int:
+    """Return the umask of this process. Other threads may create files at the same time."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("Umask:")[2].split()[0], 8)
+    except (OSError, IndexError, ValueError):  # not Linux
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return mask
+
+
+def apply_umask(path: str | Path) -> None:
+    """Let a new file, or each file below a folder, have the permissions that the umask allows.
+
+    safetensors creates its files for their owner only, so that a group could not share results.
+    Links are not followed.
+
+    Parameters
+    ----------
+    path : str or Path
+        File or folder that this process has written.
+    """
+    path = Path(path)
+    allowed = None
+    for file in [path] if path.is_file() else path.rglob("*"):
+        status = file.lstat()
+        if stat.S_ISREG(status.st_mode) and not status.st_mode & 0o077:
+            allowed = (0o666 & ~umask()) if allowed is None else allowed
+            file.chmod(stat.S_IMODE(status.st_mode) | allowed)
 
 
 def write_json(path: str | Path, value) -> None:

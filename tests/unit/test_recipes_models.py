@@ -211,7 +211,7 @@ def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
     assert all(text.startswith(f"{CLASSES['name'][class_id]}, ") for class_id, text in zip(of_images["class_id"], of_images["text"], strict=True))
     assert set(own_pool.loc[own_pool["class_id"] == 0, "text"]) == {"zero", *odd}
     assert not list((workflow.folder / ".state/smoke/captions").glob("*"))
-    assert "has no recipe 'class_names' that uses a model" in workflow.dry_run("results/smoke/prompt_models/class_names", check=False)
+    assert "no recipe with a model 'class_names'" in workflow.dry_run("results/smoke/prompt_models/class_names", check=False)
     assert "have no block '00002', only 00000, 00001" in workflow.dry_run("results/smoke/captions/of_images/00002.parquet", check=False)
     own.head(10).to_csv(workflow.folder / "mine.csv", index=False)
     assert workflow.planned(*targets) == {"write_prompts": 1}

@@ -1,6 +1,7 @@
 """One chain of real jobs through Snakemake, from prompts to a figure: what each stage writes."""
 
 import json
+import os
 
 import pandas as pd
 import pytest
@@ -40,7 +41,30 @@ def test_table_is_written_for_programs_and_readers(chain):
 
 def test_run_ends_with_the_folders_of_its_results(chain):
     printed = (chain.folder / "printed.txt").read_text()
-    assert "What was asked for is in figures/smoke/, tables/smoke/\n" in printed
+    assert "Results are in figures/smoke/, tables/smoke/\n" in printed
+
+
+def assert_permissions(folder, mode: int, *suffixes: str) -> None:
+    """Every file that jobs wrote below a folder has these permissions; some have these suffixes."""
+    places = [folder / name for name in ("results", "figures", "tables", "logs")]
+    files = [path for place in places for path in place.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".safetensors", ".json", ".tar", *suffixes}
+    assert [path for path in files if path.stat().st_mode & 0o777 != mode] == []
+
+
+def test_all_results_have_the_permissions_of_the_umask(chain):
+    mode = (chain.folder / "config.yaml").stat().st_mode & 0o777  # written with the same umask
+    assert_permissions(chain.folder, mode, ".parquet", ".pdf", ".svg", ".csv", ".md", ".tsv", ".log")
+
+
+@pytest.mark.slow
+def test_a_group_may_write_what_jobs_wrote_with_umask_002(workflow):
+    before = os.umask(0o002)
+    try:
+        workflow.run("results/smoke/generators/diffusion")
+    finally:
+        os.umask(before)
+    assert_permissions(workflow.folder, 0o664)
 
 
 def test_law_has_exponents_with_intervals_and_objective(chain):
@@ -101,5 +125,5 @@ def test_no_partial_file_or_state_is_left(chain):
 def test_run_of_another_study_ends_with_its_folders(workflow):
     workflow.study.with_name("mine.yaml").write_text(workflow.study.read_text())
     output = workflow.run("tables/mine/hyperparameters.csv")
-    assert "What was asked for is in tables/mine/\n" in output
-    assert "What was asked for" not in workflow.run("results/mine/prompts/class_names.parquet")
+    assert "Results are in tables/mine/\n" in output
+    assert "Results are in" not in workflow.run("results/mine/prompts/class_names.parquet")

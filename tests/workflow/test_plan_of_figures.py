@@ -117,7 +117,7 @@ def test_a_budget_stops_a_run_before_any_job(workflow):
 
 
 def test_a_figure_that_the_study_does_not_have_is_told(workflow):
-    assert "no figure or table 'portrait' to plan; there are: all, " in workflow.dry_run("plan/smoke/portrait.html", check=False)
+    assert "no figure or table to plan 'portrait'; known: all, " in workflow.dry_run("plan/smoke/portrait.html", check=False)
 
 
 # -- a plan of a study that is changed for it --------------------------------------------------------------------------------------------

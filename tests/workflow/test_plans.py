@@ -101,7 +101,7 @@ def test_a_figure_that_the_study_does_not_have_is_told(workflow):
     workflow.study.write_text(re.sub(r"  limited_real:.*\n", "", text, count=1))
     assert "plot_limited_real" not in workflow.planned()
     output = workflow.dry_run("figures/smoke/limited_real.pdf", check=False)
-    assert "no figure or table 'limited_real': add figures.limited_real" in output
+    assert "no figure 'limited_real'; add figures.limited_real" in output
 
 
 def test_one_run_a_job_where_the_study_says_so(workflow):

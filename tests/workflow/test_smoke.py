@@ -39,7 +39,7 @@ def test_every_table_is_made_for_programs_and_for_readers(finished, table):
 
 def test_the_run_ends_by_saying_where_the_figures_are(finished):
     printed = (finished.folder / "printed.txt").read_text()
-    assert "What was asked for is in figures/smoke/, tables/smoke/" in printed
+    assert "Results are in figures/smoke/, tables/smoke/" in printed
     assert re.search(r"\d+ of \d+ steps \(100%\) done", printed)
 
 

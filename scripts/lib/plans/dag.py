@@ -17,6 +17,7 @@ from scripts.lib.plans.image_sizes import ImageSizes
 from scripts.lib.plans.totals import Job
 from scripts.lib.plans.work import PlanError
 from scripts.lib.study import Study
+from scripts.lib.targets import suggestion
 
 PROFILE = Path("profiles/default/config.yaml")
 APART = {"plan", "calibrate"}  # rules that are no part of what is planned
@@ -30,7 +31,8 @@ def targets(study_name: str, study: Study, name: str) -> list[str]:
     if name == "all":
         return [*found.values(), f"provenance/{study_name}.html"]
     if name not in found:
-        raise shown.NotInStudy(f"{study.title}: no figure or table {name!r} to plan; there are: all, {', '.join(found)}")
+        known = suggestion(name, ["all", *found])
+        raise shown.NotInStudy(f"{study.title}: no figure or table {name!r} to plan; {known}")
     return [found[name]]
 
 
@@ -63,7 +65,8 @@ def ask(files: list[str], config: dict | None = None) -> list[Job]:
     output = OutputSettings(dryrun=True, quiet=QUIET, log_level_override=40, enable_file_logging=False)
     with SnakemakeApi(output) as api:
         try:
-            workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(config=config or {}), snakefile=Path("Snakefile"))
+            settings = ConfigSettings(config=(config or {}) | {"budget": {}})  # the caller checks it
+            workflow = api.workflow(ResourceSettings(cores=1), settings, snakefile=Path("Snakefile"))
             chosen = {"rerun_triggers": frozenset(RerunTrigger[name.upper()] for name in triggers)} if triggers else {}
             dag = workflow.dag(DAGSettings(targets=frozenset(files), force_incomplete=True, **chosen))
             dag.execute_workflow(pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False))
@@ -74,19 +77,84 @@ def ask(files: list[str], config: dict | None = None) -> list[Job]:
 
 
 def guard(dag, studies: dict[str, Study], config: dict) -> None:
-    """Raises WorkflowError where the jobs that are about to start are of a study that is changed for plans alone, or take more than the budget
-    in the config, if there is one."""
+    """Check the jobs that are about to start.
+
+    Parameters
+    ----------
+    dag : snakemake.dag.DAG
+        Graph of the jobs.
+    studies : dict of str to Study
+        The studies by name.
+    config : dict
+        Content of config.yaml.
+
+    Raises
+    ------
+    WorkflowError
+        If the study of a job is changed for plans only, or the jobs exceed the budget.
+    """
     if config.get("override"):
         _refuse_changed(dag, config["override"])
     if not config.get("budget"):
         return
     try:
-        machine = hardware.load(config.get("hardware", "laptop"))
-        jobs = from_snakemake(dag)
-        found = totals.costs(jobs, studies, machine, ImageSizes())
-        totals.within(config["budget"], totals.table(jobs, found, machine)[-2])
+        totals.within(config["budget"], _total(dag, studies, config))
     except PlanError as error:
         raise WorkflowError(str(error)) from None
+
+
+def _total(dag, studies: dict[str, Study], config: dict) -> dict:
+    """Return the row `total` of the plan of a graph."""
+    machine = hardware.load(config.get("hardware", "laptop"))
+    jobs = from_snakemake(dag)
+    found = totals.costs(jobs, studies, machine, ImageSizes())
+    return totals.table(jobs, found, machine)[-2]
+
+
+def check_budget(budget) -> None:
+    """Raise OverBudget if `budget` of config.yaml is not a mapping of known limits to numbers.
+
+    Values may be text, as a command line gives them.
+    """
+    where, fix = "config.yaml: budget", "write it as {core_hours: 2}"
+    if not isinstance(budget or {}, dict):
+        raise totals.OverBudget(f"{where}: not a mapping ({budget!r}); {fix}")
+    for key, value in (budget or {}).items():
+        if key not in totals.LIMITS:
+            hint = suggestion(str(key), totals.LIMITS)
+            raise totals.OverBudget(f"{where}.{key}: unknown limit; {hint}")
+        try:
+            valid = not isinstance(value, bool) and 0 <= float(value) < float("inf")
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            expected = f"{value!r}, expected a number from 0"
+            raise totals.OverBudget(f"{where}.{key}: not a limit ({expected}); {fix}")
+
+
+def print_budget(dag, studies: dict[str, Study], config: dict) -> None:
+    """Print at the end of a dry run whether the jobs fit into the budget, if there is one.
+
+    Parameters
+    ----------
+    dag : snakemake.dag.DAG
+        Graph of the jobs.
+    studies : dict of str to Study
+        The studies by name.
+    config : dict
+        Content of config.yaml.
+    """
+    budget = config.get("budget")
+    if not budget:
+        return
+    try:
+        total = _total(dag, studies, config)
+        totals.within(budget, total)
+    except PlanError as error:
+        print(f"Budget: {error}")
+        return
+    parts = [f"{key} {total[key]:.4g} of {float(limit):g}" for key, limit in budget.items()]
+    print(f"Budget: the plan of {total['jobs']} jobs is within it ({', '.join(parts)})")
 
 
 def _refuse_changed(dag, given: dict) -> None:

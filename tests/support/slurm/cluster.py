@@ -20,6 +20,8 @@ from string import Template
 
 import psutil
 
+from scripts.lib import gpus
+
 CONFIG = Path(__file__).parent / "config"
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")
 GPUS = 4
@@ -119,6 +121,7 @@ class Cluster:
     def environment(self) -> dict[str, str]:
         """Of whoever talks to the cluster."""
         own = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_", "PYTHON"))}
+        own |= {gpus.CPU: "allow"}  # the GPUs of this cluster are pretend
         return own | {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{self.folder / 'bin'}:{own['PATH']}"}
 
     def _configure(self) -> None:
