@@ -18,7 +18,7 @@ from scripts.lib.chunk_reader import ChunkReader, Draw, Encoded, Item, read_ahea
 from scripts.lib.image_sets import IN_MEMORY, Held, Images, Stored, filled, find, hold
 from scripts.lib.order import WINDOW, Order, mixed
 from scripts.lib.shard_index import MEND, Block
-from scripts.lib.shuffle_buffer import Shuffle, shuffle_for
+from scripts.lib.shuffle_buffer import Shuffle, images_per_chunk
 
 __all__ = [
     "IN_MEMORY",
@@ -120,7 +120,6 @@ def encoded_batches(
     ranks: int = 1,
     window: int = WINDOW,
     shuffle: Shuffle | None = None,
-    parts: int = 1,
 ) -> Iterator[Draw | Item]:
     """Yield the images of every step from `start` on, in an order that follows from the seed.
 
@@ -139,31 +138,26 @@ def encoded_batches(
     window : int
         Shards that are shuffled with one another.
     shuffle : Shuffle, optional
-        Sizes of the shuffle buffer; by default those for this batch size and size of images.
-    parts : int
-        Equal parts, such as micro-batches, in which the share of a step is given.
+        Sizes of the shuffle buffer. A training passes `shuffle_for` of its batch size, so that
+        several processes read different chunks.
 
     Returns
     -------
     iterator of Item or Draw
-        One per step and part: Items, which contain the images as they are stored, or Draws if the
-        images are in memory.
+        One per step: Items, which contain the images as they are stored, or Draws if the images
+        are in memory.
 
     Raises
     ------
     ValueError
-        If ranks or parts do not divide the batch size.
+        If the number of ranks does not divide the batch size.
     """
-    if batch_size % (ranks * parts):
+    if batch_size % ranks:
         raise ValueError(f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it")
-    shuffle = shuffle or shuffle_for(batch_size, images.image_bytes if len(images) else 0)
+    shuffle = shuffle or Shuffle(chunk=images_per_chunk(images.image_bytes))
     order, share = Order(images.sizes, seed, window, shuffle), batch_size // ranks
-    size = share // parts
-    draws = (
-        order.take(first, first + size)
-        for step in range(start, iterations)
-        for first in range(step * batch_size + rank * share, step * batch_size + (rank + 1) * share, size)
-    )
+    starts = (step * batch_size + rank * share for step in range(start, iterations))
+    draws = (order.take(first, first + share) for first in starts)
     if isinstance(images, Held):
         return draws
     return read_ahead(ChunkReader(images.blocks, shuffle, ranks), draws)

@@ -264,13 +264,6 @@ def test_a_damaged_image_stops_a_training_that_reads_chunks(tmp_path):
         list(stream.batches(stream.find([tar]), 20, 2, 0, shuffle=CHUNKED))
 
 
-def test_micro_batches_are_parts_of_the_step(real):
-    images = stream.find(real)
-    steps = [item.positions.tolist() for item in stream.encoded_batches(images, 20, 3, 0)]
-    parts = [item.positions.tolist() for item in stream.encoded_batches(images, 20, 3, 0, parts=2)]
-    assert [first + second for first, second in zip(parts[::2], parts[1::2], strict=True)] == steps
-
-
 # -- ranks, workers, memory --------------------------------------------------------------------------------------------------------------
 
 

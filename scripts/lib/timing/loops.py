@@ -11,8 +11,8 @@ import scripts.lib.torch_setup  # noqa: F401
 import torch
 from open_clip_train import main as trainer
 
-from scripts import train_classifiers, train_clips
-from scripts.lib import pairs, stream
+from scripts import train_clips
+from scripts.lib import classifier_training, pairs, stream
 from scripts.lib.distributed import Team
 from scripts.lib.study.classifiers import Training
 from scripts.lib.timing.machine import clock
@@ -36,11 +36,11 @@ class Steps:
 
 
 def classifier(run: Steps, build: dict, recipe: Training, images: stream.Images, steps: int, workers: int = 0, loaded: bool = False) -> torch.nn.Module:
-    """`train_classifiers.train` on these images; build: arguments of classifier.build."""
+    """`classifier_training.train` on these images; build: arguments of classifier.build."""
     own = {"source": "timed", "name": "one", "seed": 0, "iterations": steps}
     batches, team = stream.batches, Team(run.device, workers=workers)
-    with tempfile.TemporaryDirectory() as state, patch.object(stream, "batches", lambda *args: run.watched(batches(*args), loaded)):
-        return train_classifiers.train(build, recipe, own, images, Path(state) / "state", "timed", team)
+    with tempfile.TemporaryDirectory() as state, patch.object(stream, "batches", lambda *args, **named: run.watched(batches(*args, **named), loaded)):
+        return classifier_training.train(build, recipe, own, images, Path(state) / "state", "timed", team)
 
 
 class Parts:
