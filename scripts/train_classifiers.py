@@ -50,7 +50,7 @@ def train_batch(settings: dict, blocks: list[str], classes: int, output: Path, s
     for run in settings["runs"]:
         architecture = settings["architectures"][run["architecture"]]
         build = {"architecture": architecture, "image_size": settings["image_size"], "channels": settings["channels"], "classes": classes}
-        identity = json.dumps([run, build, settings["training"], data], sort_keys=True)
+        identity = json.dumps([run, build, jobs.identity(settings)["training"], data], sort_keys=True)
         done = state / f"{resume.digest(identity)}.safetensors"
         if not team.agreed(done.exists()):
             model = train(build, Training(**settings["training"]), run, images_of(run, inputs), state / run["name"], identity, team)

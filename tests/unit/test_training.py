@@ -17,31 +17,9 @@ from scripts.lib.study.classifiers import RandAugment, Training
 from scripts.lib.study_file import load
 from scripts.lib.timing import pictures
 from tests.support.classifier_runs import classifier_job
+from tests.support.interrupted import Killed
 from tests.support.trainings import recipe, train_on_noise, train_small_generator
 from tests.support.workflow import ROOT, SMOKE
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.fixture
-def kill_after(monkeypatch):
-    """Make a training loop save its state after every iteration and die after `steps` of them, once."""
-
-    def arm(steps: int):
-        save = resume.State.save
-
-        def save_and_die(self, step):
-            save(self, step)
-            if step == steps:
-                monkeypatch.undo()
-                raise Killed
-
-        monkeypatch.setattr(resume.State, "due", property(lambda self: True))
-        monkeypatch.setattr(resume.State, "save", save_and_die)
-
-    return arm
 
 
 def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):

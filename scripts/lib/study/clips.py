@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import Backend, Name, Part, Positive, RunsPerJob, Share
+from scripts.lib.study.parts import (
+    ROUNDING_ONLY,
+    Backend,
+    Name,
+    Part,
+    Positive,
+    RunsPerJob,
+    Share,
+)
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
@@ -49,8 +57,16 @@ class ClipTraining(Part):
     weight_decay: float = Field(ge=0, description="OpenCLIP: 0.2. The paper's is not known")
     gradient_clip: float | None = Field(default=None, gt=0, description="largest norm of the gradient; OpenCLIP: none")
     precision: Literal["float32", "bfloat16"] = Field(default="bfloat16", description="of matrix products on a GPU; weights stay float32. On a CPU: float32")
-    gradient_checkpointing: bool = Field(default=False, description="compute activations again in place of keeping them: less memory, more time")
-    largest_batch: Positive | None = Field(default=None, description="pairs that a GPU works on at once; it goes through the rest of its share in turns")
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="compute activations again in place of keeping them: less memory, more time",
+        json_schema_extra=ROUNDING_ONLY,
+    )
+    largest_batch: Positive | None = Field(
+        default=None,
+        description="largest micro-batch of a GPU, in pairs; changes a model by rounding only",
+        json_schema_extra=ROUNDING_ONLY,
+    )
     compile: Backend | None = Field(default=None, description="inductor: open_clip's --torchcompile: the same up to rounding, in less time")
     image_size: Positive | None = Field(default=None, description="pixels a side that the model sees; the study's by default. The paper: 224")
     normalisation: Literal["half", "openai"] = Field(
