@@ -5,6 +5,8 @@
 # run takes seconds, a single one where it takes GPU-days (the study's classifiers.runs_per_job). A size is a prefix of the images.
 # How many GPUs, nodes and threads share a run is the machine's to say: docs/many_gpus.md.
 
+from scripts.lib.plans.reading import reading_mb
+
 
 rule list_blocks:
     input:
@@ -31,6 +33,12 @@ rule list_blocks:
         "python -m scripts.list_blocks --before {input.before:q} --tars {input.tars:q} --settings {params.settings} --output {output:q} > {log:q} 2>&1"
 
 
+def training_mb(wildcards, threads):
+    """MB of a training: the process, two batches of each reading thread, and the stored images that are shuffled."""
+    reading = reading_mb(study_of(wildcards), wildcards.source, wildcards.batch, threads)
+    return 3000 + 1000 * threads + reading
+
+
 rule train_classifiers:
     input:
         classes=class_table,
@@ -45,7 +53,7 @@ rule train_classifiers:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        mem_mb=growing(training_mb),
         runtime=LIMITS.runtime("train_classifiers", 120),
         gpu_hours=LIMITS.gpu_hours("train_classifiers"),
         disk_gb=LIMITS.disk_gb("train_classifiers"),

@@ -81,7 +81,7 @@ def train_batch(settings: dict, images: list[str], output: Path, state: Path, te
             "run": run,
             "training": settings["training"],
         }
-        identity = resume.digest(json.dumps([description, own.identity], sort_keys=True))
+        identity = resume.digest(json.dumps([jobs.identity(description), own.identity], sort_keys=True))
         done = state / f"{identity}.safetensors"
         if not team.agreed(done.exists()):
             weights = train(settings, run, own, state / identity, team)

@@ -13,8 +13,7 @@ from scripts.lib import shard_index
 from scripts.lib.chunk_reader import Encoded
 from scripts.lib.shard_index import MEND, Block
 from scripts.lib.shards import ShardError, manifest_path
-
-IN_MEMORY = 1 << 30  # bytes of pixels that `hold` takes at most
+from scripts.lib.shuffle_buffer import IN_MEMORY
 
 
 def _cut(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:

@@ -16,7 +16,8 @@ This module imports no torch, because rules use it to request memory.
 import math
 from dataclasses import dataclass
 
-PLAIN = 16_384  # images
+IN_MEMORY = 1 << 30  # bytes of decoded pixels up to which a training reads its images only once
+PLAIN_CHUNKS = 64
 LANES = 64
 CHUNK = 256  # images
 CHUNKS_PER_LANE = 4
@@ -28,6 +29,8 @@ BATCHES = 4  # that the buffer holds at least
 SPARE_CHUNKS = 16
 # Batches that are read before they are needed, in addition to those that the DataLoader asks for.
 READ_AHEAD = 4
+PREFETCH = 2  # batches that the DataLoader asks for, for each of its processes
+GPUS_PER_NODE = 8  # processes that share the memory of a node, at most
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Shuffle:
         Chunks of a lane whose images are shuffled with one another.
     """
 
-    plain: int = PLAIN
+    plain: int = PLAIN_CHUNKS * CHUNK
     lanes: int = LANES
     stripe: int = 16
     chunk: int = CHUNK
@@ -102,7 +105,7 @@ def shuffle_for(batch_size: int, image_bytes: float = 0) -> Shuffle:
     lanes, chunk = math.gcd(LANES, batch_size), images_per_chunk(image_bytes)
     stripe = batch_size // lanes
     return Shuffle(
-        plain=max(PLAIN, BATCHES * batch_size),
+        plain=max(PLAIN_CHUNKS * chunk, BATCHES * batch_size),
         lanes=lanes,
         stripe=stripe,
         chunk=chunk,
@@ -110,8 +113,8 @@ def shuffle_for(batch_size: int, image_bytes: float = 0) -> Shuffle:
     )
 
 
-def most_bytes(batch_size: int, image_bytes: float, processes: int = 1) -> int:
-    """Return the largest size of the shuffle buffer of all processes together.
+def most_bytes(batch_size: int, image_bytes: float, threads: int) -> int:
+    """Return the largest memory in which the processes of a node keep stored images.
 
     Parameters
     ----------
@@ -119,13 +122,17 @@ def most_bytes(batch_size: int, image_bytes: float, processes: int = 1) -> int:
         Images of a batch, over all processes.
     image_bytes : float
         Mean size of an image in its shard, in bytes.
-    processes : int
-        Processes that train one model, one for each GPU.
+    threads : int
+        Threads of the job on the node. Each process has at least one.
 
     Returns
     -------
     int
-        Bytes.
+        Bytes: the shuffle buffer, the batches that are read ahead, and one chunk of each process in
+        the page cache, which SLURM counts as well. Older pages of the cache are given up when
+        memory is short, because no chunk is read twice in an epoch.
     """
-    shuffle = shuffle_for(batch_size, image_bytes)
-    return round(processes * shuffle.most_chunks(processes) * shuffle.chunk * image_bytes)
+    shuffle, processes = shuffle_for(batch_size, image_bytes), min(threads, GPUS_PER_NODE)
+    chunks = processes * (shuffle.most_chunks(processes) + 1)
+    ahead = READ_AHEAD + PREFETCH * threads / processes
+    return round((chunks * shuffle.chunk + ahead * batch_size) * image_bytes)

@@ -1,0 +1,28 @@
+"""Memory that the reader of a training requests."""
+
+import pytest
+
+from scripts.lib.plans import reading
+from scripts.lib.shuffle_buffer import most_bytes, shuffle_for
+from scripts.lib.study_file import load
+from tests.support.workflow import ROOT, SMOKE
+
+
+def test_a_set_in_memory_needs_no_buffer():
+    assert reading.reading_mb(load(SMOKE), "real", "vit_tiny", 4) == 0
+
+
+@pytest.mark.parametrize("threads", [1, 8, 64])
+def test_large_sets_request_their_buffer(threads, monkeypatch):
+    monkeypatch.setattr(reading, "image_bytes", lambda study: 31_000)
+    study = load(ROOT / "studies/imagenet.yaml")
+    found = reading.reading_mb(study, "real", "vit_base-n1000000-seed0", threads)
+    buffer = shuffle_for(1024, 31_000).buffer_images * 31_000 / 1e6
+    assert buffer < found < 5 * buffer
+
+
+def test_memory_grows_with_the_size_of_images_up_to_the_size_of_a_chunk():
+    """Larger images have smaller chunks."""
+    small, photograph, large = (most_bytes(1024, size, 8) for size in (3_000, 31_000, 800_000))
+    assert 3_000 * 65_536 < small < photograph < 6e9
+    assert photograph < large < 8 * photograph
