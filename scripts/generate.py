@@ -105,11 +105,11 @@ def batches(settings: dict, pool: pd.DataFrame, kept: dict[int, int]) -> Iterato
     ------
     Batch
     """
-    place = 0
+    place = first = 0
     for scale, (start, stop) in settings["guidance"].items():
         wanted = recipes.prompts(pool, start, stop)
-        end, first = place + len(wanted), place
-        while first < end:
+        end = place + len(wanted)
+        while first < end:  # a kept part may end within the images of the next scale
             if first in kept:
                 first += kept[first]
                 continue
