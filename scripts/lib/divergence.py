@@ -15,7 +15,7 @@ def check_finite(
     gradient_norm: float | None = None,
     advice: str = "lower the learning rate or set gradient_clip",
 ) -> float:
-    """Return the loss, or stop the training if it is NaN or infinite.
+    """Return the loss, or stop the training if it or the gradient is NaN or infinite.
 
     Parameters
     ----------
@@ -40,13 +40,14 @@ def check_finite(
     Raises
     ------
     SystemExit
-        If the loss is not finite.
+        If the loss or the norm is not finite. A finite loss with such a gradient would still put
+        NaN into the weights.
     """
-    if math.isfinite(loss):
+    if math.isfinite(loss) and (gradient_norm is None or math.isfinite(gradient_norm)):
         return loss
     norm = "not computed" if gradient_norm is None else f"{gradient_norm:.4g}"
     raise SystemExit(
         f"{name}: training loss is {loss} at step {step} (learning rate {learning_rate:.4g}, "
-        f"gradient norm {norm}, expected a finite loss); {advice}; "
+        f"gradient norm {norm}, expected finite numbers); {advice}; "
         "the state saved before this step is kept"
     )

@@ -223,11 +223,16 @@ def hold(sets: list[Stored], most: int = IN_MEMORY, batch_size: int = 256) -> li
 class _Reader(Dataset):
     """Reads a batch: its item is (epochs, positions), as tensors or, as they are sent to workers, as arrays."""
 
+    finish = None  # of a batch: what is returned in its place
+
     def __init__(self, images: Images, transform: Callable[[torch.Tensor], torch.Tensor] | None, seed: int):
         self.images, self.transform, self.seed = images, transform, seed
 
-    def __getitem__(self, item: tuple[torch.Tensor, torch.Tensor]) -> Batch:
-        epochs, positions = map(torch.as_tensor, item)
+    def __getitem__(self, item: tuple[torch.Tensor, torch.Tensor]):
+        batch = self._read(*map(torch.as_tensor, item))
+        return self.finish(batch) if self.finish else batch
+
+    def _read(self, epochs: torch.Tensor, positions: torch.Tensor) -> Batch:
         if self.transform is None:
             return Batch(*self.images.read(positions), positions)
         with torch.random.fork_rng(devices=[]):
@@ -258,16 +263,20 @@ def batches(
     ranks: int = 1,
     workers: int = 0,
     window: int = WINDOW,
+    finish: Callable[[Batch], NamedTuple] | None = None,
 ) -> Iterator[Batch]:
     """The batch, or of several ranks this rank's share of it, of every iteration from `start` on, in an order that follows from the seed.
 
     batch_size: of all ranks together. transform: of one image, uint8 (C, H, W); its random numbers follow from seed, epoch and image.
+    finish: applied to each batch by the process that reads it.
     """
     if batch_size % ranks:
         raise ValueError(f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it")
     order, own = Order(images.sizes, seed, window), batch_size // ranks
     starts = (iteration * batch_size + rank * own for iteration in range(start, iterations))
-    return _read(_Reader(images, transform, seed), (order.take(first, first + own) for first in starts), workers)
+    reader = _Reader(images, transform, seed)
+    reader.finish = finish
+    return _read(reader, (order.take(first, first + own) for first in starts), workers)
 
 
 def at_once(largest: int, device: torch.device) -> int:

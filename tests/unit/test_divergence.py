@@ -9,7 +9,10 @@ def test_finite_loss_is_returned():
     assert check_finite(0.5, "real a", 3, 1e-3) == 0.5
 
 
-@pytest.mark.parametrize(("loss", "norm"), [(float("nan"), float("inf")), (float("inf"), None)])
+@pytest.mark.parametrize(
+    ("loss", "norm"),
+    [(float("nan"), float("inf")), (float("inf"), None), (0.5, float("inf"))],
+)
 def test_divergence_reports_step_rate_and_norm(loss, norm):
     with pytest.raises(SystemExit) as error:
         check_finite(loss, "real a", 3, 1e-3, norm, "lower classifiers.learning_rate")
