@@ -1,5 +1,6 @@
 # What a job asks a scheduler for. Minutes, GPU-hours and disk come from the table that plans are made with (profiles/hardware).
 
+from scripts.lib import clip_memory
 from scripts.lib.plans import limits
 
 try:
@@ -20,3 +21,10 @@ def gpus_at_hand(_):
 def growing(amount):
     """Memory or time of a job: so much in its first try, and as much again in each later one, for a try may have failed for want of it."""
     return lambda wildcards, attempt, threads: attempt * (amount(wildcards, threads) if callable(amount) else amount)
+
+
+def clip_host_mb(wildcards, threads):
+    """Host memory of a training job on one node: images of a batch, and what readers hold."""
+    study = study_of(wildcards)
+    size = study.clips.image_size or study.image_size
+    return clip_memory.host_mb(study.clips.model_dump(), size, study.channels, threads)

@@ -56,12 +56,17 @@ class Batch(NamedTuple):
 class _Reader(Dataset):
     """Reads a batch: its item is a Draw or an Item."""
 
+    finish = None  # of a batch: what is returned in its place
+
     def __init__(self, images: Images, transform: Callable[[torch.Tensor], torch.Tensor] | None, seed: int):
         self.images, self.transform, self.seed = images, transform, seed
 
-    def __getitem__(self, item: Draw | Item) -> Batch:
+    def __getitem__(self, item: Draw | Item):
         epochs, positions = map(torch.as_tensor, item[:2])
-        encoded = item[2] if len(item) > 2 else None
+        batch = self._read(epochs, positions, item[2] if len(item) > 2 else None)
+        return self.finish(batch) if self.finish else batch
+
+    def _read(self, epochs: torch.Tensor, positions: torch.Tensor, encoded: Encoded | None) -> Batch:
         if self.transform is None:
             return Batch(*self.images.read(positions, encoded), positions)
         with torch.random.fork_rng(devices=[]):
@@ -175,6 +180,7 @@ def batches(
     workers: int = 0,
     window: int = WINDOW,
     shuffle: Shuffle | None = None,
+    finish: Callable[[Batch], NamedTuple] | None = None,
 ) -> Iterator[Batch]:
     """Return this rank's share of the batch of every step, as `encoded_batches`, decoded.
 
@@ -186,13 +192,17 @@ def batches(
         Of one image, uint8 (C, H, W); its random numbers follow from seed, epoch and image.
     workers : int
         Processes that decode and transform; 0: this one.
+    finish : callable, optional
+        Applied to each batch by the process that reads it.
 
     Returns
     -------
     iterator of Batch
     """
     items = encoded_batches(images, batch_size, iterations, seed, start, rank, ranks, window, shuffle)
-    return _read(_Reader(images, transform, seed), items, workers)
+    reader = _Reader(images, transform, seed)
+    reader.finish = finish
+    return _read(reader, items, workers)
 
 
 def at_once(largest: int, device: torch.device) -> int:
