@@ -34,10 +34,10 @@ NOTES = [
     "How images mix (our choice, `scripts/lib/shuffle_buffer.py`): an epoch puts the shards in random order, 16 at a time. The chunks of these "
     "(256 consecutive images, 400,000 images in all) are put in random order and dealt to 64 lanes. In each lane, the images of 4 chunks at a time are "
     "shuffled. A batch of 1,024 has 16 images from each lane: images of 256 chunks, on average 4 of each. Prefixes of a source are "
-    "balanced over classes, so a chunk has images of 256 or of all classes. Windows of up to 16,384 images (or 4 batches) are shuffled "
+    "balanced over classes, so a chunk has images of 256 or of all classes. Sets of up to 16,384 images (or 4 batches) are shuffled "
     "directly, as before.",
     "Memory: the buffer of all lanes has 65,536 images, 2.0 GB at 31 kB, however many processes share a training; a chunk is dropped after its last image. "
-    "`rules/train.smk` requests at most 3.7 GB for one GPU and 6.3 GB for eight. A window begins with reading half a buffer. SLURM counts "
+    "`rules/train.smk` requests at most 3.7 GB for one GPU and 5.2 GB for eight with 64 threads. A window begins with reading half a buffer. SLURM counts "
     "the page cache too, but the kernel gives pages up when memory is short, and no chunk is read twice in an epoch. If a set is small and its training "
     "long, a higher `mem_mb` keeps it in the page cache: 4 GB for 125,000 images.",
     "`snakemake calibrate` measures reads of both sizes from the results folder with a cold page cache.",

@@ -29,9 +29,9 @@ def _permutation(n: int, *numbers: int) -> torch.Tensor:
 class Order:
     """The positions that a training reads, epoch after epoch; each epoch has every image once.
 
-    An epoch puts the shards in a random order and cuts it into windows of `window` shards. A window
-    with at most `shuffle.plain` images is shuffled directly, a larger one in chunks and lanes
-    (`shuffle_buffer`). The order follows from the seed and the place in the stream only.
+    An epoch puts the shards in a random order and cuts it into windows of `window` shards. If the
+    set has at most `shuffle.plain` images, a window is shuffled directly, otherwise in chunks and
+    lanes (`shuffle_buffer`). The order follows from the seed and the place in the stream only.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Order:
             return
         ranges = [torch.arange(self.starts[block], self.starts[block] + self.sizes[block]) for block in self.groups[group]]
         images, self.group = sum(map(len, ranges)), group
-        if images <= self.shuffle.plain:
+        if self.total <= self.shuffle.plain:
             self.shuffled = torch.cat(ranges)[_permutation(images, group, self.seed, epoch)]
         else:
             first = epoch * self.total + self.ends[group] - images

@@ -40,7 +40,7 @@ class Shuffle:
     Parameters
     ----------
     plain : int
-        Images of a window that are shuffled directly, without chunks, if there are no more. Small
+        Images of a set that are shuffled directly, without chunks, if there are no more. Small
         sets keep the order that they had before chunks existed.
     lanes : int
         Independent parts of the training order.
@@ -73,11 +73,24 @@ class Shuffle:
         """Images of all lanes that are shuffled at one time."""
         return self.lanes * self.lane_images
 
-    def most_chunks(self, processes: int) -> int:
-        """Return the largest number of chunks that each of `processes` readers keeps."""
+    def most_chunks(self, images: int, processes: int) -> int:
+        """Return the largest number of chunks that each of several readers keeps.
+
+        Parameters
+        ----------
+        images : int
+            Images of the set.
+        processes : int
+            Readers that share each batch.
+
+        Returns
+        -------
+        int
+        """
+        if images <= self.plain:
+            return -(-images // self.chunk) + SPARE_CHUNKS
         # A lane's buffer begins and ends within a chunk, hence one more at each end.
-        in_lanes = -(-self.lanes // processes) * (self.chunks_per_lane + 2)
-        return max(-(-self.plain // self.chunk), in_lanes) + SPARE_CHUNKS
+        return -(-self.lanes // processes) * (self.chunks_per_lane + 2) + SPARE_CHUNKS
 
 
 def images_per_chunk(image_bytes: float) -> int:
@@ -113,17 +126,21 @@ def shuffle_for(batch_size: int, image_bytes: float = 0) -> Shuffle:
     )
 
 
-def most_bytes(batch_size: int, image_bytes: float, threads: int) -> int:
+def most_bytes(images: int, batch_size: int, image_bytes: float, threads: int, draw: int | None = None) -> int:
     """Return the largest memory in which the processes of a node keep stored images.
 
     Parameters
     ----------
+    images : int
+        Images of the set.
     batch_size : int
         Images of a batch, over all processes.
     image_bytes : float
         Mean size of an image in its shard, in bytes.
     threads : int
         Threads of the job on the node. Each process has at least one.
+    draw : int, optional
+        Images of a micro-batch, over all processes, if readers are given micro-batches.
 
     Returns
     -------
@@ -133,6 +150,6 @@ def most_bytes(batch_size: int, image_bytes: float, threads: int) -> int:
         memory is short, because no chunk is read twice in an epoch.
     """
     shuffle, processes = shuffle_for(batch_size, image_bytes), min(threads, GPUS_PER_NODE)
-    chunks = processes * (shuffle.most_chunks(processes) + 1)
-    ahead = READ_AHEAD + PREFETCH * threads / processes
-    return round((chunks * shuffle.chunk + ahead * batch_size) * image_bytes)
+    chunks = processes * (shuffle.most_chunks(images, processes) + 1)
+    ahead = (READ_AHEAD + PREFETCH * threads / processes) * (draw or batch_size)
+    return round((chunks * shuffle.chunk + ahead) * image_bytes)

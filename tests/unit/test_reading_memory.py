@@ -23,6 +23,12 @@ def test_large_sets_request_their_buffer(threads, monkeypatch):
 
 def test_memory_grows_with_the_size_of_images_up_to_the_size_of_a_chunk():
     """Larger images have smaller chunks."""
-    small, photograph, large = (most_bytes(1024, size, 8) for size in (3_000, 31_000, 800_000))
+    small, photograph, large = (most_bytes(10**6, 1024, size, 8) for size in (3_000, 31_000, 800_000))
     assert 3_000 * 65_536 < small < photograph < 6e9
     assert photograph < large < 8 * photograph
+
+
+def test_small_sets_request_no_more_than_their_images():
+    """Each process may keep all of them, and 17 chunks."""
+    assert most_bytes(10_000, 1024, 1_000, 1) < 1_000 * (10_000 + 18 * 256 + 6 * 1024)
+    assert most_bytes(10_000, 1024, 1_000, 4) > 4 * 1_000 * 10_000

@@ -8,8 +8,8 @@ from scripts.lib.shuffle_buffer import IN_MEMORY, most_bytes
 from scripts.lib.study import Study
 
 
-def is_read_once(study: Study, source: str, batch: str) -> bool:
-    """Return whether the images of a classifier training fit into memory, decoded.
+def images_read(study: Study, source: str, batch: str) -> int:
+    """Return how many images the runs of a classifier job train on.
 
     Parameters
     ----------
@@ -19,14 +19,20 @@ def is_read_once(study: Study, source: str, batch: str) -> bool:
 
     Returns
     -------
-    bool
+    int
+        Images of the largest run of each source and guidance scale, together.
     """
     images: dict[tuple, int] = {}
     for run in jobs.classifier_settings(study, source, batch)["runs"]:
         for part in run["parts"]:
             key, end = (part["source"], part["guidance"]), part.get("start", 0) + part["images"]
             images[key] = max(images.get(key, 0), end)
-    return sum(images.values()) * study.channels * study.image_size**2 <= IN_MEMORY
+    return sum(images.values())
+
+
+def is_in_memory(study: Study, images: int) -> bool:
+    """Return whether a training decodes this number of images once, into memory."""
+    return images * study.channels * study.image_size**2 <= IN_MEMORY
 
 
 def reading_mb(study: Study, source: str, batch: str, threads: int) -> int:
@@ -45,7 +51,8 @@ def reading_mb(study: Study, source: str, batch: str, threads: int) -> int:
     int
         MB; 0 if the images are held decoded, which the other memory of the job includes.
     """
-    if is_read_once(study, source, batch):
+    images = images_read(study, source, batch)
+    if is_in_memory(study, images):
         return 0
-    read = most_bytes(study.classifiers.batch_size, image_bytes(study), threads)
+    read = most_bytes(images, study.classifiers.batch_size, image_bytes(study), threads)
     return math.ceil(read / 1e6)

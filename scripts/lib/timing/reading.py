@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from scripts.lib import jobs
-from scripts.lib.plans.reading import is_read_once
+from scripts.lib.plans.reading import images_read, is_in_memory
 from scripts.lib.plans.work import image_bytes
 from scripts.lib.shuffle_buffer import images_per_chunk
 from scripts.lib.timing.bench import Bench, Timed
@@ -85,7 +85,8 @@ def cold_reads(file: int, length: int, size: int, seconds: float) -> Speed:
 def reads(bench: Bench) -> Iterator[Timed]:
     """Reads of chunks, as trainings have them, and of single images, in the folder of the results."""
     study = bench.study
-    if all(is_read_once(study, *job) for job in jobs.batches(study) if _is_classifier(study, job)):
+    sets = [images_read(study, *job) for job in jobs.batches(study) if _is_classifier(study, job)]
+    if all(is_in_memory(study, images) for images in sets):
         yield Timed("storage", "", "", {}, 0, note="cold reads: not timed, because the images of every training fit into memory")
         return
     size = image_bytes(study)
