@@ -29,6 +29,7 @@ from scripts.lib.shuffle_buffer import shuffle_for
 from scripts.lib.study.clips import ClipTraining
 
 LARGEST_SCALE = math.log(100)  # of the logit scale, as in CLIP
+CHECK_STEPS = 100  # between checks of the loss: reading it makes the CPU wait for the GPU
 WITHOUT_DECAY = "bn", "ln", "bias", "logit_scale"  # in names of weights
 ADVICE = "lower clips.learning_rate, set clips.gradient_clip, or clips.precision: float32"
 
@@ -219,9 +220,12 @@ def train(
         with torch.no_grad():
             model.logit_scale.clamp_(0, LARGEST_SCALE)
         step += 1
-        if team.leads and state.due:
-            progress = f"step {step} of {total}, training loss {checked_loss():.4f}"
+        due = team.leads and state.due
+        if due or (team.leads and step % CHECK_STEPS == 0):
+            value = checked_loss()
+        if due:
             state.save_by_time(step)
+            progress = f"step {step} of {total}, training loss {value:.4f}"
             speed = (step - first) * recipe.batch_size / (time.monotonic() - began)
             print(f"{job.name}: {progress}, {speed:.0f} pairs per second", flush=True)
     end = "resumed after the last step"
