@@ -2,6 +2,7 @@
 
 from scripts.lib import clip_memory
 from scripts.lib.plans import limits
+from scripts.lib.plans.reading import pairs_mb
 
 try:
     LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"))
@@ -24,7 +25,8 @@ def growing(amount):
 
 
 def clip_host_mb(wildcards, threads):
-    """Host memory of a training job on one node: images of a batch, and what readers hold."""
+    """Host memory of a training job on one node: images of a batch, what readers hold, and stored images that are shuffled."""
     study = study_of(wildcards)
     size = study.clips.image_size or study.image_size
-    return clip_memory.host_mb(study.clips.model_dump(), size, study.channels, threads)
+    reading = pairs_mb(study, wildcards.source, wildcards.batch, threads)
+    return clip_memory.host_mb(study.clips.model_dump(), size, study.channels, threads) + reading

@@ -4,7 +4,7 @@ import math
 
 from scripts.lib import jobs
 from scripts.lib.plans.work import image_bytes
-from scripts.lib.shuffle_buffer import IN_MEMORY, most_bytes
+from scripts.lib.shuffle_buffer import GPUS_PER_NODE, IN_MEMORY, most_bytes
 from scripts.lib.study import Study
 
 
@@ -56,3 +56,14 @@ def reading_mb(study: Study, source: str, batch: str, threads: int) -> int:
         return 0
     read = most_bytes(images, study.classifiers.batch_size, image_bytes(study), threads)
     return math.ceil(read / 1e6)
+
+
+def pairs_mb(study: Study, source: str, batch: str, threads: int) -> int:
+    """Return the memory for the reader of a CLIP training. Parameters and result as of `reading_mb`."""
+    runs = jobs.clip_settings(study, source, batch)["runs"]
+    images = max(sum(part["images"] for part in run["parts"]) for run in runs)
+    if is_in_memory(study, images):
+        return 0
+    size, largest = study.clips.batch_size, study.clips.largest_batch
+    draw = min(size, (largest or size) * min(threads, GPUS_PER_NODE))
+    return math.ceil(most_bytes(images, size, image_bytes(study), threads, draw) / 1e6)
