@@ -1,9 +1,10 @@
-"""Reads of one training epoch, as the system counts them: chunks (`scripts/lib/stream.py`), one image at a time, and webdataset.
+"""Count the reads of one training epoch: in chunks, one image at a time, and by webdataset.
 
 python -m benchmarks.reading [--images 25600] [--kilobytes 31]
 
-Images are read and their sha256 is checked (not by webdataset), but they are not decoded. The number of read calls and their bytes come
-from /proc/self/io, so this runs on Linux only. `strace -f -c -e trace=read,pread64` prints the same calls for any training.
+Images are read and their sha256 is checked (not by webdataset), but they are not decoded. The number
+of read calls and their bytes come from /proc/self/io, so this runs on Linux only. `strace -f -c -e
+trace=read,pread64` prints the same calls for any training.
 """
 
 import argparse
@@ -48,7 +49,7 @@ ONE_BY_ONE, PEER = "one image at a time, before", "webdataset, shuffle buffer of
 
 
 def write_source(folder: Path, images: int, size: int) -> list[str]:
-    """Write shards of images that are random bytes, which nothing decodes, in the layout of all shards."""
+    """Write shards whose images are random bytes, which nothing decodes."""
     random, tars = np.random.default_rng(0), []
     data = [random.bytes(size) for _ in range(64)]
     for shard in range(SHARDS):
@@ -64,7 +65,8 @@ def chunks(tars: list[str], ranks: int, shuffle: Shuffle) -> Iterator[int]:
     images = stream.find(tars)
     for rank in range(ranks):
         steps = len(images) // BATCH
-        for item in stream.encoded_batches(images, BATCH, steps, 0, rank=rank, ranks=ranks, shuffle=shuffle):
+        share = {"rank": rank, "ranks": ranks, "shuffle": shuffle}
+        for item in stream.encoded_batches(images, BATCH, steps, 0, **share):
             for place, data in enumerate(item.encoded.data):
                 if not shard_index.is_intact(data, item.encoded.sha256(place)):
                     raise Disagreement("chunks: an image is not the one of its manifest")
@@ -72,7 +74,7 @@ def chunks(tars: list[str], ranks: int, shuffle: Shuffle) -> Iterator[int]:
 
 
 def one_by_one(tars: list[str]) -> Iterator[int]:
-    """Yield the positions of an epoch, each image read by itself: how trainings read before chunks."""
+    """Yield the positions of an epoch; each image is read by itself, as before chunks existed."""
     images = stream.find(tars)
     order = Order(images.sizes, 0, shuffle=Shuffle(plain=len(images)))
     for position in order.take(0, len(images) // BATCH * BATCH)[1].tolist():
@@ -147,8 +149,8 @@ def measure(folder: Path, images: int, size: int, shuffle: Shuffle) -> Result:
             raise Disagreement(f"{name}: {len(positions)} images, not {expected}")
         rows.append({"way": name} | row)
     text = f"an epoch of {expected:,} images of {size / 1000:g} kB in {SHARDS} shards, batches of {BATCH:,}; reads of manifests are included"
-    told = f"every way reads {expected:,} different images"
-    return Result("reading", "Reads of a training epoch", text, PREDICTION, {"": rows}, told, NOTES)
+    agreement = f"every way reads {expected:,} different images"
+    return Result("reading", "Reads of a training epoch", text, PREDICTION, {"": rows}, agreement, NOTES)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -34,7 +34,7 @@ rule list_blocks:
 
 
 def training_mb(wildcards, threads):
-    """MB of a training: the process, two batches of each reading thread, and the stored images that are shuffled."""
+    """MB of a training: its process, two batches of each thread, and stored images."""
     reading = reading_mb(study_of(wildcards), wildcards.source, wildcards.batch, threads)
     return 3000 + 1000 * threads + reading
 

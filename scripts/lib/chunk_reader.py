@@ -116,14 +116,18 @@ class ChunkReader:
 
 
 class Item(NamedTuple):
-    """What a process that decodes is given. Arrays, because tensors would be sent by file handles."""
+    """Input of a process that decodes. Arrays, because tensors would be sent as open files."""
 
     epochs: np.ndarray  # (N,)
     positions: np.ndarray  # (N,)
     encoded: Encoded
 
 
-def read_ahead(reader: ChunkReader, draws: Iterable[Draw], batches: int = READ_AHEAD) -> Iterator[Item]:
+def read_ahead(
+    reader: ChunkReader,
+    draws: Iterable[Draw],
+    batches: int = READ_AHEAD,
+) -> Iterator[Item]:
     """Read the images of each draw in a thread, some batches before they are needed.
 
     Parameters

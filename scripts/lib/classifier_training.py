@@ -47,7 +47,7 @@ def seed_step(device: torch.device, *numbers: int) -> None:
 def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Send a tensor to a device.
 
-    Pinned memory lets both sides continue: readers pin what they read, and sets in memory are pinned
+    Pinned memory lets both sides continue. Readers pin what they read; sets in memory are pinned
     here.
 
     Parameters
@@ -101,15 +101,17 @@ def gradients(
         Mean loss of the share.
     """
     losses, first = [], 0
-    for turn, (images, labels) in enumerate(zip(pixels.chunk(turns), targets.chunk(turns), strict=True), 1):
+    is_half = recipe.precision == "bfloat16"
+    parts = zip(pixels.chunk(turns), targets.chunk(turns), strict=True)
+    for turn, (images, labels) in enumerate(parts, 1):
         if masks is not None:
             depth.use(masks, first)
         first += len(images)
         with shared.no_sync() if turn < turns and team.ranks > 1 else nullcontext():
-            with torch.autocast(team.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+            with torch.autocast(team.device.type, torch.bfloat16, enabled=is_half):
                 logits = shared(images)
-            # Micro-batches are equal: the mean of their means is the mean.
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing) / turns
+            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+            loss = loss / turns  # micro-batches are equal: the mean of their means is the mean
             loss.backward()
         losses.append(loss.detach())
     return torch.stack(losses).sum()
@@ -160,7 +162,8 @@ def train(
     layout = torch.channels_last if recipe.compile else torch.contiguous_format
     model = classifier.build(**build, position_std=recipe.position_std)
     model = model.to(device, memory_format=layout).train()
-    turns = distributed.turns("classifiers.batch_size", recipe.batch_size, recipe.largest_batch, team.ranks)
+    size, largest = recipe.batch_size, recipe.largest_batch
+    turns = distributed.turns("classifiers.batch_size", size, largest, team.ranks)
     share = recipe.batch_size // team.ranks
     depth = StochasticDepth(model, share // turns, device)
     optimizer = torch.optim.AdamW(
@@ -240,8 +243,11 @@ def train(
         if due:
             state.save(step)
             speed = (step - first) * recipe.batch_size / (time.monotonic() - began)
-            print(f"{name}: {step} of {total} iterations, training loss {value:.4f}, {speed:.0f} images a second", flush=True)
-    end = "all of them done before" if loss is None else f"last training loss {checked(team.mean(loss)):.4f}"
+            progress = f"{step} of {total} iterations, training loss {value:.4f}"
+            print(f"{name}: {progress}, {speed:.0f} images a second", flush=True)
+    end = "all of them done before"
+    if loss is not None:
+        end = f"last training loss {checked(team.mean(loss)):.4f}"
     if team.leads:
         print(f"{name}: {total} iterations, {end}", flush=True)
     return average.module if average else model

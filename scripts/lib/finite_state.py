@@ -44,6 +44,7 @@ def check_state(parts: dict, path: Path) -> None:
     for name, tensor in _tensors(parts, ""):
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise SystemExit(
-                f"{path}: the saved training state is not finite (NaN or infinity in {name}, expected finite numbers); "
-                "lower the learning rate or set gradient_clip, and remove this file to train from the first step"
+                f"{path}: the saved training state is not finite (NaN or infinity in {name}, "
+                "expected finite numbers); lower the learning rate or set gradient_clip, and "
+                "remove this file to train from the first step"
             )

@@ -1,4 +1,4 @@
-"""The order in which a training reads its images: shuffled again in every epoch, a few shards at a time."""
+"""The order in which a training reads its images: shuffled in every epoch, some shards at a time."""
 
 from bisect import bisect_right
 from itertools import accumulate
@@ -7,7 +7,8 @@ import torch
 
 from scripts.lib.shuffle_buffer import Shuffle
 
-WINDOW = 16  # shards whose images are shuffled with one another (our choice): 400,000 images if a shard has 25,600
+# Shards whose images are shuffled with one another (our choice): 400,000 images if a shard has 25,600.
+WINDOW = 16
 
 
 def mixed(*numbers: int) -> int:
@@ -44,7 +45,13 @@ class Order:
         Sizes of chunks and lanes.
     """
 
-    def __init__(self, sizes: list[int], seed: int, window: int = WINDOW, shuffle: Shuffle | None = None):
+    def __init__(
+        self,
+        sizes: list[int],
+        seed: int,
+        window: int = WINDOW,
+        shuffle: Shuffle | None = None,
+    ):
         self.sizes, self.seed, self.window = torch.tensor(sizes), seed, window
         self.shuffle = shuffle or Shuffle()
         self.starts, self.total = self.sizes.cumsum(0) - self.sizes, sum(sizes)
@@ -84,7 +91,8 @@ class Order:
         group = bisect_right(self.ends, place)
         if group == self.group:
             return
-        ranges = [torch.arange(self.starts[block], self.starts[block] + self.sizes[block]) for block in self.groups[group]]
+        bounds = [(self.starts[block], self.sizes[block]) for block in self.groups[group]]
+        ranges = [torch.arange(start, start + size) for start, size in bounds]
         images, self.group = sum(map(len, ranges)), group
         if self.total <= self.shuffle.plain:
             self.shuffled = torch.cat(ranges)[_permutation(images, group, self.seed, epoch)]
@@ -92,11 +100,16 @@ class Order:
             first = epoch * self.total + self.ends[group] - images
             self.shuffled = self._in_lanes(ranges, first, _generator(group, self.seed, epoch))
 
-    def _in_lanes(self, ranges: list[torch.Tensor], first: int, random: torch.Generator) -> torch.Tensor:
+    def _in_lanes(
+        self,
+        ranges: list[torch.Tensor],
+        first: int,
+        random: torch.Generator,
+    ) -> torch.Tensor:
         """Return the images of a window in the order in which they are read.
 
-        Rows begin at multiples of `shuffle.row` in the stream of all epochs, so that a process whose
-        share of a batch is the same in every step stays with the same lanes. The images that fill
+        Rows begin at multiples of `shuffle.row` in the stream of all epochs, so that a process
+        whose share of a batch is the same in every step keeps its lanes. The images that fill
         no row are read before the first row and after the last one, in the order of their chunks.
 
         Parameters

@@ -72,7 +72,8 @@ def is_intact(data: bytes, sha256: bytes) -> bool:
 def damaged(block: Block, row: int) -> ShardError:
     """Return the error for an image that is not the one that its manifest names."""
     key = manifest_columns(block.tar, ["key"], block.guidance)["key"][row]
-    return ShardError(f"{block.tar}: image {key!r} has another sha256 than its manifest says: {MEND}")
+    problem = f"image {key!r} has another sha256 than its manifest says"
+    return ShardError(f"{block.tar}: {problem}: {MEND}")
 
 
 def decode_into(data: bytes, last: np.ndarray | None) -> tuple[torch.Tensor, np.ndarray]:
@@ -103,7 +104,9 @@ class Index:
     def __init__(self, tar: str, guidance: float | None):
         columns = manifest_columns(tar, COLUMNS, guidance)
         self.tar, self.guidance = tar, guidance
-        self.class_ids, self.offsets, self.sizes = (columns[name].astype(np.int64) for name in COLUMNS[:3])
+        self.class_ids = columns["class_id"].astype(np.int64)
+        self.offsets = columns["offset"].astype(np.int64)
+        self.sizes = columns["size"].astype(np.int64)
         self.hashes = bytes.fromhex("".join(columns["sha256"]))
         self.last = None
         self.file = open(tar, "rb", buffering=0)  # noqa: SIM115  (open while the index exists)
@@ -168,5 +171,5 @@ class Index:
         return os.fstat(self.file.fileno()).st_size
 
 
-# In each process: two windows, because a batch can contain the end of one and the start of the next.
+# In each process: two windows, as a batch can contain the end of one and the start of the next.
 open_index = lru_cache(maxsize=2 * WINDOW)(Index)

@@ -1,4 +1,4 @@
-"""How training images are shuffled, and the memory that their reader needs. All numbers are our choice.
+"""How training images are shuffled, and the memory for it. All numbers are our choice.
 
 Reading one image of 31 kB at a time in random order costs a network file system more than it can
 serve: 64 GPUs ask for 47,000 random reads per second. Images are therefore read in chunks of
@@ -126,7 +126,13 @@ def shuffle_for(batch_size: int, image_bytes: float = 0) -> Shuffle:
     )
 
 
-def most_bytes(images: int, batch_size: int, image_bytes: float, threads: int, draw: int | None = None) -> int:
+def most_bytes(
+    images: int,
+    batch_size: int,
+    image_bytes: float,
+    threads: int,
+    draw: int | None = None,
+) -> int:
     """Return the largest memory in which the processes of a node keep stored images.
 
     Parameters

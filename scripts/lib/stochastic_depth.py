@@ -77,6 +77,6 @@ class StochasticDepth:
         return (uniform >= rates) / (1 - rates)
 
     def use(self, masks: torch.Tensor, first: int) -> None:
-        """Use the masks, as `draw` returns them, of the micro-batch that begins at image `first`."""
+        """Use the masks, as of `draw`, of the micro-batch that begins at image `first`."""
         for layer, mask in zip(self.layers, masks, strict=True):
             layer.scale.copy_(mask[first : first + self.images], non_blocking=True)

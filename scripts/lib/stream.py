@@ -1,9 +1,11 @@
-"""Stream images from shards: shuffled for training, sequential for evaluation. Memory does not grow with their number.
+"""Stream images from shards: shuffled for training, sequential for evaluation.
+
+Memory does not grow with their number.
 
 find   the first images of a source at a guidance scale
 hold   the same images, decoded into memory once if they fit
 batches, ordered, chosen   what a training, an evaluation and a score read; both kinds give the same
-encoded_batches   the same images as `batches` as they are stored, for a training that decodes them itself
+encoded_batches   the same images as `batches`, as they are stored
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -73,9 +75,15 @@ class _Reader(Dataset):
             images = self._transformed(epochs.tolist(), positions, encoded)
             return Batch(*filled(images, len(positions)), positions)
 
-    def _transformed(self, epochs: list[int], positions: torch.Tensor, encoded: Encoded | None) -> Iterator[tuple[torch.Tensor, int]]:
+    def _transformed(
+        self,
+        epochs: list[int],
+        positions: torch.Tensor,
+        encoded: Encoded | None,
+    ) -> Iterator[tuple[torch.Tensor, int]]:
         images = self.images.each(positions, encoded)
-        for (image, class_id), epoch, position in zip(images, epochs, positions.tolist(), strict=True):
+        draws = zip(images, epochs, positions.tolist(), strict=True)
+        for (image, class_id), epoch, position in draws:
             torch.default_generator.manual_seed(mixed(position, self.seed, epoch))  # so that neither workers nor ranks matter
             yield self.transform(image), class_id  # while it is in the cache
 
@@ -101,13 +109,17 @@ def load(reader: Dataset, items: Iterable[Draw | Item], workers: int) -> Iterato
     iterator
         In the order of the items, in pinned memory if there is a GPU.
     """
-    sent = (item if isinstance(item, Item) else tuple(part.numpy() for part in item) for item in items)
-    # A separate generator, because the loader would draw from that of the training. Workers are given batches, not images.
+
+    def as_sent(item: Draw | Item) -> Item | tuple:
+        return item if isinstance(item, Item) else tuple(part.numpy() for part in item)
+
+    # A separate generator, because the loader would draw from that of the training. Workers are
+    # given batches, not images.
     return iter(
         DataLoader(
             reader,
             batch_size=None,
-            sampler=sent,
+            sampler=map(as_sent, items),
             num_workers=workers,
             generator=torch.Generator().manual_seed(0),
             pin_memory=torch.cuda.is_available(),

@@ -1,4 +1,4 @@
-"""Keys that change a result by rounding only repeat no job, and settings of one architecture repeat no other's."""
+"""Keys that change a result by rounding only, and keys of one architecture, repeat no other job."""
 
 from functools import cache
 
@@ -166,7 +166,7 @@ def test_bad_values_of_an_architecture_are_refused(tmp_path, keys, message):
 
 
 def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monkeypatch):
-    """Agrees within 1e-4: AdamW's first steps have nearly the size of the learning rate, 5e-3, however small a gradient is."""
+    """Agrees within 1e-4, as AdamW's first steps have nearly the size of the learning rate, 5e-3."""
     from safetensors.torch import load_file
 
     from scripts.lib import resume

@@ -2,8 +2,8 @@
 
 Such a key changes in which order, or in how many parts, floating-point numbers are computed. In
 exact arithmetic the result would be the same, and no random number depends on the key. Two results
-differ as they differ between two types of GPU, including the rare choice that rounding decides, such
-as a token of a masked-token generator. These keys fit a job to the memory of a machine. They are
+differ as they do between two types of GPU, including the rare choice that rounding decides, such as
+a token of a masked-token generator. These keys fit a job to the memory of a machine. They are
 marked in the models of the study, by `Field(json_schema_extra=ROUNDING_ONLY)`, and are part neither
 of the digest by which Snakemake decides what runs again, nor of the identity of saved states.
 
@@ -42,7 +42,12 @@ NEIGHBOURS: dict[str, tuple[type[Part], ...]] = {
 @cache
 def rounding_only(*models: type[Part]) -> frozenset[str]:
     """Return the names of the fields of these models that change a result by rounding only."""
-    return frozenset(name for model in models for name, field in model.model_fields.items() if field.json_schema_extra == ROUNDING_ONLY)
+    names: set[str] = set()
+    for model in models:
+        for name, field in model.model_fields.items():
+            if field.json_schema_extra == ROUNDING_ONLY:
+                names.add(name)
+    return frozenset(names)
 
 
 def identity(settings: dict | list, section: str = "") -> dict | list:
@@ -61,9 +66,13 @@ def identity(settings: dict | list, section: str = "") -> dict | list:
         A copy.
     """
     if isinstance(settings, list):
-        return [identity(value, section) if isinstance(value, dict | list) else value for value in settings]
+        return [_part(value, section) for value in settings]
     left_out = rounding_only(*SECTIONS.get(section, ()))
     for neighbour, models in NEIGHBOURS.items():
         if neighbour in settings:
             left_out |= rounding_only(*models)
-    return {key: identity(value, key) if isinstance(value, dict | list) else value for key, value in settings.items() if key not in left_out}
+    return {key: _part(value, key) for key, value in settings.items() if key not in left_out}
+
+
+def _part(value, section: str):
+    return identity(value, section) if isinstance(value, dict | list) else value

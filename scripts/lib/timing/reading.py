@@ -1,4 +1,4 @@
-"""Reads from the folder of the results with a cold page cache: whether a file system keeps up with trainings."""
+"""Time reads from the folder of the results with a cold page cache."""
 
 import os
 import tempfile
@@ -83,11 +83,12 @@ def cold_reads(file: int, length: int, size: int, seconds: float) -> Speed:
 
 
 def reads(bench: Bench) -> Iterator[Timed]:
-    """Reads of chunks, as trainings have them, and of single images, in the folder of the results."""
+    """Time reads of chunks, as trainings have them, and of single images."""
     study = bench.study
     sets = [images_read(study, *job) for job in jobs.batches(study) if _is_classifier(study, job)]
     if all(is_in_memory(study, images) for images in sets):
-        yield Timed("storage", "", "", {}, 0, note="cold reads: not timed, because the images of every training fit into memory")
+        note = "cold reads: not timed, because the images of every training fit into memory"
+        yield Timed("storage", "", "", {}, 0, note=note)
         return
     size = image_bytes(study)
     chunk = images_per_chunk(size) * size
@@ -108,8 +109,10 @@ def _in_results(bench: Bench, size: int, chunk: int) -> Iterator[Timed]:
         for name, read in (("a chunk", chunk), ("one image", size)):
             speed = cold_reads(file.fileno(), length, read, bench.seconds)
             images = speed.per_second * read / size
-            note = f"{speed}: {images:,.0f} images per second for one process; servers may still cache what was just written"
-            yield Timed("storage", "", f"cold reads of {name}, {read / 1000:,.0f} kB", {}, 0, note=note)
+            note = f"{speed}: {images:,.0f} images per second for one process"
+            note += "; servers may still cache what was just written"
+            what = f"cold reads of {name}, {read / 1000:,.0f} kB"
+            yield Timed("storage", "", what, {}, 0, note=note)
 
 
 def _is_classifier(study, job: tuple[str, str]) -> bool:
