@@ -65,7 +65,7 @@ class Gradients:
 
     def _at_once(self, batch: PairBatch) -> torch.Tensor:
         # With a loss of its rows on every process, and features gathered with their gradients,
-        # the mean of gradients over processes is the gradient of the whole batch.
+        # the mean of gradients over processes is the gradient of the batch.
         contrastive = ClipLoss(
             local_loss=True,
             gather_with_grad=True,
