@@ -19,8 +19,8 @@ import torch
 
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
-from scripts import evaluate, generate, train_classifiers
-from scripts.lib import augment, classifier, pipelines, reference, shards, stream, stretches
+from scripts import evaluate, generate
+from scripts.lib import augment, classifier, classifier_training, pipelines, reference, shards, stream, stretches
 from scripts.lib.distributed import Team
 from scripts.lib.study.classifiers import Training
 from scripts.lib.timing import pictures
@@ -60,7 +60,7 @@ def read_batches(folder: Path, count: int) -> None:
 def train(folder: Path, count: int) -> None:
     """An iteration for each batch of the images, so that an image is seen once."""
     run = {"source": "benchmark", "name": str(count), "seed": 0, "iterations": count // BATCH}
-    train_classifiers.train(BUILD, Training(**RECIPE), run, _images(folder, count), folder / f"state-{count}", "growth", Team(CPU))
+    classifier_training.train(BUILD, Training(**RECIPE), run, _images(folder, count), folder / f"state-{count}", "growth", Team(CPU))
 
 
 def judge(folder: Path, count: int) -> None:

@@ -26,7 +26,7 @@ import pandas as pd
 from scipy import stats
 
 from scripts import evaluate, prepare_data, train_classifiers
-from scripts.lib import class_table, distributed, jobs, shards, stream
+from scripts.lib import class_table, classifier_training, distributed, jobs, shards, stream
 from scripts.lib.files import write_json
 from scripts.lib.study import Curves, Study
 from scripts.lib.study.classifiers import Training
@@ -68,7 +68,7 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
     with distributed.team(1) as team, TemporaryDirectory() as state:
         for run in settings["runs"]:
             images = train_classifiers.images_of(run, inputs)
-            model = train_classifiers.train(build, Training(**settings["training"]), run, images, Path(state) / run["name"], run["name"], team)
+            model = classifier_training.train(build, Training(**settings["training"]), run, images, Path(state) / run["name"], run["name"], team)
             [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
             own = {"source": source, "draw": run["seed"] % DRAWS[source], "seed": run["seed"], "size": run["size"]}
             rows.append(own | {"log_loss": float(np.log(overall["cross_entropy"]))})

@@ -11,7 +11,7 @@ from benchmarks.measuring import RESULTS, markdown
 from scripts.lib.files import whole
 
 OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
-ORDER = ("law_fitting", "batches", "evaluation", "scores", "growth", "digits_run", "vit_training", "clip_training", "generation")
+ORDER = ("law_fitting", "batches", "reading", "evaluation", "scores", "growth", "digits_run", "vit_training", "clip_training", "generation")
 ELSEWHERE = ("law_coverage",)  # results that are no times: docs/laws.md has them
 GPU = {  # result file -> what to run where there is a GPU
     "vit_training-vit_small-cuda": "python -m benchmarks.vit_training --model vit_small",

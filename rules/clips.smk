@@ -2,7 +2,7 @@
 # out: results/{study}/clips/{source}/{batch}/{run}.safetensors
 #      results/{study}/clip_metrics/{source}/{batch}.parquet: zero-shot top-1 and cross-entropy, on evaluation sets and tasks
 #
-# Paper, section on CLIP: trained by open_clip on real, synthetic, and real and synthetic image-text pairs. Runs and batches are as those
+# Paper, section on CLIP: open_clip's models, trained on real, synthetic, and real and synthetic image-text pairs. Runs and batches are as those
 # of classifiers, and so is what of the machine they share (train.smk). A set with classes of its own brings tables of them and of texts.
 
 
@@ -20,7 +20,7 @@ rule train_clips:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda _, threads: 2000 + 2000 * threads),  # a reader holds two batches: 0.6 MB a pair of 224 pixels
+        mem_mb=growing(clip_host_mb),
         runtime=LIMITS.runtime("train_clips", 240),
         gpu_hours=LIMITS.gpu_hours("train_clips"),
         disk_gb=LIMITS.disk_gb("train_clips"),

@@ -2,8 +2,9 @@
 
 import functools
 
-from scripts.lib import site, site_resources
+from scripts.lib import clip_memory, site, site_resources
 from scripts.lib.plans import limits
+from scripts.lib.plans.reading import pairs_mb, reading_mb
 
 try:
     SITE = site.current()
@@ -64,3 +65,17 @@ def gpus_at_hand(_):
 def growing(amount):
     """Memory or time of a job: so much in its first try, and as much again in each later one, for a try may have failed for want of it."""
     return lambda wildcards, attempt, threads: attempt * (amount(wildcards, threads) if callable(amount) else amount)
+
+
+def classifier_mb(wildcards, threads):
+    """MB of a training: its process, two batches of each thread, and stored images."""
+    reading = reading_mb(study_of(wildcards), wildcards.source, wildcards.batch, threads)
+    return 3000 + 1000 * threads + reading
+
+
+def clip_host_mb(wildcards, threads):
+    """Host memory of a training job on one node: images of a batch, what readers hold, and stored images that are shuffled."""
+    study = study_of(wildcards)
+    size = study.clips.image_size or study.image_size
+    reading = pairs_mb(study, wildcards.source, wildcards.batch, threads)
+    return clip_memory.host_mb(study.clips.model_dump(), size, study.channels, threads) + reading

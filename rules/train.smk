@@ -45,7 +45,7 @@ rule train_classifiers:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        mem_mb=growing(classifier_mb),
         runtime=LIMITS.runtime("train_classifiers", 120),
         gpu_hours=LIMITS.gpu_hours("train_classifiers"),
         disk_gb=LIMITS.disk_gb("train_classifiers"),

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(parser, arguments, jobs.prompt_settings)
 
     device, made = deterministic(args.threads), language.Made()
-    identity = json.dumps([settings, shards.identity([args.images]), language.identity(args.model)], sort_keys=True)
+    identity = json.dumps([jobs.identity(settings), shards.identity([args.images]), language.identity(args.model)], sort_keys=True)
     state = resume.State(args.state, identity, {"made": made})
     try:
         table = caption(settings, args.images, language.Captioner(args.model, device), state, made)

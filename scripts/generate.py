@@ -88,15 +88,36 @@ def _drawn(pipeline, batch: Batch, found: Future, settings: dict) -> tuple[Batch
     return batch, whole(pipeline, rows, scale, settings, found.result())
 
 
-def batches(settings: dict, pool: pd.DataFrame) -> Iterator[Batch]:
-    """Every batch of the block, scale by scale, in index order."""
-    place = 0
+def batches(settings: dict, pool: pd.DataFrame, kept: dict[int, int]) -> Iterator[Batch]:
+    """Yield the batches of the block that are missing, scale by scale, in index order.
+
+    Parameters
+    ----------
+    settings : dict
+        As jobs.generation_settings returns them.
+    pool : DataFrame
+        Texts of the recipe.
+    kept : dict
+        Place in the block -> number of images, of each part that an earlier attempt kept, with
+        this batch size or another.
+
+    Yields
+    ------
+    Batch
+    """
+    place = first = 0
     for scale, (start, stop) in settings["guidance"].items():
         wanted = recipes.prompts(pool, start, stop)
-        for first in range(0, len(wanted), batch_size(settings)):
-            rows = wanted.iloc[first : first + batch_size(settings)]
-            yield place, float(scale), rows
-            place += len(rows)
+        end = place + len(wanted)
+        while first < end:  # a kept part may end within the images of the next scale
+            if first in kept:
+                first += kept[first]
+                continue
+            following = min((other for other in kept if other > first), default=end)
+            last = min(first + batch_size(settings), following, end)
+            yield first, float(scale), wanted.iloc[first - place : last - place]
+            first = last
+        place = end
 
 
 def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch: Batch, found: Found) -> Iterator[stretches.Sample]:
@@ -133,10 +154,8 @@ class Block:
     def __init__(self, pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series, state: stretches.Stretches, kept: dict[int, int]):
         self.pipeline, self.settings, self.state, self.kept = pipeline, settings, state, kept
         self.told = revision, settings, names
-        wanted = list(batches(settings, pool))
-        self.images = sum(len(rows) for _, _, rows in wanted)
-        have = {place for first, count in kept.items() for place in range(first, first + count)}
-        self.left = [batch for batch in wanted if batch[0] not in have]
+        self.images = sum(stop - start for start, stop in settings["guidance"].values())
+        self.left = list(batches(settings, pool, kept))
 
     def share(self, rank: int, ranks: int) -> list[Batch]:
         """Of the batches that are left, those of one of several processes: neighbours, and as many as the others have, or one more."""
@@ -194,7 +213,7 @@ def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> No
     pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device, scales)
     pool, names = pd.read_parquet(args.prompts), class_table.read(args.classes)["name"]
     texts = weights.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
-    identity = json.dumps([settings, batch_size(settings), revision, texts, names.tolist()], sort_keys=True)
+    identity = json.dumps([jobs.identity(settings), revision, texts, names.tolist()], sort_keys=True)
     state = stretches.Stretches(args.state, identity, storage_of(settings))
 
     def block() -> Block:

@@ -18,10 +18,13 @@ import torch.nn.functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from scripts.lib import class_table, command, files, jobs, recipes, resume, shards
+from scripts.lib.divergence import check_finite
+from scripts.lib.finite_state import gradient_norm
 from scripts.lib.pixels import GreyLevelTokens, PixelAutoencoder
 
 MAX_TOKENS = 24
 GREY_LEVELS = 17
+ADVICE = "lower training.learning_rate of the generator"
 
 
 def training_captions(manifest: pd.DataFrame, classes: pd.DataFrame, patterns: list[str], seed: int) -> list[list[str]]:
@@ -199,12 +202,18 @@ def train(settings: dict, images: np.ndarray, captions: list[list[str]], state_f
         loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
         schedule.step()
         average.update_parameters(model)
-        state.save_by_time(step + 1)
-        if step % 100 == 0 or step == recipe["iterations"] - 1:
-            print(f"iteration {step + 1}/{recipe['iterations']}: loss {loss.item():.4f}", flush=True)
+        shown, due = step % 100 == 0 or step == recipe["iterations"] - 1, state.due
+        if shown or due:
+            name, norm = f"generator of kind {settings['kind']}", gradient_norm(model)
+            value = check_finite(loss.item(), name, step + 1, rate, norm, ADVICE)
+        if due:
+            state.save(step + 1)
+        if shown:
+            print(f"iteration {step + 1}/{recipe['iterations']}: loss {value:.4f}", flush=True)
     model.load_state_dict(average.module.state_dict())
     return pipeline
 

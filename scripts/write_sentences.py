@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     device = deterministic(args.threads)
     classes, made = class_table.read(args.classes), language.Made()
-    identity = json.dumps([settings, classes["name"].tolist(), language.identity(args.model)], sort_keys=True)
+    identity = json.dumps([jobs.identity(settings), classes["name"].tolist(), language.identity(args.model)], sort_keys=True)
     state = resume.State(args.state, identity, {"made": made})
     try:
         table = write(settings, classes, language.Writer(args.model, device), state, made)

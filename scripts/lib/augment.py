@@ -9,6 +9,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from scripts.lib.study.classifiers import Training
+from scripts.lib.study.clips import ClipTraining
 
 BICUBIC = v2.InterpolationMode.BICUBIC
 
@@ -18,6 +19,27 @@ class ResizedCrop(v2.RandomResizedCrop):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         return functional.resized_crop_image(image, **self.make_params([image]), size=self.size, interpolation=self.interpolation, antialias=self.antialias)
+
+
+def crop_of_pairs(recipe: ClipTraining, stored: int, size: int) -> Callable[[torch.Tensor], torch.Tensor] | None:
+    """Return the random crop of a CLIP training, the only augmentation of open_clip's recipes.
+
+    Parameters
+    ----------
+    recipe : ClipTraining
+    stored : int
+        Pixels a side of the stored images.
+    size : int
+        Pixels a side that the model sees.
+
+    Returns
+    -------
+    callable or None
+        Of an image, uint8, shape (C, stored, stored). None if every crop is the stored image.
+    """
+    if recipe.crop_scale == (1, 1) and recipe.crop_ratio == (1, 1) and size == stored:
+        return None
+    return ResizedCrop(size, scale=recipe.crop_scale, ratio=recipe.crop_ratio, interpolation=BICUBIC, antialias=True)
 
 
 class Erasing(v2.RandomErasing):

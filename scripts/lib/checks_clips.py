@@ -25,14 +25,10 @@ def architectures_fit_together(clips, classifiers, image_size):
     return faults
 
 
-def trainings_can_be_cut(clips):
+def crops_are_ranges(clips):
     if clips is None:
         return []
-    faults = [
-        f"clips.iterations.{size} = {iterations}: cannot be cut into {clips.checkpoints} equal parts (clips.checkpoints)"
-        for size, iterations in clips.iterations.items()
-        if iterations % clips.checkpoints
-    ]
+    faults = []
     for key in ("crop_scale", "crop_ratio"):
         low, high = getattr(clips, key)
         if low > high:
@@ -99,7 +95,7 @@ def tasks_ask_about_what_exists(clips, data, classes):
 
 CHECKS = [
     architectures_fit_together,
-    trainings_can_be_cut,
+    crops_are_ranges,
     templates_name_the_class,
     sets_of_other_classes_can_be_asked_about,
     tasks_ask_about_what_exists,

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import scripts.lib.torch_setup  # noqa: F401
@@ -26,11 +27,16 @@ def tokenizer(architecture: dict) -> SimpleTokenizer:
 
     All of them make a table of 49,408 rows, which a model of a few captions never reads but AdamW goes through in every iteration.
     """
-    kept = architecture.get("merges")
-    if kept is None:
-        return SimpleTokenizer(context_length=architecture["context_length"])
-    lines = gzip.decompress(Path(default_bpe()).read_bytes()).split(b"\n")[: kept + 1]  # the first line is a comment
-    return SimpleTokenizer(io.BytesIO(gzip.compress(b"\n".join(lines))), context_length=architecture["context_length"])
+    return _tokenizer(architecture["context_length"], architecture.get("merges"))
+
+
+@cache
+def _tokenizer(context_length: int, merges: int | None) -> SimpleTokenizer:
+    """Reading the byte pairs takes 0.1 s, as long as several steps of a small model."""
+    if merges is None:
+        return SimpleTokenizer(context_length=context_length)
+    lines = gzip.decompress(Path(default_bpe()).read_bytes()).split(b"\n")[: merges + 1]  # the first line is a comment
+    return SimpleTokenizer(io.BytesIO(gzip.compress(b"\n".join(lines))), context_length=context_length)
 
 
 def config(architecture: dict, image_size: int) -> dict:
@@ -83,11 +89,32 @@ def load(path, device: torch.device) -> Clip:
     return Clip(model.to(device).eval(), tokenizer(description["architecture"]), description["image_size"], normalisation)
 
 
+@cache
+def _scale_and_shift(normalisation: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, std = (torch.tensor(own, dtype=torch.float64)[:, None, None] for own in STATISTICS[normalisation])
+    return (255 * std).float().to(device), (mean / std).float().to(device)  # of 0.5 and 0.5: 127.5 and 1
+
+
+def normalised(images: torch.Tensor, normalisation: str) -> torch.Tensor:
+    """Return images as a model reads them; grey ones become RGB.
+
+    Parameters
+    ----------
+    images : Tensor, shape (N, C, H, W), uint8
+    normalisation : str
+        Key of `STATISTICS`.
+
+    Returns
+    -------
+    Tensor, shape (N, 3, H, W), float32
+    """
+    scale, shift = _scale_and_shift(normalisation, images.device)
+    return images.expand(-1, 3, -1, -1).to(torch.float32, copy=True).div_(scale).sub_(shift)
+
+
 def inputs(clip: Clip, images: torch.Tensor) -> torch.Tensor:
-    """What the model reads of images, uint8 (N, C, H, W): normalised (N, 3, H, W). Grey ones become RGB, as in training."""
-    mean, std = (torch.tensor(own, dtype=torch.float64)[:, None, None] for own in STATISTICS[clip.normalisation])
-    scale, shift = (255 * std).float(), (mean / std).float()  # of 0.5 and 0.5: 127.5 and 1
-    return images.expand(-1, 3, -1, -1).to(torch.float32, copy=True).div_(scale.to(images.device)).sub_(shift.to(images.device))
+    """What the model reads of images, uint8 (N, C, H, W): normalised (N, 3, H, W), as in training."""
+    return normalised(images, clip.normalisation)
 
 
 @torch.inference_mode()

@@ -1,18 +1,16 @@
-"""The image-text pairs of a CLIP training, read one by one out of the blocks where they lie: nothing is copied, whatever their number.
+"""Image-text pairs of a CLIP training: the images of `stream`, and the text of each.
 
-find     the pairs of a run, their tars looked at
-Loader   the batches of a run, which open_clip's trainer is given in place of those of its own reader
+find       the pairs of a run, in the shards of one or more sources
+Tokens     the tokens of the texts at given positions
+in_memory  the same pairs with decoded images, if they fit
 
-That reader hands whole tars to each process and worker: what stands in a batch depends on how many there are, and where tars cannot be
-shared out evenly, some pairs of a pass are lost and others seen twice; a damaged tar is skipped. Here a batch follows from the seed and the
-iteration alone, and a damaged image stops the training.
+Pairs of several sources are mixed as for classifiers: `order.Order` shuffles the shards of all
+sources together. A damaged image stops the training; open_clip's reader would skip its shard.
 """
 
 import hashlib
 import io
-import itertools
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -25,23 +23,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-import webdataset
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
 
 from scripts.lib import stream
-from scripts.lib.order import WINDOW, Order
+from scripts.lib.order import WINDOW
 from scripts.lib.shards import ShardError, manifest_path
 
-Draw = tuple[torch.Tensor, torch.Tensor]  # of each pair of a batch: which pass it is drawn in, and its position among the pairs
+TOKENIZED = 1 << 16  # texts whose tokens are kept: captions of small sets repeat
 
 
 class Pairs(NamedTuple):
-    """counts: of each part, which lie one after the other. identity: a digest of the parts and of their manifests, which name every image by
-    its sha256."""
+    """Pairs of a run, part after part.
+
+    identity: digest of the parts and of their manifests, which contain the sha256 of every image.
+    """
 
     images: stream.Stored
-    counts: list[int]
     identity: str
 
 
@@ -91,86 +87,54 @@ def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pa
         if seen < stop:
             needed = f"{part['images']} of {source}" + (f" from number {start} on" if start else "")
             raise SystemExit(f"{tars[source][-1]}: {seen} images at guidance {guidance}, but a run needs {needed}")
-    return Pairs(stream.Stored(blocks), [part["images"] for part in parts], digest.hexdigest())
+    return Pairs(stream.Stored(blocks), digest.hexdigest())
+
+
+def in_memory(pairs: Pairs) -> stream.Images:
+    """Return the images, decoded if they fit into `stream.IN_MEMORY` bytes; positions are the same."""
+    [images] = stream.hold([pairs.images])
+    return images
 
 
 def _texts(tar: str, guidance: float | None) -> pa.ChunkedArray:
     return _rows(manifest_path(tar).read_bytes(), ["prompt"], guidance)["prompt"]
 
 
-class Reader(Dataset):
-    """Reads a batch: its item is a Draw.
+class PairBatch(NamedTuple):
+    """A stream.Batch with the tokens of its texts, shape (N, context_length)."""
 
-    prepare: of a PIL image in RGB; tokenize: of texts. seed: the random numbers of `prepare` follow from it, the pass and the pair, so that
-    neither workers nor ranks matter; None: they go on from where the process is.
+    images: torch.Tensor
+    class_ids: torch.Tensor
+    positions: torch.Tensor
+    tokens: torch.Tensor
+
+
+class Tokens:
+    """Tokens of the texts of stored images.
+
+    Texts of recently read shards are kept: 260 MB at 80 bytes a text and 100,000 pairs a shard.
+    So are tokens of recent texts, because tokenizing a caption of a small set takes longer than
+    its share of a training step.
+
+    Parameters
+    ----------
+    images : stream.Stored
+        Images whose manifests have a column `prompt`.
+    tokenize : callable
+        Returns tokens, shape (1, context_length), of a text.
     """
 
-    def __init__(self, images: stream.Stored, prepare: Callable, tokenize: Callable, seed: int | None):
-        self.images, self.prepare, self.tokenize, self.seed = images, prepare, tokenize, seed
-        self.texts = lru_cache(maxsize=2 * WINDOW)(_texts)  # as places of images are kept: 260 MB, at 80 bytes a text and 100,000 a block
+    def __init__(self, images: stream.Stored, tokenize: Callable[[str], torch.Tensor]):
+        self.images = images
+        self._texts = lru_cache(maxsize=2 * WINDOW)(_texts)
+        self._tokens = lru_cache(maxsize=TOKENIZED)(lambda text: tokenize(text)[0])
 
-    def pair(self, position: int) -> tuple[Image.Image, str]:
+    def text(self, position: int) -> str:
+        """Return the text of one pair."""
         block, row = self.images.locate(position)
-        pixels = self.images.read(torch.tensor([position]))[0][0].numpy()
-        image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-        return image.convert("RGB"), self.texts(block.tar, block.guidance)[row].as_py()
+        return self._texts(block.tar, block.guidance)[row].as_py()
 
-    def __getitem__(self, draw: Draw) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images (N, 3, H, W) and tokens (N, context_length)."""
-        images, tokens = [], []
-        for number, position in zip(*map(torch.Tensor.tolist, draw), strict=True):
-            image, text = self.pair(position)
-            if self.seed is not None:
-                random.seed(stream.mixed(position, self.seed, number))
-            images.append(self.prepare(image))
-            tokens.append(self.tokenize(text)[0])
-        return torch.stack(images), torch.stack(tokens)
-
-
-def interleaved(counts: list[int]) -> np.ndarray:
-    """Order (N,) of parts laid end to end that mixes them evenly: every stretch holds them in proportion."""
-    return np.argsort(np.concatenate([(np.arange(count) + 0.5) / count for count in counts]), kind="stable")
-
-
-def window(counts: list[int], batch_size: int, generator: random.Random) -> Iterator[Draw]:
-    """Batches without end from a window of 5,000 over endless passes, parts interleaved: how open_clip's trainer goes through a single tar."""
-    endless = itertools.cycle(interleaved(counts).tolist())
-    # webdataset's own, as the trainer calls it
-    positions = webdataset.filters._shuffle(endless, 5000, 1000, generator)
-    while True:
-        yield torch.zeros(batch_size, dtype=torch.long), torch.tensor(list(itertools.islice(positions, batch_size)))
-
-
-class Loader:
-    """Batches of a run for open_clip's trainer, which calls it both a data set and its loader, and the parts of a training epochs.
-
-    order: the study's. batch_size: of all ranks together; a rank goes through its share in `turns`. generator: of the order `window`.
-    """
-
-    def __init__(self, pairs: Pairs, reader: Reader, order: str, seed: int, batch_size: int, iterations: int, turns: int, rank: int, ranks: int, workers: int):
-        self.pairs, self.reader, self.order, self.seed = pairs, reader, order, seed
-        self.batch_size, self.iterations, self.turns = batch_size, iterations, turns
-        self.rank, self.ranks, self.workers = rank, ranks, workers
-        self.num_batches, self.num_samples, self.dataloader = iterations * turns, iterations * batch_size, self
-        self.generator = random.Random()  # noqa: S311  (no secret)
-
-    def set_epoch(self, part: int) -> None:
-        self.part = part
-
-    def draws(self) -> Iterator[Draw]:
-        """What this rank reads in the part."""
-        if self.order == "window":
-            yield from itertools.islice(window(self.pairs.counts, self.batch_size // self.turns, self.generator), self.num_batches)
-            return
-        order, own = Order(self.pairs.images.sizes, self.seed), self.batch_size // self.ranks
-        for iteration in range(self.part * self.iterations, (self.part + 1) * self.iterations):
-            start = iteration * self.batch_size + self.rank * own
-            for turn in range(self.turns):
-                yield order.take(start + turn * (own // self.turns), start + (turn + 1) * (own // self.turns))
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        if not self.workers:
-            return map(self.reader.__getitem__, self.draws())
-        # A generator of its own, for the loader would draw from that of the training. Batches, not pairs, are handed to the workers.
-        own = torch.Generator().manual_seed(0)
-        return iter(DataLoader(self.reader, None, sampler=self.draws(), num_workers=self.workers, generator=own, pin_memory=torch.cuda.is_available()))
+    def add(self, batch: stream.Batch) -> PairBatch:
+        """Return the batch with the tokens of its texts."""
+        tokens = [self._tokens(self.text(position)) for position in batch.positions.tolist()]
+        return PairBatch(*batch, torch.stack(tokens))

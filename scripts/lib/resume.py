@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from scripts.lib.files import whole
+from scripts.lib.finite_state import check_state
 
 EVERY = 300.0  # seconds
 
@@ -38,6 +39,7 @@ class State:
         if not self.path.exists():
             return 0
         state = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)  # of several processes, none holds a copy
+        check_state(state["parts"], self.path)
         for name, part in self.parts.items():
             (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state["parts"][name])
         return state["step"]

@@ -158,6 +158,8 @@ def _fault(top: str, error: dict) -> str:
     key, _ = _place(top, error["loc"])
     if error["type"] == "extra_forbidden":
         _, models = _place(top, error["loc"][:-1])
+        if removed := getattr(models[0], "removed", {}).get(error["loc"][-1]):
+            return f"{key} = {short(error['input'])}: removed: {removed}"
         return f"{key} = {short(error['input'])}: unknown key; {_mend_unknown(str(error['loc'][-1]), models[0])}"
     if error["type"] == "union_tag_invalid":
         return f"{key}.kind = {short(error['input']['kind'])}: input should be {error['ctx']['expected_tags']}"

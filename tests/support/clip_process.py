@@ -1,6 +1,8 @@
-"""One process of a tiny CLIP training, alone or under torchrun: `python -m tests.support.clip_process SETTINGS` (see tests/unit/test_clip_processes.py).
+"""One process of a tiny CLIP training: `python -m tests.support.clip_process SETTINGS`.
 
-State is saved after every part. Beside its model it leaves `seen.{rank}.json`: the losses of its iterations, and the positions of the pairs that it was given.
+tests/unit/test_clip_processes.py starts it by torchrun. The state is saved after every step. The
+process leaves `seen.{rank}.json`: the losses of its steps, and the positions of the
+pairs in each of its micro-batches.
 """
 
 import json
@@ -11,39 +13,40 @@ from pathlib import Path
 from unittest.mock import patch
 
 from scripts import train_clips
-from scripts.lib import pairs, resume
+from scripts.lib import clip_training, resume
 from scripts.lib.distributed import Team, team
 
 
 def train(asked: dict, own: Team) -> None:
-    """asked: `settings` and `tars` of the job, its `folder`, and `killed`: the last rank dies when it has begun so many parts."""
-    losses, positions, parts = [], [], []
-    create_loss, read, one_epoch = train_clips.trainer.create_loss, pairs.Reader.__getitem__, train_clips.trainer.train_one_epoch
+    """Run a job.
 
-    def recorded(args):
-        loss = create_loss(args)
-        loss.register_forward_hook(lambda module, inputs, output: losses.append(output["contrastive_loss"].item()))
-        return loss
+    Parameters
+    ----------
+    asked : dict
+        `settings` and `tars` of the job, its `folder`, and `killed`: the step at which the last
+        rank dies.
+    own : Team
+    """
+    losses, positions = [], []
+    gradients = clip_training.Gradients.__call__
 
-    def noted(reader, draw):
-        positions.append(draw[1].tolist())
-        return read(reader, draw)
-
-    def deadly(model, data, loss, epoch, *rest, **named):
-        parts.append(epoch)
-        if own.rank == own.ranks - 1 and len(parts) == asked.get("killed"):
+    def watched(self, share):
+        if own.rank == own.ranks - 1 and len(losses) + 1 == asked.get("killed"):
             os.kill(os.getpid(), signal.SIGKILL)
-        return one_epoch(model, data, loss, epoch, *rest, **named)
+        positions.extend(batch.positions.tolist() for batch in share)
+        loss = gradients(self, share)
+        losses.append(loss.item())
+        return loss
 
     folder = Path(asked["folder"])
     with (
-        patch.object(resume, "EVERY", 0.0),
-        patch.object(train_clips.trainer, "create_loss", recorded),
-        patch.object(pairs.Reader, "__getitem__", noted),
-        patch.object(train_clips.trainer, "train_one_epoch", deadly),
+        patch.object(resume.State, "due", property(lambda self: True)),
+        patch.object(clip_training.Gradients, "__call__", watched),
     ):
-        train_clips.train_batch(asked["settings"], asked["tars"], folder / "models", folder / "state", own)
-    (folder / f"seen.{own.rank}.json").write_text(json.dumps({"losses": losses, "positions": positions}))
+        settings, tars = asked["settings"], asked["tars"]
+        train_clips.train_batch(settings, tars, folder / "models", folder / "state", own)
+    seen = {"losses": losses, "positions": positions}
+    (folder / f"seen.{own.rank}.json").write_text(json.dumps(seen))
 
 
 if __name__ == "__main__":

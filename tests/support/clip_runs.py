@@ -1,14 +1,23 @@
-"""Tiny CLIP trainings: their images, runs and settings."""
+"""Tiny CLIP trainings: their images, runs and settings, and interruptions of their loop."""
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from scripts.lib import shards
+from scripts.lib import clip_training, resume, shards
+from scripts.lib.clip_gradients import Gradients
+from scripts.lib.clip_training import Job
+from scripts.lib.study.clips import ClipTraining
 
 CPU = torch.device("cpu")
 TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}
 TINY |= {"merges": 300}
 NAMES = ["dark", "light"]
+
+
+class Killed(Exception):
+    """Stands for an interruption of the job."""
 
 
 def write_source(path, images: int, guidance=(None,), shown=lambda i: NAMES[i % 2]) -> str:
@@ -29,6 +38,54 @@ def run_of(name: str, *parts: tuple, seed: int = 0, iterations: int = 4) -> dict
     return run | {"iterations": iterations, "parts": own}
 
 
+def recipe_of(**training) -> dict:
+    """A training recipe, as jobs.clip_settings has it."""
+    recipe = {"batch_size": 8, "learning_rate": 3e-3, "warmup": 0.1, "weight_decay": 0.2}
+    return recipe | {"crop_scale": [0.7, 1.0]} | training
+
+
 def settings_of(*runs: dict, inputs: dict, **training) -> dict:
-    recipe = {"batch_size": 8, "learning_rate": 3e-3, "warmup": 0.1, "weight_decay": 0.2, "crop_scale": [0.7, 1.0], "checkpoints": 1} | training
-    return {"runs": list(runs), "inputs": inputs, "architectures": {"tiny": TINY}, "training": recipe, "image_size": 8, "channels": 1}
+    settings = {"runs": list(runs), "inputs": inputs, "architectures": {"tiny": TINY}}
+    return settings | {"training": recipe_of(**training), "image_size": 8, "channels": 1}
+
+
+def job_of(run: dict, **training) -> Job:
+    """A tiny CLIP model to train."""
+    return Job(run, TINY, 8, ClipTraining(**recipe_of(**training)))
+
+
+def before_each_step(monkeypatch, action: Callable[[int], None]) -> None:
+    """Call `action` with the number of steps that this process has begun, this one included."""
+    call, steps = Gradients.__call__, []
+
+    def watched(self, share):
+        steps.append(None)
+        action(len(steps))
+        return call(self, share)
+
+    monkeypatch.setattr(Gradients, "__call__", watched)
+
+
+def save_every(monkeypatch, steps: int) -> None:
+    """Make a state due once every so many steps, instead of every few minutes."""
+    asked = []
+
+    def due(self) -> bool:
+        asked.append(None)
+        return len(asked) % steps == 0
+
+    monkeypatch.setattr(resume.State, "due", property(due))
+    monkeypatch.setattr(resume.State, "save_by_time", lambda self, step: self.save(step) or True)
+
+
+def losses_of(monkeypatch) -> list[float]:
+    """A list that the loss of each following step is appended to."""
+    losses, call = [], Gradients.__call__
+
+    def recorded(self, share):
+        loss = call(self, share)
+        losses.append(loss.item())
+        return loss
+
+    monkeypatch.setattr(clip_training.Gradients, "__call__", recorded)
+    return losses

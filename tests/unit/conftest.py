@@ -5,6 +5,7 @@ import pytest
 from scripts.lib.datasets import DataSet
 from tests.support import fake_datasets as fake
 from tests.support.fake_datasets import WNIDS
+from tests.support.interrupted import Killed
 
 
 @pytest.fixture
@@ -19,3 +20,23 @@ def a_set(tmp_path, monkeypatch):
 
     make.folder = tmp_path / "data"
     return make
+
+
+@pytest.fixture
+def kill_after(monkeypatch):
+    """A function that makes a training save its state after every step and stop after `steps`, once."""
+    from scripts.lib import resume
+
+    def arm(steps: int):
+        save = resume.State.save
+
+        def save_and_die(self, step):
+            save(self, step)
+            if step == steps:
+                monkeypatch.undo()
+                raise Killed
+
+        monkeypatch.setattr(resume.State, "due", property(lambda self: True))
+        monkeypatch.setattr(resume.State, "save", save_and_die)
+
+    return arm

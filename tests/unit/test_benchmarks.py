@@ -1,6 +1,7 @@
 """Benchmarks: each runs at a tiny size, where ours and its peer make the same; nothing is timed here."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 from scripts.lib.torch_setup import deterministic
@@ -11,8 +12,23 @@ import pytest
 import threadpoolctl
 import torch
 
-from benchmarks import batches, clip_training, digits_run, evaluation, generation, growth, law_coverage, law_fitting, measuring, report, scores, vit_training
+from benchmarks import (
+    batches,
+    clip_training,
+    digits_run,
+    evaluation,
+    generation,
+    growth,
+    law_coverage,
+    law_fitting,
+    measuring,
+    reading,
+    report,
+    scores,
+    vit_training,
+)
 from benchmarks.measuring import OURS, Disagreement
+from scripts.lib.shuffle_buffer import Shuffle
 
 CPU = torch.device("cpu")
 
@@ -58,6 +74,16 @@ def test_laws_page_has_the_table_of_the_result_file():
 
 def test_webdataset_decodes_the_same_pixels(tmp_path):
     assert {OURS, batches.DEFAULT} <= ways(batches.measure(tmp_path, 64, 32, 1, CPU))
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads are counted on Linux only")
+def test_reading_in_chunks_needs_fewer_reads(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BATCH", 64)
+    shuffle = Shuffle(plain=0, lanes=8, stripe=8, chunk=64, chunks_per_lane=2)
+    rows = {row["way"]: row for row in reading.measure(tmp_path, 1024, 500, shuffle).tables[""]}
+    calls = {way: row["reads per 1,000 images"] for way, row in rows.items()}
+    assert calls[OURS] < calls[reading.ONE_BY_ONE] / 10
+    assert reading.PEER in rows and len(rows) == 4
 
 
 def test_pixels_that_differ_are_told(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
-"""CLIP models: open_clip's trainer is made repeatable and watched."""
+"""CLIP jobs: repeatable, resumed at any step, stopped on divergence, refused if impossible."""
 
-import logging
+import multiprocessing
+import shutil
 
 import scripts.lib.torch_setup  # noqa: F401
 from scripts.lib.torch_setup import deterministic
@@ -11,13 +12,23 @@ import pytest
 import torch
 
 from scripts import train_clips
-from scripts.lib import resume, shards
+from scripts.lib import clip_training, shards, study_file
 from scripts.lib.distributed import Team
-from tests.support.clip_runs import CPU, run_of, settings_of, write_source
+from scripts.lib.plans.work import forward_flops
+from scripts.lib.timing import training
+from scripts.lib.timing.bench import Bench
+from tests.support.clip_runs import (
+    CPU,
+    Killed,
+    before_each_step,
+    run_of,
+    save_every,
+    settings_of,
+    write_source,
+)
+from tests.support.workflow import SMOKE
 
-
-class Killed(Exception):
-    pass
+STEPS, INTERVAL = 7, 3
 
 
 @pytest.fixture(autouse=True)
@@ -47,16 +58,16 @@ def test_the_same_job_gives_the_same_models(job):
     assert job("b") == first
 
 
-def test_a_job_killed_between_two_runs_ends_as_an_undisturbed_one(job, monkeypatch):
-    undisturbed, train, trained = job("a"), train_clips.train, []
+def test_finished_runs_survive_an_interruption(job, monkeypatch):
+    undisturbed, train, trained = job("a"), clip_training.train, []
 
-    def killed_at_the_second(settings, run, *rest):
-        trained.append(run["name"])
+    def killed_at_the_second(planned, *rest):
+        trained.append(planned.run["name"])
         if trained == ["mixed", "alone"]:
             raise Killed
-        return train(settings, run, *rest)
+        return train(planned, *rest)
 
-    monkeypatch.setattr(train_clips, "train", killed_at_the_second)
+    monkeypatch.setattr(clip_training, "train", killed_at_the_second)
     with pytest.raises(Killed):
         job("b")
     assert not (job.folder / "b").exists()
@@ -65,22 +76,86 @@ def test_a_job_killed_between_two_runs_ends_as_an_undisturbed_one(job, monkeypat
     assert not (job.folder / "state_b").exists()
 
 
-@pytest.mark.parametrize(("every", "again"), [(0.0, [1]), (300.0, [0, 1])], ids=["it was time to save", "it was not"])
-def test_a_run_killed_between_two_checkpoints_ends_as_an_undisturbed_one(job, monkeypatch, every, again):
-    undisturbed, one_epoch, epochs = job("a", checkpoints=2), train_clips.trainer.train_one_epoch, []
-    monkeypatch.setattr(resume, "EVERY", every)
+@pytest.fixture
+def run(tmp_path):
+    """Train a run of seven steps and return its model: run(name) -> bytes."""
+    tar = write_source(tmp_path / "one.tar", 10)
+    row = run_of("one", ("real", None, 10), iterations=STEPS)
 
-    def killed_at_the_second(model, data, loss, epoch, *rest, **named):
-        epochs.append(epoch)
-        if epochs == [0, 1]:
-            raise Killed
-        return one_epoch(model, data, loss, epoch, *rest, **named)
+    def start(name, workers=0, **training):
+        settings = settings_of(row, inputs={"real": 1}, **training)
+        output, team = tmp_path / name, Team(CPU, workers=workers)
+        train_clips.train_batch(settings, [tar], output, tmp_path / f"state_{name}", team)
+        return (output / "one.safetensors").read_bytes()
 
-    monkeypatch.setattr(train_clips.trainer, "train_one_epoch", killed_at_the_second)
-    with pytest.raises(Killed):
-        job("b", checkpoints=2)
-    assert job("b", checkpoints=2) == undisturbed
-    assert epochs == [0, 1, *again, 0, 1]  # a second run follows
+    start.folder = tmp_path
+    return start
+
+
+def test_resumes_bit_identical_from_any_step(run, monkeypatch):
+    """At most the steps since the last save are repeated."""
+    undisturbed = run("a")
+    for killed in range(1, STEPS + 1):
+        begun = []
+
+        def interrupt(step, killed=killed, begun=begun):
+            begun.append(step)
+            if step == killed:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            save_every(patch, INTERVAL)
+            before_each_step(patch, interrupt)
+            with pytest.raises(Killed):
+                run("b")
+            assert not (run.folder / "b").exists()
+            assert run("b") == undisturbed
+        repeated = len(begun) - 1 - STEPS  # the interrupted step was not done
+        assert repeated == (killed - 1) % INTERVAL
+        assert not (run.folder / "state_b").exists()
+        shutil.rmtree(run.folder / "b")
+
+
+def test_reader_processes_start_once_per_run(run, monkeypatch):
+    alone, begin, started = run("a"), multiprocessing.process.BaseProcess.start, []
+
+    def counted(process):
+        started.append(process)
+        begin(process)
+
+    save_every(monkeypatch, 1)
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", counted)
+    monkeypatch.setattr(clip_training, "in_memory", lambda pairs: pairs.images)
+    assert run("b", workers=1) == alone  # also: read from disk instead of memory
+    assert len(started) == 1
+
+
+def test_divergence_stops_before_the_state_is_saved(run, monkeypatch):
+    undisturbed, begun, poisoned = run("a"), [], [True]
+    gradients = clip_training.Gradients.__call__
+
+    def diverging(self, share):
+        begun.append(None)
+        loss = gradients(self, share)
+        if poisoned and len(begun) == 3:
+            self.model.visual.proj.grad[0, 0] = torch.nan  # the loss itself is finite
+        return loss
+
+    save_every(monkeypatch, 1)
+    monkeypatch.setattr(clip_training.Gradients, "__call__", diverging)
+    where = r"both one: training loss is \d\.\d+ at step 3 \(learning rate 0\.00\d+"
+    with pytest.raises(SystemExit, match=where + ", gradient norm nan.*lower clips.learning_rate"):
+        run("b")
+    assert not (run.folder / "b").exists()
+    poisoned.clear()
+    assert run("b") == undisturbed
+    assert len(begun) == 3 + STEPS - 2  # resumed from the finite state of step 2
+
+
+def test_divergence_is_found_without_a_save(run):
+    with pytest.raises(SystemExit, match=r"both one: training loss is (nan|inf) at step 7 \("):
+        run("a", learning_rate=1e38)
+    assert not (run.folder / "a").exists()
 
 
 def test_every_setting_and_caption_makes_another_model(job):
@@ -92,32 +167,17 @@ def test_every_setting_and_caption_makes_another_model(job):
     assert changed["alone.safetensors"] == first["alone.safetensors"]
 
 
-@pytest.mark.parametrize("parts", [0, 1])
-def test_a_trainer_that_returns_in_peace_too_early_is_found_out(job, monkeypatch, parts):
-    whole = train_clips.trainer.main
-
-    def idle(arguments):
-        arguments[arguments.index("--epochs") + 1] = str(parts)
-        return whole(arguments) if parts else -1
-
-    monkeypatch.setattr(train_clips.trainer, "main", idle)
-    with pytest.raises(SystemExit, match=rf"both mixed: the trainer stopped after {parts} of 2 parts"):
-        job("a", checkpoints=2)
-    assert not (job.folder / "a").exists()
-
-
-def test_the_trainer_leaves_the_process_as_it_was(job, capfd):
-    get_data, before = train_clips.trainer.get_data, (list(logging.root.handlers), logging.root.level, logging.getLogger("PIL").level)
+def test_output_has_one_line_per_run(job, capfd):
     job("a")
-    assert (list(logging.root.handlers), logging.root.level, logging.getLogger("PIL").level) == before
-    assert train_clips.trainer.get_data is get_data
     out, err = capfd.readouterr()
-    assert out.count("\n") == 2
-    assert len(err) < 1000
+    lines = out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["both mixed", "both alone"]
+    assert all("4 steps, last training loss " in line for line in lines)
+    assert err == ""
 
 
 def test_a_tar_that_is_cut_off_is_found_before_training_starts(job, monkeypatch):
-    monkeypatch.setattr(train_clips, "train", lambda *_: pytest.fail("training started"))
+    monkeypatch.setattr(clip_training, "train", lambda *_: pytest.fail("training started"))
     with open(job.tars[1], "r+b") as file:
         file.truncate(6000)
     with pytest.raises(shards.ShardError, match=r"made.0.tar: 6000 bytes long, but its manifest names images up to byte \d+: remove both files"):
@@ -140,10 +200,24 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
         (run_of("a", ("real", None, 11)), {"real": 1}, "10 images at guidance None, but a run needs 11 of real"),
         (run_of("a", ("real", None, 4)), {"real": 2}, "1 tars were named, but real have 2"),
         (run_of("a", ("made", 1.5, 4)), {"real": 1, "made": 1}, "1 tars were named, but real, made have 2"),
-        (run_of("a", ("real", None, 4), iterations=5), {"real": 1}, "a: 5 iterations cannot be cut into 2 equal parts"),
     ],
 )
 def test_what_cannot_be_trained_is_told(tmp_path, run, inputs, message):
     tar = write_source(tmp_path / "real.tar", 10)
     with pytest.raises((SystemExit, shards.ShardError), match=message):
-        train_clips.train_batch(settings_of(run, inputs=inputs, checkpoints=2), [tar], tmp_path / "out", tmp_path / "state", Team(CPU))
+        train_clips.train_batch(settings_of(run, inputs=inputs), [tar], tmp_path / "out", tmp_path / "state", Team(CPU))
+
+
+def test_calibration_has_the_real_number_of_micro_batches(tmp_path):
+    study = study_file.load(SMOKE)
+    clips = study.clips.model_copy(update={"batch_size": 16, "largest_batch": 4})
+    own = Bench(SMOKE, study.model_copy(update={"clips": clips}), CPU, tmp_path, seconds=0.01)
+    steps, rest = training.train_clips(own)
+    architecture = clips.architectures["clip_tiny"].model_dump()
+    assert steps.what == "clip_tiny, batches of 16 in 4 micro-batches"
+    flops = forward_flops(architecture, 8) * 16 / 1e12
+    # One forward pass without gradients, one with, and a backward pass that counts as two.
+    assert steps.units["tflop"] == pytest.approx(4 * flops * steps.units["step"])
+    assert steps.seconds > 0
+    assert rest.units == {"run": 1}
+    assert (tmp_path / "clips/clip_tiny.safetensors").exists()

@@ -121,8 +121,8 @@ def test_clip_is_given_the_pairs_of_its_draw(tmp_path):
     tars = {"real": write_source(tmp_path / "real", 4, 10)}
     part = {"source": "real", "guidance": None, "images": 12, "start": 15}
     found = pairs.find(tars, [part])
-    reader = pairs.Reader(found.images, None, None, seed=0)
-    assert [reader.pair(i)[1] for i in range(12)] == [f"text {i}" for i in range(15, 27)]
+    tokens = pairs.Tokens(found.images, lambda text: [text])
+    assert [tokens.text(i) for i in range(12)] == [f"text {i}" for i in range(15, 27)]
     assert found.identity != pairs.find(tars, [part | {"start": 20}]).identity
     with pytest.raises(SystemExit, match="a run needs 12 of real from number 30 on"):
         pairs.find(tars, [part | {"start": 30}])

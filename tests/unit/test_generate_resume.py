@@ -53,11 +53,11 @@ def block(tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "scheduler_of", lambda *_: "{}")
     monkeypatch.setattr(resume, "EVERY", 0.0)
 
-    def make(model, name="block", revision="r", prefix=PREFIX, batch=BATCH):
+    def make(model, name="block", revision="r", prefix=PREFIX, batch=BATCH, more=""):
         monkeypatch.setattr(pipelines, "sample", model.sample)
         pool, tar = tmp_path / "pool.parquet", tmp_path / f"{name}.tar"
         pd.DataFrame({"class_id": range(10), "text_id": 0, "text": [f"{prefix}{i}" for i in range(10)]}).to_parquet(pool)
-        study = study_with(tmp_path, "owner/name", f", revision: {'0' * 40!r}, batch_size: {batch}")
+        study = study_with(tmp_path, "owner/name", f", revision: {'0' * 40!r}, batch_size: {batch}{more}")
         what = ["--source", "released_images", "--block", "00000", "--classes", "data/digits_classes.csv", "--pipeline", revision]
         generate.main(["--study", str(study), *what, "--prompts", str(pool), "--output", str(tar), "--state", str(make.state)])
         return tar.read_bytes(), shards.manifest_path(tar).read_bytes()
@@ -135,7 +135,7 @@ def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(block):
     assert sum(map(len, rest.asked)) == 3 * BATCH
 
 
-@pytest.mark.parametrize("other", [{"revision": "another"}, {"prefix": "a picture of "}, {"batch": 5}], ids=str)
+@pytest.mark.parametrize("other", [{"revision": "another"}, {"prefix": "a picture of "}, {"more": ", precision: float16"}], ids=str)
 def test_images_of_other_weights_texts_or_settings_are_not_taken(block, other):
     expected = block(Played(), "undisturbed", **other)
     with pytest.raises(Killed):
@@ -149,6 +149,17 @@ def test_images_of_other_weights_texts_or_settings_are_not_taken(block, other):
     with pytest.raises(Killed):
         block(Played(dies_at=0), **other)
     assert before and not kept(block)  # such state is removed when a job begins
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_kept_images_are_continued_with_another_batch_size(block, batch):
+    expected = block(Played(), "undisturbed")
+    with pytest.raises(Killed):
+        block(Played(dies_at=4))
+    assert len(kept(block)) == 2  # 8 images
+    rest = Played()
+    assert block(rest, batch=batch) == expected
+    assert [len(seeds) for seeds in rest.asked] == [min(batch, 12 - first) for first in range(0, 12, batch)]
 
 
 def test_a_block_that_cannot_be_made_leaves_no_half_and_says_why(block):

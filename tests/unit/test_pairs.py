@@ -1,17 +1,15 @@
-"""Image-text pairs are read where they lie, each once in a pass, whoever reads them."""
-
-import random
-from itertools import chain, islice
+"""Image-text pairs: each once in an epoch, with its text, whoever reads them."""
 
 import scripts.lib.torch_setup  # noqa: F401
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from scripts.lib import pairs, shards, stream
+from scripts.lib import clip, clip_training, pairs, shards
+from scripts.lib.clip_training import Job
+from scripts.lib.distributed import Team
+from tests.support.clip_runs import CPU, job_of, run_of
 
 
 def write(path, numbers, guidance=(None,), **storage) -> str:
@@ -35,21 +33,19 @@ def part(name: str, images: int, guidance: float | None = None) -> dict:
     return {"source": name, "guidance": guidance, "images": images}
 
 
-def reader_of(found: pairs.Pairs) -> pairs.Reader:
-    return pairs.Reader(found.images, lambda image: torch.tensor(image.getpixel((0, 0))), lambda text: [text], seed=0)
-
-
 def read(found: pairs.Pairs) -> list[tuple[int, str]]:
     """Grey and text of every pair."""
-    own = reader_of(found)
-    return [(image.getpixel((4, 4))[0], text) for image, text in map(own.pair, range(sum(found.counts)))]
+    positions = torch.arange(len(found.images))
+    tokens = pairs.Tokens(found.images, lambda text: [text])
+    greys = found.images.read(positions)[0][:, 0, 4, 4].tolist()
+    return list(zip(greys, map(tokens.text, positions.tolist()), strict=True))
 
 
 @pytest.mark.parametrize("storage", [{"format": "png"}, {"format": "webp", "quality": 95}, {"format": "jpeg", "quality": 95}])
 def test_pairs_are_the_first_of_each_part_with_their_own_texts(tmp_path, storage):
     tars = {"real": source(tmp_path / "real", [5, 5, 2], **storage), "made": source(tmp_path / "made", [4, 4], (1.0, 1.5), **storage)}
     found = pairs.find(tars, [part("real", 7), part("made", 6, 1.5)])
-    assert found.counts == [7, 6]
+    assert found.images.sizes == [5, 2, 4, 2]
     shown = read(found)
     assert [text for _, text in shown] == [f"real {i} None" for i in range(7)] + [f"made {i} 1.5" for i in range(6)]
     assert [grey for grey, _ in shown] == pytest.approx([8 * i for i in [*range(7), *range(6)]], abs=2)
@@ -73,48 +69,53 @@ def test_pairs_are_told_apart_by_their_texts_too(tmp_path):
     assert first != pairs.find(one, [part("real", 2)]).identity
 
 
-SHARE = st.sampled_from([(1, 1), (1, 3), (2, 1), (3, 1), (3, 2), (6, 1)])  # ranks, turns of each
+def job_with(batch: int, steps: int, seed: int) -> Job:
+    return job_of(run_of("one", ("real", None, 1), seed=seed, iterations=steps), batch_size=batch)
 
 
-@given(st.lists(st.integers(1, 50), min_size=1, max_size=40), SHARE, SHARE, st.integers(0, 5))
-def test_a_batch_is_the_same_whoever_shares_it_and_a_pass_holds_each_pair_once(sizes, share, other, seed):
-    found = pairs.Pairs(stream.Stored([stream.Block(f"{n}.tar", None, size) for n, size in enumerate(sizes)]), sizes, "")
-    batch, iterations = 6, -(-2 * sum(sizes) // 6)
-
-    def batches(ranks, turns, parts=1):
-        own = []
-        for rank in range(ranks):
-            loader = pairs.Loader(found, None, "passes", seed, batch, iterations // parts, turns, rank, ranks, 0)
-            drawn = []
-            for number in range(parts):
-                loader.set_epoch(number)
-                drawn += [positions.tolist() for _, positions in loader.draws()]
-            assert len(drawn) == iterations // parts * parts * turns
-            own.append([list(chain(*drawn[i : i + turns])) for i in range(0, len(drawn), turns)])
-        return [list(chain(*shared)) for shared in zip(*own, strict=True)]
-
-    drawn = batches(*share)
-    assert [sorted(own) for own in batches(*other)] == [sorted(own) for own in drawn]
-    assert batches(1, 1, parts=2)[: iterations // 2 * 2] == batches(1, 1)[: iterations // 2 * 2]  # where a training is cut matters not
-    ahead = list(chain(*drawn))
-    for number in range(2):
-        assert sorted(ahead[number * sum(sizes) : (number + 1) * sum(sizes)]) == list(range(sum(sizes)))
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> pairs.Pairs:
+    folder = tmp_path_factory.mktemp("many")
+    return pairs.find({"real": source(folder / "real", [5, 3, 4])}, [part("real", 12)])
 
 
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_parts_are_mixed_evenly(counts):
-    order = pairs.interleaved(counts)
-    assert sorted(order) == list(range(sum(counts)))
-    own = np.repeat(np.arange(len(counts)), counts)[order]
-    for index, count in enumerate(counts):
-        ahead = np.cumsum(own == index) - np.arange(1, len(order) + 1) * count / len(order)
-        assert np.abs(ahead).max() <= len(counts) / 2 + 0.5
-        assert (np.diff(order[own == index]) > 0).all()
+@pytest.mark.parametrize(("ranks", "count", "first"), [(1, 3, 1), (3, 2, 2), (6, 1, 3)])
+def test_a_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, first):
+    job = job_with(6, 5, seed=2)
+
+    def batches(ranks, count, first=0):
+        """Positions of each step, of all processes together, and what they are paired with."""
+        teams = [Team(CPU, rank, ranks) for rank in range(ranks)]
+        read = [list(clip_training.micro_batches(job, many, first, count, team)) for team in teams]
+        steps = []
+        for step in range(5 - first):
+            own = [batch for part in read for batch in part[count * step : count * (step + 1)]]
+            positions, tokens = (torch.cat([getattr(b, key) for b in own]) for key in ("positions", "tokens"))
+            images = torch.cat([batch.images for batch in own])
+            order = positions.argsort(stable=True)
+            steps.append((positions[order].tolist(), tokens[order].tolist(), images[order].tolist()))
+        return steps
+
+    alone = batches(1, 1)
+    assert [sorted(own[0]) for own in alone] == [sorted(own[0]) for own in batches(ranks, count)]
+    assert batches(ranks, count, first) == batches(ranks, count)[first:]  # resumed at any step
+    for epoch in range(2):
+        seen = [position for own in alone[2 * epoch : 2 * epoch + 2] for position in own[0]]
+        assert sorted(seen) == list(range(12))
 
 
-def test_a_window_over_endless_passes_draws_all_pairs_about_as_often():
-    drawn = torch.cat([positions for _, positions in islice(pairs.window([3, 7], 20, random.Random(0)), 2000)])  # noqa: S311
-    counts = torch.bincount(drawn)
-    assert counts.sum() == 40_000
-    assert len(counts) == 10
-    assert (counts - 4000).abs().max() < 700  # those that the window holds at the end are missing
+def test_tokens_are_those_of_each_image(many):
+    job = job_with(6, 2, 0)
+    tokenize = clip.tokenizer(job.architecture)
+    for batch in clip_training.micro_batches(job, many, 0, 1, Team(CPU)):
+        texts = [f"real {position} None" for position in batch.positions.tolist()]
+        assert torch.equal(batch.tokens, tokenize(texts))
+        assert (batch.images[:, 0, 4, 4] // 8).tolist() == batch.positions.tolist()
+
+
+def test_sources_of_a_mixture_are_shuffled_together(tmp_path):
+    tars = {"real": source(tmp_path / "real", [8] * 4), "made": source(tmp_path / "made", [8] * 4, (1.0,))}
+    found = pairs.find(tars, [part("real", 30), part("made", 30, 1.0)])
+    batches = clip_training.micro_batches(job_with(20, 3, 0), found, 0, 1, Team(CPU))
+    for batch in batches:  # of one epoch; the standard deviation of the number of real ones is 2
+        assert 6 <= (batch.positions < 30).sum() <= 14

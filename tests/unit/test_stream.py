@@ -1,5 +1,8 @@
 """The reader of images: nothing lost, nothing repeated, nothing that depends on how many processes read."""
 
+import os
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.lib import shards, stream
+from scripts.lib import shard_index, shards, stream
+from scripts.lib.chunk_reader import ChunkReader
 from scripts.lib.order import Order
+from scripts.lib.shuffle_buffer import Shuffle, images_per_chunk, shuffle_for
 
 
 def write_source(folder, blocks: int, images: int, scales=(None,)) -> list[str]:
@@ -142,12 +147,130 @@ def test_a_set_of_one_window_is_simply_shuffled():
     assert positions.tolist() == torch.randperm(50, generator=torch.Generator().manual_seed(4 * 1_000_003 + 1)).tolist()
 
 
+# -- chunks and lanes --------------------------------------------------------------------------------------------------------------------
+
+sizes_of_shuffle = st.builds(
+    Shuffle,
+    plain=st.integers(0, 10),
+    lanes=st.integers(1, 4),
+    stripe=st.integers(1, 3),
+    chunk=st.integers(1, 5),
+    chunks_per_lane=st.integers(1, 3),
+)
+
+
+@given(block_sizes, st.integers(1, 4), st.integers(1, 9), sizes_of_shuffle)
+def test_epoch_in_lanes_has_every_image_once(sizes, window, length, shuffle):
+    order, n = Order(sizes, 1, window, shuffle), sum(sizes)
+    taken = [order.take(start, start + length)[1] for start in range(0, 3 * n, length)]
+    positions = torch.cat(taken)[: 3 * n].tolist()
+    for epoch in range(3):
+        assert sorted(positions[epoch * n : (epoch + 1) * n]) == list(range(n))
+
+
+@given(block_sizes, st.integers(1, 4), st.integers(0, 200), sizes_of_shuffle)
+def test_order_in_lanes_resumes_at_any_place(sizes, window, start, shuffle):
+    _, complete = Order(sizes, 3, window, shuffle).take(0, start + 20)
+    _, rest = Order(sizes, 3, window, shuffle).take(start, start + 20)
+    assert rest.tolist() == complete[start:].tolist()
+
+
+def test_row_takes_images_from_every_lane():
+    """Of 16 chunks, each of the 4 lanes has 4; a stripe mixes the chunks of its lane."""
+    shuffle = Shuffle(plain=0, lanes=4, stripe=8, chunk=16, chunks_per_lane=4)
+    _, positions = Order([256], 0, 1, shuffle).take(0, 256)
+    rows = (positions // 16).view(8, 4, 8)
+    for lane in range(4):
+        assert len(set(rows[:, lane].flatten().tolist())) == 4
+        assert len(set(rows[4, lane].tolist())) > 1
+    assert positions.tolist() != sorted(positions.tolist())
+
+
+def test_small_sets_keep_their_order_at_any_batch_size():
+    for batch_size in (16, 32, 1024):
+        _, positions = Order([30, 20], 4, shuffle=shuffle_for(batch_size, 300)).take(50, 100)
+        assert positions.tolist() == Order([30, 20], 4).take(50, 100)[1].tolist()
+
+
+@pytest.mark.parametrize(("image_bytes", "images"), [(300, 256), (31_000, 256), (400_000, 32), (1e9, 16)])
+def test_chunks_of_large_images_have_fewer_images(image_bytes, images):
+    assert images_per_chunk(image_bytes) == images
+
+
+def test_row_is_a_batch_and_the_buffer_has_four():
+    paper, clip = shuffle_for(1024, 31_000), shuffle_for(32_768, 31_000)
+    assert (paper.row, paper.buffer_images) == (1024, 65_536)
+    assert (clip.row, clip.buffer_images) == (32_768, 131_072)
+    assert shuffle_for(1000).row == 1000
+
+
+class Counted:
+    """Counts the calls of os.pread and the bytes that they return."""
+
+    def __init__(self, monkeypatch):
+        self.sizes, pread = [], os.pread
+
+        def counted(file, size, offset):
+            data = pread(file, size, offset)
+            self.sizes.append(len(data))
+            return data
+
+        monkeypatch.setattr(os, "pread", counted)
+
+
+CHUNKED = Shuffle(plain=0, lanes=4, stripe=5, chunk=10, chunks_per_lane=2)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("size", [200, 203])
+def test_a_training_reads_each_chunk_once_an_epoch(tmp_path, monkeypatch, ranks, size):
+    """Two epochs of 40 or 42 chunks, of which processes share those that are cut."""
+    images = stream.find(write_source(tmp_path, blocks=2, images=size))
+    counted = Counted(monkeypatch)
+    for rank in range(ranks):
+        found = list(stream.encoded_batches(images, 20, 40, 0, 0, rank, ranks, shuffle=CHUNKED))
+        assert len(found) == 40
+    chunks = 2 * 2 * -(-size // 10)
+    assert 0.95 * chunks <= len(counted.sizes) <= 1.2 * chunks
+    assert sum(counted.sizes) <= 1.2 * 2 * sum(os.path.getsize(block.tar) for block in images.blocks)
+
+
+def test_chunks_are_dropped_when_they_are_read(real):
+    images, shuffle = stream.find(real), CHUNKED
+    reader, order = ChunkReader(images.blocks, shuffle), Order(images.sizes, 0, 16, shuffle)
+    most = 0
+    for start in range(0, 700, 20):
+        reader.fetch(order.take(start, start + 20)[1].tolist())
+        most = max(most, len(reader.chunks))
+    assert 0 < most <= 7
+    assert not ChunkReader(images.blocks, shuffle).chunks
+
+
+def test_a_chunk_that_others_finish_is_dropped_later(real):
+    images = stream.find(real)
+    reader = ChunkReader(images.blocks, Shuffle(plain=5, lanes=1, chunk=10, chunks_per_lane=2))
+    reader.fetch([0])
+    assert list(reader.chunks) == [(0, 0)]
+    for position in range(10, 60):
+        reader.fetch([position])
+    assert not reader.chunks
+
+
+def test_a_damaged_image_stops_a_training_that_reads_chunks(tmp_path):
+    (tar,) = write_source(tmp_path, 1, 40)
+    with open(tar, "r+b") as file:
+        file.seek(pd.read_parquet(shards.manifest_path(tar))["offset"][3] + 20)
+        file.write(b"\x00\xff")
+    with pytest.raises(shards.ShardError, match=r"'gNone-00003' has another sha256"):
+        list(stream.batches(stream.find([tar]), 20, 2, 0, shuffle=CHUNKED))
+
+
 # -- ranks, workers, memory --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ranks", "workers"), [(1, 0), (2, 2), (4, 0)])
-def test_ranks_and_workers_lose_and_repeat_no_image_and_see_the_same(real, ranks, workers):
-    images, chosen = stream.find(real), {"batch_size": 20, "iterations": 7, "seed": 1, "transform": noisy, "window": 2}
+@pytest.mark.parametrize(("ranks", "workers", "shuffle"), [(1, 0, CHUNKED), (2, 2, CHUNKED), (4, 0, None)])
+def test_ranks_and_workers_lose_and_repeat_no_image_and_see_the_same(real, ranks, workers, shuffle):
+    images, chosen = stream.find(real), {"batch_size": 20, "iterations": 7, "seed": 1, "transform": noisy, "window": 2, "shuffle": shuffle}
     alone = list(stream.batches(images, **chosen))  # two epochs of 70
     shares = [list(stream.batches(images, **chosen, rank=rank, ranks=ranks, workers=workers)) for rank in range(ranks)]
     for iteration, whole in enumerate(alone):
@@ -188,8 +311,8 @@ def test_random_numbers_follow_from_seed_epoch_and_image_and_leave_those_of_the_
 
 
 def test_no_more_manifests_are_held_than_the_window_asks_for_and_none_is_read_twice_in_an_epoch(real, monkeypatch):
-    held = stream.lru_cache(maxsize=4)(stream.Index)
-    monkeypatch.setattr(stream, "_index", held)
+    held = lru_cache(maxsize=4)(shard_index.Index)
+    monkeypatch.setattr(shard_index, "open_index", held)
     order = Order([10] * 7, 0, window=2)
     images = stream.find(real)
     for start in range(0, 70, 5):

@@ -11,34 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import evaluate, train_classifiers, train_generator
-from scripts.lib import augment, classifier, distributed, jobs, resume, stream
+from scripts import evaluate, train_generator
+from scripts.lib import augment, classifier, classifier_training, distributed, jobs, resume, stream
 from scripts.lib.study.classifiers import RandAugment, Training
 from scripts.lib.study_file import load
 from scripts.lib.timing import pictures
 from tests.support.classifier_runs import classifier_job
+from tests.support.interrupted import Killed
+from tests.support.trainings import recipe, train_on_noise, train_small_generator
 from tests.support.workflow import ROOT, SMOKE
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.fixture
-def kill_after(monkeypatch):
-    """Make a training loop save its state after every iteration and die after `steps` of them, once."""
-
-    def arm(steps: int):
-        def save_by_time(self, step):
-            self.save(step)
-            if step == steps:
-                monkeypatch.undo()
-                raise Killed
-            return True
-
-        monkeypatch.setattr(resume.State, "save_by_time", save_by_time)
-
-    return arm
 
 
 def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):
@@ -134,28 +115,19 @@ def test_with_all_that_a_recipe_can_ask_for_a_killed_job_still_ends_as_an_undist
     assert model.patch_embed.img_size == (4, 4)
 
 
-def recipe(**chosen) -> Training:
-    smoke = load(SMOKE).classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job"})
-    return Training(**smoke | chosen)
-
-
-def trained(tmp_path, chosen: Training, iterations: int, transform=None) -> tuple[torch.nn.Module, list[dict]]:
+def trained(tmp_path, chosen: Training, iterations: int) -> tuple[torch.nn.Module, list[dict]]:
     """The model of a short training, and the weights after each of its iterations."""
-    images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     weights = []
 
     class Watched(resume.State):
-        def save_by_time(self, step):
-            weights.append({name: value.clone() for name, value in self.parts["model"].state_dict().items()})
-            return False
+        due = True
 
-    architecture = load(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
-    build = {"architecture": architecture, "image_size": 8, "channels": 1, "classes": 10}
-    run = {"source": "real", "name": "run", "seed": 0, "iterations": iterations}
+        def save(self, step):
+            weights.append({name: value.clone() for name, value in self.parts["model"].state_dict().items()})
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resume, "State", Watched)
-        held = stream.Held([40], images, torch.arange(40) % 10)
-        return train_classifiers.train(build, chosen, run, held, tmp_path, "", distributed.Team(torch.device("cpu"))), weights
+        return train_on_noise(tmp_path, chosen, iterations), weights
 
 
 def test_the_moving_average_of_weights_is_what_is_kept(tmp_path):
@@ -207,7 +179,7 @@ def test_a_batch_in_turns_has_the_loss_and_the_gradients_of_the_batch(turns):
         model.zero_grad()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.Tensor, "float", lambda self: self)  # the loss stays of double precision
-            loss = train_classifiers.gradients(model, recipe(), team, pixels, targets, count)
+            loss = classifier_training.gradients(model, recipe(), team, pixels, targets, count)
         found.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
     assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(*found, strict=True))
 
@@ -223,11 +195,6 @@ def test_turns_are_equal_parts_none_of_which_is_too_large_and_as_few_as_can_be(r
 def test_a_batch_that_processes_cannot_share_is_told():
     with pytest.raises(SystemExit, match=r"classifiers.batch_size = 10: cannot be shared equally by 4 processes"):
         distributed.turns("classifiers.batch_size", 10, None, 4)
-
-
-def test_a_training_that_comes_apart_is_stopped(tmp_path):
-    with pytest.raises(SystemExit, match=r"real run: training loss (nan|inf) after 3 iterations: lower classifiers.learning_rate"):
-        trained(tmp_path, recipe(learning_rate=1e30), 3)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -266,20 +233,11 @@ def test_mixed_images_are_told_with_their_shares():
 
 @pytest.mark.parametrize("generator", ["diffusion", "masked"])
 def test_a_killed_generator_job_resumes_and_ends_as_an_undisturbed_one(tmp_path, kill_after, generator):
-    settings = jobs.generator_settings(load(SMOKE), generator)
-    settings["training"]["iterations"] = 6
-    images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
-    captions = [["one", "a thick one"], ["two", "a thin two"]] * 10
-
-    def trained(folder):
-        pipeline = train_generator.train(settings, images, captions, str(tmp_path / folder), "same", torch.device("cpu"))
-        return getattr(pipeline, train_generator.KINDS[settings["kind"]][1]).state_dict()
-
-    undisturbed = trained("a")
+    undisturbed = train_small_generator(generator, tmp_path / "a")
     kill_after(4)
     with pytest.raises(Killed):
-        trained("b")
-    resumed = trained("b")
+        train_small_generator(generator, tmp_path / "b")
+    resumed = train_small_generator(generator, tmp_path / "b")
     assert all(torch.equal(undisturbed[name], resumed[name]) for name in undisturbed)
 
 

@@ -54,7 +54,17 @@ from scripts.lib.jobs.sources import (
     synthetic_sources,
     wanted,
 )
-from scripts.lib.jobs.training import Run, batch_of, batch_runs, batches, digest, runs, trainer, training_lists
+from scripts.lib.jobs.training import (
+    Run,
+    batch_of,
+    batch_runs,
+    batches,
+    digest,
+    identity,
+    runs,
+    trainer,
+    training_lists,
+)
 
 __all__ = [
     "LISTED",
@@ -79,6 +89,7 @@ __all__ = [
     "flag_settings",
     "generation_settings",
     "generator_settings",
+    "identity",
     "image_files",
     "images_per_block",
     "index_files",

@@ -31,9 +31,31 @@ def _trained(study: Study, source: str, batch: str) -> list[dict]:
     return [asdict(run) | {"name": run.name} for run in batch_runs(study, source, batch)]
 
 
+# Keys of an architecture that replace those of the recipe.
+PER_ARCHITECTURE = {"learning_rate", "gradient_clip"}
+
+
 def classifier_settings(study: Study, source: str, batch: str) -> dict:
-    training = study.classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job", "image_size"}, exclude_defaults=True)
-    return _training_settings(study, source, batch) | {"training": training}
+    """Return the settings of a job that trains classifiers, all of which have one architecture.
+
+    Parameters
+    ----------
+    study : Study
+    source, batch : str
+        Wildcards of the rule.
+
+    Returns
+    -------
+    dict
+        `training`: the recipe, with what the architecture sets in its place. A key that a study
+        leaves at its default is left out, so that a new key changes no digest.
+    """
+    settings = _training_settings(study, source, batch)
+    apart = {"architectures", "iterations", "runs_per_job", "image_size"}
+    training = study.classifiers.model_dump(exclude=apart, exclude_defaults=True)
+    for architecture in settings["architectures"].values():
+        training |= {key: architecture.pop(key) for key in PER_ARCHITECTURE & architecture.keys()}
+    return settings | {"training": training}
 
 
 def evaluation_settings(study: Study, source: str, batch: str) -> dict:

@@ -7,6 +7,7 @@ from functools import cache
 
 from scripts.lib.jobs.sources import last_blocks
 from scripts.lib.study import Study, pairs, parts_of
+from scripts.lib.study.rounding import identity
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,10 @@ class Run:
         return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
 
 
-def digest(settings: dict) -> str:
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+def digest(settings: dict | list) -> str:
+    """Return 16 hex digits for what a job's result depends on, other than by rounding."""
+    text = json.dumps(identity(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def trainer(study: Study, architecture: str):

@@ -123,11 +123,28 @@ def _generate(study: Study, source: str, block: str) -> Work:
     return Work(units, generators.kind_of(generator), images=images, kept=kept, state=kept, gpus=study.gpus)
 
 
-def forward_passes(training: dict, gpus: int) -> int:
-    """What an iteration takes, in forward passes: one, and two for the gradients; one more where CLIP goes through a batch in turns, for every turn
-    needs the features of all; and one where activations are computed again."""
-    in_turns = training.get("order") == "passes" and training["batch_size"] > max(1, gpus) * (training.get("largest_batch") or training["batch_size"])
-    return 3 + in_turns + bool(training.get("gradient_checkpointing"))
+def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> int:
+    """Return the cost of a training step in forward passes.
+
+    A forward pass is one, a backward pass two. CLIP computes features once more if there are several
+    micro-batches, and gradient checkpointing computes activations once more.
+
+    Parameters
+    ----------
+    training : dict
+        Settings of the training recipe.
+    gpus : int
+        GPUs that share a batch.
+    cached_features : bool
+        Whether micro-batches need the features of the complete batch first, as those of CLIP do.
+
+    Returns
+    -------
+    int
+    """
+    batch = training["batch_size"]
+    micro_batches = batch > max(1, gpus) * (training.get("largest_batch") or batch)
+    return 3 + (cached_features and micro_batches) + bool(training.get("gradient_checkpointing"))
 
 
 def _train(study: Study, settings: dict) -> Work:
@@ -135,7 +152,8 @@ def _train(study: Study, settings: dict) -> Work:
     models, batch = settings["architectures"], settings["training"]["batch_size"]
     steps = sum(run["iterations"] for run in settings["runs"])
     size = settings["image_size"]
-    passes = forward_passes(settings["training"], study.gpus)
+    paired = any("text_width" in model for model in models.values())
+    passes = forward_passes(settings["training"], study.gpus, cached_features=paired)
     flops = sum(passes * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch for run in settings["runs"])
     weights = [FLOAT * parameters(models[run["architecture"]], size, study.channels) for run in settings["runs"]]
     units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}

@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import Backend, Name, Part, Positive, RunsPerJob, Share
+from scripts.lib.study.parts import (
+    ROUNDING_ONLY,
+    Backend,
+    Name,
+    Part,
+    Positive,
+    RunsPerJob,
+    Share,
+)
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Area = Annotated[float, Field(gt=0, le=1)]
@@ -23,6 +31,16 @@ class Architecture(Part):
         default=0.0,
         exclude_if=lambda share: not share,  # an older model is not trained again for what it does not do
         description="stochastic depth: how often the last layer is skipped, those before it less; DeiT: 0.1. The paper's is not known",
+    )
+    learning_rate: AboveZero | None = Field(
+        default=None,
+        exclude_if=lambda rate: rate is None,
+        description="learning rate in place of the recipe's",
+    )
+    gradient_clip: AboveZero | None = Field(
+        default=None,
+        exclude_if=lambda norm: norm is None,
+        description="largest norm of the gradient in place of the recipe's",
     )
     label: str = Field(description="name in figures")
 
@@ -57,7 +75,11 @@ class Training(Part):
         default=None, description="of the moving average of weights, which is then the model; DeiT: 0.99996. The paper's is not known"
     )
     gradient_clip: AboveZero | None = Field(default=None, description="largest norm of the gradient; DeiT: none. The paper's is not known")
-    largest_batch: Positive | None = Field(default=None, description="images that a GPU works on at once; it goes through the rest of its share in turns")
+    largest_batch: Positive | None = Field(
+        default=None,
+        description="largest micro-batch of a GPU, in images; changes a model by rounding only",
+        json_schema_extra=ROUNDING_ONLY,
+    )
     compile: Backend | None = Field(default=None, description="inductor: the model is compiled, channels last: the same up to rounding, in less time")
 
 

@@ -1,10 +1,18 @@
 """How CLIP models are trained, and what they are asked about images."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import Backend, Name, Part, Positive, RunsPerJob, Share
+from scripts.lib.study.parts import (
+    ROUNDING_ONLY,
+    Backend,
+    Name,
+    Part,
+    Positive,
+    RunsPerJob,
+    Share,
+)
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
@@ -36,10 +44,15 @@ class Task(Part):
 
 
 class ClipTraining(Part):
-    """A training recipe of open_clip's trainer: AdamW, linear warm-up, cosine to zero. What is known of the paper's is in what is said of each.
+    """A training recipe of open_clip: AdamW, linear warm-up, cosine to zero. Descriptions say what is known of the paper's recipe.
 
     GELU is QuickGELU, as the paper's evaluation code has it. `OpenCLIP` is how its models of LAION-400M were trained (recalled).
     """
+
+    removed: ClassVar[dict[str, str]] = {
+        "order": "every training reads its pairs in shuffled epochs now; delete this line",
+        "checkpoints": "the state is saved by time now, at any step; delete this line",
+    }
 
     batch_size: Positive = Field(description="pairs of an iteration, over all GPUs; 32768 in a sibling paper of the authors")
     learning_rate: float = Field(gt=0, description="OpenCLIP: 5e-4. The paper's is not known")
@@ -49,28 +62,30 @@ class ClipTraining(Part):
     weight_decay: float = Field(ge=0, description="OpenCLIP: 0.2. The paper's is not known")
     gradient_clip: float | None = Field(default=None, gt=0, description="largest norm of the gradient; OpenCLIP: none")
     precision: Literal["float32", "bfloat16"] = Field(default="bfloat16", description="of matrix products on a GPU; weights stay float32. On a CPU: float32")
-    gradient_checkpointing: bool = Field(default=False, description="compute activations again in place of keeping them: less memory, more time")
-    largest_batch: Positive | None = Field(default=None, description="pairs that a GPU works on at once; it goes through the rest of its share in turns")
-    compile: Backend | None = Field(default=None, description="inductor: open_clip's --torchcompile: the same up to rounding, in less time")
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="compute activations again instead of keeping them: less memory, more time",
+        json_schema_extra=ROUNDING_ONLY,
+    )
+    largest_batch: Positive | None = Field(
+        default=None,
+        description="largest micro-batch of a GPU, in pairs; changes a model by rounding only",
+        json_schema_extra=ROUNDING_ONLY,
+    )
+    compile: Backend | None = Field(default=None, description="backend of torch.compile; inductor: the same up to rounding, in less time")
     image_size: Positive | None = Field(default=None, description="pixels a side that the model sees; the study's by default. The paper: 224")
     normalisation: Literal["half", "openai"] = Field(
         default="half", description="mean and deviation of pixels: 0.5 and 0.5, or those of OpenAI's CLIP as in the paper's evaluation code"
     )
     crop_scale: tuple[Fraction, Fraction] = Field(description="area kept by the random crop; LaCLIP: 0.5 to 1. The paper's is not known")
     crop_ratio: tuple[Ratio, Ratio] = Field(default=(1.0, 1.0), description="width by height of the random crop; LaCLIP: 3/4 to 4/3")
-    order: Literal["window", "passes"] = Field(
-        default="window",
-        description="passes: every pair once before any is seen again. window: drawn from a window of 5,000 over endless passes, as open_clip's trainer "
-        "does with one tar: for few pairs, in one process",
-    )
-    checkpoints: Positive = Field(description="equal parts of a training: at the end of one its state is saved, if five minutes have passed since it last was")
 
 
 class Clips(ClipTraining):
     """One training recipe of CLIP models for every source of image-text pairs, and what the models are asked."""
 
     architectures: dict[Name, ClipArchitecture]
-    iterations: dict[Positive, Positive] = Field(description="training iterations for each size: passes x size / batch_size; a sibling paper: 32 passes")
+    iterations: dict[Positive, Positive] = Field(description="training iterations for each size: epochs x size / batch_size; a sibling paper: 32 epochs")
     runs_per_job: RunsPerJob
     templates: Annotated[list[str], Field(min_length=1)] | Literal["openai_imagenet"] = Field(
         description="of the zero-shot evaluation on the study's classes, each with {name} in it; openai_imagenet: the 80 that open_clip brings"

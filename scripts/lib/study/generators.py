@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from scripts.lib.study.parts import Backend, Part, Positive, Share
+from scripts.lib.study.parts import ROUNDING_ONLY, Backend, Part, Positive, Share
 
 
 class GeneratorTraining(Part):
@@ -83,7 +83,11 @@ class PretrainedGenerator(Released):
         default="",
         description="text to guide away from; refused if it has no effect at any scale of a source",
     )
-    batch_size: Positive = Field(default=8, description="images at a time: what fits the accelerator. Images are the same in any batch, up to rounding")
+    batch_size: Positive = Field(
+        default=8,
+        description="images sampled at a time: what fits the GPU; changes images by rounding only",
+        json_schema_extra=ROUNDING_ONLY,
+    )
     upscaler: Upscaler | None = Field(default=None, description="of DeepFloyd IF: its second stage")
     compile: Backend | None = Field(
         default=None,
@@ -107,7 +111,7 @@ class PretrainedGenerator(Released):
 class SafetyChecker(Released):
     """A pipeline of the Stable Diffusion family, of which the safety checker alone is fetched. It flags images when it is asked to, and changes none."""
 
-    batch_size: Positive = 64
+    batch_size: Positive = Field(default=64, description="images at a time", json_schema_extra=ROUNDING_ONLY)
 
 
 class Storage(Part):

@@ -10,6 +10,8 @@ Name = Annotated[str, StringConstraints(pattern=NAME)]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Backend = Literal["inductor", "aot_eager", "eager"]  # of torch.compile: the first makes kernels; the others make none, and try what is around them
+# Marks a field that changes a result by rounding only (study/rounding.py).
+ROUNDING_ONLY = {"rounding_only": True}
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from scripts.lib.study.parts import HubModel, Name, Part, Positive
+from scripts.lib.study.parts import ROUNDING_ONLY, HubModel, Name, Part, Positive
 
 
 class ClassRecipe(Part):
@@ -21,7 +21,7 @@ class ClassRecipe(Part):
 class ModelRecipe(HubModel):
     """Made by a model that transformers reads."""
 
-    batch_size: Positive = 64
+    batch_size: Positive = Field(default=64, description="texts or images at a time", json_schema_extra=ROUNDING_ONLY)
 
 
 class WordToSentence(ModelRecipe):

@@ -1,20 +1,20 @@
-"""The training loops of the workflow, timed from outside while they do their work as ever: by their steps, or their parts."""
+"""The training loops of the workflow, timed from outside by their steps."""
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
 import scripts.lib.torch_setup  # noqa: F401
 
 import torch
-from open_clip_train import main as trainer
+from open_clip.model import CLIP
 
-from scripts import train_classifiers, train_clips
-from scripts.lib import pairs, stream
+from scripts.lib import classifier_training, clip_training, pairs, stream
+from scripts.lib.clip_training import Job
 from scripts.lib.distributed import Team
 from scripts.lib.study.classifiers import Training
+from scripts.lib.study.clips import ClipTraining
 from scripts.lib.timing.machine import clock
 
 
@@ -36,37 +36,56 @@ class Steps:
 
 
 def classifier(run: Steps, build: dict, recipe: Training, images: stream.Images, steps: int, workers: int = 0, loaded: bool = False) -> torch.nn.Module:
-    """`train_classifiers.train` on these images; build: arguments of classifier.build."""
+    """`classifier_training.train` on these images; build: arguments of classifier.build."""
     own = {"source": "timed", "name": "one", "seed": 0, "iterations": steps}
     batches, team = stream.batches, Team(run.device, workers=workers)
-    with tempfile.TemporaryDirectory() as state, patch.object(stream, "batches", lambda *args: run.watched(batches(*args), loaded)):
-        return train_classifiers.train(build, recipe, own, images, Path(state) / "state", "timed", team)
+    with tempfile.TemporaryDirectory() as state, patch.object(stream, "batches", lambda *args, **named: run.watched(batches(*args, **named), loaded)):
+        return classifier_training.train(build, recipe, own, images, Path(state) / "state", "timed", team)
 
 
-class Parts:
-    """Seconds of the last part (an epoch of open_clip's trainer) of a training, whoever calls the trainer."""
+def clip(run: Steps, job: Job, tar: Path, images: int, workers: int = 0) -> CLIP:
+    """Run `clip_training.train` on the pairs of a shard.
 
-    def __init__(self, device: torch.device, clock: Callable[[torch.device], float] = clock):
-        self.device, self.clock, self.seconds = device, clock, 0.0
+    Parameters
+    ----------
+    run : Steps
+        Counts micro-batches, not steps.
+    job : Job
+    tar : Path
+        Shard of real images.
+    images : int
+        Pairs of the shard that are used.
+    workers : int
+        Processes that read images.
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        one_epoch = trainer.train_one_epoch
-
-        def timed(*args, **named):
-            start = self.clock(self.device)
-            made = one_epoch(*args, **named)
-            self.seconds = self.clock(self.device) - start
-            return made
-
-        with patch.object(trainer, "train_one_epoch", timed):
-            yield
-
-
-def clip(run: Parts, settings: dict, tar: Path, images: int, iterations: int, workers: int = 0) -> dict[str, torch.Tensor]:
-    """`train_clips.train` on the pairs of a tar; settings: as jobs.clip_settings gives them, of one architecture."""
-    [architecture] = settings["architectures"]
-    planned = {"source": "real", "guidance": None, "architecture": architecture, "size": images, "seed": 0, "name": "one", "iterations": iterations}
+    Returns
+    -------
+    CLIP
+        The trained model.
+    """
     found = pairs.find({"real": [str(tar)]}, [{"source": "real", "guidance": None, "images": images}])
-    with tempfile.TemporaryDirectory() as folder, run.watched():
-        return train_clips.train(settings, planned, found, Path(folder) / "run", Team(run.device, workers=workers))
+    batches, team = stream.batches, Team(run.device, workers=workers)
+
+    def watched(*args, **named):
+        return run.watched(batches(*args, **named))
+
+    with tempfile.TemporaryDirectory() as state, patch.object(stream, "batches", watched):
+        return clip_training.train(job, found, Path(state) / "state", "timed", team)
+
+
+def clip_job(settings: dict, images: int, steps: int) -> Job:
+    """Return a run of the only architecture of `settings` (jobs.clip_settings).
+
+    Parameters
+    ----------
+    settings : dict
+    images, steps : int
+
+    Returns
+    -------
+    Job
+    """
+    [(name, architecture)] = settings["architectures"].items()
+    run = {"source": "timed", "name": name, "size": images, "seed": 0, "iterations": steps}
+    recipe = ClipTraining(**settings["training"])
+    return Job(run, architecture, settings["image_size"], recipe)

@@ -5,12 +5,13 @@ Weights are those on disk, or else random ones (`stand_ins`): speed does not dep
 
 from collections.abc import Callable, Iterator
 
-from scripts.lib.timing import generating, judging, prompting, starting, training
+from scripts.lib.timing import generating, judging, prompting, reading, starting, training
 from scripts.lib.timing.bench import Bench, Timed
 
 STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "starts": starting.starts,
     "prepare_data": starting.prepare,
+    "reads": reading.reads,
     "write_sentences": prompting.write,
     "caption_images": prompting.caption,
     "train_generator": generating.train_generators,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import scripts.lib.torch_setup  # noqa: F401
 
-from scripts.lib import clip, distributed, jobs, stream
+from scripts.lib import clip, clip_training, distributed, jobs, stream
 from scripts.lib.plans.work import forward_flops, forward_passes
 from scripts.lib.study.classifiers import Training
 from scripts.lib.timing import loops, machine
@@ -47,35 +47,57 @@ def _classifier(bench: Bench, name: str, build: dict, training: Training, batch:
 
 
 def train_clips(bench: Bench) -> Iterator[Timed]:
-    """Of each architecture: the second part of a training by open_clip's trainer. The models are left for `judge_clips`."""
+    """Time steps of each architecture, with the real number of micro-batches of one GPU.
+
+    That many micro-batches of images, features and rows of the similarity matrix are in memory.
+    Only if a GPU cannot hold a micro-batch is it halved. The models are left for `judge_clips`.
+    """
     for name, job in jobs_of(bench.study, bench.study.clips):
         settings = jobs.clip_settings(bench.study, *job)
         settings["architectures"] = {name: settings["architectures"][name]}
         training = settings["training"]
-        yield from fitting(min(training["batch_size"], bench.largest), partial(_clip, bench, name, settings), bench.device)
+        batch, largest = training["batch_size"], training.get("largest_batch")
+        count = distributed.turns("clips.batch_size", batch, largest, 1)
+        micro_batch = min(batch // count, bench.largest)
+        yield from fitting(micro_batch, partial(_clip, bench, name, settings, count), bench.device)
 
 
-def _clip(bench: Bench, name: str, settings: dict, batch: int) -> list[Timed]:
-    own = settings | {"training": settings["training"] | {"batch_size": batch, "checkpoints": 2}}
-    count = min(2 * batch, LARGEST)
-    tar = Path(bench.stored(count).blocks[0].tar)
+def _clip(bench: Bench, name: str, settings: dict, count: int, micro_batch: int) -> list[Timed]:
+    batch, images = count * micro_batch, min(2 * count * micro_batch, LARGEST)
+    sizes = {"batch_size": batch, "largest_batch": micro_batch}
+    own = settings | {"training": settings["training"] | sizes}
+    tar = Path(bench.stored(images).blocks[0].tar)
     architecture = settings["architectures"][name]
+    skipped = 1 if count > 1 else 3  # a step of many micro-batches warms up within itself
 
-    def steps(half: int) -> tuple[float, float]:
-        """Seconds of the second half of the steps, and of all else but the first."""
-        run, start = loops.Parts(bench.device), machine.clock(bench.device)
-        weights = loops.clip(run, own, tar, count, 2 * half, bench.workers)
-        rest = max(0.0, machine.clock(bench.device) - start - 2 * run.seconds)
-        description = {"architecture": architecture, "image_size": settings["image_size"], "training": own["training"], "run": {}}
+    def steps(timed: int) -> tuple[float, float]:
+        """Return seconds of `timed` steps, and of everything else but the skipped steps."""
+        run = loops.Steps(bench.device, skip=count * skipped)
+        job, start = loops.clip_job(own, images, skipped + timed), machine.clock(bench.device)
+        model = loops.clip(run, job, tar, images, bench.workers)
+        total = machine.clock(bench.device) - start
+        weights = clip_training.weights_of(model)
+        description = {
+            "architecture": architecture,
+            "image_size": settings["image_size"],
+            "training": own["training"],
+            "run": {},
+        }
         clip.save(bench.folder / "clips" / f"{name}.safetensors", weights, description)
-        return run.seconds, rest
+        return run.seconds, max(0.0, total - run.seconds * (1 + skipped / timed))
 
-    few, first = steps(2)
-    half = enough(few / 2, bench)
-    seconds, second = steps(half)
-    rest = min(first, second)
-    passes = forward_passes(own["training"], 1)
-    units = {"step": half, "tflop": passes * forward_flops(architecture, settings["image_size"]) * half * batch / 1e12}
-    turns = distributed.turns("clips.batch_size", batch, own["training"].get("largest_batch"), 1)
-    told = f"{name}, batches of {batch}" + (f" in {turns} turns" if turns > 1 else "")
-    return [Timed("train_clips", "", told, units, seconds), Timed("train_clips", "", f"{name}, beside its steps", {"run": 1}, rest)]
+    done, rest = 2, float("inf")
+    seconds, first = steps(done)
+    wanted = enough(seconds / done, bench)
+    if seconds < bench.seconds:
+        done = wanted
+        seconds, rest = steps(done)
+    passes = forward_passes(own["training"], 1, cached_features=True)
+    flops = passes * forward_flops(architecture, settings["image_size"]) * done * batch
+    what = f"{name}, batches of {batch}"
+    if count > 1:
+        what += f" in {count} micro-batches"
+    return [
+        Timed("train_clips", "", what, {"step": done, "tflop": flops / 1e12}, seconds),
+        Timed("train_clips", "", f"{name}, beside its steps", {"run": 1}, min(first, rest)),
+    ]

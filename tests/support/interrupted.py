@@ -1,0 +1,5 @@
+"""What a test raises in place of an interruption of a job."""
+
+
+class Killed(Exception):
+    pass
