@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import ExecMode
+from snakemake.settings.types import DeploymentMethod, ExecMode
 
 sys.path.insert(0, workflow.basedir)
 from scripts.lib import captions, environment, jobs, override, shown, shown_tables, study_file, targets, trusted_lists
@@ -17,6 +17,7 @@ from scripts.lib.study.data import classified
 try:
     environment.check(config)
     environment.prepare(config.get("paths"))
+    CONTAINER = environment.container(config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 gc.set_threshold(1_000_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
