@@ -1,28 +1,36 @@
 # `make figures`: every figure and table of the digits study. `make test`: lint and the fast tests.
-# `make test-all`: the expensive tests too. Every target sets up its environment first.
+# `make test-all`: the expensive tests too. Every target sets up its environment first;
+# `make environment` does only that.
 
 PYTHON ?= python3
 VENV := .venv
-LOCK := envs/laptop.lock
+LOCKS := envs/laptop.lock envs/cuda.lock
 READY := $(VENV)/.ready
+# Scripts in $(VENV)/bin contain the absolute path of the environment; modules run wherever it is.
+RUN := $(VENV)/bin/python -m
 
 # Settings of a shell that would break reproducible runs or slow every import.
-unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE
 
 # Processes that run tests; `make test WORKERS=1` runs them one after another.
 WORKERS ?= logical
-PYTEST = $(VENV)/bin/python -m pytest -q --durations=10
+PYTEST = $(RUN) pytest -q --durations=10
 PARALLEL = -n $(WORKERS) --dist loadfile
 
-.PHONY: figures report test test-all test-slurm lint lock hashes clean
+# The marker contains the path of the environment. After a move or a copy the paths differ.
+ifneq ("$(shell cat $(READY) 2>/dev/null)","$(realpath $(VENV))")
+MOVED := moved
+endif
+
+.PHONY: environment moved figures report test test-all test-slurm lint lock hashes clean
 
 figures: $(READY)
-	@$(VENV)/bin/snakemake
+	@$(RUN) snakemake
 	@echo 'Every figure is in figures/digits/, every table in tables/digits/.'
 
 # One page with every figure, table and caption, and where they come from; it needs nothing else to be read.
 report: figures
-	@$(VENV)/bin/snakemake --report report.html
+	@$(RUN) snakemake --report report.html
 
 test: lint
 	$(PYTEST) $(PARALLEL)
@@ -37,39 +45,24 @@ test-slurm: $(READY)
 	$(PYTEST) tests/slurm
 
 lint: $(READY)
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/snakefmt --check Snakefile rules
-	$(VENV)/bin/snakemake --lint
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) snakefmt --check Snakefile rules
 
-# Of torch there are two builds of one version. Asked for hashes, pip takes that for CUDA wherever it is run, as the index tells its hash; so pip
-# chooses first, and the hash of what it chose must be in the lock. Last comes what the build for CUDA needs besides, by version alone.
-PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
-TORCH = $$(grep -o '^torch==[^ ]*' $(LOCK))
+# The environment is ready when the marker is newer than the locks; a broken installation has none.
+$(READY): $(LOCKS) $(MOVED)
+	$(PYTHON) envs/install.py $(VENV)
+	@printf '%s' "$$(cd $(VENV) && pwd -P)" > $(READY)
 
-# The environment is ready when the marker is newer than the lock; a broken installation leaves no marker.
-$(READY): $(LOCK)
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) download --quiet --no-deps --dest $(VENV)/torch $(TORCH)
-	grep --quiet "$$(sha256sum $(VENV)/torch/torch-*.whl | cut -d ' ' -f 1)" $(LOCK)
-	$(PIP) install --quiet --no-deps $(VENV)/torch/torch-*.whl
-	$(PIP) install --quiet --no-deps --require-hashes --requirement $(LOCK)
-	$(PIP) install --quiet $(TORCH)
-	rm -r $(VENV)/torch
-	@touch $(READY)
+environment: $(READY)
 
-# Exact versions of what laptop.in names, as they are in a new environment today, and the hashes of their files.
+# The newest versions that laptop.in allows, and the hashes of their files.
 lock:
-	$(PYTHON) -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --requirement envs/laptop.in
-	$(VENV)/bin/python -m pip freeze | sed 's/+cpu$$//' > $(LOCK)
-	$(MAKE) hashes
-	@touch $(READY)
+	$(PYTHON) -m envs.lock --upgrade
 
-# After a version was added to the lock by hand.
+# After laptop.in or a version in a lock was edited by hand.
 hashes:
-	envs/hash_lock.sh
+	$(PYTHON) -m envs.lock
 
 clean:
 	rm -rf results figures tables plan provenance report.html logs .state .snakemake

@@ -24,6 +24,13 @@ report: "report/workflow.rst"
 
 
 include: "rules/common.smk"
+
+
+if CONTAINER:
+
+    container: CONTAINER
+
+
 include: "rules/resources.smk"
 include: "rules/report.smk"
 include: "rules/data.smk"

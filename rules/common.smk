@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import ExecMode
+from snakemake.settings.types import DeploymentMethod, ExecMode
 
 # Environment modules set PYTHONPATH to packages of another Python, which must not shadow this one's.
 FOREIGN = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
@@ -20,6 +20,7 @@ from scripts.lib.study.data import classified
 try:
     environment.check(config)
     environment.prepare(config.get("paths"))
+    CONTAINER = environment.container(config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method)
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 gc.set_threshold(1_000_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time

@@ -11,7 +11,7 @@ from scripts.lib.plans import dag
 # Set by environment modules for another Python: jobs would import its packages, not start at all,
 # or not find `scripts` in the working folder.
 FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
-KEYS = ["study", "hardware", "budget", "trust_lists", "paths", "override"]  # of config.yaml
+KEYS = ["study", "hardware", "budget", "trust_lists", "paths", "container", "override"]  # of config.yaml
 
 
 def check(config: dict) -> None:
@@ -27,6 +27,30 @@ def check(config: dict) -> None:
     dag.check_budget(config.get("budget"))
     if not isinstance(config.get("study"), str):
         raise ValueError(f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits")
+
+
+def container(config: dict, used: bool) -> str:
+    """Return the image that jobs run in, or "" for none.
+
+    Parameters
+    ----------
+    config : dict
+        Content of config.yaml. `container` is the path of an image or an address of a registry.
+    used : bool
+        Whether jobs run in containers (--software-deployment-method apptainer).
+
+    Raises
+    ------
+    ValueError
+        If the value is no text without spaces, or if jobs need the image and there is none.
+    """
+    image = config.get("container") or ""
+    where = f"config.yaml: container = {image!r}"
+    if not isinstance(image, str) or any(letter.isspace() for letter in image):
+        raise ValueError(f"{where}: not a path or an address without spaces; see docs/containers.md")
+    if used and image and "://" not in image and not Path(image).is_file():
+        raise ValueError(f"{where}: no such file in {os.getcwd()}; build it as docs/containers.md says")
+    return image
 
 
 def prepare(paths: dict[str, str] | None = None) -> None:

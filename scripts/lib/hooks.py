@@ -120,7 +120,7 @@ def check_containers(workflow) -> None:
         raise WorkflowError(
             f"--software-deployment-method apptainer: {len(missing)} rules have no container and "
             f"would run on the host ({rules}); "
-            "name an image by `container:` at the top of the Snakefile, or leave the option out"
+            "set `container:` in config.yaml, or leave the option out"
         )
 
 

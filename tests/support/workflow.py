@@ -17,13 +17,17 @@ from scripts.lib import gpus
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 SMOKE = ROOT / "tests/workflow/smoke.yaml"
+# What the project ships. A user's studies and machines, in the same folders, are not tested.
+STUDIES = {name: ROOT / f"studies/{name}.yaml" for name in ("digits", "imagenet")}
+MACHINES = {name: ROOT / f"profiles/hardware/{name}.yaml" for name in ("laptop", "a100", "h100")}
 
 
 @dataclass
 class Workflow:
     """The project's workflow in a temporary folder, with the smoke study as its default study.
 
-    Everything except studies/ is a link to the project. A test may edit the folders that `copied` names.
+    Folders are links to the project. A test may edit those that `copied` names. Files that users
+    add are left out: their studies, the site file of a cluster, measured speeds.
     """
 
     folder: Path
@@ -31,7 +35,10 @@ class Workflow:
     @classmethod
     def create(cls, folder: Path, copied: tuple[str, ...] = ()) -> "Workflow":
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("Snakefile", "rules", "scripts", "envs", "profiles", "slurm", "data", "report"):
+        ignored = shutil.ignore_patterns("site.yaml", "measured_*.yaml")
+        shutil.copytree(ROOT / "profiles", folder / "profiles", ignore=ignored)
+        (folder / "slurm").symlink_to("profiles/slurm")
+        for name in ("Snakefile", "rules", "scripts", "envs", "data", "report"):
             if name in copied:
                 subprocess.run(["cp", "-r", ROOT / name, folder / name], check=True)
             else:

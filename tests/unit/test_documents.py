@@ -5,10 +5,11 @@ import re
 import pytest
 import yaml
 
-from scripts.lib import weights
+from scripts.lib import override, study_file, weights
 from scripts.lib.study_file import load
-from tests.support.workflow import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE, STUDIES
 
+PAPER = (ROOT / "docs/run_the_paper.md").read_text(encoding="utf-8")
 DOCUMENT = ROOT / "docs/add_a_generator.md"
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
 
@@ -38,3 +39,25 @@ def test_every_commit_that_the_document_names_is_that_of_a_known_source():
     pinned = set().union(*(released(yaml.safe_load(snippet)) for snippet in SNIPPETS))
     assert len(pinned) == 4
     assert pinned <= known
+
+
+def test_keys_of_a_smaller_laion_fit_the_study(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    keys = yaml.safe_load(re.search(r"smaller LAION: .*\n```yaml\n((?:.*\n)*?)```", PAPER)[1])
+    content = override.merged(yaml.safe_load(STUDIES["imagenet"].read_text()), keys)
+    with pytest.raises(study_file.StudyError) as error:
+        study_file.checked(content, "study")
+    untrained = r"study: tables\.versus_paper\.counterparts\.(clip_vit_b_\w+): size = \d+: not trained"
+    for line in str(error.value).splitlines():  # nothing else is wrong
+        del content["tables"]["versus_paper"]["counterparts"][re.match(untrained, line)[1]]
+    study = study_file.checked(content, "study")
+    for size, iterations in keys["clips"]["iterations"].items():
+        assert iterations % 256 == 0
+        assert iterations * study.clips.batch_size == pytest.approx(32 * size, rel=0.01)
+
+
+def test_pages_prefer_to_change_a_study_in_place():
+    pages = ("README.md", "docs/add_a_generator.md", "docs/add_a_data_set.md")
+    for page in pages:
+        assert "run_the_paper.md#change-the-study-in-place" in (ROOT / page).read_text()
+    assert "## Change the study in place" in PAPER

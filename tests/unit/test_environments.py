@@ -38,10 +38,12 @@ def test_conda_files_have_the_pins_of_the_lock(path):
     assert own == {name: LOCK[name] for name in own}
 
 
-def test_every_version_of_the_lock_has_hashes():
-    lines = (ROOT / "envs/laptop.lock").read_text().splitlines()
+@pytest.mark.parametrize("name", ["laptop", "cuda"])
+def test_every_version_of_a_lock_has_hashes(name):
+    lines = (ROOT / f"envs/{name}.lock").read_text().splitlines()
     after = {normal(line.split("==")[0]): lines[i + 1] for i, line in enumerate(lines) if "==" in line}
-    assert set(after) == set(LOCK)
+    assert set(after) == set(pins(lines))
+    assert "://" not in "".join(lines)  # no registry
     assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in after.values())
 
 

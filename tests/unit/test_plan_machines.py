@@ -14,7 +14,7 @@ from scripts.lib.study.generators import PretrainedGenerator
 from scripts.lib.study.parts import SyntheticSource
 from scripts.lib.study.recipes import ImageCaptions, WordToSentence
 from scripts.lib.study.released import ReleasedModel
-from tests.support.workflow import ROOT
+from tests.support.workflow import MACHINES, ROOT
 
 RULES = {name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
 DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
@@ -170,7 +170,7 @@ def jobs_of_every_rule():
     yield from ((models, rule, wildcards.get(rule, {})) for rule in RULES - dag.APART - {"generate", "train_generator", "prepare_data", "index_data"})
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "profiles/hardware").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", MACHINES.values(), ids=MACHINES)
 def test_each_type_of_machine_has_a_speed_for_every_rule(path):
     machine, planned = hardware.load(path.stem, path.parent), set()
     for study, rule, wildcards in jobs_of_every_rule():

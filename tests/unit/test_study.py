@@ -8,7 +8,7 @@ import yaml
 
 from scripts.lib import class_table, schema
 from scripts.lib.study_file import StudyError, load
-from tests.support.workflow import ROOT, SMOKE
+from tests.support.workflow import ROOT, SMOKE, STUDIES
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def faults_of(tmp_path: Path, *changes: tuple[str, str]) -> list[str]:
     return [line.removeprefix(f"{path}: ") for line in lines]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES)
 def test_the_studies_of_the_project_are_sound(path):
     assert load(path).title
 
@@ -200,7 +200,10 @@ def test_a_file_that_holds_no_study(tmp_path, text, told):
         load(path)
 
 
-def test_a_missing_file_is_told_with_those_that_exist():
+def test_a_missing_file_is_told_with_those_that_exist(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/digits.yaml").touch()
     with pytest.raises(StudyError, match="no such study file; studies here: digits"):
         load("studies/digit.yaml")
 

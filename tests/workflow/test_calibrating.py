@@ -18,7 +18,7 @@ RECIPES = """recipes:
 
 
 def test_one_command_writes_a_file_that_plans_are_made_with(tmp_path):
-    workflow = Workflow.create(tmp_path / "workflow", copied=("profiles",))
+    workflow = Workflow.create(tmp_path / "workflow")
     tiny_pipelines.save("stable_diffusion_with_checker", workflow.folder / "model")
     tiny_models.save_t5(workflow.folder / "t5", pd.read_csv(workflow.folder / "data/digits_classes.csv")["name"])
     tiny_models.save_blip2(workflow.folder / "blip2")

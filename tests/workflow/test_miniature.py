@@ -52,7 +52,7 @@ def write_models(folder) -> None:
 
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory) -> Workflow:
-    workflow = Workflow.create(tmp_path_factory.mktemp("miniature") / "workflow", copied=("data", "profiles"))
+    workflow = Workflow.create(tmp_path_factory.mktemp("miniature") / "workflow", copied=("data",))
     workflow.study.unlink()
     (workflow.folder / "studies/miniature.yaml").write_text((ROOT / "tests/workflow/miniature.yaml").read_text())
     (workflow.folder / "config.yaml").write_text(f"study: miniature\nhardware: laptop\npaths: {json.dumps(PATHS)}\n")

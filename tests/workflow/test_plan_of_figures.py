@@ -34,7 +34,7 @@ MACHINE = {
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Workflow:
     """The digits study before its first job, on a machine of round numbers, with the plans of two figures. Read-only."""
-    workflow = Workflow.create(tmp_path_factory.mktemp("plan") / "workflow", copied=("profiles",))
+    workflow = Workflow.create(tmp_path_factory.mktemp("plan") / "workflow")
     workflow.study.unlink()
     (workflow.folder / "studies/digits.yaml").write_text((ROOT / "studies/digits.yaml").read_text())
     (workflow.folder / "config.yaml").write_text("study: digits\nhardware: round\n")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.workflow import ROOT, Workflow
+from tests.support.workflow import STUDIES, Workflow
 
 PLANS = {
     "digits": {
@@ -80,13 +80,13 @@ PLANS = {
 
 
 def test_every_study_has_its_plan_here():
-    assert set(PLANS) == {path.stem for path in (ROOT / "studies").glob("*.yaml")}
+    assert set(PLANS) == set(STUDIES)
 
 
 @pytest.mark.parametrize("name", ["digits", pytest.param("imagenet", marks=pytest.mark.slow)])
 def test_the_plan_of_a_study(workflow, name):
     workflow.study.unlink()
-    (workflow.folder / f"studies/{name}.yaml").write_text((ROOT / f"studies/{name}.yaml").read_text())
+    (workflow.folder / f"studies/{name}.yaml").write_text(STUDIES[name].read_text())
     (workflow.folder / "config.yaml").write_text(f"study: {name}\n")
     assert workflow.planned() == PLANS[name]
 

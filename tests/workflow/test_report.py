@@ -10,7 +10,7 @@ import pytest
 from scripts.lib import captions, study_file
 from scripts.lib.study import Figures, Tables
 from tests.support.captions import rendered
-from tests.support.workflow import ROOT
+from tests.support.workflow import ROOT, STUDIES
 
 NAMES = [*Figures.model_fields, *Tables.model_fields]
 ITEMS = captions.paper_items()
@@ -26,7 +26,7 @@ def test_every_figure_and_table_has_its_section_of_the_paper():
     assert captions.label("Table", "clip") == "Table: CLIP"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES)
 @pytest.mark.parametrize("name", [*NAMES, "provenance", "workflow"])
 def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(name, path, tmp_path, monkeypatch):
     (tmp_path / "data").symlink_to(ROOT / "data")

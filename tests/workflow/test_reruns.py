@@ -74,3 +74,39 @@ def test_more_images_add_shards_and_keep_the_first(done):
     folder = "results/smoke/images/diffusion_class_names"
     assert done.planned(f"{folder}/00002.tar") == {"generate": 1}
     assert "generate" not in done.planned(f"{folder}/00001.tar")
+
+
+GENERATED = """\
+  second:
+    kind: masked_token
+    width: 16
+    layers: 1
+    heads: 2
+    text_width: 16
+    text_layers: 1
+    steps: 2
+    temperature: [2.0, 0.0]
+    training:
+      {iterations: 20, batch_size: 16, learning_rate: 3.0e-3, ema_decay: 0.9, caption_dropout: 0.1}
+"""
+
+
+def test_generator_added_in_place_repeats_no_job(done):
+    done.edit("recipes:\n", f"{GENERATED}recipes:\n")
+    source = "{kind: synthetic, generator: second, recipe: captions, images: {1.5: 40}}"
+    done.edit("  real_10:", f"  second_captions: {source}\n  real_10:")
+    curve = "      - {source: diffusion_class_names, guidance: 1.5}\n"
+    added = curve.replace("diffusion_class_names", "second_captions")
+    done.edit(f"{curve}  limited", f"{curve}{added}  limited")
+    output = done.dry_run("figures/smoke/supervised_scaling.pdf")
+    jobs = re.findall(r"^rule (\w+):\n(?:.*\n)*?    wildcards: (.*)$", output, re.MULTILINE)
+    computed = {rule for rule, wildcards in jobs if "second" in wildcards}
+    assert {"train_generator", "generate", "train_classifiers", "evaluate"} <= computed
+    assert {rule for rule, wildcards in jobs} - computed == {"fit_laws", "plot_scaling"}
+
+
+def test_copy_of_a_study_repeats_every_job(done):
+    (done.folder / "studies/copy.yaml").write_text(done.study.read_text())
+    planned = done.planned("figures/copy/supervised_scaling.pdf")
+    assert planned["train_classifiers"] == planned["evaluate"] == 2  # real and synthetic images
+    assert {"prepare_data", "train_generator", "generate"} <= set(planned)

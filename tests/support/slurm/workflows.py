@@ -37,7 +37,7 @@ class OnCluster(Workflow):
 
     @classmethod
     def create(cls, folder: Path, cluster: Cluster, gpus: int = 1, site: str = SITE) -> "OnCluster":
-        workflow = super().create(folder, copied=("profiles", "slurm", "scripts", "rules"))
+        workflow = super().create(folder, copied=("scripts", "rules"))
         workflow.cluster = cluster
         workflow.edit("gpus: 0", f"gpus: {gpus}")
         workflow.edit("hardware: laptop", "hardware: a100", "config.yaml")
