@@ -2,8 +2,11 @@
 
 import functools
 
-from scripts.lib import site, site_resources
+from scripts.lib import allocation, site, site_resources
 from scripts.lib.plans import limits
+
+if workflow.remote_exec:  # this process runs inside a job that Snakemake submitted
+    allocation.permit()
 
 try:
     SITE = site.current()
@@ -16,7 +19,7 @@ except site.SiteError as error:
     raise WorkflowError(str(error)) from None
 
 try:
-    LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"))
+    LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"), SITE, lambda rule: workflow.get_rule(rule).resources)
 except limits.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
 
@@ -56,6 +59,4 @@ def gpus_at_hand(_):
     return min(1, STUDIES[config["study"]].gpus)
 
 
-def growing(amount):
-    """Memory or time of a job: so much in its first try, and as much again in each later one, for a try may have failed for want of it."""
-    return lambda wildcards, attempt, threads: attempt * (amount(wildcards, threads) if callable(amount) else amount)
+growing = LIMITS.memory  # MB of a job, and as much again in each later attempt, up to what a partition has
