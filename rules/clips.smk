@@ -15,12 +15,12 @@ rule train_clips:
         "logs/{study}/train_clips/{source}-{batch}.log",
     benchmark:
         "logs/{study}/train_clips/{source}-{batch}.tsv"
-    priority: 15  # the longest jobs: left for the end, they run while other cores have nothing to do
+    priority: TRAIN + 1  # the longest trainings: left for the end, they run while other cores are idle
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda _, threads: 2000 + 2000 * threads),  # a reader holds two batches: 0.6 MB a pair of 224 pixels
+        mem_mb=growing(lambda wc, threads: 2000 + 2000 * threads + LIMITS.saving_mb("train_clips", wc)),  # a reader holds two batches: 0.6 MB a pair of 224 pixels
         runtime=LIMITS.runtime("train_clips", 240),
         gpu_hours=LIMITS.gpu_hours("train_clips"),
         disk_gb=LIMITS.disk_gb("train_clips"),
@@ -47,6 +47,7 @@ rule evaluate_clips:
         "logs/{study}/evaluate_clips/{source}-{batch}.log",
     benchmark:
         "logs/{study}/evaluate_clips/{source}-{batch}.tsv"
+    priority: EVALUATE
     conda:
         "../envs/torch.yaml"
     threads: 1

@@ -24,6 +24,21 @@ except limits.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
 
 
+# Priorities: which of the jobs that are ready starts first. Short jobs that others wait for come first, then
+# whatever reveals a problem: metrics of trained models, trainings on images that exist. Generation comes last,
+# as it is most of the GPU-hours of a study: trainings on real images do not wait for it.
+PREPARE = 50
+EVALUATE = 40
+TRAIN = 30
+READ = 20
+GENERATE = 10
+
+
+def first_shards_first(priority):
+    """A priority for shards. Small training sets are prefixes of large ones: their shards of all sources come first."""
+    return lambda wildcards: priority - int(wildcards.block[-5:]) / 100_000
+
+
 @functools.cache
 def check_hardware(study):
     """Refuse a study that requests GPUs from a cluster if `hardware` has none."""

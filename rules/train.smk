@@ -18,6 +18,7 @@ rule list_blocks:
         "logs/{study}/list_blocks/{source}-{block}.tsv"
     wildcard_constraints:
         study=TO_LIST,
+    priority: PREPARE
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -41,11 +42,12 @@ rule train_classifiers:
         "logs/{study}/train_classifiers/{source}-{batch}.log",
     benchmark:
         "logs/{study}/train_classifiers/{source}-{batch}.tsv"
+    priority: TRAIN
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
+        mem_mb=growing(lambda wc, threads: 3000 + 1000 * threads + LIMITS.saving_mb("train_classifiers", wc)),
         runtime=LIMITS.runtime("train_classifiers", 120),
         gpu_hours=LIMITS.gpu_hours("train_classifiers"),
         disk_gb=LIMITS.disk_gb("train_classifiers"),

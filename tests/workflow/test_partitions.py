@@ -5,6 +5,7 @@ import re
 import pytest
 
 from scripts.lib import site
+from scripts.lib.plans import dag
 from tests.support.workflow import ROOT, in_fork, start_snakemake
 
 SMALL = "partitions: {cpu: {max_mem_mb: 2500, max_runtime: 5m}}\n"
@@ -17,6 +18,7 @@ set-resources:
 set-threads:
   train_classifiers: 64
 """
+STAGES = ("train_classifiers", "evaluate")
 CLASSIFIERS = "results/smoke/classifiers/real/vit_tiny"
 
 
@@ -70,3 +72,28 @@ def test_imagenet_fits_a_partition_of_two_hours(workflow, at_site):
     trainings = [text for text in sections if text.startswith("rule train_classifiers:")]
     assert len(trainings) == 216
     assert all("threads: 64" in text and re.search(r"\bgpu=8\b", text) for text in trainings)
+
+
+def one_worker(graph) -> list:
+    """Jobs of a Snakemake DAG in the order in which a single worker takes them.
+
+    Of those that are ready, the one of highest priority; if several have it, one that does not train
+    or evaluate.
+    """
+    left = {job: set(graph.dependencies[job]) for job in graph.needrun_jobs()}
+    order = []
+    while left:
+        ready = [job for job, needs in left.items() if not needs & left.keys()]
+        order.append(max(ready, key=lambda job: (job.priority, job.rule.name not in STAGES)))
+        del left[order[-1]]
+    return order
+
+
+def test_trainings_that_are_ready_start_before_generation(workflow, monkeypatch):
+    monkeypatch.setattr(dag, "from_snakemake", one_worker)
+    monkeypatch.chdir(workflow.folder)
+    order = [(job.rule.name, job.wildcards_dict) for job in dag.ask(["figures/smoke/supervised_scaling.pdf"])]
+    real = [n for n, (rule, names) in enumerate(order) if rule in STAGES and names["source"] == "real"]
+    generated = [n for n, (rule, _) in enumerate(order) if rule == "generate"]
+    assert len(real) == 2 and len(generated) >= 2
+    assert max(real) < min(generated)

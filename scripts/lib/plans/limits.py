@@ -134,6 +134,14 @@ class Limits:
 
         return megabytes
 
+    def saving_mb(self, rule: str, wildcards) -> int:
+        """MB of host memory for the copy of a training's state that is being written (resume.State).
+
+        0 without GPUs. Twice the state on disk: PyTorch rounds pinned tensors up to powers of two.
+        """
+        found = self.cost(rule, wildcards)
+        return 0 if found is None or not found.work.gpus else math.ceil(2 * found.work.state / 1e6)
+
     def gpu_hours(self, rule: str) -> Callable:
         def hours(wildcards) -> int:
             found = self.cost(rule, wildcards)
