@@ -75,7 +75,7 @@ rule generate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda wc, _: 40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000),
+        mem_mb=growing(lambda wc, _: LIMITS.processes("generate", wc) * (40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000)),
         runtime=LIMITS.runtime("generate", 120),
         gpu_hours=LIMITS.gpu_hours("generate"),
         disk_gb=LIMITS.disk_gb("generate"),

@@ -3,11 +3,12 @@
 import inspect
 import math
 import re
+import textwrap
 from types import SimpleNamespace
 
 import pytest
 
-from scripts.lib import study_file
+from scripts.lib import site, study_file
 from scripts.lib.plans import allocations, hardware, limits, totals
 from scripts.lib.plans.allocations import Request
 from scripts.lib.plans.totals import Cost, Job
@@ -110,6 +111,22 @@ def test_misfits_name_resource_limit_and_partition():
     assert "no partition takes 2 jobs of score (runtime 4,000 min, expected at most 2,880 in 'gpu')" in score
     assert "no partition takes 1 job of generate (gpu 80, expected at most 64 in 'large')" in generate
     assert allocations.misfits(jobs, Site()) == allocations.misfits(jobs, None) == []
+
+
+def test_documented_site_file_has_settings_for_every_stage(tmp_path):
+    document = (ROOT / "docs/many_gpus.md").read_text(encoding="utf-8")
+    text = re.search(r"```yaml\n(.*?)```", document, re.DOTALL)[1]
+    (tmp_path / "site.yaml").write_text(textwrap.dedent(" " * 3 + text.lstrip()))
+    found = site.load(tmp_path / "site.yaml")
+    on_gpus = {name for name, text in RULES.items() if "gpu=gpus," in text}
+    assert set(found.set_resources) == hardware.PARALLEL
+    assert on_gpus - {"train_generator"} == set(found.set_threads)
+    for rule, values in found.set_resources.items():
+        request = Request(gpu=values["gpu"], threads=found.set_threads[rule], runtime=2880)
+        assert allocations.taking(found, request), rule
+    paper = study_file.load(str(ROOT / "studies/imagenet.yaml"))
+    assert paper.classifiers.batch_size % found.set_resources["train_classifiers"]["gpu"] == 0
+    assert paper.clips.batch_size % found.set_resources["train_clips"]["gpu"] == 0
 
 
 # -- several GPUs ----------------------------------------------------------------------------------

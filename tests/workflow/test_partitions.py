@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from scripts.lib import site
+from scripts.lib import jobs, site, study_file
 from scripts.lib.plans import dag
 from tests.support.workflow import ROOT, in_fork, start_snakemake
 
@@ -97,3 +97,20 @@ def test_trainings_that_are_ready_start_before_generation(workflow, monkeypatch)
     generated = [n for n, (rule, _) in enumerate(order) if rule == "generate"]
     assert len(real) == 2 and len(generated) >= 2
     assert max(real) < min(generated)
+
+
+@pytest.mark.slow
+def test_documented_pilot_is_part_of_its_figures(workflow, monkeypatch):
+    """Every target of docs/run_the_paper.md can be planned, and its trainings are runs of the figures."""
+    workflow.study.unlink()
+    (workflow.folder / "studies/imagenet.yaml").write_text((ROOT / "studies/imagenet.yaml").read_text())
+    (workflow.folder / "config.yaml").write_text("study: imagenet\nhardware: a100\n")
+    monkeypatch.chdir(workflow.folder)
+    pilot = (ROOT / "docs/run_the_paper.md").read_text().split("## Pilot")[1].split("\n## ")[0]
+    targets = re.findall(r"`(results/imagenet/\S+)`", pilot)
+    assert len(targets) == 10
+    rules = {job.rule for job in dag.ask(targets)}
+    assert {"generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips"} <= rules
+    runs = jobs.batches(study_file.load("studies/imagenet.yaml"))
+    trained = [target.split("/")[-2:] for target in targets if target.endswith(".parquet")]
+    assert all((source, name.removesuffix(".parquet")) in runs for source, name in trained)

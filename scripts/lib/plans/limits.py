@@ -134,6 +134,10 @@ class Limits:
 
         return megabytes
 
+    def processes(self, rule: str, wildcards) -> int:
+        """Return how many processes share a job: one for each GPU (scripts/lib/launch.py)."""
+        return max(1, self.resource(rule, "gpu", wildcards) or 0)
+
     def saving_mb(self, rule: str, wildcards) -> int:
         """MB of host memory for the copy of a training's state that is being written (resume.State).
 
