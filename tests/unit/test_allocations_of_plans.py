@@ -52,6 +52,19 @@ def test_named_partition_is_the_only_one():
     assert names(Request(gpu=1, runtime=10**6, partition="elsewhere")) == ["elsewhere"]  # its limits are unknown
 
 
+def test_partitions_of_other_gpus_or_clusters_take_no_gpu_job():
+    several = (
+        Partition("old", max_gpu=8, gpu_models=("v100",)),
+        Partition("far", max_gpu=8, cluster="other"),
+        Partition("new", max_gpu=8, max_nodes=2),
+    )
+    mixed = Site(several, gpu_model="a100")
+    assert [p.name for p in allocations.taking(mixed, Request(gpu=8))] == ["new"]
+    assert allocations.taking(mixed, Request(gpu=8, nodes=4)) == []
+    (problem,) = allocations.misfits([Job("a", "generate", gpu=8, nodes=4)], mixed)
+    assert "(nodes 4, expected at most 2 in 'new')" in problem
+
+
 @pytest.mark.parametrize(
     ("request_", "planned", "resumable", "minutes"),
     [
@@ -186,3 +199,13 @@ def test_no_attempt_requests_more_than_a_partition_takes(first, guess):
     assert all(map(names, requests))
     assert requests[0].mem_mb == first < requests[1].mem_mb
     assert requests[0].runtime == min(guess, 2880)
+
+
+def test_trainings_on_gpus_request_memory_for_a_copy_of_their_state():
+    paper = {"imagenet": study_file.load(str(ROOT / "studies/imagenet.yaml"))}
+    own = limits.Limits(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 1)})
+    job = {"study": "imagenet", "source": "real", "batch": "vit_large-n125000-seed0"}
+    # At least the 4.9 GB of docs/reliability.md: 304 million parameters, 4 bytes, 4 copies.
+    assert own.saving_mb("train_classifiers", job) >= 4900
+    on_cpu = limits.Limits(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 0)})
+    assert on_cpu.saving_mb("train_classifiers", job) == 0

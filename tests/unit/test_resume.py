@@ -182,3 +182,19 @@ def test_block_near_its_end_keeps_its_images_and_is_requeued(tmp_path, slurm, mo
         state.add(1, [("b", b"two", row)])
     assert (tmp_path / "calls").read_text() == "requeue 7\n"
     assert stretches.Stretches(tmp_path / "state", "identity", shards.PNG).kept() == {0: 2}
+
+
+def test_processes_that_share_a_block_wait_for_each_other(tmp_path, slurm, monkeypatch):
+    """SLURM ends all of them at once: each saves, and lets the others finish the batch that they are at."""
+    slurm("scontrol", "true")
+    waits = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setattr(allocation.time, "sleep", waits.append)
+    monkeypatch.setattr(allocation, "current", lambda: allocated(3600, 200))
+    state = stretches.Stretches(tmp_path / "state", "identity", shards.PNG)
+    state.batch_seconds = 20.0
+    with pytest.raises(SystemExit, match="did not requeue it"):
+        state.add(0, [("a", b"one", {"image": 0, "class_id": 0, "prompt": ""})])
+    assert waits[0] == 30.0
+    assert [path.name for path in (tmp_path / "state").rglob("*.json")] == ["requeued-1.json"]

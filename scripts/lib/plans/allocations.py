@@ -37,6 +37,7 @@ class Request:
     threads: int = 1
     mem_mb: float | None = None
     runtime: float | None = None
+    nodes: int = 1
     partition: str = ""  # where it must go, if it names one
 
 
@@ -58,6 +59,7 @@ def _excess(partition: Partition, request: Request) -> dict[str, tuple[float, fl
         "threads": partition.max_threads,
         "mem_mb": partition.max_mem_mb,
         "runtime": partition.max_runtime,
+        "nodes": partition.max_nodes,
     }
     pairs = {name: (getattr(request, name), limit) for name, limit in limits.items()}
     return {name: (value, limit) for name, (value, limit) in pairs.items() if value is not None and limit is not None and value > limit}
@@ -70,11 +72,15 @@ def _distance(partition: Partition, request: Request) -> tuple[int, float]:
 
 
 def _candidates(site: Site, request: Request) -> list[Partition]:
-    """Partitions that a job may go to: all, or the one that it names, whose limits may be unknown."""
-    if not request.partition:
-        return list(site.partitions)
-    unknown = Partition(request.partition, max_gpu=request.gpu)
-    return [p for p in site.partitions if p.name == request.partition] or [unknown]
+    """Partitions that a job may go to: all, or the one that it names, whose limits may be unknown.
+
+    As the executor plugin has it, a partition of another cluster takes none, and one without GPUs of
+    the site's type has none.
+    """
+    if request.partition:
+        unknown = Partition(request.partition, max_gpu=request.gpu)
+        return [p for p in site.partitions if p.name == request.partition] or [unknown]
+    return [replace(p, max_gpu=0) if site.gpu_model and p.gpu_models and site.gpu_model not in p.gpu_models else p for p in site.partitions if not p.cluster]
 
 
 def taking(site: Site, request: Request) -> list[Partition]:
@@ -195,12 +201,13 @@ def misfits(jobs: Iterable["Job"], site: Site | None) -> list[str]:
     for job in jobs:
         if not job.to_run or job.local:
             continue
-        request = Request(job.gpu or 0, job.threads, job.mem_mb, job.runtime, job.partition)
+        request = Request(job.gpu or 0, job.threads, job.mem_mb, job.runtime, job.nodes, job.partition)
         if taking(site, request):
             continue
         if job.rule in RESUMABLE and not taking(site, replace(request, runtime=None)):
             request = replace(request, runtime=None)  # it is limited once the rest fits
-        nearest = min(_candidates(site, request), key=lambda p: _distance(p, request))
+        candidates = _candidates(site, request) or list(site.partitions)
+        nearest = min(candidates, key=lambda p: _distance(p, request))
         excess = _excess(nearest, request)
         groups.setdefault((job.rule, nearest.name, *excess), []).append(excess)
     return [_misfit(*key, values) for key, values in groups.items()]

@@ -55,6 +55,7 @@ def from_snakemake(dag) -> list[Job]:
             gpu=job.resources.get("gpu"),
             threads=job.threads,
             mem_mb=_number(job.resources.get("mem_mb")),
+            nodes=job.resources.get("nodes") or 1,
             partition=str(job.resources.get("slurm_partition") or ""),
             local=job.rule.norun or job.rule.name in dag.workflow._localrules,
             benchmark=str(job.benchmark) if job.benchmark else None,

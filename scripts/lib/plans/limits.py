@@ -102,6 +102,7 @@ class Limits:
             threads=threads,
             mem_mb=mem_mb,
             runtime=runtime,
+            nodes=self.resource(rule, "nodes", wildcards) or 1,
             partition=self.resource(rule, "slurm_partition", wildcards) or "",
         )
 
@@ -141,10 +142,11 @@ class Limits:
     def saving_mb(self, rule: str, wildcards) -> int:
         """MB of host memory for the copy of a training's state that is being written (resume.State).
 
-        0 without GPUs. Twice the state on disk: PyTorch rounds pinned tensors up to powers of two.
+        0 without GPUs. Twice the state on disk, as PyTorch rounds pinned tensors up to powers of two;
+        in steps of 100 MB.
         """
         found = self.cost(rule, wildcards)
-        return 0 if found is None or not found.work.gpus else math.ceil(2 * found.work.state / 1e6)
+        return 0 if found is None or not found.work.gpus else 100 * round(2 * found.work.state / 1e8)
 
     def gpu_hours(self, rule: str) -> Callable:
         def hours(wildcards) -> int:

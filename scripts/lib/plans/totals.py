@@ -16,8 +16,8 @@ LIMITS = ["gpu_hours", "core_hours", "money", "kwh", "co2_kg", "disk_peak_gb"]
 class Job:
     """A job of Snakemake's graph.
 
-    `needs`: keys of the jobs whose outputs it reads. `runtime` (minutes), `mem_mb`, `gpu`, `threads`
-    and `partition` (if it names one): what it requests; gpu None: as many as its study says.
+    `needs`: keys of the jobs whose outputs it reads. `runtime` (minutes), `mem_mb`, `gpu`, `threads`,
+    `nodes` and `partition` (if it names one): what it requests; gpu None: as many as its study says.
     `local`: it runs where Snakemake runs.
     """
 
@@ -31,6 +31,7 @@ class Job:
     gpu: int | None = None
     threads: int = 1
     mem_mb: float | None = None
+    nodes: int = 1
     partition: str = ""
     local: bool = False
 
