@@ -24,9 +24,9 @@ except limits.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
 
 
-# Priorities: which of the jobs that are ready starts first. Short jobs that others wait for come first, then
-# whatever reveals a problem: metrics of trained models, trainings on images that exist. Generation comes last,
-# as it is most of the GPU-hours of a study: trainings on real images do not wait for it.
+# Priorities: which of the jobs that are ready starts first. Short jobs that others wait for come
+# first, then whatever reveals a problem: metrics of trained models, trainings on images that exist.
+# Generation comes last, as it is most of the GPU-hours: trainings on real images do not wait for it.
 PREPARE = 50
 EVALUATE = 40
 TRAIN = 30
@@ -35,7 +35,7 @@ GENERATE = 10
 
 
 def first_shards_first(priority):
-    """A priority for shards. Small training sets are prefixes of large ones: their shards of all sources come first."""
+    """A priority for shards: those of small training sets, which are prefixes, come first."""
     return lambda wildcards: priority - int(wildcards.block[-5:]) / 100_000
 
 
@@ -74,4 +74,4 @@ def gpus_at_hand(_):
     return min(1, STUDIES[config["study"]].gpus)
 
 
-growing = LIMITS.memory  # MB of a job, and as much again in each later attempt, up to what a partition has
+growing = LIMITS.memory  # MB of a job, and as much more in each later attempt that a partition takes

@@ -59,7 +59,7 @@ def shown_rows(rows: list[dict], currency: str, gpus: bool) -> str:
 
 
 def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]:
-    """Rules whose longest job is planned to take more than the rule asks the scheduler for, and cannot resume."""
+    """Rules that cannot resume and whose longest job is planned to take more than they request."""
     longest: dict[str, tuple[float, float]] = {}
     for job in jobs:
         minutes = found[job.key].seconds / 60
@@ -123,9 +123,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--budget", type=yaml.safe_load, help="such as '{core_hours: 2}'; config.yaml's by default")
     parser.add_argument("--override", help="keys of a study that are otherwise, such as '{digits.generators.diffusion.steps: 10}'")
     parser.add_argument("--tell", action="store_true", help="end well where the budget does not suffice")
-    parser.add_argument("--profile", help="folder of a SLURM profile: plan for the partitions, GPUs and threads of its site.yaml")
-    parser.add_argument("--set-resources", nargs="*", help="as Snakemake takes it, such as train_clips:gpu=16")
-    parser.add_argument("--set-threads", nargs="*", help="as Snakemake takes it, such as train_clips=64")
+    parser.add_argument("--profile", help="folder of a SLURM profile: plan for its site.yaml")
+    parser.add_argument("--set-resources", nargs="*", help="as of Snakemake: train_clips:gpu=16")
+    parser.add_argument("--set-threads", nargs="*", help="as of Snakemake: train_clips=64")
     parser.add_argument("--html")
     parser.add_argument("--csv")
     args = parser.parse_args(arguments)

@@ -98,8 +98,8 @@ class Allocation:
             least = self.length
         if not 0 <= least < self.length:
             raise SystemExit(
-                f"SLURM job {self.job}: {MARGIN_SETTING} must be shorter than the time limit ({setting}, expected 0 to {self.length:.0f} s); "
-                "change it, or request a longer runtime"
+                f"SLURM job {self.job}: {MARGIN_SETTING} must be shorter than the time limit "
+                f"({setting}, expected 0 to {self.length:.0f} s); change it, or request a longer runtime"
             )
         return least + min(3 * save + 2 * step, self.length / 2)
 
@@ -107,7 +107,14 @@ class Allocation:
         """Whether the margin has begun. Parameters as of `margin`."""
         return time.monotonic() >= self.end - self.margin(save, step)
 
-    def continue_later(self, record: Path, done: int, save: Callable[[], None], margin: float, wait: float = 0.0) -> NoReturn:
+    def continue_later(
+        self,
+        record: Path,
+        done: int,
+        save: Callable[[], None],
+        margin: float,
+        wait: float = 0.0,
+    ) -> NoReturn:
         """Save, requeue this job, and wait until SLURM ends it.
 
         Parameters
@@ -137,13 +144,15 @@ class Allocation:
         save()
         write_json(record, {"done": done, "margin": margin, "saved": True})
         time.sleep(wait)
-        print(f"SLURM job {self.job}: the time limit is near; the state is saved and the job returns to the queue", flush=True)
-        answer = subprocess.run(["scontrol", "requeue", self.job], capture_output=True, text=True, check=False)
+        print(f"SLURM job {self.job}: saved; it returns to the queue before its limit", flush=True)
+        command = ["scontrol", "requeue", self.job]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
         if answer.returncode == 0:
             time.sleep(KILL_WAIT)
         raise SystemExit(
-            f"SLURM job {self.job}: scontrol did not requeue it ({answer.stderr.strip() or 'it still runs'}, expected a restart); "
-            "allow it with `slurm-requeue: true` in the profile, or run the same command again to resume"
+            f"SLURM job {self.job}: scontrol did not requeue it "
+            f"({answer.stderr.strip() or 'it still runs'}, expected a restart); allow it with "
+            "`slurm-requeue: true` in the profile, or run the same command again to resume"
         )
 
 
@@ -154,35 +163,40 @@ def _problem(record: Path, done: int, margin: float) -> str:
     last = json.loads(record.read_text(encoding="utf-8"))
     if not last["saved"] and margin <= last["margin"]:
         return (
-            f"the last allocation ended while the state was being saved (margin {last['margin']:.0f} s, expected time for a complete save); "
-            f"set {MARGIN_SETTING} to more seconds before you start snakemake"
+            "the last allocation ended while the state was being saved "
+            f"(margin {last['margin']:.0f} s, expected time for a complete save); set {MARGIN_SETTING} to more seconds before you start snakemake"
         )
     if last["saved"] and done <= last["done"]:
         return (
-            f"no progress since the last allocation (at {done}, expected more than {last['done']}); "
-            f"check that {record.parent} is on a shared file system, and request a longer runtime"
+            "no progress since the last allocation "
+            f"(at {done}, expected more than {last['done']}); check that {record.parent} is on a shared file system, and request a longer runtime"
         )
     return ""
 
 
 @cache
 def current() -> Allocation | None:
-    """Return the allocation of this job, or None if it has no time limit or must not be requeued."""
+    """Return the allocation of this job; None without a limit or the permission to requeue it."""
     job = os.environ.get("SLURM_JOB_ID")
     if not job or os.environ.get(PERMISSION) != job:
         return None
     now, clock = time.monotonic(), time.time()
-    start, end = (os.environ.get(f"SLURM_JOB_{name}_TIME") for name in ("START", "END"))  # since SLURM 23.02
+    start = os.environ.get("SLURM_JOB_START_TIME")  # both since SLURM 23.02
+    end = os.environ.get("SLURM_JOB_END_TIME")
     if start and end:
         return Allocation(job, now + int(end) - clock, float(int(end) - int(start)))
+    command = ["squeue", "-h", "-j", job, "-o", "%L|%l"]
     for query in range(QUERIES):
         time.sleep(PAUSE if query else 0)
         try:
-            answer = subprocess.run(["squeue", "-h", "-j", job, "-o", "%L|%l"], capture_output=True, text=True, check=True, timeout=30)
-            left, length = (seconds(part) for part in answer.stdout.strip().split("|"))
+            answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+            left, length = map(seconds, answer.stdout.strip().split("|"))
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             problem = error
             continue
         return None if left is None or length is None else Allocation(job, now + left, length)
-    print(f"SLURM job {job}: squeue does not report its time limit ({problem}); the job does not return to the queue before it", flush=True)
+    print(
+        f"SLURM job {job}: squeue does not report its time limit ({problem}, expected it); the job may be ended without a last save",
+        flush=True,
+    )
     return None

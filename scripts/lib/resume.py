@@ -22,7 +22,7 @@ from scripts.lib import allocation
 from scripts.lib.files import whole
 
 EVERY = 300.0  # seconds between two saves
-SAVE_SECONDS = 1.5  # in each `EVERY`, 0.5 % of the time (our choice); longer saves are repeated less often
+SAVE_SECONDS = 1.5  # of each `EVERY` for a save: 0.5 % (our choice); longer saves are less frequent
 
 _writes: dict[Path, Future] = {}  # file -> the write of this process that may still be under way
 
@@ -47,23 +47,23 @@ def _write(path: Path, value: dict, copied: "torch.cuda.Event | None", began: fl
 
 
 def _wait(path: Path) -> float | None:
-    """Wait for the write of a file, if there is one. Returns the seconds of its save; raises its error."""
+    """Wait for the write of a file. Returns the seconds of its save, if any; raises its error."""
     write = _writes.pop(path, None)
     return None if write is None else write.result()
 
 
 class _HostCopies:
-    """Copies of states in host memory: pinned buffers for tensors of a GPU, which later saves use again."""
+    """Copies of states in host memory, for tensors of a GPU in pinned buffers that are used again."""
 
     def __init__(self):
         self.buffers: dict[tuple, torch.Tensor] = {}
 
     def of(self, value, key: tuple = ()):
-        """Copy a value, and everything in it if it is a dict, list or tuple. key: where it is in the state."""
+        """Copy a value, and all in it if it is a dict, list or tuple. key: its place in the state."""
         if isinstance(value, torch.Tensor):
             return self._tensor(value, key) if value.is_cuda else value.detach().clone()
         if isinstance(value, dict):
-            copied = copy.copy(value)  # with its class and attributes, such as versions of a module's state
+            copied = copy.copy(value)  # keeps attributes, such as versions of a module's state
             copied.update({name: self.of(one, (*key, name)) for name, one in value.items()})
             return copied
         if type(value) in (list, tuple):
@@ -72,9 +72,13 @@ class _HostCopies:
 
     def _tensor(self, tensor: torch.Tensor, key: tuple) -> torch.Tensor:
         buffer = self.buffers.get(key)
-        if buffer is None or (buffer.shape, buffer.dtype, buffer.stride()) != (tensor.shape, tensor.dtype, tensor.stride()):
+        if buffer is None or _layout(buffer) != _layout(tensor):
             buffer = self.buffers[key] = torch.empty_like(tensor, device="cpu", pin_memory=True)
         return buffer.copy_(tensor.detach(), non_blocking=True)
+
+
+def _layout(tensor: torch.Tensor) -> tuple:
+    return tensor.shape, tensor.dtype, tensor.stride()
 
 
 class State:
@@ -94,7 +98,14 @@ class State:
         Whether to write in a thread; by default if any part is on a GPU.
     """
 
-    def __init__(self, folder: str | Path, identity: str, parts: dict, every: float | None = None, background: bool | None = None):
+    def __init__(
+        self,
+        folder: str | Path,
+        identity: str,
+        parts: dict,
+        every: float | None = None,
+        background: bool | None = None,
+    ):
         self.path = Path(folder) / f"{digest(identity)}.state"
         self.parts = parts
         self.every = EVERY if every is None else every
@@ -106,17 +117,20 @@ class State:
         self._copies = _HostCopies()
 
     def load(self) -> int:
-        """Load the saved state into the parts; return the number of steps it had done, 0 without one."""
+        """Load the saved state into the parts; return its number of steps, 0 without a state."""
         _wait(self.path)
         if not self.path.exists():
             return 0
-        state = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)  # several processes share the pages
+        # With mmap, several processes share the pages.
+        state = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)
         for name, part in self.parts.items():
             (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state["parts"][name])
         return state["step"]
 
     def save(self, step: int) -> None:
-        """Save the state after `step` steps. Near the end of a SLURM allocation, requeue the job and do not return.
+        """Save the state after `step` steps.
+
+        Near the end of a SLURM allocation, requeue the job and do not return.
 
         Raises
         ------
@@ -126,7 +140,8 @@ class State:
         if self._ending():
             current = allocation.current()
             margin = current.margin(self.save_seconds, self.step_seconds)
-            current.continue_later(self.path.with_name("requeued.json"), step, lambda: self._save(step, background=False), margin)
+            record = self.path.with_name("requeued.json")
+            current.continue_later(record, step, lambda: self._save(step, False), margin)
         self._save(step, self.background)
 
     def _save(self, step: int, background: bool | None) -> None:
@@ -145,7 +160,7 @@ class State:
 
     @property
     def interval(self) -> float:
-        """Seconds between two saves: `every`, or more if a save takes more than `SAVE_SECONDS`, in proportion."""
+        """Seconds between two saves: `every`, or in proportion more if one takes `SAVE_SECONDS`."""
         write = _writes.get(self.path)
         if write is not None and not write.done():
             self.save_seconds = max(self.save_seconds, time.monotonic() - self._began)
@@ -155,7 +170,7 @@ class State:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to save: by the clock, or because the job's SLURM allocation ends soon."""
+        """Whether it is time to save: by the clock, or because the job's allocation ends soon."""
         now = time.monotonic()
         if self._looked is not None:
             self.step_seconds = max(self.step_seconds, now - self._looked)
@@ -177,8 +192,9 @@ class State:
 def _on_gpu(value) -> bool:
     if isinstance(value, torch.Tensor):
         return value.is_cuda
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return any(_on_gpu(one) for one in inner)
+    if isinstance(value, dict):
+        return any(_on_gpu(one) for one in value.values())
+    return isinstance(value, list | tuple) and any(_on_gpu(one) for one in value)
 
 
 def discard(folder: str | Path) -> None:
@@ -186,5 +202,5 @@ def discard(folder: str | Path) -> None:
     for path in [path for path in _writes if path.is_relative_to(folder)]:
         write = _writes.pop(path)
         if write.exception() is not None:
-            print(f"{path}: the last save failed ({write.exception()}); the job is complete and does not need it", flush=True)
+            print(f"{path}: last save failed ({write.exception()}); the job is complete", flush=True)
     shutil.rmtree(folder, ignore_errors=True)

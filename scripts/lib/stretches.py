@@ -54,8 +54,8 @@ class Stretches:
     def add(self, place: int, batch: list[Sample]) -> bool:
         """Take the images of a batch and save them if it is time to.
 
-        Near the end of a SLURM allocation, save, requeue the job and do not return. Every process of
-        a job does so at the same time, and gives the others time to finish their current batch.
+        Near the end of a SLURM allocation, save, requeue the job and do not return. Every process
+        of a job does so at the same time, and gives the others time to finish their batch.
 
         Parameters
         ----------
@@ -88,10 +88,12 @@ class Stretches:
         current = allocation.current()
         if current is None or not current.ends(self.save_seconds, self.batch_seconds):
             return
-        alone = int(os.environ.get("WORLD_SIZE", 1)) == 1
+        processes = int(os.environ.get("WORLD_SIZE", 1))
         record = self.folder / f"requeued-{os.environ.get('RANK', 0)}.json"
+        stretches = len(list(self.folder.glob("[0-9]*.parquet"))) + 1
         margin = current.margin(self.save_seconds, self.batch_seconds)
-        current.continue_later(record, len(list(self.folder.glob("[0-9]*.parquet"))) + 1, self.save, margin, 0.0 if alone else 1.5 * self.batch_seconds)
+        wait = 1.5 * self.batch_seconds if processes > 1 else 0.0
+        current.continue_later(record, stretches, self.save, margin, wait)
 
     def save(self) -> None:
         """Write the images since the last save as a stretch."""

@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Stage:
-    """Jobs of a rule that need several allocations: number, hours of the longest, its limit in minutes."""
+    """Jobs of a rule that need several allocations; `runtime`: minutes of one of the longest job."""
 
     rule: str
     jobs: int
@@ -62,25 +62,30 @@ def _excess(partition: Partition, request: Request) -> dict[str, tuple[float, fl
         "nodes": partition.max_nodes,
     }
     pairs = {name: (getattr(request, name), limit) for name, limit in limits.items()}
-    return {name: (value, limit) for name, (value, limit) in pairs.items() if value is not None and limit is not None and value > limit}
+    known = {name: pair for name, pair in pairs.items() if None not in pair}
+    return {name: (value, limit) for name, (value, limit) in known.items() if value > limit}
 
 
 def _distance(partition: Partition, request: Request) -> tuple[int, float]:
-    """How far a partition is from taking a request: number of limits exceeded, and how far at most."""
+    """How far a partition is from taking a request: number of limits exceeded, largest ratio."""
     excess = _excess(partition, request)
-    return len(excess), max((v / limit if limit else math.inf for v, limit in excess.values()), default=0)
+    ratios = (value / limit if limit else math.inf for value, limit in excess.values())
+    return len(excess), max(ratios, default=0)
 
 
 def _candidates(site: Site, request: Request) -> list[Partition]:
     """Partitions that a job may go to: all, or the one that it names, whose limits may be unknown.
 
-    As the executor plugin has it, a partition of another cluster takes none, and one without GPUs of
-    the site's type has none.
+    The executor plugin sends no job to a partition of another cluster, and no GPU job to a partition
+    without GPUs of the site's type.
     """
     if request.partition:
         unknown = Partition(request.partition, max_gpu=request.gpu)
         return [p for p in site.partitions if p.name == request.partition] or [unknown]
-    return [replace(p, max_gpu=0) if site.gpu_model and p.gpu_models and site.gpu_model not in p.gpu_models else p for p in site.partitions if not p.cluster]
+    model = site.gpu_model
+    found = [p for p in site.partitions if not p.cluster]
+    others = {p for p in found if model and p.gpu_models and model not in p.gpu_models}
+    return [replace(p, max_gpu=0) if p in others else p for p in found]
 
 
 def taking(site: Site, request: Request) -> list[Partition]:
@@ -178,14 +183,20 @@ def stages(jobs: Iterable["Job"], found: dict[str, "Cost"]) -> list[Stage]:
         number = count(cost.seconds, cost.start, job.runtime)
         if number > 1:
             rules.setdefault(job.rule, []).append((cost.seconds, job.runtime, number))
-    return [Stage(rule, len(rows), max(rows)[0] / 3600, max(rows)[1], max(row[2] for row in rows)) for rule, rows in rules.items()]
+    found_stages = []
+    for rule, rows in rules.items():
+        seconds, minutes, _ = max(rows)
+        most = max(number for *_, number in rows)
+        found_stages.append(Stage(rule, len(rows), seconds / 3600, minutes, most))
+    return found_stages
 
 
 def report(jobs: Iterable["Job"], found: dict[str, "Cost"]) -> list[str]:
     """A sentence for each rule whose jobs need several allocations."""
     return [
         f"{stage.rule}: {stage.jobs} jobs continue in several allocations; the longest takes "
-        f"{stage.longest_hours:,.0f} h in {stage.allocations} allocations of {stage.runtime / 60:,.3g} h."
+        f"{stage.longest_hours:,.0f} h in {stage.allocations} allocations "
+        f"of {stage.runtime / 60:,.3g} h."
         for stage in stages(jobs, found)
     ]
 
@@ -220,7 +231,8 @@ def _misfit(rule: str, partition: str, *resources_and_values) -> str:
     parts = []
     for name in resources:
         value, limit = max(excess[name] for excess in values)
-        parts.append(f"{name} {value:,.10g}{units.get(name, '')}, expected at most {limit:,.10g} in {partition!r}")
+        asked = f"{name} {value:,.10g}{units.get(name, '')}"
+        parts.append(f"{asked}, expected at most {limit:,.10g} in {partition!r}")
     return (
         f"site.yaml: no partition takes {len(values)} job{'s' * (len(values) > 1)} of {rule} "
         f"({'; '.join(parts)}); add a partition that does, or request less under set-resources"

@@ -72,9 +72,9 @@ def ask(
 ) -> list[Job]:
     """Return the jobs of files in the workflow of the working directory.
 
-    A dry run that prints nothing and takes no lock, so it works while jobs run. What makes a job run
-    again is set in profiles/default. With the site of a SLURM profile (scripts/lib/site.py), jobs
-    request what they would there.
+    A dry run that prints nothing and takes no lock, so it works while jobs run. What makes a job
+    run again is set in profiles/default. With the site of a SLURM profile (scripts/lib/site.py),
+    jobs request what they would there.
 
     Parameters
     ----------

@@ -86,7 +86,7 @@ class Hardware(Part):
         return list(found.values())
 
     def speedup(self, gpus: int) -> float:
-        """Return how many times faster a job is on several GPUs than on one: n x scaling^(log2 n)."""
+        """Return how many times faster a job is on several GPUs: n x scaling^(log2 n)."""
         return gpus * self.gpu_scaling.value ** math.log2(gpus) if gpus > 1 else 1.0
 
     def seconds_of(self, rule: str, work: Work) -> tuple[float, float]:

@@ -55,8 +55,8 @@ class Limits:
         resource = self.requested(rule).get(name) if self.requested else None
         if resource is None:
             return None
-        context = {"attempt": attempt, "threads": threads, "rulename": rule, "input": None, "async_run": None}
-        return resource.evaluate(wildcards, **context).value
+        context = {"attempt": attempt, "threads": threads, "rulename": rule}
+        return resource.evaluate(wildcards, input=None, async_run=None, **context).value
 
     def cost(self, rule: str, wildcards) -> totals.Cost | None:
         """Return the cost of a job, with the GPUs that it requests; None if it has no speed."""
@@ -96,7 +96,14 @@ class Limits:
         planned = found.seconds / 60
         return planned, max(LEAST, math.ceil(MARGIN * planned))
 
-    def _request(self, rule: str, wildcards, threads: int, mem_mb: float, runtime: float | None = None) -> allocations.Request:
+    def _request(
+        self,
+        rule: str,
+        wildcards,
+        threads: int,
+        mem_mb: float,
+        runtime: float | None = None,
+    ) -> allocations.Request:
         return allocations.Request(
             gpu=self.resource(rule, "gpu", wildcards) or 0,
             threads=threads,
@@ -122,7 +129,7 @@ class Limits:
         return minutes
 
     def memory(self, amount: int | Callable) -> Callable:
-        """MB: an amount, or a function of wildcards and threads, and as much more with each attempt."""
+        """MB: an amount, or a function of wildcards and threads; as much more with each attempt."""
 
         def megabytes(wildcards, attempt: int, threads: int, rulename: str) -> int:
             first = amount(wildcards, threads) if callable(amount) else amount
@@ -140,13 +147,15 @@ class Limits:
         return max(1, self.resource(rule, "gpu", wildcards) or 0)
 
     def saving_mb(self, rule: str, wildcards) -> int:
-        """MB of host memory for the copy of a training's state that is being written (resume.State).
+        """MB of host memory for the copy of a training's state that resume.State writes.
 
-        0 without GPUs. Twice the state on disk, as PyTorch rounds pinned tensors up to powers of two;
-        in steps of 100 MB.
+        0 without GPUs. Twice the state on disk, as PyTorch rounds pinned tensors up to powers of
+        two; in steps of 100 MB.
         """
         found = self.cost(rule, wildcards)
-        return 0 if found is None or not found.work.gpus else 100 * round(2 * found.work.state / 1e8)
+        if found is None or not found.work.gpus:
+            return 0
+        return 100 * round(2 * found.work.state / 1e8)
 
     def gpu_hours(self, rule: str) -> Callable:
         def hours(wildcards) -> int:

@@ -76,7 +76,7 @@ def show(workflow, limits: Limits) -> None:
 
 
 def options(overwritten: Mapping, separator: str = "=") -> list[str]:
-    """Values of ``--set-resources`` (separator ``:``) or ``--set-threads`` for a plan of the same run.
+    """Values of ``--set-resources`` (separator ``:``) or ``--set-threads`` of this run.
 
     Parameters
     ----------
@@ -87,4 +87,7 @@ def options(overwritten: Mapping, separator: str = "=") -> list[str]:
     """
     if separator == "=":
         return [f"{rule}={value.raw}" for rule, value in overwritten.items()]
-    return [f"{rule}{separator}{name}={value.raw}" for rule, values in overwritten.items() for name, value in values.items()]
+    found = []
+    for rule, values in overwritten.items():
+        found += [f"{rule}{separator}{name}={value.raw}" for name, value in values.items()]
+    return found

@@ -16,9 +16,9 @@ LIMITS = ["gpu_hours", "core_hours", "money", "kwh", "co2_kg", "disk_peak_gb"]
 class Job:
     """A job of Snakemake's graph.
 
-    `needs`: keys of the jobs whose outputs it reads. `runtime` (minutes), `mem_mb`, `gpu`, `threads`,
-    `nodes` and `partition` (if it names one): what it requests; gpu None: as many as its study says.
-    `local`: it runs where Snakemake runs.
+    `needs`: keys of the jobs whose outputs it reads. `runtime` (minutes), `mem_mb`, `gpu`,
+    `threads`, `nodes` and `partition` (if it names one): what it requests; gpu None: as many as its
+    study says. `local`: it runs where Snakemake runs.
     """
 
     key: str
@@ -38,7 +38,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Cost:
-    """`start`: the part of `seconds` that does not shorten with more GPUs, and that every start repeats."""
+    """`start`: the part of `seconds` that each allocation repeats, and that no GPU shortens."""
 
     seconds: float
     work: Work
@@ -50,8 +50,10 @@ class OverBudget(PlanError):
 
 
 def with_gpus(study: Study, gpu: int | None) -> Study:
-    """Return the study with the number of GPUs that a job requests, which may differ from its `gpus`."""
-    return study if gpu is None or gpu == study.gpus else study.model_copy(update={"gpus": gpu})
+    """Return the study with the number of GPUs that a job requests, as its `gpus`."""
+    if gpu is None or gpu == study.gpus:
+        return study
+    return study.model_copy(update={"gpus": gpu})
 
 
 def cost(study: Study, rule: str, wildcards: dict[str, str], hardware: Hardware) -> Cost:
@@ -121,7 +123,7 @@ def row(name: str, jobs: list[Job], found: dict[str, Cost], hardware: Hardware) 
         "core_hours": core_hours,
         "chain_hours": longest_chain(jobs, {key: c.seconds for key, c in found.items()})[0] / HOUR,
         "longest_job_hours": max((c.seconds for c in own), default=0.0) / HOUR,
-        "allocations": max((stage.allocations for stage in allocations.stages(jobs, found)), default=1),
+        "allocations": max((s.allocations for s in allocations.stages(jobs, found)), default=1),
         "images": sum(c.work.images for c in own),
         "disk_kept_gb": sum(c.work.kept for c in own) / 1e9,
         "disk_peak_gb": sum(c.work.kept + c.work.state for c in own) / 1e9,
