@@ -18,7 +18,7 @@ rule calibrate:
         mem_mb=growing(
             40000 if any(getattr(own, "model", None) for own in [*CALIBRATED.generators.values(), *CALIBRATED.recipes.values()]) else 4000
         ),
-        runtime=growing(60),
+        runtime=LIMITS.runtime("calibrate", 60),
         gpu=gpus_at_hand,
     params:
         study=config["study"],

@@ -15,7 +15,7 @@ rule train_clips:
         "logs/{study}/train_clips/{source}-{batch}.log",
     benchmark:
         "logs/{study}/train_clips/{source}-{batch}.tsv"
-    priority: 15  # the longest jobs: left for the end, they run while other cores have nothing to do
+    priority: TRAIN + 1  # the longest trainings: left for the end, they run while other cores are idle
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -47,6 +47,7 @@ rule evaluate_clips:
         "logs/{study}/evaluate_clips/{source}-{batch}.log",
     benchmark:
         "logs/{study}/evaluate_clips/{source}-{batch}.tsv"
+    priority: EVALUATE
     conda:
         "../envs/torch.yaml"
     threads: evaluation_threads

@@ -17,6 +17,7 @@ rule index_data:
         "logs/{study}/index_data/{split}.log",
     benchmark:
         "logs/{study}/index_data/{split}.tsv"
+    priority: PREPARE
     conda:
         "../envs/torch.yaml"
     threads: 8
@@ -41,6 +42,7 @@ rule prepare_data:
         "logs/{study}/prepare_data/{split}-{block}.log",
     benchmark:
         "logs/{study}/prepare_data/{split}-{block}.tsv"
+    priority: first_shards_first(READ)
     conda:
         "../envs/torch.yaml"
     threads: lambda wildcards: 8 if study_of(wildcards).data.kind == "files" else 1

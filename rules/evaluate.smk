@@ -12,6 +12,7 @@ rule evaluate:
         "logs/{study}/evaluate/{source}-{batch}.log",
     benchmark:
         "logs/{study}/evaluate/{source}-{batch}.tsv"
+    priority: EVALUATE
     conda:
         "../envs/torch.yaml"
     threads: evaluation_threads

@@ -16,12 +16,12 @@ rule train_generator:
         "logs/{study}/train_generator/{generator}.log",
     benchmark:
         "logs/{study}/train_generator/{generator}.tsv"
-    priority: 20  # the longest chain starts here
+    priority: PREPARE  # the longest chain starts here
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(lambda wc, _: 4000 + LIMITS.saving_mb("train_generator", wc)),
         runtime=LIMITS.runtime("train_generator", 60),
         gpu_hours=LIMITS.gpu_hours("train_generator"),
         disk_gb=LIMITS.disk_gb("train_generator"),
@@ -43,7 +43,7 @@ rule fetch_generator:
         "logs/{study}/fetch_generator/{generator}.log",
     benchmark:
         "logs/{study}/fetch_generator/{generator}.tsv"
-    priority: 20
+    priority: PREPARE
     localrule: True  # compute nodes need have no network; no other rule uses it
     conda:
         "../envs/torch.yaml"
@@ -71,12 +71,12 @@ rule generate:
         "logs/{study}/generate/{source}-{block}.log",
     benchmark:
         "logs/{study}/generate/{source}-{block}.tsv"
-    priority: 10
+    priority: first_shards_first(GENERATE)
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda wc, _: 40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000),
+        mem_mb=growing(lambda wc, _: LIMITS.processes("generate", wc) * (40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000)),
         runtime=LIMITS.runtime("generate", 120),
         gpu_hours=LIMITS.gpu_hours("generate"),
         disk_gb=LIMITS.disk_gb("generate"),

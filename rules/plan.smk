@@ -8,6 +8,7 @@ import json
 import time
 
 from scripts.lib.plans import dag as plans
+from scripts.lib.plans import submission
 
 HARDWARE = config.get("hardware", "laptop")
 
@@ -34,16 +35,21 @@ rule plan:
         targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
         budget=lambda _: json.dumps(config.get("budget") or {}),
         override=lambda _: override.text(config.get("override")),
+        resources=lambda _: submission.options(workflow.resource_settings._parsed_overwrite_resources, ":"),
+        threads=lambda _: submission.options(workflow.resource_settings._parsed_overwrite_threads),
     shell:
         f"python -m scripts.plan --hardware {HARDWARE} "
-        "--target {params.targets:q} --budget {params.budget:q} --override {params.override:q} --tell --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
+        "--target {params.targets:q} --budget {params.budget:q} --override {params.override:q} --tell "
+        "--set-resources {params.resources:q} --set-threads {params.threads:q} --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 onstart:
     check_hardware_of(workflow.dag.needrun_jobs())
     hooks.check_local_gpus(workflow)
     plans.guard(workflow.dag, STUDIES, config)
+    submission.check(workflow.dag, LIMITS)
     data_guard.guard(workflow.dag, STUDIES)
 
 
 plans.show_jobs(workflow.output_settings)
+submission.show(workflow, LIMITS)

@@ -17,6 +17,7 @@ rule fetch_model:
         "logs/{study}/fetch_model/{recipe}.log",
     benchmark:
         "logs/{study}/fetch_model/{recipe}.tsv"
+    priority: PREPARE
     localrule: True  # jobs elsewhere may have no way out
     conda:
         "../envs/torch.yaml"
@@ -43,6 +44,7 @@ rule write_sentences:
         "logs/{study}/write_sentences/{recipe}.log",
     benchmark:
         "logs/{study}/write_sentences/{recipe}.tsv"
+    priority: PREPARE
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -71,6 +73,7 @@ rule caption_images:
         "logs/{study}/caption_images/{recipe}-{block}.log",
     benchmark:
         "logs/{study}/caption_images/{recipe}-{block}.tsv"
+    priority: first_shards_first(PREPARE)
     conda:
         "../envs/torch.yaml"
     threads: 1

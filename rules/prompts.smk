@@ -14,6 +14,7 @@ rule write_prompts:
         "logs/{study}/write_prompts/{recipe}.log",
     benchmark:
         "logs/{study}/write_prompts/{recipe}.tsv"
+    priority: PREPARE
     conda:
         "../envs/torch.yaml"
     threads: 1

@@ -2,9 +2,12 @@
 
 import functools
 
-from scripts.lib import clip_memory, site, site_resources
+from scripts.lib import allocation, clip_memory, site, site_resources
 from scripts.lib.plans import limits
 from scripts.lib.plans.reading import pairs_mb, reading_mb
+
+if workflow.remote_exec:  # this process runs inside a job that Snakemake submitted
+    allocation.permit()
 
 try:
     SITE = site.current()
@@ -17,9 +20,24 @@ except site.SiteError as error:
     raise WorkflowError(str(error)) from None
 
 try:
-    LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"))
+    LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"), SITE, lambda rule: workflow.get_rule(rule).resources)
 except limits.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
+
+
+# Priorities: which of the jobs that are ready starts first. Short jobs that others wait for come
+# first, then whatever reveals a problem: metrics of trained models, trainings on images that exist.
+# Generation comes last, as it is most of the GPU-hours: trainings on real images do not wait for it.
+PREPARE = 50
+EVALUATE = 40
+TRAIN = 30
+READ = 20
+GENERATE = 10
+
+
+def first_shards_first(priority):
+    """A priority for shards: those of small training sets, which are prefixes, come first."""
+    return lambda wildcards: priority - int(wildcards.block[-5:]) / 100_000
 
 
 @functools.cache
@@ -62,20 +80,19 @@ def gpus_at_hand(_):
     return min(1, STUDIES[config["study"]].gpus)
 
 
-def growing(amount):
-    """Memory or time of a job: so much in its first try, and as much again in each later one, for a try may have failed for want of it."""
-    return lambda wildcards, attempt, threads: attempt * (amount(wildcards, threads) if callable(amount) else amount)
+growing = LIMITS.memory  # MB of a job, and as much more in each later attempt that a partition takes
 
 
 def classifier_mb(wildcards, threads):
-    """MB of a training: its process, two batches of each thread, and stored images."""
+    """MB of a training: its process, two batches of each thread, stored images, and the copy of a state."""
     reading = reading_mb(study_of(wildcards), wildcards.source, wildcards.batch, threads)
-    return 3000 + 1000 * threads + reading
+    return 3000 + 1000 * threads + reading + LIMITS.saving_mb("train_classifiers", wildcards)
 
 
 def clip_host_mb(wildcards, threads):
-    """Host memory of a training job on one node: images of a batch, what readers hold, and stored images that are shuffled."""
+    """Host memory of a training job on one node: images of a batch, what readers hold, stored images that are shuffled, and the copy of a state."""
     study = study_of(wildcards)
     size = study.clips.image_size or study.image_size
     reading = pairs_mb(study, wildcards.source, wildcards.batch, threads)
-    return clip_memory.host_mb(study.clips.model_dump(), size, study.channels, threads) + reading
+    batch = clip_memory.host_mb(study.clips.model_dump(), size, study.channels, threads)
+    return batch + reading + LIMITS.saving_mb("train_clips", wildcards)

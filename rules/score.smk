@@ -39,6 +39,7 @@ rule score:
         "logs/{study}/score/{source}.log",
     benchmark:
         "logs/{study}/score/{source}.tsv"
+    priority: EVALUATE
     conda:
         "../envs/torch.yaml"
     threads: 1

@@ -18,6 +18,7 @@ rule list_blocks:
         "logs/{study}/list_blocks/{source}-{block}.tsv"
     wildcard_constraints:
         study=TO_LIST,
+    priority: PREPARE
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -41,6 +42,7 @@ rule train_classifiers:
         "logs/{study}/train_classifiers/{source}-{batch}.log",
     benchmark:
         "logs/{study}/train_classifiers/{source}-{batch}.tsv"
+    priority: TRAIN
     conda:
         "../envs/torch.yaml"
     threads: 1

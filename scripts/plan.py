@@ -1,7 +1,7 @@
 """What a figure or table would take with what is on disk: jobs, hours, disk, images, money, energy, per stage. No job is started.
 
 python -m scripts.plan --target figures/digits/teaser.pdf [--hardware laptop] [--html out.html] [--csv out.csv]
-    [--override "{digits.generators.diffusion.steps: 10}"]
+    [--override "{digits.generators.diffusion.steps: 10}"] [--profile profiles/slurm]
 
 Speeds, prices and factors stand in profiles/hardware/{hardware}.yaml, each with its origin. A budget in config.yaml that does not suffice is
 told, and ends the command with an error unless --tell. With --override it is the plan of a study that differs in these keys (scripts/lib/override.py).
@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from scripts.lib import override, pages, study_file, tabulating
+from scripts.lib import override, pages, site, study_file, tabulating
 from scripts.lib.files import whole
-from scripts.lib.plans import dag, hardware, savings, totals
+from scripts.lib.plans import allocations, dag, hardware, savings, totals
 from scripts.lib.plans.image_sizes import ImageSizes
 from scripts.lib.plans.work import PlanError
 from scripts.lib.study import Study
@@ -28,6 +28,7 @@ HEAD = {
     "core_hours": "core-hours",
     "chain_hours": "longest chain",
     "longest_job_hours": "longest job",
+    "allocations": "allocations",
     "images": "images made",
     "disk_kept_gb": "disk kept, GB",
     "disk_peak_gb": "disk at most, GB",
@@ -52,24 +53,35 @@ def duration(hours: float) -> str:
 
 
 def shown_rows(rows: list[dict], currency: str, gpus: bool) -> str:
-    """Markdown. GPU-hours are left out where no job uses any."""
-    columns = [key for key in HEAD if gpus or key != "gpu_hours"]
+    """Markdown. GPU-hours are left out if no job uses any, allocations if no job needs several."""
+    several = any(row["allocations"] > 1 for row in rows)
+    columns = [key for key in HEAD if (gpus or key != "gpu_hours") and (several or key != "allocations")]
     table = pd.DataFrame([{HEAD[key]: duration(row[key]) if key in TIMES else amount(row[key]) for key in columns} for row in rows])
     return tabulating.markdown(table.rename(columns={"money": currency}))
 
 
 def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]:
-    """Rules whose longest job is planned to take more than the rule asks the scheduler for."""
+    """Rules that cannot resume and whose longest job is planned to take more than they request."""
     longest: dict[str, tuple[float, float]] = {}
     for job in jobs:
         minutes = found[job.key].seconds / 60
+        if job.rule in allocations.RESUMABLE:
+            continue
         if job.to_run and job.runtime is not None and minutes > job.runtime:
             longest[job.rule] = max(longest.get(job.rule, (0.0, 0.0)), (minutes, job.runtime))
     return [f"{rule}: the longest job is planned to take {amount(own)} minutes, its rule asks for {amount(asked)}." for rule, (own, asked) in longest.items()]
 
 
 def text(
-    files: list[str], jobs: list[totals.Job], found: dict, machine: hardware.Hardware, smaller: list[dict], over: str, changed: str = "", sizes: str = ""
+    files: list[str],
+    jobs: list[totals.Job],
+    found: dict,
+    machine: hardware.Hardware,
+    smaller: list[dict],
+    over: str,
+    changed: str = "",
+    sizes: str = "",
+    cluster: site.Site | None = None,
 ) -> list[str]:
     """Paragraphs of the page, heading first."""
     rows = totals.table(jobs, found, machine)
@@ -93,6 +105,8 @@ def text(
         *([f"**{pages.literal(over)}**"] if over else []),
         shown_rows(rows, machine.currency, gpus),
         *warnings(jobs, found),
+        *allocations.misfits(jobs, cluster),
+        *allocations.report(jobs, found),
         "Disk at most: if all jobs ran at once. Hours are of wall time with one core a job; money, energy and CO2 follow from the factors below.",
         *([pages.literal(sizes)] if sizes else []),
         "## What a smaller study would take",
@@ -120,6 +134,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--budget", type=yaml.safe_load, help="such as '{core_hours: 2}'; config.yaml's by default")
     parser.add_argument("--override", help="keys of a study that are otherwise, such as '{digits.generators.diffusion.steps: 10}'")
     parser.add_argument("--tell", action="store_true", help="end well where the budget does not suffice")
+    parser.add_argument("--profile", help="folder of a SLURM profile: plan for its site.yaml")
+    parser.add_argument("--set-resources", nargs="*", help="as of Snakemake: train_clips:gpu=16")
+    parser.add_argument("--set-threads", nargs="*", help="as of Snakemake: train_clips=64")
     parser.add_argument("--html")
     parser.add_argument("--csv")
     args = parser.parse_args(arguments)
@@ -128,10 +145,12 @@ def main(arguments: list[str] | None = None) -> None:
 
     over = ""
     try:
+        cluster = site.of_profile(Path(args.profile)) if args.profile else site.current()
         machine = hardware.load(args.hardware or config.get("hardware", "laptop"))
         changes = override.read(args.override)
         studies = {path.stem: override.load(path, changes) for path in sorted(Path("studies").glob("*.yaml"))}
-        jobs = dag.ask(args.target, ({"hardware": args.hardware} if args.hardware else {}) | ({"override": changes} if changes else {}))
+        settings = ({"hardware": args.hardware} if args.hardware else {}) | ({"override": changes} if changes else {})
+        jobs = dag.ask(args.target, settings, args.set_resources, args.set_threads)
         if strange := changes.keys() - {job.wildcards.get("study") for job in jobs}:
             raise StudyError(f"override = {override.text(changes)}: no job of the plan is of the study {', '.join(strange)}: name the study that is planned")
         sizes = ImageSizes(skipped=stored_otherwise(studies, changes))
@@ -141,10 +160,11 @@ def main(arguments: list[str] | None = None) -> None:
         totals.within(budget or {}, rows[-2])
     except totals.OverBudget as error:
         over = str(error)
-    except (PlanError, StudyError) as error:
+    except (PlanError, StudyError, site.SiteError) as error:
         raise SystemExit(str(error)) from None
     changed = override.text(changes) if changes else ""
-    paragraphs = text(args.target, jobs, found, machine, smaller, over, changed, sizes.described())
+    described = sizes.described()
+    paragraphs = text(args.target, jobs, found, machine, smaller, over, changed, described, cluster)
     if args.html:
         with whole(args.html) as (part,):
             part.write_text(pages.page(paragraphs[0].lstrip("# "), "\n\n".join(paragraphs)), encoding="utf-8")

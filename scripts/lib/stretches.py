@@ -1,13 +1,14 @@
 """Stretches of a block that is being generated: its finished images, kept so that a job that was killed goes on with what is missing, and so that
 several processes may make a block together."""
 
+import os
 import shutil
 import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.lib import resume, shards
+from scripts.lib import allocation, resume, shards
 
 Sample = tuple[str, bytes, dict]
 
@@ -23,6 +24,9 @@ class Stretches:
     def __init__(self, folder: str | Path, identity: str, storage: dict):
         self.folder, self.storage = Path(folder) / resume.digest(identity), storage
         self.place, self.ahead, self.saved = 0, [], time.monotonic()
+        self.batch_seconds = 0.0  # longest time between two batches
+        self.save_seconds = 0.0  # longest save
+        self._added: float | None = None
 
     def _path(self, place: int) -> Path:
         return self.folder / f"{place:09d}.tar"
@@ -48,17 +52,53 @@ class Stretches:
         return shards.samples(self._path(place))
 
     def add(self, place: int, batch: list[Sample]) -> bool:
-        """Take the images of a batch, which stand at that place of the block; save where it is time to, and return whether it was."""
+        """Take the images of a batch and save them if it is time to.
+
+        Near the end of a SLURM allocation, save, requeue the job and do not return. Every process
+        of a job does so at the same time, and gives the others time to finish their batch.
+
+        Parameters
+        ----------
+        place : int
+            Number of images of the block before those of the batch.
+        batch : list of tuple
+            Key, encoded image and manifest row of each image.
+
+        Returns
+        -------
+        bool
+            Whether it was time to save.
+        """
         if place != self.place + len(self.ahead):
             self.save()
             self.place = place
         self.ahead += batch
-        due = time.monotonic() - self.saved >= resume.EVERY
+        now = time.monotonic()
+        if self._added is not None:
+            self.batch_seconds = max(self.batch_seconds, now - self._added)
+        self._added = now
+        self._continue_later()
+        due = now - self.saved >= resume.EVERY
         if due:
             self.save()
         return due
 
+    def _continue_later(self) -> None:
+        """Save and requeue the job if its allocation ends soon."""
+        current = allocation.current()
+        if current is None or not current.ends(self.save_seconds, self.batch_seconds):
+            return
+        processes = int(os.environ.get("WORLD_SIZE", 1))
+        record = self.folder / f"requeued-{os.environ.get('RANK', 0)}.json"
+        stretches = len(list(self.folder.glob("[0-9]*.parquet"))) + 1
+        margin = current.margin(self.save_seconds, self.batch_seconds)
+        wait = 1.5 * self.batch_seconds if processes > 1 else 0.0
+        current.continue_later(record, stretches, self.save, margin, wait)
+
     def save(self) -> None:
+        """Write the images since the last save as a stretch."""
+        began = time.monotonic()
         if self.ahead:
             shards.write(self._path(self.place), self.ahead, self.storage)
         self.place, self.ahead, self.saved = self.place + len(self.ahead), [], time.monotonic()
+        self.save_seconds = max(self.save_seconds, self.saved - began)

@@ -81,7 +81,7 @@ class Workflow:
         run, and leaves this process as it was. Code comes from the project, not from the copies in
         `folder`, whose modification times still count.
         """
-        return self._printed(*in_fork(_snakemake, self.folder, [*arguments, "-n"]), check)
+        return self._printed(*in_fork(start_snakemake, self.folder, [*arguments, "-n"]), check)
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Return the job table of a dry run, rule -> number of jobs, without the target `all`."""
@@ -95,7 +95,16 @@ class Workflow:
         return output
 
 
-def _snakemake(folder: Path, arguments: list[str]) -> None:
+def start_snakemake(folder: Path, arguments: list[str]) -> None:
+    """Run `snakemake` in this process, which ends with it.
+
+    Parameters
+    ----------
+    folder : Path
+        Working directory.
+    arguments : list of str
+        Of the command line.
+    """
     for name, module in list(sys.modules.items()):
         if name.startswith("scripts."):  # caches by a path that is relative to another folder
             for value in list(vars(module).values()):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.api import SnakemakeApi
+from snakemake.cli import parse_set_resources, parse_set_threads
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness, RerunTrigger
@@ -36,6 +37,11 @@ def targets(study_name: str, study: Study, name: str) -> list[str]:
     return [found[name]]
 
 
+def _number(value) -> float | None:
+    """Return a resource as a number; None if it follows from inputs that do not exist yet."""
+    return value if isinstance(value, int | float) else None
+
+
 def from_snakemake(dag) -> list[Job]:
     """Every job of a Snakemake DAG but those of rules apart; those that are done are not `to_run`."""
     waiting = set(dag.needrun_jobs(exclude_finished=False))
@@ -49,24 +55,55 @@ def from_snakemake(dag) -> list[Job]:
             needs=tuple(keys[need] for need in dag.dependencies[job] if need in keys),
             to_run=job in waiting,
             runtime=job.resources.get("runtime"),
+            gpu=job.resources.get("gpu"),
+            threads=job.threads,
+            mem_mb=_number(job.resources.get("mem_mb")),
+            nodes=job.resources.get("nodes") or 1,
+            partition=str(job.resources.get("slurm_partition") or ""),
+            local=job.rule.norun or job.rule.name in dag.workflow._localrules,
             benchmark=str(job.benchmark) if job.benchmark else None,
         )
         for job in found
     ]
 
 
-def ask(files: list[str], config: dict | None = None) -> list[Job]:
-    """Jobs of these files in the workflow of the working directory.
+def ask(
+    files: list[str],
+    config: dict | None = None,
+    resources: list[str] | None = None,
+    threads: list[str] | None = None,
+) -> list[Job]:
+    """Return the jobs of files in the workflow of the working directory.
 
-    A dry run that prints nothing and takes no lock, so that it may be asked while jobs run. What makes a job run again is as
-    profiles/default says. Raises SystemExit where Snakemake cannot plan the files; it has told why.
+    A dry run that prints nothing and takes no lock, so it works while jobs run. What makes a job
+    run again is set in profiles/default. With the site of a SLURM profile (scripts/lib/site.py),
+    jobs request what they would there.
+
+    Parameters
+    ----------
+    files : list of str
+        Targets.
+    config : dict, optional
+        Replaces keys of config.yaml.
+    resources, threads : list of str, optional
+        Values of ``--set-resources`` and ``--set-threads``.
+
+    Raises
+    ------
+    SystemExit
+        If Snakemake cannot plan the files; it has printed the reason.
     """
     triggers = yaml.safe_load(PROFILE.read_text(encoding="utf-8")).get("rerun-triggers", [])
     output = OutputSettings(dryrun=True, quiet=QUIET, log_level_override=40, enable_file_logging=False)
     with SnakemakeApi(output) as api:
         try:
             settings = ConfigSettings(config=(config or {}) | {"budget": {}})  # the caller checks it
-            workflow = api.workflow(ResourceSettings(cores=1), settings, snakefile=Path("Snakefile"))
+            requested = ResourceSettings(
+                cores=1,
+                overwrite_resources=parse_set_resources(resources),
+                overwrite_threads=parse_set_threads(threads),
+            )
+            workflow = api.workflow(requested, settings, snakefile=Path("Snakefile"))
             chosen = {"rerun_triggers": frozenset(RerunTrigger[name.upper()] for name in triggers)} if triggers else {}
             dag = workflow.dag(DAGSettings(targets=frozenset(files), force_incomplete=True, **chosen))
             dag.execute_workflow(pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False))

@@ -1,6 +1,7 @@
 """A type of machine: seconds that a unit of work takes on it, prices, power. Read from profiles/hardware/{name}.yaml."""
 
 import json
+import math
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,6 +14,8 @@ from scripts.lib.study.parts import Part
 
 FOLDER = Path("profiles/hardware")
 NO_GPUS = "none"  # as gpu_partition
+# Rules that use several GPUs: scripts/lib/launch.py starts a process for each.
+PARALLEL = frozenset({"generate", "train_classifiers", "train_clips"})
 AtLeastZero = Annotated[float, Field(ge=0)]
 Unit = Literal["job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop"]
 
@@ -36,6 +39,18 @@ class Figure(Part):
     origin: str
 
 
+class Scaling(Figure):
+    """How much of the speed of a GPU is left whenever the number of GPUs of a job doubles."""
+
+    value: float = Field(gt=0.5, le=1)
+
+
+SCALING = Scaling(
+    value=0.9,
+    origin="assumed: 90 % per doubling, 73 % on 8 GPUs (our choice)",
+)
+
+
 class Hardware(Part):
     title: str
     currency: str
@@ -46,6 +61,7 @@ class Hardware(Part):
     co2_kg_per_kwh: Figure
     cpu_partition: str
     gpu_partition: str = Field(description="name of the partition with GPUs, or none")
+    gpu_scaling: Scaling = SCALING
     rates: list[Rate]
 
     @property
@@ -69,9 +85,19 @@ class Hardware(Part):
             raise HardwareError(f"{self.title}: no speed for rule {rule!r}{of}: {mend}")
         return list(found.values())
 
+    def speedup(self, gpus: int) -> float:
+        """Return how many times faster a job is on several GPUs: n x scaling^(log2 n)."""
+        return gpus * self.gpu_scaling.value ** math.log2(gpus) if gpus > 1 else 1.0
+
+    def seconds_of(self, rule: str, work: Work) -> tuple[float, float]:
+        """Return the seconds of a job's start, and of the rest, which several GPUs shorten."""
+        seconds = {r.unit: r.seconds * work.units[r.unit] for r in self.rates_of(rule, work)}
+        start = seconds.pop("job", 0.0)
+        return start, sum(seconds.values()) / (self.speedup(work.gpus) if rule in PARALLEL else 1.0)
+
     def seconds(self, rule: str, work: Work) -> float:
-        """Sum over units of count x seconds."""
-        return sum(rate.seconds * work.units[rate.unit] for rate in self.rates_of(rule, work))
+        """Sum over units of count x seconds, divided by the speed-up of several GPUs."""
+        return sum(self.seconds_of(rule, work))
 
 
 def load(name: str, folder: Path = FOLDER) -> Hardware:

@@ -1,8 +1,9 @@
 """Sums of a list of jobs: per stage, longest chain, disk, money, energy, and whether a budget holds. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from scripts.lib.plans import allocations
 from scripts.lib.plans.hardware import Hardware
 from scripts.lib.plans.image_sizes import ImageSizes
 from scripts.lib.plans.work import PlanError, Work, work
@@ -14,7 +15,12 @@ LIMITS = ["gpu_hours", "core_hours", "money", "kwh", "co2_kg", "disk_peak_gb"]
 
 @dataclass(frozen=True)
 class Job:
-    """A job of Snakemake's graph. `needs`: keys of the jobs whose outputs it reads. `runtime`: minutes that its rule asks for."""
+    """A job of Snakemake's graph.
+
+    `needs`: keys of the jobs whose outputs it reads. `runtime` (minutes), `mem_mb`, `gpu`,
+    `threads`, `nodes` and `partition` (if it names one): what it requests; gpu None: as many as its
+    study says. `local`: it runs where Snakemake runs.
+    """
 
     key: str
     rule: str
@@ -23,22 +29,39 @@ class Job:
     to_run: bool = True
     runtime: float | None = None
     benchmark: str | None = None
+    gpu: int | None = None
+    threads: int = 1
+    mem_mb: float | None = None
+    nodes: int = 1
+    partition: str = ""
+    local: bool = False
 
 
 @dataclass(frozen=True)
 class Cost:
+    """`start`: the part of `seconds` that each allocation repeats, and that no GPU shortens."""
+
     seconds: float
     work: Work
+    start: float = 0.0
 
 
 class OverBudget(PlanError):
     """A plan that takes more than the budget has."""
 
 
+def with_gpus(study: Study, gpu: int | None) -> Study:
+    """Return the study with the number of GPUs that a job requests, as its `gpus`."""
+    if gpu is None or gpu == study.gpus:
+        return study
+    return study.model_copy(update={"gpus": gpu})
+
+
 def cost(study: Study, rule: str, wildcards: dict[str, str], hardware: Hardware) -> Cost:
-    """Of one job. Every rule runs on one core beside its GPUs."""
+    """Cost of one job on one core and `gpus` of the study."""
     own = work(study, rule, wildcards)
-    return Cost(hardware.seconds(rule, own), own)
+    start, rest = hardware.seconds_of(rule, own)
+    return Cost(start + rest, own, start)
 
 
 def costs(
@@ -63,16 +86,19 @@ def costs(
     dict of Cost
         By key of the job.
     """
-    found = {}
+    found, variants = {}, {}
     for job in jobs:
         if "study" not in job.wildcards:
             found[job.key] = Cost(0.0, Work({}))
             continue
-        study = studies[job.wildcards["study"]]
+        name = job.wildcards["study"]
+        if (name, job.gpu) not in variants:
+            variants[name, job.gpu] = with_gpus(studies[name], job.gpu)
+        study = variants[name, job.gpu]
         planned = cost(study, job.rule, job.wildcards, hardware)
         if sizes:
             work_on_disk = sizes.scaled(planned.work, study, job.rule, job.wildcards)
-            planned = Cost(planned.seconds, work_on_disk)
+            planned = replace(planned, work=work_on_disk)
         found[job.key] = planned
     return found
 
@@ -123,6 +149,7 @@ def row(name: str, jobs: list[Job], found: dict[str, Cost], hardware: Hardware) 
         "core_hours": core_hours,
         "chain_hours": longest_chain(jobs, {key: c.seconds for key, c in found.items()})[0] / HOUR,
         "longest_job_hours": max((c.seconds for c in own), default=0.0) / HOUR,
+        "allocations": max((s.allocations for s in allocations.stages(jobs, found)), default=1),
         "images": sum(c.work.images for c in own),
         "disk_kept_gb": sum(c.work.kept for c in own) / 1e9,
         "disk_peak_gb": sum(c.work.kept + c.work.state for c in own) / 1e9,

@@ -144,10 +144,12 @@ class Cluster:
             path = self.folder / f"dev/gpu{number}"
             if not path.exists():
                 os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
-        # The plugin's job step drops every SLURM_* variable before it calls srun, which then looks for its configuration in /etc alone.
-        wrapper = self.folder / "bin/srun"
-        wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
-        wrapper.chmod(0o755)
+        # The plugin's job step drops every SLURM_* variable before it calls srun. Without one, SLURM's
+        # programs read the configuration in /etc.
+        for name in ("srun", "squeue", "scontrol"):
+            wrapper = self.folder / "bin" / name
+            wrapper.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which(name)} "$@"\n')
+            wrapper.chmod(0o755)
 
     def _launch(self, *command: str | Path) -> None:
         """Start a daemon, which does not outlive this process, however that ends."""
@@ -214,7 +216,12 @@ class Cluster:
 
     def hasten(self) -> None:
         """Let requeued jobs start now, and not in two minutes."""
-        for job in wait_for(lambda: self.jobs("PENDING"), "no job was requeued"):
+        wait_for(lambda: self.jobs("PENDING"), "no job was requeued")
+        self.start_pending()
+
+    def start_pending(self) -> None:
+        """Let jobs that wait for their time start now."""
+        for job in self.jobs("PENDING"):
             self.tried("scontrol", "update", f"JobId={job.id}", "StartTime=now")
 
     def history(self) -> list[dict[str, str]]:
