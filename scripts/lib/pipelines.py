@@ -247,7 +247,7 @@ def _noise_device(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> to
     a number for each token, level and step: 100 million an image, for which a GPU would wait.
     Generators that the workflow trains are small, and their images keep every bit.
     """
-    is_amused = isinstance(pipeline.scheduler, ImagewiseAmusedScheduler)
+    is_amused = isinstance(getattr(pipeline, "scheduler", None), ImagewiseAmusedScheduler)
     if is_amused and sampling.get("kind") == "pretrained":
         return pipeline.device
     return torch.device("cpu")

@@ -100,6 +100,7 @@ def measure(folder: Path) -> Measured | None:
     Measured or None
         None if the folder has no complete shard with an image.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq  # here, because rules that plan no disk need not wait for it
 
     manifests = [path for path in folder.glob("*.parquet") if path.stem[-5:].isdigit()]
@@ -108,7 +109,10 @@ def measure(folder: Path) -> Measured | None:
     for manifest in manifests[:SHARDS]:
         tar = manifest.with_suffix(".tar")
         if tar.is_file():
-            images += pq.read_metadata(manifest).num_rows
+            try:
+                images += pq.read_metadata(manifest).num_rows
+            except pa.ArrowInvalid:
+                continue  # a damaged manifest is reported by the job that reads it
             size += tar.stat().st_size + manifest.stat().st_size
             shards += 1
     return Measured(folder, shards, images, size / images) if images else None
