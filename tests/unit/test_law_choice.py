@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scripts.lib import laws
@@ -30,6 +30,7 @@ def falling(count: int, seed: int, floor: float = 0.0, noise: float = 0.02) -> t
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-6, 6), st.floats(-6, 6))
+@example(4082083, 4.0, 0.0)  # the break is at a size, but for rounding
 def test_choice_is_invariant_under_rescaling(seed, log_size_unit, log_loss_unit):
     sizes, losses = falling(8 + seed % 5, seed)
     losses[-3:] *= [1.0, 1.05, 1.1]  # the smaller sizes alone show no floor

@@ -61,8 +61,11 @@ def _best(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], float]:
 
 
 def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
-    """Directions in which log loss moves with the parameters, shape (N, 4)."""
-    slope = np.where(x <= log_break, k, k_after)
+    """Directions in which log loss moves with the parameters, shape (N, 4).
+
+    A size at the break belongs to the slope before it; the search finds a break to 3e-10 of the range.
+    """
+    slope = np.where(x <= log_break + 1e-8 * np.ptp(x), k, k_after)
     return np.column_stack([_design(x, log_break), slope])
 
 
