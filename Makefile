@@ -42,7 +42,7 @@ test-all: test
 test-slurm: $(READY)
 	command -v slurmctld slurmd slurmdbd munged mariadbd > /dev/null || \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends slurm-wlm slurmdbd munge mariadb-server > /dev/null; }
-	$(PYTEST) tests/slurm
+	$(PYTEST) tests/slurm -n 2 --dist loadfile  # two clusters at a time: their tests mostly wait
 
 lint: $(READY)
 	$(RUN) ruff check .

@@ -99,7 +99,7 @@ def test_documented_commands_print_what_the_page_shows(made):
     header, *rows = made.printed["look"].splitlines()
     assert header.split() == ["JOBID", "STATE", "REASON", "PARTITION", "TIME", "COMMENT"]
     assert any("RUNNING None" in row and "_wildcards_smoke" in row for row in rows)
-    assert "What was asked for is in figures/smoke/" in made.printed["run"]
+    assert "Results are in figures/smoke/" in made.printed["run"]
 
 
 def test_head_node_with_one_core_requests_threads_as_written(made):

@@ -164,4 +164,4 @@ def test_without_a_site_file_jobs_go_to_the_default_partition(cluster, tmp_path)
 def test_a_site_file_with_an_unknown_key_is_refused(cluster, tmp_path):
     workflow = OnCluster.create(tmp_path / "workflow", cluster, site="acount: lab\n")
     told = workflow.run("-n", check=False)
-    assert "profiles/slurm/site.yaml" in told and "acount" in told and "account" in told
+    assert "slurm/site.yaml" in told and "acount" in told and "account" in told
