@@ -34,9 +34,10 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     if not names:
         return "the study defines none"
     near = difflib.get_close_matches(name, names, n=1)
-    listed = ", ".join(names[:SHOWN])
-    if len(names) > SHOWN:
-        listed += f" and {len(names) - SHOWN:,} more, the last one {names[-1]}"
+    listed = ", ".join(names)
+    if len(names) > SHOWN + 2:
+        others = len(names) - SHOWN
+        listed = f"{', '.join(names[:SHOWN])} and {others:,} more up to {names[-1]}"
     return f"did you mean {near[0]!r}? Known: {listed}" if near else f"known: {listed}"
 
 

@@ -212,6 +212,6 @@ def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
     assert set(own_pool.loc[own_pool["class_id"] == 0, "text"]) == {"zero", *odd}
     assert not list((workflow.folder / ".state/smoke/captions").glob("*"))
     assert "no recipe with a model 'class_names'" in workflow.dry_run("results/smoke/prompt_models/class_names", check=False)
-    assert "have no block '00002', only 00000, 00001" in workflow.dry_run("results/smoke/captions/of_images/00002.parquet", check=False)
+    assert "no shard of real images '00002'" in workflow.dry_run("results/smoke/captions/of_images/00002.parquet", check=False)
     own.head(10).to_csv(workflow.folder / "mine.csv", index=False)
     assert workflow.planned(*targets) == {"write_prompts": 1}

@@ -25,7 +25,7 @@ def test_suggestion_shortens_a_long_list():
     names = [f"{number:05d}" for number in range(2000)]
     hint = targets.suggestion("02000", names)
     assert hint.startswith("did you mean '0")
-    assert hint.endswith(" and 1,988 more, the last one 01999")
+    assert hint.endswith(" and 1,988 more up to 01999")
     assert len(hint) < 200
 
 

@@ -53,4 +53,4 @@ def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_score
 
 def test_a_model_that_the_study_does_not_have_is_told(others):
     output = others.run("results/smoke/released_metrics/ours.parquet", check=False)
-    assert "has no released 'ours': add released.ours, or use one of: theirs" in output
+    assert "no released model 'ours'; known: theirs" in output
