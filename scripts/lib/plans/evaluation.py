@@ -24,7 +24,7 @@ def known_images(dataset: str) -> int:
 
 
 def digits(split: dict) -> int:
-    """Return the number of images of a split of the digits, as far as its settings tell."""
+    """Return the number of images of a split of the digits, as far as its settings determine it."""
     return DIGITS_PER_FORM * len(split["forms"]) if split.get("forms") else ASSUMED_IMAGES
 
 
