@@ -6,6 +6,7 @@ first half of the protocol leaves them (shorter side to 256 pixels, centre squar
 once, for all classifiers. An interrupted evaluation resumes with the set that it had not finished.
 """
 
+import argparse
 from pathlib import Path
 
 from scripts.lib.torch_setup import deterministic
@@ -199,21 +200,41 @@ def evaluate(
     return pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"})
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Evaluate the classifiers that the command line names."""
-    parser = command.parser(__doc__, "source", "batch")
+def models_parser(description: str) -> argparse.ArgumentParser:
+    """Return the command line of an evaluation of the models of a batch."""
+    parser = command.parser(description, "source", "batch")
     parser.add_argument("--models", required=True, help="folder of the batch")
     parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
-    parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set and class")
+    parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set or task, and class")
     parser.add_argument("--state", help="folder of finished sets, kept until the evaluation is complete")
     parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def write(table: pd.DataFrame, output: str, state: str | None) -> None:
+    """Write the table of a complete evaluation; remove what was kept in case of an interruption.
+
+    Parameters
+    ----------
+    table : DataFrame
+    output : str
+        Parquet file.
+    state : str or None
+        Folder of finished sets.
+    """
+    with whole(output) as (part,):
+        table.to_parquet(part, index=False)
+    if state:
+        resume.discard(state)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Evaluate the classifiers that the command line names."""
+    parser = models_parser(__doc__)
     args, settings = command.parse(parser, arguments, jobs.evaluation_settings)
     device = deterministic(args.threads)
     table = evaluate(settings, Path(args.models), args.sets, device, args.threads - 1, args.state)
-    with whole(args.output) as (part,):
-        table.to_parquet(part, index=False)
-    if args.state:
-        resume.discard(args.state)
+    write(table, args.output, args.state)
 
 
 if __name__ == "__main__":

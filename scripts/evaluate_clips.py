@@ -20,18 +20,16 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scripts.evaluate import FLOAT32, identity, set_identity
+from scripts.evaluate import FLOAT32, identity, models_parser, set_identity, write
 from scripts.lib import (
     class_table,
     clip,
     command,
     evaluation_precision,
     jobs,
-    resume,
     shards,
     stream,
 )
-from scripts.lib.files import whole
 from scripts.lib.finished_sets import FinishedSets
 from scripts.lib.images import as_stored
 from scripts.lib.tally import Tally
@@ -245,20 +243,12 @@ def evaluate(
 
 def main(arguments: list[str] | None = None) -> None:
     """Evaluate the CLIP models that the command line names."""
-    parser = command.parser(__doc__, "source", "batch")
+    parser = models_parser(__doc__)
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--models", required=True, help="folder of the batch")
-    parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
-    parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set or task, and class")
-    parser.add_argument("--state", help="folder of finished sets, kept until the evaluation is complete")
-    parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.clip_evaluation_settings)
     classes, device = class_table.read(args.classes), deterministic(args.threads)
     table = evaluate(settings, classes, Path(args.models), args.sets, device, args.threads - 1, args.state)
-    with whole(args.output) as (part,):
-        table.to_parquet(part, index=False)
-    if args.state:
-        resume.discard(args.state)
+    write(table, args.output, args.state)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,7 @@ from pathlib import Path
 from scripts.lib.torch_setup import deterministic
 
 from scripts import evaluate, evaluate_clips
-from scripts.lib import class_table, command, jobs, resume
-from scripts.lib.files import whole
+from scripts.lib import class_table, command, jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -26,10 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
         table = evaluate_clips.evaluate(settings, classes, folder, args.sets, device, workers, args.state)
     else:
         table = evaluate.evaluate(settings, folder, args.sets, device, workers, args.state)
-    with whole(args.output) as (part,):
-        table.astype({"seed": "Int64"}).to_parquet(part, index=False)
-    if args.state:
-        resume.discard(args.state)
+    evaluate.write(table.astype({"seed": "Int64"}), args.output, args.state)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from scripts.lib import augment, clip, distributed, resume, stream
 from scripts.lib.clip_gradients import Gradients
 from scripts.lib.clip_memory import Memory
 from scripts.lib.divergence import check_finite
+from scripts.lib.finite_state import gradient_norm
 from scripts.lib.pairs import PairBatch, Pairs, Tokens, in_memory
 from scripts.lib.shuffle_buffer import shuffle_for
 from scripts.lib.study.clips import ClipTraining
@@ -146,12 +147,6 @@ def micro_batches(
 def weights_of(model: CLIP) -> dict[str, torch.Tensor]:
     """Return the weights in host memory, by name."""
     return {name: weights.cpu().contiguous() for name, weights in model.state_dict().items()}
-
-
-def gradient_norm(model: torch.nn.Module) -> float:
-    """Return the Euclidean norm of the gradients that the last step left."""
-    gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
-    return torch.nn.utils.get_total_norm(gradients).item()
 
 
 def train(

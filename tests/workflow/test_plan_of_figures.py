@@ -143,8 +143,8 @@ def test_a_change_that_does_not_fit_is_told_before_any_job(digits):
 def test_a_changed_study_is_not_run(digits):
     chosen = ("figures/digits/samples.pdf", "--config", "override={digits.generators.diffusion.steps: 10}")
     output = digits.run(*chosen, check=False)
-    assert "a changed study is for plans and dry runs alone, but jobs would run: generate, " in output
-    assert "Copy studies/digits.yaml to a new name" in output and "Traceback" not in output
+    assert "a changed study is for plans and dry runs only, but jobs would run (generate, " in output
+    assert "Edit studies/digits.yaml, or remove override" in output and "Traceback" not in output
     assert not (digits.folder / "results/digits").exists()
     assert "generate" in digits.planned(*chosen)
 

@@ -195,13 +195,14 @@ def print_budget(dag, studies: dict[str, Study], config: dict) -> None:
 
 
 def _refuse_changed(dag, given: dict) -> None:
-    """What a changed study makes would lie among what the study itself has made."""
+    """Refuse jobs of a changed study: their results would mix with those of the study file."""
     rules = sorted({job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - APART - {"all"})
     if rules:
         files = " and ".join(f"studies/{name}.yaml" for name in override.read(given))
         raise WorkflowError(
-            f"override = {override.text(given)}: a changed study is for plans and dry runs alone, but jobs would run: {', '.join(rules)}. "
-            f"No job was started. Copy {files} to a new name, change it there and ask for figures of that name, or take override away."
+            f"override = {override.text(given)}: a changed study is for plans and dry runs only, "
+            f"but jobs would run ({', '.join(rules)}). No job was started. "
+            f"Edit {files}, or remove override; only jobs whose settings change run again"
         )
 
 
