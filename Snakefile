@@ -1,7 +1,8 @@
 # How much is one more synthetic training image worth, next to a real one?
 #
-# prompts -> image shards -> classifiers and CLIP models -> metrics -> fitted laws -> figures. What is studied stands in studies/{study}.yaml, where it
-# runs in a profile. Ask for one figure by its path: figures/{study}/{figure}.pdf
+# prompts -> image shards -> classifiers and CLIP models -> metrics -> fitted laws -> figures. What
+# is studied stands in studies/{study}.yaml, where it runs in a profile. Ask for one figure by its
+# path: figures/{study}/{figure}.pdf
 
 from pathlib import Path
 

@@ -1,10 +1,13 @@
-"""From shards to training batches, per core: `scripts/lib/stream.py` against webdataset, with its default decoding and with simplejpeg.
+"""From shards to training batches, per core: `scripts/lib/stream.py` against webdataset, with its
+default decoding and with simplejpeg.
 
 python -m benchmarks.batches [--images 512] [--size 256]
 
-JPEGs of 256 px, RandomResizedCrop(224) and flip, batches of 64, no workers. All make the same crops of the same pixels: ours checks each image's
-sha256 besides, and reads in any order; webdataset reads a tar from its beginning and shuffles in a buffer, which is left out here.
-The peers transform as their users do: Pillow images after the default decoding, and tensors with torchvision's v2, as ours, after simplejpeg.
+JPEGs of 256 px, RandomResizedCrop(224) and flip, batches of 64, no workers. All make the same crops
+of the same pixels: ours checks each image's sha256 besides, and reads in any order; webdataset
+reads a tar from its beginning and shuffles in a buffer, which is left out here. The peers transform
+as their users do: Pillow images after the default decoding, and tensors with torchvision's v2, as
+ours, after simplejpeg.
 """
 
 import tempfile
@@ -31,17 +34,31 @@ PREDICTION = (
 )
 BATCH = 64
 CROP = 224
-RECIPE = {"batch_size": BATCH, "learning_rate": 1e-3, "warmup": 0.1, "weight_decay": 0.1, "label_smoothing": 0.0, "position_std": 0.02}
+RECIPE = {
+    "batch_size": BATCH,
+    "learning_rate": 1e-3,
+    "warmup": 0.1,
+    "weight_decay": 0.1,
+    "label_smoothing": 0.0,
+    "position_std": 0.02,
+}
 DEFAULT, SIMPLE = "webdataset, default decoding", "webdataset + simplejpeg"
 
 
 def ours(images: stream.Stored, transform) -> list[torch.Tensor]:
     iterations = len(images) // BATCH
-    return [batch.images for batch in stream.batches(images, BATCH, iterations, 0, transform=transform)]
+    return [
+        batch.images for batch in stream.batches(images, BATCH, iterations, 0, transform=transform)
+    ]
 
 
 def peer(tar: str, decode, transform) -> list[torch.Tensor]:
-    images = webdataset.WebDataset(tar, shardshuffle=False).decode(*decode).to_tuple("jpg", "cls").map_tuple(transform, lambda label: label)
+    images = (
+        webdataset.WebDataset(tar, shardshuffle=False)
+        .decode(*decode)
+        .to_tuple("jpg", "cls")
+        .map_tuple(transform, lambda label: label)
+    )
     return [pixels for pixels, _ in images.batched(BATCH, partial=False)]
 
 
@@ -50,11 +67,18 @@ def as_tensor(image: Image.Image) -> torch.Tensor:
 
 
 def simplejpeg_decoder(key: str, data: bytes):
-    return torch.from_numpy(simplejpeg.decode_jpeg(data)).permute(2, 0, 1) if key.endswith("jpg") else None
+    return (
+        torch.from_numpy(simplejpeg.decode_jpeg(data)).permute(2, 0, 1)
+        if key.endswith("jpg")
+        else None
+    )
 
 
 def random_crops(pillow: bool) -> v2.Compose:
-    steps = [v2.RandomResizedCrop(CROP, interpolation=augment.BICUBIC, antialias=True), v2.RandomHorizontalFlip()]
+    steps = [
+        v2.RandomResizedCrop(CROP, interpolation=augment.BICUBIC, antialias=True),
+        v2.RandomHorizontalFlip(),
+    ]
     return v2.Compose([*steps, as_tensor] if pillow else steps)
 
 
@@ -77,17 +101,24 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
     told = decoded_alike(stored, tar, decoders)
     transform = augment.of_images(Training(**RECIPE, crop_scale=(0.08, 1.0), flip=True), size, CROP)
     ways = {"ours": partial(ours, stored, transform)}
-    ways |= {name: partial(peer, tar, decode, random_crops(pillow)) for name, (decode, pillow) in decoders.items()}
+    ways |= {
+        name: partial(peer, tar, decode, random_crops(pillow))
+        for name, (decode, pillow) in decoders.items()
+    }
 
     def agree(made: dict[str, list[torch.Tensor]]) -> str:
         if len({(len(own), own[0].shape, own[0].dtype) for own in made.values()}) > 1:
-            raise Disagreement(f"batches: { ({name: (len(own), own[0].shape, own[0].dtype) for name, own in made.items()}) }")
+            raise Disagreement(
+                f"batches: { ({name: (len(own), own[0].shape, own[0].dtype) for name, own in made.items()}) }"
+            )
         return told
 
     seconds, told = in_turn(ways, rounds, device, agree)
     work = f"{images // BATCH * BATCH} JPEGs of {size} px and {Path(tar).stat().st_size // images // 1000} kB, batches of {BATCH} crops of {CROP} px"
     rows = ratios(seconds, images // BATCH * BATCH, "image", {DEFAULT: 1.7, SIMPLE: 1.2})
-    return Result("batches", "Shards to training batches, one core", work, PREDICTION, {"": rows}, told)
+    return Result(
+        "batches", "Shards to training batches, one core", work, PREDICTION, {"": rows}, told
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -96,7 +127,9 @@ def main(arguments: list[str] | None = None) -> None:
     own.add_argument("--size", type=int, default=256, help="pixels a side, as stored")
     args, _ = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.images, args.size, args.rounds, torch.device("cpu")), args)
+        finish(
+            measure(Path(folder), args.images, args.size, args.rounds, torch.device("cpu")), args
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Training CLIP: the loop of this project against open_clip's trainer as released, by default and with its best flags.
+"""Training CLIP: the loop of this project against open_clip's trainer as released, by default and
+with its best flags.
 
 python -m benchmarks.clip_training [--model vit_base] [--batch 256] [--iterations 40]
 
-The released trainer reads the same shard with its own reader (webdataset). All train the same model from the same weights. Weights after two
-steps are compared on a single batch of complete images, where neither order nor crops can differ. The second half of a longer run is timed (for
-the trainer, its second epoch), so that neither compilation nor the start of workers counts.
+The released trainer reads the same shard with its own reader (webdataset). All train the same model
+from the same weights. Weights after two steps are compared on a single batch of complete images,
+where neither order nor crops can differ. The second half of a longer run is timed (for the trainer,
+its second epoch), so that neither compilation nor the start of workers counts.
 """
 
 import json
@@ -22,7 +24,18 @@ import open_clip
 import torch
 from open_clip_train import main as trainer
 
-from benchmarks.measuring import OURS, Result, as_a_job, begin, clock, close, finish, in_turn, parser, ratios
+from benchmarks.measuring import (
+    OURS,
+    Result,
+    as_a_job,
+    begin,
+    clock,
+    close,
+    finish,
+    in_turn,
+    parser,
+    ratios,
+)
 from scripts.lib import clip, clip_training
 from scripts.lib.files import write_json
 from scripts.lib.timing import loops, pictures
@@ -33,7 +46,17 @@ PREDICTION = (
     "and images in memory."
 )
 MODELS = {
-    "tiny": {"embed_dim": 16, "patch_size": 16, "width": 32, "depth": 2, "heads": 2, "text_width": 32, "text_depth": 2, "text_heads": 2, "context_length": 16},
+    "tiny": {
+        "embed_dim": 16,
+        "patch_size": 16,
+        "width": 32,
+        "depth": 2,
+        "heads": 2,
+        "text_width": 32,
+        "text_depth": 2,
+        "text_heads": 2,
+        "context_length": 16,
+    },
     "vit_base": {
         **{"embed_dim": 512, "patch_size": 16, "width": 768, "depth": 12, "heads": 12},
         **{"text_width": 512, "text_depth": 12, "text_heads": 8, "context_length": 77},
@@ -41,7 +64,10 @@ MODELS = {
 }
 DEFAULT, BEST = "open_clip as released", "open_clip, best flags"
 FLAGS = {  # device -> of the peer
-    "cuda": {DEFAULT: [], BEST: ["--precision", "amp_bf16", "--torchcompile", "--local-loss", "--gather-with-grad"]},
+    "cuda": {
+        DEFAULT: [],
+        BEST: ["--precision", "amp_bf16", "--torchcompile", "--local-loss", "--gather-with-grad"],
+    },
     "cpu": {DEFAULT: ["--precision", "fp32"], BEST: ["--precision", "fp32", "--torchcompile"]},
 }
 
@@ -97,7 +123,11 @@ def ours(run: Clock, own: Setting, backend: str) -> dict[str, torch.Tensor]:
         "crop_scale": own.crop_scale,
         "compile": backend,
     }
-    settings = {"architectures": {"one": own.architecture}, "image_size": own.size, "training": recipe}
+    settings = {
+        "architectures": {"one": own.architecture},
+        "image_size": own.size,
+        "training": recipe,
+    }
     steps = loops.Steps(own.device, skip=own.iterations // 2, clock=clock)
     job = loops.clip_job(settings, own.pairs, own.iterations)
     with as_a_job():
@@ -110,17 +140,73 @@ def released(run: Clock, own: Setting, flags: list[str]) -> dict[str, torch.Tens
     """The command line of its README, in this process, with the same recipe."""
     (low, high), name = own.crop_scale, "benchmark_released"
     # Quiet: its handlers outlive a run, and the tenth run would write every line ten times.
-    with tempfile.TemporaryDirectory() as folder, run.last_epoch(), patch.object(trainer, "setup_logging", lambda *_: None):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        run.last_epoch(),
+        patch.object(trainer, "setup_logging", lambda *_: None),
+    ):
         write_json(Path(folder) / f"{name}.json", clip.config(own.architecture, own.size))
         open_clip.add_model_config(Path(folder) / f"{name}.json")
-        line = ["--model", name, "--device", own.device.type, "--workers", str(own.workers and 1), "--seed", "0"]
-        line += ["--train-data", str(own.tar), "--dataset-type", "webdataset", "--train-num-samples", str(own.pairs)]
-        line += ["--batch-size", str(own.batch), "--epochs", str(own.epochs), "--warmup", "0", "--lr", "5e-4", "--wd", "0.2"]
+        line = [
+            "--model",
+            name,
+            "--device",
+            own.device.type,
+            "--workers",
+            str(own.workers and 1),
+            "--seed",
+            "0",
+        ]
+        line += [
+            "--train-data",
+            str(own.tar),
+            "--dataset-type",
+            "webdataset",
+            "--train-num-samples",
+            str(own.pairs),
+        ]
+        line += [
+            "--batch-size",
+            str(own.batch),
+            "--epochs",
+            str(own.epochs),
+            "--warmup",
+            "0",
+            "--lr",
+            "5e-4",
+            "--wd",
+            "0.2",
+        ]
         line += ["--beta1", "0.9", "--beta2", "0.98"]
-        line += ["--eps", "1e-6", "--image-mean", "0.5", "0.5", "0.5", "--image-std", "0.5", "0.5", "0.5"]
-        line += ["--aug-cfg", "use_timm=True", f"scale=({low},{high})", "ratio=(1.0,1.0)", "--logs", folder, "--name", "run", *flags]
+        line += [
+            "--eps",
+            "1e-6",
+            "--image-mean",
+            "0.5",
+            "0.5",
+            "0.5",
+            "--image-std",
+            "0.5",
+            "0.5",
+            "0.5",
+        ]
+        line += [
+            "--aug-cfg",
+            "use_timm=True",
+            f"scale=({low},{high})",
+            "ratio=(1.0,1.0)",
+            "--logs",
+            folder,
+            "--name",
+            "run",
+            *flags,
+        ]
         trainer.main(line)
-        state = torch.load(Path(folder) / f"run/checkpoints/epoch_{own.epochs}.pt", map_location="cpu", weights_only=True)["state_dict"]
+        state = torch.load(
+            Path(folder) / f"run/checkpoints/epoch_{own.epochs}.pt",
+            map_location="cpu",
+            weights_only=True,
+        )["state_dict"]
     return {key.removeprefix("_orig_mod."): weights for key, weights in state.items()}
 
 
@@ -128,30 +214,56 @@ def same_weights(ways: dict[str, Callable], tolerance: float) -> str:
     """Of two iterations on one batch of whole images."""
     made = {name: way() for name, way in ways.items()}
     keys = sorted(made[OURS])
-    flat = {name: torch.cat([weights[key].float().flatten() for key in keys]) for name, weights in made.items()}
-    told = [f"{name}: {close(own, flat[OURS], tolerance, f'weights of {name}'):.1g}" for name, own in flat.items()]
+    flat = {
+        name: torch.cat([weights[key].float().flatten() for key in keys])
+        for name, weights in made.items()
+    }
+    told = [
+        f"{name}: {close(own, flat[OURS], tolerance, f'weights of {name}'):.1g}"
+        for name, own in flat.items()
+    ]
     return f"largest difference of weights from ours: {', '.join(told)}"
 
 
 def ways_of(run: Clock, own: Setting, backend: str) -> dict[str, Callable]:
     pictures.block(own.tar, own.pairs, own.size)
-    return {OURS: partial(ours, run, own, backend)} | {name: partial(released, run, own, flags) for name, flags in FLAGS[own.device.type].items()}
+    return {OURS: partial(ours, run, own, backend)} | {
+        name: partial(released, run, own, flags) for name, flags in FLAGS[own.device.type].items()
+    }
 
 
 def measure(
-    folder: Path, model: str, size: int, batch: int, iterations: int, rounds: int, device: torch.device, workers: int = 0, backend: str = "inductor"
+    folder: Path,
+    model: str,
+    size: int,
+    batch: int,
+    iterations: int,
+    rounds: int,
+    device: torch.device,
+    workers: int = 0,
+    backend: str = "inductor",
 ) -> Result:
     run, gpu = Clock(device), device.type == "cuda"
-    common = {"folder": folder, "architecture": MODELS[model], "size": size, "batch": batch, "device": device}
+    common = {
+        "folder": folder,
+        "architecture": MODELS[model],
+        "size": size,
+        "batch": batch,
+        "device": device,
+    }
     check = Setting(**common, epochs=2, iterations=2, crop_scale=(1.0, 1.0), workers=0)
     told = same_weights(ways_of(run, check, backend), 0.3 if gpu else 1e-3)
-    own = Setting(**common, epochs=2, iterations=2 * iterations, crop_scale=(0.5, 1.0), workers=workers)
+    own = Setting(
+        **common, epochs=2, iterations=2 * iterations, crop_scale=(0.5, 1.0), workers=workers
+    )
 
     def seconds(work, _) -> float:
         work()
         return run.seconds
 
-    found, _ = in_turn(ways_of(run, own, backend), rounds, device, lambda made: json.dumps(sorted(made)), seconds)
+    found, _ = in_turn(
+        ways_of(run, own, backend), rounds, device, lambda made: json.dumps(sorted(made)), seconds
+    )
     rows = ratios(found, iterations * batch, "pair", {BEST: 1.0})
     work = f"{model}, {size} px, batches of {batch}, {iterations} iterations, {workers} workers (the released reader: one for each tar, here one)"
     return Result(f"clip_training-{model}", "Training CLIP", work, PREDICTION, {"": rows}, told)
@@ -164,10 +276,27 @@ def main(arguments: list[str] | None = None) -> None:
     own.add_argument("--batch", type=int, default=256)
     own.add_argument("--iterations", type=int, default=40, help="of the timed part")
     own.add_argument("--workers", type=int, default=8)
-    own.add_argument("--backend", default="inductor", help="of torch.compile, of ours; the trainer's flag takes none")
+    own.add_argument(
+        "--backend",
+        default="inductor",
+        help="of torch.compile, of ours; the trainer's flag takes none",
+    )
     args, device = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.model, args.size, args.batch, args.iterations, args.rounds, device, args.workers, args.backend), args)
+        finish(
+            measure(
+                Path(folder),
+                args.model,
+                args.size,
+                args.batch,
+                args.iterations,
+                args.rounds,
+                device,
+                args.workers,
+                args.backend,
+            ),
+            args,
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""A run of the digits study, from the benchmark files that it left: wall time against what its processors could do, what a job pays before it works, and
-the plan beside it.
+"""A run of the digits study, from the benchmark files that it left: wall time against what its
+processors could do, what a job pays before it works, and the plan beside it.
 
 python -m benchmarks.digits_run [--run folder of the run] [--hardware laptop]
 
-Before it works, a job starts Python and imports: measured here, the processor's seconds of `import scripts.{rule}` in a process of its own. Wall time of a
-job is what its file says; seconds of the processor are sampled there, and what came after the last sample is added (scripts/lib/timing/records.py).
+Before it works, a job starts Python and imports: measured here, the processor's seconds of `import
+scripts.{rule}` in a process of its own. Wall time of a job is what its file says; seconds of the
+processor are sampled there, and what came after the last sample is added
+(scripts/lib/timing/records.py).
 """
 
 import os
@@ -28,19 +30,31 @@ ROOT = Path(__file__).parents[1]
 
 
 def jobs_of(run: Path, study: str) -> pd.DataFrame:
-    """A row for each job: rule, begin and end (seconds of the clock), s (wall), cpu_time. Raises SystemExit where there is none."""
+    """A row for each job: rule, begin and end (seconds of the clock), s (wall), cpu_time. Raises
+    SystemExit where there is none.
+    """
     files = sorted((run / "logs" / study).rglob("*.tsv"))
     if not files:
         raise SystemExit(f"{run / 'logs' / study}: no benchmark files: run the study first")
     rows = []
     for path in files:
         own = records.read(path)
-        rows.append({"file": str(path.relative_to(run)), "begin": own.ended - own.wall, "end": own.ended, "s": own.wall, "cpu_time": own.processor})
+        rows.append(
+            {
+                "file": str(path.relative_to(run)),
+                "begin": own.ended - own.wall,
+                "end": own.ended,
+                "s": own.wall,
+                "cpu_time": own.processor,
+            }
+        )
     return pd.DataFrame(rows)
 
 
 def import_seconds(rule: str) -> float:
-    """Seconds of the processor that Python takes to start and import a rule's script: the least of two, the first reads from disk."""
+    """Seconds of the processor that Python takes to start and import a rule's script: the least of
+    two, the first reads from disk.
+    """
     found = []
     for _ in range(2):
         child = subprocess.Popen([sys.executable, "-c", f"import scripts.{rule}"], cwd=ROOT)
@@ -53,10 +67,24 @@ def import_seconds(rule: str) -> float:
 
 
 def whole_run(jobs: pd.DataFrame, cores: int) -> dict:
-    wall, busy, taken = float(jobs["end"].max() - jobs["begin"].min()), float(jobs["cpu_time"].sum()), float(jobs["s"].sum())
+    wall, busy, taken = (
+        float(jobs["end"].max() - jobs["begin"].min()),
+        float(jobs["cpu_time"].sum()),
+        float(jobs["s"].sum()),
+    )
     ideal = busy / cores
-    own = {"jobs": len(jobs), "cores": cores, "wall s": wall, "CPU s": busy, "CPU s / cores": ideal, "wall / (CPU s / cores)": wall / ideal}
-    return own | {"seconds of jobs / (wall x cores)": taken / (wall * cores), "CPU s / seconds of jobs": busy / taken}
+    own = {
+        "jobs": len(jobs),
+        "cores": cores,
+        "wall s": wall,
+        "CPU s": busy,
+        "CPU s / cores": ideal,
+        "wall / (CPU s / cores)": wall / ideal,
+    }
+    return own | {
+        "seconds of jobs / (wall x cores)": taken / (wall * cores),
+        "CPU s / seconds of jobs": busy / taken,
+    }
 
 
 def overheads(found: pd.DataFrame) -> list[dict]:
@@ -80,25 +108,51 @@ def overheads(found: pd.DataFrame) -> list[dict]:
 
 def measure(run: Path, study: str, name: str, cores: int) -> Result:
     jobs, machine = jobs_of(run, study), hardware.load(name)
-    done, kind = fit_speeds.measured(study, run), fit_speeds.kind_of_seconds(study_file.load(f"studies/{study}.yaml").gpus)
-    of_rules = pd.DataFrame({"rule": own.job.rule, "file": str(own.job.benchmark)} for own in done).merge(jobs, on="file")
+    done, kind = (
+        fit_speeds.measured(study, run),
+        fit_speeds.kind_of_seconds(study_file.load(f"studies/{study}.yaml").gpus),
+    )
+    of_rules = pd.DataFrame(
+        {"rule": own.job.rule, "file": str(own.job.benchmark)} for own in done
+    ).merge(jobs, on="file")
     own = overheads(of_rules)
     imports = sum(row["all imports, s"] for row in own)
-    notes = [f"Starting and importing takes {imports:.0f} s of the {jobs['cpu_time'].sum():.0f} s of the processor that the run took."]
+    notes = [
+        f"Starting and importing takes {imports:.0f} s of the {jobs['cpu_time'].sum():.0f} s of the processor that the run took."
+    ]
     tables = {
         "Wall time": [whole_run(jobs, cores)],
         "What a job pays before it works": own,
-        f"The plan ({name}) beside the run": fit_speeds.headed(fit_speeds.compare(done, machine, kind), kind).to_dict("records"),
+        f"The plan ({name}) beside the run": fit_speeds.headed(
+            fit_speeds.compare(done, machine, kind), kind
+        ).to_dict("records"),
     }
-    return Result("digits_run", "The digits study", f"a run of {len(jobs)} jobs", PREDICTION, tables, notes=notes)
+    return Result(
+        "digits_run",
+        "The digits study",
+        f"a run of {len(jobs)} jobs",
+        PREDICTION,
+        tables,
+        notes=notes,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     own = parser(__doc__)
-    own.add_argument("--run", type=Path, default=Path(), help="folder that holds logs/ of the run; this one by default")
+    own.add_argument(
+        "--run",
+        type=Path,
+        default=Path(),
+        help="folder that holds logs/ of the run; this one by default",
+    )
     own.add_argument("--study", default="digits")
     own.add_argument("--hardware", default="laptop", help="speeds of the plan")
-    own.add_argument("--cores", type=int, default=os.cpu_count(), help="that the run had; this machine's by default")
+    own.add_argument(
+        "--cores",
+        type=int,
+        default=os.cpu_count(),
+        help="that the run had; this machine's by default",
+    )
     args, _ = begin(own, arguments)
     finish(measure(args.run, args.study, args.hardware, args.cores), args)
 

@@ -1,10 +1,13 @@
-"""Evaluation of many checkpoints: `scripts.evaluate.judge`, which decodes each image once for all of them, against a pass for each checkpoint:
-as clip_benchmark makes it (webdataset, Pillow, transforms of torchvision, a DataLoader), and with our own reader, to tell one decoding from a fast one.
+"""Evaluation of many checkpoints: `scripts.evaluate.judge`, which decodes each image once for all
+of them, against a pass for each checkpoint: as clip_benchmark makes it (webdataset, Pillow,
+transforms of torchvision, a DataLoader), and with our own reader, to tell one decoding from a fast
+one.
 
 python -m benchmarks.evaluation [--models 8] [--images 256]
 
-With n models, d seconds to decode an image and m for a model to read one, a pass each takes n (d + m) and ours d + n m: the ratio is n where
-decoding costs all, and 1 where the models do. So it is measured at several sizes of the model.
+With n models, d seconds to decode an image and m for a model to read one, a pass each takes n (d +
+m) and ours d + n m: the ratio is n where decoding costs all, and 1 where the models do. So it is
+measured at several sizes of the model.
 """
 
 import tempfile
@@ -34,23 +37,56 @@ PREDICTION = (
     "8 times was ours too."
 )
 SIZES = {
-    "tiny: width 32, 1 layer, patches of 64 px": {"patch_size": 64, "width": 32, "depth": 1, "heads": 2, "pool": "avg"},
-    "small: width 64, 2 layers, patches of 32 px": {"patch_size": 32, "width": 64, "depth": 2, "heads": 2, "pool": "avg"},
+    "tiny: width 32, 1 layer, patches of 64 px": {
+        "patch_size": 64,
+        "width": 32,
+        "depth": 1,
+        "heads": 2,
+        "pool": "avg",
+    },
+    "small: width 64, 2 layers, patches of 32 px": {
+        "patch_size": 32,
+        "width": 64,
+        "depth": 2,
+        "heads": 2,
+        "pool": "avg",
+    },
     "ViT-Ti/16": {"patch_size": 16, "width": 192, "depth": 12, "heads": 3, "pool": "token"},
     "ViT-S/16": {"patch_size": 16, "width": 384, "depth": 12, "heads": 6, "pool": "token"},
 }
-PEER, EACH = "clip_benchmark's way, a pass for each checkpoint", "our reader, a pass for each checkpoint"
+PEER, EACH = (
+    "clip_benchmark's way, a pass for each checkpoint",
+    "our reader, a pass for each checkpoint",
+)
 CLASSES, SIZE, PEER_BATCH = 10, 224, 64  # clip_benchmark's default
 # Of the authors' evaluation.
-PREPARE = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(SIZE), transforms.ToTensor(), transforms.Normalize((0.5,) * 3, (0.5,) * 3)])
+PREPARE = transforms.Compose(
+    [
+        transforms.Resize(256),
+        transforms.CenterCrop(SIZE),
+        transforms.ToTensor(),
+        transforms.Normalize((0.5,) * 3, (0.5,) * 3),
+    ]
+)
 
 
 @torch.inference_mode()
-def clip_benchmark(model: torch.nn.Module, images: stream.Stored, device: torch.device) -> list[dict]:
-    """Rows of metrics of one checkpoint, images read as clip_benchmark's `build_wds_dataset` and its loader do, without workers as ours."""
-    pictures = webdataset.WebDataset(images.blocks[0].tar, shardshuffle=False).decode("pil").to_tuple("jpg", "cls").map_tuple(PREPARE, None)
+def clip_benchmark(
+    model: torch.nn.Module, images: stream.Stored, device: torch.device
+) -> list[dict]:
+    """Rows of metrics of one checkpoint, images read as clip_benchmark's `build_wds_dataset` and
+    its loader do, without workers as ours.
+    """
+    pictures = (
+        webdataset.WebDataset(images.blocks[0].tar, shardshuffle=False)
+        .decode("pil")
+        .to_tuple("jpg", "cls")
+        .map_tuple(PREPARE, None)
+    )
     tally = Tally("unseen", len(images))
-    for pixels, labels in torch.utils.data.DataLoader(pictures.batched(PEER_BATCH), batch_size=None):
+    for pixels, labels in torch.utils.data.DataLoader(
+        pictures.batched(PEER_BATCH), batch_size=None
+    ):
         tally.add(model(pixels.to(device)), torch.as_tensor(labels))
     return tally.rows()
 
@@ -61,14 +97,22 @@ def agree(made: dict[str, list[list[dict]]]) -> str:
     return f"all {sum(map(len, made[OURS]))} rows of metrics are the same, digit by digit"
 
 
-def one_size(images: stream.Stored, architecture: dict, models: int, rounds: int, device: torch.device) -> tuple:
-    own = [classifier.build(architecture, SIZE, 3, CLASSES).to(device).eval() for _ in range(models)]
+def one_size(
+    images: stream.Stored, architecture: dict, models: int, rounds: int, device: torch.device
+) -> tuple:
+    own = [
+        classifier.build(architecture, SIZE, 3, CLASSES).to(device).eval() for _ in range(models)
+    ]
 
     def together():
         return evaluate.judge(own, "unseen", images, False, device)
 
     def apart():
-        return [rows for model in own for rows in evaluate.judge([model], "unseen", images, False, device)]
+        return [
+            rows
+            for model in own
+            for rows in evaluate.judge([model], "unseen", images, False, device)
+        ]
 
     def as_users_do():
         return [clip_benchmark(model, images, device) for model in own]
@@ -76,23 +120,49 @@ def one_size(images: stream.Stored, architecture: dict, models: int, rounds: int
     return in_turn({OURS: together, PEER: as_users_do, EACH: apart}, rounds, device, agree)
 
 
-def measure(folder: Path, images: int, models: int, sizes: list[str], rounds: int, device: torch.device) -> Result:
+def measure(
+    folder: Path, images: int, models: int, sizes: list[str], rounds: int, device: torch.device
+) -> Result:
     stored = pictures.block(folder / "00000.tar", images)
     tables, told = {}, ""
     for name in sizes:
         seconds, told = one_size(stored, SIZES[name], models, rounds, device)
-        tables[name] = ratios(seconds, images * models, "image and checkpoint", {PEER: 4.0, EACH: 4.0})
-    return Result("evaluation", "Evaluation of many checkpoints", f"{models} checkpoints on {images} JPEGs of 256 px", PREDICTION, tables, told)
+        tables[name] = ratios(
+            seconds, images * models, "image and checkpoint", {PEER: 4.0, EACH: 4.0}
+        )
+    return Result(
+        "evaluation",
+        "Evaluation of many checkpoints",
+        f"{models} checkpoints on {images} JPEGs of 256 px",
+        PREDICTION,
+        tables,
+        told,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     own = parser(__doc__, rounds=3, gpu=True)
     own.add_argument("--images", type=int, default=256)
     own.add_argument("--models", type=int, default=8)
-    own.add_argument("--sizes", type=int, default=3, help=f"how many, from the smallest: {', '.join(SIZES)} (default: 3; on a GPU take all)")
+    own.add_argument(
+        "--sizes",
+        type=int,
+        default=3,
+        help=f"how many, from the smallest: {', '.join(SIZES)} (default: 3; on a GPU take all)",
+    )
     args, device = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.images, args.models, list(SIZES)[: args.sizes], args.rounds, device), args)
+        finish(
+            measure(
+                Path(folder),
+                args.images,
+                args.models,
+                list(SIZES)[: args.sizes],
+                args.rounds,
+                device,
+            ),
+            args,
+        )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 python -m benchmarks.generation [--model stable_diffusion_15] [--images 64] [--steps 50]
 
-A pipeline of Stable Diffusion 1.5's sizes with random weights (speed does not depend on them), DDIM, guidance 2. The plain loop: one text after the other,
-float32 (on a GPU float16, as a script for a GPU has it). The best that diffusers documents: bfloat16, channels_last, SDPA, fused QKV projections,
-torch.compile of UNet and decoder, one large batch. Noise of an image comes from its own generator in all of them, so that all make the same images.
-Ours has `compile` in its study, as studies/imagenet.yaml has, and deterministic kernels. All store what they make: ours a shard with its manifest,
-the peers a PNG file for each image, as diffusers' own examples do; the plain loop after each image, the best after each batch.
+A pipeline of Stable Diffusion 1.5's sizes with random weights (speed does not depend on them),
+DDIM, guidance 2. The plain loop: one text after the other, float32 (on a GPU float16, as a script
+for a GPU has it). The best that diffusers documents: bfloat16, channels_last, SDPA, fused QKV
+projections, torch.compile of UNet and decoder, one large batch. Noise of an image comes from its
+own generator in all of them, so that all make the same images. Ours has `compile` in its study, as
+studies/imagenet.yaml has, and deterministic kernels. All store what they make: ours a shard with
+its manifest, the peers a PNG file for each image, as diffusers' own examples do; the plain loop
+after each image, the best after each batch.
 """
 
 import tempfile
@@ -21,7 +24,17 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from benchmarks.measuring import OURS, Disagreement, Result, as_a_job, begin, finish, in_turn, parser, ratios
+from benchmarks.measuring import (
+    OURS,
+    Disagreement,
+    Result,
+    as_a_job,
+    begin,
+    finish,
+    in_turn,
+    parser,
+    ratios,
+)
 from scripts import generate
 from scripts.lib import pipelines, shards, stretches
 from scripts.lib.timing import stand_ins
@@ -36,7 +49,17 @@ PREDICTION = (
 GUIDANCE = 2.0
 TFLOP = 82.9  # of an image of Stable Diffusion 1.5, 512 px, 50 steps with guidance: issue 6
 PLAIN, BEST = "diffusers, plain loop", "diffusers, documented best"
-MODELS = {"tiny": {"channels": [8, 16], "heads": 2, "text": (16, 1), "groups": 4, "decoder": [8, 8], "size": 16}, "stable_diffusion_15": {"size": 512}}
+MODELS = {
+    "tiny": {
+        "channels": [8, 16],
+        "heads": 2,
+        "text": (16, 1),
+        "groups": 4,
+        "decoder": [8, 8],
+        "size": 16,
+    },
+    "stable_diffusion_15": {"size": 512},
+}
 
 
 def saved(folder: Path, sizes: dict) -> Path:
@@ -52,8 +75,20 @@ def prompts(count: int) -> list[str]:
 
 def settings_of(steps: int, precision: str, batch: int, backend: str | None = None) -> dict:
     """backend: of torch.compile; None: as a study without the key `compile`."""
-    sampling = {"kind": "pretrained", "steps": steps, "sampler": "ddim", "precision": precision, "batch_size": batch, "compile": backend}
-    return {"source": "benchmark", "generator": "benchmark", "recipe": "benchmark", "sampling": sampling}
+    sampling = {
+        "kind": "pretrained",
+        "steps": steps,
+        "sampler": "ddim",
+        "precision": precision,
+        "batch_size": batch,
+        "compile": backend,
+    }
+    return {
+        "source": "benchmark",
+        "generator": "benchmark",
+        "recipe": "benchmark",
+        "sampling": sampling,
+    }
 
 
 def ours(pipeline, settings: dict, images: int, tar: Path) -> Path:
@@ -61,7 +96,9 @@ def ours(pipeline, settings: dict, images: int, tar: Path) -> Path:
     own = settings | {"guidance": {GUIDANCE: (0, images)}}
     with tempfile.TemporaryDirectory() as folder, as_a_job():
         state = stretches.Stretches(folder, "benchmark", shards.PNG)
-        shards.write(tar, generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state))
+        shards.write(
+            tar, generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state)
+        )
     return tar
 
 
@@ -70,8 +107,15 @@ def peer(pipeline, steps: int, images: int, batch: int, folder: Path) -> Path:
     texts = prompts(images)
     for first in range(0, images, batch):
         own = range(first, min(first + batch, images))
-        generators = [torch.Generator().manual_seed(pipelines.seed_of("benchmark", GUIDANCE, i)) for i in own]
-        made = pipeline([texts[i] for i in own], guidance_scale=GUIDANCE, num_inference_steps=steps, generator=generators).images
+        generators = [
+            torch.Generator().manual_seed(pipelines.seed_of("benchmark", GUIDANCE, i)) for i in own
+        ]
+        made = pipeline(
+            [texts[i] for i in own],
+            guidance_scale=GUIDANCE,
+            num_inference_steps=steps,
+            generator=generators,
+        ).images
         for i, image in zip(own, made, strict=True):
             image.save(folder / f"{i:05d}.png")
     return folder
@@ -84,8 +128,12 @@ def pixels(stored: Path) -> np.ndarray:
     return np.stack([np.asarray(Image.open(path)) for path in sorted(stored.iterdir())])
 
 
-def loaded(folder: Path, precision: str, device: torch.device, best: bool, backend: str = "inductor") -> DiffusionPipeline:
-    pipeline = DiffusionPipeline.from_pretrained(folder, local_files_only=True, dtype=getattr(torch, precision)).to(device)
+def loaded(
+    folder: Path, precision: str, device: torch.device, best: bool, backend: str = "inductor"
+) -> DiffusionPipeline:
+    pipeline = DiffusionPipeline.from_pretrained(
+        folder, local_files_only=True, dtype=getattr(torch, precision)
+    ).to(device)
     pipeline.set_progress_bar_config(disable=True)
     if best:
         pipeline.fuse_qkv_projections()
@@ -97,14 +145,18 @@ def loaded(folder: Path, precision: str, device: torch.device, best: bool, backe
 
 
 def agree(stored: dict[str, Path], tolerance: float) -> str:
-    """Mean difference of pixels: of one precision they differ by rounding; of others, a little over all steps."""
+    """Mean difference of pixels: of one precision they differ by rounding; of others, a little over
+    all steps.
+    """
     made, told = {name: pixels(own) for name, own in stored.items()}, []
     for name, own in made.items():
         if own.shape != made[OURS].shape:
             raise Disagreement(f"{name}: {own.shape}, ours: {made[OURS].shape}")
         mean = float(np.abs(own.astype(int) - made[OURS]).mean())
         if not mean <= tolerance:
-            raise Disagreement(f"{name}: pixels differ by {mean:.2f} of 255 on average from ours, over {tolerance}")
+            raise Disagreement(
+                f"{name}: pixels differ by {mean:.2f} of 255 on average from ours, over {tolerance}"
+            )
         told.append(f"{name} {mean:.2g}")
     return f"mean difference from ours, in grey levels of 255: {', '.join(told)}"
 
@@ -122,9 +174,21 @@ def matmul_rate(device: torch.device, side: int = 8192, times: int = 20) -> floa
     return 2 * side**3 * times / (begin.elapsed_time(end) / 1000) / 1e12
 
 
-def measure(folder: Path, model: str, images: int, batch: int, steps: int, rounds: int, device: torch.device, backend: str = "inductor") -> Result:
+def measure(
+    folder: Path,
+    model: str,
+    images: int,
+    batch: int,
+    steps: int,
+    rounds: int,
+    device: torch.device,
+    backend: str = "inductor",
+) -> Result:
     gpu = device.type == "cuda"
-    own_folder, precision = saved(folder / "pipeline", MODELS[model]), "bfloat16" if gpu else "float32"
+    own_folder, precision = (
+        saved(folder / "pipeline", MODELS[model]),
+        "bfloat16" if gpu else "float32",
+    )
     settings = settings_of(steps, precision, batch, backend)
     own = pipelines.load(str(own_folder), settings["sampling"], device)
     plain = loaded(own_folder, "float16" if gpu else "float32", device, best=False)
@@ -138,9 +202,13 @@ def measure(folder: Path, model: str, images: int, batch: int, steps: int, round
     rows, notes = ratios(seconds, images, "image", {PLAIN: 4.0, BEST: 1.0}), []
     if gpu and model == "stable_diffusion_15" and steps == 50:
         rate, most = TFLOP * images / float(seconds[OURS].median()), matmul_rate(device)
-        notes = [f"Ours: {rate:.0f} TFLOP a second, {rate / most:.0%} of the {most:.0f} that products of bfloat16 matrices reach here (to reach: 50 %)."]
+        notes = [
+            f"Ours: {rate:.0f} TFLOP a second, {rate / most:.0%} of the {most:.0f} that products of bfloat16 matrices reach here (to reach: 50 %)."
+        ]
     work = f"{model}, {images} images of {MODELS[model]['size']} px, {steps} DDIM steps, guidance {GUIDANCE:g}, batches of {batch}, {precision}"
-    return Result(f"generation-{model}", "Generating images", work, PREDICTION, {"": rows}, told, notes)
+    return Result(
+        f"generation-{model}", "Generating images", work, PREDICTION, {"": rows}, told, notes
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -152,7 +220,19 @@ def main(arguments: list[str] | None = None) -> None:
     own.add_argument("--backend", default="inductor", help="of torch.compile")
     args, device = begin(own, arguments)
     with tempfile.TemporaryDirectory() as folder:
-        finish(measure(Path(folder), args.model, args.images, args.batch, args.steps, args.rounds, device, args.backend), args)
+        finish(
+            measure(
+                Path(folder),
+                args.model,
+                args.images,
+                args.batch,
+                args.steps,
+                args.rounds,
+                device,
+                args.backend,
+            ),
+            args,
+        )
 
 
 if __name__ == "__main__":

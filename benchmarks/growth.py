@@ -1,9 +1,11 @@
-"""How cost grows: each stage that runs on a CPU, at several sizes, each in a process of its own: seconds, peak memory, and a line through the seconds.
+"""How cost grows: each stage that runs on a CPU, at several sizes, each in a process of its own:
+seconds, peak memory, and a line through the seconds.
 
 python -m benchmarks.growth [--stages batches evaluate ...] [--sizes 256 512 1024]
 
-A child is a fork, so that memory counts from what this process has loaded already. Growth is linear where the line's R2 is near 1 and an image costs
-no more at the largest size than between the others; memory must not grow with the data set, but for what is said of a stage.
+A child is a fork, so that memory counts from what this process has loaded already. Growth is linear
+where the line's R2 is near 1 and an image costs no more at the largest size than between the
+others; memory must not grow with the data set, but for what is said of a stage.
 """
 
 import os
@@ -20,7 +22,16 @@ import torch
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
 from scripts import evaluate, generate
-from scripts.lib import augment, classifier, classifier_training, pipelines, reference, shards, stream, stretches
+from scripts.lib import (
+    augment,
+    classifier,
+    classifier_training,
+    pipelines,
+    reference,
+    shards,
+    stream,
+    stretches,
+)
 from scripts.lib.distributed import Team
 from scripts.lib.study.classifiers import Training
 from scripts.lib.timing import pictures
@@ -35,7 +46,14 @@ PREDICTION = (
 )
 CPU = torch.device("cpu")
 SIZE, BATCH = 64, 64
-RECIPE = {"batch_size": BATCH, "learning_rate": 1e-3, "warmup": 0.1, "weight_decay": 0.1, "label_smoothing": 0.0, "position_std": 0.02}
+RECIPE = {
+    "batch_size": BATCH,
+    "learning_rate": 1e-3,
+    "warmup": 0.1,
+    "weight_decay": 0.1,
+    "label_smoothing": 0.0,
+    "position_std": 0.02,
+}
 TINY = {"patch_size": 16, "width": 32, "depth": 2, "heads": 2, "pool": "avg"}
 BUILD = {"architecture": TINY, "image_size": SIZE, "channels": 3, "classes": scores.CLASSES}
 
@@ -47,7 +65,10 @@ def _images(folder: Path, count: int) -> stream.Stored:
 def write_shard(folder: Path, count: int) -> None:
     random = np.random.default_rng(0)
     pixels = pictures.photograph(random, SIZE)
-    rows = ((f"{i:09d}", pixels, {"image": i, "class_id": i % 10, "prompt": "a photo"}) for i in range(count))
+    rows = (
+        (f"{i:09d}", pixels, {"image": i, "class_id": i % 10, "prompt": "a photo"})
+        for i in range(count)
+    )
     shards.write(folder / f"written-{count}.tar", rows, pictures.JPEG)
 
 
@@ -60,7 +81,15 @@ def read_batches(folder: Path, count: int) -> None:
 def train(folder: Path, count: int) -> None:
     """An iteration for each batch of the images, so that an image is seen once."""
     run = {"source": "benchmark", "name": str(count), "seed": 0, "iterations": count // BATCH}
-    classifier_training.train(BUILD, Training(**RECIPE), run, _images(folder, count), folder / f"state-{count}", "growth", Team(CPU))
+    classifier_training.train(
+        BUILD,
+        Training(**RECIPE),
+        run,
+        _images(folder, count),
+        folder / f"state-{count}",
+        "growth",
+        Team(CPU),
+    )
 
 
 def judge(folder: Path, count: int) -> None:
@@ -82,7 +111,10 @@ def generate_images(folder: Path, count: int) -> None:
     pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
     own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
     state = stretches.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
-    shards.write(folder / f"made-{count}.tar", generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state))
+    shards.write(
+        folder / f"made-{count}.tar",
+        generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state),
+    )
 
 
 def fit_laws(folder: Path, count: int) -> None:
@@ -102,7 +134,9 @@ STAGES = {  # name -> what it does, what `size` counts, how many of them it does
 
 
 def in_child(work: Callable[[], None]) -> tuple[float, float]:
-    """Seconds of the processor and peak memory in MB of work in a fork of this process. Raises SystemExit where it fails."""
+    """Seconds of the processor and peak memory in MB of work in a fork of this process. Raises
+    SystemExit where it fails.
+    """
     child = os.fork()
     if not child:
         try:
@@ -128,15 +162,28 @@ def line(sizes: list[float], seconds: list[float]) -> tuple[float, float, float]
 
 
 def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[dict], dict]:
-    """Rows of sizes, and of the line through the least seconds of each: what disturbs adds, and takes nothing away."""
+    """Rows of sizes, and of the line through the least seconds of each: what disturbs adds, and
+    takes nothing away.
+    """
     work, unit, share = STAGES[name]
-    found = [[in_child(lambda size=size: work(folder, size)) for size in sizes] for _ in range(rounds)]
+    found = [
+        [in_child(lambda size=size: work(folder, size)) for size in sizes] for _ in range(rounds)
+    ]
     seconds = [min(own[place][0] for own in found) for place in range(len(sizes))]
     memory = [max(own[place][1] for own in found) for place in range(len(sizes))]
     counts = [size * share for size in sizes]
     start, slope, fit = line(counts, seconds)
-    rows = [{"stage": name, "size": int(count), "of": unit, "seconds": s, "peak MB": m} for count, s, m in zip(counts, seconds, memory, strict=True)]
-    told = {"stage": name, "start, s": start, "ms each": 1000 * slope, "R2": fit, "kB each more in memory": 1000 * float(np.polyfit(counts, memory, 1)[0])}
+    rows = [
+        {"stage": name, "size": int(count), "of": unit, "seconds": s, "peak MB": m}
+        for count, s, m in zip(counts, seconds, memory, strict=True)
+    ]
+    told = {
+        "stage": name,
+        "start, s": start,
+        "ms each": 1000 * slope,
+        "R2": fit,
+        "kB each more in memory": 1000 * float(np.polyfit(counts, memory, 1)[0]),
+    }
     return rows, told
 
 
@@ -144,7 +191,10 @@ def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> R
     pictures.block(folder / "images.tar", max(sizes), SIZE)
     generation.saved(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
-    tables = {"Lines": [told for _, told in found], "Sizes": [row for rows, _ in found for row in rows]}
+    tables = {
+        "Lines": [told for _, told in found],
+        "Sizes": [row for rows, _ in found for row in rows],
+    }
     work = f"{', '.join(map(str, sizes))} images of {SIZE} px, models of width {TINY['width']}; the least seconds of {rounds} rounds, the most memory"
     return Result("growth", "How cost grows", work, PREDICTION, tables)
 

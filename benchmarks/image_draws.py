@@ -1,17 +1,21 @@
-"""Image draws: how much of a curve's scatter comes from the draw of its images, and what that does to intervals of k.
+"""Image draws: how much of a curve's scatter comes from the draw of its images, and what that does
+to intervals of k.
 
 python -m benchmarks.image_draws [--results results/digits] [--seeds 3]
 
-Training sets are nested prefixes, so the images of a small set are in every larger one: if a draw is good, it is good at several
-sizes, and the points of a curve scatter together. An interval of k from their distances to the law cannot see that.
+Training sets are nested prefixes, so the images of a small set are in every larger one: if a draw
+is good, it is good at several sizes, and the points of a curve scatter together. An interval of k
+from their distances to the law cannot see that.
 
-Classifiers of the digits study are trained with `draws`: each seed on the images of draw `seed modulo draws`, so several seeds share a
-draw. Real images are those of the forms that no evaluation set has; synthetic ones are those of the finished study. With the runs of a
-draw averaged over its S seeds, per size,
+Classifiers of the digits study are trained with `draws`: each seed on the images of draw `seed
+modulo draws`, so several seeds share a draw. Real images are those of the forms that no evaluation
+set has; synthetic ones are those of the finished study. With the runs of a draw averaged over its S
+seeds, per size,
 
     covariance between draws = image + training / S,    covariance within draws = training
 
-both over sizes. From these follows what an interval covers if one draw is trained on with three seeds, as a study without draws does.
+both over sizes. From these follows what an interval covers if one draw is trained on with three
+seeds, as a study without draws does.
 """
 
 import argparse
@@ -43,7 +47,9 @@ TODAY = 3  # seeds of a study
 
 
 def study_with_draws(source: str, seeds: int) -> Study:
-    """Return the digits study with one experiment: `seeds` runs of each draw of a source at each size."""
+    """Return the digits study with one experiment: `seeds` runs of each draw of a source at each
+    size.
+    """
     base = load("studies/digits.yaml")
     draws, sizes = DRAWS[source], SIZES[source]
     row = base.sources[source]
@@ -51,10 +57,17 @@ def study_with_draws(source: str, seeds: int) -> Study:
     data = base.data.model_copy(update={"classifier_training": FORMS})
     curves = [Curves(source=source, guidance="all" if source == REAL else [GUIDANCE])]
     experiment = base.experiments["scaling"].model_copy(
-        update={"architectures": [ARCHITECTURE], "sizes": sizes, "seeds": list(range(draws * seeds)), "curves": curves}
+        update={
+            "architectures": [ARCHITECTURE],
+            "sizes": sizes,
+            "seeds": list(range(draws * seeds)),
+            "curves": curves,
+        }
     )
     sources = base.sources | {source: row.model_copy(update={"images": images, "draws": draws})}
-    return base.model_copy(update={"data": data, "sources": sources, "experiments": {"draws": experiment}})
+    return base.model_copy(
+        update={"data": data, "sources": sources, "experiments": {"draws": experiment}}
+    )
 
 
 def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.DataFrame:
@@ -63,20 +76,38 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
     classes = len(class_table.read(study.classes))
     settings = jobs.classifier_settings(study, source, ARCHITECTURE)
     inputs = train_classifiers.inputs_of(settings["runs"], {source: tars})
-    build = {key: settings[key] for key in ("image_size", "channels")} | {"architecture": settings["architectures"][ARCHITECTURE], "classes": classes}
+    build = {key: settings[key] for key in ("image_size", "channels")} | {
+        "architecture": settings["architectures"][ARCHITECTURE],
+        "classes": classes,
+    }
     device, [held_out] = deterministic(1), stream.hold([stream.find([evaluation])])
     with distributed.team(1) as team, TemporaryDirectory() as state:
         for run in settings["runs"]:
             images = train_classifiers.images_of(run, inputs)
-            model = classifier_training.train(build, Training(**settings["training"]), run, images, Path(state) / run["name"], run["name"], team)
+            model = classifier_training.train(
+                build,
+                Training(**settings["training"]),
+                run,
+                images,
+                Path(state) / run["name"],
+                run["name"],
+                team,
+            )
             [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
-            own = {"source": source, "draw": run["seed"] % DRAWS[source], "seed": run["seed"], "size": run["size"]}
+            own = {
+                "source": source,
+                "draw": run["seed"] % DRAWS[source],
+                "seed": run["seed"],
+                "size": run["size"],
+            }
             rows.append(own | {"log_loss": float(np.log(overall["cross_entropy"]))})
     return pd.DataFrame(rows)
 
 
 def covariances(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the covariances over sizes of the image draw and of training, shape (sizes, sizes) each."""
+    """Return the covariances over sizes of the image draw and of training, shape (sizes, sizes)
+    each.
+    """
     wide = table.pivot_table(index=["draw", "seed"], columns="size", values="log_loss")
     means = wide.groupby("draw").mean()
     seeds = len(wide) // len(means)
@@ -92,9 +123,13 @@ def possible(covariance: np.ndarray) -> np.ndarray:
 
 
 def coverage(sizes: list[int], covariance: np.ndarray) -> float:
-    """Return how often Student's 95 % interval of a line through the points covers k, if they scatter like this about a pure law."""
+    """Return how often Student's 95 % interval of a line through the points covers k, if they
+    scatter like this about a pure law.
+    """
     x = np.log(sizes) - np.mean(np.log(sizes))
-    scatter = np.random.default_rng(0).multivariate_normal(np.zeros(len(x)), possible(covariance), TRIALS)
+    scatter = np.random.default_rng(0).multivariate_normal(
+        np.zeros(len(x)), possible(covariance), TRIALS
+    )
     slope = scatter @ x / (x @ x)
     rest = scatter - scatter.mean(1, keepdims=True) - slope[:, None] * x
     spare = len(x) - 2
@@ -106,7 +141,12 @@ def correlations(covariance: np.ndarray) -> list[float]:
     """Return the correlations of neighbouring sizes; None if a variance is not positive."""
     spread = np.diag(covariance)
     pairs = zip(range(len(spread) - 1), range(1, len(spread)), strict=True)
-    return [float(covariance[i, j] / np.sqrt(spread[i] * spread[j])) if min(spread[i], spread[j]) > 0 else None for i, j in pairs]
+    return [
+        float(covariance[i, j] / np.sqrt(spread[i] * spread[j]))
+        if min(spread[i], spread[j]) > 0
+        else None
+        for i, j in pairs
+    ]
 
 
 def summary(table: pd.DataFrame) -> dict:
@@ -117,7 +157,10 @@ def summary(table: pd.DataFrame) -> dict:
     total = np.diag(image) + np.diag(training)
     nested = np.sqrt(np.minimum.outer(sizes, sizes) / np.maximum.outer(sizes, sizes))
     between = table.groupby(["size", "draw"])["log_loss"]
-    p = [float(stats.f_oneway(*(runs for _, runs in own.groupby("draw")["log_loss"])).pvalue) for _, own in table.groupby("size")]
+    p = [
+        float(stats.f_oneway(*(runs for _, runs in own.groupby("draw")["log_loss"])).pvalue)
+        for _, own in table.groupby("size")
+    ]
     return {
         "sizes": sizes,
         "draws": int(table["draw"].nunique()),
@@ -125,14 +168,22 @@ def summary(table: pd.DataFrame) -> dict:
         "standard_deviation_of_a_run": np.sqrt(np.maximum(total, 0)).tolist(),
         "share_of_image_draw_in_a_run": (np.diag(image) / total).tolist(),
         "share_of_image_draw_in_a_run_over_sizes": float(np.trace(image) / total.sum()),
-        "share_of_image_draw_in_a_mean_of_3_seeds_over_sizes": float(np.trace(image) / (np.trace(image) + np.trace(training) / TODAY)),
+        "share_of_image_draw_in_a_mean_of_3_seeds_over_sizes": float(
+            np.trace(image) / (np.trace(image) + np.trace(training) / TODAY)
+        ),
         "p_of_no_image_draw": p,
-        "correlation_of_neighbouring_sizes": {"image": correlations(image), "training": correlations(training), "mean_of_3_seeds": correlations(curve)},
+        "correlation_of_neighbouring_sizes": {
+            "image": correlations(image),
+            "training": correlations(training),
+            "mean_of_3_seeds": correlations(curve),
+        },
         "coverage_of_95": {
             "independent_sizes": coverage(sizes, np.diag(np.diag(curve))),
             "one_draw_3_seeds": coverage(sizes, curve),
             "image_draw_alone_if_variance_is_the_same_at_all_sizes": coverage(sizes, nested),
-            "image_draw_alone_if_variance_falls_with_size": coverage(sizes, 1 / np.maximum.outer(sizes, sizes)),
+            "image_draw_alone_if_variance_falls_with_size": coverage(
+                sizes, 1 / np.maximum.outer(sizes, sizes)
+            ),
         },
     }
 
@@ -147,19 +198,36 @@ def real_images(folder: Path, seeds: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, default=Path("results/digits"), help="folder with images and evaluation sets of the digits study")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results/digits"),
+        help="folder with images and evaluation sets of the digits study",
+    )
     parser.add_argument("--seeds", type=int, default=3, help="runs of each draw")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args(arguments)
     evaluation = str(args.results / f"data/{EVALUATION}/00000.tar")
     synthetic = sorted(map(str, (args.results / f"images/{SYNTHETIC}").glob("[0-9]*.tar")))
     with TemporaryDirectory() as folder:
-        tables = [log_losses(REAL, args.seeds, real_images(Path(folder), args.seeds), evaluation), log_losses(SYNTHETIC, args.seeds, synthetic, evaluation)]
+        tables = [
+            log_losses(REAL, args.seeds, real_images(Path(folder), args.seeds), evaluation),
+            log_losses(SYNTHETIC, args.seeds, synthetic, evaluation),
+        ]
     table = pd.concat(tables)
     summaries = {source: summary(own) for source, own in table.groupby("source", sort=False)}
     print(json.dumps(summaries, indent=1))
-    write_json(args.output, {"command": "python -m benchmarks.image_draws", "summary": summaries, "runs": table.to_dict("records")})
+    write_json(
+        args.output,
+        {
+            "command": "python -m benchmarks.image_draws",
+            "summary": summaries,
+            "runs": table.to_dict("records"),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 python -m benchmarks.law_coverage [--trials 1000] [--data-sets 40] [--processes 1] [--docs docs/laws.md]
 
-Losses follow L(D) = E + (C / D)^k at doubling sizes, with log-normal noise; those of the law of two variables
-follow L(N, D) = E + A / N^a + B / D^b on a grid of four by four. The tables in docs/laws.md are written from
-the result file.
+Losses follow L(D) = E + (C / D)^k at doubling sizes, with log-normal noise; those of the law of two
+variables follow L(N, D) = E + A / N^a + B / D^b on a grid of four by four. The tables in
+docs/laws.md are written from the result file.
 """
 
 import json
@@ -33,7 +33,9 @@ Intervals = dict[str, tuple[float, float]]
 
 
 def curve(random: np.random.Generator, count: int, floor: float, noise: float) -> tuple:
-    """Sizes and losses, each shape (count,), and k: 0.15 to 0.6, loss at the smallest size at most 3."""
+    """Sizes and losses, each shape (count,), and k: 0.15 to 0.6, loss at the smallest size at most
+    3.
+    """
     k = random.uniform(0.15, 0.6)
     first = random.uniform(max(1.0, floor + 0.5), 3.0)
     growth = 2.0 ** np.arange(count)
@@ -79,7 +81,9 @@ def cell(settings: tuple[int, float, float, int]) -> dict:
 
 def data_set(seed: int) -> dict[str, tuple[float, float, float]]:
     """Fit the law of two variables to a simulated grid: estimate and ends of each parameter."""
-    n, d = (axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(4), 1e8 * 4.0 ** np.arange(4)))
+    n, d = (
+        axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(4), 1e8 * 4.0 ** np.arange(4))
+    )
     losses = TRUTH["floor"] + 400 / n ** TRUTH["a"] + 600 / d ** TRUTH["b"]
     losses *= np.exp(np.random.default_rng(seed).normal(0, 0.03, len(n)))
     fitted = two_variable.fit(n, d, losses, bootstrap=100)
@@ -125,7 +129,10 @@ def documented(page: str, result: dict) -> str:
     if not mark:
         raise SystemExit(f"{DOCS.name}: no line {MARK.strip()!r}; add it where the table belongs")
     made = f"`{result['command']}`, {result['date']}: {result['work']}."
-    parts = [f"{heading}:\n\n{markdown(rows)}" if heading else markdown(rows) for heading, rows in result["tables"].items()]
+    parts = [
+        f"{heading}:\n\n{markdown(rows)}" if heading else markdown(rows)
+        for heading, rows in result["tables"].items()
+    ]
     return head + mark + "\n" + "\n\n".join([*parts, made]) + "\n"
 
 

@@ -1,12 +1,15 @@
-"""Law fitting: `scripts/lib/laws/floor.py` from all its starts, against scipy with numeric gradients from the same starts.
+"""Law fitting: `scripts/lib/laws/floor.py` from all its starts, against scipy with numeric
+gradients from the same starts.
 
 python -m benchmarks.law_fitting [--curves 20] [--points 10]
 
-Peers: MINPACK's Levenberg-Marquardt and the trust region of `scipy.optimize.least_squares`, and L-BFGS-B of `scipy.optimize.minimize`, with which
-scaling laws are mostly fitted; and MINPACK given the analytic Jacobian. They take the place of `floor.solve` and are called once for each of its
-starts: all else is the same. What is fitted: the starts of one curve at a time; those of all curves at once; a curve with its profile intervals, as
-the workflow fits each; and a bootstrap of one curve, as `python -m scripts.fit_law --bootstrap` takes it. L-BFGS-B is left out of the intervals: of
-numeric gradients it stops too short of the optimum to have them right.
+Peers: MINPACK's Levenberg-Marquardt and the trust region of `scipy.optimize.least_squares`, and
+L-BFGS-B of `scipy.optimize.minimize`, with which scaling laws are mostly fitted; and MINPACK given
+the analytic Jacobian. They take the place of `floor.solve` and are called once for each of its
+starts: all else is the same. What is fitted: the starts of one curve at a time; those of all curves
+at once; a curve with its profile intervals, as the workflow fits each; and a bootstrap of one
+curve, as `python -m scripts.fit_law --bootstrap` takes it. L-BFGS-B is left out of the intervals:
+of numeric gradients it stops too short of the optimum to have them right.
 """
 
 from collections.abc import Callable
@@ -29,7 +32,12 @@ PREDICTION = (
     "Seen: 12.6 times ours on one curve, 45 at once; so some 35 with intervals and 120 in a bootstrap. On one curve ours is numpy's calls, 50 a step."
 )
 TIGHT = 1e-15
-LM, TRUST, LBFGS, EXACT = "least_squares, lm", "least_squares, trf", "minimize, L-BFGS-B", "least_squares, lm, analytic Jacobian"
+LM, TRUST, LBFGS, EXACT = (
+    "least_squares, lm",
+    "least_squares, trf",
+    "minimize, L-BFGS-B",
+    "least_squares, lm, analytic Jacobian",
+)
 PEERS = (LM, TRUST, LBFGS, EXACT)
 REACH = dict.fromkeys((LM, TRUST, LBFGS), 20.0)  # what is asked for is said of numeric gradients
 INTERVALS = "A curve with its intervals, as the workflow fits it"
@@ -41,20 +49,31 @@ def curves(count: int, points: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     random = np.random.default_rng(seed)
     x = np.log(np.geomspace(1e3, 1e6, points))
     k, level = random.uniform(0.15, 0.6, (count, 1)), random.uniform(0.2, 0.8, (count, 1))
-    return x, np.log(level + np.exp(k * (np.log(1e4) - x))) + 0.01 * random.standard_normal((count, points))
+    return x, np.log(level + np.exp(k * (np.log(1e4) - x))) + 0.01 * random.standard_normal(
+        (count, points)
+    )
 
 
-def scipy_solve(method: str, x, y, theta, weights=None, floor=None, held_k=False, tolerance=None, enough=None):
-    """In place of `floor.solve`: each start by scipy. Searched for are log E, log k, and the log of the power part at the mean log size, which are far
-    less entangled than E, k and C; those that stay are left out."""
+def scipy_solve(
+    method: str, x, y, theta, weights=None, floor=None, held_k=False, tolerance=None, enough=None
+):
+    """In place of `floor.solve`: each start by scipy. Searched for are log E, log k, and the log of
+    the power part at the mean log size, which are far less entangled than E, k and C; those that
+    stay are left out.
+    """
     held, centred = floor is not None, x - x.mean()
     free = [not held, not held_k, True]
     found, costs = theta.copy(), np.empty(theta.shape[1])
     for i, (first, u) in enumerate(theta.T):
-        own, root = y if y.ndim == 1 else y[:, i], 1.0 if weights is None else np.sqrt(weights[:, i])
+        own, root = (
+            y if y.ndim == 1 else y[:, i],
+            1.0 if weights is None else np.sqrt(weights[:, i]),
+        )
         slope = np.exp(u)
         rest = slope * (x.max() - x)
-        power = first if held else (own - rest - np.log1p(np.exp(first - rest) - np.exp(-rest))).mean()  # log of the power part at the largest size
+        power = (
+            first if held else (own - rest - np.log1p(np.exp(first - rest) - np.exp(-rest))).mean()
+        )  # log of the power part at the largest size
         e = floor[i] if held else max(power + np.log(max(np.expm1(first), 1e-300)), own.min() - 20)
         whole = np.array([e, u, power + slope * (x.max() - x.mean())])
 
@@ -64,15 +83,32 @@ def scipy_solve(method: str, x, y, theta, weights=None, floor=None, held_k=False
 
         def jacobian(part, whole=whole, root=root):
             whole[free] = part
-            share = 1 / (1 + np.exp(whole[0] - whole[2] + np.exp(whole[1]) * centred))  # of the power part in the loss
-            return (root * np.stack([1 - share, -share * np.exp(whole[1]) * centred, share])[free]).T
+            share = 1 / (
+                1 + np.exp(whole[0] - whole[2] + np.exp(whole[1]) * centred)
+            )  # of the power part in the loss
+            return (
+                root * np.stack([1 - share, -share * np.exp(whole[1]) * centred, share])[free]
+            ).T
 
         if method == LBFGS:
-            done = minimize(lambda part, of=residuals: (of(part) ** 2).sum(), whole[free], method="L-BFGS-B", options={"ftol": TIGHT, "gtol": 1e-12})
+            done = minimize(
+                lambda part, of=residuals: (of(part) ** 2).sum(),
+                whole[free],
+                method="L-BFGS-B",
+                options={"ftol": TIGHT, "gtol": 1e-12},
+            )
             whole[free], costs[i] = done.x, done.fun
         else:
             exact = {"jac": jacobian} if method == EXACT else {}
-            done = least_squares(residuals, whole[free], method="trf" if method == TRUST else "lm", xtol=TIGHT, ftol=TIGHT, gtol=TIGHT, **exact)
+            done = least_squares(
+                residuals,
+                whole[free],
+                method="trf" if method == TRUST else "lm",
+                xtol=TIGHT,
+                ftol=TIGHT,
+                gtol=TIGHT,
+                **exact,
+            )
             whole[free], costs[i] = done.x, 2 * done.cost
         largest = whole[2] - np.exp(whole[1]) * (x.max() - x.mean())
         found[:, i] = largest if held else np.logaddexp(0, whole[0] - largest), whole[1]
@@ -81,7 +117,12 @@ def scipy_solve(method: str, x, y, theta, weights=None, floor=None, held_k=False
 
 def by(method: str, work: Callable):
     """`work`, fitted by a peer, or by ours."""
-    with np.errstate(over="ignore", invalid="ignore"), mock.patch.object(floor, "solve", solve if method == OURS else partial(scipy_solve, method)):
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        mock.patch.object(
+            floor, "solve", solve if method == OURS else partial(scipy_solve, method)
+        ),
+    ):
         return work()
 
 
@@ -100,21 +141,33 @@ def one_by_one(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def at_once(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     starts = [floor.starts(x, own) for own in y]
     each = starts[0].shape[1]
-    return floor.solve(x, np.repeat(y, each, 0).T, np.concatenate(starts, 1))[1].reshape(-1, each).min(1)
+    return (
+        floor.solve(x, np.repeat(y, each, 0).T, np.concatenate(starts, 1))[1]
+        .reshape(-1, each)
+        .min(1)
+    )
 
 
 def with_intervals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Sum of squares, and both intervals, of each curve, (count, 5)."""
     found = [floor.fit(x, own) for own in y]
-    return np.array([[own["residual_sum"], *own["k_interval"], *own["more"]["floor_interval"]] for own in found])
+    return np.array(
+        [[own["residual_sum"], *own["k_interval"], *own["more"]["floor_interval"]] for own in found]
+    )
 
 
 def resamples(points: int, times: int) -> np.ndarray:
-    drawn = np.random.default_rng(1).multinomial(points, np.full(points, 1 / points), size=times).astype(float)
+    drawn = (
+        np.random.default_rng(1)
+        .multinomial(points, np.full(points, 1 / points), size=times)
+        .astype(float)
+    )
     return drawn[(drawn > 0).sum(1) >= floor.FEWEST]
 
 
-def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray, told: int | None = None) -> np.ndarray:
+def bootstrap(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, told: int | None = None
+) -> np.ndarray:
     """k of the first `told` resamples."""
     return floor.bootstrap(x, y, weights)[:told]
 
@@ -128,15 +181,23 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
         "One curve at a time": (partial(one_by_one, x, y),) * 2,
         "All curves at once": (partial(at_once, x, y), partial(one_by_one, x, y)),
         INTERVALS: (partial(with_intervals, x, y[:1]),) * 2,
-        f"A bootstrap of one curve, {times:,} resamples": (partial(bootstrap, x, y[0], weights, some), partial(bootstrap, x, y[0], weights[:some])),
+        f"A bootstrap of one curve, {times:,} resamples": (
+            partial(bootstrap, x, y[0], weights, some),
+            partial(bootstrap, x, y[0], weights[:some]),
+        ),
     }
     tables, told = {}, []
     for heading, (own, theirs) in work.items():
 
         def agree(made, heading=heading):
-            """All reach what ours does to 1e-6, except that L-BFGS-B may stop short of it: of numeric gradients, it sees no further."""
+            """All reach what ours does to 1e-6, except that L-BFGS-B may stop short of it: of
+            numeric gradients, it sees no further.
+            """
             limits = {name: 1e-3 if name == LBFGS else 1e-6 for name in made if name != OURS}
-            differences = [f"{name} {close(made[name], made[OURS], limit, f'{heading}: {name}'):.1g}" for name, limit in limits.items()]
+            differences = [
+                f"{name} {close(made[name], made[OURS], limit, f'{heading}: {name}'):.1g}"
+                for name, limit in limits.items()
+            ]
             return f"{heading[0].lower() + heading[1:]}: {', '.join(differences)}"
 
         peers = [name for name in PEERS if (heading, name) != (INTERVALS, LBFGS)]
@@ -145,8 +206,18 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
         starts = pd.Series({OURS: fits_of(own)} | dict.fromkeys(peers, fits_of(theirs)))
         tables[f"{heading}: {starts[OURS]:,} starts"] = ratios(seconds / starts, 1, "start", REACH)
         told.append(said)
-    agreement = "largest difference from ours, of the largest, of what is found (sums of squares; also intervals; k): " + "; ".join(told)
-    return Result("law_fitting", "Law fitting", f"{count} curves of {points} sizes, all starts of each", PREDICTION, tables, agreement)
+    agreement = (
+        "largest difference from ours, of the largest, of what is found (sums of squares; also intervals; k): "
+        + "; ".join(told)
+    )
+    return Result(
+        "law_fitting",
+        "Law fitting",
+        f"{count} curves of {points} sizes, all starts of each",
+        PREDICTION,
+        tables,
+        agreement,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

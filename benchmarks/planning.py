@@ -1,9 +1,11 @@
-"""How long Snakemake takes to plan a study of the paper's size, and in how much memory: what is left to do, and that nothing is.
+"""How long Snakemake takes to plan a study of the paper's size, and in how much memory: what is
+left to do, and that nothing is.
 
 python -m benchmarks.planning [--study imagenet] [--block 10000] [--pairs 100000] [--done]
 
-Nothing is ever made: a plan reads no image. With --done each output is an empty file of the right age with Snakemake's record of its job, each list of
-blocks a list; and the same is planned again, as config.yaml has it and with trust_lists.
+Nothing is ever made: a plan reads no image. With --done each output is an empty file of the right
+age with Snakemake's record of its job, each list of blocks a list; and the same is planned again,
+as config.yaml has it and with trust_lists.
 """
 
 import argparse
@@ -19,7 +21,13 @@ from pathlib import Path
 
 import yaml
 from snakemake.api import SnakemakeApi
-from snakemake.settings.types import ConfigSettings, DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    ExecutionSettings,
+    OutputSettings,
+    ResourceSettings,
+)
 
 from scripts.lib import block_lists, jobs, study_file
 
@@ -30,9 +38,14 @@ DRY = ("-n", "--quiet")
 
 
 def sized(study: dict, block: int | None = None, pairs: int | None = None) -> dict:
-    """A study, as its file has it, with so many image indices in a block, and in one of pairs and of what is made of their texts."""
+    """A study, as its file has it, with so many image indices in a block, and in one of pairs and
+    of what is made of their texts.
+    """
     for source in study["sources"].values():
-        of_pairs = source["kind"] == "pairs" or study["recipes"].get(source.get("recipe"), {}).get("kind") == "pair_texts"
+        of_pairs = (
+            source["kind"] == "pairs"
+            or study["recipes"].get(source.get("recipe"), {}).get("kind") == "pair_texts"
+        )
         if "images_per_block" in source and (wanted := pairs if of_pairs else block):
             source["images_per_block"] = wanted
     return study | ({"images_per_block": block} if block else {})
@@ -44,15 +57,21 @@ def create(folder: Path, study: dict) -> None:
     for name in LINKS:
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(ROOT / name)
-    (folder / "studies/planning.yaml").write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
+    (folder / "studies/planning.yaml").write_text(
+        yaml.safe_dump(study, sort_keys=False), encoding="utf-8"
+    )
     (folder / "config.yaml").write_text("study: planning\n", encoding="utf-8")
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
-    """Seconds, seconds of the processor (fewer where others want it too), peak memory in MB, and what was printed."""
+    """Seconds, seconds of the processor (fewer where others want it too), peak memory in MB, and
+    what was printed.
+    """
     with tempfile.TemporaryFile("w+") as printed:
         start = time.monotonic()
-        child = subprocess.Popen([SNAKEMAKE, *arguments], cwd=folder, stdout=printed, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(
+            [SNAKEMAKE, *arguments], cwd=folder, stdout=printed, stderr=subprocess.STDOUT
+        )
         _, status, used = os.wait4(child.pid, 0)
         seconds = time.monotonic() - start
         printed.seek(0)
@@ -63,11 +82,15 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
 
 
 def jobs_of(text: str) -> int:
-    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith("total ")), 0)
+    return next(
+        (int(line.split()[1]) for line in text.splitlines() if line.startswith("total ")), 0
+    )
 
 
 def let_be_done(dag) -> None:
-    """An empty file or folder for each output of a Snakemake DAG, younger than what it is made of; lists of blocks with a last row; a record of each job."""
+    """An empty file or folder for each output of a Snakemake DAG, younger than what it is made of;
+    lists of blocks with a last row; a record of each job.
+    """
     now = time.time()
     for step, level in enumerate(dag.toposorted(dag.jobs)):
         for job in level:
@@ -77,8 +100,12 @@ def let_be_done(dag) -> None:
                 marker.touch()
                 if job.rule.name == "list_blocks":
                     study = study_file.load(f"studies/{job.wildcards.study}.yaml")
-                    settings = jobs.digest(jobs.list_settings(study, job.wildcards.source, job.wildcards.block))
-                    output.write_text(f"{','.join(block_lists.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8")
+                    settings = jobs.digest(
+                        jobs.list_settings(study, job.wildcards.source, job.wildcards.block)
+                    )
+                    output.write_text(
+                        f"{','.join(block_lists.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8"
+                    )
                 for path in {marker, output}:
                     os.utime(path, (now + step / 1000, now + step / 1000))
     records = dag.workflow.persistence
@@ -91,21 +118,44 @@ def let_be_done(dag) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Let every job be done. `snakemake --touch` takes a tenth of a second a job and records none that is done."""
-    with SnakemakeApi(OutputSettings(dryrun=True, log_level_override=40, enable_file_logging=False)) as api:
-        workflow = api.workflow(ResourceSettings(cores=1), ConfigSettings(), snakefile=folder / "Snakefile", workdir=folder)
+    """Let every job be done. `snakemake --touch` takes a tenth of a second a job and records none
+    that is done.
+    """
+    with SnakemakeApi(
+        OutputSettings(dryrun=True, log_level_override=40, enable_file_logging=False)
+    ) as api:
+        workflow = api.workflow(
+            ResourceSettings(cores=1),
+            ConfigSettings(),
+            snakefile=folder / "Snakefile",
+            workdir=folder,
+        )
         dag = workflow.dag(DAGSettings(force_incomplete=True))
-        dag.execute_workflow(pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False))
+        dag.execute_workflow(
+            pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False)
+        )
         let_be_done(workflow._workflow.dag)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--study", default="imagenet", help="of studies/ (default: imagenet)")
-    parser.add_argument("--block", type=int, help="image indices in a block (default: as the study has it)")
-    parser.add_argument("--pairs", type=int, help="image indices in a block of pairs (default: as the study has it)")
-    parser.add_argument("--folder", type=Path, help="where to lay the study out (a temporary folder by default)")
-    parser.add_argument("--done", action="store_true", help="measure the study with all jobs done, too (writes a small file for each output)")
+    parser.add_argument(
+        "--block", type=int, help="image indices in a block (default: as the study has it)"
+    )
+    parser.add_argument(
+        "--pairs", type=int, help="image indices in a block of pairs (default: as the study has it)"
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="where to lay the study out (a temporary folder by default)"
+    )
+    parser.add_argument(
+        "--done",
+        action="store_true",
+        help="measure the study with all jobs done, too (writes a small file for each output)",
+    )
     args = parser.parse_args()
     study = yaml.safe_load((ROOT / f"studies/{args.study}.yaml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as temporary:
@@ -114,14 +164,20 @@ def main() -> None:
         rows = {"all to do": snakemake(folder, *DRY)}
         count = jobs_of(rows["all to do"][-1])
         if args.done:
-            with ProcessPoolExecutor(1, get_context("spawn")) as another:  # for the memory of what is measured starts as that of this process
+            with ProcessPoolExecutor(
+                1, get_context("spawn")
+            ) as another:  # for the memory of what is measured starts as that of this process
                 another.submit(finish, folder).result()
             rows["all done"] = snakemake(folder, *DRY)
             rows["all done, trust_lists"] = snakemake(folder, *DRY, "--config", "trust_lists=true")
             for name in list(rows)[1:]:
                 if "Nothing to be done" not in rows[name][-1]:
-                    raise SystemExit(f"{name}: jobs are left although all are done:\n{rows[name][-1][-3000:]}")
-    print(f"{args.study}: {count:,} jobs\n\n| snakemake {' '.join(DRY)} | seconds | of the processor | MB | ms a job |\n|---|---|---|---|---|")
+                    raise SystemExit(
+                        f"{name}: jobs are left although all are done:\n{rows[name][-1][-3000:]}"
+                    )
+    print(
+        f"{args.study}: {count:,} jobs\n\n| snakemake {' '.join(DRY)} | seconds | of the processor | MB | ms a job |\n|---|---|---|---|---|"
+    )
     for name, (seconds, busy, memory, _) in rows.items():
         print(f"| {name} | {seconds:.1f} | {busy:.1f} | {memory:.0f} | {1000 * busy / count:.2f} |")
 

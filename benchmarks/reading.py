@@ -2,9 +2,9 @@
 
 python -m benchmarks.reading [--images 25600] [--kilobytes 31]
 
-Images are read and their sha256 is checked (not by webdataset), but they are not decoded. The number
-of read calls and their bytes come from /proc/self/io, so this runs on Linux only. `strace -f -c -e
-trace=read,pread64` prints the same calls for any training.
+Images are read and their sha256 is checked (not by webdataset), but they are not decoded. The
+number of read calls and their bytes come from /proc/self/io, so this runs on Linux only. `strace -f
+-c -e trace=read,pread64` prints the same calls for any training.
 """
 
 import argparse
@@ -54,7 +54,10 @@ def write_source(folder: Path, images: int, size: int) -> list[str]:
     data = [random.bytes(size) for _ in range(64)]
     for shard in range(SHARDS):
         numbers = range(shard * images // SHARDS, (shard + 1) * images // SHARDS)
-        rows = ((f"{i:09d}", data[i % 64], {"image": i, "class_id": i % 10, "prompt": "a photo"}) for i in numbers)
+        rows = (
+            (f"{i:09d}", data[i % 64], {"image": i, "class_id": i % 10, "prompt": "a photo"})
+            for i in numbers
+        )
         tars.append(str(folder / f"{shard:05d}.tar"))
         shards.write(tars[-1], rows, {"format": "jpeg", "quality": 95})
     return tars
@@ -150,7 +153,9 @@ def measure(folder: Path, images: int, size: int, shuffle: Shuffle) -> Result:
         rows.append({"way": name} | row)
     text = f"an epoch of {expected:,} images of {size / 1000:g} kB in {SHARDS} shards, batches of {BATCH:,}; reads of manifests are included"
     agreement = f"every way reads {expected:,} different images"
-    return Result("reading", "Reads of a training epoch", text, PREDICTION, {"": rows}, agreement, NOTES)
+    return Result(
+        "reading", "Reads of a training epoch", text, PREDICTION, {"": rows}, agreement, NOTES
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -158,7 +163,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--images", type=int, default=25_600)
     options.add_argument("--kilobytes", type=float, default=31.0, help="of an image")
-    options.add_argument("--folder", type=Path, help="place of the shards; a temporary one by default")
+    options.add_argument(
+        "--folder", type=Path, help="place of the shards; a temporary one by default"
+    )
     args: argparse.Namespace
     args, _ = begin(options, arguments)
     size = round(1000 * args.kilobytes)

@@ -1,4 +1,5 @@
-"""docs/performance.md from the result files of the benchmarks: figures, with machine, command and date.
+"""docs/performance.md from the result files of the benchmarks: figures, with machine, command and
+date.
 
 python -m benchmarks.report [--output docs/performance.md]
 """
@@ -11,7 +12,18 @@ from benchmarks.measuring import RESULTS, markdown
 from scripts.lib.files import whole
 
 OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
-ORDER = ("law_fitting", "batches", "reading", "evaluation", "scores", "growth", "digits_run", "vit_training", "clip_training", "generation")
+ORDER = (
+    "law_fitting",
+    "batches",
+    "reading",
+    "evaluation",
+    "scores",
+    "growth",
+    "digits_run",
+    "vit_training",
+    "clip_training",
+    "generation",
+)
 ELSEWHERE = ("law_coverage",)  # results that are no times: docs/laws.md has them
 GPU = {  # result file -> what to run where there is a GPU
     "vit_training-vit_small-cuda": "python -m benchmarks.vit_training --model vit_small",
@@ -37,7 +49,9 @@ def told(result: dict) -> list[str]:
     where += f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:g} when it ended; torch on {machine['torch_threads']} thread"
     parts = [f"## {result['title']}", result["work"], f"*Prediction:* {result['prediction']}"]
     if result["name"].partition("-")[0] in FOR_GPUS and result["device"] == "cpu":
-        parts.append("**Tried at tiny size on a CPU only: the ratios below tell nothing of a GPU, whose figures are still to be taken.**")
+        parts.append(
+            "**Tried at tiny size on a CPU only: the ratios below tell nothing of a GPU, whose figures are still to be taken.**"
+        )
     for heading, rows in result["tables"].items():
         parts += [f"### {heading}"] if heading else []
         parts.append(markdown(rows))
@@ -52,23 +66,36 @@ def page(results: dict[str, dict]) -> str:
     parts = [HEAD]
     waiting = [command for name, command in GPU.items() if name not in results]
     if waiting:
-        parts += ["## Still to be taken on a GPU", "No GPU was at hand. There these commands take the figures, then `python -m benchmarks.report`:"]
+        parts += [
+            "## Still to be taken on a GPU",
+            "No GPU was at hand. There these commands take the figures, then `python -m benchmarks.report`:",
+        ]
         parts.append("\n".join(["```bash", *waiting, "```"]))
-    for name in sorted(results.keys() - set(ELSEWHERE), key=lambda name: (ORDER.index(name.partition("-")[0]), name)):
+    for name in sorted(
+        results.keys() - set(ELSEWHERE),
+        key=lambda name: (ORDER.index(name.partition("-")[0]), name),
+    ):
         parts += told(results[name])
     return "\n\n".join(parts) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     args = parser.parse_args(arguments)
     files = sorted(args.results.glob("*.json"))
     if not files:
-        raise SystemExit(f"{args.results}: no result file: run a benchmark first, such as python -m benchmarks.law_fitting")
+        raise SystemExit(
+            f"{args.results}: no result file: run a benchmark first, such as python -m benchmarks.law_fitting"
+        )
     with whole(args.output) as (part,):
-        part.write_text(page({path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}), encoding="utf-8")
+        part.write_text(
+            page({path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}),
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Scores of synthetic images: one pass over them for all, as `scripts/score.py` makes, against a pass for each with torch-fidelity.
+"""Scores of synthetic images: one pass over them for all, as `scripts/score.py` makes, against a
+pass for each with torch-fidelity.
 
 python -m benchmarks.scores [--images 512]
 
-The peer calls torch_fidelity.calculate_metrics for FID and again for precision and recall, with the same reference network as its feature
-extractor, and goes through the images once more each for recognizability, diversity and distances between images. At its best it
-has FID, precision and recall from one call.
+The peer calls torch_fidelity.calculate_metrics for FID and again for precision and recall, with the
+same reference network as its feature extractor, and goes through the images once more each for
+recognizability, diversity and distances between images. At its best it has FID, precision and
+recall from one call.
 """
 
 import tempfile
@@ -65,18 +67,34 @@ def extractor(judge: reference.Reference) -> type[FeatureExtractorBase]:
             return "last"
 
         def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
-            return (judge.model.forward_head(judge.model.forward_features(judge.prepare(pixels)), pre_logits=True),)
+            return (
+                judge.model.forward_head(
+                    judge.model.forward_features(judge.prepare(pixels)), pre_logits=True
+                ),
+            )
 
     return Own
 
 
-def ours(judge: reference.Reference, images: stream.Stored, real: stream.Stored, device: torch.device) -> dict:
+def ours(
+    judge: reference.Reference, images: stream.Stored, real: stream.Stored, device: torch.device
+) -> dict:
     found, features = judge.judge(images), judge.judge(real).features
     near = fidelity.Real(features, device).compared(found.features)
-    return near | {"lpips": found.lpips} | score.scores(found.predicted, found.features.numpy(), found.class_ids)
+    return (
+        near
+        | {"lpips": found.lpips}
+        | score.scores(found.predicted, found.features.numpy(), found.class_ids)
+    )
 
 
-def peer(judge: reference.Reference, images: stream.Stored, real: stream.Stored, device: torch.device, at_best: bool) -> dict:
+def peer(
+    judge: reference.Reference,
+    images: stream.Stored,
+    real: stream.Stored,
+    device: torch.device,
+    at_best: bool,
+) -> dict:
     batch_size = stream.at_once(reference.BATCH, device)
 
     def fidelities(**wanted: bool) -> dict:
@@ -92,43 +110,83 @@ def peer(judge: reference.Reference, images: stream.Stored, real: stream.Stored,
             **wanted,
         )
 
-    near = fidelities(fid=True, prc=True) if at_best else fidelities(fid=True) | fidelities(prc=True)
+    near = (
+        fidelities(fid=True, prc=True) if at_best else fidelities(fid=True) | fidelities(prc=True)
+    )
     predicted, features, class_ids = [], [], []
     with torch.inference_mode():
         for batch in stream.ordered(images, batch_size):
             predicted.append(judge.model(judge.prepare(batch.images.to(device))).argmax(1).cpu())
         for batch in stream.ordered(images, batch_size):
-            features.append(judge.model.forward_head(judge.model.forward_features(judge.prepare(batch.images.to(device))), pre_logits=True).cpu())
+            features.append(
+                judge.model.forward_head(
+                    judge.model.forward_features(judge.prepare(batch.images.to(device))),
+                    pre_logits=True,
+                ).cpu()
+            )
             class_ids.append(batch.class_ids)
         distances = []
         for label in images.class_ids.unique():
             spread = fidelity.Spread()
-            for batch in stream.chosen(images, (images.class_ids == label).nonzero()[:, 0].split(batch_size)):
-                spread.add(judge.model.forward_intermediates(judge.prepare(batch.images.to(device)), intermediates_only=True))
+            for batch in stream.chosen(
+                images, (images.class_ids == label).nonzero()[:, 0].split(batch_size)
+            ):
+                spread.add(
+                    judge.model.forward_intermediates(
+                        judge.prepare(batch.images.to(device)), intermediates_only=True
+                    )
+                )
             distances.append(spread.distance())
-    means = score.scores(torch.cat(predicted).numpy(), torch.cat(features).numpy(), torch.cat(class_ids).numpy())
-    return {"fid": near["frechet_inception_distance"], "precision": near["precision"], "recall": near["recall"], "lpips": float(np.mean(distances))} | means
+    means = score.scores(
+        torch.cat(predicted).numpy(), torch.cat(features).numpy(), torch.cat(class_ids).numpy()
+    )
+    return {
+        "fid": near["frechet_inception_distance"],
+        "precision": near["precision"],
+        "recall": near["recall"],
+        "lpips": float(np.mean(distances)),
+    } | means
 
 
 def agree(made: dict[str, dict]) -> str:
-    """FID needs a looser eye: torch-fidelity takes its features as single precision, and the root of a near-singular matrix."""
+    """FID needs a looser eye: torch-fidelity takes its features as single precision, and the root
+    of a near-singular matrix.
+    """
     told = []
     for key in KEYS:
-        worst = max(close([own[key]], [made[OURS][key]], 1e-3, f"{key} of {name}") for name, own in made.items())
+        worst = max(
+            close([own[key]], [made[OURS][key]], 1e-3, f"{key} of {name}")
+            for name, own in made.items()
+        )
         told.append(f"{key} {worst:.1g}")
     return f"largest relative differences from ours: {', '.join(told)}"
 
 
-def measure(folder: Path, images: int, architecture: dict, rounds: int, device: torch.device) -> Result:
-    synthetic, real = (pictures.block(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed) for seed, name in enumerate(("synthetic", "real")))
+def measure(
+    folder: Path, images: int, architecture: dict, rounds: int, device: torch.device
+) -> Result:
+    synthetic, real = (
+        pictures.block(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
+        for seed, name in enumerate(("synthetic", "real"))
+    )
     model = classifier.build(architecture, 224, 3, CLASSES).to(device).eval()
     judge = reference.Reference(model, partial(classifier.inputs, model))
     torch_fidelity.register_feature_extractor("benchmark", extractor(judge))
     ways = {OURS: partial(ours, judge, synthetic, real, device)}
-    ways |= {name: partial(peer, judge, synthetic, real, device, at_best) for name, at_best in ((EACH, False), (BEST, True))}
+    ways |= {
+        name: partial(peer, judge, synthetic, real, device, at_best)
+        for name, at_best in ((EACH, False), (BEST, True))
+    }
     seconds, told = in_turn(ways, rounds, device, agree)
     work = f"{images} synthetic and as many real JPEGs of {SIZE} px; six scores; a ViT of width {architecture['width']} and {architecture['depth']} layers"
-    return Result("scores", "Scores of a source", work, PREDICTION, {"": ratios(seconds, images, "image")}, told)
+    return Result(
+        "scores",
+        "Scores of a source",
+        work,
+        PREDICTION,
+        {"": ratios(seconds, images, "image")},
+        told,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,11 +1,14 @@
-"""Training a ViT: the loop of `scripts/train_classifiers.py`, against timm's model in the usual loop, eager, and compiled with its best settings.
+"""Training a ViT: the loop of `scripts/train_classifiers.py`, against timm's model in the usual
+loop, eager, and compiled with its best settings.
 
 python -m benchmarks.vit_training [--model vit_small] [--batch 256] [--steps 50]
 
-All train the same model from the same weights on the same batches; steps before --skip are not timed (compiling, caches). Eager is as timm's own
-script has it by default: float32, contiguous. Its best: bfloat16, channels_last, torch.compile. Ours has the last two by `compile` in its study, as
+All train the same model from the same weights on the same batches; steps before --skip are not
+timed (compiling, caches). Eager is as timm's own script has it by default: float32, contiguous. Its
+best: bfloat16, channels_last, torch.compile. Ours has the last two by `compile` in its study, as
 studies/imagenet.yaml has, and deterministic kernels. The same step on images that are on the device
-already tells what reading costs ours, and the run from JPEGs in shards whether the step waits for them.
+already tells what reading costs ours, and the run from JPEGs in shards whether the step waits for
+them.
 """
 
 import tempfile
@@ -16,7 +19,18 @@ import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
-from benchmarks.measuring import OURS, Result, as_a_job, begin, clock, close, finish, in_turn, parser, ratios
+from benchmarks.measuring import (
+    OURS,
+    Result,
+    as_a_job,
+    begin,
+    clock,
+    close,
+    finish,
+    in_turn,
+    parser,
+    ratios,
+)
 from scripts.lib import classifier, stream
 from scripts.lib.study.classifiers import Training
 from scripts.lib.timing import loops, pictures
@@ -31,7 +45,12 @@ MODELS = {
     "vit_small": {"patch_size": 16, "width": 384, "depth": 12, "heads": 6, "pool": "token"},
     "vit_base": {"patch_size": 16, "width": 768, "depth": 12, "heads": 12, "pool": "token"},
 }
-EAGER, BEST, LOADED, SHARDS = "timm, eager", "timm, compiled", "ours, images on the device", "ours, from JPEGs in shards"
+EAGER, BEST, LOADED, SHARDS = (
+    "timm, eager",
+    "timm, compiled",
+    "ours, images on the device",
+    "ours, from JPEGs in shards",
+)
 CLASSES = 10
 
 
@@ -41,7 +60,15 @@ def ours(*setting, **named) -> torch.nn.Module:
         return loops.classifier(*setting, **named)
 
 
-def timm(run: loops.Steps, build: dict, recipe: Training, images: stream.Images, steps: int, compiled: bool, backend: str) -> torch.nn.Module:
+def timm(
+    run: loops.Steps,
+    build: dict,
+    recipe: Training,
+    images: stream.Images,
+    steps: int,
+    compiled: bool,
+    backend: str,
+) -> torch.nn.Module:
     """As `train` by the letter of the recipe, for one process without mixing or clipping."""
     torch.manual_seed(0)
     model = classifier.build(**build, position_std=recipe.position_std).to(run.device).train()
@@ -49,14 +76,35 @@ def timm(run: loops.Steps, build: dict, recipe: Training, images: stream.Images,
     model = model.to(memory_format=layout)
     called = torch.compile(model, backend=backend) if compiled else model
     fused = {"fused": True} if compiled else {}
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, betas=recipe.betas, **fused)
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        betas=recipe.betas,
+        **fused,
+    )
     warm = max(1, round(recipe.warmup * steps))
-    schedule = SequentialLR(optimizer, [LinearLR(optimizer, 1 / warm, total_iters=warm), CosineAnnealingLR(optimizer, max(1, steps - warm))], [warm])
+    schedule = SequentialLR(
+        optimizer,
+        [
+            LinearLR(optimizer, 1 / warm, total_iters=warm),
+            CosineAnnealingLR(optimizer, max(1, steps - warm)),
+        ],
+        [warm],
+    )
     for batch in run.watched(stream.batches(images, recipe.batch_size, steps, 0)):
-        pixels = classifier.normalise(batch.images.to(run.device, non_blocking=True)).contiguous(memory_format=layout)
-        with torch.autocast(run.device.type, torch.bfloat16, enabled=compiled and recipe.precision == "bfloat16"):
+        pixels = classifier.normalise(batch.images.to(run.device, non_blocking=True)).contiguous(
+            memory_format=layout
+        )
+        with torch.autocast(
+            run.device.type, torch.bfloat16, enabled=compiled and recipe.precision == "bfloat16"
+        ):
             logits = called(pixels)
-        loss = F.cross_entropy(logits.float(), batch.class_ids.to(run.device, non_blocking=True), label_smoothing=recipe.label_smoothing)
+        loss = F.cross_entropy(
+            logits.float(),
+            batch.class_ids.to(run.device, non_blocking=True),
+            label_smoothing=recipe.label_smoothing,
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -66,17 +114,41 @@ def timm(run: loops.Steps, build: dict, recipe: Training, images: stream.Images,
 
 def agree(made: dict[str, torch.nn.Module], tolerance: float) -> str:
     """What was read from shards is other images."""
-    found = {name: torch.cat([p.detach().cpu().flatten() for p in model.parameters()]) for name, model in made.items() if name != SHARDS}
-    told = [f"{name}: {close(own, found[OURS], tolerance, f'weights of {name}'):.1g}" for name, own in found.items()]
+    found = {
+        name: torch.cat([p.detach().cpu().flatten() for p in model.parameters()])
+        for name, model in made.items()
+        if name != SHARDS
+    }
+    told = [
+        f"{name}: {close(own, found[OURS], tolerance, f'weights of {name}'):.1g}"
+        for name, own in found.items()
+    ]
     return f"largest difference of weights from ours: {', '.join(told)}"
 
 
 def measure(
-    folder: Path, model: str, size: int, batch: int, steps: int, skip: int, rounds: int, device: torch.device, workers: int = 0, backend: str = "inductor"
+    folder: Path,
+    model: str,
+    size: int,
+    batch: int,
+    steps: int,
+    skip: int,
+    rounds: int,
+    device: torch.device,
+    workers: int = 0,
+    backend: str = "inductor",
 ) -> Result:
     gpu = device.type == "cuda"
-    settings = {"learning_rate": 1e-3, "warmup": 0.1, "weight_decay": 0.05, "label_smoothing": 0.0, "position_std": 0.02}
-    recipe = Training(**settings, batch_size=batch, precision="bfloat16" if gpu else "float32", compile=backend)
+    settings = {
+        "learning_rate": 1e-3,
+        "warmup": 0.1,
+        "weight_decay": 0.05,
+        "label_smoothing": 0.0,
+        "position_std": 0.02,
+    }
+    recipe = Training(
+        **settings, batch_size=batch, precision="bfloat16" if gpu else "float32", compile=backend
+    )
     build = {"architecture": MODELS[model], "image_size": size, "channels": 3, "classes": CLASSES}
     stored = pictures.block(folder / "00000.tar", batch * 2, size)
     (held,) = stream.hold([stored], most=1 << 40)
@@ -86,14 +158,24 @@ def measure(
         EAGER: partial(timm, run, build, recipe, held, steps, False, backend),
         BEST: partial(timm, run, build, recipe, held, steps, True, backend),
         LOADED: partial(ours, run, build, recipe, held, steps, loaded=True),
-        SHARDS: partial(ours, run, build, recipe.model_copy(update={"crop_scale": (0.25, 1.0), "flip": True}), stored, steps, workers),
+        SHARDS: partial(
+            ours,
+            run,
+            build,
+            recipe.model_copy(update={"crop_scale": (0.25, 1.0), "flip": True}),
+            stored,
+            steps,
+            workers,
+        ),
     }
 
     def seconds(work, _) -> float:
         work()
         return run.seconds
 
-    found, told = in_turn(ways, rounds, device, partial(agree, tolerance=0.3 if gpu else 1e-3), seconds)
+    found, told = in_turn(
+        ways, rounds, device, partial(agree, tolerance=0.3 if gpu else 1e-3), seconds
+    )
     rows = ratios(found, (steps - skip) * batch, "image", {EAGER: 2.0, BEST: 1.0})
     work = f"{model}, {size} px, batches of {batch}, steps {skip} to {steps}, {recipe.precision} (eager: float32), {workers} workers"
     return Result(f"vit_training-{model}", "Training a ViT", work, PREDICTION, {"": rows}, told)

@@ -1,8 +1,9 @@
 # in:  the study that `study` names; profiles/hardware/{hardware}.yaml of config.yaml
 # out: profiles/hardware/measured_{study}.yaml, how fast the study's own code is on the GPU, or CPU, that the job is given
 #
-# `snakemake calibrate --config study=imagenet`, with `--profile slurm` on a GPU of the cluster; minutes. No output that Snakemake knows of, for it
-# would remove the last one before the next is there, and plans would wait for a GPU.
+# `snakemake calibrate --config study=imagenet`, with `--profile slurm` on a GPU of the cluster;
+# minutes. No output that Snakemake knows of, for it would remove the last one before the next is
+# there, and plans would wait for a GPU.
 
 
 CALIBRATED = STUDIES[config["study"]]
@@ -16,7 +17,12 @@ rule calibrate:
     threads: 1
     resources:
         mem_mb=growing(
-            40000 if any(getattr(own, "model", None) for own in [*CALIBRATED.generators.values(), *CALIBRATED.recipes.values()]) else 4000
+            40000
+            if any(
+                getattr(own, "model", None)
+                for own in [*CALIBRATED.generators.values(), *CALIBRATED.recipes.values()]
+            )
+            else 4000
         ),
         runtime=LIMITS.runtime("calibrate", 60),
         gpu=gpus_at_hand,

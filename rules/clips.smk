@@ -2,8 +2,9 @@
 # out: results/{study}/clips/{source}/{batch}/{run}.safetensors
 #      results/{study}/clip_metrics/{source}/{batch}.parquet: zero-shot top-1 and cross-entropy, on evaluation sets and tasks
 #
-# Paper, section on CLIP: open_clip's models, trained on real, synthetic, and real and synthetic image-text pairs. Runs and batches are as those
-# of classifiers, and so is what of the machine they share (train.smk). A set with classes of its own brings tables of them and of texts.
+# Paper, section on CLIP: open_clip's models, trained on real, synthetic, and real and synthetic
+# image-text pairs. Runs and batches are as those of classifiers, and so is what of the machine they
+# share (train.smk). A set with classes of its own brings tables of them and of texts.
 
 
 rule train_clips:

@@ -1,4 +1,5 @@
-# What all rules share: the studies, read and checked before any job is planned, and the names that wildcards may take.
+# What all rules share: the studies, read and checked before any job is planned, and the names that
+# wildcards may take.
 
 import gc
 import inspect
@@ -10,20 +11,36 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod, ExecMode
 
-# Environment modules set PYTHONPATH to packages of another Python, which must not shadow this one's.
+# Environment modules set PYTHONPATH to packages of another Python, which must not shadow this
+# one's.
 FOREIGN = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FOREIGN)]
-from scripts.lib import captions, environment, hooks, jobs, override, shown, shown_tables, study_file, targets, trusted_lists
+from scripts.lib import (
+    captions,
+    environment,
+    hooks,
+    jobs,
+    override,
+    shown,
+    shown_tables,
+    study_file,
+    targets,
+    trusted_lists,
+)
 from scripts.lib.code_inputs import code_of
 from scripts.lib.study.data import classified
 
 try:
     environment.check(config)
     environment.prepare(config.get("paths"))
-    CONTAINER = environment.container(config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method)
+    CONTAINER = environment.container(
+        config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+    )
 except ValueError as error:
     raise WorkflowError(str(error)) from None
-gc.set_threshold(1_000_000)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
+gc.set_threshold(
+    1_000_000
+)  # a plan is objects that all live to its end: to look for garbage among them took a quarter of the time
 
 
 def load_studies():
@@ -39,20 +56,31 @@ def load_studies():
         except study_file.StudyError as error:
             faults.append(str(error))
     if config["study"] not in studies and not faults:
-        faults.append(f"config.yaml: study = {config['study']!r}: no studies/{config['study']}.yaml; known: {', '.join(studies) or 'none'}")
+        faults.append(
+            f"config.yaml: study = {config['study']!r}: no studies/{config['study']}.yaml; known: {', '.join(studies) or 'none'}"
+        )
     if faults:
         raise WorkflowError("\n".join(faults))
     return studies
 
 
 STUDIES = load_studies()
-config["facts"] = captions.Facts(STUDIES)  # for report/*.rst; in no rule's params, so that no caption makes a job run again
+config["facts"] = captions.Facts(
+    STUDIES
+)  # for report/*.rst; in no rule's params, so that no caption makes a job run again
 FIGURES = shown.names_of(STUDIES[config["study"]].figures)
 TABLES = shown.names_of(STUDIES[config["study"]].tables)
 
-# Lists that no rule makes, for they stand for their blocks. A job that was planned asks for no such thing any more.
-TRUSTED = trusted_lists.trusted(STUDIES) if config.get("trust_lists") and workflow.exec_mode == ExecMode.DEFAULT else []
-TO_LIST = (f"(?!({'|'.join(map(re.escape, TRUSTED))})$)" if TRUSTED else "") + f"({'|'.join(STUDIES)})"
+# Lists that no rule makes, for they stand for their blocks. A job that was planned asks for no such
+# thing any more.
+TRUSTED = (
+    trusted_lists.trusted(STUDIES)
+    if config.get("trust_lists") and workflow.exec_mode == ExecMode.DEFAULT
+    else []
+)
+TO_LIST = (
+    f"(?!({'|'.join(map(re.escape, TRUSTED))})$)" if TRUSTED else ""
+) + f"({'|'.join(STUDIES)})"
 
 
 wildcard_constraints:
@@ -101,23 +129,43 @@ def needed(files):
 
 def planned(settings, *names):
     """A `params` function: the digest of `settings(study, wildcard, ...)`. A job runs again when it changes, and only then."""
-    return needed(lambda _, study, wildcards: jobs.digest(settings(study, *(wildcards[name] for name in names))))
+    return needed(
+        lambda _, study, wildcards: jobs.digest(
+            settings(study, *(wildcards[name] for name in names))
+        )
+    )
 
 
-training_lists = needed(lambda name, study, wildcards: jobs.training_lists(name, study, wildcards.source, wildcards.batch))
-list_before = needed(lambda name, study, wildcards: jobs.list_before(name, wildcards.source, wildcards.block))
+training_lists = needed(
+    lambda name, study, wildcards: jobs.training_lists(
+        name, study, wildcards.source, wildcards.batch
+    )
+)
+list_before = needed(
+    lambda name, study, wildcards: jobs.list_before(name, wildcards.source, wildcards.block)
+)
 reference_models = needed(lambda name, study, _: jobs.reference_folder(name, study))
-listed_tars = needed(lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.block))
-evaluation_tars = needed(lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation])
+listed_tars = needed(
+    lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.block)
+)
+evaluation_tars = needed(
+    lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation]
+)
 
 
 def classified_tars(wildcards):
     """Evaluation sets whose classes are the study's, which classifiers can be judged on."""
-    return [jobs.evaluation_file(wildcards.study, name) for name in classified(study_of(wildcards).data)]
+    return [
+        jobs.evaluation_file(wildcards.study, name) for name in classified(study_of(wildcards).data)
+    ]
 
 
 def released_tars(wildcards):
-    return (evaluation_tars if study_of(wildcards).released[wildcards.released].kind == "clip" else classified_tars)(wildcards)
+    return (
+        evaluation_tars
+        if study_of(wildcards).released[wildcards.released].kind == "clip"
+        else classified_tars
+    )(wildcards)
 
 
 def real_tars(wildcards):
@@ -135,16 +183,28 @@ def scored_tars(wildcards):
 
 def metrics_of(experiments):
     """The metrics of the experiments that `experiments(study, wildcards)` names (None: all)."""
-    return needed(lambda name, study, wildcards: jobs.metric_files(name, study, experiments(study, wildcards)))
+    return needed(
+        lambda name, study, wildcards: jobs.metric_files(name, study, experiments(study, wildcards))
+    )
 
 
 def metrics_of_laws(laws):
-    return metrics_of(lambda study, wildcards: shown.experiments_of_laws(study, laws(study, wildcards)))
+    return metrics_of(
+        lambda study, wildcards: shown.experiments_of_laws(study, laws(study, wildcards))
+    )
 
 
 def fitted(laws):
-    return needed(lambda name, study, wildcards: [f"results/{name}/laws/{law}.json" for law in laws(study, wildcards)])
+    return needed(
+        lambda name, study, wildcards: [
+            f"results/{name}/laws/{law}.json" for law in laws(study, wildcards)
+        ]
+    )
 
 
 def scores_of(sources):
-    return needed(lambda name, study, wildcards: [f"results/{name}/scores/{source}.json" for source in sources(study)])
+    return needed(
+        lambda name, study, wildcards: [
+            f"results/{name}/scores/{source}.json" for source in sources(study)
+        ]
+    )

@@ -1,16 +1,22 @@
 # in:  the study's data sets (digits: the copy inside scikit-learn; files: where config.yaml's `paths` or the environment says)
 # out: results/{study}/data/{split}/{block}.tar (+ .parquet); of a data set in files also results/{study}/data/{split}/index.parquet
 #
-# Splits: training sets and evaluation sets by name; of digits generator_training, from which text-to-image models alone learn, and
-# classifier_training, the source `real`. Later stages see shards alone.
+# Splits: training sets and evaluation sets by name; of digits generator_training, from which
+# text-to-image models alone learn, and classifier_training, the source `real`. Later stages see
+# shards alone.
 
 from scripts.lib.datasets import guard as data_guard
 
 
 rule index_data:
     input:
-        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []),
-        skip=needed(lambda name, study, wildcards: jobs.index_settings(study, wildcards.split)["skip"] or []),
+        classes=needed(
+            lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []
+        ),
+        skip=needed(
+            lambda name, study, wildcards: jobs.index_settings(study, wildcards.split)["skip"]
+            or []
+        ),
     output:
         "results/{study}/data/{split}/index.parquet",
     log:
@@ -33,7 +39,9 @@ rule index_data:
 
 rule prepare_data:
     input:
-        classes=needed(lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []),
+        classes=needed(
+            lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []
+        ),
         index=needed(lambda name, study, wildcards: jobs.index_files(name, study, wildcards.split)),
     output:
         tar="results/{study}/data/{split}/{block}.tar",
@@ -47,7 +55,9 @@ rule prepare_data:
         "../envs/torch.yaml"
     threads: lambda wildcards: 8 if study_of(wildcards).data.kind == "files" else 1
     resources:
-        mem_mb=growing(lambda wildcards, _: 4000 if study_of(wildcards).data.kind == "files" else 2000),
+        mem_mb=growing(
+            lambda wildcards, _: 4000 if study_of(wildcards).data.kind == "files" else 2000
+        ),
         runtime=LIMITS.runtime("prepare_data", 120),
         disk_gb=LIMITS.disk_gb("prepare_data"),
     params:

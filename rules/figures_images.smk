@@ -56,7 +56,9 @@ rule plot_recognizability_diversity:
 rule plot_configuration_sweep:
     input:
         scores=scores_of(lambda study: shown.configuration_sources(shown.sweep_settings(study))),
-        metrics=metrics_of(lambda study, _: [shown.part_of(study, "configuration_sweep").experiment]),
+        metrics=metrics_of(
+            lambda study, _: [shown.part_of(study, "configuration_sweep").experiment]
+        ),
         script=code_of("plot_configuration_sweep"),
     output:
         figure_files("configuration_sweep"),

@@ -1,7 +1,8 @@
 # in:  metrics, laws
 # out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv holds what is drawn
 #
-# Figures of what is gained by more images. `plot_scaling` draws every figures/{study}/{...}_scaling.pdf.
+# Figures of what is gained by more images. `plot_scaling` draws every
+# figures/{study}/{...}_scaling.pdf.
 
 
 rule plot_scaling:

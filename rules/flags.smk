@@ -1,7 +1,8 @@
 # in:  image shards; the safety checker of a released pipeline, where the study names one
 # out: results/{study}/flags/{source}/{block}.parquet: of each image, whether the checker takes it for not safe for work, and its score
 #
-# Made on request alone, by their paths. Safety checkers are off while images are made, and no rule reads a flag.
+# Made on request alone, by their paths. Safety checkers are off while images are made, and no rule
+# reads a flag.
 
 
 rule fetch_safety_checker:

@@ -3,7 +3,8 @@
 #      results/{study}/models/{generator}/, one that others released
 #      results/{study}/images/{source}/{block}.tar (+ .parquet), a block of images at each guidance scale of the source
 #
-# A block is a range of image indices and one job. An image's noise comes from a seed that is a hash of source, guidance and index.
+# A block is a range of image indices and one job. An image's noise comes from a seed that is a hash
+# of source, guidance and index.
 
 
 rule train_generator:
@@ -76,7 +77,10 @@ rule generate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(lambda wc, _: LIMITS.processes("generate", wc) * (40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000)),
+        mem_mb=growing(
+            lambda wc, _: LIMITS.processes("generate", wc)
+            * (40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000)
+        ),
         runtime=LIMITS.runtime("generate", 120),
         gpu_hours=LIMITS.gpu_hours("generate"),
         disk_gb=LIMITS.disk_gb("generate"),

@@ -1,8 +1,10 @@
 # in:  the study, what lies on disk, profiles/hardware/{hardware}.yaml of config.yaml
 # out: plan/{study}/{name}.{html,csv}: what a figure, a table or `all` would take: jobs, hours, disk, images, money, energy
 #
-# No job of the target is started. A run that would take more than config.yaml's budget stops before its first job. What a study would take that
-# is not quite this one: --config override="{imagenet.generators.stable_diffusion.steps: 25}", which is for plans and dry runs alone.
+# No job of the target is started. A run that would take more than config.yaml's budget stops before
+# its first job. What a study would take that is not quite this one: --config
+# override="{imagenet.generators.stable_diffusion.steps: 25}", which is for plans and dry runs
+# alone.
 
 import json
 import time
@@ -35,7 +37,9 @@ rule plan:
         targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
         budget=lambda _: json.dumps(config.get("budget") or {}),
         override=lambda _: override.text(config.get("override")),
-        resources=lambda _: submission.options(workflow.resource_settings._parsed_overwrite_resources, ":"),
+        resources=lambda _: submission.options(
+            workflow.resource_settings._parsed_overwrite_resources, ":"
+        ),
         threads=lambda _: submission.options(workflow.resource_settings._parsed_overwrite_threads),
     shell:
         f"python -m scripts.plan --hardware {HARDWARE} "

@@ -3,7 +3,8 @@
 #      results/{study}/sentences/{recipe}.parquet, sentences that a T5 writes about each class name
 #      results/{study}/captions/{recipe}/{block}.parquet, captions that a BLIP-2 makes of the real training images, a job for each block of them
 #
-# Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of ImageNet images.
+# Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of
+# ImageNet images.
 
 from scripts.lib import prompt_files
 

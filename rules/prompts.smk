@@ -1,7 +1,8 @@
 # in:  the class table; captions of the real training images, a model's captions or sentences, or the user's own texts
 # out: results/{study}/prompts/{recipe}.parquet: a pool of texts for each class
 #
-# Paper, section on prompts: class names, + description, + hypernyms, word to sentence, CLIP templates, captions of ImageNet images.
+# Paper, section on prompts: class names, + description, + hypernyms, word to sentence, CLIP
+# templates, captions of ImageNet images.
 
 
 rule write_prompts:

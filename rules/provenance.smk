@@ -1,7 +1,8 @@
 # in:  every figure and table of the study
 # out: provenance/{study}.{html,json}: versions, commit, machine, the study file as it stood, checksum and time of each result
 #
-# Made again with each result and at no commit besides: it tells which code made the results, not which code lies here now.
+# Made again with each result and at no commit besides: it tells which code made the results, not
+# which code lies here now.
 
 from snakemake import __version__ as SNAKEMAKE
 
@@ -9,7 +10,9 @@ from snakemake import __version__ as SNAKEMAKE
 rule write_provenance:
     input:
         results=needed(
-            lambda name, study, _: [f"figures/{name}/{figure}.csv" for figure in shown.names_of(study.figures)]
+            lambda name, study, _: [
+                f"figures/{name}/{figure}.csv" for figure in shown.names_of(study.figures)
+            ]
             + [f"tables/{name}/{table}.csv" for table in shown.names_of(study.tables)]
         ),
     output:

@@ -3,7 +3,8 @@
 #      results/{study}/released_metrics/{released}.parquet, as metrics/ and clip_metrics/ are
 #      tables/{study}/released.{csv,md,html}, beside what is published of the same checkpoints
 #
-# Made on request alone, by their paths: nobody else needs the checkpoints. docs/check_against_the_authors.md says how to get them.
+# Made on request alone, by their paths: nobody else needs the checkpoints.
+# docs/check_against_the_authors.md says how to get them.
 
 
 rule convert_released:
@@ -59,7 +60,12 @@ rule evaluate_released:
 
 rule tabulate_released:
     input:
-        metrics=needed(lambda name, study, _: [f"results/{name}/released_metrics/{released}.parquet" for released in study.released]),
+        metrics=needed(
+            lambda name, study, _: [
+                f"results/{name}/released_metrics/{released}.parquet"
+                for released in study.released
+            ]
+        ),
         numbers="data/paper_numbers.csv",
         script=code_of("tabulate_released"),
     output:

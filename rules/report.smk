@@ -18,9 +18,19 @@ def in_report(path, name, kind):
 
 def figure_files(name):
     """The report shows the svg: sharp at any size."""
-    return [in_report(f"figures/{{study}}/{name}.svg", name, "Figure") if f == "svg" else f"figures/{{study}}/{name}.{f}" for f in FORMATS]
+    return [
+        (
+            in_report(f"figures/{{study}}/{name}.svg", name, "Figure")
+            if f == "svg"
+            else f"figures/{{study}}/{name}.{f}"
+        )
+        for f in FORMATS
+    ]
 
 
 def table_files(name):
     """The report shows the html: csv and md it would only offer to save."""
-    return [*(f"tables/{{study}}/{name}.{format}" for format in ["csv", "md"]), in_report(f"tables/{{study}}/{name}.html", name, "Table")]
+    return [
+        *(f"tables/{{study}}/{name}.{format}" for format in ["csv", "md"]),
+        in_report(f"tables/{{study}}/{name}.html", name, "Table"),
+    ]

@@ -1,4 +1,5 @@
-# What a job asks a scheduler for. Minutes, GPU-hours and disk come from the table that plans are made with (profiles/hardware).
+# What a job asks a scheduler for. Minutes, GPU-hours and disk come from the table that plans are
+# made with (profiles/hardware).
 
 import functools
 
@@ -20,14 +21,20 @@ except site.SiteError as error:
     raise WorkflowError(str(error)) from None
 
 try:
-    LIMITS = limits.Limits(STUDIES, config.get("hardware", "laptop"), SITE, lambda rule: workflow.get_rule(rule).resources)
+    LIMITS = limits.Limits(
+        STUDIES,
+        config.get("hardware", "laptop"),
+        SITE,
+        lambda rule: workflow.get_rule(rule).resources,
+    )
 except limits.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
 
 
 # Priorities: which of the jobs that are ready starts first. Short jobs that others wait for come
 # first, then whatever reveals a problem: metrics of trained models, trainings on images that exist.
-# Generation comes last, as it is most of the GPU-hours: trainings on real images do not wait for it.
+# Generation comes last, as it is most of the GPU-hours: trainings on real images do not wait for
+# it.
 PREPARE = 50
 EVALUATE = 40
 TRAIN = 30
@@ -54,7 +61,9 @@ def check_hardware_of(jobs):
     """Check that jobs that are about to start on a cluster, of any kind, can have the GPUs of their studies."""
     if workflow.local_exec:
         return
-    studies = {job.wildcards.get("study", config["study"]) for job in jobs if "gpu" in job.rule.resources}
+    studies = {
+        job.wildcards.get("study", config["study"]) for job in jobs if "gpu" in job.rule.resources
+    }
     for study in studies:
         check_hardware(study)
     if SITE is not None and any(STUDIES[study].gpus for study in studies):
@@ -80,7 +89,9 @@ def gpus_at_hand(_):
     return min(1, STUDIES[config["study"]].gpus)
 
 
-growing = LIMITS.memory  # MB of a job, and as much more in each later attempt that a partition takes
+growing = (
+    LIMITS.memory
+)  # MB of a job, and as much more in each later attempt that a partition takes
 
 
 def classifier_mb(wildcards, threads):

@@ -3,7 +3,8 @@
 #      results/{study}/scores/{source}.json: recognizability and diversity at each guidance scale, overall and per class; FID, LPIPS,
 #      precision, recall
 #
-# The scores of `real` are those of an evaluation set: on its own training images the reference would be judged, not they.
+# The scores of `real` are those of an evaluation set: on its own training images the reference
+# would be judged, not they.
 
 
 rule fetch_reference:
@@ -44,8 +45,13 @@ rule score:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        # 20 kB an image. Measured: 11 at width 768, for features of 3 kB are held of it, of a real one, and of the one at the guidance scale before.
-        mem_mb=growing(lambda wildcards, threads: 3000 + 1000 * threads + study_of(wildcards).scores.images // 50),
+        # 20 kB an image. Measured: 11 at width 768, for features of 3 kB are held of it, of a real
+        # one, and of the one at the guidance scale before.
+        mem_mb=growing(
+            lambda wildcards, threads: 3000
+            + 1000 * threads
+            + study_of(wildcards).scores.images // 50
+        ),
         runtime=LIMITS.runtime("score", 60),
         gpu_hours=LIMITS.gpu_hours("score"),
         gpu=gpus,

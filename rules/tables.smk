@@ -1,15 +1,16 @@
 # in:  metrics, scores, laws, prompts, data/paper_numbers.csv
 # out: tables/{study}/{table}.{csv,md,html}; the csv is tidy, the md is for readers, the html is the md for the report
 #
-# Scripts and the modules that they import are inputs here: a table is cheap, and an edit of its code writes it again.
-# `tabulate_metrics` makes three tables of the same kind.
+# Scripts and the modules that they import are inputs here: a table is cheap, and an edit of its
+# code writes it again. `tabulate_metrics` makes three tables of the same kind.
 
 
 rule tabulate_prompts:
     input:
         prompts=needed(
             lambda name, study, _: [
-                f"results/{name}/prompts/{recipe}.parquet" for recipe in shown_tables.prompts_settings(study)["recipes"]
+                f"results/{name}/prompts/{recipe}.parquet"
+                for recipe in shown_tables.prompts_settings(study)["recipes"]
             ]
         ),
         classes=class_table,
@@ -35,7 +36,9 @@ rule tabulate_prompts:
 
 rule tabulate_configurations:
     input:
-        scores=scores_of(lambda study: shown.configuration_sources(shown_tables.configurations_settings(study))),
+        scores=scores_of(
+            lambda study: shown.configuration_sources(shown_tables.configurations_settings(study))
+        ),
         metrics=metrics_of(lambda study, _: [shown.part_of(study, "configurations").experiment]),
         script=code_of("tabulate_configurations"),
     output:
@@ -59,7 +62,11 @@ rule tabulate_configurations:
 
 rule tabulate_metrics:
     input:
-        metrics=needed(lambda name, study, wc: shown_tables.evaluation_table_files(name, study, clip=wc.table == "clip")),
+        metrics=needed(
+            lambda name, study, wc: shown_tables.evaluation_table_files(
+                name, study, clip=wc.table == "clip"
+            )
+        ),
         script=code_of("tabulate_metrics"),
     output:
         table_files("{table}"),

@@ -1,9 +1,10 @@
 # in:  image shards of one source, or of those that a mixture is made of
 # out: results/{study}/classifiers/{source}/{batch}/{run}.safetensors
 #
-# A run is a guidance scale, an architecture, a size and a seed. A batch is the runs that share a job: all of an architecture where a
-# run takes seconds, a single one where it takes GPU-days (the study's classifiers.runs_per_job). A size is a prefix of the images.
-# How many GPUs, nodes and threads share a run is the machine's to say: docs/many_gpus.md.
+# A run is a guidance scale, an architecture, a size and a seed. A batch is the runs that share a
+# job: all of an architecture where a run takes seconds, a single one where it takes GPU-days (the
+# study's classifiers.runs_per_job). A size is a prefix of the images. How many GPUs, nodes and
+# threads share a run is the machine's to say: docs/many_gpus.md.
 
 
 rule list_blocks:
@@ -26,8 +27,11 @@ rule list_blocks:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("list_blocks", 60),
     params:
-        # With `input` among its arguments it is told and does not decide: a list whose blocks are the same is not written again.
-        settings=lambda wildcards, input: jobs.digest(jobs.list_settings(study_of(wildcards), wildcards.source, wildcards.block)),
+        # With `input` among its arguments it is told and does not decide: a list whose blocks are
+        # the same is not written again.
+        settings=lambda wildcards, input: jobs.digest(
+            jobs.list_settings(study_of(wildcards), wildcards.source, wildcards.block)
+        ),
     shell:
         "python -m scripts.list_blocks --before {input.before:q} --tars {input.tars:q} --settings {params.settings} --output {output:q} > {log:q} 2>&1"
 

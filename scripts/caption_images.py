@@ -10,14 +10,23 @@ from scripts.lib import command, jobs, language, resume, shards
 from scripts.lib.files import whole
 
 
-def caption(settings: dict, tar: str, captioner: language.Captioner, state: resume.State, made: language.Made) -> pd.DataFrame:
-    """key, class_id and caption of every image. made: rows of the first images, which `state` has kept of an earlier try.
+def caption(
+    settings: dict,
+    tar: str,
+    captioner: language.Captioner,
+    state: resume.State,
+    made: language.Made,
+) -> pd.DataFrame:
+    """key, class_id and caption of every image. made: rows of the first images, which `state` has
+    kept of an earlier try.
 
     Raises TextError where a caption is empty.
     """
     done = state.load()
     for images, rows in shards.batches(tar, settings["batch_size"], done):
-        for key, class_id, text in zip(rows["key"], rows["class_id"], captioner.captions(settings, images), strict=True):
+        for key, class_id, text in zip(
+            rows["key"], rows["class_id"], captioner.captions(settings, images), strict=True
+        ):
             if not text:
                 raise language.TextError(
                     f"recipe {settings['recipe']!r}: the caption of image {key!r}, class {class_id}, is empty: min_tokens = 1 or a prompt may give one"
@@ -34,12 +43,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", required=True, help="folder of the model")
     parser.add_argument("--images", required=True, help="tar of the block")
     parser.add_argument("--output", required=True, help="parquet: key, class_id, caption")
-    parser.add_argument("--state", required=True, help="folder of what is made so far, kept until the job is done")
+    parser.add_argument(
+        "--state", required=True, help="folder of what is made so far, kept until the job is done"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.prompt_settings)
 
     device, made = deterministic(args.threads), language.Made()
-    identity = json.dumps([jobs.identity(settings), shards.identity([args.images]), language.identity(args.model)], sort_keys=True)
+    identity = json.dumps(
+        [jobs.identity(settings), shards.identity([args.images]), language.identity(args.model)],
+        sort_keys=True,
+    )
     state = resume.State(args.state, identity, {"made": made})
     try:
         table = caption(settings, args.images, language.Captioner(args.model, device), state, made)

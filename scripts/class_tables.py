@@ -1,17 +1,21 @@
-"""Makes the class tables of the paper's study again: `python -m scripts.class_tables --packages FOLDER --wordnet data.noun`.
+"""Makes the class tables of the paper's study again: `python -m scripts.class_tables --packages
+FOLDER --wordnet data.noun`.
 
-Not part of any run: what it writes is kept in the repository, and this says where every cell comes from.
+Not part of any run: what it writes is kept in the repository, and this says where every cell comes
+from.
 
     pip download --no-deps --dest FOLDER clip-benchmark==1.6.2 mmpretrain==1.2.0 tensorflow-datasets==4.9.10
     apt-get download wordnet-base=1:3.0-37 && dpkg -x wordnet-base*.deb FOLDER      # data.noun is in FOLDER/usr/share/wordnet
 
-ImageNet: order and WordNet ids of timm 1.0.31; names of open_clip 3.3.0 (`IMAGENET_CLASSNAMES`), which are, entry by entry, those that the
-paper's authors evaluate with (google-research/syn-rep-learn, Scaling/clip/imagenet_labels.json); lemmas, glosses and hypernyms of WordNet 3.0,
-whose offsets the ids are. The 200 classes of ImageNet-R and -A: timm.
+ImageNet: order and WordNet ids of timm 1.0.31; names of open_clip 3.3.0 (`IMAGENET_CLASSNAMES`),
+which are, entry by entry, those that the paper's authors evaluate with
+(google-research/syn-rep-learn, Scaling/clip/imagenet_labels.json); lemmas, glosses and hypernyms of
+WordNet 3.0, whose offsets the ids are. The 200 classes of ImageNet-R and -A: timm.
 
-Downstream sets: names and templates are those that CLIP was published with (openai/CLIP at d05afc4, data/prompts.md, MIT), taken from packages
-that carry them. `label` is what the data set calls the class, so that a reader can hold its own order to the table's.
-data/downstream/README.md says how each order was checked.
+Downstream sets: names and templates are those that CLIP was published with (openai/CLIP at d05afc4,
+data/prompts.md, MIT), taken from packages that carry them. `label` is what the data set calls the
+class, so that a reader can hold its own order to the table's. data/downstream/README.md says how
+each order was checked.
 """
 
 import argparse
@@ -37,13 +41,42 @@ KE KG KH KN KP KR KW KY KZ LA LB LC LI LK LR LT LU LV LY MA MC MD ME MF MG MK ML
 PA PE PF PG PH PK PL PR PS PT PW PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SS SV SX SY SZ TG TH TJ TL TM TN TO TR TT TW TZ
 UA UG US UY UZ VA VE VG VI VN VU WS XK YE ZA ZM ZW
 """
-EUROSAT = ["AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop", "Residential", "River", "SeaLake"]
-STL10 = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]  # its class_names.txt
+EUROSAT = [
+    "AnnualCrop",
+    "Forest",
+    "HerbaceousVegetation",
+    "Highway",
+    "Industrial",
+    "Pasture",
+    "PermanentCrop",
+    "Residential",
+    "River",
+    "SeaLake",
+]
+STL10 = [
+    "airplane",
+    "bird",
+    "car",
+    "cat",
+    "deer",
+    "dog",
+    "horse",
+    "monkey",
+    "ship",
+    "truck",
+]  # its class_names.txt
 # CLIP's templates for RESISC45: clip-benchmark has four others.
 RESISC45 = [
     f"{what} of {article}{{name}}."
     for article in ("", "a ", "the ")
-    for what in ("satellite imagery", "aerial imagery", "satellite photo", "aerial photo", "satellite view", "aerial view")
+    for what in (
+        "satellite imagery",
+        "aerial imagery",
+        "satellite photo",
+        "aerial photo",
+        "satellite view",
+        "aerial view",
+    )
 ]
 # Set -> its name among clip-benchmark's templates.
 TEMPLATES = {
@@ -71,10 +104,14 @@ class WordNet:
         self.data = Path(path).read_bytes()
 
     def __getitem__(self, offset: int) -> dict:
-        """lemmas, gloss without its examples, and offsets of the direct hypernyms of a synset; offset: where its line starts, in bytes."""
+        """lemmas, gloss without its examples, and offsets of the direct hypernyms of a synset;
+        offset: where its line starts, in bytes.
+        """
         line = self.data[offset : self.data.index(b"\n", offset)].decode()
         if not line.startswith(f"{offset:08d} "):
-            raise SystemExit(f"no synset starts at {offset} of this data.noun: WordNet 3.0 is needed, other versions have other offsets")
+            raise SystemExit(
+                f"no synset starts at {offset} of this data.noun: WordNet 3.0 is needed, other versions have other offsets"
+            )
         fields, gloss = line.split("|", 1)
         fields = fields.split()
         words = int(fields[3], 16)
@@ -82,12 +119,16 @@ class WordNet:
         return {
             "lemmas": [word.replace("_", " ") for word in fields[4 : 4 + 2 * words : 2]],
             "gloss": gloss.split('; "')[0].strip(),
-            "hypernyms": [int(pointers[i + 1]) for i in range(0, len(pointers), 4) if pointers[i] == "@" and pointers[i + 2] == "n"],
+            "hypernyms": [
+                int(pointers[i + 1])
+                for i in range(0, len(pointers), 4)
+                if pointers[i] == "@" and pointers[i + 2] == "n"
+            ],
         }
 
     def hypernyms(self, offset: int, name: str) -> list[str]:
-        """First lemma of each direct hypernym. One that has the class's own name among its lemmas ("newt" of eft) says nothing more than the
-        name: its own hypernyms stand in for it (ours).
+        """First lemma of each direct hypernym. One that has the class's own name among its lemmas
+        ("newt" of eft) says nothing more than the name: its own hypernyms stand in for it (ours).
         """
         found = []
         for parent in self[offset]["hypernyms"]:
@@ -104,10 +145,20 @@ def synsets(of: str) -> list[str]:
 
 def imagenet(wordnet: WordNet) -> list[dict]:
     rows = []
-    for class_id, (wnid, name) in enumerate(zip(synsets("imagenet"), IMAGENET_CLASSNAMES, strict=True)):
+    for class_id, (wnid, name) in enumerate(
+        zip(synsets("imagenet"), IMAGENET_CLASSNAMES, strict=True)
+    ):
         offset = int(wnid[1:])
         synset = wordnet[offset]
-        rows.append({"class_id": class_id, "wnid": wnid, "name": name, "synonyms": ";".join(synset["lemmas"]), "description": synset["gloss"]})
+        rows.append(
+            {
+                "class_id": class_id,
+                "wnid": wnid,
+                "name": name,
+                "synonyms": ";".join(synset["lemmas"]),
+                "description": synset["gloss"],
+            }
+        )
         rows[-1]["hypernyms"] = ", ".join(wordnet.hypernyms(offset, name))
     return rows
 
@@ -121,19 +172,27 @@ class Packages:
     def text(self, wheel: str, file: str) -> str:
         found = sorted(self.folder.glob(f"{wheel}-*.whl"))
         if len(found) != 1:
-            raise SystemExit(f"{self.folder}: {len(found)} wheels {wheel}-*.whl, one is needed; see the head of scripts/class_tables.py")
+            raise SystemExit(
+                f"{self.folder}: {len(found)} wheels {wheel}-*.whl, one is needed; see the head of scripts/class_tables.py"
+            )
         with zipfile.ZipFile(found[0]) as archive:
             return archive.read(file).decode()
 
     def constant(self, wheel: str, file: str, name: str) -> list[str]:
         """A list that a module defines, read without running it."""
         for node in ast.parse(self.text(wheel, file)).body:
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == name:
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.targets[0], ast.Name)
+                and node.targets[0].id == name
+            ):
                 return list(ast.literal_eval(node.value))
         raise SystemExit(f"{wheel}, {file}: no {name}")
 
     def categories(self, name: str) -> list[str]:
-        return self.constant("mmpretrain", "mmpretrain/datasets/categories.py", f"{name}_CATEGORIES")
+        return self.constant(
+            "mmpretrain", "mmpretrain/datasets/categories.py", f"{name}_CATEGORIES"
+        )
 
     def clip_benchmark(self, file: str) -> dict:
         return json.loads(self.text("clip_benchmark", f"clip_benchmark/datasets/en_{file}.json"))
@@ -145,16 +204,28 @@ def spaced(labels: list[str]) -> dict[str, str]:
 
 
 def downstream(packages: Packages) -> dict[str, dict[str, str]]:
-    """set -> label -> name, in the order of the integer labels that torchvision gives (RESISC45: of its sorted folders)."""
+    """set -> label -> name, in the order of the integer labels that torchvision gives (RESISC45: of
+    its sorted folders).
+    """
     from torchvision.datasets import Flowers102
 
     names = packages.clip_benchmark("classnames")
-    sun397 = packages.text("tensorflow_datasets", "tensorflow_datasets/image_classification/sun397_labels.txt").split()
-    resisc45 = packages.constant("tensorflow_datasets", "tensorflow_datasets/datasets/resisc45/resisc45_dataset_builder.py", "_LABELS")
+    sun397 = packages.text(
+        "tensorflow_datasets", "tensorflow_datasets/image_classification/sun397_labels.txt"
+    ).split()
+    resisc45 = packages.constant(
+        "tensorflow_datasets",
+        "tensorflow_datasets/datasets/resisc45/resisc45_dataset_builder.py",
+        "_LABELS",
+    )
     cars, aircraft = packages.categories("STANFORDCARS"), packages.categories("FGVCAIRCRAFT")
-    caltech101 = [" ".join(name.split()) for name in names["caltech101"]]  # one name has two spaces in a row
+    caltech101 = [
+        " ".join(name.split()) for name in names["caltech101"]
+    ]  # one name has two spaces in a row
     return {
-        "food101": spaced(sorted(packages.categories("FOOD101"))),  # cheese_plate before cheesecake, as torchvision sorts
+        "food101": spaced(
+            sorted(packages.categories("FOOD101"))
+        ),  # cheese_plate before cheesecake, as torchvision sorts
         "cifar10": spaced(packages.categories("CIFAR10")),
         "cifar100": spaced(packages.categories("CIFAR100")),
         "sun397": spaced([label.removeprefix(f"/{label[1]}/") for label in sun397]),
@@ -162,7 +233,9 @@ def downstream(packages: Packages) -> dict[str, dict[str, str]]:
         "fgvc_aircraft": dict(zip(aircraft, aircraft, strict=True)),
         "dtd": spaced(packages.categories("DTD")),
         "oxford_pets": dict(zip(names["pets"], names["pets"], strict=True)),
-        "caltech101": dict(zip(packages.categories("CALTECH101")[1:], caltech101[1:], strict=True)),  # the first is the background
+        "caltech101": dict(
+            zip(packages.categories("CALTECH101")[1:], caltech101[1:], strict=True)
+        ),  # the first is the background
         "flowers102": dict(zip(Flowers102.classes, names["flowers"], strict=True)),
         "stl10": spaced(STL10),
         "eurosat": dict(zip(EUROSAT, names["eurosat"], strict=True)),
@@ -174,7 +247,10 @@ def downstream(packages: Packages) -> dict[str, dict[str, str]]:
 
 def templates(packages: Packages) -> dict[str, list[str]]:
     found = packages.clip_benchmark("zeroshot_classification_templates")
-    own = {name: [text.replace("{c}", "{name}") for text in found[key]] for name, key in TEMPLATES.items()}
+    own = {
+        name: [text.replace("{c}", "{name}") for text in found[key]]
+        for name, key in TEMPLATES.items()
+    }
     return dict(sorted((own | {"resisc45": RESISC45}).items()))
 
 
@@ -186,19 +262,34 @@ def write(path: Path, rows: list[dict]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--packages", required=True, help="folder with the three wheels")
     parser.add_argument("--wordnet", required=True, help="file data.noun of WordNet 3.0")
     parser.add_argument("--output", default="data", type=Path)
     args = parser.parse_args(arguments)
     packages = Packages(args.packages)
     write(args.output / "imagenet_classes.csv", imagenet(WordNet(args.wordnet)))
-    write(args.output / "imagenet_subsets.csv", [{"subset": of, "wnid": wnid} for of in ("imagenet_r", "imagenet_a") for wnid in synsets(of)])
+    write(
+        args.output / "imagenet_subsets.csv",
+        [
+            {"subset": of, "wnid": wnid}
+            for of in ("imagenet_r", "imagenet_a")
+            for wnid in synsets(of)
+        ],
+    )
     for name, classes in downstream(packages).items():
-        rows = [{"class_id": i, "name": text, "label": label} for i, (label, text) in enumerate(classes.items())]
+        rows = [
+            {"class_id": i, "name": text, "label": label}
+            for i, (label, text) in enumerate(classes.items())
+        ]
         write(args.output / f"downstream/{name}.csv", rows)
     with whole(args.output / "downstream/templates.yaml") as (part,):
-        part.write_text(yaml.safe_dump(templates(packages), sort_keys=False, width=160, allow_unicode=True), encoding="utf-8")
+        part.write_text(
+            yaml.safe_dump(templates(packages), sort_keys=False, width=160, allow_unicode=True),
+            encoding="utf-8",
+        )
 
 
 if __name__ == "__main__":

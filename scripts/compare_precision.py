@@ -3,10 +3,10 @@
     python -m scripts.compare_precision --study studies/imagenet.yaml \\
         --source sd_class_names --guidance 2
 
-Both precisions sample the first images of a source from the same texts and seeds. The command prints
-the differences of FID and recognizability, the generator's precision minus float32, with 95 %
-intervals of a paired bootstrap over images (our choice). Finished images are kept in the folder: run
-the command again to resume.
+Both precisions sample the first images of a source from the same texts and seeds. The command
+prints the differences of FID and recognizability, the generator's precision minus float32, with 95
+% intervals of a paired bootstrap over images (our choice). Finished images are kept in the folder:
+run the command again to resume.
 """
 
 import argparse

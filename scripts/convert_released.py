@@ -1,6 +1,8 @@
-"""A checkpoint that others released as a model of ours: safetensors, with its architecture and the checkpoint's sha256 in the header.
+"""A checkpoint that others released as a model of ours: safetensors, with its architecture and the
+checkpoint's sha256 in the header.
 
-A checkpoint is a pickle, which can run any code when it is read: only tensors and plain containers are let through.
+A checkpoint is a pickle, which can run any code when it is read: only tensors and plain containers
+are let through.
 """
 
 import hashlib
@@ -19,15 +21,29 @@ def read(path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise SystemExit(f"{path}: no such file: download the checkpoint as docs/check_against_the_authors.md says") from None
+        raise SystemExit(
+            f"{path}: no such file: download the checkpoint as docs/check_against_the_authors.md says"
+        ) from None
     except UnpicklingError as error:
         told = str(error).strip().splitlines()[0][:200]
-        raise SystemExit(f"{path}: holds more than weights, or is no checkpoint of torch, and is not read ({told}): download it again") from None
+        raise SystemExit(
+            f"{path}: holds more than weights, or is no checkpoint of torch, and is not read ({told}): download it again"
+        ) from None
     except (RuntimeError, EOFError, OSError) as error:
-        raise SystemExit(f"{path} ({path.stat().st_size} bytes): cut short or damaged: download it again ({str(error).splitlines()[0][:200]})") from None
-    if not isinstance(state, dict) or not all(isinstance(own, torch.Tensor) for own in state.values()):
-        inside = ", ".join(map(str, list(state)[:4])) if isinstance(state, dict) else type(state).__name__
-        raise SystemExit(f"{path}: no state dict (name -> tensor), but {inside}: save the state dict of the model alone, as the authors did")
+        raise SystemExit(
+            f"{path} ({path.stat().st_size} bytes): cut short or damaged: download it again ({str(error).splitlines()[0][:200]})"
+        ) from None
+    if not isinstance(state, dict) or not all(
+        isinstance(own, torch.Tensor) for own in state.values()
+    ):
+        inside = (
+            ", ".join(map(str, list(state)[:4]))
+            if isinstance(state, dict)
+            else type(state).__name__
+        )
+        raise SystemExit(
+            f"{path}: no state dict (name -> tensor), but {inside}: save the state dict of the model alone, as the authors did"
+        )
     return state
 
 
@@ -38,14 +54,23 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(parser, arguments, jobs.conversion_settings)
 
     path = Path(args.checkpoint)
-    library, from_released = (clip, clip.from_released) if settings["kind"] == "clip" else (classifier, released.from_released)
+    library, from_released = (
+        (clip, clip.from_released)
+        if settings["kind"] == "clip"
+        else (classifier, released.from_released)
+    )
     state = read(path)
     try:
         model, description = from_released(state)
     except ValueError as error:
-        raise SystemExit(f"{path}: released.{args.released} of kind {settings['kind']}: {error}: mend file or kind") from None
+        raise SystemExit(
+            f"{path}: released.{args.released} of kind {settings['kind']}: {error}: mend file or kind"
+        ) from None
     with path.open("rb") as stream:
-        checkpoint = {"file": path.name, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
+        checkpoint = {
+            "file": path.name,
+            "sha256": hashlib.file_digest(stream, "sha256").hexdigest(),
+        }
     library.save(args.output, model, description | {"checkpoint": checkpoint})
     print(f"{path}: sha256 {checkpoint['sha256']}, {description}")
 

@@ -1,7 +1,9 @@
-"""FLOPs of the released generators of the imagenet study, for scripts/lib/plans/generators.py: `python -m scripts.count_flops`.
+"""FLOPs of the released generators of the imagenet study, for scripts/lib/plans/generators.py:
+`python -m scripts.count_flops`.
 
-Their parts are built from their published settings (config.json of each part on the hub) on a device that holds no numbers, and torch counts
-the FLOPs of one image. Parameters are those that the models' cards tell, which says that the settings are right.
+Their parts are built from their published settings (config.json of each part on the hub) on a
+device that holds no numbers, and torch counts the FLOPs of one image. Parameters are those that the
+models' cards tell, which says that the settings are right.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,15 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from scripts.lib import tabulating
-from scripts.lib.timing.stand_ins import TOKENS, autoencoder, first_stage, second_stage, t5_xxl, u_vit, vector_quantizer
+from scripts.lib.timing.stand_ins import (
+    TOKENS,
+    autoencoder,
+    first_stage,
+    second_stage,
+    t5_xxl,
+    u_vit,
+    vector_quantizer,
+)
 
 
 def zeros(*shape: int) -> torch.Tensor:
@@ -29,13 +39,32 @@ def tokens(*shape: int) -> torch.Tensor:
 PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
     "Stable Diffusion 1.5, UNet": (
         lambda: UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
-        lambda: {"sample": zeros(1, 4, 64, 64), "timestep": zeros(1), "encoder_hidden_states": zeros(1, TOKENS, 768)},
+        lambda: {
+            "sample": zeros(1, 4, 64, 64),
+            "timestep": zeros(1),
+            "encoder_hidden_states": zeros(1, TOKENS, 768),
+        },
     ),
-    "Stable Diffusion 1.5, decoder": (lambda: autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder, lambda: {"sample": zeros(1, 4, 64, 64)}),
-    "IF-I-XL, UNet": (first_stage, lambda: {"sample": zeros(1, 3, 64, 64), "timestep": zeros(1), "encoder_hidden_states": zeros(1, TOKENS, 4096)}),
+    "Stable Diffusion 1.5, decoder": (
+        lambda: autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder,
+        lambda: {"sample": zeros(1, 4, 64, 64)},
+    ),
+    "IF-I-XL, UNet": (
+        first_stage,
+        lambda: {
+            "sample": zeros(1, 3, 64, 64),
+            "timestep": zeros(1),
+            "encoder_hidden_states": zeros(1, TOKENS, 4096),
+        },
+    ),
     "IF-II-L, UNet": (
         second_stage,
-        lambda: {"sample": zeros(1, 6, 256, 256), "timestep": zeros(1), "encoder_hidden_states": zeros(1, TOKENS, 4096), "class_labels": zeros(1)},
+        lambda: {
+            "sample": zeros(1, 6, 256, 256),
+            "timestep": zeros(1),
+            "encoder_hidden_states": zeros(1, TOKENS, 4096),
+            "class_labels": zeros(1),
+        },
     ),
     "IF, T5-XXL": (t5_xxl, lambda: {"input_ids": tokens(1, TOKENS)}),
     "aMUSEd-512, U-ViT": (
@@ -67,7 +96,16 @@ def count(name: str) -> tuple[int, int]:
 
 def main() -> None:
     rows = [(name, *count(name)) for name in PARTS]
-    print(tabulating.markdown(pd.DataFrame([{"part": n, "million parameters": f"{p / 1e6:.1f}", "TFLOP": f"{f / 1e12:.4f}"} for n, p, f in rows])))
+    print(
+        tabulating.markdown(
+            pd.DataFrame(
+                [
+                    {"part": n, "million parameters": f"{p / 1e6:.1f}", "TFLOP": f"{f / 1e12:.4f}"}
+                    for n, p, f in rows
+                ]
+            )
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Evaluate the classifiers of one batch on every evaluation set: top-1 and cross-entropy, over all images and per class (`lib/tally.py`).
+"""Evaluate the classifiers of one batch on every evaluation set: top-1 and cross-entropy, over all
+images and per class (`lib/tally.py`).
 
 Protocol of the authors' code: the centre of each image, mean = std = 0.5, float32 or, on a GPU,
 bfloat16 if it gives the same metrics (`lib/evaluation_precision.py`). Images are stored as the
@@ -108,7 +109,9 @@ def choose_precisions(
     positions = evaluation_precision.sample_positions(len(images))
     logits: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
     labels = []
-    for batch in stream.chosen(images, positions.split(stream.at_once(BATCH, device)), workers=workers):
+    for batch in stream.chosen(
+        images, positions.split(stream.at_once(BATCH, device)), workers=workers
+    ):
         labels.append(batch.class_ids)
         pixels = batch.images.to(device)
         for number, model in enumerate(models):
@@ -118,7 +121,9 @@ def choose_precisions(
                 logits.setdefault((number, dtype), []).append(found)
 
     def choose(number: int, name: str) -> torch.dtype:
-        return evaluation_precision.choose(name, lambda dtype: torch.cat(logits[number, dtype]), torch.cat(labels), fast)
+        return evaluation_precision.choose(
+            name, lambda dtype: torch.cat(logits[number, dtype]), torch.cat(labels), fast
+        )
 
     return [choose(number, name) for number, name in enumerate(names)]
 
@@ -204,9 +209,20 @@ def models_parser(description: str) -> argparse.ArgumentParser:
     """Return the command line of an evaluation of the models of a batch."""
     parser = command.parser(description, "source", "batch")
     parser.add_argument("--models", required=True, help="folder of the batch")
-    parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
-    parser.add_argument("--output", required=True, help="parquet, a row for each run, evaluation set or task, and class")
-    parser.add_argument("--state", help="folder of finished sets, kept until the evaluation is complete")
+    parser.add_argument(
+        "--sets",
+        required=True,
+        nargs="+",
+        help="tars of the evaluation sets, in the order of settings.evaluation",
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        help="parquet, a row for each run, evaluation set or task, and class",
+    )
+    parser.add_argument(
+        "--state", help="folder of finished sets, kept until the evaluation is complete"
+    )
     parser.add_argument("--threads", type=int, default=1)
     return parser
 

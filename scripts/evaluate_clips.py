@@ -1,12 +1,15 @@
-"""Evaluate the CLIP models of one batch zero-shot: on every evaluation set, and on tasks that read other labels off the same images.
+"""Evaluate the CLIP models of one batch zero-shot: on every evaluation set, and on tasks that read
+other labels off the same images.
 
-Top-1 and cross-entropy as in `evaluate`; logits are cosines times the learned scale, as in the paper's evaluation code. A set with classes of
-its own is asked about those, in texts of its own. What CLIP reports of some of them, top-1 as a mean over the classes (`mean_per_class` in
+Top-1 and cross-entropy as in `evaluate`; logits are cosines times the learned scale, as in the
+paper's evaluation code. A set with classes of its own is asked about those, in texts of its own.
+What CLIP reports of some of them, top-1 as a mean over the classes (`mean_per_class` in
 data/downstream/sets.csv), is the mean of its rows of classes.
 
-An image is resized to what the models see by Pillow's bicubic filter, as the paper's evaluation code does, from what is stored of it.
-Images are encoded in float32 or, on a GPU, in bfloat16 if it gives the same metrics (`lib/evaluation_precision.py`); texts in float32.
-An interrupted evaluation resumes with the set that it had not finished.
+An image is resized to what the models see by Pillow's bicubic filter, as the paper's evaluation
+code does, from what is stored of it. Images are encoded in float32 or, on a GPU, in bfloat16 if it
+gives the same metrics (`lib/evaluation_precision.py`); texts in float32. An interrupted evaluation
+resumes with the set that it had not finished.
 """
 
 import json
@@ -42,7 +45,9 @@ def _resized(models: list[clip.Clip]) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return the transform of a stored image to the size that all models see."""
     size = models[0].image_size
     if different := {model.image_size for model in models} - {size}:
-        raise SystemExit(f"models that see {size} and {different.pop()} pixels a side in one batch: evaluate them apart")
+        raise SystemExit(
+            f"models that see {size} and {different.pop()} pixels a side in one batch: evaluate them apart"
+        )
 
     def seen(image: torch.Tensor) -> torch.Tensor:
         pixels = image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy()
@@ -138,23 +143,33 @@ def choose_precisions(
             fast,
         )
 
-    return [choose(i, name, model) for i, (name, model) in enumerate(zip(names, models, strict=True))]
+    return [
+        choose(i, name, model) for i, (name, model) in enumerate(zip(names, models, strict=True))
+    ]
 
 
 def answers(model: clip.Clip, seen: torch.Tensor, asked: list[dict], heads_of) -> list[dict]:
-    """Rows of a model on a set: for each question over all its images (class_id None), and for each of its classes.
+    """Rows of a model on a set: for each question over all its images (class_id None), and for each
+    of its classes.
 
     seen: features (N, embed_dim). heads_of(names, templates): heads of the model.
     """
     rows = []
     for question in asked:
         labels = torch.from_numpy(question["labels"])
-        kept, heads = labels != OUT, heads_of(tuple(question["names"]), tuple(question["templates"]))
-        tally = Tally(question["evaluation"], int(kept.sum()), labels.unique() if question["masked"] else None)
+        kept, heads = (
+            labels != OUT,
+            heads_of(tuple(question["names"]), tuple(question["templates"])),
+        )
+        tally = Tally(
+            question["evaluation"], int(kept.sum()), labels.unique() if question["masked"] else None
+        )
         for own, of in zip(seen[kept].split(BATCH), labels[kept].split(BATCH), strict=True):
             tally.add(clip.logits(model, own, heads), of)
         found = pd.DataFrame(tally.rows())
-        found["class_id"] = found["class_id"].map(lambda place, ids=question["ids"]: ids[int(place)], na_action="ignore")
+        found["class_id"] = found["class_id"].map(
+            lambda place, ids=question["ids"]: ids[int(place)], na_action="ignore"
+        )
         rows += [row | {"logit_scale": model.scale.item()} for row in found.to_dict("records")]
     return rows
 
@@ -212,7 +227,10 @@ def evaluate(
     names, clips = list(loaded), list(loaded.values())
     fast = evaluation_precision.fast_dtype(device) if fast is None else fast
     finished = FinishedSets(state, identity(settings, models, device))
-    heads_of = [cache(lambda names, templates, model=model: clip.heads(model, list(names), list(templates))) for model in clips]
+    heads_of = [
+        cache(lambda names, templates, model=model: clip.heads(model, list(names), list(templates)))
+        for model in clips
+    ]
 
     def precisions(tar: str, question: dict, key: str) -> list[torch.dtype]:
         chosen = finished.load("precisions", key)
@@ -226,18 +244,27 @@ def evaluate(
     rows: list[list[dict]] = [[] for _ in clips]
     for evaluation, tar in zip(settings["evaluation"], tars, strict=True):
         asked = questions(settings, classes, evaluation, pd.read_parquet(shards.manifest_path(tar)))
-        key = json.dumps([set_identity(tar), str(fast), *([q["names"], q["templates"], q["ids"]] for q in asked)])
+        key = json.dumps(
+            [set_identity(tar), str(fast), *([q["names"], q["templates"], q["ids"]] for q in asked)]
+        )
         dtypes = dtypes or precisions(tar, asked[0], key)
         key = f"{key} {dtypes}"
         found = finished.load(evaluation, key)
         if found is None:
             seen = features(clips, tar, workers, dtypes)
-            found = [answers(*each) for each in zip(clips, seen, [asked] * len(clips), heads_of, strict=True)]
+            found = [
+                answers(*each)
+                for each in zip(clips, seen, [asked] * len(clips), heads_of, strict=True)
+            ]
             finished.add(evaluation, found, key)
         for of_model, more in zip(rows, found, strict=True):
             of_model += more
     keys = ("source", "guidance", "architecture", "size", "seed")
-    table = [{key: run[key] for key in keys} | row for run, of_model in zip(settings["runs"], rows, strict=True) for row in of_model]
+    table = [
+        {key: run[key] for key in keys} | row
+        for run, of_model in zip(settings["runs"], rows, strict=True)
+        for row in of_model
+    ]
     return pd.DataFrame(table).astype({"class_id": "Int64", "guidance": "Float64"})
 
 
@@ -247,7 +274,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     args, settings = command.parse(parser, arguments, jobs.clip_evaluation_settings)
     classes, device = class_table.read(args.classes), deterministic(args.threads)
-    table = evaluate(settings, classes, Path(args.models), args.sets, device, args.threads - 1, args.state)
+    table = evaluate(
+        settings, classes, Path(args.models), args.sets, device, args.threads - 1, args.state
+    )
     write(table, args.output, args.state)
 
 

@@ -1,4 +1,6 @@
-"""Evaluate a model of the paper's authors as this project's models are: by `evaluate` or `evaluate_clips`."""
+"""Evaluate a model of the paper's authors as this project's models are: by `evaluate` or
+`evaluate_clips`.
+"""
 
 from pathlib import Path
 
@@ -12,17 +14,32 @@ def main(arguments: list[str] | None = None) -> None:
     """Evaluate the model that the command line names."""
     parser = command.parser(__doc__, "released")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--model", required=True, help="safetensors, as convert_released makes it, named as the model")
-    parser.add_argument("--sets", required=True, nargs="+", help="tars of the evaluation sets, in the order of settings.evaluation")
-    parser.add_argument("--output", required=True, help="parquet, a row for each evaluation set and class")
-    parser.add_argument("--state", help="folder of finished sets, kept until the evaluation is complete")
+    parser.add_argument(
+        "--model",
+        required=True,
+        help="safetensors, as convert_released makes it, named as the model",
+    )
+    parser.add_argument(
+        "--sets",
+        required=True,
+        nargs="+",
+        help="tars of the evaluation sets, in the order of settings.evaluation",
+    )
+    parser.add_argument(
+        "--output", required=True, help="parquet, a row for each evaluation set and class"
+    )
+    parser.add_argument(
+        "--state", help="folder of finished sets, kept until the evaluation is complete"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.released_settings)
 
     folder, device, workers = Path(args.model).parent, deterministic(args.threads), args.threads - 1
     if settings["kind"] == "clip":
         classes = class_table.read(args.classes)
-        table = evaluate_clips.evaluate(settings, classes, folder, args.sets, device, workers, args.state)
+        table = evaluate_clips.evaluate(
+            settings, classes, folder, args.sets, device, workers, args.state
+        )
     else:
         table = evaluate.evaluate(settings, folder, args.sets, device, workers, args.state)
     evaluate.write(table.astype({"seed": "Int64"}), args.output, args.state)

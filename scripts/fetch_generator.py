@@ -7,10 +7,14 @@ from scripts.lib import command, fetching, jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(fetching.parser(__doc__, "generator"), arguments, jobs.fetch_settings)
+    args, settings = command.parse(
+        fetching.parser(__doc__, "generator"), arguments, jobs.fetch_settings
+    )
 
     upscaler = settings.pop("upscaler")
-    stages = {"": settings | {"use": "generator"}} | ({"upscaler": upscaler | {"use": "upscaler"}} if upscaler else {})
+    stages = {"": settings | {"use": "generator"}} | (
+        {"upscaler": upscaler | {"use": "upscaler"}} if upscaler else {}
+    )
     fetching.fetch(args.generator, stages, args.known, args.record, args.output)
 
 

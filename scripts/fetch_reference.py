@@ -26,13 +26,21 @@ def mismatch(config: dict, classes: str) -> str | None:
     for place, class_id in enumerate(class_table.match(names, table)[1]):
         if class_id not in (None, place):
             fix = "put the class table in the order of its outputs"
-            return f"output {place} is {names[place]!r}, which is class {class_id} of {classes}: {fix}"
+            return (
+                f"output {place} is {names[place]!r}, which is class {class_id} of {classes}: {fix}"
+            )
     return None
 
 
 def main(arguments: list[str] | None = None) -> None:
     args, settings = command.parse(fetching.parser(__doc__), arguments, jobs.reference_settings)
-    fetching.fetch("scores.reference", {"": settings | {"use": "classifier"}}, args.known, args.record, args.output)
+    fetching.fetch(
+        "scores.reference",
+        {"": settings | {"use": "classifier"}},
+        args.known,
+        args.record,
+        args.output,
+    )
     config = json.loads((Path(args.output) / "config.json").read_text(encoding="utf-8"))
     if told := mismatch(config, study_file.load(args.study).classes):
         shutil.rmtree(args.output)

@@ -27,7 +27,9 @@ RESAMPLES = 200  # of the law of two variables, unless --bootstrap is given
 
 
 def load(path: Path) -> pd.DataFrame:
-    """Read a table by its suffix, in upper or lower case. Raises LawError for a suffix that is not known."""
+    """Read a table by its suffix, in upper or lower case. Raises LawError for a suffix that is not
+    known.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".parquet"]:
         return pd.read_parquet(path)
@@ -36,7 +38,9 @@ def load(path: Path) -> pd.DataFrame:
         compression = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}[suffixes.pop()]
     separator = SEPARATORS.get(suffixes[-1]) if suffixes else None
     if separator is None:
-        raise LawError(f"{path}: unknown kind of file (expected .csv, .tsv, one of them compressed, or .parquet)")
+        raise LawError(
+            f"{path}: unknown kind of file (expected .csv, .tsv, one of them compressed, or .parquet)"
+        )
     if separator == "," and compression is None:
         return csv_tables.frame(path)
     return pd.read_csv(path, sep=separator, compression=compression, encoding="utf-8-sig")
@@ -70,22 +74,32 @@ def read(path: str, columns: list[str]) -> pd.DataFrame:
         raise LawError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     for column in columns:
         if column not in table:
-            raise LawError(f"{path}: no column {column!r}; it has {', '.join(map(str, table.columns))}")
+            raise LawError(
+                f"{path}: no column {column!r}; it has {', '.join(map(str, table.columns))}"
+            )
         numbers = pd.to_numeric(table[column], errors="coerce")
         if numbers.isna().any():
             row = int(np.flatnonzero(numbers.isna())[0])
-            raise LawError(f"{path}: {column} in row {row + 1} is {str(table[column].iat[row])!r}, not a number: correct or remove the row")
+            raise LawError(
+                f"{path}: {column} in row {row + 1} is {str(table[column].iat[row])!r}, not a number: correct or remove the row"
+            )
         table[column] = numbers.astype(float)
     return table[columns]
 
 
-def bootstrap(law: str, sizes: np.ndarray, losses: np.ndarray, times: int, seed: int) -> list[float]:
-    """95 % percentile interval of k over case resamples of the sizes. On ten points it covers 86 to 91 %: less than it says."""
+def bootstrap(
+    law: str, sizes: np.ndarray, losses: np.ndarray, times: int, seed: int
+) -> list[float]:
+    """95 % percentile interval of k over case resamples of the sizes. On ten points it covers 86 to
+    91 %: less than it says.
+    """
     x, y = points(sizes, losses)
     module = laws.LAWS[law]
     random = np.random.default_rng(seed)
     weights = np.zeros((0, len(x)))
-    while len(weights) < times:  # a resample of too few different sizes has no fit and is drawn again
+    while (
+        len(weights) < times
+    ):  # a resample of too few different sizes has no fit and is drawn again
         drawn = random.multinomial(len(x), np.full(len(x), 1 / len(x)), size=times).astype(float)
         weights = np.concatenate([weights, drawn[(drawn > 0).sum(1) >= module.FEWEST]])
     return [float(v) for v in np.quantile(module.bootstrap(x, y, weights[:times]), [0.025, 0.975])]
@@ -98,7 +112,11 @@ def shown(interval: list[float | None]) -> str:
 
 def summary(result: dict) -> str:
     """Return the fit as lines of text."""
-    lines = [f"law        {result['law']}", f"objective  {result['objective']}", f"n          {result['n']}"]
+    lines = [
+        f"law        {result['law']}",
+        f"objective  {result['objective']}",
+        f"n          {result['n']}",
+    ]
     for name in SHOWN:
         value = result.get(name)
         if value is not None:
@@ -109,7 +127,13 @@ def summary(result: dict) -> str:
         status = "  not ruled out" if law in result["not_ruled_out"] else ""
         lines.append(f"k, {law:<7} {under['k']:.4g}  {shown(under['k_interval'])}{status}")
     if len(result.get("minima", [])) > 1:
-        lines.append("two minima " + "; ".join(f"k {m['k']:.4g}, floor {m['floor']:.4g}, residual sum {m['residual_sum']:.4g}" for m in result["minima"]))
+        lines.append(
+            "two minima "
+            + "; ".join(
+                f"k {m['k']:.4g}, floor {m['floor']:.4g}, residual sum {m['residual_sum']:.4g}"
+                for m in result["minima"]
+            )
+        )
     if result.get("reason"):
         lines.append(f"chosen     {result['reason']}")
     return "\n".join([*lines, *(f"warning    {note}" for note in result.get("warnings", []))])
@@ -128,12 +152,18 @@ whole_number.__name__ = "integer"  # argparse names it in its messages
 
 def options() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("table", help="csv, tsv, compressed csv or tsv, or parquet")
     parser.add_argument("--x", required=True, help="column of sizes")
     parser.add_argument("--y", required=True, help="column of losses")
-    parser.add_argument("--x2", help="column of a second size; the law is then two_variable, with N = x2 and D = x")
-    parser.add_argument("--law", choices=[*laws.LAWS, "two_variable"], help="chosen from the data unless given")
+    parser.add_argument(
+        "--x2", help="column of a second size; the law is then two_variable, with N = x2 and D = x"
+    )
+    parser.add_argument(
+        "--law", choices=[*laws.LAWS, "two_variable"], help="chosen from the data unless given"
+    )
     parser.add_argument(
         "--bootstrap",
         type=whole_number,
@@ -147,14 +177,18 @@ def options() -> argparse.ArgumentParser:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Exit with a message if options contradict each other, before anything is fitted."""
-    if (args.law == "two_variable" and not args.x2) or (args.x2 and args.law not in (None, "two_variable")):
+    if (args.law == "two_variable" and not args.x2) or (
+        args.x2 and args.law not in (None, "two_variable")
+    ):
         parser.error("--law two_variable and --x2 go together")
     columns = {"--x": args.x, "--y": args.y} | ({"--x2": args.x2} if args.x2 else {})
     names = list(columns)
     for place, name in enumerate(names):
         for other in names[place + 1 :]:
             if columns[name] == columns[other]:
-                parser.error(f"{name} and {other} are the same column ({columns[name]!r}); name another one")
+                parser.error(
+                    f"{name} and {other} are the same column ({columns[name]!r}); name another one"
+                )
     if args.json and args.json.is_dir():
         parser.error(f"--json {args.json}: is a folder; name a file")
     if args.bootstrap and args.law == "broken":
@@ -176,7 +210,9 @@ def fitted(args: argparse.Namespace) -> dict:
         candidates = {
             law: {
                 "aicc": fit.as_json()["aicc"],
-                "held_out_error": choice.held_out[law] if np.isfinite(choice.held_out[law]) else None,
+                "held_out_error": choice.held_out[law]
+                if np.isfinite(choice.held_out[law])
+                else None,
             }
             for law, fit in choice.fits.items()
         }

@@ -1,4 +1,6 @@
-"""Fit the scaling law of the study to each curve: a source at a guidance scale with an architecture."""
+"""Fit the scaling law of the study to each curve: a source at a guidance scale with an
+architecture.
+"""
 
 import pandas as pd
 
@@ -23,7 +25,9 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
         and, as `all_sizes`, the law that is chosen over every size.
     """
     entries = []
-    for (source, guidance, architecture), curve in table.groupby(["source", "guidance", "architecture"], dropna=False, sort=False):
+    for (source, guidance, architecture), curve in table.groupby(
+        ["source", "guidance", "architecture"], dropna=False, sort=False
+    ):
         inside = curve[curve["size"].between(*sizes)]
         choice = laws.choose(inside["size"], inside["cross_entropy"])
         everywhere = choice
@@ -46,12 +50,24 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "law")
-    parser.add_argument("--metrics", required=True, nargs="+", help="parquet files of `evaluate` or `evaluate_clips`")
+    parser.add_argument(
+        "--metrics",
+        required=True,
+        nargs="+",
+        help="parquet files of `evaluate` or `evaluate_clips`",
+    )
     parser.add_argument("--output", required=True)
     args, settings = command.parse(parser, arguments, jobs.law_settings)
 
     table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
-    write_json(args.output, {"evaluation": settings["evaluation"], "interval": 0.95, "curves": fit(table, settings["sizes"])})
+    write_json(
+        args.output,
+        {
+            "evaluation": settings["evaluation"],
+            "interval": 0.95,
+            "curves": fit(table, settings["sizes"]),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Generate one block of a source: a range of image indices at each of its guidance scales, as a shard."""
+"""Generate one block of a source: a range of image indices at each of its guidance scales, as a
+shard.
+"""
 
 import argparse
 import json
@@ -13,12 +15,27 @@ import scripts.lib.torch_setup  # noqa: F401
 import numpy as np
 import pandas as pd
 
-from scripts.lib import class_table, command, distributed, images, jobs, pipelines, recipes, resume, shards, stretches, study_file, weights
+from scripts.lib import (
+    class_table,
+    command,
+    distributed,
+    images,
+    jobs,
+    pipelines,
+    recipes,
+    resume,
+    shards,
+    stretches,
+    study_file,
+    weights,
+)
 
 BATCH = 64  # of small models: on a CPU, larger ones fall out of the cache
 ATTEMPTS = 5  # at an image that comes out blank: models in half precision overflow now and then, and a filter inside a model blacks out
 
-Batch = tuple[int, float, pd.DataFrame]  # how many images of the block stand before its own; guidance scale; image (its index), class_id and prompt of each
+Batch = tuple[
+    int, float, pd.DataFrame
+]  # how many images of the block stand before its own; guidance scale; image (its index), class_id and prompt of each
 Found = dict[int, tuple[bytes, int, int]]  # image index -> image as it is stored, seed, attempt
 
 
@@ -34,9 +51,13 @@ def key_of(scale: float, index: int) -> str:
     return f"g{scale:g}-{index:09d}".replace(".", "_")
 
 
-def sampled(pipeline, batch: pd.DataFrame, scale: float, settings: dict, attempt: int = 0) -> list[tuple[int, int, np.ndarray]]:
+def sampled(
+    pipeline, batch: pd.DataFrame, scale: float, settings: dict, attempt: int = 0
+) -> list[tuple[int, int, np.ndarray]]:
     """Index, seed and pixels of each image of a batch. batch: image (its index) and prompt."""
-    seeds = [pipelines.seed_of(settings["source"], scale, index, attempt) for index in batch["image"]]
+    seeds = [
+        pipelines.seed_of(settings["source"], scale, index, attempt) for index in batch["image"]
+    ]
     made = pipelines.sample(pipeline, batch["prompt"].tolist(), seeds, scale, settings["sampling"])
     return list(zip(batch["image"], seeds, made, strict=True))
 
@@ -53,10 +74,17 @@ def encoded(made: list[tuple[int, int, np.ndarray]], settings: dict, attempt: in
 
 
 def whole(pipeline, batch: pd.DataFrame, scale: float, settings: dict, found: Found) -> Found:
-    """`found`, and of the batch what is missing there, drawn again from other seeds. Raises BlankImage where an image is blank at every attempt."""
+    """`found`, and of the batch what is missing there, drawn again from other seeds. Raises
+    BlankImage where an image is blank at every attempt.
+    """
     attempt = 0
-    while not (left := batch[~batch["image"].isin(found.keys())]).empty and (attempt := attempt + 1) < ATTEMPTS:
-        found = found | encoded(sampled(pipeline, left, scale, settings, attempt), settings, attempt)
+    while (
+        not (left := batch[~batch["image"].isin(found.keys())]).empty
+        and (attempt := attempt + 1) < ATTEMPTS
+    ):
+        found = found | encoded(
+            sampled(pipeline, left, scale, settings, attempt), settings, attempt
+        )
     if left.empty:
         return found
     row = left.iloc[0]
@@ -69,14 +97,17 @@ def whole(pipeline, batch: pd.DataFrame, scale: float, settings: dict, found: Fo
 def drawn(pipeline, wanted: Iterable[Batch], settings: dict) -> Iterator[tuple[Batch, Found]]:
     """Each of the batches, and its images.
 
-    While one is sampled, a thread looks at the images of the one before and encodes them, so that the device need not wait for it. Blank images
-    are drawn again, after the batch that is being sampled.
+    While one is sampled, a thread looks at the images of the one before and encodes them, so that
+    the device need not wait for it. Blank images are drawn again, after the batch that is being
+    sampled.
     """
     with ThreadPoolExecutor(1) as thread:
         begun: deque[tuple[Batch, Future]] = deque()
         for batch in wanted:
             _, scale, rows = batch
-            begun.append((batch, thread.submit(encoded, sampled(pipeline, rows, scale, settings), settings)))
+            begun.append(
+                (batch, thread.submit(encoded, sampled(pipeline, rows, scale, settings), settings))
+            )
             if len(begun) == 2:
                 yield _drawn(pipeline, *begun.popleft(), settings)
         for batch, found in begun:
@@ -120,7 +151,9 @@ def batches(settings: dict, pool: pd.DataFrame, kept: dict[int, int]) -> Iterato
         place = end
 
 
-def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch: Batch, found: Found) -> Iterator[stretches.Sample]:
+def samples_of(
+    pipeline, revision: str, settings: dict, names: pd.Series, batch: Batch, found: Found
+) -> Iterator[stretches.Sample]:
     """(key, encoded image, manifest row) of every image of a batch."""
     _, scale, rows = batch
     scheduler = {}  # not for generators that are trained here: their manifests keep their bytes
@@ -146,19 +179,31 @@ def samples_of(pipeline, revision: str, settings: dict, names: pd.Series, batch:
 
 
 class Block:
-    """A block that is made: by this process alone, or by it and others that each take a share of its batches.
+    """A block that is made: by this process alone, or by it and others that each take a share of
+    its batches.
 
     kept: place -> number of images, of each stretch of `state` that is whole.
     """
 
-    def __init__(self, pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series, state: stretches.Stretches, kept: dict[int, int]):
+    def __init__(
+        self,
+        pipeline,
+        revision: str,
+        settings: dict,
+        pool: pd.DataFrame,
+        names: pd.Series,
+        state: stretches.Stretches,
+        kept: dict[int, int],
+    ):
         self.pipeline, self.settings, self.state, self.kept = pipeline, settings, state, kept
         self.told = revision, settings, names
         self.images = sum(stop - start for start, stop in settings["guidance"].values())
         self.left = list(batches(settings, pool, kept))
 
     def share(self, rank: int, ranks: int) -> list[Batch]:
-        """Of the batches that are left, those of one of several processes: neighbours, and as many as the others have, or one more."""
+        """Of the batches that are left, those of one of several processes: neighbours, and as many
+        as the others have, or one more.
+        """
         return self.left[len(self.left) * rank // ranks : len(self.left) * (rank + 1) // ranks]
 
     def make(self, wanted: list[Batch]) -> Iterator[tuple[int, list[stretches.Sample]]]:
@@ -167,16 +212,27 @@ class Block:
         began = time.monotonic()
         for batch, found in drawn(self.pipeline, wanted, self.settings):
             samples = list(samples_of(self.pipeline, *self.told, batch, found))
-            done, again = done + len(samples), again + sum(bool(row["attempt"]) for _, _, row in samples)
+            done, again = (
+                done + len(samples),
+                again + sum(bool(row["attempt"]) for _, _, row in samples),
+            )
             if self.state.add(batch[0], samples):
-                print(f"{done} of {sum(len(rows) for _, _, rows in wanted)} images, {done / (time.monotonic() - began):.3g} a second", flush=True)
+                print(
+                    f"{done} of {sum(len(rows) for _, _, rows in wanted)} images, {done / (time.monotonic() - began):.3g} a second",
+                    flush=True,
+                )
             yield batch[0], samples
-        print(f"{done} images were made; {again} were blank at first and were drawn again", flush=True)
+        print(
+            f"{done} images were made; {again} were blank at first and were drawn again", flush=True
+        )
 
     def samples(self) -> Iterator[stretches.Sample]:
         """Of the whole block, in order: what is kept, and what is left, which is made now."""
         made, place = self.make(self.left), 0
-        print(f"{sum(self.kept.values())} of {self.images} images are kept of an earlier try", flush=True)
+        print(
+            f"{sum(self.kept.values())} of {self.images} images are kept of an earlier try",
+            flush=True,
+        )
         while place < self.images:
             samples = self.state.samples(place) if place in self.kept else next(made)[1]
             for sample in samples:
@@ -185,8 +241,17 @@ class Block:
         deque(made, maxlen=0)  # to its last word
 
 
-def samples(pipeline, revision: str, settings: dict, pool: pd.DataFrame, names: pd.Series, state: stretches.Stretches) -> Iterator[stretches.Sample]:
-    """(key, encoded image, manifest row) of every image of the block: what `state` has kept of an earlier try, and what is made now."""
+def samples(
+    pipeline,
+    revision: str,
+    settings: dict,
+    pool: pd.DataFrame,
+    names: pd.Series,
+    state: stretches.Stretches,
+) -> Iterator[stretches.Sample]:
+    """(key, encoded image, manifest row) of every image of the block: what `state` has kept of an
+    earlier try, and what is made now.
+    """
     return Block(pipeline, revision, settings, pool, names, state, state.kept()).samples()
 
 
@@ -195,8 +260,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--pipeline", required=True, help="folder of a diffusers pipeline")
     parser.add_argument("--prompts", required=True, help="pool of texts of the recipe")
-    parser.add_argument("--output", required=True, help="tar; its manifest is put beside it as .parquet")
-    parser.add_argument("--state", required=True, help="folder of the images that are made so far, kept until the block is whole")
+    parser.add_argument(
+        "--output", required=True, help="tar; its manifest is put beside it as .parquet"
+    )
+    parser.add_argument(
+        "--state",
+        required=True,
+        help="folder of the images that are made so far, kept until the block is whole",
+    )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.generation_settings)
 
@@ -213,11 +284,21 @@ def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> No
     pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device, scales)
     pool, names = pd.read_parquet(args.prompts), class_table.read(args.classes)["name"]
     texts = weights.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
-    identity = json.dumps([jobs.identity(settings), revision, texts, names.tolist()], sort_keys=True)
+    identity = json.dumps(
+        [jobs.identity(settings), revision, texts, names.tolist()], sort_keys=True
+    )
     state = stretches.Stretches(args.state, identity, storage_of(settings))
 
     def block() -> Block:
-        return Block(pipeline, revision, settings, pool, names, state, team.agreed(state.kept() if team.leads else None))
+        return Block(
+            pipeline,
+            revision,
+            settings,
+            pool,
+            names,
+            state,
+            team.agreed(state.kept() if team.leads else None),
+        )
 
     if team.ranks > 1:
         own = block()

@@ -1,18 +1,26 @@
-"""Which images a data set in files has, in the order in which the study takes them. Every block of the split is a range of its rows."""
+"""Which images a data set in files has, in the order in which the study takes them. Every block of
+the split is a range of its rows.
+"""
 
 from scripts.lib import command, datasets, jobs, study_file
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "split")
-    parser.add_argument("--classes", nargs="?", help="CSV of the classes of the split; pairs have none")
+    parser.add_argument(
+        "--classes", nargs="?", help="CSV of the classes of the split; pairs have none"
+    )
     parser.add_argument("--output", required=True, help="parquet")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.index_settings)
 
-    wanted = jobs.wanted(study_file.load(args.study), args.split) or None  # only to tell at once that there are too few
+    wanted = (
+        jobs.wanted(study_file.load(args.study), args.split) or None
+    )  # only to tell at once that there are too few
     try:
-        found = datasets.write_index(datasets.of_split(args.split, args.classes, settings, wanted), args.output, args.threads)
+        found = datasets.write_index(
+            datasets.of_split(args.split, args.classes, settings, wanted), args.output, args.threads
+        )
     except datasets.DataSetError as error:
         raise SystemExit(str(error)) from None
     print(f"{args.split}: {found.told()}")

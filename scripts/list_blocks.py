@@ -1,6 +1,8 @@
-"""List the blocks of a source up to one of them: tar, number of images, digests of what the manifest says of them and of their settings.
+"""List the blocks of a source up to one of them: tar, number of images, digests of what the
+manifest says of them and of their settings.
 
-Whatever trains on them reads the list: a job that names thousands of tars would be slow to plan, and its command too long to run.
+Whatever trains on them reads the list: a job that names thousands of tars would be slow to plan,
+and its command too long to run.
 """
 
 import argparse
@@ -9,10 +11,18 @@ from scripts.lib import block_lists
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--before", nargs="*", default=[], help="list of the blocks before these, if any")
-    parser.add_argument("--tars", nargs="+", required=True, help="of the blocks that follow, in order")
-    parser.add_argument("--settings", required=True, help="digest of the settings of the blocks that follow")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--before", nargs="*", default=[], help="list of the blocks before these, if any"
+    )
+    parser.add_argument(
+        "--tars", nargs="+", required=True, help="of the blocks that follow, in order"
+    )
+    parser.add_argument(
+        "--settings", required=True, help="digest of the settings of the blocks that follow"
+    )
     parser.add_argument("--output", required=True, help="csv")
     args = parser.parse_args(arguments)
     block_lists.write(args.output, args.before, args.tars, args.settings)

@@ -1,4 +1,6 @@
-"""Every fitted law of the study: exponent k with two intervals, scale, fit, and which law the curve follows over all its sizes."""
+"""Every fitted law of the study: exponent k with two intervals, scale, fit, and which law the curve
+follows over all its sizes.
+"""
 
 import json
 import math
@@ -20,8 +22,9 @@ def ends(interval: list[float | None]) -> tuple[float, float]:
 def row(law: str, evaluation: list[str], curve: dict) -> dict:
     """Return one curve of a file of laws as a row.
 
-    floor_*: the law with a floor over the same sizes. any_law_*: ends of the interval of k over all laws
-    that are not ruled out. all_*: the same over every size; `all_floor` is that of the law with a floor.
+    floor_*: the law with a floor over the same sizes. any_law_*: ends of the interval of k over all
+    laws that are not ruled out. all_*: the same over every size; `all_floor` is that of the law
+    with a floor.
     """
     whole, robust = curve["all_sizes"], curve["k_interval_hc3"] or (None, None)
     k_floor = curve["k_by_law"].get("floor", {"k": None, "k_interval": [math.nan, math.nan]})
@@ -40,7 +43,9 @@ def row(law: str, evaluation: list[str], curve: dict) -> dict:
         "k_high_hc3": robust[1],
         "floor_k": k_floor["k"],
         **dict(zip(("floor_k_low", "floor_k_high"), ends(k_floor["k_interval"]), strict=True)),
-        **dict(zip(("any_law_k_low", "any_law_k_high"), ends(curve["k_interval_any_law"]), strict=True)),
+        **dict(
+            zip(("any_law_k_low", "any_law_k_high"), ends(curve["k_interval_any_law"]), strict=True)
+        ),
         "not_ruled_out": " ".join(curve["not_ruled_out"]),
         "scale": curve["scale"],
         "r_squared": curve["r_squared"],
@@ -77,12 +82,21 @@ def readable(curves: pd.DataFrame) -> pd.DataFrame:
     texts = pd.DataFrame({"generator": curves["generator"], "recipe": curves["recipe"]})
     texts["guidance"] = curves["guidance"].map(tabulating.scale)
     texts["architecture"] = curves["architecture"]
-    texts["sizes"] = [f"{a:,} to {b:,}" for a, b in zip(curves["smallest"], curves["largest"], strict=True)]
+    texts["sizes"] = [
+        f"{a:,} to {b:,}" for a, b in zip(curves["smallest"], curves["largest"], strict=True)
+    ]
     for title, columns in intervals.items():
-        texts[title] = [tabulating.interval(*values) for values in curves[columns].itertuples(index=False)]
+        texts[title] = [
+            tabulating.interval(*values) for values in curves[columns].itertuples(index=False)
+        ]
     robust = zip(curves["k_low_hc3"], curves["k_high_hc3"], strict=True)
-    texts["HC3 interval"] = [f"[{tabulating.number(a)}, {tabulating.number(b)}]" if pd.notna(a) else "" for a, b in robust]
-    texts["C (images)"] = curves["scale"].map(lambda value: "" if pd.isna(value) else f"{value:.3g}")
+    texts["HC3 interval"] = [
+        f"[{tabulating.number(a)}, {tabulating.number(b)}]" if pd.notna(a) else ""
+        for a, b in robust
+    ]
+    texts["C (images)"] = curves["scale"].map(
+        lambda value: "" if pd.isna(value) else f"{value:.3g}"
+    )
     texts["R²"] = curves["r_squared"].map(lambda value: tabulating.number(value, 3))
     texts["over all sizes"] = [over_all_sizes(curve) for curve in curves.itertuples()]
     texts["warnings"] = curves["all_warnings"]
@@ -90,13 +104,19 @@ def readable(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(tabulating.arguments(__doc__, "laws"), arguments, shown_tables.laws_settings)
+    args, settings = command.parse(
+        tabulating.arguments(__doc__, "laws"), arguments, shown_tables.laws_settings
+    )
     rows = []
     for path in args.laws:
         law = json.loads(Path(path).read_text(encoding="utf-8"))
         rows += [row(Path(path).stem, law["evaluation"], curve) for curve in law["curves"]]
     labels = pd.DataFrame(settings["labels"]).astype({"guidance": "Float64"})
-    tidy = pd.DataFrame(rows).astype({"guidance": "Float64"}).merge(labels, on=["source", "guidance"], how="left", validate="many_to_one")
+    tidy = (
+        pd.DataFrame(rows)
+        .astype({"guidance": "Float64"})
+        .merge(labels, on=["source", "guidance"], how="left", validate="many_to_one")
+    )
     explanation = (
         "L(D) = (C / D)^k: loss L in nats, D training images, fitted by least squares of log loss on log size, one point a size (mean over seeds). "
         "Intervals: 95 %, Student's and HC3; with a floor, L(D) = E + (C / D)^k, by the profile (∞: no bound). k of the pure law is too small if there is a "

@@ -8,11 +8,16 @@ from scripts.lib import class_table, command, shown_tables, tabulating
 
 
 def examples(pool: pd.DataFrame, classes: pd.Series, each: int) -> pd.DataFrame:
-    """The texts of the first `each` images of a source: its images go through the classes, then through the texts.
+    """The texts of the first `each` images of a source: its images go through the classes, then
+    through the texts.
 
-    pool: class_id, text_id, text. classes: name by class_id. Columns class, text, texts (in the pool of that class).
+    pool: class_id, text_id, text. classes: name by class_id. Columns class, text, texts (in the
+    pool of that class).
     """
-    pool = pool.assign(texts=pool.groupby("class_id")["text_id"].transform("size"), **{"class": pool["class_id"].map(classes)})
+    pool = pool.assign(
+        texts=pool.groupby("class_id")["text_id"].transform("size"),
+        **{"class": pool["class_id"].map(classes)},
+    )
     return pool.sort_values(["text_id", "class_id"]).head(each)[["class", "text", "texts"]]
 
 
@@ -23,10 +28,23 @@ def main(arguments: list[str] | None = None) -> None:
 
     names = class_table.read(args.classes).set_index("class_id")["name"]
     pools = {Path(path).stem: pd.read_parquet(path) for path in args.prompts}
-    tidy = pd.concat(examples(pools[recipe], names, settings["each"]).assign(recipe=recipe) for recipe in settings["recipes"])
+    tidy = pd.concat(
+        examples(pools[recipe], names, settings["each"]).assign(recipe=recipe)
+        for recipe in settings["recipes"]
+    )
     tidy = tidy[["recipe", "class", "texts", "text"]]
-    counts = {recipe: tabulating.sizes(pools[recipe].groupby("class_id").size()) for recipe in settings["recipes"]}
-    read = pd.DataFrame({"recipe": tidy["recipe"], "texts of a class": tidy["recipe"].map(counts), "class": tidy["class"], "text": tidy["text"]})
+    counts = {
+        recipe: tabulating.sizes(pools[recipe].groupby("class_id").size())
+        for recipe in settings["recipes"]
+    }
+    read = pd.DataFrame(
+        {
+            "recipe": tidy["recipe"],
+            "texts of a class": tidy["recipe"].map(counts),
+            "class": tidy["class"],
+            "text": tidy["text"],
+        }
+    )
     read.loc[read["recipe"].duplicated(), ["recipe", "texts of a class"]] = ""
     said = "The prompts of the first images that each recipe makes, not picked. An image takes the next text of its class; after the last, the first again."
     tabulating.write(tidy, ["# Prompt recipes", said, tabulating.markdown(read)], args.output)

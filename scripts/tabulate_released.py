@@ -1,4 +1,6 @@
-"""Table of released models as our evaluators find them, beside what is published of the same models."""
+"""Table of released models as our evaluators find them, beside what is published of the same
+models.
+"""
 
 import pandas as pd
 
@@ -9,40 +11,87 @@ PERCENT = {"top1": 100, "cross_entropy": 1}
 
 
 def published(settings: dict, numbers: pd.DataFrame) -> pd.DataFrame:
-    """released, evaluation, measure, id, published, source, confidence: a row for each number that the study names. numbers: as texts."""
-    rows = [(name, own["evaluation"], own["measure"], id_) for name, model in settings["released"].items() for id_, own in model["numbers"].items()]
-    found = pd.DataFrame(rows, columns=["released", "evaluation", "measure", "id"]).astype({"id": numbers["id"].dtype})
-    told = numbers.rename(columns={"value": "published"})[["id", "published", "source", "confidence"]]
+    """released, evaluation, measure, id, published, source, confidence: a row for each number that
+    the study names. numbers: as texts.
+    """
+    rows = [
+        (name, own["evaluation"], own["measure"], id_)
+        for name, model in settings["released"].items()
+        for id_, own in model["numbers"].items()
+    ]
+    found = pd.DataFrame(rows, columns=["released", "evaluation", "measure", "id"]).astype(
+        {"id": numbers["id"].dtype}
+    )
+    told = numbers.rename(columns={"value": "published"})[
+        ["id", "published", "source", "confidence"]
+    ]
     found = found.merge(told, on="id", how="left", validate="many_to_one")
     return found.assign(published=pd.to_numeric(found["published"]))
 
 
 def beside(table: pd.DataFrame, settings: dict, numbers: pd.DataFrame) -> pd.DataFrame:
-    """A row for each released model, evaluation set and measure: ours, and what is published, with the difference. top1 in percent.
+    """A row for each released model, evaluation set and measure: ours, and what is published, with
+    the difference. top1 in percent.
 
     Raises SystemExit where a number is published on a set that the model was not judged on.
     """
-    own = table[table["class_id"].isna()].rename(columns={"source": "released", "size": "images", "images": "of"})
-    own = own[["released", "evaluation", *PERCENT]].melt(["released", "evaluation"], var_name="measure", value_name="ours")
+    own = table[table["class_id"].isna()].rename(
+        columns={"source": "released", "size": "images", "images": "of"}
+    )
+    own = own[["released", "evaluation", *PERCENT]].melt(
+        ["released", "evaluation"], var_name="measure", value_name="ours"
+    )
     own["ours"] *= own["measure"].map(PERCENT)
     other = published(settings, numbers)
-    found = own.merge(other, on=["released", "evaluation", "measure"], how="outer", validate="one_to_many")
+    found = own.merge(
+        other, on=["released", "evaluation", "measure"], how="outer", validate="one_to_many"
+    )
     if len(lost := found[found["ours"].isna()]):
         row = lost.iloc[0]
-        raise SystemExit(f"released.{row['released']}.numbers.{row['id']}: {row['evaluation']} has no metrics; does the set hold only some classes, or all?")
+        raise SystemExit(
+            f"released.{row['released']}.numbers.{row['id']}: {row['evaluation']} has no metrics; does the set hold only some classes, or all?"
+        )
     found["difference"] = found["ours"] - found["published"]
     near = found["difference"].abs() <= TOLERANCE
-    found["within"] = near.where(found["published"].notna() & (found["measure"] == "top1")).astype("boolean")
+    found["within"] = near.where(found["published"].notna() & (found["measure"] == "top1")).astype(
+        "boolean"
+    )
     for name, model in settings["released"].items():
         found.loc[found["released"] == name, ["kind", "images"]] = [model["kind"], model["images"]]
     order = {name: place for place, name in enumerate(settings["released"])}
-    found = found.astype({"images": int}).sort_values(["released", "evaluation", "measure"], key=lambda c: c.map(order) if c.name == "released" else c)
-    return found[["released", "kind", "images", "evaluation", "measure", "ours", "published", "difference", "within", "id", "source", "confidence"]]
+    found = found.astype({"images": int}).sort_values(
+        ["released", "evaluation", "measure"],
+        key=lambda c: c.map(order) if c.name == "released" else c,
+    )
+    return found[
+        [
+            "released",
+            "kind",
+            "images",
+            "evaluation",
+            "measure",
+            "ours",
+            "published",
+            "difference",
+            "within",
+            "id",
+            "source",
+            "confidence",
+        ]
+    ]
 
 
 def readable(tidy: pd.DataFrame) -> str:
-    read = pd.DataFrame({"model": tidy["released"].str.replace("_", " "), "on": tidy["evaluation"], "images": tidy["images"].map("{:,}".format)})
-    read["measure"] = tidy["measure"].map({"top1": "top-1, %", "cross_entropy": "cross-entropy, nats"})
+    read = pd.DataFrame(
+        {
+            "model": tidy["released"].str.replace("_", " "),
+            "on": tidy["evaluation"],
+            "images": tidy["images"].map("{:,}".format),
+        }
+    )
+    read["measure"] = tidy["measure"].map(
+        {"top1": "top-1, %", "cross_entropy": "cross-entropy, nats"}
+    )
     for name, digits in (("ours", 2), ("published", 2), ("difference", 2)):
         read[name] = [tabulating.number(value, digits) for value in tidy[name]]
     read[f"within {TOLERANCE} points"] = tidy["within"].map({True: "yes", False: "no"})
@@ -51,7 +100,9 @@ def readable(tidy: pd.DataFrame) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = tabulating.arguments(__doc__, "metrics")
-    parser.add_argument("--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv")
+    parser.add_argument(
+        "--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv"
+    )
     args, settings = command.parse(parser, arguments, jobs.released_table_settings)
 
     tidy = beside(metrics.read(args.metrics), settings, csv_tables.frame(args.numbers))

@@ -22,45 +22,84 @@ from scripts.lib.classifier_training import train
 from scripts.lib.study.classifiers import Training
 
 
-def inputs_of(runs: list[dict], tars: dict[str, list[str]]) -> dict[tuple[str, float | None], stream.Images]:
-    """Return the images that the runs need of each source and guidance scale, from the first: in memory if all of them fit, or else in their tars."""
+def inputs_of(
+    runs: list[dict], tars: dict[str, list[str]]
+) -> dict[tuple[str, float | None], stream.Images]:
+    """Return the images that the runs need of each source and guidance scale, from the first: in
+    memory if all of them fit, or else in their tars.
+    """
     needed: dict[tuple, int] = {}
     for part in (part for run in runs for part in run["parts"]):
         key = part["source"], part["guidance"]
         needed[key] = max(needed.get(key, 0), part.get("start", 0) + part["images"])
-    found = [stream.find(tars[source], guidance, images) for (source, guidance), images in needed.items()]
+    found = [
+        stream.find(tars[source], guidance, images) for (source, guidance), images in needed.items()
+    ]
     return dict(zip(needed, stream.hold(found), strict=True))
 
 
 def images_of(run: dict, inputs: dict[tuple[str, float | None], stream.Images]) -> stream.Images:
     """Return the images that a run trains on. inputs: as of `inputs_of`."""
     starts = [part.get("start", 0) for part in run["parts"]]
-    own = [inputs[p["source"], p["guidance"]].between(start, start + p["images"]) for p, start in zip(run["parts"], starts, strict=True)]
+    own = [
+        inputs[p["source"], p["guidance"]].between(start, start + p["images"])
+        for p, start in zip(run["parts"], starts, strict=True)
+    ]
     return own[0].join(own)
 
 
-def train_batch(settings: dict, blocks: list[str], classes: int, output: Path, state: Path, team: distributed.Team) -> None:
-    """Train every run of `settings` (jobs.classifier_settings) into a file in `output`; `state` keeps what is done until all are."""
+def train_batch(
+    settings: dict,
+    blocks: list[str],
+    classes: int,
+    output: Path,
+    state: Path,
+    team: distributed.Team,
+) -> None:
+    """Train every run of `settings` (jobs.classifier_settings) into a file in `output`; `state`
+    keeps what is done until all are.
+    """
     part = output.with_name(f"{output.name}.part")
     if team.leads:
         shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
         part.mkdir(parents=True)
-    inputs = inputs_of(settings["runs"], shards.by_source(block_lists.tars(blocks), settings["inputs"]))
+    inputs = inputs_of(
+        settings["runs"], shards.by_source(block_lists.tars(blocks), settings["inputs"])
+    )
     data = block_lists.identity(blocks)
     for run in settings["runs"]:
         architecture = settings["architectures"][run["architecture"]]
-        build = {"architecture": architecture, "image_size": settings["image_size"], "channels": settings["channels"], "classes": classes}
-        identity = json.dumps([run, build, jobs.identity(settings)["training"], data], sort_keys=True)
+        build = {
+            "architecture": architecture,
+            "image_size": settings["image_size"],
+            "channels": settings["channels"],
+            "classes": classes,
+        }
+        identity = json.dumps(
+            [run, build, jobs.identity(settings)["training"], data], sort_keys=True
+        )
         done = state / f"{resume.digest(identity)}.safetensors"
         if not team.agreed(done.exists()):
-            model = train(build, Training(**settings["training"]), run, images_of(run, inputs), state / run["name"], identity, team)
+            model = train(
+                build,
+                Training(**settings["training"]),
+                run,
+                images_of(run, inputs),
+                state / run["name"],
+                identity,
+                team,
+            )
             if team.leads:
-                classifier.save(done, model, {"build": build, "run": run, "training": settings["training"]})
+                classifier.save(
+                    done, model, {"build": build, "run": run, "training": settings["training"]}
+                )
                 resume.discard(state / run["name"])
         if team.leads:
             shutil.copyfile(done, part / f"{run['name']}.safetensors")
     if team.leads:
-        shutil.rmtree(output, ignore_errors=True)  # Snakemake makes the folder of a directory output
+        shutil.rmtree(
+            output, ignore_errors=True
+        )  # Snakemake makes the folder of a directory output
         part.rename(output)
         resume.discard(state)
 
@@ -68,13 +107,29 @@ def train_batch(settings: dict, blocks: list[str], classes: int, output: Path, s
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "source", "batch")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--blocks", required=True, nargs="+", help="lists of the blocks of the sources that the runs are made of, in order")
+    parser.add_argument(
+        "--blocks",
+        required=True,
+        nargs="+",
+        help="lists of the blocks of the sources that the runs are made of, in order",
+    )
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
-    parser.add_argument("--state", required=True, help="folder of finished runs and training state, kept until the job is done")
+    parser.add_argument(
+        "--state",
+        required=True,
+        help="folder of finished runs and training state, kept until the job is done",
+    )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.classifier_settings)
     with distributed.team(args.threads) as team:
-        train_batch(settings, args.blocks, len(class_table.read(args.classes)), Path(args.output), Path(args.state), team)
+        train_batch(
+            settings,
+            args.blocks,
+            len(class_table.read(args.classes)),
+            Path(args.output),
+            Path(args.state),
+            team,
+        )
 
 
 if __name__ == "__main__":

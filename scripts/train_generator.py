@@ -1,8 +1,9 @@
 """Train a small text-to-image model on captioned images and save it as a diffusers pipeline.
 
-Two kinds, which differ as the paper's generators do. `diffusion`: Stable Diffusion's pipeline (UNet with cross-attention on a CLIP text
-encoder), denoising pixels. `masked_token`: aMUSEd's pipeline, the open Muse (U-ViT that fills in masked tokens), on grey levels.
-Both learn classifier-free guidance by training on empty captions now and then. Sizes and settings are ours.
+Two kinds, which differ as the paper's generators do. `diffusion`: Stable Diffusion's pipeline (UNet
+with cross-attention on a CLIP text encoder), denoising pixels. `masked_token`: aMUSEd's pipeline,
+the open Muse (U-ViT that fills in masked tokens), on grey levels. Both learn classifier-free
+guidance by training on empty captions now and then. Sizes and settings are ours.
 """
 
 import json
@@ -27,9 +28,13 @@ GREY_LEVELS = 17
 ADVICE = "lower training.learning_rate of the generator"
 
 
-def training_captions(manifest: pd.DataFrame, classes: pd.DataFrame, patterns: list[str], seed: int) -> list[list[str]]:
-    """Captions for each image, so that the model meets every form of prompt: its own caption with the class name, twice, and in the other
-    forms of an alt text, the bare class name, description, hypernyms, a sentence and a CLIP template. The last two are drawn for each image."""
+def training_captions(
+    manifest: pd.DataFrame, classes: pd.DataFrame, patterns: list[str], seed: int
+) -> list[list[str]]:
+    """Captions for each image, so that the model meets every form of prompt: its own caption with
+    the class name, twice, and in the other forms of an alt text, the bare class name, description,
+    hypernyms, a sentence and a CLIP template. The last two are drawn for each image.
+    """
     random = np.random.default_rng(seed)
     found = []
     for _, image in manifest.iterrows():
@@ -40,19 +45,36 @@ def training_captions(manifest: pd.DataFrame, classes: pd.DataFrame, patterns: l
             return options[random.integers(len(options))]
 
         own = [recipes.alt_text(row, image["caption"], form) for form in (0, 0, 1, 2)]
-        kinds = ["class_names", "description", "hypernyms", "clip_templates"] + (["sentences"] if patterns else ["class_names"])
+        kinds = ["class_names", "description", "hypernyms", "clip_templates"] + (
+            ["sentences"] if patterns else ["class_names"]
+        )
         found.append([*own, *map(text, kinds)])
     return found
 
 
 def build_tokenizer(texts: list[str]):
-    """A CLIP tokenizer whose vocabulary is the words of `texts`, a token each; other words fall apart into letters."""
+    """A CLIP tokenizer whose vocabulary is the words of `texts`, a token each; other words fall
+    apart into letters.
+    """
     from transformers import CLIPTokenizer
 
     base = CLIPTokenizer()
-    words = sorted({word for text in texts for word, _ in base.backend_tokenizer.pre_tokenizer.pre_tokenize_str(text.lower())})
-    letters = sorted({letter for word in words for letter in word} | set("abcdefghijklmnopqrstuvwxyz,."))
-    vocabulary = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    words = sorted(
+        {
+            word
+            for text in texts
+            for word, _ in base.backend_tokenizer.pre_tokenizer.pre_tokenize_str(text.lower())
+        }
+    )
+    letters = sorted(
+        {letter for word in words for letter in word} | set("abcdefghijklmnopqrstuvwxyz,.")
+    )
+    vocabulary = [
+        "<|startoftext|>",
+        "<|endoftext|>",
+        *letters,
+        *(f"{letter}</w>" for letter in letters),
+    ]
     merges = {}
     for word in words:
         parts = [*word[:-1], f"{word[-1]}</w>"]
@@ -105,7 +127,9 @@ def build_diffusion(settings: dict, tokenizer):
         text_encoder=CLIPTextModel(text_config(settings, tokenizer)),
         tokenizer=tokenizer,
         unet=unet,
-        scheduler=DDPMScheduler(beta_schedule="squaredcos_cap_v2", clip_sample=False, steps_offset=1),
+        scheduler=DDPMScheduler(
+            beta_schedule="squaredcos_cap_v2", clip_sample=False, steps_offset=1
+        ),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -145,34 +169,58 @@ def build_masked_token(settings: dict, tokenizer):
     )
 
 
-def diffusion_loss(pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+def diffusion_loss(
+    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+) -> torch.Tensor:
     """Mean squared error of the predicted noise. pixels (B, C, H, W) in -1..1, tokens (B, L)."""
-    times = torch.randint(pipeline.scheduler.config.num_train_timesteps, (len(pixels),), generator=random).to(pixels.device)
+    times = torch.randint(
+        pipeline.scheduler.config.num_train_timesteps, (len(pixels),), generator=random
+    ).to(pixels.device)
     noise = torch.randn(pixels.shape, generator=random).to(pixels.device)
     noisy = pipeline.scheduler.add_noise(pixels, noise, times)
     text = pipeline.text_encoder(tokens).last_hidden_state
     return F.mse_loss(pipeline.unet(noisy, times, text).sample, noise)
 
 
-def masked_token_loss(pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator) -> torch.Tensor:
-    """Cross-entropy of the masked tokens, the share of masks drawn from the cosine schedule (MaskGIT). Shapes as above."""
+def masked_token_loss(
+    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+) -> torch.Tensor:
+    """Cross-entropy of the masked tokens, the share of masks drawn from the cosine schedule
+    (MaskGIT). Shapes as above.
+    """
     grey = pipeline.vqvae.encode(pixels)
     share = torch.cos(torch.rand(len(grey), 1, 1, generator=random) * torch.pi / 2)
     hidden = (torch.rand(grey.shape, generator=random) < share).to(pixels.device)
     out = pipeline.text_encoder(tokens, output_hidden_states=True)
     size = pixels.shape[-1]
-    micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device).expand(len(grey), -1)  # what the pipeline passes by default
+    micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device).expand(
+        len(grey), -1
+    )  # what the pipeline passes by default
     logits = pipeline.transformer(
-        grey.masked_fill(hidden, GREY_LEVELS), micro_conds=micro, pooled_text_emb=out.text_embeds, encoder_hidden_states=out.hidden_states[-2]
+        grey.masked_fill(hidden, GREY_LEVELS),
+        micro_conds=micro,
+        pooled_text_emb=out.text_embeds,
+        encoder_hidden_states=out.hidden_states[-2],
     )
     return F.cross_entropy(logits.permute(0, 2, 3, 1)[hidden], grey[hidden])
 
 
-KINDS = {"diffusion": (build_diffusion, "unet", diffusion_loss), "masked_token": (build_masked_token, "transformer", masked_token_loss)}
+KINDS = {
+    "diffusion": (build_diffusion, "unet", diffusion_loss),
+    "masked_token": (build_masked_token, "transformer", masked_token_loss),
+}
 
 
-def train(settings: dict, images: np.ndarray, captions: list[list[str]], state_folder: str, identity: str, device: torch.device):
-    """Return the trained pipeline. images: uint8 (N, C, H, W); captions: some for each image, one is drawn each time.
+def train(
+    settings: dict,
+    images: np.ndarray,
+    captions: list[list[str]],
+    state_folder: str,
+    identity: str,
+    device: torch.device,
+):
+    """Return the trained pipeline. images: uint8 (N, C, H, W); captions: some for each image, one
+    is drawn each time.
 
     Chance is drawn on the CPU, whatever the device: the same batches and noise everywhere.
     """
@@ -183,17 +231,33 @@ def train(settings: dict, images: np.ndarray, captions: list[list[str]], state_f
     pipeline = build(settings, tokenizer).to(device)
 
     def encode(texts):
-        return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+        return tokenizer(
+            texts, padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
 
     tokens = torch.stack([encode(own) for own in captions])  # (N, captions of an image, L)
     empty = encode([""])
     pixels = torch.from_numpy(images).float() / 127.5 - 1
-    model = torch.nn.ModuleDict({"denoiser": getattr(pipeline, denoiser), "text_encoder": pipeline.text_encoder}).train()
+    model = torch.nn.ModuleDict(
+        {"denoiser": getattr(pipeline, denoiser), "text_encoder": pipeline.text_encoder}
+    ).train()
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe["ema_decay"]))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe["learning_rate"], fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe["learning_rate"], total_steps=recipe["iterations"], pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe["learning_rate"], total_steps=recipe["iterations"], pct_start=0.1
+    )
     random = torch.Generator().manual_seed(recipe["seed"])
-    state = resume.State(state_folder, identity, {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule, "random": random})
+    state = resume.State(
+        state_folder,
+        identity,
+        {
+            "model": model,
+            "average": average,
+            "optimizer": optimizer,
+            "schedule": schedule,
+            "random": random,
+        },
+    )
     for step in range(state.load(), recipe["iterations"]):
         index = torch.randint(len(pixels), (recipe["batch_size"],), generator=random)
         which = torch.randint(tokens.shape[1], index.shape, generator=random)
@@ -223,20 +287,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--images", required=True, help="tar of captioned images")
     parser.add_argument("--output", required=True, help="folder of the pipeline")
-    parser.add_argument("--state", required=True, help="folder of the training state, kept until the job is done")
+    parser.add_argument(
+        "--state", required=True, help="folder of the training state, kept until the job is done"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.generator_settings)
 
     device = deterministic(args.threads)
     images, manifest = shards.read(args.images)
-    captions = training_captions(manifest, class_table.read(args.classes), settings["patterns"], settings["training"]["seed"])
+    captions = training_captions(
+        manifest, class_table.read(args.classes), settings["patterns"], settings["training"]["seed"]
+    )
     identity = json.dumps([settings, captions, manifest["sha256"].tolist()], sort_keys=True)
     pipeline = train(settings, images, captions, args.state, identity, device)
     part = Path(f"{args.output}.part")
     shutil.rmtree(part, ignore_errors=True)
     pipeline.to("cpu").save_pretrained(part)
     files.apply_umask(part)
-    shutil.rmtree(args.output, ignore_errors=True)  # Snakemake makes the folder of a directory output
+    shutil.rmtree(
+        args.output, ignore_errors=True
+    )  # Snakemake makes the folder of a directory output
     part.rename(args.output)
     resume.discard(args.state)
 

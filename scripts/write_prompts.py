@@ -9,7 +9,12 @@ from scripts.lib.files import whole
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__, "recipe")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--known", nargs="*", default=[], help="lists of blocks of real training images, captions or sentences; or the user's own texts")
+    parser.add_argument(
+        "--known",
+        nargs="*",
+        default=[],
+        help="lists of blocks of real training images, captions or sentences; or the user's own texts",
+    )
     parser.add_argument("--output", required=True, help="parquet: class_id, text_id, text")
     args, settings = command.parse(parser, arguments, jobs.prompt_settings)
 
@@ -20,7 +25,11 @@ def main(arguments: list[str] | None = None) -> None:
         except own_texts.TextsError as error:
             raise SystemExit(str(error)) from None
     else:
-        files = map(shards.manifest_path, block_lists.tars(args.known)) if settings["kind"] in ("captions", "alt_texts") else args.known
+        files = (
+            map(shards.manifest_path, block_lists.tars(args.known))
+            if settings["kind"] in ("captions", "alt_texts")
+            else args.known
+        )
         known = pd.concat([pd.DataFrame({"class_id": []}), *map(pd.read_parquet, files)])
     with whole(args.output) as (part,):
         recipes.pool(settings, classes, known).to_parquet(part, index=False)

@@ -1,7 +1,8 @@
-"""Where the results of a study come from: versions, commit, machine, the results with their times, and the study file as it stood.
+"""Where the results of a study come from: versions, commit, machine, the results with their times,
+and the study file as it stood.
 
-Made anew whenever a result or a setting of the study is: it tells of the moment when the last result was finished. Results older than
-that may be of an older commit; their times tell which.
+Made anew whenever a result or a setting of the study is: it tells of the moment when the last
+result was finished. Results older than that may be of an older commit; their times tell which.
 """
 
 import hashlib
@@ -25,18 +26,28 @@ def commit() -> str:
     """Commit of the code that runs, with `-dirty` where a tracked file differs from it."""
 
     def git(*arguments: str) -> str | None:
-        done = subprocess.run([shutil.which("git") or "git", "-C", here.parent, *arguments], capture_output=True, text=True)
+        done = subprocess.run(
+            [shutil.which("git") or "git", "-C", here.parent, *arguments],
+            capture_output=True,
+            text=True,
+        )
         return done.stdout.strip() if done.returncode == 0 else None
 
     here = Path(__file__).resolve()
-    # A copy of the code may lie inside a checkout of something else, whose commit says nothing of it.
+    # A copy of the code may lie inside a checkout of something else, whose commit says nothing of
+    # it.
     if shutil.which("git") is None or git("ls-files", "--error-unmatch", here.name) is None:
         return "not known: no git checkout"
-    return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "not known: no commit yet"
+    return (
+        git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+        or "not known: no commit yet"
+    )
 
 
 def versions(environments: list[Path]) -> dict[str, str]:
-    """Version of every package that an environment file names; its pin where this job's own environment does not have the package."""
+    """Version of every package that an environment file names; its pin where this job's own
+    environment does not have the package.
+    """
     found = {"python": platform.python_version()}
     for path in environments:
         for pin in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]:
@@ -61,9 +72,15 @@ def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = command.parser(__doc__)
-    parser.add_argument("--results", required=True, nargs="+", help="figures and tables that are told of")
-    parser.add_argument("--environments", required=True, nargs="+", type=Path, help="environment files of the rules")
-    parser.add_argument("--snakemake", required=True, help="its version: a rule's environment need not have it")
+    parser.add_argument(
+        "--results", required=True, nargs="+", help="figures and tables that are told of"
+    )
+    parser.add_argument(
+        "--environments", required=True, nargs="+", type=Path, help="environment files of the rules"
+    )
+    parser.add_argument(
+        "--snakemake", required=True, help="its version: a rule's environment need not have it"
+    )
     parser.add_argument("--output", required=True, nargs=2, help="html, json")
     args, settings = command.parse(parser, arguments, captions.whole)
 
@@ -78,8 +95,16 @@ def main(arguments: list[str] | None = None) -> None:
         "study": Path(args.study).read_text(encoding="utf-8"),
     }
     told = [[name, record[name]] for name in ("title", "commit", "written", "machine", "settings")]
-    parts = ["# Provenance", table(["", ""], told), "## Versions", table(["package", "version"], record["versions"].items())]
-    parts += ["## Results", table(["file", "sha256", "made (UTC)"], [row.values() for row in record["results"]])]
+    parts = [
+        "# Provenance",
+        table(["", ""], told),
+        "## Versions",
+        table(["package", "version"], record["versions"].items()),
+    ]
+    parts += [
+        "## Results",
+        table(["file", "sha256", "made (UTC)"], [row.values() for row in record["results"]]),
+    ]
     parts += ["## Study file", indent(record["study"], "    ")]
     with whole(*args.output) as (html, data):
         html.write_text(pages.page("provenance", "\n\n".join(parts)), encoding="utf-8")

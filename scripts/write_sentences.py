@@ -11,12 +11,22 @@ from scripts.lib import class_table, command, jobs, language, resume
 from scripts.lib.files import whole
 
 
-def write(settings: dict, classes: pd.DataFrame, writer: language.Writer, state: resume.State, made: language.Made) -> pd.DataFrame:
-    """class_id and text of every sentence. made: rows of the first classes, which `state` has kept of an earlier try."""
+def write(
+    settings: dict,
+    classes: pd.DataFrame,
+    writer: language.Writer,
+    state: resume.State,
+    made: language.Made,
+) -> pd.DataFrame:
+    """class_id and text of every sentence. made: rows of the first classes, which `state` has kept
+    of an earlier try.
+    """
     for done in range(state.load(), len(classes)):
         row = classes.iloc[done]
         class_id = int(row["class_id"])
-        made.rows += [[class_id, text] for text in writer.sentences(settings, class_id, row["name"])]
+        made.rows += [
+            [class_id, text] for text in writer.sentences(settings, class_id, row["name"])
+        ]
         state.save_by_time(done + 1)
         print(f"class {done + 1}/{len(classes)}: {row['name']}", flush=True)
     return pd.DataFrame(made.rows, columns=["class_id", "text"])
@@ -27,13 +37,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--model", required=True, help="folder of the model")
     parser.add_argument("--output", required=True, help="parquet: class_id, text")
-    parser.add_argument("--state", required=True, help="folder of what is made so far, kept until the job is done")
+    parser.add_argument(
+        "--state", required=True, help="folder of what is made so far, kept until the job is done"
+    )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = command.parse(parser, arguments, jobs.prompt_settings)
 
     device = deterministic(args.threads)
     classes, made = class_table.read(args.classes), language.Made()
-    identity = json.dumps([jobs.identity(settings), classes["name"].tolist(), language.identity(args.model)], sort_keys=True)
+    identity = json.dumps(
+        [jobs.identity(settings), classes["name"].tolist(), language.identity(args.model)],
+        sort_keys=True,
+    )
     state = resume.State(args.state, identity, {"made": made})
     try:
         table = write(settings, classes, language.Writer(args.model, device), state, made)

@@ -1,6 +1,8 @@
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: workers of pytest-xdist share the cores
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # before torch: workers of pytest-xdist share the cores
 
 import hypothesis
 import pytest
@@ -29,7 +31,9 @@ def workflow(tmp_path) -> Workflow:
 
 @pytest.fixture(scope="session")
 def run_once(tmp_path_factory, worker_id):
-    """Return a function that runs the smoke study once for all workers, and checks at the end that no test changed it."""
+    """Return a function that runs the smoke study once for all workers, and checks at the end that
+    no test changed it.
+    """
     before = {}
 
     def run(name: str, *targets: str) -> Workflow:
@@ -43,7 +47,9 @@ def run_once(tmp_path_factory, worker_id):
 
     yield run
     for folder, expected in before.items():
-        assert fingerprint(folder) == expected, f"a test changed {folder.name}, which all tests share"
+        assert fingerprint(folder) == expected, (
+            f"a test changed {folder.name}, which all tests share"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +66,9 @@ def finished(run_once) -> Workflow:
 
 @pytest.fixture(scope="session")
 def no_jobs_left(tmp_path_factory, worker_id) -> Workflow:
-    """The smoke study with every output recorded as up to date, but empty. Read-only; tests change `done`."""
+    """The smoke study with every output recorded as up to date, but empty. Read-only; tests change
+    `done`.
+    """
 
     def create(folder):
         Workflow.create(folder, copied=COPIED)

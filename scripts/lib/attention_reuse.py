@@ -17,7 +17,9 @@ REUSED = (100, 800)  # times at which attention is reused, in thousandths of the
 
 
 class _Progress:
-    """How far the sampling of a UNet is, 1000 at its first step and towards 0 at the last, whatever the time of its scheduler is."""
+    """How far the sampling of a UNet is, 1000 at its first step and towards 0 at the last, whatever
+    the time of its scheduler is.
+    """
 
     def __init__(self, pipeline: DiffusionPipeline):
         self.pipeline, self.steps = pipeline, 0

@@ -1,5 +1,7 @@
-"""Lists of blocks: a CSV with a row for each, in order: `tar`, `images` in it, `digest` of its manifest's classes and hashes of images, `settings`
-that the blocks of this list were made with, as a digest."""
+"""Lists of blocks: a CSV with a row for each, in order: `tar`, `images` in it, `digest` of its
+manifest's classes and hashes of images, `settings` that the blocks of this list were made with, as
+a digest.
+"""
 
 import csv
 import hashlib
@@ -13,17 +15,23 @@ from scripts.lib.files import whole
 HEAD = ["tar", "images", "digest", "settings"]
 
 
-def write(path: str | Path, before: list[str | Path], tars: list[str | Path], settings: str) -> None:
-    """The rows of the lists before, then one for each tar. settings: digest of what the blocks of these tars were made with.
+def write(
+    path: str | Path, before: list[str | Path], tars: list[str | Path], settings: str
+) -> None:
+    """The rows of the lists before, then one for each tar. settings: digest of what the blocks of
+    these tars were made with.
 
-    Raises ShardError where a tar is missing; its images are looked at by whoever reads them."""
+    Raises ShardError where a tar is missing; its images are looked at by whoever reads them.
+    """
     with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEAD)
         table.writerows([row[name] for name in HEAD] for row in read(before))
         for tar in map(Path, tars):
             if not tar.is_file():
-                raise shards.ShardError(f"{tar}: missing: remove {shards.manifest_path(tar)} too, if it is there, and make both again")
+                raise shards.ShardError(
+                    f"{tar}: missing: remove {shards.manifest_path(tar)} too, if it is there, and make both again"
+                )
             images = parquet.read_metadata(shards.manifest_path(tar)).num_rows
             table.writerow([tar, images, shards.identity([tar]), settings])
 

@@ -1,6 +1,8 @@
-"""What the captions of the report say of a study: what is measured on, at which sizes, with how many seeds.
+"""What the captions of the report say of a study: what is measured on, at which sizes, with how
+many seeds.
 
-Called by the captions themselves (report/*.rst), when the report is made: nothing here costs a run anything.
+Called by the captions themselves (report/*.rst), when the report is made: nothing here costs a run
+anything.
 """
 
 import json
@@ -18,11 +20,19 @@ from scripts.lib.study.parts import Part, Source
 from scripts.lib.study.shown import ExchangeFigure
 
 # How the keys end that name a law, an evaluation set or an experiment: `law`, `ood_laws`, ...
-LAWS, SETS, EXPERIMENTS = ("law", "laws"), ("evaluation", "evaluations"), ("experiment", "experiments")
+LAWS, SETS, EXPERIMENTS = (
+    ("law", "laws"),
+    ("evaluation", "evaluations"),
+    ("experiment", "experiments"),
+)
 
 # How names are written that are more than words.
 NAMES = {"clip": "CLIP", "ood": "OOD", "imagenet": "ImageNet", "laion": "LAION"}
-NAMES |= {"stable diffusion": "Stable Diffusion", "deepfloyd if": "DeepFloyd IF", "amused": "aMUSEd"}
+NAMES |= {
+    "stable diffusion": "Stable Diffusion",
+    "deepfloyd if": "DeepFloyd IF",
+    "amused": "aMUSEd",
+}
 
 
 class OutdatedError(ValueError):
@@ -30,10 +40,11 @@ class OutdatedError(ValueError):
 
 
 class Facts(dict):
-    """`about` by (study, figure or table, or None), for captions: they see the config and nothing else of the workflow.
+    """`about` by (study, figure or table, or None), for captions: they see the config and nothing
+    else of the workflow.
 
-    Found when a caption asks, so that no job pays for it; and it stays empty, so that Snakemake can take the digest of a config that
-    holds it.
+    Found when a caption asks, so that no job pays for it; and it stays empty, so that Snakemake can
+    take the digest of a config that holds it.
     """
 
     def __init__(self, studies: dict[str, Study]):
@@ -47,7 +58,9 @@ class Facts(dict):
 
 @cache
 def paper_items() -> dict[str, dict[str, str]]:
-    return {row["name"]: row for row in csv_tables.rows("data/paper_items.csv", "name", "paper_item")}
+    return {
+        row["name"]: row for row in csv_tables.rows("data/paper_items.csv", "name", "paper_item")
+    }
 
 
 def label(kind: str, name: str) -> str:
@@ -68,7 +81,9 @@ def plain(text: str) -> str:
 
 def words(name: str) -> str:
     """A name of the study as a reader's words."""
-    return re.sub(rf"\b({'|'.join(NAMES)})\b", lambda found: NAMES[found[0]], name.replace("_", " "))
+    return re.sub(
+        rf"\b({'|'.join(NAMES)})\b", lambda found: NAMES[found[0]], name.replace("_", " ")
+    )
 
 
 def series(texts: list[str]) -> str:
@@ -85,7 +100,8 @@ def counted(number: int, unit: str) -> str:
 
 
 def shown_sizes(study: Study, part: Part, sizes: dict[tuple, set[int]]) -> dict[tuple, set[int]]:
-    """Return the sizes of those curves (law, source, guidance scale, architecture) that a figure or table shows.
+    """Return the sizes of those curves (law, source, guidance scale, architecture) that a figure or
+    table shows.
 
     A part that names no curves shows all of its architecture.
     """
@@ -93,20 +109,38 @@ def shown_sizes(study: Study, part: Part, sizes: dict[tuple, set[int]]) -> dict[
     real = [Curves(source=name) for name in jobs.real_sources(study)]
     for _, own in checks_shown.parts("", part):
         fields = {field: getattr(own, field) for field in type(own).model_fields}
-        curves = [curve for value in fields.values() if isinstance(value, list) for curve in value if isinstance(curve, Curves)]
+        curves = [
+            curve
+            for value in fields.values()
+            if isinstance(value, list)
+            for curve in value
+            if isinstance(curve, Curves)
+        ]
         if isinstance(own, ExchangeFigure):
             curves = [*real, *curves]
         laws = [fields["law"]] if "law" in fields else list(fields.get("laws") or [None])
-        architectures = [fields["architecture"]] if "architecture" in fields else fields.get("architectures", [])
-        found |= {(law, *pair, architecture) for law, pair, architecture in product(laws, pairs(curves, study.sources), architectures)}
+        architectures = (
+            [fields["architecture"]]
+            if "architecture" in fields
+            else fields.get("architectures", [])
+        )
+        found |= {
+            (law, *pair, architecture)
+            for law, pair, architecture in product(
+                laws, pairs(curves, study.sources), architectures
+            )
+        }
     if found:
         return {curve: own for curve, own in sizes.items() if curve in found}
     architecture = getattr(part, "architecture", None)
     return {curve: own for curve, own in sizes.items() if architecture in (None, curve[-1])}
 
 
-def trained_sizes(study: Study, laws: list[str], experiments: list[str], limited: bool = False) -> dict[tuple, set[int]]:
-    """Return the sizes of each curve (law, source, guidance scale, architecture), law None where `experiments` are given without a law.
+def trained_sizes(
+    study: Study, laws: list[str], experiments: list[str], limited: bool = False
+) -> dict[tuple, set[int]]:
+    """Return the sizes of each curve (law, source, guidance scale, architecture), law None where
+    `experiments` are given without a law.
 
     Parameters
     ----------
@@ -121,25 +155,42 @@ def trained_sizes(study: Study, laws: list[str], experiments: list[str], limited
         low, high = study.laws[law].sizes if law and limited else (0, float("inf"))
         for run in jobs.runs(study, study.laws[law].experiments if law else experiments):
             if low <= run.size <= high:
-                found.setdefault((law, run.source, run.guidance, run.architecture), set()).add(run.size)
+                found.setdefault((law, run.source, run.guidance, run.architecture), set()).add(
+                    run.size
+                )
     return found
 
 
 def kind_of(source: Source) -> str:
     """Return `real`, `synthetic` or the label of a mixture."""
-    return f'mixture "{source.label}"' if source.kind == "mixture" else "real" if is_real(source) else "synthetic"
+    return (
+        f'mixture "{source.label}"'
+        if source.kind == "mixture"
+        else "real"
+        if is_real(source)
+        else "synthetic"
+    )
 
 
 def names_of_curve(study: Study, curve: tuple) -> list[str]:
-    """Return the names of a curve (law, source, guidance scale, architecture), from the shortest to the longest."""
+    """Return the names of a curve (law, source, guidance scale, architecture), from the shortest to
+    the longest.
+    """
     law, source, guidance, architecture = curve
     at_guidance = words(source) + ("" if guidance is None else f" at guidance {guidance:g}")
     complete = f"{at_guidance}, {words(architecture)}"
-    return [kind_of(study.sources[source]), words(source), at_guidance, complete, f"{complete}, law {law}"]
+    return [
+        kind_of(study.sources[source]),
+        words(source),
+        at_guidance,
+        complete,
+        f"{complete}, law {law}",
+    ]
 
 
 def by_curve(study: Study, sizes: dict[tuple, set[int]], unit: str) -> str:
-    """Write the sizes of curves: `5 sizes, 30 to 480 images (real) and 6 sizes, 30 to 960 images (synthetic)`.
+    """Write the sizes of curves: `5 sizes, 30 to 480 images (real) and 6 sizes, 30 to 960 images
+    (synthetic)`.
 
     Curves are named as far as their sizes differ.
 
@@ -158,12 +209,20 @@ def by_curve(study: Study, sizes: dict[tuple, set[int]], unit: str) -> str:
     if len(groups) == 1:
         return texts[0]
     for level in range(5):
-        names = [list(dict.fromkeys(names_of_curve(study, curve)[level] for curve in own)) for own in groups.values()]
+        names = [
+            list(dict.fromkeys(names_of_curve(study, curve)[level] for curve in own))
+            for own in groups.values()
+        ]
         if sum(map(len, names)) == len({name for own in names for name in own}):
             break
     longest = max(names, key=len)
     names = [["all others"] if own is longest and len(own) > 3 else own for own in names]
-    return series([f"{text} ({series([plain(name) for name in own])})" for text, own in zip(texts, names, strict=True)])
+    return series(
+        [
+            f"{text} ({series([plain(name) for name in own])})"
+            for text, own in zip(texts, names, strict=True)
+        ]
+    )
 
 
 def named(part: dict | list, keys: tuple[str, ...]) -> Iterator[str]:
@@ -184,33 +243,50 @@ def images(folder: str, name: str) -> str:
 
 
 def measured_on(folder: str, study: Study, names: list[str]) -> str:
-    """Evaluation sets with their numbers of images, then CLIP tasks by the set whose images they use."""
-    tasks = {name: study.clips.tasks[name].evaluation for name in names if study.clips and name in study.clips.tasks}
+    """Evaluation sets with their numbers of images, then CLIP tasks by the set whose images they
+    use.
+    """
+    tasks = {
+        name: study.clips.tasks[name].evaluation
+        for name in names
+        if study.clips and name in study.clips.tasks
+    }
     sets = [words(name) + images(folder, name) for name in names if name not in tasks]
     for own in dict.fromkeys(tasks.values()):
-        sets.append(f"{series([words(name) for name in tasks if tasks[name] == own])} as tasks on {words(own)}{images(folder, own)}")
+        sets.append(
+            f"{series([words(name) for name in tasks if tasks[name] == own])} as tasks on {words(own)}{images(folder, own)}"
+        )
     return series(sets) if not tasks else "; ".join(sets)
 
 
 def check_current(folder: str, study: Study) -> None:
-    """Stop where the study has been edited since its results were made: captions would tell of other sizes and seeds than are shown."""
+    """Stop where the study has been edited since its results were made: captions would tell of
+    other sizes and seeds than are shown.
+    """
     record = Path(f"provenance/{folder}.json")
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["settings"] != jobs.digest(whole(study)):
-        raise OutdatedError(f"studies/{folder}.yaml: edited since its results were made: run snakemake, then snakemake --report")
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))[
+        "settings"
+    ] != jobs.digest(whole(study)):
+        raise OutdatedError(
+            f"studies/{folder}.yaml: edited since its results were made: run snakemake, then snakemake --report"
+        )
 
 
 def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace:
-    """Facts for the caption of one figure or table, or of the study (no name). What a caption asks for and is not there is an error.
+    """Facts for the caption of one figure or table, or of the study (no name). What a caption asks
+    for and is not there is an error.
 
-    on: the sets that it measures on; sizes(unit), seeds: of the training runs behind it; fitted: the sizes that each curve's law is fitted
-    to; part: its own settings.
+    on: the sets that it measures on; sizes(unit), seeds: of the training runs behind it; fitted:
+    the sizes that each curve's law is fitted to; part: its own settings.
     """
     check_current(folder, study)
     facts = SimpleNamespace(title=plain(study.title), scores=study.scores, words=words, plain=plain)
     facts.judged_on = measured_on(folder, study, [study.scores.evaluation])
     if name is None:
         facts.on = measured_on(folder, study, list(study.data.evaluation))
-        facts.redrawn = series([words(source) for source, row in study.sources.items() if getattr(row, "draws", 1) > 1])
+        facts.redrawn = series(
+            [words(source) for source, row in study.sources.items() if getattr(row, "draws", 1) > 1]
+        )
         return facts
     facts.part = shown.part_of(study, name)
     part = facts.part.model_dump()
@@ -218,7 +294,9 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     own = list(dict.fromkeys(named(part, EXPERIMENTS)))
     laws = laws or ([] if own else list(study.laws))
     sets = [*named(part, SETS)] or [found for law in laws for found in study.laws[law].evaluation]
-    experiments = [study.experiments[name] for name in own or shown.experiments_of_laws(study, laws)]
+    experiments = [
+        study.experiments[name] for name in own or shown.experiments_of_laws(study, laws)
+    ]
     seeds = {len(experiment.seeds) for experiment in experiments}
     trained = shown_sizes(study, facts.part, trained_sizes(study, laws, own))
     fitted = shown_sizes(study, facts.part, trained_sizes(study, laws, own, limited=True))

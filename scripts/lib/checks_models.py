@@ -1,4 +1,6 @@
-"""What must hold of generators with released weights and of how images are stored. As in `checks.py`, a line for each fault."""
+"""What must hold of generators with released weights and of how images are stored. As in
+`checks.py`, a line for each fault.
+"""
 
 import json
 import re
@@ -14,17 +16,24 @@ HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 def pretrained_models_can_be_had(generators):
     faults = []
     for name, generator in generators.items():
-        stages = {f"generators.{name}": generator, f"generators.{name}.upscaler": getattr(generator, "upscaler", None)}
+        stages = {
+            f"generators.{name}": generator,
+            f"generators.{name}.upscaler": getattr(generator, "upscaler", None),
+        }
         for key, stage in stages.items():
             if stage is None or not hasattr(stage, "model"):
                 continue
             faults += _files_faults(key, stage)
             if stage.size % 8:
-                faults.append(f"{key}.size = {stage.size}: not a multiple of 8, which latents need; use {stage.size - stage.size % 8 or 8}")
+                faults.append(
+                    f"{key}.size = {stage.size}: not a multiple of 8, which latents need; use {stage.size - stage.size % 8 or 8}"
+                )
         upscaler = getattr(generator, "upscaler", None)
         if upscaler and upscaler.size <= generator.size:
             told = f"generators.{name}.upscaler.size = {upscaler.size}"
-            faults.append(f"{told}: no larger than generators.{name}.size = {generator.size}: mend one of them")
+            faults.append(
+                f"{told}: no larger than generators.{name}.size = {generator.size}: mend one of them"
+            )
     return faults
 
 
@@ -35,8 +44,15 @@ def trained_generators_can_be_built(generators):
         if generator.kind == "pretrained":
             continue
         shared = [("text_width", generator.text_width, 2)]
-        shared += [(f"channels.{i}", width, 8) for i, width in enumerate(getattr(generator, "channels", []))]
-        faults += [f"generators.{name}.{key} = {width}: not a multiple of {by}" for key, width, by in shared if width % by]
+        shared += [
+            (f"channels.{i}", width, 8)
+            for i, width in enumerate(getattr(generator, "channels", []))
+        ]
+        faults += [
+            f"generators.{name}.{key} = {width}: not a multiple of {by}"
+            for key, width, by in shared
+            if width % by
+        ]
     return faults
 
 
@@ -45,27 +61,41 @@ def the_safety_checker_can_be_had(safety_checker):
 
 
 def _files_faults(key, released) -> list[str]:
-    return _folder_faults(key, released) if released.is_folder else _unmarked_folder(key, released) or _hub_faults(key, released)
+    return (
+        _folder_faults(key, released)
+        if released.is_folder
+        else _unmarked_folder(key, released) or _hub_faults(key, released)
+    )
 
 
 def _unmarked_folder(key, own) -> list[str]:
     """A folder that lies here and would be looked for on the hub."""
     if own.revision is not None or not Path(own.model).is_dir():
         return []
-    return [f"{key}.model = {short(own.model)}: a folder of that name lies here: write './{own.model}', or of a model of the hub its revision"]
+    return [
+        f"{key}.model = {short(own.model)}: a folder of that name lies here: write './{own.model}', or of a model of the hub its revision"
+    ]
 
 
 def _folder_faults(key, generator) -> list[str]:
     folder, faults = Path(generator.model), []
     index = folder / "model_index.json"
     if not folder.is_dir():
-        faults.append(f"{key}.model = {short(generator.model)}: no such folder; mend the path, or name a model of the hub as owner/name")
+        faults.append(
+            f"{key}.model = {short(generator.model)}: no such folder; mend the path, or name a model of the hub as owner/name"
+        )
     elif not index.is_file():
-        faults.append(f"{key}.model = {short(generator.model)}: holds no model_index.json; name the folder of a pipeline that diffusers saved")
+        faults.append(
+            f"{key}.model = {short(generator.model)}: holds no model_index.json; name the folder of a pipeline that diffusers saved"
+        )
     elif not _is_index(index):
-        faults.append(f"{key}.model = {short(generator.model)}: its model_index.json names no _class_name; save the pipeline anew with diffusers")
+        faults.append(
+            f"{key}.model = {short(generator.model)}: its model_index.json names no _class_name; save the pipeline anew with diffusers"
+        )
     if generator.revision is not None:
-        faults.append(f"{key}.revision = {short(generator.revision)}: a folder has none; remove the key (hashes of its files are recorded)")
+        faults.append(
+            f"{key}.revision = {short(generator.revision)}: a folder has none; remove the key (hashes of its files are recorded)"
+        )
     return faults
 
 
@@ -79,24 +109,39 @@ def _is_index(path: Path) -> bool:
 def _hub_faults(key, generator) -> list[str]:
     faults = []
     if not HUB.fullmatch(generator.model):
-        faults.append(f"{key}.model = {short(generator.model)}: neither owner/name nor a path that starts with / or .; write one of them")
+        faults.append(
+            f"{key}.model = {short(generator.model)}: neither owner/name nor a path that starts with / or .; write one of them"
+        )
     if not re.fullmatch(r"[0-9a-f]{40}", generator.revision or ""):
-        told = "missing" if generator.revision is None else f"{short(generator.revision)}, no commit"
-        faults.append(f"{key}.revision = {told}: branches and tags move; give the 40 hex digits of a commit of {generator.model}")
+        told = (
+            "missing" if generator.revision is None else f"{short(generator.revision)}, no commit"
+        )
+        faults.append(
+            f"{key}.revision = {told}: branches and tags move; give the 40 hex digits of a commit of {generator.model}"
+        )
     return faults
 
 
 def storage_has_its_quality(storage):
     if storage.format == "png" and storage.quality is not None:
-        return [f"storage.quality = {storage.quality}: png loses nothing and has none; remove the key, or use format jpeg or webp"]
+        return [
+            f"storage.quality = {storage.quality}: png loses nothing and has none; remove the key, or use format jpeg or webp"
+        ]
     if storage.format != "png" and storage.quality is None:
         return [f"storage.quality: missing; {storage.format} needs one of 1 to 100, such as 95"]
     return []
 
 
 def models_can_be_had(scores, recipes):
-    named = {"scores.reference": scores.reference} | {f"recipes.{name}": recipe for name, recipe in recipes.items()}
-    return [fault for key, own in named.items() if hasattr(own, "is_folder") for fault in _model_faults(key, own)]
+    named = {"scores.reference": scores.reference} | {
+        f"recipes.{name}": recipe for name, recipe in recipes.items()
+    }
+    return [
+        fault
+        for key, own in named.items()
+        if hasattr(own, "is_folder")
+        for fault in _model_faults(key, own)
+    ]
 
 
 def _model_faults(key, own) -> list[str]:
@@ -104,13 +149,23 @@ def _model_faults(key, own) -> list[str]:
     if not own.is_folder:
         if unmarked := _unmarked_folder(key, own):
             return unmarked
-        return [] if HUB.fullmatch(own.model) else [f"{told}: neither owner/name nor a path that starts with / or .; write one of them"]
+        return (
+            []
+            if HUB.fullmatch(own.model)
+            else [
+                f"{told}: neither owner/name nor a path that starts with / or .; write one of them"
+            ]
+        )
     if own.revision:
-        return [f"{key}.revision = {own.revision!r}: a folder has none; remove the key (hashes of its files are recorded)"]
+        return [
+            f"{key}.revision = {own.revision!r}: a folder has none; remove the key (hashes of its files are recorded)"
+        ]
     if not folder.is_dir():
         return [f"{told}: no such folder; mend the path, or name a model of the hub as owner/name"]
     if not (folder / "config.json").is_file():
-        return [f"{told}: holds no config.json; name a folder in which timm or transformers has saved a model"]
+        return [
+            f"{told}: holds no config.json; name a folder in which timm or transformers has saved a model"
+        ]
     return []
 
 
@@ -118,11 +173,18 @@ def released_models_are_judged_on_what_exists(released, data, clips):
     faults = []
     for name, own in released.items():
         if own.kind == "clip" and clips is None:
-            faults.append(f"released.{name}.kind = 'clip': the study has no clips, so nothing says what to ask it; add them or remove it")
+            faults.append(
+                f"released.{name}.kind = 'clip': the study has no clips, so nothing says what to ask it; add them or remove it"
+            )
         for number, measured in own.numbers.items():
             key = f"released.{name}.numbers.{number}"
             faults += unknown(key, number, published_numbers(), f"id in {NUMBERS}")
-            faults += unknown(f"{key}.evaluation", measured.evaluation, evaluations(data, clip=own.kind == "clip"), "evaluation set")
+            faults += unknown(
+                f"{key}.evaluation",
+                measured.evaluation,
+                evaluations(data, clip=own.kind == "clip"),
+                "evaluation set",
+            )
     return faults
 
 

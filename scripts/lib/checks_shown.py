@@ -1,4 +1,6 @@
-"""What must hold of the figures and tables of a study: they show what is made, trained and fitted. As the checks of `checks.py`."""
+"""What must hold of the figures and tables of a study: they show what is made, trained and fitted.
+As the checks of `checks.py`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +31,9 @@ def shown(figures, tables) -> list[tuple[str, Part]]:
     return [*parts("figures", figures), *parts("tables", tables)]
 
 
-def what_is_shown_exists(figures, tables, laws, experiments, data, generators, recipes, classifiers, clips, sources):
+def what_is_shown_exists(
+    figures, tables, laws, experiments, data, generators, recipes, classifiers, clips, sources
+):
     """Every name under a key such as `law` or `evaluations` is one of the study's."""
     sets = [*evaluations(data, clip=True), *(clips.tasks if clips else [])]
     known = {
@@ -38,8 +42,14 @@ def what_is_shown_exists(figures, tables, laws, experiments, data, generators, r
         "evaluation": (sets, "evaluation set"),
         "generator": (generators, "generator"),
         "recipe": (recipes, "recipe"),
-        "architecture": ([*classifiers.architectures, *(clips.architectures if clips else [])], "architecture"),
-        "mixture": ([name for name, source in sources.items() if source.kind == "mixture"], "mixture"),
+        "architecture": (
+            [*classifiers.architectures, *(clips.architectures if clips else [])],
+            "architecture",
+        ),
+        "mixture": (
+            [name for name, source in sources.items() if source.kind == "mixture"],
+            "mixture",
+        ),
         "source": (sources, "source"),
         "real": (sources, "source"),
     }
@@ -64,7 +74,11 @@ def samples_are_made(figures, sources, generators, recipes, classes):
     for own in figure.classes or []:
         if own >= count:
             return [f"figures.samples.classes = {own}: no such class; ids go from 0 to {count - 1}"]
-    made = {(source.generator, source.recipe) for source in sources.values() if source.kind == "synthetic"}
+    made = {
+        (source.generator, source.recipe)
+        for source in sources.values()
+        if source.kind == "synthetic"
+    }
     return [
         f"figures.samples.recipes = {name!r}: no source makes it with generator {figure.generator!r}; add one to sources"
         for name in figure.recipes
@@ -79,7 +93,12 @@ def shown_runs_are_trained(figures, experiments):
         own = [experiments[name] for name in names if name in experiments]
         architectures = [a for experiment in own for a in experiment.architectures]
         if own and getattr(part, "architecture", None):
-            faults += unknown(f"{key}.architecture", part.architecture, architectures, f"architecture in experiments.{', '.join(n for n in names if n)}")
+            faults += unknown(
+                f"{key}.architecture",
+                part.architecture,
+                architectures,
+                f"architecture in experiments.{', '.join(n for n in names if n)}",
+            )
     return faults
 
 
@@ -90,14 +109,26 @@ def shown_curves_are_fitted(figures, tables, laws, experiments, sources):
     for key, part in shown(figures, tables):
         fields = type(part).model_fields
         names = [part.law] if "law" in fields else list(getattr(part, "laws", None) or [])
-        architectures = [part.architecture] if "architecture" in fields else getattr(part, "architectures", [])
+        architectures = (
+            [part.architecture] if "architecture" in fields else getattr(part, "architectures", [])
+        )
         values = {field: getattr(part, field) for field in fields}
-        curves = {field: value for field, value in values.items() if isinstance(value, list) and value and isinstance(value[0], Curves)}
+        curves = {
+            field: value
+            for field, value in values.items()
+            if isinstance(value, list) and value and isinstance(value[0], Curves)
+        }
         curves.pop("clip_curves", None)  # of another law: see claims_have_their_curves
         if key in ("figures.exchange_rate", "tables.claims") and curves:
             curves["curves"] = [*real, *curves["curves"]]
         for law in names if architectures and curves else []:
-            faults += [f for field, own in curves.items() for f in _not_fitted(f"{key}.{field}", law, architectures, own, laws, experiments, sources)]
+            faults += [
+                f
+                for field, own in curves.items()
+                for f in _not_fitted(
+                    f"{key}.{field}", law, architectures, own, laws, experiments, sources
+                )
+            ]
     return list(dict.fromkeys(faults))
 
 
@@ -105,12 +136,24 @@ def _not_fitted(key, law, architectures, curves, laws, experiments, sources) -> 
     if law not in laws or curve_faults(key, curves, sources):
         return []  # told by what_is_shown_exists
     own = [experiments[e] for e in laws[law].experiments if e in experiments]
-    fitted = {(*pair, architecture) for e in own for pair in pairs(e.curves, sources) for architecture in e.architectures}
+    fitted = {
+        (*pair, architecture)
+        for e in own
+        for pair in pairs(e.curves, sources)
+        for architecture in e.architectures
+    }
     faults = []
     for source, scale in pairs(curves, sources):
         where = source if scale is None else f"{source} at guidance {scale:g}"
-        missing = [architecture for architecture in architectures if (source, scale, architecture) not in fitted]
-        faults += [f"{key} = {where} on {a}: not in the experiments of laws.{law}; add it to one of them or drop it here" for a in missing]
+        missing = [
+            architecture
+            for architecture in architectures
+            if (source, scale, architecture) not in fitted
+        ]
+        faults += [
+            f"{key} = {where} on {a}: not in the experiments of laws.{law}; add it to one of them or drop it here"
+            for a in missing
+        ]
     return faults
 
 
@@ -123,9 +166,25 @@ def claims_have_their_curves(tables, laws, experiments, sources):
     curves = [*pairs_of, *claims.clip_curves, Curves(source=claims.clip_mixture)]
     faults = []
     for law in filter(None, [claims.clip_law, claims.clip_downstream_law]):
-        faults += _not_fitted("tables.claims.clip_curves", law, [claims.clip_architecture], curves, laws, experiments, sources)
+        faults += _not_fitted(
+            "tables.claims.clip_curves",
+            law,
+            [claims.clip_architecture],
+            curves,
+            laws,
+            experiments,
+            sources,
+        )
     for law in claims.ood_laws:
-        faults += _not_fitted("tables.claims.curves", law, [claims.architecture], [*real, *claims.curves], laws, experiments, sources)
+        faults += _not_fitted(
+            "tables.claims.curves",
+            law,
+            [claims.architecture],
+            [*real, *claims.curves],
+            laws,
+            experiments,
+            sources,
+        )
     return faults
 
 
@@ -141,22 +200,32 @@ def _levels_differ(key, own, published, trained, sources) -> list[str]:
     """
     level = "top-1" in published["metric"] or "cross-entropy" in published["metric"]
     if level != (own.size is not None):
-        given = "no size; the published number is of one" if level else f"size = {own.size}: {published['metric']} is of no single size"
+        given = (
+            "no size; the published number is of one"
+            if level
+            else f"size = {own.size}: {published['metric']} is of no single size"
+        )
         return [f"{key}: {given}; {'add' if level else 'remove'} the key"]
     if not level:
         return []
     if own.size not in trained:
-        return [f"{key}: size = {own.size}: not trained in the experiments of laws.{own.law}; trained: {sorted(trained)}"]
+        return [
+            f"{key}: size = {own.size}: not trained in the experiments of laws.{own.law}; trained: {sorted(trained)}"
+        ]
     each = images_of_each_part(sources, own.source, own.guidance, own.size)
     if str(each) != published["x"]:
         found = f"size {own.size:,} has {'unequal numbers' if each is None else f'{each:,}'} images of each part"
         asked = f"{int(published['x']):,}" if published["x"].isdigit() else repr(published["x"])
-        return [f"{key}: {found}, the published number is of {asked}; name the size that has as many"]
+        return [
+            f"{key}: {found}, the published number is of {asked}; name the size that has as many"
+        ]
     return []
 
 
 def counterparts_exist(tables, laws, experiments, sources):
-    """Ids are published numbers, and each has a number of this study: a fitted exponent, or runs of the same size."""
+    """Ids are published numbers, and each has a number of this study: a fitted exponent, or runs of
+    the same size.
+    """
     counterparts = tables.versus_paper.counterparts if tables.versus_paper else {}
     if not counterparts:
         return []
@@ -165,38 +234,69 @@ def counterparts_exist(tables, laws, experiments, sources):
         key = f"tables.versus_paper.counterparts.{name}"
         faults += unknown(key, name, published, f"id in {NUMBERS}")
         if own.source in sources:
-            curve = Curves(source=own.source, guidance="all" if own.guidance is None else [own.guidance])
+            curve = Curves(
+                source=own.source, guidance="all" if own.guidance is None else [own.guidance]
+            )
             if sources[own.source].kind == "synthetic" and own.guidance is None:
                 faults.append(f"{key}: no guidance; name one of {list(sources[own.source].images)}")
             else:
-                wrong = _not_fitted(key, own.law, [own.architecture], [curve], laws, experiments, sources)
+                wrong = _not_fitted(
+                    key, own.law, [own.architecture], [curve], laws, experiments, sources
+                )
                 if not wrong and name in published and own.law in laws:
-                    chosen = [experiments[e] for e in laws[own.law].experiments if e in experiments and own.architecture in experiments[e].architectures]
-                    trained = {size for e in chosen if (own.source, own.guidance) in pairs(e.curves, sources) for size in e.sizes}
+                    chosen = [
+                        experiments[e]
+                        for e in laws[own.law].experiments
+                        if e in experiments and own.architecture in experiments[e].architectures
+                    ]
+                    trained = {
+                        size
+                        for e in chosen
+                        if (own.source, own.guidance) in pairs(e.curves, sources)
+                        for size in e.sizes
+                    }
                     wrong = _levels_differ(key, own, published[name], trained, sources)
                 faults += wrong
     return faults
 
 
 def tables_have_their_metrics(tables, experiments, data, clips, sources, recipes):
-    """Classifiers are evaluated on evaluation sets, CLIP models on tasks too; scores are made of sources whose prompts name a class."""
+    """Classifiers are evaluated on evaluation sets, CLIP models on tasks too; scores are made of
+    sources whose prompts name a class.
+    """
     faults = []
     for name in ("supervised", "ood", "configurations"):
         table = getattr(tables, name)
         for evaluation in table.evaluations if table else []:
-            faults += unknown(f"tables.{name}.evaluations", evaluation, evaluations(data), "evaluation set of classifiers")
+            faults += unknown(
+                f"tables.{name}.evaluations",
+                evaluation,
+                evaluations(data),
+                "evaluation set of classifiers",
+            )
     if tables.clip and clips is None:
         faults.append("tables.clip: the study has no clips; add them or remove the table")
     own = tables.configurations
     if own and own.experiment in experiments:
         trained = experiments[own.experiment].architectures
-        faults += unknown("tables.configurations.architecture", own.architecture, trained, f"architecture in experiments.{own.experiment}")
-    scored = {"tables.configurations.experiment": experiments[own.experiment].curves} if own and own.experiment in experiments else {}
+        faults += unknown(
+            "tables.configurations.architecture",
+            own.architecture,
+            trained,
+            f"architecture in experiments.{own.experiment}",
+        )
+    scored = (
+        {"tables.configurations.experiment": experiments[own.experiment].curves}
+        if own and own.experiment in experiments
+        else {}
+    )
     scored |= {"tables.claims.curves": tables.claims.curves} if tables.claims else {}
     for key, curves in scored.items():
         for curve in curves:
             if curve.source in sources and not names_class(sources[curve.source], recipes):
-                faults.append(f"{key}: {curve.source} has no scores, for its prompts name no class; drop it here")
+                faults.append(
+                    f"{key}: {curve.source} has no scores, for its prompts name no class; drop it here"
+                )
     return faults
 
 

@@ -1,10 +1,13 @@
-"""Statistics behind the claims of the paper: effects with 95 % intervals, tests and their adjustment. The tests are our choice.
+"""Statistics behind the claims of the paper: effects with 95 % intervals, tests and their
+adjustment. The tests are our choice.
 
-A curve is (sizes, losses), as in `laws`: one point a size, seeds averaged. Intervals see how far sizes lie from a law, or how seeds
-differ; they do not see that all curves share an evaluation set and the generators that the study has.
+A curve is (sizes, losses), as in `laws`: one point a size, seeds averaged. Intervals see how far
+sizes lie from a law, or how seeds differ; they do not see that all curves share an evaluation set
+and the generators that the study has.
 
-Each claim has two tests: one whose rejection supports the hypothesis, one whose rejection supports its opposite. Holm's method adjusts
-the p values of all of them together, so that with a probability of 95 % no verdict of a table is wrong, whatever the tests share.
+Each claim has two tests: one whose rejection supports the hypothesis, one whose rejection supports
+its opposite. Holm's method adjusts the p values of all of them together, so that with a probability
+of 95 % no verdict of a table is wrong, whatever the tests share.
 """
 
 from collections.abc import Callable, Sequence
@@ -76,8 +79,8 @@ class Decision(Test):
 def test_bounds(effect: Effect, above: float = -np.inf, below: float = np.inf) -> Test:
     """Test whether an effect lies between two bounds, one of which may be missing.
 
-    Two one-sided t tests: the hypothesis has the larger of their p values (intersection-union), its opposite twice the smaller one
-    (Bonferroni), or that of the only bound.
+    Two one-sided t tests: the hypothesis has the larger of their p values (intersection-union), its
+    opposite twice the smaller one (Bonferroni), or that of the only bound.
     """
     limits = [(above, 1), (below, -1)]
     towards = [sign * (effect.value - limit) for limit, sign in limits if np.isfinite(limit)]
@@ -124,7 +127,9 @@ def verdict_of(p: float, p_opposite: float) -> str:
 
 
 def difference(real: tuple, synthetic: tuple) -> Effect:
-    """k of the synthetic curve minus the real one's; `laws.compare`, so equal spread about both lines is assumed."""
+    """k of the synthetic curve minus the real one's; `laws.compare`, so equal spread about both
+    lines is assumed.
+    """
     found = laws.compare(real, synthetic)
     low, high = found["difference_interval"]
     freedom = found["n"] - 4
@@ -133,35 +138,45 @@ def difference(real: tuple, synthetic: tuple) -> Effect:
 
 
 def contrast(curves: Sequence[tuple], weights: Sequence[float]) -> Effect:
-    """Weighted sum of the exponents of curves with independent scatter, each with a spread of its own: Welch and Satterthwaite.
+    """Weighted sum of the exponents of curves with independent scatter, each with a spread of its
+    own: Welch and Satterthwaite.
 
-    The variances w^2 se^2 add up; degrees of freedom: (sum v)^2 / sum(v^2 / (N - 2)), v = w^2 se^2, N the sizes of a curve.
+    The variances w^2 se^2 add up; degrees of freedom: (sum v)^2 / sum(v^2 / (N - 2)), v = w^2 se^2,
+    N the sizes of a curve.
     """
     lines = [OLS(y, add_constant(x)).fit() for x, y in (points(*curve) for curve in curves)]
     weights = np.asarray(weights, float)
     value = float(-weights @ [line.params[1] for line in lines])
     variances = weights**2 * [line.bse[1] ** 2 for line in lines]
     total = variances.sum()
-    spare = total**2 / (variances**2 / [line.df_resid for line in lines]).sum() if total > 0 else 1.0
+    spare = (
+        total**2 / (variances**2 / [line.df_resid for line in lines]).sum() if total > 0 else 1.0
+    )
     half = float(stats.t.ppf((1 + LEVEL) / 2, spare) * np.sqrt(total))
     n = sum(int(line.nobs) for line in lines)
     return Effect(value, value - half, value + half, n, float(np.sqrt(total)), float(spare))
 
 
 def shared(curves: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
-    """Log sizes (N,) that all curves have, and log losses (curves, N). Raises LawError where they share fewer than three sizes."""
+    """Log sizes (N,) that all curves have, and log losses (curves, N). Raises LawError where they
+    share fewer than three sizes.
+    """
     tables = [pd.Series(y, np.exp(x).round(6)) for x, y in (points(*curve) for curve in curves)]
     both = pd.concat(tables, axis=1, join="inner").sort_index()
     if len(both) < 3:
-        raise LawError(f"{len(both)} sizes that all of {len(curves)} curves have: a law needs 3 at least")
+        raise LawError(
+            f"{len(both)} sizes that all of {len(curves)} curves have: a law needs 3 at least"
+        )
     return np.log(both.index.to_numpy(float)), both.to_numpy().T
 
 
 def mean_difference(synthetic: Sequence[tuple], real: tuple) -> Effect:
-    """Mean k of the synthetic curves minus the real one's: of these curves, not of all that could be made.
+    """Mean k of the synthetic curves minus the real one's: of these curves, not of all that could
+    be made.
 
-    The curves' log losses are averaged at each size that all have, and one line is fitted: its k is the mean of theirs. They bend alike,
-    so their distances from their lines are not independent, and the error of their mean is not that of so many lines.
+    The curves' log losses are averaged at each size that all have, and one line is fitted: its k is
+    the mean of theirs. They bend alike, so their distances from their lines are not independent,
+    and the error of their mean is not that of so many lines.
     """
     x, y = shared(synthetic)
     return contrast([(np.exp(x), np.exp(y.mean(0))), real], [1, -1])
@@ -169,14 +184,17 @@ def mean_difference(synthetic: Sequence[tuple], real: tuple) -> Effect:
 
 @cache
 def _tukey(groups: int, spare: int) -> float:
-    """Standard errors that a difference of two of `groups` slopes is wide to either side, so that all differences hold at once."""
+    """Standard errors that a difference of two of `groups` slopes is wide to either side, so that
+    all differences hold at once.
+    """
     return float(stats.studentized_range.ppf(LEVEL, groups, spare) / np.sqrt(2))
 
 
 def spread(curves: Sequence[tuple], much: float) -> tuple[Effect, Test, list[float]]:
     """Compare the exponents of two or more curves at the sizes that all have.
 
-    One regression of log loss with an effect of each size, as curves share the evaluation set and bend alike, and a line for each curve.
+    One regression of log loss with an effect of each size, as curves share the evaluation set and
+    bend alike, and a line for each curve.
 
     Parameters
     ----------
@@ -211,21 +229,30 @@ def spread(curves: Sequence[tuple], much: float) -> tuple[Effect, Test, list[flo
     return effect, Test(float(p), alike), k
 
 
-def _largest_difference(k: Sequence[float], errors: np.ndarray | float, freedom: int, much: float, n: int) -> tuple[Effect, float]:
-    """Return the largest difference of exponents, and p of the test that some pair differs by `much`; errors: of each pair."""
+def _largest_difference(
+    k: Sequence[float], errors: np.ndarray | float, freedom: int, much: float, n: int
+) -> tuple[Effect, float]:
+    """Return the largest difference of exponents, and p of the test that some pair differs by
+    `much`; errors: of each pair.
+    """
     apart = np.array([abs(one - other) for one, other in combinations(k, 2)])
     half = _tukey(len(k), freedom) * errors
     alike = stats.t.cdf((apart - much) / errors, freedom).max()
-    return Effect(float(np.ptp(k)), max(0.0, float((apart - half).max())), float((apart + half).max()), n), float(alike)
+    return Effect(
+        float(np.ptp(k)), max(0.0, float((apart - half).max())), float((apart + half).max()), n
+    ), float(alike)
 
 
 # -- exponents over draws of the images --------------------------------------------------------------
 
 
-def over_draws(effect: Callable, synthetic: Sequence[Sequence[tuple]], real: Sequence[tuple]) -> Effect:
+def over_draws(
+    effect: Callable, synthetic: Sequence[Sequence[tuple]], real: Sequence[tuple]
+) -> Effect:
     """Average an effect over draws of the images, with Student's interval over them.
 
-    Points of a curve share images, so their scatter about a law does not contain the draw of the images; curves of other draws do.
+    Points of a curve share images, so their scatter about a law does not contain the draw of the
+    images; curves of other draws do.
 
     Parameters
     ----------
@@ -236,15 +263,22 @@ def over_draws(effect: Callable, synthetic: Sequence[Sequence[tuple]], real: Seq
     real : sequence of (sizes, losses)
         The real curve of each draw.
     """
-    return mean_effect([effect(list(curves), alone).value for *curves, alone in zip(*synthetic, real, strict=True)])
+    return mean_effect(
+        [effect(list(curves), alone).value for *curves, alone in zip(*synthetic, real, strict=True)]
+    )
 
 
-def spread_over_draws(curves: Sequence[Sequence[tuple]], much: float) -> tuple[Effect, Test, list[float]]:
+def spread_over_draws(
+    curves: Sequence[Sequence[tuple]], much: float
+) -> tuple[Effect, Test, list[float]]:
     """Compare exponents as `spread` does, by their scatter over draws of the images.
 
-    An analysis of variance of the exponents with an effect of each draw. curves: for each source, the curve of each draw.
+    An analysis of variance of the exponents with an effect of each draw. curves: for each source,
+    the curve of each draw.
     """
-    k = np.array([[float(-np.polyfit(*points(*curve), 1)[0]) for curve in draws] for draws in curves])
+    k = np.array(
+        [[float(-np.polyfit(*points(*curve), 1)[0]) for curve in draws] for draws in curves]
+    )
     count, draws = k.shape
     centred = k - k.mean(0)
     means = centred.mean(1)
@@ -275,19 +309,31 @@ def log_ratios(with_synthetic: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
 
     Both: seed, cross_entropy, a row a seed. Raises ValueError where they share no seed.
     """
-    both = with_synthetic.set_index("seed")["cross_entropy"].to_frame("with").join(alone.set_index("seed")["cross_entropy"].to_frame("alone"), how="inner")
+    both = (
+        with_synthetic.set_index("seed")["cross_entropy"]
+        .to_frame("with")
+        .join(alone.set_index("seed")["cross_entropy"].to_frame("alone"), how="inner")
+    )
     if both.empty:
         raise ValueError("no seed has been trained both with synthetic images and without")
     return np.log(both["with"]) - np.log(both["alone"])
 
 
 def by_draw(ratios: dict[int, pd.Series], draws: int) -> list[float]:
-    """Return the mean over sizes of log loss ratios of each draw of the images. ratios: size -> by seed."""
-    return [float(own.mean()) for _, own in pd.concat(ratios.values(), axis=1).mean(axis=1).groupby(lambda seed: seed % draws)]
+    """Return the mean over sizes of log loss ratios of each draw of the images. ratios: size -> by
+    seed.
+    """
+    return [
+        float(own.mean())
+        for _, own in pd.concat(ratios.values(), axis=1)
+        .mean(axis=1)
+        .groupby(lambda seed: seed % draws)
+    ]
 
 
 def over_sizes(ratios: dict[int, pd.Series]) -> Effect:
-    """Mean over sizes of log loss ratios, each the mean over its seeds, with Student's interval over the sizes.
+    """Mean over sizes of log loss ratios, each the mean over its seeds, with Student's interval
+    over the sizes.
 
     Seeds of one size share their images, so they are averaged first; a point is a size.
     """

@@ -1,4 +1,6 @@
-"""The table of a data set's classes: a CSV of class_id, which counts 0, 1, 2, ..., name, and what prompt recipes use of a class."""
+"""The table of a data set's classes: a CSV of class_id, which counts 0, 1, 2, ..., name, and what
+prompt recipes use of a class.
+"""
 
 from pathlib import Path
 
@@ -34,7 +36,11 @@ def match(names: list[str], classes: list[dict[str, str]]) -> tuple[str, list[in
         Class id of each name; None if no class or more than one has it.
     """
     names = [nfc(str(name).strip()) for name in names]
-    cells = {column: [nfc(row[column]) for row in classes] for column in NAMES if classes and column in classes[0]}
+    cells = {
+        column: [nfc(row[column]) for row in classes]
+        for column in NAMES
+        if classes and column in classes[0]
+    }
     column = max(cells, key=lambda column: len(set(cells[column]) & set(names)))
     if names == cells[column]:  # names that two classes share are told apart by their order
         return column, list(range(len(names)))
@@ -54,18 +60,24 @@ def faults(key: str, path: str, columns: list[str] = NEEDED) -> list[str]:
     except TableError as error:
         return [f"{key}: {error}"]
     if not found or not set(columns) <= set(found[0]):
-        return [f"{told}: columns are {sorted(map(str, found[0])) if found else 'none'}; {', '.join(columns)} must be among them"]
+        return [
+            f"{told}: columns are {sorted(map(str, found[0])) if found else 'none'}; {', '.join(columns)} must be among them"
+        ]
     if [row["class_id"] for row in found] != [str(i) for i in range(len(found))]:
         return [f"{told}: class_id must count 0, 1, 2, ... in the order of the rows"]
     ragged = [row["class_id"] for row in found if None in row or None in row.values()]
     if ragged:
-        return [f"{told}: class {', '.join(ragged[:5])}: more or fewer cells than columns: a text with a comma in it stands in double quotes"]
+        return [
+            f"{told}: class {', '.join(ragged[:5])}: more or fewer cells than columns: a text with a comma in it stands in double quotes"
+        ]
     nameless = [row["class_id"] for row in found if not row["name"]]
     return [f"{told}: class {', '.join(nameless[:5])} has no name: add it"] if nameless else []
 
 
 def count(path: str | Path) -> int:
-    """Number of classes, for checks of a study; 1 of a table that cannot be read, which another check tells. Jobs `read`."""
+    """Number of classes, for checks of a study; 1 of a table that cannot be read, which another
+    check tells. Jobs `read`.
+    """
     try:
         return max(1, len(rows(path)))
     except (OSError, TableError):
@@ -73,5 +85,7 @@ def count(path: str | Path) -> int:
 
 
 def read(path: str | Path):
-    """The table, a data frame: class_id is an int, every other cell the text that stands there, for a class may be called 7 or None."""
+    """The table, a data frame: class_id is an int, every other cell the text that stands there, for
+    a class may be called 7 or None.
+    """
     return csv_tables.frame(path).astype({"class_id": int})

@@ -17,10 +17,14 @@ from scripts.lib.files import whole
 
 def normalise(images: np.ndarray | torch.Tensor) -> torch.Tensor:
     """uint8 to float in -1..1: mean = std = 0.5, as the paper's evaluation code has it."""
-    return torch.as_tensor(images).to(torch.float32, copy=True).div_(127.5).sub_(1)  # in one place: a new one costs more than the arithmetic
+    return (
+        torch.as_tensor(images).to(torch.float32, copy=True).div_(127.5).sub_(1)
+    )  # in one place: a new one costs more than the arithmetic
 
 
-def build(architecture: dict, image_size: int, channels: int, classes: int, position_std: float = 0.02) -> VisionTransformer:
+def build(
+    architecture: dict, image_size: int, channels: int, classes: int, position_std: float = 0.02
+) -> VisionTransformer:
     model = VisionTransformer(
         img_size=image_size,
         patch_size=architecture["patch_size"],
@@ -38,9 +42,13 @@ def build(architecture: dict, image_size: int, channels: int, classes: int, posi
 
 
 def save(path, model: VisionTransformer, description: dict) -> None:
-    """Write weights with `description` (`build`'s arguments and the run) in the header, so that the file can be loaded alone."""
+    """Write weights with `description` (`build`'s arguments and the run) in the header, so that the
+    file can be loaded alone.
+    """
     with whole(path) as (part,):
-        weights = {name: value.contiguous() for name, value in model.state_dict().items()}  # safetensors knows of no layout
+        weights = {
+            name: value.contiguous() for name, value in model.state_dict().items()
+        }  # safetensors knows of no layout
         save_file(weights, part, metadata={"description": json.dumps(description, sort_keys=True)})
 
 
@@ -52,13 +60,16 @@ def load(path, device: torch.device) -> VisionTransformer:
 
 
 def inputs(model: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
-    """What a model reads of stored images, uint8 (N, C, H, W): the centre, of its own size, in -1..1, as the authors' evaluation has it.
+    """What a model reads of stored images, uint8 (N, C, H, W): the centre, of its own size, in
+    -1..1, as the authors' evaluation has it.
 
     Raises ValueError where images are smaller than that: they would be padded with black.
     """
     size = model.patch_embed.img_size
     if images.shape[-2] < size[0] or images.shape[-1] < size[1]:
-        raise ValueError(f"images of {images.shape[-2]} x {images.shape[-1]} pixels, but the classifier reads {size[0]} x {size[1]}")
+        raise ValueError(
+            f"images of {images.shape[-2]} x {images.shape[-1]} pixels, but the classifier reads {size[0]} x {size[1]}"
+        )
     return normalise(center_crop(images, list(size)))
 
 
@@ -94,6 +105,9 @@ def outputs(
     """
     device = next(model.parameters()).device
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        parts = [model.forward_head(model.forward_features(part.to(device)), pre_logits=True) for part in images.split(batch_size)]
+        parts = [
+            model.forward_head(model.forward_features(part.to(device)), pre_logits=True)
+            for part in images.split(batch_size)
+        ]
     features = torch.cat(parts).float()
     return Outputs(model.head(features).cpu(), features.cpu())

@@ -187,7 +187,9 @@ def train(
     state = resume.State(state_folder, identity, parts)
     step = state.load()
     if step != team.agreed(step):
-        raise SystemExit(f"{name}: rank {team.rank} loaded another step than rank 0 ({step}; stale network file system?); run the job again")
+        raise SystemExit(
+            f"{name}: rank {team.rank} loaded another step than rank 0 ({step}; stale network file system?); run the job again"
+        )
     if recipe.compile:
         # A job has several runs, and torch stops compiling after eight models.
         torch.compiler.reset()

@@ -1,4 +1,6 @@
-"""CLIP models of open_clip: their architecture, their file format, and what they say of images, zero-shot."""
+"""CLIP models of open_clip: their architecture, their file format, and what they say of images,
+zero-shot.
+"""
 
 import gzip
 import io
@@ -19,13 +21,18 @@ from safetensors.torch import save_file
 
 from scripts.lib.files import whole
 
-STATISTICS = {"half": ((0.5,) * 3, (0.5,) * 3), "openai": (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)}
+STATISTICS = {
+    "half": ((0.5,) * 3, (0.5,) * 3),
+    "openai": (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD),
+}
 
 
 def tokenizer(architecture: dict) -> SimpleTokenizer:
-    """CLIP's tokenizer. `merges`, where the architecture names it: only the first so many of its 48,894 byte pairs, the most frequent.
+    """CLIP's tokenizer. `merges`, where the architecture names it: only the first so many of its
+    48,894 byte pairs, the most frequent.
 
-    All of them make a table of 49,408 rows, which a model of a few captions never reads but AdamW goes through in every iteration.
+    All of them make a table of 49,408 rows, which a model of a few captions never reads but AdamW
+    goes through in every iteration.
     """
     return _tokenizer(architecture["context_length"], architecture.get("merges"))
 
@@ -35,12 +42,18 @@ def _tokenizer(context_length: int, merges: int | None) -> SimpleTokenizer:
     """Reading the byte pairs takes 0.1 s, as long as several steps of a small model."""
     if merges is None:
         return SimpleTokenizer(context_length=context_length)
-    lines = gzip.decompress(Path(default_bpe()).read_bytes()).split(b"\n")[: merges + 1]  # the first line is a comment
-    return SimpleTokenizer(io.BytesIO(gzip.compress(b"\n".join(lines))), context_length=context_length)
+    lines = gzip.decompress(Path(default_bpe()).read_bytes()).split(b"\n")[
+        : merges + 1
+    ]  # the first line is a comment
+    return SimpleTokenizer(
+        io.BytesIO(gzip.compress(b"\n".join(lines))), context_length=context_length
+    )
 
 
 def config(architecture: dict, image_size: int) -> dict:
-    """The model in open_clip's terms. Always 3 channels, as its transforms turn every image into RGB. QuickGELU as the paper's CLIP."""
+    """The model in open_clip's terms. Always 3 channels, as its transforms turn every image into
+    RGB. QuickGELU as the paper's CLIP.
+    """
     return {
         "embed_dim": architecture["embed_dim"],
         "quick_gelu": True,
@@ -75,7 +88,9 @@ class Clip:
 
 
 def save(path, weights: dict[str, torch.Tensor], description: dict) -> None:
-    """Write weights with `description` (`architecture`, `image_size`, `training` and the run) in the header, so that the file can be loaded alone."""
+    """Write weights with `description` (`architecture`, `image_size`, `training` and the run) in
+    the header, so that the file can be loaded alone.
+    """
     with whole(path) as (part,):
         save_file(weights, part, metadata={"description": json.dumps(description, sort_keys=True)})
 
@@ -86,13 +101,22 @@ def load(path, device: torch.device) -> Clip:
         model = CLIP(**config(description["architecture"], description["image_size"]))
         model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (safe_open is no dict)
     normalisation = description["training"].get("normalisation", "half")
-    return Clip(model.to(device).eval(), tokenizer(description["architecture"]), description["image_size"], normalisation)
+    return Clip(
+        model.to(device).eval(),
+        tokenizer(description["architecture"]),
+        description["image_size"],
+        normalisation,
+    )
 
 
 @cache
 def _scale_and_shift(normalisation: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    mean, std = (torch.tensor(own, dtype=torch.float64)[:, None, None] for own in STATISTICS[normalisation])
-    return (255 * std).float().to(device), (mean / std).float().to(device)  # of 0.5 and 0.5: 127.5 and 1
+    mean, std = (
+        torch.tensor(own, dtype=torch.float64)[:, None, None] for own in STATISTICS[normalisation]
+    )
+    return (255 * std).float().to(device), (mean / std).float().to(
+        device
+    )  # of 0.5 and 0.5: 127.5 and 1
 
 
 def normalised(images: torch.Tensor, normalisation: str) -> torch.Tensor:
@@ -118,7 +142,9 @@ def inputs(clip: Clip, images: torch.Tensor) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def image_features(clip: Clip, images: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def image_features(
+    clip: Clip, images: torch.Tensor, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """Compute unit vectors of images.
 
     Parameters
@@ -144,20 +170,37 @@ def image_features(clip: Clip, images: torch.Tensor, dtype: torch.dtype = torch.
 
 
 def templates(chosen: list[str] | str) -> list[str]:
-    """Texts with `{name}` in them: those of a study, or for `openai_imagenet` the 80 that open_clip brings, which the paper's evaluation uses."""
-    return list(chosen) if not isinstance(chosen, str) else [template("{name}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES]
+    """Texts with `{name}` in them: those of a study, or for `openai_imagenet` the 80 that open_clip
+    brings, which the paper's evaluation uses.
+    """
+    return (
+        list(chosen)
+        if not isinstance(chosen, str)
+        else [template("{name}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES]
+    )
 
 
 @torch.inference_mode()
-def heads(clip: Clip, names: list[str], templates: list[str], batch_size: int = 512) -> torch.Tensor:
-    """A unit vector for each name, (classes, embed_dim): the mean of the unit vectors of its texts, one a template.
+def heads(
+    clip: Clip, names: list[str], templates: list[str], batch_size: int = 512
+) -> torch.Tensor:
+    """A unit vector for each name, (classes, embed_dim): the mean of the unit vectors of its texts,
+    one a template.
 
-    templates: with `{name}`. The procedure is that of CLIP's zero-shot evaluation, which the paper's evaluation code follows.
+    templates: with `{name}`. The procedure is that of CLIP's zero-shot evaluation, which the
+    paper's evaluation code follows.
     """
     device = clip.model.logit_scale.device
     tokens = clip.tokenize([template.format(name=name) for name in names for template in templates])
-    texts = torch.cat([clip.model.encode_text(part.to(device), normalize=True).cpu() for part in tokens.split(batch_size)])
-    return torch.nn.functional.normalize(texts.reshape(len(names), len(templates), -1).mean(1), dim=-1)
+    texts = torch.cat(
+        [
+            clip.model.encode_text(part.to(device), normalize=True).cpu()
+            for part in tokens.split(batch_size)
+        ]
+    )
+    return torch.nn.functional.normalize(
+        texts.reshape(len(names), len(templates), -1).mean(1), dim=-1
+    )
 
 
 def logits(clip: Clip, features: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
@@ -166,26 +209,61 @@ def logits(clip: Clip, features: torch.Tensor, heads: torch.Tensor) -> torch.Ten
 
 
 def from_released(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict]:
-    """Weights and description, as `save` takes them, of a released checkpoint of the paper's authors: a state dict of open_clip's CLIP.
+    """Weights and description, as `save` takes them, of a released checkpoint of the paper's
+    authors: a state dict of open_clip's CLIP.
 
-    Its shapes tell the architecture; heads are 64 wide, as in every CLIP. Normalisation and QuickGELU are those of the authors' evaluation
-    code. Raises ValueError where it is no such state dict.
+    Its shapes tell the architecture; heads are 64 wide, as in every CLIP. Normalisation and
+    QuickGELU are those of the authors' evaluation code. Raises ValueError where it is no such state
+    dict.
     """
-    weights = {name.removeprefix("module."): own.float().contiguous() for name, own in state.items()}
+    weights = {
+        name.removeprefix("module."): own.float().contiguous() for name, own in state.items()
+    }
     try:
         _, _, patch, _ = weights["visual.conv1.weight"].shape
         context, text_width = weights["positional_embedding"].shape
         places, width = weights["visual.positional_embedding"].shape
-        vocabulary, embed = weights["token_embedding.weight"].shape[0], weights["text_projection"].shape[1]
+        vocabulary, embed = (
+            weights["token_embedding.weight"].shape[0],
+            weights["text_projection"].shape[1],
+        )
     except KeyError as error:
-        raise ValueError(f"no weight {error} in it: not a CLIP model of open_clip with a ViT") from None
-    layers = [{name.split(".")[place] for name in weights if name.startswith(start)} for start, place in (("visual.transformer.", 3), ("transformer.", 2))]
-    architecture = {"embed_dim": embed, "patch_size": patch, "width": width, "depth": len(layers[0]), "heads": width // 64}
-    architecture |= {"text_width": text_width, "text_depth": len(layers[1]), "text_heads": text_width // 64, "context_length": context}
+        raise ValueError(
+            f"no weight {error} in it: not a CLIP model of open_clip with a ViT"
+        ) from None
+    layers = [
+        {name.split(".")[place] for name in weights if name.startswith(start)}
+        for start, place in (("visual.transformer.", 3), ("transformer.", 2))
+    ]
+    architecture = {
+        "embed_dim": embed,
+        "patch_size": patch,
+        "width": width,
+        "depth": len(layers[0]),
+        "heads": width // 64,
+    }
+    architecture |= {
+        "text_width": text_width,
+        "text_depth": len(layers[1]),
+        "text_heads": text_width // 64,
+        "context_length": context,
+    }
     size = patch * round((places - 1) ** 0.5)
     with torch.device("meta"):
         expected = CLIP(**config(architecture, size)).state_dict()
-    wrong = [name for name in {**expected, **weights} if name not in weights or name not in expected or weights[name].shape != expected[name].shape]
+    wrong = [
+        name
+        for name in {**expected, **weights}
+        if name not in weights
+        or name not in expected
+        or weights[name].shape != expected[name].shape
+    ]
     if wrong:
-        raise ValueError(f"{len(wrong)} weights are not those of a CLIP model with {vocabulary} tokens, the first: {', '.join(sorted(wrong)[:3])}")
-    return weights, {"architecture": architecture, "image_size": size, "training": {"normalisation": "openai"}}
+        raise ValueError(
+            f"{len(wrong)} weights are not those of a CLIP model with {vocabulary} tokens, the first: {', '.join(sorted(wrong)[:3])}"
+        )
+    return weights, {
+        "architecture": architecture,
+        "image_size": size,
+        "training": {"normalisation": "openai"},
+    }

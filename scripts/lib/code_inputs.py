@@ -1,8 +1,10 @@
-"""The code that a rule depends on: its script and every module of the project that the script imports.
+"""The code that a rule depends on: its script and every module of the project that the script
+imports.
 
-Snakemake reruns a job when one of its input files changes, but it does not know what a script imports. Cheap rules (fits, figures and
-tables) list their code as inputs, so that an edit of any of these modules makes them run again. Expensive rules do not: a comment in a
-training script must not retrain a thousand models.
+Snakemake reruns a job when one of its input files changes, but it does not know what a script
+imports. Cheap rules (fits, figures and tables) list their code as inputs, so that an edit of any of
+these modules makes them run again. Expensive rules do not: a comment in a training script must not
+retrain a thousand models.
 """
 
 import ast
@@ -15,7 +17,8 @@ from pathlib import Path
 def code_of(script: str) -> Callable[..., list[str]]:
     """Return the input function of a rule that runs `python -m scripts.{script}`.
 
-    The files are found when the first job of the rule is planned, so that no other job spends time on it.
+    The files are found when the first job of the rule is planned, so that no other job spends time
+    on it.
     """
 
     @cache
@@ -31,7 +34,8 @@ def code_of(script: str) -> Callable[..., list[str]]:
 def imports(script: Path, root: Path = Path()) -> tuple[set[Path], set[str]]:
     """Return what a script imports, itself or through modules of the project.
 
-    Imports inside functions count, except those of a package that is only on the way to one of its modules: its functions are not called.
+    Imports inside functions count, except those of a package that is only on the way to one of its
+    modules: its functions are not called.
 
     Parameters
     ----------
@@ -62,11 +66,13 @@ def imports(script: Path, root: Path = Path()) -> tuple[set[Path], set[str]]:
 
 
 @cache
-def _statements(path: Path, modified: int, root: Path) -> tuple[tuple[bool, str, tuple[tuple[Path, bool], ...]], ...]:
+def _statements(
+    path: Path, modified: int, root: Path
+) -> tuple[tuple[bool, str, tuple[tuple[Path, bool], ...]], ...]:
     """Each import of a file as of its time of modification.
 
-    That is: whether it is inside a function; the package, if it is not the project's; the project's modules, each with whether its
-    functions may be called.
+    That is: whether it is inside a function; the package, if it is not the project's; the project's
+    modules, each with whether its functions may be called.
     """
     here = ".".join(path.relative_to(root).parent.parts)
     imported = []
@@ -82,20 +88,28 @@ def _statements(path: Path, modified: int, root: Path) -> tuple[tuple[bool, str,
         if package == "scripts":
             within = [_module(member, root) for member in members]
             *above, module = [_module(each, root) for each in _with_parents(name)]
-            targets = [(each, False) for each in above] + [(module, not within or None in within)] + [(each, True) for each in within]
+            targets = (
+                [(each, False) for each in above]
+                + [(module, not within or None in within)]
+                + [(each, True) for each in within]
+            )
             found.append((in_function, "", tuple((each, calls) for each, calls in targets if each)))
         else:
             found.append((in_function, package, ()))
     return tuple(found)
 
 
-def _nodes(parent: ast.AST, in_function: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+def _nodes(
+    parent: ast.AST, in_function: bool = False
+) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
     """Import statements below a node, and whether each is inside a function."""
     for node in ast.iter_child_nodes(parent):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node, in_function
         elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
-            yield from _nodes(node, in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+            yield from _nodes(
+                node, in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            )
 
 
 def _with_parents(name: str) -> list[str]:
@@ -107,4 +121,6 @@ def _with_parents(name: str) -> list[str]:
 def _module(name: str, root: Path) -> Path | None:
     """File of a module or package of the project; None if there is none of this name."""
     place = root / name.replace(".", "/")
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    return next(
+        (path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None
+    )

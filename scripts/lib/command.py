@@ -7,8 +7,12 @@ from scripts.lib import jobs, study_file
 
 
 def parser(description: str, *names: str) -> argparse.ArgumentParser:
-    """names: the wildcards of the rule that say what is made of the study, such as a source and a block."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """names: the wildcards of the rule that say what is made of the study, such as a source and a
+    block.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--study", required=True, help="study file")
     for name in names:
         parser.add_argument(f"--{name}", required=True)
@@ -17,8 +21,12 @@ def parser(description: str, *names: str) -> argparse.ArgumentParser:
     return parser
 
 
-def files_parser(description: str, formats: tuple[str, ...], *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
-    """Of a figure or table. inputs: lists of files; formats: of the outputs, in order; of: wildcards of the rule."""
+def files_parser(
+    description: str, formats: tuple[str, ...], *inputs: str, of: tuple[str, ...] = ()
+) -> argparse.ArgumentParser:
+    """Of a figure or table. inputs: lists of files; formats: of the outputs, in order; of:
+    wildcards of the rule.
+    """
     found = parser(description, *of)
     for name in inputs:
         found.add_argument(f"--{name}", required=True, nargs="+")
@@ -26,14 +34,19 @@ def files_parser(description: str, formats: tuple[str, ...], *inputs: str, of: t
     return found
 
 
-def parse(parser: argparse.ArgumentParser, arguments: list[str] | None, settings_of: Callable[..., dict]) -> tuple[argparse.Namespace, dict]:
+def parse(
+    parser: argparse.ArgumentParser, arguments: list[str] | None, settings_of: Callable[..., dict]
+) -> tuple[argparse.Namespace, dict]:
     """Arguments, and the settings that `settings_of(study, name, ...)` finds in the study.
 
-    Stops where the study has been edited since Snakemake planned the job: its result would pass for that of the older settings.
+    Stops where the study has been edited since Snakemake planned the job: its result would pass for
+    that of the older settings.
     """
     args = parser.parse_args(arguments)
     try:
-        settings = settings_of(study_file.load(args.study), *(getattr(args, name) for name in args.names))
+        settings = settings_of(
+            study_file.load(args.study), *(getattr(args, name) for name in args.names)
+        )
     except study_file.StudyError as error:
         raise SystemExit(str(error)) from None
     if args.planned and args.planned != jobs.digest(settings):

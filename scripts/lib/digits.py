@@ -1,4 +1,6 @@
-"""scikit-learn's handwritten digits: which form each image was written on, and captions from what is measured on the pixels."""
+"""scikit-learn's handwritten digits: which form each image was written on, and captions from what
+is measured on the pixels.
+"""
 
 import re
 
@@ -19,15 +21,18 @@ def forms(labels: np.ndarray) -> np.ndarray:
     text = "".join(map(str, labels))
     starts = [match.start() for match in _FORM_START.finditer(text)]
     if len(starts) != FORMS or starts[0] != 0:
-        raise ValueError(f"found {len(starts)} forms in {len(text)} labels, expected {FORMS} from the first on: the array is not in the order of the forms")
+        raise ValueError(
+            f"found {len(starts)} forms in {len(text)} labels, expected {FORMS} from the first on: the array is not in the order of the forms"
+        )
     return np.searchsorted(starts, np.arange(len(text)), side="right") - 1
 
 
 def measure(images: np.ndarray) -> dict[str, np.ndarray]:
     """Ink, slant and width of images (N, 8, 8) with grey levels 0 to 16; each (N,), dimensionless.
 
-    ink: mean grey level. slant: covariance of the ink's x and height over the variance of its height, positive when leaning right.
-    width: standard deviation of the ink's x over that of its y.
+    ink: mean grey level. slant: covariance of the ink's x and height over the variance of its
+    height, positive when leaning right. width: standard deviation of the ink's x over that of its
+    y.
     """
     total = images.sum((1, 2))
     y, x = np.mgrid[0:8, 0:8]
@@ -37,11 +42,17 @@ def measure(images: np.ndarray) -> dict[str, np.ndarray]:
     return {"ink": images.mean((1, 2)), "slant": -xy / yy, "width": np.sqrt(xx / yy)}
 
 
-_WORDS = {"ink": ("thin", "thick"), "slant": ("leaning left", "leaning right"), "width": ("narrow", "wide")}
+_WORDS = {
+    "ink": ("thin", "thick"),
+    "slant": ("leaning left", "leaning right"),
+    "width": ("narrow", "wide"),
+}
 
 
 def captions(images: np.ndarray, labels: np.ndarray) -> list[str]:
-    """What is striking about each image among its class: the words for measures in the outer quarters, "plain" where there are none."""
+    """What is striking about each image among its class: the words for measures in the outer
+    quarters, "plain" where there are none.
+    """
     found = [[] for _ in labels]
     for name, values in measure(images).items():
         for label in np.unique(labels):

@@ -1,6 +1,8 @@
-"""Evaluation sets of digits away from the training data, each after one of ImageNet's (the digits and their making are ours).
+"""Evaluation sets of digits away from the training data, each after one of ImageNet's (the digits
+and their making are ours).
 
-All are images (N, 8, 8) with grey levels 0 to 16, counted from a 32 x 32 bitmap in blocks of 4 x 4 as the handwritten digits were.
+All are images (N, 8, 8) with grey levels 0 to 16, counted from a 32 x 32 bitmap in blocks of 4 x 4
+as the handwritten digits were.
 """
 
 from pathlib import Path
@@ -17,15 +19,19 @@ def counted(bitmaps: np.ndarray) -> np.ndarray:
 def outlines(images: np.ndarray) -> np.ndarray:
     """What ImageNet-Sketch is to ImageNet: the shape without its filling.
 
-    The digit is enlarged to a bitmap, and the ink that touches paper is kept. The thin line that is left is made as dark as the digit
-    was: else its paleness, not its shape, would be what is new.
+    The digit is enlarged to a bitmap, and the ink that touches paper is kept. The thin line that is
+    left is made as dark as the digit was: else its paleness, not its shape, would be what is new.
     """
-    large = np.stack([ndimage.zoom(image, 4, order=1, mode="nearest", grid_mode=True) for image in images])
+    large = np.stack(
+        [ndimage.zoom(image, 4, order=1, mode="nearest", grid_mode=True) for image in images]
+    )
     ink = large > 6
     inner = np.stack([ndimage.binary_erosion(one, np.ones((3, 3)), iterations=2) for one in ink])
     edges = counted(ink & ~inner)
     darkest = edges.max((1, 2), keepdims=True)
-    return np.clip(edges * (images.max((1, 2), keepdims=True) / np.maximum(darkest, 1)), 0, 16).round()
+    return np.clip(
+        edges * (images.max((1, 2), keepdims=True) / np.maximum(darkest, 1)), 0, 16
+    ).round()
 
 
 def fonts() -> list[str]:
@@ -33,14 +39,20 @@ def fonts() -> list[str]:
     import matplotlib
 
     folder = Path(matplotlib.get_data_path(), "fonts/ttf")
-    text = [path for path in sorted(folder.glob("*.ttf")) if path.stem.startswith(("DejaVu", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt"))]
+    text = [
+        path
+        for path in sorted(folder.glob("*.ttf"))
+        if path.stem.startswith(("DejaVu", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt"))
+    ]
     return [str(path) for path in text if "Display" not in path.stem]
 
 
 def printed(angles: list[float]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """What ImageNet-R is to ImageNet: the same things, rendered otherwise. Printed digits in every font of `fonts`, turned by each angle.
+    """What ImageNet-R is to ImageNet: the same things, rendered otherwise. Printed digits in every
+    font of `fonts`, turned by each angle.
 
-    Each fills the height of the bitmap, as the handwritten ones do. Returns images, labels (N,), and the font and angle of each.
+    Each fills the height of the bitmap, as the handwritten ones do. Returns images, labels (N,),
+    and the font and angle of each.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -62,11 +74,15 @@ def printed(angles: list[float]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     return counted(np.stack(bitmaps)), np.array(labels), made
 
 
-def misread(images: np.ndarray, labels: np.ndarray, training_images: np.ndarray, training_labels: np.ndarray) -> np.ndarray:
-    """What ImageNet-A is to ImageNet: real images, unchanged, that a model gets wrong. Indices (M,) of those images.
+def misread(
+    images: np.ndarray, labels: np.ndarray, training_images: np.ndarray, training_labels: np.ndarray
+) -> np.ndarray:
+    """What ImageNet-A is to ImageNet: real images, unchanged, that a model gets wrong. Indices (M,)
+    of those images.
 
-    ImageNet-A was chosen with a ResNet-50. Here the model gives an image the class whose mean image is nearest, of other writers: no
-    classifier that is evaluated is of its kind or has seen its training images.
+    ImageNet-A was chosen with a ResNet-50. Here the model gives an image the class whose mean image
+    is nearest, of other writers: no classifier that is evaluated is of its kind or has seen its
+    training images.
     """
     from sklearn.neighbors import NearestCentroid
 

@@ -11,7 +11,15 @@ from scripts.lib.plans import dag
 # Set by environment modules for another Python: jobs would import its packages, not start at all,
 # or not find `scripts` in the working folder.
 FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
-KEYS = ["study", "hardware", "budget", "trust_lists", "paths", "container", "override"]  # of config.yaml
+KEYS = [
+    "study",
+    "hardware",
+    "budget",
+    "trust_lists",
+    "paths",
+    "container",
+    "override",
+]  # of config.yaml
 
 
 def check(config: dict) -> None:
@@ -26,7 +34,9 @@ def check(config: dict) -> None:
             raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
     dag.check_budget(config.get("budget"))
     if not isinstance(config.get("study"), str):
-        raise ValueError(f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits")
+        raise ValueError(
+            f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits"
+        )
 
 
 def container(config: dict, used: bool) -> str:
@@ -47,9 +57,13 @@ def container(config: dict, used: bool) -> str:
     image = config.get("container") or ""
     where = f"config.yaml: container = {image!r}"
     if not isinstance(image, str) or any(letter.isspace() for letter in image):
-        raise ValueError(f"{where}: not a path or an address without spaces; see docs/containers.md")
+        raise ValueError(
+            f"{where}: not a path or an address without spaces; see docs/containers.md"
+        )
     if used and image and "://" not in image and not Path(image).is_file():
-        raise ValueError(f"{where}: no such file in {os.getcwd()}; build it as docs/containers.md says")
+        raise ValueError(
+            f"{where}: no such file in {os.getcwd()}; build it as docs/containers.md says"
+        )
     return image
 
 
@@ -73,13 +87,19 @@ def prepare(paths: dict[str, str] | None = None) -> None:
     """
     for name in FOREIGN_PYTHON:
         os.environ.pop(name, None)
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    )
     os.environ["HF_HUB_OFFLINE"] = "1"
-    # glibc returns memory to the system after every large tensor and requests it again for the next,
-    # a sixth of the time of sampling small images on a CPU. Other systems ignore these two.
+    # glibc returns memory to the system after every large tensor and requests it again for the
+    # next, a sixth of the time of sampling small images on a CPU. Other systems ignore these two.
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
-    if not isinstance(paths or {}, dict) or not all(isinstance(path, str) and path for path in (paths or {}).values()):
-        raise ValueError(f"config.yaml: paths = {paths!r}: must be data sets and where they lie, name: path, with a space after the colon")
+    if not isinstance(paths or {}, dict) or not all(
+        isinstance(path, str) and path for path in (paths or {}).values()
+    ):
+        raise ValueError(
+            f"config.yaml: paths = {paths!r}: must be data sets and where they lie, name: path, with a space after the colon"
+        )
     for name, path in (paths or {}).items():
         os.environ[datasets.variable(name)] = os.path.abspath(os.path.expanduser(path))

@@ -8,10 +8,19 @@ from pathlib import PurePath
 # Written by Windows, macOS, a Synology server and ext4, in lower case.
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 # Words that Hugging Face `datasets` finds splits by, and their splits.
-SPLITS = {"train": "train", "training": "train", "test": "test", "testing": "test", "eval": "test", "evaluation": "test"}
+SPLITS = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
+}
 SPLITS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
-SPLIT = re.compile(rf"(?<![a-z])({'|'.join(sorted(SPLITS, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
+SPLIT = re.compile(
+    rf"(?<![a-z])({'|'.join(sorted(SPLITS, key=len, reverse=True))})(?![a-z])", re.IGNORECASE
+)
 
 
 def is_clutter(path: str | PurePath) -> bool:
@@ -33,8 +42,8 @@ def is_utf8(name: str) -> bool:
 def split_of(path: str | PurePath) -> str | None:
     """Return the split that a relative path names.
 
-    It is train, validation or test by a word in the name of the file or else of its folders; or of any
-    name before the number of a shard, as on the Hugging Face hub.
+    It is train, validation or test by a word in the name of the file or else of its folders; or of
+    any name before the number of a shard, as on the Hugging Face hub.
     """
     found = (SPLIT.search(part) for part in reversed(PurePath(path).parts))
     if word := next((match[0].lower() for match in found if match), None):

@@ -13,8 +13,9 @@ from pathlib import Path
 def whole(*paths: str | Path) -> Iterator[list[Path]]:
     """Temporary names to write to; all are renamed to `paths` on success and removed on failure.
 
-    What a killed writer leaves under a temporary name is overwritten by the next try. A kill between two renames leaves the first file
-    new and the second absent or old: name last the file whose presence means "done".
+    What a killed writer leaves under a temporary name is overwritten by the next try. A kill
+    between two renames leaves the first file new and the second absent or old: name last the file
+    whose presence means "done".
     """
     targets = [Path(path) for path in paths]
     parts = [target.with_name(f".{target.name}.part{target.suffix}") for target in targets]
@@ -26,7 +27,9 @@ def whole(*paths: str | Path) -> Iterator[list[Path]]:
             apply_umask(part)
             os.replace(part, target)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:  # it does not say which of the machine's disks is full
+        if (
+            error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename
+        ):  # it does not say which of the machine's disks is full
             raise OSError(error.errno, os.strerror(error.errno), str(targets[0])) from None
         raise
     finally:

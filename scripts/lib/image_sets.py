@@ -17,20 +17,33 @@ from scripts.lib.shuffle_buffer import IN_MEMORY
 
 
 def _cut(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
-    """Place of each block of which something is left between image `start` and image `stop`, its first image there, and how many."""
+    """Place of each block of which something is left between image `start` and image `stop`, its
+    first image there, and how many.
+    """
     ends = list(accumulate(sizes))
-    stretches = [(place, max(start - begin, 0), min(stop, end) - max(start, begin)) for place, (begin, end) in enumerate(zip([0, *ends], ends, strict=False))]
+    stretches = [
+        (place, max(start - begin, 0), min(stop, end) - max(start, begin))
+        for place, (begin, end) in enumerate(zip([0, *ends], ends, strict=False))
+    ]
     return [stretch for stretch in stretches if stretch[2] > 0]
 
 
-def filled(images: Iterator[tuple[torch.Tensor, int]], count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`count` images of one shape, and their class ids (N,), into a place that is taken at once: an image is held twice, not a batch."""
+def filled(
+    images: Iterator[tuple[torch.Tensor, int]], count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` images of one shape, and their class ids (N,), into a place that is taken at once: an
+    image is held twice, not a batch.
+    """
     class_ids = torch.empty(count, dtype=torch.long)
     for place, (image, class_id) in enumerate(images):
         if not place:
             pixels = torch.empty(count, *image.shape, dtype=image.dtype)
-        if image.shape != pixels.shape[1:]:  # one that is grey would be taken for all three channels
-            raise ValueError(f"images of shapes {tuple(pixels.shape[1:])} and {tuple(image.shape)} in one batch: all of a source must be stored alike")
+        if (
+            image.shape != pixels.shape[1:]
+        ):  # one that is grey would be taken for all three channels
+            raise ValueError(
+                f"images of shapes {tuple(pixels.shape[1:])} and {tuple(image.shape)} in one batch: all of a source must be stored alike"
+            )
         pixels[place], class_ids[place] = image, class_id
     return pixels, class_ids
 
@@ -48,7 +61,12 @@ class Stored:
 
     @property
     def class_ids(self) -> torch.Tensor:
-        own = [shard_index.open_index(block.tar, block.guidance).class_ids[block.start : block.start + block.images] for block in self.blocks]
+        own = [
+            shard_index.open_index(block.tar, block.guidance).class_ids[
+                block.start : block.start + block.images
+            ]
+            for block in self.blocks
+        ]
         return torch.cat([torch.from_numpy(class_ids) for class_ids in own])
 
     def locate(self, position: int) -> tuple[Block, int]:
@@ -64,7 +82,9 @@ class Stored:
         sizes = shard_index.open_index(block.tar, block.guidance).sizes
         return float(sizes[block.start : block.start + block.images].mean())
 
-    def each(self, positions: torch.Tensor, encoded: Encoded | None = None) -> Iterator[tuple[torch.Tensor, int]]:
+    def each(
+        self, positions: torch.Tensor, encoded: Encoded | None = None
+    ) -> Iterator[tuple[torch.Tensor, int]]:
         """Yield one image at a time, which the next one overwrites.
 
         Parameters
@@ -96,7 +116,9 @@ class Stored:
                 pixels, last = shard_index.decode_into(data, last)
                 yield pixels, int(encoded.class_ids[place])
 
-    def read(self, positions: torch.Tensor, encoded: Encoded | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(
+        self, positions: torch.Tensor, encoded: Encoded | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels, uint8 (N, C, H, W), and class ids (N,); `encoded` as in `each`."""
         return filled(self.each(positions, encoded), len(positions))
 
@@ -106,7 +128,12 @@ class Stored:
     def between(self, start: int, stop: int) -> "Stored":
         """Images `start` to `stop` (half-open)."""
         cut = _cut(self.sizes, start, stop)
-        return Stored([self.blocks[place]._replace(images=images, start=self.blocks[place].start + skipped) for place, skipped, images in cut])
+        return Stored(
+            [
+                self.blocks[place]._replace(images=images, start=self.blocks[place].start + skipped)
+                for place, skipped, images in cut
+            ]
+        )
 
     @staticmethod
     def join(parts: list["Stored"]) -> "Stored":
@@ -114,7 +141,9 @@ class Stored:
 
 
 class Held:
-    """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the blocks that they came from."""
+    """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the blocks that
+    they came from.
+    """
 
     def __init__(self, sizes: list[int], pixels: torch.Tensor, class_ids: torch.Tensor):
         self.sizes, self.pixels, self.class_ids = sizes, pixels, class_ids
@@ -124,10 +153,17 @@ class Held:
 
     image_bytes = 0.0  # nothing is read any more
 
-    def each(self, positions: torch.Tensor, encoded: None = None) -> Iterator[tuple[torch.Tensor, int]]:
-        return ((self.pixels[position], int(self.class_ids[position])) for position in positions.tolist())
+    def each(
+        self, positions: torch.Tensor, encoded: None = None
+    ) -> Iterator[tuple[torch.Tensor, int]]:
+        return (
+            (self.pixels[position], int(self.class_ids[position]))
+            for position in positions.tolist()
+        )
 
-    def read(self, positions: torch.Tensor, encoded: None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def read(
+        self, positions: torch.Tensor, encoded: None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         return self.pixels[positions], self.class_ids[positions]
 
     def first(self, images: int) -> "Held":
@@ -141,14 +177,19 @@ class Held:
     @staticmethod
     def join(parts: list["Held"]) -> "Held":
         sizes = [size for part in parts for size in part.sizes]
-        return Held(sizes, torch.cat([part.pixels for part in parts]), torch.cat([part.class_ids for part in parts]))
+        return Held(
+            sizes,
+            torch.cat([part.pixels for part in parts]),
+            torch.cat([part.class_ids for part in parts]),
+        )
 
 
 Images = Stored | Held
 
 
 def find(tars: list[str], guidance: float | None = None, images: int | None = None) -> Stored:
-    """The first `images` images (all by default) at a guidance scale (None: real images) of a source whose tars are given in order.
+    """The first `images` images (all by default) at a guidance scale (None: real images) of a
+    source whose tars are given in order.
 
     Raises ShardError where there are fewer.
     """
@@ -156,17 +197,25 @@ def find(tars: list[str], guidance: float | None = None, images: int | None = No
     for tar in map(str, tars):
         if left <= 0:
             break
-        count = pq.read_metadata(manifest_path(tar)).num_rows if guidance is None else len(shard_index.manifest_columns(tar, ["image"], guidance)["image"])
+        count = (
+            pq.read_metadata(manifest_path(tar)).num_rows
+            if guidance is None
+            else len(shard_index.manifest_columns(tar, ["image"], guidance)["image"])
+        )
         blocks.append(Block(tar, guidance, int(min(count, left))))
         left -= count
     if images is not None and left > 0:
-        raise ShardError(f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {MEND}")
+        raise ShardError(
+            f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {MEND}"
+        )
     return Stored([block for block in blocks if block.images])
 
 
 def hold(sets: list[Stored], most: int = IN_MEMORY, batch_size: int = 256) -> list[Images]:
     """The same sets, decoded into memory where all of them together fit into `most` bytes."""
-    needed = sum(len(images) * images.read(torch.tensor([0]))[0].numel() for images in sets if len(images))
+    needed = sum(
+        len(images) * images.read(torch.tensor([0]))[0].numel() for images in sets if len(images)
+    )
     if needed > most:
         return list(sets)
     held = []

@@ -7,7 +7,8 @@ import torch
 
 from scripts.lib.shuffle_buffer import Shuffle
 
-# Shards whose images are shuffled with one another (our choice): 400,000 images if a shard has 25,600.
+# Shards whose images are shuffled with one another (our choice): 400,000 images if a shard has
+# 25,600.
 WINDOW = 16
 
 

@@ -1,7 +1,9 @@
-"""Keys of a study changed for a plan alone: `--config override="{imagenet.generators.stable_diffusion.steps: 25}"`.
+"""Keys of a study changed for a plan alone: `--config
+override="{imagenet.generators.stable_diffusion.steps: 25}"`.
 
-The study's name comes first. Keys are joined by dots, or nested: `{imagenet: {generators: {stable_diffusion: {steps: 25}}}}`, which is the way to keys
-that are numbers with a point. Only what is named changes, and the whole is checked as a study file is.
+The study's name comes first. Keys are joined by dots, or nested: `{imagenet: {generators:
+{stable_diffusion: {steps: 25}}}}`, which is the way to keys that are numbers with a point. Only
+what is named changes, and the whole is checked as a study file is.
 """
 
 import re
@@ -46,25 +48,35 @@ def merged(old, new):
 
 
 def read(given: dict | str | None, folder: str | Path = "studies") -> dict[str, dict]:
-    """Changes by study, from a configuration or a command line. Raises StudyError where they are no mapping or of no study."""
+    """Changes by study, from a configuration or a command line. Raises StudyError where they are no
+    mapping or of no study.
+    """
     try:
         given = yaml.safe_load(given) if isinstance(given, str) else given
         if not isinstance(given or {}, dict):
             raise study_file.StudyError(f"override = {short(given)}: {MEND}")
         changes = parsed(given or {})
     except yaml.YAMLError as error:
-        raise study_file.StudyError(f"override = {short(given)}: {' '.join(str(error).split())}: {MEND}") from None
+        raise study_file.StudyError(
+            f"override = {short(given)}: {' '.join(str(error).split())}: {MEND}"
+        ) from None
     known = sorted(path.stem for path in Path(folder).glob("*.yaml"))
     for name, own in changes.items():
         if name not in known:
-            raise study_file.StudyError(f"override: {name} = {short(own)}: the first key is the study, one of {', '.join(known) or 'none'}: {MEND}")
+            raise study_file.StudyError(
+                f"override: {name} = {short(own)}: the first key is the study, one of {', '.join(known) or 'none'}: {MEND}"
+            )
         if not isinstance(own, dict):
-            raise study_file.StudyError(f"override: {name} = {short(own)}: no key of the study: {MEND}")
+            raise study_file.StudyError(
+                f"override: {name} = {short(own)}: no key of the study: {MEND}"
+            )
     return changes
 
 
 def load(path: str | Path, changes: dict[str, dict]) -> Study:
-    """The study file at `path`, with the changes of that study. Raises StudyError, with every fault found, of the file first."""
+    """The study file at `path`, with the changes of that study. Raises StudyError, with every fault
+    found, of the file first.
+    """
     study, own = study_file.load(path), changes.get(Path(path).stem)
     if not own:
         return study
@@ -73,4 +85,6 @@ def load(path: str | Path, changes: dict[str, dict]) -> Study:
 
 def text(given: dict | None) -> str:
     """In one line, as `read` takes it; `{}` for none."""
-    return yaml.safe_dump(given or {}, default_flow_style=True, width=1_000_000, sort_keys=False).strip()
+    return yaml.safe_dump(
+        given or {}, default_flow_style=True, width=1_000_000, sort_keys=False
+    ).strip()

@@ -1,4 +1,6 @@
-"""Texts that a user brings: from a csv or parquet file, or from the folder of a Hugging Face data set. Torch is not needed."""
+"""Texts that a user brings: from a csv or parquet file, or from the folder of a Hugging Face data
+set. Torch is not needed.
+"""
 
 import json
 import re
@@ -29,16 +31,22 @@ def _table(path: str) -> pa.Table:
             except csv_tables.TableError as error:
                 raise TextsError(str(error)) from None
             if not rows:
-                raise TextsError(f"{path}: no rows; write a line for each text below the names of the columns")
+                raise TextsError(
+                    f"{path}: no rows; write a line for each text below the names of the columns"
+                )
             if long := [number for number, row in enumerate(rows, 1) if None in row]:
                 found = f"rows have more cells than there are columns (first: row {long[0]})"
                 raise TextsError(f"{path}: {found}; {csv_tables.QUOTE}")
-            return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in rows[0]})
+            return pa.table(
+                {name: pa.array([row[name] for row in rows], pa.string()) for name in rows[0]}
+            )
         case suffix:
             try:
                 if suffix == ".parquet":
                     return pq.ParquetFile(path).read()
-                with pa.memory_map(path) as source:  # save_to_disk writes the stream format, others the file format
+                with pa.memory_map(
+                    path
+                ) as source:  # save_to_disk writes the stream format, others the file format
                     is_file = source.read(len(ARROW_FILE)) == ARROW_FILE
                     source.seek(0)
                     return (pa.ipc.open_file if is_file else pa.ipc.open_stream)(source).read_all()
@@ -64,7 +72,11 @@ def _class_labels(table: pa.Table, column: str) -> list[str] | None:
     """Return the class names that a column's integers stand for (ClassLabel of `datasets`)."""
     known = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
     feature = known.get("info", {}).get("features", {}).get(column, {})
-    return feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+    return (
+        feature.get("names")
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        else None
+    )
 
 
 def _classes(path: str, table: pa.Table, columns: dict, classes: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +84,11 @@ def _classes(path: str, table: pa.Table, columns: dict, classes: pd.DataFrame) -
 
     Columns: `shown` (as the user wrote it), `class_id` (None: unknown), `reason` (why unknown).
     """
-    by_name = "name" in columns or ("class_id" not in columns and "class_id" not in table.column_names and "name" in table.column_names)
+    by_name = "name" in columns or (
+        "class_id" not in columns
+        and "class_id" not in table.column_names
+        and "name" in table.column_names
+    )
     key = "name" if by_name else "class_id"
     name = columns.get(key, key)
     if names := _class_labels(table, name):
@@ -85,14 +101,32 @@ def _classes(path: str, table: pa.Table, columns: dict, classes: pd.DataFrame) -
         found = [known.get(value) for value in values]
     elif by_name:
         shown = _values(path, table, name, STRINGS, "string")
-        unique = ~classes["name"].duplicated(keep=False)  # two classes of ImageNet may have the same name
-        known = {nfc(name): class_id for name, class_id in zip(classes["name"][unique], classes["class_id"][unique], strict=True)}
-        found, reason = [known.get(nfc((value or "").strip())) for value in shown], "no class of that name, or more than one"
+        unique = ~classes["name"].duplicated(
+            keep=False
+        )  # two classes of ImageNet may have the same name
+        known = {
+            nfc(name): class_id
+            for name, class_id in zip(
+                classes["name"][unique], classes["class_id"][unique], strict=True
+            )
+        }
+        found, reason = (
+            [known.get(nfc((value or "").strip())) for value in shown],
+            "no class of that name, or more than one",
+        )
     else:
-        shown = _values(path, table, name, [pa.types.is_integer, pa.types.is_floating, *STRINGS], "integers")
+        shown = _values(
+            path, table, name, [pa.types.is_integer, pa.types.is_floating, *STRINGS], "integers"
+        )
         found = [_class_id(value, len(classes)) for value in shown]
         reason = f"class_id must be one of 0 to {len(classes) - 1}"
-    return pd.DataFrame({"shown": pd.Series(shown, dtype=object), "class_id": pd.array(found, dtype="Int64"), "reason": reason})
+    return pd.DataFrame(
+        {
+            "shown": pd.Series(shown, dtype=object),
+            "class_id": pd.array(found, dtype="Int64"),
+            "reason": reason,
+        }
+    )
 
 
 def _class_id(value, count: int) -> int | None:
@@ -106,28 +140,40 @@ def _faults(rows: pd.DataFrame, classes: pd.DataFrame) -> list[str]:
     unknown = rows["class_id"].isna()
     empty = ~rows["text"].map(lambda text: isinstance(text, str) and bool(text.strip()))
     kinds = [
-        *((unknown & (rows["reason"] == reason), reason) for reason in rows.loc[unknown, "reason"].unique()),
+        *(
+            (unknown & (rows["reason"] == reason), reason)
+            for reason in rows.loc[unknown, "reason"].unique()
+        ),
         (empty, "the text is empty"),
-        (rows.duplicated(["class_id", "text"]) & ~empty, "the same text of the same class stands twice"),
+        (
+            rows.duplicated(["class_id", "text"]) & ~empty,
+            "the same text of the same class stands twice",
+        ),
     ]
     faults = []
     for wrong, said in kinds:
         own = rows[wrong]
-        where = "; ".join(f"{row.place}, class {row.shown!r}" for row in own.head(SHOWN).itertuples())
+        where = "; ".join(
+            f"{row.place}, class {row.shown!r}" for row in own.head(SHOWN).itertuples()
+        )
         if len(own):
-            faults.append(f"{said}: {where}" + (f"; and {len(own) - SHOWN} more" if len(own) > SHOWN else ""))
+            faults.append(
+                f"{said}: {where}" + (f"; and {len(own) - SHOWN} more" if len(own) > SHOWN else "")
+            )
     without = classes.loc[~classes["class_id"].isin(rows["class_id"]), "name"]
     if len(without):
         more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
-        faults.append(f"no text for {', '.join(map(repr, without.head(SHOWN)))}{more}: every class needs one")
+        faults.append(
+            f"no text for {', '.join(map(repr, without.head(SHOWN)))}{more}: every class needs one"
+        )
     return faults
 
 
 def read(recipe: dict, paths: list[str], classes: pd.DataFrame) -> pd.DataFrame:
     """class_id and text of every row of `paths`, in order and unchanged.
 
-    recipe: `columns` says what the columns are called. Raises TextsError where a column is missing, a class is unknown or has no text, or
-    a text is empty or stands twice in its class.
+    recipe: `columns` says what the columns are called. Raises TextsError where a column is missing,
+    a class is unknown or has no text, or a text is empty or stands twice in its class.
     """
     columns, parts = recipe["columns"], []
     for path in paths:

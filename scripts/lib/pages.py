@@ -1,4 +1,6 @@
-"""Markdown as a page that stands alone: what the report shows, for of Markdown and csv it has a link to save them and no view."""
+"""Markdown as a page that stands alone: what the report shows, for of Markdown and csv it has a
+link to save them and no view.
+"""
 
 import re
 from html import escape
@@ -14,15 +16,18 @@ pre { background: #f4f4f4; padding: 1em }
 """
 
 
-# What begins markup: emphasis, code, links, tags and entities; $ and ~ on some sites. Signs that begin none, such as the underscores of
-# a_b, stay as they are, so that the Markdown is readable.
-MARKUP = re.compile(r"[\\`*~$|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[]|!(?=\[)")
+# What begins markup: emphasis, code, links, tags and entities; $ and ~ on some sites. Signs that
+# begin none, such as the underscores of a_b, stay as they are, so that the Markdown is readable.
+MARKUP = re.compile(
+    r"[\\`*~$|]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[]|!(?=\[)"
+)
 
 
 def literal(text: str) -> str:
     """Text of a user, on one line, such that Markdown shows it as it is.
 
-    A text that begins a line must not begin with the sign of a heading or a list: those are not escaped.
+    A text that begins a line must not begin with the sign of a heading or a list: those are not
+    escaped.
     """
     return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 

@@ -43,15 +43,20 @@ class Pairs(NamedTuple):
 
 def _rows(manifest: bytes, columns: list[str], guidance: float | None) -> pa.Table:
     """Rows of a manifest at a guidance scale (None: real images, which have none)."""
-    table = pq.read_table(io.BytesIO(manifest), columns=[*columns, *(["guidance"] if guidance is not None else [])], use_threads=False)
+    table = pq.read_table(
+        io.BytesIO(manifest),
+        columns=[*columns, *(["guidance"] if guidance is not None else [])],
+        use_threads=False,
+    )
     return table if guidance is None else table.filter(pc.equal(table["guidance"], guidance))
 
 
 def _look(tar: str, guidance: float | None) -> tuple[np.ndarray, str]:
     """Numbers of the images of a tar at a guidance scale, and the sha256 of its manifest.
 
-    Raises ShardError where the tar ends before the last of its images. What is in it is checked image by image when it is read: to read
-    371 million images once more before a training would take as long as a pass of it.
+    Raises ShardError where the tar ends before the last of its images. What is in it is checked
+    image by image when it is read: to read 371 million images once more before a training would
+    take as long as a pass of it.
     """
     try:
         manifest, length = manifest_path(tar).read_bytes(), Path(tar).stat().st_size
@@ -59,34 +64,45 @@ def _look(tar: str, guidance: float | None) -> tuple[np.ndarray, str]:
         raise ShardError(f"{error.filename}: no such file: {stream.MEND}") from None
     rows = _rows(manifest, ["image", "offset", "size"], guidance)
     if len(rows) and (end := pc.max(pc.add(rows["offset"], rows["size"])).as_py()) > length:
-        raise ShardError(f"{tar}: {length} bytes long, but its manifest names images up to byte {end}: {stream.MEND}")
+        raise ShardError(
+            f"{tar}: {length} bytes long, but its manifest names images up to byte {end}: {stream.MEND}"
+        )
     return rows["image"].to_numpy(), hashlib.sha256(manifest).hexdigest()
 
 
 def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pairs:
     """The pairs of a run: of each part its images, in their order. tars: of each source, in order.
 
-    Half a minute on 16 cores for 371 million pairs, as estimated from 10 ms for a manifest of 10,000. Raises ShardError where a tar is missing or too short;
-    SystemExit where a part has too few images.
+    Half a minute on 16 cores for 371 million pairs, as estimated from 10 ms for a manifest of
+    10,000. Raises ShardError where a tar is missing or too short; SystemExit where a part has too
+    few images.
     """
     blocks, digest = [], hashlib.sha256()
     for part in parts:
         source, guidance, start = part["source"], part["guidance"], part.get("start", 0)
         stop, seen = start + part["images"], 0
-        digest.update(repr((guidance, part["images"], start) if start else (guidance, part["images"])).encode())
+        digest.update(
+            repr(
+                (guidance, part["images"], start) if start else (guidance, part["images"])
+            ).encode()
+        )
         with ThreadPoolExecutor(threads) as pool:
             looked = pool.map(partial(_look, guidance=guidance), tars[source])
             for tar, (numbers, own) in zip(tars[source], looked, strict=True):
                 first, last = np.clip([start - seen, stop - seen], 0, len(numbers)).tolist()
                 if not np.array_equal(numbers[first:last], np.arange(seen + first, seen + last)):
-                    raise ShardError(f"{tar}: its images at guidance {guidance} are not those from number {seen} on: {stream.MEND}")
+                    raise ShardError(
+                        f"{tar}: its images at guidance {guidance} are not those from number {seen} on: {stream.MEND}"
+                    )
                 if last > first:
                     blocks.append(stream.Block(tar, guidance, last - first, first))
                     digest.update(own.encode())
                 seen += len(numbers)
         if seen < stop:
             needed = f"{part['images']} of {source}" + (f" from number {start} on" if start else "")
-            raise SystemExit(f"{tars[source][-1]}: {seen} images at guidance {guidance}, but a run needs {needed}")
+            raise SystemExit(
+                f"{tars[source][-1]}: {seen} images at guidance {guidance}, but a run needs {needed}"
+            )
     return Pairs(stream.Stored(blocks), digest.hexdigest())
 
 

@@ -13,12 +13,20 @@ import torch
 from diffusers import AmusedScheduler, DiffusionPipeline, ModelMixin, SchedulerMixin
 
 import scripts.lib.pixels  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
-from scripts.lib import attention_reuse, encoded_texts, pipeline_classes, sampling_keys, schedulers, weights
+from scripts.lib import (
+    attention_reuse,
+    encoded_texts,
+    pipeline_classes,
+    sampling_keys,
+    schedulers,
+    weights,
+)
 from scripts.lib.schedulers import ImagewiseAmusedScheduler, SamplerError
 
 
 def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
-    """Seed of one image: a 63-bit hash of what it is, so that it can be made again alone and no two images share their noise.
+    """Seed of one image: a 63-bit hash of what it is, so that it can be made again alone and no two
+    images share their noise.
 
     attempt: how many times the image came out blank before.
     """
@@ -31,26 +39,54 @@ def revision(path: str) -> str:
 
     Raises WeightsError where a file is not the one that was fetched.
     """
-    hashes = weights.hashes(path, sorted(str(file.relative_to(path)) for file in Path(path).rglob("*.safetensors")))
+    hashes = weights.hashes(
+        path, sorted(str(file.relative_to(path)) for file in Path(path).rglob("*.safetensors"))
+    )
     weights.as_fetched(path, hashes)
-    return hashlib.sha256("".join(f"{file} {sha256}\n" for file, sha256 in hashes.items()).encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        "".join(f"{file} {sha256}\n" for file, sha256 in hashes.items()).encode()
+    ).hexdigest()[:12]
 
 
 class TwoStages:
-    """DeepFloyd IF as one pipeline: small images, made larger by a second pipeline, with the same text embeddings and random generators.
+    """DeepFloyd IF as one pipeline: small images, made larger by a second pipeline, with the same
+    text embeddings and random generators.
 
-    An image's generator goes on from one stage to the next, so that all of its noise comes from its one seed.
+    An image's generator goes on from one stage to the next, so that all of its noise comes from its
+    one seed.
     """
 
     def __init__(self, first: DiffusionPipeline, upscaler: DiffusionPipeline, settings: dict):
         self.first, self.upscaler, self.settings = first, upscaler, settings
         self.scheduler = first.scheduler
 
-    def __call__(self, prompt, generator, guidance_scale, num_inference_steps, height, width, output_type, clean_caption, negative_prompt=None):
-        prompt_embeds, negative_prompt_embeds = self.first.encode_prompt(prompt, negative_prompt=negative_prompt, clean_caption=clean_caption)
-        shared = {"prompt_embeds": prompt_embeds, "negative_prompt_embeds": negative_prompt_embeds, "generator": generator}
+    def __call__(
+        self,
+        prompt,
+        generator,
+        guidance_scale,
+        num_inference_steps,
+        height,
+        width,
+        output_type,
+        clean_caption,
+        negative_prompt=None,
+    ):
+        prompt_embeds, negative_prompt_embeds = self.first.encode_prompt(
+            prompt, negative_prompt=negative_prompt, clean_caption=clean_caption
+        )
+        shared = {
+            "prompt_embeds": prompt_embeds,
+            "negative_prompt_embeds": negative_prompt_embeds,
+            "generator": generator,
+        }
         small = self.first(
-            **shared, guidance_scale=guidance_scale, num_inference_steps=num_inference_steps, height=height, width=width, output_type="pt"
+            **shared,
+            guidance_scale=guidance_scale,
+            num_inference_steps=num_inference_steps,
+            height=height,
+            width=width,
+            output_type="pt",
         ).images
         return self.upscaler(
             **shared,
@@ -64,12 +100,25 @@ class TwoStages:
         )
 
 
-def _read(path: str | Path, use: str, precision: str, variant: str | None, device: torch.device) -> DiffusionPipeline:
-    """The pipeline saved at `path`, without the components that are not used. use: as `weights.used` takes it."""
+def _read(
+    path: str | Path, use: str, precision: str, variant: str | None, device: torch.device
+) -> DiffusionPipeline:
+    """The pipeline saved at `path`, without the components that are not used. use: as
+    `weights.used` takes it.
+    """
     parts = weights.components(weights.index_of(path))
-    off = {name: None for name, (library, _) in parts.items() if name in weights.UNUSED[use] or not library}  # a part saved as none is asked for by some
+    off = {
+        name: None
+        for name, (library, _) in parts.items()
+        if name in weights.UNUSED[use] or not library
+    }  # a part saved as none is asked for by some
     off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
-    kind = {"local_files_only": True, "use_safetensors": True, "variant": variant, "dtype": getattr(torch, precision)}
+    kind = {
+        "local_files_only": True,
+        "use_safetensors": True,
+        "variant": variant,
+        "dtype": getattr(torch, precision),
+    }
     with weights.all_of_files():
         pipeline = DiffusionPipeline.from_pretrained(path, **kind, **off).to(device)
     if hasattr(pipeline, "watermark"):  # SDXL has one wherever the package for it is installed
@@ -79,18 +128,26 @@ def _read(path: str | Path, use: str, precision: str, variant: str | None, devic
 
 
 def _compile(pipeline: DiffusionPipeline, backend: str) -> None:
-    """What diffusers names to make a pipeline fast: channels last, the three projections of attention in one product, torch.compile.
+    """What diffusers names to make a pipeline fast: channels last, the three projections of
+    attention in one product, torch.compile.
 
-    Of an autoencoder its decoder alone. Not mode max-autotune, which takes the kernels that win a race: a job might round otherwise than the next.
-    dynamic is off, as all batches have one shape.
+    Of an autoencoder its decoder alone. Not mode max-autotune, which takes the kernels that win a
+    race: a job might round otherwise than the next. dynamic is off, as all batches have one shape.
     """
     for model in pipeline.components.values():
         if not isinstance(model, ModelMixin):
             continue
-        if all(parameter.dim() <= 4 for parameter in model.parameters()):  # torch has another layout for videos
+        if all(
+            parameter.dim() <= 4 for parameter in model.parameters()
+        ):  # torch has another layout for videos
             model.to(memory_format=torch.channels_last)
-        with_texts = any("Added" in type(processor).__name__ for processor in getattr(model, "attn_processors", {}).values())
-        if hasattr(model, "fuse_qkv_projections") and not with_texts:  # diffusers does not fuse where keys of texts are added
+        with_texts = any(
+            "Added" in type(processor).__name__
+            for processor in getattr(model, "attn_processors", {}).values()
+        )
+        if (
+            hasattr(model, "fuse_qkv_projections") and not with_texts
+        ):  # diffusers does not fuse where keys of texts are added
             model.fuse_qkv_projections()
         getattr(model, "decoder", model).compile(backend=backend, dynamic=False)
 
@@ -166,10 +223,14 @@ def _load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline 
     upscaler = sampling.get("upscaler")
     if upscaler is None:
         return _prepared(pipeline, sampling)
-    from diffusers import IFPipeline  # here, for its module imports T5 and ftfy, which no other pipeline needs
+    from diffusers import (
+        IFPipeline,
+    )  # here, for its module imports T5 and ftfy, which no other pipeline needs
 
     if not isinstance(pipeline, IFPipeline):
-        raise SamplerError(f"upscaler: it goes with an IFPipeline alone, and this is a {type(pipeline).__name__}: remove the key from the generator")
+        raise SamplerError(
+            f"upscaler: it goes with an IFPipeline alone, and this is a {type(pipeline).__name__}: remove the key from the generator"
+        )
     second = _read(Path(path) / "upscaler", "upscaler", precision, upscaler["variant"], device)
     return TwoStages(_prepared(pipeline, sampling), _prepared(second, sampling), upscaler)
 
@@ -193,7 +254,13 @@ def _pixels(images: np.ndarray) -> np.ndarray:
     """uint8 of (N, H, W, C) in 0..1. By torch: on all threads of the job, for the device waits."""
     found = torch.from_numpy(np.ascontiguousarray(images))
     finite = found.isfinite().flatten(1).all(1)
-    return torch.where(finite[:, None, None, None], found, 0).mul_(255).round_().to(torch.uint8).numpy()
+    return (
+        torch.where(finite[:, None, None, None], found, 0)
+        .mul_(255)
+        .round_()
+        .to(torch.uint8)
+        .numpy()
+    )
 
 
 def sample(
@@ -235,7 +302,9 @@ def sample(
     for places in groups:
         parts = [prompts[place] for place in places], [seeds[place] for place in places]
         is_whole = len(groups) == 1
-        for place, image in zip(places, _sampled(pipeline, *parts, guidance, sampling, is_whole), strict=True):
+        for place, image in zip(
+            places, _sampled(pipeline, *parts, guidance, sampling, is_whole), strict=True
+        ):
             images[place] = image
     return np.stack(images)
 
@@ -253,7 +322,9 @@ def _noise_device(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> to
     return torch.device("cpu")
 
 
-def _sampled(pipeline, prompts, seeds, guidance: float, sampling: dict, is_whole: bool) -> np.ndarray:
+def _sampled(
+    pipeline, prompts, seeds, guidance: float, sampling: dict, is_whole: bool
+) -> np.ndarray:
     """Return the images of prompts that are sampled together.
 
     A compiled pipeline gets batches that are filled up with the last image, so that it is compiled

@@ -16,24 +16,58 @@ from scripts.lib import command
 from scripts.lib.captions import words
 from scripts.lib.files import whole
 
-__all__ = ["arguments", "count", "count_images", "look", "recipe_looks", "round_ticks", "seeds", "style", "tick_sizes", "title", "words", "write"]
+__all__ = [
+    "arguments",
+    "count",
+    "count_images",
+    "look",
+    "recipe_looks",
+    "round_ticks",
+    "seeds",
+    "style",
+    "tick_sizes",
+    "title",
+    "words",
+    "write",
+]
 
 FORMATS = ("pdf", "svg", "png", "csv")
 REAL = "#000000"
-# Okabe and Ito's palette without its black (for real images) and its yellow (too faint on white), and two of Tol's: told apart by
-# colour-blind readers.
+# Okabe and Ito's palette without its black (for real images) and its yellow (too faint on white),
+# and two of Tol's: told apart by colour-blind readers.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
 MIXTURE = "#882255"
-LOSS_TICKS = [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)]  # of a logarithmic axis
+LOSS_TICKS = [
+    digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)
+]  # of a logarithmic axis
 TOP1_TICKS = [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]  # %, of the same
-MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")  # a second sign beside the colour, for grey prints; "o" is for real images
+MARKERS = (
+    "s",
+    "^",
+    "D",
+    "v",
+    "P",
+    "X",
+    "<",
+    ">",
+)  # a second sign beside the colour, for grey prints; "o" is for real images
 DASHES = ("-", "--", "-.", ":")
 
 
 def style() -> None:
     sns.set_theme(context="paper", style="ticks", font_scale=0.9)
-    mpl.rcParams.update({"svg.hashsalt": "fixed", "pdf.fonttype": 42, "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
-    mpl.rcParams["text.parse_math"] = False  # a dollar sign in a title, a class name or a label is a dollar sign
+    mpl.rcParams.update(
+        {
+            "svg.hashsalt": "fixed",
+            "pdf.fonttype": 42,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+        }
+    )
+    mpl.rcParams["text.parse_math"] = (
+        False  # a dollar sign in a title, a class name or a label is a dollar sign
+    )
 
 
 def count(number: float) -> str:
@@ -45,10 +79,14 @@ def count(number: float) -> str:
 
 
 def with_room(ticks, low: float, high: float, room: float) -> list[float]:
-    """Those of `ticks`, which grow, that lie from low to high and are not nearer to the one before than that share of the logarithmic axis."""
+    """Those of `ticks`, which grow, that lie from low to high and are not nearer to the one before
+    than that share of the logarithmic axis.
+    """
     shown = []
     for tick in ticks:
-        if low <= tick <= high and (not shown or np.log(tick / shown[-1]) > room * np.log(high / low)):
+        if low <= tick <= high and (
+            not shown or np.log(tick / shown[-1]) > room * np.log(high / low)
+        ):
             shown.append(tick)
     return shown
 
@@ -69,7 +107,9 @@ def count_images(axis: Axis) -> None:
 
 
 def round_ticks(axes: plt.Axes, ticks: list[float]) -> None:
-    """Label a logarithmic y axis at those of `ticks` that have room on it, or where fewer than two lie on it at others; its limits are fixed."""
+    """Label a logarithmic y axis at those of `ticks` that have room on it, or where fewer than two
+    lie on it at others; its limits are fixed.
+    """
     low, high = axes.get_ylim()
     shown = with_room(ticks, low, high, 0.06)
     if len(shown) < 2:
@@ -90,10 +130,11 @@ def title(text: str, letters: int) -> str:
 
 
 def look(spec: dict) -> dict:
-    """Colour, marker and line of a curve from `shown.look`: a source looks the same in every figure.
+    """Colour, marker and line of a curve from `shown.look`: a source looks the same in every
+    figure.
 
-    Recipes have a hue each, real images are black; a larger guidance scale is darker; generators differ in dash and filling; a larger
-    architecture has a wider line and marker.
+    Recipes have a hue each, real images are black; a larger guidance scale is darker; generators
+    differ in dash and filling; a larger architecture has a wider line and marker.
     """
     if spec["kind"] == "real":
         color, marker = REAL, "o"
@@ -102,7 +143,10 @@ def look(spec: dict) -> dict:
         place = spec["rank"] / (spec["ranks"] - 1) if spec["ranks"] > 1 else 0.5
         other = "#FFFFFF" if place < 0.5 else "#000000"
         color = sns.blend_palette([base, other], as_cmap=True)(abs(place - 0.5) * 0.9)
-        color, marker = mpl.colors.to_hex(color), MARKERS[((spec["hue"] or 0) + spec["rank"]) % len(MARKERS)]
+        color, marker = (
+            mpl.colors.to_hex(color),
+            MARKERS[((spec["hue"] or 0) + spec["rank"]) % len(MARKERS)],
+        )
     filling = color if spec["dash"] == 0 else "#FFFFFF"
     weight = 1 + 0.6 * spec["weight"]
     return {
@@ -117,7 +161,11 @@ def look(spec: dict) -> dict:
 
 def recipe_looks(labels: list[dict]) -> dict[str, dict]:
     """The look of each recipe, whatever its generator and guidance scale."""
-    return {row["recipe"]: look(row["look"] | {"rank": 0, "ranks": 1, "dash": 0}) for row in labels if row["recipe"] != "real"}
+    return {
+        row["recipe"]: look(row["look"] | {"rank": 0, "ranks": 1, "dash": 0})
+        for row in labels
+        if row["recipe"] != "real"
+    }
 
 
 def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
@@ -125,7 +173,9 @@ def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argpa
 
 
 def settle(figure: plt.Figure) -> None:
-    """Lay the figure out, and keep that: from run to run the solver's boxes differ in their last digits, which the clip paths of an SVG are named after."""
+    """Lay the figure out, and keep that: from run to run the solver's boxes differ in their last
+    digits, which the clip paths of an SVG are named after.
+    """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
@@ -135,7 +185,9 @@ def settle(figure: plt.Figure) -> None:
 
 
 def write(figure: plt.Figure, drawn: pd.DataFrame, outputs: list[str]) -> None:
-    """Write the figure in every format; the same figure gives the same bytes (no dates in the files)."""
+    """Write the figure in every format; the same figure gives the same bytes (no dates in the
+    files).
+    """
     settle(figure)
     with whole(*outputs) as parts:
         for part in parts:

@@ -126,7 +126,9 @@ class State:
         state = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)
         check_state(state["parts"], self.path)
         for name, part in self.parts.items():
-            (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(state["parts"][name])
+            (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(
+                state["parts"][name]
+            )
         return state["step"]
 
     def save(self, step: int) -> None:
@@ -149,7 +151,10 @@ class State:
     def _save(self, step: int, background: bool | None) -> None:
         self.save_seconds = _wait(self.path) or self.save_seconds
         self._began = began = time.monotonic()
-        parts = {n: p.get_state() if isinstance(p, torch.Generator) else p.state_dict() for n, p in self.parts.items()}
+        parts = {
+            n: p.get_state() if isinstance(p, torch.Generator) else p.state_dict()
+            for n, p in self.parts.items()
+        }
         if background is None:
             background = _on_gpu(parts)
         if background:
@@ -204,5 +209,7 @@ def discard(folder: str | Path) -> None:
     for path in [path for path in _writes if path.is_relative_to(folder)]:
         write = _writes.pop(path)
         if write.exception() is not None:
-            print(f"{path}: last save failed ({write.exception()}); the job is complete", flush=True)
+            print(
+                f"{path}: last save failed ({write.exception()}); the job is complete", flush=True
+            )
     shutil.rmtree(folder, ignore_errors=True)

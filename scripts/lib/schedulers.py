@@ -34,7 +34,8 @@ PROCESS = {
     "rescale_betas_zero_snr",
     "use_flow_sigmas",
 }
-# What a scheduler does whose class has no such setting: it changes no prediction and covers all times.
+# What a scheduler does whose class has no such setting: it changes no prediction and covers all
+# times.
 ABSENT = {"clip_sample": False, "thresholding": False, "timestep_spacing": "linspace"}
 FORCED = {"dpmsolver++": {"algorithm_type": "dpmsolver++"}}
 LOW_PRECISION = {torch.float16, torch.bfloat16}
@@ -171,7 +172,9 @@ def keep_float32(scheduler: SchedulerMixin) -> None:
     """
     state = _Float32State(scheduler)
     scheduler.step = wraps(scheduler.step)(lambda *args, **kwargs: state.step(*args, **kwargs))
-    scheduler.set_timesteps = wraps(scheduler.set_timesteps)(lambda *args, **kwargs: state.set_timesteps(*args, **kwargs))
+    scheduler.set_timesteps = wraps(scheduler.set_timesteps)(
+        lambda *args, **kwargs: state.set_timesteps(*args, **kwargs)
+    )
 
 
 class ImagewiseAmusedScheduler(AmusedScheduler):
@@ -184,7 +187,15 @@ class ImagewiseAmusedScheduler(AmusedScheduler):
     numbers, 0.67 s of a CPU core.
     """
 
-    def step(self, model_output, timestep, sample, starting_mask_ratio=1.0, generator=None, return_dict=True):
+    def step(
+        self,
+        model_output,
+        timestep,
+        sample,
+        starting_mask_ratio=1.0,
+        generator=None,
+        return_dict=True,
+    ):
         batch, height, width = sample.shape
         sample = sample.reshape(batch, -1)
         logits = model_output.reshape(batch, model_output.shape[1], -1).transpose(1, 2)
@@ -209,4 +220,6 @@ class ImagewiseAmusedScheduler(AmusedScheduler):
             confidence = confidence.masked_fill(~unknown, torch.inf)  # what is known stays known
             cut = confidence.sort(-1).values.gather(-1, masked)
             previous = torch.where(confidence < cut, self.config.mask_token_id, clean)
-        return AmusedSchedulerOutput(previous.reshape(batch, height, width), clean.reshape(batch, height, width))
+        return AmusedSchedulerOutput(
+            previous.reshape(batch, height, width), clean.reshape(batch, height, width)
+        )

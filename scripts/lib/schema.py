@@ -1,4 +1,6 @@
-"""Write studies/schema.json, by which an editor completes and checks a study file: `python -m scripts.lib.schema`."""
+"""Write studies/schema.json, by which an editor completes and checks a study file: `python -m
+scripts.lib.schema`.
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Image shards: a WebDataset tar of {key}.png (or .jpg, .webp), {key}.cls, {key}.txt, and a parquet manifest beside it with a row for each image."""
+"""Image shards: a WebDataset tar of {key}.png (or .jpg, .webp), {key}.cls, {key}.txt, and a parquet
+manifest beside it with a row for each image.
+"""
 
 import hashlib
 import io
@@ -26,7 +28,8 @@ def manifest_path(tar: str | Path) -> Path:
 
 
 def encode(pixels: np.ndarray, storage: dict = PNG) -> bytes:
-    """Bytes of an image of uint8 pixels, (H, W) grey or (H, W, 3) RGB. As png, what is read back is what was made.
+    """Bytes of an image of uint8 pixels, (H, W) grey or (H, W, 3) RGB. As png, what is read back is
+    what was made.
 
     storage: `format`, and `quality` (1 to 100) where that loses something.
     """
@@ -36,21 +39,35 @@ def encode(pixels: np.ndarray, storage: dict = PNG) -> bytes:
     return buffer.getvalue()
 
 
-def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray | bytes, dict]], storage: dict = PNG) -> None:
-    """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest; storage: of the images, as `encode` takes it.
-    In place of pixels may stand the bytes of an image that is already so encoded.
+def write(
+    tar: str | Path, samples: Iterable[tuple[str, np.ndarray | bytes, dict]], storage: dict = PNG
+) -> None:
+    """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest; storage: of the
+    images, as `encode` takes it. In place of pixels may stand the bytes of an image that is already
+    so encoded.
 
-    A row holds at least `class_id` and `prompt`; added are key, and offset (bytes into the tar), size and sha256 of the stored bytes, by which
-    one image can be read alone. Two calls with the same samples give the same bytes. The manifest appears last, so a tar that has one is whole.
+    A row holds at least `class_id` and `prompt`; added are key, and offset (bytes into the tar),
+    size and sha256 of the stored bytes, by which one image can be read alone. Two calls with the
+    same samples give the same bytes. The manifest appears last, so a tar that has one is whole.
     """
     from webdataset import TarWriter
 
     rows = []
     with whole(tar, manifest_path(tar)) as (tar_part, manifest_part):
-        with tar_part.open("wb") as stream, TarWriter(stream, mtime=0, user="root", group="root") as writer:
+        with (
+            tar_part.open("wb") as stream,
+            TarWriter(stream, mtime=0, user="root", group="root") as writer,
+        ):
             for key, pixels, row in samples:
                 data = pixels if isinstance(pixels, bytes) else encode(pixels, storage)
-                writer.write({"__key__": key, EXTENSIONS[storage["format"]]: data, "cls": str(row["class_id"]), "txt": row["prompt"]})
+                writer.write(
+                    {
+                        "__key__": key,
+                        EXTENSIONS[storage["format"]]: data,
+                        "cls": str(row["class_id"]),
+                        "txt": row["prompt"],
+                    }
+                )
                 rows.append({"key": key, **row, "sha256": hashlib.sha256(data).hexdigest()})
         with tarfile.open(tar_part) as file:
             places = {member.name: (member.offset_data, member.size) for member in file}
@@ -60,9 +77,14 @@ def write(tar: str | Path, samples: Iterable[tuple[str, np.ndarray | bytes, dict
 
 
 def _encoded(tar: str | Path, manifest: pd.DataFrame) -> Iterator[bytes]:
-    """Each image of a shard as it is stored, in order, one at a time. Raises ShardError where one is missing, unexpected, out of order or changed."""
+    """Each image of a shard as it is stored, in order, one at a time. Raises ShardError where one
+    is missing, unexpected, out of order or changed.
+    """
     mend = "remove both files and make them again"
-    keys, hashes = manifest["key"].tolist(), manifest["sha256"].tolist()  # of a table, each look costs more than the hash itself
+    keys, hashes = (
+        manifest["key"].tolist(),
+        manifest["sha256"].tolist(),
+    )  # of a table, each look costs more than the hash itself
     place = 0
     with tarfile.open(tar) as file:
         for member in file:
@@ -70,18 +92,26 @@ def _encoded(tar: str | Path, manifest: pd.DataFrame) -> Iterator[bytes]:
             if extension not in EXTENSIONS.values():
                 continue
             if place >= len(keys) or key != keys[place]:
-                raise ShardError(f"{tar}: image {key!r} is not the one that row {place} of {manifest_path(tar)} names: {mend}")
+                raise ShardError(
+                    f"{tar}: image {key!r} is not the one that row {place} of {manifest_path(tar)} names: {mend}"
+                )
             data = file.extractfile(member).read()
             if hashlib.sha256(data).hexdigest() != hashes[place]:
-                raise ShardError(f"{tar}: image {key!r} has another sha256 than its manifest says: {mend}")
+                raise ShardError(
+                    f"{tar}: image {key!r} has another sha256 than its manifest says: {mend}"
+                )
             yield data
             place += 1
     if place != len(manifest):
-        raise ShardError(f"{tar}: {place} images where {manifest_path(tar)} names {len(manifest)}: {mend}")
+        raise ShardError(
+            f"{tar}: {place} images where {manifest_path(tar)} names {len(manifest)}: {mend}"
+        )
 
 
 def samples(tar: str | Path) -> Iterator[tuple[str, bytes, dict]]:
-    """What `write` was given, images as they are stored. Raises ShardError where any is missing, unexpected, out of order or changed."""
+    """What `write` was given, images as they are stored. Raises ShardError where any is missing,
+    unexpected, out of order or changed.
+    """
     manifest = pd.read_parquet(manifest_path(tar))
     rows = manifest.drop(columns=["sha256", "offset", "size"]).to_dict("records")
     for row, data in zip(rows, _encoded(tar, manifest), strict=True):
@@ -94,20 +124,28 @@ def _stacked(images: list[np.ndarray]) -> np.ndarray:
     return stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)
 
 
-def read(tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = None) -> tuple[np.ndarray, pd.DataFrame]:
+def read(
+    tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = None
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Images of a shard, uint8 (N, C, H, W), and their manifest rows, both in the order of the tar.
 
-    chosen: from the manifest, which rows to decode (all by default). The others are checked as well.
-    Raises ShardError where any image is missing, unexpected, out of order or changed.
+    chosen: from the manifest, which rows to decode (all by default). The others are checked as
+    well. Raises ShardError where any image is missing, unexpected, out of order or changed.
     """
     manifest = pd.read_parquet(manifest_path(tar))
     wanted = np.ones(len(manifest), bool) if chosen is None else chosen(manifest).to_numpy(bool)
-    images = [decoded(data) for data, want in zip(_encoded(tar, manifest), wanted, strict=True) if want]
+    images = [
+        decoded(data) for data, want in zip(_encoded(tar, manifest), wanted, strict=True) if want
+    ]
     return _stacked(images), manifest[wanted]
 
 
-def batches(tar: str | Path, size: int, first: int = 0) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
-    """As `read`, from row `first` on, up to `size` images at a time and no more in memory; an image is checked when its turn comes."""
+def batches(
+    tar: str | Path, size: int, first: int = 0
+) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+    """As `read`, from row `first` on, up to `size` images at a time and no more in memory; an image
+    is checked when its turn comes.
+    """
     manifest = pd.read_parquet(manifest_path(tar))
     images = []
     for place, data in enumerate(_encoded(tar, manifest), 1):
@@ -118,26 +156,39 @@ def batches(tar: str | Path, size: int, first: int = 0) -> Iterator[tuple[np.nda
             images = []
 
 
-def read_source(tars: list[str | Path], limit: int | None = None) -> dict[float | None, tuple[np.ndarray, np.ndarray]]:
-    """Images (N, C, H, W) and class ids (N,) of a source at each guidance scale (None for real images), in index order, so that sizes are
-    prefixes. limit: the first images alone."""
+def read_source(
+    tars: list[str | Path], limit: int | None = None
+) -> dict[float | None, tuple[np.ndarray, np.ndarray]]:
+    """Images (N, C, H, W) and class ids (N,) of a source at each guidance scale (None for real
+    images), in index order, so that sizes are prefixes. limit: the first images alone.
+    """
     parts: dict[float | None, list] = {}
     for tar in tars:
         images, manifest = read(tar, (lambda rows: rows["image"] < limit) if limit else None)
-        scales = manifest["guidance"].to_numpy() if "guidance" in manifest else np.full(len(manifest), None)
+        scales = (
+            manifest["guidance"].to_numpy()
+            if "guidance" in manifest
+            else np.full(len(manifest), None)
+        )
         labels = manifest["class_id"].to_numpy()
         for scale in dict.fromkeys(scales):
             parts.setdefault(scale, []).append((images[scales == scale], labels[scales == scale]))
-    return {scale: tuple(map(np.concatenate, zip(*own, strict=True))) for scale, own in parts.items()}
+    return {
+        scale: tuple(map(np.concatenate, zip(*own, strict=True))) for scale, own in parts.items()
+    }
 
 
 def by_source(tars: list[str], files: dict[str, int]) -> dict[str, list[str]]:
-    """Tars of each source. tars: of the sources one after the other; files: source -> how many of them are its own.
+    """Tars of each source. tars: of the sources one after the other; files: source -> how many of
+    them are its own.
 
-    Raises ShardError where there are more or fewer: images of one source would pass for those of another.
+    Raises ShardError where there are more or fewer: images of one source would pass for those of
+    another.
     """
     if len(tars) != sum(files.values()):
-        raise ShardError(f"{len(tars)} tars were named, but {', '.join(files)} have {sum(files.values())}")
+        raise ShardError(
+            f"{len(tars)} tars were named, but {', '.join(files)} have {sum(files.values())}"
+        )
     rest = iter(tars)
     return {source: [next(rest) for _ in range(count)] for source, count in files.items()}
 
@@ -146,5 +197,7 @@ def identity(tars: list[str | Path]) -> str:
     """A digest of every image, by the hashes in the manifests, and its class, in order."""
     digest = hashlib.sha256()
     for tar in tars:
-        digest.update(pd.read_parquet(manifest_path(tar))[["class_id", "sha256"]].to_csv(index=False).encode())
+        digest.update(
+            pd.read_parquet(manifest_path(tar))[["class_id", "sha256"]].to_csv(index=False).encode()
+        )
     return digest.hexdigest()

@@ -44,15 +44,18 @@ __all__ = [
     "ordered",
 ]
 
-# Images that a CPU judges at a time: their floats, 19 MB at 224 px, stay near its caches and below the 32 MB from which malloc takes every array anew
-# from the system, page by page (0.9 ms an image of 224 px in batches of 64 or more, 0.1 in these).
+# Images that a CPU judges at a time: their floats, 19 MB at 224 px, stay near its caches and below
+# the 32 MB from which malloc takes every array anew from the system, page by page (0.9 ms an image
+# of 224 px in batches of 64 or more, 0.1 in these).
 ON_CPU = 32
 
 
 class Batch(NamedTuple):
     images: torch.Tensor  # (N, C, H, W): uint8, or what the transform makes of it
     class_ids: torch.Tensor  # (N,)
-    positions: torch.Tensor  # (N,) in the set that was read: of an evaluation set, rows of its manifest
+    positions: (
+        torch.Tensor
+    )  # (N,) in the set that was read: of an evaluation set, rows of its manifest
 
 
 class _Reader(Dataset):
@@ -60,7 +63,9 @@ class _Reader(Dataset):
 
     finish = None  # of a batch: what is returned in its place
 
-    def __init__(self, images: Images, transform: Callable[[torch.Tensor], torch.Tensor] | None, seed: int):
+    def __init__(
+        self, images: Images, transform: Callable[[torch.Tensor], torch.Tensor] | None, seed: int
+    ):
         self.images, self.transform, self.seed = images, transform, seed
 
     def __getitem__(self, item: Draw | Item):
@@ -68,7 +73,9 @@ class _Reader(Dataset):
         batch = self._read(epochs, positions, item[2] if len(item) > 2 else None)
         return self.finish(batch) if self.finish else batch
 
-    def _read(self, epochs: torch.Tensor, positions: torch.Tensor, encoded: Encoded | None) -> Batch:
+    def _read(
+        self, epochs: torch.Tensor, positions: torch.Tensor, encoded: Encoded | None
+    ) -> Batch:
         if self.transform is None:
             return Batch(*self.images.read(positions, encoded), positions)
         with torch.random.fork_rng(devices=[]):
@@ -84,7 +91,9 @@ class _Reader(Dataset):
         images = self.images.each(positions, encoded)
         draws = zip(images, epochs, positions.tolist(), strict=True)
         for (image, class_id), epoch, position in draws:
-            torch.default_generator.manual_seed(mixed(position, self.seed, epoch))  # so that neither workers nor ranks matter
+            torch.default_generator.manual_seed(
+                mixed(position, self.seed, epoch)
+            )  # so that neither workers nor ranks matter
             yield self.transform(image), class_id  # while it is in the cache
 
 
@@ -170,7 +179,9 @@ def encoded_batches(
         If the number of ranks does not divide the batch size.
     """
     if batch_size % ranks:
-        raise ValueError(f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it")
+        raise ValueError(
+            f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it"
+        )
     shuffle = shuffle or Shuffle(chunk=images_per_chunk(images.image_bytes))
     order, share = Order(images.sizes, seed, window, shuffle), batch_size // ranks
     starts = (step * batch_size + rank * share for step in range(start, iterations))
@@ -211,27 +222,46 @@ def batches(
     -------
     iterator of Batch
     """
-    items = encoded_batches(images, batch_size, iterations, seed, start, rank, ranks, window, shuffle)
+    items = encoded_batches(
+        images, batch_size, iterations, seed, start, rank, ranks, window, shuffle
+    )
     reader = _Reader(images, transform, seed)
     reader.finish = finish
     return _read(reader, items, workers)
 
 
 def at_once(largest: int, device: torch.device) -> int:
-    """Images that a device judges at a time. largest: on a GPU. What is said of an image does not depend on it."""
+    """Images that a device judges at a time. largest: on a GPU. What is said of an image does not
+    depend on it.
+    """
     return min(largest, ON_CPU) if device.type == "cpu" else largest
 
 
 def ordered(
-    images: Images, batch_size: int, transform: Callable[[torch.Tensor], torch.Tensor] | None = None, workers: int = 0, rank: int = 0, ranks: int = 1
+    images: Images,
+    batch_size: int,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    workers: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Batch]:
     """Every image once, in order. Of several ranks, each reads every ranks-th batch."""
     starts = range(rank * batch_size, len(images), ranks * batch_size)
-    return chosen(images, (torch.arange(start, min(start + batch_size, len(images))) for start in starts), transform, workers)
+    return chosen(
+        images,
+        (torch.arange(start, min(start + batch_size, len(images))) for start in starts),
+        transform,
+        workers,
+    )
 
 
 def chosen(
-    images: Images, positions: Iterable[torch.Tensor], transform: Callable[[torch.Tensor], torch.Tensor] | None = None, workers: int = 0
+    images: Images,
+    positions: Iterable[torch.Tensor],
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    workers: int = 0,
 ) -> Iterator[Batch]:
     """A batch for each vector of positions."""
-    return _read(_Reader(images, transform, 0), ((torch.zeros_like(own), own) for own in positions), workers)
+    return _read(
+        _Reader(images, transform, 0), ((torch.zeros_like(own), own) for own in positions), workers
+    )

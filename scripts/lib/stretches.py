@@ -1,5 +1,6 @@
-"""Stretches of a block that is being generated: its finished images, kept so that a job that was killed goes on with what is missing, and so that
-several processes may make a block together."""
+"""Stretches of a block that is being generated: its finished images, kept so that a job that was
+killed goes on with what is missing, and so that several processes may make a block together.
+"""
 
 import os
 import shutil
@@ -14,11 +15,12 @@ Sample = tuple[str, bytes, dict]
 
 
 class Stretches:
-    """Shards of some minutes' work each, named by the number of images of the block that stand before theirs.
+    """Shards of some minutes' work each, named by the number of images of the block that stand
+    before theirs.
 
-    folder: kept between tries; emptied by `resume.discard` when the block is whole.
-    identity: text of everything that the images depend on.
-    storage: of the images, as `shards.encode` takes it. A kill loses resume.EVERY seconds of work at most, and the two batches that are being made.
+    folder: kept between tries; emptied by `resume.discard` when the block is whole. identity: text
+    of everything that the images depend on. storage: of the images, as `shards.encode` takes it. A
+    kill loses resume.EVERY seconds of work at most, and the two batches that are being made.
     """
 
     def __init__(self, folder: str | Path, identity: str, storage: dict):
@@ -32,8 +34,9 @@ class Stretches:
         return self.folder / f"{place:09d}.tar"
 
     def kept(self) -> dict[int, int]:
-        """Place in the block of the first image of each stretch that earlier tries have kept whole -> how many images it has. Others are removed, and
-        so is what was kept of another identity."""
+        """Place in the block of the first image of each stretch that earlier tries have kept whole
+        -> how many images it has. Others are removed, and so is what was kept of another identity.
+        """
         for other in self.folder.parent.glob("*"):
             if other != self.folder:
                 shutil.rmtree(other)
@@ -43,7 +46,10 @@ class Stretches:
             try:
                 found[place] = sum(1 for _ in shards.samples(self._path(place)))
             except (OSError, ValueError, KeyError, tarfile.TarError) as error:
-                print(f"what an earlier try kept from image {place} on is damaged, and is made again: {error}", flush=True)
+                print(
+                    f"what an earlier try kept from image {place} on is damaged, and is made again: {error}",
+                    flush=True,
+                )
                 manifest.unlink()
         return found
 

@@ -11,7 +11,14 @@ from typing import Annotated, get_args, get_origin
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from scripts.lib import checks, checks_clips, checks_data, checks_models, checks_recipes, checks_shown
+from scripts.lib import (
+    checks,
+    checks_clips,
+    checks_data,
+    checks_models,
+    checks_recipes,
+    checks_shown,
+)
 from scripts.lib.checks import short
 from scripts.lib.csv_tables import TableError
 from scripts.lib.study import Study
@@ -25,7 +32,9 @@ class StudyError(ValueError):
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets the later of two equal keys win in silence: of two sources with one name, one would be lost."""
+    """YAML lets the later of two equal keys win in silence: of two sources with one name, one would
+    be lost.
+    """
 
     def construct_mapping(self, node, deep=False):
         seen = {}
@@ -35,7 +44,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 break  # told by the loader itself
             if key in seen:
                 line = key_node.start_mark.line + 1
-                raise StudyError(f"{key_node.start_mark.name}: line {line}: key {key!r} stands twice (first on line {seen[key]}): rename or remove one")
+                raise StudyError(
+                    f"{key_node.start_mark.name}: line {line}: key {key!r} stands twice (first on line {seen[key]}): rename or remove one"
+                )
             seen[key] = key_node.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
@@ -44,19 +55,24 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def load(path: str | Path) -> Study:
     """Read and check the study file at `path`.
 
-    Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not hold a sound study.
+    Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not
+    hold a sound study.
     """
     return checked(content(path), str(path))
 
 
 def content(path: str | Path) -> dict:
-    """Its content, of which nothing is known yet. Raises StudyError where the file is missing, is not YAML or holds no mapping."""
+    """Its content, of which nothing is known yet. Raises StudyError where the file is missing, is
+    not YAML or holds no mapping.
+    """
     path = Path(path)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise StudyError(f"{path}: no such study file; studies here: {known}")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
-        raise StudyError(f"{path}: a study's name stands in paths: rename the file to small letters, digits and _")
+        raise StudyError(
+            f"{path}: a study's name stands in paths: rename the file to small letters, digits and _"
+        )
     try:
         with path.open(encoding="utf-8") as file:
             found = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
@@ -65,7 +81,9 @@ def content(path: str | Path) -> dict:
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: not UTF-8 at byte {error.start}: save it as UTF-8") from None
     if not isinstance(found, dict):
-        raise StudyError(f"{path}: holds {type(found).__name__}, not a mapping of keys: start from studies/digits.yaml")
+        raise StudyError(
+            f"{path}: holds {type(found).__name__}, not a mapping of keys: start from studies/digits.yaml"
+        )
     return found
 
 
@@ -102,26 +120,48 @@ def checked(raw: dict, where: str) -> Study:
 @cache
 def _switches(annotation=Study) -> frozenset[str]:
     """Keys that are true or false, of a model or of those that an annotation is made of."""
-    fields = [(name, field.annotation) for model in _models_in(annotation) for name, field in model.model_fields.items()]
-    return frozenset(name for name, own in fields if own is bool).union(*(_switches(own) for _, own in fields))
+    fields = [
+        (name, field.annotation)
+        for model in _models_in(annotation)
+        for name, field in model.model_fields.items()
+    ]
+    return frozenset(name for name, own in fields if own is bool).union(
+        *(_switches(own) for _, own in fields)
+    )
 
 
 def _yes_for_a_number(key: str, value) -> list[str]:
     """Pydantic reads true as 1: `mixup: true` would be an alpha of 1."""
     if isinstance(value, bool):
-        return [] if key.rpartition(".")[2] in _switches() else [f"{key} = {value}: input should not be true or false, which yes and no are too"]
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        return (
+            []
+            if key.rpartition(".")[2] in _switches()
+            else [f"{key} = {value}: input should not be true or false, which yes and no are too"]
+        )
+    inside = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [fault for name, own in inside for fault in _yes_for_a_number(f"{key}.{name}", own)]
 
 
 def _mend_unknown(key: str, model: type[BaseModel]) -> str:
     close = difflib.get_close_matches(key, model.model_fields, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"remove it, or use one of: {', '.join(model.model_fields)}"
+    return (
+        f"did you mean {close[0]!r}?"
+        if close
+        else f"remove it, or use one of: {', '.join(model.model_fields)}"
+    )
 
 
 def _mend_missing(key: str, models: list[type[BaseModel]]) -> str:
     """models: those that the key may be of."""
-    described = (model.model_fields[key].description for model in models if key in model.model_fields)
+    described = (
+        model.model_fields[key].description for model in models if key in model.model_fields
+    )
     return f"add it ({next(filter(None, described), 'see studies/digits.yaml')})"
 
 
@@ -135,8 +175,9 @@ def _models_in(annotation) -> list[type[BaseModel]]:
 def _place(top: str, location: tuple) -> tuple[str, list[type[BaseModel]]]:
     """An error's location as the key that a user wrote, and the models that may stand there.
 
-    Pydantic puts the `kind` that told a union's members apart into the location, and marks of its own; no such key is in the file. What a user names,
-    such as a recipe, may be called as its kind, so that only the annotation tells the two apart.
+    Pydantic puts the `kind` that told a union's members apart into the location, and marks of its
+    own; no such key is in the file. What a user names, such as a recipe, may be called as its kind,
+    so that only the annotation tells the two apart.
     """
     key, here = [top], Study.model_fields[top].annotation
     for step in location:
@@ -145,12 +186,22 @@ def _place(top: str, location: tuple) -> tuple[str, list[type[BaseModel]]]:
         while get_origin(here) is Annotated:
             here = get_args(here)[0]
         named, models = get_origin(here) in (dict, list), _models_in(here)
-        kinds = [m for m in models if not named and len(models) > 1 and step in get_args(m.model_fields["kind"].annotation)]
+        kinds = [
+            m
+            for m in models
+            if not named and len(models) > 1 and step in get_args(m.model_fields["kind"].annotation)
+        ]
         if kinds:
             here = kinds[0]
             continue
         key.append(str(step))
-        here = get_args(here)[-1] if named else next((m.model_fields[step].annotation for m in models if step in m.model_fields), here)
+        here = (
+            get_args(here)[-1]
+            if named
+            else next(
+                (m.model_fields[step].annotation for m in models if step in m.model_fields), here
+            )
+        )
     return ".".join(key), _models_in(here)
 
 

@@ -1,4 +1,6 @@
-"""One way to write a table: a tidy csv for programs, and Markdown for readers, with a heading and what its numbers are; html of that for the report."""
+"""One way to write a table: a tidy csv for programs, and Markdown for readers, with a heading and
+what its numbers are; html of that for the report.
+"""
 
 import argparse
 import math
@@ -16,7 +18,9 @@ def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argpa
 
 
 def number(value, digits: int = 2) -> str:
-    """Rounded, with a typographic minus; empty where it is missing. What rounds to zero has no sign."""
+    """Rounded, with a typographic minus; empty where it is missing. What rounds to zero has no
+    sign.
+    """
     if value is None or pd.isna(value):
         return ""
     if math.isinf(value):
@@ -35,7 +39,9 @@ def interval(value, low, high, digits: int = 2) -> str:
 
 def spread(mean, deviation, digits: int = 2) -> str:
     """mean ± standard deviation; the mean alone of one seed."""
-    return number(mean, digits) + ("" if deviation is None or pd.isna(deviation) else f" ± {number(deviation, digits)}")
+    return number(mean, digits) + (
+        "" if deviation is None or pd.isna(deviation) else f" ± {number(deviation, digits)}"
+    )
 
 
 def scale(guidance) -> str:
@@ -50,13 +56,19 @@ def sizes(found) -> str:
 
 def over_seeds(counts) -> str:
     """What a number is of its seeds; one seed alone has no spread."""
-    return "of one seed" if set(counts) == {1} else f"mean ± standard deviation over {sizes(counts)} seeds"
+    return (
+        "of one seed"
+        if set(counts) == {1}
+        else f"mean ± standard deviation over {sizes(counts)} seeds"
+    )
 
 
 def markdown(table: pd.DataFrame) -> str:
     """Headings and cells as the texts that they are: none is markup, and none ends its cell."""
     texts = table.astype(object).where(table.notna(), "").map(lambda cell: pages.literal(str(cell)))
-    return texts.rename(columns=lambda name: pages.literal(str(name))).to_markdown(index=False, disable_numparse=True)
+    return texts.rename(columns=lambda name: pages.literal(str(name))).to_markdown(
+        index=False, disable_numparse=True
+    )
 
 
 def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None:

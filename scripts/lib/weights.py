@@ -1,7 +1,8 @@
 """Files of a released pipeline: which of them are used, their hashes, and what is known of those.
 
-`data/sources.csv` holds what everyone is held to. Where it has no hash of a file, the first fetch records one, in the same columns, and later
-fetches are held to that: a model cannot change under a study in silence. Rows copied from the record to the table hold for everyone.
+`data/sources.csv` holds what everyone is held to. Where it has no hash of a file, the first fetch
+records one, in the same columns, and later fetches are held to that: a model cannot change under a
+study in silence. Rows copied from the record to the table hold for everyone.
 """
 
 import csv
@@ -18,14 +19,22 @@ from scripts.lib.files import whole
 
 COLUMNS = ["id", "kind", "revision", "file", "sha256", "licence", "mirror", "note"]
 RECORD = "sources.csv"  # inside a fetched folder
-# Components of a pipeline that are not used, by what it is fetched for. Of two stages the first alone has a text encoder: both take its embeddings.
+# Components of a pipeline that are not used, by what it is fetched for. Of two stages the first
+# alone has a text encoder: both take its embeddings.
 UNUSED = {"generator": {"safety_checker", "watermarker"}}
 UNUSED["upscaler"] = UNUSED["generator"] | {"text_encoder", "tokenizer"}
 CHECKER = {"safety_checker", "feature_extractor"}
-WEIGHTS = re.compile(r"(diffusion_pytorch_|pytorch_)?model(?P<variant>\.\w+)?(-\d+-of-\d+)?(?P<old>\.\w+)?\.safetensors")
+WEIGHTS = re.compile(
+    r"(diffusion_pytorch_|pytorch_)?model(?P<variant>\.\w+)?(-\d+-of-\d+)?(?P<old>\.\w+)?\.safetensors"
+)
 
 PART = re.compile(r"-\d+-of-(?P<of>\d+)\.")
-WORDS = ("tokenizer.json", "vocab.json", "vocab.txt", ".model")  # files of a tokenizer, one of which it has
+WORDS = (
+    "tokenizer.json",
+    "vocab.json",
+    "vocab.txt",
+    ".model",
+)  # files of a tokenizer, one of which it has
 
 
 class WeightsError(ValueError):
@@ -40,21 +49,34 @@ def components(index: dict) -> dict[str, list[str | None]]:
     return {
         name: value
         for name, value in index.items()
-        if not name.startswith("_") and isinstance(value, list) and len(value) == 2 and all(part is None or isinstance(part, str) for part in value)
+        if not name.startswith("_")
+        and isinstance(value, list)
+        and len(value) == 2
+        and all(part is None or isinstance(part, str) for part in value)
     }
 
 
 def used(index: dict, use: str) -> list[str]:
-    """Components of the pipeline of a model_index.json that are used where it is fetched as a generator, an upscaler or a safety checker."""
+    """Components of the pipeline of a model_index.json that are used where it is fetched as a
+    generator, an upscaler or a safety checker.
+    """
     own = [name for name, (library, _) in components(index).items() if library]
-    return [name for name in own if (name in CHECKER if use == "safety_checker" else name not in UNUSED[use])]
+    return [
+        name
+        for name in own
+        if (name in CHECKER if use == "safety_checker" else name not in UNUSED[use])
+    ]
 
 
-def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "generator") -> list[str]:
-    """Which files of a model's repository its pipeline is loaded from; index: its model_index.json; use: as `used` takes it.
+def needed(
+    files: Iterable[str], index: dict, variant: str | None, use: str = "generator"
+) -> list[str]:
+    """Which files of a model's repository its pipeline is loaded from; index: its model_index.json;
+    use: as `used` takes it.
 
-    Settings of every component and, of each, the weights of the variant, or the plain ones where it has none of that. Safetensors alone.
-    Raises WeightsError where a component has its weights as pickle only, or where a file is missing that it cannot do without.
+    Settings of every component and, of each, the weights of the variant, or the plain ones where it
+    has none of that. Safetensors alone. Raises WeightsError where a component has its weights as
+    pickle only, or where a file is missing that it cannot do without.
     """
     files = sorted(files)
     chosen, variants, has_variant = ["model_index.json"], set(), variant is None
@@ -64,12 +86,22 @@ def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "g
         stored = {file: WEIGHTS.fullmatch(file.split("/")[1]) for file in own}
         found = {file: match["variant"] or match["old"] for file, match in stored.items() if match}
         kept = [file for file, of in found.items() if of == f".{variant}"] if variant else []
-        has_variant, variants = has_variant or bool(kept), variants | set(filter(None, found.values()))
+        has_variant, variants = (
+            has_variant or bool(kept),
+            variants | set(filter(None, found.values())),
+        )
         kept = kept or [file for file, of in found.items() if of is None]
         if not kept and any(file == f"{name}/config.json" for file in own):
             told = "no weights as safetensors (pickles can run any code and are not read)"
-            raise WeightsError(f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}")
-        _complete(name, index[name][1], [file.split("/")[1] for file in own], [file.split("/")[1] for file in kept])
+            raise WeightsError(
+                f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}"
+            )
+        _complete(
+            name,
+            index[name][1],
+            [file.split("/")[1] for file in own],
+            [file.split("/")[1] for file in kept],
+        )
         chosen += kept
     if not has_variant:
         held = ", ".join(sorted(name.removeprefix(".") for name in variants)) or "none"
@@ -79,7 +111,8 @@ def needed(files: Iterable[str], index: dict, variant: str | None, use: str = "g
 
 
 def _complete(name: str, kind: str, own: list[str], kept: list[str]) -> None:
-    """Raise WeightsError where a component of this class and these files, whose weights are `kept`, cannot be loaded as it was saved.
+    """Raise WeightsError where a component of this class and these files, whose weights are `kept`,
+    cannot be loaded as it was saved.
 
     A tokenizer without its words can be: it reads every text as the same.
     """
@@ -92,7 +125,9 @@ def _complete(name: str, kind: str, own: list[str], kept: list[str]) -> None:
         raise WeightsError(f"{name}: none of {', '.join(WORDS)}, which hold its words: {mend}")
     parts = [match for file in kept if (match := PART.search(file))]
     if parts and len(parts) != int(parts[0]["of"]):
-        raise WeightsError(f"{name}: {len(parts)} of {int(parts[0]['of'])} files of its weights ({', '.join(kept)}): {mend}")
+        raise WeightsError(
+            f"{name}: {len(parts)} of {int(parts[0]['of'])} files of its weights ({', '.join(kept)}): {mend}"
+        )
 
 
 def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:
@@ -105,21 +140,27 @@ def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:
 
 
 def readable(folder: str | Path) -> None:
-    """Raise WeightsError where a safetensors file or settings below `folder` are cut short or no such file."""
+    """Raise WeightsError where a safetensors file or settings below `folder` are cut short or no
+    such file.
+    """
     from safetensors import SafetensorError, safe_open
 
     for file in sorted(Path(folder).rglob("*.json")):
         try:
             json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise WeightsError(f"{file} ({file.stat().st_size} bytes): no JSON; remove it and get it again ({error})") from None
+            raise WeightsError(
+                f"{file} ({file.stat().st_size} bytes): no JSON; remove it and get it again ({error})"
+            ) from None
     for file in sorted(Path(folder).rglob("*.safetensors")):
         try:
             with safe_open(file, "pt"):
                 pass
         except SafetensorError as error:
             mend = "a file cut short or damaged; remove it and get it again"
-            raise WeightsError(f"{file} ({file.stat().st_size} bytes): {mend} ({' '.join(str(error).split())})") from None
+            raise WeightsError(
+                f"{file} ({file.stat().st_size} bytes): {mend} ({' '.join(str(error).split())})"
+            ) from None
 
 
 def rows(path: str | Path) -> list[dict]:
@@ -135,17 +176,23 @@ def write(path: str | Path, table: list[dict]) -> None:
 
 
 def compare(found: dict[str, str], known: list[dict], where: str, mend: str) -> None:
-    """Raise WeightsError, with a line for each file that is not as `known` says; where: what says so."""
+    """Raise WeightsError, with a line for each file that is not as `known` says; where: what says
+    so.
+    """
     expected = {row["file"]: row["sha256"] for row in known if row["sha256"]}
     wrong = [
-        f"{file}: sha256 is {sha256}, expected {expected[file]} ({where}): {mend}" for file, sha256 in found.items() if expected.get(file, sha256) != sha256
+        f"{file}: sha256 is {sha256}, expected {expected[file]} ({where}): {mend}"
+        for file, sha256 in found.items()
+        if expected.get(file, sha256) != sha256
     ]
     if wrong:
         raise WeightsError("\n".join(wrong))
 
 
 def as_fetched(folder: str | Path, found: dict[str, str]) -> None:
-    """Raise WeightsError where a file of a fetched pipeline is not the one that was fetched. Pipelines trained here have no record."""
+    """Raise WeightsError where a file of a fetched pipeline is not the one that was fetched.
+    Pipelines trained here have no record.
+    """
     record = Path(folder) / RECORD
     compare(found, rows(record), str(record), f"it changed since; remove {folder} and run again")
 
@@ -155,7 +202,9 @@ def index_of(folder: str | Path) -> dict:
 
 
 class _Hearer(logging.Handler):
-    """Hears diffusers and transformers tell that they drew numbers for weights which no file holds: they only warn of it."""
+    """Hears diffusers and transformers tell that they drew numbers for weights which no file holds:
+    they only warn of it.
+    """
 
     def __init__(self):
         super().__init__(logging.WARNING)
@@ -168,11 +217,18 @@ class _Hearer(logging.Handler):
 
 @contextmanager
 def all_of_files() -> Iterator[None]:
-    """Raise WeightsError where a model that is loaded meanwhile has weights that its files lack: they would be others in each job."""
-    hearer, levels = _Hearer(), {logger: logger.level for logger in map(logging.getLogger, ("diffusers", "transformers"))}
+    """Raise WeightsError where a model that is loaded meanwhile has weights that its files lack:
+    they would be others in each job.
+    """
+    hearer, levels = (
+        _Hearer(),
+        {logger: logger.level for logger in map(logging.getLogger, ("diffusers", "transformers"))},
+    )
     for logger in levels:
         logger.addHandler(hearer)
-        logger.setLevel(min(logger.level, logging.WARNING))  # also where TRANSFORMERS_VERBOSITY wants to hear of errors alone
+        logger.setLevel(
+            min(logger.level, logging.WARNING)
+        )  # also where TRANSFORMERS_VERBOSITY wants to hear of errors alone
     try:
         yield
     finally:
@@ -180,4 +236,6 @@ def all_of_files() -> Iterator[None]:
             logger.removeHandler(hearer)
             logger.setLevel(level)
     if hearer.heard:
-        raise WeightsError(f"its files lack weights that its settings ask for; copy or fetch the model again: {hearer.heard[0]}")
+        raise WeightsError(
+            f"its files lack weights that its settings ask for; copy or fetch the model again: {hearer.heard[0]}"
+        )

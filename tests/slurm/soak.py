@@ -2,8 +2,9 @@
 
 python -m tests.slurm.soak --faults 100 --into docs/reliability.md
 
-Rounds of four jobs, one a stage, each hit several times at random moments; after each round, every output is compared with those of a
-round that nothing disturbed. The table is written anew after each round.
+Rounds of four jobs, one a stage, each hit several times at random moments; after each round, every
+output is compared with those of a round that nothing disturbed. The table is written anew after
+each round.
 """
 
 import argparse
@@ -22,7 +23,9 @@ HITS = 3  # of each job in a round
 
 
 def table(hits: list[tuple[Hit, bool]], seconds: float, seed: int) -> str:
-    """Markdown. hits: with whether every output of the round was equal to the undisturbed one, bit for bit."""
+    """Markdown. hits: with whether every output of the round was equal to the undisturbed one, bit
+    for bit.
+    """
     lines = [
         f"{len(hits)} faults in {seconds / 60:.0f} minutes, seed {seed}: {sum(equal for _, equal in hits)} recovered with equal output.",
         "",
@@ -31,11 +34,15 @@ def table(hits: list[tuple[Hit, bool]], seconds: float, seed: int) -> str:
     ]
     for fault in FAULTS:
         for stage in STAGES:
-            own = [(hit.lost, equal) for hit, equal in hits if (hit.fault, hit.stage) == (fault, stage)]
+            own = [
+                (hit.lost, equal) for hit, equal in hits if (hit.fault, hit.stage) == (fault, stage)
+            ]
             if own:
                 lost, good = [one for one, _ in own], sum(equal for _, equal in own)
                 verdict = "bit for bit" if good == len(own) else f"{len(own) - good} NOT"
-                lines.append(f"| {fault} | {stage} | {len(own)} | {good} | {statistics.median(lost):.1f} ({max(lost):.1f}) | {verdict} |")
+                lines.append(
+                    f"| {fault} | {stage} | {len(own)} | {good} | {statistics.median(lost):.1f} ({max(lost):.1f}) | {verdict} |"
+                )
     return "\n".join(lines) + "\n"
 
 
@@ -47,7 +54,9 @@ def clear(workflow) -> None:
 
 
 def soak(faults: int, seed: int, report: Path) -> list[tuple[Hit, bool]]:
-    random_, folder, began = random.Random(seed), Path(tempfile.mkdtemp(prefix="soak-")), time.monotonic()  # noqa: S311  (no secret)
+    random_ = random.Random(seed)  # noqa: S311  (no secret)
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    began = time.monotonic()
     cluster = Cluster(folder / "cluster").start()
     try:
         workflow = long_study(folder / "workflow", cluster)
@@ -60,7 +69,10 @@ def soak(faults: int, seed: int, report: Path) -> list[tuple[Hit, bool]]:
             workflow.assert_nothing_is_left_over()
             equal = outputs(workflow) == expected
             hits += [(hit, equal) for hit in found]
-            print(f"{time.monotonic() - began:.0f} s: {len(hits)} faults, this round's output {'equal' if equal else 'DIFFERS'}", flush=True)
+            print(
+                f"{time.monotonic() - began:.0f} s: {len(hits)} faults, this round's output {'equal' if equal else 'DIFFERS'}",
+                flush=True,
+            )
             head = report.read_text().split(MARKER)[0] if report.exists() else ""
             report.write_text(head + MARKER + table(hits, time.monotonic() - began, seed))
     finally:
@@ -70,10 +82,17 @@ def soak(faults: int, seed: int, report: Path) -> list[tuple[Hit, bool]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--into", type=Path, default=Path("docs/reliability.md"), help="file whose part after the marker is replaced")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        default=Path("docs/reliability.md"),
+        help="file whose part after the marker is replaced",
+    )
     args = parser.parse_args()
     if not all(equal for _, equal in soak(args.faults, args.seed, args.into)):
         raise SystemExit("an output differs from that of the undisturbed round")

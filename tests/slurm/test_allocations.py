@@ -16,7 +16,8 @@ LIMIT = 60  # seconds of partition `short`: SLURM's shortest
 MARGIN = 25  # of them, so that a test need not wait for a minute
 STEP = 2.2  # seconds
 RUNS, STEPS = 6, 4
-# In each allocation a start of at least 5 s, and two steps that the margin adds: at most 11 of 24 steps.
+# In each allocation a start of at least 5 s, and two steps that the margin adds: at most 11 of 24
+# steps.
 ALLOCATIONS = 3
 
 SITE = f"""
@@ -29,15 +30,24 @@ partitions:
 
 @pytest.fixture(scope="module")
 def study(cluster, tmp_path_factory):
-    """Six short trainings, done on this machine without a limit: `expected`. Their steps take longer afterwards."""
-    workflow = OnCluster.create(tmp_path_factory.mktemp("allocations") / "workflow", cluster, site=SITE)
-    workflow.edit("iterations: {10: 5, 20: 5, 40: 5}", f"iterations: {{10: {STEPS}, 20: {STEPS}, 40: {STEPS}}}")
+    """Six short trainings, done on this machine without a limit: `expected`. Their steps take
+    longer afterwards.
+    """
+    workflow = OnCluster.create(
+        tmp_path_factory.mktemp("allocations") / "workflow", cluster, site=SITE
+    )
+    workflow.edit(
+        "iterations: {10: 5, 20: 5, 40: 5}",
+        f"iterations: {{10: {STEPS}, 20: {STEPS}, 40: {STEPS}}}",
+    )
     Workflow.run(workflow, TARGET)
     workflow.expected = digests(workflow.folder / TARGET)
     assert len(workflow.expected) == RUNS
     shutil.rmtree(workflow.folder / TARGET)
     due = "        now = time.monotonic()\n        if self._looked"
-    workflow.edit(due, due.replace("now =", f"time.sleep({STEP})\n        now =", 1), "scripts/lib/resume.py")
+    workflow.edit(
+        due, due.replace("now =", f"time.sleep({STEP})\n        now =", 1), "scripts/lib/resume.py"
+    )
     return workflow
 
 

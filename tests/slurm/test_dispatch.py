@@ -1,4 +1,6 @@
-"""From nothing to figures through `snakemake --profile slurm`: what is submitted, where, and with which GPUs."""
+"""From nothing to figures through `snakemake --profile slurm`: what is submitted, where, and with
+which GPUs.
+"""
 
 import contextlib
 import re
@@ -13,11 +15,20 @@ from tests.support.slurm.workflows import OnCluster
 from tests.support.workflow import ROOT
 
 FIGURE, ANOTHER = "figures/smoke/supervised_scaling.pdf", "figures/smoke/clip_scaling.pdf"
-GPU_RULES = {"train_generator", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips"}
+GPU_RULES = {
+    "train_generator",
+    "generate",
+    "train_classifiers",
+    "evaluate",
+    "train_clips",
+    "evaluate_clips",
+}
 
 
 def watch(workflow, stop: threading.Event) -> None:
-    """Note the GPUs that each job's script may use (`seen`: SLURM's id -> CUDA_VISIBLE_DEVICES), and those in use at each look (`busy`)."""
+    """Note the GPUs that each job's script may use (`seen`: SLURM's id -> CUDA_VISIBLE_DEVICES),
+    and those in use at each look (`busy`).
+    """
     workflow.seen, workflow.busy = {}, []
     while not stop.wait(0.2):
         now = {}
@@ -30,9 +41,16 @@ def watch(workflow, stop: threading.Event) -> None:
 
 def documented_commands() -> list[str]:
     """Return the commands of docs/cluster.md from the site file to the figure, for the smoke study."""
-    section = (ROOT / "docs/cluster.md").read_text().split("## Run a figure on SLURM")[1].split("\n## ")[0]
+    section = (
+        (ROOT / "docs/cluster.md")
+        .read_text()
+        .split("## Run a figure on SLURM")[1]
+        .split("\n## ")[0]
+    )
     blocks = re.findall(r"^   ```(\w*)\n(.*?)^   ```$", section, re.MULTILINE | re.DOTALL)
-    lines = [line.strip() for language, block in blocks if not language for line in block.splitlines()]
+    lines = [
+        line.strip() for language, block in blocks if not language for line in block.splitlines()
+    ]
     environment = ["make figures", "source .venv/bin/activate"]
     assert lines[:2] == environment  # exists already: the Python that runs the tests
     return [line.replace("/imagenet/", "/smoke/") for line in lines[2:]]
@@ -58,8 +76,8 @@ def edit_site(workflow: OnCluster) -> None:
 def made(cluster, tmp_path_factory):
     """Two figures by a workflow that found nothing, submitted from a head node of one core.
 
-    The first one is made by the commands of docs/cluster.md. `printed` has the output of each; `first`
-    and `second` are the rows of accounting for the jobs of each figure.
+    The first one is made by the commands of docs/cluster.md. `printed` has the output of each;
+    `first` and `second` are the rows of accounting for the jobs of each figure.
     """
     workflow = OnCluster.create(tmp_path_factory.mktemp("dispatch") / "workflow", cluster)
     (workflow.folder / "profiles/slurm/site.yaml").unlink()
@@ -74,7 +92,9 @@ def made(cluster, tmp_path_factory):
     try:
         workflow.printed = {"plan": workflow.shell(plan, head_node), "look": ""}
         workflow.planned_first = workflow.shell(plan.removesuffix(" --quiet"), head_node)
-        running = threading.Thread(target=lambda: workflow.printed.update(run=workflow.shell(run, head_node)))
+        running = threading.Thread(
+            target=lambda: workflow.printed.update(run=workflow.shell(run, head_node))
+        )
         running.start()
         while running.is_alive() and "RUNNING" not in workflow.printed["look"]:
             workflow.printed["look"] = workflow.shell(look, head_node)
@@ -105,7 +125,9 @@ def test_documented_commands_print_what_the_page_shows(made):
 def test_head_node_with_one_core_requests_threads_as_written(made):
     """Eight threads and the memory that follows from them, in the dry run as in SLURM."""
     training = [row for row in made.first if rule_of(row) == "train_classifiers"]
-    planned = re.findall(r"^rule train_classifiers:\n(?: .*\n)*?    threads: 8\n", made.planned_first, re.MULTILINE)
+    planned = re.findall(
+        r"^rule train_classifiers:\n(?: .*\n)*?    threads: 8\n", made.planned_first, re.MULTILINE
+    )
     assert len(planned) == len(training) > 0
     for row in training:
         assert {"cpu=8", "mem=11000M"} <= set(row["AllocTRES"].split(","))
@@ -119,8 +141,13 @@ def test_figures_are_made_from_nothing(made):
 
 
 def test_one_figure_alone_submits_its_own_jobs_and_no_other(made):
-    planned = re.findall(r"^rule (\w+):\n(?:.*\n)*?    wildcards: (.*)$", made.planned_first, re.MULTILINE)
-    wanted = sorted(f"rule_{rule}_wildcards_{'_'.join(pair.split('=')[1] for pair in wildcards.split(', '))}" for rule, wildcards in planned)
+    planned = re.findall(
+        r"^rule (\w+):\n(?:.*\n)*?    wildcards: (.*)$", made.planned_first, re.MULTILINE
+    )
+    wanted = sorted(
+        f"rule_{rule}_wildcards_{'_'.join(pair.split('=')[1] for pair in wildcards.split(', '))}"
+        for rule, wildcards in planned
+    )
     assert sorted(row["Comment"] for row in made.first) == wanted
     assert "train_clips" in {rule_of(row) for row in made.second}
 
@@ -147,7 +174,19 @@ def test_each_job_sees_its_own_gpu_and_others_none(made):
 def test_jobs_beyond_the_gpus_wait(cluster, made):
     """Six jobs of one GPU each: four run, two wait for them."""
     ids = [
-        cluster.call("sbatch", "--parsable", "--output=/dev/null", "-p", "gpu", "-A", ACCOUNT, "--gpus=h100:1", "--mem=10", "--wrap", "sleep 60").strip()
+        cluster.call(
+            "sbatch",
+            "--parsable",
+            "--output=/dev/null",
+            "-p",
+            "gpu",
+            "-A",
+            ACCOUNT,
+            "--gpus=h100:1",
+            "--mem=10",
+            "--wrap",
+            "sleep 60",
+        ).strip()
         for _ in range(GPUS + 2)
     ]
     time.sleep(3)

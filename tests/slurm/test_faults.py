@@ -1,4 +1,6 @@
-"""What goes wrong on a cluster: every job ends, late perhaps, with the same bytes; what cannot go on says why and how to mend it."""
+"""What goes wrong on a cluster: every job ends, late perhaps, with the same bytes; what cannot go
+on says why and how to mend it.
+"""
 
 import os
 import signal
@@ -15,7 +17,9 @@ from tests.support.workflow import Workflow
 
 @pytest.fixture(scope="module")
 def study(cluster, tmp_path_factory):
-    """A study whose jobs live for seconds, with all outputs of STAGES made in peace, on this machine and not by SLURM: `expected`."""
+    """A study whose jobs live for seconds, with all outputs of STAGES made in peace, on this
+    machine and not by SLURM: `expected`.
+    """
     workflow = long_study(tmp_path_factory.mktemp("faults") / "workflow", cluster)
     Workflow.run(workflow, *(target for target, _ in STAGES.values()))
     workflow.expected = outputs(workflow)
@@ -31,12 +35,21 @@ def forget(study, *stages) -> dict[str, str]:
 
 def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster, study):
     expected = forget(study, *STAGES)
-    faults = {"train_generator": ["scancel"], "generate": ["SIGKILL"], "train_classifiers": ["out of memory"], "train_clips": ["time limit"]}
+    faults = {
+        "train_generator": ["scancel"],
+        "generate": ["SIGKILL"],
+        "train_classifiers": ["out of memory"],
+        "train_clips": ["time limit"],
+    }
     hits = storm(study, faults)
     assert outputs(study) == expected
     study.assert_nothing_is_left_over()
-    assert {hit.stage: hit.fault for hit in hits} == {stage: faults[0] for stage, faults in faults.items()}
-    assert all(hit.lost < 30 for hit in hits if STAGES[hit.stage][1])  # state is saved twice a second; the rest is a busy machine's
+    assert {hit.stage: hit.fault for hit in hits} == {
+        stage: faults[0] for stage, faults in faults.items()
+    }
+    assert all(
+        hit.lost < 30 for hit in hits if STAGES[hit.stage][1]
+    )  # state is saved twice a second; the rest is a busy machine's
     for wanted in (
         "Error in rule generate:",
         "log: logs/smoke/generate/masked_captions-00000.log",
@@ -50,13 +63,27 @@ def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster
 
 
 def test_a_preempted_job_and_one_whose_node_went_down_go_on_by_themselves(cluster, study):
-    """Work of a higher partition takes every GPU; then the node goes down, and comes up again. No retry of Snakemake's is used."""
+    """Work of a higher partition takes every GPU; then the node goes down, and comes up again. No
+    retry of Snakemake's is used.
+    """
     expected = forget(study, "train_classifiers")
     target, _ = STAGES["train_classifiers"]
     (study.folder / "profiles/slurm/site.yaml").write_text(SITE.replace("  gpu: ", "  preempt: "))
     snakemake = study.start(target, "--retries", "0")
     job, process = hit_when(study, "train_classifiers")
-    urgent = cluster.call("sbatch", "--parsable", "--output=/dev/null", "-p", "gpu", "-A", ACCOUNT, f"--gpus={GPUS}", "--mem=10", "--wrap", "sleep 3").strip()
+    urgent = cluster.call(
+        "sbatch",
+        "--parsable",
+        "--output=/dev/null",
+        "-p",
+        "gpu",
+        "-A",
+        ACCOUNT,
+        f"--gpus={GPUS}",
+        "--mem=10",
+        "--wrap",
+        "sleep 3",
+    ).strip()
     wait_for(lambda: not process.is_running(), "the job was not preempted")
     wait_for(lambda: urgent not in [job.id for job in cluster.jobs()], "the urgent job did not end")
     cluster.hasten()
@@ -82,7 +109,9 @@ def hit_when(study, stage):
 
 
 def test_a_controller_that_is_killed_can_be_started_again_while_its_jobs_run(cluster, study):
-    """The job of the first snakemake runs on. The second one says that the folder is locked, and goes on once that job is cancelled."""
+    """The job of the first snakemake runs on. The second one says that the folder is locked, and
+    goes on once that job is cancelled.
+    """
     expected = forget(study, "train_classifiers")
     target, _ = STAGES["train_classifiers"]
     first = study.start(target)
@@ -108,15 +137,22 @@ def small_disk(study):
     forget(study, "generate")
     for path in folder.iterdir():
         path.unlink()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], capture_output=True
+    ).returncode:
         pytest.skip("needs the right to mount")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_or_read_only_disk_leaves_nothing_that_looks_whole_and_names_the_log(cluster, study, small_disk):
+def test_a_full_or_read_only_disk_leaves_nothing_that_looks_whole_and_names_the_log(
+    cluster, study, small_disk
+):
     target, _ = STAGES["generate"]
-    for fault, told in ((["size=16k"], "No space left on device"), (["size=1m,ro"], "Read-only file system")):
+    for fault, told in (
+        (["size=16k"], "No space left on device"),
+        (["size=1m,ro"], "Read-only file system"),
+    ):
         subprocess.run(["mount", "-o", f"remount,{fault[0]}", small_disk], check=True)
         output = study.run(target, "--retries", "0", check=False)
         assert told in output, output[-3000:]
@@ -128,10 +164,16 @@ def test_a_full_or_read_only_disk_leaves_nothing_that_looks_whole_and_names_the_
 
 
 def test_an_output_that_shows_late_is_waited_for(study):
-    """As on a network file system: the pool of texts lies there three seconds after its job has ended."""
+    """As on a network file system: the pool of texts lies there three seconds after its job has
+    ended.
+    """
     pool = "{output.pool:q}"
     later = f"(setsid sh -c 'mv {pool} {pool}.late; sleep 3; mv {pool}.late {pool}' > /dev/null 2>&1 &); sleep 0.2"
-    study.edit(f'"--output {pool} > {{log:q}} 2>&1"', f'"--output {pool} > {{log:q}} 2>&1; {later}"', "rules/prompts.smk")
+    study.edit(
+        f'"--output {pool} > {{log:q}} 2>&1"',
+        f'"--output {pool} > {{log:q}} 2>&1; {later}"',
+        "rules/prompts.smk",
+    )
     began = time.monotonic()
     study.run("results/smoke/prompts/captions.parquet", "--force")
     assert time.monotonic() - began > 3
@@ -139,15 +181,26 @@ def test_an_output_that_shows_late_is_waited_for(study):
 
 
 @pytest.mark.parametrize(
-    ("clock", "rules", "output"), [("1 hour ago", "rules/train.smk", "{output:q}"), ("1 hour", "rules/data.smk", "{output.tar:q}")], ids=["behind", "ahead"]
+    ("clock", "rules", "output"),
+    [
+        ("1 hour ago", "rules/train.smk", "{output:q}"),
+        ("1 hour", "rules/data.smk", "{output.tar:q}"),
+    ],
+    ids=["behind", "ahead"],
 )
-def test_a_node_whose_clock_is_wrong_makes_no_job_run_again(cluster, tmp_path, clock, rules, output):
+def test_a_node_whose_clock_is_wrong_makes_no_job_run_again(
+    cluster, tmp_path, clock, rules, output
+):
     """A list that seems older than the blocks in it, or blocks that seem newer than their list."""
     workflow = OnCluster.create(tmp_path / "workflow", cluster)
     command = f"--output {output} > {{log:q}} 2>&1"
     workflow.edit(command, f"{command}; touch -d '{clock}' {{output:q}}", rules)
     listed = "results/smoke/blocks/real/00001.csv"
-    asked = (listed, "--max-checksum-file-size", "0")  # of files that are larger, as true blocks are, Snakemake knows the time alone
+    asked = (
+        listed,
+        "--max-checksum-file-size",
+        "0",
+    )  # of files that are larger, as true blocks are, Snakemake knows the time alone
     workflow.run(*asked)
     assert "Nothing to be done" in workflow.run("-n", *asked)
     os.utime(workflow.folder / listed, (1e9, 1e9))  # had the time stayed wrong, it would be seen

@@ -1,4 +1,6 @@
-"""A training on several nodes of SLURM, as docs/many_gpus.md has it: srun starts one torchrun on each, and they train as one process does."""
+"""A training on several nodes of SLURM, as docs/many_gpus.md has it: srun starts one torchrun on
+each, and they train as one process does.
+"""
 
 import re
 import shutil
@@ -25,7 +27,9 @@ def nodes(tmp_path_factory):
 
 
 def documented() -> str:
-    """The lines of docs/many_gpus.md for several nodes, of two GPUs in all, and of a thread each: two cores are all that there is."""
+    """The lines of docs/many_gpus.md for several nodes, of two GPUs in all, and of a thread each:
+    two cores are all that there is.
+    """
     text = (ROOT / "docs/many_gpus.md").read_text().split("## Several nodes")[1]
     lines = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
     for written, here in (("gpu: 16", "gpu: 2"), ("64", "1")):
@@ -36,9 +40,13 @@ def documented() -> str:
 
 @pytest.fixture(scope="module")
 def study(nodes, tmp_path_factory):
-    """A training of some seconds, done by one process (`alone`: its losses), and to be done by two nodes."""
+    """A training of some seconds, done by one process (`alone`: its losses), and to be done by two
+    nodes.
+    """
     workflow = long_study(tmp_path_factory.mktemp("study") / "workflow", nodes)
-    workflow.edit("iterations: {10: 500, 20: 500, 40: 500}", "iterations: {10: 100, 20: 100, 40: 100}")  # in more, rounding becomes another model
+    workflow.edit(
+        "iterations: {10: 500, 20: 500, 40: 500}", "iterations: {10: 100, 20: 100, 40: 100}"
+    )  # in more, rounding becomes another model
     Workflow.run(workflow, TARGET)
     workflow.alone = last_losses(workflow)
     shutil.rmtree(workflow.folder / TARGET)
@@ -49,7 +57,12 @@ def study(nodes, tmp_path_factory):
 def last_losses(study) -> dict[str, float]:
     """Last training loss of each run."""
     said = (study.folder / "logs/smoke/train_classifiers/real-vit_tiny.log").read_text()
-    return {name: float(loss) for name, loss in re.findall(r"^real (\S+): \d+ iterations, last training loss (\S+)$", said, re.MULTILINE)}
+    return {
+        name: float(loss)
+        for name, loss in re.findall(
+            r"^real (\S+): \d+ iterations, last training loss (\S+)$", said, re.MULTILINE
+        )
+    }
 
 
 def jobs(study) -> list[dict[str, str]]:

@@ -16,7 +16,14 @@ def noise_blocks(tmp_path) -> Path:
     tars = [tmp_path / f"{block:05d}.tar" for block in range(2)]
     if not tars[0].exists():
         random = np.random.default_rng(0)
-        rows = [(f"{i:03d}", random.integers(0, 256, (8, 8), np.uint8), {"image": i, "class_id": i % 10, "prompt": ""}) for i in range(40)]
+        rows = [
+            (
+                f"{i:03d}",
+                random.integers(0, 256, (8, 8), np.uint8),
+                {"image": i, "class_id": i % 10, "prompt": ""},
+            )
+            for i in range(40)
+        ]
         shards.write(tars[0], rows[:20])
         shards.write(tars[1], rows[20:])
         block_lists.write(tmp_path / "blocks.csv", [], tars, "settings")
@@ -26,6 +33,26 @@ def noise_blocks(tmp_path) -> Path:
 def classifier_job(tmp_path, name="a", *more: str, study=SMOKE) -> dict[str, bytes]:
     """Train the real batch of a study as the smoke study is; return the model files."""
     output, blocks = tmp_path / name, noise_blocks(tmp_path)
-    what = ["--study", str(study), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
-    train_classifiers.main([*what, "--blocks", str(blocks), "--output", str(output), "--state", str(tmp_path / f"state_{name}"), *more])
+    what = [
+        "--study",
+        str(study),
+        "--source",
+        "real",
+        "--batch",
+        "vit_tiny",
+        "--classes",
+        str(ROOT / "data/digits_classes.csv"),
+    ]
+    train_classifiers.main(
+        [
+            *what,
+            "--blocks",
+            str(blocks),
+            "--output",
+            str(output),
+            "--state",
+            str(tmp_path / f"state_{name}"),
+            *more,
+        ]
+    )
     return {path.name: path.read_bytes() for path in sorted(output.iterdir())}

@@ -11,7 +11,17 @@ from scripts.lib.clip_training import Job
 from scripts.lib.study.clips import ClipTraining
 
 CPU = torch.device("cpu")
-TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}
+TINY = {
+    "embed_dim": 8,
+    "patch_size": 4,
+    "width": 16,
+    "depth": 1,
+    "heads": 2,
+    "text_width": 16,
+    "text_depth": 1,
+    "text_heads": 2,
+    "context_length": 12,
+}
 TINY |= {"merges": 300}
 NAMES = ["dark", "light"]
 
@@ -21,20 +31,39 @@ class Killed(Exception):
 
 
 def write_source(path, images: int, guidance=(None,), shown=lambda i: NAMES[i % 2]) -> str:
-    """Noise around a class's grey, 8 x 8, with what is shown as its text, at each guidance scale; returns the path of the tar."""
+    """Noise around a class's grey, 8 x 8, with what is shown as its text, at each guidance scale;
+    returns the path of the tar.
+    """
     random, rows = np.random.default_rng(len(path.name)), []
     for scale in guidance:
         for i in range(images):
             pixels = random.integers(0, 60, (8, 8), np.uint8) + np.uint8(190 * (i % 2))
-            row = {"image": i, "class_id": i % 2, "prompt": shown(i), "caption": "thick, wide" if i % 4 < 2 else "thin"}
-            rows.append((f"{scale}-{i:03d}", pixels, row | ({} if scale is None else {"guidance": scale})))
+            row = {
+                "image": i,
+                "class_id": i % 2,
+                "prompt": shown(i),
+                "caption": "thick, wide" if i % 4 < 2 else "thin",
+            }
+            rows.append(
+                (f"{scale}-{i:03d}", pixels, row | ({} if scale is None else {"guidance": scale}))
+            )
     shards.write(path, rows)
     return str(path)
 
 
 def run_of(name: str, *parts: tuple, seed: int = 0, iterations: int = 4) -> dict:
-    own = [{"source": source, "guidance": guidance, "images": images} for source, guidance, images in parts]
-    run = {"source": "both", "guidance": None, "architecture": "tiny", "size": sum(part["images"] for part in own), "seed": seed, "name": name}
+    own = [
+        {"source": source, "guidance": guidance, "images": images}
+        for source, guidance, images in parts
+    ]
+    run = {
+        "source": "both",
+        "guidance": None,
+        "architecture": "tiny",
+        "size": sum(part["images"] for part in own),
+        "seed": seed,
+        "name": name,
+    }
     return run | {"iterations": iterations, "parts": own}
 
 

@@ -9,9 +9,27 @@ from scripts.lib.datasets import DataSetError, registry
 
 def known_as(monkeypatch, tmp_path, **row):
     """Let the data set have a row of its own in data/datasets.csv."""
-    names = ["id", "title", "split", "images", "classes", "class_table", "subset", "layout", "how_to_get", "licence"]
-    row = {"id": "things", "title": "Things", "layout": "folders|webdataset", "how_to_get": "unpack things.zip"} | row
-    pd.DataFrame([{name: row.get(name, "") for name in names}]).to_csv(tmp_path / "datasets.csv", index=False)
+    names = [
+        "id",
+        "title",
+        "split",
+        "images",
+        "classes",
+        "class_table",
+        "subset",
+        "layout",
+        "how_to_get",
+        "licence",
+    ]
+    row = {
+        "id": "things",
+        "title": "Things",
+        "layout": "folders|webdataset",
+        "how_to_get": "unpack things.zip",
+    } | row
+    pd.DataFrame([{name: row.get(name, "") for name in names}]).to_csv(
+        tmp_path / "datasets.csv", index=False
+    )
     monkeypatch.setattr(registry, "TABLE", tmp_path / "datasets.csv")
 
 

@@ -1,4 +1,6 @@
-"""Tiny data sets in the formats of the true ones: class folders, WebDataset shards, pairs as img2dataset writes them."""
+"""Tiny data sets in the formats of the true ones: class folders, WebDataset shards, pairs as
+img2dataset writes them.
+"""
 
 import io
 import json
@@ -9,17 +11,29 @@ import pandas as pd
 from PIL import Image
 
 WNIDS = ["n00000001", "n00000002", "n00000003"]
-TEXTS = ["a cat\non two lines", "she said \"hi\", 'twice'", "猫と犬", "café ☕ {name} %s", "", "tabs\tand,commas"]
+TEXTS = [
+    "a cat\non two lines",
+    "she said \"hi\", 'twice'",
+    "猫と犬",
+    "café ☕ {name} %s",
+    "",
+    "tabs\tand,commas",
+]
 
 
 def picture(number: int, size: tuple[int, int] = (40, 32), mode: str = "RGB") -> Image.Image:
     """Smooth, so that JPEG keeps it nearly; another one for each number. size: width, height."""
     x, y = np.meshgrid(np.linspace(0, 3, size[0]), np.linspace(0, 3, size[1]))
-    waves = [128 + 100 * np.sin(x * (1 + number % 3) + number + phase) * np.cos(y + phase) for phase in range(3)]
+    waves = [
+        128 + 100 * np.sin(x * (1 + number % 3) + number + phase) * np.cos(y + phase)
+        for phase in range(3)
+    ]
     return Image.fromarray(np.stack(waves, axis=-1).astype(np.uint8)).convert(mode)
 
 
-def image_bytes(number: int, size: tuple[int, int] = (40, 32), mode: str = "RGB", format: str = "jpeg") -> bytes:
+def image_bytes(
+    number: int, size: tuple[int, int] = (40, 32), mode: str = "RGB", format: str = "jpeg"
+) -> bytes:
     buffer = io.BytesIO()
     picture(number, size, mode).save(buffer, format)
     return buffer.getvalue()
@@ -42,27 +56,48 @@ def write_tar(path: Path, samples: list[dict]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TarWriter(str(path)) as writer:
         for sample in samples:
-            writer.write({key: value if key == "__key__" or isinstance(value, bytes) else str(value).encode() for key, value in sample.items()})
+            writer.write(
+                {
+                    key: value
+                    if key == "__key__" or isinstance(value, bytes)
+                    else str(value).encode()
+                    for key, value in sample.items()
+                }
+            )
     return path
 
 
 def class_tars(folder: Path, classes: list[list[int]]) -> Path:
-    """As ImageNet in WebDataset shards: {key}.jpg and {key}.cls. classes: of each tar, the class ids of its images."""
+    """As ImageNet in WebDataset shards: {key}.jpg and {key}.cls. classes: of each tar, the class
+    ids of its images.
+    """
     for number, own in enumerate(classes):
-        samples = [{"__key__": f"{number:03d}_{i:04d}", "jpg": image_bytes(100 * number + i), "cls": label} for i, label in enumerate(own)]
+        samples = [
+            {"__key__": f"{number:03d}_{i:04d}", "jpg": image_bytes(100 * number + i), "cls": label}
+            for i, label in enumerate(own)
+        ]
         write_tar(folder / f"{number:05d}.tar", samples)
     return folder
 
 
-def pairs(folder: Path, counts: list[int], fails: int = 1, size: tuple[int, int] = (40, 32)) -> Path:
-    """As img2dataset writes them (--output_format webdataset): tars of {key}.jpg, {key}.txt, {key}.json, and beside each a parquet with a row
-    for each address that was tried. counts: pairs of each tar; fails: rows of each that failed."""
+def pairs(
+    folder: Path, counts: list[int], fails: int = 1, size: tuple[int, int] = (40, 32)
+) -> Path:
+    """As img2dataset writes them (--output_format webdataset): tars of {key}.jpg, {key}.txt,
+    {key}.json, and beside each a parquet with a row for each address that was tried. counts: pairs
+    of each tar; fails: rows of each that failed.
+    """
     for shard, count in enumerate(counts):
         samples, rows = [], []
         for i in range(count + fails):
             key, failed = f"{shard:05d}{i:04d}", i < fails
             caption = f"{TEXTS[i % len(TEXTS)]} {shard}-{i}" if i % len(TEXTS) != 4 else None
-            row = {"url": f"https://images.invalid/{key}.jpg", "caption": caption, "key": key, "status": "failed_to_download" if failed else "success"}
+            row = {
+                "url": f"https://images.invalid/{key}.jpg",
+                "caption": caption,
+                "key": key,
+                "status": "failed_to_download" if failed else "success",
+            }
             row |= {
                 "error_message": "HTTP Error 404: Not Found" if failed else None,
                 "width": None if failed else size[0],
@@ -70,17 +105,34 @@ def pairs(folder: Path, counts: list[int], fails: int = 1, size: tuple[int, int]
             }
             rows.append(row)
             if not failed:
-                samples.append({"__key__": key, "jpg": image_bytes(100 * shard + i, size), "txt": caption or "", "json": json.dumps(row, indent=4)})
+                samples.append(
+                    {
+                        "__key__": key,
+                        "jpg": image_bytes(100 * shard + i, size),
+                        "txt": caption or "",
+                        "json": json.dumps(row, indent=4),
+                    }
+                )
         write_tar(folder / f"{shard:05d}.tar", samples)
         pd.DataFrame(rows).to_parquet(folder / f"{shard:05d}.parquet", index=False)
-        (folder / f"{shard:05d}_stats.json").write_text(json.dumps({"count": count + fails, "successes": count, "failed_to_download": fails}))
+        (folder / f"{shard:05d}_stats.json").write_text(
+            json.dumps({"count": count + fails, "successes": count, "failed_to_download": fails})
+        )
     return folder
 
 
 def class_table(path: Path, wnids: list[str]) -> Path:
     """CSV of the study's classes, as data/imagenet_classes.csv has it."""
     rows = [
-        {"class_id": i, "wnid": wnid, "name": f"thing {i}", "synonyms": "", "description": "a thing", "hypernyms": "object"} for i, wnid in enumerate(wnids)
+        {
+            "class_id": i,
+            "wnid": wnid,
+            "name": f"thing {i}",
+            "synonyms": "",
+            "description": "a thing",
+            "hypernyms": "object",
+        }
+        for i, wnid in enumerate(wnids)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
@@ -88,13 +140,21 @@ def class_table(path: Path, wnids: list[str]) -> Path:
 
 
 def of_files_study(folder: Path) -> dict[str, str]:
-    """Everything that tests/workflow/files.yaml is about: tables and templates in `folder`/own, data sets in `folder`/sets. Returns where each
-    data set lies, as config.yaml's `paths` says it."""
+    """Everything that tests/workflow/files.yaml is about: tables and templates in `folder`/own,
+    data sets in `folder`/sets. Returns where each data set lies, as config.yaml's `paths` says it.
+    """
     class_table(folder / "own/classes.csv", WNIDS)
-    pd.DataFrame({"class_id": [0, 1], "name": ["round", "square"]}).to_csv(folder / "own/shapes.csv", index=False)
+    pd.DataFrame({"class_id": [0, 1], "name": ["round", "square"]}).to_csv(
+        folder / "own/shapes.csv", index=False
+    )
     (folder / "own/templates.yaml").write_text("shapes: ['a {name} shape', '{name}']\n")
     class_folders(folder / "sets/things", dict(zip(WNIDS, [5, 3, 4], strict=True)))
     class_tars(folder / "sets/val", [[0, 1, 2], [2, 1]])
     class_tars(folder / "sets/shapes", [[1, 0, 1]])
     pairs(folder / "sets/web", [4, 3, 5])
-    return {"things_train": "sets/things", "things_val": "sets/val", "shapes": "sets/shapes/*.tar", "web": str(folder / "sets/web")}
+    return {
+        "things_train": "sets/things",
+        "things_val": "sets/val",
+        "shapes": "sets/shapes/*.tar",
+        "web": str(folder / "sets/web"),
+    }

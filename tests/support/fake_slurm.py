@@ -1,4 +1,6 @@
-"""A job's view of SLURM without a SLURM: its environment, and programs in the place of squeue and scontrol."""
+"""A job's view of SLURM without a SLURM: its environment, and programs in the place of squeue and
+scontrol.
+"""
 
 import os
 import time

@@ -7,7 +7,9 @@ from pathlib import Path
 from filelock import FileLock
 
 
-def create_once(tmp_path_factory, worker_id: str, name: str, create: Callable[[Path], None]) -> Path:
+def create_once(
+    tmp_path_factory, worker_id: str, name: str, create: Callable[[Path], None]
+) -> Path:
     """Create a folder in the first worker that asks for it; the others wait and get the same one.
 
     Parameters
@@ -29,7 +31,9 @@ def create_once(tmp_path_factory, worker_id: str, name: str, create: Callable[[P
 
 
 def fingerprint(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and modification time of every file below a folder, by path; compiled Python is left out."""
+    """Size and modification time of every file below a folder, by path; compiled Python is left
+    out.
+    """
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     stats = {str(path.relative_to(folder)): path.stat() for path in files}
     return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}

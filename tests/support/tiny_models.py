@@ -1,4 +1,6 @@
-"""Models that judge images or write prompts, as they are released, of random weights and a few channels."""
+"""Models that judge images or write prompts, as they are released, of random weights and a few
+channels.
+"""
 
 import scripts.lib.torch_setup  # noqa: F401
 
@@ -6,7 +8,24 @@ import timm
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-WORDS = ["a", "thick", "thin", "round", "digit", "on", "paper", "pen", "ink", "loop", "stroke", "form", "of", "the", "written", "slanted"]
+WORDS = [
+    "a",
+    "thick",
+    "thin",
+    "round",
+    "digit",
+    "on",
+    "paper",
+    "pen",
+    "ink",
+    "loop",
+    "stroke",
+    "form",
+    "of",
+    "the",
+    "written",
+    "slanted",
+]
 VIT = {"img_size": 24, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads": 2}
 
 
@@ -14,33 +33,80 @@ def save_t5(folder, names) -> str:
     """names: of classes, whose words it knows beside its own."""
     from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
 
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((f"▁{word}", -2.0) for word in dict.fromkeys([*WORDS, *" ".join(names).split()]))]
+    pieces = [
+        ("<pad>", 0.0),
+        ("</s>", 0.0),
+        ("<unk>", 0.0),
+        *((f"▁{word}", -2.0) for word in dict.fromkeys([*WORDS, *" ".join(names).split()])),
+    ]
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
     torch.manual_seed(0)
-    config = T5Config(vocab_size=len(pieces), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1)
+    config = T5Config(
+        vocab_size=len(pieces),
+        d_model=16,
+        d_kv=8,
+        d_ff=16,
+        num_layers=1,
+        num_heads=2,
+        decoder_start_token_id=0,
+        pad_token_id=0,
+        eos_token_id=1,
+    )
     T5ForConditionalGeneration(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
 
 
 def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str:
-    """language: of the two that BLIP-2 is published with, one that goes on from what it is given or one that answers it."""
-    from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessor, PreTrainedTokenizerFast
+    """language: of the two that BLIP-2 is published with, one that goes on from what it is given or
+    one that answers it.
+    """
+    from transformers import (
+        Blip2Config,
+        Blip2ForConditionalGeneration,
+        Blip2Processor,
+        BlipImageProcessor,
+        PreTrainedTokenizerFast,
+    )
 
     vocabulary = {token: i for i, token in enumerate(["<pad>", "</s>", "<unk>", *WORDS])}
     words = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    words.post_processor = processors.TemplateProcessing(single="</s> $A", special_tokens=[("</s>", 1)])  # as that of OPT begins
+    words.post_processor = processors.TemplateProcessing(
+        single="</s> $A", special_tokens=[("</s>", 1)]
+    )  # as that of OPT begins
     special = {"pad_token": "<pad>", "bos_token": "</s>", "eos_token": "</s>", "unk_token": "<unk>"}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, **special)
-    processor = Blip2Processor(BlipImageProcessor(size={"height": 16, "width": 16}), tokenizer, num_query_tokens=4)
+    processor = Blip2Processor(
+        BlipImageProcessor(size={"height": 16, "width": 16}), tokenizer, num_query_tokens=4
+    )
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    text = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1, "vocab_size": len(tokenizer), "model_type": language, "tie_word_embeddings": False}
+    text = {
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 1,
+        "vocab_size": len(tokenizer),
+        "model_type": language,
+        "tie_word_embeddings": False,
+    }
     opt = {"ffn_dim": 16, "word_embed_proj_dim": 16, "max_position_embeddings": 32} | small
-    t5 = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
+    t5 = {
+        "d_model": 16,
+        "d_kv": 8,
+        "d_ff": 16,
+        "num_layers": 1,
+        "num_heads": 2,
+        "decoder_start_token_id": 0,
+    }
     config = Blip2Config(
         vision_config=small | {"intermediate_size": 16, "image_size": 16, "patch_size": 8},
-        qformer_config=small | {"intermediate_size": 16, "vocab_size": 8, "encoder_hidden_size": 16, "cross_attention_frequency": 1},
+        qformer_config=small
+        | {
+            "intermediate_size": 16,
+            "vocab_size": 8,
+            "encoder_hidden_size": 16,
+            "cross_attention_frequency": 1,
+        },
         text_config=text | {"opt": opt, "t5": t5}[language],
         num_query_tokens=4,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
@@ -50,7 +116,9 @@ def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str
     for weights in model.parameters():  # as it begins, this model hardly sees the image
         if weights.dim() > 1:
             weights.data.normal_()
-    model.language_model.lm_head.weight.data[[0, 2, -1]] = 0  # padding, <unk> and <image> are no words
+    model.language_model.lm_head.weight.data[[0, 2, -1]] = (
+        0  # padding, <unk> and <image> are no words
+    )
     if ends_at_once:
         last = model.language_model.model.decoder.final_layer_norm
         last.weight.data.zero_()
@@ -61,8 +129,22 @@ def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str
 
 
 def save_reference(folder, classes: int) -> None:
-    """A ViT as timm saves it for the hub; it was trained, one might say, at 24 px, on images resized to 30."""
+    """A ViT as timm saves it for the hub; it was trained, one might say, at 24 px, on images
+    resized to 30.
+    """
     torch.manual_seed(0)
     model = timm.create_model("vit_base_patch16_224", num_classes=classes, **VIT)
-    own = {"input_size": [3, 24, 24], "crop_pct": 0.8, "mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic", "num_classes": classes}
-    timm.models.save_for_hf(model, folder, model_config={"pretrained_cfg": model.pretrained_cfg | own, "model_args": VIT}, safe_serialization=True)
+    own = {
+        "input_size": [3, 24, 24],
+        "crop_pct": 0.8,
+        "mean": [0.4, 0.5, 0.6],
+        "std": [0.2, 0.3, 0.4],
+        "interpolation": "bicubic",
+        "num_classes": classes,
+    }
+    timm.models.save_for_hf(
+        model,
+        folder,
+        model_config={"pretrained_cfg": model.pretrained_cfg | own, "model_args": VIT},
+        safe_serialization=True,
+    )

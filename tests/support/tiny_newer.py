@@ -54,10 +54,27 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from tests.support.tiny_pipelines import T5_WIDTH, WIDTH, autoencoder, blocks, clip, gemma, pixart, sana, stable_diffusion, stable_diffusion_xl, t5
+from tests.support.tiny_pipelines import (
+    T5_WIDTH,
+    WIDTH,
+    autoencoder,
+    blocks,
+    clip,
+    gemma,
+    pixart,
+    sana,
+    stable_diffusion,
+    stable_diffusion_xl,
+    t5,
+)
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-HEADS = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "intermediate_size": 2 * WIDTH}
+HEADS = {
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "intermediate_size": 2 * WIDTH,
+}
 
 
 def sdxl_turbo() -> StableDiffusionXLPipeline:
@@ -71,9 +88,23 @@ def latent_consistency() -> LatentConsistencyModelPipeline:
     """Its guidance scale is an input of the UNet."""
     sd = stable_diffusion()
     unet = UNet2DConditionModel(
-        sample_size=8, cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=4, time_cond_proj_dim=8, **blocks("CrossAttn{}Block2D")
+        sample_size=8,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=4,
+        time_cond_proj_dim=8,
+        **blocks("CrossAttn{}Block2D"),
     )
-    return LatentConsistencyModelPipeline(sd.vae, sd.text_encoder, sd.tokenizer, unet, LCMScheduler(), None, None, requires_safety_checker=False)
+    return LatentConsistencyModelPipeline(
+        sd.vae,
+        sd.text_encoder,
+        sd.tokenizer,
+        unet,
+        LCMScheduler(),
+        None,
+        None,
+        requires_safety_checker=False,
+    )
 
 
 def pixart_sigma() -> PixArtSigmaPipeline:
@@ -95,43 +126,99 @@ def lumina_2() -> Lumina2Pipeline:
         axes_lens=(300, 16, 16),
         cap_feat_dim=WIDTH,
     )
-    return Lumina2Pipeline(transformer, FlowMatchEulerDiscreteScheduler(), autoencoder(levels=4, shift_factor=0.06), text, tokenizer)
+    return Lumina2Pipeline(
+        transformer,
+        FlowMatchEulerDiscreteScheduler(),
+        autoencoder(levels=4, shift_factor=0.06),
+        text,
+        tokenizer,
+    )
 
 
 def qwen_tokenizer() -> Qwen2Tokenizer:
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
     letters = [*LETTERS, "Ġ", "Ċ", *map(str, range(10)), *".,:!?'()-", *LETTERS.upper()]
-    return Qwen2Tokenizer(vocab={token: i for i, token in enumerate([*letters, *special])}, merges=[])
+    return Qwen2Tokenizer(
+        vocab={token: i for i, token in enumerate([*letters, *special])}, merges=[]
+    )
 
 
 def qwen_image() -> QwenImagePipeline:
-    """Guided by a second pass, as its `true_cfg_scale` says: its `guidance_scale` is for other models of its class."""
+    """Guided by a second pass, as its `true_cfg_scale` says: its `guidance_scale` is for other
+    models of its class.
+    """
     tokenizer = qwen_tokenizer()
-    text = HEADS | {"vocab_size": len(tokenizer), "hidden_size": WIDTH, "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]}}
-    vision = {"depth": 1, "hidden_size": WIDTH, "intermediate_size": WIDTH, "num_heads": 2, "out_hidden_size": WIDTH}
-    encoder = Qwen2_5_VLForConditionalGeneration(Qwen2_5_VLConfig(text_config=text, vision_config=vision)).eval()
+    text = HEADS | {
+        "vocab_size": len(tokenizer),
+        "hidden_size": WIDTH,
+        "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]},
+    }
+    vision = {
+        "depth": 1,
+        "hidden_size": WIDTH,
+        "intermediate_size": WIDTH,
+        "num_heads": 2,
+        "out_hidden_size": WIDTH,
+    }
+    encoder = Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(text_config=text, vision_config=vision)
+    ).eval()
     transformer = QwenImageTransformer2DModel(
-        in_channels=16, out_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2, joint_attention_dim=WIDTH, axes_dims_rope=(2, 2, 4)
+        in_channels=16,
+        out_channels=4,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=2,
+        joint_attention_dim=WIDTH,
+        axes_dims_rope=(2, 2, 4),
     )
     vae = AutoencoderKLQwenImage(
-        base_dim=8, z_dim=4, dim_mult=[1, 2], num_res_blocks=1, temperal_downsample=[False], latents_mean=[0.0] * 4, latents_std=[1.0] * 4
+        base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 2],
+        num_res_blocks=1,
+        temperal_downsample=[False],
+        latents_mean=[0.0] * 4,
+        latents_std=[1.0] * 4,
     )
-    return QwenImagePipeline(FlowMatchEulerDiscreteScheduler(), vae, encoder, tokenizer, transformer)
+    return QwenImagePipeline(
+        FlowMatchEulerDiscreteScheduler(), vae, encoder, tokenizer, transformer
+    )
 
 
 def z_image() -> ZImagePipeline:
     tokenizer = qwen_tokenizer()
     tokenizer.chat_template = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
-    text = Qwen3Model(Qwen3Config(**HEADS, vocab_size=len(tokenizer), hidden_size=WIDTH, head_dim=8)).eval()
+    text = Qwen3Model(
+        Qwen3Config(**HEADS, vocab_size=len(tokenizer), hidden_size=WIDTH, head_dim=8)
+    ).eval()
     transformer = ZImageTransformer2DModel(
-        in_channels=4, dim=24, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=WIDTH, axes_dims=[4, 4, 4], axes_lens=[1024, 16, 16]
+        in_channels=4,
+        dim=24,
+        n_layers=1,
+        n_refiner_layers=1,
+        n_heads=2,
+        n_kv_heads=2,
+        cap_feat_dim=WIDTH,
+        axes_dims=[4, 4, 4],
+        axes_lens=[1024, 16, 16],
     )
-    return ZImagePipeline(FlowMatchEulerDiscreteScheduler(), autoencoder(shift_factor=0.06), text, tokenizer, transformer)
+    return ZImagePipeline(
+        FlowMatchEulerDiscreteScheduler(),
+        autoencoder(shift_factor=0.06),
+        text,
+        tokenizer,
+        transformer,
+    )
 
 
 def aura_flow() -> AuraFlowPipeline:
     tokenizer, _ = t5()
-    text = UMT5EncoderModel(UMT5Config(vocab_size=len(tokenizer), d_model=T5_WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=4)).eval()
+    text = UMT5EncoderModel(
+        UMT5Config(
+            vocab_size=len(tokenizer), d_model=T5_WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=4
+        )
+    ).eval()
     transformer = AuraFlowTransformer2DModel(
         sample_size=8,
         num_mmdit_layers=1,
@@ -142,7 +229,9 @@ def aura_flow() -> AuraFlowPipeline:
         caption_projection_dim=WIDTH,
         pos_embed_max_size=16,
     )
-    return AuraFlowPipeline(tokenizer, text, autoencoder(), transformer, FlowMatchEulerDiscreteScheduler())
+    return AuraFlowPipeline(
+        tokenizer, text, autoencoder(), transformer, FlowMatchEulerDiscreteScheduler()
+    )
 
 
 def chroma() -> ChromaPipeline:
@@ -159,12 +248,34 @@ def chroma() -> ChromaPipeline:
         approximator_hidden_dim=8,
         approximator_layers=1,
     )
-    return ChromaPipeline(FlowMatchEulerDiscreteScheduler(), autoencoder(shift_factor=0.06), text, tokenizer, transformer)
+    return ChromaPipeline(
+        FlowMatchEulerDiscreteScheduler(),
+        autoencoder(shift_factor=0.06),
+        text,
+        tokenizer,
+        transformer,
+    )
 
 
 def hunyuan_dit() -> HunyuanDiTPipeline:
-    vocabulary = {token: i for i, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS)])}
-    tokenizer, text = BertTokenizer(vocab=vocabulary), BertModel(BertConfig(vocab_size=len(vocabulary), hidden_size=WIDTH, **HEADS)).eval()
+    vocabulary = {
+        token: i
+        for i, token in enumerate(
+            [
+                "[PAD]",
+                "[UNK]",
+                "[CLS]",
+                "[SEP]",
+                "[MASK]",
+                *LETTERS,
+                *(f"##{letter}" for letter in LETTERS),
+            ]
+        )
+    }
+    tokenizer, text = (
+        BertTokenizer(vocab=vocabulary),
+        BertModel(BertConfig(vocab_size=len(vocabulary), hidden_size=WIDTH, **HEADS)).eval(),
+    )
     tokenizer_2, text_2 = t5()
     transformer = HunyuanDiT2DModel(
         num_attention_heads=2,
@@ -182,13 +293,21 @@ def hunyuan_dit() -> HunyuanDiTPipeline:
         use_style_cond_and_image_meta_size=False,
     )
     parts = (autoencoder(), text, tokenizer, transformer, DDPMScheduler(), None, None)
-    return HunyuanDiTPipeline(*parts, requires_safety_checker=False, text_encoder_2=text_2, tokenizer_2=tokenizer_2)
+    return HunyuanDiTPipeline(
+        *parts, requires_safety_checker=False, text_encoder_2=text_2, tokenizer_2=tokenizer_2
+    )
 
 
 def movq() -> VQModel:
     up = ["AttnUpDecoderBlock2D", *["UpDecoderBlock2D"] * 3]
-    sides = {"down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": up, "block_out_channels": [32] * 4}  # its attention has 32 groups
-    return VQModel(**sides, latent_channels=4, num_vq_embeddings=12, vq_embed_dim=4, norm_type="spatial")
+    sides = {
+        "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": up,
+        "block_out_channels": [32] * 4,
+    }  # its attention has 32 groups
+    return VQModel(
+        **sides, latent_channels=4, num_vq_embeddings=12, vq_embed_dim=4, norm_type="spatial"
+    )
 
 
 def kandinsky_3() -> Kandinsky3Pipeline:
@@ -206,11 +325,19 @@ def kandinsky_3() -> Kandinsky3Pipeline:
 
 
 def kandinsky_2_2() -> KandinskyV22CombinedPipeline:
-    """A prior from the text to the embedding of an image, and a decoder of that; one guidance scale is for the decoder."""
+    """A prior from the text to the embedding of an image, and a decoder of that; one guidance scale
+    is for the decoder.
+    """
     tokenizer, text = clip(CLIPTextModelWithProjection)
     vision = CLIPVisionModelWithProjection(
         CLIPVisionConfig(
-            hidden_size=WIDTH, projection_dim=WIDTH, intermediate_size=WIDTH, num_hidden_layers=1, num_attention_heads=2, image_size=16, patch_size=8
+            hidden_size=WIDTH,
+            projection_dim=WIDTH,
+            intermediate_size=WIDTH,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=16,
+            patch_size=8,
         )
     )
     unet = UNet2DConditionModel(
@@ -227,14 +354,37 @@ def kandinsky_2_2() -> KandinskyV22CombinedPipeline:
         mid_block_type="UNetMidBlock2DSimpleCrossAttn",
         **blocks("SimpleCrossAttn{}Block2D"),
     )
-    prior = PriorTransformer(num_attention_heads=2, attention_head_dim=8, num_layers=1, embedding_dim=WIDTH, num_embeddings=tokenizer.model_max_length)
-    scheduler = UnCLIPScheduler(variance_type="fixed_small_log", prediction_type="sample", clip_sample=True, clip_sample_range=5.0)
-    return KandinskyV22CombinedPipeline(unet, DDIMScheduler(clip_sample=False), movq(), prior, vision, text, tokenizer, scheduler, CLIPImageProcessor())
+    prior = PriorTransformer(
+        num_attention_heads=2,
+        attention_head_dim=8,
+        num_layers=1,
+        embedding_dim=WIDTH,
+        num_embeddings=tokenizer.model_max_length,
+    )
+    scheduler = UnCLIPScheduler(
+        variance_type="fixed_small_log",
+        prediction_type="sample",
+        clip_sample=True,
+        clip_sample_range=5.0,
+    )
+    return KandinskyV22CombinedPipeline(
+        unet,
+        DDIMScheduler(clip_sample=False),
+        movq(),
+        prior,
+        vision,
+        text,
+        tokenizer,
+        scheduler,
+        CLIPImageProcessor(),
+    )
 
 
 def cogview_4() -> CogView4Pipeline:
     tokenizer, _ = t5()
-    text = GlmModel(GlmConfig(**HEADS, vocab_size=len(tokenizer), hidden_size=WIDTH, head_dim=8, pad_token_id=0)).eval()
+    text = GlmModel(
+        GlmConfig(**HEADS, vocab_size=len(tokenizer), hidden_size=WIDTH, head_dim=8, pad_token_id=0)
+    ).eval()
     transformer = CogView4Transformer2DModel(
         in_channels=4,
         out_channels=4,
@@ -248,7 +398,13 @@ def cogview_4() -> CogView4Pipeline:
         sample_size=8,
         rope_axes_dim=(16, 16),
     )
-    return CogView4Pipeline(tokenizer, text, autoencoder(), transformer, FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, time_shift_type="linear"))
+    return CogView4Pipeline(
+        tokenizer,
+        text,
+        autoencoder(),
+        transformer,
+        FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, time_shift_type="linear"),
+    )
 
 
 def sana_sprint() -> SanaSprintPipeline:

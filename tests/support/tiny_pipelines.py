@@ -1,4 +1,6 @@
-"""Text-to-image pipelines as they are released, of random weights and a few channels: most of 16 px from 8 x 8 latents."""
+"""Text-to-image pipelines as they are released, of random weights and a few channels: most of 16 px
+from 8 x 8 latents.
+"""
 
 import scripts.lib.torch_setup  # noqa: F401
 
@@ -51,21 +53,38 @@ T5_WIDTH = 32
 
 def clip(kind=CLIPTextModel):
     tokenizer = train_generator.build_tokenizer(PROMPTS)
-    return tokenizer, kind(train_generator.text_config({"text_width": WIDTH, "text_layers": 1}, tokenizer))
+    return tokenizer, kind(
+        train_generator.text_config({"text_width": WIDTH, "text_layers": 1}, tokenizer)
+    )
 
 
 def t5():
     letters = [(letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
-    tokenizer = T5Tokenizer(vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *letters], extra_ids=0)
-    return tokenizer, T5EncoderModel(T5Config(vocab_size=len(tokenizer), d_model=T5_WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=4)).eval()
+    tokenizer = T5Tokenizer(
+        vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), *letters], extra_ids=0
+    )
+    return tokenizer, T5EncoderModel(
+        T5Config(
+            vocab_size=len(tokenizer), d_model=T5_WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=4
+        )
+    ).eval()
 
 
 def blocks(kind: str) -> dict:
-    return {"down_block_types": [kind.format("Down")], "up_block_types": [kind.format("Up")], "block_out_channels": [8], "layers_per_block": 1}
+    return {
+        "down_block_types": [kind.format("Down")],
+        "up_block_types": [kind.format("Up")],
+        "block_out_channels": [8],
+        "layers_per_block": 1,
+    }
 
 
 def autoencoder(levels: int = 2, **changes) -> AutoencoderKL:
-    sides = {"down_block_types": ["DownEncoderBlock2D"] * levels, "up_block_types": ["UpDecoderBlock2D"] * levels, "block_out_channels": [8] * levels}
+    sides = {
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
+        "block_out_channels": [8] * levels,
+    }
     return AutoencoderKL(**sides, latent_channels=4, norm_num_groups=4, **changes)
 
 
@@ -75,7 +94,13 @@ def stable_diffusion() -> StableDiffusionPipeline:
         vae=autoencoder(),
         text_encoder=text,
         tokenizer=tokenizer,
-        unet=UNet2DConditionModel(sample_size=8, cross_attention_dim=WIDTH, attention_head_dim=4, norm_num_groups=4, **blocks("CrossAttn{}Block2D")),
+        unet=UNet2DConditionModel(
+            sample_size=8,
+            cross_attention_dim=WIDTH,
+            attention_head_dim=4,
+            norm_num_groups=4,
+            **blocks("CrossAttn{}Block2D"),
+        ),
         scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
         safety_checker=None,
         feature_extractor=None,
@@ -84,17 +109,35 @@ def stable_diffusion() -> StableDiffusionPipeline:
 
 
 def stable_diffusion_with_checker() -> StableDiffusionPipeline:
-    """With a random safety checker, whose thresholds lie where some images are flagged and some are not."""
-    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16, "projection_dim": 8}
-    checker = StableDiffusionSafetyChecker(CLIPConfig(text_config=small, vision_config=small | {"image_size": 16, "patch_size": 8}, projection_dim=8))
-    for weights in checker.vision_model.parameters():  # as it begins, this model hardly sees the image
+    """With a random safety checker, whose thresholds lie where some images are flagged and some are
+    not.
+    """
+    small = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "projection_dim": 8,
+    }
+    checker = StableDiffusionSafetyChecker(
+        CLIPConfig(
+            text_config=small,
+            vision_config=small | {"image_size": 16, "patch_size": 8},
+            projection_dim=8,
+        )
+    )
+    for (
+        weights
+    ) in checker.vision_model.parameters():  # as it begins, this model hardly sees the image
         if weights.dim() > 1:
             weights.data.normal_()
     checker.concept_embeds.data.normal_()
     checker.special_care_embeds.data.normal_()
     checker.concept_embeds_weights.data.fill_(0.7)
     checker.special_care_embeds_weights.data.fill_(0.4)
-    processor = CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    processor = CLIPImageProcessor(
+        size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+    )
     pipeline = stable_diffusion()
     pipeline.register_modules(safety_checker=checker, feature_extractor=processor)
     pipeline.register_to_config(requires_safety_checker=True)
@@ -115,7 +158,9 @@ def stable_diffusion_xl() -> StableDiffusionXLPipeline:
         **blocks("CrossAttn{}Block2D"),
     )
     scheduler = DDIMScheduler(steps_offset=1, clip_sample=False)
-    return StableDiffusionXLPipeline(autoencoder(), text, text_2, tokenizer, tokenizer_2, unet, scheduler)
+    return StableDiffusionXLPipeline(
+        autoencoder(), text, text_2, tokenizer, tokenizer_2, unet, scheduler
+    )
 
 
 def if_unet(**changes) -> UNet2DConditionModel:
@@ -139,23 +184,42 @@ def if_unet(**changes) -> UNet2DConditionModel:
 
 def deepfloyd_if() -> IFPipeline:
     tokenizer, text = t5()
-    scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range")
-    return IFPipeline(tokenizer, text, if_unet(sample_size=16, in_channels=3), scheduler, None, None, None, requires_safety_checker=False)
+    scheduler = DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range"
+    )
+    return IFPipeline(
+        tokenizer,
+        text,
+        if_unet(sample_size=16, in_channels=3),
+        scheduler,
+        None,
+        None,
+        None,
+        requires_safety_checker=False,
+    )
 
 
 def deepfloyd_if_upscaler() -> IFSuperResolutionPipeline:
     """From 16 to 32 pixels. As published it has the text encoder too, which no one needs twice."""
     tokenizer, text = t5()
-    scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range")
+    scheduler = DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range"
+    )
     unet = if_unet(sample_size=32, in_channels=6, class_embed_type="timestep")
     noise = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
-    return IFSuperResolutionPipeline(tokenizer, text, unet, scheduler, noise, None, None, None, requires_safety_checker=False)
+    return IFSuperResolutionPipeline(
+        tokenizer, text, unet, scheduler, noise, None, None, None, requires_safety_checker=False
+    )
 
 
 def amused() -> AmusedPipeline:
     tokenizer, text = clip(CLIPTextModelWithProjection)
     codes = 32
-    two = {"block_out_channels": [8, 8], "down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2}
+    two = {
+        "block_out_channels": [8, 8],
+        "down_block_types": ["DownEncoderBlock2D"] * 2,
+        "up_block_types": ["UpDecoderBlock2D"] * 2,
+    }
     transformer = UVit2DModel(
         hidden_size=WIDTH,
         cond_embed_dim=WIDTH,
@@ -175,12 +239,23 @@ def amused() -> AmusedPipeline:
         intermediate_size=2 * WIDTH,
         sample_size=8,
     )
-    vqvae = VQModel(**two, latent_channels=8, norm_num_groups=4, num_vq_embeddings=codes, mid_block_add_attention=False, lookup_from_codebook=True)
+    vqvae = VQModel(
+        **two,
+        latent_channels=8,
+        norm_num_groups=4,
+        num_vq_embeddings=codes,
+        mid_block_add_attention=False,
+        lookup_from_codebook=True,
+    )
     return AmusedPipeline(vqvae, tokenizer, text, transformer, AmusedScheduler(mask_token_id=codes))
 
 
 def stable_diffusion_3() -> StableDiffusion3Pipeline:
-    (tokenizer, text), (tokenizer_2, text_2), (tokenizer_3, text_3) = clip(CLIPTextModelWithProjection), clip(CLIPTextModelWithProjection), t5()
+    (tokenizer, text), (tokenizer_2, text_2), (tokenizer_3, text_3) = (
+        clip(CLIPTextModelWithProjection),
+        clip(CLIPTextModelWithProjection),
+        t5(),
+    )
     transformer = SD3Transformer2DModel(
         sample_size=8,
         patch_size=1,
@@ -195,7 +270,9 @@ def stable_diffusion_3() -> StableDiffusion3Pipeline:
     )
     vae = autoencoder(shift_factor=0.06, scaling_factor=1.5)
     scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
-    return StableDiffusion3Pipeline(transformer, scheduler, vae, text, tokenizer, text_2, tokenizer_2, text_3, tokenizer_3)
+    return StableDiffusion3Pipeline(
+        transformer, scheduler, vae, text, tokenizer, text_2, tokenizer_2, text_3, tokenizer_3
+    )
 
 
 def flux() -> FluxPipeline:
@@ -213,8 +290,12 @@ def flux() -> FluxPipeline:
         axes_dims_rope=[4, 4, 8],
         guidance_embeds=True,
     )
-    vae = autoencoder(shift_factor=0.06, scaling_factor=1.5, use_quant_conv=False, use_post_quant_conv=False)
-    return FluxPipeline(FlowMatchEulerDiscreteScheduler(), vae, text, tokenizer, text_2, tokenizer_2, transformer)
+    vae = autoencoder(
+        shift_factor=0.06, scaling_factor=1.5, use_quant_conv=False, use_post_quant_conv=False
+    )
+    return FluxPipeline(
+        FlowMatchEulerDiscreteScheduler(), vae, text, tokenizer, text_2, tokenizer_2, transformer
+    )
 
 
 def pixart() -> PixArtAlphaPipeline:
@@ -230,15 +311,25 @@ def pixart() -> PixArtAlphaPipeline:
         cross_attention_dim=WIDTH,
         out_channels=8,
     )
-    return PixArtAlphaPipeline(tokenizer, text, autoencoder(), transformer, DPMSolverMultistepScheduler())
+    return PixArtAlphaPipeline(
+        tokenizer, text, autoencoder(), transformer, DPMSolverMultistepScheduler()
+    )
 
 
 def gemma():
     letters = [*"abcdefghijklmnopqrstuvwxyz", "▁"]
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
     tokenizer = GemmaTokenizer(vocab={token: i for i, token in enumerate([*special, *letters])})
-    sizes = {"intermediate_size": 2 * WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 8}
-    return tokenizer, Gemma2Model(Gemma2Config(vocab_size=len(tokenizer), hidden_size=WIDTH, **sizes)).eval()
+    sizes = {
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+    }
+    return tokenizer, Gemma2Model(
+        Gemma2Config(vocab_size=len(tokenizer), hidden_size=WIDTH, **sizes)
+    ).eval()
 
 
 def sana() -> SanaPipeline:
@@ -256,8 +347,18 @@ def sana() -> SanaPipeline:
         sample_size=8,
     )
     sides = ("encoder", "decoder")
-    two = {f"{side}_{key}": value for side in sides for key, value in {"block_out_channels": (8, 8), "layers_per_block": (1, 1)}.items()}
-    vae = AutoencoderDC(latent_channels=4, attention_head_dim=2, encoder_qkv_multiscales=((), ()), decoder_qkv_multiscales=((), ()), **two)
+    two = {
+        f"{side}_{key}": value
+        for side in sides
+        for key, value in {"block_out_channels": (8, 8), "layers_per_block": (1, 1)}.items()
+    }
+    vae = AutoencoderDC(
+        latent_channels=4,
+        attention_head_dim=2,
+        encoder_qkv_multiscales=((), ()),
+        decoder_qkv_multiscales=((), ()),
+        **two,
+    )
     return SanaPipeline(tokenizer, text, vae, transformer, FlowMatchEulerDiscreteScheduler())
 
 
@@ -271,8 +372,13 @@ BUILDERS = {
     "pixart": pixart,
     "sana": sana,
 }
-OTHERS = {"deepfloyd_if_upscaler": deepfloyd_if_upscaler, "stable_diffusion_with_checker": stable_diffusion_with_checker}
-SIZES = dict.fromkeys(BUILDERS, 16) | {"sana": 32}  # pixels a side; Sana takes multiples of 32 alone
+OTHERS = {
+    "deepfloyd_if_upscaler": deepfloyd_if_upscaler,
+    "stable_diffusion_with_checker": stable_diffusion_with_checker,
+}
+SIZES = dict.fromkeys(BUILDERS, 16) | {
+    "sana": 32
+}  # pixels a side; Sana takes multiples of 32 alone
 
 
 def save(name: str, folder, builders: dict = BUILDERS | OTHERS) -> None:

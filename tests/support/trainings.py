@@ -13,18 +13,24 @@ from tests.support.workflow import SMOKE
 
 
 def recipe(**chosen) -> Training:
-    smoke = load(SMOKE).classifiers.model_dump(exclude={"architectures", "iterations", "runs_per_job"})
+    smoke = load(SMOKE).classifiers.model_dump(
+        exclude={"architectures", "iterations", "runs_per_job"}
+    )
     return Training(**smoke | chosen)
 
 
 def train_on_noise(folder, chosen: Training, iterations: int) -> torch.nn.Module:
     """The model of a short training on forty images of noise."""
-    images = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     architecture = load(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
     build = {"architecture": architecture, "image_size": 8, "channels": 1, "classes": 10}
     run = {"source": "real", "name": "run", "seed": 0, "iterations": iterations}
     held = stream.Held([40], images, torch.arange(40) % 10)
-    return classifier_training.train(build, chosen, run, held, folder, "", distributed.Team(torch.device("cpu")))
+    return classifier_training.train(
+        build, chosen, run, held, folder, "", distributed.Team(torch.device("cpu"))
+    )
 
 
 def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
@@ -33,5 +39,7 @@ def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
     settings["training"]["iterations"] = 6
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
     captions = [["one", "a thick one"], ["two", "a thin two"]] * 10
-    pipeline = train_generator.train(settings, images, captions, str(folder), "same", torch.device("cpu"))
+    pipeline = train_generator.train(
+        settings, images, captions, str(folder), "same", torch.device("cpu")
+    )
     return getattr(pipeline, train_generator.KINDS[settings["kind"]][1]).state_dict()

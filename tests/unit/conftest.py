@@ -15,7 +15,12 @@ def a_set(tmp_path, monkeypatch):
 
     def make(place=None, **changes):
         monkeypatch.setenv("DATA_THINGS", str(place or tmp_path / "data"))
-        known = {"name": "things", "split": "training.things", "table": str(table), "training": True}
+        known = {
+            "name": "things",
+            "split": "training.things",
+            "table": str(table),
+            "training": True,
+        }
         return DataSet(**(known | changes))
 
     make.folder = tmp_path / "data"
@@ -24,7 +29,9 @@ def a_set(tmp_path, monkeypatch):
 
 @pytest.fixture
 def kill_after(monkeypatch):
-    """A function that makes a training save its state after every step and stop after `steps`, once."""
+    """A function that makes a training save its state after every step and stop after `steps`,
+    once.
+    """
     from scripts.lib import resume
 
     def arm(steps: int):

@@ -1,4 +1,6 @@
-"""Jobs that save and requeue themselves before their SLURM allocation ends, with programs in the place of squeue and scontrol."""
+"""Jobs that save and requeue themselves before their SLURM allocation ends, with programs in the
+place of squeue and scontrol.
+"""
 
 import json
 import time
@@ -12,7 +14,16 @@ from tests.support.fake_slurm import allocated
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("59", 59), ("1:02", 62), ("03:04:05", 11045), ("2-00:00:00", 172800), ("1-02:03:04", 93784), ("UNLIMITED", None), ("NOT_SET", None), ("", None)],
+    [
+        ("59", 59),
+        ("1:02", 62),
+        ("03:04:05", 11045),
+        ("2-00:00:00", 172800),
+        ("1-02:03:04", 93784),
+        ("UNLIMITED", None),
+        ("NOT_SET", None),
+        ("", None),
+    ],
 )
 def test_seconds_reads_what_squeue_prints(text, expected):
     assert allocation.seconds(text) == expected
@@ -74,14 +85,19 @@ def test_margin_for_saves_is_at_most_half_of_the_limit():
 @pytest.mark.parametrize("setting", ["120", "-1", "soon"])
 def test_margin_setting_must_be_below_the_limit(slurm, monkeypatch, setting):
     monkeypatch.setenv(allocation.MARGIN_SETTING, setting)
-    with pytest.raises(SystemExit, match=f"REQUEUE_MARGIN must be shorter than the time limit .{setting}, expected 0 to 120 s"):
+    with pytest.raises(
+        SystemExit,
+        match=f"REQUEUE_MARGIN must be shorter than the time limit .{setting}, expected 0 to 120 s",
+    ):
         allocated(120, 60).margin()
 
 
 def test_job_saves_before_it_is_requeued(slurm, tmp_path):
     record, order = tmp_path / "state/requeued.json", tmp_path / "order"
     slurm("scontrol", f'echo "$@" >> {order}')
-    with pytest.raises(SystemExit, match="did not requeue it"):  # a real SLURM would have ended this process
+    with pytest.raises(
+        SystemExit, match="did not requeue it"
+    ):  # a real SLURM would have ended this process
         allocated(60, 5).continue_later(record, 3, lambda: order.write_text("save\n"), 6)
     assert order.read_text() == "save\nrequeue 7\n"
     assert json.loads(record.read_text()) == {"done": 3, "margin": 6, "saved": True}
@@ -99,7 +115,9 @@ def test_job_without_progress_is_not_requeued_again(slurm, tmp_path):
     for done in (3, 4):
         with pytest.raises(SystemExit, match="did not requeue it"):
             allocated(60, 5).continue_later(record, done, lambda: None, 6)
-    with pytest.raises(SystemExit, match=r"no progress since the last allocation \(at 4, expected more than 4\)"):
+    with pytest.raises(
+        SystemExit, match=r"no progress since the last allocation \(at 4, expected more than 4\)"
+    ):
         allocated(60, 5).continue_later(record, 4, lambda: None, 6)
     assert calls.read_text() == "called\n" * 2
     assert not record.exists()  # the next attempt of Snakemake begins without it
@@ -113,7 +131,9 @@ def test_save_that_outlived_its_margin_needs_a_longer_one(slurm, tmp_path):
     slurm("scontrol", "true")
     with pytest.raises(KeyboardInterrupt):
         allocated(60, 5).continue_later(record, 3, killed, 6)
-    with pytest.raises(SystemExit, match=r"ended while the state was being saved \(margin 6 s.*set REQUEUE_MARGIN"):
+    with pytest.raises(
+        SystemExit, match=r"ended while the state was being saved \(margin 6 s.*set REQUEUE_MARGIN"
+    ):
         allocated(60, 5).continue_later(record, 9, lambda: None, 6)
     with pytest.raises(KeyboardInterrupt):
         allocated(60, 5).continue_later(record, 3, killed, 6)

@@ -27,7 +27,9 @@ DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
 RULES = {
     name: text
     for path in (ROOT / "rules").glob("*.smk")
-    for name, text in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL)
+    for name, text in re.findall(
+        r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
+    )
 }
 
 
@@ -49,7 +51,9 @@ def test_jobs_without_gpu_leave_gpu_partitions_if_they_can():
 
 def test_named_partition_is_the_only_one():
     assert names(Request(gpu=1, runtime=241, partition="large")) == []
-    assert names(Request(gpu=1, runtime=10**6, partition="elsewhere")) == ["elsewhere"]  # its limits are unknown
+    assert names(Request(gpu=1, runtime=10**6, partition="elsewhere")) == [
+        "elsewhere"
+    ]  # its limits are unknown
 
 
 def test_partitions_of_other_gpus_or_clusters_take_no_gpu_job():
@@ -115,14 +119,21 @@ def jobs_and_costs():
 
 def test_report_counts_allocations_of_the_longest_job():
     jobs, found = jobs_and_costs()
-    assert allocations.report(jobs[:4], found) == ["train_clips: 2 jobs continue in several allocations; the longest takes 20 h in 11 allocations of 2 h."]
+    assert allocations.report(jobs[:4], found) == [
+        "train_clips: 2 jobs continue in several allocations; the longest takes 20 h in 11 allocations of 2 h."
+    ]
 
 
 def test_misfits_name_resource_limit_and_partition():
     jobs, _ = jobs_and_costs()
     score, generate = allocations.misfits(jobs, SITE)
-    assert "no partition takes 2 jobs of score (runtime 4,000 min, expected at most 2,880 in 'gpu')" in score
-    assert "no partition takes 1 job of generate (gpu 80, expected at most 64 in 'large')" in generate
+    assert (
+        "no partition takes 2 jobs of score (runtime 4,000 min, expected at most 2,880 in 'gpu')"
+        in score
+    )
+    assert (
+        "no partition takes 1 job of generate (gpu 80, expected at most 64 in 'large')" in generate
+    )
     assert allocations.misfits(jobs, Site()) == allocations.misfits(jobs, None) == []
 
 
@@ -172,11 +183,15 @@ def test_rules_that_share_gpus_and_that_resume_are_known():
     """Every rule that starts a process for each GPU, and every rule that keeps training state."""
     several = re.compile(r"scripts\.lib\.launch \{resources\.gpu\} \S+ \{threads\} scripts\.")
     assert {name for name, text in RULES.items() if several.search(text)} == hardware.PARALLEL
-    assert {name for name, text in RULES.items() if "--state {params.state:q}" in text} == allocations.RESUMABLE
+    assert {
+        name for name, text in RULES.items() if "--state {params.state:q}" in text
+    } == allocations.RESUMABLE
 
 
 class Declared:
-    """A resource as Snakemake holds it: a function of wildcards and of what it takes of the context."""
+    """A resource as Snakemake holds it: a function of wildcards and of what it takes of the
+    context.
+    """
 
     def __init__(self, function):
         self.function = function
@@ -193,10 +208,18 @@ def test_no_attempt_requests_more_than_a_partition_takes(first, guess):
     resources = {"gpu": Declared(lambda _: 1)}
     own = limits.Limits({"digits": DIGITS}, "laptop", SITE, lambda _: resources)
     resources["mem_mb"] = Declared(own.memory(first))
-    job, minutes = {"study": "nowhere"}, own.runtime("generate" if guess == 4000 else "score", guess)
+    job, minutes = (
+        {"study": "nowhere"},
+        own.runtime("generate" if guess == 4000 else "score", guess),
+    )
     own.cost_on = lambda *_: None  # the machine has no speed: the guess counts
     rule = next(iter(own.guesses))
-    requests = [Request(gpu=1, mem_mb=own.resource(rule, "mem_mb", job, attempt), runtime=minutes(job, attempt)) for attempt in (1, 2, 3)]
+    requests = [
+        Request(
+            gpu=1, mem_mb=own.resource(rule, "mem_mb", job, attempt), runtime=minutes(job, attempt)
+        )
+        for attempt in (1, 2, 3)
+    ]
     assert all(map(names, requests))
     assert requests[0].mem_mb == first < requests[1].mem_mb
     assert requests[0].runtime == min(guess, 2880)

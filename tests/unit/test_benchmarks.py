@@ -1,4 +1,6 @@
-"""Benchmarks: each runs at a tiny size, where ours and its peer make the same; nothing is timed here."""
+"""Benchmarks: each runs at a tiny size, where ours and its peer make the same; nothing is timed
+here.
+"""
 
 import json
 from pathlib import Path
@@ -61,7 +63,12 @@ def test_coverage_of_two_variables_counts_floors_of_zero():
     wide, narrow = {"floor": (0.0, 0.0, 2.0)}, {"floor": (1.5, 1.2, 1.7)}
     others = {"a": (0.3, 0.2, 0.4), "b": (0.3, 0.2, 0.4)}
     floor, *_ = law_coverage.two_variable_rows([wide | others, narrow | others])
-    assert (floor["covers"], floor["width"], floor["floor fitted as 0"], floor["of these covered"]) == ("50%", "1.250", 1, 1)
+    assert (
+        floor["covers"],
+        floor["width"],
+        floor["floor fitted as 0"],
+        floor["of these covered"],
+    ) == ("50%", "1.250", 1, 1)
 
 
 def test_laws_page_has_the_table_of_the_result_file():
@@ -87,29 +94,45 @@ def test_reading_in_chunks_needs_fewer_reads(tmp_path, monkeypatch):
 
 
 def test_pixels_that_differ_are_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(batches, "as_tensor", lambda image: torch.zeros(3, *image.size, dtype=torch.uint8))
+    monkeypatch.setattr(
+        batches, "as_tensor", lambda image: torch.zeros(3, *image.size, dtype=torch.uint8)
+    )
     with pytest.raises(Disagreement, match="not the pixels"):
         batches.measure(tmp_path, 64, 32, 1, CPU)
 
 
 def test_checkpoints_together_and_apart_have_the_same_metrics(tmp_path):
-    assert {OURS, evaluation.PEER, evaluation.EACH} == ways(evaluation.measure(tmp_path, 20, 2, list(evaluation.SIZES)[:1], 1, CPU))
+    assert {OURS, evaluation.PEER, evaluation.EACH} == ways(
+        evaluation.measure(tmp_path, 20, 2, list(evaluation.SIZES)[:1], 1, CPU)
+    )
 
 
 def test_scores_of_one_pass_are_those_of_torch_fidelity(tmp_path):
-    assert {OURS, scores.EACH, scores.BEST} == ways(scores.measure(tmp_path, 40, scores.ARCHITECTURE | {"width": 8}, 1, CPU))
+    assert {OURS, scores.EACH, scores.BEST} == ways(
+        scores.measure(tmp_path, 40, scores.ARCHITECTURE | {"width": 8}, 1, CPU)
+    )
 
 
 @pytest.mark.slow
 def test_a_vit_trains_to_the_same_weights(tmp_path):
     result = vit_training.measure(tmp_path, "tiny", 32, 4, 3, 1, 1, CPU, backend="eager")
-    assert {OURS, vit_training.EAGER, vit_training.BEST, vit_training.LOADED, vit_training.SHARDS} == ways(result)
+    assert {
+        OURS,
+        vit_training.EAGER,
+        vit_training.BEST,
+        vit_training.LOADED,
+        vit_training.SHARDS,
+    } == ways(result)
 
 
 @pytest.mark.slow
 def test_clip_trains_to_the_weights_of_the_released_trainer(tmp_path, monkeypatch):
-    monkeypatch.setitem(clip_training.FLAGS, "cpu", {clip_training.DEFAULT: ["--precision", "fp32"]})  # compiling takes a minute
-    assert {OURS, clip_training.DEFAULT} == ways(clip_training.measure(tmp_path, "tiny", 32, 4, 2, 1, CPU, backend="eager"))
+    monkeypatch.setitem(
+        clip_training.FLAGS, "cpu", {clip_training.DEFAULT: ["--precision", "fp32"]}
+    )  # compiling takes a minute
+    assert {OURS, clip_training.DEFAULT} == ways(
+        clip_training.measure(tmp_path, "tiny", 32, 4, 2, 1, CPU, backend="eager")
+    )
 
 
 @pytest.mark.slow
@@ -121,7 +144,9 @@ def test_images_are_those_of_diffusers(tmp_path):
 @pytest.mark.parametrize("stage", growth.STAGES)
 def test_a_stage_runs_in_a_child(tmp_path, stage):
     result = growth.measure(tmp_path, [stage], [64, 128, 192], 1)
-    assert [row["size"] for row in result.tables["Sizes"]] == [int(size * growth.STAGES[stage][2]) for size in (64, 128, 192)]
+    assert [row["size"] for row in result.tables["Sizes"]] == [
+        int(size * growth.STAGES[stage][2]) for size in (64, 128, 192)
+    ]
     assert all(row["peak MB"] > 0 for row in result.tables["Sizes"])
 
 
@@ -135,8 +160,18 @@ def test_a_line_is_found():
 
 
 def test_ratios_are_of_runs_next_to_each_other():
-    rows = measuring.ratios(pd.DataFrame({OURS: [1.0, 2.0, 4.0], "peer": [2.0, 6.0, 8.0]}), 1000, "image", {"peer": 2.5})
-    assert rows[1] == {"way": "peer", "ms a image": 6.0, "times ours": 2.0, "lowest": 2.0, "highest": 3.0, "to reach": 2.5, "reached": "no"}
+    rows = measuring.ratios(
+        pd.DataFrame({OURS: [1.0, 2.0, 4.0], "peer": [2.0, 6.0, 8.0]}), 1000, "image", {"peer": 2.5}
+    )
+    assert rows[1] == {
+        "way": "peer",
+        "ms a image": 6.0,
+        "times ours": 2.0,
+        "lowest": 2.0,
+        "highest": 3.0,
+        "to reach": 2.5,
+        "reached": "no",
+    }
 
 
 def test_close_is_relative_to_the_largest():
@@ -162,23 +197,43 @@ def test_a_run_is_set_beside_what_its_cores_could_do(tmp_path):
 
 
 def test_imports_are_set_beside_jobs():
-    (row,) = digits_run.overheads(pd.DataFrame({"rule": ["write_provenance"] * 2, "s": [1e6, 1e6], "cpu_time": [5.0, 5.0]}))
-    assert row["jobs"] == 2 and 0 < row["start and import, CPU s"] < 1e6 and row["share of the job"] == "0%"
+    (row,) = digits_run.overheads(
+        pd.DataFrame({"rule": ["write_provenance"] * 2, "s": [1e6, 1e6], "cpu_time": [5.0, 5.0]})
+    )
+    assert (
+        row["jobs"] == 2
+        and 0 < row["start and import, CPU s"] < 1e6
+        and row["share of the job"] == "0%"
+    )
 
 
 def test_report_is_made_of_result_files(tmp_path, monkeypatch):
-    result = measuring.Result("scores", "Scores", "3 images", "twice", {"": [{"way": OURS, "ms a image": 1.5}]}, "equal")
+    result = measuring.Result(
+        "scores", "Scores", "3 images", "twice", {"": [{"way": OURS, "ms a image": 1.5}]}, "equal"
+    )
     monkeypatch.setattr("sys.argv", ["benchmarks/scores.py", "--images", "3"])
     measuring.finish(result, SimpleNamespace(results=tmp_path, device="cpu"))
-    assert json.loads((tmp_path / "scores.json").read_text())["command"] == "python -m benchmarks.scores --images 3"
+    assert (
+        json.loads((tmp_path / "scores.json").read_text())["command"]
+        == "python -m benchmarks.scores --images 3"
+    )
     report.main(["--results", str(tmp_path), "--output", str(tmp_path / "page.md")])
     page = (tmp_path / "page.md").read_text()
-    assert "## Scores" in page and "*Prediction:* twice" in page and "`python -m benchmarks.scores --images 3`" in page
+    assert (
+        "## Scores" in page
+        and "*Prediction:* twice" in page
+        and "`python -m benchmarks.scores --images 3`" in page
+    )
     assert "python -m benchmarks.generation" in page  # still to be taken on a GPU
     with pytest.raises(SystemExit, match="no result file"):
         report.main(["--results", str(tmp_path / "none")])
 
 
 def test_the_page_is_that_of_the_result_files():
-    results = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(measuring.RESULTS.glob("*.json"))}
-    assert report.OUTPUT.read_text(encoding="utf-8") == report.page(results), "docs/performance.md is old: python -m benchmarks.report"
+    results = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(measuring.RESULTS.glob("*.json"))
+    }
+    assert report.OUTPUT.read_text(encoding="utf-8") == report.page(results), (
+        "docs/performance.md is old: python -m benchmarks.report"
+    )

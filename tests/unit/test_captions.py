@@ -31,7 +31,9 @@ def test_caption_gives_fitted_sizes_of_each_curve(name, tmp_path, monkeypatch):
     text = re.sub(r"<[^>]*>|\s+", " ", html.unescape(rendered(name, "digits", DIGITS)))
     assert "5 sizes, 30 to 480 images (real)" in text
     assert "6 sizes, 30 to 960 images (synthetic)" in text
-    assert ('5 sizes, 60 to 960 images (mixture "real and synthetic")' in text) == (name in ("teaser", "laws", "clip_scaling"))
+    assert ('5 sizes, 60 to 960 images (mixture "real and synthetic")' in text) == (
+        name in ("teaser", "laws", "clip_scaling")
+    )
     assert "over 30 to 960" not in text
 
 
@@ -49,7 +51,10 @@ def test_sizes_name_curves_as_far_as_they_differ():
         ("supervised", "one", 1.0, "small"): {1, 2, 4},
         ("supervised", "one", 2.0, "small"): {1, 2, 4, 8},
     }
-    assert captions.by_curve(DIGITS, {key: {1, 2, 4} for key in curves}, "images") == "3 sizes, 1 to 4 images"
+    assert (
+        captions.by_curve(DIGITS, {key: {1, 2, 4} for key in curves}, "images")
+        == "3 sizes, 1 to 4 images"
+    )
     sources = {"real": DIGITS.sources["real"], "one": DIGITS.sources["diffusion_class_names"]}
     study = DIGITS.model_copy(update={"sources": sources})
     expected = "3 sizes, 1 to 4 images (real and one at guidance 1) and 4 sizes, 1 to 8 images (one at guidance 2)"

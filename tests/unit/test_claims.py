@@ -30,7 +30,9 @@ def curve(k: float, random=None, noise: float = 0.0, sizes=SIZES) -> tuple:
 
 
 def log_losses(values, seeds=None) -> pd.DataFrame:
-    return pd.DataFrame({"seed": range(len(values)) if seeds is None else seeds, "cross_entropy": np.exp(values)})
+    return pd.DataFrame(
+        {"seed": range(len(values)) if seeds is None else seeds, "cross_entropy": np.exp(values)}
+    )
 
 
 # -- tests and verdicts --------------------------------------------------------------------------
@@ -64,7 +66,9 @@ def test_p_of_two_bounds_is_that_of_the_nearer_one():
     assert outside.p > 0.99
 
 
-@given(ENDS, st.floats(0.01, 5), st.floats(1, 50), st.one_of(ENDS, st.just(-np.inf)), st.just(np.inf))
+@given(
+    ENDS, st.floats(0.01, 5), st.floats(1, 50), st.one_of(ENDS, st.just(-np.inf)), st.just(np.inf)
+)
 def test_verdict_of_one_claim_is_that_of_its_interval(value, error, freedom, above, below):
     if above == -np.inf:
         above, below = -np.inf, 1.0
@@ -80,25 +84,37 @@ def test_adjusted_p_is_that_of_holm(values):
     both = np.array([[test.p, test.p_opposite] for test in tests]).ravel()
     order = np.argsort(both, kind="stable")
     expected = np.empty(len(both))
-    expected[order] = np.minimum(1, np.maximum.accumulate(both[order] * np.arange(len(both), 0, -1)))
+    expected[order] = np.minimum(
+        1, np.maximum.accumulate(both[order] * np.arange(len(both), 0, -1))
+    )
     adjusted = np.array([[own.p, own.p_opposite] for own in found]).ravel()
     assert adjusted == pytest.approx(expected)
-    verdicts = ["holds" if p < 0.05 else "does not hold" if q < 0.05 else "undecided" for p, q in adjusted.reshape(-1, 2)]
+    verdicts = [
+        "holds" if p < 0.05 else "does not hold" if q < 0.05 else "undecided"
+        for p, q in adjusted.reshape(-1, 2)
+    ]
     assert [own.verdict for own in found] == verdicts
 
 
 @given(st.floats(0, 1), st.lists(st.floats(0, 1), max_size=8))
 def test_more_claims_never_decide_an_undecided_one(p, others):
     alone = claims.decide([claims.Test(p, 1 - p)])[0].verdict
-    among = claims.decide([claims.Test(p, 1 - p), *(claims.Test(q, 1 - q) for q in others)])[0].verdict
+    among = claims.decide([claims.Test(p, 1 - p), *(claims.Test(q, 1 - q) for q in others)])[
+        0
+    ].verdict
     assert among in ("undecided", alone)
 
 
 def test_claims_of_nothing_are_seldom_decided():
-    """Thirteen effects of which none lies on either side of its bound: at most 5 % of tables have a verdict."""
+    """Thirteen effects of which none lies on either side of its bound: at most 5 % of tables have a
+    verdict.
+    """
     random, decided, trials = np.random.default_rng(7), 0, 150
     for _ in range(trials):
-        tests = [claims.test_bounds(claims.mean_effect(random.normal(0, 1, 5)), above=0) for _ in range(13)]
+        tests = [
+            claims.test_bounds(claims.mean_effect(random.normal(0, 1, 5)), above=0)
+            for _ in range(13)
+        ]
         decided += any(own.verdict != "undecided" for own in claims.decide(tests))
     assert decided / trials < 0.1
 
@@ -130,13 +146,25 @@ def bend(random, noise: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("common", [0, 0.05])
-@pytest.mark.parametrize(("synthetic", "noises"), [((0.3,), (0.05, 0.05)), ((0.25, 0.3, 0.35), (0.02, 0.05, 0.1, 0.03)), ((0.2, 0.4), (0.1, 0.1, 0.01))])
-def test_the_mean_difference_covers_where_spreads_differ_and_curves_bend_alike(synthetic, noises, common):
+@pytest.mark.parametrize(
+    ("synthetic", "noises"),
+    [
+        ((0.3,), (0.05, 0.05)),
+        ((0.25, 0.3, 0.35), (0.02, 0.05, 0.1, 0.03)),
+        ((0.2, 0.4), (0.1, 0.1, 0.01)),
+    ],
+)
+def test_the_mean_difference_covers_where_spreads_differ_and_curves_bend_alike(
+    synthetic, noises, common
+):
     random, covered, trials = np.random.default_rng(0), 0, 400
     truth = np.mean(synthetic) - 0.5
     for _ in range(trials):
         alike = bend(random, common)
-        curves = [(SIZES, curve(k, random, noise)[1] * alike) for k, noise in zip(synthetic, noises, strict=False)]
+        curves = [
+            (SIZES, curve(k, random, noise)[1] * alike)
+            for k, noise in zip(synthetic, noises, strict=False)
+        ]
         found = claims.mean_difference(curves, curve(0.5, random, noises[-1], SIZES[:5]))
         covered += found.low <= truth <= found.high
     assert 0.92 < covered / trials < 0.985
@@ -164,7 +192,9 @@ def test_equal_exponents_are_seldom_told_apart_and_the_spread_covers(exponents, 
     random, found = np.random.default_rng(2), []
     for _ in range(300):
         alike = bend(random, common)
-        found.append(claims.spread([(SIZES, curve(k, random, 0.05)[1] * alike) for k in exponents], 0.1)[:2])
+        found.append(
+            claims.spread([(SIZES, curve(k, random, 0.05)[1] * alike) for k in exponents], 0.1)[:2]
+        )
     assert np.mean([own.low <= np.ptp(exponents) <= own.high for own, _ in found]) > 0.92
     if np.ptp(exponents) == 0:
         assert np.mean([test.p < 0.05 for _, test in found]) == pytest.approx(0.05, abs=0.03)
@@ -173,7 +203,10 @@ def test_equal_exponents_are_seldom_told_apart_and_the_spread_covers(exponents, 
 @pytest.mark.parametrize("exponents", [(0.4, 0.3), (0.4, 0.3, 0.3)])
 def test_exponents_apart_by_the_margin_are_seldom_alike(exponents):
     random = np.random.default_rng(8)
-    found = [claims.spread([curve(k, random, 0.05) for k in exponents], np.ptp(exponents))[1] for _ in range(300)]
+    found = [
+        claims.spread([curve(k, random, 0.05) for k in exponents], np.ptp(exponents))[1]
+        for _ in range(300)
+    ]
     assert np.mean([test.p_opposite < 0.05 for test in found]) < 0.08
     exact = claims.spread([curve(k, random, 1e-4) for k in (0.3, 0.31)], 0.1)[1]
     assert exact.p < 1e-6
@@ -204,7 +237,9 @@ def test_shared_sizes_in_a_note_are_those_of_all_curves():
 
 
 def test_losses_are_compared_by_seed():
-    ratios = claims.log_ratios(log_losses([1.0, 2.0, 3.0], [0, 1, 2]), log_losses([2.5, 1.5], [2, 0]))
+    ratios = claims.log_ratios(
+        log_losses([1.0, 2.0, 3.0], [0, 1, 2]), log_losses([2.5, 1.5], [2, 0])
+    )
     assert ratios.to_dict() == pytest.approx({0: -0.5, 2: 0.5})
     with pytest.raises(ValueError, match="no seed"):
         claims.log_ratios(log_losses([1.0], [0]), log_losses([1.0], [1]))
@@ -226,6 +261,11 @@ def test_seeds_of_a_size_are_no_independent_points():
 def test_the_mean_over_sizes_covers():
     random, covered, trials = np.random.default_rng(4), 0, 500
     for _ in range(trials):
-        found = claims.over_sizes({size: -0.2 + random.normal(0, 0.1) + pd.Series(random.normal(0, 0.1, 3)) for size in range(5)})
+        found = claims.over_sizes(
+            {
+                size: -0.2 + random.normal(0, 0.1) + pd.Series(random.normal(0, 0.1, 3))
+                for size in range(5)
+            }
+        )
         covered += found.low <= -0.2 <= found.high
     assert 0.92 < covered / trials < 0.98

@@ -23,7 +23,11 @@ def test_outer_spaces_of_class_names_are_left_out(table):
 
 
 def test_a_class_may_be_called_as_a_number_or_missing_value(table):
-    assert class_table.read(table("class_id,name\n0,7\n1,None\n2,NA\n"))["name"].tolist() == ["7", "None", "NA"]
+    assert class_table.read(table("class_id,name\n0,7\n1,None\n2,NA\n"))["name"].tolist() == [
+        "7",
+        "None",
+        "NA",
+    ]
 
 
 def test_a_row_with_too_many_cells_is_reported(table):

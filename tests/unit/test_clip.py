@@ -39,12 +39,20 @@ def one_thread():
 @pytest.fixture
 def job(tmp_path):
     """Train two runs, one on two sources, and return the files: job(name) -> {file name: bytes}."""
-    tars = [write_source(tmp_path / "real.tar", 10), write_source(tmp_path / "made.0.tar", 10, (1.0, 1.5))]
-    runs = run_of("mixed", ("real", None, 10), ("made", 1.5, 6)), run_of("alone", ("made", 1.0, 8), seed=1)
+    tars = [
+        write_source(tmp_path / "real.tar", 10),
+        write_source(tmp_path / "made.0.tar", 10, (1.0, 1.5)),
+    ]
+    runs = (
+        run_of("mixed", ("real", None, 10), ("made", 1.5, 6)),
+        run_of("alone", ("made", 1.0, 8), seed=1),
+    )
 
     def start(name, **training):
         settings = settings_of(*runs, inputs={"real": 1, "made": 1}, **training)
-        train_clips.train_batch(settings, tars, tmp_path / name, tmp_path / f"state_{name}", Team(CPU))
+        train_clips.train_batch(
+            settings, tars, tmp_path / name, tmp_path / f"state_{name}", Team(CPU)
+        )
         return {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())}
 
     start.tars, start.folder = tars, tmp_path
@@ -180,7 +188,10 @@ def test_a_tar_that_is_cut_off_is_found_before_training_starts(job, monkeypatch)
     monkeypatch.setattr(clip_training, "train", lambda *_: pytest.fail("training started"))
     with open(job.tars[1], "r+b") as file:
         file.truncate(6000)
-    with pytest.raises(shards.ShardError, match=r"made.0.tar: 6000 bytes long, but its manifest names images up to byte \d+: remove both files"):
+    with pytest.raises(
+        shards.ShardError,
+        match=r"made.0.tar: 6000 bytes long, but its manifest names images up to byte \d+: remove both files",
+    ):
         job("a")
 
 
@@ -189,7 +200,10 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
     with open(job.tars[0], "r+b") as file:
         file.seek(rows["offset"][3] + 40)
         file.write(b"\0\0")
-    with pytest.raises(shards.ShardError, match=r"real.tar: image 'None-003' has another sha256 than its manifest says"):
+    with pytest.raises(
+        shards.ShardError,
+        match=r"real.tar: image 'None-003' has another sha256 than its manifest says",
+    ):
         job("a")
     assert not (job.folder / "a").exists()
 
@@ -197,15 +211,25 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
 @pytest.mark.parametrize(
     ("run", "inputs", "message"),
     [
-        (run_of("a", ("real", None, 11)), {"real": 1}, "10 images at guidance None, but a run needs 11 of real"),
+        (
+            run_of("a", ("real", None, 11)),
+            {"real": 1},
+            "10 images at guidance None, but a run needs 11 of real",
+        ),
         (run_of("a", ("real", None, 4)), {"real": 2}, "1 tars were named, but real have 2"),
-        (run_of("a", ("made", 1.5, 4)), {"real": 1, "made": 1}, "1 tars were named, but real, made have 2"),
+        (
+            run_of("a", ("made", 1.5, 4)),
+            {"real": 1, "made": 1},
+            "1 tars were named, but real, made have 2",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_told(tmp_path, run, inputs, message):
     tar = write_source(tmp_path / "real.tar", 10)
     with pytest.raises((SystemExit, shards.ShardError), match=message):
-        train_clips.train_batch(settings_of(run, inputs=inputs), [tar], tmp_path / "out", tmp_path / "state", Team(CPU))
+        train_clips.train_batch(
+            settings_of(run, inputs=inputs), [tar], tmp_path / "out", tmp_path / "state", Team(CPU)
+        )
 
 
 def test_calibration_has_the_real_number_of_micro_batches(tmp_path):

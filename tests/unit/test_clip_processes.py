@@ -1,4 +1,6 @@
-"""CLIP models trained by several processes: as by one, nothing lost, nothing repeated; a process that dies takes the others along."""
+"""CLIP models trained by several processes: as by one, nothing lost, nothing repeated; a process
+that dies takes the others along.
+"""
 
 import json
 import os
@@ -22,10 +24,26 @@ from scripts.lib.distributed import Team
 from tests.support import clip_process
 from tests.support.workflow import ROOT
 
-TINY = {"embed_dim": 8, "patch_size": 4, "width": 16, "depth": 1, "heads": 2, "text_width": 16, "text_depth": 1, "text_heads": 2, "context_length": 12}
+TINY = {
+    "embed_dim": 8,
+    "patch_size": 4,
+    "width": 16,
+    "depth": 1,
+    "heads": 2,
+    "text_width": 16,
+    "text_depth": 1,
+    "text_heads": 2,
+    "context_length": 12,
+}
 ARCHITECTURE = TINY | {"merges": 300}
 PAIRS, BLOCK, BATCH, ITERATIONS = 24, 5, 8, 6  # two epochs
-TRAINING = {"batch_size": BATCH, "learning_rate": 3e-3, "warmup": 0.1, "weight_decay": 0.2, "crop_scale": [0.5, 1.0]}
+TRAINING = {
+    "batch_size": BATCH,
+    "learning_rate": 3e-3,
+    "warmup": 0.1,
+    "weight_decay": 0.2,
+    "crop_scale": [0.5, 1.0],
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +53,11 @@ def tars(tmp_path_factory) -> list[str]:
     found = []
     for start in range(0, PAIRS, BLOCK):
         rows = [
-            (f"{i:05d}", random.integers(0, 256, (8, 8, 3), np.uint8), {"image": i, "class_id": -1, "prompt": f"number {i}"})
+            (
+                f"{i:05d}",
+                random.integers(0, 256, (8, 8, 3), np.uint8),
+                {"image": i, "class_id": -1, "prompt": f"number {i}"},
+            )
             for i in range(start, min(start + BLOCK, PAIRS))
         ]
         found.append(str(folder / f"{start // BLOCK:05d}.tar"))
@@ -45,10 +67,29 @@ def tars(tmp_path_factory) -> list[str]:
 
 def asked(tars: list[str], folder, **named) -> dict:
     part = {"source": "real", "guidance": None, "images": PAIRS}
-    run = {"source": "real", "guidance": None, "architecture": "tiny", "size": PAIRS, "seed": 3, "name": "run", "iterations": ITERATIONS, "parts": [part]}
-    settings = {"runs": [run], "inputs": {"real": len(tars)}, "architectures": {"tiny": ARCHITECTURE}, "image_size": 8, "channels": 3}
+    run = {
+        "source": "real",
+        "guidance": None,
+        "architecture": "tiny",
+        "size": PAIRS,
+        "seed": 3,
+        "name": "run",
+        "iterations": ITERATIONS,
+        "parts": [part],
+    }
+    settings = {
+        "runs": [run],
+        "inputs": {"real": len(tars)},
+        "architectures": {"tiny": ARCHITECTURE},
+        "image_size": 8,
+        "channels": 3,
+    }
     folder.mkdir(exist_ok=True)
-    return {"settings": settings | {"training": TRAINING | named.pop("training", {})}, "tars": tars, "folder": str(folder)} | named
+    return {
+        "settings": settings | {"training": TRAINING | named.pop("training", {})},
+        "tars": tars,
+        "folder": str(folder),
+    } | named
 
 
 def alone(tars: list[str], folder, workers: int = 0, **named) -> dict:
@@ -59,9 +100,25 @@ def alone(tars: list[str], folder, workers: int = 0, **named) -> dict:
 
 def together(tars: list[str], folder, **named) -> subprocess.CompletedProcess:
     (folder.parent / f"{folder.name}.json").write_text(json.dumps(asked(tars, folder, **named)))
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tests.support.clip_process"]
+    run = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "tests.support.clip_process",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.run([*run, str(folder.parent / f"{folder.name}.json")], capture_output=True, text=True, timeout=240, cwd=ROOT, env=environment)
+    return subprocess.run(
+        [*run, str(folder.parent / f"{folder.name}.json")],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=ROOT,
+        env=environment,
+    )
 
 
 def left_by(folder) -> dict:
@@ -70,7 +127,9 @@ def left_by(folder) -> dict:
 
 
 def same(a: dict, b: dict) -> bool:
-    """All but the bias of attention's keys: it changes nothing, so that its gradient is rounding, which AdamW makes as large as any."""
+    """All but the bias of attention's keys: it changes nothing, so that its gradient is rounding,
+    which AdamW makes as large as any.
+    """
     for weights in (a, b):
         for name in (name for name in weights if name.endswith("attn.in_proj_bias")):
             weights[name].view(3, -1)[1] = 0
@@ -88,11 +147,17 @@ def test_two_processes_train_as_one(tars, one, tmp_path):
     assert done.returncode == 0, done.stderr
     two = left_by(tmp_path / "two")
     assert len(two["seen"]) == 2
-    assert np.mean([seen["losses"] for seen in two["seen"]], axis=0) == pytest.approx(one["seen"][0]["losses"], abs=1e-5)
+    assert np.mean([seen["losses"] for seen in two["seen"]], axis=0) == pytest.approx(
+        one["seen"][0]["losses"], abs=1e-5
+    )
     assert same(one["weights"], two["weights"])
     # Each batch is that of one process, and an epoch has each pair once.
-    batches = [list(chain(*own)) for own in zip(*(seen["positions"] for seen in two["seen"]), strict=True)]
-    assert [sorted(batch) for batch in batches] == [sorted(batch) for batch in one["seen"][0]["positions"]]
+    batches = [
+        list(chain(*own)) for own in zip(*(seen["positions"] for seen in two["seen"]), strict=True)
+    ]
+    assert [sorted(batch) for batch in batches] == [
+        sorted(batch) for batch in one["seen"][0]["positions"]
+    ]
     for first in range(0, ITERATIONS, PAIRS // BATCH):
         assert Counter(chain(*batches[first : first + PAIRS // BATCH])) == Counter(range(PAIRS))
 
@@ -118,7 +183,9 @@ def test_workers_change_nothing(tars, one, tmp_path):
 
 def test_micro_batches_equal_the_full_batch(tars, one, tmp_path):
     found = alone(tars, tmp_path / "micro", training={"largest_batch": 3})
-    assert [len(positions) for positions in found["seen"][0]["positions"]] == [2] * (ITERATIONS * BATCH // 2)
+    assert [len(positions) for positions in found["seen"][0]["positions"]] == [2] * (
+        ITERATIONS * BATCH // 2
+    )
     assert found["seen"][0]["losses"] == pytest.approx(one["seen"][0]["losses"], abs=1e-5)
     assert same(one["weights"], found["weights"])
 
@@ -148,4 +215,6 @@ def test_a_compiled_model_is_the_same(tars, one, tmp_path):
 def test_ranks_that_cannot_share_a_batch_are_reported(tars, tmp_path):
     job, team = asked(tars, tmp_path / "x"), Team(torch.device("cpu"), 0, 3)
     with pytest.raises(SystemExit, match="batch_size = 8: cannot be shared equally by 3"):
-        train_clips.train_batch(job["settings"], tars, tmp_path / "x/models", tmp_path / "x/state", team)
+        train_clips.train_batch(
+            job["settings"], tars, tmp_path / "x/models", tmp_path / "x/state", team
+        )

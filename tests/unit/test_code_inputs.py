@@ -14,12 +14,15 @@ from tests.support.workflow import ROOT
 RULES = {
     match[1]: match[0]
     for path in (ROOT / "rules").glob("*.smk")
-    for match in re.finditer(r"^rule (\w+):.*?(?=^rule |\Z)", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    for match in re.finditer(
+        r"^rule (\w+):.*?(?=^rule |\Z)", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 }
 CHEAP = sorted(rule for rule in RULES if rule.startswith(("plot_", "tabulate_", "fit_laws")))
 SOME = ("fit_laws", "plot_per_class", "plot_samples", "tabulate_claims")
 
-# Import the libraries once, then each script in a process forked from this one, and print the project's modules that it has loaded.
+# Import the libraries once, then each script in a process forked from this one, and print the
+# project's modules that it has loaded.
 FORKS = """
 import os, sys, importlib
 import matplotlib.pyplot, pandas, pydantic, scipy.optimize, seaborn, statsmodels.api, yaml, PIL.Image, webdataset, pyarrow.parquet
@@ -102,4 +105,8 @@ def test_cheap_rule_lists_the_code_of_its_script(rule):
 
 def test_expensive_rules_list_no_code():
     assert len(CHEAP) > 15
-    assert not [rule for rule, text in RULES.items() if rule not in CHEAP and ("code_of" in text or ".py" in text)]
+    assert not [
+        rule
+        for rule, text in RULES.items()
+        if rule not in CHEAP and ("code_of" in text or ".py" in text)
+    ]

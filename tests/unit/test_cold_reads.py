@@ -23,9 +23,13 @@ def test_reads_of_both_sizes_are_timed_and_leave_no_file(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(reading, "FILE_BYTES", 16 << 20)
     chunk, image = timed("imagenet", tmp_path)
-    sizes = [float(re.search(r"([\d,]+) kB", row.what)[1].replace(",", "")) for row in (chunk, image)]
+    sizes = [
+        float(re.search(r"([\d,]+) kB", row.what)[1].replace(",", "")) for row in (chunk, image)
+    ]
     assert sizes[0] == pytest.approx(256 * sizes[1], rel=0.05)
-    assert all("images per second for one process" in row.note and not row.units for row in (chunk, image))
+    assert all(
+        "images per second for one process" in row.note and not row.units for row in (chunk, image)
+    )
     assert not (tmp_path / "results").exists()
 
 
@@ -38,7 +42,9 @@ def test_a_study_in_memory_has_no_reads_to_time(tmp_path, monkeypatch):
 
 def test_reads_are_of_different_places(tmp_path, monkeypatch):
     places, pread = [], os.pread
-    monkeypatch.setattr(os, "pread", lambda file, size, place: places.append(place) or pread(file, size, place))
+    monkeypatch.setattr(
+        os, "pread", lambda file, size, place: places.append(place) or pread(file, size, place)
+    )
     with open(tmp_path / "file", "w+b") as file:
         file.write(bytes(1000))
         file.flush()

@@ -41,7 +41,10 @@ def finished(study, tmp_path):
     texts = {"class_id": range(CLASSES), "text_id": 0, "text": ["one", "three"] * 5}
     pd.DataFrame(texts).to_parquet(prompts)
     random = np.random.default_rng(0)
-    rows = [(f"{i}", random.integers(0, 256, (8, 8), np.uint8), {"class_id": i % 10, "prompt": ""}) for i in range(30)]
+    rows = [
+        (f"{i}", random.integers(0, 256, (8, 8), np.uint8), {"class_id": i % 10, "prompt": ""})
+        for i in range(30)
+    ]
     shards.write(tmp_path / paths.real, rows)
     architecture = {"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"}
     build = {"image_size": 8, "channels": 1, "classes": CLASSES, "architecture": architecture}

@@ -51,11 +51,17 @@ def test_outer_spaces_of_cells_and_columns_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"id;name\n0;robin\n", r"no column 'id' \(found 'id;name'\); save it with commas between the cells"),
+        (
+            b"id;name\n0;robin\n",
+            r"no column 'id' \(found 'id;name'\); save it with commas between the cells",
+        ),
         (b"name\nrobin\n", r"no column 'id' \(found \'name\'"),
         (b"", r"no column 'id' \(found none"),
         (b"id\ncaf\xe9\n", "not UTF-8 at byte 6; save it as UTF-8"),
-        (b'id\n"a"b\n', "not a CSV .*; put double quotes around a text that holds a comma or a quote"),
+        (
+            b'id\n"a"b\n',
+            "not a CSV .*; put double quotes around a text that holds a comma or a quote",
+        ),
     ],
 )
 def test_table_that_cannot_be_read_is_named(tmp_path, data, message):
@@ -67,7 +73,9 @@ def test_table_that_cannot_be_read_is_named(tmp_path, data, message):
 def test_unreadable_table_of_numbers_is_an_error_of_the_study(data, tmp_path):
     (data / "paper_numbers.csv").write_text("id;value\na;1\n")
     (tmp_path / "smoke.yaml").write_text(SMOKE.read_text())
-    with pytest.raises(StudyError, match=r"smoke\.yaml: .*paper_numbers\.csv: no column 'id' \(found 'id;value'\)"):
+    with pytest.raises(
+        StudyError, match=r"smoke\.yaml: .*paper_numbers\.csv: no column 'id' \(found 'id;value'\)"
+    ):
         load(tmp_path / "smoke.yaml")
 
 
@@ -79,14 +87,20 @@ def test_column_that_is_there_twice_is_reported(tmp_path):
 
 def test_empty_columns_and_last_rows_of_a_spreadsheet_are_left_out(tmp_path):
     (tmp_path / "t.csv").write_text("id,name,,\n0,robin,,\n1,heron,,\n,,,\n,,,\n")
-    assert csv_tables.rows(tmp_path / "t.csv") == [{"id": "0", "name": "robin"}, {"id": "1", "name": "heron"}]
+    assert csv_tables.rows(tmp_path / "t.csv") == [
+        {"id": "0", "name": "robin"},
+        {"id": "1", "name": "heron"},
+    ]
 
 
 def test_frame_keeps_columns_and_refuses_rows_that_are_too_long(tmp_path):
     (tmp_path / "t.csv").write_text("id,text\n")
     assert csv_tables.frame(tmp_path / "t.csv").columns.tolist() == ["id", "text"]
     (tmp_path / "t.csv").write_text("id,text\n0,a\n1,b, c\n")
-    with pytest.raises(csv_tables.TableError, match=r"row 2 has more cells than there are columns; put double quotes"):
+    with pytest.raises(
+        csv_tables.TableError,
+        match=r"row 2 has more cells than there are columns; put double quotes",
+    ):
         csv_tables.frame(tmp_path / "t.csv")
 
 

@@ -25,10 +25,15 @@ def images_of(data, tmp_path, start=0, stop=None) -> list[tuple[int, bytes]]:
 def test_class_folders_and_tars_give_the_same_images(a_set, tmp_path):
     """All of them, each with its class."""
     folders = fake.class_folders(tmp_path / "folders", dict(zip(WNIDS, [4, 2, 3], strict=True)))
-    files = sorted((WNIDS.index(path.parent.name), path.read_bytes()) for path in folders.rglob("*.JPEG"))
+    files = sorted(
+        (WNIDS.index(path.parent.name), path.read_bytes()) for path in folders.rglob("*.JPEG")
+    )
     mixed = [files[i] for i in np.random.default_rng(0).permutation(9)]
     for number in range(2):
-        own = [{"__key__": f"{number}-{i}", "jpg": data, "cls": label} for i, (label, data) in enumerate(mixed[number::2])]
+        own = [
+            {"__key__": f"{number}-{i}", "jpg": data, "cls": label}
+            for i, (label, data) in enumerate(mixed[number::2])
+        ]
         fake.write_tar(tmp_path / f"tars/{number:05d}.tar", own)
     for place in ("folders", "tars", "tars/*.tar"):
         assert sorted(images_of(a_set(tmp_path / place), tmp_path)) == files
@@ -38,7 +43,10 @@ def test_class_folders_and_tars_give_the_same_images(a_set, tmp_path):
 def test_folders_may_be_named_by_class_id_name_or_wordnet_id(a_set, tmp_path, names):
     fake.class_folders(a_set.folder, dict.fromkeys(names, 2))
     index = index_of(a_set(), tmp_path)
-    assert {(origin.split("/")[0], i) for origin, i in zip(index["origin"], index["class_id"], strict=True)} == set(zip(names, range(3), strict=True))
+    assert {
+        (origin.split("/")[0], i)
+        for origin, i in zip(index["origin"], index["class_id"], strict=True)
+    } == set(zip(names, range(3), strict=True))
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
@@ -65,7 +73,11 @@ def test_a_block_is_the_same_rows_whatever_is_read_with_it(a_set, tmp_path, monk
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [5, 6, 7], strict=True)))
     data = a_set()
     whole = images_of(data, tmp_path)
-    assert [*images_of(data, tmp_path, 0, 7), *images_of(data, tmp_path, 7, 14), *images_of(data, tmp_path, 14, 18)] == whole
+    assert [
+        *images_of(data, tmp_path, 0, 7),
+        *images_of(data, tmp_path, 7, 14),
+        *images_of(data, tmp_path, 14, 18),
+    ] == whole
     with pytest.raises(DataSetError, match="takes images up to 19, and it has 18"):
         datasets.rows(data, tmp_path / "index.parquet", 14, 19)
 
@@ -84,20 +96,36 @@ def test_an_image_that_is_named_is_left_out_and_counted(a_set, tmp_path):
 
 def test_torchvision_reads_what_the_table_names(a_set, tmp_path, monkeypatch):
     known_as(monkeypatch, tmp_path, layout="torchvision:EuroSAT()|webdataset")
-    fake.class_folders(a_set.folder / "eurosat/2750", dict.fromkeys(["Forest", "River", "SeaLake"], 2))
+    fake.class_folders(
+        a_set.folder / "eurosat/2750", dict.fromkeys(["Forest", "River", "SeaLake"], 2)
+    )
     table = tmp_path / "own.csv"
-    pd.DataFrame({"class_id": range(3), "name": ["forest", "river", "sea"], "label": ["Forest", "River", "SeaLake"]}).to_csv(table, index=False)
+    pd.DataFrame(
+        {
+            "class_id": range(3),
+            "name": ["forest", "river", "sea"],
+            "label": ["Forest", "River", "SeaLake"],
+        }
+    ).to_csv(table, index=False)
     data = a_set(training=False, table=str(table))
     index_of(data, tmp_path)
     rows, read = datasets.rows(data, tmp_path / "index.parquet", 0, None)
     assert [row["class_id"] for row in rows] == [0, 0, 1, 1, 2, 2]
     assert read(rows[3]).size == (40, 32)
-    pd.DataFrame({"class_id": range(3), "name": ["river", "forest", "sea"], "label": ["River", "Forest", "SeaLake"]}).to_csv(table, index=False)
+    pd.DataFrame(
+        {
+            "class_id": range(3),
+            "name": ["river", "forest", "sea"],
+            "label": ["River", "Forest", "SeaLake"],
+        }
+    ).to_csv(table, index=False)
     moved = a_set(training=False, table=str(table))
     assert index_of(moved, tmp_path)["class_id"].tolist() == [1, 1, 0, 0, 2, 2]
 
 
-def test_a_torchvision_set_without_a_list_of_labels_is_read_item_by_item(a_set, tmp_path, monkeypatch):
+def test_a_torchvision_set_without_a_list_of_labels_is_read_item_by_item(
+    a_set, tmp_path, monkeypatch
+):
     known_as(monkeypatch, tmp_path, layout="torchvision:DTD(split=test, partition=1)")
     labels = ["banded", "dotted"]
     (a_set.folder / "dtd/dtd/labels").mkdir(parents=True)
@@ -107,7 +135,10 @@ def test_a_torchvision_set_without_a_list_of_labels_is_read_item_by_item(a_set, 
     (a_set.folder / "dtd/dtd/labels/test1.txt").write_text("\n".join(files))
     table = tmp_path / "own.csv"
     pd.DataFrame({"class_id": range(2), "name": labels, "label": labels}).to_csv(table, index=False)
-    assert index_of(a_set(training=False, table=str(table)), tmp_path)["class_id"].tolist() == [1, 0]
+    assert index_of(a_set(training=False, table=str(table)), tmp_path)["class_id"].tolist() == [
+        1,
+        0,
+    ]
     (a_set.folder / "dtd/dtd/images" / files[0]).write_bytes(b"broken")
     with pytest.raises(DataSetError, match=r"item 0 of torchvision\.datasets\.DTD cannot be read"):
         index_of(a_set(training=False, table=str(table)), tmp_path)
@@ -124,4 +155,9 @@ def test_what_torchvision_does_not_find_is_told_with_how_to_get_it(a_set, tmp_pa
 def test_the_index_says_what_it_is_of(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
     index_of(a_set(), tmp_path)
-    assert json.loads(json.dumps(datasets.about(tmp_path / "index.parquet"))) == {"layout": "folders", "images": 6, "skipped": 0, "dataset": "things"}
+    assert json.loads(json.dumps(datasets.about(tmp_path / "index.parquet"))) == {
+        "layout": "folders",
+        "images": 6,
+        "skipped": 0,
+        "dataset": "things",
+    }

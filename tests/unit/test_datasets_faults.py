@@ -50,17 +50,27 @@ def test_images_one_folder_too_deep_are_told_in_one_line(a_set):
 def test_what_the_file_system_refuses_is_told(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
     (a_set.folder / "loop").symlink_to(a_set.folder / "loop")
-    assert f"cannot be read: [Errno 40] Too many levels of symbolic links: '{a_set.folder / 'loop'}'" in told(a_set())
+    assert (
+        f"cannot be read: [Errno 40] Too many levels of symbolic links: '{a_set.folder / 'loop'}'"
+        in told(a_set())
+    )
     fake.class_tars(tmp_path / "tars", [[0, 1, 2]])
     (tmp_path / "tars/00001.tar").symlink_to("/nowhere")
-    with pytest.raises(DataSetError, match=r"cannot be read: .*No such file or directory: .*00001\.tar"):
+    with pytest.raises(
+        DataSetError, match=r"cannot be read: .*No such file or directory: .*00001\.tar"
+    ):
         index_of(a_set(tmp_path / "tars"), tmp_path)
 
 
 def test_a_name_that_is_not_utf8_is_told(a_set):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
-    Path(os.fsdecode(os.fsencode(a_set.folder / WNIDS[0]) + b"/caf\xe9.jpg")).write_bytes(fake.image_bytes(0))
-    assert f"1 files have names that are not UTF-8: '{WNIDS[0]}/caf\\udce9.jpg': rename them" in told(a_set())
+    Path(os.fsdecode(os.fsencode(a_set.folder / WNIDS[0]) + b"/caf\xe9.jpg")).write_bytes(
+        fake.image_bytes(0)
+    )
+    assert (
+        f"1 files have names that are not UTF-8: '{WNIDS[0]}/caf\\udce9.jpg': rename them"
+        in told(a_set())
+    )
 
 
 def test_a_class_that_no_tar_holds_is_told(a_set, tmp_path):
@@ -88,7 +98,9 @@ def test_a_name_of_two_classes_is_refused(a_set, tmp_path):
     table = pd.read_csv(fake.class_table(tmp_path / "twice.csv", WNIDS))
     table.assign(name=["missile", "crane", "missile"]).to_csv(tmp_path / "twice.csv", index=False)
     fake.class_folders(a_set.folder, {"missile": 2, "crane": 2})
-    assert "folder 'missile' is the name of classes [0, 2]" in told(a_set(table=str(tmp_path / "twice.csv")))
+    assert "folder 'missile' is the name of classes [0, 2]" in told(
+        a_set(table=str(tmp_path / "twice.csv"))
+    )
 
 
 def test_a_place_that_is_not_there_or_not_told_is_told(a_set, monkeypatch):
@@ -107,7 +119,10 @@ def test_a_place_that_is_not_there_or_not_told_is_told(a_set, monkeypatch):
 
 
 def test_a_folder_may_have_a_name_that_could_be_a_pattern(a_set, tmp_path):
-    assert datasets.checked(a_set(fake.class_folders(tmp_path / "set [v2]", dict.fromkeys(WNIDS, 1)))) == "folders"
+    assert (
+        datasets.checked(a_set(fake.class_folders(tmp_path / "set [v2]", dict.fromkeys(WNIDS, 1))))
+        == "folders"
+    )
     assert len(index_of(a_set(fake.class_tars(tmp_path / "tars [*]", [[0, 1, 2]])), tmp_path)) == 3
 
 
@@ -122,8 +137,13 @@ def test_only_the_classes_of_a_subset_are_asked_for(a_set, tmp_path, monkeypatch
     assert "not in its subset 'two': 1" in told(a_set(training=False))
 
 
-@pytest.mark.parametrize(("training", "wanted", "match"), [(False, None, "6 images, not 7"), (True, 8, "takes 8 images, and it has 6"), (True, 6, None)])
-def test_numbers_of_images_are_held_to_what_is_known_and_wanted(a_set, tmp_path, monkeypatch, training, wanted, match):
+@pytest.mark.parametrize(
+    ("training", "wanted", "match"),
+    [(False, None, "6 images, not 7"), (True, 8, "takes 8 images, and it has 6"), (True, 6, None)],
+)
+def test_numbers_of_images_are_held_to_what_is_known_and_wanted(
+    a_set, tmp_path, monkeypatch, training, wanted, match
+):
     known_as(monkeypatch, tmp_path, images=7)
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
     data = a_set(training=training, wanted=wanted)
@@ -131,7 +151,11 @@ def test_numbers_of_images_are_held_to_what_is_known_and_wanted(a_set, tmp_path,
 
 
 def broken_tar(folder, cut=None, samples=None):
-    path = fake.class_tars(folder, [[0, 1, 2, 0]]) / "00000.tar" if samples is None else fake.write_tar(folder / "00000.tar", samples)
+    path = (
+        fake.class_tars(folder, [[0, 1, 2, 0]]) / "00000.tar"
+        if samples is None
+        else fake.write_tar(folder / "00000.tar", samples)
+    )
     if cut:
         path.write_bytes(path.read_bytes()[:cut])
 
@@ -142,10 +166,19 @@ def broken_tar(folder, cut=None, samples=None):
         ({"cut": 2000}, "not a whole tar"),
         ({"cut": 512}, "not a whole tar|cut off"),
         ({"samples": [{"__key__": "a", "jpg": b"x"}]}, "sample 'a' has no a.cls"),
-        ({"samples": [{"__key__": "a", "jpg": b"x", "cls": 3}]}, "a.cls = '3': must be a class id, 0 to 2"),
+        (
+            {"samples": [{"__key__": "a", "jpg": b"x", "cls": 3}]},
+            "a.cls = '3': must be a class id, 0 to 2",
+        ),
         ({"samples": [{"__key__": "a", "cls": 1}]}, "sample 'a' has 0 images"),
-        ({"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aba"]}, "'a.cls' comes twice"),
-        ({"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aa"]}, "'a.cls' comes twice"),
+        (
+            {"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aba"]},
+            "'a.cls' comes twice",
+        ),
+        (
+            {"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aa"]},
+            "'a.cls' comes twice",
+        ),
         ({"samples": []}, "no image of 3 classes"),
     ],
 )
@@ -157,7 +190,10 @@ def test_a_tar_that_is_not_whole_or_ambiguous_is_told(a_set, tmp_path, arguments
     assert not list(tmp_path.glob("*index*"))
 
 
-@pytest.mark.parametrize("damage", [lambda data, end: data[:end], lambda data, end: data[:end] + b"?" * 512 + data[end + 512 :]])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data, end: data[:end], lambda data, end: data[:end] + b"?" * 512 + data[end + 512 :]],
+)
 def test_a_tar_that_is_cut_between_two_samples_or_has_a_damaged_header_is_told(tmp_path, damage):
     """Python's reader takes both for a whole one."""
     path = fake.class_tars(tmp_path, [[0, 1]]) / "00000.tar"
@@ -169,14 +205,22 @@ def test_a_tar_that_is_cut_between_two_samples_or_has_a_damaged_header_is_told(t
 
 
 def test_tars_that_were_joined_are_told(tmp_path):
-    """Python's reader stops at the end of the first: the images of the second would be left out in silence."""
+    """Python's reader stops at the end of the first: the images of the second would be left out in
+    silence.
+    """
     first, second = (fake.class_tars(tmp_path / name, [[0, 1]]) / "00000.tar" for name in "ab")
     first.write_bytes(first.read_bytes() + second.read_bytes())
     with pytest.raises(DataSetError, match="continues after its end"):
         list(tars.samples(first))
 
 
-@pytest.mark.parametrize(("text", "match"), [(b"caf\xe9\n", "skip.txt: not UTF-8"), (b"n1/gone.jpg\n", r"skip.txt: no image n1/gone.jpg in it")])
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (b"caf\xe9\n", "skip.txt: not UTF-8"),
+        (b"n1/gone.jpg\n", r"skip.txt: no image n1/gone.jpg in it"),
+    ],
+)
 def test_a_list_of_images_to_leave_out_that_is_of_no_use_is_told(a_set, tmp_path, text, match):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
     (tmp_path / "skip.txt").write_bytes(text)

@@ -42,14 +42,26 @@ def named_table(tmp_path, names: list[str], **columns) -> str:
 
 def test_files_of_the_system_are_left_out_of_class_folders(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys([*WNIDS, "__MACOSX", "@eaDir"], 1))
-    for name in (f"{WNIDS[0]}/._a.jpg", f"{WNIDS[0]}/Thumbs.db", f"{WNIDS[1]}/.DS_Store", ".DS_Store", "._b.jpg"):
+    for name in (
+        f"{WNIDS[0]}/._a.jpg",
+        f"{WNIDS[0]}/Thumbs.db",
+        f"{WNIDS[1]}/.DS_Store",
+        ".DS_Store",
+        "._b.jpg",
+    ):
         (a_set.folder / name).write_bytes(b"not an image")
     assert len(index_of(a_set(), tmp_path)) == 3
     assert "other files" not in datasets.write_index(a_set(), tmp_path / "index.parquet").told()
 
 
 def test_files_of_the_system_are_left_out_of_tars(a_set, tmp_path):
-    clutter = [("._a.jpg", b"?"), ("__MACOSX/._a.jpg", b"?"), (".DS_Store", b"?"), ("x/Thumbs.db", b"?"), ("._a.cls", b"?")]
+    clutter = [
+        ("._a.jpg", b"?"),
+        ("__MACOSX/._a.jpg", b"?"),
+        (".DS_Store", b"?"),
+        ("x/Thumbs.db", b"?"),
+        ("._a.cls", b"?"),
+    ]
     members = clutter + [member for i in range(3) for member in sample(f"x/{i}", i)]
     tar_of(a_set.folder / "0.tar", members)
     (a_set.folder / "._0.tar").write_bytes(b"not a tar")
@@ -58,7 +70,12 @@ def test_files_of_the_system_are_left_out_of_tars(a_set, tmp_path):
 
 
 def test_names_of_members_are_normalised(a_set, tmp_path):
-    members = [("./a.jpg", fake.image_bytes(0)), ("a.cls", b"0"), *sample("./b", 1), *sample(".//x/../c", 2)]
+    members = [
+        ("./a.jpg", fake.image_bytes(0)),
+        ("a.cls", b"0"),
+        *sample("./b", 1),
+        *sample(".//x/../c", 2),
+    ]
     tar_of(a_set.folder / "0.tar", members)
     skip = tmp_path / "skip.txt"
     skip.write_text("0.tar/./b\n")
@@ -70,12 +87,18 @@ def test_members_of_a_sample_need_not_be_adjacent(a_set, tmp_path):
     images, labels = zip(*(sample(str(i), i) for i in range(3)), strict=True)
     tar_of(a_set.folder / "0.tar", [*images, *labels])
     index = index_of(a_set(training=False), tmp_path)
-    assert index["origin"].tolist() == ["0.tar/0", "0.tar/1", "0.tar/2"] and index["class_id"].tolist() == [0, 1, 2]
+    assert index["origin"].tolist() == ["0.tar/0", "0.tar/1", "0.tar/2"] and index[
+        "class_id"
+    ].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("extension", ["bmp", "GIF", "tiff", "JPEG"])
 def test_tars_take_the_image_formats_of_folders(a_set, tmp_path, extension):
-    members = [member for i in range(3) for member in [(f"{i}.{extension}", b"image"), (f"{i}.cls", str(i).encode())]]
+    members = [
+        member
+        for i in range(3)
+        for member in [(f"{i}.{extension}", b"image"), (f"{i}.cls", str(i).encode())]
+    ]
     tar_of(a_set.folder / "0.tar", members)
     assert len(index_of(a_set(), tmp_path)) == 3
 
@@ -95,7 +118,9 @@ def test_class_folders_are_compared_in_one_unicode_form(a_set, tmp_path):
         path = named_table(tmp_path, [unicodedata.normalize(table, name) for name in names])
         assert index_of(a_set(place, table=path), tmp_path)["class_id"].tolist() == [0, 1, 2]
     fake.class_folders(place, {unicodedata.normalize("NFD", "café"): 1})
-    assert r"folders 'cafe\u0301', 'caf\xe9' have the same name: move the images into one" in told(a_set(place, table=path))
+    assert r"folders 'cafe\u0301', 'caf\xe9' have the same name: move the images into one" in told(
+        a_set(place, table=path)
+    )
 
 
 def test_skipped_image_is_compared_in_one_unicode_form(a_set, tmp_path):
@@ -114,7 +139,11 @@ def test_names_that_are_not_utf8_are_reported_printably(a_set, tmp_path):
     (tmp_path / "tars/00000.tar").rename(tmp_path / f"tars/{NOT_UTF8}.tar")
     member = tar_of(tmp_path / "member/0.tar", sample(NOT_UTF8))
     place = tar_of(tmp_path / NOT_UTF8 / "0.tar", [])
-    for folder, text in ((tmp_path / "tars", "not UTF-8"), (member.parent, "not UTF-8"), (place.parent, "no image of 3 classes")):
+    for folder, text in (
+        (tmp_path / "tars", "not UTF-8"),
+        (member.parent, "not UTF-8"),
+        (place.parent, "no image of 3 classes"),
+    ):
         with pytest.raises(DataSetError, match=text) as error:
             index_of(a_set(folder), tmp_path)
         assert r"caf\udce9" in str(error.value)
@@ -127,18 +156,32 @@ def test_compressed_tars_are_named_as_such(a_set, tmp_path):
     a_set.folder.mkdir()
     (a_set.folder / "00000.tar").write_bytes(gzip.compress(plain.read_bytes()))
     message = told(a_set())
-    assert "00000.tar: compressed (gzip), and images are read at their offsets: decompress it" in message
+    assert (
+        "00000.tar: compressed (gzip), and images are read at their offsets: decompress it"
+        in message
+    )
     assert "download" not in message
     (a_set.folder / "00000.tar").rename(a_set.folder / "00000.tar.gz")
-    assert "1 compressed tars, whose images cannot be read at their offsets: 00000.tar.gz: decompress them" in told(a_set())
+    assert (
+        "1 compressed tars, whose images cannot be read at their offsets: 00000.tar.gz: decompress them"
+        in told(a_set())
+    )
 
 
 def test_braces_are_expanded(a_set, tmp_path):
     fake.class_tars(a_set.folder, [[0, 1, 2], [0], [1]])
-    for pattern, count in (("{00000..00001}.tar", 4), ("{00000,00002}.tar", 4), ("0000{0..2}.tar", 5), ("0000?.tar", 5)):
+    for pattern, count in (
+        ("{00000..00001}.tar", 4),
+        ("{00000,00002}.tar", 4),
+        ("0000{0..2}.tar", 5),
+        ("0000?.tar", 5),
+    ):
         assert len(index_of(a_set(a_set.folder / pattern), tmp_path)) == count, pattern
     message = told(a_set(a_set.folder / "{00001..00009}.tar"))
-    assert "7 of the 9 files of the pattern are missing: 00003.tar, 00004.tar, 00005.tar, 00006.tar, 00007.tar and 2 more" in message
+    assert (
+        "7 of the 9 files of the pattern are missing: 00003.tar, 00004.tar, 00005.tar, 00006.tar, 00007.tar and 2 more"
+        in message
+    )
     with_braces = fake.class_tars(tmp_path / "set {a,b}", [[0, 1, 2]])
     assert len(index_of(a_set(with_braces), tmp_path)) == 3
 
@@ -147,7 +190,9 @@ def test_tars_of_several_splits_are_not_pooled(a_set, tmp_path):
     fake.class_tars(a_set.folder, [[0, 1, 2], [0, 1, 2]])
     (a_set.folder / "00000.tar").rename(a_set.folder / "imagenet1k-train-0000.tar")
     (a_set.folder / "00001.tar").rename(a_set.folder / "imagenet1k-validation-00.tar")
-    assert "tars of several splits (train, validation): name those of one by a pattern" in told(a_set())
+    assert "tars of several splits (train, validation): name those of one by a pattern" in told(
+        a_set()
+    )
     assert len(index_of(a_set(a_set.folder / "*train*.tar"), tmp_path)) == 3
 
 
@@ -159,14 +204,21 @@ def test_class_names_next_to_tars_are_mapped(a_set, tmp_path, file):
     assert index["class_id"].tolist() == [2, 0, 1, 2]
     (a_set.folder / file).write_text("thing 2\nthing 0\nanother\n")
     message = told(a_set())
-    assert f"{file}: 'another' (class 2) is no" in message and f"rename it, or move {file} away" in message
+    assert (
+        f"{file}: 'another' (class 2) is no" in message
+        and f"rename it, or move {file} away" in message
+    )
 
 
 def test_class_names_next_to_numbered_folders_are_mapped(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys(["0", "1", "2"], 1))
     (a_set.folder / "classes.txt").write_text("thing 1\nthing 2\nthing 0\n")
     index = index_of(a_set(training=False), tmp_path)
-    assert dict(zip(index["origin"].str[0], index["class_id"], strict=True)) == {"0": 1, "1": 2, "2": 0}
+    assert dict(zip(index["origin"].str[0], index["class_id"], strict=True)) == {
+        "0": 1,
+        "1": 2,
+        "2": 0,
+    }
 
 
 def test_empty_line_of_class_names_keeps_its_place(a_set, tmp_path):
@@ -197,13 +249,19 @@ def test_empty_tar_is_no_error(a_set, tmp_path):
     fake.class_tars(a_set.folder, [[], [0, 1, 2]])
     assert datasets.checked(a_set()) == "webdataset"
     assert len(index_of(a_set(), tmp_path)) == 3
-    assert "1 tars without a sample" in datasets.write_index(a_set(), tmp_path / "index.parquet").told()
+    assert (
+        "1 tars without a sample"
+        in datasets.write_index(a_set(), tmp_path / "index.parquet").told()
+    )
 
 
 def test_metadata_members_of_webdataset_are_left_out(a_set, tmp_path):
     """Webdataset skips names such as __version__.txt at the top of a tar."""
     clutter = [("__version__.txt", b"1"), ("__info__/a.json", b"{}")]
-    tar_of(a_set.folder / "0.tar", clutter + [member for i in range(3) for member in sample(f"__{i}", i)])
+    tar_of(
+        a_set.folder / "0.tar",
+        clutter + [member for i in range(3) for member in sample(f"__{i}", i)],
+    )
     assert index_of(a_set(), tmp_path)["class_id"].tolist() == [0, 1, 2]
 
 
@@ -213,7 +271,10 @@ def test_link_in_a_tar_is_reported(a_set):
         info = tarfile.TarInfo("b.jpg")
         info.type, info.linkname = tarfile.LNKTYPE, "a.jpg"
         file.addfile(info)
-    assert "0.tar: 'b.jpg' is a link: write the tar again with --dereference --hard-dereference" in told(a_set())
+    assert (
+        "0.tar: 'b.jpg' is a link: write the tar again with --dereference --hard-dereference"
+        in told(a_set())
+    )
 
 
 def test_numbered_class_folders_are_not_sorted_as_text(a_set, tmp_path):
@@ -244,12 +305,17 @@ def test_folders_of_splits_are_named_as_such(a_set):
     for split in ("train", "val"):
         fake.class_folders(a_set.folder / split, dict.fromkeys(WNIDS, 1))
     message = told(a_set())
-    assert f"train, val are folders of splits: give the path of one, such as {a_set.folder}/train" in message
+    assert (
+        f"train, val are folders of splits: give the path of one, such as {a_set.folder}/train"
+        in message
+    )
     assert "rename" not in message and "missing" not in message
 
 
 def test_number_of_images_in_the_table_must_be_digits(a_set, tmp_path, monkeypatch):
     """A spreadsheet may write 1,281,167."""
     known_as(monkeypatch, tmp_path, images="1,281,167")
-    with pytest.raises(DataSetError, match=r"datasets\.csv: images of things is '1,281,167', expected digits"):
+    with pytest.raises(
+        DataSetError, match=r"datasets\.csv: images of things is '1,281,167', expected digits"
+    ):
         datasets.checked(a_set())

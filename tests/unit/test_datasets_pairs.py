@@ -25,7 +25,9 @@ def test_pairs_have_their_texts_and_failed_rows_are_counted(a_set, tmp_path):
     for parquet in a_set.folder.glob("*.parquet"):
         table = pd.read_parquet(parquet)
         written |= {
-            f"{parquet.stem}.tar/{row.key}": row.caption if isinstance(row.caption, str) else "" for row in table.itertuples() if row.status == "success"
+            f"{parquet.stem}.tar/{row.key}": row.caption if isinstance(row.caption, str) else ""
+            for row in table.itertuples()
+            if row.status == "success"
         }
     assert {row["origin"]: row["text"] for row in rows} == written
     shard, place = rows[0]["origin"].split("/")
@@ -37,7 +39,9 @@ def test_a_block_of_pairs_reads_its_own_tars_alone(a_set, tmp_path, monkeypatch)
     index_of(pair_set(a_set), tmp_path)
     opened = []
     real = pairs.members
-    monkeypatch.setattr(pairs, "members", lambda data, name: opened.append(name) or real(data, name))
+    monkeypatch.setattr(
+        pairs, "members", lambda data, name: opened.append(name) or real(data, name)
+    )
     rows, _ = datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 8, 14)
     assert [row["image"] for row in rows] == list(range(8, 14))
     assert len(opened) == 2
@@ -60,18 +64,32 @@ def test_pairs_that_are_named_are_left_out(a_set, tmp_path):
     ("change", "match"),
     [
         (lambda table: table.iloc[:-1], "1 images without a row: 000000004"),
-        (lambda table: pd.concat([table, table.tail(1).assign(key="000000099")]), "1 rows without an image in the tar: 000000099"),
-        (lambda table: table.assign(caption="another"), "another caption than the tar's .txt: 000000001"),
+        (
+            lambda table: pd.concat([table, table.tail(1).assign(key="000000099")]),
+            "1 rows without an image in the tar: 000000099",
+        ),
+        (
+            lambda table: table.assign(caption="another"),
+            "another caption than the tar's .txt: 000000001",
+        ),
         (lambda table: pd.concat([table, table.tail(1)]), "keys come twice: 000000004"),
         (lambda table: table.drop(columns="caption"), "no column caption"),
-        (lambda table: table.assign(caption=[[text] for text in "abcde"]), "column caption is list<.*string>, expected string"),
+        (
+            lambda table: table.assign(caption=[[text] for text in "abcde"]),
+            "column caption is list<.*string>, expected string",
+        ),
         (lambda table: table.assign(caption=0.5), "column caption is double, expected string"),
-        (lambda table: table.assign(caption=range(5)), "another caption than the tar's .txt: 000000001"),
+        (
+            lambda table: table.assign(caption=range(5)),
+            "another caption than the tar's .txt: 000000001",
+        ),
     ],
 )
 def test_a_parquet_that_does_not_match_its_tar_is_told(a_set, tmp_path, change, match):
     fake.pairs(a_set.folder, [4])
-    change(pd.read_parquet(a_set.folder / "00000.parquet")).to_parquet(a_set.folder / "00000.parquet", index=False)
+    change(pd.read_parquet(a_set.folder / "00000.parquet")).to_parquet(
+        a_set.folder / "00000.parquet", index=False
+    )
     count = index_of(pair_set(a_set), tmp_path)["images"].sum()
     with pytest.raises(DataSetError, match=match) as error:
         datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, int(count))
@@ -91,7 +109,10 @@ def test_parquet_without_its_tar_is_reported(a_set):
     fake.pairs(a_set.folder, [2, 2, 2])
     (a_set.folder / "00002.tar").unlink()
     message = told(pair_set(a_set))
-    assert "1 parquets have no tar next to them: 00002.parquet: download these shards again, or move the parquets away" in message
+    assert (
+        "1 parquets have no tar next to them: 00002.parquet: download these shards again, or move the parquets away"
+        in message
+    )
 
 
 def test_a_cut_off_parquet_is_told(a_set, tmp_path):
@@ -129,11 +150,22 @@ def test_pairs_without_parquets_are_read_from_their_tars(a_set, tmp_path):
 
 
 def shard(a_set, samples: list[dict]) -> None:
-    fake.write_tar(a_set.folder / "00000.tar", [{"__key__": f"{i}", "jpg": fake.image_bytes(i)} | own for i, own in enumerate(samples)])
+    fake.write_tar(
+        a_set.folder / "00000.tar",
+        [{"__key__": f"{i}", "jpg": fake.image_bytes(i)} | own for i, own in enumerate(samples)],
+    )
 
 
 def test_texts_of_tars_may_be_in_json_members(a_set, tmp_path):
-    shard(a_set, [{"json": '{"caption": "a robin"}'}, {"json": '{"caption": null}'}, {"txt": "a heron", "json": "{}"}, {"json": '{"caption": 7}'}])
+    shard(
+        a_set,
+        [
+            {"json": '{"caption": "a robin"}'},
+            {"json": '{"caption": null}'},
+            {"txt": "a heron", "json": "{}"},
+            {"json": '{"caption": 7}'},
+        ],
+    )
     assert list(texts_of(a_set, tmp_path).values()) == ["a robin", "", "a heron", "7"]
 
 
@@ -163,7 +195,9 @@ def test_captions_that_are_all_numbers_are_texts(a_set, tmp_path):
 
 def test_captions_that_are_all_missing_are_empty_texts(a_set, tmp_path):
     shard(a_set, [{"txt": ""}, {"txt": ""}])
-    pd.DataFrame({"key": ["0", "1"], "status": ["success"] * 2, "caption": [None, None]}).to_parquet(a_set.folder / "00000.parquet", index=False)
+    pd.DataFrame(
+        {"key": ["0", "1"], "status": ["success"] * 2, "caption": [None, None]}
+    ).to_parquet(a_set.folder / "00000.parquet", index=False)
     assert list(texts_of(a_set, tmp_path).values()) == ["", ""]
 
 
@@ -171,7 +205,9 @@ def test_pairs_of_several_splits_are_not_pooled(a_set):
     fake.pairs(a_set.folder, [2, 2])
     for number, split in enumerate(("train", "test")):
         for suffix in ("tar", "parquet"):
-            (a_set.folder / f"{number:05d}.{suffix}").rename(a_set.folder / f"{split}-{number}.{suffix}")
+            (a_set.folder / f"{number:05d}.{suffix}").rename(
+                a_set.folder / f"{split}-{number}.{suffix}"
+            )
     assert "tars of several splits (test, train)" in told(pair_set(a_set))
 
 

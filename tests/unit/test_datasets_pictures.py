@@ -56,11 +56,15 @@ def test_transparent_is_white_and_orientation_is_followed_but_not_in_evaluation(
     clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
     assert (pixels(TRAINING.of(saved(clear))) == 255).all()
     assert (pixels(EVALUATION.of(saved(clear))) == 0).all()
-    left_dark = Image.fromarray(np.repeat(np.array([[0] * 16 + [255] * 16]), 32, axis=0).astype(np.uint8))
+    left_dark = Image.fromarray(
+        np.repeat(np.array([[0] * 16 + [255] * 16]), 32, axis=0).astype(np.uint8)
+    )
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     data = saved(left_dark, "png", exif=exif)
-    assert (pixels(TRAINING.of(data))[:16] == 0).all() and (pixels(TRAINING.of(data))[16:] == 255).all()
+    assert (pixels(TRAINING.of(data))[:16] == 0).all() and (
+        pixels(TRAINING.of(data))[16:] == 255
+    ).all()
     assert (pixels(EVALUATION.of(data))[:, :16] == 0).all()
 
 
@@ -81,11 +85,15 @@ def exif_blocks(draw) -> bytes:
 
 def exif_block(*tags: tuple[int, int, bytes]) -> bytes:
     """An EXIF block of tags with one value each: number, type and the four bytes of the value."""
-    entries = b"".join(struct.pack("<HHL4s", number, type, 1, value) for number, type, value in tags)
+    entries = b"".join(
+        struct.pack("<HHL4s", number, type, 1, value) for number, type, value in tags
+    )
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
-DPI_BREAKS_PILLOW = exif_block((0x011A, 1, b"\x0f\0\0\0"), (0x0128, 3, b"\x02\0\0\0"))  # Image.open raises
+DPI_BREAKS_PILLOW = exif_block(
+    (0x011A, 1, b"\x0f\0\0\0"), (0x0128, 3, b"\x02\0\0\0")
+)  # Image.open raises
 
 
 @given(exif_blocks(), st.sampled_from(["jpeg", "png", "webp"]), st.booleans())
@@ -115,7 +123,9 @@ def test_orientation_is_read_next_to_damaged_tags(orientation):
 
 @given(st.integers(20, 90), st.integers(20, 90))
 def test_the_centre_of_what_is_stored_is_the_authors_protocol(width, height):
-    """Resize(32) and CenterCrop(28) of the whole image are CenterCrop(28) of what is stored, pixel by pixel."""
+    """Resize(32) and CenterCrop(28) of the whole image are CenterCrop(28) of what is stored, pixel
+    by pixel.
+    """
     import scripts.lib.torch_setup  # noqa: F401
 
     from torchvision.transforms import CenterCrop, Compose, Resize
@@ -141,8 +151,13 @@ def resized_then_cropped(image: Image.Image, size: int, filter: Image.Resampling
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.sampled_from(FILTERS))
 def test_centre_equals_resize_then_crop(width, height, size, filter):
     """The same pixels; those of an elongated image differ by one grey level at most."""
-    image = Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8))
-    difference = np.abs(np.asarray(centre(image, size, filter)).astype(int) - resized_then_cropped(image, size, filter))
+    image = Image.fromarray(
+        np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    )
+    difference = np.abs(
+        np.asarray(centre(image, size, filter)).astype(int)
+        - resized_then_cropped(image, size, filter)
+    )
     ordinary = max(width, height) <= 15 * min(width, height)
     assert difference.max() <= (0 if ordinary else 1)
 
@@ -165,7 +180,11 @@ def test_centre_of_elongated_image_is_cheap(shape, filter, monkeypatch):
     assert sum(pixels_made) <= 16 * 8 * 8
     monkeypatch.undo()
     middle = max(shape) // 2
-    box = (middle - 300, 0, middle + 300, image.height) if image.width > image.height else (0, middle - 300, image.width, middle + 300)
+    box = (
+        (middle - 300, 0, middle + 300, image.height)
+        if image.width > image.height
+        else (0, middle - 300, image.width, middle + 300)
+    )
     assert np.abs(found - resized_then_cropped(image.crop(box), 8, filter)).max() <= 1
 
 
@@ -173,11 +192,23 @@ def test_an_image_that_is_as_it_would_be_stored_keeps_its_bytes():
     jpeg = Stored(32, 3, {"format": "jpeg", "quality": 90})
     data = fake.image_bytes(0, (32, 32))
     assert jpeg.of(data) == data
-    for other in (fake.image_bytes(0, (33, 32)), fake.image_bytes(0, (32, 32), "L"), fake.image_bytes(0, (32, 32), format="png")):
+    for other in (
+        fake.image_bytes(0, (33, 32)),
+        fake.image_bytes(0, (32, 32), "L"),
+        fake.image_bytes(0, (32, 32), format="png"),
+    ):
         assert jpeg.of(other) != other
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-200], lambda data: b"\xff\xd8" + b"?" * 400, lambda data: b"", lambda data: b"<html>404</html>"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-200],
+        lambda data: b"\xff\xd8" + b"?" * 400,
+        lambda data: b"",
+        lambda data: b"<html>404</html>",
+    ],
+)
 def test_what_cannot_be_read_raises(damage):
     for stored in (TRAINING, Stored(32, 3, {"format": "jpeg", "quality": 90})):
         with pytest.raises(BROKEN):
@@ -186,7 +217,15 @@ def test_what_cannot_be_read_raises(damage):
 
 @pytest.fixture
 def settings():
-    return {"range": [0, 6], "stored": {"size": 32, "channels": 3, "storage": {"format": "jpeg", "quality": 90}, "evaluation": False}}
+    return {
+        "range": [0, 6],
+        "stored": {
+            "size": 32,
+            "channels": 3,
+            "storage": {"format": "jpeg", "quality": 90},
+            "evaluation": False,
+        },
+    }
 
 
 @pytest.fixture
@@ -194,20 +233,29 @@ def data(tmp_path, monkeypatch):
     table = fake.class_table(tmp_path / "classes.csv", ["n00000001", "n00000002"])
     fake.class_folders(tmp_path / "data", {"n00000001": 3, "n00000002": 3})
     monkeypatch.setenv("DATA_THINGS", str(tmp_path / "data"))
-    return datasets.of_split("things", str(table), {"name": "things", "pairs": False, "training": True, "skip": None})
+    return datasets.of_split(
+        "things", str(table), {"name": "things", "pairs": False, "training": True, "skip": None}
+    )
 
 
 def test_a_block_holds_its_rows_whatever_the_number_of_threads(data, tmp_path, settings):
     datasets.write_index(data, tmp_path / "index.parquet")
     for threads in (1, 3):
-        shards.write(tmp_path / f"{threads}.tar", prepare_data.file_samples(data, tmp_path / "index.parquet", settings, threads), settings["stored"]["storage"])
+        shards.write(
+            tmp_path / f"{threads}.tar",
+            prepare_data.file_samples(data, tmp_path / "index.parquet", settings, threads),
+            settings["stored"]["storage"],
+        )
     assert (tmp_path / "1.tar").read_bytes() == (tmp_path / "3.tar").read_bytes()
     images, manifest = shards.read(tmp_path / "1.tar")
     assert images.shape == (6, 3, 32, 32)
     assert manifest["class_id"].tolist() == [0, 1] * 3
     assert manifest["class_name"].tolist() == ["thing 0", "thing 1"] * 3
     assert set(manifest["prompt"]) == set(manifest["caption"]) == {""}
-    assert manifest["origin"].tolist() == pd.read_parquet(tmp_path / "index.parquet")["origin"].tolist()
+    assert (
+        manifest["origin"].tolist()
+        == pd.read_parquet(tmp_path / "index.parquet")["origin"].tolist()
+    )
 
 
 def test_all_broken_images_of_a_block_are_named_and_nothing_is_left(data, tmp_path, settings):
@@ -216,9 +264,13 @@ def test_all_broken_images_of_a_block_are_named_and_nothing_is_left(data, tmp_pa
         path = data.place / name
         path.write_bytes(path.read_bytes()[:cut])
     samples = prepare_data.file_samples(data, tmp_path / "index.parquet", settings, 2)
-    with pytest.raises(datasets.DataSetError, match=r"2 images cannot be read: .*data\.training\.things\.skip") as error:
+    with pytest.raises(
+        datasets.DataSetError, match=r"2 images cannot be read: .*data\.training\.things\.skip"
+    ) as error:
         shards.write(tmp_path / "block.tar", samples, settings["stored"]["storage"])
-    assert "\nn00000001/n00000001_1.JPEG: " in str(error.value) and "\nn00000002/n00000002_0.JPEG: " in str(error.value)
+    assert "\nn00000001/n00000001_1.JPEG: " in str(
+        error.value
+    ) and "\nn00000002/n00000002_0.JPEG: " in str(error.value)
     assert not list(tmp_path.glob("*block*"))
 
 
@@ -226,12 +278,18 @@ def test_any_error_of_an_image_is_reported_by_name(data, tmp_path, settings, mon
     """Whatever its class: Pillow's plugins raise many."""
     datasets.write_index(data, tmp_path / "index.parquet")
     monkeypatch.setattr(Stored, "of", lambda self, image: [][0])
-    with pytest.raises(datasets.DataSetError, match=r"(?s)6 images cannot be read.*\nn00000001/n00000001_1\.JPEG: IndexError: list index"):
+    with pytest.raises(
+        datasets.DataSetError,
+        match=r"(?s)6 images cannot be read.*\nn00000001/n00000001_1\.JPEG: IndexError: list index",
+    ):
         list(prepare_data.file_samples(data, tmp_path / "index.parquet", settings, 1))
 
 
 def test_an_image_that_is_gone_is_told(data, tmp_path, settings):
     datasets.write_index(data, tmp_path / "index.parquet")
     (data.place / "n00000001/n00000001_1.JPEG").unlink()
-    with pytest.raises(datasets.DataSetError, match=r"(?s)1 images cannot be read.*n00000001_1\.JPEG: .*No such file"):
+    with pytest.raises(
+        datasets.DataSetError,
+        match=r"(?s)1 images cannot be read.*n00000001_1\.JPEG: .*No such file",
+    ):
         list(prepare_data.file_samples(data, tmp_path / "index.parquet", settings, 1))

@@ -47,9 +47,15 @@ def test_wrong_arguments_are_reported(torchvision_set, layout, message):
     assert re.search(message, told(torchvision_set(layout)))
 
 
-@pytest.mark.parametrize("arguments", ["split=test, partition=1", " split = 'test' , partition = 1 ", 'split="test",partition=1'])
+@pytest.mark.parametrize(
+    "arguments",
+    ["split=test, partition=1", " split = 'test' , partition = 1 ", 'split="test",partition=1'],
+)
 def test_arguments_may_have_spaces_and_quotes(arguments):
-    assert torchvision_sets.called(f"torchvision:DTD({arguments})") == ("DTD", {"split": "test", "partition": 1})
+    assert torchvision_sets.called(f"torchvision:DTD({arguments})") == (
+        "DTD",
+        {"split": "test", "partition": 1},
+    )
 
 
 def eurosat(torchvision_set, folders: list[str]) -> None:
@@ -61,14 +67,18 @@ def test_classes_are_mapped_by_name(torchvision_set, tmp_path, column):
     eurosat(torchvision_set, ["Forest", "River", "SeaLake"])
     names = ["SeaLake", "Forest", "River"]
     columns = {"label": names} if column == "label" else {}
-    data = torchvision_set("EuroSAT()", names if column == "name" else ["lake", "wood", "stream"], **columns)
+    data = torchvision_set(
+        "EuroSAT()", names if column == "name" else ["lake", "wood", "stream"], **columns
+    )
     assert index_of(data, tmp_path)["class_id"].tolist() == [1, 2, 0]
 
 
 def test_classes_of_other_names_are_refused(torchvision_set):
     eurosat(torchvision_set, ["Forest", "River", "SeaLake"])
     message = told(torchvision_set("EuroSAT()", ["wood", "stream", "lake"]))
-    assert "has 3 classes, and 3 of them are not in" in message and "Forest, River, SeaLake" in message
+    assert (
+        "has 3 classes, and 3 of them are not in" in message and "Forest, River, SeaLake" in message
+    )
     assert "add a column label with torchvision's names" in message
 
 
@@ -79,7 +89,9 @@ def emnist(folder, split: str, labels: list[int]) -> None:
     for name, values in (("images-idx3", [len(labels), 28, 28]), ("labels-idx1", [len(labels)])):
         size = 784 if "images" in name else 1
         data = bytes(784 * len(labels)) if size == 784 else bytes(labels)
-        head = bytes([0, 0, 8, len(values)]) + b"".join(value.to_bytes(4, "big") for value in values)
+        head = bytes([0, 0, 8, len(values)]) + b"".join(
+            value.to_bytes(4, "big") for value in values
+        )
         (raw / f"emnist-{split}-test-{name}-ubyte").write_bytes(head + data)
 
 
@@ -89,7 +101,9 @@ def test_letters_of_emnist_need_no_class_without_images(torchvision_set, tmp_pat
     letters = [chr(ord("a") + i) for i in range(26)]
     data = torchvision_set("EMNIST(split=letters, train=False)", letters)
     assert torchvision_sets.labels_of(data) == [0, 1, 25]
-    message = told_by_index(torchvision_set("EMNIST(split=letters, train=False)", ["N/A", *letters]), tmp_path)
+    message = told_by_index(
+        torchvision_set("EMNIST(split=letters, train=False)", ["N/A", *letters]), tmp_path
+    )
     assert "0 (N/A)" in message and "add images, or remove the classes from" in message
 
 
@@ -101,19 +115,30 @@ def told_by_index(data, tmp_path) -> str:
 
 def test_capital_and_small_letters_are_different_classes(torchvision_set):
     emnist(torchvision_set.folder, "byclass", [0, 10, 36])
-    labels = [*map(str, range(10)), *(chr(ord("A") + i) for i in range(26)), *(chr(ord("a") + i) for i in range(26))]
-    assert torchvision_sets.labels_of(torchvision_set("EMNIST(split=byclass, train=False)", labels)) == [0, 10, 36]
+    labels = [
+        *map(str, range(10)),
+        *(chr(ord("A") + i) for i in range(26)),
+        *(chr(ord("a") + i) for i in range(26)),
+    ]
+    assert torchvision_sets.labels_of(
+        torchvision_set("EMNIST(split=byclass, train=False)", labels)
+    ) == [0, 10, 36]
 
 
 def test_image_of_a_class_outside_the_table_is_reported(torchvision_set, tmp_path):
     emnist(torchvision_set.folder, "letters", [0, 1])
-    data = torchvision_set("EMNIST(split=letters, train=False)", [chr(ord("a") + i) for i in range(26)])
+    data = torchvision_set(
+        "EMNIST(split=letters, train=False)", [chr(ord("a") + i) for i in range(26)]
+    )
     assert "item 0 is of class 'N/A', which is not in" in told_by_index(data, tmp_path)
 
 
 @pytest.mark.parametrize("target", [{"annotation": {}}, torch.ones(40, dtype=int), "cat", None])
 def test_label_that_is_no_class_id_is_reported(target):
-    with pytest.raises(DataSetError, match=r"the label of item 0 of torchvision\.datasets\.list is .*, expected a class id"):
+    with pytest.raises(
+        DataSetError,
+        match=r"the label of item 0 of torchvision\.datasets\.list is .*, expected a class id",
+    ):
         torchvision_sets.class_ids_of([(None, target)])
 
 
@@ -121,6 +146,11 @@ def test_damaged_files_are_not_blamed_on_the_arguments(torchvision_set):
     raw = torchvision_set.folder / "MNIST/raw"
     raw.mkdir(parents=True)
     for part in ("t10k-images-idx3", "t10k-labels-idx1", "train-images-idx3", "train-labels-idx1"):
-        (raw / f"{part}-ubyte").write_bytes(bytes([0, 0, 8, 1]) + (99).to_bytes(4, "big") + b"short")
+        (raw / f"{part}-ubyte").write_bytes(
+            bytes([0, 0, 8, 1]) + (99).to_bytes(4, "big") + b"short"
+        )
     message = told(torchvision_set("MNIST(train=False)", [str(i) for i in range(10)]))
-    assert "torchvision.datasets.MNIST does not find it or cannot read it: " in message and "it takes" not in message
+    assert (
+        "torchvision.datasets.MNIST does not find it or cannot read it: " in message
+        and "it takes" not in message
+    )

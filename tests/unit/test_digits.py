@@ -21,7 +21,9 @@ def test_the_array_holds_14_forms_of_at_most_130_digits():
 
 
 def test_every_form_asks_for_the_same_digits():
-    """The recovered forms, cut out of the array, are one sequence with a few digits missing or read otherwise."""
+    """The recovered forms, cut out of the array, are one sequence with a few digits missing or read
+    otherwise.
+    """
     from difflib import SequenceMatcher
 
     whole = max(("".join(map(str, DIGITS.target[f == FORM])) for f in range(digits.FORMS)), key=len)
@@ -31,13 +33,18 @@ def test_every_form_asks_for_the_same_digits():
 
 
 def test_images_of_one_form_are_alike_beyond_their_class():
-    """By one hand: within a class, an image is nearer to those of its own form than to those of others."""
+    """By one hand: within a class, an image is nearer to those of its own form than to those of
+    others.
+    """
     closer = []
     for label in range(10):
         for form in range(digits.FORMS):
             same = DIGITS.data[(DIGITS.target == label) & (form == FORM)]
             rest = DIGITS.data[(DIGITS.target == label) & (form != FORM)]
-            closer.append(np.linalg.norm(same - same.mean(0), axis=1).mean() < np.linalg.norm(rest - same.mean(0), axis=1).mean())
+            closer.append(
+                np.linalg.norm(same - same.mean(0), axis=1).mean()
+                < np.linalg.norm(rest - same.mean(0), axis=1).mean()
+            )
     assert np.mean(closer) > 0.95
 
 
@@ -100,7 +107,9 @@ def test_printed_digits_are_balanced_and_fill_the_height():
 
 def test_misread_images_are_those_that_the_small_model_gets_wrong():
     train, rest = FORM < 5, FORM >= 9
-    wrong = digits_sets.misread(DIGITS.images[rest], DIGITS.target[rest], DIGITS.images[train], DIGITS.target[train])
+    wrong = digits_sets.misread(
+        DIGITS.images[rest], DIGITS.target[rest], DIGITS.images[train], DIGITS.target[train]
+    )
     assert 0 < len(wrong) < 0.3 * rest.sum()
     means = np.stack([DIGITS.data[train & (DIGITS.target == label)].mean(0) for label in range(10)])
     nearest = np.linalg.norm(DIGITS.data[rest][:, None] - means, axis=2).argmin(1)

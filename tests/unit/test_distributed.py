@@ -1,4 +1,6 @@
-"""Several processes train as one does, fall together, and leave a state that any number of them can take up."""
+"""Several processes train as one does, fall together, and leave a state that any number of them can
+take up.
+"""
 
 import contextlib
 import io
@@ -18,7 +20,8 @@ from scripts.lib import launch
 from tests.support.classifier_runs import classifier_job, noise_blocks
 from tests.support.workflow import ROOT, SMOKE
 
-# A rank that is killed when it asks for its fourth batch, while the leader saves its state after every iteration.
+# A rank that is killed when it asks for its fourth batch, while the leader saves its state after
+# every iteration.
 DYING = """
 import os, signal
 from scripts import train_classifiers
@@ -50,24 +53,64 @@ with distributed.team(1) as team:
 
 def start(command: list[str], folder: Path) -> subprocess.Popen:
     """folder: of scripts that are none of the project's."""
-    environment = os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
-def job(folder: Path, name: str, script: str = "scripts.train_classifiers", study: Path = SMOKE) -> list[str]:
+def job(
+    folder: Path, name: str, script: str = "scripts.train_classifiers", study: Path = SMOKE
+) -> list[str]:
     """The script and arguments of the job that `classifier_job` runs in this process."""
-    what = [script, "--study", str(study), "--source", "real", "--batch", "vit_tiny", "--classes", str(ROOT / "data/digits_classes.csv")]
-    return [*what, "--blocks", str(noise_blocks(folder)), "--output", str(folder / name), "--state", str(folder / f"state_{name}")]
+    what = [
+        script,
+        "--study",
+        str(study),
+        "--source",
+        "real",
+        "--batch",
+        "vit_tiny",
+        "--classes",
+        str(ROOT / "data/digits_classes.csv"),
+    ]
+    return [
+        *what,
+        "--blocks",
+        str(noise_blocks(folder)),
+        "--output",
+        str(folder / name),
+        "--state",
+        str(folder / f"state_{name}"),
+    ]
 
 
 def losses(output: str) -> dict[str, float]:
     """Last training loss of each run."""
-    return {name: float(loss) for name, loss in re.findall(r"^real (\S+): 5 iterations, last training loss (\S+)$", output, re.MULTILINE)}
+    return {
+        name: float(loss)
+        for name, loss in re.findall(
+            r"^real (\S+): 5 iterations, last training loss (\S+)$", output, re.MULTILINE
+        )
+    }
 
 
 def assert_same_models(folder: Path, other: Path) -> None:
-    """Up to rounding, which AdamW's first steps, of nearly the same size whatever the gradient is, make larger: 2.5e-5 was seen."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in other.iterdir())
+    """Up to rounding, which AdamW's first steps, of nearly the same size whatever the gradient is,
+    make larger: 2.5e-5 was seen.
+    """
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        path.name for path in other.iterdir()
+    )
     for path in folder.iterdir():
         one, two = load_file(path), load_file(other / path.name)
         assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one), path.name
@@ -86,19 +129,32 @@ def alone(tmp_path_factory):
 @pytest.mark.slow
 def test_two_nodes_train_as_one_process_does(alone):
     """Each node has its own torchrun; here both are on this machine."""
-    nodes = [start([*launch.torchrun(2, 2, "localhost", os.getpid()), "-m", *job(alone, "two")], alone) for _ in range(2)]
+    nodes = [
+        start([*launch.torchrun(2, 2, "localhost", os.getpid()), "-m", *job(alone, "two")], alone)
+        for _ in range(2)
+    ]
     outputs = [node.communicate(timeout=300)[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], "".join(outputs)
-    assert losses("".join(outputs)) == pytest.approx(losses((alone / "said.txt").read_text()), abs=2e-4)
+    assert losses("".join(outputs)) == pytest.approx(
+        losses((alone / "said.txt").read_text()), abs=2e-4
+    )
     assert len(losses("".join(outputs))) == 6
     assert_same_models(alone / "alone", alone / "two")
     assert not (alone / "state_two").exists()
 
 
 @pytest.mark.slow
-def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_as_one_does(alone, tmp_path):
+def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_as_one_does(
+    alone, tmp_path
+):
     study = tmp_path / "fast.yaml"
-    study.write_text(SMOKE.read_text().replace("  label_smoothing: 0.1\n", "  label_smoothing: 0.1\n  compile: aot_eager\n  largest_batch: 4\n", 1))
+    study.write_text(
+        SMOKE.read_text().replace(
+            "  label_smoothing: 0.1\n",
+            "  label_smoothing: 0.1\n  compile: aot_eager\n  largest_batch: 4\n",
+            1,
+        )
+    )
     process = start(launch.command(2, 1, 2, job(alone, "fast", study=study)), alone)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
@@ -110,7 +166,9 @@ def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_a
 def test_a_killed_process_brings_the_job_down_and_another_number_of_them_goes_on(alone):
     (alone / "dying.py").write_text(DYING)
     killed = start(launch.command(2, 1, 2, job(alone, "killed", "dying")), alone)
-    output, _ = killed.communicate(timeout=300)  # not the hour for which processes wait for one another
+    output, _ = killed.communicate(
+        timeout=300
+    )  # not the hour for which processes wait for one another
     assert killed.returncode != 0
     assert "SIGKILL" in output
     assert not (alone / "killed").exists()
@@ -128,7 +186,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a process is not told that its parent was killed")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="elsewhere a process is not told that its parent was killed"
+)
 def test_processes_do_not_outlive_a_killed_launcher(tmp_path):
     (tmp_path / "waiting.py").write_text(WAITING)
     launcher = start(launch.command(2, 1, 2, ["waiting", str(tmp_path)]), tmp_path)
@@ -145,14 +205,24 @@ def test_processes_do_not_outlive_a_killed_launcher(tmp_path):
 
 
 def test_one_gpu_or_none_needs_no_launcher():
-    assert launch.command(0, 1, 1, ["scripts.x", "--a"]) == launch.command(1, 1, 1, ["scripts.x", "--a"]) == [sys.executable, "-m", "scripts.x", "--a"]
+    assert (
+        launch.command(0, 1, 1, ["scripts.x", "--a"])
+        == launch.command(1, 1, 1, ["scripts.x", "--a"])
+        == [sys.executable, "-m", "scripts.x", "--a"]
+    )
 
 
 def test_several_nodes_are_started_by_srun_one_launcher_on_each(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "12345")
     command = launch.command(16, 2, 64, ["scripts.x"])
     assert command[0] == "srun"
-    assert {"--nodes=2", "--ntasks=2", "--cpus-per-task=64", "--gpus-per-node=8", "--kill-on-bad-exit=1"} <= set(command)
+    assert {
+        "--nodes=2",
+        "--ntasks=2",
+        "--cpus-per-task=64",
+        "--gpus-per-node=8",
+        "--kill-on-bad-exit=1",
+    } <= set(command)
     assert command[command.index("--nproc-per-node") + 1] == "8"
     assert "--rdzv-id" in command and "12345" in command
 

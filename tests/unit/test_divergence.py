@@ -17,6 +17,8 @@ def test_divergence_reports_step_rate_and_norm(loss, norm):
     with pytest.raises(SystemExit) as error:
         check_finite(loss, "real a", 3, 1e-3, norm, "lower classifiers.learning_rate")
     shown = "not computed" if norm is None else "inf"
-    expected = f"real a: training loss is {loss} at step 3 (learning rate 0.001, gradient norm {shown}"
+    expected = (
+        f"real a: training loss is {loss} at step 3 (learning rate 0.001, gradient norm {shown}"
+    )
     assert str(error.value).startswith(expected)
     assert "; lower classifiers.learning_rate; the state saved before" in str(error.value)

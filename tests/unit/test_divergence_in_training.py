@@ -62,7 +62,9 @@ def test_generator_divergence_keeps_the_state_before_it(tmp_path, save_every_ste
         return loss_of(*arguments) * (float("inf") if len(steps) == 4 else 1)
 
     monkeypatch.setitem(train_generator.KINDS, "diffusion", (build, part, broken))
-    message = r"^generator of kind diffusion: training loss is inf at step 4 .* lower training\.learn"
+    message = (
+        r"^generator of kind diffusion: training loss is inf at step 4 .* lower training\.learn"
+    )
     with pytest.raises(SystemExit, match=message):
         train_small_generator("diffusion", tmp_path)
     assert state_in(tmp_path)["step"] == 3
@@ -79,6 +81,8 @@ def test_state_that_is_not_finite_is_refused(tmp_path, value):
     assert state.load() == 1
     optimizer.state_dict()["state"][0]["exp_avg"][0, 1] = value
     state.save(2)
-    message = r"\.state: the saved .* not finite .* in optimizer\.state\.0\.exp_avg, .* remove this file"
+    message = (
+        r"\.state: the saved .* not finite .* in optimizer\.state\.0\.exp_avg, .* remove this file"
+    )
     with pytest.raises(SystemExit, match=message):
         state.load()

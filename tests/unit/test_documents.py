@@ -14,7 +14,9 @@ DOCUMENT = ROOT / "docs/add_a_generator.md"
 SNIPPETS = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda snippet: re.search(r"model: \S*?([\w.-]+)[,\s]", snippet)[1])
+@pytest.mark.parametrize(
+    "snippet", SNIPPETS, ids=lambda snippet: re.search(r"model: \S*?([\w.-]+)[,\s]", snippet)[1]
+)
 def test_each_snippet_fits_a_study(snippet, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     study = yaml.safe_load(SMOKE.read_text())
@@ -30,7 +32,11 @@ def test_each_snippet_fits_a_study(snippet, tmp_path, monkeypatch):
 
 def released(part) -> set[tuple[str, str]]:
     """Model and commit of everything in a snippet that others released, where it is pinned."""
-    found = {(part["model"], part["revision"])} if "revision" in part and part["revision"] != "<commit>" else set()
+    found = (
+        {(part["model"], part["revision"])}
+        if "revision" in part and part["revision"] != "<commit>"
+        else set()
+    )
     return found.union(*(released(own) for own in part.values() if isinstance(own, dict)))
 
 
@@ -47,7 +53,9 @@ def test_keys_of_a_smaller_laion_fit_the_study(monkeypatch):
     content = override.merged(yaml.safe_load(STUDIES["imagenet"].read_text()), keys)
     with pytest.raises(study_file.StudyError) as error:
         study_file.checked(content, "study")
-    untrained = r"study: tables\.versus_paper\.counterparts\.(clip_vit_b_\w+): size = \d+: not trained"
+    untrained = (
+        r"study: tables\.versus_paper\.counterparts\.(clip_vit_b_\w+): size = \d+: not trained"
+    )
     for line in str(error.value).splitlines():  # nothing else is wrong
         del content["tables"]["versus_paper"]["counterparts"][re.match(untrained, line)[1]]
     study = study_file.checked(content, "study")

@@ -37,7 +37,9 @@ def test_rate_follows_the_law_of_the_synthetic_curve(law):
 
 def test_loss_below_the_floor_has_no_match():
     real, synthetic = (60 / SIZES) ** 0.5, np.exp(LAWS["floor"](np.log(SIZES)))
-    rates = exchange_rate((SIZES, scattered(real, 1e-3)), (SIZES, scattered(synthetic, 1e-3)), [60.0, 3000.0])
+    rates = exchange_rate(
+        (SIZES, scattered(real, 1e-3)), (SIZES, scattered(synthetic, 1e-3)), [60.0, 3000.0]
+    )
     assert rates["matched"].tolist() == [pytest.approx(100, rel=1), np.inf]
     assert rates["rate"][1] == np.inf
     assert not rates["inside"][1]
@@ -57,18 +59,38 @@ def test_ends_of_the_interval_are_stable(law, noise):
         assert (ends.max(0) / ends.min(0))[finite].max() < 1.05
 
 
-@pytest.mark.parametrize(("rates", "text"), [([1.0, 5.0, np.inf, np.inf], "no match"), ([np.inf] * 4, "none: no loss matches, or one does not fall")])
+@pytest.mark.parametrize(
+    ("rates", "text"),
+    [
+        ([1.0, 5.0, np.inf, np.inf], "no match"),
+        ([np.inf] * 4, "none: no loss matches, or one does not fall"),
+    ],
+)
 def test_figure_marks_where_no_number_matches(rates, text):
     _, axes = plt.subplots()
     low, high = 0.5 * np.array(rates), np.full(4, np.inf)
-    table = pd.DataFrame({"real_images": [30.0, 60, 120, 240], "rate": rates, "rate_low": low, "rate_high": high, "inside": True})
+    table = pd.DataFrame(
+        {
+            "real_images": [30.0, 60, 120, 240],
+            "rate": rates,
+            "rate_low": low,
+            "rate_high": high,
+            "inside": True,
+        }
+    )
     plot_exchange_rate.draw(axes, table, {"color": "black", "marker": "o"}, "synthetic")
     assert text in [own.get_text() for own in axes.texts]
-    drawn = np.concatenate([line.get_ydata() for line in axes.lines[1:]]) if len(axes.lines) > 1 else np.zeros(0)
+    drawn = (
+        np.concatenate([line.get_ydata() for line in axes.lines[1:]])
+        if len(axes.lines) > 1
+        else np.zeros(0)
+    )
     assert np.isfinite(np.asarray(drawn, float)).all()
     plt.close()
 
 
-@pytest.mark.parametrize(("rate", "text"), [(0.541, "0.54"), (66.1, "66"), (3810.0, "3,800"), (284_000.0, "280k")])
+@pytest.mark.parametrize(
+    ("rate", "text"), [(0.541, "0.54"), (66.1, "66"), (3810.0, "3,800"), (284_000.0, "280k")]
+)
 def test_rates_are_written_without_powers_of_ten(rate, text):
     assert plot_exchange_rate.rate_text(rate) == text

@@ -29,7 +29,11 @@ def arguments(tmp_path, model: str, revision: str = "") -> list[str]:
     recipe = f"recipes:\n  new: {{kind: image_captions, model: {model}{revision}}}\n"
     (tmp_path / "study.yaml").write_text(SMOKE.read_text().replace("recipes:\n", recipe, 1))
     files = {"study": "study.yaml", "known": "known.csv", "record": "record.csv", "output": "out"}
-    return ["--recipe", "new", *(part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file)))]
+    return [
+        "--recipe",
+        "new",
+        *(part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file))),
+    ]
 
 
 def test_a_model_of_a_folder_is_linked_without_code(tmp_path, model, monkeypatch):
@@ -38,11 +42,20 @@ def test_a_model_of_a_folder_is_linked_without_code(tmp_path, model, monkeypatch
         (model / name).parent.mkdir(exist_ok=True)
         (model / name).write_bytes(b"of the operating system")
     fetch_model.main(arguments(tmp_path, model))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["config.json", "model.safetensors", "sources.csv", "tokenizer.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "sources.csv",
+        "tokenizer.json",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("lacks", "told"), [("model.safetensors", r"no \*\.safetensors; name a revision that has them"), ("tokenizer.json", "no tokenizer.json; save")]
+    ("lacks", "told"),
+    [
+        ("model.safetensors", r"no \*\.safetensors; name a revision that has them"),
+        ("tokenizer.json", "no tokenizer.json; save"),
+    ],
 )
 def test_what_a_model_lacks_is_told(tmp_path, model, monkeypatch, lacks, told):
     monkeypatch.chdir(ROOT)
@@ -56,10 +69,26 @@ def test_what_a_model_lacks_is_told(tmp_path, model, monkeypatch, lacks, told):
 def test_a_model_of_the_hub_cannot_change_in_silence(tmp_path, model, revision):
     """With a commit or without: what the first fetch found holds for later ones."""
     with Hub(model) as hub:
-        environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
-        command = [sys.executable, "-m", "scripts.fetch_model", *arguments(tmp_path, MODEL, revision)]
+        environment = os.environ | {
+            "HF_ENDPOINT": hub.address,
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_OFFLINE": "0",
+            "NO_PROXY": "127.0.0.1",
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "scripts.fetch_model",
+            *arguments(tmp_path, MODEL, revision),
+        ]
         subprocess.run(command, check=True, env=environment, cwd=ROOT)
         assert set(hub.asked) == {"config.json", "model.safetensors", "tokenizer.json"}
         (model / "config.json").write_text("{ }")
-        again = subprocess.run(command, check=False, env=environment, cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode and "config.json: sha256 is" in again.stderr and "if the change is meant, remove" in again.stderr
+        again = subprocess.run(
+            command, check=False, env=environment, cwd=ROOT, capture_output=True, text=True
+        )
+    assert (
+        again.returncode
+        and "config.json: sha256 is" in again.stderr
+        and "if the change is meant, remove" in again.stderr
+    )

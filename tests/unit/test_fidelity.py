@@ -7,13 +7,23 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+from torch_fidelity.metric_fid import (
+    KEY_METRIC_FID,
+    fid_features_to_statistics,
+    fid_statistics_to_metric,
+)
+from torch_fidelity.metric_prc import (
+    KEY_METRIC_PRECISION,
+    KEY_METRIC_RECALL,
+    prc_features_to_metric,
+)
 
 from scripts.lib import classifier, fidelity
 
 SEEDS = st.integers(0, 2**31 - 1)
-few = settings(max_examples=20, deadline=None)  # torch beside other work on a few cores now and then takes its time
+few = settings(
+    max_examples=20, deadline=None
+)  # torch beside other work on a few cores now and then takes its time
 ARCHITECTURE = {"patch_size": 4, "width": 8, "depth": 2, "heads": 2, "pool": "avg"}
 
 
@@ -27,7 +37,9 @@ def normal(seed, count=60, width=4):
 
 def network(pool="avg"):
     torch.manual_seed(0)
-    return classifier.build(ARCHITECTURE | {"pool": pool}, image_size=8, channels=1, classes=3, position_std=0.2).eval()
+    return classifier.build(
+        ARCHITECTURE | {"pool": pool}, image_size=8, channels=1, classes=3, position_std=0.2
+    ).eval()
 
 
 @torch.inference_mode()
@@ -42,7 +54,9 @@ def distance(images, pool="avg", batch_size=4):
 @given(SEEDS)
 def test_a_set_is_at_no_distance_from_itself(seed):
     images = normal(seed)
-    found = compared(images, images[torch.randperm(60, generator=torch.Generator().manual_seed(seed))])
+    found = compared(
+        images, images[torch.randperm(60, generator=torch.Generator().manual_seed(seed))]
+    )
     assert found == {"fid": pytest.approx(0, abs=1e-6), "precision": 1, "recall": 1}
 
 
@@ -50,7 +64,9 @@ def test_a_set_is_at_no_distance_from_itself(seed):
 @given(SEEDS, st.lists(st.floats(-10, 10), min_size=4, max_size=4))
 def test_the_fid_of_a_shift_is_its_squared_length(seed, shift):
     images = normal(seed)
-    assert compared(images.double() + torch.tensor(shift, dtype=torch.float64), images)["fid"] == pytest.approx(np.square(shift).sum(), abs=1e-6)
+    assert compared(images.double() + torch.tensor(shift, dtype=torch.float64), images)[
+        "fid"
+    ] == pytest.approx(np.square(shift).sum(), abs=1e-6)
 
 
 @few
@@ -58,7 +74,9 @@ def test_the_fid_of_a_shift_is_its_squared_length(seed, shift):
 def test_the_fid_of_a_scaled_set_is_that_of_two_gaussians(seed, factor):
     images = normal(seed).double()
     images -= images.mean(0)
-    expected = (factor - 1) ** 2 * images.var(0).sum().item()  # |(f - 1) S^(1/2)|^2 of two centred Gaussians
+    expected = (factor - 1) ** 2 * images.var(
+        0
+    ).sum().item()  # |(f - 1) S^(1/2)|^2 of two centred Gaussians
     assert compared(factor * images, images)["fid"] == pytest.approx(expected, abs=1e-6)
 
 
@@ -94,10 +112,22 @@ def test_a_few_rows_at_a_time_give_what_torch_fidelity_computes_of_all(seed, cou
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fidelity, "ROWS", rows)
         found = compared(a, b)
-    fid = fid_statistics_to_metric(fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False)
-    balls = prc_features_to_metric(a, b, prc_neighborhood=fidelity.NEIGHBOURS, prc_batch_size=100, save_cpu_ram=False, verbose=False)
+    fid = fid_statistics_to_metric(
+        fid_features_to_statistics(a), fid_features_to_statistics(b), verbose=False
+    )
+    balls = prc_features_to_metric(
+        a,
+        b,
+        prc_neighborhood=fidelity.NEIGHBOURS,
+        prc_batch_size=100,
+        save_cpu_ram=False,
+        verbose=False,
+    )
     assert found["fid"] == pytest.approx(fid[KEY_METRIC_FID], abs=1e-6)
-    assert (found["precision"], found["recall"]) == (balls[KEY_METRIC_PRECISION], balls[KEY_METRIC_RECALL])
+    assert (found["precision"], found["recall"]) == (
+        balls[KEY_METRIC_PRECISION],
+        balls[KEY_METRIC_RECALL],
+    )
 
 
 def test_too_few_images_are_refused():
@@ -120,7 +150,9 @@ def test_copies_are_at_no_distance_and_others_are(seed):
 
 
 @pytest.mark.parametrize(("pool", "batch_size"), [("avg", 2), ("token", 5)])
-def test_the_distance_is_the_mean_over_all_pairs_of_the_squared_difference_of_unit_features(pool, batch_size):
+def test_the_distance_is_the_mean_over_all_pairs_of_the_squared_difference_of_unit_features(
+    pool, batch_size
+):
     images = normal(0, 5, 64).reshape(5, 1, 8, 8)
     model = network(pool)
     x = model._pos_embed(model.patch_embed(images))
@@ -128,7 +160,10 @@ def test_the_distance_is_the_mean_over_all_pairs_of_the_squared_difference_of_un
     with torch.inference_mode():
         for block in model.blocks:
             x = block(x)
-            layers.append(x[:, model.num_prefix_tokens :] / x[:, model.num_prefix_tokens :].norm(dim=-1, keepdim=True))
+            layers.append(
+                x[:, model.num_prefix_tokens :]
+                / x[:, model.num_prefix_tokens :].norm(dim=-1, keepdim=True)
+            )
     pairs = [
         np.mean([((layer[i] - layer[j]) ** 2).sum(-1).mean().item() for layer in layers]) for i in range(5) for j in range(i)
     ]  # fmt: skip

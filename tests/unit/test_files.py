@@ -46,7 +46,10 @@ def test_json_has_no_nan(tmp_path):
 
 
 def test_a_full_disk_is_told_with_the_file_that_has_no_room(tmp_path):
-    with pytest.raises(OSError, match=r"No space left on device: '.*images\.tar'"), whole(tmp_path / "images.tar"):
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*images\.tar'"),
+        whole(tmp_path / "images.tar"),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
 

@@ -28,10 +28,26 @@ def fitted(tmp_path, table: pd.DataFrame, *options: str, name="data.csv", fails=
 
 
 def test_a_table_is_fitted_from_the_command_line(tmp_path):
-    table = pd.DataFrame({"images": LONG, "loss": (0.5 + (200 / LONG) ** 0.4) * np.exp(np.random.default_rng(0).normal(0, 0.01, 10))})
+    table = pd.DataFrame(
+        {
+            "images": LONG,
+            "loss": (0.5 + (200 / LONG) ** 0.4)
+            * np.exp(np.random.default_rng(0).normal(0, 0.01, 10)),
+        }
+    )
     result, printed = fitted(tmp_path, table)
     assert result["law"] == "floor"
-    assert {"law", "objective", "n", "k", "k_interval", "scale", "floor", "floor_interval", "reason"} <= set(result)
+    assert {
+        "law",
+        "objective",
+        "n",
+        "k",
+        "k_interval",
+        "scale",
+        "floor",
+        "floor_interval",
+        "reason",
+    } <= set(result)
     assert result["k_interval"][0] < 0.4 < result["k_interval"][1]
     assert "floor" in printed and "chosen" in printed
     pure, _ = fitted(tmp_path, table, "--law", "power", "--bootstrap", "200", name="data.parquet")
@@ -43,7 +59,10 @@ def test_a_table_is_fitted_from_the_command_line(tmp_path):
     ("change", "told"),
     [
         (lambda t: t.head(2), "2 different sizes: a law needs 3 at least"),
-        (lambda t: t.assign(loss=[0.5, 0.4, None, 0.3, 0.2, 0.1]), "loss in row 3 is '', not a number"),
+        (
+            lambda t: t.assign(loss=[0.5, 0.4, None, 0.3, 0.2, 0.1]),
+            "loss in row 3 is '', not a number",
+        ),
         (lambda t: t.assign(loss=["a", *[0.1] * 5]), "loss in row 1 is 'a', not a number"),
         (lambda t: t.assign(loss=-1.0), "must be positive"),
         (lambda t: t.assign(loss=0.7), "the same at every size"),
@@ -58,7 +77,9 @@ def test_a_table_that_cannot_be_fitted_is_refused_in_one_line(tmp_path, change, 
 
 
 def test_a_second_size_asks_for_the_law_of_two_variables(tmp_path):
-    n, d = (axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(4), 1e8 * 4.0 ** np.arange(4)))
+    n, d = (
+        axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(4), 1e8 * 4.0 ** np.arange(4))
+    )
     table = pd.DataFrame({"images": d, "weights": n, "loss": 1.7 + 400 / n**0.34 + 2000 / d**0.37})
     result, _ = fitted(tmp_path, table, "--x2", "weights", "--bootstrap", "5")
     assert result["law"] == "two_variable" and "delta" in result["objective"]

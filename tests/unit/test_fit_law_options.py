@@ -9,7 +9,9 @@ import pytest
 from scripts import fit_law
 
 SIZES = 30 * 2.0 ** np.arange(6)
-TABLE = pd.DataFrame({"images": SIZES, "loss": (200 / SIZES) ** 0.3 * [1.01, 0.99, 1, 1.01, 0.99, 1]})
+TABLE = pd.DataFrame(
+    {"images": SIZES, "loss": (200 / SIZES) ** 0.3 * [1.01, 0.99, 1, 1.01, 0.99, 1]}
+)
 
 
 @pytest.fixture
@@ -57,7 +59,9 @@ def test_json_in_unwritable_place_is_refused(capsys, table):
     assert "cannot be written" in refused(capsys, table, "--json", f"{table}/out.json")
 
 
-@pytest.mark.parametrize("name", ["d.tsv", "d.csv.gz", "d.CSV", "d.tsv.gz", "d.csv.bz2", "d.Parquet"])
+@pytest.mark.parametrize(
+    "name", ["d.tsv", "d.csv.gz", "d.CSV", "d.tsv.gz", "d.csv.bz2", "d.Parquet"]
+)
 def test_file_types_are_read_alike(tmp_path, table, name):
     path = tmp_path / name
     if name.endswith("Parquet"):

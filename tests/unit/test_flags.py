@@ -1,4 +1,6 @@
-"""Flags of a safety checker: as diffusers' own answer. Through the rules: tests/workflow/test_released.py."""
+"""Flags of a safety checker: as diffusers' own answer. Through the rules:
+tests/workflow/test_released.py.
+"""
 
 import scripts.lib.torch_setup  # noqa: F401
 
@@ -29,7 +31,10 @@ def test_flags_are_those_of_the_checkers_own_answer(checked):
     _, flagged = checker.model(given, np.zeros((60, 1)))
     assert 0 < sum(flagged) < 60
     assert (scores > 0).tolist() == flagged
-    special = flag_images.cosine_distance(checker.model.visual_projection(checker.model.vision_model(given)[1]), checker.model.special_care_embeds)
+    special = flag_images.cosine_distance(
+        checker.model.visual_projection(checker.model.vision_model(given)[1]),
+        checker.model.special_care_embeds,
+    )
     assert 0 < (special > 0.4).any(1).sum() < 60  # both thresholds were in use
     grey = flag_images.picture(images[0, :1])
     assert checker.scores([grey]).shape == (1,) and grey.mode == "RGB"
@@ -40,5 +45,7 @@ def test_a_checker_that_changed_since_it_was_fetched_is_refused(checked, tmp_pat
     (tmp_path / "safety_checker/model.safetensors").write_bytes(b"other")
     row = "a,safety_checker,1,safety_checker/model.safetensors,0000"
     (tmp_path / "sources.csv").write_text(f"id,kind,revision,file,sha256\n{row}\n")
-    with pytest.raises(flag_images.weights.WeightsError, match=r"safety_checker/model\.safetensors: sha256 is"):
+    with pytest.raises(
+        flag_images.weights.WeightsError, match=r"safety_checker/model\.safetensors: sha256 is"
+    ):
         flag_images.Checker(str(tmp_path), SETTINGS, torch.device("cpu"))

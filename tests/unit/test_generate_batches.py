@@ -14,7 +14,11 @@ POOL = pd.DataFrame({"class_id": range(3), "text_id": 0, "text": ["a", "b", "c"]
 
 
 @settings(max_examples=30)
-@given(st.lists(st.integers(1, 12), min_size=1, max_size=3), st.sets(st.integers(0, 36)), st.integers(1, 9))
+@given(
+    st.lists(st.integers(1, 12), min_size=1, max_size=3),
+    st.sets(st.integers(0, 36)),
+    st.integers(1, 9),
+)
 def test_missing_images_are_generated_once(counts, cuts, batch_size):
     """Parts between the cuts are kept and missing in turn, whatever scales they are of."""
     scales = {f"{number + 1}": (0, count) for number, count in enumerate(counts)}

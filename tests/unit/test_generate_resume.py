@@ -1,4 +1,6 @@
-"""A block of images that is killed while it is made: the same bytes in the end, and no image that was kept is made again."""
+"""A block of images that is killed while it is made: the same bytes in the end, and no image that
+was kept is made again.
+"""
 
 import os
 import signal
@@ -26,7 +28,9 @@ class Killed(Exception):
 
 
 class Played:
-    """In place of a model: an image follows from its prompt, seed and guidance. `asked`: its calls. Raises `fault` in place of call `dies_at`."""
+    """In place of a model: an image follows from its prompt, seed and guidance. `asked`: its calls.
+    Raises `fault` in place of call `dies_at`.
+    """
 
     def __init__(self, dies_at: int | None = None, fault=Killed):
         self.asked, self.dies_at, self.fault = [], dies_at, fault
@@ -35,17 +39,23 @@ class Played:
         if len(self.asked) == self.dies_at:
             raise self.fault
         self.asked.append(list(seeds))
-        return np.stack([self.image(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)])
+        return np.stack(
+            [self.image(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+        )
 
     def image(self, prompt: str, seed: int) -> np.ndarray:
         if seed == pipelines.seed_of("released_images", 2.0, 5):  # image 5 is blank at first
             return np.zeros((16, 16, 3), np.uint8)
-        return np.random.default_rng([seed, *prompt.encode()]).integers(0, 256, (16, 16, 3), np.uint8)
+        return np.random.default_rng([seed, *prompt.encode()]).integers(
+            0, 256, (16, 16, 3), np.uint8
+        )
 
 
 @pytest.fixture
 def block(tmp_path, monkeypatch):
-    """A function that makes the block of 20 images in batches of 4 with a model that is played, and gives its two files' bytes."""
+    """A function that makes the block of 20 images in batches of 4 with a model that is played, and
+    gives its two files' bytes.
+    """
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(pipelines, "load", lambda *_: None)
     monkeypatch.setattr(pipelines, "revision", lambda path: path)
@@ -56,10 +66,35 @@ def block(tmp_path, monkeypatch):
     def make(model, name="block", revision="r", prefix=PREFIX, batch=BATCH, more=""):
         monkeypatch.setattr(pipelines, "sample", model.sample)
         pool, tar = tmp_path / "pool.parquet", tmp_path / f"{name}.tar"
-        pd.DataFrame({"class_id": range(10), "text_id": 0, "text": [f"{prefix}{i}" for i in range(10)]}).to_parquet(pool)
-        study = study_with(tmp_path, "owner/name", f", revision: {'0' * 40!r}, batch_size: {batch}{more}")
-        what = ["--source", "released_images", "--block", "00000", "--classes", "data/digits_classes.csv", "--pipeline", revision]
-        generate.main(["--study", str(study), *what, "--prompts", str(pool), "--output", str(tar), "--state", str(make.state)])
+        pd.DataFrame(
+            {"class_id": range(10), "text_id": 0, "text": [f"{prefix}{i}" for i in range(10)]}
+        ).to_parquet(pool)
+        study = study_with(
+            tmp_path, "owner/name", f", revision: {'0' * 40!r}, batch_size: {batch}{more}"
+        )
+        what = [
+            "--source",
+            "released_images",
+            "--block",
+            "00000",
+            "--classes",
+            "data/digits_classes.csv",
+            "--pipeline",
+            revision,
+        ]
+        generate.main(
+            [
+                "--study",
+                str(study),
+                *what,
+                "--prompts",
+                str(pool),
+                "--output",
+                str(tar),
+                "--state",
+                str(make.state),
+            ]
+        )
         return tar.read_bytes(), shards.manifest_path(tar).read_bytes()
 
     make.state = tmp_path / "state"
@@ -73,7 +108,14 @@ def kept(block) -> list:
 def test_a_killed_block_goes_on_after_the_images_that_it_has_kept(block):
     whole = Played()
     expected = block(whole, "undisturbed")
-    assert [len(seeds) for seeds in whole.asked] == [4, 4, 4, 1, 4, 4]  # one image of the second batch was blank, and is drawn again after the third
+    assert [len(seeds) for seeds in whole.asked] == [
+        4,
+        4,
+        4,
+        1,
+        4,
+        4,
+    ]  # one image of the second batch was blank, and is drawn again after the third
     first, second, third = Played(dies_at=4), Played(dies_at=2), Played()
     for killed in (first, second):
         with pytest.raises(Killed):
@@ -88,11 +130,14 @@ def test_a_killed_block_goes_on_after_the_images_that_it_has_kept(block):
 def test_what_is_kept_is_kept_by_time(block, monkeypatch):
     expected = block(Played(), "undisturbed")
     killed, rest = Played(dies_at=4), Played()
-    monkeypatch.setattr(stretches, "time", SimpleNamespace(monotonic=lambda: 100.0 * len(killed.asked)))  # each call takes 100 s
+    monkeypatch.setattr(
+        stretches, "time", SimpleNamespace(monotonic=lambda: 100.0 * len(killed.asked))
+    )  # each call takes 100 s
     monkeypatch.setattr(resume, "EVERY", 300.0)
     with pytest.raises(Killed):
         block(killed)
-    # Four calls gave three batches, an image of the second of which was blank at first; the third was not yet encoded, and is lost.
+    # Four calls gave three batches, an image of the second of which was blank at first; the third
+    # was not yet encoded, and is lost.
     assert [len(pd.read_parquet(shards.manifest_path(tar))) for tar in kept(block)] == [2 * BATCH]
     assert block(rest) == expected
     assert sum(map(len, rest.asked)) == IMAGES - 2 * BATCH
@@ -104,7 +149,9 @@ def halved(data: bytes, _) -> bytes:
 
 def garbled(data: bytes, place: int) -> bytes:
     """From `place` on, 60 bytes, fewer than an image has."""
-    return data[:place] + bytes(byte ^ 255 for byte in data[place : place + 60]) + data[place + 60 :]
+    return (
+        data[:place] + bytes(byte ^ 255 for byte in data[place : place + 60]) + data[place + 60 :]
+    )
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".parquet"])
@@ -119,7 +166,8 @@ def test_a_damaged_stretch_is_made_again_and_no_other(block, capsys, suffix, dam
     second.write_bytes(damage(second.read_bytes(), place))
     rest = Played()
     assert block(rest) == expected
-    # The second stretch, in which one image is blank at first, and the last two batches, which were not kept.
+    # The second stretch, in which one image is blank at first, and the last two batches, which were
+    # not kept.
     assert sum(map(len, rest.asked)) == BATCH + 1 + 2 * BATCH
     assert "from image 4 on is damaged, and is made again" in capsys.readouterr().out
 
@@ -135,7 +183,11 @@ def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(block):
     assert sum(map(len, rest.asked)) == 3 * BATCH
 
 
-@pytest.mark.parametrize("other", [{"revision": "another"}, {"prefix": "a picture of "}, {"more": ", precision: float16"}], ids=str)
+@pytest.mark.parametrize(
+    "other",
+    [{"revision": "another"}, {"prefix": "a picture of "}, {"more": ", precision: float16"}],
+    ids=str,
+)
 def test_images_of_other_weights_texts_or_settings_are_not_taken(block, other):
     expected = block(Played(), "undisturbed", **other)
     with pytest.raises(Killed):
@@ -159,15 +211,22 @@ def test_kept_images_are_continued_with_another_batch_size(block, batch):
     assert len(kept(block)) == 2  # 8 images
     rest = Played()
     assert block(rest, batch=batch) == expected
-    assert [len(seeds) for seeds in rest.asked] == [min(batch, 12 - first) for first in range(0, 12, batch)]
+    assert [len(seeds) for seeds in rest.asked] == [
+        min(batch, 12 - first) for first in range(0, 12, batch)
+    ]
 
 
 def test_a_block_that_cannot_be_made_leaves_no_half_and_says_why(block):
     """Also by a second try."""
     model = Played()
-    model.image = lambda prompt, seed: np.zeros((16, 16, 3), np.uint8) if "7" in prompt else Played.image(model, prompt, seed)
+    model.image = lambda prompt, seed: (
+        np.zeros((16, 16, 3), np.uint8) if "7" in prompt else Played.image(model, prompt, seed)
+    )
     for _ in range(2):
-        with pytest.raises(SystemExit, match="released_images, by released: image g2-000000007, prompt 'the digit 7': of a single colour"):
+        with pytest.raises(
+            SystemExit,
+            match="released_images, by released: image g2-000000007, prompt 'the digit 7': of a single colour",
+        ):
             block(model)
     assert not list(block.state.parent.glob("block*"))
 
@@ -193,29 +252,69 @@ generate.main(sys.argv[1:])
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """Arguments of a job that makes a block of 20 images in batches of 5 with a real model, but for the output."""
+    """Arguments of a job that makes a block of 20 images in batches of 5 with a real model, but for
+    the output.
+    """
     monkeypatch.chdir(ROOT)
     tiny_pipelines.save("stable_diffusion", tmp_path / "model")
-    pd.DataFrame({"class_id": range(10), "text_id": 0, "text": ["one", "two"] * 5}).to_parquet(tmp_path / "pool.parquet")
+    pd.DataFrame({"class_id": range(10), "text_id": 0, "text": ["one", "two"] * 5}).to_parquet(
+        tmp_path / "pool.parquet"
+    )
     study = study_with(tmp_path, tmp_path / "model", ", batch_size: 5")
-    what = ["--study", study, "--source", "released_images", "--block", "00000", "--classes", "data/digits_classes.csv"]
-    return [*map(str, [*what, "--pipeline", tmp_path / "model", "--prompts", tmp_path / "pool.parquet", "--state", tmp_path / "state", "--output"])]
+    what = [
+        "--study",
+        study,
+        "--source",
+        "released_images",
+        "--block",
+        "00000",
+        "--classes",
+        "data/digits_classes.csv",
+    ]
+    return [
+        *map(
+            str,
+            [
+                *what,
+                "--pipeline",
+                tmp_path / "model",
+                "--prompts",
+                tmp_path / "pool.parquet",
+                "--state",
+                tmp_path / "state",
+                "--output",
+            ],
+        )
+    ]
 
 
 @pytest.fixture
 def asked(monkeypatch):
     """Seeds of each call of the model in this process."""
     found, sample = [], pipelines.sample
-    monkeypatch.setattr(pipelines, "sample", lambda pipeline, prompts, seeds, *rest: found.append(seeds) or sample(pipeline, prompts, seeds, *rest))
+    monkeypatch.setattr(
+        pipelines,
+        "sample",
+        lambda pipeline, prompts, seeds, *rest: (
+            found.append(seeds) or sample(pipeline, prompts, seeds, *rest)
+        ),
+    )
     return found
 
 
 def same(first, second) -> bool:
-    return all(first.with_suffix(end).read_bytes() == second.with_suffix(end).read_bytes() for end in (".tar", ".parquet"))
+    return all(
+        first.with_suffix(end).read_bytes() == second.with_suffix(end).read_bytes()
+        for end in (".tar", ".parquet")
+    )
 
 
 def started(command: list[str]) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
@@ -249,7 +348,9 @@ def test_where_one_of_two_processes_is_killed_another_number_of_them_goes_on(tmp
     whole_run, tar = list(asked), tmp_path / "killed.tar"
     (tmp_path / "deadly.py").write_text(PROCESS.replace("== 3", "== 2"))
     command = launch.command(2, 1, 2, ["scripts.generate", *job, str(tar)])
-    killed = started([*command[: command.index("-m", 3)], str(tmp_path / "deadly.py"), *job, str(tar)])
+    killed = started(
+        [*command[: command.index("-m", 3)], str(tmp_path / "deadly.py"), *job, str(tar)]
+    )
     assert killed.returncode != 0
     assert not tar.exists() and not shards.manifest_path(tar).exists()
     asked.clear()

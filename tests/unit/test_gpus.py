@@ -133,7 +133,14 @@ def test_a_machine_without_gpus_is_left_alone(machine, tmp_path):
 
 @pytest.mark.parametrize(
     ("mask", "devices"),
-    [("", []), ("-1", []), ("NoDevFiles", []), ("1,-1,2", ["1"]), (" 3 , 0", ["3", "0"]), ("1,1", ["1"])],
+    [
+        ("", []),
+        ("-1", []),
+        ("NoDevFiles", []),
+        ("1,-1,2", ["1"]),
+        (" 3 , 0", ["3", "0"]),
+        ("1,1", ["1"]),
+    ],
 )
 def test_the_mask_is_read_as_cuda_reads_it(machine, mask, devices):
     os.environ["CUDA_VISIBLE_DEVICES"] = mask

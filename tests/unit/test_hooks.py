@@ -129,7 +129,10 @@ def test_sound_budgets_pass():
 def test_apptainer_without_images_is_refused():
     def workflow(*images, methods=(DeploymentMethod.APPTAINER,)):
         names = [f"rule{number}" for number in range(len(images))]
-        rules = [SimpleNamespace(name=name, container_img=image, norun=name == "all") for name, image in zip([*names, "all"], [*images, None], strict=True)]
+        rules = [
+            SimpleNamespace(name=name, container_img=image, norun=name == "all")
+            for name, image in zip([*names, "all"], [*images, None], strict=True)
+        ]
         settings = SimpleNamespace(deployment_method=set(methods))
         return SimpleNamespace(rules=rules, deployment_settings=settings)
 

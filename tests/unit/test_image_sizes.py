@@ -49,7 +49,10 @@ def test_images_to_evaluate_on_are_planned_as_png():
 
 
 def test_a_higher_quality_takes_more_disk():
-    sizes = [image_bytes(IMAGENET.model_copy(update={"storage": Storage(format="jpeg", quality=q)})) for q in (30, 60, 80, 95, 99)]
+    sizes = [
+        image_bytes(IMAGENET.model_copy(update={"storage": Storage(format="jpeg", quality=q)}))
+        for q in (30, 60, 80, 95, 99)
+    ]
     assert sizes == sorted(sizes)
 
 
@@ -68,7 +71,10 @@ def with_shard(tmp_path):
     """A folder with a shard of noise, which JPEG hardly compresses."""
     random = np.random.default_rng(0)
     folder = tmp_path / "results/imagenet/images/sd_class_names"
-    samples = [(f"{i}", random.integers(0, 256, (256, 256, 3), np.uint8), {"class_id": 0, "prompt": ""}) for i in range(3)]
+    samples = [
+        (f"{i}", random.integers(0, 256, (256, 256, 3), np.uint8), {"class_id": 0, "prompt": ""})
+        for i in range(3)
+    ]
     shards.write(folder / "g2-00000.tar", samples, {"format": "jpeg", "quality": 95})
     return tmp_path
 
@@ -90,7 +96,9 @@ def test_a_source_without_shards_has_those_of_its_generator(with_shard):
     assert cost.work.kept == planned(with_shard, "sd_class_names")[0].work.kept
     assert "images/sd_class_names)" in text
     other, text = planned(with_shard, "if_class_names")
-    assert other.work == work(IMAGENET, "generate", {"source": "if_class_names", "block": "g2-00000"})
+    assert other.work == work(
+        IMAGENET, "generate", {"source": "if_class_names", "block": "g2-00000"}
+    )
     assert "estimated from the study's image size" in text
 
 

@@ -16,7 +16,9 @@ sides = st.integers(1, 70)
 def encoded(mode: str, height: int, width: int, seed: int, smooth: bool, **options) -> bytes:
     """Noise, or a few colours that flow into each other as in a photograph."""
     random, channels = np.random.default_rng(seed), {"L": (), "RGB": (3,), "CMYK": (4,)}[mode]
-    image = Image.fromarray(random.integers(0, 256, ((3, 3) if smooth else (height, width)) + channels, np.uint8), mode)
+    image = Image.fromarray(
+        random.integers(0, 256, ((3, 3) if smooth else (height, width)) + channels, np.uint8), mode
+    )
     buffer = io.BytesIO()
     image.resize((width, height), Image.Resampling.BICUBIC).save(buffer, **options)
     return buffer.getvalue()
@@ -44,7 +46,15 @@ jpegs = st.builds(
     progressive=st.booleans(),
     optimize=st.booleans(),
 )
-others = st.builds(encoded, st.sampled_from(["L", "RGB"]), sides, sides, st.integers(0, 1 << 30), st.booleans(), format=st.sampled_from(["png", "webp"]))
+others = st.builds(
+    encoded,
+    st.sampled_from(["L", "RGB"]),
+    sides,
+    sides,
+    st.integers(0, 1 << 30),
+    st.booleans(),
+    format=st.sampled_from(["png", "webp"]),
+)
 
 
 @given(st.one_of(jpegs, others))

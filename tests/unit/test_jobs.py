@@ -16,16 +16,24 @@ def study(**changes) -> Study:
 
 @given(
     st.integers(1, 50),
-    st.dictionaries(st.floats(1, 10).map(lambda g: round(g, 1)), st.integers(1, 400), min_size=1, max_size=4),
+    st.dictionaries(
+        st.floats(1, 10).map(lambda g: round(g, 1)), st.integers(1, 400), min_size=1, max_size=4
+    ),
     st.sampled_from(["all", "one"]),
 )
 def test_blocks_make_every_image_once(block, images, scales):
     base = load(SMOKE)
     source = base.sources["diffusion_class_names"].model_copy(update={"images": images})
-    changed = study(images_per_block=block, scales_per_block=scales, sources=base.sources | {"diffusion_class_names": source})
+    changed = study(
+        images_per_block=block,
+        scales_per_block=scales,
+        sources=base.sources | {"diffusion_class_names": source},
+    )
     made = {scale: [] for scale in images}
     for number in jobs.blocks(changed, "diffusion_class_names"):
-        for scale, (start, stop) in jobs.generation_settings(changed, "diffusion_class_names", number)["guidance"].items():
+        for scale, (start, stop) in jobs.generation_settings(
+            changed, "diffusion_class_names", number
+        )["guidance"].items():
             assert 0 < stop - start <= block
             made[float(scale)] += range(start, stop)
     assert made == {scale: list(range(count)) for scale, count in images.items()}
@@ -34,8 +42,14 @@ def test_blocks_make_every_image_once(block, images, scales):
 @given(st.integers(1, 50), st.integers(1, 200), st.sampled_from(["all", "one"]))
 def test_the_blocks_of_a_prefix_at_one_scale_hold_it(block, count, scales):
     base = load(SMOKE)
-    source = base.sources["diffusion_class_names"].model_copy(update={"images": {1.0: 100, 2.5: 200}})
-    changed = study(images_per_block=block, scales_per_block=scales, sources=base.sources | {"diffusion_class_names": source})
+    source = base.sources["diffusion_class_names"].model_copy(
+        update={"images": {1.0: 100, 2.5: 200}}
+    )
+    changed = study(
+        images_per_block=block,
+        scales_per_block=scales,
+        sources=base.sources | {"diffusion_class_names": source},
+    )
     held = []
     for name in jobs.blocks(changed, "diffusion_class_names", count, 2.5):
         made = jobs.generation_settings(changed, "diffusion_class_names", name)["guidance"]
@@ -48,7 +62,9 @@ def test_the_blocks_of_a_prefix_at_one_scale_hold_it(block, count, scales):
 @given(st.integers(1, 30), st.integers(1, 300), st.integers(1, 300))
 def test_a_smaller_set_is_the_first_blocks_of_a_larger_one(block, a, b):
     changed = study(images_per_block=block)
-    small, large = (jobs.image_files("s", changed, "diffusion_class_names", n) for n in sorted((a, b)))
+    small, large = (
+        jobs.image_files("s", changed, "diffusion_class_names", n) for n in sorted((a, b))
+    )
     assert large[: len(small)] == small
 
 
@@ -63,20 +79,35 @@ def test_every_run_is_in_one_batch_and_one_job_trains_a_batch():
     for mode in ("all", "one"):
         base = load(SMOKE)
         mode = {"runs_per_job": mode}
-        changed = study(classifiers=base.classifiers.model_copy(update=mode), clips=base.clips.model_copy(update=mode))
-        trained = [run.name + source for source, batch in jobs.batches(changed) for run in jobs.batch_runs(changed, source, batch)]
+        changed = study(
+            classifiers=base.classifiers.model_copy(update=mode),
+            clips=base.clips.model_copy(update=mode),
+        )
+        trained = [
+            run.name + source
+            for source, batch in jobs.batches(changed)
+            for run in jobs.batch_runs(changed, source, batch)
+        ]
         assert sorted(trained) == sorted(run.name + run.source for run in jobs.runs(changed))
         files = jobs.metric_files("s", changed)
         assert len(files) == len(set(files)) == len(jobs.batches(changed))
         assert {path.split("/")[2] for path in files} == {"metrics", "clip_metrics"}
-    assert len(jobs.batches(load(SMOKE))) == len({(run.source, run.architecture) for run in jobs.runs(load(SMOKE))})
+    assert len(jobs.batches(load(SMOKE))) == len(
+        {(run.source, run.architecture) for run in jobs.runs(load(SMOKE))}
+    )
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 200))
 def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, third):
-    """Whatever the size, the parts make it up, none shrinks when it grows, and fixed ones are filled first, in order."""
+    """Whatever the size, the parts make it up, none shrinks when it grows, and fixed ones are
+    filled first, in order.
+    """
     base = load(SMOKE)
-    parts = [{"source": "real", "images": first}, {"source": "real", "images": second}, {"source": "diffusion_class_names", "guidance": 1.5}]
+    parts = [
+        {"source": "real", "images": first},
+        {"source": "real", "images": second},
+        {"source": "diffusion_class_names", "guidance": 1.5},
+    ]
     mixture = type(base.sources["both"])(kind="mixture", label="m", parts=parts)
     before = [0, 0, 0]
     for size in sorted({1, first, first + second, first + second + third}):
@@ -107,23 +138,39 @@ def test_names_of_runs_stand_in_paths():
 
 def test_recipes_without_a_model_have_the_settings_that_they_always_had():
     """Their prompts are not made again by what other kinds of recipes need."""
-    assert jobs.prompt_settings(load(SMOKE), "captions") == {"recipe": "captions", "kind": "captions", "patterns": []}
+    assert jobs.prompt_settings(load(SMOKE), "captions") == {
+        "recipe": "captions",
+        "kind": "captions",
+        "patterns": [],
+    }
 
 
 def test_sampling_is_no_setting_of_training_a_generator():
     base = load(SMOKE)
     resampled = base.generators["diffusion"].model_copy(update={"steps": 50, "sampler": "ddim"})
     changed = study(generators=base.generators | {"diffusion": resampled})
-    assert jobs.generator_settings(changed, "diffusion") == jobs.generator_settings(base, "diffusion")
-    assert jobs.generation_settings(changed, "diffusion_class_names", "00000") != jobs.generation_settings(base, "diffusion_class_names", "00000")
+    assert jobs.generator_settings(changed, "diffusion") == jobs.generator_settings(
+        base, "diffusion"
+    )
+    assert jobs.generation_settings(
+        changed, "diffusion_class_names", "00000"
+    ) != jobs.generation_settings(base, "diffusion_class_names", "00000")
 
 
 def test_curves_are_labelled_by_what_differs_in_their_panel():
     settings = shown.panels_settings(load(ROOT / "studies/digits.yaml"), "supervised_scaling")
-    labels = {panel["title"].split(" (")[0]: [curve["label"] for curve in panel["curves"]] for panel in settings["panels"]}
+    labels = {
+        panel["title"].split(" (")[0]: [curve["label"] for curve in panel["curves"]]
+        for panel in settings["panels"]
+    }
     assert labels["guidance scale"] == ["real", "guidance 1", "guidance 1.5", "guidance 4"]
     assert labels["prompt recipe"] == ["real", "class_names", "clip_templates", "captions"]
-    assert labels["architecture"] == ["real, small ViT", "real, large ViT", "synthetic, small ViT", "synthetic, large ViT"]
+    assert labels["architecture"] == [
+        "real, small ViT",
+        "real, large ViT",
+        "synthetic, small ViT",
+        "synthetic, large ViT",
+    ]
     for own in labels.values():
         assert len(set(own)) == len(own)
 

@@ -23,7 +23,11 @@ def curve(kind: str, random, noise: float, sizes=LONG) -> np.ndarray:
     exact = {
         "power": (200 / sizes) ** 0.4,
         "floor": 0.5 + (200 / sizes) ** 0.4,
-        "broken": np.exp(0.2 - 0.4 * np.minimum(np.log(sizes) - 5.5, 0) - 0.1 * np.maximum(np.log(sizes) - 5.5, 0)),
+        "broken": np.exp(
+            0.2
+            - 0.4 * np.minimum(np.log(sizes) - 5.5, 0)
+            - 0.1 * np.maximum(np.log(sizes) - 5.5, 0)
+        ),
     }
     return exact[kind] * np.exp(random.normal(0, noise, len(sizes)))
 
@@ -43,14 +47,20 @@ def test_a_power_law_without_noise_is_recovered(k, log_scale, points, smallest):
 @given(st.floats(0.1, 10), st.floats(1e-3, 1e6))
 def test_the_exponent_does_not_depend_on_the_units(loss_unit, size_unit):
     losses = np.array([1.1, 0.8, 0.75, 0.5, 0.42, 0.4])
-    a, b = laws.fit("power", SIZES, losses), laws.fit("power", SIZES * size_unit, losses * loss_unit)
+    a, b = (
+        laws.fit("power", SIZES, losses),
+        laws.fit("power", SIZES * size_unit, losses * loss_unit),
+    )
     assert b.k == pytest.approx(a.k)
     assert b.k_interval == pytest.approx(a.k_interval)
 
 
 def test_seeds_are_no_independent_points():
     losses = np.array([1.1, 0.8, 0.75, 0.5, 0.42, 0.4])
-    once, often = laws.fit("power", SIZES, losses), laws.fit("power", np.repeat(SIZES, 9), np.repeat(losses, 9))
+    once, often = (
+        laws.fit("power", SIZES, losses),
+        laws.fit("power", np.repeat(SIZES, 9), np.repeat(losses, 9)),
+    )
     assert often.k_interval == pytest.approx(once.k_interval)
     assert often.n == 9 * once.n
 
@@ -76,21 +86,29 @@ def test_the_pure_law_covers_with_noise_of_sizes_and_seeds():
     random, covered, trials = np.random.default_rng(0), 0, 600
     sizes = np.repeat(SIZES, 3)
     for _ in range(trials):
-        noise = np.repeat(random.normal(0, 0.05, len(SIZES)), 3) + random.normal(0, 0.04, len(sizes))
+        noise = np.repeat(random.normal(0, 0.05, len(SIZES)), 3) + random.normal(
+            0, 0.04, len(sizes)
+        )
         low, high = laws.fit("power", sizes, np.exp(-0.3 * np.log(sizes) + 2 + noise)).k_interval
         covered += low <= 0.3 <= high
     assert 0.92 < covered / trials < 0.98
 
 
-@pytest.mark.parametrize(("law", "true_floor", "trials"), [("floor", 0.5, 100), ("broken", None, 500)])
+@pytest.mark.parametrize(
+    ("law", "true_floor", "trials"), [("floor", 0.5, 100), ("broken", None, 500)]
+)
 def test_richer_laws_cover(law, true_floor, trials):
     random, covered, floors = np.random.default_rng(1), 0, 0
     for _ in range(trials):
         found = laws.fit(law, LONG, curve(law, random, 0.01))
         covered += found.k_interval[0] <= 0.4 <= found.k_interval[1]
         if true_floor:
-            floors += found.more["floor_interval"][0] <= true_floor <= found.more["floor_interval"][1]
-    spare = 2 * (0.05 * 0.95 / trials) ** 0.5  # two standard errors beyond the limits of 0.90 and 0.98
+            floors += (
+                found.more["floor_interval"][0] <= true_floor <= found.more["floor_interval"][1]
+            )
+    spare = (
+        2 * (0.05 * 0.95 / trials) ** 0.5
+    )  # two standard errors beyond the limits of 0.90 and 0.98
     assert 0.90 - spare < covered / trials < 0.98 + spare
     assert true_floor is None or 0.90 - spare < floors / trials < 0.98 + spare
 
@@ -114,16 +132,32 @@ def test_no_floor_is_told_as_zero():
 
 
 def scipy_fit(x, y, curve: dict, held: dict) -> float:
-    """The least sum of squares that MINPACK finds from a curve, some of its parameters (k, log_floor) held."""
+    """The least sum of squares that MINPACK finds from a curve, some of its parameters (k,
+    log_floor) held.
+    """
     free = [name for name in ("k", "log_scale", "log_floor") if name not in held]
-    start = {"k": np.log(curve["k"]), "log_scale": curve["k"] * curve["log_scale"], "log_floor": max(curve["log_floor"], -30.0)}
+    start = {
+        "k": np.log(curve["k"]),
+        "log_scale": curve["k"] * curve["log_scale"],
+        "log_floor": max(curve["log_floor"], -30.0),
+    }
 
     def residuals(theta):
         own = dict(zip(free, theta, strict=True)) | held
         return np.logaddexp(own["log_floor"], own["log_scale"] - np.exp(own["k"]) * x) - y
 
     with np.errstate(over="ignore", invalid="ignore"):
-        return 2 * least_squares(residuals, [start[name] for name in free], method="lm", xtol=1e-15, ftol=1e-15, gtol=1e-15).cost
+        return (
+            2
+            * least_squares(
+                residuals,
+                [start[name] for name in free],
+                method="lm",
+                xtol=1e-15,
+                ftol=1e-15,
+                gtol=1e-15,
+            ).cost
+        )
 
 
 @settings(max_examples=20, deadline=None)
@@ -134,7 +168,11 @@ def test_the_batch_solver_finds_the_optimum_of_scipy(seed, E, k):
     y = np.log(E + np.exp(-k * x)) + random.normal(0, 0.02, len(x))
     starts = floor.starts(x, y)
     _, costs = floor.solve(x, y, starts)
-    assert costs.min() <= min(scipy_fit(x, y, floor.curve_of(start, x, y), {}) for start in starts.T) * (1 + 1e-6) + 1e-12
+    assert (
+        costs.min()
+        <= min(scipy_fit(x, y, floor.curve_of(start, x, y), {}) for start in starts.T) * (1 + 1e-6)
+        + 1e-12
+    )
 
 
 def test_every_row_of_a_batch_is_the_fit_of_its_own_curve():
@@ -144,7 +182,11 @@ def test_every_row_of_a_batch_is_the_fit_of_its_own_curve():
     starts = np.repeat(floor.starts(x, y[:, 0])[:, [7]], 6, 1)
     together, costs = floor.solve(x, y, starts, weights)
     for i in range(6):
-        alone, cost = floor.solve(np.repeat(x, weights[:, i].astype(int)), np.repeat(y[:, i], weights[:, i].astype(int)), starts[:, [i]])
+        alone, cost = floor.solve(
+            np.repeat(x, weights[:, i].astype(int)),
+            np.repeat(y[:, i], weights[:, i].astype(int)),
+            starts[:, [i]],
+        )
         assert together[:, i] == pytest.approx(alone[:, 0], rel=1e-7)
         assert costs[i] == pytest.approx(cost[0])
 
@@ -175,8 +217,15 @@ def test_from_a_minimum_that_is_told_no_way_leads_down():
     for kind in ["floor", "power"] * 10:
         y = np.log(curve(kind, random, 0.03))
         for minimum in floor.fit(x, y)["more"]["minima"]:
-            k, visible = minimum["k"], max(minimum["floor"], 1e-3 * np.exp(y.min()))  # from no floor at all numeric gradients see no way
-            own = {"k": k, "log_floor": np.log(visible), "log_scale": x[0] + np.log(np.exp(y[0]) - visible) / k}
+            k, visible = (
+                minimum["k"],
+                max(minimum["floor"], 1e-3 * np.exp(y.min())),
+            )  # from no floor at all numeric gradients see no way
+            own = {
+                "k": k,
+                "log_floor": np.log(visible),
+                "log_scale": x[0] + np.log(np.exp(y[0]) - visible) / k,
+            }
             assert scipy_fit(x, y, own, {}) > minimum["residual_sum"] * (1 - 1e-6)
 
 
@@ -223,16 +272,25 @@ def test_equal_exponents_are_told_apart_from_different_ones():
         low, high = laws.compare(a, b)["difference_interval"]
         wrong += not low <= 0 <= high
     assert wrong / 200 < 0.1
-    far = laws.compare((SIZES, (200 / SIZES) ** 0.3), (SIZES, (200 / SIZES) ** 0.5 * np.exp(random.normal(0, 0.01, 6))))
+    far = laws.compare(
+        (SIZES, (200 / SIZES) ** 0.3),
+        (SIZES, (200 / SIZES) ** 0.5 * np.exp(random.normal(0, 0.01, 6))),
+    )
     assert far["difference"] == pytest.approx(0.2, abs=0.03)
     assert far["difference_interval"][0] > 0
 
 
 def test_exponents_are_compared_by_a_regression_with_an_interaction():
     random = np.random.default_rng(9)
-    first, second = ((sizes, (200 / sizes) ** 0.3 * np.exp(random.normal(0, 0.03, len(sizes)))) for sizes in (SIZES, LONG))
+    first, second = (
+        (sizes, (200 / sizes) ** 0.3 * np.exp(random.normal(0, 0.03, len(sizes))))
+        for sizes in (SIZES, LONG)
+    )
     x, group = np.log(np.concatenate([SIZES, LONG])), np.repeat([0.0, 1.0], [6, 10])
-    theirs = OLS(np.log(np.concatenate([first[1], second[1]])), np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
+    theirs = OLS(
+        np.log(np.concatenate([first[1], second[1]])),
+        np.stack([np.ones_like(x), group, x, group * x], axis=1),
+    ).fit()
     found = laws.compare(first, second)
     assert found["difference"] == pytest.approx(-theirs.params[3])
     assert found["difference_interval"] == pytest.approx(-theirs.conf_int(0.05)[3][::-1])
@@ -255,7 +313,9 @@ def test_the_rate_is_the_slope_of_the_matching_number():
     real, synthetic = (SIZES, (100 / SIZES) ** 0.4), (SIZES, (120 / SIZES) ** 0.25)
     at = np.array([100.0, 100.001])
     rates = exchange_rate(real, synthetic, at)
-    assert np.diff(rates["matched"])[0] / np.diff(at)[0] == pytest.approx(rates["rate"][0], rel=1e-3)
+    assert np.diff(rates["matched"])[0] / np.diff(at)[0] == pytest.approx(
+        rates["rate"][0], rel=1e-3
+    )
     assert (120 / rates["matched"][0]) ** 0.25 == pytest.approx((100 / 100) ** 0.4)  # equal losses
 
 
@@ -264,7 +324,10 @@ def test_the_interval_of_the_rate_covers():
     random, covered, trials = np.random.default_rng(6), 0, 300
     truth = 0.4 / 0.25 * (120 * (200 / 100) ** (0.4 / 0.25)) / 200
     for _ in range(trials):
-        real, synthetic = ((SIZES, (c / SIZES) ** k * np.exp(random.normal(0, 0.03, 6))) for c, k in ((100, 0.4), (120, 0.25)))
+        real, synthetic = (
+            (SIZES, (c / SIZES) ** k * np.exp(random.normal(0, 0.03, 6)))
+            for c, k in ((100, 0.4), (120, 0.25))
+        )
         row = exchange_rate(real, synthetic, [200.0]).iloc[0]
         covered += row["rate_low"] <= truth <= row["rate_high"]
     assert 0.90 < covered / trials <= 0.99
@@ -272,7 +335,9 @@ def test_the_interval_of_the_rate_covers():
 
 def test_a_synthetic_curve_that_may_not_fall_has_no_upper_bound():
     noisy = np.array([1.0, 0.99, 1.01, 0.98, 1.0, 0.99])
-    assert np.isinf(exchange_rate((SIZES, (100 / SIZES) ** 0.4), (SIZES, noisy), [200.0])["rate_high"][0])
+    assert np.isinf(
+        exchange_rate((SIZES, (100 / SIZES) ** 0.4), (SIZES, noisy), [200.0])["rate_high"][0]
+    )
 
 
 def test_where_a_loss_does_not_fall_the_rate_is_nought_or_without_bound():
@@ -285,7 +350,9 @@ def test_where_a_loss_does_not_fall_the_rate_is_nought_or_without_bound():
 
 
 def two_variable_data(noise: float = 0.0):
-    n, d = (axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(6), 1e8 * 4.0 ** np.arange(6)))
+    n, d = (
+        axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(6), 1e8 * 4.0 ** np.arange(6))
+    )
     random = np.random.default_rng(0)
     return n, d, (1.7 + 400 / n**0.34 + 2000 / d**0.37) * np.exp(random.normal(0, noise, len(n)))
 
@@ -302,7 +369,10 @@ def test_the_gradient_is_that_of_the_objective():
     _, gradient = two_variable.objective(theta, n, d, y)
     for i in range(5):
         step = np.eye(5)[i] * 1e-6
-        numeric = (two_variable.objective(theta + step, n, d, y)[0] - two_variable.objective(theta - step, n, d, y)[0]) / 2e-6
+        numeric = (
+            two_variable.objective(theta + step, n, d, y)[0]
+            - two_variable.objective(theta - step, n, d, y)[0]
+        ) / 2e-6
         assert gradient[i] == pytest.approx(numeric, rel=1e-4)
 
 
@@ -332,9 +402,24 @@ def test_a_richer_law_needs_more_sizes():
 
 
 def test_a_missing_run_is_no_silent_gap():
-    runs = pd.DataFrame({"source": "real", "guidance": pd.array([None] * 4, "Float64"), "architecture": "a", "size": [10, 20, 40, 80], "seed": 0})
+    runs = pd.DataFrame(
+        {
+            "source": "real",
+            "guidance": pd.array([None] * 4, "Float64"),
+            "architecture": "a",
+            "size": [10, 20, 40, 80],
+            "seed": 0,
+        }
+    )
     table = runs.assign(cross_entropy=[1, 0.8, 0.6, 0.5])
-    experiment = {"curves": [["real", None]], "architectures": ["a"], "sizes": [10, 20, 40, 80], "seeds": [0]}
-    assert fit_laws.fit(metrics.of_experiments(table, [experiment, experiment]), (10, 40))[0]["sizes"] == [10, 20, 40]
+    experiment = {
+        "curves": [["real", None]],
+        "architectures": ["a"],
+        "sizes": [10, 20, 40, 80],
+        "seeds": [0],
+    }
+    assert fit_laws.fit(metrics.of_experiments(table, [experiment, experiment]), (10, 40))[0][
+        "sizes"
+    ] == [10, 20, 40]
     with pytest.raises(ValueError, match=r"1 runs have no metrics, the first: .*'size': 40"):
         metrics.of_experiments(table[table["size"] != 40], [experiment])

@@ -1,4 +1,6 @@
-"""Laws in the files, tables and figures of a study: k under every law that the data do not rule out."""
+"""Laws in the files, tables and figures of a study: k under every law that the data do not rule
+out.
+"""
 
 import json
 import math
@@ -63,7 +65,9 @@ def test_laws_table_shows_k_under_both_laws(few):
 
 
 def test_laws_table_shows_an_end_without_bound(few):
-    unbounded = few | {"k_by_law": few["k_by_law"] | {"floor": {"k": 0.5, "k_interval": [0.1, None]}}}
+    unbounded = few | {
+        "k_by_law": few["k_by_law"] | {"floor": {"k": 0.5, "k_interval": [0.1, None]}}
+    }
     labels = {"generator": "", "recipe": "", "guidance": None}
     curves = pd.DataFrame([tabulate_laws.row("supervised", ["unseen"], unbounded) | labels])
     assert tabulate_laws.readable(curves)["k with a floor [95 %]"][0] == "0.50 [0.10, ∞]"
@@ -84,14 +88,19 @@ def test_figure_says_what_few_sizes_cannot_show():
     text = plot_beyond_the_law.describe(laws.choose(curve["size"], curve["cross_entropy"]))
     finding, exponents = text.splitlines()
     assert finding == "no bend can be detected with 5 sizes"
-    assert exponents.startswith("k 0.") and " pure, 0." in exponents and " with floor [0." in exponents
+    assert (
+        exponents.startswith("k 0.") and " pure, 0." in exponents and " with floor [0." in exponents
+    )
     assert len(exponents) <= 45, "a panel is not wider"
 
 
 def test_law_keeps_its_colour_if_another_has_no_fit():
     rising = table(1.0)
     rising["cross_entropy"] = 1 / rising["cross_entropy"]
-    for curve, fitted in ((table(1.0), {"power", "floor", "broken"}), (rising, {"power", "broken"})):
+    for curve, fitted in (
+        (table(1.0), {"power", "floor", "broken"}),
+        (rising, {"power", "broken"}),
+    ):
         figure, axes = plt.subplots()
         rows = plot_beyond_the_law.draw(axes, curve, (SIZES[0], SIZES[4]), "a curve")
         assert {row["law"] for row in rows} == fitted

@@ -71,7 +71,9 @@ def test_float32_steps_use_what_the_pipeline_changed():
     seen = []
     state = inspect.getclosurevars(scheduler.step).nonlocals["state"]
     step = state._step
-    state._step = lambda output, time, sample, **more: seen.append(sample) or step(output, time, sample, **more)
+    state._step = lambda output, time, sample, **more: (
+        seen.append(sample) or step(output, time, sample, **more)
+    )
     sample = torch.linspace(-1, 1, 64).view(1, 4, 4, 4).bfloat16()
     first = scheduler.step(sample, scheduler.timesteps[0], sample).prev_sample
     changed = first.clone()

@@ -17,7 +17,9 @@ def write(path, numbers, guidance=(None,), **storage) -> str:
     rows = []
     for scale in guidance:
         for i in numbers:
-            row = {"image": i, "class_id": -1, "prompt": f"{path.parent.name} {i} {scale}"} | ({} if scale is None else {"guidance": scale})
+            row = {"image": i, "class_id": -1, "prompt": f"{path.parent.name} {i} {scale}"} | (
+                {} if scale is None else {"guidance": scale}
+            )
             rows.append((f"{scale}-{i:03d}", np.full((8, 8, 3), 8 * i, np.uint8), row))
     shards.write(path, rows, {"format": "png"} | storage)
     return str(path)
@@ -26,7 +28,10 @@ def write(path, numbers, guidance=(None,), **storage) -> str:
 def source(folder, counts: list[int], guidance=(None,), **storage) -> list[str]:
     starts = np.cumsum([0, *counts])
     folder.mkdir()
-    return [write(folder / f"{n:05d}.tar", range(starts[n], starts[n + 1]), guidance, **storage) for n in range(len(counts))]
+    return [
+        write(folder / f"{n:05d}.tar", range(starts[n], starts[n + 1]), guidance, **storage)
+        for n in range(len(counts))
+    ]
 
 
 def part(name: str, images: int, guidance: float | None = None) -> dict:
@@ -41,21 +46,34 @@ def read(found: pairs.Pairs) -> list[tuple[int, str]]:
     return list(zip(greys, map(tokens.text, positions.tolist()), strict=True))
 
 
-@pytest.mark.parametrize("storage", [{"format": "png"}, {"format": "webp", "quality": 95}, {"format": "jpeg", "quality": 95}])
+@pytest.mark.parametrize(
+    "storage",
+    [{"format": "png"}, {"format": "webp", "quality": 95}, {"format": "jpeg", "quality": 95}],
+)
 def test_pairs_are_the_first_of_each_part_with_their_own_texts(tmp_path, storage):
-    tars = {"real": source(tmp_path / "real", [5, 5, 2], **storage), "made": source(tmp_path / "made", [4, 4], (1.0, 1.5), **storage)}
+    tars = {
+        "real": source(tmp_path / "real", [5, 5, 2], **storage),
+        "made": source(tmp_path / "made", [4, 4], (1.0, 1.5), **storage),
+    }
     found = pairs.find(tars, [part("real", 7), part("made", 6, 1.5)])
     assert found.images.sizes == [5, 2, 4, 2]
     shown = read(found)
-    assert [text for _, text in shown] == [f"real {i} None" for i in range(7)] + [f"made {i} 1.5" for i in range(6)]
-    assert [grey for grey, _ in shown] == pytest.approx([8 * i for i in [*range(7), *range(6)]], abs=2)
+    assert [text for _, text in shown] == [f"real {i} None" for i in range(7)] + [
+        f"made {i} 1.5" for i in range(6)
+    ]
+    assert [grey for grey, _ in shown] == pytest.approx(
+        [8 * i for i in [*range(7), *range(6)]], abs=2
+    )
 
 
 def test_what_is_not_there_is_told_before_anything_is_read(tmp_path):
     tars = {"real": source(tmp_path / "real", [3, 3])}
     with pytest.raises(SystemExit, match="6 images at guidance None, but a run needs 7 of real"):
         pairs.find(tars, [part("real", 7)])
-    with pytest.raises(shards.ShardError, match=r"00001.tar: its images at guidance None are not those from number 0 on"):
+    with pytest.raises(
+        shards.ShardError,
+        match=r"00001.tar: its images at guidance None are not those from number 0 on",
+    ):
         pairs.find({"real": tars["real"][::-1]}, [part("real", 6)])
     missing = str(tmp_path / "real/00002.tar")
     with pytest.raises(shards.ShardError, match=r"00002.parquet: no such file: remove both files"):
@@ -63,7 +81,9 @@ def test_what_is_not_there_is_told_before_anything_is_read(tmp_path):
 
 
 def test_pairs_are_told_apart_by_their_texts_too(tmp_path):
-    one, other = ({"real": [write(tmp_path / name / "00000.tar", range(3))]} for name in ("one", "other"))
+    one, other = (
+        {"real": [write(tmp_path / name / "00000.tar", range(3))]} for name in ("one", "other")
+    )
     first = pairs.find(one, [part("real", 3)]).identity
     assert first != pairs.find(other, [part("real", 3)]).identity
     assert first != pairs.find(one, [part("real", 2)]).identity
@@ -90,10 +110,14 @@ def test_a_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, f
         steps = []
         for step in range(5 - first):
             own = [batch for part in read for batch in part[count * step : count * (step + 1)]]
-            positions, tokens = (torch.cat([getattr(b, key) for b in own]) for key in ("positions", "tokens"))
+            positions, tokens = (
+                torch.cat([getattr(b, key) for b in own]) for key in ("positions", "tokens")
+            )
             images = torch.cat([batch.images for batch in own])
             order = positions.argsort(stable=True)
-            steps.append((positions[order].tolist(), tokens[order].tolist(), images[order].tolist()))
+            steps.append(
+                (positions[order].tolist(), tokens[order].tolist(), images[order].tolist())
+            )
         return steps
 
     alone = batches(1, 1)
@@ -114,7 +138,10 @@ def test_tokens_are_those_of_each_image(many):
 
 
 def test_sources_of_a_mixture_are_shuffled_together(tmp_path):
-    tars = {"real": source(tmp_path / "real", [8] * 4), "made": source(tmp_path / "made", [8] * 4, (1.0,))}
+    tars = {
+        "real": source(tmp_path / "real", [8] * 4),
+        "made": source(tmp_path / "made", [8] * 4, (1.0,)),
+    }
     found = pairs.find(tars, [part("real", 30), part("made", 30, 1.0)])
     batches = clip_training.micro_batches(job_with(20, 3, 0), found, 0, 1, Team(CPU))
     for batch in batches:  # of one epoch; the standard deviation of the number of real ones is 2

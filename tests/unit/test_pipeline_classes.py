@@ -105,7 +105,10 @@ def text_to_image_classes() -> dict[str, type]:
     return {
         name: kind
         for name, kind in classes.items()
-        if isinstance(kind, type) and issubclass(kind, diffusers.DiffusionPipeline) and "__call__" in dir(kind) and pipeline_classes.is_text_to_image(kind)
+        if isinstance(kind, type)
+        and issubclass(kind, diffusers.DiffusionPipeline)
+        and "__call__" in dir(kind)
+        and pipeline_classes.is_text_to_image(kind)
     }
 
 
@@ -125,7 +128,10 @@ def test_the_docs_list_every_text_to_image_class():
 
 def test_a_variant_that_no_component_has_is_refused():
     """Full weights would be loaded in its place."""
-    index = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"]}
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "unet": ["diffusers", "UNet2DConditionModel"],
+    }
     model = "unet/diffusion_pytorch_model"
     files = ["unet/config.json", f"{model}.safetensors", f"{model}.fp16.safetensors"]
     assert f"{model}.fp16.safetensors" in weights.needed(files, index, "fp16")

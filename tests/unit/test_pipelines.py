@@ -24,19 +24,31 @@ SEEDS = [11, 22, 33, 44, 55]
 def trained_kind(name: str):
     settings = jobs.generator_settings(load(SMOKE), name)
     torch.manual_seed(0)
-    return train_generator.KINDS[settings["kind"]][0](settings, train_generator.build_tokenizer(PROMPTS))
+    return train_generator.KINDS[settings["kind"]][0](
+        settings, train_generator.build_tokenizer(PROMPTS)
+    )
 
 
 CASES = {
-    "diffusion": (lambda: trained_kind("diffusion"), {"sampler": "dpmsolver++", "steps": 3}, (8, 8)),
+    "diffusion": (
+        lambda: trained_kind("diffusion"),
+        {"sampler": "dpmsolver++", "steps": 3},
+        (8, 8),
+    ),
     "masked": (lambda: trained_kind("masked"), {"steps": 3, "temperature": [2.0, 0.0]}, (8, 8)),
-    "stable diffusion": (tiny_pipelines.stable_diffusion, {"sampler": "ddim", "steps": 3}, (16, 16, 3)),
+    "stable diffusion": (
+        tiny_pipelines.stable_diffusion,
+        {"sampler": "ddim", "steps": 3},
+        (16, 16, 3),
+    ),
 }
 
 
 @pytest.fixture(scope="module", params=CASES)
 def case(request, tmp_path_factory):
-    """A pipeline of each kind, saved and loaded again, with its sampling settings and the shape of its images."""
+    """A pipeline of each kind, saved and loaded again, with its sampling settings and the shape of
+    its images.
+    """
     build, sampling, shape = CASES[request.param]
     folder = tmp_path_factory.mktemp("pipeline")
     build().save_pretrained(folder)
@@ -55,8 +67,12 @@ def test_an_image_is_the_same_in_any_batch(case, guidance):
     pipeline, sampling, _ = case
     together = pipelines.sample(pipeline, PROMPTS, SEEDS, guidance, sampling)
     for i in range(len(PROMPTS)):
-        alone = pipelines.sample(pipeline, PROMPTS[i : i + 1], SEEDS[i : i + 1], guidance, sampling)[0]
-        assert np.abs(alone.astype(int) - together[i]).max() <= 1  # rounding of a batched matrix product
+        alone = pipelines.sample(
+            pipeline, PROMPTS[i : i + 1], SEEDS[i : i + 1], guidance, sampling
+        )[0]
+        assert (
+            np.abs(alone.astype(int) - together[i]).max() <= 1
+        )  # rounding of a batched matrix product
 
 
 def test_seed_prompt_and_guidance_all_matter(case):
@@ -64,7 +80,10 @@ def test_seed_prompt_and_guidance_all_matter(case):
     first = pipelines.sample(pipeline, ["one"], [1], 2.0, sampling)
     assert (pipelines.sample(pipeline, ["one"], [1], 2.0, sampling) == first).all()
     assert (pipelines.sample(pipeline, ["one"], [2], 2.0, sampling) != first).any()
-    assert (pipelines.sample(pipeline, ["a thick two"], [1], 50.0, sampling) != pipelines.sample(pipeline, ["one"], [1], 50.0, sampling)).any()
+    assert (
+        pipelines.sample(pipeline, ["a thick two"], [1], 50.0, sampling)
+        != pipelines.sample(pipeline, ["one"], [1], 50.0, sampling)
+    ).any()
 
 
 RELEASED = {"kind": "pretrained", "batch_size": 2, "sampler": "ddim", "steps": 4, "size": 16}
@@ -72,7 +91,9 @@ RELEASED = {"kind": "pretrained", "batch_size": 2, "sampler": "ddim", "steps": 4
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
-    """A function that loads a tiny released pipeline, sampled as RELEASED and the keys that are given say."""
+    """A function that loads a tiny released pipeline, sampled as RELEASED and the keys that are
+    given say.
+    """
     folder = tmp_path_factory.mktemp("released")
 
     def loaded(name="stable_diffusion", **keys):
@@ -85,18 +106,34 @@ def released(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "sampler"), [("stable_diffusion", "ddim"), ("stable_diffusion_xl", "ddim"), ("deepfloyd_if", None), ("flux", None), ("amused", None)]
+    ("name", "sampler"),
+    [
+        ("stable_diffusion", "ddim"),
+        ("stable_diffusion_xl", "ddim"),
+        ("deepfloyd_if", None),
+        ("flux", None),
+        ("amused", None),
+    ],
 )
 def test_a_compiled_pipeline_makes_the_same_images_and_is_compiled_once(released, name, sampler):
-    """Two images at a time, then one alone, as at the end of a block or where one was blank: the shapes stay those of whole batches."""
-    (plain, own), (fast, asked) = (released(name, sampler=sampler, **keys) for keys in ({}, {"compile": "eager"}))
+    """Two images at a time, then one alone, as at the end of a block or where one was blank: the
+    shapes stay those of whole batches.
+    """
+    (plain, own), (fast, asked) = (
+        released(name, sampler=sampler, **keys) for keys in ({}, {"compile": "eager"})
+    )
     expected = pipelines.sample(plain, PROMPTS[:3], SEEDS[:3], 3.0, own)
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     made = [pipelines.sample(fast, PROMPTS[:2], SEEDS[:2], 3.0, asked)]
-    assert torch._dynamo.utils.counters["frames"]["ok"] == (1 if name == "deepfloyd_if" else 2)  # the denoiser, and the decoder where there is one
+    assert torch._dynamo.utils.counters["frames"]["ok"] == (
+        1 if name == "deepfloyd_if" else 2
+    )  # the denoiser, and the decoder where there is one
     with torch._dynamo.config.patch(error_on_recompile=True):
-        made += [pipelines.sample(fast, PROMPTS[some], SEEDS[some], 3.0, asked) for some in (slice(2, 3), slice(3, 5))]
+        made += [
+            pipelines.sample(fast, PROMPTS[some], SEEDS[some], 3.0, asked)
+            for some in (slice(2, 3), slice(3, 5))
+        ]
     made = np.concatenate(made)
     assert made.shape == (5, *expected.shape[1:])
     assert np.abs(made[:3].astype(int) - expected).max() <= 1
@@ -104,7 +141,11 @@ def test_a_compiled_pipeline_makes_the_same_images_and_is_compiled_once(released
 
 def test_a_compiled_pipeline_has_fused_projections_and_channels_last(released):
     pipeline, _ = released(compile="eager")
-    assert all(layer.fused_projections for layer in pipeline.unet.modules() if hasattr(layer, "fused_projections"))
+    assert all(
+        layer.fused_projections
+        for layer in pipeline.unet.modules()
+        if hasattr(layer, "fused_projections")
+    )
     assert pipeline.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
     assert pipeline.vae.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
 
@@ -113,16 +154,31 @@ def test_attention_that_is_reused_is_computed_less_and_no_image_depends_on_its_b
     (plain, own), (fast, asked) = released(steps=8), released(steps=8, reuse_attention=2)
     counts = []
     for pipeline in (plain, fast):
-        first = next(layer for name, layer in pipeline.unet.named_modules() if name.endswith("attn1"))
+        first = next(
+            layer for name, layer in pipeline.unet.named_modules() if name.endswith("attn1")
+        )
         calls = []
         first.to_q.register_forward_hook(lambda *_, calls=calls: calls.append(1))
         counts.append(calls)
-    exact, together = (pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, keys) for pipeline, keys in ((plain, own), (fast, asked)))
-    assert len(counts[0]) == 8 and len(counts[1]) == 5  # the first two of 8 steps, and of those from 750 to 125 thousandths every other
+    exact, together = (
+        pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, keys)
+        for pipeline, keys in ((plain, own), (fast, asked))
+    )
+    assert (
+        len(counts[0]) == 8 and len(counts[1]) == 5
+    )  # the first two of 8 steps, and of those from 750 to 125 thousandths every other
     assert (together != exact).any()
-    again = np.concatenate([pipelines.sample(fast, PROMPTS[some], SEEDS[some], 3.0, asked) for some in (slice(0, 2), slice(2, 5))])
+    again = np.concatenate(
+        [
+            pipelines.sample(fast, PROMPTS[some], SEEDS[some], 3.0, asked)
+            for some in (slice(0, 2), slice(2, 5))
+        ]
+    )
     assert np.abs(again.astype(int) - together).max() <= 1
-    with pytest.raises(pipelines.SamplerError, match=r"reuse_attention: .* and this is a FluxPipeline: remove the key"):
+    with pytest.raises(
+        pipelines.SamplerError,
+        match=r"reuse_attention: .* and this is a FluxPipeline: remove the key",
+    ):
         released("flux", sampler=None, reuse_attention=2)
 
 
@@ -134,13 +190,22 @@ def test_a_text_is_encoded_once_and_the_embeddings_are_the_encoders_own():
         calls.append(len(tokens))
         return plain(tokens, **named)
 
-    encoder, tokens = encoded_texts.Encoder(counted, rows=2), torch.arange(5 * 24).reshape(5, 24) % 20
+    encoder, tokens = (
+        encoded_texts.Encoder(counted, rows=2),
+        torch.arange(5 * 24).reshape(5, 24) % 20,
+    )
     for _ in range(2):
         for part in (tokens[:2], tokens[2:4], tokens[4:], tokens[:1].expand(3, -1) * 0):
             made, expected = encoder(part, attention_mask=None), plain(part)
-            assert type(made) is type(expected) and made.last_hidden_state.shape == (len(part), 24, 16)
+            assert type(made) is type(expected) and made.last_hidden_state.shape == (
+                len(part),
+                24,
+                16,
+            )
             assert torch.allclose(made.last_hidden_state, expected.last_hidden_state, atol=1e-6)
-            assert torch.equal(made[0], torch.cat([encoder(row[None], attention_mask=None)[0] for row in part]))  # to the bit
+            assert torch.equal(
+                made[0], torch.cat([encoder(row[None], attention_mask=None)[0] for row in part])
+            )  # to the bit
     assert calls == [2, 2, 2, 2]
 
 
@@ -162,7 +227,9 @@ def test_a_seed_is_a_function_of_source_guidance_and_index(source, guidance, ind
 
 
 def test_the_imagewise_scheduler_samples_the_law_of_diffusers_own():
-    """From fixed logits, many images through both: the tokens and the masks that they leave have the same frequencies."""
+    """From fixed logits, many images through both: the tokens and the masks that they leave have
+    the same frequencies.
+    """
     images, size, levels, steps = 4000, 2, 3, 3
     torch.manual_seed(0)
     logits = torch.randn(1, levels, size, size).repeat(images, 1, 1, 1)
@@ -174,7 +241,9 @@ def test_the_imagewise_scheduler_samples_the_law_of_diffusers_own():
         each = [torch.Generator().manual_seed(i) for i in range(images)]
         sample = torch.full((images, size, size), levels)
         for time in scheduler.timesteps:
-            sample = scheduler.step(logits, time, sample, generator=one if kind is AmusedScheduler else each).prev_sample
+            sample = scheduler.step(
+                logits, time, sample, generator=one if kind is AmusedScheduler else each
+            ).prev_sample
             frequencies.append(torch.nn.functional.one_hot(sample, levels + 1).float().mean(0))
     theirs, ours = torch.stack(frequencies[:steps]), torch.stack(frequencies[steps:])
     assert (ours - theirs).abs().max() < 5 * (0.5 / images**0.5)  # five standard errors
@@ -227,8 +296,14 @@ def test_noise_of_released_amused_is_drawn_on_the_gpu(scheduler, kind, expected)
 
 
 def test_words_that_were_trained_on_are_a_token_each():
-    tokenizer = train_generator.build_tokenizer(["a photo of the large three.", "someone wrote three"])
+    tokenizer = train_generator.build_tokenizer(
+        ["a photo of the large three.", "someone wrote three"]
+    )
     assert len(tokenizer("a large three").input_ids) == 3 + 2
-    ids = tokenizer(["three", "someone wrote three"], padding="max_length", truncation=True).input_ids
+    ids = tokenizer(
+        ["three", "someone wrote three"], padding="max_length", truncation=True
+    ).input_ids
     assert all(len(own) == train_generator.MAX_TOKENS for own in ids)
-    assert len(tokenizer("zeppelin").input_ids) > 3  # an unknown word falls into letters, and nothing is lost
+    assert (
+        len(tokenizer("zeppelin").input_ids) > 3
+    )  # an unknown word falls into letters, and nothing is lost

@@ -36,7 +36,10 @@ MACHINE = Hardware(
         {"rule": "train_classifiers", "unit": "step", "seconds": 0.01, "origin": "assumed"},
         {"rule": "generate", "unit": "image", "seconds": 0.01, "origin": "assumed"},
         {"rule": "*", "unit": "job", "seconds": 10, "origin": "assumed"},
-        *({"rule": "*", "unit": unit, "seconds": 0, "origin": "assumed"} for unit in ("run", "image", "curve")),
+        *(
+            {"rule": "*", "unit": unit, "seconds": 0, "origin": "assumed"}
+            for unit in ("run", "image", "curve")
+        ),
     ],
 )
 
@@ -49,16 +52,21 @@ def seconds(rule, **wildcards):
 
 
 def test_images_of_a_block():
-    # Guidance 1.0, 1.5, 4.0: 3,840 each; 2.0, 7.5: 480 each. A block covers 3,840 indices, so all are in the first.
+    # Guidance 1.0, 1.5, 4.0: 3,840 each; 2.0, 7.5: 480 each. A block covers 3,840 indices, so all
+    # are in the first.
     own = work(DIGITS, "generate", {"source": "diffusion_class_names", "block": "00000"})
     assert own.images == own.units["image"] == 3 * 3840 + 2 * 480 == 12480
-    # 6 steps; at guidance 1 once through the generator, else twice: 6 x (3,840 + 2 x 8,640) = 126,720.
+    # 6 steps; at guidance 1 once through the generator, else twice: 6 x (3,840 + 2 x 8,640) =
+    # 126,720.
     assert own.units["pass"] == 126_720
-    assert seconds("generate", source="diffusion_class_names", block="00000") == pytest.approx(10 + 124.8)
+    assert seconds("generate", source="diffusion_class_names", block="00000") == pytest.approx(
+        10 + 124.8
+    )
 
 
 def test_iterations_of_a_batch():
-    # 3 seeds x (100 + 100 + 150 + 150 + 200) for sizes 30 to 480; the sweep's runs at 480 are among them.
+    # 3 seeds x (100 + 100 + 150 + 150 + 200) for sizes 30 to 480; the sweep's runs at 480 are among
+    # them.
     own = work(DIGITS, "train_classifiers", {"source": "real", "batch": "vit_small"})
     assert own.units["step"] == 3 * 700
     assert own.units["run"] == 15
@@ -74,17 +82,29 @@ def test_disk_of_models_and_images_is_near_what_a_run_left():
 
 def test_the_distances_of_scores_go_with_the_square_of_the_images():
     def pairs(images: int) -> float:
-        return work(DIGITS.model_copy(update={"scores": DIGITS.scores.model_copy(update={"images": images})}), "score", {"source": source}).units["pair"]
+        return work(
+            DIGITS.model_copy(
+                update={"scores": DIGITS.scores.model_copy(update={"images": images})}
+            ),
+            "score",
+            {"source": source},
+        ).units["pair"]
 
     source = next(iter(DIGITS.generators.items()))[0] + "_class_names"
-    sets, real = len(jobs.score_settings(DIGITS, source)["guidance"]), evaluation_images(DIGITS, DIGITS.scores.evaluation)
+    sets, real = (
+        len(jobs.score_settings(DIGITS, source)["guidance"]),
+        evaluation_images(DIGITS, DIGITS.scores.evaluation),
+    )
     assert pairs(100) == real**2 + sets * (100**2 + 100 * real)
     assert pairs(2_000_000) == pytest.approx(4 * pairs(1_000_000), rel=1e-3)
     assert "pair" not in work(DIGITS, "score", {"source": "real"}).units
 
 
 def test_hours_of_gpus_are_counted_where_the_study_uses_them():
-    jobs = [Job("a", "score", {"study": "digits", "source": "real"}), Job("b", "fit_laws", {"study": "digits", "law": "clip"})]
+    jobs = [
+        Job("a", "score", {"study": "digits", "source": "real"}),
+        Job("b", "fit_laws", {"study": "digits", "law": "clip"}),
+    ]
     studies = {"digits": DIGITS.model_copy(update={"gpus": 4})}
     total = totals.row("total", jobs, totals.costs(jobs, studies, MACHINE), MACHINE)
     assert total["gpu_hours"] == pytest.approx(4 * 10 / 3600)
@@ -94,10 +114,15 @@ def test_hours_of_gpus_are_counted_where_the_study_uses_them():
     assert total["co2_kg"] == pytest.approx(0.5 * total["kwh"])
 
 
-@pytest.mark.parametrize("rows", [2, 3])  # none at all; none but of its start, which would pass for cheap
+@pytest.mark.parametrize(
+    "rows", [2, 3]
+)  # none at all; none but of its start, which would pass for cheap
 def test_a_rule_without_speed_is_told(rows):
     slow = MACHINE.model_copy(update={"rates": MACHINE.rates[:rows]})
-    with pytest.raises(hardware.HardwareError, match=r"no speed for rule 'score': `snakemake calibrate .*` measures it, .* {rule: score, unit: image"):
+    with pytest.raises(
+        hardware.HardwareError,
+        match=r"no speed for rule 'score': `snakemake calibrate .*` measures it, .* {rule: score, unit: image",
+    ):
         totals.cost(DIGITS, "score", {"source": "real"}, slow)
 
 
@@ -106,19 +131,28 @@ def test_a_row_for_a_generator_without_speed_is_shown_and_will_do():
     with pytest.raises(hardware.HardwareError) as told:
         MACHINE.model_copy(update={"rates": []}).seconds("generate", own)
     row = yaml.safe_load(re.search(r"\{rule: .*\}", str(told.value))[0].replace("<a number>", "3"))
-    assert MACHINE.model_copy(update={"rates": [hardware.Rate(**row)]}).seconds("generate", own) == 24
+    assert (
+        MACHINE.model_copy(update={"rates": [hardware.Rate(**row)]}).seconds("generate", own) == 24
+    )
 
 
 def test_a_model_of_the_hub_is_downloaded_and_a_folder_is_linked():
-    hub = PretrainedGenerator(kind="pretrained", model="owner/name", revision="0" * 40, size=64, steps=2)
-    for generator, kept, seconds in ((hub, 5e9, 10), (hub.model_copy(update={"model": "./folder", "revision": None}), 0, 0)):
+    hub = PretrainedGenerator(
+        kind="pretrained", model="owner/name", revision="0" * 40, size=64, steps=2
+    )
+    for generator, kept, seconds in (
+        (hub, 5e9, 10),
+        (hub.model_copy(update={"model": "./folder", "revision": None}), 0, 0),
+    ):
         study = DIGITS.model_copy(update={"generators": {"own": generator}})
         found = cost(study, "fetch_generator", {"generator": "own"}, MACHINE)
         assert (found.work.kept, found.seconds) == (kept, seconds)
 
 
 def test_an_unknown_type_of_machine_is_told():
-    with pytest.raises(hardware.HardwareError, match=r"hardware 'abacus': no .*abacus.yaml; known: .*laptop"):
+    with pytest.raises(
+        hardware.HardwareError, match=r"hardware 'abacus': no .*abacus.yaml; known: .*laptop"
+    ):
         hardware.load("abacus", ROOT / "profiles/hardware")
 
 
@@ -127,16 +161,34 @@ def test_an_unknown_type_of_machine_is_told():
 
 def test_longest_chain():
     # a 1 -> b 5 -> d 1 and a 1 -> c 2 -> d 1: 7 by b; e 6 stands alone.
-    jobs = [Job("d", "r", needs=("b", "c")), Job("a", "r"), Job("b", "r", needs=("a",)), Job("c", "r", needs=("a",)), Job("e", "r")]
-    assert totals.longest_chain(jobs, {"a": 1, "b": 5, "c": 2, "d": 1, "e": 6}) == (7, ["a", "b", "d"])
+    jobs = [
+        Job("d", "r", needs=("b", "c")),
+        Job("a", "r"),
+        Job("b", "r", needs=("a",)),
+        Job("c", "r", needs=("a",)),
+        Job("e", "r"),
+    ]
+    assert totals.longest_chain(jobs, {"a": 1, "b": 5, "c": 2, "d": 1, "e": 6}) == (
+        7,
+        ["a", "b", "d"],
+    )
     assert totals.longest_chain([], {}) == (0.0, [])
 
 
 def test_done_jobs_are_left_out():
-    jobs = [Job("a", "prepare_data", to_run=False), Job("b", "generate", needs=("a",)), Job("c", "plot_samples", needs=("b",))]
+    jobs = [
+        Job("a", "prepare_data", to_run=False),
+        Job("b", "generate", needs=("a",)),
+        Job("c", "plot_samples", needs=("b",)),
+    ]
     found = {"a": Cost(100.0, Work()), "b": Cost(36.0, Work(images=5)), "c": Cost(36.0, Work())}
     rows = totals.table(jobs, found, MACHINE)
-    assert [(row["stage"], row["jobs"], row["images"]) for row in rows] == [("generate", 1, 5), ("plot_samples", 1, 0), ("total", 2, 5), ("done already", 1, 0)]
+    assert [(row["stage"], row["jobs"], row["images"]) for row in rows] == [
+        ("generate", 1, 5),
+        ("plot_samples", 1, 0),
+        ("total", 2, 5),
+        ("done already", 1, 0),
+    ]
     assert rows[2]["core_hours"] == rows[2]["chain_hours"] == pytest.approx(0.02)
 
 
@@ -144,7 +196,10 @@ def test_a_budget_that_does_not_suffice_is_told_with_its_mend():
     total = {"jobs": 3, "core_hours": 4.0, "money": 1.0}
     totals.within({}, total)
     totals.within({"core_hours": 4, "money": 2}, total)
-    with pytest.raises(totals.OverBudget, match=r"3 jobs takes core_hours 4, but the budget has 3\.5.*No job was started.*raise `budget`"):
+    with pytest.raises(
+        totals.OverBudget,
+        match=r"3 jobs takes core_hours 4, but the budget has 3\.5.*No job was started.*raise `budget`",
+    ):
         totals.within({"core_hours": 3.5}, total)
     with pytest.raises(totals.OverBudget, match="unknown gpu_hour; known: core_hours, money"):
         totals.within({"gpu_hour": 1}, total)
@@ -156,12 +211,19 @@ def test_a_budget_that_does_not_suffice_is_told_with_its_mend():
 
 def test_the_page_warns_of_jobs_longer_than_their_rules_ask_for():
     jobs = [
-        Job("a", "generate", {"study": "digits", "source": "diffusion_alt_texts", "block": "00000"}, runtime=0.1),
+        Job(
+            "a",
+            "generate",
+            {"study": "digits", "source": "diffusion_alt_texts", "block": "00000"},
+            runtime=0.1,
+        ),
         Job("b", "score", {"study": "digits", "source": "real"}, runtime=0.1),
         Job("c", "fit_laws", {"study": "digits", "law": "clip"}, runtime=60),
     ]
     found = totals.costs(jobs, {"digits": DIGITS}, MACHINE)
-    told = "\n".join(plan.text(["figures/digits/samples.pdf"], jobs, found, MACHINE, [], "Too dear."))
+    told = "\n".join(
+        plan.text(["figures/digits/samples.pdf"], jobs, found, MACHINE, [], "Too dear.")
+    )
     # 10 s. (No GPU: no column of GPU-hours.) Generation resumes, and may take several allocations.
     assert "score: the longest job is planned to take 0.167 minutes, its rule asks for 0.1." in told
     assert "generate: the longest" not in told and "fit_laws: the longest" not in told
@@ -175,19 +237,35 @@ def test_plan_page_shows_texts_of_the_user_literally():
     machine = MACHINE.model_copy(update={"title": "a *fast* box, $2 an hour"})
     found = totals.costs(jobs, {"digits": DIGITS}, machine)
     changed = "{digits.title: '*a* [b](c)'}"
-    html = pages.page("", "\n\n".join(plan.text(["figures/digits/samples.pdf"], jobs, found, machine, [], "", changed)))
+    html = pages.page(
+        "",
+        "\n\n".join(
+            plan.text(["figures/digits/samples.pdf"], jobs, found, machine, [], "", changed)
+        ),
+    )
     assert machine.title in html
     assert changed in unescape(html)
 
 
 def test_what_a_smaller_study_would_save():
     jobs = [
-        Job("a", "generate", {"study": "digits", "source": "diffusion_alt_texts", "block": "00000"}),
+        Job(
+            "a", "generate", {"study": "digits", "source": "diffusion_alt_texts", "block": "00000"}
+        ),
         Job("b", "train_classifiers", {"study": "digits", "source": "real", "batch": "vit_large"}),
-        Job("c", "train_classifiers", {"study": "digits", "source": "real", "batch": "vit_small"}, to_run=False),
+        Job(
+            "c",
+            "train_classifiers",
+            {"study": "digits", "source": "real", "batch": "vit_small"},
+            to_run=False,
+        ),
     ]
-    rows = {row["stage"]: row["core_hours"] * 3600 for row in savings.table(jobs, {"digits": DIGITS}, MACHINE)}
-    # Whole: 10 + 1,920 x 0.01 + 10 + 2,100 x 0.01 = 60.2 s. No speed here is by steps of the sampler.
+    rows = {
+        row["stage"]: row["core_hours"] * 3600
+        for row in savings.table(jobs, {"digits": DIGITS}, MACHINE)
+    }
+    # Whole: 10 + 1,920 x 0.01 + 10 + 2,100 x 0.01 = 60.2 s. No speed here is by steps of the
+    # sampler.
     assert rows["half the sampling steps"] == pytest.approx(60.2)
     assert rows["half the training iterations"] == pytest.approx(60.2 - 10.5)
     # 960 images; sizes to 240: 3 x (100 + 100 + 150 + 150) = 1,500 iterations.
@@ -206,7 +284,16 @@ def test_speeds_are_found_again_in_what_jobs_took():
 # -- what holds of any plan ------------------------------------------------------------------------------------------------------------
 
 SECONDS = st.floats(0, 1e6)
-COSTS = st.lists(st.builds(Cost, SECONDS, st.builds(Work, images=st.integers(0, 10**9), kept=st.integers(0, 10**15), gpus=st.integers(0, 8))), max_size=8)
+COSTS = st.lists(
+    st.builds(
+        Cost,
+        SECONDS,
+        st.builds(
+            Work, images=st.integers(0, 10**9), kept=st.integers(0, 10**15), gpus=st.integers(0, 8)
+        ),
+    ),
+    max_size=8,
+)
 
 
 @given(COSTS, COSTS)
@@ -215,14 +302,27 @@ def test_totals_are_additive(one, two):
     found = dict(zip((job.key for job in jobs), one + two, strict=True))
     parts = [totals.row("", own, found, MACHINE) for own in (jobs[: len(one)], jobs[len(one) :])]
     whole = totals.row("", jobs, found, MACHINE)
-    for key in ("jobs", "gpu_hours", "core_hours", "images", "disk_kept_gb", "disk_peak_gb", "money", "kwh", "co2_kg"):
+    for key in (
+        "jobs",
+        "gpu_hours",
+        "core_hours",
+        "images",
+        "disk_kept_gb",
+        "disk_peak_gb",
+        "money",
+        "kwh",
+        "co2_kg",
+    ):
         assert whole[key] == pytest.approx(parts[0][key] + parts[1][key])
     assert whole["chain_hours"] == pytest.approx(max(part["chain_hours"] for part in parts))
 
 
 @given(st.lists(st.tuples(SECONDS, st.sets(st.integers(0, 7))), max_size=8))
 def test_a_chain_is_no_longer_than_all_and_no_shorter_than_a_job(rows):
-    jobs = [Job(str(i), "r", needs=tuple(str(need) for need in needs if need < i)) for i, (_, needs) in enumerate(rows)]
+    jobs = [
+        Job(str(i), "r", needs=tuple(str(need) for need in needs if need < i))
+        for i, (_, needs) in enumerate(rows)
+    ]
     own = {str(i): s for i, (s, _) in enumerate(rows)}
     total, chain = totals.longest_chain(jobs, own)
     assert max(own.values(), default=0) <= total <= sum(own.values()) * (1 + 1e-9)
@@ -233,8 +333,16 @@ def test_a_chain_is_no_longer_than_all_and_no_shorter_than_a_job(rows):
 def test_costs_rise_with_images_and_iterations(images, more, iterations, further):
     def study(count, steps):
         source = DIGITS.sources["diffusion_alt_texts"].model_copy(update={"images": {1.5: count}})
-        recipe = DIGITS.classifiers.model_copy(update={"iterations": dict.fromkeys(DIGITS.classifiers.iterations, steps)})
-        return DIGITS.model_copy(update={"images_per_block": 10**7, "sources": DIGITS.sources | {"diffusion_alt_texts": source}, "classifiers": recipe})
+        recipe = DIGITS.classifiers.model_copy(
+            update={"iterations": dict.fromkeys(DIGITS.classifiers.iterations, steps)}
+        )
+        return DIGITS.model_copy(
+            update={
+                "images_per_block": 10**7,
+                "sources": DIGITS.sources | {"diffusion_alt_texts": source},
+                "classifiers": recipe,
+            }
+        )
 
     for rule, wildcards in [
         ("generate", {"source": "diffusion_alt_texts", "block": "00000"}),
@@ -257,8 +365,15 @@ def test_a_job_asks_for_twice_what_is_planned_and_more_with_each_attempt():
 
 
 def test_where_a_machine_has_no_speed_for_a_job_its_rule_guesses(tmp_path):
-    empty = (ROOT / "profiles/hardware/laptop.yaml").read_text(encoding="utf-8").partition("rates:")[0] + "rates: []\n"
+    empty = (ROOT / "profiles/hardware/laptop.yaml").read_text(encoding="utf-8").partition(
+        "rates:"
+    )[0] + "rates: []\n"
     (tmp_path / "empty.yaml").write_text(empty, encoding="utf-8")
     own = limits.Limits({"digits": DIGITS}, "laptop")
     own.machine = hardware.load("empty", tmp_path)
-    assert own.runtime("generate", 120)({"study": "digits", "source": "diffusion_class_names", "block": "00000"}, 2) == 240
+    assert (
+        own.runtime("generate", 120)(
+            {"study": "digits", "source": "diffusion_class_names", "block": "00000"}, 2
+        )
+        == 240
+    )

@@ -1,4 +1,6 @@
-"""Every rule has a work that is known and a speed on every type of machine; released generators have the FLOPs that torch counts."""
+"""Every rule has a work that is known and a speed on every type of machine; released generators
+have the FLOPs that torch counts.
+"""
 
 import re
 
@@ -16,7 +18,11 @@ from scripts.lib.study.recipes import ImageCaptions, WordToSentence
 from scripts.lib.study.released import ReleasedModel
 from tests.support.workflow import MACHINES, ROOT
 
-RULES = {name for path in (ROOT / "rules").glob("*.smk") for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)}
+RULES = {
+    name
+    for path in (ROOT / "rules").glob("*.smk")
+    for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+}
 DIGITS = study_file.load(str(ROOT / "studies/digits.yaml"))
 
 
@@ -27,25 +33,44 @@ def test_the_work_of_every_rule_is_known():
 
 
 def released(model, size, steps, **more):
-    return PretrainedGenerator(kind="pretrained", model=model, revision="0" * 40, size=size, steps=steps, **more)
+    return PretrainedGenerator(
+        kind="pretrained", model=model, revision="0" * 40, size=size, steps=steps, **more
+    )
 
 
 GENERATORS = {
     "sd": released("stable-diffusion-v1-5/stable-diffusion-v1-5", 512, 50),
-    "if": released("DeepFloyd/IF-I-XL-v1.0", 64, 50, upscaler={"model": "DeepFloyd/IF-II-L-v1.0", "size": 256, "steps": 40, "guidance": 4.0}),
+    "if": released(
+        "DeepFloyd/IF-I-XL-v1.0",
+        64,
+        50,
+        upscaler={"model": "DeepFloyd/IF-II-L-v1.0", "size": 256, "steps": 40, "guidance": 4.0},
+    ),
     "amused": released("amused/amused-512", 512, 12),
 }
 
 
 def with_released(images: dict) -> Study:
-    """The digits with a source `{name}_images` of each released generator, and recipes that are models."""
-    made = {f"{name}_images": SyntheticSource(kind="synthetic", generator=name, recipe="class_names", images=images) for name in GENERATORS}
+    """The digits with a source `{name}_images` of each released generator, and recipes that are
+    models.
+    """
+    made = {
+        f"{name}_images": SyntheticSource(
+            kind="synthetic", generator=name, recipe="class_names", images=images
+        )
+        for name in GENERATORS
+    }
     recipes = {
         "written": WordToSentence(kind="word_to_sentence", model="owner/name", texts=2),
         "blip": ImageCaptions(kind="image_captions", model="owner/name"),
     }
     return DIGITS.model_copy(
-        update={"generators": DIGITS.generators | GENERATORS, "sources": DIGITS.sources | made, "recipes": DIGITS.recipes | recipes, "images_per_block": 100}
+        update={
+            "generators": DIGITS.generators | GENERATORS,
+            "sources": DIGITS.sources | made,
+            "recipes": DIGITS.recipes | recipes,
+            "images_per_block": 100,
+        }
     )
 
 
@@ -60,14 +85,19 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_released_generators_have_flops_of_all_their_stages(name):
-    own = work(with_released({2.0: 10, 1.0: 1}), "generate", {"source": f"{name}_images", "block": "00000"})
+    own = work(
+        with_released({2.0: 10, 1.0: 1}), "generate", {"source": f"{name}_images", "block": "00000"}
+    )
     assert own.units["tflop"] == pytest.approx(BY_HAND[name])
     assert own.units["pass"] == GENERATORS[name].steps * 21
     assert own.units["image"] == 11
 
 
 def test_an_image_of_half_the_side_takes_a_quarter():
-    whole, half = (generators.image_flops(GENERATORS["sd"].model_dump() | {"size": size}, 256, 2.0) for size in (512, 256))
+    whole, half = (
+        generators.image_flops(GENERATORS["sd"].model_dump() | {"size": size}, 256, 2.0)
+        for size in (512, 256)
+    )
     assert half == pytest.approx(whole / 4)
 
 
@@ -76,13 +106,17 @@ def test_released_generators_have_speeds_by_name():
     made = with_released({2.0: 100})
     own = work(made, "generate", {"source": "sd_images", "block": "00000"})
     # 82.8 TFLOP an image, at 25 % of 312 TFLOP/s.
-    assert machine.seconds("generate", own) == pytest.approx(60 + 100 * 82.845 / (0.25 * 312), rel=0.01)
+    assert machine.seconds("generate", own) == pytest.approx(
+        60 + 100 * 82.845 / (0.25 * 312), rel=0.01
+    )
     with pytest.raises(hardware.HardwareError, match="kind 'pretrained:owner/other'"):
         machine.seconds("generate", Work(own.units, "pretrained:owner/other"))
 
 
 def test_flops_of_released_generators_are_those_that_torch_counts():
-    """And their parameters those of the models' cards: 860 million, 4.3 and 1.2 billion, 608 million (scripts.count_flops)."""
+    """And their parameters those of the models' cards: 860 million, 4.3 and 1.2 billion, 608
+    million (scripts.count_flops).
+    """
     counted = {name: count_flops.count(name) for name in count_flops.PARTS}
     known = generators.released
     for part, millions, flops in [
@@ -94,7 +128,10 @@ def test_flops_of_released_generators_are_those_that_torch_counts():
         ("aMUSEd-512, U-ViT", 608, known(GENERATORS["amused"].model).forward),
         ("aMUSEd-512, decoder", 87, known(GENERATORS["amused"].model).once),
     ]:
-        assert counted.pop(part) == (pytest.approx(millions * 1e6, rel=0.01), pytest.approx(flops, rel=0.001))
+        assert counted.pop(part) == (
+            pytest.approx(millions * 1e6, rel=0.01),
+            pytest.approx(flops, rel=0.001),
+        )
     assert not counted
 
 
@@ -132,11 +169,17 @@ def test_evaluation_has_time_to_read_and_compute(machine):
     assert found < 3600
 
 
-FILES = {"kind": "files", "training": {"classes": {"dataset": "imagenet_train"}}, "evaluation": {"imagenet_val": {"dataset": "imagenet_val"}}}
+FILES = {
+    "kind": "files",
+    "training": {"classes": {"dataset": "imagenet_train"}},
+    "evaluation": {"imagenet_val": {"dataset": "imagenet_val"}},
+}
 
 
 def jobs_of_every_rule():
-    """(study, rule, wildcards): at least one of each rule, of the digits, of released models, and of data in files."""
+    """(study, rule, wildcards): at least one of each rule, of the digits, of released models, and
+    of data in files.
+    """
     released_model = ReleasedModel(kind="clip", file="any.pt", images=1)
     models = with_released({2.0: 100}).model_copy(update={"released": {"any": released_model}})
     files = DIGITS.model_copy(update={"data": FilesData(**FILES)})
@@ -167,7 +210,12 @@ def jobs_of_every_rule():
         "convert_released": {"released": "any"},
         "evaluate_released": {"released": "any"},
     }
-    yield from ((models, rule, wildcards.get(rule, {})) for rule in RULES - dag.APART - {"generate", "train_generator", "prepare_data", "index_data"})
+    yield from (
+        (models, rule, wildcards.get(rule, {}))
+        for rule in RULES
+        - dag.APART
+        - {"generate", "train_generator", "prepare_data", "index_data"}
+    )
 
 
 @pytest.mark.parametrize("path", MACHINES.values(), ids=MACHINES)

@@ -23,7 +23,16 @@ DIGITS = study_file.load("studies/digits.yaml")
 
 @pytest.mark.parametrize(
     ("number", "told"),
-    [(0, "0"), (30, "30"), (3840, "3,840"), (10_000, "10,000"), (125_000, "125k"), (1_000_000.0, "1M"), (1_280_000, "1.28M"), (371_000_000, "371M")],
+    [
+        (0, "0"),
+        (30, "30"),
+        (3840, "3,840"),
+        (10_000, "10,000"),
+        (125_000, "125k"),
+        (1_000_000.0, "1M"),
+        (1_280_000, "1.28M"),
+        (371_000_000, "371M"),
+    ],
 )
 def test_numbers_of_images_have_room_on_an_axis(number, told):
     assert plotting.count(number) == told
@@ -33,8 +42,18 @@ def test_numbers_of_images_have_room_on_an_axis(number, told):
     ("ticks", "low", "high", "labels"),
     [
         (plotting.LOSS_TICKS, 0.9, 3.5, ["1", "1.5", "2", "3"]),
-        (plotting.LOSS_TICKS, 1.384, 1.391, ["1.384", "1.386", "1.388", "1.39"]),  # none of them lies in it
-        (plotting.TOP1_TICKS, 9, 101, ["10", "20", "30", "40", "50", "60", "70", "90"]),  # there is no room for all
+        (
+            plotting.LOSS_TICKS,
+            1.384,
+            1.391,
+            ["1.384", "1.386", "1.388", "1.39"],
+        ),  # none of them lies in it
+        (
+            plotting.TOP1_TICKS,
+            9,
+            101,
+            ["10", "20", "30", "40", "50", "60", "70", "90"],
+        ),  # there is no room for all
     ],
 )
 def test_a_measure_has_labels_on_any_axis(ticks, low, high, labels):
@@ -56,8 +75,14 @@ def law_files(study, folder: Path) -> list[str]:
     curves: dict[str, list[dict]] = {}
     for panel in shown.teaser_settings(study)["panels"]:
         for law in panel["laws"]:
-            named = [{key: curve[key] for key in ("source", "guidance", "architecture")} for curve in panel["curves"]]
-            curves[law] = [curve | {"k": 0.2, "k_interval": [0.1, 0.3], "sizes": [30, 60, 120]} for curve in named]
+            named = [
+                {key: curve[key] for key in ("source", "guidance", "architecture")}
+                for curve in panel["curves"]
+            ]
+            curves[law] = [
+                curve | {"k": 0.2, "k_interval": [0.1, 0.3], "sizes": [30, 60, 120]}
+                for curve in named
+            ]
     for law, own in curves.items():
         (folder / f"{law}.json").write_text(json.dumps({"curves": own}))
     return [str(folder / f"{law}.json") for law in curves]
@@ -66,7 +91,9 @@ def law_files(study, folder: Path) -> list[str]:
 def test_figure_draws_texts_of_the_user_literally(tmp_path):
     """A dollar sign begins no mathematics in a title, a tick label or a legend."""
     study = Path("studies/digits.yaml").read_text(encoding="utf-8")
-    for old, text in zip(("title: Supervised", "label: real and synthetic"), MATHEMATICS, strict=False):
+    for old, text in zip(
+        ("title: Supervised", "label: real and synthetic"), MATHEMATICS, strict=False
+    ):
         assert old in study
         study = study.replace(old, f"{old.partition(':')[0]}: {json.dumps(text)}", 1)
     path = tmp_path / "hostile.yaml"
@@ -75,13 +102,16 @@ def test_figure_draws_texts_of_the_user_literally(tmp_path):
     outputs = [str(tmp_path / f"teaser.{format}") for format in plotting.FORMATS]
     with plt.rc_context({"svg.fonttype": "none"}):
         plot_teaser.main(["--study", str(path), "--laws", *laws, "--output", *outputs])
-    drawn = [node.text for node in ElementTree.parse(outputs[1]).iter() if node.tag.endswith("}text")]  # noqa: S314
+    tree = ElementTree.parse(outputs[1])  # noqa: S314
+    drawn = [node.text for node in tree.iter() if node.tag.endswith("}text")]
     assert {MATHEMATICS[0], plotting.words(MATHEMATICS[1])} <= set(drawn)
 
 
 def test_class_names_are_drawn_literally():
     names = dict(enumerate(MATHEMATICS))
-    ends = pd.DataFrame({"class_id": list(names), "size": 60, "loss": [1.0, 2, 3, 4], "k": 0.1, "group": "poor"})
+    ends = pd.DataFrame(
+        {"class_id": list(names), "size": 60, "loss": [1.0, 2, 3, 4], "k": 0.1, "group": "poor"}
+    )
     with plt.rc_context():
         plotting.style()
         figure, axes = plt.subplots()
@@ -100,11 +130,30 @@ def test_class_names_are_drawn_literally():
 def test_legend_keeps_a_label_that_begins_with_an_underscore(tmp_path, monkeypatch):
     """Matplotlib leaves such labels out."""
     sizes = {30: [1.0, 1.2], 60: [0.9, 1.1]}
-    table = pd.concat([runs(sizes).assign(source="real"), runs(sizes).assign(source="few")]).assign(architecture="a", guidance=None)
-    mixture = {"source": "few", "label": "_few_", "real_images": 30, "look": shown.look(DIGITS, "real_30", None)}
-    settings = {"evaluation": "", "experiments": [], "architecture": "a", "real": "real", "mixtures": [mixture]}
-    monkeypatch.setattr(plot_limited_real.command, "parse", lambda parser, arguments, of: (parser.parse_args(arguments), settings))
-    monkeypatch.setattr(plot_limited_real.metrics, "of_files", lambda *_: table.astype({"guidance": "Float64"}))
+    table = pd.concat([runs(sizes).assign(source="real"), runs(sizes).assign(source="few")]).assign(
+        architecture="a", guidance=None
+    )
+    mixture = {
+        "source": "few",
+        "label": "_few_",
+        "real_images": 30,
+        "look": shown.look(DIGITS, "real_30", None),
+    }
+    settings = {
+        "evaluation": "",
+        "experiments": [],
+        "architecture": "a",
+        "real": "real",
+        "mixtures": [mixture],
+    }
+    monkeypatch.setattr(
+        plot_limited_real.command,
+        "parse",
+        lambda parser, arguments, of: (parser.parse_args(arguments), settings),
+    )
+    monkeypatch.setattr(
+        plot_limited_real.metrics, "of_files", lambda *_: table.astype({"guidance": "Float64"})
+    )
     outputs = [str(tmp_path / f"few.{format}") for format in plotting.FORMATS]
     with plt.rc_context({"svg.fonttype": "none"}):
         plot_limited_real.main(["--study", "", "--metrics", "", "--output", *outputs])
@@ -146,15 +195,25 @@ def test_images_are_drawn_with_as_many_pixels_as_a_figure_has_room_for(channels,
 
 
 def test_samples_fit_a_page():
-    assert plot_samples.size(lines=7, scales=6, images=4, columns=2) == pytest.approx((7.2, 7 * (5.6 / 6 + 0.1) + 0.4))
-    assert plot_samples.size(lines=2, scales=1, images=10, columns=5) == pytest.approx((2.9, 2 * (1.3 * 2 / 5 + 0.1) + 0.4))
+    assert plot_samples.size(lines=7, scales=6, images=4, columns=2) == pytest.approx(
+        (7.2, 7 * (5.6 / 6 + 0.1) + 0.4)
+    )
+    assert plot_samples.size(lines=2, scales=1, images=10, columns=5) == pytest.approx(
+        (2.9, 2 * (1.3 * 2 / 5 + 0.1) + 0.4)
+    )
 
 
 # -- few real images -------------------------------------------------------------------------------------------------------------------
 
 
 def runs(losses: dict[int, list[float]]) -> pd.DataFrame:
-    return pd.DataFrame([{"size": size, "seed": seed, "cross_entropy": loss, "top1": -loss} for size, own in losses.items() for seed, loss in enumerate(own)])
+    return pd.DataFrame(
+        [
+            {"size": size, "seed": seed, "cross_entropy": loss, "top1": -loss}
+            for size, own in losses.items()
+            for seed, loss in enumerate(own)
+        ]
+    )
 
 
 ALONE = runs({30: [1.0, 1.2, 0.8]})
@@ -167,7 +226,9 @@ def test_gains_are_paired_by_seed(measure):
     assert found.index.tolist() == [0, 30, 90, 210]
     assert found["ratio"].tolist() == [0, 1, 3, 7]
     assert found["gain"].tolist() == pytest.approx([0, 0.1, 0.5 - 0.01 / 3, 0.4])
-    assert found["gain_low"][30] == pytest.approx(0.1)  # every seed gains the same, though seeds differ by more
+    assert found["gain_low"][30] == pytest.approx(
+        0.1
+    )  # every seed gains the same, though seeds differ by more
     assert found["helps"].tolist() == [False, True, True, True]
 
 
@@ -189,10 +250,21 @@ def test_one_seed_shows_nothing():
 
 def test_the_real_images_alone_must_have_been_trained_on():
     own = {"guidance": pd.array([None], "Float64")[0], "architecture": "a"}
-    table = pd.concat([ALONE.assign(source="real", **own), MIXED.assign(source="few", **own)]).astype({"guidance": "Float64"})
-    settings = {"real": "real", "architecture": "a", "mixtures": [{"source": "few", "real_images": 30}]}
-    assert limited.gains(table, settings)["measure"].value_counts().to_dict() == {"cross_entropy": 4, "top1": 4}
-    with pytest.raises(ValueError, match="few: 60 real images alone have not been trained on: add size 60"):
+    table = pd.concat(
+        [ALONE.assign(source="real", **own), MIXED.assign(source="few", **own)]
+    ).astype({"guidance": "Float64"})
+    settings = {
+        "real": "real",
+        "architecture": "a",
+        "mixtures": [{"source": "few", "real_images": 30}],
+    }
+    assert limited.gains(table, settings)["measure"].value_counts().to_dict() == {
+        "cross_entropy": 4,
+        "top1": 4,
+    }
+    with pytest.raises(
+        ValueError, match="few: 60 real images alone have not been trained on: add size 60"
+    ):
         limited.gains(table, settings | {"mixtures": [{"source": "few", "real_images": 60}]})
 
 
@@ -207,26 +279,47 @@ def test_intervals_of_gains_cover():
 
 def test_clip_models_are_compared_at_equal_numbers_of_pairs():
     models = shown.transfer_settings(DIGITS)["models"]
-    fair = {model["source"]: (model["size"], model["each"]) for model in models if not model["extra"]}
-    assert fair == {"real": (480, 480), "diffusion_alt_texts": (480, 480), "real_and_synthetic": (960, 480)}
-    assert [(model["source"], model["size"]) for model in models if model["extra"]] == [("diffusion_alt_texts", 1920)]
+    fair = {
+        model["source"]: (model["size"], model["each"]) for model in models if not model["extra"]
+    }
+    assert fair == {
+        "real": (480, 480),
+        "diffusion_alt_texts": (480, 480),
+        "real_and_synthetic": (960, 480),
+    }
+    assert [(model["source"], model["size"]) for model in models if model["extra"]] == [
+        ("diffusion_alt_texts", 1920)
+    ]
 
 
 def test_clip_models_of_the_paper_are_compared_at_equal_captions():
-    """The largest label of the released checkpoints: 371M captions, which are 742M images of both kinds."""
+    """The largest label of the released checkpoints: 371M captions, which are 742M images of both
+    kinds.
+    """
     models = shown.transfer_settings(study_file.load("studies/imagenet.yaml"))["models"]
     found = {model["source"]: (model["size"], model["each"]) for model in models}
-    assert found == {"laion": (371_000_000,) * 2, "sd_laion": (371_000_000,) * 2, "laion_and_synthetic": (742_000_000, 371_000_000)}
+    assert found == {
+        "laion": (371_000_000,) * 2,
+        "sd_laion": (371_000_000,) * 2,
+        "laion_and_synthetic": (742_000_000, 371_000_000),
+    }
 
 
 def test_without_a_common_number_there_is_no_comparison():
-    experiments = DIGITS.experiments | {"clip_both": DIGITS.experiments["clip_both"].model_copy(update={"sizes": [44]})}
+    experiments = DIGITS.experiments | {
+        "clip_both": DIGITS.experiments["clip_both"].model_copy(update={"sizes": [44]})
+    }
     with pytest.raises(shown.NotInStudy, match=r"figures.clip_transfer: at no number of images"):
         shown.transfer_settings(DIGITS.model_copy(update={"experiments": experiments}))
 
 
 def test_classes_are_counted_for_each_task():
-    table = pd.DataFrame({"evaluation": ["a", "a", "a", "a", "b"], "class_id": pd.array([0, 1, 1, None, None], "Int64")})
+    table = pd.DataFrame(
+        {
+            "evaluation": ["a", "a", "a", "a", "b"],
+            "class_id": pd.array([0, 1, 1, None, None], "Int64"),
+        }
+    )
     assert plot_clip_transfer.classes_of(table).to_dict() == {"a": 2}
 
 
@@ -237,9 +330,15 @@ def test_bars_are_the_laws_of_the_curves():
     curve = {"source": "made", "guidance": 1.5, "architecture": "a", "label": "made", "look": {}}
     panel = {"title": "Supervised", "laws": {"one": "first", "two": "second"}, "curves": [curve]}
     key = ("made", 1.5, "a")
-    fits = {law: {key: {"k": k, "k_interval": [k - 1, k + 1], "sizes": [1, 2, 4]}} for law, k in {"one": 0.5, "two": -0.1}.items()}
+    fits = {
+        law: {key: {"k": k, "k_interval": [k - 1, k + 1], "sizes": [1, 2, 4]}}
+        for law, k in {"one": 0.5, "two": -0.1}.items()
+    }
     found = plot_teaser.bars(panel, fits)
-    assert found[["group", "k", "k_low", "k_high"]].to_numpy().tolist() == [["first", 0.5, -0.5, 1.5], ["second", -0.1, -1.1, 0.9]]
+    assert found[["group", "k", "k_low", "k_high"]].to_numpy().tolist() == [
+        ["first", 0.5, -0.5, 1.5],
+        ["second", -0.1, -1.1, 0.9],
+    ]
     with pytest.raises(KeyError):
         plot_teaser.bars(panel | {"laws": {"three": "third"}}, fits)
 

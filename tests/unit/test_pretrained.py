@@ -23,9 +23,21 @@ from tests.support.workflow import ROOT
 
 CPU = deterministic(1)
 SEEDS = [11, 22, 33, 44, 55]
-BUILDERS, SIZES = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS, tiny_pipelines.SIZES | tiny_newer.SIZES
+BUILDERS, SIZES = (
+    tiny_pipelines.BUILDERS | tiny_newer.BUILDERS,
+    tiny_pipelines.SIZES | tiny_newer.SIZES,
+)
 AT = f", revision: {COMMIT!r}"
-SAMPLING = {"kind": "pretrained", "size": 16, "steps": 2, "sampler": None, "negative_prompt": "", "variant": None, "precision": "float32", "batch_size": 4}
+SAMPLING = {
+    "kind": "pretrained",
+    "size": 16,
+    "steps": 2,
+    "sampler": None,
+    "negative_prompt": "",
+    "variant": None,
+    "precision": "float32",
+    "batch_size": 4,
+}
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +69,16 @@ def kind(request, released):
 def test_every_kind_of_pipeline_makes_images_that_are_the_same_in_any_batch(kind):
     pipeline, sampling = kind
     together = pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, sampling)
-    assert together.shape == (5, sampling["size"], sampling["size"], 3) and together.dtype == np.uint8
+    assert (
+        together.shape == (5, sampling["size"], sampling["size"], 3) and together.dtype == np.uint8
+    )
     assert not any(images.is_blank(pixels) for pixels in together)
     assert (pipelines.sample(pipeline, PROMPTS, SEEDS, 3.0, sampling) == together).all()
     for some in (slice(0, 1), slice(2, 5)):
         part = pipelines.sample(pipeline, PROMPTS[some], SEEDS[some], 3.0, sampling)
-        assert np.abs(part.astype(int) - together[some]).max() <= 1  # of 255: rounding of batched matrix products
+        assert (
+            np.abs(part.astype(int) - together[some]).max() <= 1
+        )  # of 255: rounding of batched matrix products
 
 
 LENGTHS = ["one", " ".join(["five"] * 200), "a thick two"]
@@ -88,49 +104,79 @@ def test_guidance_and_seed_matter_to_every_kind(kind):
 
 def test_what_would_be_ignored_is_refused(released, monkeypatch):
     """A class without a guidance scale, and a size that a model cannot have."""
-    pipeline = tiny_pipelines.stable_diffusion()  # which would refuse a size of its own accord; the one below rounds it
+    pipeline = (
+        tiny_pipelines.stable_diffusion()
+    )  # which would refuse a size of its own accord; the one below rounds it
 
     class Unguided(type(pipeline)):
         def __call__(self, prompt, generator, prior_guidance_scale=4.0): ...
 
     with monkeypatch.context() as changed:
-        changed.setattr(pipelines, "_read", lambda *_: Unguided(**pipeline.components, requires_safety_checker=False))
-        with pytest.raises(pipelines.SamplerError, match="model: a Unguided takes no guidance_scale and no num_inference_steps"):
+        changed.setattr(
+            pipelines,
+            "_read",
+            lambda *_: Unguided(**pipeline.components, requires_safety_checker=False),
+        )
+        with pytest.raises(
+            pipelines.SamplerError,
+            match="model: a Unguided takes no guidance_scale and no num_inference_steps",
+        ):
             pipelines.load(str(released("stable_diffusion")), SAMPLING, CPU)
-    with pytest.raises(pipelines.SamplerError, match="size = 18: the model generates 16 x 16 pixels"):
+    with pytest.raises(
+        pipelines.SamplerError, match="size = 18: the model generates 16 x 16 pixels"
+    ):
         pipelines.sample(tiny_pipelines.flux(), PROMPTS[:1], [1], 1.0, SAMPLING | {"size": 18})
 
 
-def test_a_model_whose_class_has_a_guidance_input_that_it_has_not_is_guided_by_a_second_pass(released):
+def test_a_model_whose_class_has_a_guidance_input_that_it_has_not_is_guided_by_a_second_pass(
+    released,
+):
     pipeline = pipelines.load(str(released("qwen_image")), SAMPLING, CPU)
     cases = ((1.0, ""), (1.0, "five"), (9.0, "five"))
-    one, none, other = (pipelines.sample(pipeline, PROMPTS[:1], [1], scale, SAMPLING | {"negative_prompt": text}) for scale, text in cases)
+    one, none, other = (
+        pipelines.sample(pipeline, PROMPTS[:1], [1], scale, SAMPLING | {"negative_prompt": text})
+        for scale, text in cases
+    )
     assert (one == none).all() and (other != one).any()
 
 
 def test_the_sampler_is_the_models_own_or_the_one_that_is_named(released):
     folder = str(released("deepfloyd_if"))
-    own, named = (pipelines.load(folder, SAMPLING | {"sampler": sampler}, CPU) for sampler in (None, "ddim"))
+    own, named = (
+        pipelines.load(folder, SAMPLING | {"sampler": sampler}, CPU) for sampler in (None, "ddim")
+    )
     assert pipelines.sampler_of(own, SAMPLING) == "DDPMScheduler"
     assert type(named.scheduler).__name__ == "DDIMScheduler"
-    for name in ("amused", "flux"):  # no diffusion, or one along straight lines: a sampler of another kind would make noise
+    for name in (
+        "amused",
+        "flux",
+    ):  # no diffusion, or one along straight lines: a sampler of another kind would make noise
         with pytest.raises(pipelines.SamplerError, match=r"sampler = 'ddim': .* remove the key"):
             pipelines.load(str(released(name)), SAMPLING | {"sampler": "ddim"}, CPU)
 
 
 def test_a_pipeline_that_was_saved_without_a_component_is_read_without_it(tmp_path):
-    """As Stable Diffusion 3 without its T5, by far the largest of its parts, which diffusers saves and then does not read."""
+    """As Stable Diffusion 3 without its T5, by far the largest of its parts, which diffusers saves
+    and then does not read.
+    """
     whole = tiny_pipelines.stable_diffusion_3().components
-    type(tiny_pipelines.stable_diffusion_3())(**whole | {"text_encoder_3": None, "tokenizer_3": None}).save_pretrained(tmp_path / "model")
+    type(tiny_pipelines.stable_diffusion_3())(
+        **whole | {"text_encoder_3": None, "tokenizer_3": None}
+    ).save_pretrained(tmp_path / "model")
     pipeline = pipelines.load(str(tmp_path / "model"), SAMPLING, CPU)
     assert pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING).shape == (1, 16, 16, 3)
 
 
 def test_a_negative_prompt_and_a_precision_reach_the_model(released):
     pipeline = pipelines.load(str(released("stable_diffusion")), SAMPLING, CPU)
-    plain, other = (pipelines.sample(pipeline, PROMPTS[:1], [1], 9.0, SAMPLING | {"negative_prompt": text}) for text in ("", "five"))
+    plain, other = (
+        pipelines.sample(pipeline, PROMPTS[:1], [1], 9.0, SAMPLING | {"negative_prompt": text})
+        for text in ("", "five")
+    )
     assert (plain != other).any()
-    half = pipelines.load(str(released("stable_diffusion")), SAMPLING | {"precision": "bfloat16"}, CPU)
+    half = pipelines.load(
+        str(released("stable_diffusion")), SAMPLING | {"precision": "bfloat16"}, CPU
+    )
     assert half.unet.dtype == torch.bfloat16
 
 
@@ -151,18 +197,31 @@ BLANK = np.zeros((8, 8, 3), np.uint8)
 
 @pytest.fixture
 def drawing(monkeypatch):
-    """`generate.drawn` on five prompts of a source, with a model that is played: images of the seeds in `blank` show nothing."""
+    """`generate.drawn` on five prompts of a source, with a model that is played: images of the
+    seeds in `blank` show nothing.
+    """
     asked = []
 
     def play(pipeline, prompts, seeds, guidance, sampling):
         asked.append(seeds)
-        return np.stack([BLANK if seed in play.blank else np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8) for seed in seeds])
+        return np.stack(
+            [
+                BLANK
+                if seed in play.blank
+                else np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+                for seed in seeds
+            ]
+        )
 
     def draw(blank):
         play.blank = blank
         asked.clear()
         batch = pd.DataFrame({"image": range(10, 15), "prompt": PROMPTS})
-        settings = {"source": "s", "sampling": {}, "stored": {"image_size": 4, "channels": 3, "format": "png"}}
+        settings = {
+            "source": "s",
+            "sampling": {},
+            "stored": {"image_size": 4, "channels": 3, "format": "png"},
+        }
         [((place, scale, own), made)] = generate.drawn(None, [(10, 1.5, batch)], settings)
         assert (place, scale) == (10, 1.5) and own is batch
         return made, asked
@@ -177,10 +236,21 @@ def test_a_blank_image_is_drawn_again_from_another_seed_and_the_others_are_not(d
     whole, asked = drawing([])
     assert asked == [list(first.values())] and {attempt for _, _, attempt in whole.values()} == {0}
     made, asked = drawing([first[12], first[14], second])
-    assert asked[1:] == [[second, pipelines.seed_of("s", 1.5, 14, 1)], [pipelines.seed_of("s", 1.5, 12, 2)]]
-    assert {index: attempt for index, (_, _, attempt) in made.items()} == {10: 0, 11: 0, 12: 2, 13: 0, 14: 1}
+    assert asked[1:] == [
+        [second, pipelines.seed_of("s", 1.5, 14, 1)],
+        [pipelines.seed_of("s", 1.5, 12, 2)],
+    ]
+    assert {index: attempt for index, (_, _, attempt) in made.items()} == {
+        10: 0,
+        11: 0,
+        12: 2,
+        13: 0,
+        14: 1,
+    }
     assert made[12][1] == pipelines.seed_of("s", 1.5, 12, 2)
-    assert not any(images.is_blank(np.asarray(Image.open(io.BytesIO(data)))) for data, _, _ in made.values())
+    assert not any(
+        images.is_blank(np.asarray(Image.open(io.BytesIO(data)))) for data, _, _ in made.values()
+    )
     assert all(made[index][0] == whole[index][0] for index in (10, 11, 13))
 
 
@@ -190,9 +260,16 @@ def test_an_image_that_stays_blank_is_told_with_its_prompt_and_a_mend(drawing):
         drawing([pipelines.seed_of("s", 1.5, 12, attempt) for attempt in range(generate.ATTEMPTS)])
 
 
-def test_a_batch_is_sampled_while_the_one_before_is_encoded_and_an_error_of_either_is_told(monkeypatch):
-    """Encoding waits until the next batch is sampled: it would wait for ever if sampling waited for it."""
-    batches, going = [(index, 1.5, pd.DataFrame({"image": [index], "prompt": ["p"]})) for index in range(3)], threading.Event()
+def test_a_batch_is_sampled_while_the_one_before_is_encoded_and_an_error_of_either_is_told(
+    monkeypatch,
+):
+    """Encoding waits until the next batch is sampled: it would wait for ever if sampling waited for
+    it.
+    """
+    batches, going = (
+        [(index, 1.5, pd.DataFrame({"image": [index], "prompt": ["p"]})) for index in range(3)],
+        threading.Event(),
+    )
     settings, asked, encode = {"source": "s", "sampling": {}}, [], shards.encode
 
     def play(pipeline, prompts, seeds, guidance, sampling):
@@ -218,7 +295,9 @@ def test_images_are_smoothed_when_they_are_made_smaller():
     assert images.as_stored(np.zeros((16, 16, 3), np.uint8), 16, 1).shape == (16, 16)
 
 
-@pytest.mark.parametrize(("storage", "extension", "off"), [("png", "png", 0), ("jpeg", "jpg", 30), ("webp", "webp", 30)])
+@pytest.mark.parametrize(
+    ("storage", "extension", "off"), [("png", "png", 0), ("jpeg", "jpg", 30), ("webp", "webp", 30)]
+)
 def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     ramp = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (32, 1))
     pixels = np.stack([np.stack([ramp, ramp.T, ramp], -1)] * 3)
@@ -226,7 +305,11 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     kind = {"format": storage, "quality": None if storage == "png" else 95}
     shards.write(tmp_path / "a.tar", rows, kind)
     with tarfile.open(tmp_path / "a.tar") as tar:
-        assert {name for name in tar.getnames() if name.startswith("k0")} == {f"k0.{extension}", "k0.cls", "k0.txt"}
+        assert {name for name in tar.getnames() if name.startswith("k0")} == {
+            f"k0.{extension}",
+            "k0.cls",
+            "k0.txt",
+        }
         stored = tar.extractfile(f"k0.{extension}").read()
     assert Image.open(io.BytesIO(stored)).format == storage.upper()
     read, _ = shards.read(tmp_path / "a.tar")
@@ -243,12 +326,37 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     [
         ("./nowhere", "", "", "generators.released.model = './nowhere': no such folder"),
         ("./scripts", "", "", "generators.released.model = './scripts': holds no model_index.json"),
-        ("scripts/lib", "", "", "generators.released.model = 'scripts/lib': a folder of that name lies here: write './scripts/lib'"),
-        ("name", ", revision: x", "", "generators.released.model = 'name': neither owner/name nor a path"),
-        ("owner/name", "", "", "generators.released.revision = missing: branches and tags move; give the 40 hex digits"),
+        (
+            "scripts/lib",
+            "",
+            "",
+            "generators.released.model = 'scripts/lib': a folder of that name lies here: write './scripts/lib'",
+        ),
+        (
+            "name",
+            ", revision: x",
+            "",
+            "generators.released.model = 'name': neither owner/name nor a path",
+        ),
+        (
+            "owner/name",
+            "",
+            "",
+            "generators.released.revision = missing: branches and tags move; give the 40 hex digits",
+        ),
         ("owner/name", ", revision: main", "", "generators.released.revision = 'main', no commit"),
-        ("./scripts", ", revision: main", "", "generators.released.revision = 'main': a folder has none; remove the key"),
-        ("owner/name", f"{AT}, upscaler: {{model: a/b, size: 36, steps: 1, guidance: 1}}", "", "released.upscaler.revision = missing"),
+        (
+            "./scripts",
+            ", revision: main",
+            "",
+            "generators.released.revision = 'main': a folder has none; remove the key",
+        ),
+        (
+            "owner/name",
+            f"{AT}, upscaler: {{model: a/b, size: 36, steps: 1, guidance: 1}}",
+            "",
+            "released.upscaler.revision = missing",
+        ),
         (
             "owner/name",
             f"{AT}, upscaler: {{model: ./no, size: 36, steps: 1, guidance: 1}}",
@@ -261,12 +369,32 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
             "",
             "no larger than generators.released.size = 16",
         ),
-        ("owner/name", AT, "safety_checker: {model: ./nowhere}\n", "safety_checker.model = './nowhere': no such folder"),
-        ("owner/name", AT, "safety_checker: {model: scripts}\n", "safety_checker.model = 'scripts': a folder of that name lies here"),
+        (
+            "owner/name",
+            AT,
+            "safety_checker: {model: ./nowhere}\n",
+            "safety_checker.model = './nowhere': no such folder",
+        ),
+        (
+            "owner/name",
+            AT,
+            "safety_checker: {model: scripts}\n",
+            "safety_checker.model = 'scripts': a folder of that name lies here",
+        ),
         ("owner/name", f"{AT}, precision: int8", "", "generators.released.precision = 'int8'"),
         ("owner/name", f"{AT}, sampler: euler", "", "generators.released.sampler = 'euler'"),
-        ("owner/name", AT, "storage: {format: png, quality: 90}\n", "storage.quality = 90: png loses nothing"),
-        ("owner/name", AT, "storage: {format: jpeg}\n", "storage.quality: missing; jpeg needs one of 1 to 100"),
+        (
+            "owner/name",
+            AT,
+            "storage: {format: png, quality: 90}\n",
+            "storage.quality = 90: png loses nothing",
+        ),
+        (
+            "owner/name",
+            AT,
+            "storage: {format: jpeg}\n",
+            "storage.quality: missing; jpeg needs one of 1 to 100",
+        ),
         ("owner/name", AT, "storage: {format: gif}\n", "storage.format = 'gif'"),
     ],
 )
@@ -279,7 +407,10 @@ def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, model, changes, s
 def test_a_size_that_latents_cannot_have_is_told(tmp_path):
     path = study_with(tmp_path, "owner/name", AT)
     path.write_text(path.read_text().replace("size: 16, steps: 2", "size: 20, steps: 2"))
-    with pytest.raises(StudyError, match=r"generators\.released\.size = 20: not a multiple of 8, which latents need; use 16"):
+    with pytest.raises(
+        StudyError,
+        match=r"generators\.released\.size = 20: not a multiple of 8, which latents need; use 16",
+    ):
         load(path)
 
 
@@ -287,8 +418,18 @@ def test_sampling_is_no_setting_of_the_fetch_and_the_weights_are_one_of_generati
     first = load(study_with(tmp_path, "owner/name", AT))
     more = load(study_with(tmp_path, "owner/name", f"{AT}, negative_prompt: blurry"))
     other = load(study_with(tmp_path, "owner/name", f", revision: {COMMIT[::-1]!r}"))
-    assert jobs.fetch_settings(first, "released") == jobs.fetch_settings(more, "released") != jobs.fetch_settings(other, "released")
-    made = [jobs.digest(jobs.generation_settings(study, "released_images", "00000")) for study in (first, more, other)]
+    assert (
+        jobs.fetch_settings(first, "released")
+        == jobs.fetch_settings(more, "released")
+        != jobs.fetch_settings(other, "released")
+    )
+    made = [
+        jobs.digest(jobs.generation_settings(study, "released_images", "00000"))
+        for study in (first, more, other)
+    ]
     assert len(set(made)) == 3
     assert jobs.pipeline_folder("s", first, "released_images") == "results/s/models/released"
-    assert jobs.pipeline_folder("s", first, "diffusion_class_names") == "results/s/generators/diffusion"
+    assert (
+        jobs.pipeline_folder("s", first, "diffusion_class_names")
+        == "results/s/generators/diffusion"
+    )

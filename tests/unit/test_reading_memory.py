@@ -29,7 +29,9 @@ def test_pairs_request_their_buffer():
 
 def test_memory_grows_with_the_size_of_images_up_to_the_size_of_a_chunk():
     """Larger images have smaller chunks."""
-    small, photograph, large = (most_bytes(10**6, 1024, size, 8) for size in (3_000, 31_000, 800_000))
+    small, photograph, large = (
+        most_bytes(10**6, 1024, size, 8) for size in (3_000, 31_000, 800_000)
+    )
     assert 3_000 * 65_536 < small < photograph < 6e9
     assert photograph < large < 8 * photograph
 

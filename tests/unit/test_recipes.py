@@ -9,7 +9,13 @@ from scripts.lib import recipes
 from tests.support.workflow import ROOT
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
-REAL = pd.DataFrame({"class_id": [i % 10 for i in range(50)], "caption": [f"caption {i}" for i in range(50)], "prompt": [f"text {i}" for i in range(50)]})
+REAL = pd.DataFrame(
+    {
+        "class_id": [i % 10 for i in range(50)],
+        "caption": [f"caption {i}" for i in range(50)],
+        "prompt": [f"text {i}" for i in range(50)],
+    }
+)
 
 
 def of(kind: str, **more) -> pd.DataFrame:
@@ -24,7 +30,10 @@ def test_the_recipes():
     assert texts(of("class_names"), 3) == {"three"}
     assert texts(of("description"), 3) == {"three, two open curves one above the other"}
     assert texts(of("hypernyms"), 3) == {"three, an odd number, less than five"}
-    assert texts(of("sentences", patterns=["a {name} here", "{name}?"]), 3) == {"a three here", "three?"}
+    assert texts(of("sentences", patterns=["a {name} here", "{name}?"]), 3) == {
+        "a three here",
+        "three?",
+    }
     assert texts(of("captions"), 3) == {f"three, caption {i}" for i in (3, 13, 23, 33, 43)}
     assert texts(of("alt_texts"), 3) == {f"text {i}" for i in (3, 13, 23, 33, 43)}
     templates = texts(of("clip_templates"), 3)
@@ -35,12 +44,20 @@ def test_the_recipes():
 def test_alt_texts_go_round_name_hypernyms_and_description():
     row = CLASSES.iloc[3]
     own = [recipes.alt_text(row, "thick", i) for i in range(6)]
-    assert own[:3] == own[3:] == ["three, thick", f"{row['hypernyms']}, thick", f"{row['description']}, thick"]
+    assert (
+        own[:3]
+        == own[3:]
+        == ["three, thick", f"{row['hypernyms']}, thick", f"{row['description']}, thick"]
+    )
 
 
 def test_a_class_without_text_is_refused():
     with pytest.raises(ValueError, match="for class 'seven'"):
-        recipes.pool({"recipe": "c", "kind": "captions", "patterns": []}, CLASSES, REAL[REAL["class_id"] != 7])
+        recipes.pool(
+            {"recipe": "c", "kind": "captions", "patterns": []},
+            CLASSES,
+            REAL[REAL["class_id"] != 7],
+        )
 
 
 @given(st.integers(0, 300), st.integers(0, 300))
@@ -66,8 +83,12 @@ def test_all_texts_of_a_class_are_used_before_one_is_used_again():
 
 
 def test_texts_of_pairs_are_all_there_or_the_block_is_not_made():
-    pairs = pd.DataFrame({"image": range(10, 20), "class_id": -1, "prompt": [f"text {i}" for i in range(10, 20)]})
+    pairs = pd.DataFrame(
+        {"image": range(10, 20), "class_id": -1, "prompt": [f"text {i}" for i in range(10, 20)]}
+    )
     assert recipes.prompts(pairs, 10, 20)["prompt"].tolist() == pairs["prompt"].tolist()
     for missing in (pairs.head(9), pairs.drop(index=3)):
-        with pytest.raises(ValueError, match="9 texts of real pairs where those of images 10 to 20 are needed"):
+        with pytest.raises(
+            ValueError, match="9 texts of real pairs where those of images 10 to 20 are needed"
+        ):
             recipes.prompts(missing, 10, 20)

@@ -1,4 +1,6 @@
-"""The reference classifier: a run of the study or a released model of timm, and what it says of images that it reads from their shards."""
+"""The reference classifier: a run of the study or a released model of timm, and what it says of
+images that it reads from their shards.
+"""
 
 import json
 import os
@@ -43,35 +45,52 @@ def of_ten(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Thirty images of 32 px in three classes that follow one another, at two guidance scales and in two blocks, and their pixels at scale 2."""
+    """Thirty images of 32 px in three classes that follow one another, at two guidance scales and
+    in two blocks, and their pixels at scale 2.
+    """
     folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     pixels = {scale: random.integers(0, 256, (30, 32, 32, 3), np.uint8) for scale in (1.0, 2.0)}
 
     def samples(indices):
         for scale, own in pixels.items():
             for i in indices:
-                yield f"{scale:g}-{i:04d}".replace(".", "_"), own[i], {"image": i, "guidance": scale, "class_id": i % 3, "prompt": "x"}
+                yield (
+                    f"{scale:g}-{i:04d}".replace(".", "_"),
+                    own[i],
+                    {"image": i, "guidance": scale, "class_id": i % 3, "prompt": "x"},
+                )
 
     for block in (0, 1):
-        shards.write(folder / f"{block:05d}.tar", samples(range(20 * block, min(30, 20 * block + 20))))
+        shards.write(
+            folder / f"{block:05d}.tar", samples(range(20 * block, min(30, 20 * block + 20)))
+        )
     return [str(folder / "00000.tar"), str(folder / "00001.tar")], pixels[2.0]
 
 
 def test_a_released_model_reads_images_as_its_own_configuration_says(released, images):
     judge = reference.released(released, CPU)
-    own = timm.data.create_transform(**timm.data.resolve_model_data_config(judge.model), is_training=False)
+    own = timm.data.create_transform(
+        **timm.data.resolve_model_data_config(judge.model), is_training=False
+    )
     expected = torch.stack([own(Image.fromarray(pixels)) for pixels in images[1]])
     found = judge.prepare(torch.from_numpy(images[1]).permute(0, 3, 1, 2))
     assert found.shape == (30, 3, 24, 24)
-    assert (found - expected).abs().max() < 2.5 / 255 / 0.2  # the two resizings round to 8 bits in their own ways
+    assert (
+        found - expected
+    ).abs().max() < 2.5 / 255 / 0.2  # the two resizings round to 8 bits in their own ways
     assert (found - expected).abs().mean() < 0.01
 
 
-def test_one_pass_over_the_blocks_gives_what_a_pass_for_each_score_gives(released, images, monkeypatch):
+def test_one_pass_over_the_blocks_gives_what_a_pass_for_each_score_gives(
+    released, images, monkeypatch
+):
     monkeypatch.setattr(reference, "BATCH", 4)  # so that a class takes several
     judge = reference.released(released, CPU)
     found = judge.judge(stream.find(images[0], 2.0, 27))
-    pixels, labels = judge.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2)), np.arange(27) % 3
+    pixels, labels = (
+        judge.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2)),
+        np.arange(27) % 3,
+    )
     out = classifier.outputs(judge.model, pixels)
     together = np.argsort(labels, kind="stable")
     assert found.class_ids.tolist() == labels[together].tolist()
@@ -81,22 +100,36 @@ def test_one_pass_over_the_blocks_gives_what_a_pass_for_each_score_gives(release
     for c in range(3):
         spread = fidelity.Spread()
         with torch.inference_mode():
-            spread.add(judge.model.forward_intermediates(pixels[labels == c], intermediates_only=True))
+            spread.add(
+                judge.model.forward_intermediates(pixels[labels == c], intermediates_only=True)
+            )
         distances.append(spread.distance())
     assert found.lpips == pytest.approx(np.mean(distances), rel=1e-6)
     scores = score.scores(found.predicted, found.features.numpy(), found.class_ids)
-    assert scores["recognizability"] == pytest.approx(f1_score(labels, out.logits.argmax(1), average="macro"))
-    assert scores["diversity"] == pytest.approx(np.mean([out.features[labels == c].numpy().std(0).mean() for c in range(3)]), rel=1e-5)
+    assert scores["recognizability"] == pytest.approx(
+        f1_score(labels, out.logits.argmax(1), average="macro")
+    )
+    assert scores["diversity"] == pytest.approx(
+        np.mean([out.features[labels == c].numpy().std(0).mean() for c in range(3)]), rel=1e-5
+    )
 
 
 def test_a_reference_with_other_classes_is_told(released, tmp_path):
-    shards.write(tmp_path / "00000.tar", [("0", np.zeros((32, 32, 3), np.uint8), {"class_id": 3, "prompt": "x"})])
+    shards.write(
+        tmp_path / "00000.tar",
+        [("0", np.zeros((32, 32, 3), np.uint8), {"class_id": 3, "prompt": "x"})],
+    )
     with pytest.raises(ValueError, match="class 3, but the reference has 3 classes"):
         reference.released(released, CPU).judge(stream.find([tmp_path / "00000.tar"]))
 
 
 def test_a_classifier_reads_the_centre_of_an_image_and_no_padding():
-    model = classifier.build({"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"}, image_size=8, channels=1, classes=2)
+    model = classifier.build(
+        {"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"},
+        image_size=8,
+        channels=1,
+        classes=2,
+    )
     images = torch.zeros(1, 1, 12, 12, dtype=torch.uint8)
     images[:, :, 2:10, 2:10] = 255
     assert (classifier.inputs(model, images) == 1).all()
@@ -113,16 +146,39 @@ def study(tmp_path, reference: str):
 
 def fetch(path, tmp_path) -> None:
     fetch_reference.main(
-        ["--study", str(path), "--known", "data/sources.csv", "--record", str(tmp_path / "record.csv"), "--output", str(tmp_path / "reference")]
+        [
+            "--study",
+            str(path),
+            "--known",
+            "data/sources.csv",
+            "--record",
+            str(tmp_path / "record.csv"),
+            "--output",
+            str(tmp_path / "reference"),
+        ]
     )
 
 
 def test_a_released_reference_is_fetched_from_the_hub(of_ten, tmp_path):
-    arguments = ["--study", study(tmp_path, f"{{model: {MODEL}, revision: {COMMIT}}}"), "--known", "data/sources.csv"]
+    arguments = [
+        "--study",
+        study(tmp_path, f"{{model: {MODEL}, revision: {COMMIT}}}"),
+        "--known",
+        "data/sources.csv",
+    ]
     with Hub(of_ten) as hub:
-        environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
+        environment = os.environ | {
+            "HF_ENDPOINT": hub.address,
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_HUB_OFFLINE": "0",
+            "NO_PROXY": "127.0.0.1",
+        }
         made = [*arguments, "--record", tmp_path / "record.csv", "--output", tmp_path / "reference"]
-        subprocess.run([sys.executable, "-m", "scripts.fetch_reference", *map(str, made)], check=True, env=environment)
+        subprocess.run(
+            [sys.executable, "-m", "scripts.fetch_reference", *map(str, made)],
+            check=True,
+            env=environment,
+        )
     assert set(hub.asked) == {"config.json", "model.safetensors"}
     assert reference.released(tmp_path / "reference", CPU).model.num_classes == 10
     config = tmp_path / "reference/config.json"
@@ -150,14 +206,20 @@ def test_reference_with_classes_in_another_order_is_refused(of_ten, tmp_path, ke
     path = study(tmp_path, f"{{model: {folder}}}")
 
     def fetch_with(names: list[str]) -> None:
-        named = names if key == "label_names" else {str(place): name for place, name in enumerate(names)}
+        named = (
+            names
+            if key == "label_names"
+            else {str(place): name for place, name in enumerate(names)}
+        )
         (folder / "config.json").write_text(json.dumps(config | {key: named}))
         (tmp_path / "record.csv").unlink(missing_ok=True)
         fetch(path, tmp_path)
 
     fetch_with(digits)
     fetch_with([f"LABEL_{i}" for i in range(10)])  # says nothing of the order
-    with pytest.raises(SystemExit, match=r"output 0 is 'nine', which is class 9 of data/digits_classes\.csv"):
+    with pytest.raises(
+        SystemExit, match=r"output 0 is 'nine', which is class 9 of data/digits_classes\.csv"
+    ):
         fetch_with(digits[::-1])
     assert not (tmp_path / "reference").exists()
 
@@ -168,19 +230,30 @@ def test_a_changed_folder_is_not_fetched_in_silence(of_ten, tmp_path):
     path = study(tmp_path, f"{{model: {folder}}}")
     fetch(path, tmp_path)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
-    with pytest.raises(SystemExit, match=r"scores.reference: config.json: sha256 is .* expected .*record.csv"):
+    with pytest.raises(
+        SystemExit, match=r"scores.reference: config.json: sha256 is .* expected .*record.csv"
+    ):
         fetch(path, tmp_path)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(SystemExit, match=r"no model\.safetensors; name a model that timm has saved for the hub"):
+    with pytest.raises(
+        SystemExit, match=r"no model\.safetensors; name a model that timm has saved for the hub"
+    ):
         fetch(path, tmp_path)
 
 
 def test_settings_of_a_score_name_the_reference_and_a_run_fetches_none(tmp_path):
     other = load(study(tmp_path, f"{{model: owner/name, revision: {COMMIT}}}"))
     assert jobs.reference_run(other) is None
-    assert jobs.score_settings(other, "masked_captions")["reference"] == {"model": "owner/name", "revision": COMMIT}
+    assert jobs.score_settings(other, "masked_captions")["reference"] == {
+        "model": "owner/name",
+        "revision": COMMIT,
+    }
     own = load(SMOKE)
-    assert jobs.score_settings(own, "masked_captions")["reference"] == jobs.reference_run(own).name == "vit_tiny-n40-seed0"
+    assert (
+        jobs.score_settings(own, "masked_captions")["reference"]
+        == jobs.reference_run(own).name
+        == "vit_tiny-n40-seed0"
+    )
     with pytest.raises(ValueError, match=r"scores\.reference is a run of the study"):
         jobs.reference_settings(own)
 
@@ -188,10 +261,16 @@ def test_settings_of_a_score_name_the_reference_and_a_run_fetches_none(tmp_path)
 @pytest.mark.parametrize(
     ("reference", "told"),
     [
-        ("{model: owner/name, revision: main}", "scores.reference.revision = 'main': string should match pattern"),
+        (
+            "{model: owner/name, revision: main}",
+            "scores.reference.revision = 'main': string should match pattern",
+        ),
         ("{model: name}", "scores.reference.model = 'name': neither owner/name nor a path"),
         ("{model: ./nowhere}", "scores.reference.model = './nowhere': no such folder"),
-        ("{model: owner/name, seed: 1}", "scores.reference.seed = 1: unknown key; remove it, or use one of: "),
+        (
+            "{model: owner/name, seed: 1}",
+            "scores.reference.seed = 1: unknown key; remove it, or use one of: ",
+        ),
         ("{source: real}", "scores.reference.architecture: missing; add it"),
     ],
 )

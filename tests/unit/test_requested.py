@@ -114,26 +114,38 @@ def test_figure_or_table_that_a_study_lacks_is_refused(forms, studies):
     study = studies["smoke"]
     bare = study.model_copy(
         update={
-            "figures": study.figures.model_copy(update=dict.fromkeys(type(study.figures).model_fields)),
-            "tables": study.tables.model_copy(update=dict.fromkeys(type(study.tables).model_fields)),
+            "figures": study.figures.model_copy(
+                update=dict.fromkeys(type(study.figures).model_fields)
+            ),
+            "tables": study.tables.model_copy(
+                update=dict.fromkeys(type(study.tables).model_fields)
+            ),
         }
     )
     shown = [own for own in forms if own.pattern.startswith(("figures/", "tables/"))]
     assert len(shown) > 60
     for form in shown:
         path = form.pattern.format(study="bare", scaling="supervised_scaling", table="ood")
-        with pytest.raises(NotInStudy, match=r"no figure|no table|the study has no released models"):
+        with pytest.raises(
+            NotInStudy, match=r"no figure|no table|the study has no released models"
+        ):
             check(path, forms, {"bare": bare})
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("results/smoke/images/diffusion_class_names/00002.tar", "no shard '00002' of 'diffusion_cl"),
+        (
+            "results/smoke/images/diffusion_class_names/00002.tar",
+            "no shard '00002' of 'diffusion_cl",
+        ),
         ("results/smoke/images/real/00000.tar", "no synthetic source 'real'"),
         ("results/smoke/images/real_10/00000.tar", "no synthetic source 'real_10'"),
         ("results/smoke/data/one_writer/00001.tar", "no shard '00001'; did you mean '00000'"),
-        ("results/smoke/data/one_writer/index.parquet", "no data set in files 'one_writer'; the st"),
+        (
+            "results/smoke/data/one_writer/index.parquet",
+            "no data set in files 'one_writer'; the st",
+        ),
         ("results/smoke/blocks/both/00000.csv", "no source of images 'both'"),
         ("results/smoke/scores/both.json", "no source to score 'both'"),
         ("results/smoke/metrics/real/vit_huge.parquet", "no batch of classifiers 'vit_huge' of"),
@@ -150,7 +162,10 @@ def test_figure_or_table_that_a_study_lacks_is_refused(forms, studies):
         ("./figures/smoke/teaser.pdf", "write it as figures/smoke/teaser.pdf"),
         (f"{ROOT}/figures/smoke/teaser.pdf", "write it as figures/smoke/teaser.pdf"),
         ("studies", "is a folder, which no rule makes"),
-        ("results/smoke/zzz", "no rule makes it; files that rules make have the forms results/{stu"),
+        (
+            "results/smoke/zzz",
+            "no rule makes it; files that rules make have the forms results/{stu",
+        ),
     ],
 )
 def test_what_no_study_defines_is_refused(forms, studies, monkeypatch, path, message):

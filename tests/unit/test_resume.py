@@ -35,7 +35,9 @@ def held(monkeypatch):
 
 
 def training(folder, **options):
-    """A state of a layer with an optimizer that has momentum, after one step; and a function that does one more."""
+    """A state of a layer with an optimizer that has momentum, after one step; and a function that
+    does one more.
+    """
     torch.manual_seed(0)
     layer = torch.nn.Linear(3, 2)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1)
@@ -46,7 +48,9 @@ def training(folder, **options):
         optimizer.step()
 
     step()
-    return resume.State(folder, "identity", {"layer": layer, "optimizer": optimizer}, **options), step
+    return resume.State(
+        folder, "identity", {"layer": layer, "optimizer": optimizer}, **options
+    ), step
 
 
 def weights(state: resume.State) -> list[torch.Tensor]:
@@ -57,7 +61,9 @@ def equal(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
     return all(map(torch.equal, one, two))
 
 
-@pytest.mark.parametrize(("seconds", "interval"), [(0.2, 300), (1.5, 300), (3.0, 600), (24.5, 4900)])
+@pytest.mark.parametrize(
+    ("seconds", "interval"), [(0.2, 300), (1.5, 300), (3.0, 600), (24.5, 4900)]
+)
 def test_save_that_takes_long_is_repeated_less_often(tmp_path, seconds, interval):
     """At most 0.5 % of the time: 4.9 GB at 200 MB/s take 24.5 s, and are written each 4,900 s."""
     state = resume.State(tmp_path, "identity", {})
@@ -104,7 +110,9 @@ def test_failed_thread_is_reported_by_the_next_save(tmp_path, monkeypatch):
     state.save(1)
     state.load()
     before, save = state.path.read_bytes(), torch.save
-    monkeypatch.setattr(torch, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        torch, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     state.save(2)
     with pytest.raises(OSError, match="No space left"):
         state.save(3)
@@ -142,7 +150,9 @@ torch.save = lambda *a: (time.sleep(1), save(*a))
 resume.State({str(tmp_path)!r}, "identity", {{"layer": torch.nn.Linear(1, 1)}}, background=True).save(5)
 raise SystemExit("loss is not finite")
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert resume.State(tmp_path, "identity", {"layer": torch.nn.Linear(1, 1)}).load() == 5
 
@@ -155,7 +165,9 @@ def test_job_near_its_end_saves_and_is_requeued(tmp_path, slurm, monkeypatch):
     assert not state.due and not state.save_by_time(1)
     monkeypatch.setattr(allocation, "current", lambda: allocated(3600, 299))
     assert state.due
-    with pytest.raises(SystemExit, match="did not requeue it"):  # a real SLURM would have ended this process
+    with pytest.raises(
+        SystemExit, match="did not requeue it"
+    ):  # a real SLURM would have ended this process
         state.save_by_time(2)
     assert calls.read_text() == "requeue 7\n"
     assert state.load() == 2
@@ -185,7 +197,9 @@ def test_block_near_its_end_keeps_its_images_and_is_requeued(tmp_path, slurm, mo
 
 
 def test_processes_that_share_a_block_wait_for_each_other(tmp_path, slurm, monkeypatch):
-    """SLURM ends all of them at once: each saves, and lets the others finish the batch that they are at."""
+    """SLURM ends all of them at once: each saves, and lets the others finish the batch that they
+    are at.
+    """
     slurm("scontrol", "true")
     waits = []
     monkeypatch.setenv("WORLD_SIZE", "2")

@@ -100,7 +100,9 @@ def test_training_of_a_generator_keeps_its_batch_size_in_its_digest():
     smoke = study_file.load(SMOKE)
     training = smoke.generators["diffusion"].training.model_copy(update={"batch_size": 8})
     changed = with_keys(smoke, "generators.diffusion", training=training)
-    one, other = (jobs.digest(jobs.generator_settings(own, "diffusion")) for own in (smoke, changed))
+    one, other = (
+        jobs.digest(jobs.generator_settings(own, "diffusion")) for own in (smoke, changed)
+    )
     assert one != other
 
 
@@ -118,7 +120,9 @@ def with_architecture(study: Study, name: str, **keys) -> Study:
     return with_keys(study, "classifiers", architectures=changed)
 
 
-@pytest.mark.parametrize("keys", [{"learning_rate": 1e-4}, {"gradient_clip": 0.5}, {"drop_path": 0.4}])
+@pytest.mark.parametrize(
+    "keys", [{"learning_rate": 1e-4}, {"gradient_clip": 0.5}, {"drop_path": 0.4}]
+)
 def test_key_of_one_architecture_repeats_no_other(keys):
     before = classifier_digests(paper())
     after = classifier_digests(with_architecture(paper(), "vit_large", **keys))
@@ -138,7 +142,10 @@ def test_same_value_in_recipe_or_architecture_is_the_same_job():
 
 
 def test_job_is_given_the_values_of_its_architecture():
-    base, large = (jobs.classifier_settings(paper(), "real", f"{name}-n125000-seed0") for name in ("vit_base", "vit_large"))
+    base, large = (
+        jobs.classifier_settings(paper(), "real", f"{name}-n125000-seed0")
+        for name in ("vit_base", "vit_large")
+    )
     assert (base["training"]["learning_rate"], "gradient_clip" in base["training"]) == (1e-3, False)
     assert large["training"]["learning_rate"] == 4e-4
     assert large["training"]["gradient_clip"] == 1.0
@@ -178,7 +185,9 @@ def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monke
     for name, key in (("whole", ""), ("parts", "  largest_batch: 4\n")):
         studies[name] = tmp_path / f"{name}.yaml"
         studies[name].write_text(text.replace("  position_std", f"{key}  position_std", 1))
-    planned = jobs.digest(jobs.classifier_settings(study_file.load(studies["whole"]), "real", "vit_tiny"))
+    planned = jobs.digest(
+        jobs.classifier_settings(study_file.load(studies["whole"]), "real", "vit_tiny")
+    )
     classifier_job(tmp_path, "undisturbed", study=studies["whole"])
     kill_after(3)
     with pytest.raises(Killed):

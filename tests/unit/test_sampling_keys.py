@@ -47,7 +47,9 @@ def test_a_negative_prompt_without_effect_is_refused(released, name):
     pipeline, sampling = released(name)
 
     def image(scale, text):
-        return pipelines.sample(pipeline, PROMPTS[:1], [1], scale, sampling | {"negative_prompt": text})
+        return pipelines.sample(
+            pipeline, PROMPTS[:1], [1], scale, sampling | {"negative_prompt": text}
+        )
 
     negative = {"negative_prompt": "five five"}
     for scale in SCALES:

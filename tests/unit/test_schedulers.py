@@ -93,7 +93,9 @@ def test_ddim_ends_at_the_noise_level_of_the_model(saved):
 @pytest.mark.parametrize("steps", [2, 4, 10])
 def test_ddim_steps_to_the_next_timestep_of_its_grid(saved, steps):
     """Its step assumes equal distances, which the grid of "linspace" does not have."""
-    pipeline = pipelines.load(saved(scheduler_of("Euler", **PROCESS)), SAMPLING | {"sampler": "ddim"}, CPU)
+    pipeline = pipelines.load(
+        saved(scheduler_of("Euler", **PROCESS)), SAMPLING | {"sampler": "ddim"}, CPU
+    )
     scheduler = pipeline.scheduler
     scheduler.set_timesteps(steps)
     distances = {int(distance) for distance in -scheduler.timesteps.diff()}
@@ -109,7 +111,9 @@ def test_dpmsolver_is_deterministic_whatever_the_model_has(saved):
 @pytest.mark.parametrize("sampler", schedulers.SAMPLERS)
 def test_trained_generators_keep_their_settings(saved, sampler):
     """Their images keep their bytes: their file has each key that the samplers read."""
-    trained = diffusers.DDPMScheduler(beta_schedule="squaredcos_cap_v2", clip_sample=False, steps_offset=1)
+    trained = diffusers.DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2", clip_sample=False, steps_offset=1
+    )
     trained.save_pretrained(folder := saved())
     scheduler = diffusers.DDPMScheduler.from_pretrained(folder)
     plain = schedulers.SAMPLERS[sampler].from_config(scheduler.config)

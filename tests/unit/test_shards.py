@@ -12,18 +12,33 @@ from scripts.lib import shards
 
 def samples(images, **columns):
     return [
-        (f"k{i:03d}", image, {"class_id": i % 3, "prompt": f"image {i}", "image": i, **{name: values[i] for name, values in columns.items()}})
+        (
+            f"k{i:03d}",
+            image,
+            {
+                "class_id": i % 3,
+                "prompt": f"image {i}",
+                "image": i,
+                **{name: values[i] for name, values in columns.items()},
+            },
+        )
         for i, image in enumerate(images)
     ]
 
 
 @pytest.fixture
 def tar(tmp_path):
-    shards.write(tmp_path / "a.tar", samples(np.random.default_rng(0).integers(0, 256, (9, 8, 8), np.uint8)))
+    shards.write(
+        tmp_path / "a.tar", samples(np.random.default_rng(0).integers(0, 256, (9, 8, 8), np.uint8))
+    )
     return tmp_path / "a.tar"
 
 
-@given(st.integers(1, 5).flatmap(lambda n: st.one_of(arrays(np.uint8, (n, 6, 4)), arrays(np.uint8, (n, 6, 4, 3)))))
+@given(
+    st.integers(1, 5).flatmap(
+        lambda n: st.one_of(arrays(np.uint8, (n, 6, 4)), arrays(np.uint8, (n, 6, 4, 3)))
+    )
+)
 def test_pixels_come_back_as_they_were(tmp_path_factory, images):
     path = tmp_path_factory.mktemp("shard") / "a.tar"
     shards.write(path, samples(images))
@@ -43,8 +58,14 @@ def test_the_same_samples_give_the_same_bytes(tmp_path):
 def test_a_webdataset_reader_understands_them(tar):
     import webdataset
 
-    found = list(webdataset.WebDataset(str(tar), shardshuffle=False).decode("l8").to_tuple("png", "cls", "txt"))
-    assert [(int(label), text) for _, label, text in found] == [(i % 3, f"image {i}") for i in range(9)]
+    found = list(
+        webdataset.WebDataset(str(tar), shardshuffle=False)
+        .decode("l8")
+        .to_tuple("png", "cls", "txt")
+    )
+    assert [(int(label), text) for _, label, text in found] == [
+        (i % 3, f"image {i}") for i in range(9)
+    ]
     assert (found[4][0] == shards.read(tar)[0][4, 0]).all()
 
 
@@ -102,7 +123,10 @@ def test_a_source_is_read_by_guidance_in_index_order(tmp_path):
 
 
 def test_tars_are_told_apart_by_source_and_none_may_be_missing():
-    assert shards.by_source(["a", "b", "c"], {"real": 1, "made": 2}) == {"real": ["a"], "made": ["b", "c"]}
+    assert shards.by_source(["a", "b", "c"], {"real": 1, "made": 2}) == {
+        "real": ["a"],
+        "made": ["b", "c"],
+    }
     for tars in (["a", "b"], ["a", "b", "c", "d"]):
         with pytest.raises(shards.ShardError, match="tars were named, but real, made have 3"):
             shards.by_source(tars, {"real": 1, "made": 2})

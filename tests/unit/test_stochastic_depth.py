@@ -31,7 +31,9 @@ def test_masks_drop_at_the_rate_and_keep_the_mean():
     masks = depth.draw(20_000, torch.Generator().manual_seed(0))
     assert set(masks[0].unique().tolist()) == {0.0, torch.tensor(4 / 3).item()}
     assert torch.allclose(masks.mean(1), torch.ones(4), atol=0.03)
-    assert torch.allclose((masks == 0).float().mean(1), torch.tensor([0.25, 0.25, 0.5, 0.5]), atol=0.02)
+    assert torch.allclose(
+        (masks == 0).float().mean(1), torch.tensor([0.25, 0.25, 0.5, 0.5]), atol=0.02
+    )
 
 
 def test_micro_batches_have_the_masks_of_their_images():

@@ -1,4 +1,6 @@
-"""The reader of images: nothing lost, nothing repeated, nothing that depends on how many processes read."""
+"""The reader of images: nothing lost, nothing repeated, nothing that depends on how many processes
+read.
+"""
 
 import os
 from functools import lru_cache
@@ -17,14 +19,20 @@ from scripts.lib.shuffle_buffer import Shuffle, images_per_chunk, shuffle_for
 
 
 def write_source(folder, blocks: int, images: int, scales=(None,)) -> list[str]:
-    """Tars of `images` image indices each. Pixels tell the guidance scale and the index: (scale, index // 256, index % 256) in every place."""
+    """Tars of `images` image indices each. Pixels tell the guidance scale and the index: (scale,
+    index // 256, index % 256) in every place.
+    """
     tars = []
     for block in range(blocks):
         rows = []
         for scale in scales:
             for i in range(block * images, (block + 1) * images):
-                pixels = np.broadcast_to(np.array([scale or 0, i // 256, i % 256], np.uint8), (4, 4, 3)).copy()
-                own = {"image": i, "class_id": i % 7, "prompt": ""} | ({} if scale is None else {"guidance": float(scale)})
+                pixels = np.broadcast_to(
+                    np.array([scale or 0, i // 256, i % 256], np.uint8), (4, 4, 3)
+                ).copy()
+                own = {"image": i, "class_id": i % 7, "prompt": ""} | (
+                    {} if scale is None else {"guidance": float(scale)}
+                )
                 rows.append((f"g{scale}-{i:05d}", pixels, own))
         tars.append(str(folder / f"{block:05d}.tar"))
         shards.write(tars[-1], rows)
@@ -71,11 +79,17 @@ def test_a_smaller_set_is_a_prefix_and_a_mixture_is_its_parts(real, made, most):
 
 
 def test_too_few_images_are_told(made):
-    with pytest.raises(shards.ShardError, match=r"00002.tar: 30 images at guidance 1.0 in it .* where 31 are needed"):
+    with pytest.raises(
+        shards.ShardError,
+        match=r"00002.tar: 30 images at guidance 1.0 in it .* where 31 are needed",
+    ):
         stream.find(made, 1.0, 31)
 
 
-@pytest.mark.parametrize(("source", "guidance", "told"), [("made", None, "several guidance scales"), ("real", 1.5, "which have no guidance 1.5")])
+@pytest.mark.parametrize(
+    ("source", "guidance", "told"),
+    [("made", None, "several guidance scales"), ("real", 1.5, "which have no guidance 1.5")],
+)
 def test_real_images_are_not_taken_for_made_ones(request, source, guidance, told):
     tars = request.getfixturevalue(source)
     with pytest.raises(shards.ShardError, match=told):
@@ -95,15 +109,26 @@ def test_a_tar_that_is_not_what_its_manifest_says_is_not_read(tmp_path, damage):
     else:
         with open(tar, "r+b") as file:
             file.truncate(manifest["offset"][3] + 5)
-    with pytest.raises(shards.ShardError, match="no columns offset" if damage == "older" else "'gNone-00003' has another sha256"):
+    with pytest.raises(
+        shards.ShardError,
+        match="no columns offset" if damage == "older" else "'gNone-00003' has another sha256",
+    ):
         list(stream.ordered(images, 2))
 
 
 @pytest.mark.parametrize("transform", [None, noisy])
 def test_a_grey_image_among_those_of_three_channels_is_told(tmp_path, transform):
     shapes = ((4, 4, 3), (4, 4))
-    shards.write(tmp_path / "00000.tar", [(str(i), np.zeros(shape, np.uint8), {"class_id": 0, "prompt": ""}) for i, shape in enumerate(shapes)])
-    with pytest.raises(ValueError, match=r"images of shapes \(3, 4, 4\) and \(1, 4, 4\) in one batch"):
+    shards.write(
+        tmp_path / "00000.tar",
+        [
+            (str(i), np.zeros(shape, np.uint8), {"class_id": 0, "prompt": ""})
+            for i, shape in enumerate(shapes)
+        ],
+    )
+    with pytest.raises(
+        ValueError, match=r"images of shapes \(3, 4, 4\) and \(1, 4, 4\) in one batch"
+    ):
         next(stream.ordered(stream.find([tmp_path / "00000.tar"]), 2, transform))
 
 
@@ -137,14 +162,19 @@ def test_images_come_from_a_few_blocks_at_a_time(blocks, window):
 
 
 def test_seeds_and_epochs_differ_in_order():
-    first = [Order([50, 50], seed).take(0, 100)[1].tolist() for seed in range(3)] + [Order([50, 50], 0).take(100, 200)[1].tolist()]
+    first = [Order([50, 50], seed).take(0, 100)[1].tolist() for seed in range(3)] + [
+        Order([50, 50], 0).take(100, 200)[1].tolist()
+    ]
     assert len({tuple(order) for order in first}) == 4
 
 
 def test_a_set_of_one_window_is_simply_shuffled():
     """The order that the results of the digits rest on."""
     _, positions = Order([30, 20], 4).take(50, 100)
-    assert positions.tolist() == torch.randperm(50, generator=torch.Generator().manual_seed(4 * 1_000_003 + 1)).tolist()
+    assert (
+        positions.tolist()
+        == torch.randperm(50, generator=torch.Generator().manual_seed(4 * 1_000_003 + 1)).tolist()
+    )
 
 
 # -- chunks and lanes --------------------------------------------------------------------------------------------------------------------
@@ -192,7 +222,9 @@ def test_small_sets_keep_their_order_at_any_batch_size():
         assert positions.tolist() == Order([30, 20], 4).take(50, 100)[1].tolist()
 
 
-@pytest.mark.parametrize(("image_bytes", "images"), [(300, 256), (31_000, 256), (400_000, 32), (1e9, 16)])
+@pytest.mark.parametrize(
+    ("image_bytes", "images"), [(300, 256), (31_000, 256), (400_000, 32), (1e9, 16)]
+)
 def test_chunks_of_large_images_have_fewer_images(image_bytes, images):
     assert images_per_chunk(image_bytes) == images
 
@@ -232,7 +264,9 @@ def test_a_training_reads_each_chunk_once_an_epoch(tmp_path, monkeypatch, ranks,
         assert len(found) == 40
     chunks = 2 * 2 * -(-size // 10)
     assert 0.95 * chunks <= len(counted.sizes) <= 1.2 * chunks
-    assert sum(counted.sizes) <= 1.2 * 2 * sum(os.path.getsize(block.tar) for block in images.blocks)
+    assert sum(counted.sizes) <= 1.2 * 2 * sum(
+        os.path.getsize(block.tar) for block in images.blocks
+    )
 
 
 def test_chunks_are_dropped_when_they_are_read(real):
@@ -268,21 +302,43 @@ def test_a_damaged_image_stops_a_training_that_reads_chunks(tmp_path):
 # -- ranks, workers, memory --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("ranks", "workers", "shuffle"), [(1, 0, CHUNKED), (2, 2, CHUNKED), (4, 0, None)])
+@pytest.mark.parametrize(
+    ("ranks", "workers", "shuffle"), [(1, 0, CHUNKED), (2, 2, CHUNKED), (4, 0, None)]
+)
 def test_ranks_and_workers_lose_and_repeat_no_image_and_see_the_same(real, ranks, workers, shuffle):
-    images, chosen = stream.find(real), {"batch_size": 20, "iterations": 7, "seed": 1, "transform": noisy, "window": 2, "shuffle": shuffle}
+    images, chosen = (
+        stream.find(real),
+        {
+            "batch_size": 20,
+            "iterations": 7,
+            "seed": 1,
+            "transform": noisy,
+            "window": 2,
+            "shuffle": shuffle,
+        },
+    )
     alone = list(stream.batches(images, **chosen))  # two epochs of 70
-    shares = [list(stream.batches(images, **chosen, rank=rank, ranks=ranks, workers=workers)) for rank in range(ranks)]
+    shares = [
+        list(stream.batches(images, **chosen, rank=rank, ranks=ranks, workers=workers))
+        for rank in range(ranks)
+    ]
     for iteration, whole in enumerate(alone):
         own = [share[iteration] for share in shares]
         assert torch.equal(torch.cat([batch.images for batch in own]), whole.images)
         assert torch.equal(torch.cat([batch.class_ids for batch in own]), whole.class_ids)
-    seen = [position for iteration in range(7) for share in shares for position in share[iteration].positions.tolist()]
+    seen = [
+        position
+        for iteration in range(7)
+        for share in shares
+        for position in share[iteration].positions.tolist()
+    ]
     assert sorted(seen[:70]) == sorted(seen[70:]) == list(range(70))
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused(real):
-    with pytest.raises(ValueError, match="batch_size = 10: cannot be shared equally by 3 processes"):
+    with pytest.raises(
+        ValueError, match="batch_size = 10: cannot be shared equally by 3 processes"
+    ):
         stream.batches(stream.find(real), 10, 1, 0, ranks=3)
 
 
@@ -293,24 +349,38 @@ def test_from_memory_and_from_tars_come_the_same_batches(real, made, transform, 
     held = stream.hold(stored)
     assert all(isinstance(part, stream.Held) for part in held)
     sets = [stream.Stored.join(stored), stream.Held.join(held)]
-    one, other = (list(stream.batches(images, 8, 12, seed=5, start=2, transform=transform, workers=workers)) for images in sets)
+    one, other = (
+        list(stream.batches(images, 8, 12, seed=5, start=2, transform=transform, workers=workers))
+        for images in sets
+    )
     assert len(one) == 10
-    assert all(torch.equal(a, b) for pair in zip(one, other, strict=True) for a, b in zip(*pair, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for pair in zip(one, other, strict=True)
+        for a, b in zip(*pair, strict=True)
+    )
 
 
-def test_random_numbers_follow_from_seed_epoch_and_image_and_leave_those_of_the_training_alone(real):
+def test_random_numbers_follow_from_seed_epoch_and_image_and_leave_those_of_the_training_alone(
+    real,
+):
     images = stream.find(real, images=10)
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
     first, second = list(stream.batches(images, 10, 2, seed=0, transform=noisy))
     assert torch.equal(torch.rand(3), expected)
-    noise = [{p: image.frac() for p, image in zip(b.positions.tolist(), b.images, strict=True)} for b in (first, second)]
+    noise = [
+        {p: image.frac() for p, image in zip(b.positions.tolist(), b.images, strict=True)}
+        for b in (first, second)
+    ]
     assert not any(torch.equal(noise[0][p], noise[1][p]) for p in range(10))
     assert not torch.equal(noise[0][0], noise[0][1])
 
 
-def test_no_more_manifests_are_held_than_the_window_asks_for_and_none_is_read_twice_in_an_epoch(real, monkeypatch):
+def test_no_more_manifests_are_held_than_the_window_asks_for_and_none_is_read_twice_in_an_epoch(
+    real, monkeypatch
+):
     held = lru_cache(maxsize=4)(shard_index.Index)
     monkeypatch.setattr(shard_index, "open_index", held)
     order = Order([10] * 7, 0, window=2)
@@ -324,6 +394,12 @@ def test_no_more_manifests_are_held_than_the_window_asks_for_and_none_is_read_tw
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_an_evaluation_reads_every_image_once_in_order(real, ranks):
     images = stream.find(real)
-    shares = [list(stream.ordered(images, 8, workers=1, rank=rank, ranks=ranks)) for rank in range(ranks)]
-    assert sorted(i for share in shares for batch in share for i in indices(batch)) == list(range(70))
-    assert [i for batch in shares[0] for i in indices(batch)] == [i for b in range(0, 9, ranks) for i in range(8 * b, min(8 * b + 8, 70))]
+    shares = [
+        list(stream.ordered(images, 8, workers=1, rank=rank, ranks=ranks)) for rank in range(ranks)
+    ]
+    assert sorted(i for share in shares for batch in share for i in indices(batch)) == list(
+        range(70)
+    )
+    assert [i for batch in shares[0] for i in indices(batch)] == [
+        i for b in range(0, 9, ranks) for i in range(8 * b, min(8 * b + 8, 70))
+    ]

@@ -31,32 +31,58 @@ NUMBERS = "data/paper_numbers.csv"
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> SimpleNamespace:
-    """Simulated results of the digits study: metrics, clip_metrics, laws, scores and prompts, lists of files each."""
-    study, folder, random = load(STUDY), tmp_path_factory.mktemp("results"), np.random.default_rng(0)
+    """Simulated results of the digits study: metrics, clip_metrics, laws, scores and prompts, lists
+    of files each.
+    """
+    study, folder, random = (
+        load(STUDY),
+        tmp_path_factory.mktemp("results"),
+        np.random.default_rng(0),
+    )
     files = {"metrics": [], "clip_metrics": [], "scores": [], "laws": [], "prompts": []}
     for path in jobs.metric_files("digits", study):
         *_, kind, source, name = Path(path).parts
         clip, batch = kind == "clip_metrics", Path(name).stem
         evaluations = [*study.data.evaluation, *(study.clips.tasks if clip else [])]
-        rows = [row for run in jobs.batch_runs(study, source, batch) for row in rows_of(run, evaluations, clip, random)]
+        rows = [
+            row
+            for run in jobs.batch_runs(study, source, batch)
+            for row in rows_of(run, evaluations, clip, random)
+        ]
         files[kind].append(folder / f"{kind}-{source}-{name}")
-        pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"}).to_parquet(files[kind][-1])
+        pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"}).to_parquet(
+            files[kind][-1]
+        )
     for source in jobs.real_sources(study) + jobs.synthetic_sources(study):
         files["scores"].append(folder / f"{source}.json")
-        files["scores"][-1].write_text(json.dumps(score_entries(source, jobs.score_settings(study, source)["guidance"], random)))
+        files["scores"][-1].write_text(
+            json.dumps(
+                score_entries(source, jobs.score_settings(study, source)["guidance"], random)
+            )
+        )
     tables = {kind: metrics.read(files[kind]) for kind in ("metrics", "clip_metrics")}
     for law in study.laws:
         table = tables["clip_metrics" if law.startswith("clip") else "metrics"]
         own = jobs.law_settings(study, law)
-        fitted = fit_laws.fit(metrics.of_experiments(metrics.overall(table, own["evaluation"]), own["experiments"]), own["sizes"])
+        fitted = fit_laws.fit(
+            metrics.of_experiments(metrics.overall(table, own["evaluation"]), own["experiments"]),
+            own["sizes"],
+        )
         (folder / "laws").mkdir(exist_ok=True)
         files["laws"].append(folder / "laws" / f"{law}.json")
-        files["laws"][-1].write_text(json.dumps({"evaluation": own["evaluation"], "interval": 0.95, "curves": fitted}))
+        files["laws"][-1].write_text(
+            json.dumps({"evaluation": own["evaluation"], "interval": 0.95, "curves": fitted})
+        )
     for recipe in study.recipes:
-        pool = pd.DataFrame([(c, t, f"{recipe} | {c} {t}") for t in range(3) for c in range(CLASSES)], columns=["class_id", "text_id", "text"])
+        pool = pd.DataFrame(
+            [(c, t, f"{recipe} | {c} {t}") for t in range(3) for c in range(CLASSES)],
+            columns=["class_id", "text_id", "text"],
+        )
         files["prompts"].append(folder / f"{recipe}.parquet")
         pool.to_parquet(files["prompts"][-1])
-    return SimpleNamespace(study=study, **{name: [str(path) for path in paths] for name, paths in files.items()})
+    return SimpleNamespace(
+        study=study, **{name: [str(path) for path in paths] for name, paths in files.items()}
+    )
 
 
 def tabulate(script, folder, *arguments) -> tuple[pd.DataFrame, str]:
@@ -93,16 +119,29 @@ def test_a_cell_cannot_end_its_row():
 
 
 def test_prompts_are_those_of_the_first_images(made, tmp_path):
-    tidy, text = tabulate(tabulate_prompts, tmp_path, "--classes", made.study.classes, "--prompts", *reversed(made.prompts))
+    tidy, text = tabulate(
+        tabulate_prompts,
+        tmp_path,
+        "--classes",
+        made.study.classes,
+        "--prompts",
+        *reversed(made.prompts),
+    )
     assert list(tidy["recipe"].drop_duplicates()) == list(made.study.recipes)
-    assert tidy.groupby("recipe")["class"].agg(list).map(lambda names: names == ["zero", "one"]).all()
+    assert (
+        tidy.groupby("recipe")["class"].agg(list).map(lambda names: names == ["zero", "one"]).all()
+    )
     assert (tidy["texts"] == 3).all()
     assert "captions \\| 0 0" in text
 
 
 def test_every_configuration_has_its_scores_and_its_use(made, tmp_path):
-    tidy, text = tabulate(tabulate_configurations, tmp_path, "--scores", *made.scores, "--metrics", *made.metrics)
-    assert len(tidy) == 1 + sum(len(made.study.sources[s].images) for s in jobs.synthetic_sources(made.study))
+    tidy, text = tabulate(
+        tabulate_configurations, tmp_path, "--scores", *made.scores, "--metrics", *made.metrics
+    )
+    assert len(tidy) == 1 + sum(
+        len(made.study.sources[s].images) for s in jobs.synthetic_sources(made.study)
+    )
     assert tidy.loc[tidy["source"] == "real", ["fid", "precision", "recall"]].isna().all(axis=None)
     assert tidy["lpips"].notna().all()
     assert (tidy["size"] == 480).all()
@@ -112,7 +151,14 @@ def test_every_configuration_has_its_scores_and_its_use(made, tmp_path):
 
 @pytest.mark.parametrize("table", ["supervised", "ood", "clip"])
 def test_every_run_is_in_its_table(made, tmp_path, table):
-    tidy, text = tabulate(tabulate_metrics, tmp_path, "--table", table, "--metrics", *(made.clip_metrics if table == "clip" else made.metrics))
+    tidy, text = tabulate(
+        tabulate_metrics,
+        tmp_path,
+        "--table",
+        table,
+        "--metrics",
+        *(made.clip_metrics if table == "clip" else made.metrics),
+    )
     architectures = (made.study.clips if table == "clip" else made.study.classifiers).architectures
     runs = [run for run in jobs.runs(made.study) if run.architecture in architectures]
     evaluations = shown_tables.table_settings(made.study, table)["evaluations"]
@@ -139,14 +185,25 @@ def test_hyperparameters_are_the_studys(tmp_path):
 def test_every_law_is_in_the_table(made, tmp_path):
     tidy, text = tabulate(tabulate_laws, tmp_path, "--laws", *made.laws)
     assert list(tidy["law"].drop_duplicates()) == list(made.study.laws)
-    row = tidy[(tidy["law"] == "supervised") & (tidy["source"] == "real") & (tidy["architecture"] == "vit_small")].iloc[0]
+    row = tidy[
+        (tidy["law"] == "supervised")
+        & (tidy["source"] == "real")
+        & (tidy["architecture"] == "vit_small")
+    ].iloc[0]
     assert row["k"] == pytest.approx(0.6, abs=0.02)
     assert row["k_low"] < row["k"] < row["k_high"]
     assert (row["smallest"], row["largest"], row["sizes"], row["seeds"]) == (30, 480, 5, 3)
     assert "mean loss of v2, sketch" in text
 
 
-@pytest.mark.parametrize(("counts", "said"), [([1, 1], "of one seed"), ([3], "mean ± standard deviation over 3 seeds"), ([3, 1], "over 1 to 3 seeds")])
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([1, 1], "of one seed"),
+        ([3], "mean ± standard deviation over 3 seeds"),
+        ([3, 1], "over 1 to 3 seeds"),
+    ],
+)
 def test_one_seed_has_no_spread(counts, said):
     assert said in tabulating.over_seeds(counts)
 
@@ -154,7 +211,9 @@ def test_one_seed_has_no_spread(counts, said):
 def test_a_curve_that_hardly_falls_has_no_scale_in_the_table(made, tmp_path):
     law = json.loads(Path(made.laws[0]).read_text())
     for curve in law["curves"]:
-        curve |= fit_laws.laws.fit("power", [30, 60, 120, 240], [2.3, 2.2995, 2.3005, 2.2999]).as_json()
+        curve |= fit_laws.laws.fit(
+            "power", [30, 60, 120, 240], [2.3, 2.2995, 2.3005, 2.2999]
+        ).as_json()
     (tmp_path / f"{Path(made.laws[0]).name}").write_text(json.dumps(law))
     tidy, _ = tabulate(tabulate_laws, tmp_path, "--laws", str(tmp_path / Path(made.laws[0]).name))
     assert tidy["scale"].isna().all()
@@ -162,7 +221,15 @@ def test_a_curve_that_hardly_falls_has_no_scale_in_the_table(made, tmp_path):
 
 @pytest.fixture(scope="module")
 def claimed(made, tmp_path_factory):
-    return tabulate(tabulate_claims, tmp_path_factory.mktemp("claims"), "--metrics", *made.metrics, *made.clip_metrics, "--scores", *made.scores)
+    return tabulate(
+        tabulate_claims,
+        tmp_path_factory.mktemp("claims"),
+        "--metrics",
+        *made.metrics,
+        *made.clip_metrics,
+        "--scores",
+        *made.scores,
+    )
 
 
 def test_every_claim_has_the_verdict_that_the_data_were_made_for(claimed):
@@ -185,11 +252,16 @@ def test_every_claim_has_the_verdict_that_the_data_were_made_for(claimed):
 def test_effects_are_told_in_their_units(claimed):
     tidy, text = claimed
     own = tidy.set_index("claim")
-    assert own.loc["Supervised: synthetic images scale much worse than real ones", "effect"] == pytest.approx(-0.3, abs=0.02)
+    assert own.loc[
+        "Supervised: synthetic images scale much worse than real ones", "effect"
+    ] == pytest.approx(-0.3, abs=0.02)
     both = own.loc["CLIP: synthetic images help together with real ones"]
     assert both["unit"] == "difference of log loss"
     assert both["ratio"] == pytest.approx(np.exp(both["effect"]), rel=1e-5)
-    assert own.loc["The guidance scale matters to scaling", "ratio"] != own.loc["The guidance scale matters to scaling", "ratio"]  # none
+    assert (
+        own.loc["The guidance scale matters to scaling", "ratio"]
+        != own.loc["The guidance scale matters to scaling", "ratio"]
+    )  # none
     assert "loss × 0." in text
     assert text.strip().splitlines()[-1].startswith("Each row has two tests")
 
@@ -209,7 +281,9 @@ def test_every_claim_has_p_and_adjusted_p(claimed):
 def test_one_curve_alone_has_nothing_to_be_compared_with(made):
     settings = shown_tables.claims_settings(made.study)
     settings |= {"guidance": settings["guidance"][:1], "limited": None}
-    rows = tabulate_claims.factors_matter(tabulate_claims.Data(metrics.read(made.metrics), settings))
+    rows = tabulate_claims.factors_matter(
+        tabulate_claims.Data(metrics.read(made.metrics), settings)
+    )
     assert np.isnan([rows[0]["p"], rows[0]["p_opposite"]]).all()
     assert "nothing to compare" in rows[0]["note"]
     assert "none" in tabulate_claims.effect_text(pd.Series(rows[0]))
@@ -224,7 +298,10 @@ def test_claims_over_draws_name_the_draws(made):
     assert (k.loc[k["n_of"] == "draws of images", "n"] == 3).all()
     assert np.isfinite(k[["effect", "low", "high", "p"]]).all(axis=None)
     assert k["effect"].iloc[-1] == pytest.approx(0.2, abs=0.02)
-    assert "intervals over seeds, and over draws of images, contain the draw" in tabulate_claims.readable(tidy, redrawn=True)[-1]
+    assert (
+        "intervals over seeds, and over draws of images, contain the draw"
+        in tabulate_claims.readable(tidy, redrawn=True)[-1]
+    )
 
 
 # -- the paper's numbers ---------------------------------------------------------------------------------------------------------------
@@ -236,18 +313,28 @@ def test_every_published_number_has_a_name_a_kind_and_a_source():
     assert numbers["id"].is_unique
     assert numbers["id"].str.fullmatch(r"[a-z0-9_]+").all()
     assert set(numbers["kind"]) == set(tabulate_versus_paper.KINDS)
-    assert (numbers[["item", "series", "metric", "value", "source", "confidence"]] != "").all(axis=None)
+    assert (numbers[["item", "series", "metric", "value", "source", "confidence"]] != "").all(
+        axis=None
+    )
 
 
 @pytest.mark.parametrize(
     ("slope", "curve", "small", "large", "ratio"),
-    [(f"derived_sd_{recipe}_k", f"vit_b_sd_{recipe}", "1m", "4m", 4) for recipe in ("clip_templates", "in_captions", "classnames")]
-    + [(f"derived_clip_{kind}_k", f"clip_vit_b_{kind}", "64m", "371m", 371 / 64) for kind in ("real", "synthetic", "synthetic_and_real")],
+    [
+        (f"derived_sd_{recipe}_k", f"vit_b_sd_{recipe}", "1m", "4m", 4)
+        for recipe in ("clip_templates", "in_captions", "classnames")
+    ]
+    + [
+        (f"derived_clip_{kind}_k", f"clip_vit_b_{kind}", "64m", "371m", 371 / 64)
+        for kind in ("real", "synthetic", "synthetic_and_real")
+    ],
 )
 def test_derived_numbers_follow_from_what_they_are_derived_from(slope, curve, small, large, ratio):
     value = pd.read_csv(NUMBERS, dtype=str, keep_default_na=False).set_index("id")["value"]
     losses = [float(value[f"{curve}_{size}_loss"]) for size in (small, large)]
-    assert float(value[slope]) == pytest.approx(np.log(losses[0] / losses[1]) / np.log(ratio), abs=0.0005)
+    assert float(value[slope]) == pytest.approx(
+        np.log(losses[0] / losses[1]) / np.log(ratio), abs=0.0005
+    )
 
 
 def test_what_is_said_of_one_generator_is_no_evidence_for_another():
@@ -258,15 +345,25 @@ def test_what_is_said_of_one_generator_is_no_evidence_for_another():
 
 
 def test_all_published_numbers_stand_beside_ours(made, tmp_path):
-    tidy, text = tabulate(tabulate_versus_paper, tmp_path, "--laws", *made.laws, "--numbers", NUMBERS)
+    tidy, text = tabulate(
+        tabulate_versus_paper, tmp_path, "--laws", *made.laws, "--numbers", NUMBERS
+    )
     counterparts = made.study.tables.versus_paper.counterparts
     assert len(tidy) == 129
     assert set(tidy.loc[tidy["our_k"].notna(), "id"]) == set(counterparts)
     own = tidy.set_index("id").loc["fig1_supervised_imagenet_sd_caption"]
-    assert (float(own["value"]), own["our_source"], own["our_guidance"]) == (0.247, "diffusion_captions", 1.5)
+    assert (float(own["value"]), own["our_source"], own["our_guidance"]) == (
+        0.247,
+        "diffusion_captions",
+        1.5,
+    )
     assert own["our_k"] == pytest.approx(0.3, abs=0.02)
     assert "| 47 % " in text  # 0.247 of 0.529
-    assert text.index("Supervised / Real") < text.index("Other published numbers") < text.index("Imagen (Caption)")
+    assert (
+        text.index("Supervised / Real")
+        < text.index("Other published numbers")
+        < text.index("Imagen (Caption)")
+    )
 
 
 def test_an_unknown_id_or_curve_is_told(made):
@@ -277,4 +374,6 @@ def test_an_unknown_id_or_curve_is_told(made):
     with pytest.raises(SystemExit, match="not in the published numbers: nowhere"):
         tabulate_versus_paper.beside(numbers, settings | {"counterparts": {"nowhere": one}}, fitted)
     with pytest.raises(SystemExit, match=r"laws.clip has no curve \['real', None, 'clip_small'\]"):
-        tabulate_versus_paper.beside(numbers, settings | {"counterparts": {"fig1_clip_imagenet_real": one}}, fitted)
+        tabulate_versus_paper.beside(
+            numbers, settings | {"counterparts": {"fig1_clip_imagenet_real": one}}, fitted
+        )

@@ -51,14 +51,19 @@ def test_saved_dataset_gives_the_files_of_its_state(tmp_path):
 def test_file_of_the_state_that_is_missing_is_reported(tmp_path):
     saved(tmp_path, "all", shards=2)
     (tmp_path / "data-00001-of-00002.arrow").unlink()
-    with pytest.raises(text_files.TextFilesError, match=r"state\.json names data-00001-of-00002\.arrow, which is not there"):
+    with pytest.raises(
+        text_files.TextFilesError,
+        match=r"state\.json names data-00001-of-00002\.arrow, which is not there",
+    ):
         files(tmp_path)
 
 
 def test_selection_of_rows_in_an_old_state_is_refused(tmp_path):
     saved(tmp_path, "all")
     state = json.loads((tmp_path / "state.json").read_text())
-    (tmp_path / "state.json").write_text(json.dumps(state | {"_indices_data_files": [{"filename": "i.arrow"}]}))
+    (tmp_path / "state.json").write_text(
+        json.dumps(state | {"_indices_data_files": [{"filename": "i.arrow"}]})
+    )
     with pytest.raises(text_files.TextFilesError, match=r"selects rows .*flatten_indices"):
         files(tmp_path)
 
@@ -67,7 +72,10 @@ def test_splits_of_a_saved_dict_are_not_pooled(tmp_path):
     for split in ("train", "test"):
         saved(tmp_path / split, split)
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
-    with pytest.raises(text_files.TextFilesError, match=r"several splits \(train, test\); choose one with the key split, or all"):
+    with pytest.raises(
+        text_files.TextFilesError,
+        match=r"several splits \(train, test\); choose one with the key split, or all",
+    ):
         files(tmp_path)
     assert files(tmp_path, "test") == ["test/data-00000-of-00001.arrow"]
     with pytest.raises(text_files.TextFilesError, match=r"no split 'valid' \(found train, test\)"):
@@ -83,17 +91,28 @@ def test_the_only_split_of_a_saved_dict_is_read(tmp_path):
 @pytest.mark.parametrize(
     "names",
     [
-        ["data/train-00000-of-00002.parquet", "data/train-00001-of-00002.parquet", "data/test-00000-of-00001.parquet"],
+        [
+            "data/train-00000-of-00002.parquet",
+            "data/train-00001-of-00002.parquet",
+            "data/test-00000-of-00001.parquet",
+        ],
         ["train/0000.parquet", "train/0001.parquet", "test/0000.parquet"],
         ["train.parquet", "train_2.parquet", "my_test.parquet"],
-        ["default/partial-train/0000.parquet", "default/partial-train/0001.parquet", "default/test/0000.parquet"],
+        [
+            "default/partial-train/0000.parquet",
+            "default/partial-train/0001.parquet",
+            "default/test/0000.parquet",
+        ],
     ],
 )
 def test_splits_of_parquet_files_are_not_pooled(tmp_path, names):
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(texts(name), tmp_path / name)
-    with pytest.raises(text_files.TextFilesError, match=r"several splits \(test, train\); choose one with the key split, or all"):
+    with pytest.raises(
+        text_files.TextFilesError,
+        match=r"several splits \(test, train\); choose one with the key split, or all",
+    ):
         files(tmp_path)
     assert files(tmp_path, "train") == names[:2]
 
@@ -102,13 +121,22 @@ def test_configurations_are_not_pooled(tmp_path):
     for name in ("en/train-0.parquet", "fr/train-0.parquet"):
         (tmp_path / name).parent.mkdir()
         pq.write_table(texts(name), tmp_path / name)
-    with pytest.raises(text_files.TextFilesError, match=r"several configurations \(en, fr\); name the folder of one"):
+    with pytest.raises(
+        text_files.TextFilesError,
+        match=r"several configurations \(en, fr\); name the folder of one",
+    ):
         files(tmp_path)
     assert files(tmp_path / "fr") == ["train-0.parquet"]
 
 
 def test_files_of_the_system_and_caches_are_left_out(tmp_path):
-    for name in ("a.parquet", "._a.parquet", ".cache/x.parquet", "__MACOSX/a.parquet", "cache-1.arrow"):
+    for name in (
+        "a.parquet",
+        "._a.parquet",
+        ".cache/x.parquet",
+        "__MACOSX/a.parquet",
+        "cache-1.arrow",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         pq.write_table(texts(name), tmp_path / name)
     assert files(tmp_path) == ["a.parquet"]
@@ -118,24 +146,37 @@ def test_folder_without_texts_is_reported_when_the_study_is_read(tmp_path, monke
     monkeypatch.chdir(ROOT)
     recipe = f"{{kind: texts, dataset: {tmp_path}, split: dev}}"
     pq.write_table(texts("a"), tmp_path / "train.parquet")
-    (tmp_path / "bad.yaml").write_text(SMOKE.read_text().replace("recipes:\n", f"recipes:\n  new: {recipe}\n", 1))
-    with pytest.raises(StudyError, match=r"recipes\.new\.split = 'dev': .*no split 'dev' \(found train\)"):
+    (tmp_path / "bad.yaml").write_text(
+        SMOKE.read_text().replace("recipes:\n", f"recipes:\n  new: {recipe}\n", 1)
+    )
+    with pytest.raises(
+        StudyError, match=r"recipes\.new\.split = 'dev': .*no split 'dev' \(found train\)"
+    ):
         load(tmp_path / "bad.yaml")
 
 
 def test_split_without_a_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     recipe = "{kind: texts, file: data/digits_classes.csv, split: train}"
-    (tmp_path / "bad.yaml").write_text(SMOKE.read_text().replace("recipes:\n", f"recipes:\n  new: {recipe}\n", 1))
+    (tmp_path / "bad.yaml").write_text(
+        SMOKE.read_text().replace("recipes:\n", f"recipes:\n  new: {recipe}\n", 1)
+    )
     with pytest.raises(StudyError, match=r"recipes\.new\.split = 'train': a file has no splits"):
         load(tmp_path / "bad.yaml")
 
 
 def labelled(names: list[str], ids: list, column: str = "class_id", **more) -> pa.Table:
     """A table of Hugging Face `datasets`, whose schema names the classes."""
-    features = {column: {"names": names, "_type": "ClassLabel"}, "text": {"dtype": "string", "_type": "Value"}}
-    table = pa.table({column: pa.array(ids, pa.int64()), "text": [f"text {i}" for i in range(len(ids))]} | more)
-    return table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    features = {
+        column: {"names": names, "_type": "ClassLabel"},
+        "text": {"dtype": "string", "_type": "Value"},
+    }
+    table = pa.table(
+        {column: pa.array(ids, pa.int64()), "text": [f"text {i}" for i in range(len(ids))]} | more
+    )
+    return table.replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
 
 
 def read(path, **changes) -> list[int]:
@@ -148,7 +189,11 @@ def test_class_label_is_mapped_by_its_names(tmp_path, suffix):
     table, path = labelled(["cafe\u0301", "heron", "robin"], [0, 0, 1, 2]), tmp_path / f"t.{suffix}"
     arrow(path, table) if suffix == "arrow" else pq.write_table(table, path)
     assert read(path) == [2, 2, 1, 0]
-    assert read(path, columns={"class_id": "class_id"}) == read(path, columns={"name": "class_id"}) == [2, 2, 1, 0]
+    assert (
+        read(path, columns={"class_id": "class_id"})
+        == read(path, columns={"name": "class_id"})
+        == [2, 2, 1, 0]
+    )
 
 
 def test_class_label_may_name_other_columns_of_the_class_table(tmp_path):
@@ -162,7 +207,10 @@ def test_class_label_may_name_other_columns_of_the_class_table(tmp_path):
 
 def test_class_label_with_an_unknown_name_is_refused(tmp_path):
     pq.write_table(labelled(["robin", "herron", "café"], [0, 1, 2]), tmp_path / "t.parquet")
-    with pytest.raises(own_texts.TextsError, match=r"class name of column 'class_id' is not in the class table.*: \S+ row 2, class 'herron'"):
+    with pytest.raises(
+        own_texts.TextsError,
+        match=r"class name of column 'class_id' is not in the class table.*: \S+ row 2, class 'herron'",
+    ):
         read(tmp_path / "t.parquet")
 
 
@@ -170,18 +218,34 @@ def test_equal_names_in_equal_order_keep_their_ids(tmp_path):
     """Two classes of ImageNet have the same name."""
     pq.write_table(labelled(["crane", "crane", "robin"], [0, 1, 2]), tmp_path / "t.parquet")
     classes = CLASSES.assign(name=["crane", "crane", "robin"])
-    assert own_texts.read(RECIPE, [str(tmp_path / "t.parquet")], classes)["class_id"].tolist() == [0, 1, 2]
+    assert own_texts.read(RECIPE, [str(tmp_path / "t.parquet")], classes)["class_id"].tolist() == [
+        0,
+        1,
+        2,
+    ]
 
 
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("text", pa.array([["a"], ["b"], ["c"]]), "column 'text' is list<.*string>, expected string"),
-        ("text", pa.array([{"en": "a"}, {"en": "b"}, {"en": "c"}]), "column 'text' is struct<en: string>, expected string"),
+        (
+            "text",
+            pa.array([["a"], ["b"], ["c"]]),
+            "column 'text' is list<.*string>, expected string",
+        ),
+        (
+            "text",
+            pa.array([{"en": "a"}, {"en": "b"}, {"en": "c"}]),
+            "column 'text' is struct<en: string>, expected string",
+        ),
         ("text", pa.array([1, 2, 3]), "column 'text' is int64, expected string"),
         ("text", pa.array([0.5, 1.5, 2.5]), "column 'text' is double, expected string"),
         ("text", pa.array([b"a", b"b", b"c"]), "column 'text' is binary, expected string"),
-        ("class_id", pa.array([[0], [1], [2]]), "column 'class_id' is list<.*int64>, expected integers"),
+        (
+            "class_id",
+            pa.array([[0], [1], [2]]),
+            "column 'class_id' is list<.*int64>, expected integers",
+        ),
         ("class_id", pa.array([True, False, True]), "column 'class_id' is bool, expected integers"),
     ],
 )
@@ -194,7 +258,9 @@ def test_column_of_another_type_is_named(tmp_path, column, values, message):
 
 def test_dictionary_encoded_texts_are_read(tmp_path):
     table = texts("a")
-    pq.write_table(table.set_column(1, "text", table["text"].dictionary_encode()), tmp_path / "t.parquet")
+    pq.write_table(
+        table.set_column(1, "text", table["text"].dictionary_encode()), tmp_path / "t.parquet"
+    )
     assert read(tmp_path / "t.parquet") == [0, 1, 2]
 
 
@@ -216,7 +282,10 @@ def test_names_are_compared_in_one_unicode_form(tmp_path):
 
 def test_arrow_files_are_read_in_both_formats(tmp_path):
     """Polars and Feather write the file format, `save_to_disk` the stream format."""
-    with pa.OSFile(str(tmp_path / "t.arrow"), "wb") as sink, pa.ipc.new_file(sink, texts("a").schema) as writer:
+    with (
+        pa.OSFile(str(tmp_path / "t.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, texts("a").schema) as writer,
+    ):
         writer.write_table(texts("a"))
     assert read(tmp_path / "t.arrow") == [0, 1, 2]
 
@@ -224,7 +293,10 @@ def test_arrow_files_are_read_in_both_formats(tmp_path):
 def test_file_whose_name_is_not_utf8_is_reported(tmp_path):
     pq.write_table(texts("a"), tmp_path / "a.parquet")
     (tmp_path / "a.parquet").rename(tmp_path / os.fsdecode(b"caf\xe9.parquet"))
-    with pytest.raises(text_files.TextFilesError, match=r"the name 'caf\\udce9\.parquet' is not UTF-8; rename the file") as error:
+    with pytest.raises(
+        text_files.TextFilesError,
+        match=r"the name 'caf\\udce9\.parquet' is not UTF-8; rename the file",
+    ) as error:
         files(tmp_path)
     str(error.value).encode()
 
@@ -233,18 +305,28 @@ def test_all_splits_may_be_asked_for(tmp_path):
     """For files of classes, one of which is called train."""
     for name in ("bird.parquet", "train.parquet"):
         pq.write_table(texts(name), tmp_path / name)
-    with pytest.raises(text_files.TextFilesError, match=r"several splits \(train, files without one\); choose one with the key split, or all"):
+    with pytest.raises(
+        text_files.TextFilesError,
+        match=r"several splits \(train, files without one\); choose one with the key split, or all",
+    ):
         files(tmp_path)
     assert files(tmp_path, "all") == ["bird.parquet", "train.parquet"]
     for split in ("train", "test"):
         saved(tmp_path / "dict" / split, split)
     (tmp_path / "dict/dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
-    assert files(tmp_path / "dict", "all") == ["train/data-00000-of-00001.arrow", "test/data-00000-of-00001.arrow"]
+    assert files(tmp_path / "dict", "all") == [
+        "train/data-00000-of-00001.arrow",
+        "test/data-00000-of-00001.arrow",
+    ]
 
 
 def test_splits_of_any_name_are_not_pooled(tmp_path):
     """Shards on the hub are called {split}-{number}-of-{count}."""
-    for name in ("en-00000-of-00002.parquet", "en-00001-of-00002.parquet", "fr-00000-of-00001.parquet"):
+    for name in (
+        "en-00000-of-00002.parquet",
+        "en-00001-of-00002.parquet",
+        "fr-00000-of-00001.parquet",
+    ):
         pq.write_table(texts(name), tmp_path / name)
     with pytest.raises(text_files.TextFilesError, match=r"several splits \(en, fr\)"):
         files(tmp_path)
@@ -259,5 +341,8 @@ def test_saved_dataset_without_files_is_reported(tmp_path):
 
 def test_saved_dict_without_splits_is_reported(tmp_path):
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": []}))
-    with pytest.raises(text_files.TextFilesError, match=r"dataset_dict\.json names no split; save the data set again"):
+    with pytest.raises(
+        text_files.TextFilesError,
+        match=r"dataset_dict\.json names no split; save the data set again",
+    ):
         files(tmp_path)

@@ -23,7 +23,12 @@ from tests.support.workflow import ROOT, SMOKE
 
 
 def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):
-    classifier_job(tmp_path, "a", "--planned", jobs.digest(jobs.classifier_settings(load(SMOKE), "real", "vit_tiny")))
+    classifier_job(
+        tmp_path,
+        "a",
+        "--planned",
+        jobs.digest(jobs.classifier_settings(load(SMOKE), "real", "vit_tiny")),
+    )
     with pytest.raises(SystemExit, match=r"smoke.yaml: edited since this job was planned"):
         classifier_job(tmp_path, "b", "--planned", "0123456789abcdef")
     assert not (tmp_path / "b").exists()
@@ -33,7 +38,9 @@ def test_the_same_job_gives_the_same_models(tmp_path):
     assert classifier_job(tmp_path, "a") == classifier_job(tmp_path, "b")
 
 
-@pytest.mark.parametrize("step", [3, 5])  # on the way, and after the last iteration but before the model is written
+@pytest.mark.parametrize(
+    "step", [3, 5]
+)  # on the way, and after the last iteration but before the model is written
 def test_a_killed_classifier_job_resumes_and_ends_as_an_undisturbed_one(tmp_path, kill_after, step):
     undisturbed = classifier_job(tmp_path, "a")
     kill_after(step)
@@ -77,7 +84,12 @@ def test_garbage_is_collected_once_torch_is_imported():
 
 def test_metrics_do_not_depend_on_how_many_images_are_judged_at_a_time(tmp_path, monkeypatch):
     images, device = pictures.block(tmp_path / "00000.tar", 24, 20), torch.device("cpu")
-    models = [classifier.build({"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}, 16, 3, 10).eval() for _ in range(2)]
+    models = [
+        classifier.build(
+            {"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}, 16, 3, 10
+        ).eval()
+        for _ in range(2)
+    ]
     found = []
     for at_once in (5, 512):
         monkeypatch.setattr(stream, "ON_CPU", at_once)
@@ -102,9 +114,17 @@ EVERYTHING = """  crop_scale: [0.3, 1.0]
 FAST = "  compile: aot_eager\n  largest_batch: 4\n"
 
 
-@pytest.mark.parametrize("fast", [pytest.param("", id="plain"), pytest.param(FAST, id="fast", marks=pytest.mark.slow)])
-def test_with_all_that_a_recipe_can_ask_for_a_killed_job_still_ends_as_an_undisturbed_one(tmp_path, kill_after, fast):
-    text = SMOKE.read_text().replace(BATCH, BATCH + EVERYTHING + fast, 1).replace("pool: token", "pool: token, drop_path: 0.3", 1)
+@pytest.mark.parametrize(
+    "fast", [pytest.param("", id="plain"), pytest.param(FAST, id="fast", marks=pytest.mark.slow)]
+)
+def test_with_all_that_a_recipe_can_ask_for_a_killed_job_still_ends_as_an_undisturbed_one(
+    tmp_path, kill_after, fast
+):
+    text = (
+        SMOKE.read_text()
+        .replace(BATCH, BATCH + EVERYTHING + fast, 1)
+        .replace("pool: token", "pool: token, drop_path: 0.3", 1)
+    )
     (tmp_path / "smoke.yaml").write_text(text.replace("depth: 1", "depth: 3", 1))
     undisturbed = classifier_job(tmp_path, "a", study=tmp_path / "smoke.yaml")
     kill_after(3)
@@ -123,7 +143,9 @@ def trained(tmp_path, chosen: Training, iterations: int) -> tuple[torch.nn.Modul
         due = True
 
         def save(self, step):
-            weights.append({name: value.clone() for name, value in self.parts["model"].state_dict().items()})
+            weights.append(
+                {name: value.clone() for name, value in self.parts["model"].state_dict().items()}
+            )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resume, "State", Watched)
@@ -152,17 +174,28 @@ def test_the_moving_average_of_weights_is_what_is_kept(tmp_path):
     ids=lambda chosen: next(iter(chosen)),
 )
 def test_each_choice_of_a_recipe_changes_the_model_and_the_same_choice_does_not(tmp_path, chosen):
-    plain, again, other = (trained(tmp_path, recipe(**own), 3)[0].state_dict() for own in ({}, {}, chosen))
+    plain, again, other = (
+        trained(tmp_path, recipe(**own), 3)[0].state_dict() for own in ({}, {}, chosen)
+    )
     assert all(torch.equal(plain[name], again[name]) for name in plain)
     assert not all(torch.equal(plain[name], other[name]) for name in plain)
 
 
-@pytest.mark.parametrize("chosen", [{"compile": "eager"}, {"compile": "aot_eager", "ema_decay": 0.5}, {"largest_batch": 5}], ids=lambda own: next(iter(own)))
+@pytest.mark.parametrize(
+    "chosen",
+    [{"compile": "eager"}, {"compile": "aot_eager", "ema_decay": 0.5}, {"largest_batch": 5}],
+    ids=lambda own: next(iter(own)),
+)
 def test_how_a_model_is_worked_on_changes_it_by_rounding_alone(tmp_path, chosen):
-    """AdamW's first steps are of nearly the same size whatever the gradient is, and make rounding larger; a batch of 16 is gone through by 4."""
+    """AdamW's first steps are of nearly the same size whatever the gradient is, and make rounding
+    larger; a batch of 16 is gone through by 4.
+    """
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
-    plain, other = (trained(tmp_path, recipe(**own), 3)[0].state_dict() for own in ({key: chosen[key] for key in chosen if key == "ema_decay"}, chosen))
+    plain, other = (
+        trained(tmp_path, recipe(**own), 3)[0].state_dict()
+        for own in ({key: chosen[key] for key in chosen if key == "ema_decay"}, chosen)
+    )
     assert plain.keys() == other.keys()
     assert all(torch.allclose(plain[name], other[name], atol=1e-4) for name in plain)
     assert bool(torch._dynamo.utils.counters["frames"]["ok"]) == ("compile" in chosen)
@@ -172,16 +205,23 @@ def test_how_a_model_is_worked_on_changes_it_by_rounding_alone(tmp_path, chosen)
 def test_a_batch_in_turns_has_the_loss_and_the_gradients_of_the_batch(turns):
     torch.manual_seed(0)
     architecture = load(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
-    model, team = classifier.build(architecture, 8, 1, 10).double(), distributed.Team(torch.device("cpu"))
+    model, team = (
+        classifier.build(architecture, 8, 1, 10).double(),
+        distributed.Team(torch.device("cpu")),
+    )
     pixels, targets = torch.randn(16, 1, 8, 8).double(), torch.rand(16, 10).double().softmax(-1)
     found = []
     for count in (1, turns):
         model.zero_grad()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(torch.Tensor, "float", lambda self: self)  # the loss stays of double precision
+            patch.setattr(
+                torch.Tensor, "float", lambda self: self
+            )  # the loss stays of double precision
             loss = classifier_training.gradients(model, recipe(), team, pixels, targets, count)
         found.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
-    assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(*found, strict=True))
+    assert all(
+        torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(*found, strict=True)
+    )
 
 
 @given(st.integers(1, 8), st.integers(1, 64), st.integers(1, 600))
@@ -193,13 +233,24 @@ def test_turns_are_equal_parts_none_of_which_is_too_large_and_as_few_as_can_be(r
 
 
 def test_a_batch_that_processes_cannot_share_is_told():
-    with pytest.raises(SystemExit, match=r"classifiers.batch_size = 10: cannot be shared equally by 4 processes"):
+    with pytest.raises(
+        SystemExit, match=r"classifiers.batch_size = 10: cannot be shared equally by 4 processes"
+    ):
         distributed.turns("classifiers.batch_size", 10, None, 4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_augmented_as_bytes_of_the_size_that_is_trained_on(channels):
-    transform = augment.of_images(recipe(crop_scale=(0.2, 1.0), flip=True, rand_augment=RandAugment(operations=2, magnitude=9), erasing=0.5), 8, 6)
+    transform = augment.of_images(
+        recipe(
+            crop_scale=(0.2, 1.0),
+            flip=True,
+            rand_augment=RandAugment(operations=2, magnitude=9),
+            erasing=0.5,
+        ),
+        8,
+        6,
+    )
     image = torch.arange(channels * 64, dtype=torch.uint8).reshape(channels, 8, 8)
     made = [transform(image) for _ in range(20)]
     assert {(one.dtype, one.shape) for one in made} == {(torch.uint8, torch.Size([channels, 6, 6]))}
@@ -216,13 +267,17 @@ def test_erased_is_a_rectangle_of_noise_around_grey():
     erased = augment.Erasing(1.0)(torch.zeros(3, 200, 200, dtype=torch.uint8))
     rectangle = erased[erased > 0].double()
     assert 0.01 < len(rectangle) / erased.numel() < 0.4
-    assert abs(rectangle.mean() - 152) < 10  # of the half of the noise that is above black: 127.5 + a part of its deviation
+    assert (
+        abs(rectangle.mean() - 152) < 10
+    )  # of the half of the noise that is above black: 127.5 + a part of its deviation
     assert erased.max() == 255
 
 
 def test_mixed_images_are_told_with_their_shares():
     mix = augment.of_batches(recipe(mixup=0.8, cutmix=1.0), 4)
-    images = torch.eye(4)[:, :, None, None].expand(4, 4, 16, 16).contiguous()  # channel c of an image of class c is white
+    images = (
+        torch.eye(4)[:, :, None, None].expand(4, 4, 16, 16).contiguous()
+    )  # channel c of an image of class c is white
     for _ in range(10):
         mixed, shares = mix(images, torch.arange(4))
         assert torch.allclose(mixed.mean((2, 3)), shares, atol=1e-5)
@@ -232,7 +287,9 @@ def test_mixed_images_are_told_with_their_shares():
 
 
 @pytest.mark.parametrize("generator", ["diffusion", "masked"])
-def test_a_killed_generator_job_resumes_and_ends_as_an_undisturbed_one(tmp_path, kill_after, generator):
+def test_a_killed_generator_job_resumes_and_ends_as_an_undisturbed_one(
+    tmp_path, kill_after, generator
+):
     undisturbed = train_small_generator(generator, tmp_path / "a")
     kill_after(4)
     with pytest.raises(Killed):
@@ -253,5 +310,11 @@ def test_every_form_of_prompt_is_among_the_training_captions():
     manifest = pd.DataFrame({"class_id": [3, 4], "caption": ["thick", "plain"]})
     own = train_generator.training_captions(manifest, classes, ["a {name} here"], 0)
     assert len(own[0]) == len(own[1])
-    for text in ("three", "three, thick", "three, an odd number, less than five", "three, two open curves one above the other", "a three here"):
+    for text in (
+        "three",
+        "three, thick",
+        "three, an odd number, less than five",
+        "three, two open curves one above the other",
+        "a three here",
+    ):
         assert text in own[0]

@@ -1,4 +1,6 @@
-"""Weights that others released: which files are fetched, from where, and that they are held to their hashes."""
+"""Weights that others released: which files are fetched, from where, and that they are held to
+their hashes.
+"""
 
 import logging
 import os
@@ -65,7 +67,12 @@ INDEX = {
 
 def test_only_what_the_pipeline_is_loaded_from_is_fetched():
     plain, half = (weights.needed(REPOSITORY, INDEX, variant) for variant in (None, "fp16"))
-    assert not [file for file in plain + half if file.startswith(("README", "v1-5", "safety", "vae_old")) or file.endswith((".bin", ".onnx"))]
+    assert not [
+        file
+        for file in plain + half
+        if file.startswith(("README", "v1-5", "safety", "vae_old"))
+        or file.endswith((".bin", ".onnx"))
+    ]
     assert {file for file in plain if file.startswith("unet/diff") and file.endswith("rs")} == {
         f"unet/diffusion_pytorch_model-0000{i}-of-00002.safetensors" for i in (1, 2)
     }
@@ -73,11 +80,22 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
         "unet/diffusion_pytorch_model.fp16-00001-of-00001.safetensors",
         "text_encoder/model.safetensors",  # it has no such variant
     }
-    assert {"tokenizer/merges.txt", "tokenizer/spiece.model", "scheduler/scheduler_config.json", "model_index.json"} <= set(plain)
+    assert {
+        "tokenizer/merges.txt",
+        "tokenizer/spiece.model",
+        "scheduler/scheduler_config.json",
+        "model_index.json",
+    } <= set(plain)
     assert set(plain) - set(weights.needed(REPOSITORY, INDEX, None, "upscaler")) == {
-        *(file for file in plain if file.startswith(("text_encoder", "tokenizer")))  # both stages take the embeddings of the first
+        *(
+            file for file in plain if file.startswith(("text_encoder", "tokenizer"))
+        )  # both stages take the embeddings of the first
     }
-    assert weights.needed(REPOSITORY, INDEX, None, "safety_checker") == ["model_index.json", "safety_checker/config.json", "safety_checker/model.safetensors"]
+    assert weights.needed(REPOSITORY, INDEX, None, "safety_checker") == [
+        "model_index.json",
+        "safety_checker/config.json",
+        "safety_checker/model.safetensors",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +115,9 @@ def test_a_missing_file_is_told(lacks, told):
 
 def test_weights_as_pickle_alone_are_refused():
     with pytest.raises(weights.WeightsError, match="text_encoder: no weights as safetensors"):
-        weights.needed([file for file in REPOSITORY if file != "text_encoder/model.safetensors"], INDEX, None)
+        weights.needed(
+            [file for file in REPOSITORY if file != "text_encoder/model.safetensors"], INDEX, None
+        )
 
 
 def test_the_table_of_known_sources_is_well_formed():
@@ -106,7 +126,9 @@ def test_the_table_of_known_sources_is_well_formed():
     for row in table:
         assert row["id"] and row["licence"]
         assert re.fullmatch(r"[0-9a-f]{40}", row["revision"])
-        assert bool(row["file"]) == bool(row["sha256"]) and re.fullmatch(r"([0-9a-f]{64})?", row["sha256"])
+        assert bool(row["file"]) == bool(row["sha256"]) and re.fullmatch(
+            r"([0-9a-f]{64})?", row["sha256"]
+        )
     assert len({(row["id"], row["revision"], row["file"]) for row in table}) == len(table)
 
 
@@ -114,12 +136,23 @@ class Fetch:
     """`fetch_generator` on a study of its own; what it says when it stops is returned."""
 
     def __init__(self, folder, model, changes=""):
-        self.folder, self.output, self.record = folder, folder / "models/released", folder / "models/released.sources.csv"
+        self.folder, self.output, self.record = (
+            folder,
+            folder / "models/released",
+            folder / "models/released.sources.csv",
+        )
         self.known = folder / "known.csv"
         self.study = study_with(folder, model, changes)
 
     def __call__(self):
-        paths = ["--known", str(self.known), "--record", str(self.record), "--output", str(self.output)]
+        paths = [
+            "--known",
+            str(self.known),
+            "--record",
+            str(self.record),
+            "--output",
+            str(self.output),
+        ]
         try:
             fetch_generator.main(["--study", str(self.study), "--generator", "released", *paths])
         except SystemExit as stop:
@@ -139,7 +172,9 @@ def test_a_folder_is_linked_and_its_hashes_are_recorded(tmp_path, copied):
     assert fetch() is None
     table = pd.read_csv(fetch.record, keep_default_na=False)
     assert list(table) == weights.COLUMNS
-    assert "unet/diffusion_pytorch_model.safetensors" in set(table["file"]) and set(table["id"]) == {str(copied)}
+    assert "unet/diffusion_pytorch_model.safetensors" in set(table["file"]) and set(
+        table["id"]
+    ) == {str(copied)}
     assert all((fetch.output / file).is_symlink() for file in table["file"])
     assert not (fetch.output / "unet/evil.bin").exists()
     assert fetch() is None  # the same again is as known
@@ -147,12 +182,16 @@ def test_a_folder_is_linked_and_its_hashes_are_recorded(tmp_path, copied):
 
 
 def test_a_variant_of_the_weights_is_taken_where_there_is_one(tmp_path, copied):
-    """As publishers lay them out: half precision beside full; here all but the text encoder has both."""
+    """As publishers lay them out: half precision beside full; here all but the text encoder has
+    both.
+    """
     tiny_pipelines.stable_diffusion().to(torch.float16).save_pretrained(copied, variant="fp16")
     (copied / "text_encoder/model.fp16.safetensors").unlink()
     fetch = Fetch(tmp_path, copied, ", variant: fp16")
     assert fetch() is None
-    held = sorted(str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*.safetensors"))
+    held = sorted(
+        str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*.safetensors")
+    )
     unet_and_vae = [f"{part}/diffusion_pytorch_model.fp16.safetensors" for part in ("unet", "vae")]
     assert held == ["text_encoder/model.safetensors", *unet_and_vae]
     pipeline = pipelines.load(str(fetch.output), SAMPLING | {"variant": "fp16"}, CPU)
@@ -169,16 +208,29 @@ def test_weights_that_changed_are_refused_with_file_expected_found_and_mend(tmp_
     with pytest.raises(weights.WeightsError, match=f"{file}: sha256 is .*it changed since; remove"):
         pipelines.revision(str(fetch.output))  # what a generation job finds
     told = fetch()
-    assert f"{file}: sha256 is " in told and f"expected {before[file]} ({fetch.record})" in told and "if the change is meant, remove" in told
+    assert (
+        f"{file}: sha256 is " in told
+        and f"expected {before[file]} ({fetch.record})" in told
+        and "if the change is meant, remove" in told
+    )
     fetch.record.unlink()
     assert fetch() is None
 
 
 def test_hashes_that_are_known_hold_from_the_first_fetch_on(tmp_path, copied):
     fetch = Fetch(tmp_path, copied)
-    row = {"id": str(copied), "kind": "generator", "file": "vae/config.json", "sha256": "0" * 64, "licence": "MIT"}
+    row = {
+        "id": str(copied),
+        "kind": "generator",
+        "file": "vae/config.json",
+        "sha256": "0" * 64,
+        "licence": "MIT",
+    }
     weights.write(fetch.known, [row])
-    assert f"vae/config.json: sha256 is {weights.hashes(copied, ['vae/config.json'])['vae/config.json']}, expected {'0' * 64}" in fetch()
+    assert (
+        f"vae/config.json: sha256 is {weights.hashes(copied, ['vae/config.json'])['vae/config.json']}, expected {'0' * 64}"
+        in fetch()
+    )
     assert not fetch.output.exists() and not fetch.record.exists()
 
 
@@ -189,83 +241,145 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
     assert "a file cut short or damaged" in told
 
 
-@pytest.mark.parametrize(("file", "key"), [("unet/diffusion_pytorch_model", "conv_in.weight"), ("text_encoder/model", "embeddings.token_embedding.weight")])
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("unet/diffusion_pytorch_model", "conv_in.weight"),
+        ("text_encoder/model", "embeddings.token_embedding.weight"),
+    ],
+)
 def test_weights_that_a_file_lacks_are_told_and_not_drawn(copied, file, key, monkeypatch):
     held = load_file(path := copied / f"{file}.safetensors")
     save_file({name: value for name, value in held.items() if name != key}, path, {"format": "pt"})
-    for quiet in (logging.WARNING, logging.ERROR):  # what the user wants to hear of the libraries is nothing to this
+    for quiet in (
+        logging.WARNING,
+        logging.ERROR,
+    ):  # what the user wants to hear of the libraries is nothing to this
         for library in ("diffusers", "transformers"):
             monkeypatch.setattr(logging.getLogger(library), "level", quiet)
             logging.getLogger(library).manager._clear_cache()
-        with pytest.raises(weights.WeightsError, match=rf"(?s)its files lack weights that its settings ask for.*{key}"):
+        with pytest.raises(
+            weights.WeightsError,
+            match=rf"(?s)its files lack weights that its settings ask for.*{key}",
+        ):
             pipelines.load(str(copied), SAMPLING, CPU)
 
 
 def test_settings_cut_short_are_told(tmp_path, copied):
     (copied / "unet/config.json").write_text('{"act_fn": "si')
-    assert "unet/config.json (14 bytes): no JSON; remove it and get it again" in Fetch(tmp_path, copied)()
+    assert (
+        "unet/config.json (14 bytes): no JSON; remove it and get it again"
+        in Fetch(tmp_path, copied)()
+    )
 
 
 def test_both_stages_of_a_model_are_fetched_and_held_to_their_hashes(tmp_path):
     for name in ("deepfloyd_if", "deepfloyd_if_upscaler"):
         tiny_pipelines.save(name, tmp_path / name)
-    fetch = Fetch(tmp_path, tmp_path / "deepfloyd_if", f", upscaler: {{model: {tmp_path}/deepfloyd_if_upscaler, size: 32, steps: 2, guidance: 3.0}}")
+    fetch = Fetch(
+        tmp_path,
+        tmp_path / "deepfloyd_if",
+        f", upscaler: {{model: {tmp_path}/deepfloyd_if_upscaler, size: 32, steps: 2, guidance: 3.0}}",
+    )
     assert fetch() is None
     held = {path.name for path in (fetch.output / "upscaler").iterdir()}
     assert held == {"model_index.json", "unet", "scheduler", "image_noising_scheduler"}
     upscaler = {"size": 32, "steps": 2, "guidance": 3.0, "noise_level": 250, "variant": None}
     sampling = SAMPLING | {"upscaler": upscaler}
-    assert pipelines.sample(pipelines.load(str(fetch.output), sampling, CPU), PROMPTS[:1], [1], 2.0, sampling).shape == (1, 32, 32, 3)
+    assert pipelines.sample(
+        pipelines.load(str(fetch.output), sampling, CPU), PROMPTS[:1], [1], 2.0, sampling
+    ).shape == (1, 32, 32, 3)
     before = pipelines.revision(str(fetch.output))
     file = "unet/diffusion_pytorch_model.safetensors"
     tiny_pipelines.torch.manual_seed(1)
     tiny_pipelines.deepfloyd_if_upscaler().save_pretrained(tmp_path / "deepfloyd_if_upscaler")
-    with pytest.raises(weights.WeightsError, match=f"upscaler/{file}: sha256 is .*it changed since; remove"):
+    with pytest.raises(
+        weights.WeightsError, match=f"upscaler/{file}: sha256 is .*it changed since; remove"
+    ):
         pipelines.revision(str(fetch.output))
-    assert f"\n{file}: sha256 is" in f"\n{fetch().removeprefix('released: ')}" and not (tmp_path / "models/released.part").exists()
+    assert (
+        f"\n{file}: sha256 is" in f"\n{fetch().removeprefix('released: ')}"
+        and not (tmp_path / "models/released.part").exists()
+    )
     fetch.record.unlink()
     assert fetch() is None and pipelines.revision(str(fetch.output)) != before
 
 
 def test_a_second_stage_of_another_kind_is_told_before_its_files_are_fetched(tmp_path, copied):
     changes = f", upscaler: {{model: {copied}, size: 32, steps: 2, guidance: 3.0}}"
-    assert "a StableDiffusionPipeline, no IFSuperResolutionPipeline, which an upscaler must be" in Fetch(tmp_path, copied, changes)()
+    assert (
+        "a StableDiffusionPipeline, no IFSuperResolutionPipeline, which an upscaler must be"
+        in Fetch(tmp_path, copied, changes)()
+    )
 
 
 def download(folder, hub, changes=f", revision: {COMMIT}", model=MODEL):
-    """Fetch a model of the hub in a process of its own, as a job does; return the `Fetch` and what it printed."""
+    """Fetch a model of the hub in a process of its own, as a job does; return the `Fetch` and what
+    it printed.
+    """
     fetch = Fetch(folder, model, changes)
-    command = [sys.executable, "-m", "scripts.fetch_generator", "--study", fetch.study, "--generator", "released"]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.fetch_generator",
+        "--study",
+        fetch.study,
+        "--generator",
+        "released",
+    ]
     paths = ["--known", fetch.known, "--record", fetch.record, "--output", fetch.output]
-    place = {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1"}
-    done = subprocess.run([*command, *paths], capture_output=True, text=True, env=os.environ | place)
+    place = {
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "NO_PROXY": "127.0.0.1",
+    }
+    done = subprocess.run(
+        [*command, *paths], capture_output=True, text=True, env=os.environ | place
+    )
     return fetch, done.stdout + done.stderr
 
 
 def test_a_model_of_the_hub_is_downloaded_at_its_commit(tmp_path, copied):
     (copied / "unet/diffusion_pytorch_model.bin").write_bytes(b"pickle")
     (copied / "everything.safetensors").write_bytes(b"the same weights in one file, for others")
-    weights.write(tmp_path / "known.csv", [{"id": MODEL, "kind": "generator", "licence": "MIT", "mirror": "of other/name"}])
+    weights.write(
+        tmp_path / "known.csv",
+        [{"id": MODEL, "kind": "generator", "licence": "MIT", "mirror": "of other/name"}],
+    )
     with Hub(copied) as hub:
         fetch, told = download(tmp_path, hub)
     assert "10 files, licence MIT" in told
     table = pd.read_csv(fetch.record, dtype=str)
     assert sorted(table["file"]) == sorted(hub.asked) and len(table) == 10
     assert set(table["revision"]) == {COMMIT} and set(table["mirror"]) == {"of other/name"}
-    held = {str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*") if path.is_file()}
+    held = {
+        str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*") if path.is_file()
+    }
     assert held == {*table["file"], weights.RECORD}
     pipelines.load(str(fetch.output), SAMPLING, CPU)
 
 
 def test_a_download_with_another_hash_is_refused_and_not_kept(tmp_path, copied):
     file = "vae/diffusion_pytorch_model.safetensors"
-    row = {"id": MODEL, "revision": COMMIT, "file": file, "sha256": weights.hashes(copied, [file])[file]}
+    row = {
+        "id": MODEL,
+        "revision": COMMIT,
+        "file": file,
+        "sha256": weights.hashes(copied, [file])[file],
+    }
     weights.write(tmp_path / "known.csv", [row])
     true = (copied / file).read_bytes()
-    (copied / file).write_bytes(true[:-1] + bytes([true[-1] ^ 1]))  # as large, and safetensors still
+    (copied / file).write_bytes(
+        true[:-1] + bytes([true[-1] ^ 1])
+    )  # as large, and safetensors still
     with Hub(copied) as hub:
         fetch, told = download(tmp_path, hub)
-        assert f"{file}: sha256 is " in told and f"expected {row['sha256']}" in told and "fetch it again" in told
+        assert (
+            f"{file}: sha256 is " in told
+            and f"expected {row['sha256']}" in told
+            and "fetch it again" in told
+        )
         assert not fetch.output.exists() and not fetch.record.exists()
         (copied / file).write_bytes(true)
         fetch, told = download(tmp_path, hub)
@@ -286,10 +400,19 @@ def test_a_download_does_not_write_through_links_that_an_earlier_try_left(tmp_pa
 
 def test_what_the_hub_refuses_is_told_with_a_mend(tmp_path, copied):
     with Hub(copied, gated=True) as hub:
-        assert "its licence must be accepted on the model's page, and HF_TOKEN must hold" in download(tmp_path, hub)[1]
+        assert (
+            "its licence must be accepted on the model's page, and HF_TOKEN must hold"
+            in download(tmp_path, hub)[1]
+        )
     with Hub(copied) as hub:
-        assert f"other/name at {COMMIT}: not on the hub; mend model and revision" in download(tmp_path, hub, model="other/name")[1]
-        assert "not on the hub; mend model and revision" in download(tmp_path, hub, f", revision: {'a' * 40}")[1]
+        assert (
+            f"other/name at {COMMIT}: not on the hub; mend model and revision"
+            in download(tmp_path, hub, model="other/name")[1]
+        )
+        assert (
+            "not on the hub; mend model and revision"
+            in download(tmp_path, hub, f", revision: {'a' * 40}")[1]
+        )
 
 
 def test_without_a_network_the_mend_is_told(tmp_path, monkeypatch):
@@ -298,4 +421,7 @@ def test_without_a_network_the_mend_is_told(tmp_path, monkeypatch):
             raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
-    assert "owner/name: cannot be had; take a machine with network" in Fetch(tmp_path, "owner/name", f", revision: {COMMIT!r}")()
+    assert (
+        "owner/name: cannot be had; take a machine with network"
+        in Fetch(tmp_path, "owner/name", f", revision: {COMMIT!r}")()
+    )

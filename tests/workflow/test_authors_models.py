@@ -1,4 +1,6 @@
-"""Models of others, through the workflow: a checkpoint in the authors' layout to a table, and a released reference to scores."""
+"""Models of others, through the workflow: a checkpoint in the authors' layout to a table, and a
+released reference to scores.
+"""
 
 import json
 
@@ -25,7 +27,9 @@ def others(workflow: Workflow) -> Workflow:
     model = timm.create_model("vit_base_patch16_224", num_classes=10, **TINY)
     own = {"input_size": [3, 8, 8], "crop_pct": 1.0, "num_classes": 10}
     config = {"pretrained_cfg": model.pretrained_cfg | own, "model_args": TINY}
-    timm.models.save_for_hf(model, workflow.folder / "judge", model_config=config, safe_serialization=True)
+    timm.models.save_for_hf(
+        model, workflow.folder / "judge", model_config=config, safe_serialization=True
+    )
     workflow.edit("laws:\n", PUBLISHED % NUMBERS + "laws:\n")
     workflow.edit(RUN, "reference: {model: ./judge}")
     return workflow
@@ -43,7 +47,13 @@ def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_score
     }
     others.run(*target)
     table = pd.read_csv(others.folder / target[0])
-    assert set(table["evaluation"]) == {"one_writer", "other_writer", "outlines", "printed", "misread"}
+    assert set(table["evaluation"]) == {
+        "one_writer",
+        "other_writer",
+        "outlines",
+        "printed",
+        "misread",
+    }
     assert table["published"].notna().sum() == 2
     (real,) = json.loads((others.folder / target[1]).read_text())
     assert 0 <= real["recognizability"] <= 1 and real["lpips"] > 0

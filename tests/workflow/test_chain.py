@@ -54,7 +54,9 @@ def assert_permissions(folder, mode: int, *suffixes: str) -> None:
 
 def test_all_results_have_the_permissions_of_the_umask(chain):
     mode = (chain.folder / "config.yaml").stat().st_mode & 0o777  # written with the same umask
-    assert_permissions(chain.folder, mode, ".parquet", ".pdf", ".svg", ".csv", ".md", ".tsv", ".log")
+    assert_permissions(
+        chain.folder, mode, ".parquet", ".pdf", ".svg", ".csv", ".md", ".tsv", ".log"
+    )
 
 
 @pytest.mark.slow

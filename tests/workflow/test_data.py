@@ -10,17 +10,35 @@ from tests.support import fake_datasets as fake
 from tests.support.workflow import ROOT, Workflow
 
 BLOCKS = {"things": 2, "web": 1, "things_val": 1, "shapes": 1}
-TARS = [f"results/files/data/{split}/{block:05d}.tar" for split, count in BLOCKS.items() for block in range(count)]
-REMOTE = ["--mode", "remote", "--executor", "local", "--cores", "1", "--force", "--no-hooks", "--nolock"]  # as in a job of a scheduler
+TARS = [
+    f"results/files/data/{split}/{block:05d}.tar"
+    for split, count in BLOCKS.items()
+    for block in range(count)
+]
+REMOTE = [
+    "--mode",
+    "remote",
+    "--executor",
+    "local",
+    "--cores",
+    "1",
+    "--force",
+    "--no-hooks",
+    "--nolock",
+]  # as in a job of a scheduler
 
 
 def create(folder) -> Workflow:
     workflow = Workflow.create(folder)
     workflow.study.unlink()
-    (workflow.folder / "studies/files.yaml").write_text((ROOT / "tests/workflow/files.yaml").read_text())
+    (workflow.folder / "studies/files.yaml").write_text(
+        (ROOT / "tests/workflow/files.yaml").read_text()
+    )
     workflow.paths = fake.of_files_study(workflow.folder)
     lines = [f"  {name}: {str(path)!r}" for name, path in workflow.paths.items()]
-    (workflow.folder / "config.yaml").write_text("\n".join(["study: files", "hardware: laptop", "paths:", *lines]) + "\n")
+    (workflow.folder / "config.yaml").write_text(
+        "\n".join(["study: files", "hardware: laptop", "paths:", *lines]) + "\n"
+    )
     return workflow
 
 
@@ -44,7 +62,10 @@ def copied(prepared, tmp_path) -> Workflow:
 def test_every_block_is_made_of_its_images(prepared):
     manifests = {}
     for split, count in BLOCKS.items():
-        read = [shards.read(prepared.folder / f"results/files/data/{split}/{block:05d}.tar") for block in range(count)]
+        read = [
+            shards.read(prepared.folder / f"results/files/data/{split}/{block:05d}.tar")
+            for block in range(count)
+        ]
         assert all(images.shape[1:] == (3, 32, 32) for images, _ in read)
         manifests[split] = pd.concat([manifest for _, manifest in read])
         assert manifests[split]["image"].tolist() == list(range(len(manifests[split])))
@@ -84,7 +105,12 @@ def test_a_wrong_data_set_is_told_before_any_job_but_can_be_planned(tmp_path):
     planned = workflow.planned(*TARS)
     assert planned == {"index_data": 4, "prepare_data": 5}
     output = workflow.run(*TARS, check=False)
-    for part in ("did you mean n00000003?", "found: class folders, 2 classes, 8 images", "no such folder", "environment DATA_THINGS_VAL"):
+    for part in (
+        "did you mean n00000003?",
+        "found: class folders, 2 classes, 8 images",
+        "no such folder",
+        "environment DATA_THINGS_VAL",
+    ):
         assert part in output, part
     assert "Traceback" not in output
     assert not (workflow.folder / "results").exists()

@@ -1,4 +1,6 @@
-"""Which rules run again after an edit of a module: those of figures, tables and fits that import it."""
+"""Which rules run again after an edit of a module: those of figures, tables and fits that import
+it.
+"""
 
 import os
 import shutil
@@ -11,7 +13,8 @@ from scripts.lib import study_file
 from scripts.lib.plans import dag
 from tests.support.workflow import Workflow
 
-# Every rule that reads scripts/lib/metrics.py, itself or through another module; tabulate_released is not in the smoke study.
+# Every rule that reads scripts/lib/metrics.py, itself or through another module; tabulate_released
+# is not in the smoke study.
 READERS_OF_METRICS = {
     "fit_laws",
     "plot_beyond_the_law",
@@ -39,7 +42,9 @@ FIGURES_AND_TABLES = READERS_OF_METRICS | {
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    """A function from edited modules to the rules that would run, of a study whose files are all there (they are empty)."""
+    """A function from edited modules to the rules that would run, of a study whose files are all
+    there (they are empty).
+    """
     workflow = Workflow.create(tmp_path_factory.mktemp("code") / "workflow", copied=("scripts",))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(workflow.folder)
@@ -72,7 +77,10 @@ def test_nothing_runs_without_an_edit(plan):
 
 def test_edit_of_metrics_reruns_every_reader(plan):
     """And what is drawn from the fits."""
-    assert set(plan("scripts/lib/metrics.py")) == READERS_OF_METRICS | {"plot_teaser", "tabulate_laws"}
+    assert set(plan("scripts/lib/metrics.py")) == READERS_OF_METRICS | {
+        "plot_teaser",
+        "tabulate_laws",
+    }
 
 
 def test_edit_of_plotting_redraws_every_figure(plan):
@@ -81,5 +89,20 @@ def test_edit_of_plotting_redraws_every_figure(plan):
 
 
 def test_edit_of_training_code_reruns_nothing(plan):
-    trained = ["scripts/train_classifiers.py", "scripts/train_generator.py", "scripts/train_clips.py", "scripts/generate.py", "scripts/score.py"]
-    assert plan(*trained, "scripts/lib/classifier.py", "scripts/lib/pipelines.py", "scripts/lib/stream.py", "scripts/lib/fidelity.py") == {}
+    trained = [
+        "scripts/train_classifiers.py",
+        "scripts/train_generator.py",
+        "scripts/train_clips.py",
+        "scripts/generate.py",
+        "scripts/score.py",
+    ]
+    assert (
+        plan(
+            *trained,
+            "scripts/lib/classifier.py",
+            "scripts/lib/pipelines.py",
+            "scripts/lib/stream.py",
+            "scripts/lib/fidelity.py",
+        )
+        == {}
+    )

@@ -1,4 +1,6 @@
-"""The paper's study in miniature, from data sets and models in their true formats to figures and tables, through the rules of every study."""
+"""The paper's study in miniature, from data sets and models in their true formats to figures and
+tables, through the rules of every study.
+"""
 
 import json
 import subprocess
@@ -17,19 +19,36 @@ from tests.support.workflow import ROOT, Workflow
 
 pytestmark = pytest.mark.slow
 
-IDS = [1, 207, 291, 817]  # of ImageNet: goldfish, golden retriever, lion, sports car; the last is not in ImageNet-R
-PATHS = {"imagenet_train": "sets/train", "val": "sets/val/*.tar", "renditions": "sets/renditions", "shapes": "sets/shapes", "laion": "sets/laion"}
+IDS = [
+    1,
+    207,
+    291,
+    817,
+]  # of ImageNet: goldfish, golden retriever, lion, sports car; the last is not in ImageNet-R
+PATHS = {
+    "imagenet_train": "sets/train",
+    "val": "sets/val/*.tar",
+    "renditions": "sets/renditions",
+    "shapes": "sets/shapes",
+    "laion": "sets/laion",
+}
 
 
 def write_tables(folder) -> list[str]:
-    """The study's class table, tables of a set with classes of its own, and the row of a subset like ImageNet-R. Returns WordNet ids."""
+    """The study's class table, tables of a set with classes of its own, and the row of a subset
+    like ImageNet-R. Returns WordNet ids.
+    """
     (folder / "own").mkdir()
     classes = pd.read_csv(ROOT / "data/imagenet_classes.csv").loc[IDS]
     classes.assign(class_id=range(len(IDS))).to_csv(folder / "own/classes.csv", index=False)
-    pd.DataFrame({"class_id": [0, 1, 2], "name": ["round", "square", "star"]}).to_csv(folder / "own/shapes.csv", index=False)
+    pd.DataFrame({"class_id": [0, 1, 2], "name": ["round", "square", "star"]}).to_csv(
+        folder / "own/shapes.csv", index=False
+    )
     (folder / "own/templates.yaml").write_text("shapes: ['a {name} shape', '{name}']\n")
     known = pd.read_csv(folder / "data/datasets.csv", dtype=str)
-    row = known[known["id"] == "imagenet_r"].assign(id="renditions", title="Renditions", images=None, class_table="own/classes.csv")
+    row = known[known["id"] == "imagenet_r"].assign(
+        id="renditions", title="Renditions", images=None, class_table="own/classes.csv"
+    )
     pd.concat([known, row]).to_csv(folder / "data/datasets.csv", index=False)
     return classes["wnid"].tolist()
 
@@ -37,7 +56,9 @@ def write_tables(folder) -> list[str]:
 def write_sets(folder, wnids: list[str]) -> None:
     fake.class_folders(folder / "train", dict(zip(wnids, [10, 9, 8, 9], strict=True)))
     fake.class_tars(folder / "val", [[0, 1, 2, 3, 3, 2, 1, 0], [1, 0, 3, 2, 0, 1, 2, 3]])
-    fake.class_folders(folder / "renditions", dict(zip(wnids[:3], [2, 3, 3], strict=True)), extension="jpg")
+    fake.class_folders(
+        folder / "renditions", dict(zip(wnids[:3], [2, 3, 3], strict=True)), extension="jpg"
+    )
     fake.class_tars(folder / "shapes", [[1, 0, 2, 1, 2, 0]])
     fake.pairs(folder / "laion", [14, 13])
 
@@ -54,8 +75,12 @@ def write_models(folder) -> None:
 def miniature(tmp_path_factory) -> Workflow:
     workflow = Workflow.create(tmp_path_factory.mktemp("miniature") / "workflow", copied=("data",))
     workflow.study.unlink()
-    (workflow.folder / "studies/miniature.yaml").write_text((ROOT / "tests/workflow/miniature.yaml").read_text())
-    (workflow.folder / "config.yaml").write_text(f"study: miniature\nhardware: laptop\npaths: {json.dumps(PATHS)}\n")
+    (workflow.folder / "studies/miniature.yaml").write_text(
+        (ROOT / "tests/workflow/miniature.yaml").read_text()
+    )
+    (workflow.folder / "config.yaml").write_text(
+        f"study: miniature\nhardware: laptop\npaths: {json.dumps(PATHS)}\n"
+    )
     write_sets(workflow.folder / "sets", write_tables(workflow.folder))
     write_models(workflow.folder / "released")
     return workflow
@@ -67,19 +92,55 @@ def made(miniature) -> Workflow:
     return miniature
 
 
-def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_made_of_them(miniature):
-    assert "no speed for rule 'generate' of kind 'pretrained:./released/stable_diffusion'" in miniature.run("plan/miniature/all.csv", check=False)
-    stages = ["prepare_data", "write_sentences", "caption_images", "generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips", "score"]
-    line = ["--study", "studies/miniature.yaml", "--base", "laptop", "--output", "profiles/hardware/mine.yaml", "--seconds", "0.05", "--stages"]
-    done = subprocess.run([sys.executable, "-m", "scripts.calibrate", *line, *stages], cwd=miniature.folder, capture_output=True, text=True)
+def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_made_of_them(
+    miniature,
+):
+    assert (
+        "no speed for rule 'generate' of kind 'pretrained:./released/stable_diffusion'"
+        in miniature.run("plan/miniature/all.csv", check=False)
+    )
+    stages = [
+        "prepare_data",
+        "write_sentences",
+        "caption_images",
+        "generate",
+        "train_classifiers",
+        "evaluate",
+        "train_clips",
+        "evaluate_clips",
+        "score",
+    ]
+    line = [
+        "--study",
+        "studies/miniature.yaml",
+        "--base",
+        "laptop",
+        "--output",
+        "profiles/hardware/mine.yaml",
+        "--seconds",
+        "0.05",
+        "--stages",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.calibrate", *line, *stages],
+        cwd=miniature.folder,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert "say `hardware: mine` in config.yaml" in done.stdout
 
     own = hardware.load("mine", miniature.folder / "profiles/hardware")
-    measured = {(rate.rule, rate.kind) for rate in own.rates if rate.origin.startswith("measured (snakemake calibrate") and rate.seconds > 0}
+    measured = {
+        (rate.rule, rate.kind)
+        for rate in own.rates
+        if rate.origin.startswith("measured (snakemake calibrate") and rate.seconds > 0
+    }
     models = ("stable_diffusion", "deepfloyd_if", "amused")
     assert {rule for rule, _ in measured} == set(stages)
-    assert {kind for rule, kind in measured if rule == "generate"} == {f"pretrained:./released/{name}" for name in models}
+    assert {kind for rule, kind in measured if rule == "generate"} == {
+        f"pretrained:./released/{name}" for name in models
+    }
     miniature.run("plan/miniature/all.csv", "--config", "hardware=mine")
     planned = pd.read_csv(miniature.folder / "plan/miniature/all.csv").set_index("stage")
     assert (planned.loc[stages, "core_hours"] > 0).all()
@@ -87,9 +148,15 @@ def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_m
 
 
 def table(made, path: str, **chosen) -> pd.DataFrame:
-    """Rows of results/miniature/{path}.parquet, or of tables/miniature/{path}.csv, that have these values."""
+    """Rows of results/miniature/{path}.parquet, or of tables/miniature/{path}.csv, that have these
+    values.
+    """
     file = made.folder / f"results/miniature/{path}.parquet"
-    rows = pd.read_parquet(file) if file.is_file() else pd.read_csv(made.folder / f"tables/miniature/{path}.csv")
+    rows = (
+        pd.read_parquet(file)
+        if file.is_file()
+        else pd.read_csv(made.folder / f"tables/miniature/{path}.csv")
+    )
     for column, value in chosen.items():
         rows = rows[rows[column] == value]
     return rows
@@ -117,13 +184,25 @@ def test_nothing_is_left_to_do_and_nothing_half_written(made):
 def test_images_are_of_their_generator_recipe_and_scale_in_blocks_of_their_own(made):
     folder = made.folder / "results/miniature/images"
     blocks = {f"{path.parent.name}/{path.stem}" for path in folder.rglob("*.tar")}
-    names = ["sd_class_names/g1_5-00000", "sd_class_names/g2-00000", "sd_class_names/g2-00001", "sd_captions/g2-00000"]
-    assert blocks == {*names, "if_captions/g1_5-00000", "amused_captions/g1_3-00000", "sd_laion/g1_5-00000"}
+    names = [
+        "sd_class_names/g1_5-00000",
+        "sd_class_names/g2-00000",
+        "sd_class_names/g2-00001",
+        "sd_captions/g2-00000",
+    ]
+    assert blocks == {
+        *names,
+        "if_captions/g1_5-00000",
+        "amused_captions/g1_3-00000",
+        "sd_laion/g1_5-00000",
+    }
     for name in blocks:
         images, manifest = shards.read(folder / f"{name}.tar")
         assert images.shape[1:] == (3, 24, 24)
         assert len({image.tobytes() for image in images}) > 1
-        assert (folder / f"{name}.tar").read_bytes().count(b"JFIF") == len(images)  # one for each: all are stored as jpeg
+        assert (folder / f"{name}.tar").read_bytes().count(b"JFIF") == len(
+            images
+        )  # one for each: all are stored as jpeg
         assert manifest["sha256"].str.len().eq(64).all()
 
 
@@ -132,41 +211,78 @@ def test_prompts_come_from_models_of_the_real_images_and_of_the_class_names(made
     captions, sentences = table(made, "prompts/captions"), table(made, "prompts/word_to_sentence")
     assert len(captions) == 32 and sentences.groupby("class_id").size().tolist() == [3] * 4
     for pool in (captions, sentences):
-        assert all(names[row.class_id].lower() in row.text.lower() and row.text != names[row.class_id] for row in pool.itertuples())
+        assert all(
+            names[row.class_id].lower() in row.text.lower() and row.text != names[row.class_id]
+            for row in pool.itertuples()
+        )
     assert len(table(made, "prompts/clip_templates")) == 80 * 4
     laion = table(made, "data/laion/00000")
     assert table(made, "images/sd_laion/g1_5-00000")["prompt"].tolist() == laion["prompt"].tolist()
-    assert set(table(made, "prompts")["recipe"]) == {"class_names", "description", "hypernyms", "word_to_sentence", "clip_templates", "captions"}
+    assert set(table(made, "prompts")["recipe"]) == {
+        "class_names",
+        "description",
+        "hypernyms",
+        "word_to_sentence",
+        "clip_templates",
+        "captions",
+    }
 
 
 def test_a_subset_is_measured_masked_and_unmasked_and_other_classes_by_clip_alone(made):
-    of_classifiers, of_clips = table(made, "metrics/real/vit_base"), table(made, "clip_metrics/laion/clip_base")
+    of_classifiers, of_clips = (
+        table(made, "metrics/real/vit_base"),
+        table(made, "clip_metrics/laion/clip_base"),
+    )
     own = {"imagenet", "imagenet_r", "imagenet_r_unmasked"}
     assert set(of_classifiers["evaluation"]) == own
     assert set(of_clips["evaluation"]) == own | {"shapes"}
     for found in (of_classifiers, of_clips):
-        whole = found[found["class_id"].isna()].pivot_table(index=["size", "seed"], columns="evaluation", values="cross_entropy")
-        assert (whole["imagenet_r"] < whole["imagenet_r_unmasked"]).all()  # a class less to choose from
-        assert sorted(found.loc[found["evaluation"] == "imagenet_r", "class_id"].dropna().unique()) == [0, 1, 2]
+        whole = found[found["class_id"].isna()].pivot_table(
+            index=["size", "seed"], columns="evaluation", values="cross_entropy"
+        )
+        assert (
+            whole["imagenet_r"] < whole["imagenet_r_unmasked"]
+        ).all()  # a class less to choose from
+        assert sorted(
+            found.loc[found["evaluation"] == "imagenet_r", "class_id"].dropna().unique()
+        ) == [0, 1, 2]
 
 
 def test_classifiers_see_a_part_of_what_is_stored(made):
-    weights = safetensors.torch.load_file(next((made.folder / "results/miniature/classifiers/real/vit_base").glob("*.safetensors")))
+    weights = safetensors.torch.load_file(
+        next((made.folder / "results/miniature/classifiers/real/vit_base").glob("*.safetensors"))
+    )
     assert weights["pos_embed"].shape[1] == 1 + (16 // 8) ** 2
 
 
 def test_the_released_reference_scores_every_configuration(made):
-    scores = [json.loads(path.read_text()) for path in (made.folder / "results/miniature/scores").glob("*.json")]
+    scores = [
+        json.loads(path.read_text())
+        for path in (made.folder / "results/miniature/scores").glob("*.json")
+    ]
     found = {(entry["source"], entry["guidance"]) for own in scores for entry in own}
-    assert found == {("real", None), ("sd_class_names", 1.5), ("sd_class_names", 2.0), ("sd_captions", 2.0), ("if_captions", 1.5), ("amused_captions", 1.3)}
-    assert all(len(entry["per_class"]) == 4 and entry["diversity"] > 0 for own in scores for entry in own)
+    assert found == {
+        ("real", None),
+        ("sd_class_names", 1.5),
+        ("sd_class_names", 2.0),
+        ("sd_captions", 2.0),
+        ("if_captions", 1.5),
+        ("amused_captions", 1.3),
+    }
+    assert all(
+        len(entry["per_class"]) == 4 and entry["diversity"] > 0 for own in scores for entry in own
+    )
 
 
 def test_the_samples_are_of_the_classes_that_are_asked_for(made):
     drawn = pd.read_csv(made.folder / "figures/miniature/samples.csv")
     names = pd.read_csv(made.folder / "own/classes.csv")["name"]
     assert set(drawn["class_name"]) == set(names[[0, 1, 3]])
-    assert drawn.groupby("row").size().to_dict() == {"real": 6, "class_names": 6, "captions": 3}  # captions at one of the two scales
+    assert drawn.groupby("row").size().to_dict() == {
+        "real": 6,
+        "class_names": 6,
+        "captions": 3,
+    }  # captions at one of the two scales
 
 
 def test_claims_are_of_real_and_synthetic_pairs_too(made):

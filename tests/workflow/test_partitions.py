@@ -1,4 +1,6 @@
-"""Partitions of a cluster: what jobs request, and what is reported before the first one is submitted."""
+"""Partitions of a cluster: what jobs request, and what is reported before the first one is
+submitted.
+"""
 
 import re
 
@@ -45,7 +47,10 @@ def test_run_with_a_job_that_fits_nowhere_stops_before_the_first(workflow, at_si
     at_site(SMALL)
     status, printed = in_fork(start_snakemake, workflow.folder, [CLASSIFIERS, "--cores", "1"])
     assert status == 1
-    assert "no partition takes 1 job of train_classifiers" in printed and "No job was started." in printed
+    assert (
+        "no partition takes 1 job of train_classifiers" in printed
+        and "No job was started." in printed
+    )
     assert not (workflow.folder / "results").exists()
 
 
@@ -58,14 +63,20 @@ def test_plan_counts_gpus_of_the_command_line(workflow):
 
 @pytest.mark.slow
 def test_imagenet_fits_a_partition_of_two_hours(workflow, at_site):
-    """Every job of a figure, of which the longest takes days; threads and GPUs are those of site.yaml."""
+    """Every job of a figure, of which the longest takes days; threads and GPUs are those of
+    site.yaml.
+    """
     at_site(TWO_HOURS)
     workflow.study.unlink()
-    (workflow.folder / "studies/imagenet.yaml").write_text((ROOT / "studies/imagenet.yaml").read_text())
+    (workflow.folder / "studies/imagenet.yaml").write_text(
+        (ROOT / "studies/imagenet.yaml").read_text()
+    )
     (workflow.folder / "config.yaml").write_text("study: imagenet\nhardware: a100\n")
     printed = workflow.dry_run("figures/imagenet/supervised_scaling.pdf")
     assert "no partition takes" not in printed
-    assert re.search(r"train_classifiers: 216 jobs .* takes \d+ h in \d+ allocations of 2 h", printed)
+    assert re.search(
+        r"train_classifiers: 216 jobs .* takes \d+ h in \d+ allocations of 2 h", printed
+    )
     minutes = [int(value) for value in re.findall(r"runtime=(\d+)", printed)]
     assert max(minutes) == 120
     sections = re.split(r"\n(?=rule |localrule )", printed)
@@ -77,8 +88,8 @@ def test_imagenet_fits_a_partition_of_two_hours(workflow, at_site):
 def one_worker(graph) -> list:
     """Jobs of a Snakemake DAG in the order in which a single worker takes them.
 
-    Of those that are ready, the one of highest priority; if several have it, one that does not train
-    or evaluate.
+    Of those that are ready, the one of highest priority; if several have it, one that does not
+    train or evaluate.
     """
     left = {job: set(graph.dependencies[job]) for job in graph.needrun_jobs()}
     order = []
@@ -92,8 +103,13 @@ def one_worker(graph) -> list:
 def test_trainings_that_are_ready_start_before_generation(workflow, monkeypatch):
     monkeypatch.setattr(dag, "from_snakemake", one_worker)
     monkeypatch.chdir(workflow.folder)
-    order = [(job.rule.name, job.wildcards_dict) for job in dag.ask(["figures/smoke/supervised_scaling.pdf"])]
-    real = [n for n, (rule, names) in enumerate(order) if rule in STAGES and names["source"] == "real"]
+    order = [
+        (job.rule.name, job.wildcards_dict)
+        for job in dag.ask(["figures/smoke/supervised_scaling.pdf"])
+    ]
+    real = [
+        n for n, (rule, names) in enumerate(order) if rule in STAGES and names["source"] == "real"
+    ]
     generated = [n for n, (rule, _) in enumerate(order) if rule == "generate"]
     assert len(real) == 2 and len(generated) >= 2
     assert max(real) < min(generated)
@@ -101,9 +117,13 @@ def test_trainings_that_are_ready_start_before_generation(workflow, monkeypatch)
 
 @pytest.mark.slow
 def test_documented_pilot_is_part_of_its_figures(workflow, monkeypatch):
-    """Every target of docs/run_the_paper.md can be planned, and its trainings are runs of the figures."""
+    """Every target of docs/run_the_paper.md can be planned, and its trainings are runs of the
+    figures.
+    """
     workflow.study.unlink()
-    (workflow.folder / "studies/imagenet.yaml").write_text((ROOT / "studies/imagenet.yaml").read_text())
+    (workflow.folder / "studies/imagenet.yaml").write_text(
+        (ROOT / "studies/imagenet.yaml").read_text()
+    )
     (workflow.folder / "config.yaml").write_text("study: imagenet\nhardware: a100\n")
     monkeypatch.chdir(workflow.folder)
     pilot = (ROOT / "docs/run_the_paper.md").read_text().split("## Pilot")[1].split("\n## ")[0]

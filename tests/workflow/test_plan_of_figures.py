@@ -10,7 +10,13 @@ import yaml
 from scripts import plan as plan_command
 from tests.support.workflow import ROOT, Workflow, in_fork
 
-FACTORS = ("price_per_core_hour", "price_per_gpu_hour", "watts_per_core", "watts_per_gpu", "co2_kg_per_kwh")
+FACTORS = (
+    "price_per_core_hour",
+    "price_per_gpu_hour",
+    "watts_per_core",
+    "watts_per_gpu",
+    "co2_kg_per_kwh",
+)
 MACHINE = {
     "title": "test machine",
     "currency": "EUR",
@@ -33,7 +39,9 @@ MACHINE = {
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory) -> Workflow:
-    """The digits study before its first job, on a machine of round numbers, with the plans of two figures. Read-only."""
+    """The digits study before its first job, on a machine of round numbers, with the plans of two
+    figures. Read-only.
+    """
     workflow = Workflow.create(tmp_path_factory.mktemp("plan") / "workflow")
     workflow.study.unlink()
     (workflow.folder / "studies/digits.yaml").write_text((ROOT / "studies/digits.yaml").read_text())
@@ -49,7 +57,9 @@ def copied(digits, tmp_path) -> Workflow:
 
 
 def plan(workflow: Workflow, name: str, *arguments: str) -> str:
-    """Run the plan of a figure in a fork, with the arguments that the rule `plan` uses; return what it printed."""
+    """Run the plan of a figure in a fork, with the arguments that the rule `plan` uses; return what
+    it printed.
+    """
 
     def run():
         os.chdir(workflow.folder)
@@ -68,11 +78,12 @@ def rows(workflow: Workflow, name: str) -> dict[str, dict]:
 def test_two_figures_against_sums_by_hand(digits):
     assert not (digits.folder / "results").exists()
 
-    # samples: 2 splits of the data, 6 recipes, 1 list of real images for captions, 1 generator, 6 sources, 1 figure = 17 jobs.
-    # Images: class names 3 x 3,840 + 2 x 480 = 12,480; description, hypernyms, sentences 5 x 480 = 2,400 each; CLIP templates and
-    # captions 3,840 + 4 x 480 = 5,760 each; together 12,480 + 7,200 + 11,520 = 31,200.
-    # Seconds: 17 x 10 + 1,000 x 0.1 + 31,200 x 0.01 = 170 + 100 + 312 = 582.
-    # Chain: data 10, generator 10 + 100, class names 10 + 124.8, figure 10 = 264.8.
+    # samples: 2 splits of the data, 6 recipes, 1 list of real images for captions, 1 generator, 6
+    # sources, 1 figure = 17 jobs. Images: class names 3 x 3,840 + 2 x 480 = 12,480; description,
+    # hypernyms, sentences 5 x 480 = 2,400 each; CLIP templates and captions 3,840 + 4 x 480 = 5,760
+    # each; together 12,480 + 7,200 + 11,520 = 31,200. Seconds: 17 x 10 + 1,000 x 0.1 + 31,200 x
+    # 0.01 = 170 + 100 + 312 = 582. Chain: data 10, generator 10 + 100, class names 10 + 124.8,
+    # figure 10 = 264.8.
     total = rows(digits, "samples")["total"]
     assert (int(total["jobs"]), int(total["images"])) == (17, 31_200)
     assert float(total["core_hours"]) * 3600 == pytest.approx(582, rel=1e-4)
@@ -92,7 +103,9 @@ def test_two_figures_against_sums_by_hand(digits):
     assert (int(own["total"]["jobs"]), int(own["total"]["images"])) == (40, 34_560)
     assert float(own["total"]["core_hours"]) * 3600 == pytest.approx(1479.6, rel=1e-4)
     assert float(own["total"]["chain_hours"]) * 3600 == pytest.approx(455.3, rel=1e-4)
-    assert float(own["half the training iterations"]["core_hours"]) * 3600 == pytest.approx(1479.6 - 267, rel=1e-4)
+    assert float(own["half the training iterations"]["core_hours"]) * 3600 == pytest.approx(
+        1479.6 - 267, rel=1e-4
+    )
 
 
 def test_plan_leaves_out_what_is_on_disk(copied):
@@ -110,14 +123,18 @@ def test_plan_leaves_out_what_is_on_disk(copied):
 
 
 def test_a_budget_stops_a_run_before_any_job(workflow):
-    output = workflow.run("figures/smoke/samples.pdf", "--config", "budget={core_hours: 0.001}", check=False)
+    output = workflow.run(
+        "figures/smoke/samples.pdf", "--config", "budget={core_hours: 0.001}", check=False
+    )
     assert "but the budget has 0.001" in output and "No job was started" in output
     assert "Traceback" not in output
     assert not (workflow.folder / "results").exists()
 
 
 def test_a_figure_that_the_study_does_not_have_is_told(workflow):
-    assert "no figure or table to plan 'portrait'; known: all, " in workflow.dry_run("plan/smoke/portrait.html", check=False)
+    assert "no figure or table to plan 'portrait'; known: all, " in workflow.dry_run(
+        "plan/smoke/portrait.html", check=False
+    )
 
 
 # -- a plan of a study that is changed for it --------------------------------------------------------------------------------------------
@@ -135,15 +152,29 @@ def test_a_changed_study_is_planned_and_its_page_says_so(digits, copied):
 
 
 def test_a_change_that_does_not_fit_is_told_before_any_job(digits):
-    output = digits.dry_run("plan/digits/samples.html", "--config", "override={digits.generators.diffusion.stepz: 10}", check=False)
-    assert "override of studies/digits.yaml: generators.diffusion.stepz = 10: unknown key; did you mean 'steps'?" in output
+    output = digits.dry_run(
+        "plan/digits/samples.html",
+        "--config",
+        "override={digits.generators.diffusion.stepz: 10}",
+        check=False,
+    )
+    assert (
+        "override of studies/digits.yaml: generators.diffusion.stepz = 10: unknown key; did you mean 'steps'?"
+        in output
+    )
     assert "Traceback" not in output and "rule plan" not in output
 
 
 def test_a_changed_study_is_not_run(digits):
-    chosen = ("figures/digits/samples.pdf", "--config", "override={digits.generators.diffusion.steps: 10}")
+    chosen = (
+        "figures/digits/samples.pdf",
+        "--config",
+        "override={digits.generators.diffusion.steps: 10}",
+    )
     output = digits.run(*chosen, check=False)
-    assert "a changed study is for plans and dry runs only, but jobs would run (generate, " in output
+    assert (
+        "a changed study is for plans and dry runs only, but jobs would run (generate, " in output
+    )
     assert "Edit studies/digits.yaml, or remove override" in output and "Traceback" not in output
     assert not (digits.folder / "results/digits").exists()
     assert "generate" in digits.planned(*chosen)

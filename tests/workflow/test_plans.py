@@ -93,7 +93,13 @@ def test_the_plan_of_a_study(workflow, name):
 
 def test_one_figure_needs_its_own_jobs_alone(workflow):
     planned = workflow.planned("figures/smoke/samples.pdf")
-    assert planned == {"prepare_data": 2, "write_prompts": 1, "train_generator": 1, "generate": 1, "plot_samples": 1}
+    assert planned == {
+        "prepare_data": 2,
+        "write_prompts": 1,
+        "train_generator": 1,
+        "generate": 1,
+        "plot_samples": 1,
+    }
 
 
 def test_a_figure_that_the_study_does_not_have_is_told(workflow):
@@ -107,7 +113,9 @@ def test_a_figure_that_the_study_does_not_have_is_told(workflow):
 def test_one_run_a_job_where_the_study_says_so(workflow):
     workflow.edit("runs_per_job: all", "runs_per_job: one")
     planned = workflow.planned("results/smoke/laws/supervised.json")
-    assert planned["train_classifiers"] == planned["evaluate"] == 2 * 3 * 2  # curves x sizes x seeds
+    assert (
+        planned["train_classifiers"] == planned["evaluate"] == 2 * 3 * 2
+    )  # curves x sizes x seeds
 
 
 def test_the_slurm_profile_works_as_typed(workflow):
@@ -118,12 +126,19 @@ def test_the_slurm_profile_works_as_typed(workflow):
 def test_every_job_declares_what_it_needs(workflow):
     workflow.edit("gpus: 0", "gpus: 1")
     output = workflow.dry_run()
-    blocks = [block for block in re.split(r"\n(?=(?:local)?rule )", output) if block.startswith("rule ") and not block.startswith("rule all")]
+    blocks = [
+        block
+        for block in re.split(r"\n(?=(?:local)?rule )", output)
+        if block.startswith("rule ") and not block.startswith("rule all")
+    ]
     assert len(blocks) > 20
     for block in blocks:
         resources = re.search(r"resources: (.*)", block).group(1)
         assert "mem_mb=" in resources and "runtime=" in resources
-        on_gpu = re.match(r"rule (train_generator|generate|train_classifiers|evaluate|train_clips|evaluate_clips|score):", block)
+        on_gpu = re.match(
+            r"rule (train_generator|generate|train_classifiers|evaluate|train_clips|evaluate_clips|score):",
+            block,
+        )
         assert ("gpu=1" in resources) == bool(on_gpu), block
 
 
@@ -135,7 +150,11 @@ def test_every_job_declares_what_it_needs(workflow):
     [
         ("steps: 2", "stepz: 2", "generators.diffusion.stepz"),
         ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", "experiments.scaling.sizes = 80"),
-        ("recipes: [class_names]", "recipes: [class_name]", "figures.samples.recipes = 'class_name'"),
+        (
+            "recipes: [class_names]",
+            "recipes: [class_name]",
+            "figures.samples.recipes = 'class_name'",
+        ),
     ],
 )
 def test_a_bad_study_fails_before_any_job_starts(workflow, old, new, told):

@@ -28,11 +28,15 @@ def test_every_figure_and_table_has_its_section_of_the_paper():
 
 @pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES)
 @pytest.mark.parametrize("name", [*NAMES, "provenance", "workflow"])
-def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(name, path, tmp_path, monkeypatch):
+def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(
+    name, path, tmp_path, monkeypatch
+):
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)  # away from results of an older study that may lie in the project
     study = study_file.load(path)
-    if name in NAMES and not (getattr(study.figures, name, None) or getattr(study.tables, name, None)):
+    if name in NAMES and not (
+        getattr(study.figures, name, None) or getattr(study.tables, name, None)
+    ):
         pytest.skip(f"{path.stem} does not have it")
     text = re.sub(r"<[^>]*>|\s+", " ", rendered(name, path.stem, study))
     assert study.title in text
@@ -44,16 +48,24 @@ def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(
 def test_the_commit_is_that_of_the_code_and_says_where_it_was_edited(tmp_path):
     def git(*arguments):
         who = ["-c", "user.name=a", "-c", "user.email=a"]
-        return subprocess.run(["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", tmp_path, *who, *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
 
     def commit():
         code = "from scripts import write_provenance; print(write_provenance.commit())"
-        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
         return done.stdout.strip()
 
-    shutil.copytree(ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")
+    )
     git("init", "--quiet")
-    assert commit() == "not known: no git checkout"  # the folder is another project's: the code is not in it
+    assert (
+        commit() == "not known: no git checkout"
+    )  # the folder is another project's: the code is not in it
     git("add", "scripts")
     git("commit", "--quiet", "-m", "code")
     assert commit() == git("rev-parse", "HEAD")

@@ -16,7 +16,12 @@ from tests.support.workflow import SMOKE as SMOKE_FILE
 
 pytestmark = pytest.mark.slow
 SMOKE = study_file.load(SMOKE_FILE)
-SHOWN = [name for part in (SMOKE.figures, SMOKE.tables) for name in type(part).model_fields if getattr(part, name) is not None]
+SHOWN = [
+    name
+    for part in (SMOKE.figures, SMOKE.tables)
+    for name in type(part).model_fields
+    if getattr(part, name) is not None
+]
 ITEMS = captions.paper_items()
 PACKAGES = ("chromium", "chromium-driver")
 
@@ -31,25 +36,40 @@ def test_edited_study_gives_no_report(finished, tmp_path):
 def test_provenance_tells_versions_commit_study_and_results(finished):
     record = json.loads((finished.folder / "provenance/smoke.json").read_text(encoding="utf-8"))
     assert record["study"] == finished.study.read_text(encoding="utf-8")
-    assert {"python", "snakemake", "torch", "diffusers", "open_clip_torch", "timm", "numpy"} <= set(record["versions"])
+    assert {"python", "snakemake", "torch", "diffusers", "open_clip_torch", "timm", "numpy"} <= set(
+        record["versions"]
+    )
     assert "pin of" not in "".join(record["versions"].values())
     assert record["commit"] == "not known: no git checkout"  # `finished` runs on a copy
-    assert {row["path"].split("/")[-1] for row in record["results"]} == {f"{name}.csv" for name in SHOWN}
+    assert {row["path"].split("/")[-1] for row in record["results"]} == {
+        f"{name}.csv" for name in SHOWN
+    }
 
 
 def install_browser() -> None:
-    """Debian's Chromium and its driver, installed where they are missing: continuous integration starts on a bare machine."""
+    """Debian's Chromium and its driver, installed where they are missing: continuous integration
+    starts on a bare machine.
+    """
     if shutil.which("chromium") and shutil.which("chromedriver"):
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        pytest.skip(f"no chromium and chromedriver here, and no root to install them: apt-get install {' '.join(PACKAGES)}")
+        pytest.skip(
+            f"no chromium and chromedriver here, and no root to install them: apt-get install {' '.join(PACKAGES)}"
+        )
     install = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (install, ["apt-get", "update"], install):  # a bare machine has no package lists yet
+    for command in (
+        install,
+        ["apt-get", "update"],
+        install,
+    ):  # a bare machine has no package lists yet
         done = subprocess.run(command, capture_output=True, text=True, env=quiet)
         if command is install and done.returncode == 0:
             return
-    pytest.fail(f"{' '.join(install)}: exit {done.returncode}\n{done.stdout[-1000:]}{done.stderr[-2000:]}", pytrace=False)
+    pytest.fail(
+        f"{' '.join(install)}: exit {done.returncode}\n{done.stdout[-1000:]}{done.stderr[-2000:]}",
+        pytrace=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +87,18 @@ def browser():
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     # Selenium looks for a driver on the network unless it is told of one.
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    driver = webdriver.Chrome(
+        options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
+    )
     driver.set_page_load_timeout(60)
     yield driver
     driver.quit()
 
 
 class Page:
-    """The report as a reader uses it: a menu of sections, in each its results, of each a view (eye) and a description (sign)."""
+    """The report as a reader uses it: a menu of sections, in each its results, of each a view (eye)
+    and a description (sign).
+    """
 
     def __init__(self, browser, path):
         self.browser, self.shown = browser, set()
@@ -83,23 +107,39 @@ class Page:
 
     def wait(self, css: str, **seconds):
         """The first element that fits and is seen, once there is one."""
-        found = lambda driver: next((element for element in driver.find_elements(By.CSS_SELECTOR, css) if element.is_displayed()), None)  # noqa: E731
-        return WebDriverWait(self.browser, 20).until(found, f"nothing fits {css!r}")
+
+        def displayed(driver):
+            elements = driver.find_elements(By.CSS_SELECTOR, css)
+            return next((element for element in elements if element.is_displayed()), None)
+
+        return WebDriverWait(self.browser, 20).until(displayed, f"nothing fits {css!r}")
 
     def click(self, text: str, css: str = "nav ul a") -> None:
-        next(element for element in self.browser.find_elements(By.CSS_SELECTOR, css) if element.text.strip() == text).click()
+        next(
+            element
+            for element in self.browser.find_elements(By.CSS_SELECTOR, css)
+            if element.text.strip() == text
+        ).click()
 
     def sections(self) -> list[str]:
-        self.browser.find_element(By.CSS_SELECTOR, "nav ol a").click()  # the house: back to the menu
+        self.browser.find_element(
+            By.CSS_SELECTOR, "nav ol a"
+        ).click()  # the house: back to the menu
         self.wait("nav ul a")
-        return [element.text.strip() for element in self.browser.find_elements(By.CSS_SELECTOR, "nav ul a")]
+        return [
+            element.text.strip()
+            for element in self.browser.find_elements(By.CSS_SELECTOR, "nav ul a")
+        ]
 
     def open(self, section: str) -> dict[str, object]:
         """Results of a section: label -> row."""
         self.sections()
         self.click(section)
         self.wait("nav tbody tr")
-        return {row.text.strip(): row for row in self.browser.find_elements(By.CSS_SELECTOR, "nav tbody tr")}
+        return {
+            row.text.strip(): row
+            for row in self.browser.find_elements(By.CSS_SELECTOR, "nav tbody tr")
+        }
 
     def view(self, row) -> None:
         row.find_element(By.CSS_SELECTOR, "a[iconname=eye]").click()
@@ -117,7 +157,9 @@ def page(finished, browser, tmp_path_factory):
 
 
 def row_of(page, name):
-    return page.open(ITEMS[name]["section"])[captions.label("Figure" if name in Figures.model_fields else "Table", name)]
+    return page.open(ITEMS[name]["section"])[
+        captions.label("Figure" if name in Figures.model_fields else "Table", name)
+    ]
 
 
 def show(page, name):
@@ -137,7 +179,9 @@ def test_the_front_page_asks_the_question_and_lists_the_sections(page):
 
 
 def test_nothing_is_shown_that_the_study_does_not_have(page):
-    assert len(page.browser.execute_script("return Object.keys(results)")) == len(SHOWN) + 1  # and the provenance
+    assert (
+        len(page.browser.execute_script("return Object.keys(results)")) == len(SHOWN) + 1
+    )  # and the provenance
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if name in Figures.model_fields])
@@ -145,14 +189,20 @@ def test_every_figure_shows_with_its_caption(page, name):
     show(page, name)
     shown = page.wait("#app > div > div img")  # beside the menu, which has an image of its own
     size = WebDriverWait(page.browser, 20).until(
-        lambda driver: driver.execute_script("return arguments[0].complete && [arguments[0].naturalWidth, arguments[0].naturalHeight]", shown)
+        lambda driver: driver.execute_script(
+            "return arguments[0].complete && [arguments[0].naturalWidth, arguments[0].naturalHeight]",
+            shown,
+        )
     )
     assert min(size) > 50
     assert shown.rect["width"] > 50
     assert f"filename={name}.svg" in shown.get_attribute("src")[:200]
-    # Not cut at the left, which the page does with what is wider than its place; the menu takes a moment to settle.
+    # Not cut at the left, which the page does with what is wider than its place; the menu takes a
+    # moment to settle.
     beside = "return arguments[0].getBoundingClientRect().left >= document.querySelector('#app > div > nav').getBoundingClientRect().right"
-    WebDriverWait(page.browser, 20).until(lambda driver: driver.execute_script(beside, shown), "the menu hides a part of the figure")
+    WebDriverWait(page.browser, 20).until(
+        lambda driver: driver.execute_script(beside, shown), "the menu hides a part of the figure"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if name in Tables.model_fields])
@@ -161,17 +211,23 @@ def test_every_table_shows_with_its_caption(page, finished, name):
     page.browser.switch_to.frame(page.wait("iframe"))
     try:
         page.wait("td")
-        lines = (finished.folder / f"tables/smoke/{name}.md").read_text(encoding="utf-8").splitlines()
+        lines = (
+            (finished.folder / f"tables/smoke/{name}.md").read_text(encoding="utf-8").splitlines()
+        )
         tables = len(page.browser.find_elements(By.TAG_NAME, "table"))
         rows = len(page.browser.find_elements(By.TAG_NAME, "tr"))
-        assert rows + tables == sum(line.startswith("|") for line in lines)  # and a line of dashes in each table
+        assert rows + tables == sum(
+            line.startswith("|") for line in lines
+        )  # and a line of dashes in each table
         assert page.browser.find_element(By.TAG_NAME, "h1").text == lines[0].removeprefix("# ")
     finally:
         page.browser.switch_to.default_content()
 
 
 def test_captions_hold_the_numbers_of_the_study(page):
-    assert "3 sizes, 10 to 40 training images; 2 seeds at each size" in page.description(row_of(page, "supervised_scaling"))
+    assert "3 sizes, 10 to 40 training images; 2 seeds at each size" in page.description(
+        row_of(page, "supervised_scaling")
+    )
     assert "one writer (130 images)" in page.description(row_of(page, "supervised_scaling"))
 
 
@@ -193,7 +249,17 @@ def test_the_browser_has_no_complaint_and_no_request_leaves_the_machine(page):
         if name not in page.shown:  # all are, where the tests above have run
             show(page, name)
     assert [entry for entry in page.browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    events = [json.loads(entry["message"])["message"] for entry in page.browser.get_log("performance")]
-    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    assert sum(url.startswith(("data:image/svg+xml", "data:text/html")) for url in asked) >= len(SHOWN)  # the log tells of them
-    assert [url[:100] for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+    events = [
+        json.loads(entry["message"])["message"] for entry in page.browser.get_log("performance")
+    ]
+    asked = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert sum(url.startswith(("data:image/svg+xml", "data:text/html")) for url in asked) >= len(
+        SHOWN
+    )  # the log tells of them
+    assert [
+        url[:100] for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))
+    ] == []

@@ -1,4 +1,6 @@
-"""What planning costs grows with the number of blocks, not with blocks times what is made of them. Counted, not timed: see benchmarks/planning.py."""
+"""What planning costs grows with the number of blocks, not with blocks times what is made of them.
+Counted, not timed: see benchmarks/planning.py.
+"""
 
 from collections import Counter
 from itertools import pairwise
@@ -18,7 +20,9 @@ BLOCKS = (400_000, 200_000, 100_000)
 
 
 def large_study(block: int) -> dict:
-    return planning.sized(yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text()), block, 10 * block)
+    return planning.sized(
+        yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text()), block, 10 * block
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +45,11 @@ def blocks(jobs) -> int:
 
 def test_edges_grow_as_blocks_do(plans):
     edges = [sum(len(job.needs) for job in jobs) for jobs in plans]
-    for (few, fewer_edges), (many, more_edges) in pairwise(zip(map(blocks, plans), edges, strict=True)):
-        # A block is made from a generator and prompts, and stands in the lists of the sizes that it is part of.
+    for (few, fewer_edges), (many, more_edges) in pairwise(
+        zip(map(blocks, plans), edges, strict=True)
+    ):
+        # A block is made from a generator and prompts, and stands in the lists of the sizes that it
+        # is part of.
         assert 0 < more_edges - fewer_edges <= 6 * (many - few)
 
 
@@ -58,7 +65,9 @@ def test_no_job_of_many_inputs_is_needed_by_many(plans):
 
 def test_a_training_job_has_few_inputs_whatever_its_size(plans):
     for jobs in plans:
-        inputs = {len(job.needs) for job in jobs if job.rule in ("train_classifiers", "train_clips")}
+        inputs = {
+            len(job.needs) for job in jobs if job.rule in ("train_classifiers", "train_clips")
+        }
         assert max(inputs) <= 2  # a list for each source of a mixture
 
 

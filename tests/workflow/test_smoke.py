@@ -46,17 +46,34 @@ def test_the_run_ends_by_saying_where_the_figures_are(finished):
 def test_clip_models_are_judged_on_sets_and_tasks(finished):
     table = pd.read_parquet(finished.folder / "results/smoke/clip_metrics/both/clip_tiny.parquet")
     overall = table[table["class_id"].isna()]
-    assert set(overall["evaluation"]) == {"one_writer", "other_writer", "outlines", "printed", "misread", "parity", "ink"}
+    assert set(overall["evaluation"]) == {
+        "one_writer",
+        "other_writer",
+        "outlines",
+        "printed",
+        "misread",
+        "parity",
+        "ink",
+    }
     assert sorted(set(overall["size"])) == [20, 40, 80]
     assert (overall["logit_scale"] > 1).all() and (overall["cross_entropy"] > 0).all()
-    whole, some = (overall.loc[overall["evaluation"] == name, "images"].iloc[0] for name in ("parity", "ink"))
+    whole, some = (
+        overall.loc[overall["evaluation"] == name, "images"].iloc[0] for name in ("parity", "ink")
+    )
     assert whole == overall.loc[overall["evaluation"] == "one_writer", "images"].iloc[0] > some > 0
 
 
 def test_scores_hold_every_guidance_scale(finished):
-    scores = json.loads((finished.folder / "results/smoke/scores/diffusion_class_names.json").read_text())
+    scores = json.loads(
+        (finished.folder / "results/smoke/scores/diffusion_class_names.json").read_text()
+    )
     assert [entry["guidance"] for entry in scores] == [1.0, 1.5]
-    assert all(0 <= entry["recognizability"] <= 1 and entry["diversity"] > 0 and len(entry["per_class"]) == 10 for entry in scores)
+    assert all(
+        0 <= entry["recognizability"] <= 1
+        and entry["diversity"] > 0
+        and len(entry["per_class"]) == 10
+        for entry in scores
+    )
 
 
 def test_table_has_a_row_per_configuration_and_size(finished):
@@ -72,10 +89,20 @@ def test_nothing_is_left_half_written(finished):
 
 
 def test_killed_and_started_again_the_study_ends_with_the_same_bytes(finished, workflow):
-    """Everything in another folder, snakemake and its jobs killed on the way: every shard, model, metric, fit and figure is the same."""
-    killed = subprocess.Popen([SNAKEMAKE], cwd=workflow.folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    """Everything in another folder, snakemake and its jobs killed on the way: every shard, model,
+    metric, fit and figure is the same.
+    """
+    killed = subprocess.Popen(
+        [SNAKEMAKE],
+        cwd=workflow.folder,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 300
-    while not list(workflow.folder.glob("results/smoke/images/*/*.parquet")):  # jobs of several stages are done, others are running
+    while not list(
+        workflow.folder.glob("results/smoke/images/*/*.parquet")
+    ):  # jobs of several stages are done, others are running
         assert killed.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
     os.killpg(killed.pid, signal.SIGKILL)

@@ -8,7 +8,10 @@ import pytest
 from scripts.lib import study_file, trusted_lists
 from tests.support.workflow import Workflow
 
-TARGETS = ["results/smoke/classifiers/diffusion_class_names/vit_tiny", "results/smoke/clips/both/clip_tiny"]
+TARGETS = [
+    "results/smoke/classifiers/diffusion_class_names/vit_tiny",
+    "results/smoke/clips/both/clip_tiny",
+]
 TRUST = ["--config", "trust_lists=true"]
 LIST = "results/smoke/blocks/diffusion_class_names/00001.csv"
 BLOCK = "results/smoke/images/diffusion_class_names/00000"
@@ -17,7 +20,11 @@ BLOCK = "results/smoke/images/diffusion_class_names/00000"
 def looked_at(done: Workflow, *more: str) -> set[str]:
     """Blocks that a plan of the targets holds, done or not."""
     rows = [line.split("\t")[0] for line in done.dry_run(*TARGETS, "--summary", *more).splitlines()]
-    return {row for row in rows if row.startswith(("results/smoke/images", "results/smoke/data")) and row.endswith(".tar")}
+    return {
+        row
+        for row in rows
+        if row.startswith(("results/smoke/images", "results/smoke/data")) and row.endswith(".tar")
+    }
 
 
 def test_a_plan_does_not_look_behind_lists_that_it_trusts(done):
@@ -29,7 +36,10 @@ def test_a_plan_does_not_look_behind_lists_that_it_trusts(done):
 def test_each_list_of_a_finished_study_is_trusted(done):
     study_file.load.cache_clear()
     found = trusted_lists.trusted({"smoke": study_file.load(done.study)}, done.folder)
-    assert sorted(found) == sorted(str(path.relative_to(done.folder / "results")) for path in done.folder.glob("results/smoke/blocks/*/*.csv"))
+    assert sorted(found) == sorted(
+        str(path.relative_to(done.folder / "results"))
+        for path in done.folder.glob("results/smoke/blocks/*/*.csv")
+    )
 
 
 @pytest.mark.parametrize("path", [f"{BLOCK}.tar", f"{BLOCK}.parquet", LIST])

@@ -20,7 +20,9 @@ def class_ids(data: DataSet, *folders: Path) -> list[int]:
     DataSetError
         If a name is not in the class table, or twice.
     """
-    path = next((folder / name for folder in folders for name in FILES if (folder / name).is_file()), None)
+    path = next(
+        (folder / name for folder in folders for name in FILES if (folder / name).is_file()), None
+    )
     if path is None:
         return list(range(len(data.classes)))
     try:
@@ -28,7 +30,9 @@ def class_ids(data: DataSet, *folders: Path) -> list[int]:
     except UnicodeDecodeError as error:
         raise data.error([f"{path}: not UTF-8 at byte {error.start}: save it as UTF-8"]) from None
     column, ids = class_table.match(names, data.classes)
-    if unknown := [f"{name!r} (class {number})" for number, name in enumerate(names) if ids[number] is None]:
+    if unknown := [
+        f"{name!r} (class {number})" for number, name in enumerate(names) if ids[number] is None
+    ]:
         fix = f"rename it, or move {path.name} away if the integers are class ids of the table"
         problem = f"{shown(unknown)} is no {column} of {data.table}, or of several classes"
         raise data.error([f"{path}: {problem}: {fix}"])

@@ -20,7 +20,9 @@ def is_image(name: str) -> bool:
 def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
     """folder -> files of its images, both sorted, and what is there; nothing is opened."""
     with os.scandir(data.place) as entries:
-        top = sorted((entry for entry in entries if not is_clutter(entry.name)), key=lambda entry: entry.name)
+        top = sorted(
+            (entry for entry in entries if not is_clutter(entry.name)), key=lambda entry: entry.name
+        )
     folders, other, found = {}, 0, Found("class folders")
     for entry in top:
         if entry.is_dir():
@@ -29,20 +31,40 @@ def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
             other += len(files) - len(folders[entry.name])
     loose = sum(is_image(entry.name) for entry in top)
     if loose:
-        mend = "sort them into one folder a class" if not folders else "move them into the folder of their class, or away"
-        found.faults.append(f"{loose} images lie in {data.place} itself, so that their class is not known: {mend}")
+        mend = (
+            "sort them into one folder a class"
+            if not folders
+            else "move them into the folder of their class, or away"
+        )
+        found.faults.append(
+            f"{loose} images lie in {data.place} itself, so that their class is not known: {mend}"
+        )
     if other:
-        found.notes.append(f"{other} other files in the class folders, which are no images by their names and are left out")
+        found.notes.append(
+            f"{other} other files in the class folders, which are no images by their names and are left out"
+        )
     ids, faults = class_ids(data, list(folders))
     found.faults += faults
     empty = [data.place / name for name in sorted(ids) if not folders[name]]
     if empty:
         deeper = any(path.is_dir() for path in empty[0].iterdir())
-        found.faults.append(f"{shown(empty)}: no image in it" + ", but folders: move the images up into the folder of their class" * deeper)
-    odd = [ascii(f"{name}/{file}") for name, files in folders.items() for file in files if not file.isascii() and not is_utf8(file)]
+        found.faults.append(
+            f"{shown(empty)}: no image in it"
+            + ", but folders: move the images up into the folder of their class" * deeper
+        )
+    odd = [
+        ascii(f"{name}/{file}")
+        for name, files in folders.items()
+        for file in files
+        if not file.isascii() and not is_utf8(file)
+    ]
     if odd:
-        found.faults.append(f"{len(odd)} files have names that are not UTF-8: {shown(odd)}: rename them")
-    found.classes = Counter({ids[name]: len(files) for name, files in folders.items() if name in ids and files})
+        found.faults.append(
+            f"{len(odd)} files have names that are not UTF-8: {shown(odd)}: rename them"
+        )
+    found.classes = Counter(
+        {ids[name]: len(files) for name, files in folders.items() if name in ids and files}
+    )
     return {name: folders[name] for name in sorted(ids, key=lambda name: ids[name])}, found
 
 
@@ -51,12 +73,19 @@ def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[s
     column, _ = class_table.match(folders, data.classes)
     named: dict[str, list[int]] = {}
     if column == "class_id":
-        named = {str(number): [class_id] for number, class_id in enumerate(class_names.class_ids(data, data.place))}
+        named = {
+            str(number): [class_id]
+            for number, class_id in enumerate(class_names.class_ids(data, data.place))
+        }
     else:
         for i, row in enumerate(data.classes):
             named.setdefault(nfc(row[column]), []).append(i)
     expected = set(data.expected)
-    missing = sorted(name for name, ids in named.items() if expected & set(ids) and name not in set(map(nfc, folders)))
+    missing = sorted(
+        name
+        for name, ids in named.items()
+        if expected & set(ids) and name not in set(map(nfc, folders))
+    )
     unknown = [name for name in folders if nfc(name) not in named]
     faults = []
     if folders and len(unknown) == len(folders) and all(map(split_of, folders)):
@@ -67,8 +96,17 @@ def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[s
             same = ", ".join(ascii(folder) for folder in folders if nfc(folder) == name)
             faults.append(f"folders {same} have the same name: move the images into one")
     if unknown:
-        told = [name + "".join(f" (did you mean {close}?)" for close in difflib.get_close_matches(name, missing, n=1)) for name in unknown]
-        faults.append(f"{len(unknown)} folders are no {column} of {data.table}: {shown(told)}: rename them, or move them away")
+        told = [
+            name
+            + "".join(
+                f" (did you mean {close}?)"
+                for close in difflib.get_close_matches(name, missing, n=1)
+            )
+            for name in unknown
+        ]
+        faults.append(
+            f"{len(unknown)} folders are no {column} of {data.table}: {shown(told)}: rename them, or move them away"
+        )
     if missing:
         faults.append(f"{len(missing)} class folders are missing: {shown(missing)}")
     found = {name: named[nfc(name)] for name in folders if nfc(name) in named}
@@ -89,8 +127,14 @@ def index(data: DataSet, threads: int):
 
     folders, found = listed(data)
     ids, _ = class_ids(data, list(folders))
-    rows = [(ids[name], f"{name}/{file}", None, None, None) for name, files in folders.items() for file in files]
-    return pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"]).astype({"class_id": int}), found
+    rows = [
+        (ids[name], f"{name}/{file}", None, None, None)
+        for name, files in folders.items()
+        for file in files
+    ]
+    return pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"]).astype(
+        {"class_id": int}
+    ), found
 
 
 def reader(data: DataSet):

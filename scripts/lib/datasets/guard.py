@@ -1,11 +1,15 @@
-"""Before the first job: whether every data set that a job is about to read is there and is what the study takes it for."""
+"""Before the first job: whether every data set that a job is about to read is there and is what the
+study takes it for.
+"""
 
 from scripts.lib import datasets, jobs
 from scripts.lib.study import Study
 
 
 def splits_of(dag) -> dict[tuple[str, str], bool]:
-    """(study, split) of the data sets in files that jobs of a Snakemake DAG are about to read, and whether their index is to be made."""
+    """(study, split) of the data sets in files that jobs of a Snakemake DAG are about to read, and
+    whether their index is to be made.
+    """
     waiting = [job for job in dag.needrun_jobs() if job.rule.name in ("index_data", "prepare_data")]
     found: dict[tuple[str, str], bool] = {}
     for job in waiting:
@@ -15,14 +19,18 @@ def splits_of(dag) -> dict[tuple[str, str], bool]:
 
 
 def faults(studies: dict[str, Study], splits: dict[tuple[str, str], bool]) -> list[str]:
-    """A data set is looked into where its index is to be made; later on it need only be there still."""
+    """A data set is looked into where its index is to be made; later on it need only be there
+    still.
+    """
     told = []
     for (name, split), whole in splits.items():
         study = studies[name]
         if study.data.kind != "files":
             continue
         settings = jobs.index_settings(study, split)
-        data = datasets.of_split(split, jobs.classes_file(study, split), settings, jobs.wanted(study, split) or None)
+        data = datasets.of_split(
+            split, jobs.classes_file(study, split), settings, jobs.wanted(study, split) or None
+        )
         try:
             if whole:
                 datasets.checked(data)

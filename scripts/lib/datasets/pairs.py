@@ -1,11 +1,12 @@
 """Pairs of image and text as img2dataset writes them.
 
 They are tars of {key}.jpg, {key}.txt and {key}.json, and next to each tar a parquet with a row for
-each address that was tried (key, status, caption, ...). The texts of a tar without a parquet are its
-members .txt, or the captions in .json.
+each address that was tried (key, status, caption, ...). The texts of a tar without a parquet are
+its members .txt, or the captions in .json.
 
-At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million are
-about 60,000 rows. The members of a tar are compared with its parquet when a block is made of it.
+At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million
+are about 60,000 rows. The members of a tar are compared with its parquet when a block is made of
+it.
 """
 
 import json
@@ -26,7 +27,11 @@ def survey(data: DataSet) -> Found:
     """Count the tars and those without a parquet; no tar is opened."""
     found, own = Found("tars of pairs"), tars.files(data.place)
     without = [tar for tar in own if not tar.with_suffix(".parquet").is_file()]
-    parquets = [] if is_pattern(data.place) else [path for path in data.place.glob("*.parquet") if not is_clutter(path.name)]
+    parquets = (
+        []
+        if is_pattern(data.place)
+        else [path for path in data.place.glob("*.parquet") if not is_clutter(path.name)]
+    )
     lost = sorted(path.name for path in parquets if not path.with_suffix(".tar").is_file())
     if lost:
         fix = "download these shards again, or move the parquets away"
@@ -34,7 +39,9 @@ def survey(data: DataSet) -> Found:
     found.faults += tars.name_faults(data)
     found.notes.append(f"{len(own)} tars")
     if without:
-        found.notes.append(f"{len(without)} tars without a parquet, whose texts are read from the tar")
+        found.notes.append(
+            f"{len(without)} tars without a parquet, whose texts are read from the tar"
+        )
     return found
 
 
@@ -43,18 +50,28 @@ def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer, pa.types.is_null)
+    kinds = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_integer,
+        pa.types.is_null,
+    )
     try:
         with pq.ParquetFile(parquet) as file:
             schema = file.schema_arrow
             if absent := sorted(set(columns) - set(schema.names)):
                 known = shown(schema.names, 12)
-                raise DataSetError(f"{parquet}: no column {', '.join(absent)} (it has {known}): {FIX}")
+                raise DataSetError(
+                    f"{parquet}: no column {', '.join(absent)} (it has {known}): {FIX}"
+                )
             for name in columns:
                 kind = schema.field(name).type
                 values = kind.value_type if pa.types.is_dictionary(kind) else kind
                 if not any(is_kind(values) for is_kind in kinds):
-                    raise DataSetError(f"{parquet}: column {name} is {kind}, expected string: {FIX}")
+                    raise DataSetError(
+                        f"{parquet}: column {name} is {kind}, expected string: {FIX}"
+                    )
             return file.read(columns=columns).to_pydict()
     except (pa.ArrowInvalid, OSError) as error:
         raise DataSetError(f"{parquet}: not a whole parquet file ({error}): {FIX}") from None
@@ -70,7 +87,9 @@ def count(tar: Path) -> tuple[int, int]:
 
 
 def index(data: DataSet, threads: int):
-    """A row for each tar, in the order of its name: origin, images (pairs of it that are used), failed, skipped; and what is there."""
+    """A row for each tar, in the order of its name: origin, images (pairs of it that are used),
+    failed, skipped; and what is there.
+    """
     import pandas as pd
 
     found, own, top = survey(data), tars.files(data.place), tars.root(data.place)
@@ -89,10 +108,18 @@ def index(data: DataSet, threads: int):
     with ThreadPoolExecutor(threads) as pool:
         counted = list(pool.map(one, own))
     found.faults += [str(error) for error in counted if isinstance(error, DataSetError)]
-    table = pd.DataFrame([row for row in counted if isinstance(row, tuple)], columns=["origin", "images", "failed", "skipped"])
-    found.faults += [f"{data.skip}: no tar {name!r} in it" for name in sorted(set(skips) - set(table["origin"].map(nfc)))]
+    table = pd.DataFrame(
+        [row for row in counted if isinstance(row, tuple)],
+        columns=["origin", "images", "failed", "skipped"],
+    )
+    found.faults += [
+        f"{data.skip}: no tar {name!r} in it"
+        for name in sorted(set(skips) - set(table["origin"].map(nfc)))
+    ]
     found.classes = Counter({NO_CLASS: int(table["images"].sum())})
-    found.notes.append(f"{int(table['failed'].sum())} addresses without an image, as its parquets say")
+    found.notes.append(
+        f"{int(table['failed'].sum())} addresses without an image, as its parquets say"
+    )
     return table, found
 
 
@@ -109,7 +136,9 @@ def text_of(tar: Path, key: str, parts: dict, stream) -> str | None:
             return stream.read(size).decode()
         except UnicodeDecodeError as error:
             fix = "write the tar again in UTF-8"
-            raise DataSetError(f"{tar}: {key}.{extension} is not UTF-8 at byte {error.start}: {fix}") from None
+            raise DataSetError(
+                f"{tar}: {key}.{extension} is not UTF-8 at byte {error.start}: {fix}"
+            ) from None
 
     if "txt" in parts:
         return member("txt")
@@ -132,7 +161,11 @@ def parquet_texts(parquet: Path) -> dict[str, str]:
     """Text of each key that a parquet says was downloaded."""
     table = rows_of(parquet, ["key", "status", "caption"])
     rows = zip(table["key"], table["status"], table["caption"], strict=True)
-    good = [(str(key), "" if text is None else str(text)) for key, status, text in rows if status == SUCCESS]
+    good = [
+        (str(key), "" if text is None else str(text))
+        for key, status, text in rows
+        if status == SUCCESS
+    ]
     if len(dict(good)) != len(good):
         twice = [key for key, times in Counter(key for key, _ in good).items() if times > 1]
         raise DataSetError(f"{parquet}: keys come twice: {shown(twice)}: {FIX}")
@@ -159,8 +192,14 @@ def members(data: DataSet, name: str) -> list[dict]:
     origins = {nfc(row["origin"]) for row in found.values()}
     absent = {origin for origin in data.skipped if origin.rpartition("/")[0] == nfc(name)} - origins
     if absent:
-        raise DataSetError(f"{data.skip}: no pair {shown(sorted(absent))} in {tar}: mend or remove the line")
-    return [row | {"text": texts[key]} for key, row in found.items() if nfc(row["origin"]) not in data.skipped]
+        raise DataSetError(
+            f"{data.skip}: no pair {shown(sorted(absent))} in {tar}: mend or remove the line"
+        )
+    return [
+        row | {"text": texts[key]}
+        for key, row in found.items()
+        if nfc(row["origin"]) not in data.skipped
+    ]
 
 
 def _matched(tar: Path, parquet: Path, told: dict[str, str | None]) -> dict[str, str]:
@@ -185,12 +224,16 @@ def _matched(tar: Path, parquet: Path, told: dict[str, str | None]) -> dict[str,
 
 
 def block(data: DataSet, index: list[dict], start: int, stop: int) -> Iterator[dict]:
-    """Rows of the pairs `start` to `stop` (half-open). index: rows of the tars that hold them, with image (of the first pair) and images."""
+    """Rows of the pairs `start` to `stop` (half-open). index: rows of the tars that hold them, with
+    image (of the first pair) and images.
+    """
     for row in index:
         own = members(data, row["origin"])
         if len(own) != row["images"]:
             tar = tars.root(data.place) / row["origin"]
-            raise DataSetError(f"{tar}: {len(own)} pairs, where the index that was made of it has {row['images']}: remove the index and start again")
+            raise DataSetError(
+                f"{tar}: {len(own)} pairs, where the index that was made of it has {row['images']}: remove the index and start again"
+            )
         for place, member in enumerate(own, row["image"]):
             if start <= place < stop:
                 yield {"image": place} | member

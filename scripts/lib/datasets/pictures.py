@@ -10,7 +10,12 @@ from PIL import Image
 from scripts.lib import shards
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
-BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # what Pillow raises for an image that it cannot read
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    Image.DecompressionBombError,
+)  # what Pillow raises for an image that it cannot read
 EXIF = b"Exif\0\0"  # the first bytes of an EXIF block
 ORIENTATION = 0x0112
 UPRIGHT = {  # EXIF orientation -> transposition that turns the image upright
@@ -29,11 +34,12 @@ ELONGATED = 16  # ratio of the sides from which on only the region that is kept 
 class Stored:
     """How images of a split are stored.
 
-    size: pixels a side; the shorter side is resized to it and the centre square kept (ours). storage: as `shards.encode` takes it.
-    evaluation: pixels as torchvision's folder reader gives them, which the authors evaluate with, so neither turned as EXIF says nor put on
-    white, and resized by their bilinear filter: the centre 224 of what is stored at 256 is their Resize(256), CenterCrop(224), pixel by
-    pixel. Other images are turned upright, what is transparent is white, and the filter is bicubic, as in the script that the authors
-    released for generated images.
+    size: pixels a side; the shorter side is resized to it and the centre square kept (ours).
+    storage: as `shards.encode` takes it. evaluation: pixels as torchvision's folder reader gives
+    them, which the authors evaluate with, so neither turned as EXIF says nor put on white, and
+    resized by their bilinear filter: the centre 224 of what is stored at 256 is their Resize(256),
+    CenterCrop(224), pixel by pixel. Other images are turned upright, what is transparent is white,
+    and the filter is bicubic, as in the script that the authors released for generated images.
     """
 
     size: int
@@ -42,7 +48,8 @@ class Stored:
     evaluation: bool = False
 
     def of(self, image: bytes | Image.Image) -> bytes:
-        """Bytes to store. Those of the file itself where it is already as it would be stored, so that nothing is compressed twice.
+        """Bytes to store. Those of the file itself where it is already as it would be stored, so
+        that nothing is compressed twice.
 
         Raises one of BROKEN where it cannot be read.
         """
@@ -55,24 +62,36 @@ class Stored:
 
     def _as_it_is(self, image: Image.Image) -> bool:
         mode = "L" if self.channels == 1 else "RGB"
-        same = image.format == FORMATS[self.storage["format"]] and image.mode == mode and image.size == (self.size, self.size)
-        return same and (self.evaluation or _transposition(image) is None) and "transparency" not in image.info
+        same = (
+            image.format == FORMATS[self.storage["format"]]
+            and image.mode == mode
+            and image.size == (self.size, self.size)
+        )
+        return (
+            same
+            and (self.evaluation or _transposition(image) is None)
+            and "transparency" not in image.info
+        )
 
     def _made(self, image: Image.Image) -> bytes:
         transposition = None if self.evaluation else _transposition(image)
         if transposition is not None:
             image = image.transpose(transposition)
-        image = _opaque(_eight_bits(image), white=not self.evaluation).convert("L" if self.channels == 1 else "RGB")
+        image = _opaque(_eight_bits(image), white=not self.evaluation).convert(
+            "L" if self.channels == 1 else "RGB"
+        )
         filter = Image.Resampling.BILINEAR if self.evaluation else Image.Resampling.BICUBIC
         return shards.encode(np.asarray(centre(image, self.size, filter)), self.storage)
 
 
 def centre(image: Image.Image, size: int, filter: Image.Resampling) -> Image.Image:
-    """The centre square of the image resized to a shorter side of `size`, with the roundings of torchvision's Resize and CenterCrop.
+    """The centre square of the image resized to a shorter side of `size`, with the roundings of
+    torchvision's Resize and CenterCrop.
 
-    The image is resized completely, so that pixels are those of torchvision, unless its sides differ by a factor of ELONGATED or more.
-    Then only the region that is kept is resized, at a cost that does not depend on the ratio of the sides; Pillow rounds the corners of
-    that region to 32 bits, which changes a few pixels by one grey level.
+    The image is resized completely, so that pixels are those of torchvision, unless its sides
+    differ by a factor of ELONGATED or more. Then only the region that is kept is resized, at a cost
+    that does not depend on the ratio of the sides; Pillow rounds the corners of that region to 32
+    bits, which changes a few pixels by one grey level.
     """
     width, height = image.size
     short = min(width, height)
@@ -91,7 +110,8 @@ def _resized_region(
     region: tuple[int, int, int, int],
     filter: Image.Resampling,
 ) -> Image.Image:
-    """A region of the image as it would be at the size `resized`, computed from the pixels that it depends on.
+    """A region of the image as it would be at the size `resized`, computed from the pixels that it
+    depends on.
 
     Parameters
     ----------
@@ -113,7 +133,8 @@ def _resized_region(
     reach = [math.ceil(2 * max(scale, 1)) + 1 for scale in scales]
     near = [max(math.floor(box[axis]) - reach[axis], 0) for axis in (0, 1)]
     far = [min(math.ceil(box[2 + axis]) + reach[axis], image.size[axis]) for axis in (0, 1)]
-    # The crop comes first, so that the box has small numbers: Pillow stores it with 24 significant bits.
+    # The crop comes first, so that the box has small numbers: Pillow stores it with 24 significant
+    # bits.
     box = [min(edge, far[axis % 2]) - near[axis % 2] for axis, edge in enumerate(box)]
     size = (region[2] - region[0], region[3] - region[1])
     return image.crop((*near, *far)).resize(size, filter, tuple(box))
@@ -131,9 +152,11 @@ def _opened(data: bytes) -> tuple[bytes, Image.Image]:
 
 
 def _transposition(image: Image.Image) -> Image.Transpose | None:
-    """The transposition that turns the image upright; None if it is upright or its EXIF block is damaged.
+    """The transposition that turns the image upright; None if it is upright or its EXIF block is
+    damaged.
 
-    Only the orientation is read. Pillow's `exif_transpose` also rewrites the block, which fails for many blocks.
+    Only the orientation is read. Pillow's `exif_transpose` also rewrites the block, which fails for
+    many blocks.
     """
     image.load()  # an image that is damaged raises here; a TIFF file is turned here
     try:
@@ -145,8 +168,14 @@ def _transposition(image: Image.Image) -> Image.Transpose | None:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits scaled to 8, where Pillow would cut off what is above 255."""
     if image.mode in ("F", "I"):
-        raise ValueError(f"pixels are of mode {image.mode}, whose range is not known: store the image with 8 or 16 bits")
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I;16") else image
+        raise ValueError(
+            f"pixels are of mode {image.mode}, whose range is not known: store the image with 8 or 16 bits"
+        )
+    return (
+        Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        if image.mode.startswith("I;16")
+        else image
+    )
 
 
 def _opaque(image: Image.Image, white: bool) -> Image.Image:

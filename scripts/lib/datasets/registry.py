@@ -1,4 +1,6 @@
-"""What is known of a data set before it is read: its row of data/datasets.csv, its classes, and where it lies on this machine."""
+"""What is known of a data set before it is read: its row of data/datasets.csv, its classes, and
+where it lies on this machine.
+"""
 
 import difflib
 import os
@@ -16,16 +18,30 @@ from scripts.lib.file_names import nfc
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
 PREFIX = "DATA_"
-IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm")  # extensions, in lower case
+IMAGES = (
+    "jpg",
+    "jpeg",
+    "png",
+    "webp",
+    "bmp",
+    "gif",
+    "tif",
+    "tiff",
+    "ppm",
+)  # extensions, in lower case
 BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
 NO_CLASS = -1  # class id of an image of pairs
 
 
 class DataSetError(ValueError):
-    """A data set that is missing or is not what the study takes it for; the message says what was looked for, what was found, and the mend."""
+    """A data set that is missing or is not what the study takes it for; the message says what was
+    looked for, what was found, and the mend.
+    """
 
     def __init__(self, message: str):
-        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # a name that is not UTF-8 could not be printed
+        super().__init__(
+            message.encode("utf-8", "backslashreplace").decode()
+        )  # a name that is not UTF-8 could not be printed
 
 
 def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
@@ -37,7 +53,11 @@ def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
 
 def row_of(name: str) -> dict[str, str]:
     """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
-    row = next((row for row in _rows(TABLE, "id") if row["id"] == name), {}) if TABLE.is_file() else {}
+    row = (
+        next((row for row in _rows(TABLE, "id") if row["id"] == name), {})
+        if TABLE.is_file()
+        else {}
+    )
     images = row.get("images") or "0"
     if not images.isdecimal():
         raise DataSetError(f"{TABLE}: images of {name} is {images!r}, expected digits")
@@ -92,8 +112,9 @@ def matches(pattern: Path) -> tuple[list[Path], list[str]]:
 class DataSet:
     """A data set as a split of a study uses it.
 
-    split: key of the study, such as training.imagenet. table: CSV of its classes. pairs: of texts, not of classes, so without a table. wanted: images that the
-    study uses, None for all of them. skip: text file with a line for each image that the user leaves out.
+    split: key of the study, such as training.imagenet. table: CSV of its classes. pairs: of texts,
+    not of classes, so without a table. wanted: images that the study uses, None for all of them.
+    skip: text file with a line for each image that the user leaves out.
     """
 
     name: str
@@ -115,16 +136,24 @@ class DataSet:
 
     @cached_property
     def expected(self) -> list[int]:
-        """Ids of the classes that must have images: all, or for sets such as ImageNet-R those of its subset."""
+        """Ids of the classes that must have images: all, or for sets such as ImageNet-R those of
+        its subset.
+        """
         if not self.row.get("subset"):
             return list(range(len(self.classes)))
-        chosen = {row["wnid"] for row in _rows(SUBSETS, "subset", "wnid") if row["subset"] == self.row["subset"]}
+        chosen = {
+            row["wnid"]
+            for row in _rows(SUBSETS, "subset", "wnid")
+            if row["subset"] == self.row["subset"]
+        }
         return [i for i, row in enumerate(self.classes) if row.get("wnid") in chosen]
 
     @property
     def layouts(self) -> list[str]:
         """Those in which it may lie: folders, webdataset, torchvision:Name(arguments), img2dataset."""
-        return (self.row.get("layout") or ("img2dataset" if self.pairs else "folders|webdataset")).split("|")
+        return (
+            self.row.get("layout") or ("img2dataset" if self.pairs else "folders|webdataset")
+        ).split("|")
 
     @cached_property
     def skipped(self) -> set[str]:
@@ -133,17 +162,31 @@ class DataSet:
         try:
             lines = Path(self.skip).read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise self.error([f"{self.skip}: not UTF-8 at byte {error.start}: save it as UTF-8"]) from None
-        return {nfc(posixpath.normpath(line.strip())) for line in lines if line.strip() and not line.startswith("#")}
+            raise self.error(
+                [f"{self.skip}: not UTF-8 at byte {error.start}: save it as UTF-8"]
+            ) from None
+        return {
+            nfc(posixpath.normpath(line.strip()))
+            for line in lines
+            if line.strip() and not line.startswith("#")
+        }
 
     @cached_property
     def place(self) -> Path:
-        """Where it lies: a folder, or a pattern of tars. Raises DataSetError where none is told or nothing is there."""
+        """Where it lies: a folder, or a pattern of tars. Raises DataSetError where none is told or
+        nothing is there.
+        """
         told = os.environ.get(variable(self.name))
         if not told:
-            known = [name for name, value in os.environ.items() if name.startswith(PREFIX) and value]
+            known = [
+                name for name, value in os.environ.items() if name.startswith(PREFIX) and value
+            ]
             close = difflib.get_close_matches(variable(self.name), known, n=1)
-            near = f" (there is {close[0]}, or paths.{close[0].removeprefix(PREFIX).lower()}: did you mean that?)" if close else ""
+            near = (
+                f" (there is {close[0]}, or paths.{close[0].removeprefix(PREFIX).lower()}: did you mean that?)"
+                if close
+                else ""
+            )
             raise self.error(["where it lies is not told" + near])
         place = Path(told).expanduser().absolute()
         found, missing = matches(place) if is_pattern(place) else ([], [])
@@ -158,10 +201,18 @@ class DataSet:
     def error(self, faults: list[str], found: str = "") -> DataSetError:
         """What was looked for, what was found, and how to get it, in lines of their own."""
         place = os.environ.get(variable(self.name), "")
-        lines = [f"data.{self.split}: data set {self.name!r}" + (f" ({self.row['title']})" if self.row else ""), *(f"  - {fault}" for fault in faults)]
-        lines.append(f"  looked for: {self._looked_for()}, in {place or 'a folder'}: config.yaml's paths.{self.name}, or environment {variable(self.name)}")
+        lines = [
+            f"data.{self.split}: data set {self.name!r}"
+            + (f" ({self.row['title']})" if self.row else ""),
+            *(f"  - {fault}" for fault in faults),
+        ]
+        lines.append(
+            f"  looked for: {self._looked_for()}, in {place or 'a folder'}: config.yaml's paths.{self.name}, or environment {variable(self.name)}"
+        )
         lines += [f"  found: {found}"] * bool(found)
-        lines += [f"  how to get it: {self.row.get('how_to_get')}"] * bool(self.row.get("how_to_get"))
+        lines += [f"  how to get it: {self.row.get('how_to_get')}"] * bool(
+            self.row.get("how_to_get")
+        )
         return DataSetError("\n".join(lines))
 
     def _looked_for(self) -> str:
@@ -172,15 +223,19 @@ class DataSet:
             "folders": "a folder for each class, named by its WordNet id (or name, label, class id)",
             "webdataset": "WebDataset tars of {key}.jpg (or another image format) and {key}.cls",
         }
-        ways = "; or ".join(said.get(layout, f"what torchvision.datasets.{layout.partition(':')[2]} reads") for layout in self.layouts)
+        ways = "; or ".join(
+            said.get(layout, f"what torchvision.datasets.{layout.partition(':')[2]} reads")
+            for layout in self.layouts
+        )
         images = f", {self.row['images']} images" if self.row.get("images") else ""
         return f"{len(self.expected)} classes of {self.table}{images}; {ways}"
 
 
 @dataclass
 class Found:
-    """What lies there: layout, how many images of each class id, None where only reading it all would tell; faults of it and what else is
-    worth a word."""
+    """What lies there: layout, how many images of each class id, None where only reading it all
+    would tell; faults of it and what else is worth a word.
+    """
 
     layout: str
     classes: Counter | None = None
@@ -190,13 +245,22 @@ class Found:
     def told(self) -> str:
         known = self.classes is not None
         classes = [f"{len(self.classes)} classes"] if known and NO_CLASS not in self.classes else []
-        return ", ".join([self.layout, *classes, *([f"{self.classes.total()} images"] if known else []), *self.notes])
+        return ", ".join(
+            [
+                self.layout,
+                *classes,
+                *([f"{self.classes.total()} images"] if known else []),
+                *self.notes,
+            ]
+        )
 
 
 def shown(items, most: int = 5) -> str:
     """The first few, and how many more."""
     items = list(items)
-    return ", ".join(map(str, items[:most])) + (f" and {len(items) - most} more" if len(items) > most else "")
+    return ", ".join(map(str, items[:most])) + (
+        f" and {len(items) - most} more" if len(items) > most else ""
+    )
 
 
 def count_faults(data: DataSet, found: Found) -> list[str]:
@@ -213,16 +277,26 @@ def count_faults(data: DataSet, found: Found) -> list[str]:
             faults.append(f"no image of {len(missing)} classes: {names}: {fix}")
         if other and data.row.get("subset"):
             subset = data.row["subset"]
-            faults.append(f"images of classes that are not in its subset {subset!r}: {shown(other)}")
+            faults.append(
+                f"images of classes that are not in its subset {subset!r}: {shown(other)}"
+            )
         elif other:
             known = f"{data.table} has 0 to {len(data.classes) - 1}"
-            faults.append(f"images of class ids {shown(other)}, but {known}: add these classes to it")
+            faults.append(
+                f"images of class ids {shown(other)}, but {known}: add these classes to it"
+            )
     if found.faults:  # more images would be there without them
         return faults
     known = data.row.get("images")
     if known and not data.training and not data.skip and total != int(known):
-        faults.append(f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}")
-    usable = total - (0 if data.pairs else len(data.skipped))  # of pairs the skipped ones are left out already
+        faults.append(
+            f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}"
+        )
+    usable = total - (
+        0 if data.pairs else len(data.skipped)
+    )  # of pairs the skipped ones are left out already
     if data.wanted and usable < data.wanted:
-        faults.append(f"a source of the study takes {data.wanted} images, and it has {usable}: lower sources.*.images")
+        faults.append(
+            f"a source of the study takes {data.wanted} images, and it has {usable}: lower sources.*.images"
+        )
     return faults

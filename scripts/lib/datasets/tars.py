@@ -1,4 +1,6 @@
-"""WebDataset tars: samples are members of one key, {key}.jpg and {key}.cls. Also what the tars of pairs are walked with."""
+"""WebDataset tars: samples are members of one key, {key}.jpg and {key}.cls. Also what the tars of
+pairs are walked with.
+"""
 
 import posixpath
 import re
@@ -8,7 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scripts.lib.datasets import class_names
-from scripts.lib.datasets.registry import IMAGES, DataSet, DataSetError, Found, is_pattern, matches, shown
+from scripts.lib.datasets.registry import (
+    IMAGES,
+    DataSet,
+    DataSetError,
+    Found,
+    is_pattern,
+    matches,
+    shown,
+)
 from scripts.lib.file_names import is_clutter, is_utf8, splits
 
 BLOCK = 512
@@ -21,7 +31,11 @@ DAMAGED = "copy or download it again"
 
 def files(place: Path) -> list[Path]:
     """Tars in a folder, or those that a pattern names."""
-    found = matches(place)[0] if is_pattern(place) else sorted(path for path in place.iterdir() if path.suffix == ".tar")
+    found = (
+        matches(place)[0]
+        if is_pattern(place)
+        else sorted(path for path in place.iterdir() if path.suffix == ".tar")
+    )
     return [path for path in found if not is_clutter(path.name)]
 
 
@@ -56,13 +70,19 @@ def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
             file.fileobj.seek(file.offset)
             if file.fileobj.read(BLOCK) != bytes(BLOCK):
                 told = "no image, and no end of the tar either"
-                raise DataSetError(f"{tar}: cut off or damaged at byte {file.offset}: {told}; {DAMAGED}")
+                raise DataSetError(
+                    f"{tar}: cut off or damaged at byte {file.offset}: {told}; {DAMAGED}"
+                )
             if any(rest.strip(b"\0") for rest in iter(lambda: file.fileobj.read(1 << 20), b"")):
                 cause = "tars that were joined, or a damaged one"
-                raise DataSetError(f"{tar}: continues after its end at byte {file.offset}: {cause}; {DAMAGED}")
+                raise DataSetError(
+                    f"{tar}: continues after its end at byte {file.offset}: {cause}; {DAMAGED}"
+                )
     except (tarfile.TarError, OSError) as error:
         if kind := _compression(tar):
-            raise DataSetError(f"{tar}: compressed ({kind}), and images are read at their offsets: decompress it") from None
+            raise DataSetError(
+                f"{tar}: compressed ({kind}), and images are read at their offsets: decompress it"
+            ) from None
         raise DataSetError(f"{tar}: not a whole tar ({error}): {DAMAGED}") from None
     return list(found.items())
 
@@ -73,9 +93,13 @@ def _add(tar: Path, member: tarfile.TarInfo, found: dict) -> None:
     if member.isdir() or is_clutter(path) or METADATA.match(path):
         return
     if not is_utf8(path):
-        raise DataSetError(f"{tar}: the name of member {path!r} is not UTF-8: rename it and write the tar again")
+        raise DataSetError(
+            f"{tar}: the name of member {path!r} is not UTF-8: rename it and write the tar again"
+        )
     if member.islnk() or member.issym():
-        raise DataSetError(f"{tar}: {path!r} is a link: write the tar again with --dereference --hard-dereference")
+        raise DataSetError(
+            f"{tar}: {path!r} is a link: write the tar again with --dereference --hard-dereference"
+        )
     folder, name = posixpath.split(path)
     stem, _, extension = name.partition(".")
     parts = found.setdefault(posixpath.join(folder, stem), {})
@@ -109,7 +133,9 @@ def labelled(tar: Path, class_ids: list[int]) -> list[tuple[int, str, int, int]]
         for key, parts in samples(tar):
             offset, size = image_of(tar, key, parts)
             if "cls" not in parts:
-                raise DataSetError(f"{tar}: sample {key!r} has no {key}.cls, which tells its class (found: {', '.join(sorted(parts))})")
+                raise DataSetError(
+                    f"{tar}: sample {key!r} has no {key}.cls, which tells its class (found: {', '.join(sorted(parts))})"
+                )
             stream.seek(parts["cls"][0])
             text = stream.read(parts["cls"][1]).decode(errors="replace").strip()
             if not text.isascii() or not text.isdigit() or int(text) >= len(class_ids):
@@ -143,11 +169,15 @@ def survey(data: DataSet) -> Found:
     own = files(data.place)
     named = {row.get("wnid") for row in data.classes} & {path.stem for path in own}
     if named:
-        found.faults.append(f"the tars are of classes ({shown(sorted(named))}): unpack each into a folder of its name")
+        found.faults.append(
+            f"the tars are of classes ({shown(sorted(named))}): unpack each into a folder of its name"
+        )
         return found
     found.faults += name_faults(data)
     try:
-        found.notes.append(f"{len(own)} tars, {len(labelled(own[0], _class_ids(data)))} images in the first")
+        found.notes.append(
+            f"{len(own)} tars, {len(labelled(own[0], _class_ids(data)))} images in the first"
+        )
     except DataSetError as error:
         found.faults.append(str(error))
     return found
@@ -177,9 +207,17 @@ def index(data: DataSet, threads: int):
                 empty.append(tar.name)
             else:
                 name = str(tar.relative_to(top))
-                tables.append(pd.DataFrame([(i, f"{name}/{key}", name, *place) for i, key, *place in rows], columns=COLUMNS))
+                tables.append(
+                    pd.DataFrame(
+                        [(i, f"{name}/{key}", name, *place) for i, key, *place in rows],
+                        columns=COLUMNS,
+                    )
+                )
     table = pd.concat(tables, ignore_index=True).astype({"class_id": int})
-    notes = [f"{len(own)} tars", *([f"{len(empty)} tars without a sample ({shown(empty)})"] if empty else [])]
+    notes = [
+        f"{len(own)} tars",
+        *([f"{len(empty)} tars without a sample ({shown(empty)})"] if empty else []),
+    ]
     return table, Found("WebDataset tars", Counter(table["class_id"].tolist()), faults, notes)
 
 
@@ -188,7 +226,9 @@ def read_at(tar: Path, offset: int, size: int) -> bytes:
         stream.seek(offset)
         found = stream.read(size)
     if len(found) != size:
-        raise DataSetError(f"{tar}: ends before byte {offset + size}, where an image of it should: copy or download it again")
+        raise DataSetError(
+            f"{tar}: ends before byte {offset + size}, where an image of it should: copy or download it again"
+        )
     return found
 
 

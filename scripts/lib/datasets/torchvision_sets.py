@@ -1,4 +1,6 @@
-"""Data sets that torchvision reads, as data/datasets.csv names them: torchvision:GTSRB(split=test). Nothing is downloaded."""
+"""Data sets that torchvision reads, as data/datasets.csv names them: torchvision:GTSRB(split=test).
+Nothing is downloaded.
+"""
 
 import ast
 import difflib
@@ -10,10 +12,22 @@ from collections import Counter
 from scripts.lib.datasets.registry import DataSet, DataSetError, Found, shown
 from scripts.lib.file_names import nfc
 
-LABELS = ("targets", "labels", "y")  # where a set keeps its class ids; one that has none of them is read item by item
+LABELS = (
+    "targets",
+    "labels",
+    "y",
+)  # where a set keeps its class ids; one that has none of them is read item by item
 CLASSES = ("classes", "categories")
 # Arguments that a layout may not set.
-OTHER = ("root", "download", "transform", "target_transform", "transforms", "loader", "is_valid_file")
+OTHER = (
+    "root",
+    "download",
+    "transform",
+    "target_transform",
+    "transforms",
+    "loader",
+    "is_valid_file",
+)
 UNREADABLE = (RuntimeError, OSError, ValueError, KeyError, EOFError, AttributeError, IndexError)
 
 
@@ -43,11 +57,18 @@ def opened(data: DataSet):
 
     from torchvision import datasets
 
-    name, arguments = called(next(layout for layout in data.layouts if layout.startswith("torchvision:")))
+    name, arguments = called(
+        next(layout for layout in data.layouts if layout.startswith("torchvision:"))
+    )
     kind = getattr(datasets, name, None)
     if not (isinstance(kind, type) and issubclass(kind, datasets.VisionDataset)):
         close = difflib.get_close_matches(name, datasets.__all__, n=1)
-        raise data.error([f"torchvision.datasets has no data set {name}" + "".join(f"; did you mean {near}?" for near in close)])
+        raise data.error(
+            [
+                f"torchvision.datasets has no data set {name}"
+                + "".join(f"; did you mean {near}?" for near in close)
+            ]
+        )
     parameters = inspect.signature(kind).parameters
     if "root" not in parameters:
         raise data.error([f"torchvision.datasets.{name} is not read from a folder"])
@@ -72,7 +93,9 @@ def _plain(label: str) -> str:
 def _names(data: DataSet, dataset) -> list[str] | None:
     """What the data set calls its classes, in the order of its labels, if it has names."""
     attributes = ("wnids", *CLASSES) if "wnid" in data.classes[0] else CLASSES
-    names = next((list(getattr(dataset, name)) for name in attributes if getattr(dataset, name, None)), None)
+    names = next(
+        (list(getattr(dataset, name)) for name in attributes if getattr(dataset, name, None)), None
+    )
     if names is None and isinstance(index := getattr(dataset, "class_to_idx", None), dict):
         names = sorted(index, key=index.get)
     if names and isinstance(names[0], tuple):  # ImageNet has several names for a class
@@ -84,8 +107,8 @@ def class_map(data: DataSet, names: list[str]) -> list[int | None]:
     """Return the class id of each label of a data set whose classes have these names.
 
     They are looked up in the columns wnid, label and name of the class table, exactly or by their
-    letters and digits. A class that is not in the table is None. Labels are class ids if the names are
-    in the table's order, apart from at most half that are spelt in another way.
+    letters and digits. A class that is not in the table is None. Labels are class ids if the names
+    are in the table's order, apart from at most half that are spelt in another way.
 
     Raises
     ------
@@ -124,7 +147,9 @@ def class_ids_of(dataset) -> list[int]:
         try:
             item = dataset[i]
         except (OSError, SyntaxError) as error:
-            raise DataSetError(f"item {i} of torchvision.datasets.{type(dataset).__name__} cannot be read: {' '.join(str(error).split())}") from None
+            raise DataSetError(
+                f"item {i} of torchvision.datasets.{type(dataset).__name__} cannot be read: {' '.join(str(error).split())}"
+            ) from None
         found.append(_label(dataset, i, item[1]))
     return found
 
@@ -147,9 +172,13 @@ def labels_of(data: DataSet) -> list[int]:
     ids = class_map(data, names)
     for i, label in enumerate(labels):
         if not 0 <= label < len(ids):
-            raise data.error([f"item {i} has label {label}, and torchvision names {len(ids)} classes"])
+            raise data.error(
+                [f"item {i} has label {label}, and torchvision names {len(ids)} classes"]
+            )
         if ids[label] is None:
-            raise data.error([f"item {i} is of class {names[label]!r}, which is not in {data.table}: add it"])
+            raise data.error(
+                [f"item {i} is of class {names[label]!r}, which is not in {data.table}: add it"]
+            )
     return [ids[label] for label in labels]
 
 
@@ -160,7 +189,9 @@ def survey(data: DataSet) -> Found:
         if names := _names(data, dataset):
             class_map(data, names)
         found.notes.append(f"{len(dataset)} images")
-    except ImportError:  # Snakemake may run where torch is not installed; the job that makes the index will tell
+    except (
+        ImportError
+    ):  # Snakemake may run where torch is not installed; the job that makes the index will tell
         found.notes.append("not looked into, for torchvision is not installed here")
     return found
 

@@ -1,15 +1,20 @@
-"""What follows from a study: the files of each stage up to the laws, the runs, and the settings that each job is handed.
+"""What follows from a study: the files of each stage up to the laws, the runs, and the settings
+that each job is handed.
 
-Pure functions of a Study, no file is read. Rules call them while Snakemake plans, so nothing here may import torch.
-A script finds its settings in the study by the functions here; their digest is a `params` of the rule, so that a job runs again when
-its own settings change, and only then.
+Pure functions of a Study, no file is read. Rules call them while Snakemake plans, so nothing here
+may import torch. A script finds its settings in the study by the functions here; their digest is a
+`params` of the rule, so that a job runs again when its own settings change, and only then.
 
 sources.py   blocks of images, and the settings of the jobs that make them
 training.py  training runs, and the batches of them that share a job
 settings.py  what the jobs are handed that train, evaluate, score and fit
 """
 
-from scripts.lib.jobs.released import conversion_settings, released_settings, released_table_settings
+from scripts.lib.jobs.released import (
+    conversion_settings,
+    released_settings,
+    released_table_settings,
+)
 from scripts.lib.jobs.settings import (
     classifier_settings,
     clip_evaluation_settings,

@@ -12,7 +12,9 @@ from scripts.lib.study.rounding import identity
 
 @dataclass(frozen=True)
 class Run:
-    """One model to train: `size` images of a source at a guidance scale (None for real images and mixtures), an architecture, a seed."""
+    """One model to train: `size` images of a source at a guidance scale (None for real images and
+    mixtures), an architecture, a seed.
+    """
 
     source: str
     guidance: float | None
@@ -33,8 +35,14 @@ def digest(settings: dict | list) -> str:
 
 
 def trainer(study: Study, architecture: str):
-    """The training recipe that an architecture belongs to: the study's `classifiers` or its `clips`."""
-    return study.clips if study.clips and architecture in study.clips.architectures else study.classifiers
+    """The training recipe that an architecture belongs to: the study's `classifiers` or its
+    `clips`.
+    """
+    return (
+        study.clips
+        if study.clips and architecture in study.clips.architectures
+        else study.classifiers
+    )
 
 
 def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
@@ -69,12 +77,15 @@ def batch_runs(study: Study, source: str, batch: str) -> list[Run]:
 
 def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
     """(source, batch) of each training job that these experiments need, each once."""
-    return list(dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments)))
+    return list(
+        dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments))
+    )
 
 
 def training_inputs(study: Study, source: str, batch: str) -> dict[str, list[str]]:
-    """Sources whose images the runs of a batch need, and of each the last block of every series of blocks that it needs: a series is of one
-    guidance scale, or of all."""
+    """Sources whose images the runs of a batch need, and of each the last block of every series of
+    blocks that it needs: a series is of one guidance scale, or of all.
+    """
     most: dict[tuple[str, str], str] = {}
     for run in batch_runs(study, source, batch):
         for part in parts_of(study.sources, run.source, run.guidance, run.size, run.seed):
@@ -89,4 +100,8 @@ def training_inputs(study: Study, source: str, batch: str) -> dict[str, list[str
 
 def training_lists(study_name: str, study: Study, source: str, batch: str) -> list[str]:
     """Lists of the blocks that a batch trains on, source after source."""
-    return [f"results/{study_name}/blocks/{own}/{last}.csv" for own, lasts in training_inputs(study, source, batch).items() for last in lasts]
+    return [
+        f"results/{study_name}/blocks/{own}/{last}.csv"
+        for own, lasts in training_inputs(study, source, batch).items()
+        for last in lasts
+    ]

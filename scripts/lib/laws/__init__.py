@@ -1,4 +1,5 @@
-"""Scaling laws of loss against size, fitted to log loss: what every figure and table reads its exponents from.
+"""Scaling laws of loss against size, fitted to log loss: what every figure and table reads its
+exponents from.
 
 `power`  L(D) = (C / D)^k                       the paper's law: ordinary least squares on logs, t-interval and HC3
 `floor`  L(D) = E + (C / D)^k                   nonlinear least squares on log loss, many starts, profile intervals

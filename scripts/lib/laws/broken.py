@@ -1,4 +1,6 @@
-"""A law that bends once: log loss falls by k per log size before the break and by k_after past it, without a jump."""
+"""A law that bends once: log loss falls by k per log size before the break and by k_after past it,
+without a jump.
+"""
 
 import numpy as np
 from scipy.special import stdtrit
@@ -8,16 +10,21 @@ OBJECTIVE = "least squares on log loss with one break, the best of all breaks wi
 
 
 def log_loss(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
-    return level - k * (np.minimum(x, log_break) - log_break) - k_after * np.maximum(x - log_break, 0)
+    return (
+        level - k * (np.minimum(x, log_break) - log_break) - k_after * np.maximum(x - log_break, 0)
+    )
 
 
 def _design(x: np.ndarray, log_break: float) -> np.ndarray:
     """Columns of the level at the break, k and k_after, shape (N, 3)."""
-    return np.stack([np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)], axis=1)
+    return np.stack(
+        [np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)], axis=1
+    )
 
 
 def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
-    """Sums of squares of the best fits with a break at each of `breaks`, from sums over the sizes on both sides.
+    """Sums of squares of the best fits with a break at each of `breaks`, from sums over the sizes
+    on both sides.
 
     Parameters
     ----------
@@ -34,7 +41,9 @@ def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
     below = sums[:, np.searchsorted(x, breaks)]
     moments, sides = np.zeros((len(breaks), 3, 3)), []
     for count, s_x, s_xx, s_y, s_xy in (below, sums[:, [-1]] - below):
-        sides.append((s_x - count * breaks, s_xx - 2 * breaks * s_x + count * breaks**2, s_xy - breaks * s_y))
+        sides.append(
+            (s_x - count * breaks, s_xx - 2 * breaks * s_x + count * breaks**2, s_xy - breaks * s_y)
+        )
     (before, before_2, before_y), (after, after_2, after_y) = sides
     moments[:, 0, 0], moments[:, 1, 1], moments[:, 2, 2] = len(x), before_2, after_2
     moments[:, 0, 1] = moments[:, 1, 0] = before
@@ -51,19 +60,25 @@ def _best(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], float]:
     bend = y - np.polynomial.Polynomial.fit(x, y, 1)(x)
     for _ in range(4):
         breaks = np.linspace(low, high, 401)
-        best, step = int(np.argmin(_costs(x - centre, bend, breaks - centre))), breaks[1] - breaks[0]
+        best, step = (
+            int(np.argmin(_costs(x - centre, bend, breaks - centre))),
+            breaks[1] - breaks[0],
+        )
         low, high = max(x[1], breaks[best] - step), min(x[-2], breaks[best] + step)
     at = float(breaks[best])
     design = _design(x, at)
     coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
     level, k, k_after = map(float, coefficients)
-    return {"level": level, "k": k, "k_after": k_after, "log_break": at}, float(((design @ coefficients - y) ** 2).sum())
+    return {"level": level, "k": k, "k_after": k_after, "log_break": at}, float(
+        ((design @ coefficients - y) ** 2).sum()
+    )
 
 
 def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
     """Directions in which log loss moves with the parameters, shape (N, 4).
 
-    A size at the break belongs to the slope before it; the search finds a break to 3e-10 of the range.
+    A size at the break belongs to the slope before it; the search finds a break to 3e-10 of the
+    range.
     """
     slope = np.where(x <= log_break + 1e-8 * np.ptp(x), k, k_after)
     return np.column_stack([_design(x, log_break), slope])
@@ -75,8 +90,10 @@ def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. Intervals are Student's with N - 4 degrees of freedom from the Jacobian at the optimum. Of eight sizes
-    those of the slopes cover about 94 %, that of the break 87 %: the sum of squares has a kink there at every size."""
+    """x, y (N,): log size and log loss. Intervals are Student's with N - 4 degrees of freedom from
+    the Jacobian at the optimum. Of eight sizes those of the slopes cover about 94 %, that of the
+    break 87 %: the sum of squares has a kink there at every size.
+    """
     parameters, cost = _best(x, y)
     level, k, k_after, at = parameters.values()
     spare = len(x) - 4
@@ -93,6 +110,8 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
             "k_after": k_after,
             "k_after_interval": [k_after - float(spread[2]), k_after + float(spread[2])],
             "break": float(np.exp(at)),
-            "break_interval": [float(np.exp(at - spread[3])), float(np.exp(at + spread[3]))] if spread[3] < 20 else None,
+            "break_interval": [float(np.exp(at - spread[3])), float(np.exp(at + spread[3]))]
+            if spread[3] < 20
+            else None,
         },
     }

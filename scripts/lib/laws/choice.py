@@ -45,9 +45,14 @@ class Choice:
     warnings: tuple[str, ...]
 
     def by_law(self) -> dict:
-        """Return k with its interval under each law and over those that are not ruled out, for JSON."""
+        """Return k with its interval under each law and over those that are not ruled out, for
+        JSON.
+        """
         return {
-            "k_by_law": {law: {"k": fitted.k, "k_interval": bounds(fitted.k_interval)} for law, fitted in self.fits.items()},
+            "k_by_law": {
+                law: {"k": fitted.k, "k_interval": bounds(fitted.k_interval)}
+                for law, fitted in self.fits.items()
+            },
             "not_ruled_out": list(self.not_ruled_out),
             "k_interval_any_law": bounds(self.k_interval),
             "warnings": list(self.warnings),
@@ -60,19 +65,24 @@ class Choice:
 
 
 def held_out_error(law: str, x: np.ndarray, y: np.ndarray, hold: int) -> float:
-    """Fit to all but the `hold` largest of log sizes and log losses (N,) and predict those: root mean square error of log loss. Infinite where
-    too few are left, or all of these are the same."""
+    """Fit to all but the `hold` largest of log sizes and log losses (N,) and predict those: root
+    mean square error of log loss. Infinite where too few are left, or all of these are the same.
+    """
     module, near = LAWS[law], slice(len(x) - hold)
     if len(x) - hold < module.FEWEST or np.ptp(y[near]) < 1e-12:
         return np.inf
-    return float(np.sqrt(np.mean((module.log_loss(x[-hold:], **module.curve(x[near], y[near])) - y[-hold:]) ** 2)))
+    return float(
+        np.sqrt(
+            np.mean((module.log_loss(x[-hold:], **module.curve(x[near], y[near])) - y[-hold:]) ** 2)
+        )
+    )
 
 
 def _admissible(fits: dict[str, Fit], taken: str) -> tuple[str, ...]:
     """Laws that describe the data about as well as the one that is taken.
 
-    The law with a floor contains the pure law, so it is never ruled out in favour of it; the pure law
-    is ruled out in favour of a floor if the interval of the floor excludes zero.
+    The law with a floor contains the pure law, so it is never ruled out in favour of it; the pure
+    law is ruled out in favour of a floor if the interval of the floor excludes zero.
     """
     laws = [taken]
     floor = fits.get("floor")
@@ -86,7 +96,9 @@ def _admissible(fits: dict[str, Fit], taken: str) -> tuple[str, ...]:
 
 
 def _sum_of_squares_ratio(count: int) -> float:
-    """How much smaller the sum of squares with a floor must be before AICc selects it; count: sizes."""
+    """How much smaller the sum of squares with a floor must be before AICc selects it; count:
+    sizes.
+    """
     spare = np.array([count - 4, count - 5])  # of the pure law, and with a floor
     if spare[1] <= 0:
         return np.inf
@@ -105,18 +117,21 @@ def _reason_for_pure(fits: dict[str, Fit], count: int) -> str:
     reason = f"pure law, not distinguished from a law with a floor of {low:.3g} to {upper}"
     ratio = _sum_of_squares_ratio(count)
     if ratio > 20:
-        needed = f"a {ratio:,.0f}-fold smaller sum of squares" if np.isfinite(ratio) else "more sizes"
+        needed = (
+            f"a {ratio:,.0f}-fold smaller sum of squares" if np.isfinite(ratio) else "more sizes"
+        )
         reason += f": with {count} sizes AICc needs {needed} to select a floor"
     return f"{reason}; no bend can be detected with {count} sizes"
 
 
 def choose(sizes, losses) -> Choice:
-    """Choose the simplest law that a richer one does not beat, in AICc and at predicting the largest sizes.
+    """Choose the simplest law that a richer one does not beat, in AICc and at predicting the
+    largest sizes.
 
-    A fourth of the sizes, at least one, are held out. A richer law is chosen if its AICc is lower by
-    `GAIN` or more and its held-out error is not larger, but for rounding. Otherwise the pure law is the
-    point estimate, which is no evidence for it: `not_ruled_out` lists the laws that the data do not
-    distinguish from it, and the interval of k covers all of them.
+    A fourth of the sizes, at least one, are held out. A richer law is chosen if its AICc is lower
+    by `GAIN` or more and its held-out error is not larger, but for rounding. Otherwise the pure law
+    is the point estimate, which is no evidence for it: `not_ruled_out` lists the laws that the data
+    do not distinguish from it, and the interval of k covers all of them.
 
     Parameters
     ----------
@@ -157,15 +172,20 @@ def choose(sizes, losses) -> Choice:
 
 
 def compare(first: tuple, second: tuple) -> dict:
-    """Difference of the exponents of two curves, each (sizes, losses), as one regression with an interaction.
+    """Difference of the exponents of two curves, each (sizes, losses), as one regression with an
+    interaction.
 
-    Returns k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom) and p-value. Equal spread about both
-    lines is assumed.
+    Returns k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom)
+    and p-value. Equal spread about both lines is assumed.
     """
     x, y, group = [], [], []
     for place, curve in enumerate((first, second)):
         own_x, own_y = points(*curve)
-        x, y, group = np.append(x, own_x), np.append(y, own_y), np.append(group, np.full(len(own_x), float(place)))
+        x, y, group = (
+            np.append(x, own_x),
+            np.append(y, own_y),
+            np.append(group, np.full(len(own_x), float(place))),
+        )
     line = OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
     low, high = line.conf_int(0.05)[3]
     return {

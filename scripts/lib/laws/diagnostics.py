@@ -1,4 +1,6 @@
-"""What speaks against a fitted law: a loss that does not fall, that is not monotone, or that leaves a pattern in its residuals."""
+"""What speaks against a fitted law: a loss that does not fall, that is not monotone, or that leaves
+a pattern in its residuals.
+"""
 
 import numpy as np
 from scipy.special import betainc
@@ -13,7 +15,8 @@ _GROUPS = 40  # of neighbouring sizes whose averages are compared, if there are 
 def autocorrelation(residuals: np.ndarray, tangents: np.ndarray) -> float:
     """p-value of the Durbin-Watson test against residuals that resemble their neighbours.
 
-    The ratio is compared with a beta distribution of the same mean and variance, which depend on the tangents.
+    The ratio is compared with a beta distribution of the same mean and variance, which depend on
+    the tangents.
 
     Parameters
     ----------
@@ -91,17 +94,23 @@ def warnings(fitted: Fit, sizes, losses) -> list[str]:
     low, high = fit("power", sizes, losses).k_interval
     interval = f"95 % interval of k of the pure law [{low:.3g}, {high:.3g}]"
     if high < 0:
-        messages.append(f"the loss rises with size ({interval}): k is negative; if the column is an accuracy, fit the error, 1 - accuracy")
+        messages.append(
+            f"the loss rises with size ({interval}): k is negative; if the column is an accuracy, fit the error, 1 - accuracy"
+        )
     elif low <= 0:
         messages.append(f"the loss does not clearly fall with size ({interval})")
     found = largest_rise(x, y)
     if found and high >= 0:
         rise, start, end = found
         between = f"size {np.exp(start):,.6g} to {np.exp(end):,.6g}"
-        messages.append(f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure law and the law with a floor only fall")
+        messages.append(
+            f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure law and the law with a floor only fall"
+        )
     law = LAWS[fitted.law]
     residuals = y - law.log_loss(x, **fitted.parameters)
     p = autocorrelation(residuals, law.tangents(x, **fitted.parameters))
     if p < LEVEL:
-        messages.append(f"lack of fit of law {fitted.law!r}: residuals of neighbouring sizes resemble each other (Durbin-Watson test, p = {p:.2g})")
+        messages.append(
+            f"lack of fit of law {fitted.law!r}: residuals of neighbouring sizes resemble each other (Durbin-Watson test, p = {p:.2g})"
+        )
     return messages

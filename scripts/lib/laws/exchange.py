@@ -4,8 +4,8 @@ With L_r(D) = L_s(S), D real images are matched by S synthetic ones, and one mor
 
     dS / dD = (S / D) s_r(D) / s_s(S),    s = -d log L / d log D of each law.
 
-The laws are those that `choose` takes for each curve over all its sizes, as in the table of laws. For two pure laws this is
-dS / dD = (k_r / k_s) S / D. The definition is this project's.
+The laws are those that `choose` takes for each curve over all its sizes, as in the table of laws.
+For two pure laws this is dS / dD = (k_r / k_s) S / D. The definition is this project's.
 """
 
 import numpy as np
@@ -42,24 +42,35 @@ def _inverse(law: str, y: np.ndarray, p: Parameters) -> np.ndarray:
 
 
 def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
-    """Fit a law again, of the same kind as `fit`, to many curves. x, shape (N,); y, shape (N, S). Returns arrays, shape (S,)."""
+    """Fit a law again, of the same kind as `fit`, to many curves. x, shape (N,); y, shape (N, S).
+    Returns arrays, shape (S,).
+    """
     if fit.law == "floor":
         v = np.log1p(np.exp(fit.parameters["log_floor"] - fit.k * (fit.log_scale - x.max())))
         u = np.log(fit.k)
         tries = np.array([[v, v / 3, v + 0.3], [u, u - 0.3, u + 0.5]])
-        theta, costs = floor.solve(x, np.tile(y, 3), np.repeat(tries, y.shape[1], 1), tolerance=1e-9)
+        theta, costs = floor.solve(
+            x, np.tile(y, 3), np.repeat(tries, y.shape[1], 1), tolerance=1e-9
+        )
         best = costs.reshape(3, -1).argmin(0)
         v, u = theta.reshape(2, 3, -1)[:, best, np.arange(y.shape[1])]
         z = np.exp(u) * (x.max() - x)[:, None]
         log_power = (y - z - np.log1p(np.exp(v - z) - np.exp(-z))).mean(0)
         with np.errstate(divide="ignore"):  # no floor has a log of minus infinity
             log_floor = log_power + np.log(np.expm1(v))
-        return {"k": np.exp(u), "log_scale": x.max() + log_power / np.exp(u), "log_floor": log_floor}
+        return {
+            "k": np.exp(u),
+            "log_scale": x.max() + log_power / np.exp(u),
+            "log_floor": log_floor,
+        }
     if fit.law == "power":
         intercept, slope = np.polynomial.polynomial.polyfit(x, y, 1)
         return {"k": -slope, "log_scale": -intercept / slope}
     found, least = None, np.full(y.shape[1], np.inf)
-    near = fit.parameters["log_break"] + (x[-2] - x[1]) * np.outer([-1, 1], 0.5 ** np.arange(1, 14)).ravel()
+    near = (
+        fit.parameters["log_break"]
+        + (x[-2] - x[1]) * np.outer([-1, 1], 0.5 ** np.arange(1, 14)).ravel()
+    )
     breaks = np.concatenate([np.linspace(x[1], x[-2], 41), near, [fit.parameters["log_break"]]])
     for at in breaks[(breaks >= x[1]) & (breaks <= x[-2])]:
         design = np.stack([broken.log_loss(x, *unit, at) for unit in np.eye(3)], axis=1)
@@ -72,9 +83,11 @@ def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
 
 
 def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> Parameters:
-    """Return parameters, shape (count, 1), of the law fitted to its values with Student's scatter at log sizes x (N,).
+    """Return parameters, shape (count, 1), of the law fitted to its values with Student's scatter
+    at log sizes x (N,).
 
-    For the pure law this is the sampling law of its parameters, a multivariate t with N - 2 degrees of freedom.
+    For the pure law this is the sampling law of its parameters, a multivariate t with N - 2 degrees
+    of freedom.
     """
     spare = len(x) - len(fit.parameters)
     scatter = np.sqrt(fit.residual_sum / random.chisquare(spare, count))
@@ -82,8 +95,12 @@ def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> P
     return {name: values[:, None] for name, values in _refit(fit, x, y).items()}
 
 
-def _rates(real: Fit, synthetic: Fit, at: np.ndarray, real_p: Parameters, p: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Return S and dS / dD at `at` (M,) real images, for parameters of both laws, shape (S, 1) each."""
+def _rates(
+    real: Fit, synthetic: Fit, at: np.ndarray, real_p: Parameters, p: Parameters
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return S and dS / dD at `at` (M,) real images, for parameters of both laws, shape (S, 1)
+    each.
+    """
     x = np.log(at)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         y = LAWS[real.law].log_loss(x, **real_p)
@@ -96,14 +113,17 @@ def _rates(real: Fit, synthetic: Fit, at: np.ndarray, real_p: Parameters, p: Par
 
 
 def _ends(rates: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return both ends (2, M) of the interval of drawn rates (S, M), and whether other draws would move none by more than `STABLE`.
+    """Return both ends (2, M) of the interval of drawn rates (S, M), and whether other draws would
+    move none by more than `STABLE`.
 
     The order statistics two standard errors of their rank away are the band in which an end lies.
     """
     ordered, count = np.sort(rates, axis=0), len(rates)
     ranks = LEVELS * (count - 1)
     error = 2 * np.sqrt(count * LEVELS * (1 - LEVELS))
-    low, ends, high = (ordered[np.rint(rank).astype(int)] for rank in (ranks - error, ranks, ranks + error))
+    low, ends, high = (
+        ordered[np.rint(rank).astype(int)] for rank in (ranks - error, ranks, ranks + error)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         width = (high - low) / 2 / ends
     return ends, bool((width[np.isfinite(ends) & (ends > 0)] < STABLE).all())
@@ -131,11 +151,27 @@ def exchange_rate(real: tuple, synthetic: tuple, at, seed: int = 0) -> pd.DataFr
     random, at = np.random.default_rng(seed), np.asarray(at, float)
     fits = [choose(*curve).fit for curve in (real, synthetic)]
     x = [points(*curve)[0] for curve in (real, synthetic)]
-    matched, rate = (values[0] for values in _rates(*fits, at, *({name: np.array([[v]]) for name, v in fit.parameters.items()} for fit in fits)))
+    matched, rate = (
+        values[0]
+        for values in _rates(
+            *fits,
+            at,
+            *({name: np.array([[v]]) for name, v in fit.parameters.items()} for fit in fits),
+        )
+    )
     drawn, stable = [], False
     while not stable and len(drawn) * FEWEST_DRAWS < MOST_DRAWS:
         for _ in range(max(1, len(drawn))):
-            drawn.append(_rates(*fits, at, *(_draw(fit, own, FEWEST_DRAWS, random) for fit, own in zip(fits, x, strict=True)))[1])
+            drawn.append(
+                _rates(
+                    *fits,
+                    at,
+                    *(
+                        _draw(fit, own, FEWEST_DRAWS, random)
+                        for fit, own in zip(fits, x, strict=True)
+                    ),
+                )[1]
+            )
         (low, high), stable = _ends(np.concatenate(drawn))
     sizes = np.asarray(synthetic[0], float)
     return pd.DataFrame(

@@ -16,7 +16,9 @@ class LawError(ValueError):
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted law. Sizes are in images (or whatever x counts), losses in nats (or whatever y is in)."""
+    """A fitted law. Sizes are in images (or whatever x counts), losses in nats (or whatever y is
+    in).
+    """
 
     law: str
     objective: str
@@ -27,7 +29,9 @@ class Fit:
     log_scale: float  # log C
     residual_sum: float  # of squared residuals of log loss
     parameters: dict[str, float]  # of the law's curve
-    more: dict = field(default_factory=dict)  # what this law tells besides: floor, break, both minima, HC3
+    more: dict = field(
+        default_factory=dict
+    )  # what this law tells besides: floor, break, both minima, HC3
 
     def loss(self, sizes) -> np.ndarray:
         """The law's loss at sizes (N,)."""
@@ -35,7 +39,9 @@ class Fit:
 
     @property
     def aicc(self) -> float:
-        """Akaike's criterion, corrected for few points, of Gaussian residuals of log loss; infinite where there are too few."""
+        """Akaike's criterion, corrected for few points, of Gaussian residuals of log loss; infinite
+        where there are too few.
+        """
         free = len(self.parameters) + 1  # and the variance
         spare = self.sizes - free - 1
         if spare <= 0:
@@ -45,8 +51,19 @@ class Fit:
 
     def as_json(self) -> dict:
         scale = np.exp(self.log_scale) if abs(self.log_scale) < 700 else None
-        own = {"law": self.law, "objective": self.objective, "n": self.n, "points": self.sizes, "k": self.k, "k_interval": bounds(self.k_interval)}
-        more = self.more | {key: bounds(value) for key, value in self.more.items() if key.endswith("_interval") and value}
+        own = {
+            "law": self.law,
+            "objective": self.objective,
+            "n": self.n,
+            "points": self.sizes,
+            "k": self.k,
+            "k_interval": bounds(self.k_interval),
+        }
+        more = self.more | {
+            key: bounds(value)
+            for key, value in self.more.items()
+            if key.endswith("_interval") and value
+        }
         aicc = float(self.aicc) if np.isfinite(self.aicc) else None
         return {**own, "scale": scale, "log_scale": self.log_scale, **more, "aicc": aicc}
 
@@ -59,12 +76,15 @@ def bounds(interval) -> list[float | None]:
 def points(sizes, losses) -> tuple[np.ndarray, np.ndarray]:
     """Log sizes and log losses, one point a size: the mean over its rows of log loss.
 
-    Rows of one size are seeds: they share their images (sizes are prefixes), so they are no independent points of a curve, and the
-    interval must come from how well a law fits the sizes. Raises LawError where there is nothing to fit.
+    Rows of one size are seeds: they share their images (sizes are prefixes), so they are no
+    independent points of a curve, and the interval must come from how well a law fits the sizes.
+    Raises LawError where there is nothing to fit.
     """
     sizes, losses = np.asarray(sizes, float), np.asarray(losses, float)
     if sizes.shape != losses.shape or sizes.ndim != 1:
-        raise LawError(f"{sizes.shape} sizes and {losses.shape} losses: one loss for each size is needed")
+        raise LawError(
+            f"{sizes.shape} sizes and {losses.shape} losses: one loss for each size is needed"
+        )
     if not (np.isfinite(sizes).all() and np.isfinite(losses).all()):
         raise LawError("sizes and losses must be finite numbers: remove the rows with missing ones")
     if (sizes <= 0).any() or (losses <= 0).any():
@@ -90,4 +110,6 @@ def fit(law: str, sizes, losses) -> Fit:
     fitted = module.fit(x, y)
     if law == "floor" and fitted["residual_sum"] >= ((y - y.mean()) ** 2).sum() * (1 - 1e-9):
         raise LawError("the loss does not fall with size: law 'floor' has no exponent here")
-    return Fit(law=law, objective=module.OBJECTIVE, n=len(np.asarray(sizes)), sizes=len(x), **fitted)
+    return Fit(
+        law=law, objective=module.OBJECTIVE, n=len(np.asarray(sizes)), sizes=len(x), **fitted
+    )

@@ -1,12 +1,14 @@
 """A law with an irreducible loss, L(D) = E + (C / D)^k, fitted to log loss.
 
-A single start can end in the wrong one of two minima, so many are taken, all at once: the solver below works on a batch of problems,
-with the analytic Jacobian and a tight tolerance. With P the power part at the largest size and z = k log(largest size / D),
+A single start can end in the wrong one of two minima, so many are taken, all at once: the solver
+below works on a batch of problems, with the analytic Jacobian and a tight tolerance. With P the
+power part at the largest size and z = k log(largest size / D),
 
     log L = log P + log(e^v - 1 + e^z),    v = log(1 + E / P), how far the floor lifts log loss at the largest size.
 
-Log P is added to the rest, so its best value is a mean and needs no search (variable projection: Golub and Pereyra 1973). Searched for are
-v and u = log k. No floor is v = 0, a bound of the search: log E would run away.
+Log P is added to the rest, so its best value is a mean and needs no search (variable projection:
+Golub and Pereyra 1973). Searched for are v and u = log k. No floor is v = 0, a bound of the search:
+log E would run away.
 """
 
 import numpy as np
@@ -34,7 +36,8 @@ def tangents(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.
 
 
 def _products(theta, d, y, weights, floor, held_k) -> np.ndarray:
-    """Weighted inner products (3, 3, S) of both derivatives and the residuals: what a step is made of, and the cost.
+    """Weighted inner products (3, 3, S) of both derivatives and the residuals: what a step is made
+    of, and the cost.
 
     theta, floor: as of `solve`; d (N, 1): log of the largest size over each; y, weights (N, S).
     """
@@ -53,12 +56,23 @@ def _products(theta, d, y, weights, floor, held_k) -> np.ndarray:
     return np.einsum("ins,jns->ijs", columns * weights, columns)
 
 
-def solve(x, y, theta, weights=None, floor=None, held_k: bool = False, tolerance: float = 1e-18, enough: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Levenberg and Marquardt's method on a batch: the least (weighted) sum of squares from each start.
+def solve(
+    x,
+    y,
+    theta,
+    weights=None,
+    floor=None,
+    held_k: bool = False,
+    tolerance: float = 1e-18,
+    enough: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Levenberg and Marquardt's method on a batch: the least (weighted) sum of squares from each
+    start.
 
-    x (N,) log sizes, y (N,) or (N, S) log losses, weights (N, S) or None; theta (2, S): v and u, or, where log floors (S,) are given and
-    stay, log P and u; held_k: u stays. A row is done when its sum is under `enough`, or by no more than a share `tolerance` of what lies
-    over it still to fall. Returns theta (2, S) and the sums of squares (S,).
+    x (N,) log sizes, y (N,) or (N, S) log losses, weights (N, S) or None; theta (2, S): v and u,
+    or, where log floors (S,) are given and stay, log P and u; held_k: u stays. A row is done when
+    its sum is under `enough`, or by no more than a share `tolerance` of what lies over it still to
+    fall. Returns theta (2, S) and the sums of squares (S,).
     """
     d, shape = (x.max() - x)[:, None], (len(x), theta.shape[1])
     y = np.broadcast_to(y if y.ndim == 2 else y[:, None], shape)
@@ -70,32 +84,64 @@ def solve(x, y, theta, weights=None, floor=None, held_k: bool = False, tolerance
     for left in reversed(range(_STEPS)):
         (vv, uv, gradient_v), (_, uu, gradient_u), (_, _, cost) = products
         vv, uu = vv + (damping * vv + 1e-12), uu + (damping * uu + 1e-12)
-        least, most = np.maximum(low - theta, -3), np.minimum(high - theta, 3)  # np.clip takes longer on so few numbers
-        step_v = np.minimum(np.maximum((uv * gradient_u - uu * gradient_v) / (vv * uu - uv * uv), least[0]), most[0])
-        step_u = np.minimum(np.maximum(-(gradient_u + uv * step_v) / uu, least[1]), most[1])  # the best one also where step_v is cut short
+        least, most = (
+            np.maximum(low - theta, -3),
+            np.minimum(high - theta, 3),
+        )  # np.clip takes longer on so few numbers
+        step_v = np.minimum(
+            np.maximum((uv * gradient_u - uu * gradient_v) / (vv * uu - uv * uv), least[0]), most[0]
+        )
+        step_u = np.minimum(
+            np.maximum(-(gradient_u + uv * step_v) / uu, least[1]), most[1]
+        )  # the best one also where step_v is cut short
         fall = -(step_v * gradient_v + step_u * gradient_u)
         trial = theta + np.stack([step_v, step_u])
         new = _products(trial, d, y, weights, floor, held_k)
         bound = cost * (1 + 1e-12)  # rounding must not refuse the last steps
-        theta, products = np.where(new[2, 2] <= bound, trial, theta), np.where(new[2, 2] <= bound, new, products)
-        going = ((1 + damping) * fall > tolerance * (cost - enough) + 1e-28) & (cost > enough) & (damping < 1e9) & (left > 0)
-        damping = np.where(new[2, 2] <= bound - fall / 2, np.maximum(damping / 4, 1e-9), damping * 5)
-        if 2 * np.count_nonzero(going) <= len(rows):  # to take rows out costs as much as to keep a few
+        theta, products = (
+            np.where(new[2, 2] <= bound, trial, theta),
+            np.where(new[2, 2] <= bound, new, products),
+        )
+        going = (
+            ((1 + damping) * fall > tolerance * (cost - enough) + 1e-28)
+            & (cost > enough)
+            & (damping < 1e9)
+            & (left > 0)
+        )
+        damping = np.where(
+            new[2, 2] <= bound - fall / 2, np.maximum(damping / 4, 1e-9), damping * 5
+        )
+        if 2 * np.count_nonzero(going) <= len(
+            rows
+        ):  # to take rows out costs as much as to keep a few
             found[:, rows], costs[rows] = theta, products[2, 2]
-            rows, theta, products, damping = rows[going], theta[:, going], products[..., going], damping[going]
-            y, weights, floor = y[:, going], weights[:, going], None if floor is None else floor[going]
+            rows, theta, products, damping = (
+                rows[going],
+                theta[:, going],
+                products[..., going],
+                damping[going],
+            )
+            y, weights, floor = (
+                y[:, going],
+                weights[:, going],
+                None if floor is None else floor[going],
+            )
             if not len(rows):
                 break
     return found, costs
 
 
 def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Thirty-five starts (2, 35): floors from none to just under the smallest loss, exponents from 0.05 to 3. x, y (N,)."""
+    """Thirty-five starts (2, 35): floors from none to just under the smallest loss, exponents from
+    0.05 to 3. x, y (N,).
+    """
     floors = np.array([1e-6, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])[:, None]  # over the smallest loss
     k = np.array([0.05, 0.2, 0.5, 1.2, 3.0])
     log_power = np.log(np.exp(y - y.min()) - floors).mean(1, keepdims=True)
     log_power = log_power - k * (x.max() - x.mean())
-    return np.stack([np.log1p(floors * np.exp(-log_power)).ravel(), np.tile(np.log(k), len(floors))])
+    return np.stack(
+        [np.log1p(floors * np.exp(-log_power)).ravel(), np.tile(np.log(k), len(floors))]
+    )
 
 
 def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -104,14 +150,20 @@ def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float
     z = k * (x.max() - x)
     log_power = float((y - z - np.log1p(np.exp(theta[0] - z) - np.exp(-z))).mean())
     with np.errstate(divide="ignore"):
-        return {"k": k, "log_scale": float(x.max()) + log_power / k, "log_floor": log_power + float(np.log(np.expm1(theta[0])))}
+        return {
+            "k": k,
+            "log_scale": float(x.max()) + log_power / k,
+            "log_floor": log_power + float(np.log(np.expm1(theta[0]))),
+        }
 
 
 def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Means of x and y, each shape (P,), and counts, shape (P, 1) or None, over ranges of a thousandth of the span of x.
+    """Means of x and y, each shape (P,), and counts, shape (P, 1) or None, over ranges of a
+    thousandth of the span of x.
 
-    Within such a range the law is a line, so a fit to the means differs by about a millionth of its spread.
-    The largest size is a range by itself, because theta refers to it. Up to `_MOST` points stay as they are.
+    Within such a range the law is a line, so a fit to the means differs by about a millionth of its
+    spread. The largest size is a range by itself, because theta refers to it. Up to `_MOST` points
+    stay as they are.
     """
     if len(x) <= _MOST:
         return x, y, None
@@ -137,9 +189,11 @@ def _around(*centres: float) -> np.ndarray:
 
 
 def _log_exponents(x: np.ndarray, minima: list[float]) -> np.ndarray:
-    """Logs of exponents for the profile: around each minimum, and on to where the law is flat or a step.
+    """Logs of exponents for the profile: around each minimum, and on to where the law is flat or a
+    step.
 
-    With k = 1e-4 / span the loss is constant; with k = 40 / gap only the smallest size is above the floor.
+    With k = 1e-4 / span the loss is constant; with k = 40 / gap only the smallest size is above the
+    floor.
     """
     span = np.ptp(x)
     flat = min(np.log(1e-4 / span), min(minima) - 4)
@@ -148,13 +202,16 @@ def _log_exponents(x: np.ndarray, minima: list[float]) -> np.ndarray:
 
 
 def _log_floors(y: np.ndarray, best: float) -> np.ndarray:
-    """Logs of floors for the profile: around the best one, from none to four times the smallest loss."""
+    """Logs of floors for the profile: around the best one, from none to four times the smallest
+    loss.
+    """
     shares = np.concatenate([_around(np.exp(best - y.min())), np.linspace(1e-3, 4, 80)])
     return y.min() + np.unique(np.append(np.log(shares[shares > 1e-6]), _NO_FLOOR))
 
 
 def _ends(under, grid: np.ndarray, best: float) -> tuple[float, float]:
-    """Smallest and largest value in the grid, refined, at which the sum of squares is below the limit.
+    """Smallest and largest value in the grid, refined, at which the sum of squares is below the
+    limit.
 
     Parameters
     ----------
@@ -189,17 +246,22 @@ def _ends(under, grid: np.ndarray, best: float) -> tuple[float, float]:
 
 
 def _minima(theta: np.ndarray, costs: np.ndarray) -> list[int]:
-    """Indices of the different minima, best first; two are different when their exponents are by more than a thousandth."""
+    """Indices of the different minima, best first; two are different when their exponents are by
+    more than a thousandth.
+    """
     found = []
     for i in np.argsort(costs):
-        if costs[i] < 4 * costs.min() + 1e-12 and all(abs(theta[1, i] - theta[1, j]) > 1e-3 for j in found):
+        if costs[i] < 4 * costs.min() + 1e-12 and all(
+            abs(theta[1, i] - theta[1, j]) > 1e-3 for j in found
+        ):
             found.append(i)
     return found[:2]
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. Intervals by profile: the values at which the best fit is not worse by Student's t, 95 %, with
-    N - 3 degrees of freedom."""
+    """x, y (N,): log size and log loss. Intervals by profile: the values at which the best fit is
+    not worse by Student's t, 95 %, with N - 3 degrees of freedom.
+    """
     mean_x, mean_y, counts = _averaged(x, y)
     theta, costs = solve(mean_x, mean_y, starts(mean_x, mean_y), counts)
     minima = _minima(theta, costs)
@@ -217,10 +279,32 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     log_floor, log_power = max(own["log_floor"], lowest), own["k"] * (own["log_scale"] - x.max())
 
     def k_under(values):  # from no floor: with k held there is one minimum
-        return solve(mean_x, mean_y, np.stack([np.zeros_like(values), values]), counts, held_k=True, tolerance=1e-6, enough=limit)[1] <= limit
+        return (
+            solve(
+                mean_x,
+                mean_y,
+                np.stack([np.zeros_like(values), values]),
+                counts,
+                held_k=True,
+                tolerance=1e-6,
+                enough=limit,
+            )[1]
+            <= limit
+        )
 
     def floor_under(values):
-        return solve(mean_x, mean_y, np.repeat([[log_power], [u]], len(values), 1), counts, floor=values, tolerance=1e-6, enough=limit)[1] <= limit
+        return (
+            solve(
+                mean_x,
+                mean_y,
+                np.repeat([[log_power], [u]], len(values), 1),
+                counts,
+                floor=values,
+                tolerance=1e-6,
+                enough=limit,
+            )[1]
+            <= limit
+        )
 
     k_low, k_high = np.exp(_ends(k_under, _log_exponents(x, list(theta[1])), u))
     floor = np.exp(_ends(floor_under, _log_floors(y, log_floor), log_floor))
@@ -236,14 +320,21 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
             "floor": zero(np.exp(own["log_floor"])),
             "floor_interval": [zero(floor[0]), float(floor[1])],
             "minima": [
-                {"k": curve["k"], "floor": zero(np.exp(curve["log_floor"])), "residual_sum": float(cost)} for curve, cost in zip(curves, costs, strict=True)
+                {
+                    "k": curve["k"],
+                    "floor": zero(np.exp(curve["log_floor"])),
+                    "residual_sum": float(cost),
+                }
+                for curve, cost in zip(curves, costs, strict=True)
             ],
         },
     }
 
 
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """k of each weighted fit. x, y (N,); weights (B, N). Returns (B,). Starts: the best fit of all points, and the two next to it."""
+    """k of each weighted fit. x, y (N,); weights (B, N). Returns (B,). Starts: the best fit of all
+    points, and the two next to it.
+    """
     theta, costs = solve(x, y, starts(x, y))
     v, u = theta[:, costs.argmin()]
     tries = np.array([[v, v / 3, v + 0.3], [u, u - 0.3, u + 0.5]])

@@ -28,22 +28,35 @@ def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. The interval is Student's with N - 2 degrees of freedom; HC3's does not ask for equal spread."""
+    """x, y (N,): log size and log loss. The interval is Student's with N - 2 degrees of freedom;
+    HC3's does not ask for equal spread.
+    """
     line = OLS(y, add_constant(x)).fit()
     parameters = _parameters(*line.params)
     low, high = line.conf_int(0.05)[1]
-    robust = line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1] if len(x) > 3 else (np.nan, np.nan)
+    robust = (
+        line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1]
+        if len(x) > 3
+        else (np.nan, np.nan)
+    )
     return {
         **parameters,
         "k_interval": (float(-high), float(-low)),
         "residual_sum": float(line.ssr),
         "parameters": parameters,
-        "more": {"r_squared": float(line.rsquared), "k_interval_hc3": [float(-robust[1]), float(-robust[0])] if np.isfinite(robust).all() else None},
+        "more": {
+            "r_squared": float(line.rsquared),
+            "k_interval_hc3": [float(-robust[1]), float(-robust[0])]
+            if np.isfinite(robust).all()
+            else None,
+        },
     }
 
 
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """k of each weighted line. x, y (N,); weights (B, N), how often each point was drawn. Returns (B,)."""
+    """k of each weighted line. x, y (N,); weights (B, N), how often each point was drawn. Returns
+    (B,).
+    """
     total = weights.sum(1)
     mean_x, mean_y = weights @ x / total, weights @ y / total
     dx, dy = x - mean_x[:, None], y - mean_y[:, None]

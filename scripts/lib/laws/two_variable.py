@@ -1,7 +1,8 @@
 """A law of two sizes, L(N, D) = E + A / N^a + B / D^b, for users who scale models as well as data.
 
-Fitted as Hoffmann et al. (arXiv 2203.15556, approach 3) do, Huber loss on log loss, but with the whole grid of starts, the analytic
-gradient, and a tolerance tight enough that the answer does not depend on the starts: a loose one is known to end elsewhere.
+Fitted as Hoffmann et al. (arXiv 2203.15556, approach 3) do, Huber loss on log loss, but with the
+whole grid of starts, the analytic gradient, and a tolerance tight enough that the answer does not
+depend on the starts: a loose one is known to end elsewhere.
 """
 
 from itertools import product
@@ -30,7 +31,9 @@ _FLOORS = (0.2, 0.6, 0.9)  # over the smallest loss: where resamples start, besi
 
 def _terms(theta, log_n, log_d):
     """Logs of the three parts of the loss, (3, N); theta = log A, log B, log E, a, b."""
-    return np.stack([theta[0] - theta[3] * log_n, theta[1] - theta[4] * log_d, np.full_like(log_n, theta[2])])
+    return np.stack(
+        [theta[0] - theta[3] * log_n, theta[1] - theta[4] * log_d, np.full_like(log_n, theta[2])]
+    )
 
 
 def objective(theta, log_n, log_d, y):
@@ -42,11 +45,14 @@ def objective(theta, log_n, log_d, y):
     small = np.abs(residual) <= DELTA
     loss = np.where(small, residual**2 / 2, DELTA * (np.abs(residual) - DELTA / 2)).sum()
     pull = np.clip(residual, -DELTA, DELTA)
-    return loss / DELTA**2, np.array([*(share @ pull), -(share[0] * pull * log_n).sum(), -(share[1] * pull * log_d).sum()]) / DELTA**2
+    return loss / DELTA**2, np.array(
+        [*(share @ pull), -(share[0] * pull * log_n).sum(), -(share[1] * pull * log_d).sum()]
+    ) / DELTA**2
 
 
 def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log sizes and log losses, one point for each pair of sizes: the mean over its rows of log loss.
+    """Log sizes and log losses, one point for each pair of sizes: the mean over its rows of log
+    loss.
 
     Parameters
     ----------
@@ -64,14 +70,18 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
     columns = np.array([model_sizes, data_sizes, losses], float)
     for name, values in zip(("model sizes", "data sizes", "losses"), columns, strict=True):
         if not (np.isfinite(values).all() and (values > 0).all()):
-            raise LawError(f"{name} must be positive, finite numbers: the law is fitted to their logarithms")
+            raise LawError(
+                f"{name} must be positive, finite numbers: the law is fitted to their logarithms"
+            )
         count = len(np.unique(values))
         if count < 3:
             raise LawError(f"{count} different {name}: the law of two variables needs 3 at least")
     pairs, place = np.unique(columns[:2], axis=1, return_inverse=True)
     place = place.ravel()
     if pairs.shape[1] < FEWEST:
-        raise LawError(f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} at least")
+        raise LawError(
+            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} at least"
+        )
     for name, values in zip(("model sizes", "data sizes"), pairs, strict=True):
         ratio = values.max() / values.min()
         if ratio < LEAST_RATIO:
@@ -97,21 +107,30 @@ def _shared(log_n: np.ndarray, log_d: np.ndarray) -> float:
 
 
 def _descend(start, log_n, log_d, y, options: dict) -> OptimizeResult:
-    return minimize(objective, start, (log_n, log_d, y), jac=True, method="L-BFGS-B", options=options)
+    return minimize(
+        objective, start, (log_n, log_d, y), jac=True, method="L-BFGS-B", options=options
+    )
 
 
 def _starts(y: np.ndarray) -> list[list[float]]:
     """324 starts for centred log sizes."""
     starts = []
-    for share, a, b, left in product((0.01, 0.4, 0.8, 0.95), (0.1, 0.35, 0.8), (0.1, 0.35, 0.8), (0.1, 0.5, 0.9)):
+    for share, a, b, left in product(
+        (0.01, 0.4, 0.8, 0.95), (0.1, 0.35, 0.8), (0.1, 0.35, 0.8), (0.1, 0.5, 0.9)
+    ):
         log_floor = y.min() + np.log(share)
         above = y.min() + np.log(max(np.exp(np.median(y) - y.min()) - share, 1e-6))
-        starts += [[above + np.log(left) + tilt, above + np.log(1 - left) - tilt, log_floor, a, b] for tilt in (0.0, 0.5, -0.5)]
+        starts += [
+            [above + np.log(left) + tilt, above + np.log(1 - left) - tilt, log_floor, a, b]
+            for tilt in (0.0, 0.5, -0.5)
+        ]
     return starts
 
 
 def _resample_starts(optimum: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-    """The optimum, and the same loss at the mean sizes with other floors: from no floor at all, log E has no gradient."""
+    """The optimum, and the same loss at the mean sizes with other floors: from no floor at all, log
+    E has no gradient.
+    """
     starts, middle = [optimum], np.logaddexp.reduce(optimum[:3])
     for share in _FLOORS:
         log_floor = y.min() + np.log(share)
@@ -144,16 +163,26 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
         )
     for name, logs in zip(("a", "b"), log_sizes, strict=True):
         if fitted[name] <= 0 or fitted[name] * np.ptp(logs) > 30:
-            messages.append(f"exponent {name} = {fitted[name]:.3g} is not that of a loss that falls smoothly")
+            messages.append(
+                f"exponent {name} = {fitted[name]:.3g} is not that of a loss that falls smoothly"
+            )
     return messages
 
 
-@threadpool_limits.wrap(limits=1)  # L-BFGS-B's matrices are of five numbers: more threads wait on each other, for ten times as long
-def fit(model_sizes: np.ndarray, data_sizes: np.ndarray, losses: np.ndarray, bootstrap: int = 200, seed: int = 0) -> dict:
+@threadpool_limits.wrap(
+    limits=1
+)  # L-BFGS-B's matrices are of five numbers: more threads wait on each other, for ten times as long
+def fit(
+    model_sizes: np.ndarray,
+    data_sizes: np.ndarray,
+    losses: np.ndarray,
+    bootstrap: int = 200,
+    seed: int = 0,
+) -> dict:
     """Fit the law of two variables.
 
-    Intervals are 95 % percentiles of a case bootstrap of the points, each resample fitted from the optimum
-    and from other floors. On a grid of 16 points all of 40 covered (docs/laws.md).
+    Intervals are 95 % percentiles of a case bootstrap of the points, each resample fitted from the
+    optimum and from other floors. On a grid of 16 points all of 40 covered (docs/laws.md).
 
     Parameters
     ----------
@@ -183,7 +212,9 @@ def fit(model_sizes: np.ndarray, data_sizes: np.ndarray, losses: np.ndarray, boo
 
     def parameters(rows: np.ndarray) -> np.ndarray:
         """A, B, E, a, b of rows (..., 5) that are fitted to centred log sizes."""
-        logs = rows[..., :3] + np.append(rows[..., 3:] * middle, np.zeros((*rows.shape[:-1], 1)), axis=-1)
+        logs = rows[..., :3] + np.append(
+            rows[..., 3:] * middle, np.zeros((*rows.shape[:-1], 1)), axis=-1
+        )
         scales = np.exp(np.minimum(logs, 700))
         scales[..., 2] = np.where(logs[..., 2] < y.min() + _NO_FLOOR, 0.0, scales[..., 2])
         return np.concatenate([scales, rows[..., 3:]], axis=-1)

@@ -76,8 +76,8 @@ def _distance(partition: Partition, request: Request) -> tuple[int, float]:
 def _candidates(site: Site, request: Request) -> list[Partition]:
     """Partitions that a job may go to: all, or the one that it names, whose limits may be unknown.
 
-    The executor plugin sends no job to a partition of another cluster, and no GPU job to a partition
-    without GPUs of the site's type.
+    The executor plugin sends no job to a partition of another cluster, and no GPU job to a
+    partition without GPUs of the site's type.
     """
     if request.partition:
         unknown = Partition(request.partition, max_gpu=request.gpu)
@@ -212,7 +212,9 @@ def misfits(jobs: Iterable["Job"], site: Site | None) -> list[str]:
     for job in jobs:
         if not job.to_run or job.local:
             continue
-        request = Request(job.gpu or 0, job.threads, job.mem_mb, job.runtime, job.nodes, job.partition)
+        request = Request(
+            job.gpu or 0, job.threads, job.mem_mb, job.runtime, job.nodes, job.partition
+        )
         if taking(site, request):
             continue
         if job.rule in RESUMABLE and not taking(site, replace(request, runtime=None)):

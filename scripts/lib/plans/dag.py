@@ -1,4 +1,6 @@
-"""The jobs of a target, as Snakemake itself sees them: which are needed, which of them are done, which wait for which."""
+"""The jobs of a target, as Snakemake itself sees them: which are needed, which of them are done,
+which wait for which.
+"""
 
 import logging
 from pathlib import Path
@@ -9,7 +11,13 @@ from snakemake.cli import parse_set_resources, parse_set_threads
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness, RerunTrigger
-from snakemake.settings.types import ConfigSettings, DAGSettings, ExecutionSettings, OutputSettings, ResourceSettings
+from snakemake.settings.types import (
+    ConfigSettings,
+    DAGSettings,
+    ExecutionSettings,
+    OutputSettings,
+    ResourceSettings,
+)
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from scripts.lib import override, shown
@@ -22,12 +30,17 @@ from scripts.lib.targets import suggestion
 
 PROFILE = Path("profiles/default/config.yaml")
 APART = {"plan", "calibrate"}  # rules that are no part of what is planned
-QUIET = {Quietness.RULES, Quietness.PROGRESS}  # exactly these: Snakemake then plans, and goes through no job for show
+QUIET = {
+    Quietness.RULES,
+    Quietness.PROGRESS,
+}  # exactly these: Snakemake then plans, and goes through no job for show
 
 
 def targets(study_name: str, study: Study, name: str) -> list[str]:
     """Files of a figure or table by its name, or of `all` of them. Raises NotInStudy."""
-    found = {figure: f"figures/{study_name}/{figure}.pdf" for figure in shown.names_of(study.figures)}
+    found = {
+        figure: f"figures/{study_name}/{figure}.pdf" for figure in shown.names_of(study.figures)
+    }
     found |= {table: f"tables/{study_name}/{table}.csv" for table in shown.names_of(study.tables)}
     if name == "all":
         return [*found.values(), f"provenance/{study_name}.html"]
@@ -94,23 +107,37 @@ def ask(
         If Snakemake cannot plan the files; it has printed the reason.
     """
     triggers = yaml.safe_load(PROFILE.read_text(encoding="utf-8")).get("rerun-triggers", [])
-    output = OutputSettings(dryrun=True, quiet=QUIET, log_level_override=40, enable_file_logging=False)
+    output = OutputSettings(
+        dryrun=True, quiet=QUIET, log_level_override=40, enable_file_logging=False
+    )
     with SnakemakeApi(output) as api:
         try:
-            settings = ConfigSettings(config=(config or {}) | {"budget": {}})  # the caller checks it
+            settings = ConfigSettings(
+                config=(config or {}) | {"budget": {}}
+            )  # the caller checks it
             requested = ResourceSettings(
                 cores=1,
                 overwrite_resources=parse_set_resources(resources),
                 overwrite_threads=parse_set_threads(threads),
             )
             workflow = api.workflow(requested, settings, snakefile=Path("Snakefile"))
-            chosen = {"rerun_triggers": frozenset(RerunTrigger[name.upper()] for name in triggers)} if triggers else {}
-            dag = workflow.dag(DAGSettings(targets=frozenset(files), force_incomplete=True, **chosen))
-            dag.execute_workflow(pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False))
+            chosen = (
+                {"rerun_triggers": frozenset(RerunTrigger[name.upper()] for name in triggers)}
+                if triggers
+                else {}
+            )
+            dag = workflow.dag(
+                DAGSettings(targets=frozenset(files), force_incomplete=True, **chosen)
+            )
+            dag.execute_workflow(
+                pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False)
+            )
         except Exception as error:
             api.print_exception(error)
             raise SystemExit(1) from None
-        return from_snakemake(workflow._workflow.dag)  # the one thing here that Snakemake does not promise to keep
+        return from_snakemake(
+            workflow._workflow.dag
+        )  # the one thing here that Snakemake does not promise to keep
 
 
 def guard(dag, studies: dict[str, Study], config: dict) -> None:
@@ -196,7 +223,9 @@ def print_budget(dag, studies: dict[str, Study], config: dict) -> None:
 
 def _refuse_changed(dag, given: dict) -> None:
     """Refuse jobs of a changed study: their results would mix with those of the study file."""
-    rules = sorted({job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - APART - {"all"})
+    rules = sorted(
+        {job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - APART - {"all"}
+    )
     if rules:
         files = " and ".join(f"studies/{name}.yaml" for name in override.read(given))
         raise WorkflowError(
@@ -213,7 +242,8 @@ class _JobTable(logging.Handler):
 
 
 def show_jobs(settings: OutputSettings) -> None:
-    """Let `snakemake -n --quiet`, which takes half the time of other dry runs, show how many jobs each rule has. Snakemake itself keeps
-    that table back (issue 2973 of its repository)."""
+    """Let `snakemake -n --quiet`, which takes half the time of other dry runs, show how many jobs
+    each rule has. Snakemake itself keeps that table back (issue 2973 of its repository).
+    """
     if settings.dryrun and settings.quiet == QUIET:
         logger.addHandler(_JobTable())

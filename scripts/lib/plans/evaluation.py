@@ -1,4 +1,5 @@
-"""Images and texts that an evaluation reads: counts, from the study and the tables of its data sets.
+"""Images and texts that an evaluation reads: counts, from the study and the tables of its data
+sets.
 
 Classifiers are evaluated on the sets that have the study's classes, CLIP on all sets.
 """

@@ -1,4 +1,6 @@
-"""A type of machine: seconds that a unit of work takes on it, prices, power. Read from profiles/hardware/{name}.yaml."""
+"""A type of machine: seconds that a unit of work takes on it, prices, power. Read from
+profiles/hardware/{name}.yaml.
+"""
 
 import json
 import math
@@ -25,11 +27,16 @@ class HardwareError(PlanError):
 
 
 class Rate(Part):
-    rule: str = Field(description="pattern such as plot_*; the first row that fits counts for a unit")
+    rule: str = Field(
+        description="pattern such as plot_*; the first row that fits counts for a unit"
+    )
     kind: str = Field(default="*", description="of generator or evaluation set")
     unit: Unit
     seconds: AtLeastZero
-    origin: str = Field(pattern=r"^(measured|estimated|assumed)\b", description="measured (command, date), estimated (how), assumed")
+    origin: str = Field(
+        pattern=r"^(measured|estimated|assumed)\b",
+        description="measured (command, date), estimated (how), assumed",
+    )
 
 
 class Figure(Part):
@@ -56,7 +63,9 @@ class Hardware(Part):
     currency: str
     price_per_core_hour: Figure
     price_per_gpu_hour: Figure
-    watts_per_core: Figure = Field(description="busy, its share of the whole machine and of cooling")
+    watts_per_core: Figure = Field(
+        description="busy, its share of the whole machine and of cooling"
+    )
     watts_per_gpu: Figure
     co2_kg_per_kwh: Figure
     cpu_partition: str
@@ -71,15 +80,23 @@ class Hardware(Part):
     def rates_of(self, rule: str, work: Work) -> list[Rate]:
         """The row that counts for each unit of a job. A unit without a row takes no time.
 
-        Raises HardwareError where no unit has one, or none but the start of a job that does more than start: it would pass for cheap.
+        Raises HardwareError where no unit has one, or none but the start of a job that does more
+        than start: it would pass for cheap.
         """
         found = {}
         for rate in self.rates:
-            if rate.unit in work.units and fnmatchcase(rule, rate.rule) and fnmatchcase(work.kind, rate.kind):
+            if (
+                rate.unit in work.units
+                and fnmatchcase(rule, rate.rule)
+                and fnmatchcase(work.kind, rate.kind)
+            ):
                 found.setdefault(rate.unit, rate)
         if work.units and (not found or (found.keys() == {"job"} and len(work.units) > 1)):
             of = f" of kind {work.kind!r}" if work.kind else ""
-            kind, unit = f"kind: {json.dumps(work.kind)}, " if work.kind else "", next((unit for unit in ("image", "text", "run") if unit in work.units), "job")
+            kind, unit = (
+                f"kind: {json.dumps(work.kind)}, " if work.kind else "",
+                next((unit for unit in ("image", "text", "run") if unit in work.units), "job"),
+            )
             row = f"{{rule: {rule}, {kind}unit: {unit}, seconds: <a number>, origin: assumed}}"
             mend = f"`snakemake calibrate --config study=...` measures it, or add a row to `rates` of its file under {FOLDER}: {row}"
             raise HardwareError(f"{self.title}: no speed for rule {rule!r}{of}: {mend}")

@@ -1,4 +1,5 @@
-"""Disk that an image takes in its shard: measured from existing shards, else estimated from photographs.
+"""Disk that an image takes in its shard: measured from existing shards, else estimated from
+photographs.
 
 A plan uses these numbers for disk only. No digest of a job depends on them.
 """
@@ -142,7 +143,11 @@ class ImageSizes:
     def _of_source(self, name: str, study: Study, source: str) -> Measured | None:
         images = self.root / "results" / name / "images"
         generator = study.sources[source].generator
-        others = [other for other, row in study.sources.items() if row.kind == "synthetic" and row.generator == generator and other != source]
+        others = [
+            other
+            for other, row in study.sources.items()
+            if row.kind == "synthetic" and row.generator == generator and other != source
+        ]
         found = (self._measured(images / other) for other in [source, *others])
         return next((measured for measured in found if measured), None)
 
@@ -183,7 +188,9 @@ class ImageSizes:
     def described(self) -> str:
         """Return a sentence for the plan: which sizes are measured and which are estimated."""
         measured = [
-            f"{label} {found.bytes_per_image / 1000:.3g} kB ({found.images} images of {found.folder})" for label, found in sorted(self.used.items()) if found
+            f"{label} {found.bytes_per_image / 1000:.3g} kB ({found.images} images of {found.folder})"
+            for label, found in sorted(self.used.items())
+            if found
         ]
         estimated = sorted(label for label, found in self.used.items() if not found)
         parts = []

@@ -169,6 +169,8 @@ class Limits:
 
         def gigabytes(wildcards) -> int:
             found = self.cost(rule, wildcards)
-            return 1 if found is None else max(1, math.ceil((found.work.kept + found.work.state) / GB))
+            return (
+                1 if found is None else max(1, math.ceil((found.work.kept + found.work.state) / GB))
+            )
 
         return gigabytes

@@ -59,7 +59,9 @@ def reading_mb(study: Study, source: str, batch: str, threads: int) -> int:
 
 
 def pairs_mb(study: Study, source: str, batch: str, threads: int) -> int:
-    """Return the memory for the reader of a CLIP training. Parameters and result as of `reading_mb`."""
+    """Return the memory for the reader of a CLIP training. Parameters and result as of
+    `reading_mb`.
+    """
     runs = jobs.clip_settings(study, source, batch)["runs"]
     images = max(sum(part["images"] for part in run["parts"]) for run in runs)
     if is_in_memory(study, images):

@@ -8,7 +8,14 @@ from scripts.lib.study import Study
 
 def half_steps(study: Study) -> Study:
     """Half the sampling steps of each generator."""
-    return study.model_copy(update={"generators": {name: g.model_copy(update={"steps": max(1, g.steps // 2)}) for name, g in study.generators.items()}})
+    return study.model_copy(
+        update={
+            "generators": {
+                name: g.model_copy(update={"steps": max(1, g.steps // 2)})
+                for name, g in study.generators.items()
+            }
+        }
+    )
 
 
 def half_iterations(study: Study) -> Study:
@@ -16,7 +23,11 @@ def half_iterations(study: Study) -> Study:
     halved = {}
     for name in ("classifiers", "clips"):
         part = getattr(study, name)
-        halved[name] = part and part.model_copy(update={"iterations": {size: max(1, count // 2) for size, count in part.iterations.items()}})
+        halved[name] = part and part.model_copy(
+            update={
+                "iterations": {size: max(1, count // 2) for size, count in part.iterations.items()}
+            }
+        )
     return study.model_copy(update=halved)
 
 
@@ -25,15 +36,29 @@ def half_sizes(study: Study) -> Study:
     sources = {}
     for name, source in study.sources.items():
         made = source.kind == "synthetic"
-        sources[name] = source.model_copy(update={"images": {scale: max(1, n // 2) for scale, n in source.images.items()}}) if made else source
+        sources[name] = (
+            source.model_copy(
+                update={"images": {scale: max(1, n // 2) for scale, n in source.images.items()}}
+            )
+            if made
+            else source
+        )
     experiments = {
-        name: e.model_copy(update={"sizes": [size for size in e.sizes if size <= max(e.sizes) // 2]}) if len(e.sizes) > 1 else e
+        name: e.model_copy(
+            update={"sizes": [size for size in e.sizes if size <= max(e.sizes) // 2]}
+        )
+        if len(e.sizes) > 1
+        else e
         for name, e in study.experiments.items()
     }
     return study.model_copy(update={"sources": sources, "experiments": experiments})
 
 
-VARIANTS = {"half the sampling steps": half_steps, "half the training iterations": half_iterations, "half the largest size": half_sizes}
+VARIANTS = {
+    "half the sampling steps": half_steps,
+    "half the training iterations": half_iterations,
+    "half the largest size": half_sizes,
+}
 
 
 def table(

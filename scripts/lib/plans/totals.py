@@ -1,4 +1,6 @@
-"""Sums of a list of jobs: per stage, longest chain, disk, money, energy, and whether a budget holds. Pure."""
+"""Sums of a list of jobs: per stage, longest chain, disk, money, energy, and whether a budget
+holds. Pure.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -103,8 +105,12 @@ def costs(
     return found
 
 
-def chains(jobs: list[Job], seconds: dict[str, float]) -> tuple[dict[str, float], dict[str, str | None]]:
-    """Of each job: when it ends at the earliest, with workers enough; and which job it waits for until then. jobs: a graph without circle."""
+def chains(
+    jobs: list[Job], seconds: dict[str, float]
+) -> tuple[dict[str, float], dict[str, str | None]]:
+    """Of each job: when it ends at the earliest, with workers enough; and which job it waits for
+    until then. jobs: a graph without circle.
+    """
     own = {job.key: job for job in jobs}
     ends: dict[str, float] = {}
     before: dict[str, str | None] = {}
@@ -136,12 +142,15 @@ def longest_chain(jobs: list[Job], seconds: dict[str, float]) -> tuple[float, li
 def row(name: str, jobs: list[Job], found: dict[str, Cost], hardware: Hardware) -> dict:
     """One row of a plan: sums of these jobs.
 
-    disk_kept: outputs. disk_peak: and what lies beside them while all these jobs run at once, the most that can be.
+    disk_kept: outputs. disk_peak: and what lies beside them while all these jobs run at once, the
+    most that can be.
     """
     own = [found[job.key] for job in jobs]
     core_hours = sum(c.seconds for c in own) / HOUR
     gpu_hours = sum(c.seconds * c.work.gpus for c in own) / HOUR
-    kwh = (core_hours * hardware.watts_per_core.value + gpu_hours * hardware.watts_per_gpu.value) / 1000
+    kwh = (
+        core_hours * hardware.watts_per_core.value + gpu_hours * hardware.watts_per_gpu.value
+    ) / 1000
     return {
         "stage": name,
         "jobs": len(jobs),
@@ -153,7 +162,8 @@ def row(name: str, jobs: list[Job], found: dict[str, Cost], hardware: Hardware) 
         "images": sum(c.work.images for c in own),
         "disk_kept_gb": sum(c.work.kept for c in own) / 1e9,
         "disk_peak_gb": sum(c.work.kept + c.work.state for c in own) / 1e9,
-        "money": core_hours * hardware.price_per_core_hour.value + gpu_hours * hardware.price_per_gpu_hour.value,
+        "money": core_hours * hardware.price_per_core_hour.value
+        + gpu_hours * hardware.price_per_gpu_hour.value,
         "kwh": kwh,
         "co2_kg": kwh * hardware.co2_kg_per_kwh.value,
         "partition": hardware.gpu_partition if gpu_hours else hardware.cpu_partition,
@@ -161,7 +171,9 @@ def row(name: str, jobs: list[Job], found: dict[str, Cost], hardware: Hardware) 
 
 
 def table(jobs: list[Job], found: dict[str, Cost], hardware: Hardware) -> list[dict]:
-    """A row for each stage, in the order of the data, of the jobs that are left to do; then `total`; then `done already`."""
+    """A row for each stage, in the order of the data, of the jobs that are left to do; then
+    `total`; then `done already`.
+    """
     jobs = [job for job in jobs if found[job.key].work.units]
     depth, _ = chains(jobs, dict.fromkeys(found, 1.0))
     ahead = [job for job in jobs if job.to_run]
@@ -171,20 +183,30 @@ def table(jobs: list[Job], found: dict[str, Cost], hardware: Hardware) -> list[d
     order = sorted(stages, key=lambda stage: (max(depth[job.key] for job in stages[stage]), stage))
     rows = [row(stage, stages[stage], found, hardware) for stage in order]
     rest = {"total": ahead, "done already": [job for job in jobs if not job.to_run]}
-    return rows + [row(name, own, found, hardware) | {"partition": ""} for name, own in rest.items()]
+    return rows + [
+        row(name, own, found, hardware) | {"partition": ""} for name, own in rest.items()
+    ]
 
 
 def within(budget: dict[str, float | str], total: dict) -> None:
-    """Raises OverBudget, with every total that is too high. budget: limits by column of the table, such as gpu_hours; text from a command line."""
+    """Raises OverBudget, with every total that is too high. budget: limits by column of the table,
+    such as gpu_hours; text from a command line.
+    """
     known = [key for key in LIMITS if key in total]
     try:
         limits = {key: float(value) for key, value in budget.items()}
     except (AttributeError, TypeError, ValueError):
-        raise OverBudget(f"budget = {budget!r}: not numbers by name, such as {{core_hours: 2}}") from None
+        raise OverBudget(
+            f"budget = {budget!r}: not numbers by name, such as {{core_hours: 2}}"
+        ) from None
     unknown = ", ".join(key for key in limits if key not in known)
     if unknown:
         raise OverBudget(f"budget: unknown {unknown}; known: {', '.join(known)}")
-    over = [f"{key} {total[key]:.4g}, but the budget has {limits[key]:g}" for key in known if key in limits and total[key] > limits[key]]
+    over = [
+        f"{key} {total[key]:.4g}, but the budget has {limits[key]:g}"
+        for key in known
+        if key in limits and total[key] > limits[key]
+    ]
     if over:
         raise OverBudget(
             f"The plan of {total['jobs']} jobs takes {'; '.join(over)}. No job was started. Ask for fewer figures, make the study smaller, or "

@@ -1,8 +1,10 @@
-"""What one job does, in units that a type of machine has a speed for. Pure: from the study's numbers, never from the size of a file.
+"""What one job does, in units that a type of machine has a speed for. Pure: from the study's
+numbers, never from the size of a file.
 
-Units: `job` (start-up), `run` (a model trained or evaluated), `step` (a training iteration), `image` (made, read or judged), `pair` (of images that are
-compared), `pass` (an image through a generator's first stage once: steps x images, twice where guidance needs it), `curve` (fitted), `text` (written by a
-model), `tflop` (arithmetic of all of it).
+Units: `job` (start-up), `run` (a model trained or evaluated), `step` (a training iteration),
+`image` (made, read or judged), `pair` (of images that are compared), `pass` (an image through a
+generator's first stage once: steps x images, twice where guidance needs it), `curve` (fitted),
+`text` (written by a model), `tflop` (arithmetic of all of it).
 """
 
 from dataclasses import dataclass, field
@@ -45,7 +47,9 @@ def image_flops(architecture: dict, image_size: int) -> float:
     """Return the FLOPs of a forward pass of one image through a ViT or the ViT of a CLIP model."""
     patches = (image_size // architecture["patch_size"]) ** 2
     extra = 1 if architecture.get("pool") != "avg" else 0
-    return generators.transformer_flops(patches + extra, architecture["width"], architecture["depth"])
+    return generators.transformer_flops(
+        patches + extra, architecture["width"], architecture["depth"]
+    )
 
 
 def text_flops(architecture: dict) -> float:
@@ -62,14 +66,22 @@ def forward_flops(architecture: dict, image_size: int) -> float:
 
 
 def parameters(architecture: dict, image_size: int, channels: int) -> int:
-    """Of a ViT or CLIP model: layers, patches, positions, and the vocabulary, which is most of a small CLIP."""
+    """Of a ViT or CLIP model: layers, patches, positions, and the vocabulary, which is most of a
+    small CLIP.
+    """
     width, patch = architecture["width"], architecture["patch_size"]
-    found = 12 * width**2 * architecture["depth"] + width * (channels * patch**2 + (image_size // patch) ** 2)
+    found = 12 * width**2 * architecture["depth"] + width * (
+        channels * patch**2 + (image_size // patch) ** 2
+    )
     if "text_width" in architecture:
         text = architecture["text_width"]
         # Of CLIP's tokenizer: 256 bytes, the same at a word's end, its merges, start and end.
-        vocabulary = 514 + (48_894 if architecture.get("merges") is None else architecture["merges"])
-        found += 12 * text**2 * architecture["text_depth"] + text * (vocabulary + architecture["context_length"])
+        vocabulary = 514 + (
+            48_894 if architecture.get("merges") is None else architecture["merges"]
+        )
+        found += 12 * text**2 * architecture["text_depth"] + text * (
+            vocabulary + architecture["context_length"]
+        )
     return found
 
 
@@ -101,9 +113,17 @@ def _train_generator(study: Study, generator: str) -> Work:
     settings = jobs.generator_settings(study, generator)
     training, weights = settings["training"], FLOAT * generators.parameters(settings)
     steps = training["iterations"]
-    flops = 3 * generators.forward_flops(settings, study.image_size) * steps * training["batch_size"]
+    flops = (
+        3 * generators.forward_flops(settings, study.image_size) * steps * training["batch_size"]
+    )
     # State: weights, two moments of AdamW, the moving average.
-    return Work({"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12}, generators.kind_of(settings), kept=weights, state=4 * weights, gpus=study.gpus)
+    return Work(
+        {"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12},
+        generators.kind_of(settings),
+        kept=weights,
+        state=4 * weights,
+        gpus=study.gpus,
+    )
 
 
 def _generate(study: Study, source: str, block: str) -> Work:
@@ -117,17 +137,24 @@ def _generate(study: Study, source: str, block: str) -> Work:
         "job": 1,
         "image": images,
         "pass": sum(count * generators.passes(generator, scale) for scale, count in counts.items()),
-        "tflop": sum(count * generators.image_flops(generator, study.image_size, scale) for scale, count in counts.items()) / 1e12,
+        "tflop": sum(
+            count * generators.image_flops(generator, study.image_size, scale)
+            for scale, count in counts.items()
+        )
+        / 1e12,
     }
-    # State: what a restarted job goes on from, and the block that is being written, which holds the same images.
-    return Work(units, generators.kind_of(generator), images=images, kept=kept, state=kept, gpus=study.gpus)
+    # State: what a restarted job goes on from, and the block that is being written, which holds the
+    # same images.
+    return Work(
+        units, generators.kind_of(generator), images=images, kept=kept, state=kept, gpus=study.gpus
+    )
 
 
 def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> int:
     """Return the cost of a training step in forward passes.
 
-    A forward pass is one, a backward pass two. CLIP computes features once more if there are several
-    micro-batches, and gradient checkpointing computes activations once more.
+    A forward pass is one, a backward pass two. CLIP computes features once more if there are
+    several micro-batches, and gradient checkpointing computes activations once more.
 
     Parameters
     ----------
@@ -148,14 +175,22 @@ def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> 
 
 
 def _train(study: Study, settings: dict) -> Work:
-    """Trained models lie twice while the job runs: as outputs, and as what a restarted job goes on from."""
+    """Trained models lie twice while the job runs: as outputs, and as what a restarted job goes on
+    from.
+    """
     models, batch = settings["architectures"], settings["training"]["batch_size"]
     steps = sum(run["iterations"] for run in settings["runs"])
     size = settings["image_size"]
     paired = any("text_width" in model for model in models.values())
     passes = forward_passes(settings["training"], study.gpus, cached_features=paired)
-    flops = sum(passes * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch for run in settings["runs"])
-    weights = [FLOAT * parameters(models[run["architecture"]], size, study.channels) for run in settings["runs"]]
+    flops = sum(
+        passes * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch
+        for run in settings["runs"]
+    )
+    weights = [
+        FLOAT * parameters(models[run["architecture"]], size, study.channels)
+        for run in settings["runs"]
+    ]
     units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}
     return Work(units, kept=sum(weights), state=sum(weights) + 2 * max(weights), gpus=study.gpus)
 
@@ -163,7 +198,10 @@ def _train(study: Study, settings: dict) -> Work:
 def _list_blocks(study: Study, source: str, block: str) -> Work:
     """The manifest of every block that is not in the list before is read."""
     rows = len(jobs.listed_files("", study, source, block))
-    return Work({"job": 1, "image": rows * jobs.images_per_block(study, source)}, kept=ROW * (int(block[-5:]) + 1))
+    return Work(
+        {"job": 1, "image": rows * jobs.images_per_block(study, source)},
+        kept=ROW * (int(block[-5:]) + 1),
+    )
 
 
 def _train_classifiers(study: Study, source: str, batch: str) -> Work:
@@ -199,9 +237,15 @@ def _evaluation(study: Study, models: list[dict], size: int, is_clip: bool) -> W
 
 def _score(study: Study, source: str) -> Work:
     chosen = jobs.score_settings(study, source)
-    sets, scored, real = len(chosen["guidance"]), chosen["images"] or study.scores.images, evaluation.evaluation_images(study, study.scores.evaluation)
+    sets, scored, real = (
+        len(chosen["guidance"]),
+        chosen["images"] or study.scores.images,
+        evaluation.evaluation_images(study, study.scores.evaluation),
+    )
     units = {"job": 1, "image": sets * scored}
-    if chosen["guidance"] != [None]:  # real ones are compared with none: distances of real ones to each other, of each set's, between both
+    if (
+        chosen["guidance"] != [None]
+    ):  # real ones are compared with none: distances of real ones to each other, of each set's, between both
         units["pair"] = real**2 + sets * (scored**2 + scored * real)
     return Work(units, kept=SMALL_FILE, gpus=study.gpus)
 
@@ -214,12 +258,24 @@ def _evaluate_released(study: Study, released: str) -> Work:
 
 def _fit_laws(study: Study, law: str) -> Work:
     chosen = [study.experiments[name] for name in study.laws[law].experiments]
-    return Work({"job": 1, "curve": sum(len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen)}, kept=SMALL_FILE)
+    return Work(
+        {
+            "job": 1,
+            "curve": sum(
+                len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen
+            ),
+        },
+        kept=SMALL_FILE,
+    )
 
 
 def _flag_images(study: Study, source: str, block: str) -> Work:
     counts = jobs.generation_settings(study, source, block)["guidance"].values()
-    return Work({"job": 1, "image": sum(stop - start for start, stop in counts)}, kept=SMALL_FILE, gpus=study.gpus)
+    return Work(
+        {"job": 1, "image": sum(stop - start for start, stop in counts)},
+        kept=SMALL_FILE,
+        gpus=study.gpus,
+    )
 
 
 def _fetch(model) -> Work:
@@ -248,7 +304,10 @@ RULES = {
     "index_data": (_index_data, ["split"]),
     "prepare_data": (_prepare_data, ["split", "block"]),
     "train_generator": (_train_generator, ["generator"]),
-    "fetch_generator": (lambda study, generator: _fetch(study.generators[generator]), ["generator"]),
+    "fetch_generator": (
+        lambda study, generator: _fetch(study.generators[generator]),
+        ["generator"],
+    ),
     "fetch_model": (lambda study, recipe: _fetch(study.recipes[recipe]), ["recipe"]),
     "fetch_safety_checker": (lambda study: _fetch(study.safety_checker), []),
     "write_sentences": (_write_sentences, ["recipe"]),
@@ -273,8 +332,14 @@ def known(rule: str) -> bool:
 
 
 def work(study: Study, rule: str, wildcards: dict[str, str]) -> Work:
-    """Raises PlanError for a rule of which nothing is known: it would pass for one that costs nothing."""
+    """Raises PlanError for a rule of which nothing is known: it would pass for one that costs
+    nothing.
+    """
     if not known(rule):
-        raise PlanError(f"rule {rule!r}: nothing is known of its work: add it to RULES or SMALL of scripts/lib/plans/work.py")
+        raise PlanError(
+            f"rule {rule!r}: nothing is known of its work: add it to RULES or SMALL of scripts/lib/plans/work.py"
+        )
     function, names = RULES.get(rule, (None, []))
-    return function(study, *(wildcards[name] for name in names)) if function else Work(kept=SMALL_FILE)
+    return (
+        function(study, *(wildcards[name] for name in names)) if function else Work(kept=SMALL_FILE)
+    )

@@ -1,15 +1,27 @@
-"""What a study compares: sources, curves, experiments, scores and laws; and the kinds of names and numbers that all its parts are made of."""
+"""What a study compares: sources, curves, experiments, scores and laws; and the kinds of names and
+numbers that all its parts are made of.
+"""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+)
 
 # Names stand in paths and in wildcards: no separator, no dot, no shell character can be in one.
 NAME = r"^[a-z][a-z0-9_]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Backend = Literal["inductor", "aot_eager", "eager"]  # of torch.compile: the first makes kernels; the others make none, and try what is around them
+Backend = Literal[
+    "inductor", "aot_eager", "eager"
+]  # of torch.compile: the first makes kernels; the others make none, and try what is around them
 # Marks a field that changes a result by rounding only (study/rounding.py).
 ROUNDING_ONLY = {"rounding_only": True}
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
@@ -26,7 +38,9 @@ class Part(BaseModel):
 
 PerBlock = Annotated[
     Positive | None,
-    Field(description="image indices that one job covers, in place of the study's number: a source of many images would make too many jobs to plan"),
+    Field(
+        description="image indices that one job covers, in place of the study's number: a source of many images would make too many jobs to plan"
+    ),
 ]
 
 
@@ -44,8 +58,12 @@ class RealSource(Part):
     """Real images of the study's classes."""
 
     kind: Literal["real"]
-    data: Name | None = Field(default=None, description="training split of the data; digits have one alone")
-    images: Positive = Field(description="how many of the real training images are used, balanced over the classes")
+    data: Name | None = Field(
+        default=None, description="training split of the data; digits have one alone"
+    )
+    images: Positive = Field(
+        description="how many of the real training images are used, balanced over the classes"
+    )
     draws: Draws = 1
     images_per_block: PerBlock = None
 
@@ -64,7 +82,9 @@ class SyntheticSource(Part):
     kind: Literal["synthetic"]
     generator: Name
     recipe: Name
-    images: dict[float, Positive] = Field(min_length=1, description="number of images at each guidance scale")
+    images: dict[float, Positive] = Field(
+        min_length=1, description="number of images at each guidance scale"
+    )
     draws: Draws = 1
     images_per_block: PerBlock = None
 
@@ -72,13 +92,17 @@ class SyntheticSource(Part):
 class MixturePart(Part):
     source: Name
     guidance: float | None = None
-    images: Positive | None = Field(default=None, description="its first images; parts without share equally what a size leaves")
+    images: Positive | None = Field(
+        default=None, description="its first images; parts without share equally what a size leaves"
+    )
 
 
 class Mixture(Part):
-    """A training set put together from other sources. A size of it counts the images of all its parts.
+    """A training set put together from other sources. A size of it counts the images of all its
+    parts.
 
-    A mixture of N real pairs and the N synthetic images of the same captions therefore has the size 2 N.
+    A mixture of N real pairs and the N synthetic images of the same captions therefore has the size
+    2 N.
     """
 
     kind: Literal["mixture"]
@@ -89,7 +113,10 @@ class Mixture(Part):
 Source = Annotated[RealSource | PairSource | SyntheticSource | Mixture, Field(discriminator="kind")]
 
 
-RunsPerJob = Annotated[Literal["one", "all"], Field(description="`all`: one job trains every run of a source and architecture")]
+RunsPerJob = Annotated[
+    Literal["one", "all"],
+    Field(description="`all`: one job trains every run of a source and architecture"),
+]
 
 
 class Curves(Part):
@@ -103,13 +130,17 @@ class Experiment(Part):
     """A set of training runs: every curve at every size with every seed on every architecture."""
 
     architectures: list[Name] = Field(min_length=1)
-    sizes: list[Positive] = Field(min_length=1, description="training images (of CLIP image-text pairs); of a mixture, those of all its parts together")
+    sizes: list[Positive] = Field(
+        min_length=1,
+        description="training images (of CLIP image-text pairs); of a mixture, those of all its parts together",
+    )
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     curves: list[Curves] = Field(min_length=1)
 
 
 def pairs(curves: list[Curves], sources: dict) -> list[tuple[str, float | None]]:
-    """(source, guidance scale) of each curve, in the order of the list; real images and mixtures have no guidance scale.
+    """(source, guidance scale) of each curve, in the order of the list; real images and mixtures
+    have no guidance scale.
 
     What names no known source is left out (the checks tell of it).
     """
@@ -119,11 +150,16 @@ def pairs(curves: list[Curves], sources: dict) -> list[tuple[str, float | None]]
         if source and source.kind != "synthetic":
             found.append((curve.source, None))
         elif source:
-            found += [(curve.source, scale) for scale in (source.images if curve.guidance == "all" else curve.guidance)]
+            found += [
+                (curve.source, scale)
+                for scale in (source.images if curve.guidance == "all" else curve.guidance)
+            ]
     return found
 
 
-def parts_of(sources: dict, source: str, guidance: float | None, size: int, seed: int = 0) -> list[dict]:
+def parts_of(
+    sources: dict, source: str, guidance: float | None, size: int, seed: int = 0
+) -> list[dict]:
     """Return what a training set of `size` images of a source is made of.
 
     Parameters
@@ -152,7 +188,9 @@ def parts_of(sources: dict, source: str, guidance: float | None, size: int, seed
             left -= taken[place]
     share = left // max(1, sum(part.images is None for part in row.parts))
     own = [(part, taken.get(place, share)) for place, part in enumerate(row.parts)]
-    return [_drawn(sources, part.source, part.guidance, images, seed) for part, images in own if images]
+    return [
+        _drawn(sources, part.source, part.guidance, images, seed) for part, images in own if images
+    ]
 
 
 def _drawn(sources: dict, source: str, guidance: float | None, images: int, seed: int) -> dict:
@@ -164,13 +202,18 @@ def _drawn(sources: dict, source: str, guidance: float | None, images: int, seed
 
 
 def images_in_draw(source, guidance: float | None) -> int:
-    """Return how many images each draw of a source has at a guidance scale (None: real images); 0 if it has none there."""
+    """Return how many images each draw of a source has at a guidance scale (None: real images); 0
+    if it has none there.
+    """
     images = source.images.get(guidance, 0) if source.kind == "synthetic" else source.images
     return images // source.draws
 
 
-def images_of_each_part(sources: dict, source: str, guidance: float | None, size: int) -> int | None:
-    """Return how many images each part of a training set has; None if they differ or if there are none.
+def images_of_each_part(
+    sources: dict, source: str, guidance: float | None, size: int
+) -> int | None:
+    """Return how many images each part of a training set has; None if they differ or if there are
+    none.
 
     For a mixture of real and synthetic pairs this is the number of captions.
     """
@@ -179,8 +222,14 @@ def images_of_each_part(sources: dict, source: str, guidance: float | None, size
 
 
 def names_class(source, recipes: dict) -> bool:
-    """Whether every image of a source that is made shows the class that it is said to: alt texts need not name it."""
-    return source.kind == "real" or (source.kind == "synthetic" and source.recipe in recipes and recipes[source.recipe].kind not in ("alt_texts", "pair_texts"))
+    """Whether every image of a source that is made shows the class that it is said to: alt texts
+    need not name it.
+    """
+    return source.kind == "real" or (
+        source.kind == "synthetic"
+        and source.recipe in recipes
+        and recipes[source.recipe].kind not in ("alt_texts", "pair_texts")
+    )
 
 
 class ReferenceRun(Part):
@@ -196,8 +245,14 @@ class ReferenceRun(Part):
 class HubModel(Part):
     """A model that others released."""
 
-    model: str = Field(min_length=1, description="owner/name on the model hub; or a folder, whose path starts with / or .")
-    revision: Revision | None = Field(default=None, description="commit on the hub; without one the first fetch records hashes and later ones keep to them")
+    model: str = Field(
+        min_length=1,
+        description="owner/name on the model hub; or a folder, whose path starts with / or .",
+    )
+    revision: Revision | None = Field(
+        default=None,
+        description="commit on the hub; without one the first fetch records hashes and later ones keep to them",
+    )
 
     @property
     def is_folder(self) -> bool:
@@ -215,12 +270,19 @@ def _kind(value) -> str:
     return "released" if model else "run"
 
 
-Reference = Annotated[Annotated[ReferenceRun, Tag("run")] | Annotated[ReferenceModel, Tag("released")], Discriminator(_kind)]
+Reference = Annotated[
+    Annotated[ReferenceRun, Tag("run")] | Annotated[ReferenceModel, Tag("released")],
+    Discriminator(_kind),
+]
 
 
 class Scores(Part):
-    reference: Reference = Field(description="the classifier of real images that judges synthetic ones: a run of the study, or a released model")
-    images: Positive = Field(description="the first images of each source that are judged: the same number for all")
+    reference: Reference = Field(
+        description="the classifier of real images that judges synthetic ones: a run of the study, or a released model"
+    )
+    images: Positive = Field(
+        description="the first images of each source that are judged: the same number for all"
+    )
     evaluation: Name = Field(description="evaluation set whose scores stand for real images")
 
 
@@ -228,5 +290,9 @@ class Law(Part):
     """L(D) = (C / D)^k for each curve of these experiments."""
 
     experiments: list[Name] = Field(min_length=1)
-    evaluation: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(min_length=1, description="sets or tasks; of several, the mean loss")
-    sizes: tuple[Positive, Positive] = Field(description="limits of the fit: each curve is fitted to those of its sizes that lie between them, both included")
+    evaluation: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(
+        min_length=1, description="sets or tasks; of several, the mean loss"
+    )
+    sizes: tuple[Positive, Positive] = Field(
+        description="limits of the fit: each curve is fitted to those of its sizes that lie between them, both included"
+    )

@@ -1,4 +1,6 @@
-"""What the figures and tables of a study show. Each is made where the study has its key, and left out where it has not."""
+"""What the figures and tables of a study show. Each is made where the study has its key, and left
+out where it has not.
+"""
 
 from typing import Annotated
 
@@ -13,7 +15,9 @@ class SamplesFigure(Part):
     generator: Name
     recipes: Names
     columns: Positive = Field(description="images in a row of a cell")
-    classes: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1, description="ids of those that are shown; all by default")
+    classes: list[Annotated[int, Field(ge=0)]] | None = Field(
+        default=None, min_length=1, description="ids of those that are shown; all by default"
+    )
 
 
 class PlaneFigure(Part):
@@ -42,13 +46,17 @@ class ScalingFigure(Part):
 class ExchangeFigure(Part):
     law: Name
     architecture: Name
-    curves: list[Curves] = Field(min_length=1, description="synthetic ones, each set beside the law's real curve")
+    curves: list[Curves] = Field(
+        min_length=1, description="synthetic ones, each set beside the law's real curve"
+    )
 
 
 class TeaserPanel(Part):
     title: str
     architecture: Name
-    laws: dict[Name, str] = Field(min_length=1, description="a group of bars each: law -> name in the figure")
+    laws: dict[Name, str] = Field(
+        min_length=1, description="a group of bars each: law -> name in the figure"
+    )
     curves: list[Curves] = Field(min_length=1)
 
 
@@ -57,13 +65,21 @@ class TeaserFigure(Part):
 
 
 class PerClassFigure(Part):
-    """Which classes are easy, scaling or poor; the thresholds are the study's, for the paper's are not known."""
+    """Which classes are easy, scaling or poor; the thresholds are the study's, for the paper's are
+    not known.
+    """
 
     law: Name
     architecture: Name
-    curves: list[Curves] = Field(min_length=1, description="synthetic ones; the first is the one whose classes are shown")
-    easy_top1: float = Field(gt=0, le=1, description="easy: top-1 at the smallest size of the law is this high")
-    poor_k: float = Field(description="poor: not easy, and k is below this; every other class is scaling")
+    curves: list[Curves] = Field(
+        min_length=1, description="synthetic ones; the first is the one whose classes are shown"
+    )
+    easy_top1: float = Field(
+        gt=0, le=1, description="easy: top-1 at the smallest size of the law is this high"
+    )
+    poor_k: float = Field(
+        description="poor: not easy, and k is below this; every other class is scaling"
+    )
     examples: Positive = Field(description="images of each class that is shown")
 
 
@@ -73,7 +89,9 @@ class LimitedRealFigure(Part):
     experiments: Names
     architecture: Name
     evaluation: Name
-    mixtures: Names = Field(description="sources of kind mixture: so many real images first, then synthetic ones")
+    mixtures: Names = Field(
+        description="sources of kind mixture: so many real images first, then synthetic ones"
+    )
 
 
 class TransferFigure(Part):
@@ -81,7 +99,9 @@ class TransferFigure(Part):
 
     experiments: Names
     architecture: Name
-    evaluations: dict[Name, str] = Field(min_length=1, description="set or task -> name in the figure")
+    evaluations: dict[Name, str] = Field(
+        min_length=1, description="set or task -> name in the figure"
+    )
     curves: list[Curves] = Field(min_length=1)
 
 
@@ -106,7 +126,9 @@ class EvaluationTable(Part):
 
 
 class ConfigurationsTable(Part):
-    """What the scores say of each configuration, beside what it is worth to train on, at the largest size of the experiment."""
+    """What the scores say of each configuration, beside what it is worth to train on, at the
+    largest size of the experiment.
+    """
 
     experiment: Name
     architecture: Name
@@ -118,28 +140,44 @@ class PromptsTable(Part):
 
 
 class ClaimsTable(Part):
-    """Which curves each claim of the paper is tested on. Margins are ours: the abstract has words, no numbers."""
+    """Which curves each claim of the paper is tested on. Margins are ours: the abstract has words,
+    no numbers.
+    """
 
     law: Name
     architecture: Name
-    curves: list[Curves] = Field(min_length=1, description="synthetic ones that stand for synthetic images in general")
+    curves: list[Curves] = Field(
+        min_length=1, description="synthetic ones that stand for synthetic images in general"
+    )
     guidance: list[Curves] = Field(min_length=1, description="curves that differ in guidance alone")
-    recipes: list[Curves] = Field(min_length=1, description="curves that differ in the recipe alone")
-    generators: list[Curves] = Field(min_length=1, description="curves that differ in the generator alone")
+    recipes: list[Curves] = Field(
+        min_length=1, description="curves that differ in the recipe alone"
+    )
+    generators: list[Curves] = Field(
+        min_length=1, description="curves that differ in the generator alone"
+    )
     ood_laws: Names
     clip_law: Name
-    clip_downstream_law: Name | None = Field(default=None, description="a law on other tasks, for a second row")
+    clip_downstream_law: Name | None = Field(
+        default=None, description="a law on other tasks, for a second row"
+    )
     clip_architecture: Name
-    clip_real: Name | None = Field(default=None, description="source of the real image-text pairs; by default the real images")
+    clip_real: Name | None = Field(
+        default=None, description="source of the real image-text pairs; by default the real images"
+    )
     clip_curves: list[Curves] = Field(min_length=1, description="synthetic image-text pairs")
     clip_mixture: Name = Field(description="source of real and synthetic pairs, half and half")
     much: float = Field(gt=0, description="a k lower than the real one's by this is much lower")
 
 
 class Counterpart(Part):
-    """What of this study is of the same kind as a published number: an exponent, or a top-1 or a cross-entropy at one size."""
+    """What of this study is of the same kind as a published number: an exponent, or a top-1 or a
+    cross-entropy at one size.
+    """
 
-    law: Name = Field(description="for a top-1 or a cross-entropy, the law whose evaluation sets and runs are used")
+    law: Name = Field(
+        description="for a top-1 or a cross-entropy, the law whose evaluation sets and runs are used"
+    )
     architecture: Name
     source: Name
     guidance: float | None = None
@@ -151,7 +189,9 @@ class Counterpart(Part):
 
 
 class VersusTable(Part):
-    counterparts: dict[str, Counterpart] = Field(description="id in data/paper_numbers.csv -> this study's number of the same kind")
+    counterparts: dict[str, Counterpart] = Field(
+        description="id in data/paper_numbers.csv -> this study's number of the same kind"
+    )
 
 
 class Tables(Part):

@@ -1,4 +1,5 @@
-"""How fast this project's own code is on the machine at hand, as `scripts.calibrate` and the benchmarks time it.
+"""How fast this project's own code is on the machine at hand, as `scripts.calibrate` and the
+benchmarks time it.
 
 machine.py    the device, its clock and memory
 pictures.py   images that are made for it

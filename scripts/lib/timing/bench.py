@@ -21,7 +21,9 @@ LARGEST = 1024  # images of a timed batch: what a larger one takes follows from 
 
 @dataclass(frozen=True)
 class Timed:
-    """units: what was done. peak: bytes of GPU memory at most, where there is a GPU. note: how it differs from what the study does."""
+    """units: what was done. peak: bytes of GPU memory at most, where there is a GPU. note: how it
+    differs from what the study does.
+    """
 
     rule: str
     kind: str
@@ -34,8 +36,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is timed, and where. file: of the study. folder: for what is written meanwhile. seconds: that each work is timed for, once at least.
-    largest: images of a batch at most. steps: of sampling at most, None for the study's own."""
+    """What is timed, and where. file: of the study. folder: for what is written meanwhile. seconds:
+    that each work is timed for, once at least. largest: images of a batch at most. steps: of
+    sampling at most, None for the study's own.
+    """
 
     file: Path
     study: Study
@@ -62,7 +66,14 @@ class Bench:
         """Images as the study stores them."""
         storage = self.study.storage.model_dump()
         path = self.folder / f"stored-{count}-{classes}/00000.tar"
-        return pictures.block(path, count, self.study.image_size, classes or len(self.classes), storage, channels=self.study.channels)
+        return pictures.block(
+            path,
+            count,
+            self.study.image_size,
+            classes or len(self.classes),
+            storage,
+            channels=self.study.channels,
+        )
 
 
 def free(device: torch.device) -> None:
@@ -70,7 +81,9 @@ def free(device: torch.device) -> None:
     machine.fresh(device)
 
 
-def seconds_of(work: Callable[[], object], bench: Bench, warm: Callable[[], object] | None = None) -> float:
+def seconds_of(
+    work: Callable[[], object], bench: Bench, warm: Callable[[], object] | None = None
+) -> float:
     """Median of repetitions, after a first one that does not count (`warm`, or the work itself)."""
     (warm or work)()
     found: list[float] = []
@@ -82,7 +95,9 @@ def seconds_of(work: Callable[[], object], bench: Bench, warm: Callable[[], obje
 
 
 def fitting(batch: int, work: Callable[[int], list[Timed]], device: torch.device) -> list[Timed]:
-    """The work at the largest of batch, batch / 2, batch / 4, ... that the GPU has memory for; what does not fit is told."""
+    """The work at the largest of batch, batch / 2, batch / 4, ... that the GPU has memory for; what
+    does not fit is told.
+    """
     largest = batch
     while True:
         free(device)
@@ -93,17 +108,28 @@ def fitting(batch: int, work: Callable[[int], list[Timed]], device: torch.device
                 raise
             batch //= 2
             continue
-        note = f"timed at {batch}, for a batch of {largest} does not fit into the memory of this GPU" if batch < largest else ""
-        return [replace(t, note="; ".join(filter(None, (t.note, note))), peak=machine.peak(device)) for t in found]
+        note = (
+            f"timed at {batch}, for a batch of {largest} does not fit into the memory of this GPU"
+            if batch < largest
+            else ""
+        )
+        return [
+            replace(t, note="; ".join(filter(None, (t.note, note))), peak=machine.peak(device))
+            for t in found
+        ]
 
 
 def enough(seconds: float, bench: Bench) -> int:
-    """Steps that are timed, from the seconds of one: of a small model many, for a hundred would be over in a moment."""
+    """Steps that are timed, from the seconds of one: of a small model many, for a hundred would be
+    over in a moment.
+    """
     return int(min(1000, max(3, bench.seconds / max(seconds, 1e-6))))
 
 
 def jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each architecture of a training recipe that an experiment uses, with a job (source, batch) that trains it."""
+    """Each architecture of a training recipe that an experiment uses, with a job (source, batch)
+    that trains it.
+    """
     found: dict[str, tuple[str, str]] = {}
     for run in jobs.runs(study):
         if recipe and run.architecture in recipe.architectures:

@@ -21,10 +21,14 @@ from scripts.lib.timing.machine import clock
 class Steps:
     """A training that is timed from its step `skip` on, as it asks for its batches."""
 
-    def __init__(self, device: torch.device, skip: int, clock: Callable[[torch.device], float] = clock):
+    def __init__(
+        self, device: torch.device, skip: int, clock: Callable[[torch.device], float] = clock
+    ):
         self.device, self.skip, self.clock, self.seconds = device, skip, clock, 0.0
 
-    def watched(self, batches: Iterator[stream.Batch], loaded: bool = False) -> Iterator[stream.Batch]:
+    def watched(
+        self, batches: Iterator[stream.Batch], loaded: bool = False
+    ) -> Iterator[stream.Batch]:
         """loaded: all batches are put on the device first."""
         if loaded:
             batches = [stream.Batch(*(part.to(self.device) for part in batch)) for batch in batches]
@@ -35,12 +39,27 @@ class Steps:
         self.seconds = self.clock(self.device) - start
 
 
-def classifier(run: Steps, build: dict, recipe: Training, images: stream.Images, steps: int, workers: int = 0, loaded: bool = False) -> torch.nn.Module:
+def classifier(
+    run: Steps,
+    build: dict,
+    recipe: Training,
+    images: stream.Images,
+    steps: int,
+    workers: int = 0,
+    loaded: bool = False,
+) -> torch.nn.Module:
     """`classifier_training.train` on these images; build: arguments of classifier.build."""
     own = {"source": "timed", "name": "one", "seed": 0, "iterations": steps}
     batches, team = stream.batches, Team(run.device, workers=workers)
-    with tempfile.TemporaryDirectory() as state, patch.object(stream, "batches", lambda *args, **named: run.watched(batches(*args, **named), loaded)):
-        return classifier_training.train(build, recipe, own, images, Path(state) / "state", "timed", team)
+    with (
+        tempfile.TemporaryDirectory() as state,
+        patch.object(
+            stream, "batches", lambda *args, **named: run.watched(batches(*args, **named), loaded)
+        ),
+    ):
+        return classifier_training.train(
+            build, recipe, own, images, Path(state) / "state", "timed", team
+        )
 
 
 def clip(run: Steps, job: Job, tar: Path, images: int, workers: int = 0) -> CLIP:
@@ -63,7 +82,9 @@ def clip(run: Steps, job: Job, tar: Path, images: int, workers: int = 0) -> CLIP
     CLIP
         The trained model.
     """
-    found = pairs.find({"real": [str(tar)]}, [{"source": "real", "guidance": None, "images": images}])
+    found = pairs.find(
+        {"real": [str(tar)]}, [{"source": "real", "guidance": None, "images": images}]
+    )
     batches, team = stream.batches, Team(run.device, workers=workers)
 
     def watched(*args, **named):

@@ -12,15 +12,24 @@ import torch
 def processor() -> str:
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor() or "a CPU")
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.processor() or "a CPU",
+    )
 
 
 def name(device: torch.device, threads: int) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
+    )
 
 
 def by_processor(device: torch.device) -> bool:
-    """Whether seconds are those of the processor: where one thread works and no GPU. Others who use the machine then hardly make them longer."""
+    """Whether seconds are those of the processor: where one thread works and no GPU. Others who use
+    the machine then hardly make them longer.
+    """
     return device.type == "cpu" and torch.get_num_threads() == 1
 
 
@@ -32,13 +41,19 @@ def clock(device: torch.device) -> float:
 
 
 def process(command: list[str], device: torch.device) -> float:
-    """Seconds that a process takes, of the same kind, its end among them. Raises SystemExit, with what it printed, where it fails."""
+    """Seconds that a process takes, of the same kind, its end among them. Raises SystemExit, with
+    what it printed, where it fails.
+    """
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime if by_processor(device) else wall
+    return (
+        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        if by_processor(device)
+        else wall
+    )
 
 
 def peak(device: torch.device) -> int:

@@ -24,8 +24,12 @@ def _recipes(study: Study, kind: str) -> dict[str, ModelRecipe]:
     return {name: study.recipes[name] for name in found.values()}
 
 
-def _loaded(bench: Bench, name: str, known: dict, read: Callable) -> tuple[object, str, float] | None:
-    """(what `read` makes of the model's folder, a note, seconds of it); None where the model is not on disk and nothing stands in for it."""
+def _loaded(
+    bench: Bench, name: str, known: dict, read: Callable
+) -> tuple[object, str, float] | None:
+    """(what `read` makes of the model's folder, a note, seconds of it); None where the model is not
+    on disk and nothing stands in for it.
+    """
     own = bench.study.recipes[name]
     place = Path(own.model if own.is_folder else f"results/{bench.name}/prompt_models/{name}")
     true = (place / "config.json").is_file()
@@ -41,7 +45,9 @@ def _loaded(bench: Bench, name: str, known: dict, read: Callable) -> tuple[objec
         return made, "" if true else RANDOM, machine.clock(bench.device) - start
 
 
-def _each(bench: Bench, rule: str, kind: str, known: dict, read: Callable, work: Callable) -> Iterator[Timed]:
+def _each(
+    bench: Bench, rule: str, kind: str, known: dict, read: Callable, work: Callable
+) -> Iterator[Timed]:
     recipes = _recipes(bench.study, kind)
     if not recipes:
         yield Timed(rule, "", "", {}, 0, note=f"not timed: the study has no recipe of kind {kind}")
@@ -49,10 +55,19 @@ def _each(bench: Bench, rule: str, kind: str, known: dict, read: Callable, work:
         try:
             loaded = _loaded(bench, name, known, read)
         except torch.OutOfMemoryError:
-            yield Timed(rule, "", name, {}, 0, note="its weights do not fit into the memory of this GPU")
+            yield Timed(
+                rule, "", name, {}, 0, note="its weights do not fit into the memory of this GPU"
+            )
             continue
         if loaded is None:
-            yield Timed(rule, "", name, {}, 0, note=f"not on disk, and nothing stands in for it: snakemake results/{bench.name}/prompt_models/{name}")
+            yield Timed(
+                rule,
+                "",
+                name,
+                {},
+                0,
+                note=f"not on disk, and nothing stands in for it: snakemake results/{bench.name}/prompt_models/{name}",
+            )
             continue
         model, note, start = loaded
         yield Timed(rule, "", f"{name}, loaded", {"load": 1}, start, note=note)
@@ -62,7 +77,14 @@ def _each(bench: Bench, rule: str, kind: str, known: dict, read: Callable, work:
 
 def write(bench: Bench) -> Iterator[Timed]:
     """Of each T5: the sentences of a class."""
-    yield from _each(bench, "write_sentences", "word_to_sentence", stand_ins_transformers.WRITERS, language.Writer, _sentences)
+    yield from _each(
+        bench,
+        "write_sentences",
+        "word_to_sentence",
+        stand_ins_transformers.WRITERS,
+        language.Writer,
+        _sentences,
+    )
 
 
 def _sentences(bench: Bench, name: str, writer: language.Writer, note: str) -> list[Timed]:
@@ -70,20 +92,48 @@ def _sentences(bench: Bench, name: str, writer: language.Writer, note: str) -> l
 
     def work() -> None:
         made = language.Made()
-        write_sentences.write(settings, bench.classes.head(1), writer, resume.State(bench.folder / "sentences", name, {"made": made}), made)
+        write_sentences.write(
+            settings,
+            bench.classes.head(1),
+            writer,
+            resume.State(bench.folder / "sentences", name, {"made": made}),
+            made,
+        )
 
     def timed(batch: int) -> list[Timed]:
         settings["batch_size"] = batch
-        short = partial(writer.draw, settings | {"max_tokens": min(2, settings["max_tokens"])}, 0, "warm", range(batch))
+        short = partial(
+            writer.draw,
+            settings | {"max_tokens": min(2, settings["max_tokens"])},
+            0,
+            "warm",
+            range(batch),
+        )
         told = f"{name}, {settings['texts']} sentences of a class in batches of {batch}"
-        return [Timed("write_sentences", "", told, {"text": settings["texts"]}, seconds_of(work, bench, short), note=note)]
+        return [
+            Timed(
+                "write_sentences",
+                "",
+                told,
+                {"text": settings["texts"]},
+                seconds_of(work, bench, short),
+                note=note,
+            )
+        ]
 
     return fitting(min(settings["batch_size"], bench.largest), timed, bench.device)
 
 
 def caption(bench: Bench) -> Iterator[Timed]:
     """Of each BLIP-2: a batch of images."""
-    yield from _each(bench, "caption_images", "image_captions", stand_ins_transformers.CAPTIONERS, language.Captioner, _captions)
+    yield from _each(
+        bench,
+        "caption_images",
+        "image_captions",
+        stand_ins_transformers.CAPTIONERS,
+        language.Captioner,
+        _captions,
+    )
 
 
 def _captions(bench: Bench, name: str, captioner: language.Captioner, note: str) -> list[Timed]:
@@ -95,11 +145,24 @@ def _captions(bench: Bench, name: str, captioner: language.Captioner, note: str)
         def work(tokens: int) -> None:
             made = language.Made()
             state = resume.State(bench.folder / "captions", name, {"made": made})
-            caption_images.caption(own | {"max_tokens": tokens, "min_tokens": min(tokens, settings["min_tokens"])}, tar, captioner, state, made)
+            caption_images.caption(
+                own | {"max_tokens": tokens, "min_tokens": min(tokens, settings["min_tokens"])},
+                tar,
+                captioner,
+                state,
+                made,
+            )
 
         most = settings["max_tokens"]
         return [
-            Timed("caption_images", "", f"{name}, batches of {batch}", {"image": batch}, seconds_of(partial(work, most), bench, partial(work, 1)), note=note)
+            Timed(
+                "caption_images",
+                "",
+                f"{name}, batches of {batch}",
+                {"image": batch},
+                seconds_of(partial(work, most), bench, partial(work, 1)),
+                note=note,
+            )
         ]
 
     return fitting(min(settings["batch_size"], bench.largest), timed, bench.device)

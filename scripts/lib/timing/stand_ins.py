@@ -1,6 +1,8 @@
-"""Pipelines of the sizes of those that the studies name, with random weights: what they make is noise, as fast as the released ones.
+"""Pipelines of the sizes of those that the studies name, with random weights: what they make is
+noise, as fast as the released ones.
 
-Settings are those of the models' own files (config.json of each part on the hub); `scripts.count_flops` counts the same parts.
+Settings are those of the models' own files (config.json of each part on the hub);
+`scripts.count_flops` counts the same parts.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +28,14 @@ from diffusers import (
     UVit2DModel,
     VQModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, T5Config, T5EncoderModel, T5Tokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 from scripts import train_generator
 
@@ -52,27 +61,64 @@ DEEPFLOYD = {
 def levels(plain: int, attending: int) -> dict:
     """Block types of a DeepFloyd UNet: levels without attention, then those with it."""
     down = ["ResnetDownsampleBlock2D"] * plain + ["SimpleCrossAttnDownBlock2D"] * attending
-    return {"down_block_types": down, "up_block_types": ["SimpleCrossAttnUpBlock2D"] * attending + ["ResnetUpsampleBlock2D"] * plain}
+    return {
+        "down_block_types": down,
+        "up_block_types": ["SimpleCrossAttnUpBlock2D"] * attending
+        + ["ResnetUpsampleBlock2D"] * plain,
+    }
 
 
 def first_stage() -> torch.nn.Module:
-    sizes = {"block_out_channels": [704, 1408, 2112, 2816], "layers_per_block": 3, "cross_attention_dim": 2816}
+    sizes = {
+        "block_out_channels": [704, 1408, 2112, 2816],
+        "layers_per_block": 3,
+        "cross_attention_dim": 2816,
+    }
     return UNet2DConditionModel(sample_size=64, in_channels=3, **sizes, **levels(1, 3), **DEEPFLOYD)
 
 
 def second_stage() -> torch.nn.Module:
-    sizes = {"block_out_channels": [160, 320, 640, 960, 1280], "layers_per_block": [2, 2, 3, 5, 5], "cross_attention_dim": 1280}
-    scales = {"mid_block_scale_factor": 2**0.5, "resnet_out_scale_factor": 2**0.5, "resnet_skip_time_act": True}
-    return UNet2DConditionModel(sample_size=256, in_channels=6, class_embed_type="timestep", **sizes, **scales, **levels(3, 2), **DEEPFLOYD)
+    sizes = {
+        "block_out_channels": [160, 320, 640, 960, 1280],
+        "layers_per_block": [2, 2, 3, 5, 5],
+        "cross_attention_dim": 1280,
+    }
+    scales = {
+        "mid_block_scale_factor": 2**0.5,
+        "resnet_out_scale_factor": 2**0.5,
+        "resnet_skip_time_act": True,
+    }
+    return UNet2DConditionModel(
+        sample_size=256,
+        in_channels=6,
+        class_embed_type="timestep",
+        **sizes,
+        **scales,
+        **levels(3, 2),
+        **DEEPFLOYD,
+    )
 
 
 def autoencoder(kind: type, channels: list[int], **settings) -> torch.nn.Module:
-    blocks = {"down_block_types": ["DownEncoderBlock2D"] * len(channels), "up_block_types": ["UpDecoderBlock2D"] * len(channels)}
+    blocks = {
+        "down_block_types": ["DownEncoderBlock2D"] * len(channels),
+        "up_block_types": ["UpDecoderBlock2D"] * len(channels),
+    }
     return kind(block_out_channels=channels, layers_per_block=2, **blocks, **settings)
 
 
 def t5_xxl() -> torch.nn.Module:
-    return T5EncoderModel(T5Config(d_model=4096, d_kv=64, d_ff=10240, num_layers=24, num_heads=64, feed_forward_proj="gated-gelu", vocab_size=32128))
+    return T5EncoderModel(
+        T5Config(
+            d_model=4096,
+            d_kv=64,
+            d_ff=10240,
+            num_layers=24,
+            num_heads=64,
+            feed_forward_proj="gated-gelu",
+            vocab_size=32128,
+        )
+    )
 
 
 def u_vit() -> torch.nn.Module:
@@ -80,7 +126,13 @@ def u_vit() -> torch.nn.Module:
 
 
 def vector_quantizer() -> torch.nn.Module:
-    return autoencoder(VQModel, [128, 256, 256, 512, 768], latent_channels=64, num_vq_embeddings=8192, mid_block_add_attention=False)
+    return autoencoder(
+        VQModel,
+        [128, 256, 256, 512, 768],
+        latent_channels=64,
+        num_vq_embeddings=8192,
+        mid_block_add_attention=False,
+    )
 
 
 def clip_text(kind: type, width: int, layers: int):
@@ -101,7 +153,14 @@ def clip_text(kind: type, width: int, layers: int):
     return tokenizer, kind(config)
 
 
-def stable_diffusion(size=512, channels=(320, 640, 1280, 1280), heads=8, text=(768, 12), groups=32, decoder=(128, 256, 512, 512)) -> StableDiffusionPipeline:
+def stable_diffusion(
+    size=512,
+    channels=(320, 640, 1280, 1280),
+    heads=8,
+    text=(768, 12),
+    groups=32,
+    decoder=(128, 256, 512, 512),
+) -> StableDiffusionPipeline:
     """Stable Diffusion 1.5 by default. size: pixels a side; text: width and layers of its encoder."""
     tokenizer, encoder = clip_text(CLIPTextModel, *text)
     levels, blocks = len(channels), len(decoder)
@@ -122,29 +181,73 @@ def stable_diffusion(size=512, channels=(320, 640, 1280, 1280), heads=8, text=(7
         latent_channels=4,
         norm_num_groups=groups,
     )
-    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1, clip_sample=False, set_alpha_to_one=False)
-    return StableDiffusionPipeline(vae, encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False)
+    scheduler = DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        steps_offset=1,
+        clip_sample=False,
+        set_alpha_to_one=False,
+    )
+    return StableDiffusionPipeline(
+        vae, encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
+    )
 
 
 def _if_scheduler() -> DDPMScheduler:
-    return DDPMScheduler(beta_schedule="squaredcos_cap_v2", thresholding=True, variance_type="learned_range", dynamic_thresholding_ratio=0.95)
+    return DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        thresholding=True,
+        variance_type="learned_range",
+        dynamic_thresholding_ratio=0.95,
+    )
 
 
 def deepfloyd_if(text: Callable = t5_xxl, unet: Callable = first_stage) -> IFPipeline:
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((f"▁{word}", -2.0) for word in dict.fromkeys(" ".join(WORDS).split()))]
-    return IFPipeline(T5Tokenizer(vocab=pieces, extra_ids=0), text(), unet(), _if_scheduler(), None, None, None, requires_safety_checker=False)
+    pieces = [
+        ("<pad>", 0.0),
+        ("</s>", 0.0),
+        ("<unk>", 0.0),
+        *((f"▁{word}", -2.0) for word in dict.fromkeys(" ".join(WORDS).split())),
+    ]
+    return IFPipeline(
+        T5Tokenizer(vocab=pieces, extra_ids=0),
+        text(),
+        unet(),
+        _if_scheduler(),
+        None,
+        None,
+        None,
+        requires_safety_checker=False,
+    )
 
 
 def deepfloyd_if_upscaler(unet: Callable = second_stage) -> IFSuperResolutionPipeline:
     noise = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
-    parts = dict.fromkeys(("tokenizer", "text_encoder", "safety_checker", "feature_extractor", "watermarker"))
-    return IFSuperResolutionPipeline(**parts, unet=unet(), scheduler=_if_scheduler(), image_noising_scheduler=noise, requires_safety_checker=False)
+    parts = dict.fromkeys(
+        ("tokenizer", "text_encoder", "safety_checker", "feature_extractor", "watermarker")
+    )
+    return IFSuperResolutionPipeline(
+        **parts,
+        unet=unet(),
+        scheduler=_if_scheduler(),
+        image_noising_scheduler=noise,
+        requires_safety_checker=False,
+    )
 
 
-def amused(transformer: Callable = u_vit, tokens: Callable = vector_quantizer, text=(768, 12)) -> AmusedPipeline:
+def amused(
+    transformer: Callable = u_vit, tokens: Callable = vector_quantizer, text=(768, 12)
+) -> AmusedPipeline:
     tokenizer, encoder = clip_text(CLIPTextModelWithProjection, *text)
     made = transformer()
-    return AmusedPipeline(tokens(), tokenizer, encoder, made, AmusedScheduler(mask_token_id=made.config.vocab_size - 1))
+    return AmusedPipeline(
+        tokens(),
+        tokenizer,
+        encoder,
+        made,
+        AmusedScheduler(mask_token_id=made.config.vocab_size - 1),
+    )
 
 
 # Pattern of a model's id -> what stands in for it.
@@ -164,7 +267,9 @@ def of(model: str) -> Callable[[], DiffusionPipeline] | None:
 def build(make: Callable[[], torch.nn.Module], dtype: torch.dtype, device: torch.device):
     """On the device, and in the precision that it would be loaded in."""
     before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype if device.type == "cuda" else before)  # on a CPU some initial weights cannot be drawn in half precision
+    torch.set_default_dtype(
+        dtype if device.type == "cuda" else before
+    )  # on a CPU some initial weights cannot be drawn in half precision
     try:
         with device:
             made = make()
@@ -174,9 +279,12 @@ def build(make: Callable[[], torch.nn.Module], dtype: torch.dtype, device: torch
 
 
 @contextmanager
-def in_place(builders: dict[str, Callable[[], DiffusionPipeline]], device: torch.device) -> Iterator[None]:
-    """What diffusers loads from these folders is built in its place, on the device and in the precision that it would be loaded in: weights of
-    20 GB need not be written to be read."""
+def in_place(
+    builders: dict[str, Callable[[], DiffusionPipeline]], device: torch.device
+) -> Iterator[None]:
+    """What diffusers loads from these folders is built in its place, on the device and in the
+    precision that it would be loaded in: weights of 20 GB need not be written to be read.
+    """
     read = DiffusionPipeline.from_pretrained
 
     def built(path: str | Path, **named) -> DiffusionPipeline:

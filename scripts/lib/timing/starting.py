@@ -23,20 +23,40 @@ def prepare(bench: Bench) -> Iterator[Timed]:
     split = next(iter(bench.study.data.training))
     settings = jobs.data_settings(bench.study, split, "00000") | {"range": None}
     random = np.random.default_rng(0)
-    photograph = [shards.encode(pictures.photograph(random, PHOTOGRAPH), pictures.JPEG) for _ in range(64)]
+    photograph = [
+        shards.encode(pictures.photograph(random, PHOTOGRAPH), pictures.JPEG) for _ in range(64)
+    ]
     rows = [{"image": i, "class_id": 0, "origin": str(i)} for i in range(len(photograph))]
-    data = datasets.of_split(split, bench.study.classes, {key: value for key, value in settings["set"].items() if key != "kind"})
+    data = datasets.of_split(
+        split,
+        bench.study.classes,
+        {key: value for key, value in settings["set"].items() if key != "kind"},
+    )
 
     def work() -> None:
-        with patch.object(datasets, "rows", lambda *_: (rows, lambda row: photograph[row["image"]])):
+        with patch.object(
+            datasets, "rows", lambda *_: (rows, lambda row: photograph[row["image"]])
+        ):
             storage = settings["stored"]["storage"]
-            shards.write(bench.folder / "prepared/00000.tar", prepare_data.file_samples(data, "", settings, bench.threads), storage)
+            shards.write(
+                bench.folder / "prepared/00000.tar",
+                prepare_data.file_samples(data, "", settings, bench.threads),
+                storage,
+            )
 
-    yield Timed("prepare_data", "files", f"photographs of {PHOTOGRAPH} pixels, {bench.threads} threads", {"image": len(rows)}, seconds_of(work, bench))
+    yield Timed(
+        "prepare_data",
+        "files",
+        f"photographs of {PHOTOGRAPH} pixels, {bench.threads} threads",
+        {"image": len(rows)},
+        seconds_of(work, bench),
+    )
 
 
 def starts(bench: Bench) -> Iterator[Timed]:
-    """Of the rules whose work is timed: Python, its imports, the study read and checked. What a scheduler takes to start a job is not in it."""
+    """Of the rules whose work is timed: Python, its imports, the study read and checked. What a
+    scheduler takes to start a job is not in it.
+    """
     study = bench.study
     asked = {
         "prepare_data": study.data.kind == "files",
@@ -52,6 +72,17 @@ def starts(bench: Bench) -> Iterator[Timed]:
         "flag_images": study.safety_checker,
     }
     for rule in (rule for rule, wanted in asked.items() if wanted):
-        # Twice, for the first may find its files on a disk; what disturbs adds, and takes nothing away.
-        command = [sys.executable, "-c", f"import scripts.{rule}; from scripts.lib import study_file; study_file.load({str(bench.file)!r})"]
-        yield Timed(rule, "", "start", {"job": 1}, min(machine.process(command, bench.device) for _ in range(2)))
+        # Twice, for the first may find its files on a disk; what disturbs adds, and takes nothing
+        # away.
+        command = [
+            sys.executable,
+            "-c",
+            f"import scripts.{rule}; from scripts.lib import study_file; study_file.load({str(bench.file)!r})",
+        ]
+        yield Timed(
+            rule,
+            "",
+            "start",
+            {"job": 1},
+            min(machine.process(command, bench.device) for _ in range(2)),
+        )

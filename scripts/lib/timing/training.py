@@ -14,17 +14,33 @@ from scripts.lib.timing.bench import LARGEST, Bench, Timed, enough, fitting, job
 
 
 def train_classifiers(bench: Bench) -> Iterator[Timed]:
-    """Of each architecture: steps after the first ones. Images are in memory or on disk, as the study's are."""
+    """Of each architecture: steps after the first ones. Images are in memory or on disk, as the
+    study's are.
+    """
     for name, job in jobs_of(bench.study, bench.study.classifiers):
         settings = jobs.classifier_settings(bench.study, *job)
         own = settings["architectures"][name]
-        build = {"architecture": own, "image_size": settings["image_size"], "channels": settings["channels"], "classes": len(bench.classes)}
+        build = {
+            "architecture": own,
+            "image_size": settings["image_size"],
+            "channels": settings["channels"],
+            "classes": len(bench.classes),
+        }
         training = Training(**settings["training"])
-        yield from fitting(min(training.batch_size, bench.largest), partial(_classifier, bench, name, build, training), bench.device)
+        yield from fitting(
+            min(training.batch_size, bench.largest),
+            partial(_classifier, bench, name, build, training),
+            bench.device,
+        )
 
 
-def _classifier(bench: Bench, name: str, build: dict, training: Training, batch: int) -> list[Timed]:
-    recipe, read = training.model_copy(update={"batch_size": batch}), bench.stored(min(2 * batch, LARGEST))
+def _classifier(
+    bench: Bench, name: str, build: dict, training: Training, batch: int
+) -> list[Timed]:
+    recipe, read = (
+        training.model_copy(update={"batch_size": batch}),
+        bench.stored(min(2 * batch, LARGEST)),
+    )
     most = max(run.size for run in jobs.runs(bench.study) if run.architecture == name)
     if most * bench.study.channels * bench.study.image_size**2 <= stream.IN_MEMORY:
         [read] = stream.hold([read])
@@ -33,13 +49,22 @@ def _classifier(bench: Bench, name: str, build: dict, training: Training, batch:
         """Seconds of these steps, and of all else but three more."""
         run, start = loops.Steps(bench.device, skip=3), machine.clock(bench.device)
         loops.classifier(run, build, recipe, read, 3 + count, bench.workers)
-        return run.seconds, max(0.0, machine.clock(bench.device) - start - run.seconds * (1 + 3 / count))
+        return run.seconds, max(
+            0.0, machine.clock(bench.device) - start - run.seconds * (1 + 3 / count)
+        )
 
     few, first = steps(3)
     count = enough(few / 3, bench)
     seconds, second = steps(count)
     rest = min(first, second)  # what disturbs adds, and takes nothing away
-    units = {"step": count, "tflop": 3 * forward_flops(build["architecture"], build["image_size"]) * count * batch / 1e12}
+    units = {
+        "step": count,
+        "tflop": 3
+        * forward_flops(build["architecture"], build["image_size"])
+        * count
+        * batch
+        / 1e12,
+    }
     return [
         Timed("train_classifiers", "", f"{name}, batches of {batch}", units, seconds),
         Timed("train_classifiers", "", f"{name}, beside its steps", {"run": 1}, rest),

@@ -17,8 +17,14 @@ from tests.support.slurm.workflows import OnCluster
 # What each stage is asked for, and where it keeps what a retry goes on from.
 STAGES = {
     "train_generator": ("results/smoke/generators/diffusion", ".state/smoke/generators/diffusion"),
-    "generate": ("results/smoke/images/masked_captions/00000.tar", ".state/smoke/images/masked_captions/00000"),
-    "train_classifiers": ("results/smoke/classifiers/real/vit_tiny", ".state/smoke/classifiers/real/vit_tiny"),
+    "generate": (
+        "results/smoke/images/masked_captions/00000.tar",
+        ".state/smoke/images/masked_captions/00000",
+    ),
+    "train_classifiers": (
+        "results/smoke/classifiers/real/vit_tiny",
+        ".state/smoke/classifiers/real/vit_tiny",
+    ),
     "train_clips": ("results/smoke/clips/real/clip_tiny", ".state/smoke/clips/real/clip_tiny"),
 }
 HOG = """
@@ -33,15 +39,27 @@ HOG = """
 
 
 def long_study(folder: Path, cluster: Cluster) -> OnCluster:
-    """The smoke study with jobs of some ten seconds that save their state twice a second, and take too much memory when told so."""
+    """The smoke study with jobs of some ten seconds that save their state twice a second, and take
+    too much memory when told so.
+    """
     workflow = OnCluster.create(folder, cluster)
-    workflow.edit("iterations: 20, batch_size: 16, learning_rate: 2.0e-3", "iterations: 400, batch_size: 16, learning_rate: 2.0e-3")
+    workflow.edit(
+        "iterations: 20, batch_size: 16, learning_rate: 2.0e-3",
+        "iterations: 400, batch_size: 16, learning_rate: 2.0e-3",
+    )
     workflow.edit("steps: 2\n    temperature", "steps: 100\n    temperature")
     workflow.edit("iterations: {10: 5, 20: 5, 40: 5}", "iterations: {10: 500, 20: 500, 40: 500}")
-    workflow.edit("iterations: {10: 4, 20: 4, 40: 4, 80: 4}", "iterations: {10: 300, 20: 300, 40: 300, 80: 300}")
+    workflow.edit(
+        "iterations: {10: 4, 20: 4, 40: 4, 80: 4}",
+        "iterations: {10: 300, 20: 300, 40: 300, 80: 300}",
+    )
     workflow.edit("EVERY = 300.0", "EVERY = 0.5", "scripts/lib/resume.py")
     workflow.edit("BATCH = 64", "BATCH = 4", "scripts/generate.py")
-    workflow.edit('    os.environ.setdefault("CUBLAS', f'{HOG}\n    os.environ.setdefault("CUBLAS', "scripts/lib/torch_setup.py")
+    workflow.edit(
+        '    os.environ.setdefault("CUBLAS',
+        f'{HOG}\n    os.environ.setdefault("CUBLAS',
+        "scripts/lib/torch_setup.py",
+    )
     return workflow
 
 
@@ -65,7 +83,9 @@ def out_of_memory(cluster: Cluster, job: Job, process) -> None:
 
 
 def requeued(cluster: Cluster, job: Job, process) -> None:
-    """Back into the queue, as at a preemption. SLURM lets such a job wait for two minutes; here it may start at once."""
+    """Back into the queue, as at a preemption. SLURM lets such a job wait for two minutes; here it
+    may start at once.
+    """
     cluster.call("scontrol", "requeue", job.id)
     cluster.hasten()
 
@@ -74,9 +94,12 @@ def node_down(cluster: Cluster, job: Job, process) -> None:
     """And up again: its jobs, all of them, go back into the queue."""
     cluster.node("DOWN")
     wait_for(lambda: not process.is_running(), "the job outlived its node")
-    # A node that takes a job again while its old one still ends is drained, and the job held ("Duplicate jobid"): for an administrator to mend.
+    # A node that takes a job again while its old one still ends is drained, and the job held
+    # ("Duplicate jobid"): for an administrator to mend.
     wait_for(lambda: not cluster.steps(), "the node did not end its jobs")
-    time.sleep(8)  # what slurmd itself knows of them it forgets some seconds later, and shows nobody
+    time.sleep(
+        8
+    )  # what slurmd itself knows of them it forgets some seconds later, and shows nobody
     cluster.node("RESUME")
     cluster.hasten()
 
@@ -111,27 +134,55 @@ def outputs(workflow: OnCluster) -> dict[str, str]:
     found = {}
     for target, _ in STAGES.values():
         path = workflow.folder / target
-        one = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else digests(path)
+        one = (
+            {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+            if path.is_file()
+            else digests(path)
+        )
         found |= {f"{target}/{name}": digest for name, digest in one.items()}
     return found
 
 
-def storm(workflow: OnCluster, planned: dict[str, list[str]], delay=lambda: 0.0, *arguments: str, seconds: float = 900) -> list[Hit]:
-    """Run the stages of `planned` with these faults, one after the other as each job comes up again; return what was done to them.
+def storm(
+    workflow: OnCluster,
+    planned: dict[str, list[str]],
+    delay=lambda: 0.0,
+    *arguments: str,
+    seconds: float = 900,
+) -> list[Hit]:
+    """Run the stages of `planned` with these faults, one after the other as each job comes up
+    again; return what was done to them.
 
-    delay: seconds from when a job could be hit to when it is. Fails where snakemake does. A fault for which a job was over too soon is not done.
+    delay: seconds from when a job could be hit to when it is. Fails where snakemake does. A fault
+    for which a job was over too soon is not done.
     """
-    left, due, hits, done = {stage: list(faults) for stage, faults in planned.items()}, {}, [], set()
-    tries = max(map(len, planned.values())) + 2  # a fault of the node hits the others' jobs too, and shortened limits outlive a requeue
-    snakemake, end = workflow.start(*(STAGES[stage][0] for stage in planned), "--retries", str(tries), *arguments), time.monotonic() + seconds
+    left, due, hits, done = (
+        {stage: list(faults) for stage, faults in planned.items()},
+        {},
+        [],
+        set(),
+    )
+    tries = (
+        max(map(len, planned.values())) + 2
+    )  # a fault of the node hits the others' jobs too, and shortened limits outlive a requeue
+    snakemake, end = (
+        workflow.start(
+            *(STAGES[stage][0] for stage in planned), "--retries", str(tries), *arguments
+        ),
+        time.monotonic() + seconds,
+    )
     while snakemake.poll() is None:
         if time.monotonic() > end:
             snakemake.terminate()
-            raise TimeoutError(f"after {seconds} s, with {left} still to come:\n{workflow.told[-3000:]}")
+            raise TimeoutError(
+                f"after {seconds} s, with {left} still to come:\n{workflow.told[-3000:]}"
+            )
         for stage in [stage for stage, faults in left.items() if faults]:
             job = workflow.job_of(stage, STAGES[stage][0])
             process = job and workflow.process_of(job)
-            with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):  # over before it was hit: the next try is, or the end tells
+            with contextlib.suppress(
+                psutil.NoSuchProcess, FileNotFoundError
+            ):  # over before it was hit: the next try is, or the end tells
                 if not process or process in done or not ready(workflow, stage, process):
                     continue
                 if time.monotonic() < due.setdefault(process, time.monotonic() + delay()):

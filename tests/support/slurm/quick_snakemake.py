@@ -1,7 +1,7 @@
 """`snakemake` that asks SLURM for its jobs once a second.
 
-The plugin asks ever less often while no job ends, up to every three minutes, and has no setting for it: right for a shared controller,
-too slow for tests. Everything else is as `snakemake` itself.
+The plugin asks ever less often while no job ends, up to every three minutes, and has no setting for
+it: right for a shared controller, too slow for tests. Everything else is as `snakemake` itself.
 """
 
 import sys

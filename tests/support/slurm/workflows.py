@@ -1,4 +1,6 @@
-"""The project's workflow on a test cluster, in a folder of its own: started, watched, and looked at afterwards."""
+"""The project's workflow on a test cluster, in a folder of its own: started, watched, and looked at
+afterwards.
+"""
 
 import contextlib
 import json
@@ -16,7 +18,8 @@ from scripts.lib import shards
 from tests.support.slurm.cluster import ACCOUNT, GPUS, Cluster, Job, wait_for
 from tests.support.workflow import Workflow
 
-# A test has seconds where a cluster has hours; and no more jobs at once than the GPUs and a few, as all share two real cores.
+# A test has seconds where a cluster has hours; and no more jobs at once than the GPUs and a few, as
+# all share two real cores.
 QUICK = ["--jobs", "6"]
 SAVED = {".state", ".safetensors", ".pt", ".parquet"}  # what a retry goes on from
 SITE = f"""
@@ -31,7 +34,9 @@ partitions:
 
 @dataclass
 class OnCluster(Workflow):
-    """`snakemake --profile slurm` in `folder`; what it prints goes to `told`, a file, over all starts."""
+    """`snakemake --profile slurm` in `folder`; what it prints goes to `told`, a file, over all
+    starts.
+    """
 
     cluster: Cluster = None
 
@@ -46,9 +51,22 @@ class OnCluster(Workflow):
 
     def start(self, *arguments: str) -> subprocess.Popen:
         with (self.folder / "told").open("a") as told:
-            command = [sys.executable, Path(__file__).with_name("quick_snakemake.py"), "--profile", "slurm", *QUICK, *arguments]
+            command = [
+                sys.executable,
+                Path(__file__).with_name("quick_snakemake.py"),
+                "--profile",
+                "slurm",
+                *QUICK,
+                *arguments,
+            ]
             return subprocess.Popen(
-                command, cwd=self.folder, env=self.cluster.environment, stdin=subprocess.DEVNULL, stdout=told, stderr=told, start_new_session=True
+                command,
+                cwd=self.folder,
+                env=self.cluster.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=told,
+                stderr=told,
+                start_new_session=True,
             )
 
     def run(self, *arguments: str, check: bool = True) -> str:
@@ -61,8 +79,15 @@ class OnCluster(Workflow):
 
     @staticmethod
     def put_snakemake(folder: Path, *prefix: str) -> None:
-        """Write a command `snakemake` into a folder of PATH: this one, behind another command such as `taskset`."""
-        command = [*prefix, sys.executable, str(Path(__file__).with_name("quick_snakemake.py")), *QUICK]
+        """Write a command `snakemake` into a folder of PATH: this one, behind another command such
+        as `taskset`.
+        """
+        command = [
+            *prefix,
+            sys.executable,
+            str(Path(__file__).with_name("quick_snakemake.py")),
+            *QUICK,
+        ]
         script = folder / "snakemake"
         script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
         script.chmod(0o755)
@@ -101,16 +126,30 @@ class OnCluster(Workflow):
     # -- jobs while they run
 
     def job_of(self, rule: str, output: str = "") -> Job | None:
-        """The running SLURM job of a rule, and of wildcards that `output`, a path in results/, holds."""
+        """The running SLURM job of a rule, and of wildcards that `output`, a path in results/,
+        holds.
+        """
         wanted = [part.removesuffix(".tar") for part in Path(output).parts[3:]]
-        return next((job for job in self.cluster.jobs("RUNNING") if job.rule.startswith(f"rule_{rule}_w") and all(part in job.rule for part in wanted)), None)
+        return next(
+            (
+                job
+                for job in self.cluster.jobs("RUNNING")
+                if job.rule.startswith(f"rule_{rule}_w")
+                and all(part in job.rule for part in wanted)
+            ),
+            None,
+        )
 
     def processes(self) -> list[psutil.Process]:
         """Of jobs of this workflow: those that run in its folder, in a SLURM job."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.cwd() == str(self.folder) and "SLURM_JOB_ID" in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+                if (
+                    process.cwd() == str(self.folder)
+                    and "SLURM_JOB_ID" in process.environ()
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
                     found.append(process)
         return found
 
@@ -119,7 +158,9 @@ class OnCluster(Workflow):
         found = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
-                if "python" in process.name() and any(part.startswith("scripts.") for part in process.cmdline()[1:4]):  # torchrun adds -u
+                if "python" in process.name() and any(
+                    part.startswith("scripts.") for part in process.cmdline()[1:4]
+                ):  # torchrun adds -u
                     found[process.environ()["SLURM_JOB_ID"]] = process
         return found
 
@@ -129,15 +170,25 @@ class OnCluster(Workflow):
     # -- what lies there
 
     def saved(self, process: psutil.Process, state: str) -> float:
-        """When the work of a process was last made safe: its start, or the time of its newest state in the folder `state`."""
-        kept = [path.stat().st_mtime for path in (self.folder / state).rglob("[!.]*") if path.suffix in SAVED]
+        """When the work of a process was last made safe: its start, or the time of its newest state
+        in the folder `state`.
+        """
+        kept = [
+            path.stat().st_mtime
+            for path in (self.folder / state).rglob("[!.]*")
+            if path.suffix in SAVED
+        ]
         return max([process.create_time(), *kept])
 
     def assert_nothing_passes_for_whole(self) -> int:
         """Every result with its final name can be read to the end. Returns how many were looked at."""
         count = 0
         for path in (self.folder / "results").rglob("*"):
-            if path.name[0] == "." or any(part.endswith(".part") for part in path.parts) or not path.is_file():
+            if (
+                path.name[0] == "."
+                or any(part.endswith(".part") for part in path.parts)
+                or not path.is_file()
+            ):
                 continue
             if path.suffix == ".tar" and path.with_suffix(".parquet").exists():
                 shards.read(path)
