@@ -11,9 +11,9 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-if not (Path("scripts/lib").is_dir() and Path("config.yaml").is_file()):
+if not (Path("synscale").is_dir() and Path("config.yaml").is_file()):
     raise WorkflowError(
-        f"{Path.cwd()}: is not a folder of this workflow (no scripts/lib or no config.yaml); "
+        f"{Path.cwd()}: is not a folder of this workflow (no synscale or no config.yaml); "
         f"start snakemake in {workflow.basedir}, or name it by --directory"
     )
 

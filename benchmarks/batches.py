@@ -1,4 +1,4 @@
-"""From shards to training batches, per core: `scripts/lib/stream.py` against webdataset, with its
+"""From shards to training batches, per core: `synscale/training/stream.py` against webdataset, with its
 default decoding and with simplejpeg.
 
 python -m benchmarks.batches [--images 512] [--size 256]
@@ -14,7 +14,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import simplejpeg
 import torch
@@ -23,9 +23,9 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from benchmarks.measuring import Disagreement, Result, begin, finish, in_turn, parser, ratios
-from scripts.lib import augment, stream
-from scripts.lib.study.classifiers import Training
-from scripts.lib.timing import pictures
+from synscale.study.models.classifiers import Training
+from synscale.timing import fake_images
+from synscale.training import augment, stream
 
 PREDICTION = (
     "Ours decodes by simplejpeg, each image into the place of the one before (0.25 ms where a new place takes 0.36 and Pillow 0.49), and puts the crops into "
@@ -96,7 +96,7 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
     if images < BATCH:
         raise SystemExit(f"--images {images}: one batch of {BATCH} is needed at least")
     tar = str(folder / f"{images}-{size}/00000.tar")
-    stored = pictures.block(Path(tar), images, size)
+    stored = fake_images.block(Path(tar), images, size)
     decoders = {DEFAULT: (("pil",), True), SIMPLE: ((simplejpeg_decoder,), False)}
     told = decoded_alike(stored, tar, decoders)
     transform = augment.of_images(Training(**RECIPE, crop_scale=(0.08, 1.0), flip=True), size, CROP)

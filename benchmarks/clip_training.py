@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import open_clip
 import torch
@@ -36,9 +36,10 @@ from benchmarks.measuring import (
     parser,
     ratios,
 )
-from scripts.lib import clip, clip_training
-from scripts.lib.files import write_json
-from scripts.lib.timing import loops, pictures
+from synscale.models import clip
+from synscale.runtime.atomic import write_json
+from synscale.timing import fake_images, loops
+from synscale.training import clip_loop
 
 PREDICTION = (
     "Not measured yet on a GPU. Same kernels as the released trainer with its best flags, images sent as bytes instead of float32, and a fused AdamW: "
@@ -133,7 +134,7 @@ def ours(run: Clock, own: Setting, backend: str) -> dict[str, torch.Tensor]:
     with as_a_job():
         model = loops.clip(steps, job, own.tar, own.pairs, own.workers)
     run.seconds = steps.seconds
-    return clip_training.weights_of(model)
+    return clip_loop.weights_of(model)
 
 
 def released(run: Clock, own: Setting, flags: list[str]) -> dict[str, torch.Tensor]:
@@ -226,7 +227,7 @@ def same_weights(ways: dict[str, Callable], tolerance: float) -> str:
 
 
 def ways_of(run: Clock, own: Setting, backend: str) -> dict[str, Callable]:
-    pictures.block(own.tar, own.pairs, own.size)
+    fake_images.block(own.tar, own.pairs, own.size)
     return {OURS: partial(ours, run, own, backend)} | {
         name: partial(released, run, own, flags) for name, flags in FLAGS[own.device.type].items()
     }

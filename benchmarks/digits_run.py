@@ -6,7 +6,7 @@ python -m benchmarks.digits_run [--run folder of the run] [--hardware laptop]
 Before it works, a job starts Python and imports: measured here, the processor's seconds of `import
 scripts.{rule}` in a process of its own. Wall time of a job is what its file says; seconds of the
 processor are sampled there, and what came after the last sample is added
-(scripts/lib/timing/records.py).
+(synscale/timing/records.py).
 """
 
 import os
@@ -18,9 +18,9 @@ import pandas as pd
 
 from benchmarks.measuring import Result, begin, finish, parser
 from scripts import fit_speeds
-from scripts.lib import study_file
-from scripts.lib.plans import hardware
-from scripts.lib.timing import records
+from synscale.planning import hardware
+from synscale.study.load import load_study
+from synscale.timing import records
 
 PREDICTION = (
     "Wall time 1.3 times CPU seconds / cores or more, for the run shared its machine. Starting and importing is most of a job but of training and generating: "
@@ -110,7 +110,7 @@ def measure(run: Path, study: str, name: str, cores: int) -> Result:
     jobs, machine = jobs_of(run, study), hardware.load(name)
     done, kind = (
         fit_speeds.measured(study, run),
-        fit_speeds.kind_of_seconds(study_file.load(f"studies/{study}.yaml").gpus),
+        fit_speeds.kind_of_seconds(load_study(f"studies/{study}.yaml").gpus),
     )
     of_rules = pd.DataFrame(
         {"rule": own.job.rule, "file": str(own.job.benchmark)} for own in done

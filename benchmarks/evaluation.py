@@ -13,7 +13,7 @@ measured at several sizes of the model.
 import tempfile
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import torch
 import webdataset
@@ -21,9 +21,10 @@ from torchvision import transforms
 
 from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_turn, parser, ratios
 from scripts import evaluate
-from scripts.lib import classifier, stream
-from scripts.lib.tally import Tally
-from scripts.lib.timing import pictures
+from synscale.evaluation.accumulator import Tally
+from synscale.models import classifier
+from synscale.timing import fake_images
+from synscale.training import stream
 
 PREDICTION = (
     "8 checkpoints on JPEGs of 256 px, one core: decoding takes 0.75 ms an image, so 4 times is reached where a model reads an image in less than 0.11 ms "
@@ -123,7 +124,7 @@ def one_size(
 def measure(
     folder: Path, images: int, models: int, sizes: list[str], rounds: int, device: torch.device
 ) -> Result:
-    stored = pictures.block(folder / "00000.tar", images)
+    stored = fake_images.block(folder / "00000.tar", images)
     tables, told = {}, ""
     for name in sizes:
         seconds, told = one_size(stored, SIZES[name], models, rounds, device)

@@ -10,11 +10,12 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.lib import shown, study_file
-from scripts.lib.files import whole
-from scripts.lib.plans import dag, hardware, totals
-from scripts.lib.plans.totals import Cost, Job
-from scripts.lib.study import Study
+from synscale.planning import dag, hardware, summary
+from synscale.planning.summary import Cost, Job
+from synscale.runtime.atomic import whole
+from synscale.study.load import load_study
+from synscale.study.models import Study
+from synscale.workflow import figure_settings
 
 START, END = "<!-- written by benchmarks.figure_costs -->", "<!-- end -->"
 HEAD = (
@@ -59,7 +60,7 @@ def figure_costs(names: list[str], jobs: list[Job], found: dict[str, Cost]) -> l
 
     def hours(keys: set[str]) -> float:
         seconds = sum(found[key].seconds * found[key].work.gpus for key in keys)
-        return seconds / totals.HOUR
+        return seconds / summary.HOUR
 
     by_key = {job.key: job for job in jobs}
     own = {}
@@ -78,7 +79,7 @@ def hours_on_real_images(study: Study, jobs: list[Job], found: dict[str, Cost]) 
     real = {name for name, source in study.sources.items() if source.kind == "real"}
     trainings = [job for job in jobs if job.rule == "train_classifiers"]
     costs = [found[job.key] for job in trainings if job.wildcards["source"] in real]
-    return sum(cost.seconds * cost.work.gpus for cost in costs) / totals.HOUR
+    return sum(cost.seconds * cost.work.gpus for cost in costs) / summary.HOUR
 
 
 def planned(study_name: str, machine_name: str) -> tuple[list[FigureCost], float]:
@@ -91,12 +92,12 @@ def planned(study_name: str, machine_name: str) -> tuple[list[FigureCost], float
     real : float
         GPU-hours of trainings of classifiers on real images only, of all figures.
     """
-    study = study_file.load(f"studies/{study_name}.yaml")
-    names = list(shown.names_of(study.figures))
+    study = load_study(f"studies/{study_name}.yaml")
+    names = list(figure_settings.names_of(study.figures))
     files = [f"figures/{study_name}/{name}.pdf" for name in names]
     jobs = dag.ask(files, {"study": study_name, "hardware": machine_name})
     machine = hardware.load(machine_name)
-    found = totals.costs(jobs, {study_name: study}, machine)
+    found = summary.costs(jobs, {study_name: study}, machine)
     return figure_costs(names, jobs, found), hours_on_real_images(study, jobs, found)
 
 

@@ -16,7 +16,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
@@ -36,8 +36,10 @@ from benchmarks.measuring import (
     ratios,
 )
 from scripts import generate
-from scripts.lib import pipelines, shards, stretches
-from scripts.lib.timing import stand_ins
+from synscale.data import shards
+from synscale.models import pipelines
+from synscale.timing import stand_ins
+from synscale.training import partial_shards
 
 PREDICTION = (
     "Not measured yet on a GPU. Ours compiles, fuses and lays out as diffusers' best does, encodes each text once, and encodes images on a thread while the "
@@ -95,7 +97,7 @@ def ours(pipeline, settings: dict, images: int, tar: Path) -> Path:
     pool = pd.DataFrame({"class_id": np.arange(10), "text": prompts(10)})
     own = settings | {"guidance": {GUIDANCE: (0, images)}}
     with tempfile.TemporaryDirectory() as folder, as_a_job():
-        state = stretches.Stretches(folder, "benchmark", shards.PNG)
+        state = partial_shards.Stretches(folder, "benchmark", shards.PNG)
         shards.write(
             tar, generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state)
         )

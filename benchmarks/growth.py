@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
@@ -22,19 +22,13 @@ import torch
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
 from scripts import evaluate, generate
-from scripts.lib import (
-    augment,
-    classifier,
-    classifier_training,
-    pipelines,
-    reference,
-    shards,
-    stream,
-    stretches,
-)
-from scripts.lib.distributed import Team
-from scripts.lib.study.classifiers import Training
-from scripts.lib.timing import pictures
+from synscale.data import shards
+from synscale.evaluation import reference
+from synscale.models import classifier, pipelines
+from synscale.study.models.classifiers import Training
+from synscale.timing import fake_images
+from synscale.training import augment, classifier_loop, partial_shards, stream
+from synscale.training.distributed import Team
 
 PREDICTION = (
     "Seconds linear in every stage, R2 over 0.98 on a machine that others use. Memory constant, except where it is said: score keeps 4 x width bytes of "
@@ -64,12 +58,12 @@ def _images(folder: Path, count: int) -> stream.Stored:
 
 def write_shard(folder: Path, count: int) -> None:
     random = np.random.default_rng(0)
-    pixels = pictures.photograph(random, SIZE)
+    pixels = fake_images.photograph(random, SIZE)
     rows = (
         (f"{i:09d}", pixels, {"image": i, "class_id": i % 10, "prompt": "a photo"})
         for i in range(count)
     )
-    shards.write(folder / f"written-{count}.tar", rows, pictures.JPEG)
+    shards.write(folder / f"written-{count}.tar", rows, fake_images.JPEG)
 
 
 def read_batches(folder: Path, count: int) -> None:
@@ -81,7 +75,7 @@ def read_batches(folder: Path, count: int) -> None:
 def train(folder: Path, count: int) -> None:
     """An iteration for each batch of the images, so that an image is seen once."""
     run = {"source": "benchmark", "name": str(count), "seed": 0, "iterations": count // BATCH}
-    classifier_training.train(
+    classifier_loop.train(
         BUILD,
         Training(**RECIPE),
         run,
@@ -110,7 +104,7 @@ def generate_images(folder: Path, count: int) -> None:
     pipeline = pipelines.load(str(folder / "pipeline"), settings["sampling"], CPU)
     pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
     own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
-    state = stretches.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
+    state = partial_shards.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
     shards.write(
         folder / f"made-{count}.tar",
         generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state),
@@ -188,7 +182,7 @@ def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[
 
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
-    pictures.block(folder / "images.tar", max(sizes), SIZE)
+    fake_images.block(folder / "images.tar", max(sizes), SIZE)
     generation.saved(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {

@@ -23,18 +23,21 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from scripts import evaluate, prepare_data, train_classifiers
-from scripts.lib import class_table, classifier_training, distributed, jobs, shards, stream
-from scripts.lib.files import write_json
-from scripts.lib.study import Curves, Study
-from scripts.lib.study.classifiers import Training
-from scripts.lib.study_file import load
+from synscale.data import shards
+from synscale.runtime.atomic import write_json
+from synscale.study import class_table
+from synscale.study.load import load_study
+from synscale.study.models import Curves, Study
+from synscale.study.models.classifiers import Training
+from synscale.training import classifier_loop, distributed, stream
+from synscale.workflow import jobs
 
 OUTPUT = Path(__file__).parent / "image_draws.json"
 ARCHITECTURE, GUIDANCE, EVALUATION = "vit_small", 1.5, "unseen_writers"
@@ -50,7 +53,7 @@ def study_with_draws(source: str, seeds: int) -> Study:
     """Return the digits study with one experiment: `seeds` runs of each draw of a source at each
     size.
     """
-    base = load("studies/digits.yaml")
+    base = load_study("studies/digits.yaml")
     draws, sizes = DRAWS[source], SIZES[source]
     row = base.sources[source]
     images = draws * sizes[-1] if source == REAL else row.images
@@ -84,7 +87,7 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
     with distributed.team(1) as team, TemporaryDirectory() as state:
         for run in settings["runs"]:
             images = train_classifiers.images_of(run, inputs)
-            model = classifier_training.train(
+            model = classifier_loop.train(
                 build,
                 Training(**settings["training"]),
                 run,

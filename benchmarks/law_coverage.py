@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.measuring import Result, begin, finish, markdown, parser
-from scripts.lib import laws
-from scripts.lib.files import whole
-from scripts.lib.laws import two_variable
+from synscale.analysis import laws
+from synscale.analysis.laws import two_variable
+from synscale.runtime.atomic import whole
 
 PREDICTION = (
     "With 100 trials a cell, before the rule was fixed: the interval over all laws that are not ruled out covers "

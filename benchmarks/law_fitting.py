@@ -1,4 +1,4 @@
-"""Law fitting: `scripts/lib/laws/floor.py` from all its starts, against scipy with numeric
+"""Law fitting: `synscale/analysis/laws/floor.py` from all its starts, against scipy with numeric
 gradients from the same starts.
 
 python -m benchmarks.law_fitting [--curves 20] [--points 10]
@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.optimize import least_squares, minimize
 
 from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
-from scripts.lib.laws import floor
+from synscale.analysis.laws import floor
 
 PREDICTION = (
     "Seen while this was written, with others on the machine: on one curve 32 to 37 times MINPACK, all 5 curves at once 103 to 130 times; a bootstrap takes "

@@ -18,16 +18,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
 import threadpoolctl
 import torch
 
-from scripts.lib import tabulating
-from scripts.lib.files import write_json
-from scripts.lib.timing.machine import processor
+from synscale.report import tables as tabulating
+from synscale.runtime.atomic import write_json
+from synscale.timing.machine import processor
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (

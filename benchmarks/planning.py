@@ -29,11 +29,13 @@ from snakemake.settings.types import (
     ResourceSettings,
 )
 
-from scripts.lib import block_lists, jobs, study_file
+from synscale.data import shard_index
+from synscale.study.load import load_study
+from synscale.workflow import jobs
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
-LINKS = ("Snakefile", "rules", "scripts", "envs", "profiles", "data", "report")
+LINKS = ("Snakefile", "rules", "scripts", "synscale", "envs", "profiles", "data", "report")
 DRY = ("-n", "--quiet")
 
 
@@ -99,12 +101,12 @@ def let_be_done(dag) -> None:
                 marker.parent.mkdir(parents=True, exist_ok=True)
                 marker.touch()
                 if job.rule.name == "list_blocks":
-                    study = study_file.load(f"studies/{job.wildcards.study}.yaml")
+                    study = load_study(f"studies/{job.wildcards.study}.yaml")
                     settings = jobs.digest(
                         jobs.list_settings(study, job.wildcards.source, job.wildcards.block)
                     )
                     output.write_text(
-                        f"{','.join(block_lists.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8"
+                        f"{','.join(shard_index.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8"
                     )
                 for path in {marker, output}:
                     os.utime(path, (now + step / 1000, now + step / 1000))

@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import webdataset
 
 from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, parser
-from scripts.lib import shard_index, shards, stream
-from scripts.lib.order import Order
-from scripts.lib.shuffle_buffer import Shuffle, shuffle_for
+from synscale.data import shards
+from synscale.training import image_index, stream
+from synscale.training.order import Order
+from synscale.training.shuffle_buffer import Shuffle, shuffle_for
 
 PREDICTION = (
     "One image at a time: one read per image, of its size. Chunks: one read for 256 images, of 8.5 MB, and as many for 8 processes as for one, "
@@ -32,7 +33,7 @@ PREDICTION = (
 NOTES = [
     "At the paper's size: 39 billion reads of 31 kB become 150 million reads of 8.5 MB. 64 GPUs that train on 740 images per second each "
     "(estimated) ask for 185 reads per second and 1.6 GB/s together, before it was 47,000 reads per second.",
-    "How images mix (our choice, `scripts/lib/shuffle_buffer.py`): an epoch puts the shards in random order, 16 at a time. The chunks of these "
+    "How images mix (our choice, `synscale/training/shuffle_buffer.py`): an epoch puts the shards in random order, 16 at a time. The chunks of these "
     "(256 consecutive images, 400,000 images in all) are put in random order and dealt to 64 lanes. In each lane, the images of 4 chunks at a time are "
     "shuffled. A batch of 1,024 has 16 images from each lane: images of 256 chunks, on average 4 of each. Prefixes of a source are "
     "balanced over classes, so a chunk has images of 256 or of all classes. Sets of up to 16,384 images (or 4 batches) are shuffled "
@@ -71,7 +72,7 @@ def chunks(tars: list[str], ranks: int, shuffle: Shuffle) -> Iterator[int]:
         share = {"rank": rank, "ranks": ranks, "shuffle": shuffle}
         for item in stream.encoded_batches(images, BATCH, steps, 0, **share):
             for place, data in enumerate(item.encoded.data):
-                if not shard_index.is_intact(data, item.encoded.sha256(place)):
+                if not image_index.is_intact(data, item.encoded.sha256(place)):
                     raise Disagreement("chunks: an image is not the one of its manifest")
             yield from item.positions.tolist()
 
@@ -82,9 +83,9 @@ def one_by_one(tars: list[str]) -> Iterator[int]:
     order = Order(images.sizes, 0, shuffle=Shuffle(plain=len(images)))
     for position in order.take(0, len(images) // BATCH * BATCH)[1].tolist():
         block, row = images.locate(position)
-        index = shard_index.open_index(block.tar, block.guidance)
+        index = image_index.open_index(block.tar, block.guidance)
         data = index.read_bytes(row, row + 1)[0]
-        if not shard_index.is_intact(data, index.sha256(row)):
+        if not image_index.is_intact(data, index.sha256(row)):
             raise Disagreement("one by one: an image is not the one of its manifest")
         yield position
 
@@ -105,7 +106,7 @@ def counters() -> tuple[int, int]:
 
 def counted(work: Callable[[], Iterator[int]], size: int) -> tuple[dict, set[int]]:
     """Return a row for one way of reading an epoch, and the positions that it read."""
-    shard_index.open_index.cache_clear()
+    image_index.open_index.cache_clear()
     calls, read = counters()
     began, positions = time.process_time(), list(work())
     seconds, (after, bytes_after) = time.process_time() - began, counters()

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from benchmarks.measuring import RESULTS, markdown
-from scripts.lib.files import whole
+from synscale.runtime.atomic import whole
 
 OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
 ORDER = (

@@ -13,7 +13,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import torch
@@ -23,8 +23,10 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
 from scripts import score
-from scripts.lib import classifier, fidelity, reference, stream
-from scripts.lib.timing import pictures
+from synscale.evaluation import image_set_metrics, reference
+from synscale.models import classifier
+from synscale.timing import fake_images
+from synscale.training import stream
 
 PREDICTION = (
     "Ours goes through the images once and through the real ones once; the peer 5 and 2 times, at its best 4 and 1. Distances (FID's matrix root, "
@@ -80,7 +82,7 @@ def ours(
     judge: reference.Reference, images: stream.Stored, real: stream.Stored, device: torch.device
 ) -> dict:
     found, features = judge.judge(images), judge.judge(real).features
-    near = fidelity.Real(features, device).compared(found.features)
+    near = image_set_metrics.Real(features, device).compared(found.features)
     return (
         near
         | {"lpips": found.lpips}
@@ -104,7 +106,7 @@ def peer(
             feature_extractor="benchmark",
             batch_size=batch_size,
             cuda=device.type == "cuda",
-            prc_neighborhood=fidelity.NEIGHBOURS,
+            prc_neighborhood=image_set_metrics.NEIGHBOURS,
             save_cpu_ram=True,  # no workers: ours reads without any here
             verbose=False,
             **wanted,
@@ -127,7 +129,7 @@ def peer(
             class_ids.append(batch.class_ids)
         distances = []
         for label in images.class_ids.unique():
-            spread = fidelity.Spread()
+            spread = image_set_metrics.Spread()
             for batch in stream.chosen(
                 images, (images.class_ids == label).nonzero()[:, 0].split(batch_size)
             ):
@@ -166,7 +168,7 @@ def measure(
     folder: Path, images: int, architecture: dict, rounds: int, device: torch.device
 ) -> Result:
     synthetic, real = (
-        pictures.block(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
+        fake_images.block(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
         for seed, name in enumerate(("synthetic", "real"))
     )
     model = classifier.build(architecture, 224, 3, CLASSES).to(device).eval()

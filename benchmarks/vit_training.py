@@ -31,9 +31,10 @@ from benchmarks.measuring import (
     parser,
     ratios,
 )
-from scripts.lib import classifier, stream
-from scripts.lib.study.classifiers import Training
-from scripts.lib.timing import loops, pictures
+from synscale.models import classifier
+from synscale.study.models.classifiers import Training
+from synscale.timing import fake_images, loops
+from synscale.training import stream
 
 PREDICTION = (
     "Not measured yet on a GPU. Ours compiles its model, in bfloat16 and channels last as the best of timm, and has the same fused AdamW: expected 0.97 to "
@@ -150,7 +151,7 @@ def measure(
         **settings, batch_size=batch, precision="bfloat16" if gpu else "float32", compile=backend
     )
     build = {"architecture": MODELS[model], "image_size": size, "channels": 3, "classes": CLASSES}
-    stored = pictures.block(folder / "00000.tar", batch * 2, size)
+    stored = fake_images.block(folder / "00000.tar", batch * 2, size)
     (held,) = stream.hold([stored], most=1 << 40)
     run = loops.Steps(device, skip, clock)
     ways = {

@@ -30,6 +30,6 @@ rule calibrate:
         study=config["study"],
         base=config.get("hardware", "laptop"),
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.calibrate "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.calibrate "
         "--study studies/{params.study}.yaml --base {params.base:q} "
         "--output profiles/hardware/measured_{params.study}.yaml --threads {threads} 2>&1 | tee {log:q}"

@@ -31,7 +31,7 @@ rule train_clips:
         planned=planned(jobs.clip_settings, "source", "batch"),
         state=".state/{study}/clips/{source}/{batch}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} {resources.nodes} {threads} scripts.train_clips "
+        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_clips "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--blocks {input.blocks:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
@@ -60,7 +60,7 @@ rule evaluate_clips:
     params:
         planned=planned(jobs.clip_evaluation_settings, "source", "batch"),
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.evaluate_clips "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate_clips "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--classes {input.classes:q} --models {input.models:q} --sets {input.tars:q} "
         "--output {output.metrics:q} --state .state/{wildcards.study}/clip_metrics/{wildcards.source}/{wildcards.batch} "

@@ -15,7 +15,7 @@ from snakemake.settings.types import DeploymentMethod, ExecMode
 # one's.
 FOREIGN = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FOREIGN)]
-from scripts.lib import (
+from synscale import (
     captions,
     environment,
     hooks,
@@ -27,8 +27,8 @@ from scripts.lib import (
     targets,
     trusted_lists,
 )
-from scripts.lib.code_inputs import code_of
-from scripts.lib.study.data import classified
+from synscale.workflow.code_inputs import code_of
+from synscale.study.models.data import classified
 
 try:
     environment.check(config)

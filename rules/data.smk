@@ -5,7 +5,7 @@
 # text-to-image models alone learn, and classifier_training, the source `real`. Later stages see
 # shards alone.
 
-from scripts.lib.datasets import guard as data_guard
+from synscale.data.datasets import guard as data_guard
 
 
 rule index_data:

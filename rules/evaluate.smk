@@ -24,7 +24,7 @@ rule evaluate:
     params:
         planned=planned(jobs.evaluation_settings, "source", "batch"),
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.evaluate "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--models {input.models:q} --sets {input.tars:q} "
         "--output {output.metrics:q} --state .state/{wildcards.study}/metrics/{wildcards.source}/{wildcards.batch} "

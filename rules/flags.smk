@@ -49,7 +49,7 @@ rule flag_images:
     params:
         planned=planned(jobs.flag_settings, "source"),
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.flag_images "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.flag_images "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --planned {params.planned} "
         "--images {input.tar:q} --checker {input.checker:q} "
         "--output {output.flags:q} --threads {threads} > {log:q} 2>&1"

@@ -31,7 +31,7 @@ rule train_generator:
         planned=planned(jobs.generator_settings, "generator"),
         state=".state/{study}/generators/{generator}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.train_generator "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.train_generator "
         "--study studies/{wildcards.study}.yaml --generator {wildcards.generator} --planned {params.planned} "
         "--classes {input.classes:q} --images {input.tar:q} "
         "--output {output.pipeline:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
@@ -90,7 +90,7 @@ rule generate:
         planned=planned(jobs.generation_settings, "source", "block"),
         state=".state/{study}/images/{source}/{block}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} 1 {threads} scripts.generate "
+        "python -m synscale.runtime.launch {resources.gpu} 1 {threads} scripts.generate "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --block {wildcards.block} --planned {params.planned} "
         "--classes {params.classes:q} --pipeline {input.pipeline:q} "
         "--prompts {input.prompts:q} --output {output.tar:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

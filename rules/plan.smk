@@ -9,8 +9,8 @@
 import json
 import time
 
-from scripts.lib.plans import dag as plans
-from scripts.lib.plans import submission
+from synscale.planning import dag as plans
+from synscale.planning import submission
 
 HARDWARE = config.get("hardware", "laptop")
 

@@ -6,7 +6,7 @@
 # Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of
 # ImageNet images.
 
-from scripts.lib import prompt_files
+from synscale import prompt_files
 
 
 rule fetch_model:
@@ -58,7 +58,7 @@ rule write_sentences:
         planned=planned(jobs.prompt_settings, "recipe"),
         state=".state/{study}/sentences/{recipe}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.write_sentences "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.write_sentences "
         "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
         "--classes {input.classes:q} --model {input.model:q} "
         "--output {output.sentences:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
@@ -87,7 +87,7 @@ rule caption_images:
         planned=planned(jobs.prompt_settings, "recipe"),
         state=".state/{study}/captions/{recipe}-{block}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.caption_images "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.caption_images "
         "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
         "--model {input.model:q} --images {input.tar:q} "
         "--output {output.captions:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

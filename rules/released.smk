@@ -51,7 +51,7 @@ rule evaluate_released:
     params:
         planned=planned(jobs.released_settings, "released"),
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.evaluate_released "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate_released "
         "--study studies/{wildcards.study}.yaml --released {wildcards.released} --planned {params.planned} "
         "--classes {input.classes:q} --model {input.model:q} --sets {input.tars:q} "
         "--output {output.metrics:q} --state .state/{wildcards.study}/released_metrics/{wildcards.released} "

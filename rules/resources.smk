@@ -3,9 +3,9 @@
 
 import functools
 
-from scripts.lib import allocation, clip_memory, site, site_resources
-from scripts.lib.plans import limits
-from scripts.lib.plans.reading import pairs_mb, reading_mb
+from synscale import allocation, clip_memory, site, site_resources
+from synscale.planning import limits
+from synscale.planning.reader_memory import pairs_mb, reading_mb
 
 if workflow.remote_exec:  # this process runs inside a job that Snakemake submitted
     allocation.permit()

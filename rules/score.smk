@@ -58,7 +58,7 @@ rule score:
     params:
         planned=planned(jobs.score_settings, "source"),
     shell:
-        "python -m scripts.lib.launch {resources.gpu} scripts.score "
+        "python -m synscale.runtime.launch {resources.gpu} scripts.score "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --planned {params.planned} "
         "--images {input.tars:q} --real {input.real:q} --models {input.models:q} "
         "--output {output.scores:q} --threads {threads} > {log:q} 2>&1"

@@ -61,7 +61,7 @@ rule train_classifiers:
         planned=planned(jobs.classifier_settings, "source", "batch"),
         state=".state/{study}/classifiers/{source}/{batch}",
     shell:
-        "python -m scripts.lib.launch {resources.gpu} {resources.nodes} {threads} scripts.train_classifiers "
+        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_classifiers "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
         "--classes {input.classes:q} --blocks {input.blocks:q} "
         "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -22,20 +22,20 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import get_args
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import pandas as pd
 import threadpoolctl
 import torch
 import yaml
 
-from scripts.lib import study_file
-from scripts.lib.files import whole
-from scripts.lib.plans import hardware
-from scripts.lib.plans.fit import fit
-from scripts.lib.plans.work import Work
-from scripts.lib.timing import machine, stages
-from scripts.lib.timing.bench import LARGEST, Bench, Timed
+from synscale.planning import hardware
+from synscale.planning.cost_model import Work
+from synscale.planning.least_squares import fit
+from synscale.runtime.atomic import whole
+from synscale.study.load import StudyError, load_study
+from synscale.timing import machine, stages
+from synscale.timing.bench import LARGEST, Bench, Timed
 
 MARK = "# Written by scripts.calibrate"
 # What tells models of a rule apart; of a single model the first alone. Arithmetic, and with models
@@ -221,8 +221,8 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     check_output(args.output, args.overwrite)
     try:
-        study, base = study_file.load(args.study), hardware.load(args.base)
-    except (study_file.StudyError, hardware.HardwareError) as error:
+        study, base = load_study(args.study), hardware.load(args.base)
+    except (StudyError, hardware.HardwareError) as error:
         raise SystemExit(str(error)) from None
 
     device, load = deterministic(args.threads), os.getloadavg()[0]

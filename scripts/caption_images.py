@@ -2,20 +2,24 @@
 
 import json
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import pandas as pd
 
-from scripts.lib import command, jobs, language, resume, shards
-from scripts.lib.files import whole
+from synscale.data import shards
+from synscale.models import language_models
+from synscale.runtime import cli
+from synscale.runtime.atomic import whole
+from synscale.training import checkpoint
+from synscale.workflow import jobs
 
 
 def caption(
     settings: dict,
     tar: str,
-    captioner: language.Captioner,
-    state: resume.State,
-    made: language.Made,
+    captioner: language_models.Captioner,
+    state: checkpoint.State,
+    made: language_models.Made,
 ) -> pd.DataFrame:
     """key, class_id and caption of every image. made: rows of the first images, which `state` has
     kept of an earlier try.
@@ -28,7 +32,7 @@ def caption(
             rows["key"], rows["class_id"], captioner.captions(settings, images), strict=True
         ):
             if not text:
-                raise language.TextError(
+                raise language_models.TextError(
                     f"recipe {settings['recipe']!r}: the caption of image {key!r}, class {class_id}, is empty: min_tokens = 1 or a prompt may give one"
                 )
             made.rows.append([key, int(class_id), text])
@@ -39,7 +43,7 @@ def caption(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "recipe")
+    parser = cli.parser(__doc__, "recipe")
     parser.add_argument("--model", required=True, help="folder of the model")
     parser.add_argument("--images", required=True, help="tar of the block")
     parser.add_argument("--output", required=True, help="parquet: key, class_id, caption")
@@ -47,21 +51,27 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", required=True, help="folder of what is made so far, kept until the job is done"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.prompt_settings)
+    args, settings = cli.parse(parser, arguments, jobs.prompt_settings)
 
-    device, made = deterministic(args.threads), language.Made()
+    device, made = deterministic(args.threads), language_models.Made()
     identity = json.dumps(
-        [jobs.identity(settings), shards.identity([args.images]), language.identity(args.model)],
+        [
+            jobs.identity(settings),
+            shards.identity([args.images]),
+            language_models.identity(args.model),
+        ],
         sort_keys=True,
     )
-    state = resume.State(args.state, identity, {"made": made})
+    state = checkpoint.State(args.state, identity, {"made": made})
     try:
-        table = caption(settings, args.images, language.Captioner(args.model, device), state, made)
-    except language.TextError as error:
+        table = caption(
+            settings, args.images, language_models.Captioner(args.model, device), state, made
+        )
+    except language_models.TextError as error:
         raise SystemExit(str(error)) from None
     with whole(args.output) as (part,):
         table.to_parquet(part, index=False)
-    resume.discard(args.state)
+    checkpoint.discard(args.state)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from scripts.lib import gpus, torch_setup
-from scripts.lib.files import whole
+from synscale.runtime import gpu_lock, torch_setup
+from synscale.runtime.atomic import whole
 
 # Largest difference from the CPU, relative to the largest output. Our choice: TF32, which
 # convolutions use on recent cards, rounds to 5e-4; a wrong kernel is off by far more.
@@ -32,7 +32,7 @@ def versions() -> list[str]:
         f"Python: {platform.python_version()}",
         f"torch: {torch.__version__}, its CUDA build: {torch.version.cuda}",
         f"NVIDIA driver: {torch_setup.driver()}",
-        f"GPUs: {gpus.described_mask()}, SLURM_JOB_ID={os.environ.get('SLURM_JOB_ID', 'not set')}",
+        f"GPUs: {gpu_lock.described_mask()}, SLURM_JOB_ID={os.environ.get('SLURM_JOB_ID', 'not set')}",
     ]
 
 
@@ -58,7 +58,7 @@ def compare(device: torch.device, architecture: dict = VIT_S, image_size: int = 
     SystemExit
         If it is over `TOLERANCE` or not a number.
     """
-    from scripts.lib import classifier  # after the versions are printed: timm may fail to load
+    from synscale.models import classifier  # after the versions are printed: timm may fail to load
 
     torch.manual_seed(0)
     model = classifier.build(architecture, image_size, 3, classes=100).eval()
@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
         memory = f"{properties.total_memory / 1e9:.0f} GB"
         print(f"device: {properties.name}, {memory}, {bfloat16} bfloat16", flush=True)
     else:
-        print(f"device: CPU, which {gpus.CPU} allows", flush=True)
+        print(f"device: CPU, which {gpu_lock.CPU} allows", flush=True)
     compare(device)
     write(args.folder)
     print("This node can run GPU jobs." if device.type == "cuda" else "This node can run jobs.")

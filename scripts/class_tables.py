@@ -26,12 +26,12 @@ import zipfile
 from importlib.resources import files
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import yaml
 from open_clip import IMAGENET_CLASSNAMES
 
-from scripts.lib.files import whole
+from synscale.runtime.atomic import whole
 
 # Folders of Country211, which are sorted: ISO 3166-1 codes, and XK for Kosovo.
 COUNTRIES = """

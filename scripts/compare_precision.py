@@ -15,35 +15,29 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import pandas as pd
 import torch
 
 from scripts import generate
-from scripts.lib import (
-    class_table,
-    command,
-    fidelity,
-    jobs,
-    pipelines,
-    reference,
-    resume,
-    shards,
-    stream,
-    stretches,
-    study_file,
-    weights,
-)
-from scripts.lib.files import write_json
-from scripts.lib.paired_bootstrap import (
+from synscale.data import shards
+from synscale.evaluation import image_set_metrics, reference
+from synscale.evaluation.paired_bootstrap import (
     RESAMPLES,
     frechet_distance,
     paired_bootstrap,
     recognizability,
 )
-from scripts.lib.reference import Reference
-from scripts.lib.study import Study
+from synscale.evaluation.reference import Reference
+from synscale.models import checksums, pipelines
+from synscale.runtime import cli
+from synscale.runtime.atomic import write_json
+from synscale.study import class_table
+from synscale.study.load import StudyError, load_study
+from synscale.study.models import Study
+from synscale.training import checkpoint, partial_shards, stream
+from synscale.workflow import jobs
 
 
 @dataclass(frozen=True)
@@ -152,20 +146,20 @@ def sampled(
     """
     settings = settings | {"sampling": settings["sampling"] | {"precision": precision}}
     prompts = Path(paths.prompts)
-    texts = weights.hashes(prompts.parent, [prompts.name])
+    texts = checksums.hashes(prompts.parent, [prompts.name])
     revision = pipelines.revision(paths.pipeline)
     identity = json.dumps([settings, revision, texts, names.tolist(), device.type], sort_keys=True)
-    tar = folder / f"{precision}-{resume.digest(identity)}.tar"
+    tar = folder / f"{precision}-{checkpoint.digest(identity)}.tar"
     if not shards.manifest_path(tar).exists():
         print(f"{precision}: sampling", flush=True)
         scales = [float(scale) for scale in settings["guidance"]]
         pipeline = pipelines.load(paths.pipeline, settings["sampling"], device, scales)
         storage = generate.storage_of(settings)
-        state = stretches.Stretches(folder / f"{precision}.state", identity, storage)
+        state = partial_shards.Stretches(folder / f"{precision}.state", identity, storage)
         pool = pd.read_parquet(prompts)
         samples = generate.samples(pipeline, revision, settings, pool, names, state)
         shards.write(tar, samples, storage)
-        resume.discard(folder / f"{precision}.state")
+        checkpoint.discard(folder / f"{precision}.state")
     return str(tar)
 
 
@@ -176,7 +170,7 @@ def _reference(study: Study, folder: str, device: torch.device) -> Reference:
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
-    parser = command.parser(__doc__, "source")
+    parser = cli.parser(__doc__, "source")
     parser.add_argument("--guidance", type=float, required=True, help="guidance scale")
     parser.add_argument("--images", type=int, default=2000, help="at least 2 of each class")
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of the bootstrap")
@@ -189,8 +183,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Compare the precisions of the generator of the source that the command line names."""
     args = _arguments(arguments)
     try:
-        study = study_file.load(args.study)
-    except study_file.StudyError as error:
+        study = load_study(args.study)
+    except StudyError as error:
         raise SystemExit(str(error)) from None
     settings = generation_settings(study, args.source, args.guidance, args.images)
     name = Path(args.study).stem
@@ -205,11 +199,11 @@ def main(arguments: list[str] | None = None) -> None:
     low = settings["sampling"]["precision"]
     try:
         tars = [sampled(settings, p, paths, names, folder, device) for p in ("float32", low)]
-    except (weights.WeightsError, pipelines.SamplerError) as error:
+    except (checksums.WeightsError, pipelines.SamplerError) as error:
         raise SystemExit(f"{args.source}: {error}") from None
     judge = partial(_reference(study, paths.reference, device).judge, workers=args.threads - 1)
     exact, fast = (judge(stream.find([tar], args.guidance)) for tar in tars)
-    real = fidelity.gaussian(judge(stream.find([paths.real])).features)
+    real = image_set_metrics.gaussian(judge(stream.find([paths.real])).features)
     measures = {"fid": partial(frechet_distance, real), "recognizability": recognizability}
     found = {key: paired_bootstrap(m, exact, fast, args.resamples) for key, m in measures.items()}
     about = {"source": args.source, "guidance": args.guidance, "images": args.images}

@@ -9,11 +9,14 @@ import hashlib
 from pathlib import Path
 from pickle import UnpicklingError
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import torch
 
-from scripts.lib import classifier, clip, command, jobs, released
+from synscale.evaluation import author_checkpoints
+from synscale.models import classifier, clip
+from synscale.runtime import cli
+from synscale.workflow import jobs
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -48,16 +51,16 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "released")
+    parser = cli.parser(__doc__, "released")
     parser.add_argument("--checkpoint", required=True, help="state dict, as torch saves it")
     parser.add_argument("--output", required=True, help="safetensors")
-    args, settings = command.parse(parser, arguments, jobs.conversion_settings)
+    args, settings = cli.parse(parser, arguments, jobs.conversion_settings)
 
     path = Path(args.checkpoint)
     library, from_released = (
         (clip, clip.from_released)
         if settings["kind"] == "clip"
-        else (classifier, released.from_released)
+        else (classifier, author_checkpoints.from_released)
     )
     state = read(path)
     try:

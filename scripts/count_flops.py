@@ -1,4 +1,4 @@
-"""FLOPs of the released generators of the imagenet study, for scripts/lib/plans/generators.py:
+"""FLOPs of the released generators of the imagenet study, for synscale/planning/flops.py:
 `python -m scripts.count_flops`.
 
 Their parts are built from their published settings (config.json of each part on the hub) on a
@@ -8,15 +8,15 @@ models' cards tell, which says that the settings are right.
 
 from collections.abc import Callable
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import pandas as pd
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from scripts.lib import tabulating
-from scripts.lib.timing.stand_ins import (
+from synscale.report import tables
+from synscale.timing.stand_ins import (
     TOKENS,
     autoencoder,
     first_stage,
@@ -97,7 +97,7 @@ def count(name: str) -> tuple[int, int]:
 def main() -> None:
     rows = [(name, *count(name)) for name in PARTS]
     print(
-        tabulating.markdown(
+        tables.markdown(
             pd.DataFrame(
                 [
                     {"part": n, "million parameters": f"{p / 1e6:.1f}", "TFLOP": f"{f / 1e12:.4f}"}

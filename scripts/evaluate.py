@@ -10,25 +10,21 @@ once, for all classifiers. An interrupted evaluation resumes with the set that i
 import argparse
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import pandas as pd
 import torch
 
-from scripts.lib import (
-    classifier,
-    command,
-    evaluation_precision,
-    jobs,
-    resume,
-    shards,
-    stream,
-    weights,
-)
-from scripts.lib.files import whole
-from scripts.lib.finished_sets import FinishedSets
-from scripts.lib.metrics import RUN
-from scripts.lib.tally import Tally
+from synscale.analysis.metrics import RUN
+from synscale.data import shards
+from synscale.evaluation import precision
+from synscale.evaluation.accumulator import Tally
+from synscale.evaluation.finished_sets import FinishedSets
+from synscale.models import checksums, classifier
+from synscale.runtime import cli
+from synscale.runtime.atomic import whole
+from synscale.training import checkpoint, stream
+from synscale.workflow import jobs
 
 BATCH = 512
 FLOAT32 = torch.float32
@@ -106,7 +102,7 @@ def choose_precisions(
     """
     if fast == FLOAT32 or not len(images):
         return [FLOAT32] * len(models)
-    positions = evaluation_precision.sample_positions(len(images))
+    positions = precision.sample_positions(len(images))
     logits: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
     labels = []
     for batch in stream.chosen(
@@ -121,7 +117,7 @@ def choose_precisions(
                 logits.setdefault((number, dtype), []).append(found)
 
     def choose(number: int, name: str) -> torch.dtype:
-        return evaluation_precision.choose(
+        return precision.choose(
             name, lambda dtype: torch.cat(logits[number, dtype]), torch.cat(labels), fast
         )
 
@@ -144,7 +140,7 @@ def identity(settings: dict, folder: Path, device: torch.device) -> str:
     -------
     str
     """
-    models = weights.hashes(folder, [f"{run['name']}.safetensors" for run in settings["runs"]])
+    models = checksums.hashes(folder, [f"{run['name']}.safetensors" for run in settings["runs"]])
     fixed = {key: value for key, value in settings.items() if key != "evaluation"}
     return repr((sorted(models.items()), sorted(fixed.items()), device.type))
 
@@ -152,7 +148,7 @@ def identity(settings: dict, folder: Path, device: torch.device) -> str:
 def set_identity(tar: str) -> str:
     """Return a hash of the manifest of a set, which has a hash of each image."""
     manifest = shards.manifest_path(tar)
-    return weights.hashes(manifest.parent, [manifest.name])[manifest.name]
+    return checksums.hashes(manifest.parent, [manifest.name])[manifest.name]
 
 
 def evaluate(
@@ -189,7 +185,7 @@ def evaluate(
     """
     names = [run["name"] for run in settings["runs"]]
     models = [classifier.load(folder / f"{name}.safetensors", device) for name in names]
-    fast = evaluation_precision.fast_dtype(device) if fast is None else fast
+    fast = precision.fast_dtype(device) if fast is None else fast
     finished = FinishedSets(state, identity(settings, folder, device))
     precisions = choose_precisions(names, models, stream.find(tars[:1]), device, fast, workers)
     rows = []
@@ -207,7 +203,7 @@ def evaluate(
 
 def models_parser(description: str) -> argparse.ArgumentParser:
     """Return the command line of an evaluation of the models of a batch."""
-    parser = command.parser(description, "source", "batch")
+    parser = cli.parser(description, "source", "batch")
     parser.add_argument("--models", required=True, help="folder of the batch")
     parser.add_argument(
         "--sets",
@@ -241,13 +237,13 @@ def write(table: pd.DataFrame, output: str, state: str | None) -> None:
     with whole(output) as (part,):
         table.to_parquet(part, index=False)
     if state:
-        resume.discard(state)
+        checkpoint.discard(state)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Evaluate the classifiers that the command line names."""
     parser = models_parser(__doc__)
-    args, settings = command.parse(parser, arguments, jobs.evaluation_settings)
+    args, settings = cli.parse(parser, arguments, jobs.evaluation_settings)
     device = deterministic(args.threads)
     table = evaluate(settings, Path(args.models), args.sets, device, args.threads - 1, args.state)
     write(table, args.output, args.state)

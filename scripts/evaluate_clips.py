@@ -17,26 +17,24 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
 import pandas as pd
 import torch
 
 from scripts.evaluate import FLOAT32, identity, models_parser, set_identity, write
-from scripts.lib import (
-    class_table,
-    clip,
-    command,
-    evaluation_precision,
-    jobs,
-    shards,
-    stream,
-)
-from scripts.lib.finished_sets import FinishedSets
-from scripts.lib.images import as_stored
-from scripts.lib.tally import Tally
-from scripts.lib.zero_shot_questions import OUT, questions
+from synscale.data import shards
+from synscale.data.codec import as_stored
+from synscale.evaluation import precision
+from synscale.evaluation.accumulator import Tally
+from synscale.evaluation.finished_sets import FinishedSets
+from synscale.evaluation.zero_shot import OUT, questions
+from synscale.models import clip
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.training import stream
+from synscale.workflow import jobs
 
 BATCH = 512
 
@@ -123,7 +121,7 @@ def choose_precisions(
     if fast == FLOAT32:
         return [FLOAT32] * len(models)
     labelled = torch.from_numpy(np.flatnonzero(question["labels"] != OUT))
-    positions = labelled[evaluation_precision.sample_positions(len(labelled))]
+    positions = labelled[precision.sample_positions(len(labelled))]
     labels = torch.from_numpy(question["labels"])[positions]
     images, device = stream.find([tar]), models[0].model.logit_scale.device
     parts = positions.split(stream.at_once(BATCH, device))
@@ -136,7 +134,7 @@ def choose_precisions(
 
     def choose(number: int, name: str, model: clip.Clip) -> torch.dtype:
         heads = heads_of[number](tuple(question["names"]), tuple(question["templates"]))
-        return evaluation_precision.choose(
+        return precision.choose(
             name,
             lambda dtype: clip.logits(model, torch.cat(found[number, dtype]), heads),
             labels,
@@ -225,7 +223,7 @@ def evaluate(
     """
     loaded = _load(settings, models, device)
     names, clips = list(loaded), list(loaded.values())
-    fast = evaluation_precision.fast_dtype(device) if fast is None else fast
+    fast = precision.fast_dtype(device) if fast is None else fast
     finished = FinishedSets(state, identity(settings, models, device))
     heads_of = [
         cache(lambda names, templates, model=model: clip.heads(model, list(names), list(templates)))
@@ -272,7 +270,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Evaluate the CLIP models that the command line names."""
     parser = models_parser(__doc__)
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    args, settings = command.parse(parser, arguments, jobs.clip_evaluation_settings)
+    args, settings = cli.parse(parser, arguments, jobs.clip_evaluation_settings)
     classes, device = class_table.read(args.classes), deterministic(args.threads)
     table = evaluate(
         settings, classes, Path(args.models), args.sets, device, args.threads - 1, args.state

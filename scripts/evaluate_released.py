@@ -4,15 +4,17 @@
 
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 from scripts import evaluate, evaluate_clips
-from scripts.lib import class_table, command, jobs
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.workflow import jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Evaluate the model that the command line names."""
-    parser = command.parser(__doc__, "released")
+    parser = cli.parser(__doc__, "released")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument(
         "--model",
@@ -32,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", help="folder of finished sets, kept until the evaluation is complete"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.released_settings)
+    args, settings = cli.parse(parser, arguments, jobs.released_settings)
 
     folder, device, workers = Path(args.model).parent, deterministic(args.threads), args.threads - 1
     if settings["kind"] == "clip":

@@ -3,19 +3,21 @@
 The only step that may use the network: it runs where Snakemake does.
 """
 
-from scripts.lib import command, fetching, jobs
+from synscale.models import download
+from synscale.runtime import cli
+from synscale.workflow import jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        fetching.parser(__doc__, "generator"), arguments, jobs.fetch_settings
+    args, settings = cli.parse(
+        download.parser(__doc__, "generator"), arguments, jobs.fetch_settings
     )
 
     upscaler = settings.pop("upscaler")
     stages = {"": settings | {"use": "generator"}} | (
         {"upscaler": upscaler | {"use": "upscaler"}} if upscaler else {}
     )
-    fetching.fetch(args.generator, stages, args.known, args.record, args.output)
+    download.fetch(args.generator, stages, args.known, args.record, args.output)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Fetch the model of a prompt recipe. Runs where Snakemake does."""
 
-from scripts.lib import command, fetching, jobs
+from synscale.models import download
+from synscale.runtime import cli
+from synscale.workflow import jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        fetching.parser(__doc__, "recipe"), arguments, jobs.model_settings
-    )
-    fetching.fetch(
+    args, settings = cli.parse(download.parser(__doc__, "recipe"), arguments, jobs.model_settings)
+    download.fetch(
         f"recipes.{args.recipe}",
         {"": settings | {"use": "language"}},
         args.known,

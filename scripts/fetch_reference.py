@@ -4,7 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-from scripts.lib import class_table, command, fetching, jobs, study_file
+from synscale.models import download
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.study.load import load_study
+from synscale.workflow import jobs
 
 
 def mismatch(config: dict, classes: str) -> str | None:
@@ -33,8 +37,8 @@ def mismatch(config: dict, classes: str) -> str | None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(fetching.parser(__doc__), arguments, jobs.reference_settings)
-    fetching.fetch(
+    args, settings = cli.parse(download.parser(__doc__), arguments, jobs.reference_settings)
+    download.fetch(
         "scores.reference",
         {"": settings | {"use": "classifier"}},
         args.known,
@@ -42,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
         args.output,
     )
     config = json.loads((Path(args.output) / "config.json").read_text(encoding="utf-8"))
-    if told := mismatch(config, study_file.load(args.study).classes):
+    if told := mismatch(config, load_study(args.study).classes):
         shutil.rmtree(args.output)
         raise SystemExit(f"scores.reference.model = {settings['model']!r}: {told}")
 

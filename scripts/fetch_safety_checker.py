@@ -2,12 +2,14 @@
 of it. Runs where Snakemake does.
 """
 
-from scripts.lib import command, fetching, jobs
+from synscale.models import download
+from synscale.runtime import cli
+from synscale.workflow import jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(fetching.parser(__doc__), arguments, jobs.checker_settings)
-    fetching.fetch(
+    args, settings = cli.parse(download.parser(__doc__), arguments, jobs.checker_settings)
+    download.fetch(
         "safety_checker",
         {"": settings | {"use": "safety_checker"}},
         args.known,

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import csv_tables, laws
-from scripts.lib.files import write_json
-from scripts.lib.laws import LawError, two_variable
-from scripts.lib.laws.diagnostics import warnings
-from scripts.lib.laws.fit import points
+from synscale.analysis import laws
+from synscale.analysis.laws import LawError, two_variable
+from synscale.analysis.laws.diagnostics import warnings
+from synscale.analysis.laws.fit import points
+from synscale.runtime.atomic import write_json
+from synscale.study import csv_tables
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")

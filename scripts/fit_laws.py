@@ -4,8 +4,10 @@ architecture.
 
 import pandas as pd
 
-from scripts.lib import command, jobs, laws, metrics
-from scripts.lib.files import write_json
+from synscale.analysis import laws, metrics
+from synscale.runtime import cli
+from synscale.runtime.atomic import write_json
+from synscale.workflow import jobs
 
 
 def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
@@ -49,7 +51,7 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "law")
+    parser = cli.parser(__doc__, "law")
     parser.add_argument(
         "--metrics",
         required=True,
@@ -57,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="parquet files of `evaluate` or `evaluate_clips`",
     )
     parser.add_argument("--output", required=True)
-    args, settings = command.parse(parser, arguments, jobs.law_settings)
+    args, settings = cli.parse(parser, arguments, jobs.law_settings)
 
     table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
     write_json(

@@ -27,11 +27,12 @@ from typing import NamedTuple
 import pandas as pd
 import yaml
 
-from scripts.lib import pages, study_file, tabulating
-from scripts.lib.plans import dag, hardware, totals
-from scripts.lib.plans.fit import fit
-from scripts.lib.plans.work import Work, work
-from scripts.lib.timing import records
+from synscale.planning import dag, hardware, summary
+from synscale.planning.cost_model import Work, work
+from synscale.planning.least_squares import fit
+from synscale.report import html, tables
+from synscale.study.load import StudyError, load_study
+from synscale.timing import records
 
 WITHIN = 0.2  # share by which a plan may miss
 # `tflop` says what `pass` and `step` of one model say as well: a fit takes those that tell models
@@ -60,14 +61,14 @@ SECONDS = ["planned_s", "recorded_s", "wall_s"]
 class Done(NamedTuple):
     """A job of a finished run."""
 
-    job: totals.Job
+    job: summary.Job
     work: Work
     record: records.Record
 
 
 def measured(study: str, run: Path) -> list[Done]:
     """Jobs of the whole study that have a benchmark file. Raises SystemExit where none has."""
-    settings = study_file.load(f"studies/{study}.yaml")
+    settings = load_study(f"studies/{study}.yaml")
     found = []
     for job in dag.ask(dag.targets(study, settings, "all")):
         if job.benchmark and (run / job.benchmark).is_file():
@@ -212,7 +213,7 @@ def told(found: list[Done], machine: hardware.Hardware, kind: str) -> str:
     )
     circular = table.loc[table["speeds"].str.startswith((PERHAPS, FITTED_TO_IT)), "rule"].tolist()
     paragraphs = [
-        f"Planned for: {pages.literal(machine.title)}. Recorded: run {run_name(found)}, {len(found)} jobs, "
+        f"Planned for: {html.literal(machine.title)}. Recorded: run {run_name(found)}, {len(found)} jobs, "
         f"the last of which ended on {ended:%Y-%m-%d %H:%M} UTC.",
         f"Seconds {RECORDED[kind]} are compared. The jobs took {wall:.0f} s of the clock and {processor:.0f} s of the processor, {processor / wall:.0%} of it: "
         "the rest they waited, for a core that others had, a disk or a GPU.",
@@ -220,7 +221,7 @@ def told(found: list[Done], machine: hardware.Hardware, kind: str) -> str:
         if circular
         else "All of it is a forecast: no speed was fitted to this run.",
     ]
-    return "\n\n".join([*paragraphs, tabulating.markdown(headed(table, kind))])
+    return "\n\n".join([*paragraphs, tables.markdown(headed(table, kind))])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -242,12 +243,12 @@ def main(arguments: list[str] | None = None) -> None:
     )
     args = parser.parse_args(arguments)
     try:
-        kind = kind_of_seconds(study_file.load(f"studies/{args.study}.yaml").gpus, args.seconds)
+        kind = kind_of_seconds(load_study(f"studies/{args.study}.yaml").gpus, args.seconds)
         found = measured(args.study, args.run)
         if args.check:
             print(told(found, hardware.load(args.check), kind))
             return
-    except (study_file.StudyError, hardware.HardwareError, ValueError) as error:
+    except (StudyError, hardware.HardwareError, ValueError) as error:
         raise SystemExit(str(error)) from None
     origin = (
         f"scripts.fit_speeds --study {args.study}, run {run_name(found)}, seconds {RECORDED[kind]}"

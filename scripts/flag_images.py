@@ -8,7 +8,7 @@ concepts than that concept's threshold, which falls by 0.01 where it is near to 
 
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,11 @@ from diffusers.pipelines.stable_diffusion.safety_checker import (
 from PIL import Image
 from transformers import CLIPImageProcessor
 
-from scripts.lib import command, jobs, shards, weights
-from scripts.lib.files import whole
+from synscale.data import shards
+from synscale.models import checksums
+from synscale.runtime import cli
+from synscale.runtime.atomic import whole
+from synscale.workflow import jobs
 
 
 class Checker:
@@ -31,7 +34,7 @@ class Checker:
         files = [
             str(path.relative_to(folder)) for path in sorted(Path(folder).rglob("*.safetensors"))
         ]
-        weights.as_fetched(folder, weights.hashes(folder, files))
+        checksums.as_fetched(folder, checksums.hashes(folder, files))
         self.processor = CLIPImageProcessor.from_pretrained(
             Path(folder) / "feature_extractor", local_files_only=True
         )
@@ -92,17 +95,17 @@ def flags(tar: str, checker: Checker, batch_size: int) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "source")
+    parser = cli.parser(__doc__, "source")
     parser.add_argument("--images", required=True, help="tar of a block")
     parser.add_argument("--checker", required=True, help="folder of the safety checker")
     parser.add_argument("--output", required=True, help="parquet: key, nsfw, concept_score")
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.flag_settings)
+    args, settings = cli.parse(parser, arguments, jobs.flag_settings)
 
     device = deterministic(args.threads)
     try:
         checker = Checker(args.checker, settings["checker"], device)
-    except weights.WeightsError as error:
+    except checksums.WeightsError as error:
         raise SystemExit(str(error)) from None
     table = flags(args.images, checker, settings["batch_size"])
     with whole(args.output) as (part,):

@@ -10,25 +10,19 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
 
-from scripts.lib import (
-    class_table,
-    command,
-    distributed,
-    images,
-    jobs,
-    pipelines,
-    recipes,
-    resume,
-    shards,
-    stretches,
-    study_file,
-    weights,
-)
+from synscale.data import codec, shards
+from synscale.models import checksums, pipelines
+from synscale.prompts import recipes
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.study.load import load_study
+from synscale.training import checkpoint, distributed, partial_shards
+from synscale.workflow import jobs
 
 BATCH = 64  # of small models: on a CPU, larger ones fall out of the cache
 ATTEMPTS = 5  # at an image that comes out blank: models in half precision overflow now and then, and a filter inside a model blacks out
@@ -67,8 +61,8 @@ def encoded(made: list[tuple[int, int, np.ndarray]], settings: dict, attempt: in
     stored, found = settings.get("stored"), {}
     for index, seed, pixels in made:
         if stored:
-            pixels = images.as_stored(pixels, stored["image_size"], stored["channels"])
-        if not images.is_blank(pixels):
+            pixels = codec.as_stored(pixels, stored["image_size"], stored["channels"])
+        if not codec.is_blank(pixels):
             found[index] = shards.encode(pixels, storage_of(settings)), seed, attempt
     return found
 
@@ -88,7 +82,7 @@ def whole(pipeline, batch: pd.DataFrame, scale: float, settings: dict, found: Fo
     if left.empty:
         return found
     row = left.iloc[0]
-    raise images.BlankImage(
+    raise codec.BlankImage(
         f"image {key_of(scale, row['image'])}, prompt {row['prompt']!r}: of a single colour, or with numbers that are not finite, "
         f"at each of {ATTEMPTS} seeds: try precision float32 or bfloat16, another guidance scale or sampler, or another prompt"
     )
@@ -153,7 +147,7 @@ def batches(settings: dict, pool: pd.DataFrame, kept: dict[int, int]) -> Iterato
 
 def samples_of(
     pipeline, revision: str, settings: dict, names: pd.Series, batch: Batch, found: Found
-) -> Iterator[stretches.Sample]:
+) -> Iterator[partial_shards.Sample]:
     """(key, encoded image, manifest row) of every image of a batch."""
     _, scale, rows = batch
     scheduler = {}  # not for generators that are trained here: their manifests keep their bytes
@@ -192,7 +186,7 @@ class Block:
         settings: dict,
         pool: pd.DataFrame,
         names: pd.Series,
-        state: stretches.Stretches,
+        state: partial_shards.Stretches,
         kept: dict[int, int],
     ):
         self.pipeline, self.settings, self.state, self.kept = pipeline, settings, state, kept
@@ -206,7 +200,7 @@ class Block:
         """
         return self.left[len(self.left) * rank // ranks : len(self.left) * (rank + 1) // ranks]
 
-    def make(self, wanted: list[Batch]) -> Iterator[tuple[int, list[stretches.Sample]]]:
+    def make(self, wanted: list[Batch]) -> Iterator[tuple[int, list[partial_shards.Sample]]]:
         """Place in the block and samples of each of these batches, which are kept now and then."""
         done = again = 0
         began = time.monotonic()
@@ -226,7 +220,7 @@ class Block:
             f"{done} images were made; {again} were blank at first and were drawn again", flush=True
         )
 
-    def samples(self) -> Iterator[stretches.Sample]:
+    def samples(self) -> Iterator[partial_shards.Sample]:
         """Of the whole block, in order: what is kept, and what is left, which is made now."""
         made, place = self.make(self.left), 0
         print(
@@ -247,8 +241,8 @@ def samples(
     settings: dict,
     pool: pd.DataFrame,
     names: pd.Series,
-    state: stretches.Stretches,
-) -> Iterator[stretches.Sample]:
+    state: partial_shards.Stretches,
+) -> Iterator[partial_shards.Sample]:
     """(key, encoded image, manifest row) of every image of the block: what `state` has kept of an
     earlier try, and what is made now.
     """
@@ -256,7 +250,7 @@ def samples(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "source", "block")
+    parser = cli.parser(__doc__, "source", "block")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--pipeline", required=True, help="folder of a diffusers pipeline")
     parser.add_argument("--prompts", required=True, help="pool of texts of the recipe")
@@ -269,25 +263,25 @@ def main(arguments: list[str] | None = None) -> None:
         help="folder of the images that are made so far, kept until the block is whole",
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.generation_settings)
+    args, settings = cli.parse(parser, arguments, jobs.generation_settings)
 
     with distributed.team(args.threads) as team:
         try:
             make(args, settings, team)
-        except (weights.WeightsError, pipelines.SamplerError, images.BlankImage) as error:
+        except (checksums.WeightsError, pipelines.SamplerError, codec.BlankImage) as error:
             raise SystemExit(f"{settings['source']}, by {settings['generator']}: {error}") from None
 
 
 def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> None:
     revision = pipelines.revision(args.pipeline)
-    scales = study_file.load(args.study).sources[settings["source"]].images
+    scales = load_study(args.study).sources[settings["source"]].images
     pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device, scales)
     pool, names = pd.read_parquet(args.prompts), class_table.read(args.classes)["name"]
-    texts = weights.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
+    texts = checksums.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
     identity = json.dumps(
         [jobs.identity(settings), revision, texts, names.tolist()], sort_keys=True
     )
-    state = stretches.Stretches(args.state, identity, storage_of(settings))
+    state = partial_shards.Stretches(args.state, identity, storage_of(settings))
 
     def block() -> Block:
         return Block(
@@ -308,7 +302,7 @@ def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> No
     whole_block = block()
     if team.leads:
         shards.write(args.output, whole_block.samples(), storage_of(settings))
-        resume.discard(args.state)
+        checkpoint.discard(args.state)
 
 
 if __name__ == "__main__":

@@ -2,20 +2,23 @@
 the split is a range of its rows.
 """
 
-from scripts.lib import command, datasets, jobs, study_file
+from synscale.data import datasets
+from synscale.runtime import cli
+from synscale.study.load import load_study
+from synscale.workflow import jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "split")
+    parser = cli.parser(__doc__, "split")
     parser.add_argument(
         "--classes", nargs="?", help="CSV of the classes of the split; pairs have none"
     )
     parser.add_argument("--output", required=True, help="parquet")
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.index_settings)
+    args, settings = cli.parse(parser, arguments, jobs.index_settings)
 
     wanted = (
-        jobs.wanted(study_file.load(args.study), args.split) or None
+        jobs.wanted(load_study(args.study), args.split) or None
     )  # only to tell at once that there are too few
     try:
         found = datasets.write_index(

@@ -7,7 +7,7 @@ and its command too long to run.
 
 import argparse
 
-from scripts.lib import block_lists
+from synscale.data import shard_index
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", required=True, help="csv")
     args = parser.parse_args(arguments)
-    block_lists.write(args.output, args.before, args.tars, args.settings)
+    shard_index.write(args.output, args.before, args.tars, args.settings)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import argparse
 import csv
 from pathlib import Path
 
-from scripts.lib.file_names import is_clutter, is_utf8, nfc, split_of
-from scripts.lib.files import whole
+from synscale.runtime.atomic import whole
+from synscale.runtime.file_names import is_clutter, is_utf8, nfc, split_of
 
 COLUMNS = ("class_id", "name", "label")
 

@@ -7,7 +7,7 @@ python -m scripts.plan --target figures/digits/teaser.pdf [--hardware laptop] [-
 Speeds, prices and factors stand in profiles/hardware/{hardware}.yaml, each with its origin. A
 budget in config.yaml that does not suffice is told, and ends the command with an error unless
 --tell. With --override it is the plan of a study that differs in these keys
-(scripts/lib/override.py).
+(synscale/study/overrides.py).
 """
 
 import argparse
@@ -16,13 +16,15 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from scripts.lib import override, pages, site, study_file, tabulating
-from scripts.lib.files import whole
-from scripts.lib.plans import allocations, dag, hardware, savings, totals
-from scripts.lib.plans.image_sizes import ImageSizes
-from scripts.lib.plans.work import PlanError
-from scripts.lib.study import Study
-from scripts.lib.study_file import StudyError
+from synscale.cluster import partitions, site
+from synscale.planning import dag, hardware, summary, what_if
+from synscale.planning.cost_model import PlanError
+from synscale.planning.image_sizes import ImageSizes
+from synscale.report import html, tables
+from synscale.runtime.atomic import whole
+from synscale.study import overrides
+from synscale.study.load import StudyError, load_study
+from synscale.study.models import Study
 
 HEAD = {
     "stage": "stage",
@@ -59,7 +61,7 @@ def amount(value) -> str:
 
 
 def duration(hours: float) -> str:
-    seconds = hours * totals.HOUR
+    seconds = hours * summary.HOUR
     return (
         f"{seconds:.0f} s"
         if seconds < 100
@@ -81,15 +83,15 @@ def shown_rows(rows: list[dict], currency: str, gpus: bool) -> str:
             for row in rows
         ]
     )
-    return tabulating.markdown(table.rename(columns={"money": currency}))
+    return tables.markdown(table.rename(columns={"money": currency}))
 
 
-def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]:
+def warnings(jobs: list[summary.Job], found: dict[str, summary.Cost]) -> list[str]:
     """Rules that cannot resume and whose longest job is planned to take more than they request."""
     longest: dict[str, tuple[float, float]] = {}
     for job in jobs:
         minutes = found[job.key].seconds / 60
-        if job.rule in allocations.RESUMABLE:
+        if job.rule in partitions.RESUMABLE:
             continue
         if job.to_run and job.runtime is not None and minutes > job.runtime:
             longest[job.rule] = max(longest.get(job.rule, (0.0, 0.0)), (minutes, job.runtime))
@@ -101,7 +103,7 @@ def warnings(jobs: list[totals.Job], found: dict[str, totals.Cost]) -> list[str]
 
 def text(
     files: list[str],
-    jobs: list[totals.Job],
+    jobs: list[summary.Job],
     found: dict,
     machine: hardware.Hardware,
     smaller: list[dict],
@@ -111,11 +113,13 @@ def text(
     cluster: site.Site | None = None,
 ) -> list[str]:
     """Paragraphs of the page, heading first."""
-    rows = totals.table(jobs, found, machine)
+    rows = summary.table(jobs, found, machine)
     gpus = any(row["gpu_hours"] for row in rows)
     total, done = rows[-2:]
     ahead = [job for job in jobs if job.to_run]
-    seconds, chain = totals.longest_chain(ahead, {key: cost.seconds for key, cost in found.items()})
+    seconds, chain = summary.longest_chain(
+        ahead, {key: cost.seconds for key, cost in found.items()}
+    )
     steps = pd.DataFrame(
         [{"job": key, "seconds": amount(found[key].seconds)} for key in chain if found[key].seconds]
     )
@@ -132,40 +136,40 @@ def text(
         ", ".join(files) if len(files) < 4 else f"{len(files)} files of {Path(files[0]).parts[1]}"
     )
     told = (
-        f"{total['jobs']} jobs are left to do on: {pages.literal(machine.title)}. "
+        f"{total['jobs']} jobs are left to do on: {html.literal(machine.title)}. "
         f"{done['jobs']} jobs that they build on are done already and are not counted again."
     )
     return [
         f"# Plan of {named}",
         *(
             [
-                f"**Of a changed study, override = {pages.literal(changed)}:** not the one in its file."
+                f"**Of a changed study, override = {html.literal(changed)}:** not the one in its file."
             ]
             if changed
             else []
         ),
         told,
-        *([f"**{pages.literal(over)}**"] if over else []),
+        *([f"**{html.literal(over)}**"] if over else []),
         shown_rows(rows, machine.currency, gpus),
         *warnings(jobs, found),
-        *allocations.misfits(jobs, cluster),
-        *allocations.report(jobs, found),
+        *partitions.misfits(jobs, cluster),
+        *partitions.report(jobs, found),
         "Disk at most: if all jobs ran at once. Hours are of wall time with one core a job; money, energy and CO2 follow from the factors below.",
-        *([pages.literal(sizes)] if sizes else []),
+        *([html.literal(sizes)] if sizes else []),
         "## What a smaller study would take",
         shown_rows([total, *smaller], machine.currency, gpus),
-        f"## Longest chain: {duration(seconds / totals.HOUR)}, whatever the number of machines",
-        tabulating.markdown(steps) if len(steps) else "Nothing is left to do.",
+        f"## Longest chain: {duration(seconds / summary.HOUR)}, whatever the number of machines",
+        tables.markdown(steps) if len(steps) else "Nothing is left to do.",
         "## Speeds that were used",
-        tabulating.markdown(rates) if len(rates) else "None.",
+        tables.markdown(rates) if len(rates) else "None.",
         "## Factors",
-        tabulating.markdown(factors),
+        tables.markdown(factors),
     ]
 
 
 def stored_otherwise(studies: dict[str, Study], changes: dict) -> set[str]:
     """Return the names of the studies that an override makes store images in another way."""
-    files = {name: study_file.load(f"studies/{name}.yaml") for name in changes}
+    files = {name: load_study(f"studies/{name}.yaml") for name in changes}
     keys = ("image_size", "channels", "storage")
     return {
         name
@@ -207,9 +211,9 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         cluster = site.of_profile(Path(args.profile)) if args.profile else site.current()
         machine = hardware.load(args.hardware or config.get("hardware", "laptop"))
-        changes = override.read(args.override)
+        changes = overrides.read(args.override)
         studies = {
-            path.stem: override.load(path, changes)
+            path.stem: overrides.load(path, changes)
             for path in sorted(Path("studies").glob("*.yaml"))
         }
         settings = ({"hardware": args.hardware} if args.hardware else {}) | (
@@ -218,24 +222,24 @@ def main(arguments: list[str] | None = None) -> None:
         jobs = dag.ask(args.target, settings, args.set_resources, args.set_threads)
         if strange := changes.keys() - {job.wildcards.get("study") for job in jobs}:
             raise StudyError(
-                f"override = {override.text(changes)}: no job of the plan is of the study {', '.join(strange)}: name the study that is planned"
+                f"override = {overrides.text(changes)}: no job of the plan is of the study {', '.join(strange)}: name the study that is planned"
             )
         sizes = ImageSizes(skipped=stored_otherwise(studies, changes))
-        found = totals.costs(jobs, studies, machine, sizes)
-        smaller = savings.table(jobs, studies, machine, sizes)
-        rows = totals.table(jobs, found, machine)
-        totals.within(budget or {}, rows[-2])
-    except totals.OverBudget as error:
+        found = summary.costs(jobs, studies, machine, sizes)
+        smaller = what_if.table(jobs, studies, machine, sizes)
+        rows = summary.table(jobs, found, machine)
+        summary.within(budget or {}, rows[-2])
+    except summary.OverBudget as error:
         over = str(error)
     except (PlanError, StudyError, site.SiteError) as error:
         raise SystemExit(str(error)) from None
-    changed = override.text(changes) if changes else ""
+    changed = overrides.text(changes) if changes else ""
     described = sizes.described()
     paragraphs = text(args.target, jobs, found, machine, smaller, over, changed, described, cluster)
     if args.html:
         with whole(args.html) as (part,):
             part.write_text(
-                pages.page(paragraphs[0].lstrip("# "), "\n\n".join(paragraphs)), encoding="utf-8"
+                html.page(paragraphs[0].lstrip("# "), "\n\n".join(paragraphs)), encoding="utf-8"
             )
     if args.csv:
         with whole(args.csv) as (part,):

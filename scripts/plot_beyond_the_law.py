@@ -2,7 +2,7 @@
 not rule out.
 
 The law is chosen by AICc and by predicting the largest sizes from the smaller ones
-(scripts.lib.laws.choose). Few sizes do not distinguish the laws, so each title has k under every
+(synscale.analysis.laws.choose). Few sizes do not distinguish the laws, so each title has k under every
 law that is not ruled out, and one interval over all of them. The thin line is the pure law over the
 fit range of the study, extrapolated.
 """
@@ -11,7 +11,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.lib import command, laws, metrics, plotting, shown, tabulating
+from synscale.analysis import laws, metrics
+from synscale.report import plotting, tables
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 NAMES = {"power": "pure law", "floor": "law with a floor", "broken": "broken law"}
 SHORT = {"power": "pure", "floor": "with floor", "broken": "bent"}
@@ -28,14 +31,14 @@ def describe(choice: laws.Choice) -> str:
     finding = f"no bend can be detected with {choice.fit.sizes} sizes"
     if choice.fit.law == "floor":
         low, high = more["floor_interval"]
-        finding = f"floor {tabulating.interval(more['floor'], low, high)}"
+        finding = f"floor {tables.interval(more['floor'], low, high)}"
     elif choice.fit.law == "broken":
         finding = f"bends at {more['break']:,.0f}"
     exponents = [
-        f"{tabulating.number(choice.fits[law].k)} {SHORT[law]}" for law in choice.not_ruled_out
+        f"{tables.number(choice.fits[law].k)} {SHORT[law]}" for law in choice.not_ruled_out
     ]
     low, high = choice.k_interval
-    ends = f"[{tabulating.number(low)}, {tabulating.number(high)}]"
+    ends = f"[{tables.number(low)}, {tables.number(high)}]"
     return f"{finding}\nk {', '.join(exponents)} {ends}"
 
 
@@ -94,8 +97,8 @@ def draw(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "metrics"), arguments, shown.beyond_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "metrics"), arguments, figure_settings.beyond_settings
     )
     plotting.style()
     table, drawn, curves = metrics.read(args.metrics), [], []

@@ -13,7 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from scripts.lib import command, metrics, plotting, shown
+from synscale.analysis import metrics
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 MEASURES = {"top1": "zero-shot top-1 (%)", "cross_entropy": "cross-entropy (nats)"}
 MEAN = "mean of all"
@@ -96,8 +99,8 @@ def draw(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "metrics"), arguments, shown.transfer_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "metrics"), arguments, figure_settings.transfer_settings
     )
     plotting.style()
     table = metrics.read(args.metrics)

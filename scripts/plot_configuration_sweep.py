@@ -10,12 +10,15 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from scripts.lib import command, metrics, plotting, shown
+from synscale.analysis import metrics
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "scores", "metrics"), arguments, shown.sweep_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "scores", "metrics"), arguments, figure_settings.sweep_settings
     )
     plotting.style()
     labels = (

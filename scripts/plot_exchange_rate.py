@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from scripts.lib import command, metrics, plotting, shown
-from scripts.lib.laws.exchange import exchange_rate
+from synscale.analysis import metrics
+from synscale.analysis.laws.exchange import exchange_rate
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 
 def rate_text(rate: float) -> str:
@@ -79,8 +82,8 @@ def draw(axes: plt.Axes, rates: pd.DataFrame, look: dict, label: str) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "metrics"), arguments, shown.exchange_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "metrics"), arguments, figure_settings.exchange_settings
     )
     plotting.style()
     table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])

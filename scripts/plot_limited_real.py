@@ -14,7 +14,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from scripts.lib import command, limited, metrics, plotting, shown
+from synscale.analysis import few_real_images, metrics
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 LABELS = {"cross_entropy": "cross-entropy (nats)", "top1": "top-1 (%)"}
 
@@ -69,12 +72,12 @@ def frame(axes: plt.Axes, measure: str, added: np.ndarray) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "metrics"), arguments, shown.limited_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "metrics"), arguments, figure_settings.limited_settings
     )
     plotting.style()
     table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
-    drawn = limited.gains(table, settings)
+    drawn = few_real_images.gains(table, settings)
     figure, panels = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
     count, handles = len(settings["mixtures"]), []
     for place, mixture in enumerate(settings["mixtures"]):

@@ -23,9 +23,14 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from scipy.optimize import isotonic_regression
 
-from scripts.lib import class_table, command, metrics, per_class, plotting, shards, shown
-from scripts.lib.laws import power
 from scripts.plot_samples import show
+from synscale.analysis import metrics, per_class
+from synscale.analysis.laws import power
+from synscale.data import shards
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.workflow import figure_settings
 
 # Tol's high-contrast colours: apart from each other in grey too, and none of them a source's.
 SIGNS = {"easy": ("#DDAA33", "o"), "scaling": ("#004488", "^"), "poor": ("#BB5566", "v")}
@@ -278,10 +283,10 @@ def draw(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
+    args, settings = cli.parse(
         plotting.arguments(__doc__, "classes", "images", "scores", "metrics"),
         arguments,
-        shown.per_class_settings,
+        figure_settings.per_class_settings,
     )
     plotting.style()
     table = metrics.read(args.metrics)

@@ -8,7 +8,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from scripts.lib import command, plotting, shown
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 
 def name_scales(axes: plt.Axes, line: pd.DataFrame) -> None:
@@ -30,8 +32,8 @@ def name_scales(axes: plt.Axes, line: pd.DataFrame) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "scores"), arguments, shown.plane_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "scores"), arguments, figure_settings.plane_settings
     )
     plotting.style()
     entries = [

@@ -11,7 +11,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from scripts.lib import class_table, command, plotting, shards, shown
+from synscale.data import shards
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.workflow import figure_settings
 
 WIDTH = 7.2  # inches of a page
 CELL = 1.3  # inches that a cell is wide at most
@@ -74,8 +78,10 @@ def size(lines: int, scales: int, images: int, columns: int) -> tuple[float, flo
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "classes", "real", "images"), arguments, shown.samples_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "classes", "real", "images"),
+        arguments,
+        figure_settings.samples_settings,
     )
     plotting.style()
     scales, lines = settings["guidance"], len(settings["rows"]) + 1

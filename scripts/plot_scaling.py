@@ -13,8 +13,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from scripts.lib import command, metrics, plotting, shown
-from scripts.lib.laws import power
+from synscale.analysis import metrics
+from synscale.analysis.laws import power
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
 TICKS = {"cross_entropy": plotting.LOSS_TICKS, "top1": plotting.TOP1_TICKS}
@@ -60,10 +63,10 @@ def draw_curve(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
+    args, settings = cli.parse(
         plotting.arguments(__doc__, "metrics", "laws", of=("scaling",)),
         arguments,
-        shown.panels_settings,
+        figure_settings.panels_settings,
     )
     plotting.style()
     panels, table = settings["panels"], metrics.read(args.metrics)

@@ -18,7 +18,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from scripts.lib import command, metrics, plotting, shown, usefulness
+from synscale.analysis import metrics, score_correlation
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 SCORES = {
     "recognizability": "recognizability",
@@ -67,16 +70,16 @@ def statistics(synthetic: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     rows = pd.DataFrame({"score": list(SCORES), "spearman": float("nan")})
     for place, score in enumerate(SCORES):
         try:
-            rows.loc[place, ["spearman", "spearman_low", "spearman_high"]] = usefulness.spearman(
-                synthetic[score], synthetic["top1"]
+            rows.loc[place, ["spearman", "spearman_low", "spearman_high"]] = (
+                score_correlation.spearman(synthetic[score], synthetic["top1"])
             )
-        except usefulness.UsefulnessError:
+        except score_correlation.UsefulnessError:
             continue
     try:
         return rows.merge(
-            usefulness.regression(synthetic[list(SCORES)], synthetic["top1"]), on="score"
+            score_correlation.regression(synthetic[list(SCORES)], synthetic["top1"]), on="score"
         ), ""
-    except usefulness.UsefulnessError as error:
+    except score_correlation.UsefulnessError as error:
         return rows, str(error)
 
 
@@ -213,8 +216,8 @@ def draw(table: pd.DataFrame, rows: pd.DataFrame, reason: str, settings: dict) -
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "scores", "metrics"), arguments, shown.scores_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "scores", "metrics"), arguments, figure_settings.scores_settings
     )
     plotting.style()
     table = configurations(args.scores, args.metrics, settings)

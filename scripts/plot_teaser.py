@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch
 
-from scripts.lib import command, plotting, shown
+from synscale.report import plotting
+from synscale.runtime import cli
+from synscale.workflow import figure_settings
 
 HATCHES = (
     "",
@@ -94,8 +96,8 @@ def draw(axes: plt.Axes, rows: pd.DataFrame, looks: list[dict]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        plotting.arguments(__doc__, "laws"), arguments, shown.teaser_settings
+    args, settings = cli.parse(
+        plotting.arguments(__doc__, "laws"), arguments, figure_settings.teaser_settings
     )
     plotting.style()
     fits = {}

@@ -6,8 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 
-from scripts.lib import class_table, command, datasets, digits, digits_sets, jobs, recipes, shards
-from scripts.lib.datasets import pictures, registry
+from synscale.data import datasets, digits, digits_shifts, shards
+from synscale.data.datasets import registry, stored_format
+from synscale.prompts import recipes
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.workflow import jobs
 
 AT_ONCE = 64  # images that a thread may be ahead of the writer
 
@@ -21,19 +25,19 @@ def digits_of(settings: dict) -> tuple[np.ndarray, np.ndarray, list[str], list[s
     bunch = load_digits()
     form, chosen = digits.forms(bunch.target), settings["set"]
     if chosen["kind"] == "fonts":
-        images, labels, made = digits_sets.printed(chosen["angles"])
+        images, labels, made = digits_shifts.printed(chosen["angles"])
         return images, labels, digits.captions(images, labels), made
     captions = np.array(digits.captions(bunch.images, bunch.target))
     rows = np.flatnonzero(np.isin(form, chosen["forms"]))
     if chosen["kind"] == "adversarial":
         other = np.isin(form, settings["trained_on"])
         rows = rows[
-            digits_sets.misread(
+            digits_shifts.misread(
                 bunch.images[rows], bunch.target[rows], bunch.images[other], bunch.target[other]
             )
         ]
     images = (
-        digits_sets.outlines(bunch.images[rows])
+        digits_shifts.outlines(bunch.images[rows])
         if chosen["kind"] == "outlines"
         else bunch.images[rows]
     )
@@ -100,7 +104,7 @@ def file_samples(
     start, stop = settings["range"] or (0, None)
     rows, read = datasets.rows(data, index, start, stop)
     names = [row["name"] for row in data.classes]
-    stored, broken = pictures.Stored(**settings["stored"]), []
+    stored, broken = stored_format.Stored(**settings["stored"]), []
 
     def one(row: dict) -> bytes | Exception:
         try:
@@ -113,7 +117,11 @@ def file_samples(
             some = rows[first : first + AT_ONCE * threads]
             for row, found in zip(some, pool.map(one, some), strict=True):
                 if isinstance(found, Exception):
-                    kind = "" if isinstance(found, pictures.BROKEN) else f"{type(found).__name__}: "
+                    kind = (
+                        ""
+                        if isinstance(found, stored_format.BROKEN)
+                        else f"{type(found).__name__}: "
+                    )
                     broken.append(f"{row['origin']}: {kind}{' '.join(str(found).split())}")
                     continue
                 text, class_id = row.get("text", ""), row.get("class_id", registry.NO_CLASS)
@@ -139,7 +147,7 @@ def file_samples(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "split", "block")
+    parser = cli.parser(__doc__, "split", "block")
     parser.add_argument(
         "--classes", nargs="?", help="CSV of the classes of the split; pairs have none"
     )
@@ -150,7 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--output", required=True, help="tar; its manifest is put beside it as .parquet"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.data_settings)
+    args, settings = cli.parse(parser, arguments, jobs.data_settings)
 
     if settings["kind"] == "sklearn_digits":
         return shards.write(args.output, digits_samples(settings, class_table.read(args.classes)))

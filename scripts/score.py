@@ -11,12 +11,15 @@ that evaluation set, so it has no distance to it: null. Which classifier, how ma
 evaluation set: the study's `scores`.
 """
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
 
-from scripts.lib import command, fidelity, jobs, reference, stream
-from scripts.lib.files import write_json
+from synscale.evaluation import image_set_metrics, reference
+from synscale.runtime import cli
+from synscale.runtime.atomic import write_json
+from synscale.training import stream
+from synscale.workflow import jobs
 
 
 def scores(predicted: np.ndarray, features: np.ndarray, labels: np.ndarray) -> dict:
@@ -50,7 +53,7 @@ def scores(predicted: np.ndarray, features: np.ndarray, labels: np.ndarray) -> d
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "source")
+    parser = cli.parser(__doc__, "source")
     parser.add_argument("--images", required=True, nargs="+", help="tars of the source, in order")
     parser.add_argument(
         "--real",
@@ -66,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--output", required=True, help="JSON: a list, an entry for each guidance scale"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.score_settings)
+    args, settings = cli.parse(parser, arguments, jobs.score_settings)
 
     device, workers, own = deterministic(args.threads), args.threads - 1, settings["reference"]
     judge = (
@@ -77,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     real = (
         None
         if settings["guidance"] == [None]
-        else fidelity.Real(judge(stream.find([args.real]), workers).features, device)
+        else image_set_metrics.Real(judge(stream.find([args.real]), workers).features, device)
     )
     entries = []
     for scale in settings["guidance"]:

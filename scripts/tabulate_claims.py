@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scripts.lib import claims, command, metrics, pages, per_class, shown_tables, tabulating
-from scripts.lib.claims import Effect, Test
+from synscale.analysis import claims, metrics, per_class
+from synscale.analysis.claims import Effect, Test
+from synscale.report import html, tables
+from synscale.runtime import cli
+from synscale.workflow import table_settings
 
 K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlation"
 WELCH = "one line through the mean log loss of the curves, Welch and Satterthwaite's interval"
@@ -169,8 +172,10 @@ def at_same_sizes(synthetic: list[tuple], real: tuple) -> str:
         for chosen in [np.isin(sizes, common)]
     ]
     effect = claims.mean_difference(curves, alone)
-    told = tabulating.interval(effect.value, effect.low, effect.high)
-    return f"; at the {len(common)} sizes that all curves have ({tabulating.sizes(common)} images) {told}"
+    told = tables.interval(effect.value, effect.low, effect.high)
+    return (
+        f"; at the {len(common)} sizes that all curves have ({tables.sizes(common)} images) {told}"
+    )
 
 
 def clip_is_a_little_lower(data: Data) -> list[dict]:
@@ -260,8 +265,7 @@ def factors_matter(data: Data) -> list[dict]:
             )
             found = "one regression with an effect of each size"
         told = ", ".join(
-            f"{curve['label']} {tabulating.number(k)}"
-            for curve, k in zip(s[key], each, strict=True)
+            f"{curve['label']} {tables.number(k)}" for curve, k in zip(s[key], each, strict=True)
         )
         note = f"largest k minus smallest, {found}, Tukey's interval, p by F-test; k: {told}"
         rows.append(row(claim, hypothesis, on, K, effect, test, note))
@@ -281,7 +285,7 @@ def concepts_limit(data: Data, scores: pd.DataFrame) -> list[dict]:
     effect = Effect(found["rho"], found["low"], found["high"], found["n"])
     note = (
         f"Spearman's rho of ranks within each curve, bootstrap over {found['clusters']} classes, p by permutations of them; "
-        f"of diversity: {tabulating.interval(other['rho'], other['low'], other['high'])}"
+        f"of diversity: {tables.interval(other['rho'], other['low'], other['high'])}"
     )
     claim = "Supervised: concepts that generators cannot draw hold scaling back"
     hypothesis = "classes that are more recognizable have a higher k: correlation above 0"
@@ -310,7 +314,7 @@ def synthetic_helps_few_real(data: Data) -> list[dict]:
         added = int(own["size"].iloc[0]) - mixture["real_images"]
         claim = "Supervised: synthetic images help where real ones are few"
         hypothesis = f"with {added:,} synthetic images added to {mixture['real_images']:,} real ones the loss is lower"
-        top1 = [tabulating.number(100 * part["top1"].mean(), 1) for part in (alone, own)]
+        top1 = [tables.number(100 * part["top1"].mean(), 1) for part in (alone, own)]
         note = f"runs of one seed are compared; top-1 {top1[0]} % alone, {top1[1]} % with synthetic images"
         on = (
             f"{mixture['source']} against {limited['real']}, {limited['architecture']}",
@@ -337,9 +341,7 @@ def synthetic_helps_out_of_distribution(data: Data) -> list[dict]:
             data.evaluation(law),
             n_of,
         )
-        note = (
-            f"in distribution {tabulating.interval(inside.value, inside.low, inside.high)}; {found}"
-        )
+        note = f"in distribution {tables.interval(inside.value, inside.low, inside.high)}; {found}"
         rows.append(
             row(claim, hypothesis, on, K, effect, claims.test_bounds(effect, above=0), note)
         )
@@ -361,7 +363,7 @@ def synthetic_helps_real_in_clip(data: Data) -> list[dict]:
     if "draws" in s:
         n_of, effect = "draws of images", claims.mean_effect(claims.by_draw(ratios, s["draws"]))
     told = ", ".join(
-        f"{count:,}: × {tabulating.number(np.exp(part.mean()))}" for count, part in ratios.items()
+        f"{count:,}: × {tables.number(np.exp(part.mean()))}" for count, part in ratios.items()
     )
     note = f"Student's interval over them, seeds averaged; ratio at each: {told}"
     hypothesis = "with as many synthetic pairs added to the real ones the loss is lower"
@@ -420,9 +422,9 @@ def p_text(p: float, adjusted: float) -> str:
 
 
 def effect_text(row: pd.Series) -> str:
-    told = tabulating.interval(row["effect"], row["low"], row["high"])
+    told = tables.interval(row["effect"], row["low"], row["high"])
     if row["unit"] == LOG_LOSS:
-        return f"loss × {tabulating.interval(row['ratio'], row['ratio_low'], row['ratio_high'])}"
+        return f"loss × {tables.interval(row['ratio'], row['ratio_low'], row['ratio_high'])}"
     return {K: f"Δk = {told}", RHO: f"ρ = {told}"}[row["unit"]]
 
 
@@ -436,12 +438,12 @@ def readable(tidy: pd.DataFrame, redrawn: bool) -> list[str]:
         read[name] = [p_text(*own) for own in tidy[[column, f"{column}_adjusted"]].to_numpy()]
     read["verdict"] = tidy["verdict"]
     notes = [
-        f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}. {pages.literal(r.note[:1].upper() + r.note[1:])}."
+        f"{place}. {r.curves}; on {r.evaluation}; {r.n} {r.n_of}. {html.literal(r.note[:1].upper() + r.note[1:])}."
         for place, r in enumerate(tidy.itertuples(), 1)
     ]
     tests = int(tidy[["p", "p_opposite"]].notna().to_numpy().sum())
     return [
-        tabulating.markdown(read),
+        tables.markdown(read),
         "## Measured on",
         "\n".join(notes),
         "## Rule",
@@ -464,15 +466,15 @@ def class_scores(paths: list[str]) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        tabulating.arguments(__doc__, "metrics", "scores"), arguments, shown_tables.claims_settings
+    args, settings = cli.parse(
+        tables.arguments(__doc__, "metrics", "scores"), arguments, table_settings.claims_settings
     )
     tidy = tested(Data(metrics.read(args.metrics), settings), class_scores(args.scores))
     said = (
         "Each claim of the paper's abstract, put as a hypothesis that this study's data can decide. k: scaling exponent of cross-entropy, larger is better. "
         "Δk: a difference of two."
     )
-    tabulating.write(
+    tables.write(
         tidy, ["# Claims of the paper", said, *readable(tidy, "draws" in settings)], args.output
     )
 

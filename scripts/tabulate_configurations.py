@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import command, metrics, shown_tables, tabulating
+from synscale.analysis import metrics
+from synscale.report import tables
+from synscale.runtime import cli
+from synscale.workflow import table_settings
 
 SCORES = ["recognizability", "diversity", "diversity_total", "fid", "lpips", "precision", "recall"]
 KEYS = ["source", "guidance"]
@@ -53,14 +56,14 @@ def readable(tidy: pd.DataFrame, evaluations: list[str]) -> pd.DataFrame:
         {
             "generator": first["generator"],
             "recipe": first["recipe"],
-            "guidance": first["guidance"].map(tabulating.scale),
+            "guidance": first["guidance"].map(tables.scale),
         }
     )
     read["images"] = first["images"]
     for score in SCORES:
         read[score.upper() if score in ("fid", "lpips") else score.replace("_", ", ")] = first[
             score
-        ].map(lambda v, s=score: tabulating.number(v, 3))
+        ].map(lambda v, s=score: tables.number(v, 3))
     for name in evaluations:
         own = (
             tidy[tidy["evaluation"] == name]
@@ -69,21 +72,21 @@ def readable(tidy: pd.DataFrame, evaluations: list[str]) -> pd.DataFrame:
         )
         told = "" if len(evaluations) == 1 else f", {name}"
         read[f"top-1 (%){told}"] = [
-            tabulating.spread(100 * m, 100 * s, 1)
+            tables.spread(100 * m, 100 * s, 1)
             for m, s in zip(own["top1"], own["top1_sd"], strict=True)
         ]
         read[f"cross-entropy{told}"] = [
-            tabulating.spread(m, s, 3)
+            tables.spread(m, s, 3)
             for m, s in zip(own["cross_entropy"], own["cross_entropy_sd"], strict=True)
         ]
     return read
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        tabulating.arguments(__doc__, "scores", "metrics"),
+    args, settings = cli.parse(
+        tables.arguments(__doc__, "scores", "metrics"),
         arguments,
-        shown_tables.configurations_settings,
+        table_settings.configurations_settings,
     )
     labels = pd.DataFrame(settings["labels"]).astype({"guidance": "Float64"})
     useful = usefulness(metrics.read(args.metrics), settings)
@@ -93,13 +96,13 @@ def main(arguments: list[str] | None = None) -> None:
     said = (
         f"Scores of the first images of each configuration; then top-1 and cross-entropy of {settings['architecture']} trained on "
         f"{useful['size'].iloc[0]:,} of them, tested on {', '.join(settings['evaluations'])}: "
-        f"{tabulating.over_seeds(useful['seeds'])}. Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class standard "
+        f"{tables.over_seeds(useful['seeds'])}. Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class standard "
         "deviation of its features, mean over them, or total. Scores of real are of the evaluation set: FID, precision and recall compare with it, so "
         "real has none. LPIPS: mean distance between images of a class."
     )
-    tabulating.write(
+    tables.write(
         tidy,
-        ["# Configurations", said, tabulating.markdown(readable(tidy, settings["evaluations"]))],
+        ["# Configurations", said, tables.markdown(readable(tidy, settings["evaluations"]))],
         args.output,
     )
 

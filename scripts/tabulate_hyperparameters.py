@@ -2,7 +2,9 @@
 
 import pandas as pd
 
-from scripts.lib import command, shown_tables, tabulating
+from synscale.report import tables
+from synscale.runtime import cli
+from synscale.workflow import table_settings
 
 
 def flat(value, key: str = "") -> dict[str, str]:
@@ -42,12 +44,12 @@ def readable(own: pd.DataFrame) -> str:
     wide = wide.T if wide.shape[1] > 3 else wide
     wide.index.name, wide.columns.name = "", None
     wide = wide.rename(columns={"all": "value"}).reset_index()
-    return tabulating.markdown(wide)
+    return tables.markdown(wide)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        tabulating.arguments(__doc__), arguments, shown_tables.hyperparameters_settings
+    args, settings = cli.parse(
+        tables.arguments(__doc__), arguments, table_settings.hyperparameters_settings
     )
     tidy = tidy_rows(settings)
     parts = [
@@ -56,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     ]
     for part, own in tidy.groupby("part", sort=False):
         parts += [f"## {part.capitalize()}", readable(own)]
-    tabulating.write(tidy, parts, args.output)
+    tables.write(tidy, parts, args.output)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import command, shown_tables, tabulating
+from synscale.report import tables
+from synscale.runtime import cli
+from synscale.workflow import table_settings
 
 NAMES = {"power": "pure", "floor": "floor", "broken": "broken"}
 
@@ -65,11 +67,11 @@ def row(law: str, evaluation: list[str], curve: dict) -> dict:
 def over_all_sizes(curve) -> str:
     """Text of one row's law over every size: names of the laws that are not ruled out, and k."""
     names = " or ".join(NAMES[law] for law in curve.all_not_ruled_out.split())
-    text = f"{names}: k = {tabulating.interval(curve.all_k, curve.all_k_low, curve.all_k_high)}"
+    text = f"{names}: k = {tables.interval(curve.all_k, curve.all_k_low, curve.all_k_high)}"
     if pd.notna(curve.all_floor):
-        text += f", floor {tabulating.number(curve.all_floor)}"
+        text += f", floor {tables.number(curve.all_floor)}"
     if pd.notna(curve.all_k_after):
-        text += f", then {tabulating.number(curve.all_k_after)}"
+        text += f", then {tables.number(curve.all_k_after)}"
     return text
 
 
@@ -80,32 +82,31 @@ def readable(curves: pd.DataFrame) -> pd.DataFrame:
         "k with a floor [95 %]": ["floor_k", "floor_k_low", "floor_k_high"],
     }
     texts = pd.DataFrame({"generator": curves["generator"], "recipe": curves["recipe"]})
-    texts["guidance"] = curves["guidance"].map(tabulating.scale)
+    texts["guidance"] = curves["guidance"].map(tables.scale)
     texts["architecture"] = curves["architecture"]
     texts["sizes"] = [
         f"{a:,} to {b:,}" for a, b in zip(curves["smallest"], curves["largest"], strict=True)
     ]
     for title, columns in intervals.items():
         texts[title] = [
-            tabulating.interval(*values) for values in curves[columns].itertuples(index=False)
+            tables.interval(*values) for values in curves[columns].itertuples(index=False)
         ]
     robust = zip(curves["k_low_hc3"], curves["k_high_hc3"], strict=True)
     texts["HC3 interval"] = [
-        f"[{tabulating.number(a)}, {tabulating.number(b)}]" if pd.notna(a) else ""
-        for a, b in robust
+        f"[{tables.number(a)}, {tables.number(b)}]" if pd.notna(a) else "" for a, b in robust
     ]
     texts["C (images)"] = curves["scale"].map(
         lambda value: "" if pd.isna(value) else f"{value:.3g}"
     )
-    texts["R²"] = curves["r_squared"].map(lambda value: tabulating.number(value, 3))
+    texts["R²"] = curves["r_squared"].map(lambda value: tables.number(value, 3))
     texts["over all sizes"] = [over_all_sizes(curve) for curve in curves.itertuples()]
     texts["warnings"] = curves["all_warnings"]
     return texts
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        tabulating.arguments(__doc__, "laws"), arguments, shown_tables.laws_settings
+    args, settings = cli.parse(
+        tables.arguments(__doc__, "laws"), arguments, table_settings.laws_settings
     )
     rows = []
     for path in args.laws:
@@ -127,8 +128,8 @@ def main(arguments: list[str] | None = None) -> None:
     for law, curves in tidy.groupby("law", sort=False):
         names = settings["laws"][law]["evaluation"]
         evaluated = names[0] if len(names) == 1 else "the mean loss of " + ", ".join(names)
-        parts += [f"## {law}", f"Evaluated on {evaluated}.", tabulating.markdown(readable(curves))]
-    tabulating.write(tidy, parts, args.output)
+        parts += [f"## {law}", f"Evaluated on {evaluated}.", tables.markdown(readable(curves))]
+    tables.write(tidy, parts, args.output)
 
 
 if __name__ == "__main__":

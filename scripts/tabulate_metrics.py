@@ -4,7 +4,10 @@ cross-entropy.
 
 import pandas as pd
 
-from scripts.lib import command, metrics, shown_tables, tabulating
+from synscale.analysis import metrics
+from synscale.report import tables
+from synscale.runtime import cli
+from synscale.workflow import table_settings
 
 TITLES = {
     "supervised": "Supervised classifiers",
@@ -63,10 +66,10 @@ def curves(tidy: pd.DataFrame) -> pd.DataFrame:
 def by_size(tidy: pd.DataFrame, measure: str, digits: int, factor: float = 1) -> str:
     """A Markdown table of one measure: a row for each curve, a column for each size."""
     cells = [
-        tabulating.spread(factor * mean, factor * sd, digits)
+        tables.spread(factor * mean, factor * sd, digits)
         for mean, sd in zip(tidy[measure], tidy[f"{measure}_sd"], strict=True)
     ]
-    named = tidy[KEYS].assign(cell=cells, guidance=tidy["guidance"].map(tabulating.scale))
+    named = tidy[KEYS].assign(cell=cells, guidance=tidy["guidance"].map(tables.scale))
     named["evaluation"] = named["evaluation"].astype(str)
     rows = [
         key
@@ -80,16 +83,16 @@ def by_size(tidy: pd.DataFrame, measure: str, digits: int, factor: float = 1) ->
         .reset_index()
         .drop(columns="source")
     )
-    return tabulating.markdown(
+    return tables.markdown(
         wide[[*rows, *sizes]].rename(columns={size: f"{size:,}" for size in sizes})
     )
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = command.parse(
-        tabulating.arguments(__doc__, "metrics", of=("table",)),
+    args, settings = cli.parse(
+        tables.arguments(__doc__, "metrics", of=("table",)),
         arguments,
-        shown_tables.table_settings,
+        table_settings.table_settings,
     )
     tidy = summary(metrics.read(args.metrics), settings)
     where = (
@@ -97,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         if len(settings["evaluations"]) == 1
         else "on each evaluation set or task"
     )
-    said = f"{tabulating.over_seeds(tidy['seeds']).capitalize()}, {where}. Columns: number of training images, of a mixture those of all its parts."
+    said = f"{tables.over_seeds(tidy['seeds']).capitalize()}, {where}. Columns: number of training images, of a mixture those of all its parts."
     read = curves(tidy)
     said += " What is trained at one size alone is in the csv." if len(read) < len(tidy) else ""
     parts = [f"# {TITLES[args.table]}", said]
@@ -114,7 +117,7 @@ def main(arguments: list[str] | None = None) -> None:
             "The same for all sets: it is the model's.",
             by_size(one, "logit_scale", 1),
         ]
-    tabulating.write(tidy, parts, args.output)
+    tables.write(tidy, parts, args.output)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import class_table, command, shown_tables, tabulating
+from synscale.report import tables
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.workflow import table_settings
 
 
 def examples(pool: pd.DataFrame, classes: pd.Series, each: int) -> pd.DataFrame:
@@ -22,9 +25,9 @@ def examples(pool: pd.DataFrame, classes: pd.Series, each: int) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = tabulating.arguments(__doc__, "prompts")
+    parser = tables.arguments(__doc__, "prompts")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    args, settings = command.parse(parser, arguments, shown_tables.prompts_settings)
+    args, settings = cli.parse(parser, arguments, table_settings.prompts_settings)
 
     names = class_table.read(args.classes).set_index("class_id")["name"]
     pools = {Path(path).stem: pd.read_parquet(path) for path in args.prompts}
@@ -34,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     tidy = tidy[["recipe", "class", "texts", "text"]]
     counts = {
-        recipe: tabulating.sizes(pools[recipe].groupby("class_id").size())
+        recipe: tables.sizes(pools[recipe].groupby("class_id").size())
         for recipe in settings["recipes"]
     }
     read = pd.DataFrame(
@@ -47,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     read.loc[read["recipe"].duplicated(), ["recipe", "texts of a class"]] = ""
     said = "The prompts of the first images that each recipe makes, not picked. An image takes the next text of its class; after the last, the first again."
-    tabulating.write(tidy, ["# Prompt recipes", said, tabulating.markdown(read)], args.output)
+    tables.write(tidy, ["# Prompt recipes", said, tables.markdown(read)], args.output)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,11 @@ models.
 
 import pandas as pd
 
-from scripts.lib import command, csv_tables, jobs, metrics, tabulating
+from synscale.analysis import metrics
+from synscale.report import tables
+from synscale.runtime import cli
+from synscale.study import csv_tables
+from synscale.workflow import jobs
 
 TOLERANCE = 2  # points of top-1: what published re-evaluations and the authors' protocol may differ by (ours)
 PERCENT = {"top1": 100, "cross_entropy": 1}
@@ -93,17 +97,17 @@ def readable(tidy: pd.DataFrame) -> str:
         {"top1": "top-1, %", "cross_entropy": "cross-entropy, nats"}
     )
     for name, digits in (("ours", 2), ("published", 2), ("difference", 2)):
-        read[name] = [tabulating.number(value, digits) for value in tidy[name]]
+        read[name] = [tables.number(value, digits) for value in tidy[name]]
     read[f"within {TOLERANCE} points"] = tidy["within"].map({True: "yes", False: "no"})
-    return tabulating.markdown(read)
+    return tables.markdown(read)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = tabulating.arguments(__doc__, "metrics")
+    parser = tables.arguments(__doc__, "metrics")
     parser.add_argument(
         "--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv"
     )
-    args, settings = command.parse(parser, arguments, jobs.released_table_settings)
+    args, settings = cli.parse(parser, arguments, jobs.released_table_settings)
 
     tidy = beside(metrics.read(args.metrics), settings, csv_tables.frame(args.numbers))
     text = (
@@ -111,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         f"checkpoints, whose protocol differs from the authors' in the ways that the csv names: within {TOLERANCE} points of top-1 is agreement; "
         "cross-entropy has no such margin."
     )
-    tabulating.write(tidy, ["# Released models", text, readable(tidy)], args.output)
+    tables.write(tidy, ["# Released models", text, readable(tidy)], args.output)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from scripts.lib import command, csv_tables, metrics, pages, shown_tables, tabulating
+from synscale.analysis import metrics
+from synscale.report import html, tables
+from synscale.runtime import cli
+from synscale.study import csv_tables
+from synscale.workflow import table_settings
 
 KINDS = {
     "paper": "The paper and its repository",
@@ -61,7 +65,7 @@ def shares(table: pd.DataFrame, value: str) -> list[str]:
     groups = pd.MultiIndex.from_arrays([table["item"], panel, table["x"]])
     real = pd.Series(table[value].to_numpy(), groups)[(curve == "Real").to_numpy()]
     found = 100 * table[value].to_numpy() / real.reindex(groups).to_numpy()
-    return [f"{tabulating.number(share, 0)} %" if pd.notna(share) else "" for share in found]
+    return [f"{tables.number(share, 0)} %" if pd.notna(share) else "" for share in found]
 
 
 def beside(
@@ -142,7 +146,7 @@ def side_by_side(table: pd.DataFrame, labels: list[dict]) -> str:
         {
             "published": own["item"] + ": " + own["series"],
             "on": own["x"],
-            "paper's k": own["published"].map(lambda v: tabulating.number(v, 3)),
+            "paper's k": own["published"].map(lambda v: tables.number(v, 3)),
         }
     )
     read["of its real k"] = shares(own, "published")
@@ -152,11 +156,11 @@ def side_by_side(table: pd.DataFrame, labels: list[dict]) -> str:
         for name in own["our_evaluation"]
     ]
     read["our k [95 %]"] = [
-        tabulating.interval(*ends)
+        tables.interval(*ends)
         for ends in own[["our_k", "our_k_low", "our_k_high"]].itertuples(index=False)
     ]
     read["of our real k"] = shares(own, "our_k")
-    return tabulating.markdown(read)
+    return tables.markdown(read)
 
 
 def levels(table: pd.DataFrame, labels: list[dict]) -> str:
@@ -167,16 +171,15 @@ def levels(table: pd.DataFrame, labels: list[dict]) -> str:
     read = pd.DataFrame({"published": own["item"] + ": " + own["series"]})
     read["of"] = [f"{int(x):,} {name}" for x, name in zip(own["x"], own["x_name"], strict=True)]
     read["measure"] = own["metric"].map(measure_of).map(MEASURES)
-    read["paper's"] = [tabulating.number(value) for value in pd.to_numeric(own["value"])]
+    read["paper's"] = [tables.number(value) for value in pd.to_numeric(own["value"])]
     read["this study"] = [
         f"{name}: {size:,} images"
         for name, size in zip(curve_names(own, labels), own["our_size"], strict=True)
     ]
     read["ours"] = [
-        tabulating.spread(mean, sd)
-        for mean, sd in zip(own["our_value"], own["our_sd"], strict=True)
+        tables.spread(mean, sd) for mean, sd in zip(own["our_value"], own["our_sd"], strict=True)
     ]
-    return tabulating.markdown(read)
+    return tables.markdown(read)
 
 
 def other_numbers(table: pd.DataFrame) -> list[str]:
@@ -205,16 +208,16 @@ def other_numbers(table: pd.DataFrame) -> list[str]:
             [f"[{sources[source]}]" for source in chosen["source"]],
             chosen["confidence"],
         )
-        parts += [f"### {title}", tabulating.markdown(read)]
+        parts += [f"### {title}", tables.markdown(read)]
     return [
         *parts,
         "### Sources",
-        "\n".join(f"{place}. {pages.literal(source)}" for source, place in sources.items()),
+        "\n".join(f"{place}. {html.literal(source)}" for source, place in sources.items()),
     ]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = tabulating.arguments(__doc__, "laws")
+    parser = tables.arguments(__doc__, "laws")
     parser.add_argument(
         "--metrics",
         nargs="*",
@@ -224,7 +227,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv"
     )
-    args, settings = command.parse(parser, arguments, shown_tables.versus_settings)
+    args, settings = cli.parse(parser, arguments, table_settings.versus_settings)
 
     fitted = {
         Path(path).stem: json.loads(Path(path).read_text(encoding="utf-8")) for path in args.laws
@@ -243,10 +246,10 @@ def main(arguments: list[str] | None = None) -> None:
             "## Top-1 and cross-entropy at the same size",
             "Runs on as many images of each part as the published number is of. The released checkpoints' sizes of synthetic and real pairs together are "
             "taken as numbers of captions, each with both images, which is derived and not stated: here these are twice as many images. "
-            f"Ours: {tabulating.over_seeds(tidy['our_seeds'].dropna())}.",
+            f"Ours: {tables.over_seeds(tidy['our_seeds'].dropna())}.",
             levels(tidy, settings["labels"]),
         ]
-    tabulating.write(tidy, parts + other_numbers(tidy), args.output)
+    tables.write(tidy, parts + other_numbers(tidy), args.output)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,20 @@
 """Train the classifiers of one batch: runs of one source that share a job.
 
-Each run is a ViT at a size, a guidance scale and a seed (scripts/lib/classifier_training.py).
+Each run is a ViT at a size, a guidance scale and a seed (synscale/training/classifier_loop.py).
 """
 
 import json
 import shutil
 from pathlib import Path
 
-from scripts.lib import (
-    block_lists,
-    class_table,
-    classifier,
-    command,
-    distributed,
-    jobs,
-    resume,
-    shards,
-    stream,
-)
-from scripts.lib.classifier_training import train
-from scripts.lib.study.classifiers import Training
+from synscale.data import shard_index, shards
+from synscale.models import classifier
+from synscale.runtime import cli
+from synscale.study import class_table
+from synscale.study.models.classifiers import Training
+from synscale.training import checkpoint, distributed, stream
+from synscale.training.classifier_loop import train
+from synscale.workflow import jobs
 
 
 def inputs_of(
@@ -64,9 +59,9 @@ def train_batch(
         shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
         part.mkdir(parents=True)
     inputs = inputs_of(
-        settings["runs"], shards.by_source(block_lists.tars(blocks), settings["inputs"])
+        settings["runs"], shards.by_source(shard_index.tars(blocks), settings["inputs"])
     )
-    data = block_lists.identity(blocks)
+    data = shard_index.identity(blocks)
     for run in settings["runs"]:
         architecture = settings["architectures"][run["architecture"]]
         build = {
@@ -78,7 +73,7 @@ def train_batch(
         identity = json.dumps(
             [run, build, jobs.identity(settings)["training"], data], sort_keys=True
         )
-        done = state / f"{resume.digest(identity)}.safetensors"
+        done = state / f"{checkpoint.digest(identity)}.safetensors"
         if not team.agreed(done.exists()):
             model = train(
                 build,
@@ -93,7 +88,7 @@ def train_batch(
                 classifier.save(
                     done, model, {"build": build, "run": run, "training": settings["training"]}
                 )
-                resume.discard(state / run["name"])
+                checkpoint.discard(state / run["name"])
         if team.leads:
             shutil.copyfile(done, part / f"{run['name']}.safetensors")
     if team.leads:
@@ -101,11 +96,11 @@ def train_batch(
             output, ignore_errors=True
         )  # Snakemake makes the folder of a directory output
         part.rename(output)
-        resume.discard(state)
+        checkpoint.discard(state)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "source", "batch")
+    parser = cli.parser(__doc__, "source", "batch")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument(
         "--blocks",
@@ -120,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="folder of finished runs and training state, kept until the job is done",
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.classifier_settings)
+    args, settings = cli.parse(parser, arguments, jobs.classifier_settings)
     with distributed.team(args.threads) as team:
         train_batch(
             settings,

@@ -9,20 +9,15 @@ from pathlib import Path
 
 import torch
 
-from scripts.lib import (
-    block_lists,
-    clip,
-    clip_memory,
-    clip_training,
-    command,
-    jobs,
-    pairs,
-    resume,
-    shards,
-)
-from scripts.lib.clip_training import Job
-from scripts.lib.distributed import Team, team
-from scripts.lib.study.clips import ClipTraining
+from synscale.data import shard_index, shards
+from synscale.models import clip
+from synscale.planning import clip_memory
+from synscale.runtime import cli
+from synscale.study.models.clip import ClipTraining
+from synscale.training import checkpoint, clip_loop, pairs
+from synscale.training.clip_loop import Job
+from synscale.training.distributed import Team, team
+from synscale.workflow import jobs
 
 
 def jobs_of(settings: dict) -> list[Job]:
@@ -92,31 +87,31 @@ def train_batch(
     for job, own in zip(planned, found, strict=True):
         description = description_of(settings, job)
         identity = json.dumps([jobs.identity(description), own.identity], sort_keys=True)
-        done = state / f"{resume.digest(identity)}.safetensors"
+        done = state / f"{checkpoint.digest(identity)}.safetensors"
         folder = state / job.run["name"]
         if not team.agreed(done.exists()):
-            model = clip_training.train(job, own, folder, identity, team)
+            model = clip_loop.train(job, own, folder, identity, team)
             if team.leads:
-                clip.save(done, clip_training.weights_of(model), description)
-                resume.discard(folder)
+                clip.save(done, clip_loop.weights_of(model), description)
+                checkpoint.discard(folder)
         if team.leads:
             shutil.copyfile(done, part / f"{job.run['name']}.safetensors")
     if team.leads:
         shutil.rmtree(output, ignore_errors=True)  # Snakemake creates output folders
         part.rename(output)
-        resume.discard(state)
+        checkpoint.discard(state)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line of rule train_clips."""
-    parser = command.parser(__doc__, "source", "batch")
+    parser = cli.parser(__doc__, "source", "batch")
     parser.add_argument("--blocks", required=True, nargs="+", help="lists of shards, by source")
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.clip_settings)
+    args, settings = cli.parse(parser, arguments, jobs.clip_settings)
     with team(args.threads) as processes:
-        tars = block_lists.tars(args.blocks)
+        tars = shard_index.tars(args.blocks)
         train_batch(settings, tars, Path(args.output), Path(args.state), processes)
 
 

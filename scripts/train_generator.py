@@ -10,7 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,15 @@ import torch
 import torch.nn.functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from scripts.lib import class_table, command, files, jobs, recipes, resume, shards
-from scripts.lib.divergence import check_finite
-from scripts.lib.finite_state import gradient_norm
-from scripts.lib.pixels import GreyLevelTokens, PixelAutoencoder
+from synscale.data import shards
+from synscale.models.pixel_space import GreyLevelTokens, PixelAutoencoder
+from synscale.prompts import recipes
+from synscale.runtime import atomic, cli
+from synscale.study import class_table
+from synscale.training import checkpoint
+from synscale.training.divergence import check_finite
+from synscale.training.finite_state import gradient_norm
+from synscale.workflow import jobs
 
 MAX_TOKENS = 24
 GREY_LEVELS = 17
@@ -247,7 +252,7 @@ def train(
         optimizer, recipe["learning_rate"], total_steps=recipe["iterations"], pct_start=0.1
     )
     random = torch.Generator().manual_seed(recipe["seed"])
-    state = resume.State(
+    state = checkpoint.State(
         state_folder,
         identity,
         {
@@ -283,7 +288,7 @@ def train(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "generator")
+    parser = cli.parser(__doc__, "generator")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--images", required=True, help="tar of captioned images")
     parser.add_argument("--output", required=True, help="folder of the pipeline")
@@ -291,7 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", required=True, help="folder of the training state, kept until the job is done"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.generator_settings)
+    args, settings = cli.parse(parser, arguments, jobs.generator_settings)
 
     device = deterministic(args.threads)
     images, manifest = shards.read(args.images)
@@ -303,12 +308,12 @@ def main(arguments: list[str] | None = None) -> None:
     part = Path(f"{args.output}.part")
     shutil.rmtree(part, ignore_errors=True)
     pipeline.to("cpu").save_pretrained(part)
-    files.apply_umask(part)
+    atomic.apply_umask(part)
     shutil.rmtree(
         args.output, ignore_errors=True
     )  # Snakemake makes the folder of a directory output
     part.rename(args.output)
-    resume.discard(args.state)
+    checkpoint.discard(args.state)
 
 
 if __name__ == "__main__":

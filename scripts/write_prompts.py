@@ -2,12 +2,16 @@
 
 import pandas as pd
 
-from scripts.lib import block_lists, class_table, command, jobs, own_texts, recipes, shards
-from scripts.lib.files import whole
+from synscale.data import shard_index, shards
+from synscale.prompts import recipes, user_prompts
+from synscale.runtime import cli
+from synscale.runtime.atomic import whole
+from synscale.study import class_table
+from synscale.workflow import jobs
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "recipe")
+    parser = cli.parser(__doc__, "recipe")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument(
         "--known",
@@ -16,17 +20,17 @@ def main(arguments: list[str] | None = None) -> None:
         help="lists of blocks of real training images, captions or sentences; or the user's own texts",
     )
     parser.add_argument("--output", required=True, help="parquet: class_id, text_id, text")
-    args, settings = command.parse(parser, arguments, jobs.prompt_settings)
+    args, settings = cli.parse(parser, arguments, jobs.prompt_settings)
 
     classes = class_table.read(args.classes)
     if settings["kind"] == "texts":
         try:
-            known = own_texts.read(settings, args.known, classes)
-        except own_texts.TextsError as error:
+            known = user_prompts.read(settings, args.known, classes)
+        except user_prompts.TextsError as error:
             raise SystemExit(str(error)) from None
     else:
         files = (
-            map(shards.manifest_path, block_lists.tars(args.known))
+            map(shards.manifest_path, shard_index.tars(args.known))
             if settings["kind"] in ("captions", "alt_texts")
             else args.known
         )

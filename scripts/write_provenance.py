@@ -18,8 +18,11 @@ from textwrap import indent
 
 import yaml
 
-from scripts.lib import captions, command, jobs, pages
-from scripts.lib.files import whole
+from synscale.report import captions
+from synscale.report import html as pages
+from synscale.runtime import cli
+from synscale.runtime.atomic import whole
+from synscale.workflow import jobs
 
 
 def commit() -> str:
@@ -71,7 +74,7 @@ def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument(
         "--results", required=True, nargs="+", help="figures and tables that are told of"
     )
@@ -82,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--snakemake", required=True, help="its version: a rule's environment need not have it"
     )
     parser.add_argument("--output", required=True, nargs=2, help="html, json")
-    args, settings = command.parse(parser, arguments, captions.whole)
+    args, settings = cli.parse(parser, arguments, captions.whole)
 
     record = {
         "title": settings["title"],

@@ -3,20 +3,24 @@
 import json
 from pathlib import Path
 
-from scripts.lib.torch_setup import deterministic
+from synscale.runtime.torch_setup import deterministic
 
 import pandas as pd
 
-from scripts.lib import class_table, command, jobs, language, resume
-from scripts.lib.files import whole
+from synscale.models import language_models
+from synscale.runtime import cli
+from synscale.runtime.atomic import whole
+from synscale.study import class_table
+from synscale.training import checkpoint
+from synscale.workflow import jobs
 
 
 def write(
     settings: dict,
     classes: pd.DataFrame,
-    writer: language.Writer,
-    state: resume.State,
-    made: language.Made,
+    writer: language_models.Writer,
+    state: checkpoint.State,
+    made: language_models.Made,
 ) -> pd.DataFrame:
     """class_id and text of every sentence. made: rows of the first classes, which `state` has kept
     of an earlier try.
@@ -33,7 +37,7 @@ def write(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = command.parser(__doc__, "recipe")
+    parser = cli.parser(__doc__, "recipe")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--model", required=True, help="folder of the model")
     parser.add_argument("--output", required=True, help="parquet: class_id, text")
@@ -41,22 +45,22 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", required=True, help="folder of what is made so far, kept until the job is done"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = command.parse(parser, arguments, jobs.prompt_settings)
+    args, settings = cli.parse(parser, arguments, jobs.prompt_settings)
 
     device = deterministic(args.threads)
-    classes, made = class_table.read(args.classes), language.Made()
+    classes, made = class_table.read(args.classes), language_models.Made()
     identity = json.dumps(
-        [jobs.identity(settings), classes["name"].tolist(), language.identity(args.model)],
+        [jobs.identity(settings), classes["name"].tolist(), language_models.identity(args.model)],
         sort_keys=True,
     )
-    state = resume.State(args.state, identity, {"made": made})
+    state = checkpoint.State(args.state, identity, {"made": made})
     try:
-        table = write(settings, classes, language.Writer(args.model, device), state, made)
-    except language.TextError as error:
+        table = write(settings, classes, language_models.Writer(args.model, device), state, made)
+    except language_models.TextError as error:
         raise SystemExit(str(error)) from None
     with whole(Path(args.output)) as (part,):
         table.to_parquet(part, index=False)
-    resume.discard(args.state)
+    checkpoint.discard(args.state)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def study(cluster, tmp_path_factory):
     shutil.rmtree(workflow.folder / TARGET)
     due = "        now = time.monotonic()\n        if self._looked"
     workflow.edit(
-        due, due.replace("now =", f"time.sleep({STEP})\n        now =", 1), "scripts/lib/resume.py"
+        due,
+        due.replace("now =", f"time.sleep({STEP})\n        now =", 1),
+        "synscale/training/checkpoint.py",
     )
     return workflow
 

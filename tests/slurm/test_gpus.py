@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from scripts.lib import gpus
+from synscale.runtime import gpu_lock
 from tests.support.slurm.cluster import ACCOUNT
 from tests.support.workflow import ROOT, SMOKE
 
@@ -21,7 +21,7 @@ def run(cluster, *command: str, **variables: str) -> subprocess.CompletedProcess
 
 def test_jobs_within_one_allocation_use_different_gpus(cluster, tmp_path):
     (tmp_path / f"{MODULE}.py").write_text(SHOW)
-    job = f"{sys.executable} -m scripts.lib.launch 1 {MODULE}"
+    job = f"{sys.executable} -m synscale.runtime.launch 1 {MODULE}"
     both = f"{job} & {job} & wait"
     variables = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
     done = run(cluster, "srun", *WHERE, "--gpus=h100:2", "bash", "-c", both, **variables)
@@ -32,7 +32,16 @@ def test_jobs_within_one_allocation_use_different_gpus(cluster, tmp_path):
 def test_two_allocations_do_not_wait_for_each_other(cluster, tmp_path):
     (tmp_path / f"{MODULE}.py").write_text(SHOW)
     variables = {"PYTHONPATH": f"{ROOT}:{tmp_path}"}
-    job = ["srun", *WHERE, "--gpus=h100:1", sys.executable, "-m", "scripts.lib.launch", "1", MODULE]
+    job = [
+        "srun",
+        *WHERE,
+        "--gpus=h100:1",
+        sys.executable,
+        "-m",
+        "synscale.runtime.launch",
+        "1",
+        MODULE,
+    ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     environment = {**cluster.environment, **variables}
     started = [subprocess.Popen(job, cwd=ROOT, env=environment, **pipes) for _ in range(2)]
@@ -46,8 +55,8 @@ def test_gpu_job_without_cuda_ends_at_once(cluster, tmp_path):
     script = ["scripts.train_generator", "--study", str(SMOKE), "--generator", "diffusion"]
     files = ("classes", "images", "output", "state")
     script += [word for name in files for word in (f"--{name}", str(tmp_path / name))]
-    launch = [sys.executable, "-m", "scripts.lib.launch", "1", *script]
-    done = run(cluster, "srun", *WHERE, "--gpus=h100:1", *launch, **{gpus.CPU: ""})
+    launch = [sys.executable, "-m", "synscale.runtime.launch", "1", *script]
+    done = run(cluster, "srun", *WHERE, "--gpus=h100:1", *launch, **{gpu_lock.CPU: ""})
     assert done.returncode != 0
     assert "torch cannot use the GPUs of this job (0 usable, expected 1)" in done.stderr
     assert not (tmp_path / "output").exists()
@@ -55,7 +64,7 @@ def test_gpu_job_without_cuda_ends_at_once(cluster, tmp_path):
 
 def test_check_of_a_node_as_documented(cluster, tmp_path):
     check = [sys.executable, "-m", "scripts.check_gpu", "--folder", str(tmp_path)]
-    refused = run(cluster, "srun", *WHERE, "--gpus=h100:1", *check, **{gpus.CPU: ""})
+    refused = run(cluster, "srun", *WHERE, "--gpus=h100:1", *check, **{gpu_lock.CPU: ""})
     assert refused.returncode != 0 and "torch cannot use the GPUs" in refused.stderr
     assert "GPUs: CUDA_VISIBLE_DEVICES='" in refused.stdout
     allowed = run(cluster, "srun", *WHERE, "--gpus=h100:1", *check)

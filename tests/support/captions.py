@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import jinja2
 from docutils.core import publish_parts
 
-from scripts.lib import captions
+from synscale.report import captions
 from tests.support.workflow import ROOT
 
 # Where a rule makes several figures or tables, they share a caption.

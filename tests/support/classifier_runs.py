@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 
 from scripts import train_classifiers
-from scripts.lib import block_lists, shards
+from synscale.data import shard_index, shards
 from tests.support.workflow import ROOT, SMOKE
 
 
@@ -26,7 +26,7 @@ def noise_blocks(tmp_path) -> Path:
         ]
         shards.write(tars[0], rows[:20])
         shards.write(tars[1], rows[20:])
-        block_lists.write(tmp_path / "blocks.csv", [], tars, "settings")
+        shard_index.write(tmp_path / "blocks.csv", [], tars, "settings")
     return tmp_path / "blocks.csv"
 
 

@@ -1,4 +1,4 @@
-"""open_clip's trainer as the peer of `scripts/lib/clip_training.py`: same model, same batches."""
+"""open_clip's trainer as the peer of `synscale/training/clip_loop.py`: same model, same batches."""
 
 import logging
 import random
@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from unittest.mock import patch
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import open_clip
 import torch
 from open_clip_train import main as trainer
 
-from scripts.lib import clip
-from scripts.lib.clip_training import Job
-from scripts.lib.files import write_json
-from scripts.lib.pairs import PairBatch
+from synscale.models import clip
+from synscale.runtime.atomic import write_json
+from synscale.training.clip_loop import Job
+from synscale.training.pairs import PairBatch
 
 
 class Batches:

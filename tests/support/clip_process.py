@@ -13,8 +13,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from scripts import train_clips
-from scripts.lib import clip_training, resume
-from scripts.lib.distributed import Team, team
+from synscale.training import checkpoint, clip_loop
+from synscale.training.distributed import Team, team
 
 
 def train(asked: dict, own: Team) -> None:
@@ -28,7 +28,7 @@ def train(asked: dict, own: Team) -> None:
     own : Team
     """
     losses, positions = [], []
-    gradients = clip_training.Gradients.__call__
+    gradients = clip_loop.Gradients.__call__
 
     def watched(self, share):
         if own.rank == own.ranks - 1 and len(losses) + 1 == asked.get("killed"):
@@ -40,8 +40,8 @@ def train(asked: dict, own: Team) -> None:
 
     folder = Path(asked["folder"])
     with (
-        patch.object(resume.State, "due", property(lambda self: True)),
-        patch.object(clip_training.Gradients, "__call__", watched),
+        patch.object(checkpoint.State, "due", property(lambda self: True)),
+        patch.object(clip_loop.Gradients, "__call__", watched),
     ):
         settings, tars = asked["settings"], asked["tars"]
         train_clips.train_batch(settings, tars, folder / "models", folder / "state", own)

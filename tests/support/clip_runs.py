@@ -5,10 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from scripts.lib import clip_training, resume, shards
-from scripts.lib.clip_gradients import Gradients
-from scripts.lib.clip_training import Job
-from scripts.lib.study.clips import ClipTraining
+from synscale.data import shards
+from synscale.study.models.clip import ClipTraining
+from synscale.training import checkpoint, clip_loop
+from synscale.training.clip_gradients import Gradients
+from synscale.training.clip_loop import Job
 
 CPU = torch.device("cpu")
 TINY = {
@@ -103,8 +104,10 @@ def save_every(monkeypatch, steps: int) -> None:
         asked.append(None)
         return len(asked) % steps == 0
 
-    monkeypatch.setattr(resume.State, "due", property(due))
-    monkeypatch.setattr(resume.State, "save_by_time", lambda self, step: self.save(step) or True)
+    monkeypatch.setattr(checkpoint.State, "due", property(due))
+    monkeypatch.setattr(
+        checkpoint.State, "save_by_time", lambda self, step: self.save(step) or True
+    )
 
 
 def losses_of(monkeypatch) -> list[float]:
@@ -116,5 +119,5 @@ def losses_of(monkeypatch) -> list[float]:
         losses.append(loss.item())
         return loss
 
-    monkeypatch.setattr(clip_training.Gradients, "__call__", recorded)
+    monkeypatch.setattr(clip_loop.Gradients, "__call__", recorded)
     return losses

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from scripts.lib import datasets
-from scripts.lib.datasets import DataSetError, registry
+from synscale.data import datasets
+from synscale.data.datasets import DataSetError, registry
 
 
 def known_as(monkeypatch, tmp_path, **row):

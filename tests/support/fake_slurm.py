@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.lib import allocation
+from synscale.cluster import allocation
 
 
 def job(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scripts.lib import jobs
+from synscale.workflow import jobs
 
 FAR = ("sketch", "rendition", "adversarial")
 CLASSES = 10

@@ -2,7 +2,7 @@
 
 import json
 
-from scripts.lib.study_file import load
+from synscale.study.load import load_study
 from tests.support.workflow import SMOKE
 
 
@@ -21,5 +21,5 @@ def study_with(folder, model, changes="", storage="", source="recipe: class_name
     )
     path = folder / "released.yaml"
     path.write_text(text, encoding="utf-8")
-    load.cache_clear()
+    load_study.cache_clear()
     return path

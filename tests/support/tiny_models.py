@@ -2,7 +2,7 @@
 channels.
 """
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import timm
 import torch

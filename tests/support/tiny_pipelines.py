@@ -2,7 +2,7 @@
 from 8 x 8 latents.
 """
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import torch
 from diffusers import (

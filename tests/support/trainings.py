@@ -1,19 +1,20 @@
 """Short trainings on images of noise, in the test process."""
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import torch
 
 from scripts import train_generator
-from scripts.lib import classifier_training, distributed, jobs, stream
-from scripts.lib.study.classifiers import Training
-from scripts.lib.study_file import load
+from synscale.study.load import load_study
+from synscale.study.models.classifiers import Training
+from synscale.training import classifier_loop, distributed, stream
+from synscale.workflow import jobs
 from tests.support.workflow import SMOKE
 
 
 def recipe(**chosen) -> Training:
-    smoke = load(SMOKE).classifiers.model_dump(
+    smoke = load_study(SMOKE).classifiers.model_dump(
         exclude={"architectures", "iterations", "runs_per_job"}
     )
     return Training(**smoke | chosen)
@@ -24,18 +25,20 @@ def train_on_noise(folder, chosen: Training, iterations: int) -> torch.nn.Module
     images = torch.randint(
         0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
     )
-    architecture = load(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
+    architecture = (
+        load_study(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
+    )
     build = {"architecture": architecture, "image_size": 8, "channels": 1, "classes": 10}
     run = {"source": "real", "name": "run", "seed": 0, "iterations": iterations}
     held = stream.Held([40], images, torch.arange(40) % 10)
-    return classifier_training.train(
+    return classifier_loop.train(
         build, chosen, run, held, folder, "", distributed.Team(torch.device("cpu"))
     )
 
 
 def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
     """Weights of the denoiser after six steps on twenty images of noise."""
-    settings = jobs.generator_settings(load(SMOKE), generator)
+    settings = jobs.generator_settings(load_study(SMOKE), generator)
     settings["training"]["iterations"] = 6
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
     captions = [["one", "a thick one"], ["two", "a thin two"]] * 10

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import snakemake.cli
 
-from scripts.lib import gpus
+from synscale.runtime import gpu_lock
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
@@ -38,7 +38,7 @@ class Workflow:
         ignored = shutil.ignore_patterns("site.yaml", "measured_*.yaml")
         shutil.copytree(ROOT / "profiles", folder / "profiles", ignore=ignored)
         (folder / "slurm").symlink_to("profiles/slurm")
-        for name in ("Snakefile", "rules", "scripts", "envs", "data", "report"):
+        for name in ("Snakefile", "rules", "scripts", "synscale", "envs", "data", "report"):
             if name in copied:
                 subprocess.run(["cp", "-r", ROOT / name, folder / name], check=True)
             else:
@@ -64,7 +64,9 @@ class Workflow:
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run the command `snakemake` and return what it printed."""
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        environment |= {gpus.CPU: "allow"}  # test machines have no GPU, whatever a study asks for
+        environment |= {
+            gpu_lock.CPU: "allow"
+        }  # test machines have no GPU, whatever a study asks for
         done = subprocess.run(
             [SNAKEMAKE, *arguments],
             cwd=self.folder,
@@ -106,7 +108,7 @@ def start_snakemake(folder: Path, arguments: list[str]) -> None:
         Of the command line.
     """
     for name, module in list(sys.modules.items()):
-        if name.startswith("scripts."):  # caches by a path that is relative to another folder
+        if name.startswith(("scripts.", "synscale.")):  # caches by a path that is relative to another folder
             for value in list(vars(module).values()):
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()

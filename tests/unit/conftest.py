@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.lib.datasets import DataSet
+from synscale.data.datasets import DataSet
 from tests.support import fake_datasets as fake
 from tests.support.fake_datasets import WNIDS
 from tests.support.interrupted import Killed
@@ -32,10 +32,10 @@ def kill_after(monkeypatch):
     """A function that makes a training save its state after every step and stop after `steps`,
     once.
     """
-    from scripts.lib import resume
+    from synscale.training import checkpoint
 
     def arm(steps: int):
-        save = resume.State.save
+        save = checkpoint.State.save
 
         def save_and_die(self, step):
             save(self, step)
@@ -43,7 +43,7 @@ def kill_after(monkeypatch):
                 monkeypatch.undo()
                 raise Killed
 
-        monkeypatch.setattr(resume.State, "due", property(lambda self: True))
-        monkeypatch.setattr(resume.State, "save", save_and_die)
+        monkeypatch.setattr(checkpoint.State, "due", property(lambda self: True))
+        monkeypatch.setattr(checkpoint.State, "save", save_and_die)
 
     return arm

@@ -4,7 +4,7 @@ released reference to scores.
 
 import json
 
-import scripts.lib.torch_setup  # noqa: F401
+import synscale.runtime.torch_setup  # noqa: F401
 
 import pandas as pd
 import pytest

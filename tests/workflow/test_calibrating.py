@@ -5,8 +5,8 @@ made.
 import pandas as pd
 import pytest
 
-from scripts.lib.plans import hardware
-from scripts.lib.timing.stages import STAGES
+from synscale.planning import hardware
+from synscale.timing.stages import STAGES
 from tests.support import tiny_models, tiny_pipelines
 from tests.support.workflow import Workflow
 

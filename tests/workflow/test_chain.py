@@ -6,8 +6,9 @@ import os
 import pandas as pd
 import pytest
 
-from scripts.lib import jobs, shards, trusted_lists
-from scripts.lib.study_file import load
+from synscale.data import shards
+from synscale.study.load import load_study
+from synscale.workflow import finished_shards, jobs
 from tests.support.workflow import SMOKE
 
 MANIFEST = {
@@ -95,7 +96,7 @@ def test_metrics_are_overall_and_per_class_on_every_set(chain):
 
 
 def test_images_are_nested_balanced_and_generated_once(chain):
-    study = load(SMOKE)
+    study = load_study(SMOKE)
     tars = [chain.folder / tar for tar in jobs.image_files("smoke", study, "diffusion_class_names")]
     manifest = pd.concat([pd.read_parquet(shards.manifest_path(tar)) for tar in tars])
     assert not manifest.duplicated(["guidance", "image"]).any()
@@ -114,8 +115,8 @@ def test_images_are_nested_balanced_and_generated_once(chain):
 def test_list_is_trusted_under_the_settings_of_its_job(chain):
     """The settings that a job writes into a list are those that a plan compares with."""
     path = "smoke/blocks/diffusion_class_names/00001.csv"
-    study = load(chain.study)
-    assert path in trusted_lists.trusted({"smoke": study}, chain.folder)
+    study = load_study(chain.study)
+    assert path in finished_shards.trusted({"smoke": study}, chain.folder)
     assert (chain.folder / "results" / path).read_text().count("\n") == 3
 
 

@@ -23,7 +23,7 @@ def checkout(tmp_path, monkeypatch):
     return folder
 
 
-@pytest.mark.parametrize("copied", [(), ("scripts", "rules", "data")])
+@pytest.mark.parametrize("copied", [(), ("scripts", "synscale", "rules", "data")])
 def test_files_of_the_user_are_in_no_test(copied, checkout, tmp_path):
     for name in copied:
         (checkout / name).mkdir()

@@ -8,7 +8,7 @@ import pytest
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
-from scripts.lib import environment
+from synscale.runtime import environment
 from tests.support.workflow import ROOT, Workflow, in_fork
 
 IN_CONTAINER = ("--software-deployment-method", "apptainer")

@@ -5,7 +5,7 @@ import os
 import pandas as pd
 import pytest
 
-from scripts.lib import shards
+from synscale.data import shards
 from tests.support import fake_datasets as fake
 from tests.support.workflow import ROOT, Workflow
 

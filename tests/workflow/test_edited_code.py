@@ -9,11 +9,11 @@ from collections import Counter
 
 import pytest
 
-from scripts.lib import study_file
-from scripts.lib.plans import dag
+from synscale.planning import dag
+from synscale.study.load import load_study
 from tests.support.workflow import Workflow
 
-# Every rule that reads scripts/lib/metrics.py, itself or through another module; tabulate_released
+# Every rule that reads synscale/analysis/metrics.py, itself or through another module; tabulate_released
 # is not in the smoke study.
 READERS_OF_METRICS = {
     "fit_laws",
@@ -45,11 +45,11 @@ def plan(tmp_path_factory):
     """A function from edited modules to the rules that would run, of a study whose files are all
     there (they are empty).
     """
-    workflow = Workflow.create(tmp_path_factory.mktemp("code") / "workflow", copied=("scripts",))
+    workflow = Workflow.create(tmp_path_factory.mktemp("code") / "workflow", copied=("scripts", "synscale"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(workflow.folder)
         patch.setattr(dag, "from_snakemake", lambda found: found)
-        study_file.load.cache_clear()
+        load_study.cache_clear()
         written = time.time() + 60
         for job in dag.ask(["provenance/smoke.html"]).jobs:
             for output in map(str, job.output):
@@ -77,14 +77,14 @@ def test_nothing_runs_without_an_edit(plan):
 
 def test_edit_of_metrics_reruns_every_reader(plan):
     """And what is drawn from the fits."""
-    assert set(plan("scripts/lib/metrics.py")) == READERS_OF_METRICS | {
+    assert set(plan("synscale/analysis/metrics.py")) == READERS_OF_METRICS | {
         "plot_teaser",
         "tabulate_laws",
     }
 
 
 def test_edit_of_plotting_redraws_every_figure(plan):
-    rules = set(plan("scripts/lib/plotting.py"))
+    rules = set(plan("synscale/report/plotting.py"))
     assert rules and rules == {rule for rule in FIGURES_AND_TABLES if rule.startswith("plot_")}
 
 
@@ -99,10 +99,10 @@ def test_edit_of_training_code_reruns_nothing(plan):
     assert (
         plan(
             *trained,
-            "scripts/lib/classifier.py",
-            "scripts/lib/pipelines.py",
-            "scripts/lib/stream.py",
-            "scripts/lib/fidelity.py",
+            "synscale/models/classifier.py",
+            "synscale/models/pipelines.py",
+            "synscale/training/stream.py",
+            "synscale/evaluation/image_set_metrics.py",
         )
         == {}
     )

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import safetensors.torch
 
-from scripts.lib import shards
-from scripts.lib.plans import hardware
-from scripts.lib.study import Figures, Tables
+from synscale.data import shards
+from synscale.planning import hardware
+from synscale.study.models import Figures, Tables
 from tests.support import fake_datasets as fake
 from tests.support import tiny_models, tiny_pipelines
 from tests.support.workflow import ROOT, Workflow

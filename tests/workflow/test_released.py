@@ -8,7 +8,7 @@ import tarfile
 import pandas as pd
 import pytest
 
-from scripts.lib import shards
+from synscale.data import shards
 from tests.support import tiny_pipelines
 
 PATTERN = "a \"{name}\"\n\\ in 'quotes' — цифра 数字 ,$(touch x)"  # quotes, a line break, letters of other scripts, words of a shell

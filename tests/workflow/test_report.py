@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from scripts.lib import captions, study_file
-from scripts.lib.study import Figures, Tables
+from synscale.report import captions
+from synscale.study.load import load_study
+from synscale.study.models import Figures, Tables
 from tests.support.captions import rendered
 from tests.support.workflow import ROOT, STUDIES
 
@@ -33,7 +34,7 @@ def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(
 ):
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)  # away from results of an older study that may lie in the project
-    study = study_file.load(path)
+    study = load_study(path)
     if name in NAMES and not (
         getattr(study.figures, name, None) or getattr(study.tables, name, None)
     ):
@@ -59,14 +60,14 @@ def test_the_commit_is_that_of_the_code_and_says_where_it_was_edited(tmp_path):
         )
         return done.stdout.strip()
 
-    shutil.copytree(
-        ROOT / "scripts", tmp_path / "scripts", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for name in ("scripts", "synscale"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     git("init", "--quiet")
     assert (
         commit() == "not known: no git checkout"
     )  # the folder is another project's: the code is not in it
-    git("add", "scripts")
+    git("add", "scripts", "synscale")
     git("commit", "--quiet", "-m", "code")
     assert commit() == git("rev-parse", "HEAD")
     (tmp_path / "scripts/evaluate.py").write_text("")

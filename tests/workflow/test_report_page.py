@@ -10,12 +10,13 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from scripts.lib import captions, study_file
-from scripts.lib.study import Figures, Tables
+from synscale.report import captions
+from synscale.study.load import load_study
+from synscale.study.models import Figures, Tables
 from tests.support.workflow import SMOKE as SMOKE_FILE
 
 pytestmark = pytest.mark.slow
-SMOKE = study_file.load(SMOKE_FILE)
+SMOKE = load_study(SMOKE_FILE)
 SHOWN = [
     name
     for part in (SMOKE.figures, SMOKE.tables)

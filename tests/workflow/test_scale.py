@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from benchmarks import planning
-from scripts.lib import study_file
-from scripts.lib.plans import dag
+from synscale.planning import dag
+from synscale.study.load import load_study
 from tests.support.workflow import ROOT
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def plans(tmp_path_factory):
             folder = tmp_path_factory.mktemp("scale")
             planning.create(folder, large_study(block))
             patch.chdir(folder)
-            study_file.load.cache_clear()  # by its path, which is the same in each folder
+            load_study.cache_clear()  # by its path, which is the same in each folder
             found.append(dag.ask(["provenance/planning.html"]))
     return found
 

@@ -10,7 +10,7 @@ import time
 import pandas as pd
 import pytest
 
-from scripts.lib.study import Figures, Tables
+from synscale.study.models import Figures, Tables
 from tests.support.shared import digests
 from tests.support.workflow import SNAKEMAKE
 

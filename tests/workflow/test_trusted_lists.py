@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from scripts.lib import study_file, trusted_lists
+from synscale.study.load import load_study
+from synscale.workflow import finished_shards
 from tests.support.workflow import Workflow
 
 TARGETS = [
@@ -34,8 +35,8 @@ def test_a_plan_does_not_look_behind_lists_that_it_trusts(done):
 
 
 def test_each_list_of_a_finished_study_is_trusted(done):
-    study_file.load.cache_clear()
-    found = trusted_lists.trusted({"smoke": study_file.load(done.study)}, done.folder)
+    load_study.cache_clear()
+    found = finished_shards.trusted({"smoke": load_study(done.study)}, done.folder)
     assert sorted(found) == sorted(
         str(path.relative_to(done.folder / "results"))
         for path in done.folder.glob("results/smoke/blocks/*/*.csv")

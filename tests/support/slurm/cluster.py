@@ -22,7 +22,7 @@ from string import Template
 
 import psutil
 
-from scripts.lib import gpus
+from synscale.runtime import gpu_lock
 
 CONFIG = Path(__file__).parent / "config"
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")
@@ -145,7 +145,7 @@ class Cluster:
             for name, value in os.environ.items()
             if not name.startswith(("SLURM_", "SBATCH_", "PYTHON"))
         }
-        own |= {gpus.CPU: "allow"}  # the GPUs of this cluster are pretend
+        own |= {gpu_lock.CPU: "allow"}  # the GPUs of this cluster are pretend
         return own | {
             "SLURM_CONF": str(self.folder / "slurm.conf"),
             "PATH": f"{self.folder / 'bin'}:{own['PATH']}",

@@ -14,7 +14,7 @@ import pandas as pd
 import psutil
 from safetensors import safe_open
 
-from scripts.lib import shards
+from synscale.data import shards
 from tests.support.slurm.cluster import ACCOUNT, GPUS, Cluster, Job, wait_for
 from tests.support.workflow import Workflow
 
@@ -42,7 +42,7 @@ class OnCluster(Workflow):
 
     @classmethod
     def create(cls, folder: Path, cluster: Cluster, gpus: int = 1, site: str = SITE) -> "OnCluster":
-        workflow = super().create(folder, copied=("scripts", "rules"))
+        workflow = super().create(folder, copied=("scripts", "synscale", "rules"))
         workflow.cluster = cluster
         workflow.edit("gpus: 0", f"gpus: {gpus}")
         workflow.edit("hardware: laptop", "hardware: a100", "config.yaml")
@@ -159,7 +159,7 @@ class OnCluster(Workflow):
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 if "python" in process.name() and any(
-                    part.startswith("scripts.") for part in process.cmdline()[1:4]
+                    part.startswith(("scripts.", "synscale.")) for part in process.cmdline()[1:4]
                 ):  # torchrun adds -u
                     found[process.environ()["SLURM_JOB_ID"]] = process
         return found

@@ -1,0 +1,1 @@
+"""Statistics of the metrics: laws, claims, classes, correlations. Imports no torch."""

@@ -1,0 +1,1 @@
+"""Prompts: recipes of the paper and texts of the user. Imports no torch."""

@@ -1,0 +1,1 @@
+"""Figures, tables and pages, and their captions."""

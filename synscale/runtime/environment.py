@@ -1,0 +1,105 @@
+"""The environment that jobs inherit from Snakemake."""
+
+import difflib
+import os
+import sys
+from pathlib import Path
+
+from synscale.data import datasets
+from synscale.planning import dag
+
+# Set by environment modules for another Python: jobs would import its packages, not start at all,
+# or not find `scripts` in the working folder.
+FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
+KEYS = [
+    "study",
+    "hardware",
+    "budget",
+    "trust_lists",
+    "paths",
+    "container",
+    "override",
+]  # of config.yaml
+
+
+def check(config: dict) -> None:
+    """Raise ValueError if a key of config.yaml is unknown, or its value has the wrong type.
+
+    Otherwise a misspelt `budget` would be ignored.
+    """
+    for key, value in config.items():
+        if key not in KEYS:
+            close = difflib.get_close_matches(str(key), KEYS, n=1)
+            fix = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
+            raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
+    dag.check_budget(config.get("budget"))
+    if not isinstance(config.get("study"), str):
+        raise ValueError(
+            f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits"
+        )
+
+
+def container(config: dict, used: bool) -> str:
+    """Return the image that jobs run in, or "" for none.
+
+    Parameters
+    ----------
+    config : dict
+        Content of config.yaml. `container` is the path of an image or an address of a registry.
+    used : bool
+        Whether jobs run in containers (--software-deployment-method apptainer).
+
+    Raises
+    ------
+    ValueError
+        If the value is no text without spaces, or if jobs need the image and there is none.
+    """
+    image = config.get("container") or ""
+    where = f"config.yaml: container = {image!r}"
+    if not isinstance(image, str) or any(letter.isspace() for letter in image):
+        raise ValueError(
+            f"{where}: not a path or an address without spaces; see docs/containers.md"
+        )
+    if used and image and "://" not in image and not Path(image).is_file():
+        raise ValueError(
+            f"{where}: no such file in {os.getcwd()}; build it as docs/containers.md says"
+        )
+    return image
+
+
+def prepare(paths: dict[str, str] | None = None) -> None:
+    """Set the environment variables that jobs inherit.
+
+    Jobs run `python -m scripts.x` with the Python that runs Snakemake, unless a profile deploys
+    environments, and only rules that download use the network. Paths of data sets are in no rule's
+    params, so data may be moved. A job of a scheduler reads the Snakefile and calls this again.
+    Snakemake itself sets OMP_NUM_THREADS to the threads of a rule.
+
+    Parameters
+    ----------
+    paths : dict of str to str, optional
+        Folder of each data set by name, as config.yaml and --config have it.
+
+    Raises
+    ------
+    ValueError
+        If `paths` is not a mapping of names to paths.
+    """
+    for name in FOREIGN_PYTHON:
+        os.environ.pop(name, None)
+    os.environ["PATH"] = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    )
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    # glibc returns memory to the system after every large tensor and requests it again for the
+    # next, a sixth of the time of sampling small images on a CPU. Other systems ignore these two.
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
+    if not isinstance(paths or {}, dict) or not all(
+        isinstance(path, str) and path for path in (paths or {}).values()
+    ):
+        raise ValueError(
+            f"config.yaml: paths = {paths!r}: must be data sets and where they lie, name: path, with a space after the colon"
+        )
+    for name, path in (paths or {}).items():
+        os.environ[datasets.variable(name)] = os.path.abspath(os.path.expanduser(path))

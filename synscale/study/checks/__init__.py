@@ -1,0 +1,1 @@
+"""Checks across the parts of a study file. Each returns a line for each error."""

@@ -1,0 +1,18 @@
+"""Write studies/schema.json, by which an editor completes and checks a study file: `python -m
+synscale.study.schema`.
+"""
+
+import json
+from pathlib import Path
+
+from synscale.study.models import Study
+
+PATH = Path("studies/schema.json")
+
+
+def text() -> str:
+    return json.dumps(Study.model_json_schema(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(text(), encoding="utf-8")

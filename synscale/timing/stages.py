@@ -1,0 +1,27 @@
+"""What is timed of each rule of a study: its own code, at the study's shapes and settings, for
+seconds; and the work of that in a plan's units.
+
+Weights are those on disk, or else random ones (`stand_ins`): speed does not depend on them. Images
+are made for it (`pictures`).
+"""
+
+from collections.abc import Callable, Iterator
+
+from synscale.timing import evaluating, generating, prompting, reading, starting, training
+from synscale.timing.bench import Bench, Timed
+
+STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
+    "starts": starting.starts,
+    "prepare_data": starting.prepare,
+    "reads": reading.reads,
+    "write_sentences": prompting.write,
+    "caption_images": prompting.caption,
+    "train_generator": generating.train_generators,
+    "generate": generating.generate_images,
+    "train_classifiers": training.train_classifiers,
+    "evaluate": evaluating.judge_classifiers,
+    "train_clips": training.train_clips,
+    "evaluate_clips": evaluating.judge_clips,
+    "score": evaluating.judge_sources,
+    "flag_images": evaluating.flag,
+}

@@ -1,0 +1,3 @@
+"""Training of generators, classifiers and CLIP models: streaming, loops, checkpoints, processes."""
+
+import synscale.runtime.torch_setup  # noqa: F401

@@ -1,0 +1,215 @@
+"""Training state that survives an interrupted job.
+
+It is in a folder that is no declared output (Snakemake deletes those of a failed job), is written
+completely or not at all, by time, and belongs to one set of settings: state of other settings is
+not loaded.
+
+State on a GPU is copied to pinned host memory and written by a thread, so that training waits for
+the copy only. A save that takes long is repeated less often (`State.interval`).
+"""
+
+import copy
+import hashlib
+import shutil
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from synscale.cluster import allocation
+from synscale.runtime.atomic import whole
+from synscale.training.finite_state import check_state
+
+EVERY = 300.0  # seconds between two saves
+SAVE_SECONDS = 1.5  # of each `EVERY` for a save: 0.5 % (our choice); longer saves are less frequent
+
+_writes: dict[Path, Future] = {}  # file -> the write of this process that may still be under way
+
+
+@cache
+def _writer() -> ThreadPoolExecutor:
+    """One thread for all states. Python waits for its work before the process ends."""
+    return ThreadPoolExecutor(1, thread_name_prefix="state")
+
+
+def digest(identity: str) -> str:
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def _write(path: Path, value: dict, copied: "torch.cuda.Event | None", began: float) -> float:
+    """Write a state file once its copies are complete. Returns the seconds since `began`."""
+    if copied is not None:
+        copied.synchronize()
+    with whole(path) as (part,):
+        torch.save(value, part)
+    return time.monotonic() - began
+
+
+def _wait(path: Path) -> float | None:
+    """Wait for the write of a file. Returns the seconds of its save, if any; raises its error."""
+    write = _writes.pop(path, None)
+    return None if write is None else write.result()
+
+
+class _HostCopies:
+    """Copies of states in host memory, for tensors of a GPU in pinned buffers that are used again."""
+
+    def __init__(self):
+        self.buffers: dict[tuple, torch.Tensor] = {}
+
+    def of(self, value, key: tuple = ()):
+        """Copy a value, and all in it if it is a dict, list or tuple. key: its place in the state."""
+        if isinstance(value, torch.Tensor):
+            return self._tensor(value, key) if value.is_cuda else value.detach().clone()
+        if isinstance(value, dict):
+            copied = copy.copy(value)  # keeps attributes, such as versions of a module's state
+            copied.update({name: self.of(one, (*key, name)) for name, one in value.items()})
+            return copied
+        if type(value) in (list, tuple):
+            return type(value)(self.of(one, (*key, place)) for place, one in enumerate(value))
+        return copy.deepcopy(value)
+
+    def _tensor(self, tensor: torch.Tensor, key: tuple) -> torch.Tensor:
+        buffer = self.buffers.get(key)
+        if buffer is None or _layout(buffer) != _layout(tensor):
+            buffer = self.buffers[key] = torch.empty_like(tensor, device="cpu", pin_memory=True)
+        return buffer.copy_(tensor.detach(), non_blocking=True)
+
+
+def _layout(tensor: torch.Tensor) -> tuple:
+    return tensor.shape, tensor.dtype, tensor.stride()
+
+
+class State:
+    """What a training loop needs to resume.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Kept between attempts; removed by `discard` when the job is done.
+    identity : str
+        Text of everything that the result depends on. State of another text is not loaded.
+    parts : dict
+        Name -> object with state_dict and load_state_dict, or a torch.Generator.
+    every : float, optional
+        Seconds of work that an interruption may lose; `EVERY` by default.
+    background : bool, optional
+        Whether to write in a thread; by default if any part is on a GPU.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        identity: str,
+        parts: dict,
+        every: float | None = None,
+        background: bool | None = None,
+    ):
+        self.path = Path(folder) / f"{digest(identity)}.state"
+        self.parts = parts
+        self.every = EVERY if every is None else every
+        self.background = background
+        self.saved = self._began = time.monotonic()
+        self.save_seconds = 0.0  # of the last save, until its file was complete
+        self.step_seconds = 0.0  # longest time between two looks at `due`
+        self._looked: float | None = None
+        self._copies = _HostCopies()
+
+    def load(self) -> int:
+        """Load the saved state into the parts; return its number of steps, 0 without a state."""
+        _wait(self.path)
+        if not self.path.exists():
+            return 0
+        # With mmap, several processes share the pages.
+        state = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)
+        check_state(state["parts"], self.path)
+        for name, part in self.parts.items():
+            (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(
+                state["parts"][name]
+            )
+        return state["step"]
+
+    def save(self, step: int) -> None:
+        """Save the state after `step` steps.
+
+        Near the end of a SLURM allocation, requeue the job and do not return.
+
+        Raises
+        ------
+        OSError
+            If this save failed, or the last one that a thread wrote.
+        """
+        if self._ending():
+            current = allocation.current()
+            margin = current.margin(self.save_seconds, self.step_seconds)
+            record = self.path.with_name("requeued.json")
+            current.continue_later(record, step, lambda: self._save(step, False), margin)
+        self._save(step, self.background)
+
+    def _save(self, step: int, background: bool | None) -> None:
+        self.save_seconds = _wait(self.path) or self.save_seconds
+        self._began = began = time.monotonic()
+        parts = {
+            n: p.get_state() if isinstance(p, torch.Generator) else p.state_dict()
+            for n, p in self.parts.items()
+        }
+        if background is None:
+            background = _on_gpu(parts)
+        if background:
+            value = {"step": step, "parts": self._copies.of(parts)}
+            copied = torch.cuda.current_stream().record_event() if self._copies.buffers else None
+            _writes[self.path] = _writer().submit(_write, self.path, value, copied, began)
+        else:
+            self.save_seconds = _write(self.path, {"step": step, "parts": parts}, None, began)
+        self.saved = time.monotonic()
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two saves: `every`, or in proportion more if one takes `SAVE_SECONDS`."""
+        write = _writes.get(self.path)
+        if write is not None and not write.done():
+            self.save_seconds = max(self.save_seconds, time.monotonic() - self._began)
+        elif write is not None and write.exception() is None:
+            self.save_seconds = write.result()
+        return self.every * max(1.0, self.save_seconds / SAVE_SECONDS)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save: by the clock, or because the job's allocation ends soon."""
+        now = time.monotonic()
+        if self._looked is not None:
+            self.step_seconds = max(self.step_seconds, now - self._looked)
+        self._looked = now
+        return now - self.saved >= self.interval or self._ending()
+
+    def save_by_time(self, step: int) -> bool:
+        """Save if it is time to; return whether it was."""
+        due = self.due
+        if due:
+            self.save(step)
+        return due
+
+    def _ending(self) -> bool:
+        current = allocation.current()
+        return current is not None and current.ends(self.save_seconds, self.step_seconds)
+
+
+def _on_gpu(value) -> bool:
+    if isinstance(value, torch.Tensor):
+        return value.is_cuda
+    if isinstance(value, dict):
+        return any(_on_gpu(one) for one in value.values())
+    return isinstance(value, list | tuple) and any(_on_gpu(one) for one in value)
+
+
+def discard(folder: str | Path) -> None:
+    """Remove a folder of saved state, after writes into it that are under way."""
+    for path in [path for path in _writes if path.is_relative_to(folder)]:
+        write = _writes.pop(path)
+        if write.exception() is not None:
+            print(
+                f"{path}: last save failed ({write.exception()}); the job is complete", flush=True
+            )
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,163 @@
+"""Gradients of one training step of CLIP, with open_clip's loss.
+
+A share of a batch that does not fit into a GPU is processed in micro-batches with cached features
+(Gao et al. 2021, arXiv 2101.06983; open_clip's `accum_freq` does so too):
+
+1. Compute the features of every micro-batch, without gradients.
+2. Compute the loss of all features and its gradients with respect to them. Of the similarity
+   matrix, only the rows of one micro-batch exist at a time; open_clip keeps all of it.
+3. Compute the features of every micro-batch again and propagate the gradients of step 2.
+
+Images stay in host memory and are sent to the GPU twice, so that it holds those of one micro-batch.
+"""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from open_clip.loss import ClipLoss, gather_features
+from open_clip.model import CLIP
+
+from synscale.models import clip
+from synscale.study.models.clip import ClipTraining
+from synscale.training import distributed
+from synscale.training.pairs import PairBatch
+
+FEATURES = "image_features", "text_features"
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Computes the gradients of a batch that the processes of a team share.
+
+    Parameters
+    ----------
+    model : CLIP
+    shared : Module
+        The model, or its DistributedDataParallel if there are several processes.
+    recipe : ClipTraining
+    team : distributed.Team
+    """
+
+    model: CLIP
+    shared: torch.nn.Module
+    recipe: ClipTraining
+    team: distributed.Team
+
+    def __call__(self, share: Sequence[PairBatch]) -> torch.Tensor:
+        """Add the gradients of one batch to those of the model.
+
+        Parameters
+        ----------
+        share : sequence of PairBatch
+            Micro-batches of equal size, with tokens: the share of this process.
+
+        Returns
+        -------
+        Tensor, shape ()
+            Mean loss of the share's rows. Its mean over processes is the loss of the batch.
+        """
+        return self._at_once(share[0]) if len(share) == 1 else self._in_micro_batches(share)
+
+    def _at_once(self, batch: PairBatch) -> torch.Tensor:
+        # With a loss of its rows on every process, and features gathered with their gradients,
+        # the mean of gradients over processes is the gradient of the batch.
+        contrastive = ClipLoss(
+            local_loss=True,
+            gather_with_grad=True,
+            rank=self.team.rank,
+            world_size=self.team.ranks,
+        )
+        with self._autocast():
+            loss = contrastive(**self.shared(*self._inputs(batch)))
+        loss.backward()
+        return loss.detach()
+
+    def _in_micro_batches(self, share: Sequence[PairBatch]) -> torch.Tensor:
+        with torch.no_grad(), self._autocast():
+            outputs = [self.model(*self._inputs(batch)) for batch in share]
+        features = [torch.cat([output[key] for output in outputs]) for key in FEATURES]
+        rows = len(share[0].images)
+        scale = outputs[0]["logit_scale"]
+        loss, scale_gradient, *gradients = self.of_features(*features, scale, rows)
+        del outputs, features
+        pieces = zip(*(gradient.split(rows) for gradient in gradients), strict=True)
+        for number, (batch, wanted) in enumerate(zip(share, pieces, strict=True), 1):
+            waits = self.team.ranks > 1 and number < len(share)  # processes add gradients up once
+            with self.shared.no_sync() if waits else nullcontext():
+                with self._autocast():
+                    output = self.shared(*self._inputs(batch))
+                surrogate = output["logit_scale"] * scale_gradient / len(share)
+                for key, gradient in zip(FEATURES, wanted, strict=True):
+                    surrogate = surrogate + (output[key].float() * gradient).sum()
+                surrogate.backward()
+        return loss
+
+    def of_features(
+        self,
+        images: torch.Tensor,
+        texts: torch.Tensor,
+        scale: torch.Tensor,
+        rows: int,
+    ) -> tuple[torch.Tensor, ...]:
+        """Return the loss of a share of a batch, and its gradients, without the similarity matrix.
+
+        Parameters
+        ----------
+        images, texts : Tensor, shape (n, embed_dim)
+            Unit vectors of this process's share.
+        scale : Tensor, shape ()
+        rows : int
+            Rows of the similarity matrix that exist at a time.
+
+        Returns
+        -------
+        loss, scale_gradient : Tensor, shape ()
+            Of the rows and columns of this process's pairs.
+        image_gradients, text_gradients : Tensor, shape (n, embed_dim), float32
+            Of the sum of the losses of all processes, with respect to `images` and `texts`.
+        """
+        count, first, team = len(images), self.team.rank * len(images), self.team
+        everyone = (images, texts)
+        if team.ranks > 1:
+            everyone = gather_features(
+                images.contiguous(),
+                texts.contiguous(),
+                local_loss=True,
+                rank=team.rank,
+                world_size=team.ranks,
+            )
+        everyone = [features.detach().float().requires_grad_() for features in everyone]
+        scale, losses = scale.detach().float().requires_grad_(), []
+        for one, other in (everyone, everyone[::-1]):
+            for start in range(first, first + count, rows):
+                stop = min(start + rows, first + count)
+                with self._autocast():
+                    logits = scale * one[start:stop] @ other.T
+                labels = torch.arange(start, stop, device=logits.device)
+                loss = F.cross_entropy(logits.float(), labels, reduction="sum") / (2 * count)
+                loss.backward()
+                losses.append(loss.detach())
+        gradients = [features.grad for features in everyone]
+        if team.ranks > 1:
+            for gradient in gradients:
+                dist.all_reduce(gradient)
+        return (
+            torch.stack(losses).sum(),
+            scale.grad,
+            *(gradient[first : first + count] for gradient in gradients),
+        )
+
+    def _autocast(self) -> torch.autocast:
+        kind, precision = self.team.device.type, self.recipe.precision
+        enabled = kind == "cuda" and precision == "bfloat16"
+        return torch.autocast(kind, torch.bfloat16, enabled=enabled)
+
+    def _inputs(self, batch: PairBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images as the model reads them, and tokens, on the device."""
+        images = batch.images.to(self.team.device, non_blocking=True)
+        tokens = batch.tokens.to(self.team.device, non_blocking=True)
+        return clip.normalised(images, self.recipe.normalisation), tokens

@@ -1,0 +1,173 @@
+"""Where the images of a shard are: one row for each image, read from the shard's manifest."""
+
+import hashlib
+import os
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+
+from synscale.data.codec import decoded
+from synscale.data.shards import ShardError, manifest_path
+from synscale.training.order import WINDOW
+
+MEND = "remove both files and make them again"
+COLUMNS = ["class_id", "offset", "size", "sha256"]
+HASH = 32  # bytes of a sha256
+
+
+class Block(NamedTuple):
+    """`images` images of a tar at a guidance scale (None: real images), from number `start` on."""
+
+    tar: str
+    guidance: float | None
+    images: int
+    start: int = 0
+
+
+def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> dict[str, np.ndarray]:
+    """Return columns of the rows at a guidance scale, in the order of the tar.
+
+    Parameters
+    ----------
+    tar : str
+    columns : list of str
+    guidance : float or None
+        None for real images.
+
+    Returns
+    -------
+    dict of ndarray, shape (rows,)
+
+    Raises
+    ------
+    ShardError
+        If a column is missing, or if the shard has no image at this guidance scale.
+    """
+    file = pq.ParquetFile(manifest_path(tar))
+    names = set(file.schema_arrow.names)
+    if missing := [name for name in columns if name not in names]:
+        raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}: {MEND}")
+    if (guidance is None) == ("guidance" in names):
+        found = "several guidance scales, of which none was asked for"
+        if guidance is not None:
+            found = f"real images, which have no guidance {guidance}"
+        raise ShardError(f"{tar}: holds {found}")
+    more = [] if guidance is None else ["guidance"]
+    table = file.read(columns=[*columns, *more], use_threads=False)
+    values = {name: table[name].to_numpy() for name in table.column_names}
+    rows = slice(None) if guidance is None else values.pop("guidance") == guidance
+    return {name: column[rows] for name, column in values.items()}
+
+
+def is_intact(data: bytes, sha256: bytes) -> bool:
+    """Whether the bytes of an image have this hash."""
+    return hashlib.sha256(data).digest() == sha256
+
+
+def damaged(block: Block, row: int) -> ShardError:
+    """Return the error for an image that is not the one that its manifest names."""
+    key = manifest_columns(block.tar, ["key"], block.guidance)["key"][row]
+    problem = f"image {key!r} has another sha256 than its manifest says"
+    return ShardError(f"{block.tar}: {problem}: {MEND}")
+
+
+def decode_into(data: bytes, last: np.ndarray | None) -> tuple[torch.Tensor, np.ndarray]:
+    """Decode an image in place of the one before, which saves the allocation.
+
+    Parameters
+    ----------
+    data : bytes
+        Image as it is stored.
+    last : ndarray or None
+        Array that the call before returned.
+
+    Returns
+    -------
+    pixels : Tensor, shape (C, H, W), uint8
+        View of the array: crops of it are as fast as of a copy.
+    array : ndarray
+        For the next call.
+    """
+    array = decoded(data, last)
+    pixels = torch.from_numpy(array if array.ndim == 3 else array[..., None])
+    return pixels.permute(2, 0, 1), array
+
+
+class Index:
+    """Places, classes and hashes of the images of a tar at a guidance scale: 64 bytes per image."""
+
+    def __init__(self, tar: str, guidance: float | None):
+        columns = manifest_columns(tar, COLUMNS, guidance)
+        self.tar, self.guidance = tar, guidance
+        self.class_ids = columns["class_id"].astype(np.int64)
+        self.offsets = columns["offset"].astype(np.int64)
+        self.sizes = columns["size"].astype(np.int64)
+        self.hashes = bytes.fromhex("".join(columns["sha256"]))
+        self.last = None
+        self.file = open(tar, "rb", buffering=0)  # noqa: SIM115  (open while the index exists)
+
+    def __del__(self):
+        if hasattr(self, "file"):
+            self.file.close()
+
+    def sha256(self, row: int) -> bytes:
+        """Return the hash of an image that the manifest records."""
+        return self.hashes[HASH * row : HASH * (row + 1)]
+
+    def read(self, row: int) -> torch.Tensor:
+        """Read one image.
+
+        Parameters
+        ----------
+        row : int
+
+        Returns
+        -------
+        Tensor, shape (C, H, W), uint8
+            Pixels, which the next call may overwrite.
+
+        Raises
+        ------
+        ShardError
+            If its bytes are not those that the manifest names.
+        """
+        data = os.pread(self.file.fileno(), int(self.sizes[row]), int(self.offsets[row]))
+        if not is_intact(data, self.sha256(row)):
+            raise damaged(Block(self.tar, self.guidance, 1, row), row)
+        pixels, self.last = decode_into(data, self.last)
+        return pixels
+
+    def read_bytes(self, first: int, last: int) -> tuple[bytes, int]:
+        """Read the part of the tar that contains images `first` to `last` (half-open), at once.
+
+        Parameters
+        ----------
+        first, last : int
+
+        Returns
+        -------
+        data : bytes
+            Less than expected if the tar ends before.
+        offset : int
+            Place of its first byte in the tar.
+        """
+        offset = int(self.offsets[first])
+        stop = min(int(self.offsets[last - 1] + self.sizes[last - 1]), self._length())
+        parts, place = [], offset
+        while place < stop:
+            part = os.pread(self.file.fileno(), stop - place, place)
+            if not part:
+                break
+            parts.append(part)
+            place += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts), offset
+
+    def _length(self) -> int:
+        return os.fstat(self.file.fileno()).st_size
+
+
+# In each process: two windows, as a batch can contain the end of one and the start of the next.
+open_index = lru_cache(maxsize=2 * WINDOW)(Index)

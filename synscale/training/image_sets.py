@@ -1,0 +1,223 @@
+"""Sets of training or evaluation images: in their shards, or decoded in memory."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+import pyarrow.parquet as pq
+import torch
+
+from synscale.data.shards import ShardError, manifest_path
+from synscale.training import image_index
+from synscale.training.chunk_reader import Encoded
+from synscale.training.image_index import MEND, Block
+from synscale.training.shuffle_buffer import IN_MEMORY
+
+
+def _cut(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Place of each block of which something is left between image `start` and image `stop`, its
+    first image there, and how many.
+    """
+    ends = list(accumulate(sizes))
+    stretches = [
+        (place, max(start - begin, 0), min(stop, end) - max(start, begin))
+        for place, (begin, end) in enumerate(zip([0, *ends], ends, strict=False))
+    ]
+    return [stretch for stretch in stretches if stretch[2] > 0]
+
+
+def filled(
+    images: Iterator[tuple[torch.Tensor, int]], count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` images of one shape, and their class ids (N,), into a place that is taken at once: an
+    image is held twice, not a batch.
+    """
+    class_ids = torch.empty(count, dtype=torch.long)
+    for place, (image, class_id) in enumerate(images):
+        if not place:
+            pixels = torch.empty(count, *image.shape, dtype=image.dtype)
+        if (
+            image.shape != pixels.shape[1:]
+        ):  # one that is grey would be taken for all three channels
+            raise ValueError(
+                f"images of shapes {tuple(pixels.shape[1:])} and {tuple(image.shape)} in one batch: all of a source must be stored alike"
+            )
+        pixels[place], class_ids[place] = image, class_id
+    return pixels, class_ids
+
+
+class Stored:
+    """Images in their tars."""
+
+    def __init__(self, blocks: list[Block]):
+        self.blocks = blocks
+        self.sizes = [block.images for block in blocks]
+        self.ends = list(accumulate(self.sizes))
+
+    def __len__(self) -> int:
+        return self.ends[-1] if self.ends else 0
+
+    @property
+    def class_ids(self) -> torch.Tensor:
+        own = [
+            image_index.open_index(block.tar, block.guidance).class_ids[
+                block.start : block.start + block.images
+            ]
+            for block in self.blocks
+        ]
+        return torch.cat([torch.from_numpy(class_ids) for class_ids in own])
+
+    def locate(self, position: int) -> tuple[Block, int]:
+        """Block of an image, and its number in the tar at the block's guidance scale."""
+        place = bisect_right(self.ends, position)
+        block = self.blocks[place]
+        return block, position - self.ends[place] + block.images + block.start
+
+    @property
+    def image_bytes(self) -> float:
+        """Mean size of an image of the first shard as it is stored, in bytes."""
+        block = self.blocks[0]
+        sizes = image_index.open_index(block.tar, block.guidance).sizes
+        return float(sizes[block.start : block.start + block.images].mean())
+
+    def each(
+        self, positions: torch.Tensor, encoded: Encoded | None = None
+    ) -> Iterator[tuple[torch.Tensor, int]]:
+        """Yield one image at a time, which the next one overwrites.
+
+        Parameters
+        ----------
+        positions : Tensor, shape (N,)
+        encoded : Encoded, optional
+            The images as they are stored, if they were read before. Otherwise each is read.
+
+        Yields
+        ------
+        pixels : Tensor, shape (C, H, W), uint8
+        class_id : int
+
+        Raises
+        ------
+        ShardError
+            If an image is not the one that the manifest names.
+        """
+        last = None
+        for place, position in enumerate(positions.tolist()):
+            if encoded is None:
+                block, row = self.locate(position)
+                index = image_index.open_index(block.tar, block.guidance)
+                yield index.read(row), int(index.class_ids[row])
+            else:
+                data, sha256 = encoded.data[place], encoded.sha256(place)
+                if not image_index.is_intact(data, sha256):
+                    raise image_index.damaged(*self.locate(position))
+                pixels, last = image_index.decode_into(data, last)
+                yield pixels, int(encoded.class_ids[place])
+
+    def read(
+        self, positions: torch.Tensor, encoded: Encoded | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels, uint8 (N, C, H, W), and class ids (N,); `encoded` as in `each`."""
+        return filled(self.each(positions, encoded), len(positions))
+
+    def first(self, images: int) -> "Stored":
+        return self.between(0, images)
+
+    def between(self, start: int, stop: int) -> "Stored":
+        """Images `start` to `stop` (half-open)."""
+        cut = _cut(self.sizes, start, stop)
+        return Stored(
+            [
+                self.blocks[place]._replace(images=images, start=self.blocks[place].start + skipped)
+                for place, skipped, images in cut
+            ]
+        )
+
+    @staticmethod
+    def join(parts: list["Stored"]) -> "Stored":
+        return Stored([block for part in parts for block in part.blocks])
+
+
+class Held:
+    """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the blocks that
+    they came from.
+    """
+
+    def __init__(self, sizes: list[int], pixels: torch.Tensor, class_ids: torch.Tensor):
+        self.sizes, self.pixels, self.class_ids = sizes, pixels, class_ids
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+    image_bytes = 0.0  # nothing is read any more
+
+    def each(
+        self, positions: torch.Tensor, encoded: None = None
+    ) -> Iterator[tuple[torch.Tensor, int]]:
+        return (
+            (self.pixels[position], int(self.class_ids[position]))
+            for position in positions.tolist()
+        )
+
+    def read(
+        self, positions: torch.Tensor, encoded: None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.pixels[positions], self.class_ids[positions]
+
+    def first(self, images: int) -> "Held":
+        return self.between(0, images)
+
+    def between(self, start: int, stop: int) -> "Held":
+        """Images `start` to `stop` (half-open)."""
+        sizes = [images for _, _, images in _cut(self.sizes, start, stop)]
+        return Held(sizes, self.pixels[start:stop], self.class_ids[start:stop])
+
+    @staticmethod
+    def join(parts: list["Held"]) -> "Held":
+        sizes = [size for part in parts for size in part.sizes]
+        return Held(
+            sizes,
+            torch.cat([part.pixels for part in parts]),
+            torch.cat([part.class_ids for part in parts]),
+        )
+
+
+Images = Stored | Held
+
+
+def find(tars: list[str], guidance: float | None = None, images: int | None = None) -> Stored:
+    """The first `images` images (all by default) at a guidance scale (None: real images) of a
+    source whose tars are given in order.
+
+    Raises ShardError where there are fewer.
+    """
+    blocks, left = [], float("inf") if images is None else images
+    for tar in map(str, tars):
+        if left <= 0:
+            break
+        count = (
+            pq.read_metadata(manifest_path(tar)).num_rows
+            if guidance is None
+            else len(image_index.manifest_columns(tar, ["image"], guidance)["image"])
+        )
+        blocks.append(Block(tar, guidance, int(min(count, left))))
+        left -= count
+    if images is not None and left > 0:
+        raise ShardError(
+            f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {MEND}"
+        )
+    return Stored([block for block in blocks if block.images])
+
+
+def hold(sets: list[Stored], most: int = IN_MEMORY, batch_size: int = 256) -> list[Images]:
+    """The same sets, decoded into memory where all of them together fit into `most` bytes."""
+    needed = sum(
+        len(images) * images.read(torch.tensor([0]))[0].numel() for images in sets if len(images)
+    )
+    if needed > most:
+        return list(sets)
+    held = []
+    for images in sets:
+        read = [images.read(positions) for positions in torch.arange(len(images)).split(batch_size)]
+        held.append(Held(images.sizes, *map(torch.cat, zip(*read, strict=True))))
+    return held

@@ -1,0 +1,139 @@
+"""The order in which a training reads its images: shuffled in every epoch, some shards at a time."""
+
+from bisect import bisect_right
+from itertools import accumulate
+
+import torch
+
+from synscale.training.shuffle_buffer import Shuffle
+
+# Shards whose images are shuffled with one another (our choice): 400,000 images if a shard has
+# 25,600.
+WINDOW = 16
+
+
+def mixed(*numbers: int) -> int:
+    """A seed made of several numbers."""
+    seed = 0
+    for number in numbers:
+        seed = (seed * 1_000_003 + number) % (1 << 63)
+    return seed
+
+
+def _generator(*numbers: int) -> torch.Generator:
+    return torch.Generator().manual_seed(mixed(*numbers))
+
+
+def _permutation(n: int, *numbers: int) -> torch.Tensor:
+    return torch.randperm(n, generator=_generator(*numbers))
+
+
+class Order:
+    """The positions that a training reads, epoch after epoch; each epoch has every image once.
+
+    An epoch puts the shards in a random order and cuts it into windows of `window` shards. If the
+    set has at most `shuffle.plain` images, a window is shuffled directly, otherwise in chunks and
+    lanes (`shuffle_buffer`). The order follows from the seed and the place in the stream only.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Images of each shard.
+    seed : int
+    window : int
+        Shards that are open at a time.
+    shuffle : Shuffle
+        Sizes of chunks and lanes.
+    """
+
+    def __init__(
+        self,
+        sizes: list[int],
+        seed: int,
+        window: int = WINDOW,
+        shuffle: Shuffle | None = None,
+    ):
+        self.sizes, self.seed, self.window = torch.tensor(sizes), seed, window
+        self.shuffle = shuffle or Shuffle()
+        self.starts, self.total = self.sizes.cumsum(0) - self.sizes, sum(sizes)
+        self.epoch = self.group = None
+
+    def take(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return a stretch of the stream.
+
+        Parameters
+        ----------
+        start, stop : int
+            Places in the stream of all epochs, half-open.
+
+        Returns
+        -------
+        epochs, positions : Tensor, shape (stop - start,), int64
+        """
+        epochs, positions = [], []
+        while start < stop:
+            epoch, place = divmod(start, self.total)
+            self._go_to(epoch, place)
+            skip = place - self.ends[self.group] + len(self.shuffled)
+            positions.append(self.shuffled[skip : skip + stop - start])
+            epochs.append(torch.full_like(positions[-1], epoch))
+            start += len(positions[-1])
+        return torch.cat(epochs), torch.cat(positions)
+
+    def _go_to(self, epoch: int, place: int) -> None:
+        count = len(self.sizes)
+        if epoch != self.epoch:
+            groups = -(-count // self.window)
+            blocks = torch.arange(count)
+            if groups > 1:
+                blocks = _permutation(count, groups, self.seed, epoch)
+            self.epoch, self.group, self.groups = epoch, None, blocks.split(self.window)
+            self.ends = list(accumulate(int(self.sizes[group].sum()) for group in self.groups))
+        group = bisect_right(self.ends, place)
+        if group == self.group:
+            return
+        bounds = [(self.starts[block], self.sizes[block]) for block in self.groups[group]]
+        ranges = [torch.arange(start, start + size) for start, size in bounds]
+        images, self.group = sum(map(len, ranges)), group
+        if self.total <= self.shuffle.plain:
+            self.shuffled = torch.cat(ranges)[_permutation(images, group, self.seed, epoch)]
+        else:
+            first = epoch * self.total + self.ends[group] - images
+            self.shuffled = self._in_lanes(ranges, first, _generator(group, self.seed, epoch))
+
+    def _in_lanes(
+        self,
+        ranges: list[torch.Tensor],
+        first: int,
+        random: torch.Generator,
+    ) -> torch.Tensor:
+        """Return the images of a window in the order in which they are read.
+
+        Rows begin at multiples of `shuffle.row` in the stream of all epochs, so that a process
+        whose share of a batch is the same in every step keeps its lanes. The images that fill
+        no row are read before the first row and after the last one, in the order of their chunks.
+
+        Parameters
+        ----------
+        ranges : list of Tensor
+            Positions of the images of each shard.
+        first : int
+            Place of the window's first image in the stream.
+        random : Generator
+        """
+        sizes, images = self.shuffle, sum(map(len, ranges))
+        chunks = [chunk for positions in ranges for chunk in positions.split(sizes.chunk)]
+        permutation = torch.randperm(len(chunks), generator=random).tolist()
+        sequence = torch.cat([chunks[place] for place in permutation])
+        before = -first % sizes.row
+        rows = max(0, images - before) // sizes.row
+        length = rows * sizes.stripe
+        lanes = sequence[: sizes.lanes * length].view(sizes.lanes, length)
+        rest = sequence[sizes.lanes * length :]
+        # Buffers of different lanes end in different rows, so that reads are spread over time.
+        delay = torch.arange(sizes.lanes)[:, None] * sizes.lane_images // sizes.lanes
+        buffers = (torch.arange(length)[None] - delay).div(sizes.lane_images, rounding_mode="floor")
+        noise = torch.rand(sizes.lanes, length, generator=random, dtype=torch.float64)
+        within = (buffers + noise).argsort(dim=1, stable=True)
+        rowwise = lanes.gather(1, within).view(sizes.lanes, rows, sizes.stripe).transpose(0, 1)
+        return torch.cat([rest[:before], rowwise.flatten(), rest[before:]])

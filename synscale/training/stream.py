@@ -1,0 +1,265 @@
+"""Stream images from shards: shuffled for training, sequential for evaluation.
+
+Memory does not grow with their number.
+
+find   the first images of a source at a guidance scale
+hold   the same images, decoded into memory once if they fit
+batches, ordered, chosen   what a training, an evaluation and a score read; both kinds give the same
+encoded_batches   the same images as `batches`, as they are stored
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from synscale.training.chunk_reader import ChunkReader, Draw, Encoded, Item, read_ahead
+from synscale.training.image_index import MEND, Block
+from synscale.training.image_sets import IN_MEMORY, Held, Images, Stored, filled, find, hold
+from synscale.training.order import WINDOW, Order, mixed
+from synscale.training.shuffle_buffer import Shuffle, images_per_chunk
+
+__all__ = [
+    "IN_MEMORY",
+    "MEND",
+    "Batch",
+    "Block",
+    "Draw",
+    "Encoded",
+    "Held",
+    "Images",
+    "Item",
+    "Stored",
+    "at_once",
+    "batches",
+    "chosen",
+    "encoded_batches",
+    "find",
+    "hold",
+    "load",
+    "mixed",
+    "ordered",
+]
+
+# Images that a CPU judges at a time: their floats, 19 MB at 224 px, stay near its caches and below
+# the 32 MB from which malloc takes every array anew from the system, page by page (0.9 ms an image
+# of 224 px in batches of 64 or more, 0.1 in these).
+ON_CPU = 32
+
+
+class Batch(NamedTuple):
+    images: torch.Tensor  # (N, C, H, W): uint8, or what the transform makes of it
+    class_ids: torch.Tensor  # (N,)
+    positions: (
+        torch.Tensor
+    )  # (N,) in the set that was read: of an evaluation set, rows of its manifest
+
+
+class _Reader(Dataset):
+    """Reads a batch: its item is a Draw or an Item."""
+
+    finish = None  # of a batch: what is returned in its place
+
+    def __init__(
+        self, images: Images, transform: Callable[[torch.Tensor], torch.Tensor] | None, seed: int
+    ):
+        self.images, self.transform, self.seed = images, transform, seed
+
+    def __getitem__(self, item: Draw | Item):
+        epochs, positions = map(torch.as_tensor, item[:2])
+        batch = self._read(epochs, positions, item[2] if len(item) > 2 else None)
+        return self.finish(batch) if self.finish else batch
+
+    def _read(
+        self, epochs: torch.Tensor, positions: torch.Tensor, encoded: Encoded | None
+    ) -> Batch:
+        if self.transform is None:
+            return Batch(*self.images.read(positions, encoded), positions)
+        with torch.random.fork_rng(devices=[]):
+            images = self._transformed(epochs.tolist(), positions, encoded)
+            return Batch(*filled(images, len(positions)), positions)
+
+    def _transformed(
+        self,
+        epochs: list[int],
+        positions: torch.Tensor,
+        encoded: Encoded | None,
+    ) -> Iterator[tuple[torch.Tensor, int]]:
+        images = self.images.each(positions, encoded)
+        draws = zip(images, epochs, positions.tolist(), strict=True)
+        for (image, class_id), epoch, position in draws:
+            torch.default_generator.manual_seed(
+                mixed(position, self.seed, epoch)
+            )  # so that neither workers nor ranks matter
+            yield self.transform(image), class_id  # while it is in the cache
+
+
+def _read(reader: _Reader, items: Iterable, workers: int) -> Iterator[Batch]:
+    if not workers or (isinstance(reader.images, Held) and reader.transform is None):
+        return (reader[item] for item in items)
+    return load(reader, items, workers)
+
+
+def load(reader: Dataset, items: Iterable[Draw | Item], workers: int) -> Iterator:
+    """Return what `reader` makes of each item, in worker processes.
+
+    Parameters
+    ----------
+    reader : Dataset
+    items : iterable of Draw or Item
+    workers : int
+        At least 1.
+
+    Returns
+    -------
+    iterator
+        In the order of the items, in pinned memory if there is a GPU.
+    """
+
+    def as_sent(item: Draw | Item) -> Item | tuple:
+        return item if isinstance(item, Item) else tuple(part.numpy() for part in item)
+
+    # A separate generator, because the loader would draw from that of the training. Workers are
+    # given batches, not images.
+    return iter(
+        DataLoader(
+            reader,
+            batch_size=None,
+            sampler=map(as_sent, items),
+            num_workers=workers,
+            generator=torch.Generator().manual_seed(0),
+            pin_memory=torch.cuda.is_available(),
+        )
+    )
+
+
+def encoded_batches(
+    images: Images,
+    batch_size: int,
+    iterations: int,
+    seed: int,
+    start: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+    window: int = WINDOW,
+    shuffle: Shuffle | None = None,
+) -> Iterator[Draw | Item]:
+    """Yield the images of every step from `start` on, in an order that follows from the seed.
+
+    Parameters
+    ----------
+    images : Stored or Held
+    batch_size : int
+        Images of a step, over all ranks.
+    iterations : int
+        Steps of the training.
+    seed : int
+    start : int
+        First step.
+    rank, ranks : int
+        This process and the number of processes, each of which has an equal share of a batch.
+    window : int
+        Shards that are shuffled with one another.
+    shuffle : Shuffle, optional
+        Sizes of the shuffle buffer. A training passes `shuffle_for` of its batch size, so that
+        several processes read different chunks.
+
+    Returns
+    -------
+    iterator of Item or Draw
+        One per step: Items, which contain the images as they are stored, or Draws if the images
+        are in memory.
+
+    Raises
+    ------
+    ValueError
+        If the number of ranks does not divide the batch size.
+    """
+    if batch_size % ranks:
+        raise ValueError(
+            f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it"
+        )
+    shuffle = shuffle or Shuffle(chunk=images_per_chunk(images.image_bytes))
+    order, share = Order(images.sizes, seed, window, shuffle), batch_size // ranks
+    starts = (step * batch_size + rank * share for step in range(start, iterations))
+    draws = (order.take(first, first + share) for first in starts)
+    if isinstance(images, Held):
+        return draws
+    return read_ahead(ChunkReader(images.blocks, shuffle, ranks), draws)
+
+
+def batches(
+    images: Images,
+    batch_size: int,
+    iterations: int,
+    seed: int,
+    start: int = 0,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    rank: int = 0,
+    ranks: int = 1,
+    workers: int = 0,
+    window: int = WINDOW,
+    shuffle: Shuffle | None = None,
+    finish: Callable[[Batch], NamedTuple] | None = None,
+) -> Iterator[Batch]:
+    """Return this rank's share of the batch of every step, as `encoded_batches`, decoded.
+
+    Parameters
+    ----------
+    images, batch_size, iterations, seed, start, rank, ranks, window, shuffle
+        As of `encoded_batches`.
+    transform : callable, optional
+        Of one image, uint8 (C, H, W); its random numbers follow from seed, epoch and image.
+    workers : int
+        Processes that decode and transform; 0: this one.
+    finish : callable, optional
+        Applied to each batch by the process that reads it.
+
+    Returns
+    -------
+    iterator of Batch
+    """
+    items = encoded_batches(
+        images, batch_size, iterations, seed, start, rank, ranks, window, shuffle
+    )
+    reader = _Reader(images, transform, seed)
+    reader.finish = finish
+    return _read(reader, items, workers)
+
+
+def at_once(largest: int, device: torch.device) -> int:
+    """Images that a device judges at a time. largest: on a GPU. What is said of an image does not
+    depend on it.
+    """
+    return min(largest, ON_CPU) if device.type == "cpu" else largest
+
+
+def ordered(
+    images: Images,
+    batch_size: int,
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    workers: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
+) -> Iterator[Batch]:
+    """Every image once, in order. Of several ranks, each reads every ranks-th batch."""
+    starts = range(rank * batch_size, len(images), ranks * batch_size)
+    return chosen(
+        images,
+        (torch.arange(start, min(start + batch_size, len(images))) for start in starts),
+        transform,
+        workers,
+    )
+
+
+def chosen(
+    images: Images,
+    positions: Iterable[torch.Tensor],
+    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """A batch for each vector of positions."""
+    return _read(
+        _Reader(images, transform, 0), ((torch.zeros_like(own), own) for own in positions), workers
+    )

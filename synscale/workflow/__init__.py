@@ -1,0 +1,1 @@
+"""What the rules use while Snakemake plans: paths, settings and inputs. Imports no torch."""

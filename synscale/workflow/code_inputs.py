@@ -1,0 +1,126 @@
+"""The code that a rule depends on: its script and every module of the project that the script
+imports.
+
+Snakemake reruns a job when one of its input files changes, but it does not know what a script
+imports. Cheap rules (fits, figures and tables) list their code as inputs, so that an edit of any of
+these modules makes them run again. Expensive rules do not: a comment in a training script must not
+retrain a thousand models.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import resolve_name
+from pathlib import Path
+
+
+def code_of(script: str) -> Callable[..., list[str]]:
+    """Return the input function of a rule that runs `python -m scripts.{script}`.
+
+    The files are found when the first job of the rule is planned, so that no other job spends time
+    on it.
+    """
+
+    @cache
+    def modules() -> list[str]:
+        return sorted(map(str, imports(Path("scripts", f"{script}.py"))[0]))
+
+    def files(wildcards) -> list[str]:
+        return modules()
+
+    return files
+
+
+def imports(script: Path, root: Path = Path()) -> tuple[set[Path], set[str]]:
+    """Return what a script imports, itself or through modules of the project.
+
+    Imports inside functions count, except those of a package that is only on the way to one of its
+    modules: its functions are not called.
+
+    Parameters
+    ----------
+    script : Path
+    root : Path
+        Folder that has the package `scripts`.
+
+    Returns
+    -------
+    modules : set of Path
+        The script and the project's modules, packages on the way included.
+    packages : set of str
+        Top-level names of everything else.
+    """
+    seen, ahead, packages = set(), [(script, True)], set()
+    while ahead:
+        path, called = ahead.pop()
+        if (path, called) in seen:
+            continue
+        seen.add((path, called))
+        for in_function, package, targets in _statements(path, path.stat().st_mtime_ns, root):
+            if in_function and not called:
+                continue
+            if package:
+                packages.add(package)
+            ahead += [(module, called and calls) for module, calls in targets]
+    return {path for path, _ in seen}, packages
+
+
+@cache
+def _statements(
+    path: Path, modified: int, root: Path
+) -> tuple[tuple[bool, str, tuple[tuple[Path, bool], ...]], ...]:
+    """Each import of a file as of its time of modification.
+
+    That is: whether it is inside a function; the package, if it is not the project's; the project's
+    modules, each with whether its functions may be called.
+    """
+    here = ".".join(path.relative_to(root).parent.parts)
+    imported = []
+    for node, in_function in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported += [(in_function, alias.name, []) for alias in node.names]
+        else:
+            name = resolve_name("." * node.level + (node.module or ""), here)
+            imported.append((in_function, name, [f"{name}.{alias.name}" for alias in node.names]))
+    found = []
+    for in_function, name, members in imported:
+        package = name.partition(".")[0]
+        if package in ("scripts", "synscale"):
+            within = [_module(member, root) for member in members]
+            *above, module = [_module(each, root) for each in _with_parents(name)]
+            targets = (
+                [(each, False) for each in above]
+                + [(module, not within or None in within)]
+                + [(each, True) for each in within]
+            )
+            found.append((in_function, "", tuple((each, calls) for each, calls in targets if each)))
+        else:
+            found.append((in_function, package, ()))
+    return tuple(found)
+
+
+def _nodes(
+    parent: ast.AST, in_function: bool = False
+) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Import statements below a node, and whether each is inside a function."""
+    for node in ast.iter_child_nodes(parent):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node, in_function
+        elif isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _nodes(
+                node, in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            )
+
+
+def _with_parents(name: str) -> list[str]:
+    """A dotted name after the packages that it is in: `a`, `a.b`, `a.b.c`."""
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
+
+
+def _module(name: str, root: Path) -> Path | None:
+    """File of a module or package of the project; None if there is none of this name."""
+    place = root / name.replace(".", "/")
+    return next(
+        (path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None
+    )

@@ -1,0 +1,107 @@
+"""Training runs, the batches that share a job, and what each batch reads."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+
+from synscale.study.models import Study, pairs, parts_of
+from synscale.study.models.rounding import identity
+from synscale.workflow.shards import last_blocks
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model to train: `size` images of a source at a guidance scale (None for real images and
+    mixtures), an architecture, a seed.
+    """
+
+    source: str
+    guidance: float | None
+    architecture: str
+    size: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        guidance = "" if self.guidance is None else f"-g{self.guidance:g}"
+        return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
+
+
+def digest(settings: dict | list) -> str:
+    """Return 16 hex digits for what a job's result depends on, other than by rounding."""
+    text = json.dumps(identity(settings), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def trainer(study: Study, architecture: str):
+    """The training recipe that an architecture belongs to: the study's `classifiers` or its
+    `clips`.
+    """
+    return (
+        study.clips
+        if study.clips and architecture in study.clips.architectures
+        else study.classifiers
+    )
+
+
+def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
+    """Every training run of these experiments (all by default), each once."""
+    found = {}
+    for name in study.experiments if experiments is None else experiments:
+        experiment = study.experiments[name]
+        for source, guidance in pairs(experiment.curves, study.sources):
+            for architecture in experiment.architectures:
+                for size in experiment.sizes:
+                    for seed in experiment.seeds:
+                        found[Run(source, guidance, architecture, size, seed)] = None
+    return list(found)
+
+
+def batch_of(study: Study, run: Run) -> str:
+    """Name of the batch, one job's worth, that a run is trained in."""
+    return run.architecture if trainer(study, run.architecture).runs_per_job == "all" else run.name
+
+
+@cache
+def _by_batch(study: Study) -> dict[tuple[str, str], list[Run]]:
+    found: dict[tuple[str, str], list[Run]] = {}
+    for run in runs(study):
+        found.setdefault((run.source, batch_of(study, run)), []).append(run)
+    return found
+
+
+def batch_runs(study: Study, source: str, batch: str) -> list[Run]:
+    return _by_batch(study).get((source, batch), [])
+
+
+def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
+    """(source, batch) of each training job that these experiments need, each once."""
+    return list(
+        dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments))
+    )
+
+
+def training_inputs(study: Study, source: str, batch: str) -> dict[str, list[str]]:
+    """Sources whose images the runs of a batch need, and of each the last block of every series of
+    blocks that it needs: a series is of one guidance scale, or of all.
+    """
+    most: dict[tuple[str, str], str] = {}
+    for run in batch_runs(study, source, batch):
+        for part in parts_of(study.sources, run.source, run.guidance, run.size, run.seed):
+            end = part.get("start", 0) + part["images"]
+            [last] = last_blocks(study, part["source"], end, part["guidance"])
+            most[part["source"], last[:-5]] = max(most.get((part["source"], last[:-5]), ""), last)
+    found: dict[str, list[str]] = {}
+    for (own, _), last in most.items():
+        found.setdefault(own, []).append(last)
+    return found
+
+
+def training_lists(study_name: str, study: Study, source: str, batch: str) -> list[str]:
+    """Lists of the blocks that a batch trains on, source after source."""
+    return [
+        f"results/{study_name}/blocks/{own}/{last}.csv"
+        for own, lasts in training_inputs(study, source, batch).items()
+        for last in lasts
+    ]

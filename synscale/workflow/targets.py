@@ -1,0 +1,98 @@
+"""Report names in a path that the study does not define, each with the nearest one."""
+
+import difflib
+from collections.abc import Iterable
+
+from synscale.study.models import Study
+
+# Wildcard -> key of the study that defines its values.
+PARTS = {
+    "source": "sources",
+    "recipe": "recipes",
+    "generator": "generators",
+    "law": "laws",
+    "released": "released",
+}
+SHOWN = 12  # names in a message
+
+
+class NotInStudy(ValueError):
+    """A target that the study does not define."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message: the nearest name, and the names that exist.
+
+    Parameters
+    ----------
+    name : str
+        The name that does not exist.
+    known : iterable of str
+        Names that exist, in the order of the study.
+    """
+    names = list(known)
+    if not names:
+        return "the study defines none"
+    near = difflib.get_close_matches(name, names, n=1)
+    listed = ", ".join(names)
+    if len(names) > SHOWN + 2:
+        others = len(names) - SHOWN
+        listed = f"{', '.join(names[:SHOWN])} and {others:,} more up to {names[-1]}"
+    return f"did you mean {near[0]!r}? Known: {listed}" if near else f"known: {listed}"
+
+
+def check(study_name: str, study: Study, wildcards) -> None:
+    """Raise NotInStudy if a wildcard names no part of the study.
+
+    Parameters
+    ----------
+    study_name : str
+        Name of the study file, without suffix.
+    study : Study
+        The study.
+    wildcards : object
+        Wildcards of a rule as attributes.
+    """
+    for wildcard, part in PARTS.items():
+        name, known = getattr(wildcards, wildcard, None), getattr(study, part)
+        if name is not None and name not in known:
+            fix = f"add {part}.{name} to it; {suggestion(name, known)}"
+            raise NotInStudy(f"studies/{study_name}.yaml: no {wildcard} {name!r}; {fix}")
+
+
+def generator(study: Study, name: str, released: bool):
+    """Return the generator of a name.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    name : str
+        Key of its generators.
+    released : bool
+        Whether its weights are downloaded; otherwise the workflow trains it.
+
+    Raises
+    ------
+    NotInStudy
+        If it is trained but was requested as a download, or the other way.
+    """
+    found = study.generators[name]
+    where = f"{study.title}: generators.{name}"
+    if released and found.kind != "pretrained":
+        fix = f"request generators/{name} instead of models/{name}"
+        raise NotInStudy(f"{where}: is trained by the workflow, not downloaded; {fix}")
+    if not released and found.kind == "pretrained":
+        fix = f"request models/{name} instead of generators/{name}"
+        raise NotInStudy(f"{where}: is downloaded, not trained by the workflow; {fix}")
+    return found
+
+
+def synthetic(study: Study, source: str):
+    """Return the source of a name. Raises NotInStudy if its images are not generated."""
+    found = study.sources[source]
+    if found.kind != "synthetic":
+        kind = f"kind {found.kind!r}, expected 'synthetic'"
+        where = f"{study.title}: sources.{source}"
+        raise NotInStudy(f"{where}: is not generated ({kind}); request another source")
+    return found

@@ -1,0 +1,297 @@
+"""What a study may say about data sets in files, and where they lie."""
+
+import json
+import os
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from synscale.data.datasets import registry
+from synscale.planning.cost_model import work
+from synscale.runtime import environment
+from synscale.study.load import StudyError, load_study
+from synscale.workflow import jobs, preflight, prompt_inputs, table_settings
+from synscale.workflow.targets import NotInStudy
+from tests.support import fake_datasets as fake
+from tests.support.workflow import ROOT
+
+FILES = ROOT / "tests/workflow/files.yaml"
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A function that reads the study after changes of its text; its data sets lie where
+    config.yaml's paths would say.
+    """
+    for name, place in fake.of_files_study(tmp_path).items():
+        monkeypatch.setenv(f"DATA_{name.upper()}", str(tmp_path / place))
+    monkeypatch.chdir(tmp_path)
+
+    def read(*changes: tuple[str, str]):
+        text = FILES.read_text()
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new, 1)
+        (tmp_path / "files.yaml").write_text(text)
+        load_study.cache_clear()
+        return load_study("files.yaml")
+
+    return read
+
+
+def test_it_is_sound(study):
+    assert study().data.kind == "files"
+
+
+def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_some(study):
+    own = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
+    (source, batch), *_ = jobs.batches(own)
+    judged = jobs.evaluation_settings(own, source, batch)
+    assert judged["evaluation"] == ["things_val"] and judged["masked"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "data: things, images",
+            "data: thing, images",
+            "sources.real.data = 'thing': no such training split; did you mean 'things'?",
+        ),
+        (
+            "data: things, images",
+            "images",
+            "sources.real.data: missing; name a training split of data.training: things, web",
+        ),
+        (
+            "data: web, images",
+            "data: things, images",
+            "sources.real.data = 'things': the data of sources.web too",
+        ),
+        (
+            "    things_val: {",
+            "    web: {",
+            "data.evaluation.web: the name of a training split too; rename one",
+        ),
+        (
+            "classes: own/shapes.csv",
+            "classes: own/shape.csv",
+            "data.evaluation.shapes.classes = 'own/shape.csv': no such file",
+        ),
+        (
+            "templates: own/templates.yaml",
+            "templates: own/t.yaml",
+            "data.evaluation.shapes.templates = 'own/t.yaml': no such file",
+        ),
+        (
+            "{dataset: shapes,",
+            "{dataset: forms,",
+            "data.evaluation.shapes.templates = 'own/templates.yaml': no templates of data set 'forms'",
+        ),
+        (
+            "{dataset: things_train}",
+            "{dataset: things_train, skip: no.txt}",
+            "data.training.things.skip = 'no.txt': no such file",
+        ),
+        (
+            "recipes: {}",
+            "recipes: {own: {kind: captions}}",
+            "recipes.own.kind = 'captions': real images of classes in files have no captions",
+        ),
+        (
+            "recipes: {}",
+            "recipes: {own: {kind: pair_texts, source: wed}}",
+            "recipes.own.source = 'wed': no such source; did you mean 'web'?",
+        ),
+        (
+            "recipes: {}",
+            "recipes: {own: {kind: pair_texts, source: real}}",
+            "recipes.own.source = 'real': a source of kind 'real'",
+        ),
+        (
+            "curves: [{source: real}]}\n",
+            "curves: [{source: web}]}\n",
+            "experiments.scaling.curves = 'web': pairs have no classes",
+        ),
+        (
+            "curves: [{source: web}]}",
+            "curves: [{source: real}]}",
+            "experiments.clip.curves = 'real': images of classes have no texts",
+        ),
+        (
+            "evaluation: things_val, sizes",
+            "evaluation: shapes, sizes",
+            "laws.supervised.evaluation = 'shapes': has classes of its own",
+        ),
+        (
+            "  evaluation: things_val\nlaws",
+            "  evaluation: shapes\nlaws",
+            "scores.evaluation = 'shapes': has classes of its own",
+        ),
+        (
+            "    shapes: {dataset: shapes,",
+            "    things_val_unmasked: {dataset: shapes,",
+            "things_val_unmasked: metrics of another set would",
+        ),
+        (
+            "evaluation: [things_val, shapes]",
+            "evaluation: [shapes_unmasked]",
+            "laws.clip.evaluation = 'shapes_unmasked': no such evaluation set",
+        ),
+        (
+            "sizes: [3, 6, 10], seeds",
+            "sizes: [3, 6, 11], seeds",
+            "experiments.scaling.sizes = 11: more than the 10 of sources.real.images",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_told(study, old, new, told):
+    with pytest.raises(StudyError) as error:
+        study((old, new))
+    assert told in str(error.value)
+
+
+def test_texts_must_suffice(study):
+    generator = "generators: {g: {kind: pretrained, model: /nowhere, size: 32, steps: 1}}"
+    made = "sources:\n  made: {kind: synthetic, generator: g, recipe: own, images: {1.5: 12}}"
+    with pytest.raises(
+        StudyError,
+        match=r"sources\.made\.images = 12: more than the 9 texts of sources\.web\.images",
+    ):
+        study(
+            ("generators: {}", generator),
+            ("recipes: {}", "recipes: {own: {kind: pair_texts, source: web}}"),
+            ("sources:", made),
+        )
+
+
+def test_blocks_cover_what_a_source_takes(study):
+    loaded = study()
+    assert jobs.image_files("s", loaded, "real") == [
+        f"results/s/data/things/{block:05d}.tar" for block in range(2)
+    ]
+    assert [jobs.data_settings(loaded, "things", block)["range"] for block in range(2)] == [
+        [0, 6],
+        [6, 10],
+    ]
+    assert jobs.data_settings(loaded, "things_val", 0)["range"] is None
+
+
+def test_more_images_make_no_block_anew_but_the_last(study):
+    few = [jobs.digest(jobs.data_settings(study(), "things", block)) for block in range(2)]
+    more = study(("data: things, images: 10", "data: things, images: 12"))
+    assert jobs.digest(jobs.data_settings(more, "things", 0)) == few[0]
+    assert jobs.digest(jobs.data_settings(more, "things", 1)) != few[1]
+    assert jobs.index_settings(more, "things") == jobs.index_settings(study(), "things")
+
+
+def test_pairs_do_not_hang_on_the_class_table(study):
+    loaded = study()
+    assert [jobs.classes_file(loaded, split) for split in ("things", "web", "shapes")] == [
+        "own/classes.csv",
+        None,
+        "own/shapes.csv",
+    ]
+
+
+def test_texts_of_pairs_are_in_no_table_of_prompts(study):
+    pool = "texts: {kind: pair_texts, source: web}"
+    own = study(
+        ("recipes: {}", f"recipes: {{names: {{kind: class_names}}, {pool}}}"),
+        ("tables:\n", "tables:\n  prompts: {each: 2}\n"),
+    )
+    assert table_settings.prompts_settings(own)["recipes"] == ["names"]
+    with pytest.raises(
+        NotInStudy,
+        match=r"recipes\.texts has no prompts of its own, for its texts are those of the pairs of web",
+    ):
+        prompt_inputs.known("files", own, SimpleNamespace(recipe="texts"))
+
+
+def test_where_data_lie_is_in_no_jobs_settings(study):
+    loaded = study()
+    for split in ("things", "web", "things_val", "shapes"):
+        assert "sets" not in json.dumps(
+            [jobs.index_settings(loaded, split), jobs.data_settings(loaded, split, 0)]
+        )
+
+
+def test_paths_reach_the_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        os, "environ", dict(os.environ) | {"DATA_OTHER": "/there", "DATA_THINGS": "/old"}
+    )
+    environment.prepare({"things": "sets/things"})
+    assert os.environ["DATA_THINGS"] == str(tmp_path / "sets/things")
+    assert os.environ["DATA_OTHER"] == "/there"
+
+
+@pytest.mark.parametrize("paths", ["sets/things", ["things"], {"things:sets/things": ""}])
+def test_paths_that_are_none_are_told(paths):
+    with pytest.raises(
+        ValueError,
+        match="must be data sets and where they lie, name: path, with a space after the colon",
+    ):
+        environment.prepare(paths)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (
+            {"study": "digits", "bugdet": {"core_hours": 1}},
+            "bugdet = {'core_hours': 1}: unknown key; did you mean 'budget'?",
+        ),
+        ({"studi": "digits"}, "studi = 'digits': unknown key; did you mean 'study'?"),
+        ({"study": ["digits"]}, "study = ['digits']: must be the name of a file of studies/"),
+        ({}, "study = None: must be the name"),
+    ],
+)
+def test_a_key_of_the_configuration_that_is_none_is_told(config, told):
+    with pytest.raises(ValueError, match=re.escape(f"config.yaml: {told}")):
+        environment.check(config)
+
+
+def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypatch, tmp_path):
+    loaded = study()
+    splits = {("s", split): True for split in ("things", "web", "things_val", "shapes")}
+    assert preflight.faults({"s": loaded}, splits) == []
+    (tmp_path / "sets/things/n00000002").rename(tmp_path / "sets/things/n0000002")
+    monkeypatch.setenv("DATA_WEB", str(tmp_path / "gone"))
+    told = "\n".join(preflight.faults({"s": loaded}, splits))
+    assert (
+        "studies/s.yaml: data.training.things: data set 'things_train'" in told
+        and "did you mean n00000002?" in told
+    )
+    assert f"no such folder: {tmp_path / 'gone'}" in told
+    told = preflight.faults(
+        {"s": loaded}, dict.fromkeys(splits, False)
+    )  # its index is made: it need only be there
+    assert len(told) == 1 and "gone" in told[0]
+    assert (
+        preflight.faults(
+            {"s": study(("data: things, images: 10", "data: things, images: 12"))},
+            {("s", "things_val"): True},
+        )
+        == []
+    )
+
+
+def test_too_few_images_are_told_before_any_job(study):
+    loaded = study(("data: things, images: 10", "data: things, images: 15"))
+    assert (
+        "a source of the study takes 15 images, and it has 12"
+        in preflight.faults({"s": loaded}, {("s", "things"): True})[0]
+    )
+
+
+def test_a_plan_knows_how_many_images_are_prepared(study, monkeypatch):
+    monkeypatch.setattr(registry, "TABLE", ROOT / "data/datasets.csv")
+    loaded = study(("things_val: {dataset: things_val}", "things_val: {dataset: imagenet_v2}"))
+    units = [
+        work(loaded, "prepare_data", {"split": split, "block": block}).units
+        for split, block in (("things", "00001"), ("things_val", "00000"))
+    ]
+    assert units == [{"job": 1, "image": 4}, {"job": 1, "image": 10_000}]
+    assert work(loaded, "index_data", {"split": "things_val"}).units == {"job": 1, "image": 10_000}

@@ -1,0 +1,116 @@
+"""The forms behind scikit-learn's digits, and captions from pixels."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+from synscale.data import digits, digits_shifts
+
+DIGITS = load_digits()
+FORM = digits.forms(DIGITS.target)
+
+
+def test_the_array_holds_14_forms_of_at_most_130_digits():
+    sizes = np.bincount(FORM)
+    assert len(sizes) == digits.FORMS
+    assert sizes.max() == 130
+    assert sizes.min() >= 120
+    assert (np.diff(FORM) >= 0).all()
+
+
+def test_every_form_asks_for_the_same_digits():
+    """The recovered forms, cut out of the array, are one sequence with a few digits missing or read
+    otherwise.
+    """
+    from difflib import SequenceMatcher
+
+    whole = max(("".join(map(str, DIGITS.target[f == FORM])) for f in range(digits.FORMS)), key=len)
+    for form in range(digits.FORMS):
+        text = "".join(map(str, DIGITS.target[form == FORM]))
+        assert SequenceMatcher(None, whole, text, autojunk=False).ratio() > 0.95
+
+
+def test_images_of_one_form_are_alike_beyond_their_class():
+    """By one hand: within a class, an image is nearer to those of its own form than to those of
+    others.
+    """
+    closer = []
+    for label in range(10):
+        for form in range(digits.FORMS):
+            same = DIGITS.data[(DIGITS.target == label) & (form == FORM)]
+            rest = DIGITS.data[(DIGITS.target == label) & (form != FORM)]
+            closer.append(
+                np.linalg.norm(same - same.mean(0), axis=1).mean()
+                < np.linalg.norm(rest - same.mean(0), axis=1).mean()
+            )
+    assert np.mean(closer) > 0.95
+
+
+@given(st.sets(st.integers(31, 129), max_size=6))
+def test_digits_missing_after_the_first_runs_do_not_move_the_forms(missing):
+    whole = [int(d) for d in "".join(map(str, DIGITS.target[FORM == 0]))]
+    kept = [d for i, d in enumerate(whole) if i not in missing or i < 40]
+    labels = np.array(kept * digits.FORMS)
+    assert (digits.forms(labels) == np.repeat(np.arange(digits.FORMS), len(kept))).all()
+
+
+def test_another_order_is_refused():
+    with pytest.raises(ValueError, match="not in the order of the forms"):
+        digits.forms(np.sort(DIGITS.target))
+
+
+def test_measures_tell_what_their_names_say():
+    upright = np.zeros((1, 8, 8))
+    upright[0, :, 3] = 16
+    leaning = np.zeros((1, 8, 8))
+    leaning[0, range(8), range(7, -1, -1)] = 16  # from lower left to upper right
+    thick = upright.copy()
+    thick[0, :, 4:6] = 16
+    of = digits.measure(np.concatenate([upright, leaning, thick]))
+    assert of["slant"][1] > of["slant"][0] == 0
+    assert of["ink"][2] > of["ink"][0]
+    assert of["width"][2] > of["width"][0] == 0
+
+
+def test_captions_use_the_words_of_the_outer_quarters():
+    words = digits.captions(DIGITS.images, DIGITS.target)
+    ink = digits.measure(DIGITS.images)["ink"]
+    for label in range(10):
+        own = DIGITS.target == label
+        thick = np.array(["thick" in w for w in words]) & own
+        assert 0.15 < thick.sum() / own.sum() < 0.3
+        assert ink[thick].min() > np.median(ink[own])
+
+
+def test_outlines_keep_the_edge_and_lose_the_filling():
+    filled = np.zeros((1, 8, 8))
+    filled[0, 1:7, 1:7] = 16
+    outline = digits_shifts.outlines(filled)[0]
+    assert outline[3:5, 3:5].max() == 0
+    assert outline[1, 1:7].min() > 0 and outline[1:7, 6].min() > 0
+    all_of_them = digits_shifts.outlines(DIGITS.images)
+    assert all_of_them.shape == DIGITS.images.shape
+    assert (all_of_them.max((1, 2)) == DIGITS.images.max((1, 2))).all()
+
+
+def test_printed_digits_are_balanced_and_fill_the_height():
+    images, labels, made = digits_shifts.printed([0.0, 10.0])
+    assert len(images) == len(labels) == len(made) == len(digits_shifts.fonts()) * 2 * 10
+    assert (np.bincount(labels) == len(labels) // 10).all()
+    assert images.min() >= 0 and images.max() == 16
+    rows = images.max(2) > 0
+    assert rows[:, 0].all() and rows[:, -1].all()
+    assert len(np.unique(images, axis=0)) > 0.9 * len(images)
+
+
+def test_misread_images_are_those_that_the_small_model_gets_wrong():
+    train, rest = FORM < 5, FORM >= 9
+    wrong = digits_shifts.misread(
+        DIGITS.images[rest], DIGITS.target[rest], DIGITS.images[train], DIGITS.target[train]
+    )
+    assert 0 < len(wrong) < 0.3 * rest.sum()
+    means = np.stack([DIGITS.data[train & (DIGITS.target == label)].mean(0) for label in range(10)])
+    nearest = np.linalg.norm(DIGITS.data[rest][:, None] - means, axis=2).argmin(1)
+    assert (np.flatnonzero(nearest != DIGITS.target[rest]) == wrong).all()

@@ -1,0 +1,239 @@
+"""Benchmarks: each runs at a tiny size, where ours and its peer make the same; nothing is timed
+here.
+"""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+from synscale.runtime.torch_setup import deterministic
+
+import numpy as np
+import pandas as pd
+import pytest
+import threadpoolctl
+import torch
+
+from benchmarks import (
+    batches,
+    clip_training,
+    digits_run,
+    evaluation,
+    generation,
+    growth,
+    law_coverage,
+    law_fitting,
+    measuring,
+    reading,
+    report,
+    scores,
+    vit_training,
+)
+from benchmarks.measuring import OURS, Disagreement
+from synscale.training.shuffle_buffer import Shuffle
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    deterministic(1)
+    with threadpoolctl.threadpool_limits(1):
+        yield
+
+
+def ways(result: measuring.Result) -> set[str]:
+    return {row["way"] for rows in result.tables.values() for row in rows}
+
+
+@pytest.mark.slow
+def test_laws_reach_the_optimum_of_scipy():
+    result = law_fitting.measure(2, 8, 40, 1, CPU)
+    assert {OURS, *law_fitting.PEERS} == ways(result)
+    assert len(result.tables) == 4
+
+
+def test_law_coverage_has_a_row_for_each_cell():
+    rows = law_coverage.measure(2, 0).tables[""]
+    assert len(rows) == 24
+    assert {row["covers, reported"] for row in rows} <= {"0.0%", "50.0%", "100.0%"}
+
+
+def test_coverage_of_two_variables_counts_floors_of_zero():
+    wide, narrow = {"floor": (0.0, 0.0, 2.0)}, {"floor": (1.5, 1.2, 1.7)}
+    others = {"a": (0.3, 0.2, 0.4), "b": (0.3, 0.2, 0.4)}
+    floor, *_ = law_coverage.two_variable_rows([wide | others, narrow | others])
+    assert (
+        floor["covers"],
+        floor["width"],
+        floor["floor fitted as 0"],
+        floor["of these covered"],
+    ) == ("50%", "1.250", 1, 1)
+
+
+def test_laws_page_has_the_table_of_the_result_file():
+    result = json.loads((measuring.RESULTS / "law_coverage.json").read_text(encoding="utf-8"))
+    page = law_coverage.DOCS.read_text(encoding="utf-8")
+    assert page == law_coverage.documented(page, result)
+    covered = [float(row["covers, reported"].rstrip("%")) for row in result["tables"][""]]
+    assert min(covered) >= 90
+
+
+def test_webdataset_decodes_the_same_pixels(tmp_path):
+    assert {OURS, batches.DEFAULT} <= ways(batches.measure(tmp_path, 64, 32, 1, CPU))
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads are counted on Linux only")
+def test_reading_in_chunks_needs_fewer_reads(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BATCH", 64)
+    shuffle = Shuffle(plain=0, lanes=8, stripe=8, chunk=64, chunks_per_lane=2)
+    rows = {row["way"]: row for row in reading.measure(tmp_path, 1024, 500, shuffle).tables[""]}
+    calls = {way: row["reads per 1,000 images"] for way, row in rows.items()}
+    assert calls[OURS] < calls[reading.ONE_BY_ONE] / 10
+    assert reading.PEER in rows and len(rows) == 4
+
+
+def test_pixels_that_differ_are_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        batches, "as_tensor", lambda image: torch.zeros(3, *image.size, dtype=torch.uint8)
+    )
+    with pytest.raises(Disagreement, match="not the pixels"):
+        batches.measure(tmp_path, 64, 32, 1, CPU)
+
+
+def test_checkpoints_together_and_apart_have_the_same_metrics(tmp_path):
+    assert {OURS, evaluation.PEER, evaluation.EACH} == ways(
+        evaluation.measure(tmp_path, 20, 2, list(evaluation.SIZES)[:1], 1, CPU)
+    )
+
+
+def test_scores_of_one_pass_are_those_of_torch_fidelity(tmp_path):
+    assert {OURS, scores.EACH, scores.BEST} == ways(
+        scores.measure(tmp_path, 40, scores.ARCHITECTURE | {"width": 8}, 1, CPU)
+    )
+
+
+@pytest.mark.slow
+def test_a_vit_trains_to_the_same_weights(tmp_path):
+    result = vit_training.measure(tmp_path, "tiny", 32, 4, 3, 1, 1, CPU, backend="eager")
+    assert {
+        OURS,
+        vit_training.EAGER,
+        vit_training.BEST,
+        vit_training.LOADED,
+        vit_training.SHARDS,
+    } == ways(result)
+
+
+@pytest.mark.slow
+def test_clip_trains_to_the_weights_of_the_released_trainer(tmp_path, monkeypatch):
+    monkeypatch.setitem(
+        clip_training.FLAGS, "cpu", {clip_training.DEFAULT: ["--precision", "fp32"]}
+    )  # compiling takes a minute
+    assert {OURS, clip_training.DEFAULT} == ways(
+        clip_training.measure(tmp_path, "tiny", 32, 4, 2, 1, CPU, backend="eager")
+    )
+
+
+@pytest.mark.slow
+def test_images_are_those_of_diffusers(tmp_path):
+    result = generation.measure(tmp_path, "tiny", 3, 2, 2, 1, CPU, backend="eager")
+    assert {OURS, generation.PLAIN, generation.BEST} == ways(result)
+
+
+@pytest.mark.parametrize("stage", growth.STAGES)
+def test_a_stage_runs_in_a_child(tmp_path, stage):
+    result = growth.measure(tmp_path, [stage], [64, 128, 192], 1)
+    assert [row["size"] for row in result.tables["Sizes"]] == [
+        int(size * growth.STAGES[stage][2]) for size in (64, 128, 192)
+    ]
+    assert all(row["peak MB"] > 0 for row in result.tables["Sizes"])
+
+
+def test_a_stage_that_fails_ends_the_measurement():
+    with pytest.raises(SystemExit, match="a stage failed"):
+        growth.in_child(lambda: 1 / 0)
+
+
+def test_a_line_is_found():
+    assert growth.line([1, 2, 4], [3, 5, 9]) == pytest.approx((1, 2, 1))
+
+
+def test_ratios_are_of_runs_next_to_each_other():
+    rows = measuring.ratios(
+        pd.DataFrame({OURS: [1.0, 2.0, 4.0], "peer": [2.0, 6.0, 8.0]}), 1000, "image", {"peer": 2.5}
+    )
+    assert rows[1] == {
+        "way": "peer",
+        "ms a image": 6.0,
+        "times ours": 2.0,
+        "lowest": 2.0,
+        "highest": 3.0,
+        "to reach": 2.5,
+        "reached": "no",
+    }
+
+
+def test_close_is_relative_to_the_largest():
+    assert measuring.close([1.0, 100.0], [1.0, 101.0], 0.02, "numbers") == pytest.approx(1 / 101)
+    with pytest.raises(Disagreement, match="weights: they differ"):
+        measuring.close([1.0], [np.nan], 0.1, "weights")
+
+
+def write_run(folder, jobs: dict[str, tuple[float, float]]) -> None:
+    for name, (seconds, busy) in jobs.items():
+        path = folder / f"logs/digits/{name}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame([{"s": seconds, "cpu_time": busy}]).to_csv(path, sep="\t", index=False)
+
+
+def test_a_run_is_set_beside_what_its_cores_could_do(tmp_path):
+    write_run(tmp_path, {"score/a": (10.0, 8.0), "plot_scores": (4.0, 4.0)})
+    row = digits_run.whole_run(digits_run.jobs_of(tmp_path, "digits"), cores=2)
+    assert row["CPU s"] == 12 and row["CPU s / cores"] == 6
+    assert row["wall s"] == pytest.approx(10, abs=0.5)  # both ended just now
+    with pytest.raises(SystemExit, match="no benchmark files"):
+        digits_run.jobs_of(tmp_path, "other")
+
+
+def test_imports_are_set_beside_jobs():
+    (row,) = digits_run.overheads(
+        pd.DataFrame({"rule": ["write_provenance"] * 2, "s": [1e6, 1e6], "cpu_time": [5.0, 5.0]})
+    )
+    assert (
+        row["jobs"] == 2
+        and 0 < row["start and import, CPU s"] < 1e6
+        and row["share of the job"] == "0%"
+    )
+
+
+def test_report_is_made_of_result_files(tmp_path, monkeypatch):
+    result = measuring.Result(
+        "scores", "Scores", "3 images", "twice", {"": [{"way": OURS, "ms a image": 1.5}]}, "equal"
+    )
+    monkeypatch.setattr("sys.argv", ["benchmarks/scores.py", "--images", "3"])
+    measuring.finish(result, SimpleNamespace(results=tmp_path, device="cpu"))
+    assert (
+        json.loads((tmp_path / "scores.json").read_text())["command"]
+        == "python -m benchmarks.scores --images 3"
+    )
+    report.main(["--results", str(tmp_path), "--output", str(tmp_path / "page.md")])
+    page = (tmp_path / "page.md").read_text()
+    assert (
+        "## Scores" in page
+        and "*Prediction:* twice" in page
+        and "`python -m benchmarks.scores --images 3`" in page
+    )
+    assert "python -m benchmarks.generation" in page  # still to be taken on a GPU
+    with pytest.raises(SystemExit, match="no result file"):
+        report.main(["--results", str(tmp_path / "none")])
+
+
+def test_the_page_is_that_of_the_result_files():
+    results = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(measuring.RESULTS.glob("*.json"))
+    }
+    assert report.OUTPUT.read_text(encoding="utf-8") == report.page(results), (
+        "docs/performance.md is old: python -m benchmarks.report"
+    )

@@ -1,0 +1,72 @@
+"""What the documents tell users to write into a study is what a study may hold."""
+
+import re
+
+import pytest
+import yaml
+
+from synscale.models import checksums
+from synscale.study import overrides
+from synscale.study.load import StudyError, load_study, validate
+from tests.support.workflow import ROOT, SMOKE, STUDIES
+
+PAPER = (ROOT / "docs/run_the_paper.md").read_text(encoding="utf-8")
+DOCUMENT = ROOT / "docs/add_a_generator.md"
+SNIPPETS = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "snippet", SNIPPETS, ids=lambda snippet: re.search(r"model: \S*?([\w.-]+)[,\s]", snippet)[1]
+)
+def test_each_snippet_fits_a_study(snippet, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = yaml.safe_load(SMOKE.read_text())
+    parts = yaml.safe_load(snippet.replace("<commit>", "'" + "0" * 40 + "'"))
+    assert parts
+    for key, part in parts.items():
+        study[key] = (study[key] | part) if key in study else part
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
+    held = load_study(path)
+    assert all(name in held.generators for name in parts.get("generators", {}))
+
+
+def released(part) -> set[tuple[str, str]]:
+    """Model and commit of everything in a snippet that others released, where it is pinned."""
+    found = (
+        {(part["model"], part["revision"])}
+        if "revision" in part and part["revision"] != "<commit>"
+        else set()
+    )
+    return found.union(*(released(own) for own in part.values() if isinstance(own, dict)))
+
+
+def test_every_commit_that_the_document_names_is_that_of_a_known_source():
+    known = {(row["id"], row["revision"]) for row in checksums.rows(ROOT / "data/sources.csv")}
+    pinned = set().union(*(released(yaml.safe_load(snippet)) for snippet in SNIPPETS))
+    assert len(pinned) == 4
+    assert pinned <= known
+
+
+def test_keys_of_a_smaller_laion_fit_the_study(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    keys = yaml.safe_load(re.search(r"smaller LAION: .*\n```yaml\n((?:.*\n)*?)```", PAPER)[1])
+    content = overrides.merged(yaml.safe_load(STUDIES["imagenet"].read_text()), keys)
+    with pytest.raises(StudyError) as error:
+        validate(content, "study")
+    untrained = (
+        r"study: tables\.versus_paper\.counterparts\.(clip_vit_b_\w+): size = \d+: not trained"
+    )
+    for line in str(error.value).splitlines():  # nothing else is wrong
+        del content["tables"]["versus_paper"]["counterparts"][re.match(untrained, line)[1]]
+    study = validate(content, "study")
+    for size, iterations in keys["clips"]["iterations"].items():
+        assert iterations % 256 == 0
+        assert iterations * study.clips.batch_size == pytest.approx(32 * size, rel=0.01)
+
+
+def test_pages_prefer_to_change_a_study_in_place():
+    pages = ("README.md", "docs/add_a_generator.md", "docs/add_a_data_set.md")
+    for page in pages:
+        assert "run_the_paper.md#change-the-study-in-place" in (ROOT / page).read_text()
+    assert "## Change the study in place" in PAPER

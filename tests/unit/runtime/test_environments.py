@@ -1,0 +1,98 @@
+"""The conda files and the lock name the same versions."""
+
+import re
+import sys
+from importlib.metadata import packages_distributions, requires
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from synscale.workflow.code_inputs import imports
+from tests.support.workflow import ROOT
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(lines) -> dict[str, str]:
+    found = {}
+    for line in lines:
+        line = line.split("#")[0].strip(" \\")
+        if line and not line.startswith("--hash"):
+            name, version = line.split("==")
+            found[normal(name)] = version
+    return found
+
+
+DISTRIBUTIONS = packages_distributions()
+LOCK = pins((ROOT / "envs/laptop.lock").read_text().splitlines())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_conda_files_have_the_pins_of_the_lock(path):
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    own = pins(dependencies[-1]["pip"])
+    assert own
+    assert own == {name: LOCK[name] for name in own}
+
+
+@pytest.mark.parametrize("name", ["laptop", "cuda"])
+def test_every_version_of_a_lock_has_hashes(name):
+    lines = (ROOT / f"envs/{name}.lock").read_text().splitlines()
+    after = {
+        normal(line.split("==")[0]): lines[i + 1] for i, line in enumerate(lines) if "==" in line
+    }
+    assert set(after) == set(pins(lines))
+    assert "://" not in "".join(lines)  # no registry
+    assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in after.values())
+
+
+def test_the_lock_holds_all_that_is_asked_for():
+    asked = [
+        re.match(r"[A-Za-z0-9_.-]+", line).group()
+        for line in (ROOT / "envs/laptop.in").read_text().splitlines()
+        if line and line[0] != "#"
+    ]
+    assert {normal(name) for name in asked} <= set(LOCK)
+
+
+def rules() -> list:
+    """(script, environment file) of every rule. Some scripts are started by another one, on all
+    GPUs of the job.
+    """
+    started = re.compile(r"python -m (?:synscale\.runtime\.launch (?:[\w.{}]+ )+)?scripts\.(\w+)")
+    return [
+        (
+            started.search(text).group(1),
+            (path.parent / re.search(r'"(\.\./envs/.*?)"', text).group(1)).resolve(),
+        )
+        for path in sorted((ROOT / "rules").glob("*.smk"))
+        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "environment"),
+    rules(),
+    ids=lambda value: value if isinstance(value, str) else value.stem,
+)
+def test_the_environment_of_a_rule_holds_what_its_script_imports(script, environment):
+    own = pins(yaml.safe_load(environment.read_text())["dependencies"][-1]["pip"])
+    needed_by = {normal(Requirement(text).name) for name in own for text in (requires(name) or [])}
+    _, packages = imports(ROOT / f"scripts/{script}.py", ROOT)
+    for package in packages - sys.stdlib_module_names:
+        wanted = {normal(name) for name in DISTRIBUTIONS[package]}
+        assert wanted & (own.keys() | needed_by), (
+            f"{package} is in no package of {environment.name}"
+        )
+
+
+def test_scripts_bear_the_names_of_their_rules():
+    named = [
+        name
+        for path in (ROOT / "rules").glob("*.smk")
+        for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+    ]
+    assert sorted(named) == sorted(script for script, _ in rules())

@@ -1,0 +1,170 @@
+"""What a study says of CLIP at the size of the paper: its options, and its sets with classes of
+their own.
+"""
+
+import synscale.runtime.torch_setup  # noqa: F401
+
+import open_clip
+import pytest
+import torch
+import yaml
+
+from synscale.models import clip
+from synscale.study.checks import clip as checks_clips
+from synscale.study.load import StudyError, load_study
+from synscale.study.models.clip import ClipTraining
+from synscale.study.models.data import FilesData, FileSet
+from synscale.workflow import jobs
+from tests.support.workflow import ROOT, SMOKE
+
+CROP = "crop_scale: [0.9, 1.0]"
+BASE = {
+    "embed_dim": 512,
+    "patch_size": 16,
+    "width": 768,
+    "depth": 12,
+    "heads": 12,
+    "text_width": 512,
+    "text_depth": 12,
+    "text_heads": 8,
+}
+
+
+@pytest.fixture(autouse=True)
+def in_the_project(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def smoke(tmp_path, *changes: tuple[str, str]):
+    text = SMOKE.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "changed.yaml"
+    path.write_text(text)
+    load_study.cache_clear()
+    return load_study(path)
+
+
+def test_the_papers_architecture_is_open_clips():
+    with torch.device("meta"):
+        ours = open_clip.model.CLIP(**clip.config(BASE | {"context_length": 77}, 224)).state_dict()
+        theirs = open_clip.model.CLIP(
+            **open_clip.get_model_config("ViT-B-16-quickgelu")
+        ).state_dict()
+    assert {name: own.shape for name, own in ours.items()} == {
+        name: own.shape for name, own in theirs.items()
+    }
+
+
+def test_options_at_their_defaults_make_no_model_anew(tmp_path):
+    before = jobs.clip_settings(smoke(tmp_path), "real", "clip_tiny")
+    same = smoke(
+        tmp_path, ("crop_scale: [0.9, 1.0]", "crop_scale: [0.9, 1.0]\n  crop_ratio: [1.0, 1.0]")
+    )
+    other = smoke(
+        tmp_path,
+        ("crop_scale: [0.9, 1.0]", "crop_scale: [0.9, 1.0]\n  largest_batch: 4\n  image_size: 4"),
+    )
+    assert jobs.clip_settings(same, "real", "clip_tiny") == before
+    found = jobs.clip_settings(other, "real", "clip_tiny")
+    assert found["training"] == before["training"] | {"largest_batch": 4}
+    assert (before["image_size"], found["image_size"]) == (8, 4)
+    assert ClipTraining(**found["training"]).betas == (0.9, 0.98)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            CROP,
+            f"{CROP}\n  image_size: 6",
+            "clips.architectures.clip_tiny.patch_size = 4: does not divide image_size = 6",
+        ),
+        (
+            CROP,
+            f"{CROP}\n  image_size: 16",
+            "clips.image_size = 16: more than the 8 that images are kept at",
+        ),
+        (
+            CROP,
+            f"{CROP}\n  crop_ratio: [1.3, 0.7]",
+            "clips.crop_ratio = [1.3, 0.7]: the smaller comes first; use [0.7, 1.3]",
+        ),
+        (
+            CROP,
+            f"{CROP}\n  order: passes",
+            "clips.order = 'passes': removed: every training reads its pairs in shuffled epochs now; delete this line",
+        ),
+        (
+            CROP,
+            f"{CROP}\n  checkpoints: 2",
+            "clips.checkpoints = 2: removed: the state is saved by time now, at any step; delete this line",
+        ),
+        ('templates: ["{name}", "{name}, thick"]', "templates: imagenet", "clips.templates"),
+    ],
+)
+def test_options_that_cannot_be_are_told(tmp_path, old, new, told):
+    with pytest.raises(StudyError) as error:
+        smoke(tmp_path, (old, new))
+    assert told in str(error.value)
+
+
+def test_the_80_templates_have_a_name(tmp_path):
+    study = smoke(
+        tmp_path, ('templates: ["{name}", "{name}, thick"]', "templates: openai_imagenet")
+    )
+    assert (
+        jobs.clip_evaluation_settings(study, "real", "clip_tiny")["templates"] == "openai_imagenet"
+    )
+
+
+def sets(**own) -> FilesData:
+    return FilesData(
+        kind="files",
+        training={"photos": {"dataset": "photos"}},
+        evaluation={"flowers": FileSet(dataset="flowers102", **own)},
+    )
+
+
+def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
+    study, classes, texts = smoke(tmp_path), tmp_path / "flowers.csv", tmp_path / "templates.yaml"
+
+    def faults(**own):
+        return checks_clips.sets_of_other_classes_can_be_asked_about(study.clips, sets(**own))
+
+    own = {"classes": str(classes), "templates": str(texts)}
+    assert [fault.split("; ")[0] for fault in faults(**own)] == [
+        f"data.evaluation.flowers.{key} = {own[key]!r}: no such file" for key in own
+    ]
+    classes.write_text("class_id,name\n0,rose\n2,lily\n")
+    texts.write_text(yaml.safe_dump({"flowers102": ["a {name}", "flower"], "pets": ["a {name}"]}))
+    assert "class_id must count 0, 1, 2" in faults(**own)[0]
+    assert faults(**own)[1:] == [f"{texts}: flowers102.1 = 'flower': must hold {{name}} once"]
+    classes.write_text("class_id,name\n0,rose\n1,lily\n")
+    texts.write_text(yaml.safe_dump({"pets": ["a {name}"]}))
+    assert faults(**own) == [
+        f"data.evaluation.flowers.templates = {str(texts)!r}: no list of texts under flowers102; add it"
+    ]
+    assert "templates: missing; CLIP asks" in faults(classes=str(classes))[0]
+    assert "remove it" in faults(templates=str(texts))[0]
+    texts.write_text(yaml.safe_dump({"flowers102": ["a {name}"]}))
+    assert faults(**own) == []
+    changed = study.model_copy(update={"data": sets(**own)})
+    assert jobs.clip_tables(changed) == [str(classes), str(texts)]
+    assert jobs.clip_evaluation_settings(changed, "real", "clip_tiny")["sets"] == {
+        "flowers": {"dataset": "flowers102", **own}
+    }
+
+
+def test_the_projects_own_sets_can_be_asked_about(tmp_path):
+    study = smoke(tmp_path)
+    for path in sorted((ROOT / "data/downstream").glob("*.csv")):
+        if path.stem != "sets":
+            own = FileSet(
+                dataset=path.stem, classes=str(path), templates="data/downstream/templates.yaml"
+            )
+            data = FilesData(
+                kind="files", training={"photos": {"dataset": "photos"}}, evaluation={"own": own}
+            )
+            assert checks_clips.sets_of_other_classes_can_be_asked_about(study.clips, data) == []

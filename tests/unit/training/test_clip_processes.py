@@ -1,0 +1,220 @@
+"""CLIP models trained by several processes: as by one, nothing lost, nothing repeated; a process
+that dies takes the others along.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import chain
+
+import synscale.runtime.torch_setup  # noqa: F401
+from synscale.runtime.torch_setup import deterministic
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from scripts import train_clips
+from synscale.data import shards
+from synscale.training.distributed import Team
+from tests.support import clip_process
+from tests.support.workflow import ROOT
+
+TINY = {
+    "embed_dim": 8,
+    "patch_size": 4,
+    "width": 16,
+    "depth": 1,
+    "heads": 2,
+    "text_width": 16,
+    "text_depth": 1,
+    "text_heads": 2,
+    "context_length": 12,
+}
+ARCHITECTURE = TINY | {"merges": 300}
+PAIRS, BLOCK, BATCH, ITERATIONS = 24, 5, 8, 6  # two epochs
+TRAINING = {
+    "batch_size": BATCH,
+    "learning_rate": 3e-3,
+    "warmup": 0.1,
+    "weight_decay": 0.2,
+    "crop_scale": [0.5, 1.0],
+}
+
+
+@pytest.fixture(scope="module")
+def tars(tmp_path_factory) -> list[str]:
+    """Noise, 8 x 8, RGB and webp, in five blocks of which the last is not full."""
+    folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
+    found = []
+    for start in range(0, PAIRS, BLOCK):
+        rows = [
+            (
+                f"{i:05d}",
+                random.integers(0, 256, (8, 8, 3), np.uint8),
+                {"image": i, "class_id": -1, "prompt": f"number {i}"},
+            )
+            for i in range(start, min(start + BLOCK, PAIRS))
+        ]
+        found.append(str(folder / f"{start // BLOCK:05d}.tar"))
+        shards.write(found[-1], rows, {"format": "webp", "quality": 90})
+    return found
+
+
+def asked(tars: list[str], folder, **named) -> dict:
+    part = {"source": "real", "guidance": None, "images": PAIRS}
+    run = {
+        "source": "real",
+        "guidance": None,
+        "architecture": "tiny",
+        "size": PAIRS,
+        "seed": 3,
+        "name": "run",
+        "iterations": ITERATIONS,
+        "parts": [part],
+    }
+    settings = {
+        "runs": [run],
+        "inputs": {"real": len(tars)},
+        "architectures": {"tiny": ARCHITECTURE},
+        "image_size": 8,
+        "channels": 3,
+    }
+    folder.mkdir(exist_ok=True)
+    return {
+        "settings": settings | {"training": TRAINING | named.pop("training", {})},
+        "tars": tars,
+        "folder": str(folder),
+    } | named
+
+
+def alone(tars: list[str], folder, workers: int = 0, **named) -> dict:
+    deterministic(1)
+    clip_process.train(asked(tars, folder, **named), Team(torch.device("cpu"), workers=workers))
+    return left_by(folder)
+
+
+def together(tars: list[str], folder, **named) -> subprocess.CompletedProcess:
+    (folder.parent / f"{folder.name}.json").write_text(json.dumps(asked(tars, folder, **named)))
+    run = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "tests.support.clip_process",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(
+        [*run, str(folder.parent / f"{folder.name}.json")],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=ROOT,
+        env=environment,
+    )
+
+
+def left_by(folder) -> dict:
+    seen = [json.loads(path.read_text()) for path in sorted(folder.glob("seen.*.json"))]
+    return {"weights": load_file(folder / "models/run.safetensors"), "seen": seen}
+
+
+def same(a: dict, b: dict) -> bool:
+    """All but the bias of attention's keys: it changes nothing, so that its gradient is rounding,
+    which AdamW makes as large as any.
+    """
+    for weights in (a, b):
+        for name in (name for name in weights if name.endswith("attn.in_proj_bias")):
+            weights[name].view(3, -1)[1] = 0
+    return a.keys() == b.keys() and all(torch.allclose(a[name], b[name], atol=2e-5) for name in a)
+
+
+@pytest.fixture(scope="module")
+def one(tars, tmp_path_factory) -> dict:
+    return alone(tars, tmp_path_factory.mktemp("one"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tars, one, tmp_path):
+    done = together(tars, tmp_path / "two")
+    assert done.returncode == 0, done.stderr
+    two = left_by(tmp_path / "two")
+    assert len(two["seen"]) == 2
+    assert np.mean([seen["losses"] for seen in two["seen"]], axis=0) == pytest.approx(
+        one["seen"][0]["losses"], abs=1e-5
+    )
+    assert same(one["weights"], two["weights"])
+    # Each batch is that of one process, and an epoch has each pair once.
+    batches = [
+        list(chain(*own)) for own in zip(*(seen["positions"] for seen in two["seen"]), strict=True)
+    ]
+    assert [sorted(batch) for batch in batches] == [
+        sorted(batch) for batch in one["seen"][0]["positions"]
+    ]
+    for first in range(0, ITERATIONS, PAIRS // BATCH):
+        assert Counter(chain(*batches[first : first + PAIRS // BATCH])) == Counter(range(PAIRS))
+
+
+@pytest.mark.slow
+def test_a_dead_process_ends_the_others_and_one_resumes(tars, one, tmp_path):
+    began = time.monotonic()
+    done = together(tars, tmp_path / "killed", killed=4)
+    assert done.returncode != 0
+    assert time.monotonic() - began < 120
+    assert not (tmp_path / "killed/models").exists()
+    resumed = alone(tars, tmp_path / "killed")
+    losses = resumed["seen"][0]["losses"]
+    assert len(losses) == ITERATIONS - 3  # the first three steps are not repeated
+    assert losses == pytest.approx(one["seen"][0]["losses"][3:], abs=1e-5)
+    assert same(one["weights"], resumed["weights"])
+
+
+def test_workers_change_nothing(tars, one, tmp_path):
+    found = alone(tars, tmp_path / "workers", workers=2)
+    assert found["seen"][0]["losses"] == one["seen"][0]["losses"]
+
+
+def test_micro_batches_equal_the_full_batch(tars, one, tmp_path):
+    found = alone(tars, tmp_path / "micro", training={"largest_batch": 3})
+    assert [len(positions) for positions in found["seen"][0]["positions"]] == [2] * (
+        ITERATIONS * BATCH // 2
+    )
+    assert found["seen"][0]["losses"] == pytest.approx(one["seen"][0]["losses"], abs=1e-5)
+    assert same(one["weights"], found["weights"])
+
+
+@pytest.mark.slow
+def test_micro_batches_of_two_processes_equal_the_full_batch(tars, one, tmp_path):
+    """Compiled, with gradient checkpointing; a process dies, and one process resumes."""
+    options = {"compile": "aot_eager", "gradient_checkpointing": True, "largest_batch": 2}
+    torch._dynamo.utils.counters.clear()
+    done = together(tars, tmp_path / "two", training=options, killed=4)
+    assert done.returncode != 0
+    assert "step 3 of 6" in done.stdout
+    resumed = alone(tars, tmp_path / "two", training=options)
+    assert len(resumed["seen"][0]["losses"]) == ITERATIONS - 3
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0
+    assert same(one["weights"], resumed["weights"])
+
+
+@pytest.mark.slow
+def test_a_compiled_model_is_the_same(tars, one, tmp_path):
+    torch._dynamo.utils.counters.clear()
+    found = alone(tars, tmp_path / "compiled", training={"compile": "aot_eager"})
+    assert torch._dynamo.utils.counters["frames"]["ok"] > 0
+    assert same(one["weights"], found["weights"])
+
+
+def test_ranks_that_cannot_share_a_batch_are_reported(tars, tmp_path):
+    job, team = asked(tars, tmp_path / "x"), Team(torch.device("cpu"), 0, 3)
+    with pytest.raises(SystemExit, match="batch_size = 8: cannot be shared equally by 3"):
+        train_clips.train_batch(
+            job["settings"], tars, tmp_path / "x/models", tmp_path / "x/state", team
+        )

@@ -1,0 +1,150 @@
+"""Image-text pairs: each once in an epoch, with its text, whoever reads them."""
+
+import synscale.runtime.torch_setup  # noqa: F401
+
+import numpy as np
+import pytest
+import torch
+
+from synscale.data import shards
+from synscale.models import clip
+from synscale.training import clip_loop, pairs
+from synscale.training.clip_loop import Job
+from synscale.training.distributed import Team
+from tests.support.clip_runs import CPU, job_of, run_of
+
+
+def write(path, numbers, guidance=(None,), **storage) -> str:
+    """Images of one grey, that of their number, at each guidance scale; the text names both."""
+    rows = []
+    for scale in guidance:
+        for i in numbers:
+            row = {"image": i, "class_id": -1, "prompt": f"{path.parent.name} {i} {scale}"} | (
+                {} if scale is None else {"guidance": scale}
+            )
+            rows.append((f"{scale}-{i:03d}", np.full((8, 8, 3), 8 * i, np.uint8), row))
+    shards.write(path, rows, {"format": "png"} | storage)
+    return str(path)
+
+
+def source(folder, counts: list[int], guidance=(None,), **storage) -> list[str]:
+    starts = np.cumsum([0, *counts])
+    folder.mkdir()
+    return [
+        write(folder / f"{n:05d}.tar", range(starts[n], starts[n + 1]), guidance, **storage)
+        for n in range(len(counts))
+    ]
+
+
+def part(name: str, images: int, guidance: float | None = None) -> dict:
+    return {"source": name, "guidance": guidance, "images": images}
+
+
+def read(found: pairs.Pairs) -> list[tuple[int, str]]:
+    """Grey and text of every pair."""
+    positions = torch.arange(len(found.images))
+    tokens = pairs.Tokens(found.images, lambda text: [text])
+    greys = found.images.read(positions)[0][:, 0, 4, 4].tolist()
+    return list(zip(greys, map(tokens.text, positions.tolist()), strict=True))
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [{"format": "png"}, {"format": "webp", "quality": 95}, {"format": "jpeg", "quality": 95}],
+)
+def test_pairs_are_the_first_of_each_part_with_their_own_texts(tmp_path, storage):
+    tars = {
+        "real": source(tmp_path / "real", [5, 5, 2], **storage),
+        "made": source(tmp_path / "made", [4, 4], (1.0, 1.5), **storage),
+    }
+    found = pairs.find(tars, [part("real", 7), part("made", 6, 1.5)])
+    assert found.images.sizes == [5, 2, 4, 2]
+    shown = read(found)
+    assert [text for _, text in shown] == [f"real {i} None" for i in range(7)] + [
+        f"made {i} 1.5" for i in range(6)
+    ]
+    assert [grey for grey, _ in shown] == pytest.approx(
+        [8 * i for i in [*range(7), *range(6)]], abs=2
+    )
+
+
+def test_what_is_not_there_is_told_before_anything_is_read(tmp_path):
+    tars = {"real": source(tmp_path / "real", [3, 3])}
+    with pytest.raises(SystemExit, match="6 images at guidance None, but a run needs 7 of real"):
+        pairs.find(tars, [part("real", 7)])
+    with pytest.raises(
+        shards.ShardError,
+        match=r"00001.tar: its images at guidance None are not those from number 0 on",
+    ):
+        pairs.find({"real": tars["real"][::-1]}, [part("real", 6)])
+    missing = str(tmp_path / "real/00002.tar")
+    with pytest.raises(shards.ShardError, match=r"00002.parquet: no such file: remove both files"):
+        pairs.find({"real": [*tars["real"], missing]}, [part("real", 7)])
+
+
+def test_pairs_are_told_apart_by_their_texts_too(tmp_path):
+    one, other = (
+        {"real": [write(tmp_path / name / "00000.tar", range(3))]} for name in ("one", "other")
+    )
+    first = pairs.find(one, [part("real", 3)]).identity
+    assert first != pairs.find(other, [part("real", 3)]).identity
+    assert first != pairs.find(one, [part("real", 2)]).identity
+
+
+def job_with(batch: int, steps: int, seed: int) -> Job:
+    return job_of(run_of("one", ("real", None, 1), seed=seed, iterations=steps), batch_size=batch)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> pairs.Pairs:
+    folder = tmp_path_factory.mktemp("many")
+    return pairs.find({"real": source(folder / "real", [5, 3, 4])}, [part("real", 12)])
+
+
+@pytest.mark.parametrize(("ranks", "count", "first"), [(1, 3, 1), (3, 2, 2), (6, 1, 3)])
+def test_a_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, first):
+    job = job_with(6, 5, seed=2)
+
+    def batches(ranks, count, first=0):
+        """Positions of each step, of all processes together, and what they are paired with."""
+        teams = [Team(CPU, rank, ranks) for rank in range(ranks)]
+        read = [list(clip_loop.micro_batches(job, many, first, count, team)) for team in teams]
+        steps = []
+        for step in range(5 - first):
+            own = [batch for part in read for batch in part[count * step : count * (step + 1)]]
+            positions, tokens = (
+                torch.cat([getattr(b, key) for b in own]) for key in ("positions", "tokens")
+            )
+            images = torch.cat([batch.images for batch in own])
+            order = positions.argsort(stable=True)
+            steps.append(
+                (positions[order].tolist(), tokens[order].tolist(), images[order].tolist())
+            )
+        return steps
+
+    alone = batches(1, 1)
+    assert [sorted(own[0]) for own in alone] == [sorted(own[0]) for own in batches(ranks, count)]
+    assert batches(ranks, count, first) == batches(ranks, count)[first:]  # resumed at any step
+    for epoch in range(2):
+        seen = [position for own in alone[2 * epoch : 2 * epoch + 2] for position in own[0]]
+        assert sorted(seen) == list(range(12))
+
+
+def test_tokens_are_those_of_each_image(many):
+    job = job_with(6, 2, 0)
+    tokenize = clip.tokenizer(job.architecture)
+    for batch in clip_loop.micro_batches(job, many, 0, 1, Team(CPU)):
+        texts = [f"real {position} None" for position in batch.positions.tolist()]
+        assert torch.equal(batch.tokens, tokenize(texts))
+        assert (batch.images[:, 0, 4, 4] // 8).tolist() == batch.positions.tolist()
+
+
+def test_sources_of_a_mixture_are_shuffled_together(tmp_path):
+    tars = {
+        "real": source(tmp_path / "real", [8] * 4),
+        "made": source(tmp_path / "made", [8] * 4, (1.0,)),
+    }
+    found = pairs.find(tars, [part("real", 30), part("made", 30, 1.0)])
+    batches = clip_loop.micro_batches(job_with(20, 3, 0), found, 0, 1, Team(CPU))
+    for batch in batches:  # of one epoch; the standard deviation of the number of real ones is 2
+        assert 6 <= (batch.positions < 30).sum() <= 14

@@ -1,0 +1,112 @@
+"""The modules that a script imports, found without running it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synscale.workflow.code_inputs import code_of, imports
+from tests.support.workflow import ROOT
+
+RULES = {
+    match[1]: match[0]
+    for path in (ROOT / "rules").glob("*.smk")
+    for match in re.finditer(
+        r"^rule (\w+):.*?(?=^rule |\Z)", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+}
+CHEAP = sorted(rule for rule in RULES if rule.startswith(("plot_", "tabulate_", "fit_laws")))
+SOME = ("fit_laws", "plot_per_class", "plot_samples", "tabulate_claims")
+
+# Import the libraries once, then each script in a process forked from this one, and print the
+# project's modules that it has loaded.
+FORKS = """
+import os, sys, importlib
+import matplotlib.pyplot, pandas, pydantic, scipy.optimize, seaborn, statsmodels.api, yaml, PIL.Image, webdataset, pyarrow.parquet
+for script in sys.argv[1:]:
+    sys.stdout.flush()
+    if not (child := os.fork()):
+        importlib.import_module(f"scripts.{script}")
+        files = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] in ("scripts", "synscale")]
+        print(script, *sorted(os.path.relpath(file) for file in files), flush=True)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"{script}: cannot be imported")
+"""
+
+
+def found(root: Path, files: dict[str, str]) -> tuple[set[str], set[str]]:
+    """Modules and packages that scripts/run.py imports, in a project of these files."""
+    for name, text in files.items():
+        path = root / "scripts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    modules, packages = imports(root / "scripts/run.py", root)
+    return {str(path.relative_to(root / "scripts")) for path in modules}, packages
+
+
+def test_imports_are_followed_through_modules(tmp_path):
+    files = {
+        "run.py": "import numpy.linalg\nfrom synscale import (\n    one,\n    two as other,\n)\n",
+        "lib/__init__.py": "",
+        "lib/one.py": "def late():\n    if True:\n        import synscale.three\n",
+        "lib/two.py": "try:\n    from .four import x\nexcept ImportError:\n    import pandas\n",
+        "lib/three.py": "from synscale import one",
+        "lib/four.py": "x = 1",
+        "lib/five.py": "import torch",
+    }
+    modules, packages = found(tmp_path, files)
+    assert modules == files.keys() - {"lib/five.py"}
+    assert packages == {"numpy", "pandas"}
+
+
+def test_functions_of_a_package_on_the_way_do_not_count(tmp_path):
+    files = {
+        "run.py": "from synscale.parts import one",
+        "lib/__init__.py": "",
+        "lib/parts/__init__.py": "from synscale import two\ndef of():\n    from synscale import three",
+        "lib/parts/one.py": "",
+        "lib/two.py": "",
+        "lib/three.py": "",
+    }
+    modules, _ = found(tmp_path, files)
+    assert modules == files.keys() - {"lib/three.py"}
+    modules, _ = found(tmp_path, {"run.py": "from synscale.parts import one, of"})
+    assert modules == files.keys()
+
+
+def test_edited_imports_are_found(tmp_path):
+    files = {"run.py": "from scripts import one", "one.py": "", "two.py": ""}
+    assert found(tmp_path, files)[0] == {"run.py", "one.py"}
+    modified = (tmp_path / "scripts/run.py").stat().st_mtime_ns
+    (tmp_path / "scripts/run.py").write_text("from scripts import two")
+    os.utime(tmp_path / "scripts/run.py", ns=(modified + 1, modified + 1))
+    assert found(tmp_path, {})[0] == {"run.py", "two.py"}
+
+
+def test_code_of_has_every_module_that_python_loads(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    done = subprocess.run([sys.executable, "-c", FORKS, *SOME], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    loaded = {script: set(files) for script, *files in map(str.split, done.stdout.splitlines())}
+    assert loaded.keys() == set(SOME)
+    for script, files in loaded.items():
+        assert files <= set(code_of(script)(None)), script
+
+
+@pytest.mark.parametrize("rule", CHEAP)
+def test_cheap_rule_lists_the_code_of_its_script(rule):
+    assert f'script=code_of("{rule}"),' in RULES[rule]
+    assert f"python -m scripts.{rule} " in RULES[rule]
+
+
+def test_expensive_rules_list_no_code():
+    assert len(CHEAP) > 15
+    assert not [
+        rule
+        for rule, text in RULES.items()
+        if rule not in CHEAP and ("code_of" in text or ".py" in text)
+    ]

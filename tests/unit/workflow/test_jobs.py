@@ -1,0 +1,217 @@
+"""What follows from a study: blocks, runs, batches, settings."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synscale.report import plotting
+from synscale.study.load import load_study
+from synscale.study.models import Study, parts_of
+from synscale.workflow import figure_settings, jobs
+from tests.support.workflow import ROOT, SMOKE
+
+
+def study(**changes) -> Study:
+    return load_study(SMOKE).model_copy(update=changes)
+
+
+@given(
+    st.integers(1, 50),
+    st.dictionaries(
+        st.floats(1, 10).map(lambda g: round(g, 1)), st.integers(1, 400), min_size=1, max_size=4
+    ),
+    st.sampled_from(["all", "one"]),
+)
+def test_blocks_make_every_image_once(block, images, scales):
+    base = load_study(SMOKE)
+    source = base.sources["diffusion_class_names"].model_copy(update={"images": images})
+    changed = study(
+        images_per_block=block,
+        scales_per_block=scales,
+        sources=base.sources | {"diffusion_class_names": source},
+    )
+    made = {scale: [] for scale in images}
+    for number in jobs.blocks(changed, "diffusion_class_names"):
+        for scale, (start, stop) in jobs.generation_settings(
+            changed, "diffusion_class_names", number
+        )["guidance"].items():
+            assert 0 < stop - start <= block
+            made[float(scale)] += range(start, stop)
+    assert made == {scale: list(range(count)) for scale, count in images.items()}
+
+
+@given(st.integers(1, 50), st.integers(1, 200), st.sampled_from(["all", "one"]))
+def test_the_blocks_of_a_prefix_at_one_scale_hold_it(block, count, scales):
+    base = load_study(SMOKE)
+    source = base.sources["diffusion_class_names"].model_copy(
+        update={"images": {1.0: 100, 2.5: 200}}
+    )
+    changed = study(
+        images_per_block=block,
+        scales_per_block=scales,
+        sources=base.sources | {"diffusion_class_names": source},
+    )
+    held = []
+    for name in jobs.blocks(changed, "diffusion_class_names", count, 2.5):
+        made = jobs.generation_settings(changed, "diffusion_class_names", name)["guidance"]
+        assert scales == "all" or made.keys() == {"2.5"}  # nothing that was not asked for
+        held += range(*made["2.5"])
+    assert held[:count] == list(range(count))
+    assert len(held) < count + block
+
+
+@given(st.integers(1, 30), st.integers(1, 300), st.integers(1, 300))
+def test_a_smaller_set_is_the_first_blocks_of_a_larger_one(block, a, b):
+    changed = study(images_per_block=block)
+    small, large = (
+        jobs.image_files("s", changed, "diffusion_class_names", n) for n in sorted((a, b))
+    )
+    assert large[: len(small)] == small
+
+
+def test_a_run_that_two_experiments_ask_for_is_trained_once():
+    runs = jobs.runs(study(), ["sweep", "scaling"])
+    assert len(runs) == len(set(runs)) == (3 + 3 + 1 + 1) * 2
+    every = jobs.runs(study())
+    assert len(every) == len(set(every)) > len(runs)
+
+
+def test_every_run_is_in_one_batch_and_one_job_trains_a_batch():
+    for mode in ("all", "one"):
+        base = load_study(SMOKE)
+        mode = {"runs_per_job": mode}
+        changed = study(
+            classifiers=base.classifiers.model_copy(update=mode),
+            clips=base.clips.model_copy(update=mode),
+        )
+        trained = [
+            run.name + source
+            for source, batch in jobs.batches(changed)
+            for run in jobs.batch_runs(changed, source, batch)
+        ]
+        assert sorted(trained) == sorted(run.name + run.source for run in jobs.runs(changed))
+        files = jobs.metric_files("s", changed)
+        assert len(files) == len(set(files)) == len(jobs.batches(changed))
+        assert {path.split("/")[2] for path in files} == {"metrics", "clip_metrics"}
+    assert len(jobs.batches(load_study(SMOKE))) == len(
+        {(run.source, run.architecture) for run in jobs.runs(load_study(SMOKE))}
+    )
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 200))
+def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, third):
+    """Whatever the size, the parts make it up, none shrinks when it grows, and fixed ones are
+    filled first, in order.
+    """
+    base = load_study(SMOKE)
+    parts = [
+        {"source": "real", "images": first},
+        {"source": "real", "images": second},
+        {"source": "diffusion_class_names", "guidance": 1.5},
+    ]
+    mixture = type(base.sources["both"])(kind="mixture", label="m", parts=parts)
+    before = [0, 0, 0]
+    for size in sorted({1, first, first + second, first + second + third}):
+        made = {i: 0 for i in range(3)}
+        own = parts_of({"m": mixture}, "m", None, size)
+        for place, part in enumerate(own):
+            made[2 if part["guidance"] else place] = part["images"]
+        assert sum(made.values()) == size
+        assert made[0] == min(first, size)
+        assert all(made[i] >= before[i] for i in range(3))
+        before = list(made.values())
+
+
+def test_a_run_is_handed_the_images_that_it_trains_on():
+    settings = jobs.clip_settings(load_study(SMOKE), "both", "clip_tiny")
+    assert settings["inputs"] == {"real": 2, "diffusion_alt_texts": 2}
+    for run in settings["runs"]:
+        assert [part["images"] for part in run["parts"]] == [run["size"] // 2] * 2
+    assert jobs.classifier_settings(load_study(SMOKE), "real", "vit_tiny")["inputs"] == {"real": 2}
+
+
+def test_names_of_runs_stand_in_paths():
+    import re
+
+    for run in jobs.runs(load_study(ROOT / "studies/digits.yaml")):
+        assert re.fullmatch(r"[a-z0-9_.-]+", run.name)
+
+
+def test_recipes_without_a_model_have_the_settings_that_they_always_had():
+    """Their prompts are not made again by what other kinds of recipes need."""
+    assert jobs.prompt_settings(load_study(SMOKE), "captions") == {
+        "recipe": "captions",
+        "kind": "captions",
+        "patterns": [],
+    }
+
+
+def test_sampling_is_no_setting_of_training_a_generator():
+    base = load_study(SMOKE)
+    resampled = base.generators["diffusion"].model_copy(update={"steps": 50, "sampler": "ddim"})
+    changed = study(generators=base.generators | {"diffusion": resampled})
+    assert jobs.generator_settings(changed, "diffusion") == jobs.generator_settings(
+        base, "diffusion"
+    )
+    assert jobs.generation_settings(
+        changed, "diffusion_class_names", "00000"
+    ) != jobs.generation_settings(base, "diffusion_class_names", "00000")
+
+
+def test_curves_are_labelled_by_what_differs_in_their_panel():
+    settings = figure_settings.panels_settings(
+        load_study(ROOT / "studies/digits.yaml"), "supervised_scaling"
+    )
+    labels = {
+        panel["title"].split(" (")[0]: [curve["label"] for curve in panel["curves"]]
+        for panel in settings["panels"]
+    }
+    assert labels["guidance scale"] == ["real", "guidance 1", "guidance 1.5", "guidance 4"]
+    assert labels["prompt recipe"] == ["real", "class_names", "clip_templates", "captions"]
+    assert labels["architecture"] == [
+        "real, small ViT",
+        "real, large ViT",
+        "synthetic, small ViT",
+        "synthetic, large ViT",
+    ]
+    for own in labels.values():
+        assert len(set(own)) == len(own)
+
+
+def test_a_source_looks_the_same_in_every_figure():
+    digits = load_study(ROOT / "studies/digits.yaml")
+    seen = {}
+    for name in ("supervised_scaling", "ood_scaling", "clip_scaling", "beyond_the_law"):
+        for panel in figure_settings.panels_settings(digits, name)["panels"]:
+            for curve in panel["curves"]:
+                look = {key: value for key, value in curve["look"].items() if key != "weight"}
+                assert seen.setdefault((curve["source"], curve["guidance"]), look) == look
+
+
+def test_curves_of_a_panel_look_different():
+    digits = load_study(ROOT / "studies/digits.yaml")
+    for name in ("supervised_scaling", "ood_scaling", "clip_scaling"):
+        for panel in figure_settings.panels_settings(digits, name)["panels"]:
+            looks = [str(plotting.look(curve["look"])) for curve in panel["curves"]]
+            assert len(set(looks)) == len(looks)
+
+
+def test_what_a_study_does_not_show_is_told_as_such():
+    changed = study(figures=load_study(SMOKE).figures.model_copy(update={"teaser": None}))
+    assert "teaser" not in figure_settings.names_of(changed.figures)
+    with pytest.raises(figure_settings.NotInStudy, match="no figure or table 'teaser'"):
+        figure_settings.teaser_settings(changed)
+
+
+def test_new_sampling_code_regenerates_released_models_only(monkeypatch):
+    paper, smoke = load_study(ROOT / "studies/imagenet.yaml"), load_study(SMOKE)
+    targets = [(paper, "sd_class_names", "g1_5-00000"), (smoke, "diffusion_class_names", "00000")]
+
+    def digests():
+        return [jobs.digest(jobs.generation_settings(*target)) for target in targets]
+
+    before = digests()
+    monkeypatch.setattr(jobs.sources, "PIPELINE_SAMPLING", jobs.sources.PIPELINE_SAMPLING + 1)
+    after = digests()
+    assert before[0] != after[0]
+    assert before[1] == after[1]
