@@ -96,7 +96,7 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
     if images < BATCH:
         raise SystemExit(f"--images {images}: one batch of {BATCH} is needed at least")
     tar = str(folder / f"{images}-{size}/00000.tar")
-    stored = fake_images.block(Path(tar), images, size)
+    stored = fake_images.shard(Path(tar), images, size)
     decoders = {DEFAULT: (("pil",), True), SIMPLE: ((simplejpeg_decoder,), False)}
     told = decoded_alike(stored, tar, decoders)
     transform = augment.of_images(Training(**RECIPE, crop_scale=(0.08, 1.0), flip=True), size, CROP)

@@ -227,7 +227,7 @@ def same_weights(ways: dict[str, Callable], tolerance: float) -> str:
 
 
 def ways_of(run: Clock, own: Setting, backend: str) -> dict[str, Callable]:
-    fake_images.block(own.tar, own.pairs, own.size)
+    fake_images.shard(own.tar, own.pairs, own.size)
     return {OURS: partial(ours, run, own, backend)} | {
         name: partial(released, run, own, flags) for name, flags in FLAGS[own.device.type].items()
     }

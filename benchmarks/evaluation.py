@@ -79,7 +79,7 @@ def clip_benchmark(
     its loader do, without workers as ours.
     """
     pictures = (
-        webdataset.WebDataset(images.blocks[0].tar, shardshuffle=False)
+        webdataset.WebDataset(images.shards[0].tar, shardshuffle=False)
         .decode("pil")
         .to_tuple("jpg", "cls")
         .map_tuple(PREPARE, None)
@@ -124,7 +124,7 @@ def one_size(
 def measure(
     folder: Path, images: int, models: int, sizes: list[str], rounds: int, device: torch.device
 ) -> Result:
-    stored = fake_images.block(folder / "00000.tar", images)
+    stored = fake_images.shard(folder / "00000.tar", images)
     tables, told = {}, ""
     for name in sizes:
         seconds, told = one_size(stored, SIZES[name], models, rounds, device)

@@ -182,7 +182,7 @@ def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[
 
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
-    fake_images.block(folder / "images.tar", max(sizes), SIZE)
+    fake_images.shard(folder / "images.tar", max(sizes), SIZE)
     generation.saved(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {

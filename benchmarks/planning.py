@@ -1,11 +1,11 @@
 """How long Snakemake takes to plan a study of the paper's size, and in how much memory: what is
 left to do, and that nothing is.
 
-python -m benchmarks.planning [--study imagenet] [--block 10000] [--pairs 100000] [--done]
+python -m benchmarks.planning [--study imagenet] [--shard 10000] [--pairs 100000] [--done]
 
 Nothing is ever made: a plan reads no image. With --done each output is an empty file of the right
-age with Snakemake's record of its job, each list of blocks a list; and the same is planned again,
-as config.yaml has it and with trust_lists.
+age with Snakemake's record of its job, each list of shards a list; and the same is planned again,
+as config.yaml has it and with skip_finished_shards.
 """
 
 import argparse
@@ -39,8 +39,8 @@ LINKS = ("Snakefile", "rules", "scripts", "synscale", "envs", "profiles", "data"
 DRY = ("-n", "--quiet")
 
 
-def sized(study: dict, block: int | None = None, pairs: int | None = None) -> dict:
-    """A study, as its file has it, with so many image indices in a block, and in one of pairs and
+def sized(study: dict, shard: int | None = None, pairs: int | None = None) -> dict:
+    """A study, as its file has it, with so many image indices in a shard, and in one of pairs and
     of what is made of their texts.
     """
     for source in study["sources"].values():
@@ -48,9 +48,9 @@ def sized(study: dict, block: int | None = None, pairs: int | None = None) -> di
             source["kind"] == "pairs"
             or study["recipes"].get(source.get("recipe"), {}).get("kind") == "pair_texts"
         )
-        if "images_per_block" in source and (wanted := pairs if of_pairs else block):
-            source["images_per_block"] = wanted
-    return study | ({"images_per_block": block} if block else {})
+        if "images_per_shard" in source and (wanted := pairs if of_pairs else shard):
+            source["images_per_shard"] = wanted
+    return study | ({"images_per_shard": shard} if shard else {})
 
 
 def create(folder: Path, study: dict) -> None:
@@ -91,7 +91,7 @@ def jobs_of(text: str) -> int:
 
 def let_be_done(dag) -> None:
     """An empty file or folder for each output of a Snakemake DAG, younger than what it is made of;
-    lists of blocks with a last row; a record of each job.
+    lists of shards with a last row; a record of each job.
     """
     now = time.time()
     for step, level in enumerate(dag.toposorted(dag.jobs)):
@@ -100,10 +100,10 @@ def let_be_done(dag) -> None:
                 marker = output / ".snakemake_timestamp" if job.output[0].is_directory else output
                 marker.parent.mkdir(parents=True, exist_ok=True)
                 marker.touch()
-                if job.rule.name == "list_blocks":
+                if job.rule.name == "index_shards":
                     study = load_study(f"studies/{job.wildcards.study}.yaml")
                     settings = jobs.digest(
-                        jobs.list_settings(study, job.wildcards.source, job.wildcards.block)
+                        jobs.list_settings(study, job.wildcards.source, job.wildcards.shard)
                     )
                     output.write_text(
                         f"{','.join(shard_index.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8"
@@ -145,10 +145,10 @@ def main() -> None:
     )
     parser.add_argument("--study", default="imagenet", help="of studies/ (default: imagenet)")
     parser.add_argument(
-        "--block", type=int, help="image indices in a block (default: as the study has it)"
+        "--shard", type=int, help="image indices in a shard (default: as the study has it)"
     )
     parser.add_argument(
-        "--pairs", type=int, help="image indices in a block of pairs (default: as the study has it)"
+        "--pairs", type=int, help="image indices in a shard of pairs (default: as the study has it)"
     )
     parser.add_argument(
         "--folder", type=Path, help="where to lay the study out (a temporary folder by default)"
@@ -162,7 +162,7 @@ def main() -> None:
     study = yaml.safe_load((ROOT / f"studies/{args.study}.yaml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as temporary:
         folder = (args.folder or Path(temporary)).absolute()
-        create(folder, sized(study, args.block, args.pairs))
+        create(folder, sized(study, args.shard, args.pairs))
         rows = {"all to do": snakemake(folder, *DRY)}
         count = jobs_of(rows["all to do"][-1])
         if args.done:
@@ -171,7 +171,9 @@ def main() -> None:
             ) as another:  # for the memory of what is measured starts as that of this process
                 another.submit(finish, folder).result()
             rows["all done"] = snakemake(folder, *DRY)
-            rows["all done, trust_lists"] = snakemake(folder, *DRY, "--config", "trust_lists=true")
+            rows["all done, skip_finished_shards"] = snakemake(
+                folder, *DRY, "--config", "skip_finished_shards=true"
+            )
             for name in list(rows)[1:]:
                 if "Nothing to be done" not in rows[name][-1]:
                     raise SystemExit(

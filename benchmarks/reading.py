@@ -82,8 +82,8 @@ def one_by_one(tars: list[str]) -> Iterator[int]:
     images = stream.find(tars)
     order = Order(images.sizes, 0, shuffle=Shuffle(plain=len(images)))
     for position in order.take(0, len(images) // BATCH * BATCH)[1].tolist():
-        block, row = images.locate(position)
-        index = image_index.open_index(block.tar, block.guidance)
+        shard, row = images.locate(position)
+        index = image_index.open_index(shard.tar, shard.guidance)
         data = index.read_bytes(row, row + 1)[0]
         if not image_index.is_intact(data, index.sha256(row)):
             raise Disagreement("one by one: an image is not the one of its manifest")

@@ -168,7 +168,7 @@ def measure(
     folder: Path, images: int, architecture: dict, rounds: int, device: torch.device
 ) -> Result:
     synthetic, real = (
-        fake_images.block(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
+        fake_images.shard(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
         for seed, name in enumerate(("synthetic", "real"))
     )
     model = classifier.build(architecture, 224, 3, CLASSES).to(device).eval()

@@ -151,7 +151,7 @@ def measure(
         **settings, batch_size=batch, precision="bfloat16" if gpu else "float32", compile=backend
     )
     build = {"architecture": MODELS[model], "image_size": size, "channels": 3, "classes": CLASSES}
-    stored = fake_images.block(folder / "00000.tar", batch * 2, size)
+    stored = fake_images.shard(folder / "00000.tar", batch * 2, size)
     (held,) = stream.hold([stored], most=1 << 40)
     run = loops.Steps(device, skip, clock)
     ways = {

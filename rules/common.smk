@@ -15,20 +15,13 @@ from snakemake.settings.types import DeploymentMethod, ExecMode
 # one's.
 FOREIGN = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FOREIGN)]
-from synscale import (
-    captions,
-    environment,
-    hooks,
-    jobs,
-    override,
-    shown,
-    shown_tables,
-    study_file,
-    targets,
-    trusted_lists,
-)
-from synscale.workflow.code_inputs import code_of
+from synscale.report import captions
+from synscale.runtime import environment
+from synscale.study import overrides
+from synscale.study.load import StudyError
 from synscale.study.models.data import classified
+from synscale.workflow import figure_settings, finished_shards, hooks, jobs, table_settings, targets
+from synscale.workflow.code_inputs import code_of
 
 try:
     environment.check(config)
@@ -47,13 +40,13 @@ def load_studies():
     """Every study of studies/, by name. All their faults are told at once, before any job starts."""
     studies, faults = {}, []
     try:
-        changes = override.read(config.get("override"))
-    except study_file.StudyError as error:
+        changes = overrides.read(config.get("override"))
+    except StudyError as error:
         raise WorkflowError(str(error)) from None
     for path in sorted(Path("studies").glob("*.yaml")):
         try:
-            studies[path.stem] = override.load(path, changes)
-        except study_file.StudyError as error:
+            studies[path.stem] = overrides.load(path, changes)
+        except StudyError as error:
             faults.append(str(error))
     if config["study"] not in studies and not faults:
         faults.append(
@@ -68,18 +61,18 @@ STUDIES = load_studies()
 config["facts"] = captions.Facts(
     STUDIES
 )  # for report/*.rst; in no rule's params, so that no caption makes a job run again
-FIGURES = shown.names_of(STUDIES[config["study"]].figures)
-TABLES = shown.names_of(STUDIES[config["study"]].tables)
+FIGURES = figure_settings.names_of(STUDIES[config["study"]].figures)
+TABLES = figure_settings.names_of(STUDIES[config["study"]].tables)
 
-# Lists that no rule makes, for they stand for their blocks. A job that was planned asks for no such
+# Lists that no rule makes, for they stand for their shards. A job that was planned asks for no such
 # thing any more.
-TRUSTED = (
-    trusted_lists.trusted(STUDIES)
-    if config.get("trust_lists") and workflow.exec_mode == ExecMode.DEFAULT
+FINISHED = (
+    finished_shards.trusted(STUDIES)
+    if config.get("skip_finished_shards") and workflow.exec_mode == ExecMode.DEFAULT
     else []
 )
 TO_LIST = (
-    f"(?!({'|'.join(map(re.escape, TRUSTED))})$)" if TRUSTED else ""
+    f"(?!({'|'.join(map(re.escape, FINISHED))})$)" if FINISHED else ""
 ) + f"({'|'.join(STUDIES)})"
 
 
@@ -89,8 +82,8 @@ wildcard_constraints:
     generator=r"[a-z0-9_]+",
     source=r"[a-z0-9_]+",
     split=r"[a-z0-9_]+",
-    block=r"(g[0-9_e+-]+-)?\d{5}",
-    batch=r"[a-z0-9_.-]+",
+    shard=r"(g[0-9_e+-]+-)?\d{5}",
+    group=r"[a-z0-9_.-]+",
     law=r"[a-z0-9_]+",
     released=r"[a-z0-9_]+",
     scaling=r"[a-z]+_scaling",
@@ -120,7 +113,7 @@ def needed(files):
     def of(wildcards):
         try:
             return files(wildcards.study, study_of(wildcards), wildcards)
-        except shown.NotInStudy as error:
+        except figure_settings.NotInStudy as error:
             raise WorkflowError(str(error)) from None
 
     of.__signature__ = ONE  # Snakemake asks for it at every call
@@ -138,15 +131,15 @@ def planned(settings, *names):
 
 training_lists = needed(
     lambda name, study, wildcards: jobs.training_lists(
-        name, study, wildcards.source, wildcards.batch
+        name, study, wildcards.source, wildcards.group
     )
 )
 list_before = needed(
-    lambda name, study, wildcards: jobs.list_before(name, wildcards.source, wildcards.block)
+    lambda name, study, wildcards: jobs.list_before(name, wildcards.source, wildcards.shard)
 )
 reference_models = needed(lambda name, study, _: jobs.reference_folder(name, study))
 listed_tars = needed(
-    lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.block)
+    lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.shard)
 )
 evaluation_tars = needed(
     lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation]
@@ -190,7 +183,7 @@ def metrics_of(experiments):
 
 def metrics_of_laws(laws):
     return metrics_of(
-        lambda study, wildcards: shown.experiments_of_laws(study, laws(study, wildcards))
+        lambda study, wildcards: figure_settings.experiments_of_laws(study, laws(study, wildcards))
     )
 
 

@@ -1,11 +1,11 @@
 # in:  the study's data sets (digits: the copy inside scikit-learn; files: where config.yaml's `paths` or the environment says)
-# out: results/{study}/data/{split}/{block}.tar (+ .parquet); of a data set in files also results/{study}/data/{split}/index.parquet
+# out: results/{study}/data/{split}/{shard}.tar (+ .parquet); of a data set in files also results/{study}/data/{split}/index.parquet
 #
 # Splits: training sets and evaluation sets by name; of digits generator_training, from which
 # text-to-image models alone learn, and classifier_training, the source `real`. Later stages see
 # shards alone.
 
-from synscale.data.datasets import guard as data_guard
+from synscale.workflow import preflight
 
 
 rule index_data:
@@ -44,12 +44,12 @@ rule prepare_data:
         ),
         index=needed(lambda name, study, wildcards: jobs.index_files(name, study, wildcards.split)),
     output:
-        tar="results/{study}/data/{split}/{block}.tar",
-        manifest="results/{study}/data/{split}/{block}.parquet",
+        tar="results/{study}/data/{split}/{shard}.tar",
+        manifest="results/{study}/data/{split}/{shard}.parquet",
     log:
-        "logs/{study}/prepare_data/{split}-{block}.log",
+        "logs/{study}/prepare_data/{split}-{shard}.log",
     benchmark:
-        "logs/{study}/prepare_data/{split}-{block}.tsv"
+        "logs/{study}/prepare_data/{split}-{shard}.tsv"
     priority: first_shards_first(READ)
     conda:
         "../envs/torch.yaml"
@@ -61,7 +61,7 @@ rule prepare_data:
         runtime=LIMITS.runtime("prepare_data", 120),
         disk_gb=LIMITS.disk_gb("prepare_data"),
     params:
-        planned=planned(jobs.data_settings, "split", "block"),
+        planned=planned(jobs.data_settings, "split", "shard"),
     shell:
-        "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --block {wildcards.block} --planned {params.planned} "
+        "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --shard {wildcards.shard} --planned {params.planned} "
         "--classes {input.classes:q} --index {input.index:q} --threads {threads} --output {output.tar:q} > {log:q} 2>&1"

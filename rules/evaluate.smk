@@ -1,17 +1,17 @@
-# in:  classifiers of one batch; evaluation sets
-# out: results/{study}/metrics/{source}/{batch}.parquet: top-1 and cross-entropy of each run, overall and per class
+# in:  classifiers of one group; evaluation sets
+# out: results/{study}/metrics/{source}/{group}.parquet: top-1 and cross-entropy of each run, overall and per class
 
 
 rule evaluate:
     input:
-        models="results/{study}/classifiers/{source}/{batch}",
+        models="results/{study}/classifiers/{source}/{group}",
         tars=classified_tars,
     output:
-        metrics="results/{study}/metrics/{source}/{batch}.parquet",
+        metrics="results/{study}/metrics/{source}/{group}.parquet",
     log:
-        "logs/{study}/evaluate/{source}-{batch}.log",
+        "logs/{study}/evaluate/{source}-{group}.log",
     benchmark:
-        "logs/{study}/evaluate/{source}-{batch}.tsv"
+        "logs/{study}/evaluate/{source}-{group}.tsv"
     priority: EVALUATE
     conda:
         "../envs/torch.yaml"
@@ -22,10 +22,10 @@ rule evaluate:
         gpu_hours=LIMITS.gpu_hours("evaluate"),
         gpu=gpus,
     params:
-        planned=planned(jobs.evaluation_settings, "source", "batch"),
+        planned=planned(jobs.evaluation_settings, "source", "group"),
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --planned {params.planned} "
         "--models {input.models:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --state .state/{wildcards.study}/metrics/{wildcards.source}/{wildcards.batch} "
+        "--output {output.metrics:q} --state .state/{wildcards.study}/metrics/{wildcards.source}/{wildcards.group} "
         "--threads {threads} > {log:q} 2>&1"

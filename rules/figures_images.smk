@@ -7,8 +7,8 @@
 
 rule plot_samples:
     input:
-        real=needed(lambda name, study, _: shown.samples_of_real(name, study)),
-        images=needed(lambda name, study, _: shown.samples_tars(name, study)),
+        real=needed(lambda name, study, _: figure_settings.samples_of_real(name, study)),
+        images=needed(lambda name, study, _: figure_settings.samples_tars(name, study)),
         classes=class_table,
         script=code_of("plot_samples"),
     output:
@@ -24,7 +24,7 @@ rule plot_samples:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_samples", 10),
     params:
-        planned=planned(shown.samples_settings),
+        planned=planned(figure_settings.samples_settings),
     shell:
         "python -m scripts.plot_samples --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--classes {input.classes:q} --real {input.real:q} --images {input.images:q} --output {output:q} > {log:q} 2>&1"
@@ -32,7 +32,7 @@ rule plot_samples:
 
 rule plot_recognizability_diversity:
     input:
-        scores=scores_of(shown.plane_sources),
+        scores=scores_of(figure_settings.plane_sources),
         script=code_of("plot_recognizability_diversity"),
     output:
         figure_files("recognizability_diversity"),
@@ -47,7 +47,7 @@ rule plot_recognizability_diversity:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_recognizability_diversity", 10),
     params:
-        planned=planned(shown.plane_settings),
+        planned=planned(figure_settings.plane_settings),
     shell:
         "python -m scripts.plot_recognizability_diversity --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--scores {input.scores:q} --output {output:q} > {log:q} 2>&1"
@@ -55,9 +55,13 @@ rule plot_recognizability_diversity:
 
 rule plot_configuration_sweep:
     input:
-        scores=scores_of(lambda study: shown.configuration_sources(shown.sweep_settings(study))),
+        scores=scores_of(
+            lambda study: figure_settings.configuration_sources(
+                figure_settings.sweep_settings(study)
+            )
+        ),
         metrics=metrics_of(
-            lambda study, _: [shown.part_of(study, "configuration_sweep").experiment]
+            lambda study, _: [figure_settings.part_of(study, "configuration_sweep").experiment]
         ),
         script=code_of("plot_configuration_sweep"),
     output:
@@ -73,7 +77,7 @@ rule plot_configuration_sweep:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_configuration_sweep", 10),
     params:
-        planned=planned(shown.sweep_settings),
+        planned=planned(figure_settings.sweep_settings),
     shell:
         "python -m scripts.plot_configuration_sweep --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -81,8 +85,12 @@ rule plot_configuration_sweep:
 
 rule plot_scores:
     input:
-        scores=scores_of(lambda study: shown.configuration_sources(shown.scores_settings(study))),
-        metrics=metrics_of(lambda study, _: [shown.part_of(study, "scores").experiment]),
+        scores=scores_of(
+            lambda study: figure_settings.configuration_sources(
+                figure_settings.scores_settings(study)
+            )
+        ),
+        metrics=metrics_of(lambda study, _: [figure_settings.part_of(study, "scores").experiment]),
         script=code_of("plot_scores"),
     output:
         figure_files("scores"),
@@ -97,7 +105,7 @@ rule plot_scores:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_scores", 10),
     params:
-        planned=planned(shown.scores_settings),
+        planned=planned(figure_settings.scores_settings),
     shell:
         "python -m scripts.plot_scores --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -105,9 +113,9 @@ rule plot_scores:
 
 rule plot_per_class:
     input:
-        images=needed(lambda name, study, _: shown.per_class_tars(name, study)),
-        scores=scores_of(shown.per_class_sources),
-        metrics=metrics_of_laws(lambda study, _: [shown.part_of(study, "per_class").law]),
+        images=needed(lambda name, study, _: figure_settings.per_class_tars(name, study)),
+        scores=scores_of(figure_settings.per_class_sources),
+        metrics=metrics_of_laws(lambda study, _: [figure_settings.part_of(study, "per_class").law]),
         classes=class_table,
         script=code_of("plot_per_class"),
     output:
@@ -123,7 +131,7 @@ rule plot_per_class:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_per_class", 10),
     params:
-        planned=planned(shown.per_class_settings),
+        planned=planned(figure_settings.per_class_settings),
     shell:
         "python -m scripts.plot_per_class --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--classes {input.classes:q} --images {input.images:q} --scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

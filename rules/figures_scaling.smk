@@ -7,8 +7,8 @@
 
 rule plot_scaling:
     input:
-        metrics=metrics_of_laws(lambda study, wc: shown.panel_laws(study, wc.scaling)),
-        laws=fitted(lambda study, wc: shown.panel_laws(study, wc.scaling)),
+        metrics=metrics_of_laws(lambda study, wc: figure_settings.panel_laws(study, wc.scaling)),
+        laws=fitted(lambda study, wc: figure_settings.panel_laws(study, wc.scaling)),
         script=code_of("plot_scaling"),
     output:
         figure_files("{scaling}"),
@@ -23,7 +23,7 @@ rule plot_scaling:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_scaling", 10),
     params:
-        planned=planned(shown.panels_settings, "scaling"),
+        planned=planned(figure_settings.panels_settings, "scaling"),
     shell:
         "python -m scripts.plot_scaling --study studies/{wildcards.study}.yaml --scaling {wildcards.scaling} --planned {params.planned} "
         "--metrics {input.metrics:q} --laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
@@ -31,7 +31,9 @@ rule plot_scaling:
 
 rule plot_beyond_the_law:
     input:
-        metrics=metrics_of_laws(lambda study, _: shown.panel_laws(study, "beyond_the_law")),
+        metrics=metrics_of_laws(
+            lambda study, _: figure_settings.panel_laws(study, "beyond_the_law")
+        ),
         script=code_of("plot_beyond_the_law"),
     output:
         figure_files("beyond_the_law"),
@@ -46,7 +48,7 @@ rule plot_beyond_the_law:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_beyond_the_law", 10),
     params:
-        planned=planned(shown.beyond_settings),
+        planned=planned(figure_settings.beyond_settings),
     shell:
         "python -m scripts.plot_beyond_the_law --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -54,7 +56,9 @@ rule plot_beyond_the_law:
 
 rule plot_exchange_rate:
     input:
-        metrics=metrics_of_laws(lambda study, _: [shown.part_of(study, "exchange_rate").law]),
+        metrics=metrics_of_laws(
+            lambda study, _: [figure_settings.part_of(study, "exchange_rate").law]
+        ),
         script=code_of("plot_exchange_rate"),
     output:
         figure_files("exchange_rate"),
@@ -69,7 +73,7 @@ rule plot_exchange_rate:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_exchange_rate", 10),
     params:
-        planned=planned(shown.exchange_settings),
+        planned=planned(figure_settings.exchange_settings),
     shell:
         "python -m scripts.plot_exchange_rate --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -77,7 +81,9 @@ rule plot_exchange_rate:
 
 rule plot_limited_real:
     input:
-        metrics=metrics_of(lambda study, _: shown.part_of(study, "limited_real").experiments),
+        metrics=metrics_of(
+            lambda study, _: figure_settings.part_of(study, "limited_real").experiments
+        ),
         script=code_of("plot_limited_real"),
     output:
         figure_files("limited_real"),
@@ -92,7 +98,7 @@ rule plot_limited_real:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_limited_real", 10),
     params:
-        planned=planned(shown.limited_settings),
+        planned=planned(figure_settings.limited_settings),
     shell:
         "python -m scripts.plot_limited_real --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -100,7 +106,9 @@ rule plot_limited_real:
 
 rule plot_clip_transfer:
     input:
-        metrics=metrics_of(lambda study, _: shown.part_of(study, "clip_transfer").experiments),
+        metrics=metrics_of(
+            lambda study, _: figure_settings.part_of(study, "clip_transfer").experiments
+        ),
         script=code_of("plot_clip_transfer"),
     output:
         figure_files("clip_transfer"),
@@ -115,7 +123,7 @@ rule plot_clip_transfer:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_clip_transfer", 10),
     params:
-        planned=planned(shown.transfer_settings),
+        planned=planned(figure_settings.transfer_settings),
     shell:
         "python -m scripts.plot_clip_transfer --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -123,7 +131,7 @@ rule plot_clip_transfer:
 
 rule plot_teaser:
     input:
-        laws=fitted(lambda study, _: shown.teaser_laws(study)),
+        laws=fitted(lambda study, _: figure_settings.teaser_laws(study)),
         script=code_of("plot_teaser"),
     output:
         figure_files("teaser"),
@@ -138,7 +146,7 @@ rule plot_teaser:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_teaser", 10),
     params:
-        planned=planned(shown.teaser_settings),
+        planned=planned(figure_settings.teaser_settings),
     shell:
         "python -m scripts.plot_teaser --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--laws {input.laws:q} --output {output:q} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
 # in:  image shards; the safety checker of a released pipeline, where the study names one
-# out: results/{study}/flags/{source}/{block}.parquet: of each image, whether the checker takes it for not safe for work, and its score
+# out: results/{study}/flags/{source}/{shard}.parquet: of each image, whether the checker takes it for not safe for work, and its score
 #
 # Made on request alone, by their paths. Safety checkers are off while images are made, and no rule
 # reads a flag.
@@ -29,15 +29,15 @@ rule fetch_safety_checker:
 
 rule flag_images:
     input:
-        tar="results/{study}/images/{source}/{block}.tar",
-        manifest="results/{study}/images/{source}/{block}.parquet",
+        tar="results/{study}/images/{source}/{shard}.tar",
+        manifest="results/{study}/images/{source}/{shard}.parquet",
         checker="results/{study}/safety_checker",
     output:
-        flags="results/{study}/flags/{source}/{block}.parquet",
+        flags="results/{study}/flags/{source}/{shard}.parquet",
     log:
-        "logs/{study}/flag_images/{source}-{block}.log",
+        "logs/{study}/flag_images/{source}-{shard}.log",
     benchmark:
-        "logs/{study}/flag_images/{source}-{block}.tsv"
+        "logs/{study}/flag_images/{source}-{shard}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 1

@@ -1,9 +1,9 @@
 # in:  captioned images, or released weights; prompts
 # out: results/{study}/generators/{generator}/, a diffusers pipeline that is trained here
 #      results/{study}/models/{generator}/, one that others released
-#      results/{study}/images/{source}/{block}.tar (+ .parquet), a block of images at each guidance scale of the source
+#      results/{study}/images/{source}/{shard}.tar (+ .parquet), a shard of images at each guidance scale of the source
 #
-# A block is a range of image indices and one job. An image's noise comes from a seed that is a hash
+# A shard is a range of image indices and one job. An image's noise comes from a seed that is a hash
 # of source, guidance and index.
 
 
@@ -64,14 +64,14 @@ rule fetch_generator:
 rule generate:
     input:
         pipeline=needed(lambda name, study, wc: jobs.pipeline_folder(name, study, wc.source)),
-        prompts=needed(lambda name, study, wc: jobs.prompts_file(name, study, wc.source, wc.block)),
+        prompts=needed(lambda name, study, wc: jobs.prompts_file(name, study, wc.source, wc.shard)),
     output:
-        tar="results/{study}/images/{source}/{block}.tar",
-        manifest="results/{study}/images/{source}/{block}.parquet",
+        tar="results/{study}/images/{source}/{shard}.tar",
+        manifest="results/{study}/images/{source}/{shard}.parquet",
     log:
-        "logs/{study}/generate/{source}-{block}.log",
+        "logs/{study}/generate/{source}-{shard}.log",
     benchmark:
-        "logs/{study}/generate/{source}-{block}.tsv"
+        "logs/{study}/generate/{source}-{shard}.tsv"
     priority: first_shards_first(GENERATE)
     conda:
         "../envs/torch.yaml"
@@ -86,11 +86,11 @@ rule generate:
         disk_gb=LIMITS.disk_gb("generate"),
         gpu=gpus,
     params:
-        classes=class_table,  # no input: the prompts are made from it, and each file that a block depends on takes a tenth of what it costs to plan one
-        planned=planned(jobs.generation_settings, "source", "block"),
-        state=".state/{study}/images/{source}/{block}",
+        classes=class_table,  # no input: the prompts are made from it, and each file that a shard depends on takes a tenth of what it costs to plan one
+        planned=planned(jobs.generation_settings, "source", "shard"),
+        state=".state/{study}/images/{source}/{shard}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} 1 {threads} scripts.generate "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --block {wildcards.block} --planned {params.planned} "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --shard {wildcards.shard} --planned {params.planned} "
         "--classes {params.classes:q} --pipeline {input.pipeline:q} "
         "--prompts {input.prompts:q} --output {output.tar:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -10,7 +10,7 @@ import json
 import time
 
 from synscale.planning import dag as plans
-from synscale.planning import submission
+from synscale.cluster import submission
 
 HARDWARE = config.get("hardware", "laptop")
 
@@ -36,7 +36,7 @@ rule plan:
         asked=lambda _: time.time(),  # another one each time: a plan is of what lies on disk now
         targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
         budget=lambda _: json.dumps(config.get("budget") or {}),
-        override=lambda _: override.text(config.get("override")),
+        override=lambda _: overrides.text(config.get("override")),
         resources=lambda _: submission.options(
             workflow.resource_settings._parsed_overwrite_resources, ":"
         ),
@@ -52,7 +52,7 @@ onstart:
     hooks.check_local_gpus(workflow)
     plans.guard(workflow.dag, STUDIES, config)
     submission.check(workflow.dag, LIMITS)
-    data_guard.guard(workflow.dag, STUDIES)
+    preflight.guard(workflow.dag, STUDIES)
 
 
 plans.show_jobs(workflow.output_settings)

@@ -1,17 +1,17 @@
 # in:  models of the hub or folders of the user; the class table; real training images
 # out: results/{study}/prompt_models/{recipe}/, as transformers reads it
 #      results/{study}/sentences/{recipe}.parquet, sentences that a T5 writes about each class name
-#      results/{study}/captions/{recipe}/{block}.parquet, captions that a BLIP-2 makes of the real training images, a job for each block of them
+#      results/{study}/captions/{recipe}/{shard}.parquet, captions that a BLIP-2 makes of the real training images, a job for each shard of them
 #
 # Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of
 # ImageNet images.
 
-from synscale import prompt_files
+from synscale.workflow import prompt_inputs
 
 
 rule fetch_model:
     input:
-        local=needed(prompt_files.local_model),
+        local=needed(prompt_inputs.local_model),
     output:
         model=directory("results/{study}/prompt_models/{recipe}"),
     log:
@@ -67,13 +67,13 @@ rule write_sentences:
 rule caption_images:
     input:
         model="results/{study}/prompt_models/{recipe}",
-        tar=needed(prompt_files.captioned_block),
+        tar=needed(prompt_inputs.captioned_shard),
     output:
-        captions="results/{study}/captions/{recipe}/{block}.parquet",
+        captions="results/{study}/captions/{recipe}/{shard}.parquet",
     log:
-        "logs/{study}/caption_images/{recipe}-{block}.log",
+        "logs/{study}/caption_images/{recipe}-{shard}.log",
     benchmark:
-        "logs/{study}/caption_images/{recipe}-{block}.tsv"
+        "logs/{study}/caption_images/{recipe}-{shard}.tsv"
     priority: first_shards_first(PREPARE)
     conda:
         "../envs/torch.yaml"
@@ -85,7 +85,7 @@ rule caption_images:
         gpu=gpus,
     params:
         planned=planned(jobs.prompt_settings, "recipe"),
-        state=".state/{study}/captions/{recipe}-{block}",
+        state=".state/{study}/captions/{recipe}-{shard}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.caption_images "
         "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "

@@ -8,7 +8,7 @@
 rule write_prompts:
     input:
         classes=class_table,
-        known=needed(prompt_files.known),
+        known=needed(prompt_inputs.known),
     output:
         pool="results/{study}/prompts/{recipe}.parquet",
     log:

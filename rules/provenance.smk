@@ -11,9 +11,10 @@ rule write_provenance:
     input:
         results=needed(
             lambda name, study, _: [
-                f"figures/{name}/{figure}.csv" for figure in shown.names_of(study.figures)
+                f"figures/{name}/{figure}.csv"
+                for figure in figure_settings.names_of(study.figures)
             ]
-            + [f"tables/{name}/{table}.csv" for table in shown.names_of(study.tables)]
+            + [f"tables/{name}/{table}.csv" for table in figure_settings.names_of(study.tables)]
         ),
     output:
         report(

@@ -3,8 +3,8 @@
 
 import functools
 
-from synscale import allocation, clip_memory, site, site_resources
-from synscale.planning import limits
+from synscale.cluster import allocation, site, site_resources
+from synscale.planning import clip_memory, resources
 from synscale.planning.reader_memory import pairs_mb, reading_mb
 
 if workflow.remote_exec:  # this process runs inside a job that Snakemake submitted
@@ -21,13 +21,13 @@ except site.SiteError as error:
     raise WorkflowError(str(error)) from None
 
 try:
-    LIMITS = limits.Limits(
+    LIMITS = resources.Limits(
         STUDIES,
         config.get("hardware", "laptop"),
         SITE,
         lambda rule: workflow.get_rule(rule).resources,
     )
-except limits.PlanError as error:
+except resources.PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
 
 
@@ -44,7 +44,7 @@ GENERATE = 10
 
 def first_shards_first(priority):
     """A priority for shards: those of small training sets, which are prefixes, come first."""
-    return lambda wildcards: priority - int(wildcards.block[-5:]) / 100_000
+    return lambda wildcards: priority - int(wildcards.shard[-5:]) / 100_000
 
 
 @functools.cache
@@ -52,8 +52,8 @@ def check_hardware(study):
     """Refuse a study that requests GPUs from a cluster if `hardware` has none."""
     if STUDIES[study].gpus:
         try:
-            limits.hardware.require_gpus(config.get("hardware", "laptop"), study)
-        except limits.PlanError as error:
+            resources.hardware.require_gpus(config.get("hardware", "laptop"), study)
+        except resources.PlanError as error:
             raise WorkflowError(f"config.yaml: {error}") from None
 
 
@@ -96,14 +96,14 @@ growing = (
 
 def classifier_mb(wildcards, threads):
     """MB of a training: its process, two batches of each thread, stored images, and the copy of a state."""
-    reading = reading_mb(study_of(wildcards), wildcards.source, wildcards.batch, threads)
+    reading = reading_mb(study_of(wildcards), wildcards.source, wildcards.group, threads)
     return 3000 + 1000 * threads + reading + LIMITS.saving_mb("train_classifiers", wildcards)
 
 
 def clip_host_mb(wildcards, threads):
     """Host memory of a training job on one node: images of a batch, what readers hold, stored images that are shuffled, and the copy of a state."""
     study = study_of(wildcards)
-    size = study.clips.image_size or study.image_size
-    reading = pairs_mb(study, wildcards.source, wildcards.batch, threads)
-    batch = clip_memory.host_mb(study.clips.model_dump(), size, study.channels, threads)
-    return batch + reading + LIMITS.saving_mb("train_clips", wildcards)
+    size = study.clip.image_size or study.image_size
+    reading = pairs_mb(study, wildcards.source, wildcards.group, threads)
+    batch = clip_memory.host_mb(study.clip.model_dump(), size, study.channels, threads)
+    return batch + reading + LIMITS.saving_mb("train_clip", wildcards)

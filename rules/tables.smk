@@ -10,7 +10,7 @@ rule tabulate_prompts:
         prompts=needed(
             lambda name, study, _: [
                 f"results/{name}/prompts/{recipe}.parquet"
-                for recipe in shown_tables.prompts_settings(study)["recipes"]
+                for recipe in table_settings.prompts_settings(study)["recipes"]
             ]
         ),
         classes=class_table,
@@ -28,7 +28,7 @@ rule tabulate_prompts:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_prompts", 10),
     params:
-        planned=planned(shown_tables.prompts_settings),
+        planned=planned(table_settings.prompts_settings),
     shell:
         "python -m scripts.tabulate_prompts --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--classes {input.classes:q} --prompts {input.prompts:q} --output {output:q} > {log:q} 2>&1"
@@ -37,9 +37,13 @@ rule tabulate_prompts:
 rule tabulate_configurations:
     input:
         scores=scores_of(
-            lambda study: shown.configuration_sources(shown_tables.configurations_settings(study))
+            lambda study: figure_settings.configuration_sources(
+                table_settings.configurations_settings(study)
+            )
         ),
-        metrics=metrics_of(lambda study, _: [shown.part_of(study, "configurations").experiment]),
+        metrics=metrics_of(
+            lambda study, _: [figure_settings.part_of(study, "configurations").experiment]
+        ),
         script=code_of("tabulate_configurations"),
     output:
         table_files("configurations"),
@@ -54,7 +58,7 @@ rule tabulate_configurations:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_configurations", 10),
     params:
-        planned=planned(shown_tables.configurations_settings),
+        planned=planned(table_settings.configurations_settings),
     shell:
         "python -m scripts.tabulate_configurations --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -63,7 +67,7 @@ rule tabulate_configurations:
 rule tabulate_metrics:
     input:
         metrics=needed(
-            lambda name, study, wc: shown_tables.evaluation_table_files(
+            lambda name, study, wc: table_settings.evaluation_table_files(
                 name, study, clip=wc.table == "clip"
             )
         ),
@@ -83,7 +87,7 @@ rule tabulate_metrics:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_metrics", 10),
     params:
-        planned=planned(shown_tables.table_settings, "table"),
+        planned=planned(table_settings.table_settings, "table"),
     shell:
         "python -m scripts.tabulate_metrics --study studies/{wildcards.study}.yaml --table {wildcards.table} --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -105,7 +109,7 @@ rule tabulate_hyperparameters:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_hyperparameters", 10),
     params:
-        planned=planned(shown_tables.hyperparameters_settings),
+        planned=planned(table_settings.hyperparameters_settings),
     shell:
         "python -m scripts.tabulate_hyperparameters --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--output {output:q} > {log:q} 2>&1"
@@ -128,7 +132,7 @@ rule tabulate_laws:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_laws", 10),
     params:
-        planned=planned(shown_tables.laws_settings),
+        planned=planned(table_settings.laws_settings),
     shell:
         "python -m scripts.tabulate_laws --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
@@ -136,8 +140,8 @@ rule tabulate_laws:
 
 rule tabulate_claims:
     input:
-        metrics=metrics_of(lambda study, _: shown_tables.claims_experiments(study)),
-        scores=scores_of(shown_tables.claims_sources),
+        metrics=metrics_of(lambda study, _: table_settings.claims_experiments(study)),
+        scores=scores_of(table_settings.claims_sources),
         script=code_of("tabulate_claims"),
     output:
         table_files("claims"),
@@ -152,7 +156,7 @@ rule tabulate_claims:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_claims", 10),
     params:
-        planned=planned(shown_tables.claims_settings),
+        planned=planned(table_settings.claims_settings),
     shell:
         "python -m scripts.tabulate_claims --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --scores {input.scores:q} --output {output:q} > {log:q} 2>&1"
@@ -160,8 +164,8 @@ rule tabulate_claims:
 
 rule tabulate_versus_paper:
     input:
-        laws=fitted(shown_tables.versus_laws),
-        metrics=metrics_of_laws(shown_tables.level_laws),
+        laws=fitted(table_settings.versus_laws),
+        metrics=metrics_of_laws(table_settings.level_laws),
         numbers="data/paper_numbers.csv",
         script=code_of("tabulate_versus_paper"),
     output:
@@ -177,7 +181,7 @@ rule tabulate_versus_paper:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_versus_paper", 10),
     params:
-        planned=planned(shown_tables.versus_settings),
+        planned=planned(table_settings.versus_settings),
     shell:
         "python -m scripts.tabulate_versus_paper --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--numbers {input.numbers:q} --laws {input.laws:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

@@ -1,22 +1,22 @@
 # in:  image shards of one source, or of those that a mixture is made of
-# out: results/{study}/classifiers/{source}/{batch}/{run}.safetensors
+# out: results/{study}/classifiers/{source}/{group}/{run}.safetensors
 #
-# A run is a guidance scale, an architecture, a size and a seed. A batch is the runs that share a
+# A run is a guidance scale, an architecture, a size and a seed. A group is the runs that share a
 # job: all of an architecture where a run takes seconds, a single one where it takes GPU-days (the
 # study's classifiers.runs_per_job). A size is a prefix of the images. How many GPUs, nodes and
 # threads share a run is the machine's to say: docs/many_gpus.md.
 
 
-rule list_blocks:
+rule index_shards:
     input:
         before=list_before,
         tars=listed_tars,
     output:
-        "results/{study}/blocks/{source}/{block}.csv",
+        "results/{study}/shard_index/{source}/{shard}.csv",
     log:
-        "logs/{study}/list_blocks/{source}-{block}.log",
+        "logs/{study}/index_shards/{source}-{shard}.log",
     benchmark:
-        "logs/{study}/list_blocks/{source}-{block}.tsv"
+        "logs/{study}/index_shards/{source}-{shard}.tsv"
     wildcard_constraints:
         study=TO_LIST,
     priority: PREPARE
@@ -25,27 +25,27 @@ rule list_blocks:
     threads: 1
     resources:
         mem_mb=growing(2000),
-        runtime=LIMITS.runtime("list_blocks", 60),
+        runtime=LIMITS.runtime("index_shards", 60),
     params:
-        # With `input` among its arguments it is told and does not decide: a list whose blocks are
+        # With `input` among its arguments it is told and does not decide: a list whose shards are
         # the same is not written again.
         settings=lambda wildcards, input: jobs.digest(
-            jobs.list_settings(study_of(wildcards), wildcards.source, wildcards.block)
+            jobs.list_settings(study_of(wildcards), wildcards.source, wildcards.shard)
         ),
     shell:
-        "python -m scripts.list_blocks --before {input.before:q} --tars {input.tars:q} --settings {params.settings} --output {output:q} > {log:q} 2>&1"
+        "python -m scripts.index_shards --before {input.before:q} --tars {input.tars:q} --settings {params.settings} --output {output:q} > {log:q} 2>&1"
 
 
 rule train_classifiers:
     input:
         classes=class_table,
-        blocks=training_lists,
+        shard_index=training_lists,
     output:
-        models=directory("results/{study}/classifiers/{source}/{batch}"),
+        models=directory("results/{study}/classifiers/{source}/{group}"),
     log:
-        "logs/{study}/train_classifiers/{source}-{batch}.log",
+        "logs/{study}/train_classifiers/{source}-{group}.log",
     benchmark:
-        "logs/{study}/train_classifiers/{source}-{batch}.tsv"
+        "logs/{study}/train_classifiers/{source}-{group}.tsv"
     priority: TRAIN
     conda:
         "../envs/torch.yaml"
@@ -58,10 +58,10 @@ rule train_classifiers:
         gpu=gpus,
         nodes=1,
     params:
-        planned=planned(jobs.classifier_settings, "source", "batch"),
-        state=".state/{study}/classifiers/{source}/{batch}",
+        planned=planned(jobs.classifier_settings, "source", "group"),
+        state=".state/{study}/classifiers/{source}/{group}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_classifiers "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --batch {wildcards.batch} --planned {params.planned} "
-        "--classes {input.classes:q} --blocks {input.blocks:q} "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --planned {params.planned} "
+        "--classes {input.classes:q} --shard-index {input.shard_index:q} "
         "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -47,9 +47,9 @@ FITTED = {
     "train_generator": ("tflop",),
     "generate": ("tflop",),
     "train_classifiers": ("tflop", "step"),
-    "train_clips": ("tflop", "step"),
+    "train_clip": ("tflop", "step"),
     "evaluate": ("run", "job", "tflop"),
-    "evaluate_clips": ("run", "job"),
+    "evaluate_clip": ("run", "job"),
     "score": ("image", "pair"),
     "prepare_data": ("image",),
 }

@@ -1,4 +1,4 @@
-"""Captions of one block of the real training images, by a BLIP-2, in their order."""
+"""Captions of one shard of the real training images, by a BLIP-2, in their order."""
 
 import json
 
@@ -45,7 +45,7 @@ def caption(
 def main(arguments: list[str] | None = None) -> None:
     parser = cli.parser(__doc__, "recipe")
     parser.add_argument("--model", required=True, help="folder of the model")
-    parser.add_argument("--images", required=True, help="tar of the block")
+    parser.add_argument("--images", required=True, help="tar of the shard")
     parser.add_argument("--output", required=True, help="parquet: key, class_id, caption")
     parser.add_argument(
         "--state", required=True, help="folder of what is made so far, kept until the job is done"

@@ -54,7 +54,7 @@ class Paths:
         return [path for path in asdict(self).values() if not Path(path).exists()]
 
 
-def paths_of(name: str, study: Study, source: str, block: str) -> Paths:
+def paths_of(name: str, study: Study, source: str, shard: str) -> Paths:
     """Return the results of a study that a comparison of a source reads.
 
     Parameters
@@ -63,7 +63,7 @@ def paths_of(name: str, study: Study, source: str, block: str) -> Paths:
         Name of the study.
     study : Study
     source : str
-    block : str
+    shard : str
         Shard of the source that holds its first images.
 
     Returns
@@ -72,7 +72,7 @@ def paths_of(name: str, study: Study, source: str, block: str) -> Paths:
     """
     return Paths(
         jobs.pipeline_folder(name, study, source),
-        jobs.prompts_file(name, study, source, block),
+        jobs.prompts_file(name, study, source, shard),
         jobs.evaluation_file(name, study.scores.evaluation),
         jobs.reference_folder(name, study),
     )
@@ -110,7 +110,7 @@ def generation_settings(study: Study, source: str, scale: float, images: int) ->
             f"--guidance {scale:g}: {source} has {row.images.get(scale, 0)} images at this scale "
             f"(expected at least {images}); choose of {', '.join(f'{s:g}' for s in row.images)}"
         )
-    [last] = jobs.blocks(study, source, 1, scale)
+    [last] = jobs.shards(study, source, 1, scale)
     settings = jobs.generation_settings(study, source, last)
     if settings["sampling"].get("precision", "float32") == "float32":
         raise SystemExit(f"generators.{row.generator}: precision is float32; nothing to compare")
@@ -188,8 +188,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(str(error)) from None
     settings = generation_settings(study, args.source, args.guidance, args.images)
     name = Path(args.study).stem
-    [block] = jobs.blocks(study, args.source, 1, args.guidance)
-    paths = paths_of(name, study, args.source, block)
+    [shard] = jobs.shards(study, args.source, 1, args.guidance)
+    paths = paths_of(name, study, args.source, shard)
     if missing := paths.missing():
         raise SystemExit(f"missing results; generate them: snakemake {' '.join(missing)}")
 

@@ -203,7 +203,7 @@ def evaluate(
 
 def models_parser(description: str) -> argparse.ArgumentParser:
     """Return the command line of an evaluation of the models of a batch."""
-    parser = cli.parser(description, "source", "batch")
+    parser = cli.parser(description, "source", "group")
     parser.add_argument("--models", required=True, help="folder of the batch")
     parser.add_argument(
         "--sets",

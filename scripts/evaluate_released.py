@@ -1,12 +1,12 @@
 """Evaluate a model of the paper's authors as this project's models are: by `evaluate` or
-`evaluate_clips`.
+`evaluate_clip`.
 """
 
 from pathlib import Path
 
 from synscale.runtime.torch_setup import deterministic
 
-from scripts import evaluate, evaluate_clips
+from scripts import evaluate, evaluate_clip
 from synscale.runtime import cli
 from synscale.study import class_table
 from synscale.workflow import jobs
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder, device, workers = Path(args.model).parent, deterministic(args.threads), args.threads - 1
     if settings["kind"] == "clip":
         classes = class_table.read(args.classes)
-        table = evaluate_clips.evaluate(
+        table = evaluate_clip.evaluate(
             settings, classes, folder, args.sets, device, workers, args.state
         )
     else:

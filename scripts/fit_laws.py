@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--metrics",
         required=True,
         nargs="+",
-        help="parquet files of `evaluate` or `evaluate_clips`",
+        help="parquet files of `evaluate` or `evaluate_clip`",
     )
     parser.add_argument("--output", required=True)
     args, settings = cli.parse(parser, arguments, jobs.law_settings)

@@ -39,11 +39,11 @@ WITHIN = 0.2  # share by which a plan may miss
 # and sizes apart. Of a single job its work, not its start, takes the time.
 FITTED = {
     "evaluate": ("job", "run", "tflop"),  # all jobs of a study read the same images
-    "evaluate_clips": ("job", "run"),
+    "evaluate_clip": ("job", "run"),
     "train_generator": ("tflop", "job"),
     "generate": ("tflop", "job"),
     "train_classifiers": ("step", "tflop", "job"),
-    "train_clips": ("step", "run", "job"),
+    "train_clip": ("step", "run", "job"),
     "score": (
         "image",
         "job",

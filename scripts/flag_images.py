@@ -1,4 +1,4 @@
-"""Flag the images of one block that a safety checker takes for not safe for work. A record beside
+"""Flag the images of one shard that a safety checker takes for not safe for work. A record beside
 the images: it changes none and no training reads it.
 
 The checker is the one that Stable Diffusion is published with (diffusers:
@@ -83,7 +83,7 @@ def picture(pixels: np.ndarray) -> Image.Image:
 
 
 def flags(tar: str, checker: Checker, batch_size: int) -> pd.DataFrame:
-    """key, nsfw and concept_score of every image of a block."""
+    """key, nsfw and concept_score of every image of a shard."""
     rows = []
     for images, own in shards.batches(tar, batch_size):
         rows += zip(
@@ -96,7 +96,7 @@ def flags(tar: str, checker: Checker, batch_size: int) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = cli.parser(__doc__, "source")
-    parser.add_argument("--images", required=True, help="tar of a block")
+    parser.add_argument("--images", required=True, help="tar of a shard")
     parser.add_argument("--checker", required=True, help="folder of the safety checker")
     parser.add_argument("--output", required=True, help="parquet: key, nsfw, concept_score")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,4 +1,4 @@
-"""Generate one block of a source: a range of image indices at each of its guidance scales, as a
+"""Generate one shard of a source: a range of image indices at each of its guidance scales, as a
 shard.
 """
 
@@ -29,7 +29,7 @@ ATTEMPTS = 5  # at an image that comes out blank: models in half precision overf
 
 Batch = tuple[
     int, float, pd.DataFrame
-]  # how many images of the block stand before its own; guidance scale; image (its index), class_id and prompt of each
+]  # how many images of the shard stand before its own; guidance scale; image (its index), class_id and prompt of each
 Found = dict[int, tuple[bytes, int, int]]  # image index -> image as it is stored, seed, attempt
 
 
@@ -114,7 +114,7 @@ def _drawn(pipeline, batch: Batch, found: Future, settings: dict) -> tuple[Batch
 
 
 def batches(settings: dict, pool: pd.DataFrame, kept: dict[int, int]) -> Iterator[Batch]:
-    """Yield the batches of the block that are missing, scale by scale, in index order.
+    """Yield the batches of the shard that are missing, scale by scale, in index order.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def batches(settings: dict, pool: pd.DataFrame, kept: dict[int, int]) -> Iterato
     pool : DataFrame
         Texts of the recipe.
     kept : dict
-        Place in the block -> number of images, of each part that an earlier attempt kept, with
+        Place in the shard -> number of images, of each part that an earlier attempt kept, with
         this batch size or another.
 
     Yields
@@ -172,8 +172,8 @@ def samples_of(
         yield key_of(scale, row.image), data, told
 
 
-class Block:
-    """A block that is made: by this process alone, or by it and others that each take a share of
+class ShardGeneration:
+    """A shard that is made: by this process alone, or by it and others that each take a share of
     its batches.
 
     kept: place -> number of images, of each stretch of `state` that is whole.
@@ -201,7 +201,7 @@ class Block:
         return self.left[len(self.left) * rank // ranks : len(self.left) * (rank + 1) // ranks]
 
     def make(self, wanted: list[Batch]) -> Iterator[tuple[int, list[partial_shards.Sample]]]:
-        """Place in the block and samples of each of these batches, which are kept now and then."""
+        """Place in the shard and samples of each of these batches, which are kept now and then."""
         done = again = 0
         began = time.monotonic()
         for batch, found in drawn(self.pipeline, wanted, self.settings):
@@ -221,7 +221,7 @@ class Block:
         )
 
     def samples(self) -> Iterator[partial_shards.Sample]:
-        """Of the whole block, in order: what is kept, and what is left, which is made now."""
+        """Of the whole shard, in order: what is kept, and what is left, which is made now."""
         made, place = self.make(self.left), 0
         print(
             f"{sum(self.kept.values())} of {self.images} images are kept of an earlier try",
@@ -243,14 +243,14 @@ def samples(
     names: pd.Series,
     state: partial_shards.Stretches,
 ) -> Iterator[partial_shards.Sample]:
-    """(key, encoded image, manifest row) of every image of the block: what `state` has kept of an
+    """(key, encoded image, manifest row) of every image of the shard: what `state` has kept of an
     earlier try, and what is made now.
     """
-    return Block(pipeline, revision, settings, pool, names, state, state.kept()).samples()
+    return ShardGeneration(pipeline, revision, settings, pool, names, state, state.kept()).samples()
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = cli.parser(__doc__, "source", "block")
+    parser = cli.parser(__doc__, "source", "shard")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--pipeline", required=True, help="folder of a diffusers pipeline")
     parser.add_argument("--prompts", required=True, help="pool of texts of the recipe")
@@ -260,7 +260,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--state",
         required=True,
-        help="folder of the images that are made so far, kept until the block is whole",
+        help="folder of the images that are made so far, kept until the shard is whole",
     )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, jobs.generation_settings)
@@ -283,8 +283,8 @@ def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> No
     )
     state = partial_shards.Stretches(args.state, identity, storage_of(settings))
 
-    def block() -> Block:
-        return Block(
+    def shard() -> ShardGeneration:
+        return ShardGeneration(
             pipeline,
             revision,
             settings,
@@ -295,13 +295,13 @@ def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> No
         )
 
     if team.ranks > 1:
-        own = block()
+        own = shard()
         deque(own.make(own.share(team.rank, team.ranks)), maxlen=0)
         state.save()
         team.wait()
-    whole_block = block()
+    whole_shard = shard()
     if team.leads:
-        shards.write(args.output, whole_block.samples(), storage_of(settings))
+        shards.write(args.output, whole_shard.samples(), storage_of(settings))
         checkpoint.discard(args.state)
 
 

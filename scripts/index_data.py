@@ -1,4 +1,4 @@
-"""Which images a data set in files has, in the order in which the study takes them. Every block of
+"""Which images a data set in files has, in the order in which the study takes them. Every shard of
 the split is a range of its rows.
 """
 

@@ -199,8 +199,8 @@ def main(arguments: list[str] | None = None) -> None:
         "--tell", action="store_true", help="end well where the budget does not suffice"
     )
     parser.add_argument("--profile", help="folder of a SLURM profile: plan for its site.yaml")
-    parser.add_argument("--set-resources", nargs="*", help="as of Snakemake: train_clips:gpu=16")
-    parser.add_argument("--set-threads", nargs="*", help="as of Snakemake: train_clips=64")
+    parser.add_argument("--set-resources", nargs="*", help="as of Snakemake: train_clip:gpu=16")
+    parser.add_argument("--set-threads", nargs="*", help="as of Snakemake: train_clip=64")
     parser.add_argument("--html")
     parser.add_argument("--csv")
     args = parser.parse_args(arguments)

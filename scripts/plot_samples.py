@@ -57,7 +57,7 @@ def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
 def read(
     tars: list[str], chosen: Callable[[pd.DataFrame], pd.Series]
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Images and manifest rows that are chosen, of several blocks."""
+    """Images and manifest rows that are chosen, of several shards."""
     images, manifests = zip(*(shards.read(tar, chosen) for tar in tars), strict=True)
     return np.concatenate([stack for stack in images if len(stack)]), pd.concat(manifests)
 

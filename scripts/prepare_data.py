@@ -1,4 +1,4 @@
-"""One block of the real images of a split of the study, as a shard."""
+"""One shard of the real images of a split of the study, as a shard."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -147,7 +147,7 @@ def file_samples(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = cli.parser(__doc__, "split", "block")
+    parser = cli.parser(__doc__, "split", "shard")
     parser.add_argument(
         "--classes", nargs="?", help="CSV of the classes of the split; pairs have none"
     )

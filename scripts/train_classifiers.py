@@ -45,7 +45,7 @@ def images_of(run: dict, inputs: dict[tuple[str, float | None], stream.Images]) 
 
 def train_batch(
     settings: dict,
-    blocks: list[str],
+    index_files: list[str],
     classes: int,
     output: Path,
     state: Path,
@@ -59,9 +59,9 @@ def train_batch(
         shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
         part.mkdir(parents=True)
     inputs = inputs_of(
-        settings["runs"], shards.by_source(shard_index.tars(blocks), settings["inputs"])
+        settings["runs"], shards.by_source(shard_index.tars(index_files), settings["inputs"])
     )
-    data = shard_index.identity(blocks)
+    data = shard_index.identity(index_files)
     for run in settings["runs"]:
         architecture = settings["architectures"][run["architecture"]]
         build = {
@@ -100,13 +100,13 @@ def train_batch(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = cli.parser(__doc__, "source", "batch")
+    parser = cli.parser(__doc__, "source", "group")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument(
-        "--blocks",
+        "--shard-index",
         required=True,
         nargs="+",
-        help="lists of the blocks of the sources that the runs are made of, in order",
+        help="lists of the shards of the sources that the runs are made of, in order",
     )
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument(
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     with distributed.team(args.threads) as team:
         train_batch(
             settings,
-            args.blocks,
+            args.shard_index,
             len(class_table.read(args.classes)),
             Path(args.output),
             Path(args.state),

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--known",
         nargs="*",
         default=[],
-        help="lists of blocks of real training images, captions or sentences; or the user's own texts",
+        help="lists of shards of real training images, captions or sentences; or the user's own texts",
     )
     parser.add_argument("--output", required=True, help="parquet: class_id, text_id, text")
     args, settings = cli.parse(parser, arguments, jobs.prompt_settings)

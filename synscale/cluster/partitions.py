@@ -22,7 +22,7 @@ RESUMABLE = frozenset(
         "train_generator",
         "generate",
         "train_classifiers",
-        "train_clips",
+        "train_clip",
         "write_sentences",
         "caption_images",
     }

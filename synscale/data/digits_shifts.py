@@ -1,7 +1,7 @@
 """Evaluation sets of digits away from the training data, each after one of ImageNet's (the digits
 and their making are ours).
 
-All are images (N, 8, 8) with grey levels 0 to 16, counted from a 32 x 32 bitmap in blocks of 4 x 4
+All are images (N, 8, 8) with grey levels 0 to 16, counted from a 32 x 32 bitmap in shards of 4 x 4
 as the handwritten digits were.
 """
 
@@ -12,7 +12,7 @@ from scipy import ndimage
 
 
 def counted(bitmaps: np.ndarray) -> np.ndarray:
-    """Ink (0 or 1) in each block of 4 x 4 of bitmaps (N, 32, 32): (N, 8, 8), 0 to 16."""
+    """Ink (0 or 1) in each shard of 4 x 4 of bitmaps (N, 32, 32): (N, 8, 8), 0 to 16."""
     return bitmaps.reshape(-1, 8, 4, 8, 4).sum((2, 4)).astype(float)
 
 

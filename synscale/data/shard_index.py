@@ -1,5 +1,5 @@
-"""Lists of blocks: a CSV with a row for each, in order: `tar`, `images` in it, `digest` of its
-manifest's classes and hashes of images, `settings` that the blocks of this list were made with, as
+"""Lists of shards: a CSV with a row for each, in order: `tar`, `images` in it, `digest` of its
+manifest's classes and hashes of images, `settings` that the shards of this list were made with, as
 a digest.
 """
 
@@ -18,7 +18,7 @@ HEAD = ["tar", "images", "digest", "settings"]
 def write(
     path: str | Path, before: list[str | Path], tars: list[str | Path], settings: str
 ) -> None:
-    """The rows of the lists before, then one for each tar. settings: digest of what the blocks of
+    """The rows of the lists before, then one for each tar. settings: digest of what the shards of
     these tars were made with.
 
     Raises ShardError where a tar is missing; its images are looked at by whoever reads them.

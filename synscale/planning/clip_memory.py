@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 FLOAT = 4  # bytes
 # Numbers of the width of a layer that its backward pass needs for each token. Counted with
-# torch.autograd.graph.saved_tensors_hooks on open_clip's blocks with torch 2.13, in float32 and
+# torch.autograd.graph.saved_tensors_hooks on open_clip's shards with torch 2.13, in float32 and
 # bfloat16: both norms and the residual stream (4), queries, keys, values and the output of
 # attention (4), the hidden layer (4) and its QuickGELU (8). Compilation recomputes half of
 # the last. A test counts again.
@@ -131,9 +131,9 @@ def check(memory: Memory, total: int) -> None:
             ("images, features and similarities", memory.batch),
         )
     )
-    advice = "lower clips.largest_batch"
+    advice = "lower clip.micro_batch_size"
     if not memory.gradient_checkpointing:
-        advice += " or set clips.gradient_checkpointing: true"
+        advice += " or set clip.gradient_checkpointing: true"
     raise SystemExit(
         f"{memory.name}: {memory.micro_batch} pairs at a time do not fit into the GPU "
         f"(at least {gigabytes[0]} GB: {parts}; expected at most {gigabytes[1]} GB); {advice}"
@@ -161,6 +161,6 @@ def host_mb(recipe: dict, image_size: int, channels: int, threads: int) -> int:
     int
     """
     image, batch = channels * image_size**2, recipe["batch_size"]
-    micro_batch = min(batch, recipe.get("largest_batch") or batch)
+    micro_batch = min(batch, recipe.get("micro_batch_size") or batch)
     per_thread = READER_MB + READER_BATCHES * micro_batch * image / 1e6
     return round(PROCESS_MB + batch * image / 1e6 + threads * per_thread)

@@ -91,11 +91,11 @@ def parameters(architecture: dict, image_size: int, channels: int) -> int:
 
 
 INDEX_ROW = 30  # bytes of the index of a data set
-ROW = 120  # bytes of a row of a list of blocks
+ROW = 120  # bytes of a row of a list of shards
 
 
-def _prepare_data(study: Study, split: str, block: str) -> Work:
-    chosen = jobs.data_settings(study, split, block)
+def _prepare_data(study: Study, split: str, shard: str) -> Work:
+    chosen = jobs.data_settings(study, split, shard)
     kind, (start, stop) = chosen["set"]["kind"], chosen["range"] or (0, 0)
     if kind == "files":
         images = stop - start or evaluation_images.known_images(chosen["set"]["name"])
@@ -128,8 +128,8 @@ def _train_generator(study: Study, generator: str) -> Work:
     )
 
 
-def _generate(study: Study, source: str, block: str) -> Work:
-    planned = jobs.generation_settings(study, source, block)
+def _generate(study: Study, source: str, shard: str) -> Work:
+    planned = jobs.generation_settings(study, source, shard)
     generator = study.generators[planned["generator"]].model_dump()
     counts = {float(scale): stop - start for scale, (start, stop) in planned["guidance"].items()}
     if not counts:
@@ -145,7 +145,7 @@ def _generate(study: Study, source: str, block: str) -> Work:
         )
         / 1e12,
     }
-    # State: what a restarted job goes on from, and the block that is being written, which holds the
+    # State: what a restarted job goes on from, and the shard that is being written, which holds the
     # same images.
     return Work(
         units, generators.kind_of(generator), images=images, kept=kept, state=kept, gpus=study.gpus
@@ -172,7 +172,7 @@ def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> 
     int
     """
     batch = training["batch_size"]
-    micro_batches = batch > max(1, gpus) * (training.get("largest_batch") or batch)
+    micro_batches = batch > max(1, gpus) * (training.get("micro_batch_size") or batch)
     return 3 + (cached_features and micro_batches) + bool(training.get("gradient_checkpointing"))
 
 
@@ -197,30 +197,30 @@ def _train(study: Study, settings: dict) -> Work:
     return Work(units, kept=sum(weights), state=sum(weights) + 2 * max(weights), gpus=study.gpus)
 
 
-def _list_blocks(study: Study, source: str, block: str) -> Work:
-    """The manifest of every block that is not in the list before is read."""
-    rows = len(jobs.listed_files("", study, source, block))
+def _index_shards(study: Study, source: str, shard: str) -> Work:
+    """The manifest of every shard that is not in the list before is read."""
+    rows = len(jobs.listed_files("", study, source, shard))
     return Work(
-        {"job": 1, "image": rows * jobs.images_per_block(study, source)},
-        kept=ROW * (int(block[-5:]) + 1),
+        {"job": 1, "image": rows * jobs.images_per_shard(study, source)},
+        kept=ROW * (int(shard[-5:]) + 1),
     )
 
 
-def _train_classifiers(study: Study, source: str, batch: str) -> Work:
-    if not jobs.batch_runs(study, source, batch):
+def _train_classifiers(study: Study, source: str, group: str) -> Work:
+    if not jobs.group_runs(study, source, group):
         return NOTHING
-    return _train(study, jobs.classifier_settings(study, source, batch))
+    return _train(study, jobs.classifier_settings(study, source, group))
 
 
-def _train_clips(study: Study, source: str, batch: str) -> Work:
-    if not jobs.batch_runs(study, source, batch):
+def _train_clip(study: Study, source: str, group: str) -> Work:
+    if not jobs.group_runs(study, source, group):
         return NOTHING
-    return _train(study, jobs.clip_settings(study, source, batch))
+    return _train(study, jobs.clip_settings(study, source, group))
 
 
-def _evaluate(study: Study, source: str, batch: str) -> Work:
+def _evaluate(study: Study, source: str, group: str) -> Work:
     """An image is read once for all models of the job, and seen by each."""
-    runs = jobs.batch_runs(study, source, batch)
+    runs = jobs.group_runs(study, source, group)
     if not runs:
         return NOTHING
     trainer = jobs.trainer(study, runs[0].architecture)
@@ -271,8 +271,8 @@ def _fit_laws(study: Study, law: str) -> Work:
     )
 
 
-def _flag_images(study: Study, source: str, block: str) -> Work:
-    counts = jobs.generation_settings(study, source, block)["guidance"].values()
+def _flag_images(study: Study, source: str, shard: str) -> Work:
+    counts = jobs.generation_settings(study, source, shard)["guidance"].values()
     return Work(
         {"job": 1, "image": sum(stop - start for start, stop in counts)},
         kept=SMALL_FILE,
@@ -294,9 +294,9 @@ def _write_sentences(study: Study, recipe: str) -> Work:
     return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
 
 
-def _caption_images(study: Study, recipe: str, block: str) -> Work:
+def _caption_images(study: Study, recipe: str, shard: str) -> Work:
     images = sum(study.sources[name].images for name in jobs.real_sources(study))
-    held = max(0, min(images - int(block) * study.images_per_block, study.images_per_block))
+    held = max(0, min(images - int(shard) * study.images_per_shard, study.images_per_shard))
     return Work({"job": 1, "image": held}, kept=100 * held, gpus=study.gpus) if held else NOTHING
 
 
@@ -304,7 +304,7 @@ def _caption_images(study: Study, recipe: str, block: str) -> Work:
 SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance")
 RULES = {
     "index_data": (_index_data, ["split"]),
-    "prepare_data": (_prepare_data, ["split", "block"]),
+    "prepare_data": (_prepare_data, ["split", "shard"]),
     "train_generator": (_train_generator, ["generator"]),
     "fetch_generator": (
         lambda study, generator: _fetch(study.generators[generator]),
@@ -313,18 +313,18 @@ RULES = {
     "fetch_model": (lambda study, recipe: _fetch(study.recipes[recipe]), ["recipe"]),
     "fetch_safety_checker": (lambda study: _fetch(study.safety_checker), []),
     "write_sentences": (_write_sentences, ["recipe"]),
-    "caption_images": (_caption_images, ["recipe", "block"]),
-    "generate": (_generate, ["source", "block"]),
-    "list_blocks": (_list_blocks, ["source", "block"]),
-    "train_classifiers": (_train_classifiers, ["source", "batch"]),
-    "train_clips": (_train_clips, ["source", "batch"]),
-    "evaluate": (_evaluate, ["source", "batch"]),
-    "evaluate_clips": (_evaluate, ["source", "batch"]),
+    "caption_images": (_caption_images, ["recipe", "shard"]),
+    "generate": (_generate, ["source", "shard"]),
+    "index_shards": (_index_shards, ["source", "shard"]),
+    "train_classifiers": (_train_classifiers, ["source", "group"]),
+    "train_clip": (_train_clip, ["source", "group"]),
+    "evaluate": (_evaluate, ["source", "group"]),
+    "evaluate_clip": (_evaluate, ["source", "group"]),
     "score": (_score, ["source"]),
     "evaluate_released": (_evaluate_released, ["released"]),
     "fetch_reference": (_classifier, []),
     "convert_released": (_classifier, ["released"]),
-    "flag_images": (_flag_images, ["source", "block"]),
+    "flag_images": (_flag_images, ["source", "shard"]),
     "fit_laws": (_fit_laws, ["law"]),
 }
 

@@ -80,13 +80,13 @@ def clip_texts(study: Study) -> int:
     A text is a template with the name of a class. A set with classes of its own has templates of
     its own.
     """
-    templates = study.clips.templates
+    templates = study.clip.templates
     count = OPENAI_TEMPLATES if isinstance(templates, str) else len(templates)
     total = _classes(study.classes) * count
     for split in study.data.evaluation.values():
         if getattr(split, "classes", None):
             total += _classes(split.classes) * _templates(split.templates, split.dataset)
-    for task in study.clips.tasks.values():
+    for task in study.clip.tasks.values():
         names = len(task.captions or task.classes or ()) or _classes(study.classes)
         total += names * len(task.templates)
     return total

@@ -17,7 +17,7 @@ from synscale.study.models.parts import Part
 FOLDER = Path("profiles/hardware")
 NO_GPUS = "none"  # as gpu_partition
 # Rules that use several GPUs: synscale/runtime/launch.py starts a process for each.
-PARALLEL = frozenset({"generate", "train_classifiers", "train_clips"})
+PARALLEL = frozenset({"generate", "train_classifiers", "train_clip"})
 AtLeastZero = Annotated[float, Field(ge=0)]
 Unit = Literal["job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop"]
 

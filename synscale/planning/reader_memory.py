@@ -8,13 +8,13 @@ from synscale.training.shuffle_buffer import GPUS_PER_NODE, IN_MEMORY, most_byte
 from synscale.workflow import jobs
 
 
-def images_read(study: Study, source: str, batch: str) -> int:
+def images_read(study: Study, source: str, group: str) -> int:
     """Return how many images the runs of a classifier job train on.
 
     Parameters
     ----------
     study : Study
-    source, batch : str
+    source, group : str
         Wildcards of the rule.
 
     Returns
@@ -23,7 +23,7 @@ def images_read(study: Study, source: str, batch: str) -> int:
         Images of the largest run of each source and guidance scale, together.
     """
     images: dict[tuple, int] = {}
-    for run in jobs.classifier_settings(study, source, batch)["runs"]:
+    for run in jobs.classifier_settings(study, source, group)["runs"]:
         for part in run["parts"]:
             key, end = (part["source"], part["guidance"]), part.get("start", 0) + part["images"]
             images[key] = max(images.get(key, 0), end)
@@ -35,13 +35,13 @@ def is_in_memory(study: Study, images: int) -> bool:
     return images * study.channels * study.image_size**2 <= IN_MEMORY
 
 
-def reading_mb(study: Study, source: str, batch: str, threads: int) -> int:
+def reading_mb(study: Study, source: str, group: str, threads: int) -> int:
     """Return the memory for the reader of a classifier training.
 
     Parameters
     ----------
     study : Study
-    source, batch : str
+    source, group : str
         Wildcards of the rule.
     threads : int
         Threads of the job on each node.
@@ -51,21 +51,21 @@ def reading_mb(study: Study, source: str, batch: str, threads: int) -> int:
     int
         MB; 0 if the images are held decoded, which the other memory of the job includes.
     """
-    images = images_read(study, source, batch)
+    images = images_read(study, source, group)
     if is_in_memory(study, images):
         return 0
     read = most_bytes(images, study.classifiers.batch_size, image_bytes(study), threads)
     return math.ceil(read / 1e6)
 
 
-def pairs_mb(study: Study, source: str, batch: str, threads: int) -> int:
+def pairs_mb(study: Study, source: str, group: str, threads: int) -> int:
     """Return the memory for the reader of a CLIP training. Parameters and result as of
     `reading_mb`.
     """
-    runs = jobs.clip_settings(study, source, batch)["runs"]
+    runs = jobs.clip_settings(study, source, group)["runs"]
     images = max(sum(part["images"] for part in run["parts"]) for run in runs)
     if is_in_memory(study, images):
         return 0
-    size, largest = study.clips.batch_size, study.clips.largest_batch
+    size, largest = study.clip.batch_size, study.clip.micro_batch_size
     draw = min(size, (largest or size) * min(threads, GPUS_PER_NODE))
     return math.ceil(most_bytes(images, size, image_bytes(study), threads, draw) / 1e6)

@@ -66,14 +66,14 @@ class Limits:
     def cost_on(self, rule: str, wildcards: dict[str, str], gpu: int | None) -> summary.Cost | None:
         """Return the cost of a job on a number of GPUs; None if it has no speed.
 
-        A source has tens of thousands of blocks: each costs what the first does, which is the
+        A source has tens of thousands of shards: each costs what the first does, which is the
         largest.
         """
         own = dict(wildcards)
         if "study" not in own:
             return None
-        if "block" in own:
-            own["block"] = own["block"][:-5] + "00000"
+        if "shard" in own:
+            own["shard"] = own["shard"][:-5] + "00000"
         key = rule, gpu, *own.values()
         if key not in self.known:
             try:

@@ -21,7 +21,7 @@ def half_steps(study: Study) -> Study:
 def half_iterations(study: Study) -> Study:
     """Half the training iterations of each classifier and CLIP model."""
     halved = {}
-    for name in ("classifiers", "clips"):
+    for name in ("classifiers", "clip"):
         part = getattr(study, name)
         halved[name] = part and part.model_copy(
             update={

@@ -82,7 +82,7 @@ def prompts(pool: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
     """image (its index), class_id and prompt of the images `start` to `stop` (half-open).
 
     pool: as `pool` gives it; or the manifest of real pairs, of which image `index` has the text of
-    pair `index`. Raises ValueError where pairs are missing: a block would be made of fewer images,
+    pair `index`. Raises ValueError where pairs are missing: a shard would be made of fewer images,
     and pass for whole.
     """
     if "image" in pool:
@@ -91,7 +91,7 @@ def prompts(pool: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
         ]
         if found["image"].tolist() != list(range(start, stop)):
             raise ValueError(
-                f"{len(found)} texts of real pairs where those of images {start} to {stop} are needed: make the block of pairs again"
+                f"{len(found)} texts of real pairs where those of images {start} to {stop} are needed: make the shard of pairs again"
             )
         return found
     by_class = [group["text"].to_numpy() for _, group in pool.groupby("class_id", sort=True)]

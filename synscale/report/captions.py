@@ -249,9 +249,9 @@ def measured_on(folder: str, study: Study, names: list[str]) -> str:
     use.
     """
     tasks = {
-        name: study.clips.tasks[name].evaluation
+        name: study.clip.tasks[name].evaluation
         for name in names
-        if study.clips and name in study.clips.tasks
+        if study.clip and name in study.clip.tasks
     }
     sets = [words(name) + images(folder, name) for name in names if name not in tasks]
     for own in dict.fromkeys(tasks.values()):

@@ -9,7 +9,7 @@ from synscale.workflow import jobs
 
 def parser(description: str, *names: str) -> argparse.ArgumentParser:
     """names: the wildcards of the rule that say what is made of the study, such as a source and a
-    block.
+    shard.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter

@@ -15,7 +15,7 @@ KEYS = [
     "study",
     "hardware",
     "budget",
-    "trust_lists",
+    "skip_finished_shards",
     "paths",
     "container",
     "override",

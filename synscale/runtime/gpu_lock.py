@@ -160,7 +160,7 @@ def _lock(visible: list[Gpu], count: int, folder: Path) -> list[Gpu]:
     files: dict[Gpu, IO[str]] = {}
     holders: dict[Gpu, str] = {}
     with (folder / "choosing").open("a") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # two jobs that choose at once could block each other
+        fcntl.flock(turn, fcntl.LOCK_EX)  # two jobs that choose at once could shard each other
         for gpu in visible:
             file = (folder / re.sub(r"[^A-Za-z0-9_.-]", "_", gpu.identity)).open("a+")
             try:

@@ -66,7 +66,7 @@ class Bench:
         """Images as the study stores them."""
         storage = self.study.storage.model_dump()
         path = self.folder / f"stored-{count}-{classes}/00000.tar"
-        return fake_images.block(
+        return fake_images.shard(
             path,
             count,
             self.study.image_size,
@@ -133,5 +133,5 @@ def jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:
     found: dict[str, tuple[str, str]] = {}
     for run in jobs.runs(study):
         if recipe and run.architecture in recipe.architectures:
-            found.setdefault(run.architecture, (run.source, jobs.batch_of(study, run)))
+            found.setdefault(run.architecture, (run.source, jobs.group_of(study, run)))
     yield from found.items()

@@ -7,7 +7,7 @@ from pathlib import Path
 import timm
 import torch
 
-from scripts import evaluate, evaluate_clips, flag_images
+from scripts import evaluate, evaluate_clip, flag_images
 from synscale.evaluation import image_set_metrics, precision, reference
 from synscale.models import classifier, clip
 from synscale.planning.cost_model import forward_flops
@@ -71,15 +71,15 @@ def judge_clips(bench: Bench) -> Iterator[Timed]:
     """Features of a batch of images, for all images of all sets; heads of ten classes, for all
     texts.
     """
-    study, count = bench.study, min(evaluate_clips.BATCH, bench.largest)
-    total, texts = total_images(study, is_clip=True), clip_texts(study) if study.clips else 0
+    study, count = bench.study, min(evaluate_clip.BATCH, bench.largest)
+    total, texts = total_images(study, is_clip=True), clip_texts(study) if study.clip else 0
     fast = precision.fast_dtype(bench.device)
-    for name, job in jobs_of(study, study.clips):
+    for name, job in jobs_of(study, study.clip):
         settings, tar = (
             jobs.clip_evaluation_settings(study, *job),
-            bench.stored(count).blocks[0].tar,
+            bench.stored(count).shards[0].tar,
         )
-        own = clip.load(bench.folder / "clips" / f"{name}.safetensors", bench.device)
+        own = clip.load(bench.folder / "clip" / f"{name}.safetensors", bench.device)
         templates, classes = (
             clip.templates(settings["templates"]),
             bench.classes["name"].head(min(10, bench.largest)).tolist(),
@@ -89,11 +89,11 @@ def judge_clips(bench: Bench) -> Iterator[Timed]:
         for models in ([own], [own] * 4):
             free(bench.device)
             features = partial(
-                evaluate_clips.features, models, tar, bench.workers, [fast] * len(models)
+                evaluate_clip.features, models, tar, bench.workers, [fast] * len(models)
             )
             seen = seconds_of(features, bench) * total / count
             yield Timed(
-                "evaluate_clips",
+                "evaluate_clip",
                 "",
                 f"{name}, {len(models)} at once",
                 {"job": 1, "run": len(models)},
@@ -124,7 +124,7 @@ def flag(bench: Bench) -> Iterator[Timed]:
         )
 
     def timed(batch: int) -> list[Timed]:
-        tar = bench.stored(batch).blocks[0].tar
+        tar = bench.stored(batch).shards[0].tar
         return [
             Timed(
                 "flag_images",

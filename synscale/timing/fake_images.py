@@ -26,7 +26,7 @@ def photograph(random: np.random.Generator, size: int) -> np.ndarray:
     )
 
 
-def block(
+def shard(
     path: Path,
     images: int,
     size: int = 256,

@@ -129,8 +129,8 @@ def generate_images(bench: Bench) -> Iterator[Timed]:
         source = _source_of(bench.study, name)
         if source is None:
             continue
-        block = jobs.blocks(bench.study, source)[0]
-        settings = jobs.generation_settings(bench.study, source, block)
+        shard = jobs.shards(bench.study, source)[0]
+        settings = jobs.generation_settings(bench.study, source, shard)
         scales = list(bench.study.sources[source].images)
         scale = next((own for own in scales if own > 1), scales[0])
         sampling = settings["sampling"]

@@ -142,7 +142,7 @@ def _captions(
     settings = jobs.prompt_settings(bench.study, name)
 
     def timed(batch: int) -> list[Timed]:
-        own, tar = settings | {"batch_size": batch}, bench.stored(batch).blocks[0].tar
+        own, tar = settings | {"batch_size": batch}, bench.stored(batch).shards[0].tar
 
         def work(tokens: int) -> None:
             made = language_models.Made()

@@ -20,8 +20,8 @@ STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "generate": generating.generate_images,
     "train_classifiers": training.train_classifiers,
     "evaluate": evaluating.judge_classifiers,
-    "train_clips": training.train_clips,
-    "evaluate_clips": evaluating.judge_clips,
+    "train_clip": training.train_clip,
+    "evaluate_clip": evaluating.judge_clips,
     "score": evaluating.judge_sources,
     "flag_images": evaluating.flag,
 }

@@ -66,8 +66,8 @@ def starts(bench: Bench) -> Iterator[Timed]:
         "generate": bool(study.generators),
         "train_classifiers": study.classifiers,
         "evaluate": study.classifiers,
-        "train_clips": study.clips,
-        "evaluate_clips": study.clips,
+        "train_clip": study.clip,
+        "evaluate_clip": study.clip,
         "score": study.scores,
         "flag_images": study.safety_checker,
     }

@@ -71,27 +71,27 @@ def _classifier(
     ]
 
 
-def train_clips(bench: Bench) -> Iterator[Timed]:
+def train_clip(bench: Bench) -> Iterator[Timed]:
     """Time steps of each architecture, with the real number of micro-batches of one GPU.
 
     That many micro-batches of images, features and rows of the similarity matrix are in memory.
     Only if a GPU cannot hold a micro-batch is it halved. The models are left for `judge_clips`.
     """
-    for name, job in jobs_of(bench.study, bench.study.clips):
+    for name, job in jobs_of(bench.study, bench.study.clip):
         settings = jobs.clip_settings(bench.study, *job)
         settings["architectures"] = {name: settings["architectures"][name]}
         training = settings["training"]
-        batch, largest = training["batch_size"], training.get("largest_batch")
-        count = distributed.turns("clips.batch_size", batch, largest, 1)
+        batch, largest = training["batch_size"], training.get("micro_batch_size")
+        count = distributed.turns("clip.batch_size", batch, largest, 1)
         micro_batch = min(batch // count, bench.largest)
         yield from fitting(micro_batch, partial(_clip, bench, name, settings, count), bench.device)
 
 
 def _clip(bench: Bench, name: str, settings: dict, count: int, micro_batch: int) -> list[Timed]:
     batch, images = count * micro_batch, min(2 * count * micro_batch, LARGEST)
-    sizes = {"batch_size": batch, "largest_batch": micro_batch}
+    sizes = {"batch_size": batch, "micro_batch_size": micro_batch}
     own = settings | {"training": settings["training"] | sizes}
-    tar = Path(bench.stored(images).blocks[0].tar)
+    tar = Path(bench.stored(images).shards[0].tar)
     architecture = settings["architectures"][name]
     skipped = 1 if count > 1 else 3  # a step of many micro-batches warms up within itself
 
@@ -108,7 +108,7 @@ def _clip(bench: Bench, name: str, settings: dict, count: int, micro_batch: int)
             "training": own["training"],
             "run": {},
         }
-        clip.save(bench.folder / "clips" / f"{name}.safetensors", weights, description)
+        clip.save(bench.folder / "clip" / f"{name}.safetensors", weights, description)
         return run.seconds, max(0.0, total - run.seconds * (1 + skipped / timed))
 
     done, rest = 2, float("inf")
@@ -123,6 +123,6 @@ def _clip(bench: Bench, name: str, settings: dict, count: int, micro_batch: int)
     if count > 1:
         what += f" in {count} micro-batches"
     return [
-        Timed("train_clips", "", what, {"step": done, "tflop": flops / 1e12}, seconds),
-        Timed("train_clips", "", f"{name}, beside its steps", {"run": 1}, min(first, rest)),
+        Timed("train_clip", "", what, {"step": done, "tflop": flops / 1e12}, seconds),
+        Timed("train_clip", "", f"{name}, beside its steps", {"run": 1}, min(first, rest)),
     ]

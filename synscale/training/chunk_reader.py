@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from synscale.training import image_index
-from synscale.training.image_index import HASH, Block
+from synscale.training.image_index import HASH, ShardSlice
 from synscale.training.shuffle_buffer import READ_AHEAD, Shuffle
 
 Draw = tuple[torch.Tensor, torch.Tensor]  # epochs and positions of a batch, each (N,)
@@ -53,7 +53,7 @@ class ChunkReader:
 
     Parameters
     ----------
-    blocks : list of Block
+    shards : list of ShardSlice
         Shards, in the order of the positions.
     shuffle : Shuffle
         Sizes that the order was made with.
@@ -61,9 +61,9 @@ class ChunkReader:
         Processes that share each batch.
     """
 
-    def __init__(self, blocks: list[Block], shuffle: Shuffle, ranks: int = 1):
-        self.blocks, self.images_per_chunk = blocks, shuffle.chunk
-        self.ends = np.cumsum([block.images for block in blocks]).tolist()
+    def __init__(self, shards: list[ShardSlice], shuffle: Shuffle, ranks: int = 1):
+        self.shards, self.images_per_chunk = shards, shuffle.chunk
+        self.ends = np.cumsum([shard.images for shard in shards]).tolist()
         self.patience = 2 * max(shuffle.buffer_images, shuffle.plain) // ranks
         self.chunks: OrderedDict[tuple[int, int], tuple[Chunk, int]] = OrderedDict()
         self.images = 0
@@ -82,10 +82,10 @@ class ChunkReader:
         data, class_ids, hashes = [], [], []
         for position in positions:
             place = bisect_right(self.ends, position)
-            block = self.blocks[place]
-            number = position - self.ends[place] + block.images
+            shard = self.shards[place]
+            number = position - self.ends[place] + shard.images
             chunk = self._chunk(place, number // self.images_per_chunk)
-            row = block.start + number
+            row = shard.start + number
             data.append(chunk.image(row))
             class_ids.append(int(chunk.index.class_ids[row]))
             hashes.append(chunk.index.sha256(row))
@@ -95,10 +95,10 @@ class ChunkReader:
     def _chunk(self, place: int, number: int) -> Chunk:
         chunk, _ = self.chunks.pop((place, number), (None, 0))
         if chunk is None:
-            block, size = self.blocks[place], self.images_per_chunk
-            index = image_index.open_index(block.tar, block.guidance)
-            first, last = number * size, min((number + 1) * size, block.images)
-            chunk = Chunk(index, block.start + first, block.start + last)
+            shard, size = self.shards[place], self.images_per_chunk
+            index = image_index.open_index(shard.tar, shard.guidance)
+            first, last = number * size, min((number + 1) * size, shard.images)
+            chunk = Chunk(index, shard.start + first, shard.start + last)
         self.images += 1
         chunk.left -= 1
         if chunk.left:

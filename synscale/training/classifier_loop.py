@@ -161,7 +161,7 @@ def train(
     layout = torch.channels_last if recipe.compile else torch.contiguous_format
     model = classifier.build(**build, position_std=recipe.position_std)
     model = model.to(device, memory_format=layout).train()
-    size, largest = recipe.batch_size, recipe.largest_batch
+    size, largest = recipe.batch_size, recipe.micro_batch_size
     turns = distributed.turns("classifiers.batch_size", size, largest, team.ranks)
     share = recipe.batch_size // team.ranks
     depth = StochasticDepth(model, share // turns, device)

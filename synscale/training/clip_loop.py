@@ -31,7 +31,7 @@ from synscale.training.shuffle_buffer import shuffle_for
 LARGEST_SCALE = math.log(100)  # of the logit scale, as in CLIP
 CHECK_STEPS = 100  # between checks of the loss: reading it makes the CPU wait for the GPU
 WITHOUT_DECAY = "bn", "ln", "bias", "logit_scale"  # in names of weights
-ADVICE = "lower clips.learning_rate, set clips.gradient_clip, or clips.precision: float32"
+ADVICE = "lower clip.learning_rate, set clip.gradient_clip, or clip.precision: float32"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Job:
 
     def micro_batches(self, ranks: int) -> int:
         """Return the number of micro-batches that each of `ranks` processes has in a step."""
-        size, largest = self.recipe.batch_size, self.recipe.largest_batch
-        return distributed.turns("clips.batch_size", size, largest, ranks)
+        size, largest = self.recipe.batch_size, self.recipe.micro_batch_size
+        return distributed.turns("clip.batch_size", size, largest, ranks)
 
     def memory(self, ranks: int) -> Memory:
         """Return what each of `ranks` processes has to keep on its GPU."""

@@ -18,7 +18,7 @@ COLUMNS = ["class_id", "offset", "size", "sha256"]
 HASH = 32  # bytes of a sha256
 
 
-class Block(NamedTuple):
+class ShardSlice(NamedTuple):
     """`images` images of a tar at a guidance scale (None: real images), from number `start` on."""
 
     tar: str
@@ -67,11 +67,11 @@ def is_intact(data: bytes, sha256: bytes) -> bool:
     return hashlib.sha256(data).digest() == sha256
 
 
-def damaged(block: Block, row: int) -> ShardError:
+def damaged(shard: ShardSlice, row: int) -> ShardError:
     """Return the error for an image that is not the one that its manifest names."""
-    key = manifest_columns(block.tar, ["key"], block.guidance)["key"][row]
+    key = manifest_columns(shard.tar, ["key"], shard.guidance)["key"][row]
     problem = f"image {key!r} has another sha256 than its manifest says"
-    return ShardError(f"{block.tar}: {problem}: {MEND}")
+    return ShardError(f"{shard.tar}: {problem}: {MEND}")
 
 
 def decode_into(data: bytes, last: np.ndarray | None) -> tuple[torch.Tensor, np.ndarray]:
@@ -136,7 +136,7 @@ class Index:
         """
         data = os.pread(self.file.fileno(), int(self.sizes[row]), int(self.offsets[row]))
         if not is_intact(data, self.sha256(row)):
-            raise damaged(Block(self.tar, self.guidance, 1, row), row)
+            raise damaged(ShardSlice(self.tar, self.guidance, 1, row), row)
         pixels, self.last = decode_into(data, self.last)
         return pixels
 

@@ -10,12 +10,12 @@ import torch
 from synscale.data.shards import ShardError, manifest_path
 from synscale.training import image_index
 from synscale.training.chunk_reader import Encoded
-from synscale.training.image_index import MEND, Block
+from synscale.training.image_index import MEND, ShardSlice
 from synscale.training.shuffle_buffer import IN_MEMORY
 
 
 def _cut(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
-    """Place of each block of which something is left between image `start` and image `stop`, its
+    """Place of each shard of which something is left between image `start` and image `stop`, its
     first image there, and how many.
     """
     ends = list(accumulate(sizes))
@@ -49,9 +49,9 @@ def filled(
 class Stored:
     """Images in their tars."""
 
-    def __init__(self, blocks: list[Block]):
-        self.blocks = blocks
-        self.sizes = [block.images for block in blocks]
+    def __init__(self, shards: list[ShardSlice]):
+        self.shards = shards
+        self.sizes = [shard.images for shard in shards]
         self.ends = list(accumulate(self.sizes))
 
     def __len__(self) -> int:
@@ -60,25 +60,25 @@ class Stored:
     @property
     def class_ids(self) -> torch.Tensor:
         own = [
-            image_index.open_index(block.tar, block.guidance).class_ids[
-                block.start : block.start + block.images
+            image_index.open_index(shard.tar, shard.guidance).class_ids[
+                shard.start : shard.start + shard.images
             ]
-            for block in self.blocks
+            for shard in self.shards
         ]
         return torch.cat([torch.from_numpy(class_ids) for class_ids in own])
 
-    def locate(self, position: int) -> tuple[Block, int]:
-        """Block of an image, and its number in the tar at the block's guidance scale."""
+    def locate(self, position: int) -> tuple[ShardSlice, int]:
+        """ShardSlice of an image, and its number in the tar at the shard's guidance scale."""
         place = bisect_right(self.ends, position)
-        block = self.blocks[place]
-        return block, position - self.ends[place] + block.images + block.start
+        shard = self.shards[place]
+        return shard, position - self.ends[place] + shard.images + shard.start
 
     @property
     def image_bytes(self) -> float:
         """Mean size of an image of the first shard as it is stored, in bytes."""
-        block = self.blocks[0]
-        sizes = image_index.open_index(block.tar, block.guidance).sizes
-        return float(sizes[block.start : block.start + block.images].mean())
+        shard = self.shards[0]
+        sizes = image_index.open_index(shard.tar, shard.guidance).sizes
+        return float(sizes[shard.start : shard.start + shard.images].mean())
 
     def each(
         self, positions: torch.Tensor, encoded: Encoded | None = None
@@ -104,8 +104,8 @@ class Stored:
         last = None
         for place, position in enumerate(positions.tolist()):
             if encoded is None:
-                block, row = self.locate(position)
-                index = image_index.open_index(block.tar, block.guidance)
+                shard, row = self.locate(position)
+                index = image_index.open_index(shard.tar, shard.guidance)
                 yield index.read(row), int(index.class_ids[row])
             else:
                 data, sha256 = encoded.data[place], encoded.sha256(place)
@@ -128,18 +128,18 @@ class Stored:
         cut = _cut(self.sizes, start, stop)
         return Stored(
             [
-                self.blocks[place]._replace(images=images, start=self.blocks[place].start + skipped)
+                self.shards[place]._replace(images=images, start=self.shards[place].start + skipped)
                 for place, skipped, images in cut
             ]
         )
 
     @staticmethod
     def join(parts: list["Stored"]) -> "Stored":
-        return Stored([block for part in parts for block in part.blocks])
+        return Stored([shard for part in parts for shard in part.shards])
 
 
 class Held:
-    """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the blocks that
+    """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the shards that
     they came from.
     """
 
@@ -191,7 +191,7 @@ def find(tars: list[str], guidance: float | None = None, images: int | None = No
 
     Raises ShardError where there are fewer.
     """
-    blocks, left = [], float("inf") if images is None else images
+    shards, left = [], float("inf") if images is None else images
     for tar in map(str, tars):
         if left <= 0:
             break
@@ -200,13 +200,13 @@ def find(tars: list[str], guidance: float | None = None, images: int | None = No
             if guidance is None
             else len(image_index.manifest_columns(tar, ["image"], guidance)["image"])
         )
-        blocks.append(Block(tar, guidance, int(min(count, left))))
+        shards.append(ShardSlice(tar, guidance, int(min(count, left))))
         left -= count
     if images is not None and left > 0:
         raise ShardError(
             f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {MEND}"
         )
-    return Stored([block for block in blocks if block.images])
+    return Stored([shard for shard in shards if shard.images])
 
 
 def hold(sets: list[Stored], most: int = IN_MEMORY, batch_size: int = 256) -> list[Images]:

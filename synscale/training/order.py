@@ -84,15 +84,15 @@ class Order:
         count = len(self.sizes)
         if epoch != self.epoch:
             groups = -(-count // self.window)
-            blocks = torch.arange(count)
+            shards = torch.arange(count)
             if groups > 1:
-                blocks = _permutation(count, groups, self.seed, epoch)
-            self.epoch, self.group, self.groups = epoch, None, blocks.split(self.window)
+                shards = _permutation(count, groups, self.seed, epoch)
+            self.epoch, self.group, self.groups = epoch, None, shards.split(self.window)
             self.ends = list(accumulate(int(self.sizes[group].sum()) for group in self.groups))
         group = bisect_right(self.ends, place)
         if group == self.group:
             return
-        bounds = [(self.starts[block], self.sizes[block]) for block in self.groups[group]]
+        bounds = [(self.starts[shard], self.sizes[shard]) for shard in self.groups[group]]
         ranges = [torch.arange(start, start + size) for start, size in bounds]
         images, self.group = sum(map(len, ranges)), group
         if self.total <= self.shuffle.plain:

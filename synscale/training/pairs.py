@@ -75,7 +75,7 @@ def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pa
     10,000. Raises ShardError where a tar is missing or too short; SystemExit where a part has too
     few images.
     """
-    blocks, digest = [], hashlib.sha256()
+    shards, digest = [], hashlib.sha256()
     for part in parts:
         source, guidance, start = part["source"], part["guidance"], part.get("start", 0)
         stop, seen = start + part["images"], 0
@@ -93,7 +93,7 @@ def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pa
                         f"{tar}: its images at guidance {guidance} are not those from number {seen} on: {stream.MEND}"
                     )
                 if last > first:
-                    blocks.append(stream.Block(tar, guidance, last - first, first))
+                    shards.append(stream.ShardSlice(tar, guidance, last - first, first))
                     digest.update(own.encode())
                 seen += len(numbers)
         if seen < stop:
@@ -101,7 +101,7 @@ def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pa
             raise SystemExit(
                 f"{tars[source][-1]}: {seen} images at guidance {guidance}, but a run needs {needed}"
             )
-    return Pairs(stream.Stored(blocks), digest.hexdigest())
+    return Pairs(stream.Stored(shards), digest.hexdigest())
 
 
 def in_memory(pairs: Pairs) -> stream.Images:
@@ -145,8 +145,8 @@ class Tokens:
 
     def text(self, position: int) -> str:
         """Return the text of one pair."""
-        block, row = self.images.locate(position)
-        return self._texts(block.tar, block.guidance)[row].as_py()
+        shard, row = self.images.locate(position)
+        return self._texts(shard.tar, shard.guidance)[row].as_py()
 
     def add(self, batch: stream.Batch) -> PairBatch:
         """Return the batch with the tokens of its texts."""

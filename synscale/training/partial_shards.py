@@ -1,5 +1,5 @@
-"""Stretches of a block that is being generated: its finished images, kept so that a job that was
-killed goes on with what is missing, and so that several processes may make a block together.
+"""Stretches of a shard that is being generated: its finished images, kept so that a job that was
+killed goes on with what is missing, and so that several processes may make a shard together.
 """
 
 import os
@@ -17,10 +17,10 @@ Sample = tuple[str, bytes, dict]
 
 
 class Stretches:
-    """Shards of some minutes' work each, named by the number of images of the block that stand
+    """Shards of some minutes' work each, named by the number of images of the shard that stand
     before theirs.
 
-    folder: kept between tries; emptied by `resume.discard` when the block is whole. identity: text
+    folder: kept between tries; emptied by `resume.discard` when the shard is whole. identity: text
     of everything that the images depend on. storage: of the images, as `shards.encode` takes it. A
     kill loses resume.EVERY seconds of work at most, and the two batches that are being made.
     """
@@ -36,7 +36,7 @@ class Stretches:
         return self.folder / f"{place:09d}.tar"
 
     def kept(self) -> dict[int, int]:
-        """Place in the block of the first image of each stretch that earlier tries have kept whole
+        """Place in the shard of the first image of each stretch that earlier tries have kept whole
         -> how many images it has. Others are removed, and so is what was kept of another identity.
         """
         for other in self.folder.parent.glob("*"):
@@ -68,7 +68,7 @@ class Stretches:
         Parameters
         ----------
         place : int
-            Number of images of the block before those of the batch.
+            Number of images of the shard before those of the batch.
         batch : list of tuple
             Key, encoded image and manifest row of each image.
 

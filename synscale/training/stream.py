@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from synscale.training.chunk_reader import ChunkReader, Draw, Encoded, Item, read_ahead
-from synscale.training.image_index import MEND, Block
+from synscale.training.image_index import MEND, ShardSlice
 from synscale.training.image_sets import IN_MEMORY, Held, Images, Stored, filled, find, hold
 from synscale.training.order import WINDOW, Order, mixed
 from synscale.training.shuffle_buffer import Shuffle, images_per_chunk
@@ -24,12 +24,12 @@ __all__ = [
     "IN_MEMORY",
     "MEND",
     "Batch",
-    "Block",
     "Draw",
     "Encoded",
     "Held",
     "Images",
     "Item",
+    "ShardSlice",
     "Stored",
     "at_once",
     "batches",
@@ -186,7 +186,7 @@ def encoded_batches(
     draws = (order.take(first, first + share) for first in starts)
     if isinstance(images, Held):
         return draws
-    return read_ahead(ChunkReader(images.blocks, shuffle, ranks), draws)
+    return read_ahead(ChunkReader(images.shards, shuffle, ranks), draws)
 
 
 def batches(

@@ -10,7 +10,7 @@ def conversion_settings(study: Study, released: str) -> dict:
 
 
 def released_settings(study: Study, released: str) -> dict:
-    """As of a batch with one run, whose size is what the model is trained on and whose seed nobody
+    """As of a group with one run, whose size is what the model is trained on and whose seed nobody
     told.
     """
     own = study.released[released]

@@ -53,8 +53,8 @@ def look(
         }
     )
     own = list(
-        study.clips.architectures
-        if study.clips and architecture in study.clips.architectures
+        study.clip.architectures
+        if study.clip and architecture in study.clip.architectures
         else study.classifiers.architectures
     )
     found = {
@@ -153,7 +153,7 @@ def samples_sources(study: Study) -> list[str]:
 
 
 def samples_tars(study_name: str, study: Study) -> list[str]:
-    """Blocks with the first image of each class."""
+    """Shards with the first image of each class."""
     return [
         tar
         for source in samples_sources(study)

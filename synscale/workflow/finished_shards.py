@@ -1,9 +1,9 @@
-"""Lists of blocks that stand for their blocks: what is listed there is made, and a plan need not
-ask for it block by block.
+"""Lists of shards that stand for their shards: what is listed there is made, and a plan need not
+ask for it shard by shard.
 
-For Snakemake a block is a job, done or not, and the paper's study has 15,000 of them. With
-`trust_lists` in config.yaml, a list that `trusted` names is made by no rule: it is a file that is
-there, and the blocks behind it are in no plan.
+For Snakemake a shard is a job, done or not, and the paper's study has 15,000 of them. With
+`skip_finished_shards` in config.yaml, a list that `trusted` names is made by no rule: it is a file that is
+there, and the shards behind it are in no plan.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from synscale.workflow import jobs, prompt_inputs
 
 
 def trusted(studies: dict[str, Study], root: Path = Path()) -> list[str]:
-    """Lists of these studies that were written after each of their blocks, none of which is missing
-    now, and after what the blocks are made from; whose blocks are those that the study asks for
+    """Lists of these studies that were written after each of their shards, none of which is missing
+    now, and after what the shards are made from; whose shards are those that the study asks for
     today, of the same settings, generator, prompts and data. So are the lists that they go on from.
 
-    root: folder of results/. Each as {study}/blocks/{source}/{last}.csv.
+    root: folder of results/. Each as {study}/shard_index/{source}/{last}.csv.
     """
     return [
-        f"{name}/blocks/{source}/{last}.csv"
+        f"{name}/shard_index/{source}/{last}.csv"
         for name, study in studies.items()
         for source, last in _of(name, study, root)
     ]
@@ -35,7 +35,7 @@ def _of(name: str, study: Study, root: Path) -> Iterator[tuple[str, str]]:
 
     @cache
     def source_changed(path: str) -> int:
-        """When what blocks are made from was changed last; long ago where it is gone, as for
+        """When what shards are made from was changed last; long ago where it is gone, as for
         Snakemake, which makes nothing again for that.
         """
         own = root / path
@@ -44,7 +44,7 @@ def _of(name: str, study: Study, root: Path) -> Iterator[tuple[str, str]]:
 
     def changed(path: Path) -> float:
         """When a file was changed last; never to come true of one that is missing. A folder of
-        thousands of blocks is looked through once.
+        thousands of shards is looked through once.
         """
         if path.parent not in times:
             times[path.parent] = {
@@ -54,36 +54,36 @@ def _of(name: str, study: Study, root: Path) -> Iterator[tuple[str, str]]:
 
     @cache
     def holds(source: str, last: str) -> bool:
-        own = root / f"results/{name}/blocks/{source}/{last}.csv"
+        own = root / f"results/{name}/shard_index/{source}/{last}.csv"
         before = [Path(path).stem for path in jobs.list_before(name, source, last)]
-        blocks = [root / tar for tar in jobs.listed_files(name, study, source, last)]
+        shards = [root / tar for tar in jobs.listed_files(name, study, source, last)]
         return (
             own.is_file()
             and _settings(own) == jobs.digest(jobs.list_settings(study, source, last))
             and all(
                 changed(path) <= changed(own)
-                for tar in blocks
+                for tar in shards
                 for path in (tar, manifest_path(tar))
             )
             and all(
                 source_changed(path) <= changed(own)
-                for path in _made_from(name, study, source, [tar.stem for tar in blocks])
+                for path in _made_from(name, study, source, [tar.stem for tar in shards])
             )
             and all(holds(source, earlier) for earlier in before)
         )
 
     for source, row in study.sources.items():
         if row.kind != "mixture":
-            asked = set(jobs.blocks(study, source))
+            asked = set(jobs.shards(study, source))
             for last in sorted(
-                path.stem for path in (root / f"results/{name}/blocks/{source}").glob("*.csv")
+                path.stem for path in (root / f"results/{name}/shard_index/{source}").glob("*.csv")
             ):
                 if last in asked and holds(source, last):
                     yield source, last
 
 
-def _made_from(name: str, study: Study, source: str, blocks: list[str]) -> list[str]:
-    """Inputs of the jobs that make these blocks, and of those that make their prompts: some are the
+def _made_from(name: str, study: Study, source: str, shards: list[str]) -> list[str]:
+    """Inputs of the jobs that make these shards, and of those that make their prompts: some are the
     user's own files, which no setting tells of.
     """
     row = study.sources[source]
@@ -94,7 +94,7 @@ def _made_from(name: str, study: Study, source: str, blocks: list[str]) -> list[
             jobs.index_settings(study, split)["skip"] if study.data.kind == "files" else None,
         ]
         return [*jobs.index_files(name, study, split), *filter(None, own)]
-    prompts = {jobs.prompts_file(name, study, source, block) for block in blocks}
+    prompts = {jobs.prompts_file(name, study, source, shard) for shard in shards}
     known = (
         []
         if study.recipes[row.recipe].kind == "pair_texts"
@@ -104,5 +104,5 @@ def _made_from(name: str, study: Study, source: str, blocks: list[str]) -> list[
 
 
 def _settings(path: Path) -> str:
-    """What the last row of a list says of the settings of its blocks."""
+    """What the last row of a list says of the settings of its shards."""
     return path.read_text(encoding="utf-8").rstrip("\n").rpartition(",")[-1]

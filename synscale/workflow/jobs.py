@@ -5,8 +5,8 @@ Pure functions of a Study, no file is read. Rules call them while Snakemake plan
 may import torch. A script finds its settings in the study by the functions here; their digest is a
 `params` of the rule, so that a job runs again when its own settings change, and only then.
 
-sources.py   blocks of images, and the settings of the jobs that make them
-training.py  training runs, and the batches of them that share a job
+sources.py   shards of images, and the settings of the jobs that make them
+training.py  training runs, and the groups of them that share a job
 settings.py  what the jobs are handed that train, evaluate, score and fit
 """
 
@@ -17,10 +17,10 @@ from synscale.workflow.author_checkpoints import (
 )
 from synscale.workflow.runs import (
     Run,
-    batch_of,
-    batch_runs,
-    batches,
     digest,
+    group_of,
+    group_runs,
+    groups,
     identity,
     runs,
     trainer,
@@ -42,7 +42,6 @@ from synscale.workflow.settings import (
 )
 from synscale.workflow.shards import (
     LISTED,
-    blocks,
     checker_settings,
     classes_file,
     data_settings,
@@ -52,7 +51,7 @@ from synscale.workflow.shards import (
     generation_settings,
     generator_settings,
     image_files,
-    images_per_block,
+    images_per_shard,
     index_files,
     index_settings,
     is_pretrained,
@@ -66,6 +65,7 @@ from synscale.workflow.shards import (
     prompt_settings,
     prompts_file,
     real_sources,
+    shards,
     split_of,
     synthetic_sources,
     wanted,
@@ -74,10 +74,6 @@ from synscale.workflow.shards import (
 __all__ = [
     "LISTED",
     "Run",
-    "batch_of",
-    "batch_runs",
-    "batches",
-    "blocks",
     "checker_settings",
     "classes_file",
     "classifier_settings",
@@ -94,9 +90,12 @@ __all__ = [
     "flag_settings",
     "generation_settings",
     "generator_settings",
+    "group_of",
+    "group_runs",
+    "groups",
     "identity",
     "image_files",
-    "images_per_block",
+    "images_per_shard",
     "index_files",
     "index_settings",
     "is_pretrained",
@@ -119,6 +118,7 @@ __all__ = [
     "released_table_settings",
     "runs",
     "score_settings",
+    "shards",
     "split_of",
     "synthetic_sources",
     "trainer",

@@ -34,14 +34,14 @@ def captioned(study_name: str, study: Study, wildcards) -> list[str]:
     ]
 
 
-def captioned_block(study_name: str, study: Study, wildcards) -> list[str]:
-    """The one of them whose block a target names."""
+def captioned_shard(study_name: str, study: Study, wildcards) -> list[str]:
+    """The one of them whose shard a target names."""
     tars = {Path(tar).stem: tar for tar in captioned(study_name, study, wildcards)}
-    if wildcards.block not in tars:
+    if wildcards.shard not in tars:
         raise figure_settings.NotInStudy(
-            f"studies/{study_name}.yaml: its real training images have no block {wildcards.block!r}, only {', '.join(tars) or 'none'}"
+            f"studies/{study_name}.yaml: its real training images have no shard {wildcards.shard!r}, only {', '.join(tars) or 'none'}"
         )
-    return [tars[wildcards.block]]
+    return [tars[wildcards.shard]]
 
 
 def known(study_name: str, study: Study, wildcards) -> list[str]:
@@ -51,10 +51,10 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
         case "word_to_sentence":
             return [f"results/{study_name}/sentences/{wildcards.recipe}.parquet"]
         case "image_captions":
-            blocks = [Path(tar).stem for tar in captioned(study_name, study, wildcards)]
+            shards = [Path(tar).stem for tar in captioned(study_name, study, wildcards)]
             return [
-                f"results/{study_name}/captions/{wildcards.recipe}/{block}.parquet"
-                for block in blocks
+                f"results/{study_name}/captions/{wildcards.recipe}/{shard}.parquet"
+                for shard in shards
             ]
         case "texts":
             return text_files.files(recipe)

@@ -1,6 +1,6 @@
 """Check the files that a user requests against the study, before Snakemake plans them.
 
-Without this check a misspelt figure ends in Snakemake's "No rule to produce", a misspelt batch or
+Without this check a misspelt figure ends in Snakemake's "No rule to produce", a misspelt group or
 shard in an IndexError or, worse, in an empty result.
 """
 

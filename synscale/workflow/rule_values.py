@@ -60,23 +60,23 @@ def _generators(downloaded: bool):
 
 @cache
 def _shards(study: Study, source: str) -> tuple[str, ...]:
-    return tuple(jobs.blocks(study, source))
+    return tuple(jobs.shards(study, source))
 
 
 @cache
-def _batches(study: Study) -> dict[tuple[str, bool], list[str]]:
-    """(source, whether of CLIP models) -> names of batches."""
+def _groups(study: Study) -> dict[tuple[str, bool], list[str]]:
+    """(source, whether of CLIP models) -> names of groups."""
     found: dict[tuple[str, bool], list[str]] = {}
     for run in jobs.runs(study):
         clip = jobs.trainer(study, run.architecture) is not study.classifiers
         names = found.setdefault((run.source, clip), [])
-        if (batch := jobs.batch_of(study, run)) not in names:
-            names.append(batch)
+        if (group := jobs.group_of(study, run)) not in names:
+            names.append(group)
     return found
 
 
 def _trained_sources(clip: bool):
-    return lambda study, _: dict.fromkeys(own for own, kind in _batches(study) if kind == clip)
+    return lambda study, _: dict.fromkeys(own for own, kind in _groups(study) if kind == clip)
 
 
 def _splits(study: Study, _: Values = None) -> list[str]:
@@ -117,22 +117,22 @@ def _names(study: Study, part: str) -> list[str]:
     return figure_settings.names_of(getattr(study, part))
 
 
-def _batch_wildcards(clip: bool, noun: str) -> tuple[Wildcard, Wildcard]:
+def _group_wildcards(clip: bool, noun: str) -> tuple[Wildcard, Wildcard]:
     def known(study: Study, values: Values) -> list[str]:
-        return _batches(study).get((values["source"], clip), [])
+        return _groups(study).get((values["source"], clip), [])
 
     source = Wildcard("source", f"source that {noun} are trained on", _trained_sources(clip))
-    return source, Wildcard("batch", f"batch of {noun}", known)
+    return source, Wildcard("group", f"group of {noun}", known)
 
 
 SOURCE_OF_SHARD = Wildcard("source", "synthetic source", _sources("synthetic"))
-SHARD = Wildcard("block", "shard", lambda study, values: _shards(study, values["source"]))
-SPLIT_SHARD = Wildcard("block", "shard", _split_shards)
-CAPTIONED_SHARD = Wildcard("block", "shard of real images", _captioned_shards)
+SHARD = Wildcard("shard", "shard", lambda study, values: _shards(study, values["source"]))
+SPLIT_SHARD = Wildcard("shard", "shard", _split_shards)
+CAPTIONED_SHARD = Wildcard("shard", "shard of real images", _captioned_shards)
 LISTED = Wildcard("source", "source of images", _sources("real", "pairs", "synthetic"))
 RELEASED = Wildcard("released", "released model", lambda study, _: study.released)
-CLASSIFIERS = _batch_wildcards(False, "classifiers")
-CLIPS = _batch_wildcards(True, "CLIP models")
+CLASSIFIERS = _group_wildcards(False, "classifiers")
+CLIPS = _group_wildcards(True, "CLIP models")
 MODEL_RECIPES = ("word_to_sentence", "image_captions")
 CAPTIONS = Wildcard("recipe", "recipe of captions by a model", _recipes("image_captions"))
 SENTENCES = Wildcard("recipe", "recipe of sentences", _recipes("word_to_sentence"))
@@ -150,11 +150,11 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "fetch_generator": (Wildcard("generator", "generator to download", _generators(True)),),
     "generate": (SOURCE_OF_SHARD, SHARD),
     "flag_images": (SOURCE_OF_SHARD, SHARD),
-    "list_blocks": (LISTED, SHARD),
+    "index_shards": (LISTED, SHARD),
     "train_classifiers": CLASSIFIERS,
     "evaluate": CLASSIFIERS,
-    "train_clips": CLIPS,
-    "evaluate_clips": CLIPS,
+    "train_clip": CLIPS,
+    "evaluate_clip": CLIPS,
     "score": (Wildcard("source", "source to score", _scored),),
     "fit_laws": (Wildcard("law", "law", lambda study, _: study.laws),),
     "convert_released": (RELEASED,),
@@ -190,7 +190,7 @@ def check_values(rule: str, study_name: str, study: Study, values: Values) -> No
     for wildcard in RULES.get(rule, ()):
         value, known = values[wildcard.name], list(wildcard.known(study, values))
         if value not in known:
-            of_source = wildcard.name in ("batch", "block") and "source" in values
+            of_source = wildcard.name in ("group", "shard") and "source" in values
             of = f" of {values['source']!r}" if of_source else ""
             fix = suggestion(value, known)
             raise NotInStudy(f"{where}: no {wildcard.what} {value!r}{of}; {fix}")

@@ -1,4 +1,4 @@
-"""Training runs, the batches that share a job, and what each batch reads."""
+"""Training runs, the groups that share a job, and what each group reads."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from functools import cache
 
 from synscale.study.models import Study, pairs, parts_of
 from synscale.study.models.rounding import identity
-from synscale.workflow.shards import last_blocks
+from synscale.workflow.shards import last_shards
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,10 @@ def digest(settings: dict | list) -> str:
 
 def trainer(study: Study, architecture: str):
     """The training recipe that an architecture belongs to: the study's `classifiers` or its
-    `clips`.
+    `clip`.
     """
     return (
-        study.clips
-        if study.clips and architecture in study.clips.architectures
-        else study.classifiers
+        study.clip if study.clip and architecture in study.clip.architectures else study.classifiers
     )
 
 
@@ -58,39 +56,39 @@ def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
     return list(found)
 
 
-def batch_of(study: Study, run: Run) -> str:
-    """Name of the batch, one job's worth, that a run is trained in."""
+def group_of(study: Study, run: Run) -> str:
+    """Name of the group, one job's worth, that a run is trained in."""
     return run.architecture if trainer(study, run.architecture).runs_per_job == "all" else run.name
 
 
 @cache
-def _by_batch(study: Study) -> dict[tuple[str, str], list[Run]]:
+def _by_group(study: Study) -> dict[tuple[str, str], list[Run]]:
     found: dict[tuple[str, str], list[Run]] = {}
     for run in runs(study):
-        found.setdefault((run.source, batch_of(study, run)), []).append(run)
+        found.setdefault((run.source, group_of(study, run)), []).append(run)
     return found
 
 
-def batch_runs(study: Study, source: str, batch: str) -> list[Run]:
-    return _by_batch(study).get((source, batch), [])
+def group_runs(study: Study, source: str, group: str) -> list[Run]:
+    return _by_group(study).get((source, group), [])
 
 
-def batches(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
-    """(source, batch) of each training job that these experiments need, each once."""
+def groups(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
+    """(source, group) of each training job that these experiments need, each once."""
     return list(
-        dict.fromkeys((run.source, batch_of(study, run)) for run in runs(study, experiments))
+        dict.fromkeys((run.source, group_of(study, run)) for run in runs(study, experiments))
     )
 
 
-def training_inputs(study: Study, source: str, batch: str) -> dict[str, list[str]]:
-    """Sources whose images the runs of a batch need, and of each the last block of every series of
-    blocks that it needs: a series is of one guidance scale, or of all.
+def training_inputs(study: Study, source: str, group: str) -> dict[str, list[str]]:
+    """Sources whose images the runs of a group need, and of each the last shard of every series of
+    shards that it needs: a series is of one guidance scale, or of all.
     """
     most: dict[tuple[str, str], str] = {}
-    for run in batch_runs(study, source, batch):
+    for run in group_runs(study, source, group):
         for part in parts_of(study.sources, run.source, run.guidance, run.size, run.seed):
             end = part.get("start", 0) + part["images"]
-            [last] = last_blocks(study, part["source"], end, part["guidance"])
+            [last] = last_shards(study, part["source"], end, part["guidance"])
             most[part["source"], last[:-5]] = max(most.get((part["source"], last[:-5]), ""), last)
     found: dict[str, list[str]] = {}
     for (own, _), last in most.items():
@@ -98,10 +96,10 @@ def training_inputs(study: Study, source: str, batch: str) -> dict[str, list[str
     return found
 
 
-def training_lists(study_name: str, study: Study, source: str, batch: str) -> list[str]:
-    """Lists of the blocks that a batch trains on, source after source."""
+def training_lists(study_name: str, study: Study, source: str, group: str) -> list[str]:
+    """Lists of the shards that a group trains on, source after source."""
     return [
-        f"results/{study_name}/blocks/{own}/{last}.csv"
-        for own, lasts in training_inputs(study, source, batch).items()
+        f"results/{study_name}/shard_index/{own}/{last}.csv"
+        for own, lasts in training_inputs(study, source, group).items()
         for last in lasts
     ]

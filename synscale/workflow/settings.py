@@ -5,19 +5,19 @@ from dataclasses import asdict
 from synscale.study.models import Study, pairs, parts_of
 from synscale.study.models.data import classified
 from synscale.workflow import targets
-from synscale.workflow.runs import Run, batch_of, batch_runs, runs, trainer, training_inputs
-from synscale.workflow.shards import blocks_until
+from synscale.workflow.runs import Run, group_of, group_runs, runs, trainer, training_inputs
+from synscale.workflow.shards import shards_until
 
 
-def _training_settings(study: Study, source: str, batch: str) -> dict:
+def _training_settings(study: Study, source: str, group: str) -> dict:
     """`inputs`: whose tars the job is handed one after the other, and how many of each. `parts` of
     a run: what it trains on.
     """
-    mine = batch_runs(study, source, batch)
+    mine = group_runs(study, source, group)
     recipe = trainer(study, mine[0].architecture)
     files = {
-        name: sum(len(blocks_until(last)) for last in lasts)
-        for name, lasts in training_inputs(study, source, batch).items()
+        name: sum(len(shards_until(last)) for last in lasts)
+        for name, lasts in training_inputs(study, source, group).items()
     }
     return {
         "runs": [
@@ -39,21 +39,21 @@ def _training_settings(study: Study, source: str, batch: str) -> dict:
     }
 
 
-def _trained(study: Study, source: str, batch: str) -> list[dict]:
-    return [asdict(run) | {"name": run.name} for run in batch_runs(study, source, batch)]
+def _trained(study: Study, source: str, group: str) -> list[dict]:
+    return [asdict(run) | {"name": run.name} for run in group_runs(study, source, group)]
 
 
 # Keys of an architecture that replace those of the recipe.
 PER_ARCHITECTURE = {"learning_rate", "gradient_clip"}
 
 
-def classifier_settings(study: Study, source: str, batch: str) -> dict:
+def classifier_settings(study: Study, source: str, group: str) -> dict:
     """Return the settings of a job that trains classifiers, all of which have one architecture.
 
     Parameters
     ----------
     study : Study
-    source, batch : str
+    source, group : str
         Wildcards of the rule.
 
     Returns
@@ -62,7 +62,7 @@ def classifier_settings(study: Study, source: str, batch: str) -> dict:
         `training`: the recipe, with what the architecture sets in its place. A key that a study
         leaves at its default is left out, so that a new key changes no digest.
     """
-    settings = _training_settings(study, source, batch)
+    settings = _training_settings(study, source, group)
     apart = {"architectures", "iterations", "runs_per_job", "image_size"}
     training = study.classifiers.model_dump(exclude=apart, exclude_defaults=True)
     for architecture in settings["architectures"].values():
@@ -70,19 +70,19 @@ def classifier_settings(study: Study, source: str, batch: str) -> dict:
     return settings | {"training": training}
 
 
-def evaluation_settings(study: Study, source: str, batch: str) -> dict:
+def evaluation_settings(study: Study, source: str, group: str) -> dict:
     """`evaluation`: the sets, in the order of their tars. `masked`: any of them may lack some of
     the study's classes.
     """
     masked = {"masked": True} if study.data.kind == "files" else {}
-    return {"runs": _trained(study, source, batch), "evaluation": classified(study.data)} | masked
+    return {"runs": _trained(study, source, group), "evaluation": classified(study.data)} | masked
 
 
-def clip_settings(study: Study, source: str, batch: str) -> dict:
+def clip_settings(study: Study, source: str, group: str) -> dict:
     """What a study leaves at its default is left out, so that a new default makes no model anew."""
     apart = {"architectures", "iterations", "runs_per_job", "templates", "tasks", "image_size"}
-    training = study.clips.model_dump(exclude=apart, exclude_defaults=True)
-    return _training_settings(study, source, batch) | {"training": training}
+    training = study.clip.model_dump(exclude=apart, exclude_defaults=True)
+    return _training_settings(study, source, group) | {"training": training}
 
 
 def _sets_of_other_classes(study: Study) -> dict[str, dict]:
@@ -107,16 +107,16 @@ def clip_tables(study: Study) -> list[str]:
     )
 
 
-def clip_evaluation_settings(study: Study, source: str, batch: str) -> dict:
+def clip_evaluation_settings(study: Study, source: str, group: str) -> dict:
     """`sets`: those with classes of their own. `masked`: as in `evaluation_settings`."""
-    chosen = study.clips.model_dump(include={"templates", "tasks"})
+    chosen = study.clip.model_dump(include={"templates", "tasks"})
     more = (
         {"sets": _sets_of_other_classes(study), "masked": True}
         if study.data.kind == "files"
         else {}
     )
     return (
-        {"runs": _trained(study, source, batch), "evaluation": list(study.data.evaluation)}
+        {"runs": _trained(study, source, group), "evaluation": list(study.data.evaluation)}
         | chosen
         | more
     )
@@ -151,7 +151,7 @@ def metric_files(study_name: str, study: Study, experiments: list[str] | None = 
         folder = (
             "metrics" if trainer(study, run.architecture) is study.classifiers else "clip_metrics"
         )
-        found[f"results/{study_name}/{folder}/{run.source}/{batch_of(study, run)}.parquet"] = None
+        found[f"results/{study_name}/{folder}/{run.source}/{group_of(study, run)}.parquet"] = None
     return list(found)
 
 
@@ -164,12 +164,12 @@ def reference_run(study: Study) -> Run | None:
 
 
 def reference_folder(study_name: str, study: Study) -> str:
-    """Folder of the classifier that makes the scores: of the batch that it is trained in, or of a
+    """Folder of the classifier that makes the scores: of the group that it is trained in, or of a
     released one.
     """
     run = reference_run(study)
     return f"results/{study_name}/" + (
-        f"classifiers/{run.source}/{batch_of(study, run)}" if run else "reference"
+        f"classifiers/{run.source}/{group_of(study, run)}" if run else "reference"
     )
 
 

@@ -1,4 +1,4 @@
-"""Blocks of images, and the settings of the jobs that make them: real data, prompts, generators,
+"""Shards of images, and the settings of the jobs that make them: real data, prompts, generators,
 synthetic images.
 """
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from synscale.study.models import Study, names_class
 from synscale.workflow import targets
 
-LISTED = 200  # blocks
+LISTED = 200  # shards
 # Version of the code that samples released models. Increase it if the code generates other images
 # from the same settings, so that no source mixes old and new ones. 2: `sampler` keeps the
 # settings of the model's scheduler, and batches follow the lengths of prompts. 3: schedulers of
@@ -19,18 +19,18 @@ def _prefix(scale: float) -> str:
     return f"g{scale:g}-".replace(".", "_")
 
 
-def images_per_block(study: Study, source: str) -> int:
-    return getattr(study.sources[source], "images_per_block", None) or study.images_per_block
+def images_per_shard(study: Study, source: str) -> int:
+    return getattr(study.sources[source], "images_per_shard", None) or study.images_per_shard
 
 
-def last_blocks(
+def last_shards(
     study: Study, source: str, images: int | None = None, guidance: float | None = None
 ) -> list[str]:
-    """Name of the last block of each series that holds the first `images` image indices (all by
+    """Name of the last shard of each series that holds the first `images` image indices (all by
     default) of a source, at one guidance scale or at all.
 
-    A block holds its range of indices at every scale, or (the study's `scales_per_block`) at one,
-    which its name then tells: blocks of one scale are a series of their own.
+    A shard holds its range of indices at every scale, or (the study's `guidance_per_shard`) at one,
+    which its name then tells: shards of one scale are a series of their own.
     """
     row = study.sources[source]
     counts = (
@@ -38,39 +38,39 @@ def last_blocks(
         if is_real(row)
         else {scale: n for scale, n in row.images.items() if guidance in (None, scale)}
     )
-    apart = study.scales_per_block == "one" and not is_real(row)
+    apart = study.guidance_per_shard == "one" and not is_real(row)
     most = counts if apart else {None: max(counts.values())}
-    size = images_per_block(study, source)
+    size = images_per_shard(study, source)
     return [
         f"{_prefix(scale) if apart else ''}{-(-min(images or count, count) // size) - 1:05d}"
         for scale, count in most.items()
     ]
 
 
-def blocks_until(last: str) -> list[str]:
-    """Names of the blocks of a series, from its first to `last`."""
+def shards_until(last: str) -> list[str]:
+    """Names of the shards of a series, from its first to `last`."""
     return [f"{last[:-5]}{number:05d}" for number in range(int(last[-5:]) + 1)]
 
 
-def blocks(
+def shards(
     study: Study, source: str, images: int | None = None, guidance: float | None = None
 ) -> list[str]:
-    """Names of the blocks that `last_blocks` names the last of."""
+    """Names of the shards that `last_shards` names the last of."""
     return [
-        block
-        for last in last_blocks(study, source, images, guidance)
-        for block in blocks_until(last)
+        shard
+        for last in last_shards(study, source, images, guidance)
+        for shard in shards_until(last)
     ]
 
 
-def _ranges(study: Study, source: str, block: str) -> dict[float, list[int]]:
-    """The half-open range of image indices that a block holds at each guidance scale."""
-    size = images_per_block(study, source)
-    start = int(block[-5:]) * size
+def _ranges(study: Study, source: str, shard: str) -> dict[float, list[int]]:
+    """The half-open range of image indices that a shard holds at each guidance scale."""
+    size = images_per_shard(study, source)
+    start = int(shard[-5:]) * size
     held = {
         scale: n
         for scale, n in study.sources[source].images.items()
-        if study.scales_per_block == "all" or block.startswith(_prefix(scale))
+        if study.guidance_per_shard == "all" or shard.startswith(_prefix(scale))
     }
     return {
         scale: [start, min(start + size, count)] for scale, count in held.items() if count > start
@@ -107,7 +107,7 @@ def image_files(
     manifest of each stands beside it as .parquet.
     """
     folder = _folder(study_name, study, source)
-    return [f"{folder}/{block}.tar" for block in blocks(study, source, images, guidance)]
+    return [f"{folder}/{shard}.tar" for shard in shards(study, source, images, guidance)]
 
 
 def list_files(
@@ -117,34 +117,36 @@ def list_files(
     images: int | None = None,
     guidance: float | None = None,
 ) -> list[str]:
-    """Lists of the blocks that hold the first images of a source, as `last_blocks` has them."""
+    """Lists of the shards that hold the first images of a source, as `last_shards` has them."""
     return [
-        f"results/{study_name}/blocks/{source}/{last}.csv"
-        for last in last_blocks(study, source, images, guidance)
+        f"results/{study_name}/shard_index/{source}/{last}.csv"
+        for last in last_shards(study, source, images, guidance)
     ]
 
 
 def list_before(study_name: str, source: str, last: str) -> list[str]:
-    """The list that a list of the blocks up to `last` goes on from, if any: each has `LISTED` rows
+    """The list that a list of the shards up to `last` goes on from, if any: each has `LISTED` rows
     of its own at most.
 
-    So no block stands in the inputs of more than a few jobs, and no job has thousands of inputs:
+    So no shard stands in the inputs of more than a few jobs, and no job has thousands of inputs:
     both would cost Snakemake's planning dear.
     """
     full = int(last[-5:]) // LISTED * LISTED
-    return [f"results/{study_name}/blocks/{source}/{last[:-5]}{full - 1:05d}.csv"] if full else []
+    return (
+        [f"results/{study_name}/shard_index/{source}/{last[:-5]}{full - 1:05d}.csv"] if full else []
+    )
 
 
 def listed_files(study_name: str, study: Study, source: str, last: str) -> list[str]:
-    """Tar files of a source's blocks up to `last` that are not in the list before."""
+    """Tar files of a source's shards up to `last` that are not in the list before."""
     folder = _folder(study_name, study, source)
     return [
-        f"{folder}/{block}.tar" for block in blocks_until(last)[int(last[-5:]) // LISTED * LISTED :]
+        f"{folder}/{shard}.tar" for shard in shards_until(last)[int(last[-5:]) // LISTED * LISTED :]
     ]
 
 
 def evaluation_file(study_name: str, name: str) -> str:
-    """Tar of an evaluation set, which is one block."""
+    """Tar of an evaluation set, which is one shard."""
     return f"results/{study_name}/data/{name}/00000.tar"
 
 
@@ -186,7 +188,7 @@ def wanted(study: Study, split: str) -> int:
 
 def classes_file(study: Study, split: str) -> str | None:
     """CSV of the classes of a split: the study's, or an evaluation set's own. Pairs have none, so
-    that no block of them hangs on it.
+    that no shard of them hangs on it.
     """
     if is_pairs(study, split):
         return None
@@ -208,24 +210,24 @@ def index_settings(study: Study, split: str) -> dict:
 
 
 def index_files(study_name: str, study: Study, split: str) -> list[str]:
-    """Index that the blocks of a split are ranges of, where it is a data set in files."""
+    """Index that the shards of a split are ranges of, where it is a data set in files."""
     return (
         [f"results/{study_name}/data/{split}/index.parquet"] if study.data.kind == "files" else []
     )
 
 
-def _range(study: Study, split: str, block: str | int) -> list[int]:
-    """Half-open range of images of a training split that a block holds."""
+def _range(study: Study, split: str, shard: str | int) -> list[int]:
+    """Half-open range of images of a training split that a shard holds."""
     size = next(
-        images_per_block(study, name)
+        images_per_shard(study, name)
         for name, row in study.sources.items()
         if is_real(row) and split_of(row) == split
     )
-    start = int(block) * size  # the checks let no two sources of a split differ
+    start = int(shard) * size  # the checks let no two sources of a split differ
     return [start, min(wanted(study, split), start + size)]
 
 
-def _file_settings(study: Study, split: str, block: str | int) -> dict:
+def _file_settings(study: Study, split: str, shard: str | int) -> dict:
     found = {
         "kind": "files",
         "set": {"kind": "files"} | index_settings(study, split),
@@ -237,7 +239,7 @@ def _file_settings(study: Study, split: str, block: str | int) -> dict:
         "evaluation": not found["set"]["training"],
     }
     if found["set"]["training"]:
-        found["range"] = _range(study, split, block)
+        found["range"] = _range(study, split, shard)
     # Images to evaluate on lose nothing more, whatever the study stores others as.
     return found | {
         "stored": stored
@@ -249,8 +251,8 @@ def _file_settings(study: Study, split: str, block: str | int) -> dict:
     }
 
 
-def data_settings(study: Study, split: str, block: str | int) -> dict:
-    """`set`: what the split is made of. `range`: the half-open range of images that this block
+def data_settings(study: Study, split: str, shard: str | int) -> dict:
+    """`set`: what the split is made of. `range`: the half-open range of images that this shard
     holds; None takes all in their order.
 
     Of digits: `balanced`: how many images, balanced over the classes in every prefix, the split
@@ -258,7 +260,7 @@ def data_settings(study: Study, split: str, block: str | int) -> dict:
     `stored`: as `pictures.Stored` takes it.
     """
     if study.data.kind == "files":
-        return _file_settings(study, split, block)
+        return _file_settings(study, split, shard)
     settings = {"kind": study.data.kind, "balanced": None, "range": None}
     if split in study.data.evaluation:
         chosen = study.data.evaluation[split].model_dump()
@@ -270,7 +272,7 @@ def data_settings(study: Study, split: str, block: str | int) -> dict:
         }
     settings["set"] = {"kind": "writers", "forms": getattr(study.data, split)}
     if split == "classifier_training":
-        settings["balanced"], settings["range"] = wanted(study, split), _range(study, split, block)
+        settings["balanced"], settings["range"] = wanted(study, split), _range(study, split, shard)
     return settings
 
 
@@ -328,13 +330,13 @@ def flag_settings(study: Study, source: str) -> dict:
     }
 
 
-def prompts_file(study_name: str, study: Study, source: str, block: str) -> str:
-    """What a block's images are told to show: a recipe's pool of texts, or the manifest of real
+def prompts_file(study_name: str, study: Study, source: str, shard: str) -> str:
+    """What a shard's images are told to show: a recipe's pool of texts, or the manifest of real
     pairs, whose texts are taken one by one.
     """
     recipe = study.sources[source].recipe
     if study.recipes[recipe].kind == "pair_texts":
-        return f"results/{study_name}/data/{split_of(study.sources[study.recipes[recipe].source])}/{block[-5:]}.parquet"
+        return f"results/{study_name}/data/{split_of(study.sources[study.recipes[recipe].source])}/{shard[-5:]}.parquet"
     return f"results/{study_name}/prompts/{recipe}.parquet"
 
 
@@ -348,14 +350,14 @@ def is_pretrained(study: Study, source: str) -> bool:
     return study.generators[study.sources[source].generator].kind == "pretrained"
 
 
-def generation_settings(study: Study, source: str, block: str) -> dict:
-    """`guidance` maps each guidance scale to the half-open range of image indices that this block
+def generation_settings(study: Study, source: str, shard: str) -> dict:
+    """`guidance` maps each guidance scale to the half-open range of image indices that this shard
     makes at it.
 
     `stored`: where images are not kept as they come, their size, channels, format and quality.
     """
     row = study.sources[source]
-    ranges = {f"{scale:g}": held for scale, held in _ranges(study, source, block).items()}
+    ranges = {f"{scale:g}": held for scale, held in _ranges(study, source, shard).items()}
     generator = study.generators[row.generator]
     pretrained = generator.kind == "pretrained"
     sampling = (
@@ -391,24 +393,24 @@ def _training_data(study: Study) -> list[dict]:
 
 
 def list_settings(study: Study, source: str, last: str) -> dict:
-    """What decides over the images of a list's own blocks: settings of its first and last block,
+    """What decides over the images of a list's own shards: settings of its first and last shard,
     those between being like them; and of what they are made from.
     """
     own, row = (
         [Path(tar).stem for tar in listed_files("", study, source, last)],
         study.sources[source],
     )
-    found = {"blocks": len(own), "data": _training_data(study)}
+    found = {"shards": len(own), "data": _training_data(study)}
     if is_real(row):
         return found | {
-            "ends": [data_settings(study, split_of(row), block) for block in (own[0], own[-1])]
+            "ends": [data_settings(study, split_of(row), shard) for shard in (own[0], own[-1])]
         }
     weights = (fetch_settings if is_pretrained(study, source) else generator_settings)(
         study, row.generator
     )
     texts = study.recipes[row.recipe]
     pairs = list_settings(study, texts.source, last[-5:]) if texts.kind == "pair_texts" else None
-    ends = [generation_settings(study, source, block) for block in (own[0], own[-1])]
+    ends = [generation_settings(study, source, shard) for shard in (own[0], own[-1])]
     return found | {
         "ends": ends,
         "weights": weights,

@@ -67,7 +67,7 @@ def evaluation_table_files(study_name: str, study: Study, clip: bool) -> list[st
 
 def hyperparameters_settings(study: Study) -> dict:
     """part -> name -> key -> value, of everything that is made, trained or scored. `epochs` follows
-    from iterations, batch and size.
+    from iterations, batch size and size.
     """
     part_of(study, "hyperparameters")
     parts = {"data": {name: own.model_dump() for name, own in study.data.evaluation.items()}}
@@ -82,13 +82,13 @@ def hyperparameters_settings(study: Study) -> dict:
         "all": {
             "side": study.image_size,
             "channels": study.channels,
-            "images in a block": study.images_per_block,
+            "images in a shard": study.images_per_shard,
         }
     }
     if study.storage.format != "png":
         parts["images"]["all"] |= study.storage.model_dump()
     parts["generators"] = {name: own.model_dump() for name, own in study.generators.items()}
-    for name, own in (("classifiers", study.classifiers), ("clips", study.clips)):
+    for name, own in (("classifiers", study.classifiers), ("clip", study.clip)):
         if own is None:
             continue
         parts[f"{name}: architectures"] = {
@@ -104,10 +104,10 @@ def hyperparameters_settings(study: Study) -> dict:
         parts[f"{name}: training by size"] = {
             f"{size} images": rows for size, rows in sizes.items()
         }
-    if study.clips:
-        parts["clips: tasks"] = {
+    if study.clip:
+        parts["clip: tasks"] = {
             name: own.model_dump(include={"evaluation", "templates"}) | {"texts": _texts(own)}
-            for name, own in study.clips.tasks.items()
+            for name, own in study.clip.tasks.items()
         }
     parts["scores"] = {"all": study.scores.model_dump()}
     return parts

@@ -20,8 +20,8 @@ GPU_RULES = {
     "generate",
     "train_classifiers",
     "evaluate",
-    "train_clips",
-    "evaluate_clips",
+    "train_clip",
+    "evaluate_clip",
 }
 
 
@@ -47,9 +47,9 @@ def documented_commands() -> list[str]:
         .split("## Run a figure on SLURM")[1]
         .split("\n## ")[0]
     )
-    blocks = re.findall(r"^   ```(\w*)\n(.*?)^   ```$", section, re.MULTILINE | re.DOTALL)
+    shards = re.findall(r"^   ```(\w*)\n(.*?)^   ```$", section, re.MULTILINE | re.DOTALL)
     lines = [
-        line.strip() for language, block in blocks if not language for line in block.splitlines()
+        line.strip() for language, shard in shards if not language for line in shard.splitlines()
     ]
     environment = ["make figures", "source .venv/bin/activate"]
     assert lines[:2] == environment  # exists already: the Python that runs the tests
@@ -149,7 +149,7 @@ def test_one_figure_alone_submits_its_own_jobs_and_no_other(made):
         for rule, wildcards in planned
     )
     assert sorted(row["Comment"] for row in made.first) == wanted
-    assert "train_clips" in {rule_of(row) for row in made.second}
+    assert "train_clip" in {rule_of(row) for row in made.second}
 
 
 def test_jobs_that_ask_for_a_gpu_go_to_the_gpu_partition_and_get_one(made):

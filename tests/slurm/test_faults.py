@@ -39,7 +39,7 @@ def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster
         "train_generator": ["scancel"],
         "generate": ["SIGKILL"],
         "train_classifiers": ["out of memory"],
-        "train_clips": ["time limit"],
+        "train_clip": ["time limit"],
     }
     hits = storm(study, faults)
     assert outputs(study) == expected
@@ -191,16 +191,16 @@ def test_an_output_that_shows_late_is_waited_for(study):
 def test_a_node_whose_clock_is_wrong_makes_no_job_run_again(
     cluster, tmp_path, clock, rules, output
 ):
-    """A list that seems older than the blocks in it, or blocks that seem newer than their list."""
+    """A list that seems older than the shards in it, or shards that seem newer than their list."""
     workflow = OnCluster.create(tmp_path / "workflow", cluster)
     command = f"--output {output} > {{log:q}} 2>&1"
     workflow.edit(command, f"{command}; touch -d '{clock}' {{output:q}}", rules)
-    listed = "results/smoke/blocks/real/00001.csv"
+    listed = "results/smoke/shard_index/real/00001.csv"
     asked = (
         listed,
         "--max-checksum-file-size",
         "0",
-    )  # of files that are larger, as true blocks are, Snakemake knows the time alone
+    )  # of files that are larger, as true shards are, Snakemake knows the time alone
     workflow.run(*asked)
     assert "Nothing to be done" in workflow.run("-n", *asked)
     os.utime(workflow.folder / listed, (1e9, 1e9))  # had the time stayed wrong, it would be seen

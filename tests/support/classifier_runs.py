@@ -11,9 +11,9 @@ from synscale.data import shard_index, shards
 from tests.support.workflow import ROOT, SMOKE
 
 
-def noise_blocks(tmp_path) -> Path:
-    """A list of two blocks of the smoke study's real images, which are noise."""
-    tars = [tmp_path / f"{block:05d}.tar" for block in range(2)]
+def noise_shards(tmp_path) -> Path:
+    """A list of two shards of the smoke study's real images, which are noise."""
+    tars = [tmp_path / f"{shard:05d}.tar" for shard in range(2)]
     if not tars[0].exists():
         random = np.random.default_rng(0)
         rows = [
@@ -26,19 +26,19 @@ def noise_blocks(tmp_path) -> Path:
         ]
         shards.write(tars[0], rows[:20])
         shards.write(tars[1], rows[20:])
-        shard_index.write(tmp_path / "blocks.csv", [], tars, "settings")
-    return tmp_path / "blocks.csv"
+        shard_index.write(tmp_path / "shard_index.csv", [], tars, "settings")
+    return tmp_path / "shard_index.csv"
 
 
 def classifier_job(tmp_path, name="a", *more: str, study=SMOKE) -> dict[str, bytes]:
     """Train the real batch of a study as the smoke study is; return the model files."""
-    output, blocks = tmp_path / name, noise_blocks(tmp_path)
+    output, index = tmp_path / name, noise_shards(tmp_path)
     what = [
         "--study",
         str(study),
         "--source",
         "real",
-        "--batch",
+        "--group",
         "vit_tiny",
         "--classes",
         str(ROOT / "data/digits_classes.csv"),
@@ -46,8 +46,8 @@ def classifier_job(tmp_path, name="a", *more: str, study=SMOKE) -> dict[str, byt
     train_classifiers.main(
         [
             *what,
-            "--blocks",
-            str(blocks),
+            "--shard-index",
+            str(index),
             "--output",
             str(output),
             "--state",

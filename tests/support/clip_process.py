@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
-from scripts import train_clips
+from scripts import train_clip
 from synscale.training import checkpoint, clip_loop
 from synscale.training.distributed import Team, team
 
@@ -44,7 +44,7 @@ def train(asked: dict, own: Team) -> None:
         patch.object(clip_loop.Gradients, "__call__", watched),
     ):
         settings, tars = asked["settings"], asked["tars"]
-        train_clips.train_batch(settings, tars, folder / "models", folder / "state", own)
+        train_clip.train_batch(settings, tars, folder / "models", folder / "state", own)
     seen = {"losses": losses, "positions": positions}
     (folder / f"seen.{own.rank}.json").write_text(json.dumps(seen))
 

@@ -108,7 +108,9 @@ def start_snakemake(folder: Path, arguments: list[str]) -> None:
         Of the command line.
     """
     for name, module in list(sys.modules.items()):
-        if name.startswith(("scripts.", "synscale.")):  # caches by a path that is relative to another folder
+        if name.startswith(
+            ("scripts.", "synscale.")
+        ):  # caches by a path that is relative to another folder
             for value in list(vars(module).values()):
                 if hasattr(value, "cache_clear"):
                     value.cache_clear()

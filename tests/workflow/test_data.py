@@ -1,4 +1,4 @@
-"""Data sets in files, through the rules: from where they lie to blocks."""
+"""Data sets in files, through the rules: from where they lie to shards."""
 
 import os
 
@@ -11,9 +11,9 @@ from tests.support.workflow import ROOT, Workflow
 
 BLOCKS = {"things": 2, "web": 1, "things_val": 1, "shapes": 1}
 TARS = [
-    f"results/files/data/{split}/{block:05d}.tar"
+    f"results/files/data/{split}/{shard:05d}.tar"
     for split, count in BLOCKS.items()
-    for block in range(count)
+    for shard in range(count)
 ]
 REMOTE = [
     "--mode",
@@ -59,12 +59,12 @@ def copied(prepared, tmp_path) -> Workflow:
     return copy
 
 
-def test_every_block_is_made_of_its_images(prepared):
+def test_every_shard_is_made_of_its_images(prepared):
     manifests = {}
     for split, count in BLOCKS.items():
         read = [
-            shards.read(prepared.folder / f"results/files/data/{split}/{block:05d}.tar")
-            for block in range(count)
+            shards.read(prepared.folder / f"results/files/data/{split}/{shard:05d}.tar")
+            for shard in range(count)
         ]
         assert all(images.shape[1:] == (3, 32, 32) for images, _ in read)
         manifests[split] = pd.concat([manifest for _, manifest in read])
@@ -116,7 +116,7 @@ def test_a_wrong_data_set_is_told_before_any_job_but_can_be_planned(tmp_path):
     assert not (workflow.folder / "results").exists()
 
 
-def test_a_broken_image_stops_its_block_alone(copied):
+def test_a_broken_image_stops_its_shard_alone(copied):
     index = pd.read_parquet(copied.folder / "results/files/data/things/index.parquet")
     image = copied.folder / "sets/things" / index["origin"][8]
     target = copied.folder / "results/files/data/things/00001.tar"

@@ -45,7 +45,9 @@ def plan(tmp_path_factory):
     """A function from edited modules to the rules that would run, of a study whose files are all
     there (they are empty).
     """
-    workflow = Workflow.create(tmp_path_factory.mktemp("code") / "workflow", copied=("scripts", "synscale"))
+    workflow = Workflow.create(
+        tmp_path_factory.mktemp("code") / "workflow", copied=("scripts", "synscale")
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(workflow.folder)
         patch.setattr(dag, "from_snakemake", lambda found: found)
@@ -92,7 +94,7 @@ def test_edit_of_training_code_reruns_nothing(plan):
     trained = [
         "scripts/train_classifiers.py",
         "scripts/train_generator.py",
-        "scripts/train_clips.py",
+        "scripts/train_clip.py",
         "scripts/generate.py",
         "scripts/score.py",
     ]

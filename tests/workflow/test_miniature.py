@@ -106,8 +106,8 @@ def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_m
         "generate",
         "train_classifiers",
         "evaluate",
-        "train_clips",
-        "evaluate_clips",
+        "train_clip",
+        "evaluate_clip",
         "score",
     ]
     line = [
@@ -181,22 +181,22 @@ def test_nothing_is_left_to_do_and_nothing_half_written(made):
     assert not list(made.folder.rglob("*.part*"))
 
 
-def test_images_are_of_their_generator_recipe_and_scale_in_blocks_of_their_own(made):
+def test_images_are_of_their_generator_recipe_and_scale_in_shards_of_their_own(made):
     folder = made.folder / "results/miniature/images"
-    blocks = {f"{path.parent.name}/{path.stem}" for path in folder.rglob("*.tar")}
+    found = {f"{path.parent.name}/{path.stem}" for path in folder.rglob("*.tar")}
     names = [
         "sd_class_names/g1_5-00000",
         "sd_class_names/g2-00000",
         "sd_class_names/g2-00001",
         "sd_captions/g2-00000",
     ]
-    assert blocks == {
+    assert found == {
         *names,
         "if_captions/g1_5-00000",
         "amused_captions/g1_3-00000",
         "sd_laion/g1_5-00000",
     }
-    for name in blocks:
+    for name in found:
         images, manifest = shards.read(folder / f"{name}.tar")
         assert images.shape[1:] == (3, 24, 24)
         assert len({image.tobytes() for image in images}) > 1

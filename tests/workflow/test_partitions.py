@@ -132,7 +132,7 @@ def test_documented_pilot_is_part_of_its_figures(workflow, monkeypatch):
     targets = re.findall(r"`(results/imagenet/\S+)`", pilot)
     assert len(targets) == 10
     rules = {job.rule for job in dag.ask(targets)}
-    assert {"generate", "train_classifiers", "evaluate", "train_clips", "evaluate_clips"} <= rules
-    runs = jobs.batches(load_study("studies/imagenet.yaml"))
+    assert {"generate", "train_classifiers", "evaluate", "train_clip", "evaluate_clip"} <= rules
+    runs = jobs.groups(load_study("studies/imagenet.yaml"))
     trained = [target.split("/")[-2:] for target in targets if target.endswith(".parquet")]
     assert all((source, name.removesuffix(".parquet")) in runs for source, name in trained)

@@ -28,7 +28,7 @@ MACHINE = {
         for rule, unit, seconds in [
             ("train_generator", "step", 0.1),
             ("generate", "image", 0.01),
-            ("list_blocks", "image", 0),
+            ("index_shards", "image", 0),
             ("train_classifiers", "step", 0.01),
             ("*", "job", 10),
             ("*", "run", 0),

@@ -37,7 +37,7 @@ def rows(tmp_path_factory):
 
 def test_the_sweep_of_configurations(rows):
     # 6 recipes x 6 scales of Stable Diffusion, 3 x 3 of IF, 3 x 3 of aMUSEd: 54 configurations of
-    # 1.28M images. Blocks of 25,600: 50 a configuration; of IF 10,000: 128.
+    # 1.28M images. Shards of 25,600: 50 a configuration; of IF 10,000: 128.
     own = rows["configuration_sweep"]
     assert int(own["generate"]["images"]) == 54 * 1_280_000
     assert int(own["generate"]["jobs"]) == 45 * 50 + 9 * 128
@@ -48,22 +48,22 @@ def test_the_sweep_of_configurations(rows):
 
 
 def test_clip(rows):
-    # Real and synthetic pairs to 371M in blocks of 100,000; 10 sizes of each, and of both together
+    # Real and synthetic pairs to 371M in shards of 100,000; 10 sizes of each, and of both together
     # the same 10 numbers of captions, each with both images: 2M to 742M images.
     own = rows["clip_scaling"]
     assert int(own["generate"]["images"]) == 371_000_000
     assert int(own["generate"]["jobs"]) == 3_710
-    assert int(own["train_clips"]["jobs"]) == 10 + 10 + 10
+    assert int(own["train_clip"]["jobs"]) == 10 + 10 + 10
     assert (
         int(own["prepare_data"]["jobs"]) == 3_710 + 5 + 15
-    )  # blocks of LAION, ImageNet's sets, downstream sets
+    )  # shards of LAION, ImageNet's sets, downstream sets
     # In turns of 1,024 pairs, as one GPU does it, an image goes four times forward's way: 4 x 2 x
     # (17.6 + 2.9 of the text) billion multiplications. Iterations: 742M x 32 epochs / 32,768 =
     # 724,609, in 256 equal parts 724,736.
     alone = 4 * 10_240 + 15_616 + 31_232 + 62_464 + 124_928 + 250_112 + 362_240
     together = 3 * 10_240 + 15_616 + 31_232 + 62_464 + 124_928 + 250_112 + 499_968 + 724_736
     samples = 32_768 * (2 * alone + together)
-    assert float(own["train_clips"]["gpu_hours"]) == pytest.approx(
+    assert float(own["train_clip"]["gpu_hours"]) == pytest.approx(
         samples * 4 * 2 * 20.5e9 / 1e12 * TFLOP / 3600, rel=0.05
     )
     hours = (371_000_000 * STABLE_DIFFUSION * TFLOP + 3_710 * JOB) / 3600
@@ -89,6 +89,6 @@ def test_half_the_steps_take_half_the_hours_of_a_generator(rows, workflow):
     hours = 371_000_000 * 25 * 2 * 0.803 * TFLOP / 3600
     assert float(own["generate"]["gpu_hours"]) == pytest.approx(whole - hours, rel=0.001)
     assert hours == pytest.approx(whole / 2, rel=0.05)
-    assert float(own["train_clips"]["gpu_hours"]) == pytest.approx(
-        float(rows["clip_scaling"]["train_clips"]["gpu_hours"])
+    assert float(own["train_clip"]["gpu_hours"]) == pytest.approx(
+        float(rows["clip_scaling"]["train_clip"]["gpu_hours"])
     )

@@ -9,14 +9,14 @@ from tests.support.workflow import STUDIES, Workflow
 PLANS = {
     "digits": {
         "prepare_data": 7,
-        "list_blocks": 11,
+        "index_shards": 11,
         "train_generator": 2,
         "write_prompts": 7,
         "generate": 10,
         "train_classifiers": 15,
         "evaluate": 15,
-        "train_clips": 3,
-        "evaluate_clips": 3,
+        "train_clip": 3,
+        "evaluate_clip": 3,
         "score": 10,
         "fit_laws": 7,
         "plot_samples": 1,
@@ -50,12 +50,12 @@ PLANS = {
         "prepare_data": 3781,
         "write_sentences": 1,
         "caption_images": 51,
-        "list_blocks": 210,
+        "index_shards": 210,
         "score": 13,
         "train_classifiers": 318,
-        "train_clips": 30,
+        "train_clip": 30,
         "evaluate": 318,
-        "evaluate_clips": 30,
+        "evaluate_clip": 30,
         "tabulate_prompts": 1,
         "plot_samples": 1,
         "fit_laws": 8,
@@ -126,20 +126,20 @@ def test_the_slurm_profile_works_as_typed(workflow):
 def test_every_job_declares_what_it_needs(workflow):
     workflow.edit("gpus: 0", "gpus: 1")
     output = workflow.dry_run()
-    blocks = [
-        block
-        for block in re.split(r"\n(?=(?:local)?rule )", output)
-        if block.startswith("rule ") and not block.startswith("rule all")
+    shards = [
+        shard
+        for shard in re.split(r"\n(?=(?:local)?rule )", output)
+        if shard.startswith("rule ") and not shard.startswith("rule all")
     ]
-    assert len(blocks) > 20
-    for block in blocks:
-        resources = re.search(r"resources: (.*)", block).group(1)
+    assert len(shards) > 20
+    for shard in shards:
+        resources = re.search(r"resources: (.*)", shard).group(1)
         assert "mem_mb=" in resources and "runtime=" in resources
         on_gpu = re.match(
-            r"rule (train_generator|generate|train_classifiers|evaluate|train_clips|evaluate_clips|score):",
-            block,
+            r"rule (train_generator|generate|train_classifiers|evaluate|train_clip|evaluate_clip|score):",
+            shard,
         )
-        assert ("gpu=1" in resources) == bool(on_gpu), block
+        assert ("gpu=1" in resources) == bool(on_gpu), shard
 
 
 # -- faults are told before any job ----------------------------------------------------------------------------------------------------

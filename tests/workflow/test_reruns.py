@@ -65,8 +65,8 @@ def test_new_evaluation_set_trains_nothing(done):
     done.edit(known, f"{known}\n    third_writer: {{kind: writers, forms: [4]}}")
     planned = done.planned()
     assert planned["prepare_data"] == 1
-    assert (planned["evaluate"], planned["evaluate_clips"]) == (4, 3)
-    assert not {"train_classifiers", "train_clips", "generate", "score"} & set(planned)
+    assert (planned["evaluate"], planned["evaluate_clip"]) == (4, 3)
+    assert not {"train_classifiers", "train_clip", "generate", "score"} & set(planned)
 
 
 def test_more_images_add_shards_and_keep_the_first(done):

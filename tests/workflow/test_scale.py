@@ -1,4 +1,4 @@
-"""What planning costs grows with the number of blocks, not with blocks times what is made of them.
+"""What planning costs grows with the number of shards, not with shards times what is made of them.
 Counted, not timed: see benchmarks/planning.py.
 """
 
@@ -15,13 +15,13 @@ from tests.support.workflow import ROOT
 
 pytestmark = pytest.mark.slow
 
-# Images in a block: each study has twice as many blocks as the one before.
+# Images in a shard: each study has twice as many shards as the one before.
 BLOCKS = (400_000, 200_000, 100_000)
 
 
-def large_study(block: int) -> dict:
+def large_study(shard: int) -> dict:
     return planning.sized(
-        yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text()), block, 10 * block
+        yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text()), shard, 10 * shard
     )
 
 
@@ -30,25 +30,25 @@ def plans(tmp_path_factory):
     """Jobs of all figures and tables of studies of growing size, as Snakemake plans them."""
     found = []
     with pytest.MonkeyPatch.context() as patch:
-        for block in BLOCKS:
+        for shard in BLOCKS:
             folder = tmp_path_factory.mktemp("scale")
-            planning.create(folder, large_study(block))
+            planning.create(folder, large_study(shard))
             patch.chdir(folder)
             load_study.cache_clear()  # by its path, which is the same in each folder
             found.append(dag.ask(["provenance/planning.html"]))
     return found
 
 
-def blocks(jobs) -> int:
+def shards(jobs) -> int:
     return sum(job.rule in ("generate", "prepare_data") for job in jobs)
 
 
-def test_edges_grow_as_blocks_do(plans):
+def test_edges_grow_as_shards_do(plans):
     edges = [sum(len(job.needs) for job in jobs) for jobs in plans]
     for (few, fewer_edges), (many, more_edges) in pairwise(
-        zip(map(blocks, plans), edges, strict=True)
+        zip(map(shards, plans), edges, strict=True)
     ):
-        # A block is made from a generator and prompts, and stands in the lists of the sizes that it
+        # A shard is made from a generator and prompts, and stands in the lists of the sizes that it
         # is part of.
         assert 0 < more_edges - fewer_edges <= 6 * (many - few)
 
@@ -65,15 +65,13 @@ def test_no_job_of_many_inputs_is_needed_by_many(plans):
 
 def test_a_training_job_has_few_inputs_whatever_its_size(plans):
     for jobs in plans:
-        inputs = {
-            len(job.needs) for job in jobs if job.rule in ("train_classifiers", "train_clips")
-        }
+        inputs = {len(job.needs) for job in jobs if job.rule in ("train_classifiers", "train_clip")}
         assert max(inputs) <= 2  # a list for each source of a mixture
 
 
 def test_a_quiet_dry_run_shows_the_number_of_jobs(plans, tmp_path):
     planning.create(tmp_path, large_study(BLOCKS[-1]))
     *_, printed = planning.snakemake(tmp_path, "-n", "--quiet")
-    assert planning.jobs_of(printed) > blocks(plans[-1]) > 1000
+    assert planning.jobs_of(printed) > shards(plans[-1]) > 1000
     assert "train_classifiers" in printed
     assert "rule train_classifiers" not in printed

@@ -42,7 +42,7 @@ __all__ = [
     "write_index",
 ]
 
-ROW_GROUP = 10_000  # rows that a reader of a block must take at least
+ROW_GROUP = 10_000  # rows that a reader of a shard must take at least
 
 
 def of_split(split: str, table: str | None, settings: dict, wanted: int | None = None) -> DataSet:
@@ -227,5 +227,5 @@ def rows(
     not_before = image + pc.field("images") > start if data.pairs else image >= start
     chosen = pq.read_table(index, filters=(image < stop) & not_before).to_pylist()
     if data.pairs:
-        chosen = list(img2dataset.block(data, chosen, start, stop))
+        chosen = list(img2dataset.shard(data, chosen, start, stop))
     return chosen, module_of(known["layout"]).reader(data)

@@ -5,7 +5,7 @@ each address that was tried (key, status, caption, ...). The texts of a tar with
 its members .txt, or the captions in .json.
 
 At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million
-are about 60,000 rows. The members of a tar are compared with its parquet when a block is made of
+are about 60,000 rows. The members of a tar are compared with its parquet when a shard is made of
 it.
 """
 
@@ -232,7 +232,7 @@ def _matched(tar: Path, parquet: Path, told: dict[str, str | None]) -> dict[str,
     return texts
 
 
-def block(data: DataSet, index: list[dict], start: int, stop: int) -> Iterator[dict]:
+def shard(data: DataSet, index: list[dict], start: int, stop: int) -> Iterator[dict]:
     """Rows of the pairs `start` to `stop` (half-open). index: rows of the tars that hold them, with
     image (of the first pair) and images.
     """

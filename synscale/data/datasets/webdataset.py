@@ -66,7 +66,7 @@ def samples(tar: Path) -> list[tuple[str, dict[str, tuple[int, int]]]]:
         with tarfile.open(tar, "r:") as file:
             for member in file:
                 _add(tar, member, found)
-            # Python's reader takes a damaged header for the end; the true end is a block of zeros.
+            # Python's reader takes a damaged header for the end; the true end is a shard of zeros.
             file.fileobj.seek(file.offset)
             if file.fileobj.read(BLOCK) != bytes(BLOCK):
                 told = "no image, and no end of the tar either"

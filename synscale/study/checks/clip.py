@@ -10,19 +10,19 @@ from synscale.study import class_table
 from synscale.study.checks.sources import short, unknown
 
 
-def architectures_fit_together(clips, classifiers, image_size):
-    if clips is None:
+def architectures_fit_together(clip, classifiers, image_size):
+    if clip is None:
         return []
-    seen = clips.image_size or image_size
+    seen = clip.image_size or image_size
     faults = (
         [
-            f"clips.image_size = {seen}: more than the {image_size} that images are kept at (image_size)"
+            f"clip.image_size = {seen}: more than the {image_size} that images are kept at (image_size)"
         ]
         if seen > image_size
         else []
     )
-    for name, architecture in clips.architectures.items():
-        key = f"clips.architectures.{name}"
+    for name, architecture in clip.architectures.items():
+        key = f"clip.architectures.{name}"
         if name in classifiers.architectures:
             faults.append(f"{key}: the name of a classifier too; rename one")
         if seen % architecture.patch_size:
@@ -37,16 +37,14 @@ def architectures_fit_together(clips, classifiers, image_size):
     return faults
 
 
-def crops_are_ranges(clips):
-    if clips is None:
+def crops_are_ranges(clip):
+    if clip is None:
         return []
     faults = []
     for key in ("crop_scale", "crop_ratio"):
-        low, high = getattr(clips, key)
+        low, high = getattr(clip, key)
         if low > high:
-            faults.append(
-                f"clips.{key} = {[low, high]}: the smaller comes first; use {[high, low]}"
-            )
+            faults.append(f"clip.{key} = {[low, high]}: the smaller comes first; use {[high, low]}")
     return faults
 
 
@@ -58,19 +56,17 @@ def _named_once(key: str, templates: list[str]) -> list[str]:
     ]
 
 
-def templates_name_the_class(clips):
-    if clips is None:
+def templates_name_the_class(clip):
+    if clip is None:
         return []
-    listed = {} if isinstance(clips.templates, str) else {"clips.templates": clips.templates}
-    listed |= {
-        f"clips.tasks.{name}.templates": task.templates for name, task in clips.tasks.items()
-    }
+    listed = {} if isinstance(clip.templates, str) else {"clip.templates": clip.templates}
+    listed |= {f"clip.tasks.{name}.templates": task.templates for name, task in clip.tasks.items()}
     return [fault for key, own in listed.items() for fault in _named_once(key, own)]
 
 
-def sets_of_other_classes_can_be_asked_about(clips, data):
+def sets_of_other_classes_can_be_asked_about(clip, data):
     """Only CLIP is judged on them."""
-    if clips is None or data.kind != "files":
+    if clip is None or data.kind != "files":
         return []
     faults = []
     for name, own in data.evaluation.items():
@@ -79,7 +75,7 @@ def sets_of_other_classes_can_be_asked_about(clips, data):
             faults += class_table.faults(f"{key}.classes", own.classes) + _template_faults(key, own)
         elif own.templates:
             faults.append(
-                f"{key}.templates = {own.templates!r}: of a set with the study's classes, which clips.templates are for; remove it"
+                f"{key}.templates = {own.templates!r}: of a set with the study's classes, which clip.templates are for; remove it"
             )
     return faults
 
@@ -106,12 +102,12 @@ def _template_faults(key: str, own) -> list[str]:
     return [f"{own.templates}: {fault}" for fault in _named_once(own.dataset, listed)]
 
 
-def tasks_ask_about_what_exists(clips, data, classes):
-    if clips is None:
+def tasks_ask_about_what_exists(clip, data, classes):
+    if clip is None:
         return []
     n, faults = class_table.count(classes), []
-    for name, task in clips.tasks.items():
-        key = f"clips.tasks.{name}"
+    for name, task in clip.tasks.items():
+        key = f"clip.tasks.{name}"
         faults += unknown(f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set")
         if name in data.evaluation:
             faults.append(f"{key}: the name of an evaluation set too; rename the task")

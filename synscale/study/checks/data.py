@@ -118,7 +118,7 @@ def texts_have_their_images(recipes, sources, data):
 
 
 def real_images_are_for_models_that_can_learn_from_them(
-    experiments, sources, data, classifiers, clips
+    experiments, sources, data, classifiers, clip
 ):
     """Pairs have no classes, real images of classes in files no texts."""
     if data.kind != "files":
@@ -137,7 +137,7 @@ def real_images_are_for_models_that_can_learn_from_them(
             faults.append(
                 f"experiments.{name}.curves = {kinds['pairs']!r}: pairs have no classes, so no classifier can learn from them; drop it here"
             )
-        if "real" in kinds and clips and set(experiment.architectures) & set(clips.architectures):
+        if "real" in kinds and clip and set(experiment.architectures) & set(clip.architectures):
             faults.append(
                 f"experiments.{name}.curves = {kinds['real']!r}: images of classes have no texts, so CLIP cannot learn from them; use pairs"
             )

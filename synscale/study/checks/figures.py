@@ -32,10 +32,10 @@ def shown(figures, tables) -> list[tuple[str, Part]]:
 
 
 def what_is_shown_exists(
-    figures, tables, laws, experiments, data, generators, recipes, classifiers, clips, sources
+    figures, tables, laws, experiments, data, generators, recipes, classifiers, clip, sources
 ):
     """Every name under a key such as `law` or `evaluations` is one of the study's."""
-    sets = [*evaluations(data, clip=True), *(clips.tasks if clips else [])]
+    sets = [*evaluations(data, clip=True), *(clip.tasks if clip else [])]
     known = {
         "law": (laws, "law"),
         "experiment": (experiments, "experiment"),
@@ -43,7 +43,7 @@ def what_is_shown_exists(
         "generator": (generators, "generator"),
         "recipe": (recipes, "recipe"),
         "architecture": (
-            [*classifiers.architectures, *(clips.architectures if clips else [])],
+            [*classifiers.architectures, *(clip.architectures if clip else [])],
             "architecture",
         ),
         "mixture": (
@@ -260,7 +260,7 @@ def counterparts_exist(tables, laws, experiments, sources):
     return faults
 
 
-def tables_have_their_metrics(tables, experiments, data, clips, sources, recipes):
+def tables_have_their_metrics(tables, experiments, data, clip, sources, recipes):
     """Classifiers are evaluated on evaluation sets, CLIP models on tasks too; scores are made of
     sources whose prompts name a class.
     """
@@ -274,8 +274,8 @@ def tables_have_their_metrics(tables, experiments, data, clips, sources, recipes
                 evaluations(data),
                 "evaluation set of classifiers",
             )
-    if tables.clip and clips is None:
-        faults.append("tables.clip: the study has no clips; add them or remove the table")
+    if tables.clip and clip is None:
+        faults.append("tables.clip: the study has no clip; add them or remove the table")
     own = tables.configurations
     if own and own.experiment in experiments:
         trained = experiments[own.experiment].architectures

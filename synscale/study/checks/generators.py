@@ -169,12 +169,12 @@ def _model_faults(key, own) -> list[str]:
     return []
 
 
-def released_models_are_judged_on_what_exists(released, data, clips):
+def released_models_are_judged_on_what_exists(released, data, clip):
     faults = []
     for name, own in released.items():
-        if own.kind == "clip" and clips is None:
+        if own.kind == "clip" and clip is None:
             faults.append(
-                f"released.{name}.kind = 'clip': the study has no clips, so nothing says what to ask it; add them or remove it"
+                f"released.{name}.kind = 'clip': the study has no clip, so nothing says what to ask it; add them or remove it"
             )
         for number, measured in own.numbers.items():
             key = f"released.{name}.numbers.{number}"

@@ -66,12 +66,12 @@ def _folder_faults(key, recipe) -> list[str]:
     return []
 
 
-def blocks_of_pairs_agree(sources, recipes, images_per_block):
-    """A block of synthetic images has the texts of the same block of real pairs; sources of one
-    split share its blocks.
+def shards_of_pairs_agree(sources, recipes, images_per_shard):
+    """A shard of synthetic images has the texts of the same shard of real pairs; sources of one
+    split share its shards.
     """
     size = {
-        name: getattr(source, "images_per_block", None) or images_per_block
+        name: getattr(source, "images_per_shard", None) or images_per_shard
         for name, source in sources.items()
     }
     shared = {}
@@ -84,10 +84,10 @@ def blocks_of_pairs_agree(sources, recipes, images_per_block):
         if recipe and recipe.kind == "pair_texts" and recipe.source in sources:
             same.append((name, recipe.source))
     return [
-        f"sources.{name}.images_per_block = {size[name]}: must be the {size[other]} of sources.{other}, whose blocks it shares"
+        f"sources.{name}.images_per_shard = {size[name]}: must be the {size[other]} of sources.{other}, whose shards it shares"
         for name, other in same
         if size[name] != size[other]
     ]
 
 
-CHECKS = [captions_have_their_images, own_texts_are_there, blocks_of_pairs_agree]
+CHECKS = [captions_have_their_images, own_texts_are_there, shards_of_pairs_agree]

@@ -244,10 +244,10 @@ def images_balance(sources, classes, data):
     return faults
 
 
-def experiments_use_what_exists(experiments, sources, classifiers, clips, classes, data):
+def experiments_use_what_exists(experiments, sources, classifiers, clip, classes, data):
     n = class_table.count(classes)
     recipes = {name: ("classifiers", classifiers) for name in classifiers.architectures}
-    recipes |= {name: ("clips", clips) for name in (clips.architectures if clips else [])}
+    recipes |= {name: ("clip", clip) for name in (clip.architectures if clip else [])}
     faults = []
     for name, experiment in experiments.items():
         key = f"experiments.{name}"
@@ -337,14 +337,14 @@ def scores_have_their_reference(scores, experiments, sources, data, classes, rec
     ]
 
 
-def laws_use_what_exists(laws, experiments, sources, data, classifiers, clips):
+def laws_use_what_exists(laws, experiments, sources, data, classifiers, clip):
     faults = []
     for name, law in laws.items():
         for experiment in law.experiments:
             faults += unknown(f"laws.{name}.experiments", experiment, experiments, "experiment")
         own = [experiments[e] for e in law.experiments if e in experiments]
         of_clips = {
-            clips is not None and architecture in clips.architectures
+            clip is not None and architecture in clip.architectures
             for experiment in own
             for architecture in experiment.architectures
         }
@@ -354,7 +354,7 @@ def laws_use_what_exists(laws, experiments, sources, data, classifiers, clips):
             )
         known = [
             *evaluations(data, clip=True),
-            *(clips.tasks if clips and of_clips == {True} else []),
+            *(clip.tasks if clip and of_clips == {True} else []),
         ]
         for evaluation in law.evaluation:
             faults += unknown(f"laws.{name}.evaluation", evaluation, known, "evaluation set")

@@ -4,7 +4,7 @@ A study says *what* is compared: data, generators, prompt recipes, sources, clas
 each figure shows. It holds nothing about the machine it runs on (that is the profile's). Every key
 is declared here, unknown keys are errors, and `studies/schema.json` is made from these models for
 editors (`python -m synscale.study.schema`). `study_file.py` reads a file of them, `checks.py` holds
-what must be true across its parts, `jobs/` what follows from them: runs, blocks, settings of each
+what must be true across its parts, `jobs/` what follows from them: runs, shards, settings of each
 job.
 """
 
@@ -54,8 +54,8 @@ class Study(Part):
     classes: str = Field(description="CSV of the classes: class_id, name, description, hypernyms")
     image_size: Positive
     channels: Literal[1, 3]
-    images_per_block: Positive = Field(description="image indices that one generation job covers")
-    scales_per_block: Literal["all", "one"] = Field(
+    images_per_shard: Positive = Field(description="image indices that one generation job covers")
+    guidance_per_shard: Literal["all", "one"] = Field(
         default="all",
         description="`all`: one job makes its range of images at every guidance scale of a source",
     )
@@ -66,7 +66,7 @@ class Study(Part):
     recipes: dict[Name, Recipe]
     sources: dict[Name, Source]
     classifiers: Classifiers
-    clips: Clips | None = None
+    clip: Clips | None = None
     experiments: dict[Name, Experiment]
     scores: Scores
     released: dict[Name, ReleasedModel] = Field(

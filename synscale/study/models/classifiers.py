@@ -113,7 +113,7 @@ class Training(Part):
         default=None,
         description="largest norm of the gradient; DeiT: none. The paper's is not known",
     )
-    largest_batch: Positive | None = Field(
+    micro_batch_size: Positive | None = Field(
         default=None,
         description="largest micro-batch of a GPU, in images; changes a model by rounding only",
         json_schema_extra=ROUNDING_ONLY,

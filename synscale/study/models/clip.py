@@ -88,7 +88,7 @@ class ClipTraining(Part):
         description="compute activations again instead of keeping them: less memory, more time",
         json_schema_extra=ROUNDING_ONLY,
     )
-    largest_batch: Positive | None = Field(
+    micro_batch_size: Positive | None = Field(
         default=None,
         description="largest micro-batch of a GPU, in pairs; changes a model by rounding only",
         json_schema_extra=ROUNDING_ONLY,

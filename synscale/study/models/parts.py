@@ -36,7 +36,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-PerBlock = Annotated[
+PerShard = Annotated[
     Positive | None,
     Field(
         description="image indices that one job covers, in place of the study's number: a source of many images would make too many jobs to plan"
@@ -65,7 +65,7 @@ class RealSource(Part):
         description="how many of the real training images are used, balanced over the classes"
     )
     draws: Draws = 1
-    images_per_block: PerBlock = None
+    images_per_shard: PerShard = None
 
 
 class PairSource(Part):
@@ -75,7 +75,7 @@ class PairSource(Part):
     data: Name = Field(description="training split of the data")
     images: Positive
     draws: Draws = 1
-    images_per_block: PerBlock = None
+    images_per_shard: PerShard = None
 
 
 class SyntheticSource(Part):
@@ -86,7 +86,7 @@ class SyntheticSource(Part):
         min_length=1, description="number of images at each guidance scale"
     )
     draws: Draws = 1
-    images_per_block: PerBlock = None
+    images_per_shard: PerShard = None
 
 
 class MixturePart(Part):

@@ -9,8 +9,8 @@ of the digest by which Snakemake decides what runs again, nor of the identity of
 
 | key | effect |
 |---|---|
-| `largest_batch` of classifiers and clips | micro-batches whose gradients are added up |
-| `gradient_checkpointing` of clips | activations are computed a second time |
+| `micro_batch_size` of classifiers and clip | micro-batches whose gradients are added up |
+| `gradient_checkpointing` of clip | activations are computed a second time |
 | `batch_size` of released generators | images that are sampled together; each has its generator |
 | `batch_size` of recipes by models and of the safety checker | texts or images at a time |
 

@@ -25,7 +25,7 @@ STAGES = {
         "results/smoke/classifiers/real/vit_tiny",
         ".state/smoke/classifiers/real/vit_tiny",
     ),
-    "train_clips": ("results/smoke/clips/real/clip_tiny", ".state/smoke/clips/real/clip_tiny"),
+    "train_clip": ("results/smoke/clip/real/clip_tiny", ".state/smoke/clip/real/clip_tiny"),
 }
 HOG = """
     import signal, time

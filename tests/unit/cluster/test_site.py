@@ -21,7 +21,7 @@ qos: long
 gpu_model: a100
 constraint: nvlink&ib
 default-resources: {slurm_extra: --mail-type=FAIL}
-set-resources: {score: {mem_mb: 9000}, train_clips: {gpu: 16, nodes: 2}}
+set-resources: {score: {mem_mb: 9000}, train_clip: {gpu: 16, nodes: 2}}
 set-threads: {train_classifiers: 8}
 partitions:
   cpu: {max_runtime: 1d, max_mem_mb: 250000}
@@ -79,12 +79,12 @@ def test_missing_or_empty_site_file_has_no_settings(load, tmp_path):
 def test_nodes_share_gpus_and_get_a_task_each(load):
     resources = load(SITE).rule_resources()
     assert resources["score"] == {"mem_mb": 9000}
-    clips = resources["train_clips"]
+    clips = resources["train_clip"]
     assert (clips["gpu"], clips["nodes"], clips["tasks"], clips["mpi"]) == (16, 2, 2, "'srun'")
     # SLURM refuses a type in one place only.
     assert clips["slurm_extra"] == "'--gpus-per-node=a100:8'"
-    untyped = load("set-resources: {train_clips: {gpu: 16, nodes: 2}}").rule_resources()
-    assert untyped["train_clips"]["slurm_extra"] == "'--gpus-per-node=8'"
+    untyped = load("set-resources: {train_clip: {gpu: 16, nodes: 2}}").rule_resources()
+    assert untyped["train_clip"]["slurm_extra"] == "'--gpus-per-node=8'"
 
 
 def test_profile_finds_site_file_from_any_directory(profile, tmp_path):
@@ -178,12 +178,12 @@ def test_example_is_a_valid_site_file():
             "set-resources.score: names memory 2 times (mem, mem_mb)",
         ),
         (
-            "set-resources: {train_clips: {gpu: 3, nodes: 2}}",
-            "set-resources.train_clips: gpu = 3 is not divisible by nodes = 2",
+            "set-resources: {train_clip: {gpu: 3, nodes: 2}}",
+            "set-resources.train_clip: gpu = 3 is not divisible by nodes = 2",
         ),
         (
             "set-resources: {generate: {gpu: 8, nodes: 2}}",
-            "set-resources.generate: nodes = 2: only train_clips and train_classifiers",
+            "set-resources.generate: nodes = 2: only train_clip and train_classifiers",
         ),
         (
             "set-threads: {generate: all}",

@@ -68,7 +68,7 @@ def test_images_to_evaluate_on_keep_their_order(a_set, tmp_path):
     assert index["image"].tolist() == list(range(6))
 
 
-def test_a_block_is_the_same_rows_whatever_is_read_with_it(a_set, tmp_path, monkeypatch):
+def test_a_shard_is_the_same_rows_whatever_is_read_with_it(a_set, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "ROW_GROUP", 4)
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [5, 6, 7], strict=True)))
     data = a_set()

@@ -34,7 +34,7 @@ def test_pairs_have_their_texts_and_failed_rows_are_counted(a_set, tmp_path):
     assert read(rows[0]) == fake.image_bytes(100 * int(shard[:5]) + int(place[5:]))
 
 
-def test_a_block_of_pairs_reads_its_own_tars_alone(a_set, tmp_path, monkeypatch):
+def test_a_shard_of_pairs_reads_its_own_tars_alone(a_set, tmp_path, monkeypatch):
     fake.pairs(a_set.folder, [5] * 6)
     index_of(pair_set(a_set), tmp_path)
     opened = []

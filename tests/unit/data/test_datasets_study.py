@@ -46,7 +46,7 @@ def test_it_is_sound(study):
 
 def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_some(study):
     own = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
-    (source, batch), *_ = jobs.batches(own)
+    (source, batch), *_ = jobs.groups(own)
     judged = jobs.evaluation_settings(own, source, batch)
     assert judged["evaluation"] == ["things_val"] and judged["masked"]
 
@@ -166,20 +166,20 @@ def test_texts_must_suffice(study):
         )
 
 
-def test_blocks_cover_what_a_source_takes(study):
+def test_shards_cover_what_a_source_takes(study):
     loaded = study()
     assert jobs.image_files("s", loaded, "real") == [
-        f"results/s/data/things/{block:05d}.tar" for block in range(2)
+        f"results/s/data/things/{shard:05d}.tar" for shard in range(2)
     ]
-    assert [jobs.data_settings(loaded, "things", block)["range"] for block in range(2)] == [
+    assert [jobs.data_settings(loaded, "things", shard)["range"] for shard in range(2)] == [
         [0, 6],
         [6, 10],
     ]
     assert jobs.data_settings(loaded, "things_val", 0)["range"] is None
 
 
-def test_more_images_make_no_block_anew_but_the_last(study):
-    few = [jobs.digest(jobs.data_settings(study(), "things", block)) for block in range(2)]
+def test_more_images_make_no_shard_anew_but_the_last(study):
+    few = [jobs.digest(jobs.data_settings(study(), "things", shard)) for shard in range(2)]
     more = study(("data: things, images: 10", "data: things, images: 12"))
     assert jobs.digest(jobs.data_settings(more, "things", 0)) == few[0]
     assert jobs.digest(jobs.data_settings(more, "things", 1)) != few[1]
@@ -290,8 +290,8 @@ def test_a_plan_knows_how_many_images_are_prepared(study, monkeypatch):
     monkeypatch.setattr(registry, "TABLE", ROOT / "data/datasets.csv")
     loaded = study(("things_val: {dataset: things_val}", "things_val: {dataset: imagenet_v2}"))
     units = [
-        work(loaded, "prepare_data", {"split": split, "block": block}).units
-        for split, block in (("things", "00001"), ("things_val", "00000"))
+        work(loaded, "prepare_data", {"split": split, "shard": shard}).units
+        for split, shard in (("things", "00001"), ("things_val", "00000"))
     ]
     assert units == [{"job": 1, "image": 4}, {"job": 1, "image": 10_000}]
     assert work(loaded, "index_data", {"split": "things_val"}).units == {"job": 1, "image": 10_000}

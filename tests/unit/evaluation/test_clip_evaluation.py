@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from scripts import evaluate_clips, train_clips
+from scripts import evaluate_clip, train_clip
 from synscale.analysis.metrics import RUN
 from synscale.data import shards
 from synscale.evaluation import precision, zero_shot
@@ -55,7 +55,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clip")
     tar = write_source(folder / "real.tar", 40)
     run = run_of("learned", ("real", None, 40), iterations=40)
-    train_clips.train_batch(
+    train_clip.train_batch(
         settings_of(run, inputs={"real": 1}, learning_rate=1e-2),
         [tar],
         folder / "models",
@@ -148,7 +148,7 @@ def evaluation_of(*names: str, tasks: dict = TASKS) -> dict:
 
 
 def test_a_trained_model_tells_the_classes_apart(trained):
-    table = evaluate_clips.evaluate(
+    table = evaluate_clip.evaluate(
         evaluation_of("learned"), CLASSES, trained / "models", [trained / "set/unseen.tar"], CPU
     )
     assert table.columns.tolist() == [
@@ -195,7 +195,7 @@ def test_a_run_without_a_model_is_told(trained):
         SystemExit,
         match=r"models/absent.safetensors: no such file, so run absent has not been trained",
     ):
-        evaluate_clips.evaluate(
+        evaluate_clip.evaluate(
             evaluation_of("learned", "absent"),
             CLASSES,
             trained / "models",
@@ -213,7 +213,7 @@ def test_a_task_that_asks_about_no_image_is_told(trained, labels):
         "learned", tasks={"t": {"evaluation": "unseen", "templates": ["{name}"]} | labels}
     )
     with pytest.raises(SystemExit, match="task t: no image of unseen has one of its labels"):
-        evaluate_clips.evaluate(
+        evaluate_clip.evaluate(
             settings, CLASSES, trained / "models", [trained / "set/unseen.tar"], CPU
         )
 
@@ -222,7 +222,7 @@ def test_a_set_of_some_classes_is_judged_among_them_and_among_all(trained, tmp_p
     classes = pd.DataFrame(
         {"class_id": [0, 1, 2], "name": ["dark", "light", "light"]}
     )  # two of one name, as ImageNet has them
-    table = evaluate_clips.evaluate(
+    table = evaluate_clip.evaluate(
         evaluation_of("learned", tasks={}) | {"masked": True},
         classes,
         trained / "models",
@@ -251,7 +251,7 @@ def test_a_set_of_other_classes_is_asked_about_those_in_its_own_texts(trained, t
         "templates": str(tmp_path / "templates.yaml"),
     }
     settings = evaluation_of("learned", tasks={}) | {"masked": True, "sets": {"unseen": own}}
-    table = evaluate_clips.evaluate(
+    table = evaluate_clip.evaluate(
         settings, CLASSES, trained / "models", [trained / "set/unseen.tar"], CPU
     )
     assert table["evaluation"].unique().tolist() == ["unseen"]
@@ -264,8 +264,8 @@ def two_sets(folder) -> tuple[dict, pd.DataFrame, Path, list[str]]:
 
 
 def test_interrupted_clip_evaluation_resumes_with_the_next_set(trained, tmp_path, monkeypatch):
-    expected = evaluate_clips.evaluate(*two_sets(trained), CPU)
-    answers, asked = evaluate_clips.answers, []
+    expected = evaluate_clip.evaluate(*two_sets(trained), CPU)
+    answers, asked = evaluate_clip.answers, []
 
     def answer(model, seen, questions, heads_of):
         if questions[0]["evaluation"] == "again" and len(asked) == 1:
@@ -274,18 +274,18 @@ def test_interrupted_clip_evaluation_resumes_with_the_next_set(trained, tmp_path
         asked.append(questions[0]["evaluation"])
         return answers(model, seen, questions, heads_of)
 
-    monkeypatch.setattr(evaluate_clips, "answers", answer)
+    monkeypatch.setattr(evaluate_clip, "answers", answer)
     with pytest.raises(KeyboardInterrupt):
-        evaluate_clips.evaluate(*two_sets(trained), CPU, state=tmp_path)
-    resumed = evaluate_clips.evaluate(*two_sets(trained), CPU, state=tmp_path)
+        evaluate_clip.evaluate(*two_sets(trained), CPU, state=tmp_path)
+    resumed = evaluate_clip.evaluate(*two_sets(trained), CPU, state=tmp_path)
     assert asked == ["unseen", "interrupted", "again"]
     pd.testing.assert_frame_equal(resumed, expected, check_exact=True)
 
 
 def test_clip_images_are_encoded_in_bfloat16_if_the_metrics_agree(trained, capsys, monkeypatch):
-    exact = evaluate_clips.evaluate(*two_sets(trained), CPU)
+    exact = evaluate_clip.evaluate(*two_sets(trained), CPU)
     monkeypatch.setattr(precision, "Tolerance", lambda: TOLERANCE)
-    fast = evaluate_clips.evaluate(*two_sets(trained), CPU, fast=torch.bfloat16)
+    fast = evaluate_clip.evaluate(*two_sets(trained), CPU, fast=torch.bfloat16)
     assert "learned: evaluated in bfloat16; on 24 images" in capsys.readouterr().out
     assert (exact["top1"] == fast["top1"]).all()
     assert 0 < (exact["cross_entropy"] - fast["cross_entropy"]).abs().max() < 0.05
@@ -302,7 +302,7 @@ def test_each_class_has_a_row_of_its_own_beside_that_over_all_images(trained, tm
         for i in range(10)
     ]  # all light
     shards.write(tmp_path / "set.tar", rows)
-    table = evaluate_clips.evaluate(
+    table = evaluate_clip.evaluate(
         evaluation_of("learned", tasks={}), CLASSES, trained / "models", [tmp_path / "set.tar"], CPU
     )
     overall, *of_classes = table["top1"].tolist()
@@ -315,7 +315,7 @@ def test_an_image_of_a_class_that_no_table_has_is_told(trained):
         SystemExit,
         match=r"unseen: images of classes \[0\], which its table of 1 classes does not have",
     ):
-        evaluate_clips.evaluate(
+        evaluate_clip.evaluate(
             evaluation_of("learned"),
             CLASSES[:1],
             trained / "models",
@@ -342,7 +342,7 @@ def test_large_images_are_prepared_as_open_clips_evaluation_does(trained, tmp_pa
         )
     for workers in (0, 1):
         assert torch.allclose(
-            evaluate_clips.features([own], str(tmp_path / "set.tar"), workers)[0],
+            evaluate_clip.features([own], str(tmp_path / "set.tar"), workers)[0],
             expected,
             atol=1e-5,
         )

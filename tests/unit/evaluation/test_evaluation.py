@@ -39,7 +39,7 @@ def batch(tmp_path):
         classifier.save(tmp_path / f"{run['name']}.safetensors", model, {"build": BUILD})
     tars = [str(tmp_path / name / "00000.tar") for name in SETS]
     for number, tar in enumerate(tars):
-        fake_images.block(tar, 12 + number, 20)
+        fake_images.shard(tar, 12 + number, 20)
     return {"runs": runs, "evaluation": SETS, "masked": True}, tmp_path, tars
 
 
@@ -78,7 +78,7 @@ def test_finished_sets_are_removed_with_the_job(tmp_path, judged):
     classifier_job(tmp_path, "models")
     sets = jobs.evaluation_settings(load_study(str(SMOKE)), "real", "vit_tiny")["evaluation"]
     state, output = tmp_path / "state", tmp_path / "metrics.parquet"
-    arguments = ["--study", str(SMOKE), "--source", "real", "--batch", "vit_tiny"]
+    arguments = ["--study", str(SMOKE), "--source", "real", "--group", "vit_tiny"]
     arguments += ["--models", str(tmp_path / "models"), "--output", str(output)]
     arguments += ["--state", str(state), "--sets", *[str(tmp_path / "00000.tar")] * len(sets)]
     judged.fails_at = sets[-1]
@@ -107,7 +107,7 @@ def test_a_set_that_changed_is_evaluated_again(batch, judged, tmp_path):
     settings, folder, tars = batch
     evaluate.evaluate(settings, folder, tars, CPU, state=tmp_path / "state")
     judged.clear()
-    fake_images.block(tmp_path / "changed/00000.tar", 9, 20)
+    fake_images.shard(tmp_path / "changed/00000.tar", 9, 20)
     tars[1] = str(tmp_path / "changed/00000.tar")
     evaluate.evaluate(settings, folder, tars, CPU, state=tmp_path / "state")
     assert judged == ["second"]

@@ -50,7 +50,7 @@ def of_ten(tmp_path_factory):
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Thirty images of 32 px in three classes that follow one another, at two guidance scales and
-    in two blocks, and their pixels at scale 2.
+    in two shards, and their pixels at scale 2.
     """
     folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     pixels = {scale: random.integers(0, 256, (30, 32, 32, 3), np.uint8) for scale in (1.0, 2.0)}
@@ -64,9 +64,9 @@ def images(tmp_path_factory):
                     {"image": i, "guidance": scale, "class_id": i % 3, "prompt": "x"},
                 )
 
-    for block in (0, 1):
+    for shard in (0, 1):
         shards.write(
-            folder / f"{block:05d}.tar", samples(range(20 * block, min(30, 20 * block + 20)))
+            folder / f"{shard:05d}.tar", samples(range(20 * shard, min(30, 20 * shard + 20)))
         )
     return [str(folder / "00000.tar"), str(folder / "00001.tar")], pixels[2.0]
 
@@ -85,7 +85,7 @@ def test_a_released_model_reads_images_as_its_own_configuration_says(released, i
     assert (found - expected).abs().mean() < 0.01
 
 
-def test_one_pass_over_the_blocks_gives_what_a_pass_for_each_score_gives(
+def test_one_pass_over_the_shards_gives_what_a_pass_for_each_score_gives(
     released, images, monkeypatch
 ):
     monkeypatch.setattr(reference, "BATCH", 4)  # so that a class takes several

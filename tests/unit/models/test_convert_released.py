@@ -35,7 +35,7 @@ CAPTIONS = ["thin, leaning left, narrow", "thick, leaning right, wide"]
 
 
 def as_the_authors_compute(state: dict, images: torch.Tensor) -> torch.Tensor:
-    """Logits of normalised images (N, 1, 8, 8), written out from the architecture: pre-norm blocks,
+    """Logits of normalised images (N, 1, 8, 8), written out from the architecture: pre-norm shards,
     heads of 64, eps 1e-6, class token.
     """
     f = torch.nn.functional
@@ -57,15 +57,15 @@ def as_the_authors_compute(state: dict, images: torch.Tensor) -> torch.Tensor:
     for i in range(DEPTH):
         n, tokens, _ = x.shape
         q, k, v = (
-            linear(f"blocks.{i}.attn.qkv", norm(f"blocks.{i}.norm1", x))
+            linear(f"shards.{i}.attn.qkv", norm(f"shards.{i}.norm1", x))
             .reshape(n, tokens, 3, WIDTH // 64, 64)
             .permute(2, 0, 3, 1, 4)
         )
         attention = (q @ k.transpose(-1, -2) / 8).softmax(-1) @ v
-        x = x + linear(f"blocks.{i}.attn.proj", attention.transpose(1, 2).reshape(n, tokens, WIDTH))
+        x = x + linear(f"shards.{i}.attn.proj", attention.transpose(1, 2).reshape(n, tokens, WIDTH))
         x = x + linear(
-            f"blocks.{i}.mlp.fc2",
-            f.gelu(linear(f"blocks.{i}.mlp.fc1", norm(f"blocks.{i}.norm2", x))),
+            f"shards.{i}.mlp.fc2",
+            f.gelu(linear(f"shards.{i}.mlp.fc1", norm(f"shards.{i}.norm2", x))),
         )
     return linear("head", norm("norm", x)[:, 0])
 
@@ -178,7 +178,7 @@ def test_a_clip_checkpoint_is_judged_zero_shot(tmp_path):
     architecture |= {"text_width": 64, "text_depth": 1, "text_heads": 1, "context_length": 77}
     torch.manual_seed(0)
     model = CLIP(**clip.config(architecture, SIDE)).eval()
-    path = tmp_path / "clips.yaml"
+    path = tmp_path / "clip.yaml"
     path.write_text(
         SMOKE.read_text().replace(
             "laws:\n",
@@ -218,7 +218,7 @@ def test_a_clip_checkpoint_is_judged_zero_shot(tmp_path):
     ]
     evaluate_released.main([*given, "--sets", *sets, "--output", str(tmp_path / "metrics.parquet")])
     rows = pd.read_parquet(tmp_path / "metrics.parquet")
-    assert {*load_study(path).data.evaluation, *load_study(path).clips.tasks} == set(
+    assert {*load_study(path).data.evaluation, *load_study(path).clip.tasks} == set(
         rows["evaluation"]
     )
     assert (
@@ -263,8 +263,8 @@ def changed(**changes) -> dict:
     ("state", "told"),
     [
         (
-            changed(**{"blocks.1.attn.qkv.bias": None}),
-            r"1 weights missing: blocks\.1\.attn\.qkv\.bias: mend file or kind",
+            changed(**{"shards.1.attn.qkv.bias": None}),
+            r"1 weights missing: shards\.1\.attn\.qkv\.bias: mend file or kind",
         ),
         (
             changed(**{"fc_norm.weight": torch.zeros(WIDTH)}),
@@ -366,5 +366,5 @@ def test_what_the_documentation_says_to_write_is_sound():
         evaluation={name: {"dataset": name} for name in ("imagenet", "imagenet_r", "imagenet_a")},
     )
     models = {name: ReleasedModel(**model) for name, model in own.items()}
-    assert released_models_are_judged_on_what_exists(models, data, clips=object()) == []
+    assert released_models_are_judged_on_what_exists(models, data, clip=object()) == []
     assert {model.kind for model in models.values()} == {"classifier", "clip"}

@@ -1,4 +1,4 @@
-"""Batches of a block: what an earlier attempt kept, with any batch size, is not generated again."""
+"""Batches of a shard: what an earlier attempt kept, with any batch size, is not generated again."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""A block of images that is killed while it is made: the same bytes in the end, and no image that
+"""A shard of images that is killed while it is made: the same bytes in the end, and no image that
 was kept is made again.
 """
 
@@ -55,8 +55,8 @@ class Played:
 
 
 @pytest.fixture
-def block(tmp_path, monkeypatch):
-    """A function that makes the block of 20 images in batches of 4 with a model that is played, and
+def shard(tmp_path, monkeypatch):
+    """A function that makes the shard of 20 images in batches of 4 with a model that is played, and
     gives its two files' bytes.
     """
     monkeypatch.chdir(ROOT)
@@ -66,7 +66,7 @@ def block(tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "scheduler_of", lambda *_: "{}")
     monkeypatch.setattr(checkpoint, "EVERY", 0.0)
 
-    def make(model, name="block", revision="r", prefix=PREFIX, batch=BATCH, more=""):
+    def make(model, name="shard", revision="r", prefix=PREFIX, batch=BATCH, more=""):
         monkeypatch.setattr(pipelines, "sample", model.sample)
         pool, tar = tmp_path / "pool.parquet", tmp_path / f"{name}.tar"
         pd.DataFrame(
@@ -78,7 +78,7 @@ def block(tmp_path, monkeypatch):
         what = [
             "--source",
             "released_images",
-            "--block",
+            "--shard",
             "00000",
             "--classes",
             "data/digits_classes.csv",
@@ -104,13 +104,13 @@ def block(tmp_path, monkeypatch):
     return make
 
 
-def kept(block) -> list:
-    return sorted(block.state.rglob("*.tar"))
+def kept(shard) -> list:
+    return sorted(shard.state.rglob("*.tar"))
 
 
-def test_a_killed_block_goes_on_after_the_images_that_it_has_kept(block):
+def test_a_killed_shard_goes_on_after_the_images_that_it_has_kept(shard):
     whole = Played()
-    expected = block(whole, "undisturbed")
+    expected = shard(whole, "undisturbed")
     assert [len(seeds) for seeds in whole.asked] == [
         4,
         4,
@@ -122,27 +122,27 @@ def test_a_killed_block_goes_on_after_the_images_that_it_has_kept(block):
     first, second, third = Played(dies_at=4), Played(dies_at=2), Played()
     for killed in (first, second):
         with pytest.raises(Killed):
-            block(killed)
-        assert not list(block.state.parent.glob("block*"))  # nothing that looks whole
-    assert block(third) == expected
+            shard(killed)
+        assert not list(shard.state.parent.glob("shard*"))  # nothing that looks whole
+    assert shard(third) == expected
     # Of each try the last batch is lost, which was sampled but not yet encoded.
     assert first.asked + second.asked[1:] + third.asked[1:] == whole.asked
-    assert not block.state.exists()
+    assert not shard.state.exists()
 
 
-def test_what_is_kept_is_kept_by_time(block, monkeypatch):
-    expected = block(Played(), "undisturbed")
+def test_what_is_kept_is_kept_by_time(shard, monkeypatch):
+    expected = shard(Played(), "undisturbed")
     killed, rest = Played(dies_at=4), Played()
     monkeypatch.setattr(
         partial_shards, "time", SimpleNamespace(monotonic=lambda: 100.0 * len(killed.asked))
     )  # each call takes 100 s
     monkeypatch.setattr(checkpoint, "EVERY", 300.0)
     with pytest.raises(Killed):
-        block(killed)
+        shard(killed)
     # Four calls gave three batches, an image of the second of which was blank at first; the third
     # was not yet encoded, and is lost.
-    assert [len(pd.read_parquet(shards.manifest_path(tar))) for tar in kept(block)] == [2 * BATCH]
-    assert block(rest) == expected
+    assert [len(pd.read_parquet(shards.manifest_path(tar))) for tar in kept(shard)] == [2 * BATCH]
+    assert shard(rest) == expected
     assert sum(map(len, rest.asked)) == IMAGES - 2 * BATCH
 
 
@@ -159,30 +159,30 @@ def garbled(data: bytes, place: int) -> bytes:
 
 @pytest.mark.parametrize("suffix", [".tar", ".parquet"])
 @pytest.mark.parametrize("damage", [halved, garbled])
-def test_a_damaged_stretch_is_made_again_and_no_other(block, capsys, suffix, damage):
-    expected = block(Played(), "undisturbed")
+def test_a_damaged_stretch_is_made_again_and_no_other(shard, capsys, suffix, damage):
+    expected = shard(Played(), "undisturbed")
     with pytest.raises(Killed):
-        block(Played(dies_at=5))
-    assert len(kept(block)) == 3
-    second = kept(block)[1].with_suffix(suffix)
+        shard(Played(dies_at=5))
+    assert len(kept(shard)) == 3
+    second = kept(shard)[1].with_suffix(suffix)
     place = pd.read_parquet(shards.manifest_path(second))["offset"][2]
     second.write_bytes(damage(second.read_bytes(), place))
     rest = Played()
-    assert block(rest) == expected
+    assert shard(rest) == expected
     # The second stretch, in which one image is blank at first, and the last two batches, which were
     # not kept.
     assert sum(map(len, rest.asked)) == BATCH + 1 + 2 * BATCH
     assert "from image 4 on is damaged, and is made again" in capsys.readouterr().out
 
 
-def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(block):
+def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(shard):
     """Its manifest comes last."""
-    expected = block(Played(), "undisturbed")
+    expected = shard(Played(), "undisturbed")
     with pytest.raises(Killed):
-        block(Played(dies_at=5))
-    shards.manifest_path(kept(block)[-1]).unlink()
+        shard(Played(dies_at=5))
+    shards.manifest_path(kept(shard)[-1]).unlink()
     rest = Played()
-    assert block(rest) == expected
+    assert shard(rest) == expected
     assert sum(map(len, rest.asked)) == 3 * BATCH
 
 
@@ -191,35 +191,35 @@ def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(block):
     [{"revision": "another"}, {"prefix": "a picture of "}, {"more": ", precision: float16"}],
     ids=str,
 )
-def test_images_of_other_weights_texts_or_settings_are_not_taken(block, other):
-    expected = block(Played(), "undisturbed", **other)
+def test_images_of_other_weights_texts_or_settings_are_not_taken(shard, other):
+    expected = shard(Played(), "undisturbed", **other)
     with pytest.raises(Killed):
-        block(Played(dies_at=4))
-    before = kept(block)
+        shard(Played(dies_at=4))
+    before = kept(shard)
     rest = Played()
-    assert block(rest, **other) == expected
+    assert shard(rest, **other) == expected
     assert sum(map(len, rest.asked)) == IMAGES + 1
     with pytest.raises(Killed):
-        block(Played(dies_at=4))
+        shard(Played(dies_at=4))
     with pytest.raises(Killed):
-        block(Played(dies_at=0), **other)
-    assert before and not kept(block)  # such state is removed when a job begins
+        shard(Played(dies_at=0), **other)
+    assert before and not kept(shard)  # such state is removed when a job begins
 
 
 @pytest.mark.parametrize("batch", [1, 3, 20])
-def test_kept_images_are_continued_with_another_batch_size(block, batch):
-    expected = block(Played(), "undisturbed")
+def test_kept_images_are_continued_with_another_batch_size(shard, batch):
+    expected = shard(Played(), "undisturbed")
     with pytest.raises(Killed):
-        block(Played(dies_at=4))
-    assert len(kept(block)) == 2  # 8 images
+        shard(Played(dies_at=4))
+    assert len(kept(shard)) == 2  # 8 images
     rest = Played()
-    assert block(rest, batch=batch) == expected
+    assert shard(rest, batch=batch) == expected
     assert [len(seeds) for seeds in rest.asked] == [
         min(batch, 12 - first) for first in range(0, 12, batch)
     ]
 
 
-def test_a_block_that_cannot_be_made_leaves_no_half_and_says_why(block):
+def test_a_shard_that_cannot_be_made_leaves_no_half_and_says_why(shard):
     """Also by a second try."""
     model = Played()
     model.image = lambda prompt, seed: (
@@ -230,8 +230,8 @@ def test_a_block_that_cannot_be_made_leaves_no_half_and_says_why(block):
             SystemExit,
             match="released_images, by released: image g2-000000007, prompt 'the digit 7': of a single colour",
         ):
-            block(model)
-    assert not list(block.state.parent.glob("block*"))
+            shard(model)
+    assert not list(shard.state.parent.glob("shard*"))
 
 
 PROCESS = """
@@ -255,7 +255,7 @@ generate.main(sys.argv[1:])
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """Arguments of a job that makes a block of 20 images in batches of 5 with a real model, but for
+    """Arguments of a job that makes a shard of 20 images in batches of 5 with a real model, but for
     the output.
     """
     monkeypatch.chdir(ROOT)
@@ -269,7 +269,7 @@ def job(tmp_path, monkeypatch):
         study,
         "--source",
         "released_images",
-        "--block",
+        "--shard",
         "00000",
         "--classes",
         "data/digits_classes.csv",
@@ -336,7 +336,7 @@ def test_what_a_killed_process_has_kept_is_gone_on_from_with_a_real_model(tmp_pa
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_block_that_one_makes(tmp_path, job):
+def test_two_processes_make_the_shard_that_one_makes(tmp_path, job):
     generate.main([*job, str(tmp_path / "one.tar")])
     done = started(launch.command(2, 1, 2, ["scripts.generate", *job, str(tmp_path / "two.tar")]))
     assert done.returncode == 0, done.stderr

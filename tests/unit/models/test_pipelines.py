@@ -117,7 +117,7 @@ def released(tmp_path_factory):
     ],
 )
 def test_a_compiled_pipeline_makes_the_same_images_and_is_compiled_once(released, name, sampler):
-    """Two images at a time, then one alone, as at the end of a block or where one was blank: the
+    """Two images at a time, then one alone, as at the end of a shard or where one was blank: the
     shapes stay those of whole batches.
     """
     (plain, own), (fast, asked) = (

@@ -78,7 +78,7 @@ def test_two_stages_are_sampled_as_one_pipeline(two_stages):
         assert (other != whole).any()
 
 
-def test_deepfloyd_if_from_two_repositories_to_a_block(tmp_path, released, monkeypatch):
+def test_deepfloyd_if_from_two_repositories_to_a_shard(tmp_path, released, monkeypatch):
     """Both as published: the text encoder in each, and a tokenizer that is a SentencePiece model
     alone.
     """
@@ -122,10 +122,10 @@ def test_deepfloyd_if_from_two_repositories_to_a_block(tmp_path, released, monke
             pool,
         ]
     )
-    block = [
+    shard = [
         "--source",
         "released_images",
-        "--block",
+        "--shard",
         "00000",
         "--classes",
         "data/digits_classes.csv",
@@ -133,7 +133,7 @@ def test_deepfloyd_if_from_two_repositories_to_a_block(tmp_path, released, monke
     generate.main(
         [
             *study,
-            *block,
+            *shard,
             "--pipeline",
             models,
             "--prompts",

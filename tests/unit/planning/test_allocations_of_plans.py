@@ -107,13 +107,13 @@ def test_allocations_repeat_the_start_and_the_margin():
 
 def jobs_and_costs():
     jobs = [
-        Job("a", "train_clips", gpu=8, runtime=120, mem_mb=10),
-        Job("b", "train_clips", gpu=8, runtime=120, mem_mb=10),
+        Job("a", "train_clip", gpu=8, runtime=120, mem_mb=10),
+        Job("b", "train_clip", gpu=8, runtime=120, mem_mb=10),
         Job("c", "score", gpu=1, runtime=3000, mem_mb=10),
         Job("d", "score", gpu=1, runtime=4000, mem_mb=10),
         Job("e", "generate", gpu=80, runtime=9000, mem_mb=10),
         Job("f", "plot_scaling", runtime=9000, mem_mb=10, local=True),
-        Job("g", "train_clips", gpu=80, to_run=False),
+        Job("g", "train_clip", gpu=80, to_run=False),
     ]
     hours = {"a": 10, "b": 20, "c": 40, "d": 50, "e": 150, "f": 1, "g": 1}
     return jobs, {job.key: Cost(hours[job.key] * 3600.0, Work(), 60.0) for job in jobs}
@@ -122,7 +122,7 @@ def jobs_and_costs():
 def test_report_counts_allocations_of_the_longest_job():
     jobs, found = jobs_and_costs()
     assert partitions.report(jobs[:4], found) == [
-        "train_clips: 2 jobs continue in several allocations; the longest takes 20 h in 11 allocations of 2 h."
+        "train_clip: 2 jobs continue in several allocations; the longest takes 20 h in 11 allocations of 2 h."
     ]
 
 
@@ -152,7 +152,7 @@ def test_documented_site_file_has_settings_for_every_stage(tmp_path):
         assert partitions.taking(found, request), rule
     paper = load_study(str(ROOT / "studies/imagenet.yaml"))
     assert paper.classifiers.batch_size % found.set_resources["train_classifiers"]["gpu"] == 0
-    assert paper.clips.batch_size % found.set_resources["train_clips"]["gpu"] == 0
+    assert paper.clip.batch_size % found.set_resources["train_clip"]["gpu"] == 0
 
 
 # -- several GPUs ----------------------------------------------------------------------------------
@@ -162,8 +162,8 @@ def test_several_gpus_shorten_a_job_by_the_stated_efficiency():
     machine = hardware.load("a100", ROOT / "profiles/hardware")
     assert [machine.speedup(n) for n in (0, 1, 2, 8)] == pytest.approx([1, 1, 1.8, 8 * 0.9**3])
     work = {"job": 1, "tflop": 1e6}
-    one = machine.seconds("train_clips", Work(work, gpus=1))
-    eight = machine.seconds("train_clips", Work(work, gpus=8))
+    one = machine.seconds("train_clip", Work(work, gpus=1))
+    eight = machine.seconds("train_clip", Work(work, gpus=8))
     assert one == 60 + 12_800
     assert eight == pytest.approx(60 + 12_800 / (8 * 0.9**3))
     # GPU-hours grow by 1 / efficiency, and rules that use one GPU are no faster with eight.
@@ -172,7 +172,7 @@ def test_several_gpus_shorten_a_job_by_the_stated_efficiency():
 
 
 def test_costs_use_the_gpus_that_a_job_requests():
-    wildcards = {"study": "digits", "source": "real", "batch": "vit_small"}
+    wildcards = {"study": "digits", "source": "real", "group": "vit_small"}
     jobs = [Job(str(gpu), "train_classifiers", wildcards, gpu=gpu) for gpu in (0, 4)]
     machine = hardware.load("a100", ROOT / "profiles/hardware")
     found = summary.costs(jobs, {"digits": DIGITS}, machine)
@@ -230,7 +230,7 @@ def test_no_attempt_requests_more_than_a_partition_takes(first, guess):
 def test_trainings_on_gpus_request_memory_for_a_copy_of_their_state():
     paper = {"imagenet": load_study(str(ROOT / "studies/imagenet.yaml"))}
     own = limits.Limits(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 1)})
-    job = {"study": "imagenet", "source": "real", "batch": "vit_large-n125000-seed0"}
+    job = {"study": "imagenet", "source": "real", "group": "vit_large-n125000-seed0"}
     # At least the 4.9 GB of docs/reliability.md: 304 million parameters, 4 bytes, 4 copies.
     assert own.saving_mb("train_classifiers", job) >= 4900
     on_cpu = limits.Limits(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 0)})

@@ -62,13 +62,11 @@ def test_a_plan_of_what_was_timed_takes_what_it_took(name, steps, tflop, took, s
 
 def test_two_models_tell_steps_and_arithmetic_apart():
     found = [
-        Timed(
-            "train_clips", "", str(tflop), {"step": 100, "tflop": tflop}, 100 * 0.01 + tflop * 0.5
-        )
+        Timed("train_clip", "", str(tflop), {"step": 100, "tflop": tflop}, 100 * 0.01 + tflop * 0.5)
         for tflop in (3.0, 40.0)
     ]
     own = machine(found)
-    assert own.seconds("train_clips", Work({"step": 7, "tflop": 5.0})) == pytest.approx(
+    assert own.seconds("train_clip", Work({"step": 7, "tflop": 5.0})) == pytest.approx(
         7 * 0.01 + 5 * 0.5, rel=0.01
     )
 
@@ -128,7 +126,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does():
     def work(batch: int) -> list[Timed]:
         if batch > 300:
             raise torch.OutOfMemoryError
-        return [Timed("train_clips", "", str(batch), {"step": 1}, 1.0)]
+        return [Timed("train_clip", "", str(batch), {"step": 1}, 1.0)]
 
     [found] = bench.fitting(1024, work, CPU)
     assert (found.what, found.note) == (

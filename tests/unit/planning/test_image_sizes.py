@@ -44,8 +44,8 @@ def test_a_shard_of_photographs_is_as_large_as_planned(squares, tmp_path):
 def test_images_to_evaluate_on_are_planned_as_png():
     training = image_bytes(IMAGENET, "imagenet_train")
     assert image_bytes(IMAGENET, "imagenet") > 3 * training
-    block = {"split": "imagenet", "block": "00000"}
-    kept = work(IMAGENET, "prepare_data", block).kept
+    shard = {"split": "imagenet", "shard": "00000"}
+    kept = work(IMAGENET, "prepare_data", shard).kept
     assert kept == 50_000 * image_bytes(IMAGENET, "imagenet")
 
 
@@ -58,7 +58,7 @@ def test_a_higher_quality_takes_more_disk():
 
 
 def job(source: str) -> Job:
-    return Job("a", "generate", {"study": "imagenet", "source": source, "block": "g2-00000"})
+    return Job("a", "generate", {"study": "imagenet", "source": source, "shard": "g2-00000"})
 
 
 def planned(folder, source: str, sizes: ImageSizes | None = None) -> tuple[summary.Cost, str]:
@@ -81,7 +81,7 @@ def with_shard(tmp_path):
 
 
 def test_a_plan_learns_the_size_of_images_from_shards(with_shard):
-    plain = work(IMAGENET, "generate", {"source": "sd_class_names", "block": "g2-00000"})
+    plain = work(IMAGENET, "generate", {"source": "sd_class_names", "shard": "g2-00000"})
     cost, text = planned(with_shard, "sd_class_names")
     folder = with_shard / "results/imagenet/images/sd_class_names"
     bytes_per_image = sum(path.stat().st_size for path in folder.iterdir()) / 3
@@ -98,7 +98,7 @@ def test_a_source_without_shards_has_those_of_its_generator(with_shard):
     assert "images/sd_class_names)" in text
     other, text = planned(with_shard, "if_class_names")
     assert other.work == work(
-        IMAGENET, "generate", {"source": "if_class_names", "block": "g2-00000"}
+        IMAGENET, "generate", {"source": "if_class_names", "shard": "g2-00000"}
     )
     assert "estimated from the study's image size" in text
 
@@ -106,5 +106,5 @@ def test_a_source_without_shards_has_those_of_its_generator(with_shard):
 def test_a_plan_of_another_format_measures_no_shards(with_shard):
     sizes = ImageSizes(with_shard, skipped={"imagenet"})
     cost, text = planned(with_shard, "sd_class_names", sizes)
-    plain = work(IMAGENET, "generate", {"source": "sd_class_names", "block": "g2-00000"})
+    plain = work(IMAGENET, "generate", {"source": "sd_class_names", "shard": "g2-00000"})
     assert (cost.work, text) == (plain, "")

@@ -53,15 +53,15 @@ def seconds(rule, **wildcards):
 # -- one job ---------------------------------------------------------------------------------------------------------------------------
 
 
-def test_images_of_a_block():
-    # Guidance 1.0, 1.5, 4.0: 3,840 each; 2.0, 7.5: 480 each. A block covers 3,840 indices, so all
+def test_images_of_a_shard():
+    # Guidance 1.0, 1.5, 4.0: 3,840 each; 2.0, 7.5: 480 each. A shard covers 3,840 indices, so all
     # are in the first.
-    own = work(DIGITS, "generate", {"source": "diffusion_class_names", "block": "00000"})
+    own = work(DIGITS, "generate", {"source": "diffusion_class_names", "shard": "00000"})
     assert own.images == own.units["image"] == 3 * 3840 + 2 * 480 == 12480
     # 6 steps; at guidance 1 once through the generator, else twice: 6 x (3,840 + 2 x 8,640) =
     # 126,720.
     assert own.units["pass"] == 126_720
-    assert seconds("generate", source="diffusion_class_names", block="00000") == pytest.approx(
+    assert seconds("generate", source="diffusion_class_names", shard="00000") == pytest.approx(
         10 + 124.8
     )
 
@@ -69,16 +69,16 @@ def test_images_of_a_block():
 def test_iterations_of_a_batch():
     # 3 seeds x (100 + 100 + 150 + 150 + 200) for sizes 30 to 480; the sweep's runs at 480 are among
     # them.
-    own = work(DIGITS, "train_classifiers", {"source": "real", "batch": "vit_small"})
+    own = work(DIGITS, "train_classifiers", {"source": "real", "group": "vit_small"})
     assert own.units["step"] == 3 * 700
     assert own.units["run"] == 15
-    assert seconds("train_classifiers", source="real", batch="vit_small") == pytest.approx(10 + 21)
+    assert seconds("train_classifiers", source="real", group="vit_small") == pytest.approx(10 + 21)
 
 
 def test_disk_of_models_and_images_is_near_what_a_run_left():
-    clips = work(DIGITS, "train_clips", {"source": "real", "batch": "clip_small"})
+    clips = work(DIGITS, "train_clip", {"source": "real", "group": "clip_small"})
     assert clips.kept == pytest.approx(15 * 857_380, rel=0.05)  # 15 files of that size
-    data = work(DIGITS, "prepare_data", {"split": "classifier_training", "block": "00000"})
+    data = work(DIGITS, "prepare_data", {"split": "classifier_training", "shard": "00000"})
     assert data.kept == pytest.approx(1_515_520 + 50_160, rel=0.05)  # tar and manifest
 
 
@@ -216,7 +216,7 @@ def test_the_page_warns_of_jobs_longer_than_their_rules_ask_for():
         Job(
             "a",
             "generate",
-            {"study": "digits", "source": "diffusion_alt_texts", "block": "00000"},
+            {"study": "digits", "source": "diffusion_alt_texts", "shard": "00000"},
             runtime=0.1,
         ),
         Job("b", "score", {"study": "digits", "source": "real"}, runtime=0.1),
@@ -252,13 +252,13 @@ def test_plan_page_shows_texts_of_the_user_literally():
 def test_what_a_smaller_study_would_save():
     jobs = [
         Job(
-            "a", "generate", {"study": "digits", "source": "diffusion_alt_texts", "block": "00000"}
+            "a", "generate", {"study": "digits", "source": "diffusion_alt_texts", "shard": "00000"}
         ),
-        Job("b", "train_classifiers", {"study": "digits", "source": "real", "batch": "vit_large"}),
+        Job("b", "train_classifiers", {"study": "digits", "source": "real", "group": "vit_large"}),
         Job(
             "c",
             "train_classifiers",
-            {"study": "digits", "source": "real", "batch": "vit_small"},
+            {"study": "digits", "source": "real", "group": "vit_small"},
             to_run=False,
         ),
     ]
@@ -340,15 +340,15 @@ def test_costs_rise_with_images_and_iterations(images, more, iterations, further
         )
         return DIGITS.model_copy(
             update={
-                "images_per_block": 10**7,
+                "images_per_shard": 10**7,
                 "sources": DIGITS.sources | {"diffusion_alt_texts": source},
                 "classifiers": recipe,
             }
         )
 
     for rule, wildcards in [
-        ("generate", {"source": "diffusion_alt_texts", "block": "00000"}),
-        ("train_classifiers", {"source": "real", "batch": "vit_small"}),
+        ("generate", {"source": "diffusion_alt_texts", "shard": "00000"}),
+        ("train_classifiers", {"source": "real", "group": "vit_small"}),
     ]:
         less = summary.cost(study(images, iterations), rule, wildcards, MACHINE)
         larger = summary.cost(study(images + more, iterations + further), rule, wildcards, MACHINE)
@@ -357,7 +357,7 @@ def test_costs_rise_with_images_and_iterations(images, more, iterations, further
 
 def test_a_job_asks_for_twice_what_is_planned_and_more_with_each_attempt():
     own = resources.Limits({"digits": DIGITS}, "laptop")
-    job = {"study": "digits", "source": "diffusion_class_names", "block": "00000"}
+    job = {"study": "digits", "source": "diffusion_class_names", "shard": "00000"}
     planned = cost(DIGITS, "generate", job, hardware.load("laptop"))
     minutes = own.runtime("generate", 120)
     assert minutes(job) == max(10, math.ceil(planned.seconds / 30))
@@ -375,7 +375,7 @@ def test_where_a_machine_has_no_speed_for_a_job_its_rule_guesses(tmp_path):
     own.machine = hardware.load("empty", tmp_path)
     assert (
         own.runtime("generate", 120)(
-            {"study": "digits", "source": "diffusion_class_names", "block": "00000"}, 2
+            {"study": "digits", "source": "diffusion_class_names", "shard": "00000"}, 2
         )
         == 240
     )

@@ -70,7 +70,7 @@ def with_released(images: dict) -> Study:
             "generators": DIGITS.generators | GENERATORS,
             "sources": DIGITS.sources | made,
             "recipes": DIGITS.recipes | recipes,
-            "images_per_block": 100,
+            "images_per_shard": 100,
         }
     )
 
@@ -87,7 +87,7 @@ BY_HAND = {
 @pytest.mark.parametrize("name", GENERATORS)
 def test_released_generators_have_flops_of_all_their_stages(name):
     own = work(
-        with_released({2.0: 10, 1.0: 1}), "generate", {"source": f"{name}_images", "block": "00000"}
+        with_released({2.0: 10, 1.0: 1}), "generate", {"source": f"{name}_images", "shard": "00000"}
     )
     assert own.units["tflop"] == pytest.approx(BY_HAND[name])
     assert own.units["pass"] == GENERATORS[name].steps * 21
@@ -105,7 +105,7 @@ def test_an_image_of_half_the_side_takes_a_quarter():
 def test_released_generators_have_speeds_by_name():
     machine = hardware.load("a100", ROOT / "profiles/hardware")
     made = with_released({2.0: 100})
-    own = work(made, "generate", {"source": "sd_images", "block": "00000"})
+    own = work(made, "generate", {"source": "sd_images", "shard": "00000"})
     # 82.8 TFLOP an image, at 25 % of 312 TFLOP/s.
     assert machine.seconds("generate", own) == pytest.approx(
         60 + 100 * 82.845 / (0.25 * 312), rel=0.01
@@ -144,7 +144,7 @@ IMAGE, LARGE, TEXT = 17.6, 61.6, 2.97
 @pytest.mark.parametrize(("name", "multiplications"), [("base", IMAGE), ("large", LARGE)])
 def test_classifiers_see_every_image_of_the_sets_of_their_classes(name, multiplications):
     # ImageNet 50,000, V2 10,000, Sketch 50,889, R 30,000, A 7,500.
-    job = {"source": "real", "batch": f"vit_{name}-n125000-seed0"}
+    job = {"source": "real", "group": f"vit_{name}-n125000-seed0"}
     own = work(IMAGENET, "evaluate", job)
     assert own.units["image"] == 148_389
     flops = 148_389 * 2 * multiplications * 1e9
@@ -153,8 +153,8 @@ def test_classifiers_see_every_image_of_the_sets_of_their_classes(name, multipli
 
 def test_clip_sees_every_image_and_encodes_every_text():
     # 286,000 images more in the downstream sets; 80 texts of 1,000 classes and 10,636 of the sets.
-    job = {"source": "laion", "batch": "clip_base-n1000000-seed0"}
-    own = work(IMAGENET, "evaluate_clips", job)
+    job = {"source": "laion", "group": "clip_base-n1000000-seed0"}
+    own = work(IMAGENET, "evaluate_clip", job)
     assert own.units["image"] == 434_372
     flops = 2e9 * (434_372 * IMAGE + 90_636 * TEXT)
     assert own.units["tflop"] == pytest.approx(flops / 1e12, rel=0.02)
@@ -163,8 +163,8 @@ def test_clip_sees_every_image_and_encodes_every_text():
 @pytest.mark.parametrize("machine", ["a100", "h100"])
 def test_evaluation_has_time_to_read_and_compute(machine):
     rates = hardware.load(machine, ROOT / "profiles/hardware")
-    job = {"source": "laion", "batch": "clip_base-n1000000-seed0"}
-    found = summary.cost(IMAGENET, "evaluate_clips", job, rates).seconds
+    job = {"source": "laion", "group": "clip_base-n1000000-seed0"}
+    found = summary.cost(IMAGENET, "evaluate_clip", job, rates).seconds
     peak = {"a100": 19.5, "h100": 67}[machine]
     assert found > 434_372 * 0.0028 / 7 + 15_700 / peak  # 2.8 ms of a core an image, 7 readers
     assert found < 3600
@@ -185,27 +185,27 @@ def jobs_of_every_rule():
     models = with_released({2.0: 100}).model_copy(update={"released": {"any": released_model}})
     files = DIGITS.model_copy(update={"data": FilesData(**FILES)})
     for source in ("diffusion_captions", "masked_captions"):
-        yield DIGITS, "generate", {"source": source, "block": "00000"}
+        yield DIGITS, "generate", {"source": source, "shard": "00000"}
     for name in GENERATORS:
-        yield models, "generate", {"source": f"{name}_images", "block": "00000"}
+        yield models, "generate", {"source": f"{name}_images", "shard": "00000"}
     for name in DIGITS.generators:
         yield DIGITS, "train_generator", {"generator": name}
     for split in DIGITS.data.evaluation:
-        yield DIGITS, "prepare_data", {"split": split, "block": "00000"}
+        yield DIGITS, "prepare_data", {"split": split, "shard": "00000"}
     for rule in ("index_data", "prepare_data"):
-        yield files, rule, {"split": "imagenet_val", "block": "00000"}
-    real = {"source": "real", "block": "00000"}
+        yield files, rule, {"split": "imagenet_val", "shard": "00000"}
+    real = {"source": "real", "shard": "00000"}
     wildcards = {
-        "train_classifiers": real | {"batch": "vit_small"},
-        "evaluate": real | {"batch": "vit_small"},
-        "train_clips": real | {"batch": "clip_small"},
-        "evaluate_clips": real | {"batch": "clip_small"},
+        "train_classifiers": real | {"group": "vit_small"},
+        "evaluate": real | {"group": "vit_small"},
+        "train_clip": real | {"group": "clip_small"},
+        "evaluate_clip": real | {"group": "clip_small"},
         "fit_laws": {"law": "clip"},
         "score": real,
-        "list_blocks": real,
-        "flag_images": {"source": "sd_images", "block": "00000"},
+        "index_shards": real,
+        "flag_images": {"source": "sd_images", "shard": "00000"},
         "write_sentences": {"recipe": "written"},
-        "caption_images": {"recipe": "blip", "block": "00000"},
+        "caption_images": {"recipe": "blip", "shard": "00000"},
         "fetch_generator": {"generator": "sd"},
         "fetch_model": {"recipe": "blip"},
         "convert_released": {"released": "any"},

@@ -19,12 +19,12 @@ def documented_commands() -> set[str]:
     commands = set()
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         text = path.read_text(encoding="utf-8")
-        blocks = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
-        lines = [line.strip() for block in blocks for line in block.splitlines()]
+        shards = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+        lines = [line.strip() for shard in shards for line in shard.splitlines()]
         inline = [" ".join(code.split()) for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)]
         commands |= {line for line in [*lines, *inline] if line.startswith("snakemake ")}
         commands |= {f"snakemake all {code}" for code in inline if re.match(OPTIONS, code)}
-    placeholder = re.compile(r"\{(study|its name|source|block|generator)\}")
+    placeholder = re.compile(r"\{(study|its name|source|shard|generator)\}")
     filled = {placeholder.sub("digits", command) for command in commands}
     return {command for command in filled if "..." not in command}
 

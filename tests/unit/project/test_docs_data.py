@@ -19,14 +19,14 @@ def snippets(language: str) -> list[str]:
     )
 
 
-def test_the_steps_give_a_block_of_images(tmp_path, monkeypatch):
+def test_the_steps_give_a_shard_of_images(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", dict(os.environ))
     table, (lines, paths, skip) = snippets("csv")[0], map(yaml.safe_load, snippets("yaml"))
     (tmp_path / "own").mkdir()
     (tmp_path / "own/classes.csv").write_text(table)
     study = (
-        yaml.safe_load((ROOT / "tests/workflow/files.yaml").read_text()) | lines | {"clips": None}
+        yaml.safe_load((ROOT / "tests/workflow/files.yaml").read_text()) | lines | {"clip": None}
     )
     study["scores"] |= {
         "evaluation": "birds_test",
@@ -54,7 +54,7 @@ def test_the_steps_give_a_block_of_images(tmp_path, monkeypatch):
         common = ["--study", "birds.yaml", "--split", "birds", "--classes", "own/classes.csv"]
         index_data.main([*common, "--output", "index.parquet"])
         prepare_data.main(
-            [*common, "--block", "00000", "--index", "index.parquet", "--output", "00000.tar"]
+            [*common, "--shard", "00000", "--index", "index.parquet", "--output", "00000.tar"]
         )
         return shards.read("00000.tar")[1]["origin"].tolist()
 

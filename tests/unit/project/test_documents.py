@@ -60,9 +60,9 @@ def test_keys_of_a_smaller_laion_fit_the_study(monkeypatch):
     for line in str(error.value).splitlines():  # nothing else is wrong
         del content["tables"]["versus_paper"]["counterparts"][re.match(untrained, line)[1]]
     study = validate(content, "study")
-    for size, iterations in keys["clips"]["iterations"].items():
+    for size, iterations in keys["clip"]["iterations"].items():
         assert iterations % 256 == 0
-        assert iterations * study.clips.batch_size == pytest.approx(32 * size, rel=0.01)
+        assert iterations * study.clip.batch_size == pytest.approx(32 * size, rel=0.01)
 
 
 def test_pages_prefer_to_change_a_study_in_place():

@@ -70,7 +70,7 @@ def test_prompts_of_a_prefix_stay_and_balance(a, b):
 
 
 @given(st.integers(0, 200), st.integers(0, 200))
-def test_a_block_has_the_prompts_of_its_range(a, b):
+def test_a_shard_has_the_prompts_of_its_range(a, b):
     start, stop = sorted((a, b))
     pool = of("sentences", patterns=["a {name}", "b {name}", "c {name}"])
     whole, part = recipes.prompts(pool, 0, stop), recipes.prompts(pool, start, stop)
@@ -82,7 +82,7 @@ def test_all_texts_of_a_class_are_used_before_one_is_used_again():
     assert prompts["prompt"].is_unique
 
 
-def test_texts_of_pairs_are_all_there_or_the_block_is_not_made():
+def test_texts_of_pairs_are_all_there_or_the_shard_is_not_made():
     pairs = pd.DataFrame(
         {"image": range(10, 20), "class_id": -1, "prompt": [f"text {i}" for i in range(10, 20)]}
     )

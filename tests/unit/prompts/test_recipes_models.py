@@ -59,8 +59,8 @@ def captioner(blip2):
 
 @pytest.fixture(scope="module")
 def tar(tmp_path_factory) -> str:
-    """A block of 12 grey images."""
-    random, path = np.random.default_rng(0), str(tmp_path_factory.mktemp("block") / "00000.tar")
+    """A shard of 12 grey images."""
+    random, path = np.random.default_rng(0), str(tmp_path_factory.mktemp("shard") / "00000.tar")
     shards.write(
         path,
         (
@@ -270,14 +270,14 @@ def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
     )
     assert by_model.groupby("class_id").size().tolist() == [3] * 10
     captions = [
-        pd.read_parquet(workflow.folder / f"results/smoke/captions/of_images/0000{block}.parquet")
-        for block in (0, 1)
-    ]  # 40 images, 20 a block
+        pd.read_parquet(workflow.folder / f"results/smoke/captions/of_images/0000{shard}.parquet")
+        for shard in (0, 1)
+    ]  # 40 images, 20 a shard
     manifests = [
         pd.read_parquet(
-            workflow.folder / f"results/smoke/data/classifier_training/0000{block}.parquet"
+            workflow.folder / f"results/smoke/data/classifier_training/0000{shard}.parquet"
         )
-        for block in (0, 1)
+        for shard in (0, 1)
     ]
     assert all(
         own["key"].tolist() == held["key"].tolist()

@@ -45,10 +45,10 @@ def made(tmp_path_factory) -> SimpleNamespace:
     for path in jobs.metric_files("digits", study):
         *_, kind, source, name = Path(path).parts
         clip, batch = kind == "clip_metrics", Path(name).stem
-        evaluations = [*study.data.evaluation, *(study.clips.tasks if clip else [])]
+        evaluations = [*study.data.evaluation, *(study.clip.tasks if clip else [])]
         rows = [
             row
-            for run in jobs.batch_runs(study, source, batch)
+            for run in jobs.group_runs(study, source, batch)
             for row in rows_of(run, evaluations, clip, random)
         ]
         files[kind].append(folder / f"{kind}-{source}-{name}")
@@ -161,7 +161,7 @@ def test_every_run_is_in_its_table(made, tmp_path, table):
         "--metrics",
         *(made.clip_metrics if table == "clip" else made.metrics),
     )
-    architectures = (made.study.clips if table == "clip" else made.study.classifiers).architectures
+    architectures = (made.study.clip if table == "clip" else made.study.classifiers).architectures
     runs = [run for run in jobs.runs(made.study) if run.architecture in architectures]
     evaluations = table_settings.table_settings(made.study, table)["evaluations"]
     assert tidy["seeds"].sum() == len(runs) * len(evaluations)

@@ -31,7 +31,13 @@ from synscale.study.models.parts import ReferenceModel
 from synscale.training import checkpoint
 from tests.support.workflow import ROOT, SMOKE, SNAKEMAKE
 
-SOURCES = sorted([*(ROOT / "scripts").rglob("*.py"), *(ROOT / "synscale").rglob("*.py"), *(ROOT / "tests").rglob("*.py")])
+SOURCES = sorted(
+    [
+        *(ROOT / "scripts").rglob("*.py"),
+        *(ROOT / "synscale").rglob("*.py"),
+        *(ROOT / "tests").rglob("*.py"),
+    ]
+)
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 HOSTILE = [
     '"; touch pwned; "',
@@ -331,7 +337,7 @@ def test_hostile_class_names_reach_no_shell(workflow):
     workflow.edit("label: tiny ViT", f"label: {json.dumps(HOSTILE[2])}")
     workflow.edit('"{name}, thick"', json.dumps("{name}" + HOSTILE[0]))
     commands = workflow.dry_run("--printshellcmds")
-    assert "scripts.train_clips --study" in commands and "pwned" not in commands
+    assert "scripts.train_clip --study" in commands and "pwned" not in commands
 
 
 # -- tokens -----------------------------------------------------------------------------------------------------------------------------------

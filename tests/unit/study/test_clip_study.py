@@ -64,11 +64,14 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
     )
     other = smoke(
         tmp_path,
-        ("crop_scale: [0.9, 1.0]", "crop_scale: [0.9, 1.0]\n  largest_batch: 4\n  image_size: 4"),
+        (
+            "crop_scale: [0.9, 1.0]",
+            "crop_scale: [0.9, 1.0]\n  micro_batch_size: 4\n  image_size: 4",
+        ),
     )
     assert jobs.clip_settings(same, "real", "clip_tiny") == before
     found = jobs.clip_settings(other, "real", "clip_tiny")
-    assert found["training"] == before["training"] | {"largest_batch": 4}
+    assert found["training"] == before["training"] | {"micro_batch_size": 4}
     assert (before["image_size"], found["image_size"]) == (8, 4)
     assert ClipTraining(**found["training"]).betas == (0.9, 0.98)
 
@@ -79,29 +82,29 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
         (
             CROP,
             f"{CROP}\n  image_size: 6",
-            "clips.architectures.clip_tiny.patch_size = 4: does not divide image_size = 6",
+            "clip.architectures.clip_tiny.patch_size = 4: does not divide image_size = 6",
         ),
         (
             CROP,
             f"{CROP}\n  image_size: 16",
-            "clips.image_size = 16: more than the 8 that images are kept at",
+            "clip.image_size = 16: more than the 8 that images are kept at",
         ),
         (
             CROP,
             f"{CROP}\n  crop_ratio: [1.3, 0.7]",
-            "clips.crop_ratio = [1.3, 0.7]: the smaller comes first; use [0.7, 1.3]",
+            "clip.crop_ratio = [1.3, 0.7]: the smaller comes first; use [0.7, 1.3]",
         ),
         (
             CROP,
             f"{CROP}\n  order: passes",
-            "clips.order = 'passes': removed: every training reads its pairs in shuffled epochs now; delete this line",
+            "clip.order = 'passes': removed: every training reads its pairs in shuffled epochs now; delete this line",
         ),
         (
             CROP,
             f"{CROP}\n  checkpoints: 2",
-            "clips.checkpoints = 2: removed: the state is saved by time now, at any step; delete this line",
+            "clip.checkpoints = 2: removed: the state is saved by time now, at any step; delete this line",
         ),
-        ('templates: ["{name}", "{name}, thick"]', "templates: imagenet", "clips.templates"),
+        ('templates: ["{name}", "{name}, thick"]', "templates: imagenet", "clip.templates"),
     ],
 )
 def test_options_that_cannot_be_are_told(tmp_path, old, new, told):
@@ -131,7 +134,7 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     study, classes, texts = smoke(tmp_path), tmp_path / "flowers.csv", tmp_path / "templates.yaml"
 
     def faults(**own):
-        return checks_clips.sets_of_other_classes_can_be_asked_about(study.clips, sets(**own))
+        return checks_clips.sets_of_other_classes_can_be_asked_about(study.clip, sets(**own))
 
     own = {"classes": str(classes), "templates": str(texts)}
     assert [fault.split("; ")[0] for fault in faults(**own)] == [
@@ -167,4 +170,4 @@ def test_the_projects_own_sets_can_be_asked_about(tmp_path):
             data = FilesData(
                 kind="files", training={"photos": {"dataset": "photos"}}, evaluation={"own": own}
             )
-            assert checks_clips.sets_of_other_classes_can_be_asked_about(study.clips, data) == []
+            assert checks_clips.sets_of_other_classes_can_be_asked_about(study.clip, data) == []

@@ -16,8 +16,8 @@ from tests.support.interrupted import Killed
 from tests.support.workflow import ROOT, SMOKE
 
 MODELS = {
-    Training: {"largest_batch"},
-    ClipTraining: {"largest_batch", "gradient_checkpointing"},
+    Training: {"micro_batch_size"},
+    ClipTraining: {"micro_batch_size", "gradient_checkpointing"},
     GeneratorTraining: set(),
     PretrainedGenerator: {"batch_size"},
     SafetyChecker: {"batch_size"},
@@ -50,9 +50,9 @@ def digests(study: Study) -> dict[str, str]:
     run = "vit_base-n125000-seed0"
     found = {
         "train_classifiers": jobs.classifier_settings(study, "real", run),
-        "train_clips": jobs.clip_settings(study, "laion", "clip_base-n1000000-seed0"),
+        "train_clip": jobs.clip_settings(study, "laion", "clip_base-n1000000-seed0"),
         "generate": jobs.generation_settings(study, "sd_captions", "g2-00000"),
-        "list_blocks": jobs.list_settings(study, "sd_captions", "g2-00000"),
+        "index_shards": jobs.list_settings(study, "sd_captions", "g2-00000"),
         "write_sentences": jobs.prompt_settings(study, "word_to_sentence"),
         "caption_images": jobs.prompt_settings(study, "captions"),
         "flag_images": jobs.flag_settings(study, "sd_captions"),
@@ -63,8 +63,8 @@ def digests(study: Study) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("path", "keys"),
     [
-        ("classifiers", {"largest_batch": 128}),
-        ("clips", {"largest_batch": 64, "gradient_checkpointing": True}),
+        ("classifiers", {"micro_batch_size": 128}),
+        ("clip", {"micro_batch_size": 64, "gradient_checkpointing": True}),
         ("generators.stable_diffusion", {"batch_size": 2}),
         ("recipes.word_to_sentence", {"batch_size": 2}),
         ("recipes.captions", {"batch_size": 2}),
@@ -81,9 +81,9 @@ def test_rounding_only_keys_repeat_no_job(path, keys):
         ("classifiers", {"batch_size": 512}, {"train_classifiers"}),
         ("classifiers", {"precision": "float32"}, {"train_classifiers"}),
         ("classifiers", {"compile": None}, {"train_classifiers"}),
-        ("clips", {"batch_size": 512}, {"train_clips"}),
-        ("generators.stable_diffusion", {"steps": 2}, {"generate", "list_blocks"}),
-        ("recipes.captions", {"max_tokens": 2}, {"caption_images", "list_blocks"}),
+        ("clip", {"batch_size": 512}, {"train_clip"}),
+        ("generators.stable_diffusion", {"steps": 2}, {"generate", "index_shards"}),
+        ("recipes.captions", {"max_tokens": 2}, {"caption_images", "index_shards"}),
     ],
 )
 def test_other_keys_repeat_their_jobs(path, keys, rules):
@@ -93,8 +93,8 @@ def test_other_keys_repeat_their_jobs(path, keys, rules):
 
 def test_script_is_given_the_rounding_only_keys():
     settings = jobs.classifier_settings(paper(), "real", "vit_base-n125000-seed0")
-    assert settings["training"]["largest_batch"] == 512
-    assert "largest_batch" not in jobs.identity(settings)["training"]
+    assert settings["training"]["micro_batch_size"] == 512
+    assert "micro_batch_size" not in jobs.identity(settings)["training"]
 
 
 def test_training_of_a_generator_keeps_its_batch_size_in_its_digest():
@@ -183,7 +183,7 @@ def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monke
     text = SMOKE.read_text().replace("depth: 1", "depth: 3", 1)
     text = text.replace("pool: token", "pool: token, drop_path: 0.3", 1)
     studies = {}
-    for name, key in (("whole", ""), ("parts", "  largest_batch: 4\n")):
+    for name, key in (("whole", ""), ("parts", "  micro_batch_size: 4\n")):
         studies[name] = tmp_path / f"{name}.yaml"
         studies[name].write_text(text.replace("  position_std", f"{key}  position_std", 1))
     planned = jobs.digest(

@@ -183,7 +183,7 @@ def test_defaults_that_depend_on_the_steps_are_known():
 
 
 def test_a_job_refuses_keys_without_effect_at_its_scales(tmp_path, released, monkeypatch):
-    """The scales are those of the source: a block may have only one of them."""
+    """The scales are those of the source: a shard may have only one of them."""
     monkeypatch.chdir(ROOT)
     _, keys = released("flux")
     seen = []
@@ -193,12 +193,12 @@ def test_a_job_refuses_keys_without_effect_at_its_scales(tmp_path, released, mon
     monkeypatch.undo()
     monkeypatch.chdir(ROOT)
     study = study_with(tmp_path, released.folder / "flux", ", negative_prompt: blurry")
-    job = ["--study", study, "--source", "released_images", "--block", "00000"]
+    job = ["--study", study, "--source", "released_images", "--shard", "00000"]
     job += ["--classes", "data/digits_classes.csv", "--pipeline", released.folder / "flux"]
     job += ["--prompts", tmp_path / "pool.parquet", "--state", tmp_path / "state"]
     message = "released_images, by released: negative_prompt = 'blurry': a FluxPipeline ignores it"
     with pytest.raises(SystemExit, match=message):
-        generate.main([str(part) for part in [*job, "--output", tmp_path / "block.tar"]])
+        generate.main([str(part) for part in [*job, "--output", tmp_path / "shard.tar"]])
 
 
 @pytest.mark.parametrize(
@@ -230,8 +230,8 @@ def test_a_job_reports_a_refusal_with_the_generator(tmp_path, released, monkeypa
     study.write_text(study.read_text().replace("size: 16, steps: 2", "size: 16, steps: 60"))
     pool = pd.DataFrame({"class_id": range(10), "text_id": 0, "text": ["one"] * 10})
     pool.to_parquet(tmp_path / "pool.parquet")
-    job = ["--study", study, "--source", "released_images", "--block", "00000"]
+    job = ["--study", study, "--source", "released_images", "--shard", "00000"]
     job += ["--classes", "data/digits_classes.csv", "--pipeline", model]
     job += ["--prompts", tmp_path / "pool.parquet", "--state", tmp_path / "state"]
     with pytest.raises(SystemExit, match="released_images, by released: steps = 60: a Latent"):
-        generate.main([str(part) for part in [*job, "--output", tmp_path / "block.tar"]])
+        generate.main([str(part) for part in [*job, "--output", tmp_path / "shard.tar"]])

@@ -290,27 +290,27 @@ def test_the_schema_for_editors_is_fresh():
         (
             "clip_tiny:",
             "vit_tiny:",
-            ["clips.architectures.vit_tiny: the name of a classifier too; rename one"],
+            ["clip.architectures.vit_tiny: the name of a classifier too; rename one"],
         ),
         (
             "text_heads: 2",
             "text_heads: 3",
-            ["clips.architectures.clip_tiny.text_width = 16: not a multiple of text_heads = 3"],
+            ["clip.architectures.clip_tiny.text_width = 16: not a multiple of text_heads = 3"],
         ),
         (
             'templates: ["{name}", ',
             'templates: ["digit", ',
-            ["clips.templates.0 = 'digit': must hold {name} once"],
+            ["clip.templates.0 = 'digit': must hold {name} once"],
         ),
         (
             "[1, 3, 5, 7, 9]",
             "[1, 3, 5, 7, 8]",
-            ["clips.tasks.parity.classes", "stand under one text only"],
+            ["clip.tasks.parity.classes", "stand under one text only"],
         ),
         (
             "captions: {thin: thin, thick: thick}",
             "captions: {thin: thin}",
-            ["clips.tasks.ink: one text alone"],
+            ["clip.tasks.ink: one text alone"],
         ),
         (
             "[other_writer, parity, ink], sizes",

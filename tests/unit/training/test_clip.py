@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts import train_clips
+from scripts import train_clip
 from synscale.data import shards
 from synscale.planning.cost_model import forward_flops
 from synscale.study.load import load_study
@@ -52,7 +52,7 @@ def job(tmp_path):
 
     def start(name, **training):
         settings = settings_of(*runs, inputs={"real": 1, "made": 1}, **training)
-        train_clips.train_batch(
+        train_clip.train_batch(
             settings, tars, tmp_path / name, tmp_path / f"state_{name}", Team(CPU)
         )
         return {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())}
@@ -95,7 +95,7 @@ def run(tmp_path):
     def start(name, workers=0, **training):
         settings = settings_of(row, inputs={"real": 1}, **training)
         output, team = tmp_path / name, Team(CPU, workers=workers)
-        train_clips.train_batch(settings, [tar], output, tmp_path / f"state_{name}", team)
+        train_clip.train_batch(settings, [tar], output, tmp_path / f"state_{name}", team)
         return (output / "one.safetensors").read_bytes()
 
     start.folder = tmp_path
@@ -154,7 +154,7 @@ def test_divergence_stops_before_the_state_is_saved(run, monkeypatch):
     save_every(monkeypatch, 1)
     monkeypatch.setattr(clip_loop.Gradients, "__call__", diverging)
     where = r"both one: training loss is \d\.\d+ at step 3 \(learning rate 0\.00\d+"
-    with pytest.raises(SystemExit, match=where + ", gradient norm nan.*lower clips.learning_rate"):
+    with pytest.raises(SystemExit, match=where + ", gradient norm nan.*lower clip.learning_rate"):
         run("b")
     assert not (run.folder / "b").exists()
     poisoned.clear()
@@ -229,21 +229,21 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
 def test_what_cannot_be_trained_is_told(tmp_path, run, inputs, message):
     tar = write_source(tmp_path / "real.tar", 10)
     with pytest.raises((SystemExit, shards.ShardError), match=message):
-        train_clips.train_batch(
+        train_clip.train_batch(
             settings_of(run, inputs=inputs), [tar], tmp_path / "out", tmp_path / "state", Team(CPU)
         )
 
 
 def test_calibration_has_the_real_number_of_micro_batches(tmp_path):
     study = load_study(SMOKE)
-    clips = study.clips.model_copy(update={"batch_size": 16, "largest_batch": 4})
-    own = Bench(SMOKE, study.model_copy(update={"clips": clips}), CPU, tmp_path, seconds=0.01)
-    steps, rest = training.train_clips(own)
-    architecture = clips.architectures["clip_tiny"].model_dump()
+    clip = study.clip.model_copy(update={"batch_size": 16, "micro_batch_size": 4})
+    own = Bench(SMOKE, study.model_copy(update={"clip": clip}), CPU, tmp_path, seconds=0.01)
+    steps, rest = training.train_clip(own)
+    architecture = clip.architectures["clip_tiny"].model_dump()
     assert steps.what == "clip_tiny, batches of 16 in 4 micro-batches"
     flops = forward_flops(architecture, 8) * 16 / 1e12
     # One forward pass without gradients, one with, and a backward pass that counts as two.
     assert steps.units["tflop"] == pytest.approx(4 * flops * steps.units["step"])
     assert steps.seconds > 0
     assert rest.units == {"run": 1}
-    assert (tmp_path / "clips/clip_tiny.safetensors").exists()
+    assert (tmp_path / "clip/clip_tiny.safetensors").exists()

@@ -9,7 +9,7 @@ from open_clip.loss import ClipLoss
 from open_clip.model import CLIP
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scripts import train_clips
+from scripts import train_clip
 from synscale.models import clip
 from synscale.planning import clip_memory
 from synscale.planning.clip_memory import Memory
@@ -56,7 +56,9 @@ def test_training_that_cannot_fit_is_refused():
     message = "laion x: 1024 pairs at a time do not fit into the GPU (at least 97.9 GB"
     assert str(error.value).startswith(message)
     assert "activations 93.7" in str(error.value)
-    assert "lower clips.largest_batch or set clips.gradient_checkpointing: true" in str(error.value)
+    assert "lower clip.micro_batch_size or set clip.gradient_checkpointing: true" in str(
+        error.value
+    )
     clip_memory.check(base(1024, gradient_checkpointing=True), A100)
 
 
@@ -68,7 +70,7 @@ def test_job_refuses_before_training(tmp_path, monkeypatch):
     team = Team(torch.device("cuda"))
     settings = settings_of(run_of("one", ("real", None, 4)), inputs={"real": 1})
     with pytest.raises(SystemExit, match="both one: 8 pairs at a time do not fit into the GPU"):
-        train_clips.train_batch(settings, ["real.tar"], tmp_path / "out", tmp_path / "state", team)
+        train_clip.train_batch(settings, ["real.tar"], tmp_path / "out", tmp_path / "state", team)
 
 
 def saved_bytes(job, pairs: int) -> int:
@@ -94,7 +96,7 @@ def test_activations_match_saved_tensors():
     deep = TINY | {"width": 64, "text_width": 32, "depth": 6, "text_depth": 6}
     run = run_of("one", ("real", None, 8))
     job = job_of(run, batch_size=16, precision="float32")
-    job = train_clips.Job(run, deep, 16, job.recipe)
+    job = train_clip.Job(run, deep, 16, job.recipe)
     estimate, counted = job.memory(1), saved_bytes(job, 16)
     assert estimate.activations <= counted <= 1.15 * estimate.activations
     weights = CLIP(**clip.config(deep, 16)).parameters()
@@ -129,7 +131,7 @@ def test_chunked_loss_equals_clip_loss_without_its_matrix():
 
 
 def test_host_memory_covers_batch_and_readers():
-    recipe = {"batch_size": 32768, "largest_batch": 512}
+    recipe = {"batch_size": 32768, "micro_batch_size": 512}
     alone = clip_memory.host_mb(recipe, 224, 3, threads=1)
     assert alone > 32768 * 224 * 224 * 3 / 1e6 + 3000  # a batch as bytes: 4.9 GB
     assert clip_memory.host_mb(recipe, 224, 3, threads=9) - alone == pytest.approx(8 * 1731, abs=2)

@@ -23,7 +23,7 @@ STEPS = 12
     "recipe",
     [
         {},
-        {"largest_batch": 4, "gradient_clip": 0.5, "normalisation": "openai", "warmup": 0.4},
+        {"micro_batch_size": 4, "gradient_clip": 0.5, "normalisation": "openai", "warmup": 0.4},
     ],
     ids=["default", "micro-batches"],
 )

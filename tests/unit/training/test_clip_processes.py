@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scripts import train_clips
+from scripts import train_clip
 from synscale.data import shards
 from synscale.training.distributed import Team
 from tests.support import clip_process
@@ -48,7 +48,7 @@ TRAINING = {
 
 @pytest.fixture(scope="module")
 def tars(tmp_path_factory) -> list[str]:
-    """Noise, 8 x 8, RGB and webp, in five blocks of which the last is not full."""
+    """Noise, 8 x 8, RGB and webp, in five shards of which the last is not full."""
     folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
     found = []
     for start in range(0, PAIRS, BLOCK):
@@ -182,7 +182,7 @@ def test_workers_change_nothing(tars, one, tmp_path):
 
 
 def test_micro_batches_equal_the_full_batch(tars, one, tmp_path):
-    found = alone(tars, tmp_path / "micro", training={"largest_batch": 3})
+    found = alone(tars, tmp_path / "micro", training={"micro_batch_size": 3})
     assert [len(positions) for positions in found["seen"][0]["positions"]] == [2] * (
         ITERATIONS * BATCH // 2
     )
@@ -193,7 +193,7 @@ def test_micro_batches_equal_the_full_batch(tars, one, tmp_path):
 @pytest.mark.slow
 def test_micro_batches_of_two_processes_equal_the_full_batch(tars, one, tmp_path):
     """Compiled, with gradient checkpointing; a process dies, and one process resumes."""
-    options = {"compile": "aot_eager", "gradient_checkpointing": True, "largest_batch": 2}
+    options = {"compile": "aot_eager", "gradient_checkpointing": True, "micro_batch_size": 2}
     torch._dynamo.utils.counters.clear()
     done = together(tars, tmp_path / "two", training=options, killed=4)
     assert done.returncode != 0
@@ -215,6 +215,6 @@ def test_a_compiled_model_is_the_same(tars, one, tmp_path):
 def test_ranks_that_cannot_share_a_batch_are_reported(tars, tmp_path):
     job, team = asked(tars, tmp_path / "x"), Team(torch.device("cpu"), 0, 3)
     with pytest.raises(SystemExit, match="batch_size = 8: cannot be shared equally by 3"):
-        train_clips.train_batch(
+        train_clip.train_batch(
             job["settings"], tars, tmp_path / "x/models", tmp_path / "x/state", team
         )

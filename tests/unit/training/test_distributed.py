@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from synscale.runtime import launch
-from tests.support.classifier_runs import classifier_job, noise_blocks
+from tests.support.classifier_runs import classifier_job, noise_shards
 from tests.support.workflow import ROOT, SMOKE
 
 # A rank that is killed when it asks for its fourth batch, while the leader saves its state after
@@ -78,15 +78,15 @@ def job(
         str(study),
         "--source",
         "real",
-        "--batch",
+        "--group",
         "vit_tiny",
         "--classes",
         str(ROOT / "data/digits_classes.csv"),
     ]
     return [
         *what,
-        "--blocks",
-        str(noise_blocks(folder)),
+        "--shard-index",
+        str(noise_shards(folder)),
         "--output",
         str(folder / name),
         "--state",
@@ -151,7 +151,7 @@ def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_a
     study.write_text(
         SMOKE.read_text().replace(
             "  label_smoothing: 0.1\n",
-            "  label_smoothing: 0.1\n  compile: aot_eager\n  largest_batch: 4\n",
+            "  label_smoothing: 0.1\n  compile: aot_eager\n  micro_batch_size: 4\n",
             1,
         )
     )

@@ -36,12 +36,12 @@ def study(draws: int, images: int = 120) -> Study:
     return base.model_copy(update={"sources": base.sources | changed})
 
 
-def write_source(folder, blocks: int, images: int) -> list[str]:
+def write_source(folder, count: int, images: int) -> list[str]:
     """Write real images whose pixels are their index."""
     folder.mkdir()
     tars = []
-    for block in range(blocks):
-        numbers = range(block * images, (block + 1) * images)
+    for shard in range(count):
+        numbers = range(shard * images, (shard + 1) * images)
         rows = [
             (
                 f"{i:05d}",
@@ -50,7 +50,7 @@ def write_source(folder, blocks: int, images: int) -> list[str]:
             )
             for i in numbers
         ]
-        tars.append(str(folder / f"{block:05d}.tar"))
+        tars.append(str(folder / f"{shard:05d}.tar"))
         shards.write(tars[-1], rows)
     return tars
 
@@ -83,7 +83,7 @@ def test_mixture_draws_each_of_its_parts():
 def test_without_draws_no_setting_changes():
     base = load_study(SMOKE)
     assert "draws" not in json.dumps(base.model_dump())
-    for source, batch in jobs.batches(base):
+    for source, batch in jobs.groups(base):
         settings = (jobs.clip_settings if "clip" in batch else jobs.classifier_settings)(
             base, source, batch
         )
@@ -105,7 +105,7 @@ def test_first_draw_trains_on_the_same_images_as_without():
 
 def test_a_draw_needs_the_shards_up_to_its_end():
     base = study(draws=3)
-    changed = base.model_copy(update={"images_per_block": 10})
+    changed = base.model_copy(update={"images_per_shard": 10})
     settings = jobs.classifier_settings(changed, "real", "vit_tiny")
     end = max(
         part.get("start", 0) + part["images"] for run in settings["runs"] for part in run["parts"]
@@ -113,7 +113,7 @@ def test_a_draw_needs_the_shards_up_to_its_end():
     assert end == 80
     assert settings["inputs"] == {"real": 8}
     assert jobs.training_lists("s", changed, "real", "vit_tiny") == [
-        "results/s/blocks/real/00007.csv"
+        "results/s/shard_index/real/00007.csv"
     ]
 
 
@@ -133,7 +133,7 @@ def test_a_stretch_is_read_from_its_start(tmp_path, most):
 def test_reading_a_stretch_opens_no_other_shard(tmp_path):
     tars = write_source(tmp_path / "real", 5, 10)
     own = stream.find(tars).between(20, 40)
-    assert [block.tar for block in own.blocks] == tars[2:4]
+    assert [shard.tar for shard in own.shards] == tars[2:4]
 
 
 def test_runs_are_given_the_images_of_their_draw(tmp_path):
@@ -162,7 +162,7 @@ def test_clip_is_given_the_pairs_of_its_draw(tmp_path):
 def faults(changed: Study) -> list[str]:
     own = {
         name: getattr(changed, name)
-        for name in ("experiments", "sources", "classifiers", "clips", "classes", "data")
+        for name in ("experiments", "sources", "classifiers", "clip", "classes", "data")
     }
     balance = checks.images_balance(own["sources"], own["classes"], own["data"])
     return [*balance, *checks.experiments_use_what_exists(**own)]

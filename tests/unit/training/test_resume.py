@@ -185,7 +185,7 @@ def test_slow_steps_and_saves_begin_the_end_earlier(tmp_path, monkeypatch):
     assert state.due
 
 
-def test_block_near_its_end_keeps_its_images_and_is_requeued(tmp_path, slurm, monkeypatch):
+def test_shard_near_its_end_keeps_its_images_and_is_requeued(tmp_path, slurm, monkeypatch):
     slurm("scontrol", f'echo "$@" >> {tmp_path}/calls')
     row = {"image": 0, "class_id": 0, "prompt": ""}
     state = partial_shards.Stretches(tmp_path / "state", "identity", shards.PNG)
@@ -198,7 +198,7 @@ def test_block_near_its_end_keeps_its_images_and_is_requeued(tmp_path, slurm, mo
     assert partial_shards.Stretches(tmp_path / "state", "identity", shards.PNG).kept() == {0: 2}
 
 
-def test_processes_that_share_a_block_wait_for_each_other(tmp_path, slurm, monkeypatch):
+def test_processes_that_share_a_shard_wait_for_each_other(tmp_path, slurm, monkeypatch):
     """SLURM ends all of them at once: each saves, and lets the others finish the batch that they
     are at.
     """

@@ -19,15 +19,15 @@ from synscale.training.order import Order
 from synscale.training.shuffle_buffer import Shuffle, images_per_chunk, shuffle_for
 
 
-def write_source(folder, blocks: int, images: int, scales=(None,)) -> list[str]:
+def write_source(folder, count: int, images: int, scales=(None,)) -> list[str]:
     """Tars of `images` image indices each. Pixels tell the guidance scale and the index: (scale,
     index // 256, index % 256) in every place.
     """
     tars = []
-    for block in range(blocks):
+    for shard in range(count):
         rows = []
         for scale in scales:
-            for i in range(block * images, (block + 1) * images):
+            for i in range(shard * images, (shard + 1) * images):
                 pixels = np.broadcast_to(
                     np.array([scale or 0, i // 256, i % 256], np.uint8), (4, 4, 3)
                 ).copy()
@@ -35,7 +35,7 @@ def write_source(folder, blocks: int, images: int, scales=(None,)) -> list[str]:
                     {} if scale is None else {"guidance": float(scale)}
                 )
                 rows.append((f"g{scale}-{i:05d}", pixels, own))
-        tars.append(str(folder / f"{block:05d}.tar"))
+        tars.append(str(folder / f"{shard:05d}.tar"))
         shards.write(tars[-1], rows)
     return tars
 
@@ -47,12 +47,12 @@ def indices(batch: stream.Batch) -> list[int]:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    return write_source(tmp_path_factory.mktemp("real"), blocks=7, images=10)
+    return write_source(tmp_path_factory.mktemp("real"), count=7, images=10)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    return write_source(tmp_path_factory.mktemp("made"), blocks=3, images=10, scales=(1, 2))
+    return write_source(tmp_path_factory.mktemp("made"), count=3, images=10, scales=(1, 2))
 
 
 def noisy(image):
@@ -94,7 +94,7 @@ def test_too_few_images_are_told(made):
 def test_real_images_are_not_taken_for_made_ones(request, source, guidance, told):
     tars = request.getfixturevalue(source)
     with pytest.raises(shards.ShardError, match=told):
-        next(stream.ordered(stream.Stored([stream.Block(tars[0], guidance, 1)]), 1))
+        next(stream.ordered(stream.Stored([stream.ShardSlice(tars[0], guidance, 1)]), 1))
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut short", "older"])
@@ -156,8 +156,8 @@ def test_the_order_can_be_taken_up_anywhere(sizes, window, start, length):
 
 
 @given(st.integers(2, 6), st.integers(1, 3))
-def test_images_come_from_a_few_blocks_at_a_time(blocks, window):
-    _, positions = Order([10] * blocks, 0, window).take(0, 10 * blocks)
+def test_images_come_from_a_few_shards_at_a_time(count, window):
+    _, positions = Order([10] * count, 0, window).take(0, 10 * count)
     for group in positions.split(10 * window):
         assert len({int(position) // 10 for position in group}) <= window
 
@@ -258,7 +258,7 @@ CHUNKED = Shuffle(plain=0, lanes=4, stripe=5, chunk=10, chunks_per_lane=2)
 @pytest.mark.parametrize("size", [200, 203])
 def test_a_training_reads_each_chunk_once_an_epoch(tmp_path, monkeypatch, ranks, size):
     """Two epochs of 40 or 42 chunks, of which processes share those that are cut."""
-    images = stream.find(write_source(tmp_path, blocks=2, images=size))
+    images = stream.find(write_source(tmp_path, count=2, images=size))
     counted = Counted(monkeypatch)
     for rank in range(ranks):
         found = list(stream.encoded_batches(images, 20, 40, 0, 0, rank, ranks, shuffle=CHUNKED))
@@ -266,24 +266,24 @@ def test_a_training_reads_each_chunk_once_an_epoch(tmp_path, monkeypatch, ranks,
     chunks = 2 * 2 * -(-size // 10)
     assert 0.95 * chunks <= len(counted.sizes) <= 1.2 * chunks
     assert sum(counted.sizes) <= 1.2 * 2 * sum(
-        os.path.getsize(block.tar) for block in images.blocks
+        os.path.getsize(shard.tar) for shard in images.shards
     )
 
 
 def test_chunks_are_dropped_when_they_are_read(real):
     images, shuffle = stream.find(real), CHUNKED
-    reader, order = ChunkReader(images.blocks, shuffle), Order(images.sizes, 0, 16, shuffle)
+    reader, order = ChunkReader(images.shards, shuffle), Order(images.sizes, 0, 16, shuffle)
     most = 0
     for start in range(0, 700, 20):
         reader.fetch(order.take(start, start + 20)[1].tolist())
         most = max(most, len(reader.chunks))
     assert 0 < most <= 7
-    assert not ChunkReader(images.blocks, shuffle).chunks
+    assert not ChunkReader(images.shards, shuffle).chunks
 
 
 def test_a_chunk_that_others_finish_is_dropped_later(real):
     images = stream.find(real)
-    reader = ChunkReader(images.blocks, Shuffle(plain=5, lanes=1, chunk=10, chunks_per_lane=2))
+    reader = ChunkReader(images.shards, Shuffle(plain=5, lanes=1, chunk=10, chunks_per_lane=2))
     reader.fetch([0])
     assert list(reader.chunks) == [(0, 0)]
     for position in range(10, 60):

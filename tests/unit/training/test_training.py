@@ -85,7 +85,7 @@ def test_garbage_is_collected_once_torch_is_imported():
 
 
 def test_metrics_do_not_depend_on_how_many_images_are_judged_at_a_time(tmp_path, monkeypatch):
-    images, device = fake_images.block(tmp_path / "00000.tar", 24, 20), torch.device("cpu")
+    images, device = fake_images.shard(tmp_path / "00000.tar", 24, 20), torch.device("cpu")
     models = [
         classifier.build(
             {"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}, 16, 3, 10
@@ -113,7 +113,7 @@ EVERYTHING = """  crop_scale: [0.3, 1.0]
   precision: bfloat16
   image_size: 4
 """
-FAST = "  compile: aot_eager\n  largest_batch: 4\n"
+FAST = "  compile: aot_eager\n  micro_batch_size: 4\n"
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_each_choice_of_a_recipe_changes_the_model_and_the_same_choice_does_not(
 
 @pytest.mark.parametrize(
     "chosen",
-    [{"compile": "eager"}, {"compile": "aot_eager", "ema_decay": 0.5}, {"largest_batch": 5}],
+    [{"compile": "eager"}, {"compile": "aot_eager", "ema_decay": 0.5}, {"micro_batch_size": 5}],
     ids=lambda own: next(iter(own)),
 )
 def test_how_a_model_is_worked_on_changes_it_by_rounding_alone(tmp_path, chosen):

@@ -1,4 +1,4 @@
-"""What follows from a study: blocks, runs, batches, settings."""
+"""What follows from a study: shards, runs, batches, settings."""
 
 import pytest
 from hypothesis import given
@@ -22,47 +22,47 @@ def study(**changes) -> Study:
     ),
     st.sampled_from(["all", "one"]),
 )
-def test_blocks_make_every_image_once(block, images, scales):
+def test_shards_make_every_image_once(shard, images, scales):
     base = load_study(SMOKE)
     source = base.sources["diffusion_class_names"].model_copy(update={"images": images})
     changed = study(
-        images_per_block=block,
-        scales_per_block=scales,
+        images_per_shard=shard,
+        guidance_per_shard=scales,
         sources=base.sources | {"diffusion_class_names": source},
     )
     made = {scale: [] for scale in images}
-    for number in jobs.blocks(changed, "diffusion_class_names"):
+    for number in jobs.shards(changed, "diffusion_class_names"):
         for scale, (start, stop) in jobs.generation_settings(
             changed, "diffusion_class_names", number
         )["guidance"].items():
-            assert 0 < stop - start <= block
+            assert 0 < stop - start <= shard
             made[float(scale)] += range(start, stop)
     assert made == {scale: list(range(count)) for scale, count in images.items()}
 
 
 @given(st.integers(1, 50), st.integers(1, 200), st.sampled_from(["all", "one"]))
-def test_the_blocks_of_a_prefix_at_one_scale_hold_it(block, count, scales):
+def test_the_shards_of_a_prefix_at_one_scale_hold_it(shard, count, scales):
     base = load_study(SMOKE)
     source = base.sources["diffusion_class_names"].model_copy(
         update={"images": {1.0: 100, 2.5: 200}}
     )
     changed = study(
-        images_per_block=block,
-        scales_per_block=scales,
+        images_per_shard=shard,
+        guidance_per_shard=scales,
         sources=base.sources | {"diffusion_class_names": source},
     )
     held = []
-    for name in jobs.blocks(changed, "diffusion_class_names", count, 2.5):
+    for name in jobs.shards(changed, "diffusion_class_names", count, 2.5):
         made = jobs.generation_settings(changed, "diffusion_class_names", name)["guidance"]
         assert scales == "all" or made.keys() == {"2.5"}  # nothing that was not asked for
         held += range(*made["2.5"])
     assert held[:count] == list(range(count))
-    assert len(held) < count + block
+    assert len(held) < count + shard
 
 
 @given(st.integers(1, 30), st.integers(1, 300), st.integers(1, 300))
-def test_a_smaller_set_is_the_first_blocks_of_a_larger_one(block, a, b):
-    changed = study(images_per_block=block)
+def test_a_smaller_set_is_the_first_shards_of_a_larger_one(shard, a, b):
+    changed = study(images_per_shard=shard)
     small, large = (
         jobs.image_files("s", changed, "diffusion_class_names", n) for n in sorted((a, b))
     )
@@ -82,18 +82,18 @@ def test_every_run_is_in_one_batch_and_one_job_trains_a_batch():
         mode = {"runs_per_job": mode}
         changed = study(
             classifiers=base.classifiers.model_copy(update=mode),
-            clips=base.clips.model_copy(update=mode),
+            clip=base.clip.model_copy(update=mode),
         )
         trained = [
             run.name + source
-            for source, batch in jobs.batches(changed)
-            for run in jobs.batch_runs(changed, source, batch)
+            for source, batch in jobs.groups(changed)
+            for run in jobs.group_runs(changed, source, batch)
         ]
         assert sorted(trained) == sorted(run.name + run.source for run in jobs.runs(changed))
         files = jobs.metric_files("s", changed)
-        assert len(files) == len(set(files)) == len(jobs.batches(changed))
+        assert len(files) == len(set(files)) == len(jobs.groups(changed))
         assert {path.split("/")[2] for path in files} == {"metrics", "clip_metrics"}
-    assert len(jobs.batches(load_study(SMOKE))) == len(
+    assert len(jobs.groups(load_study(SMOKE))) == len(
         {(run.source, run.architecture) for run in jobs.runs(load_study(SMOKE))}
     )
 

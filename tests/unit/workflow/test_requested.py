@@ -91,13 +91,13 @@ def test_wrong_value_is_refused_with_the_nearest_name(forms, studies, rule, wild
             path = form.pattern.format(study=name, **values)
             check(path, forms, studies)
             right = values[wildcard]
-            wrong = right[:-5] + "99999" if wildcard == "block" else f"{right}x"
+            wrong = right[:-5] + "99999" if wildcard == "shard" else f"{right}x"
             bad = form.pattern.format(study=name, **(values | {wildcard: wrong}))
             with pytest.raises(NotInStudy) as error:
                 check(bad, forms, studies)
             message = str(error.value)
             assert message.startswith(f"{bad}: studies/{name}.yaml: no ")
-            hint = "nown: " if wildcard == "block" else "did you mean '"
+            hint = "nown: " if wildcard == "shard" else "did you mean '"
             assert repr(wrong) in message and hint in message, message
     assert tried
 
@@ -146,11 +146,11 @@ def test_figure_or_table_that_a_study_lacks_is_refused(forms, studies):
             "results/smoke/data/one_writer/index.parquet",
             "no data set in files 'one_writer'; the st",
         ),
-        ("results/smoke/blocks/both/00000.csv", "no source of images 'both'"),
+        ("results/smoke/shard_index/both/00000.csv", "no source of images 'both'"),
         ("results/smoke/scores/both.json", "no source to score 'both'"),
         ("results/smoke/metrics/real/vit_huge.parquet", "no batch of classifiers 'vit_huge' of"),
         ("results/smoke/metrics/real/clip_tiny.parquet", "no batch of classifiers 'clip_tiny' of"),
-        ("results/smoke/clips/real/vit_tiny", "no batch of CLIP models 'vit_tiny' of 'real'"),
+        ("results/smoke/clip/real/vit_tiny", "no group of CLIP models 'vit_tiny' of 'real'"),
         ("results/smoke/models/diffusion", "no generator to download 'diffusion'"),
         ("results/smoke/reference", "scores.reference is a run of the study"),
         ("results/smoke/safety_checker", "the study has no safety checker"),

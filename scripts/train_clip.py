@@ -103,15 +103,17 @@ def train_batch(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line of rule train_clips."""
-    parser = cli.parser(__doc__, "source", "batch")
-    parser.add_argument("--blocks", required=True, nargs="+", help="lists of shards, by source")
+    """Run the command line of rule train_clip."""
+    parser = cli.parser(__doc__, "source", "group")
+    parser.add_argument(
+        "--shard-index", required=True, nargs="+", help="lists of shards, by source"
+    )
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, jobs.clip_settings)
     with team(args.threads) as processes:
-        tars = shard_index.tars(args.blocks)
+        tars = shard_index.tars(args.shard_index)
         train_batch(settings, tars, Path(args.output), Path(args.state), processes)
 
 

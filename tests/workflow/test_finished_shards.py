@@ -1,4 +1,4 @@
-"""With trust_lists, a list of blocks stands for them while they are what the study asks for."""
+"""With skip_finished_shards, a list of shards stands for them while they are what the study asks for."""
 
 import os
 import time
@@ -11,15 +11,15 @@ from tests.support.workflow import Workflow
 
 TARGETS = [
     "results/smoke/classifiers/diffusion_class_names/vit_tiny",
-    "results/smoke/clips/both/clip_tiny",
+    "results/smoke/clip/both/clip_tiny",
 ]
-TRUST = ["--config", "trust_lists=true"]
-LIST = "results/smoke/blocks/diffusion_class_names/00001.csv"
+TRUST = ["--config", "skip_finished_shards=true"]
+LIST = "results/smoke/shard_index/diffusion_class_names/00001.csv"
 BLOCK = "results/smoke/images/diffusion_class_names/00000"
 
 
 def looked_at(done: Workflow, *more: str) -> set[str]:
-    """Blocks that a plan of the targets holds, done or not."""
+    """Shards that a plan of the targets holds, done or not."""
     rows = [line.split("\t")[0] for line in done.dry_run(*TARGETS, "--summary", *more).splitlines()]
     return {
         row
@@ -39,7 +39,7 @@ def test_each_list_of_a_finished_study_is_trusted(done):
     found = finished_shards.trusted({"smoke": load_study(done.study)}, done.folder)
     assert sorted(found) == sorted(
         str(path.relative_to(done.folder / "results"))
-        for path in done.folder.glob("results/smoke/blocks/*/*.csv")
+        for path in done.folder.glob("results/smoke/shard_index/*/*.csv")
     )
 
 
@@ -49,15 +49,15 @@ def test_a_list_is_looked_behind_where_a_file_is_missing(done, path):
     assert f"{BLOCK}.tar" in looked_at(done, *TRUST)
 
 
-def test_a_block_that_is_younger_than_its_list_is_listed_again(done):
+def test_a_shard_that_is_younger_than_its_list_is_listed_again(done):
     later = time.time() + 5
     for path in (done.folder / f"{BLOCK}.tar", done.folder / f"{BLOCK}.parquet"):
         path.write_text("other images")  # Snakemake knows small files by what is in them
         os.utime(path, (later, later))
-    assert "list_blocks" in done.planned(*TARGETS, *TRUST)
+    assert "index_shards" in done.planned(*TARGETS, *TRUST)
 
 
-AGAIN = {"generate": 4, "list_blocks": 2, "train_classifiers": 1, "train_clips": 1}
+AGAIN = {"generate": 4, "index_shards": 2, "train_classifiers": 1, "train_clip": 1}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""List the blocks of a source up to one of them: tar, number of images, digests of what the
+"""List the shards of a source up to one of them: tar, number of images, digests of what the
 manifest says of them and of their settings.
 
 Whatever trains on them reads the list: a job that names thousands of tars would be slow to plan,
@@ -15,13 +15,13 @@ def main(arguments: list[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--before", nargs="*", default=[], help="list of the blocks before these, if any"
+        "--before", nargs="*", default=[], help="list of the shards before these, if any"
     )
     parser.add_argument(
-        "--tars", nargs="+", required=True, help="of the blocks that follow, in order"
+        "--tars", nargs="+", required=True, help="of the shards that follow, in order"
     )
     parser.add_argument(
-        "--settings", required=True, help="digest of the settings of the blocks that follow"
+        "--settings", required=True, help="digest of the settings of the shards that follow"
     )
     parser.add_argument("--output", required=True, help="csv")
     args = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Lists of blocks, and who reads them."""
+"""Lists of shards, and who reads them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import list_blocks, write_prompts
+from scripts import index_shards, write_prompts
 from synscale.data import shard_index, shards
 from synscale.study.load import load_study
 from synscale.workflow import jobs
@@ -17,23 +17,23 @@ from tests.support.workflow import ROOT, SMOKE
 
 @pytest.fixture
 def listed(tmp_path):
-    """Two blocks of ten images of digits, and their list."""
-    for block in range(2):
+    """Two shards of ten images of digits, and their list."""
+    for shard in range(2):
         rows = [
             (
                 f"{i:09d}",
                 np.full((8, 8), i, np.uint8),
                 {"image": i, "class_id": i % 10, "prompt": f"p{i}", "caption": f"c{i}"},
             )
-            for i in range(10 * block, 10 * block + 10)
+            for i in range(10 * shard, 10 * shard + 10)
         ]
-        shards.write(tmp_path / f"{block:05d}.tar", rows)
-    list_blocks.main(
+        shards.write(tmp_path / f"{shard:05d}.tar", rows)
+    index_shards.main(
         [
             "--settings",
             "s",
             "--tars",
-            *(str(tmp_path / f"{block:05d}.tar") for block in range(2)),
+            *(str(tmp_path / f"{shard:05d}.tar") for shard in range(2)),
             "--output",
             str(tmp_path / "list.csv"),
         ]
@@ -41,14 +41,14 @@ def listed(tmp_path):
     return tmp_path / "list.csv"
 
 
-def test_a_list_names_each_block_up_to_its_last_with_its_images(listed):
+def test_a_list_names_each_shard_up_to_its_last_with_its_images(listed):
     rows = shard_index.read([listed])
     assert [row["tar"] for row in rows] == [
         str(listed.with_name(name)) for name in ("00000.tar", "00001.tar")
     ]
     assert [row["images"] for row in rows] == ["10", "10"]
     assert rows[0]["digest"] != rows[1]["digest"]
-    list_blocks.main(
+    index_shards.main(
         [
             "--settings",
             "s",
@@ -64,10 +64,10 @@ def test_a_list_names_each_block_up_to_its_last_with_its_images(listed):
 
 def test_a_list_goes_on_from_the_one_before(listed):
     whole, first, second = (listed.with_name(f"{name}.csv") for name in ("list", "first", "second"))
-    list_blocks.main(
+    index_shards.main(
         ["--settings", "s", "--tars", str(listed.with_name("00000.tar")), "--output", str(first)]
     )
-    list_blocks.main(
+    index_shards.main(
         [
             "--settings",
             "s",
@@ -83,7 +83,7 @@ def test_a_list_goes_on_from_the_one_before(listed):
 
 
 @given(st.integers(0, 3 * jobs.LISTED))
-def test_lists_that_go_on_from_each_other_name_each_block_once(number):
+def test_lists_that_go_on_from_each_other_name_each_shard_once(number):
     study = load_study(ROOT / "studies/imagenet.yaml")
     last, named = f"g2-{number:05d}", []
     while last:
@@ -92,11 +92,11 @@ def test_lists_that_go_on_from_each_other_name_each_block_once(number):
         named, before = own + named, jobs.list_before("imagenet", "sd_class_names", last)
         last = Path(before[0]).stem if before else None
     assert named == [
-        f"results/imagenet/images/sd_class_names/g2-{block:05d}.tar" for block in range(number + 1)
+        f"results/imagenet/images/sd_class_names/g2-{shard:05d}.tar" for shard in range(number + 1)
     ]
 
 
-def test_a_block_without_its_tar_is_told(listed):
+def test_a_shard_without_its_tar_is_told(listed):
     listed.with_name("00001.tar").unlink()
     with pytest.raises(shards.ShardError, match=r"00001.tar: missing: remove .*00001.parquet too"):
         shard_index.write(
@@ -104,7 +104,7 @@ def test_a_block_without_its_tar_is_told(listed):
         )
 
 
-def test_captions_are_read_from_all_listed_blocks(listed):
+def test_captions_are_read_from_all_listed_shards(listed):
     output = listed.with_name("pool.parquet")
     what = [
         "--study",
