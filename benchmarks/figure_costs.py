@@ -15,7 +15,7 @@ from synscale.planning.summary import Cost, Job
 from synscale.runtime.atomic import whole
 from synscale.study.load import load_study
 from synscale.study.models import Study
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 START, END = "<!-- written by benchmarks.figure_costs -->", "<!-- end -->"
 HEAD = (

@@ -37,7 +37,8 @@ from synscale.study.load import load_study
 from synscale.study.models import Curves, Study
 from synscale.study.models.classifiers import Training
 from synscale.training import classifier_loop, distributed, stream
-from synscale.workflow import jobs
+from synscale.workflow.settings.data import data_settings
+from synscale.workflow.settings.training import classifier_settings
 
 OUTPUT = Path(__file__).parent / "image_draws.json"
 ARCHITECTURE, GUIDANCE, EVALUATION = "vit_small", 1.5, "unseen_writers"
@@ -77,7 +78,7 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
     """Train every run and return its log loss: columns source, draw, seed, size, log_loss."""
     study, rows = study_with_draws(source, seeds), []
     classes = len(class_table.read(study.classes))
-    settings = jobs.classifier_settings(study, source, ARCHITECTURE)
+    settings = classifier_settings(study, source, ARCHITECTURE)
     inputs = train_classifiers.inputs_of(settings["runs"], {source: tars})
     build = {key: settings[key] for key in ("image_size", "channels")} | {
         "architecture": settings["architectures"][ARCHITECTURE],
@@ -194,7 +195,7 @@ def summary(table: pd.DataFrame) -> dict:
 def real_images(folder: Path, seeds: int) -> list[str]:
     """Write the real images of all draws as one shard."""
     study = study_with_draws(REAL, seeds)
-    settings = jobs.data_settings(study, "classifier_training", 0) | {"range": None}
+    settings = data_settings(study, "classifier_training", 0) | {"range": None}
     tar = str(folder / "00000.tar")
     shards.write(tar, prepare_data.digits_samples(settings, class_table.read(study.classes)))
     return [tar]

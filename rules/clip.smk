@@ -6,10 +6,13 @@
 # image-text pairs. Runs and groups are as those of classifiers, and so is what of the machine they
 # share (train.smk). A set with classes of its own brings tables of them and of texts.
 
+from synscale.workflow.settings.evaluation import clip_evaluation_settings, clip_tables
+from synscale.workflow.settings.training import clip_settings
+
 
 rule train_clip:
     input:
-        shard_index=training_lists,
+        shard_index=training_index_files,
     output:
         models=directory("results/{study}/clip/{source}/{group}"),
     log:
@@ -28,7 +31,7 @@ rule train_clip:
         gpu=gpus,
         nodes=1,
     params:
-        planned=planned(jobs.clip_settings, "source", "group"),
+        planned=planned(clip_settings, "source", "group"),
         state=".state/{study}/clip/{source}/{group}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_clip "
@@ -41,7 +44,7 @@ rule evaluate_clip:
         classes=class_table,
         models="results/{study}/clip/{source}/{group}",
         tars=evaluation_tars,
-        tables=needed(lambda _, study, __: jobs.clip_tables(study)),
+        tables=needed(lambda _, study, __: clip_tables(study)),
     output:
         metrics="results/{study}/clip_metrics/{source}/{group}.parquet",
     log:
@@ -58,7 +61,7 @@ rule evaluate_clip:
         gpu_hours=LIMITS.gpu_hours("evaluate_clip"),
         gpu=gpus,
     params:
-        planned=planned(jobs.clip_evaluation_settings, "source", "group"),
+        planned=planned(clip_evaluation_settings, "source", "group"),
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate_clip "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --planned {params.planned} "

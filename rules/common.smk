@@ -20,8 +20,20 @@ from synscale.runtime import environment
 from synscale.study import overrides
 from synscale.study.load import StudyError
 from synscale.study.models.data import classified
-from synscale.workflow import figure_settings, finished_shards, hooks, jobs, table_settings, targets
+from synscale.workflow.settings import figures as figure_settings
+from synscale.workflow.settings import tables as table_settings
+from synscale.workflow import finished_shards, hooks, targets
 from synscale.workflow.code_inputs import code_of
+from synscale.workflow.paths import (
+    evaluation_file,
+    image_files,
+    index_before,
+    indexed_tars,
+    metric_files,
+    reference_folder,
+    training_indexes,
+)
+from synscale.workflow.settings import digest
 
 try:
     environment.check(config)
@@ -123,33 +135,29 @@ def needed(files):
 def planned(settings, *names):
     """A `params` function: the digest of `settings(study, wildcard, ...)`. A job runs again when it changes, and only then."""
     return needed(
-        lambda _, study, wildcards: jobs.digest(
-            settings(study, *(wildcards[name] for name in names))
-        )
+        lambda _, study, wildcards: digest(settings(study, *(wildcards[name] for name in names)))
     )
 
 
-training_lists = needed(
-    lambda name, study, wildcards: jobs.training_lists(
-        name, study, wildcards.source, wildcards.group
-    )
+training_index_files = needed(
+    lambda name, study, wildcards: training_indexes(study, wildcards.source, wildcards.group)
 )
-list_before = needed(
-    lambda name, study, wildcards: jobs.list_before(name, wildcards.source, wildcards.shard)
+shard_index_before = needed(
+    lambda name, study, wildcards: index_before(study, wildcards.source, wildcards.shard)
 )
-reference_models = needed(lambda name, study, _: jobs.reference_folder(name, study))
-listed_tars = needed(
-    lambda name, study, wildcards: jobs.listed_files(name, study, wildcards.source, wildcards.shard)
+reference_models = needed(lambda name, study, _: reference_folder(study))
+shards_to_index = needed(
+    lambda name, study, wildcards: indexed_tars(study, wildcards.source, wildcards.shard)
 )
 evaluation_tars = needed(
-    lambda name, study, _: [jobs.evaluation_file(name, own) for own in study.data.evaluation]
+    lambda name, study, _: [evaluation_file(study, own) for own in study.data.evaluation]
 )
 
 
 def classified_tars(wildcards):
     """Evaluation sets whose classes are the study's, which classifiers can be judged on."""
     return [
-        jobs.evaluation_file(wildcards.study, name) for name in classified(study_of(wildcards).data)
+        evaluation_file(study_of(wildcards), name) for name in classified(study_of(wildcards).data)
     ]
 
 
@@ -163,7 +171,7 @@ def released_tars(wildcards):
 
 def real_tars(wildcards):
     """What stands for real images in scores: an evaluation set."""
-    return [jobs.evaluation_file(wildcards.study, study_of(wildcards).scores.evaluation)]
+    return [evaluation_file(study_of(wildcards), study_of(wildcards).scores.evaluation)]
 
 
 def scored_tars(wildcards):
@@ -171,14 +179,12 @@ def scored_tars(wildcards):
     study = study_of(wildcards)
     if study.sources[wildcards.source].kind == "real":
         return real_tars(wildcards)
-    return jobs.image_files(wildcards.study, study, wildcards.source, study.scores.images)
+    return image_files(study, wildcards.source, study.scores.images)
 
 
 def metrics_of(experiments):
     """The metrics of the experiments that `experiments(study, wildcards)` names (None: all)."""
-    return needed(
-        lambda name, study, wildcards: jobs.metric_files(name, study, experiments(study, wildcards))
-    )
+    return needed(lambda name, study, wildcards: metric_files(study, experiments(study, wildcards)))
 
 
 def metrics_of_laws(laws):

@@ -5,17 +5,18 @@
 # text-to-image models alone learn, and classifier_training, the source `real`. Later stages see
 # shards alone.
 
+from synscale.workflow.paths import data_index
+from synscale.workflow.settings.data import data_settings, index_settings
+from synscale.workflow.shards import classes_file
+
 from synscale.workflow import preflight
 
 
 rule index_data:
     input:
-        classes=needed(
-            lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []
-        ),
+        classes=needed(lambda name, study, wildcards: classes_file(study, wildcards.split) or []),
         skip=needed(
-            lambda name, study, wildcards: jobs.index_settings(study, wildcards.split)["skip"]
-            or []
+            lambda name, study, wildcards: index_settings(study, wildcards.split)["skip"] or []
         ),
     output:
         "results/{study}/data/{split}/index.parquet",
@@ -31,7 +32,7 @@ rule index_data:
         mem_mb=growing(4000),
         runtime=LIMITS.runtime("index_data", 240),
     params:
-        planned=planned(jobs.index_settings, "split"),
+        planned=planned(index_settings, "split"),
     shell:
         "python -m scripts.index_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --planned {params.planned} "
         "--classes {input.classes:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
@@ -39,10 +40,8 @@ rule index_data:
 
 rule prepare_data:
     input:
-        classes=needed(
-            lambda name, study, wildcards: jobs.classes_file(study, wildcards.split) or []
-        ),
-        index=needed(lambda name, study, wildcards: jobs.index_files(name, study, wildcards.split)),
+        classes=needed(lambda name, study, wildcards: classes_file(study, wildcards.split) or []),
+        index=needed(lambda name, study, wildcards: data_index(study, wildcards.split)),
     output:
         tar="results/{study}/data/{split}/{shard}.tar",
         manifest="results/{study}/data/{split}/{shard}.parquet",
@@ -61,7 +60,7 @@ rule prepare_data:
         runtime=LIMITS.runtime("prepare_data", 120),
         disk_gb=LIMITS.disk_gb("prepare_data"),
     params:
-        planned=planned(jobs.data_settings, "split", "shard"),
+        planned=planned(data_settings, "split", "shard"),
     shell:
         "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --shard {wildcards.shard} --planned {params.planned} "
         "--classes {input.classes:q} --index {input.index:q} --threads {threads} --output {output.tar:q} > {log:q} 2>&1"

@@ -1,6 +1,8 @@
 # in:  classifiers of one group; evaluation sets
 # out: results/{study}/metrics/{source}/{group}.parquet: top-1 and cross-entropy of each run, overall and per class
 
+from synscale.workflow.settings.evaluation import evaluation_settings
+
 
 rule evaluate:
     input:
@@ -22,7 +24,7 @@ rule evaluate:
         gpu_hours=LIMITS.gpu_hours("evaluate"),
         gpu=gpus,
     params:
-        planned=planned(jobs.evaluation_settings, "source", "group"),
+        planned=planned(evaluation_settings, "source", "group"),
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --planned {params.planned} "

@@ -4,6 +4,8 @@
 # Made on request alone, by their paths. Safety checkers are off while images are made, and no rule
 # reads a flag.
 
+from synscale.workflow.settings.generation import checker_settings, flag_settings
+
 
 rule fetch_safety_checker:
     output:
@@ -20,7 +22,7 @@ rule fetch_safety_checker:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("fetch_safety_checker", 60),
     params:
-        planned=planned(jobs.checker_settings),
+        planned=planned(checker_settings),
         record="results/{study}/safety_checker.sources.csv",  # as of fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_safety_checker --study studies/{wildcards.study}.yaml "
@@ -47,7 +49,7 @@ rule flag_images:
         gpu_hours=LIMITS.gpu_hours("flag_images"),
         gpu=gpus,
     params:
-        planned=planned(jobs.flag_settings, "source"),
+        planned=planned(flag_settings, "source"),
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.flag_images "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --planned {params.planned} "

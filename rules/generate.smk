@@ -6,6 +6,14 @@
 # A shard is a range of image indices and one job. An image's noise comes from a seed that is a hash
 # of source, guidance and index.
 
+from synscale.workflow.paths import pipeline_folder, prompts_file
+from synscale.workflow.settings.generation import (
+    fetch_settings,
+    generation_settings,
+    generator_settings,
+)
+from synscale.workflow.shards import is_pretrained
+
 
 rule train_generator:
     input:
@@ -28,7 +36,7 @@ rule train_generator:
         disk_gb=LIMITS.disk_gb("train_generator"),
         gpu=gpus,
     params:
-        planned=planned(jobs.generator_settings, "generator"),
+        planned=planned(generator_settings, "generator"),
         state=".state/{study}/generators/{generator}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.train_generator "
@@ -54,7 +62,7 @@ rule fetch_generator:
         runtime=LIMITS.runtime("fetch_generator", 240),
         disk_gb=LIMITS.disk_gb("fetch_generator"),
     params:
-        planned=planned(jobs.fetch_settings, "generator"),
+        planned=planned(fetch_settings, "generator"),
         record="results/{study}/models/{generator}.sources.csv",  # no output: what a first fetch finds holds for all later ones
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_generator --study studies/{wildcards.study}.yaml --generator {wildcards.generator} "
@@ -63,8 +71,8 @@ rule fetch_generator:
 
 rule generate:
     input:
-        pipeline=needed(lambda name, study, wc: jobs.pipeline_folder(name, study, wc.source)),
-        prompts=needed(lambda name, study, wc: jobs.prompts_file(name, study, wc.source, wc.shard)),
+        pipeline=needed(lambda name, study, wc: pipeline_folder(study, wc.source)),
+        prompts=needed(lambda name, study, wc: prompts_file(study, wc.source, wc.shard)),
     output:
         tar="results/{study}/images/{source}/{shard}.tar",
         manifest="results/{study}/images/{source}/{shard}.parquet",
@@ -79,7 +87,7 @@ rule generate:
     resources:
         mem_mb=growing(
             lambda wc, _: LIMITS.processes("generate", wc)
-            * (40000 if jobs.is_pretrained(study_of(wc), wc.source) else 4000)
+            * (40000 if is_pretrained(study_of(wc), wc.source) else 4000)
         ),
         runtime=LIMITS.runtime("generate", 120),
         gpu_hours=LIMITS.gpu_hours("generate"),
@@ -87,7 +95,7 @@ rule generate:
         gpu=gpus,
     params:
         classes=class_table,  # no input: the prompts are made from it, and each file that a shard depends on takes a tenth of what it costs to plan one
-        planned=planned(jobs.generation_settings, "source", "shard"),
+        planned=planned(generation_settings, "source", "shard"),
         state=".state/{study}/images/{source}/{shard}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} 1 {threads} scripts.generate "

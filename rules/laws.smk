@@ -3,6 +3,8 @@
 #
 # Paper, section on the scaling law: L(D) = (C / D)^k, least squares of log loss on log size.
 
+from synscale.workflow.settings.laws import law_settings
+
 
 rule fit_laws:
     input:
@@ -21,7 +23,7 @@ rule fit_laws:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("fit_laws", 10),
     params:
-        planned=planned(jobs.law_settings, "law"),
+        planned=planned(law_settings, "law"),
     shell:
         "python -m scripts.fit_laws --study studies/{wildcards.study}.yaml --law {wildcards.law} --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output.law:q} > {log:q} 2>&1"

@@ -6,6 +6,8 @@
 # Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of
 # ImageNet images.
 
+from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
+
 from synscale.workflow import prompt_inputs
 
 
@@ -28,7 +30,7 @@ rule fetch_model:
         runtime=LIMITS.runtime("fetch_model", 240),
         disk_gb=LIMITS.disk_gb("fetch_model"),
     params:
-        planned=planned(jobs.model_settings, "recipe"),
+        planned=planned(language_model_settings, "recipe"),
         record="results/{study}/prompt_models/{recipe}.sources.csv",  # as of fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
@@ -55,7 +57,7 @@ rule write_sentences:
         gpu_hours=LIMITS.gpu_hours("write_sentences"),
         gpu=gpus,
     params:
-        planned=planned(jobs.prompt_settings, "recipe"),
+        planned=planned(prompt_settings, "recipe"),
         state=".state/{study}/sentences/{recipe}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.write_sentences "
@@ -84,7 +86,7 @@ rule caption_images:
         gpu_hours=LIMITS.gpu_hours("caption_images"),
         gpu=gpus,
     params:
-        planned=planned(jobs.prompt_settings, "recipe"),
+        planned=planned(prompt_settings, "recipe"),
         state=".state/{study}/captions/{recipe}-{shard}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.caption_images "

@@ -4,6 +4,8 @@
 # Paper, section on prompts: class names, + description, + hypernyms, word to sentence, CLIP
 # templates, captions of ImageNet images.
 
+from synscale.workflow.settings.prompts import prompt_settings
+
 
 rule write_prompts:
     input:
@@ -23,7 +25,7 @@ rule write_prompts:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("write_prompts", 10),
     params:
-        planned=planned(jobs.prompt_settings, "recipe"),
+        planned=planned(prompt_settings, "recipe"),
     shell:
         "python -m scripts.write_prompts --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
         "--classes {input.classes:q} --known {input.known:q} "

@@ -6,6 +6,12 @@
 # Made on request alone, by their paths: nobody else needs the checkpoints.
 # docs/check_against_the_authors.md says how to get them.
 
+from synscale.workflow.settings.author_checkpoints import (
+    conversion_settings,
+    released_settings,
+    released_table_settings,
+)
+
 
 rule convert_released:
     input:
@@ -23,7 +29,7 @@ rule convert_released:
         mem_mb=growing(8000),
         runtime=LIMITS.runtime("convert_released", 10),
     params:
-        planned=planned(jobs.conversion_settings, "released"),
+        planned=planned(conversion_settings, "released"),
     shell:
         "python -m scripts.convert_released --study studies/{wildcards.study}.yaml --released {wildcards.released} --planned {params.planned} "
         "--checkpoint {input.checkpoint:q} --output {output.model:q} > {log:q} 2>&1"
@@ -49,7 +55,7 @@ rule evaluate_released:
         gpu_hours=LIMITS.gpu_hours("evaluate_released"),
         gpu=gpus,
     params:
-        planned=planned(jobs.released_settings, "released"),
+        planned=planned(released_settings, "released"),
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate_released "
         "--study studies/{wildcards.study}.yaml --released {wildcards.released} --planned {params.planned} "
@@ -81,7 +87,7 @@ rule tabulate_released:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_released", 10),
     params:
-        planned=planned(jobs.released_table_settings),
+        planned=planned(released_table_settings),
     shell:
         "python -m scripts.tabulate_released --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--numbers {input.numbers:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

@@ -6,6 +6,8 @@
 # The scores of `real` are those of an evaluation set: on its own training images the reference
 # would be judged, not they.
 
+from synscale.workflow.settings.evaluation import reference_settings, score_settings
+
 
 rule fetch_reference:
     output:
@@ -22,7 +24,7 @@ rule fetch_reference:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("fetch_reference", 60),
     params:
-        planned=planned(jobs.reference_settings),
+        planned=planned(reference_settings),
         record="results/{study}/reference.sources.csv",  # as of fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_reference --study studies/{wildcards.study}.yaml "
@@ -56,7 +58,7 @@ rule score:
         gpu_hours=LIMITS.gpu_hours("score"),
         gpu=gpus,
     params:
-        planned=planned(jobs.score_settings, "source"),
+        planned=planned(score_settings, "source"),
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.score "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} --planned {params.planned} "

@@ -6,11 +6,14 @@
 # study's classifiers.runs_per_job). A size is a prefix of the images. How many GPUs, nodes and
 # threads share a run is the machine's to say: docs/many_gpus.md.
 
+from synscale.workflow.settings.shard_index import shard_index_settings
+from synscale.workflow.settings.training import classifier_settings
+
 
 rule index_shards:
     input:
-        before=list_before,
-        tars=listed_tars,
+        before=shard_index_before,
+        tars=shards_to_index,
     output:
         "results/{study}/shard_index/{source}/{shard}.csv",
     log:
@@ -29,8 +32,8 @@ rule index_shards:
     params:
         # With `input` among its arguments it is told and does not decide: a list whose shards are
         # the same is not written again.
-        settings=lambda wildcards, input: jobs.digest(
-            jobs.list_settings(study_of(wildcards), wildcards.source, wildcards.shard)
+        settings=lambda wildcards, input: digest(
+            shard_index_settings(study_of(wildcards), wildcards.source, wildcards.shard)
         ),
     shell:
         "python -m scripts.index_shards --before {input.before:q} --tars {input.tars:q} --settings {params.settings} --output {output:q} > {log:q} 2>&1"
@@ -39,7 +42,7 @@ rule index_shards:
 rule train_classifiers:
     input:
         classes=class_table,
-        shard_index=training_lists,
+        shard_index=training_index_files,
     output:
         models=directory("results/{study}/classifiers/{source}/{group}"),
     log:
@@ -58,7 +61,7 @@ rule train_classifiers:
         gpu=gpus,
         nodes=1,
     params:
-        planned=planned(jobs.classifier_settings, "source", "group"),
+        planned=planned(classifier_settings, "source", "group"),
         state=".state/{study}/classifiers/{source}/{group}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_classifiers "

@@ -10,8 +10,9 @@ from synscale.data import shards
 from synscale.models import language_models
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
+from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint
-from synscale.workflow import jobs
+from synscale.workflow.settings.prompts import prompt_settings
 
 
 def caption(
@@ -51,12 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", required=True, help="folder of what is made so far, kept until the job is done"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.prompt_settings)
+    args, settings = cli.parse(parser, arguments, prompt_settings)
 
     device, made = deterministic(args.threads), language_models.Made()
     identity = json.dumps(
         [
-            jobs.identity(settings),
+            without_rounding_only(settings),
             shards.identity([args.images]),
             language_models.identity(args.model),
         ],

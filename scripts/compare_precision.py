@@ -37,7 +37,15 @@ from synscale.study import class_table
 from synscale.study.load import StudyError, load_study
 from synscale.study.models import Study
 from synscale.training import checkpoint, partial_shards, stream
-from synscale.workflow import jobs
+from synscale.workflow.paths import (
+    evaluation_file,
+    pipeline_folder,
+    prompts_file,
+    reference_folder,
+    reference_run,
+)
+from synscale.workflow.settings.generation import generation_settings
+from synscale.workflow.shards import shard_names, synthetic_sources
 
 
 @dataclass(frozen=True)
@@ -71,14 +79,14 @@ def paths_of(name: str, study: Study, source: str, shard: str) -> Paths:
     Paths
     """
     return Paths(
-        jobs.pipeline_folder(name, study, source),
-        jobs.prompts_file(name, study, source, shard),
-        jobs.evaluation_file(name, study.scores.evaluation),
-        jobs.reference_folder(name, study),
+        pipeline_folder(study, source),
+        prompts_file(study, source, shard),
+        evaluation_file(study, study.scores.evaluation),
+        reference_folder(study),
     )
 
 
-def generation_settings(study: Study, source: str, scale: float, images: int) -> dict:
+def settings_of(study: Study, source: str, scale: float, images: int) -> dict:
     """Return the settings of a job that generates the first images at one guidance scale.
 
     Parameters
@@ -92,14 +100,14 @@ def generation_settings(study: Study, source: str, scale: float, images: int) ->
     Returns
     -------
     dict
-        As `jobs.generation_settings`.
+        As `generation_settings`.
 
     Raises
     ------
     SystemExit
         If the source or the number of images is of no use, or its generator has float32.
     """
-    if source not in (known := jobs.synthetic_sources(study)):
+    if source not in (known := synthetic_sources(study)):
         names = ", ".join(known)
         raise SystemExit(f"--source {source}: no synthetic source with classes; choose of {names}")
     row, least = study.sources[source], 2 * class_table.count(study.classes)
@@ -110,8 +118,8 @@ def generation_settings(study: Study, source: str, scale: float, images: int) ->
             f"--guidance {scale:g}: {source} has {row.images.get(scale, 0)} images at this scale "
             f"(expected at least {images}); choose of {', '.join(f'{s:g}' for s in row.images)}"
         )
-    [last] = jobs.shards(study, source, 1, scale)
-    settings = jobs.generation_settings(study, source, last)
+    [last] = shard_names(study, source, 1, scale)
+    settings = generation_settings(study, source, last)
     if settings["sampling"].get("precision", "float32") == "float32":
         raise SystemExit(f"generators.{row.generator}: precision is float32; nothing to compare")
     return settings | {"guidance": {f"{scale:g}": [0, images]}}
@@ -164,7 +172,7 @@ def sampled(
 
 
 def _reference(study: Study, folder: str, device: torch.device) -> Reference:
-    run = jobs.reference_run(study)
+    run = reference_run(study)
     path = f"{folder}/{run.name}.safetensors" if run else folder
     return (reference.trained if run else reference.released)(path, device)
 
@@ -186,9 +194,9 @@ def main(arguments: list[str] | None = None) -> None:
         study = load_study(args.study)
     except StudyError as error:
         raise SystemExit(str(error)) from None
-    settings = generation_settings(study, args.source, args.guidance, args.images)
+    settings = settings_of(study, args.source, args.guidance, args.images)
     name = Path(args.study).stem
-    [shard] = jobs.shards(study, args.source, 1, args.guidance)
+    [shard] = shard_names(study, args.source, 1, args.guidance)
     paths = paths_of(name, study, args.source, shard)
     if missing := paths.missing():
         raise SystemExit(f"missing results; generate them: snakemake {' '.join(missing)}")

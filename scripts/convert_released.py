@@ -16,7 +16,7 @@ import torch
 from synscale.evaluation import author_checkpoints
 from synscale.models import classifier, clip
 from synscale.runtime import cli
-from synscale.workflow import jobs
+from synscale.workflow.settings.author_checkpoints import conversion_settings
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = cli.parser(__doc__, "released")
     parser.add_argument("--checkpoint", required=True, help="state dict, as torch saves it")
     parser.add_argument("--output", required=True, help="safetensors")
-    args, settings = cli.parse(parser, arguments, jobs.conversion_settings)
+    args, settings = cli.parse(parser, arguments, conversion_settings)
 
     path = Path(args.checkpoint)
     library, from_released = (

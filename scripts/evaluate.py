@@ -24,7 +24,7 @@ from synscale.models import checksums, classifier
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
 from synscale.training import checkpoint, stream
-from synscale.workflow import jobs
+from synscale.workflow.settings.evaluation import evaluation_settings
 
 BATCH = 512
 FLOAT32 = torch.float32
@@ -165,7 +165,7 @@ def evaluate(
     Parameters
     ----------
     settings : dict
-        `jobs.evaluation_settings`.
+        `evaluation_settings`.
     folder : Path
         Folder of the models.
     tars : list of str
@@ -243,7 +243,7 @@ def write(table: pd.DataFrame, output: str, state: str | None) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Evaluate the classifiers that the command line names."""
     parser = models_parser(__doc__)
-    args, settings = cli.parse(parser, arguments, jobs.evaluation_settings)
+    args, settings = cli.parse(parser, arguments, evaluation_settings)
     device = deterministic(args.threads)
     table = evaluate(settings, Path(args.models), args.sets, device, args.threads - 1, args.state)
     write(table, args.output, args.state)

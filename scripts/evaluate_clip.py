@@ -34,7 +34,7 @@ from synscale.models import clip
 from synscale.runtime import cli
 from synscale.study import class_table
 from synscale.training import stream
-from synscale.workflow import jobs
+from synscale.workflow.settings.evaluation import clip_evaluation_settings
 
 BATCH = 512
 
@@ -196,7 +196,7 @@ def evaluate(
     Parameters
     ----------
     settings : dict
-        `jobs.clip_evaluation_settings`.
+        `clip_evaluation_settings`.
     classes : DataFrame
         Table of the study's classes.
     models : Path
@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Evaluate the CLIP models that the command line names."""
     parser = models_parser(__doc__)
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    args, settings = cli.parse(parser, arguments, jobs.clip_evaluation_settings)
+    args, settings = cli.parse(parser, arguments, clip_evaluation_settings)
     classes, device = class_table.read(args.classes), deterministic(args.threads)
     table = evaluate(
         settings, classes, Path(args.models), args.sets, device, args.threads - 1, args.state

@@ -9,7 +9,7 @@ from synscale.runtime.torch_setup import deterministic
 from scripts import evaluate, evaluate_clip
 from synscale.runtime import cli
 from synscale.study import class_table
-from synscale.workflow import jobs
+from synscale.workflow.settings.author_checkpoints import released_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", help="folder of finished sets, kept until the evaluation is complete"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.released_settings)
+    args, settings = cli.parse(parser, arguments, released_settings)
 
     folder, device, workers = Path(args.model).parent, deterministic(args.threads), args.threads - 1
     if settings["kind"] == "clip":

@@ -5,13 +5,11 @@ The only step that may use the network: it runs where Snakemake does.
 
 from synscale.models import download
 from synscale.runtime import cli
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import fetch_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        download.parser(__doc__, "generator"), arguments, jobs.fetch_settings
-    )
+    args, settings = cli.parse(download.parser(__doc__, "generator"), arguments, fetch_settings)
 
     upscaler = settings.pop("upscaler")
     stages = {"": settings | {"use": "generator"}} | (

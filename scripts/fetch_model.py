@@ -2,11 +2,13 @@
 
 from synscale.models import download
 from synscale.runtime import cli
-from synscale.workflow import jobs
+from synscale.workflow.settings.prompts import language_model_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(download.parser(__doc__, "recipe"), arguments, jobs.model_settings)
+    args, settings = cli.parse(
+        download.parser(__doc__, "recipe"), arguments, language_model_settings
+    )
     download.fetch(
         f"recipes.{args.recipe}",
         {"": settings | {"use": "language"}},

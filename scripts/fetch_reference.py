@@ -8,7 +8,7 @@ from synscale.models import download
 from synscale.runtime import cli
 from synscale.study import class_table
 from synscale.study.load import load_study
-from synscale.workflow import jobs
+from synscale.workflow.settings.evaluation import reference_settings
 
 
 def mismatch(config: dict, classes: str) -> str | None:
@@ -37,7 +37,7 @@ def mismatch(config: dict, classes: str) -> str | None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(download.parser(__doc__), arguments, jobs.reference_settings)
+    args, settings = cli.parse(download.parser(__doc__), arguments, reference_settings)
     download.fetch(
         "scores.reference",
         {"": settings | {"use": "classifier"}},

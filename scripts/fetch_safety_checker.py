@@ -4,11 +4,11 @@ of it. Runs where Snakemake does.
 
 from synscale.models import download
 from synscale.runtime import cli
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import checker_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(download.parser(__doc__), arguments, jobs.checker_settings)
+    args, settings = cli.parse(download.parser(__doc__), arguments, checker_settings)
     download.fetch(
         "safety_checker",
         {"": settings | {"use": "safety_checker"}},

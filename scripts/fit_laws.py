@@ -7,7 +7,7 @@ import pandas as pd
 from synscale.analysis import laws, metrics
 from synscale.runtime import cli
 from synscale.runtime.atomic import write_json
-from synscale.workflow import jobs
+from synscale.workflow.settings.laws import law_settings
 
 
 def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="parquet files of `evaluate` or `evaluate_clip`",
     )
     parser.add_argument("--output", required=True)
-    args, settings = cli.parse(parser, arguments, jobs.law_settings)
+    args, settings = cli.parse(parser, arguments, law_settings)
 
     table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
     write_json(

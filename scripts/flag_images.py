@@ -24,7 +24,7 @@ from synscale.data import shards
 from synscale.models import checksums
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import flag_settings
 
 
 class Checker:
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--checker", required=True, help="folder of the safety checker")
     parser.add_argument("--output", required=True, help="parquet: key, nsfw, concept_score")
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.flag_settings)
+    args, settings = cli.parse(parser, arguments, flag_settings)
 
     device = deterministic(args.threads)
     try:

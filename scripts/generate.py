@@ -21,8 +21,9 @@ from synscale.prompts import recipes
 from synscale.runtime import cli
 from synscale.study import class_table
 from synscale.study.load import load_study
+from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint, distributed, partial_shards
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import generation_settings
 
 BATCH = 64  # of small models: on a CPU, larger ones fall out of the cache
 ATTEMPTS = 5  # at an image that comes out blank: models in half precision overflow now and then, and a filter inside a model blacks out
@@ -119,7 +120,7 @@ def batches(settings: dict, pool: pd.DataFrame, kept: dict[int, int]) -> Iterato
     Parameters
     ----------
     settings : dict
-        As jobs.generation_settings returns them.
+        As generation_settings returns them.
     pool : DataFrame
         Texts of the recipe.
     kept : dict
@@ -263,7 +264,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="folder of the images that are made so far, kept until the shard is whole",
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.generation_settings)
+    args, settings = cli.parse(parser, arguments, generation_settings)
 
     with distributed.team(args.threads) as team:
         try:
@@ -279,7 +280,7 @@ def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> No
     pool, names = pd.read_parquet(args.prompts), class_table.read(args.classes)["name"]
     texts = checksums.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
     identity = json.dumps(
-        [jobs.identity(settings), revision, texts, names.tolist()], sort_keys=True
+        [without_rounding_only(settings), revision, texts, names.tolist()], sort_keys=True
     )
     state = partial_shards.Stretches(args.state, identity, storage_of(settings))
 

@@ -5,7 +5,8 @@ the split is a range of its rows.
 from synscale.data import datasets
 from synscale.runtime import cli
 from synscale.study.load import load_study
-from synscale.workflow import jobs
+from synscale.workflow.settings.data import index_settings
+from synscale.workflow.shards import images_needed
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -15,10 +16,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", required=True, help="parquet")
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.index_settings)
+    args, settings = cli.parse(parser, arguments, index_settings)
 
     wanted = (
-        jobs.wanted(load_study(args.study), args.split) or None
+        images_needed(load_study(args.study), args.split) or None
     )  # only to tell at once that there are too few
     try:
         found = datasets.write_index(

@@ -14,7 +14,7 @@ import pandas as pd
 from synscale.analysis import laws, metrics
 from synscale.report import plotting, tables
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 NAMES = {"power": "pure law", "floor": "law with a floor", "broken": "broken law"}
 SHORT = {"power": "pure", "floor": "with floor", "broken": "bent"}

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from synscale.analysis import metrics
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 MEASURES = {"top1": "zero-shot top-1 (%)", "cross_entropy": "cross-entropy (nats)"}
 MEAN = "mean of all"

@@ -13,7 +13,7 @@ import pandas as pd
 from synscale.analysis import metrics
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from synscale.analysis import metrics
 from synscale.analysis.laws.exchange import exchange_rate
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 
 def rate_text(rate: float) -> str:

@@ -17,7 +17,7 @@ from matplotlib.ticker import NullLocator
 from synscale.analysis import few_real_images, metrics
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 LABELS = {"cross_entropy": "cross-entropy (nats)", "top1": "top-1 (%)"}
 

@@ -30,7 +30,7 @@ from synscale.data import shards
 from synscale.report import plotting
 from synscale.runtime import cli
 from synscale.study import class_table
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 # Tol's high-contrast colours: apart from each other in grey too, and none of them a source's.
 SIGNS = {"easy": ("#DDAA33", "o"), "scaling": ("#004488", "^"), "poor": ("#BB5566", "v")}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 
 def name_scales(axes: plt.Axes, line: pd.DataFrame) -> None:

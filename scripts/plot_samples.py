@@ -15,7 +15,7 @@ from synscale.data import shards
 from synscale.report import plotting
 from synscale.runtime import cli
 from synscale.study import class_table
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 WIDTH = 7.2  # inches of a page
 CELL = 1.3  # inches that a cell is wide at most

@@ -17,7 +17,7 @@ from synscale.analysis import metrics
 from synscale.analysis.laws import power
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
 TICKS = {"cross_entropy": plotting.LOSS_TICKS, "top1": plotting.TOP1_TICKS}

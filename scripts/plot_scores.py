@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from synscale.analysis import metrics, score_correlation
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 SCORES = {
     "recognizability": "recognizability",

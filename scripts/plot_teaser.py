@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 
 from synscale.report import plotting
 from synscale.runtime import cli
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 HATCHES = (
     "",

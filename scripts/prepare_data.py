@@ -11,7 +11,7 @@ from synscale.data.datasets import registry, stored_format
 from synscale.prompts import recipes
 from synscale.runtime import cli
 from synscale.study import class_table
-from synscale.workflow import jobs
+from synscale.workflow.settings.data import data_settings
 
 AT_ONCE = 64  # images that a thread may be ahead of the writer
 
@@ -158,7 +158,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--output", required=True, help="tar; its manifest is put beside it as .parquet"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.data_settings)
+    args, settings = cli.parse(parser, arguments, data_settings)
 
     if settings["kind"] == "sklearn_digits":
         return shards.write(args.output, digits_samples(settings, class_table.read(args.classes)))

@@ -19,7 +19,7 @@ from synscale.evaluation import image_set_metrics, reference
 from synscale.runtime import cli
 from synscale.runtime.atomic import write_json
 from synscale.training import stream
-from synscale.workflow import jobs
+from synscale.workflow.settings.evaluation import score_settings
 
 
 def scores(predicted: np.ndarray, features: np.ndarray, labels: np.ndarray) -> dict:
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--output", required=True, help="JSON: a list, an entry for each guidance scale"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.score_settings)
+    args, settings = cli.parse(parser, arguments, score_settings)
 
     device, workers, own = deterministic(args.threads), args.threads - 1, settings["reference"]
     judge = (

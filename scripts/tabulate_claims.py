@@ -16,7 +16,7 @@ from synscale.analysis import claims, metrics, per_class
 from synscale.analysis.claims import Effect, Test
 from synscale.report import html, tables
 from synscale.runtime import cli
-from synscale.workflow import table_settings
+from synscale.workflow.settings import tables as table_settings
 
 K, LOG_LOSS, RHO = "difference of k", "difference of log loss", "rank correlation"
 WELCH = "one line through the mean log loss of the curves, Welch and Satterthwaite's interval"

@@ -4,7 +4,7 @@ import pandas as pd
 
 from synscale.report import tables
 from synscale.runtime import cli
-from synscale.workflow import table_settings
+from synscale.workflow.settings import tables as table_settings
 
 
 def flat(value, key: str = "") -> dict[str, str]:

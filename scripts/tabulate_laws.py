@@ -10,7 +10,7 @@ import pandas as pd
 
 from synscale.report import tables
 from synscale.runtime import cli
-from synscale.workflow import table_settings
+from synscale.workflow.settings import tables as table_settings
 
 NAMES = {"power": "pure", "floor": "floor", "broken": "broken"}
 

@@ -7,7 +7,7 @@ import pandas as pd
 from synscale.analysis import metrics
 from synscale.report import tables
 from synscale.runtime import cli
-from synscale.workflow import table_settings
+from synscale.workflow.settings import tables as table_settings
 
 TITLES = {
     "supervised": "Supervised classifiers",

@@ -7,7 +7,7 @@ import pandas as pd
 from synscale.report import tables
 from synscale.runtime import cli
 from synscale.study import class_table
-from synscale.workflow import table_settings
+from synscale.workflow.settings import tables as table_settings
 
 
 def examples(pool: pd.DataFrame, classes: pd.Series, each: int) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from synscale.analysis import metrics
 from synscale.report import tables
 from synscale.runtime import cli
 from synscale.study import csv_tables
-from synscale.workflow import jobs
+from synscale.workflow.settings.author_checkpoints import released_table_settings
 
 TOLERANCE = 2  # points of top-1: what published re-evaluations and the authors' protocol may differ by (ours)
 PERCENT = {"top1": 100, "cross_entropy": 1}
@@ -107,7 +107,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv"
     )
-    args, settings = cli.parse(parser, arguments, jobs.released_table_settings)
+    args, settings = cli.parse(parser, arguments, released_table_settings)
 
     tidy = beside(metrics.read(args.metrics), settings, csv_tables.frame(args.numbers))
     text = (

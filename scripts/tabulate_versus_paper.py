@@ -15,7 +15,7 @@ from synscale.analysis import metrics
 from synscale.report import html, tables
 from synscale.runtime import cli
 from synscale.study import csv_tables
-from synscale.workflow import table_settings
+from synscale.workflow.settings import tables as table_settings
 
 KINDS = {
     "paper": "The paper and its repository",

@@ -14,7 +14,7 @@ from synscale.study import class_table
 from synscale.study.models.classifiers import Training
 from synscale.training import checkpoint, distributed, stream
 from synscale.training.classifier_loop import train
-from synscale.workflow import jobs
+from synscale.workflow.settings.training import classifier_settings
 
 
 def inputs_of(
@@ -51,7 +51,7 @@ def train_batch(
     state: Path,
     team: distributed.Team,
 ) -> None:
-    """Train every run of `settings` (jobs.classifier_settings) into a file in `output`; `state`
+    """Train every run of `settings` (classifier_settings) into a file in `output`; `state`
     keeps what is done until all are.
     """
     part = output.with_name(f"{output.name}.part")
@@ -71,7 +71,7 @@ def train_batch(
             "classes": classes,
         }
         identity = json.dumps(
-            [run, build, jobs.identity(settings)["training"], data], sort_keys=True
+            [run, build, without_rounding_only(settings)["training"], data], sort_keys=True
         )
         done = state / f"{checkpoint.digest(identity)}.safetensors"
         if not team.agreed(done.exists()):
@@ -115,7 +115,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="folder of finished runs and training state, kept until the job is done",
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.classifier_settings)
+    args, settings = cli.parse(parser, arguments, classifier_settings)
     with distributed.team(args.threads) as team:
         train_batch(
             settings,

@@ -14,14 +14,15 @@ from synscale.models import clip
 from synscale.planning import clip_memory
 from synscale.runtime import cli
 from synscale.study.models.clip import ClipTraining
+from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint, clip_loop, pairs
 from synscale.training.clip_loop import Job
 from synscale.training.distributed import Team, team
-from synscale.workflow import jobs
+from synscale.workflow.settings.training import clip_settings
 
 
 def jobs_of(settings: dict) -> list[Job]:
-    """Return the runs of `settings` (jobs.clip_settings), each with what it is trained with."""
+    """Return the runs of `settings` (clip_settings), each with what it is trained with."""
     recipe, size = ClipTraining(**settings["training"]), settings["image_size"]
     architectures = settings["architectures"]
     return [Job(run, architectures[run["architecture"]], size, recipe) for run in settings["runs"]]
@@ -58,7 +59,7 @@ def train_batch(
     Parameters
     ----------
     settings : dict
-        Of jobs.clip_settings.
+        Of clip_settings.
     images : list of str
         Shards, source after source.
     output : Path
@@ -86,7 +87,7 @@ def train_batch(
     found = team.agreed(found)
     for job, own in zip(planned, found, strict=True):
         description = description_of(settings, job)
-        identity = json.dumps([jobs.identity(description), own.identity], sort_keys=True)
+        identity = json.dumps([without_rounding_only(description), own.identity], sort_keys=True)
         done = state / f"{checkpoint.digest(identity)}.safetensors"
         folder = state / job.run["name"]
         if not team.agreed(done.exists()):
@@ -111,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.clip_settings)
+    args, settings = cli.parse(parser, arguments, clip_settings)
     with team(args.threads) as processes:
         tars = shard_index.tars(args.shard_index)
         train_batch(settings, tars, Path(args.output), Path(args.state), processes)

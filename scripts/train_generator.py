@@ -26,7 +26,7 @@ from synscale.study import class_table
 from synscale.training import checkpoint
 from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import generator_settings
 
 MAX_TOKENS = 24
 GREY_LEVELS = 17
@@ -296,7 +296,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", required=True, help="folder of the training state, kept until the job is done"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.generator_settings)
+    args, settings = cli.parse(parser, arguments, generator_settings)
 
     device = deterministic(args.threads)
     images, manifest = shards.read(args.images)

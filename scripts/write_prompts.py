@@ -7,7 +7,7 @@ from synscale.prompts import recipes, user_prompts
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
 from synscale.study import class_table
-from synscale.workflow import jobs
+from synscale.workflow.settings.prompts import prompt_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="lists of shards of real training images, captions or sentences; or the user's own texts",
     )
     parser.add_argument("--output", required=True, help="parquet: class_id, text_id, text")
-    args, settings = cli.parse(parser, arguments, jobs.prompt_settings)
+    args, settings = cli.parse(parser, arguments, prompt_settings)
 
     classes = class_table.read(args.classes)
     if settings["kind"] == "texts":

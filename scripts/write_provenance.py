@@ -22,7 +22,7 @@ from synscale.report import captions
 from synscale.report import html as pages
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
-from synscale.workflow import jobs
+from synscale.workflow.settings import digest
 
 
 def commit() -> str:
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
         "written": datetime.now(UTC).isoformat(" ", "seconds"),
         "machine": platform.platform(),
         "versions": {"snakemake": args.snakemake} | versions(args.environments),
-        "settings": jobs.digest(settings),
+        "settings": digest(settings),
         "results": [result(path) for path in args.results],
         "study": Path(args.study).read_text(encoding="utf-8"),
     }

@@ -11,8 +11,9 @@ from synscale.models import language_models
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
 from synscale.study import class_table
+from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint
-from synscale.workflow import jobs
+from synscale.workflow.settings.prompts import prompt_settings
 
 
 def write(
@@ -45,12 +46,16 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", required=True, help="folder of what is made so far, kept until the job is done"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, jobs.prompt_settings)
+    args, settings = cli.parse(parser, arguments, prompt_settings)
 
     device = deterministic(args.threads)
     classes, made = class_table.read(args.classes), language_models.Made()
     identity = json.dumps(
-        [jobs.identity(settings), classes["name"].tolist(), language_models.identity(args.model)],
+        [
+            without_rounding_only(settings),
+            classes["name"].tolist(),
+            language_models.identity(args.model),
+        ],
         sort_keys=True,
     )
     state = checkpoint.State(args.state, identity, {"made": made})

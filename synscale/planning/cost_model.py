@@ -15,7 +15,14 @@ from synscale.planning import flops as generators
 from synscale.planning.image_sizes import image_bytes
 from synscale.study import class_table
 from synscale.study.models import Study, pairs
-from synscale.workflow import jobs
+from synscale.workflow.paths import indexed_tars
+from synscale.workflow.runs import group_runs, training_recipe
+from synscale.workflow.settings.data import data_settings, index_settings
+from synscale.workflow.settings.evaluation import score_settings
+from synscale.workflow.settings.generation import generation_settings, generator_settings
+from synscale.workflow.settings.prompts import prompt_settings
+from synscale.workflow.settings.training import classifier_settings, clip_settings
+from synscale.workflow.shards import images_per_shard, real_sources
 
 SMALL_FILE = 20_000
 FETCHED = 5_000_000_000  # bytes of a released model (assumed)
@@ -95,7 +102,7 @@ ROW = 120  # bytes of a row of a list of shards
 
 
 def _prepare_data(study: Study, split: str, shard: str) -> Work:
-    chosen = jobs.data_settings(study, split, shard)
+    chosen = data_settings(study, split, shard)
     kind, (start, stop) = chosen["set"]["kind"], chosen["range"] or (0, 0)
     if kind == "files":
         images = stop - start or evaluation_images.known_images(chosen["set"]["name"])
@@ -106,13 +113,13 @@ def _prepare_data(study: Study, split: str, shard: str) -> Work:
 
 def _index_data(study: Study, split: str) -> Work:
     """A row for each image of classes; of pairs one for each tar, which is next to nothing."""
-    chosen = jobs.index_settings(study, split)
+    chosen = index_settings(study, split)
     images = 0 if chosen["pairs"] else evaluation_images.known_images(chosen["name"])
     return Work({"job": 1, "image": images}, kept=INDEX_ROW * images)
 
 
 def _train_generator(study: Study, generator: str) -> Work:
-    settings = jobs.generator_settings(study, generator)
+    settings = generator_settings(study, generator)
     training, weights = settings["training"], FLOAT * generators.parameters(settings)
     steps = training["iterations"]
     flops = (
@@ -129,7 +136,7 @@ def _train_generator(study: Study, generator: str) -> Work:
 
 
 def _generate(study: Study, source: str, shard: str) -> Work:
-    planned = jobs.generation_settings(study, source, shard)
+    planned = generation_settings(study, source, shard)
     generator = study.generators[planned["generator"]].model_dump()
     counts = {float(scale): stop - start for scale, (start, stop) in planned["guidance"].items()}
     if not counts:
@@ -199,31 +206,31 @@ def _train(study: Study, settings: dict) -> Work:
 
 def _index_shards(study: Study, source: str, shard: str) -> Work:
     """The manifest of every shard that is not in the list before is read."""
-    rows = len(jobs.listed_files("", study, source, shard))
+    rows = len(indexed_tars(study, source, shard))
     return Work(
-        {"job": 1, "image": rows * jobs.images_per_shard(study, source)},
+        {"job": 1, "image": rows * images_per_shard(study, source)},
         kept=ROW * (int(shard[-5:]) + 1),
     )
 
 
 def _train_classifiers(study: Study, source: str, group: str) -> Work:
-    if not jobs.group_runs(study, source, group):
+    if not group_runs(study, source, group):
         return NOTHING
-    return _train(study, jobs.classifier_settings(study, source, group))
+    return _train(study, classifier_settings(study, source, group))
 
 
 def _train_clip(study: Study, source: str, group: str) -> Work:
-    if not jobs.group_runs(study, source, group):
+    if not group_runs(study, source, group):
         return NOTHING
-    return _train(study, jobs.clip_settings(study, source, group))
+    return _train(study, clip_settings(study, source, group))
 
 
 def _evaluate(study: Study, source: str, group: str) -> Work:
     """An image is read once for all models of the job, and seen by each."""
-    runs = jobs.group_runs(study, source, group)
+    runs = group_runs(study, source, group)
     if not runs:
         return NOTHING
-    trainer = jobs.trainer(study, runs[0].architecture)
+    trainer = training_recipe(study, runs[0].architecture)
     size = trainer.image_size or study.image_size
     models = [trainer.architectures[run.architecture].model_dump() for run in runs]
     return _evaluation(study, models, size, is_clip=trainer is not study.classifiers)
@@ -238,7 +245,7 @@ def _evaluation(study: Study, models: list[dict], size: int, is_clip: bool) -> W
 
 
 def _score(study: Study, source: str) -> Work:
-    chosen = jobs.score_settings(study, source)
+    chosen = score_settings(study, source)
     sets, scored, real = (
         len(chosen["guidance"]),
         chosen["images"] or study.scores.images,
@@ -272,7 +279,7 @@ def _fit_laws(study: Study, law: str) -> Work:
 
 
 def _flag_images(study: Study, source: str, shard: str) -> Work:
-    counts = jobs.generation_settings(study, source, shard)["guidance"].values()
+    counts = generation_settings(study, source, shard)["guidance"].values()
     return Work(
         {"job": 1, "image": sum(stop - start for start, stop in counts)},
         kept=SMALL_FILE,
@@ -290,12 +297,12 @@ def _classifier(study: Study, released: str = "") -> Work:
 
 
 def _write_sentences(study: Study, recipe: str) -> Work:
-    texts = jobs.prompt_settings(study, recipe)["texts"] * class_table.count(study.classes)
+    texts = prompt_settings(study, recipe)["texts"] * class_table.count(study.classes)
     return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
 
 
 def _caption_images(study: Study, recipe: str, shard: str) -> Work:
-    images = sum(study.sources[name].images for name in jobs.real_sources(study))
+    images = sum(study.sources[name].images for name in real_sources(study))
     held = max(0, min(images - int(shard) * study.images_per_shard, study.images_per_shard))
     return Work({"job": 1, "image": held}, kept=100 * held, gpus=study.gpus) if held else NOTHING
 

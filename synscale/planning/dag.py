@@ -26,7 +26,7 @@ from synscale.planning.image_sizes import ImageSizes
 from synscale.planning.summary import Job
 from synscale.study import overrides
 from synscale.study.models import Study
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 from synscale.workflow.targets import suggestion
 
 PROFILE = Path("profiles/default/config.yaml")

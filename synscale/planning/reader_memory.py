@@ -5,7 +5,7 @@ import math
 from synscale.planning.image_sizes import image_bytes
 from synscale.study.models import Study
 from synscale.training.shuffle_buffer import GPUS_PER_NODE, IN_MEMORY, most_bytes
-from synscale.workflow import jobs
+from synscale.workflow.settings.training import classifier_settings, clip_settings
 
 
 def images_read(study: Study, source: str, group: str) -> int:
@@ -23,7 +23,7 @@ def images_read(study: Study, source: str, group: str) -> int:
         Images of the largest run of each source and guidance scale, together.
     """
     images: dict[tuple, int] = {}
-    for run in jobs.classifier_settings(study, source, group)["runs"]:
+    for run in classifier_settings(study, source, group)["runs"]:
         for part in run["parts"]:
             key, end = (part["source"], part["guidance"]), part.get("start", 0) + part["images"]
             images[key] = max(images.get(key, 0), end)
@@ -62,7 +62,7 @@ def pairs_mb(study: Study, source: str, group: str, threads: int) -> int:
     """Return the memory for the reader of a CLIP training. Parameters and result as of
     `reading_mb`.
     """
-    runs = jobs.clip_settings(study, source, group)["runs"]
+    runs = clip_settings(study, source, group)["runs"]
     images = max(sum(part["images"] for part in run["parts"]) for run in runs)
     if is_in_memory(study, images):
         return 0

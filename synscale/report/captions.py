@@ -18,8 +18,10 @@ from synscale.study.checks import figures
 from synscale.study.models import Curves, Study, pairs
 from synscale.study.models.figures import ExchangeFigure
 from synscale.study.models.parts import Part, Source
-from synscale.workflow import figure_settings, jobs
-from synscale.workflow.shards import is_real
+from synscale.workflow.runs import training_runs
+from synscale.workflow.settings import digest
+from synscale.workflow.settings import figures as figure_settings
+from synscale.workflow.shards import is_real, real_sources
 
 # How the keys end that name a law, an evaluation set or an experiment: `law`, `ood_laws`, ...
 LAWS, SETS, EXPERIMENTS = (
@@ -108,7 +110,7 @@ def shown_sizes(study: Study, part: Part, sizes: dict[tuple, set[int]]) -> dict[
     A part that names no curves shows all of its architecture.
     """
     found = set()
-    real = [Curves(source=name) for name in jobs.real_sources(study)]
+    real = [Curves(source=name) for name in real_sources(study)]
     for _, own in figures.parts("", part):
         fields = {field: getattr(own, field) for field in type(own).model_fields}
         curves = [
@@ -155,7 +157,7 @@ def trained_sizes(
     found: dict[tuple, set[int]] = {}
     for law in laws or [None]:
         low, high = study.laws[law].sizes if law and limited else (0, float("inf"))
-        for run in jobs.runs(study, study.laws[law].experiments if law else experiments):
+        for run in training_runs(study, study.laws[law].experiments if law else experiments):
             if low <= run.size <= high:
                 found.setdefault((law, run.source, run.guidance, run.architecture), set()).add(
                     run.size
@@ -266,9 +268,9 @@ def check_current(folder: str, study: Study) -> None:
     other sizes and seeds than are shown.
     """
     record = Path(f"provenance/{folder}.json")
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))[
-        "settings"
-    ] != jobs.digest(whole(study)):
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["settings"] != digest(
+        whole(study)
+    ):
         raise OutdatedError(
             f"studies/{folder}.yaml: edited since its results were made: run snakemake, then snakemake --report"
         )

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 
 from synscale.study.load import StudyError, load_study
-from synscale.workflow import jobs
+from synscale.workflow.settings import digest
 
 
 def parser(description: str, *names: str) -> argparse.ArgumentParser:
@@ -50,6 +50,6 @@ def parse(
         )
     except StudyError as error:
         raise SystemExit(str(error)) from None
-    if args.planned and args.planned != jobs.digest(settings):
+    if args.planned and args.planned != digest(settings):
         raise SystemExit(f"{args.study}: edited since this job was planned: start snakemake again")
     return args, settings

@@ -51,7 +51,7 @@ def load_study(path: str | Path) -> Study:
     Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not
     hold a sound study.
     """
-    return validate(read_yaml(path), str(path))
+    return validate(read_yaml(path), str(path)).named(Path(path).stem)
 
 
 def read_yaml(path: str | Path) -> dict:

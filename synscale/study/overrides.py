@@ -78,7 +78,8 @@ def load(path: str | Path, changes: dict[str, dict]) -> Study:
     study, own = load_study(path), changes.get(Path(path).stem)
     if not own:
         return study
-    return validate(merged(read_yaml(path), own), f"override of {path}")
+    changed = validate(merged(read_yaml(path), own), f"override of {path}")
+    return changed.named(study.name)
 
 
 def text(given: dict | None) -> str:

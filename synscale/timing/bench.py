@@ -13,7 +13,7 @@ from synscale.study import class_table
 from synscale.study.models import Study
 from synscale.timing import fake_images, machine
 from synscale.training import stream
-from synscale.workflow import jobs
+from synscale.workflow.runs import group_of, training_runs
 
 ROUNDS = 5  # a work is repeated until it took the bench's seconds, or so often
 LARGEST = 1024  # images of a timed batch: what a larger one takes follows from its FLOPs
@@ -131,7 +131,7 @@ def jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:
     that trains it.
     """
     found: dict[str, tuple[str, str]] = {}
-    for run in jobs.runs(study):
+    for run in training_runs(study):
         if recipe and run.architecture in recipe.architectures:
-            found.setdefault(run.architecture, (run.source, jobs.group_of(study, run)))
+            found.setdefault(run.architecture, (run.source, group_of(study, run)))
     yield from found.items()

@@ -14,7 +14,9 @@ from synscale.planning.cost_model import forward_flops
 from synscale.planning.evaluation_images import clip_texts, evaluation_images, total_images
 from synscale.timing import machine, stand_ins_transformers
 from synscale.timing.bench import Bench, Timed, fitting, free, jobs_of, seconds_of
-from synscale.workflow import jobs
+from synscale.workflow.settings.evaluation import clip_evaluation_settings, score_settings
+from synscale.workflow.settings.training import classifier_settings
+from synscale.workflow.shards import synthetic_sources
 
 FEATURES = 2000  # of images whose distances are timed: what more take goes with their square
 
@@ -28,7 +30,7 @@ def judge_classifiers(bench: Bench) -> Iterator[Timed]:
     fast = precision.fast_dtype(bench.device)
     read = bench.stored(count)
     for name, job in jobs_of(study, study.classifiers):
-        settings = jobs.classifier_settings(study, *job)
+        settings = classifier_settings(study, *job)
         build = {
             "image_size": settings["image_size"],
             "channels": settings["channels"],
@@ -76,7 +78,7 @@ def judge_clips(bench: Bench) -> Iterator[Timed]:
     fast = precision.fast_dtype(bench.device)
     for name, job in jobs_of(study, study.clip):
         settings, tar = (
-            jobs.clip_evaluation_settings(study, *job),
+            clip_evaluation_settings(study, *job),
             bench.stored(count).shards[0].tar,
         )
         own = clip.load(bench.folder / "clip" / f"{name}.safetensors", bench.device)
@@ -220,8 +222,8 @@ def judge_sources(bench: Bench) -> Iterator[Timed]:
     pairs = real**2 + scored**2 + scored * real
     yield Timed("score", "", "distances", {"pair": pairs}, pairs * pair)
     sets = [
-        len(jobs.score_settings(bench.study, name)["guidance"])
-        for name in jobs.synthetic_sources(bench.study)
+        len(score_settings(bench.study, name)["guidance"])
+        for name in synthetic_sources(bench.study)
     ]
     yield Timed(
         "score", "", "real images", {"job": 1}, real * each + set_of * sum(sets) / max(1, len(sets))

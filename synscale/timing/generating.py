@@ -19,7 +19,8 @@ from synscale.study.models import Study
 from synscale.timing import machine, stand_ins
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
 from synscale.training import partial_shards
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import generation_settings, generator_settings
+from synscale.workflow.shards import shard_names
 
 
 def train_generators(bench: Bench) -> Iterator[Timed]:
@@ -27,7 +28,7 @@ def train_generators(bench: Bench) -> Iterator[Timed]:
     for name, own in bench.study.generators.items():
         if own.kind == "pretrained":
             continue
-        settings = jobs.generator_settings(bench.study, name)
+        settings = generator_settings(bench.study, name)
         count = 2 * settings["training"]["batch_size"]
         pixels, _ = bench.stored(count).read(torch.arange(count))
         captions = [["a photo", "a number"]] * count
@@ -92,7 +93,7 @@ def _pipeline(bench: Bench, name: str, settings: dict):
     if not true:
         path = bench.folder / "pipelines" / name
         if own.kind != "pretrained":
-            trained = jobs.generator_settings(bench.study, name)
+            trained = generator_settings(bench.study, name)
             build = train_generator.KINDS[own.kind][0]
             build(trained, train_generator.build_tokenizer(recipes_of(bench))).save_pretrained(path)
         elif own.is_folder and own.upscaler is None:
@@ -129,8 +130,8 @@ def generate_images(bench: Bench) -> Iterator[Timed]:
         source = _source_of(bench.study, name)
         if source is None:
             continue
-        shard = jobs.shards(bench.study, source)[0]
-        settings = jobs.generation_settings(bench.study, source, shard)
+        shard = shard_names(bench.study, source)[0]
+        settings = generation_settings(bench.study, source, shard)
         scales = list(bench.study.sources[source].images)
         scale = next((own for own in scales if own > 1), scales[0])
         sampling = settings["sampling"]

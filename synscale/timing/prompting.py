@@ -13,7 +13,7 @@ from synscale.study.models.recipes import ModelRecipe
 from synscale.timing import machine, stand_ins_transformers
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
 from synscale.training import checkpoint
-from synscale.workflow import jobs
+from synscale.workflow.settings.prompts import prompt_settings
 
 RANDOM = "random weights, and every text as long as it may be"
 
@@ -88,7 +88,7 @@ def write(bench: Bench) -> Iterator[Timed]:
 
 
 def _sentences(bench: Bench, name: str, writer: language_models.Writer, note: str) -> list[Timed]:
-    settings = jobs.prompt_settings(bench.study, name)
+    settings = prompt_settings(bench.study, name)
 
     def work() -> None:
         made = language_models.Made()
@@ -139,7 +139,7 @@ def caption(bench: Bench) -> Iterator[Timed]:
 def _captions(
     bench: Bench, name: str, captioner: language_models.Captioner, note: str
 ) -> list[Timed]:
-    settings = jobs.prompt_settings(bench.study, name)
+    settings = prompt_settings(bench.study, name)
 
     def timed(batch: int) -> list[Timed]:
         own, tar = settings | {"batch_size": batch}, bench.stored(batch).shards[0].tar

@@ -13,7 +13,7 @@ from synscale.planning.image_sizes import image_bytes
 from synscale.planning.reader_memory import images_read, is_in_memory
 from synscale.timing.bench import Bench, Timed
 from synscale.training.shuffle_buffer import images_per_chunk
-from synscale.workflow import jobs
+from synscale.workflow.runs import group_runs, run_groups, training_recipe
 
 RESULTS = Path("results")
 FILE_BYTES = 512 << 20
@@ -85,7 +85,7 @@ def cold_reads(file: int, length: int, size: int, seconds: float) -> Speed:
 def reads(bench: Bench) -> Iterator[Timed]:
     """Time reads of chunks, as trainings have them, and of single images."""
     study = bench.study
-    sets = [images_read(study, *job) for job in jobs.groups(study) if _is_classifier(study, job)]
+    sets = [images_read(study, *job) for job in run_groups(study) if _is_classifier(study, job)]
     if all(is_in_memory(study, images) for images in sets):
         note = "cold reads: not timed, because the images of every training fit into memory"
         yield Timed("storage", "", "", {}, 0, note=note)
@@ -116,5 +116,5 @@ def _in_results(bench: Bench, size: int, chunk: int) -> Iterator[Timed]:
 
 
 def _is_classifier(study, job: tuple[str, str]) -> bool:
-    run = jobs.group_runs(study, *job)[0]
-    return jobs.trainer(study, run.architecture) is study.classifiers
+    run = group_runs(study, *job)[0]
+    return training_recipe(study, run.architecture) is study.classifiers

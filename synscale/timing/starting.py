@@ -10,7 +10,7 @@ from scripts import prepare_data
 from synscale.data import datasets, shards
 from synscale.timing import fake_images, machine
 from synscale.timing.bench import Bench, Timed, seconds_of
-from synscale.workflow import jobs
+from synscale.workflow.settings.data import data_settings
 
 PHOTOGRAPH = 500  # pixels a side of a file of a data set, as most of ImageNet's
 
@@ -20,7 +20,7 @@ def prepare(bench: Bench) -> Iterator[Timed]:
     if bench.study.data.kind != "files":
         return
     split = next(iter(bench.study.data.training))
-    settings = jobs.data_settings(bench.study, split, "00000") | {"range": None}
+    settings = data_settings(bench.study, split, "00000") | {"range": None}
     random = np.random.default_rng(0)
     photograph = [
         shards.encode(fake_images.photograph(random, PHOTOGRAPH), fake_images.JPEG)

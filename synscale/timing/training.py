@@ -10,7 +10,8 @@ from synscale.study.models.classifiers import Training
 from synscale.timing import loops, machine
 from synscale.timing.bench import LARGEST, Bench, Timed, enough, fitting, jobs_of
 from synscale.training import clip_loop, distributed, stream
-from synscale.workflow import jobs
+from synscale.workflow.runs import training_runs
+from synscale.workflow.settings.training import classifier_settings, clip_settings
 
 
 def train_classifiers(bench: Bench) -> Iterator[Timed]:
@@ -18,7 +19,7 @@ def train_classifiers(bench: Bench) -> Iterator[Timed]:
     study's are.
     """
     for name, job in jobs_of(bench.study, bench.study.classifiers):
-        settings = jobs.classifier_settings(bench.study, *job)
+        settings = classifier_settings(bench.study, *job)
         own = settings["architectures"][name]
         build = {
             "architecture": own,
@@ -41,7 +42,7 @@ def _classifier(
         training.model_copy(update={"batch_size": batch}),
         bench.stored(min(2 * batch, LARGEST)),
     )
-    most = max(run.size for run in jobs.runs(bench.study) if run.architecture == name)
+    most = max(run.size for run in training_runs(bench.study) if run.architecture == name)
     if most * bench.study.channels * bench.study.image_size**2 <= stream.IN_MEMORY:
         [read] = stream.hold([read])
 
@@ -78,7 +79,7 @@ def train_clip(bench: Bench) -> Iterator[Timed]:
     Only if a GPU cannot hold a micro-batch is it halved. The models are left for `judge_clips`.
     """
     for name, job in jobs_of(bench.study, bench.study.clip):
-        settings = jobs.clip_settings(bench.study, *job)
+        settings = clip_settings(bench.study, *job)
         settings["architectures"] = {name: settings["architectures"][name]}
         training = settings["training"]
         batch, largest = training["batch_size"], training.get("micro_batch_size")

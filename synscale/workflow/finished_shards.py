@@ -13,7 +13,18 @@ from types import SimpleNamespace
 
 from synscale.data.shards import manifest_path
 from synscale.study.models import Study
-from synscale.workflow import jobs, prompt_inputs
+from synscale.workflow import prompt_inputs
+from synscale.workflow.paths import (
+    data_index,
+    index_before,
+    indexed_tars,
+    pipeline_folder,
+    prompts_file,
+)
+from synscale.workflow.settings import digest
+from synscale.workflow.settings.data import index_settings
+from synscale.workflow.settings.shard_index import shard_index_settings
+from synscale.workflow.shards import classes_file, is_real, shard_names, split_of
 
 
 def trusted(studies: dict[str, Study], root: Path = Path()) -> list[str]:
@@ -55,11 +66,11 @@ def _of(name: str, study: Study, root: Path) -> Iterator[tuple[str, str]]:
     @cache
     def holds(source: str, last: str) -> bool:
         own = root / f"results/{name}/shard_index/{source}/{last}.csv"
-        before = [Path(path).stem for path in jobs.list_before(name, source, last)]
-        shards = [root / tar for tar in jobs.listed_files(name, study, source, last)]
+        before = [Path(path).stem for path in index_before(study, source, last)]
+        shards = [root / tar for tar in indexed_tars(study, source, last)]
         return (
             own.is_file()
-            and _settings(own) == jobs.digest(jobs.list_settings(study, source, last))
+            and _settings(own) == digest(shard_index_settings(study, source, last))
             and all(
                 changed(path) <= changed(own)
                 for tar in shards
@@ -74,7 +85,7 @@ def _of(name: str, study: Study, root: Path) -> Iterator[tuple[str, str]]:
 
     for source, row in study.sources.items():
         if row.kind != "mixture":
-            asked = set(jobs.shards(study, source))
+            asked = set(shard_names(study, source))
             for last in sorted(
                 path.stem for path in (root / f"results/{name}/shard_index/{source}").glob("*.csv")
             ):
@@ -87,20 +98,20 @@ def _made_from(name: str, study: Study, source: str, shards: list[str]) -> list[
     user's own files, which no setting tells of.
     """
     row = study.sources[source]
-    if jobs.is_real(row):
-        split = jobs.split_of(row)
+    if is_real(row):
+        split = split_of(row)
         own = [
-            jobs.classes_file(study, split),
-            jobs.index_settings(study, split)["skip"] if study.data.kind == "files" else None,
+            classes_file(study, split),
+            index_settings(study, split)["skip"] if study.data.kind == "files" else None,
         ]
-        return [*jobs.index_files(name, study, split), *filter(None, own)]
-    prompts = {jobs.prompts_file(name, study, source, shard) for shard in shards}
+        return [*data_index(study, split), *filter(None, own)]
+    prompts = {prompts_file(study, source, shard) for shard in shards}
     known = (
         []
         if study.recipes[row.recipe].kind == "pair_texts"
         else prompt_inputs.known(name, study, SimpleNamespace(recipe=row.recipe))
     )
-    return [jobs.pipeline_folder(name, study, source), study.classes, *prompts, *known]
+    return [pipeline_folder(study, source), study.classes, *prompts, *known]
 
 
 def _settings(path: Path) -> str:

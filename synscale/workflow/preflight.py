@@ -4,7 +4,8 @@ study takes it for.
 
 from synscale.data import datasets
 from synscale.study.models import Study
-from synscale.workflow import jobs
+from synscale.workflow.settings.data import index_settings
+from synscale.workflow.shards import classes_file, images_needed
 
 
 def splits_of(dag) -> dict[tuple[str, str], bool]:
@@ -28,9 +29,9 @@ def faults(studies: dict[str, Study], splits: dict[tuple[str, str], bool]) -> li
         study = studies[name]
         if study.data.kind != "files":
             continue
-        settings = jobs.index_settings(study, split)
+        settings = index_settings(study, split)
         data = datasets.of_split(
-            split, jobs.classes_file(study, split), settings, jobs.wanted(study, split) or None
+            split, classes_file(study, split), settings, images_needed(study, split) or None
         )
         try:
             if whole:

@@ -7,7 +7,9 @@ from pathlib import Path
 from synscale.prompts import text_files
 from synscale.runtime.file_names import is_clutter
 from synscale.study.models import Study
-from synscale.workflow import figure_settings, jobs
+from synscale.workflow.paths import image_files, shard_index_files
+from synscale.workflow.settings import figures as figure_settings
+from synscale.workflow.shards import real_sources
 
 
 def local_model(study_name: str, study: Study, wildcards) -> list[str]:
@@ -27,11 +29,7 @@ def local_model(study_name: str, study: Study, wildcards) -> list[str]:
 
 def captioned(study_name: str, study: Study, wildcards) -> list[str]:
     """Tars of the real training images."""
-    return [
-        tar
-        for source in jobs.real_sources(study)
-        for tar in jobs.image_files(study_name, study, source)
-    ]
+    return [tar for source in real_sources(study) for tar in image_files(study, source)]
 
 
 def captioned_shard(study_name: str, study: Study, wildcards) -> list[str]:
@@ -60,9 +58,7 @@ def known(study_name: str, study: Study, wildcards) -> list[str]:
             return text_files.files(recipe)
         case "captions" | "alt_texts":
             return [
-                own
-                for source in jobs.real_sources(study)
-                for own in jobs.list_files(study_name, study, source)
+                own for source in real_sources(study) for own in shard_index_files(study, source)
             ]
         case "pair_texts":
             told = f"studies/{study_name}.yaml: recipes.{wildcards.recipe} has no prompts of its own, for its texts are those of the pairs of {recipe.source}"

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from synscale.study.models import Study
-from synscale.workflow import figure_settings
 from synscale.workflow.rule_values import check_values
+from synscale.workflow.settings import figures as figure_settings
 from synscale.workflow.targets import NotInStudy, suggestion
 
 WILDCARD = re.compile(r"\{(\w+)\}")

@@ -6,7 +6,13 @@ from functools import cache
 from pathlib import Path
 
 from synscale.study.models import Study
-from synscale.workflow import figure_settings, jobs, prompt_inputs
+from synscale.workflow import prompt_inputs
+from synscale.workflow.runs import group_of, training_recipe, training_runs
+from synscale.workflow.settings import figures as figure_settings
+from synscale.workflow.settings.author_checkpoints import released_table_settings
+from synscale.workflow.settings.evaluation import reference_settings
+from synscale.workflow.settings.generation import checker_settings
+from synscale.workflow.shards import is_real, shard_names, split_of
 from synscale.workflow.targets import NotInStudy, suggestion
 
 Values = dict[str, str]  # wildcard -> value
@@ -60,17 +66,17 @@ def _generators(downloaded: bool):
 
 @cache
 def _shards(study: Study, source: str) -> tuple[str, ...]:
-    return tuple(jobs.shards(study, source))
+    return tuple(shard_names(study, source))
 
 
 @cache
 def _groups(study: Study) -> dict[tuple[str, bool], list[str]]:
     """(source, whether of CLIP models) -> names of groups."""
     found: dict[tuple[str, bool], list[str]] = {}
-    for run in jobs.runs(study):
-        clip = jobs.trainer(study, run.architecture) is not study.classifiers
+    for run in training_runs(study):
+        clip = training_recipe(study, run.architecture) is not study.classifiers
         names = found.setdefault((run.source, clip), [])
-        if (group := jobs.group_of(study, run)) not in names:
+        if (group := group_of(study, run)) not in names:
             names.append(group)
     return found
 
@@ -92,7 +98,7 @@ def _split_shards(study: Study, values: Values) -> Iterable[str]:
         return ["00000"]
     found: dict[str, None] = {}
     for name, source in study.sources.items():
-        if jobs.is_real(source) and jobs.split_of(source) == split:
+        if is_real(source) and split_of(source) == split:
             found |= dict.fromkeys(_shards(study, name))
     return found
 
@@ -165,10 +171,10 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
 }
 # Rules of one result, and what the study must define for it.
 NEEDS: dict[str, Callable[[Study], object]] = {
-    "fetch_reference": jobs.reference_settings,
-    "fetch_safety_checker": jobs.checker_settings,
-    "flag_images": jobs.checker_settings,
-    "tabulate_released": jobs.released_table_settings,
+    "fetch_reference": reference_settings,
+    "fetch_safety_checker": checker_settings,
+    "flag_images": checker_settings,
+    "tabulate_released": released_table_settings,
 }
 
 

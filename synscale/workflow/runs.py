@@ -1,12 +1,9 @@
 """Training runs, the groups that share a job, and what each group reads."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cache
 
 from synscale.study.models import Study, pairs, parts_of
-from synscale.study.models.rounding import identity
 from synscale.workflow.shards import last_shards
 
 
@@ -28,13 +25,7 @@ class Run:
         return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
 
 
-def digest(settings: dict | list) -> str:
-    """Return 16 hex digits for what a job's result depends on, other than by rounding."""
-    text = json.dumps(identity(settings), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def trainer(study: Study, architecture: str):
+def training_recipe(study: Study, architecture: str):
     """The training recipe that an architecture belongs to: the study's `classifiers` or its
     `clip`.
     """
@@ -43,7 +34,7 @@ def trainer(study: Study, architecture: str):
     )
 
 
-def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
+def training_runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
     """Every training run of these experiments (all by default), each once."""
     found = {}
     for name in study.experiments if experiments is None else experiments:
@@ -58,13 +49,17 @@ def runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
 
 def group_of(study: Study, run: Run) -> str:
     """Name of the group, one job's worth, that a run is trained in."""
-    return run.architecture if trainer(study, run.architecture).runs_per_job == "all" else run.name
+    return (
+        run.architecture
+        if training_recipe(study, run.architecture).runs_per_job == "all"
+        else run.name
+    )
 
 
 @cache
 def _by_group(study: Study) -> dict[tuple[str, str], list[Run]]:
     found: dict[tuple[str, str], list[Run]] = {}
-    for run in runs(study):
+    for run in training_runs(study):
         found.setdefault((run.source, group_of(study, run)), []).append(run)
     return found
 
@@ -73,10 +68,12 @@ def group_runs(study: Study, source: str, group: str) -> list[Run]:
     return _by_group(study).get((source, group), [])
 
 
-def groups(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
+def run_groups(study: Study, experiments: list[str] | None = None) -> list[tuple[str, str]]:
     """(source, group) of each training job that these experiments need, each once."""
     return list(
-        dict.fromkeys((run.source, group_of(study, run)) for run in runs(study, experiments))
+        dict.fromkeys(
+            (run.source, group_of(study, run)) for run in training_runs(study, experiments)
+        )
     )
 
 
@@ -94,12 +91,3 @@ def training_inputs(study: Study, source: str, group: str) -> dict[str, list[str
     for (own, _), last in most.items():
         found.setdefault(own, []).append(last)
     return found
-
-
-def training_lists(study_name: str, study: Study, source: str, group: str) -> list[str]:
-    """Lists of the shards that a group trains on, source after source."""
-    return [
-        f"results/{study_name}/shard_index/{own}/{last}.csv"
-        for own, lasts in training_inputs(study, source, group).items()
-        for last in lasts
-    ]

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from synscale.workflow import jobs
+from synscale.workflow.runs import Run
 
 FAR = ("sketch", "rendition", "adversarial")
 CLASSES = 10
 
 
-def exponent(run: jobs.Run, evaluation: str, clip: bool) -> float:
+def exponent(run: Run, evaluation: str, clip: bool) -> float:
     """Known to the tests: real images scale better, but for classifiers far from their training
     images.
     """
@@ -23,7 +23,7 @@ def exponent(run: jobs.Run, evaluation: str, clip: bool) -> float:
     )
 
 
-def rows_of(run: jobs.Run, evaluations: list[str], clip: bool, random) -> list[dict]:
+def rows_of(run: Run, evaluations: list[str], clip: bool, random) -> list[dict]:
     """Metrics of one run; class 9 scales best. A mixture is 0.3 lower in log loss than its real
     images alone, of CLIP a little more.
     """

@@ -9,7 +9,7 @@ from scripts import train_generator
 from synscale.study.load import load_study
 from synscale.study.models.classifiers import Training
 from synscale.training import classifier_loop, distributed, stream
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import generator_settings
 from tests.support.workflow import SMOKE
 
 
@@ -38,7 +38,7 @@ def train_on_noise(folder, chosen: Training, iterations: int) -> torch.nn.Module
 
 def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
     """Weights of the denoiser after six steps on twenty images of noise."""
-    settings = jobs.generator_settings(load_study(SMOKE), generator)
+    settings = generator_settings(load_study(SMOKE), generator)
     settings["training"]["iterations"] = 6
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
     captions = [["one", "a thick one"], ["two", "a thin two"]] * 10

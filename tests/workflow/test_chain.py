@@ -8,7 +8,8 @@ import pytest
 
 from synscale.data import shards
 from synscale.study.load import load_study
-from synscale.workflow import finished_shards, jobs
+from synscale.workflow import finished_shards
+from synscale.workflow.paths import image_files
 from tests.support.workflow import SMOKE
 
 MANIFEST = {
@@ -97,7 +98,7 @@ def test_metrics_are_overall_and_per_class_on_every_set(chain):
 
 def test_images_are_nested_balanced_and_generated_once(chain):
     study = load_study(SMOKE)
-    tars = [chain.folder / tar for tar in jobs.image_files("smoke", study, "diffusion_class_names")]
+    tars = [chain.folder / tar for tar in image_files(study, "diffusion_class_names")]
     manifest = pd.concat([pd.read_parquet(shards.manifest_path(tar)) for tar in tars])
     assert not manifest.duplicated(["guidance", "image"]).any()
     assert manifest["seed"].is_unique

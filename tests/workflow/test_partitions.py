@@ -9,7 +9,7 @@ import pytest
 from synscale.cluster import site
 from synscale.planning import dag
 from synscale.study.load import load_study
-from synscale.workflow import jobs
+from synscale.workflow.runs import run_groups
 from tests.support.workflow import ROOT, in_fork, start_snakemake
 
 SMALL = "partitions: {cpu: {max_mem_mb: 2500, max_runtime: 5m}}\n"
@@ -133,6 +133,6 @@ def test_documented_pilot_is_part_of_its_figures(workflow, monkeypatch):
     assert len(targets) == 10
     rules = {job.rule for job in dag.ask(targets)}
     assert {"generate", "train_classifiers", "evaluate", "train_clip", "evaluate_clip"} <= rules
-    runs = jobs.groups(load_study("studies/imagenet.yaml"))
+    runs = run_groups(load_study("studies/imagenet.yaml"))
     trained = [target.split("/")[-2:] for target in targets if target.endswith(".parquet")]
     assert all((source, name.removesuffix(".parquet")) in runs for source, name in trained)

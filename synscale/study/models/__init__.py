@@ -10,7 +10,7 @@ job.
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from synscale.study.models.author_checkpoints import ReleasedModel
 from synscale.study.models.classifiers import Classifiers
@@ -75,6 +75,18 @@ class Study(Part):
     laws: dict[Name, Law]
     figures: Figures
     tables: Tables
+
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """Name of the study file, without suffix; the first folder of the study's results."""
+        return self._name
+
+    def named(self, name: str) -> "Study":
+        """Set the name, once, after the study is read. Return the study."""
+        self._name = name
+        return self
 
     # A study is read once, so what follows from it can be remembered by the object.
     __hash__ = object.__hash__

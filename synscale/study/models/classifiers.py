@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from synscale.study.models.parts import (
+    DISPLAY_ONLY,
     ROUNDING_ONLY,
     Backend,
     Name,
@@ -46,7 +47,7 @@ class Architecture(Part):
         exclude_if=lambda norm: norm is None,
         description="largest norm of the gradient in place of the recipe's",
     )
-    label: str = Field(description="name in figures")
+    label: str = Field(description="name in figures", json_schema_extra=DISPLAY_ONLY)
 
 
 class RandAugment(Part):

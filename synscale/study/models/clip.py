@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from synscale.study.models.parts import (
+    DISPLAY_ONLY,
     ROUNDING_ONLY,
     Backend,
     Name,
@@ -34,7 +35,7 @@ class ClipArchitecture(Part):
         default=None,
         description="byte pairs of CLIP's tokenizer that are used, the most frequent; all by default",
     )
-    label: str = Field(description="name in figures")
+    label: str = Field(description="name in figures", json_schema_extra=DISPLAY_ONLY)
 
 
 class Task(Part):

@@ -24,6 +24,8 @@ Backend = Literal[
 ]  # of torch.compile: the first makes kernels; the others make none, and try what is around them
 # Marks a field that changes a result by rounding only (study/rounding.py).
 ROUNDING_ONLY = {"rounding_only": True}
+# Marks a field that changes how a result is shown, not the result.
+DISPLAY_ONLY = {"display_only": True}
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 

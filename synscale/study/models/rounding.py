@@ -50,7 +50,7 @@ def rounding_only(*models: type[Part]) -> frozenset[str]:
     return frozenset(names)
 
 
-def identity(settings: dict | list, section: str = "") -> dict | list:
+def without_rounding_only(settings: dict | list, section: str = "") -> dict | list:
     """Return the settings of a job without the keys that change its result by rounding only.
 
     Parameters
@@ -75,4 +75,4 @@ def identity(settings: dict | list, section: str = "") -> dict | list:
 
 
 def _part(value, section: str):
-    return identity(value, section) if isinstance(value, dict | list) else value
+    return without_rounding_only(value, section) if isinstance(value, dict | list) else value

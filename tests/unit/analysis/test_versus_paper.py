@@ -14,7 +14,7 @@ from synscale.analysis import metrics
 from synscale.study.load import StudyError, load_study
 from synscale.study.models import parts as study_parts
 from synscale.study.models.figures import VersusTable
-from synscale.workflow import table_settings
+from synscale.workflow.settings import tables as table_settings
 from tests.support.workflow import ROOT
 
 NUMBERS = ROOT / "data/paper_numbers.csv"

@@ -11,7 +11,14 @@ from synscale.data.datasets import registry
 from synscale.planning.cost_model import work
 from synscale.runtime import environment
 from synscale.study.load import StudyError, load_study
-from synscale.workflow import jobs, preflight, prompt_inputs, table_settings
+from synscale.workflow import preflight, prompt_inputs
+from synscale.workflow.paths import image_files
+from synscale.workflow.runs import run_groups
+from synscale.workflow.settings import digest
+from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings.data import data_settings, index_settings
+from synscale.workflow.settings.evaluation import evaluation_settings
+from synscale.workflow.shards import classes_file
 from synscale.workflow.targets import NotInStudy
 from tests.support import fake_datasets as fake
 from tests.support.workflow import ROOT
@@ -46,8 +53,8 @@ def test_it_is_sound(study):
 
 def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_some(study):
     own = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
-    (source, batch), *_ = jobs.groups(own)
-    judged = jobs.evaluation_settings(own, source, batch)
+    (source, batch), *_ = run_groups(own)
+    judged = evaluation_settings(own, source, batch)
     assert judged["evaluation"] == ["things_val"] and judged["masked"]
 
 
@@ -168,27 +175,27 @@ def test_texts_must_suffice(study):
 
 def test_shards_cover_what_a_source_takes(study):
     loaded = study()
-    assert jobs.image_files("s", loaded, "real") == [
+    assert image_files(loaded, "real") == [
         f"results/s/data/things/{shard:05d}.tar" for shard in range(2)
     ]
-    assert [jobs.data_settings(loaded, "things", shard)["range"] for shard in range(2)] == [
+    assert [data_settings(loaded, "things", shard)["range"] for shard in range(2)] == [
         [0, 6],
         [6, 10],
     ]
-    assert jobs.data_settings(loaded, "things_val", 0)["range"] is None
+    assert data_settings(loaded, "things_val", 0)["range"] is None
 
 
 def test_more_images_make_no_shard_anew_but_the_last(study):
-    few = [jobs.digest(jobs.data_settings(study(), "things", shard)) for shard in range(2)]
+    few = [digest(data_settings(study(), "things", shard)) for shard in range(2)]
     more = study(("data: things, images: 10", "data: things, images: 12"))
-    assert jobs.digest(jobs.data_settings(more, "things", 0)) == few[0]
-    assert jobs.digest(jobs.data_settings(more, "things", 1)) != few[1]
-    assert jobs.index_settings(more, "things") == jobs.index_settings(study(), "things")
+    assert digest(data_settings(more, "things", 0)) == few[0]
+    assert digest(data_settings(more, "things", 1)) != few[1]
+    assert index_settings(more, "things") == index_settings(study(), "things")
 
 
 def test_pairs_do_not_hang_on_the_class_table(study):
     loaded = study()
-    assert [jobs.classes_file(loaded, split) for split in ("things", "web", "shapes")] == [
+    assert [classes_file(loaded, split) for split in ("things", "web", "shapes")] == [
         "own/classes.csv",
         None,
         "own/shapes.csv",
@@ -213,7 +220,7 @@ def test_where_data_lie_is_in_no_jobs_settings(study):
     loaded = study()
     for split in ("things", "web", "things_val", "shapes"):
         assert "sets" not in json.dumps(
-            [jobs.index_settings(loaded, split), jobs.data_settings(loaded, split, 0)]
+            [index_settings(loaded, split), data_settings(loaded, split, 0)]
         )
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scripts import index_shards, write_prompts
 from synscale.data import shard_index, shards
 from synscale.study.load import load_study
-from synscale.workflow import jobs
+from synscale.workflow.paths import index_before, indexed_tars
+from synscale.workflow.shards import SHARDS_PER_INDEX
 from tests.support.workflow import ROOT, SMOKE
 
 
@@ -82,14 +83,14 @@ def test_a_list_goes_on_from_the_one_before(listed):
     assert second.read_text() == whole.read_text()
 
 
-@given(st.integers(0, 3 * jobs.LISTED))
+@given(st.integers(0, 3 * SHARDS_PER_INDEX))
 def test_lists_that_go_on_from_each_other_name_each_shard_once(number):
     study = load_study(ROOT / "studies/imagenet.yaml")
     last, named = f"g2-{number:05d}", []
     while last:
-        own = jobs.listed_files("imagenet", study, "sd_class_names", last)
-        assert 0 < len(own) <= jobs.LISTED
-        named, before = own + named, jobs.list_before("imagenet", "sd_class_names", last)
+        own = indexed_tars(study, "sd_class_names", last)
+        assert 0 < len(own) <= SHARDS_PER_INDEX
+        named, before = own + named, index_before(study, "sd_class_names", last)
         last = Path(before[0]).stem if before else None
     assert named == [
         f"results/imagenet/images/sd_class_names/g2-{shard:05d}.tar" for shard in range(number + 1)

@@ -15,7 +15,7 @@ from synscale.evaluation import paired_bootstrap
 from synscale.evaluation.reference import Judged
 from synscale.models import classifier
 from synscale.study.load import load_study
-from synscale.workflow import jobs
+from synscale.workflow.paths import reference_run
 from tests.support import tiny_pipelines
 from tests.support.study_with import study_with
 from tests.support.workflow import ROOT
@@ -53,7 +53,7 @@ def finished(study, tmp_path):
     architecture = {"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"}
     build = {"image_size": 8, "channels": 1, "classes": CLASSES, "architecture": architecture}
     torch.manual_seed(0)
-    name = jobs.reference_run(loaded).name
+    name = reference_run(loaded).name
     model = classifier.build(**build)
     classifier.save(tmp_path / paths.reference / f"{name}.safetensors", model, {"build": build})
     return study

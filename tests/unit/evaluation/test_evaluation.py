@@ -13,7 +13,7 @@ from synscale.models import classifier
 from synscale.study.load import load_study
 from synscale.timing import fake_images
 from synscale.training import stream
-from synscale.workflow import jobs
+from synscale.workflow.settings.evaluation import evaluation_settings
 from tests.support.classifier_runs import classifier_job
 from tests.support.workflow import SMOKE
 
@@ -76,7 +76,7 @@ def test_interrupted_evaluation_resumes_with_the_next_set(batch, judged, tmp_pat
 
 def test_finished_sets_are_removed_with_the_job(tmp_path, judged):
     classifier_job(tmp_path, "models")
-    sets = jobs.evaluation_settings(load_study(str(SMOKE)), "real", "vit_tiny")["evaluation"]
+    sets = evaluation_settings(load_study(str(SMOKE)), "real", "vit_tiny")["evaluation"]
     state, output = tmp_path / "state", tmp_path / "metrics.parquet"
     arguments = ["--study", str(SMOKE), "--source", "real", "--group", "vit_tiny"]
     arguments += ["--models", str(tmp_path / "models"), "--output", str(output)]

@@ -23,7 +23,8 @@ from synscale.evaluation import image_set_metrics, reference
 from synscale.models import classifier
 from synscale.study.load import StudyError, load_study
 from synscale.training import stream
-from synscale.workflow import jobs
+from synscale.workflow.paths import reference_run
+from synscale.workflow.settings.evaluation import reference_settings, score_settings
 from tests.support.fake_hub import COMMIT, MODEL, Hub
 from tests.support.tiny_models import save_reference
 from tests.support.workflow import SMOKE
@@ -247,19 +248,19 @@ def test_a_changed_folder_is_not_fetched_in_silence(of_ten, tmp_path):
 
 def test_settings_of_a_score_name_the_reference_and_a_run_fetches_none(tmp_path):
     other = load_study(study(tmp_path, f"{{model: owner/name, revision: {COMMIT}}}"))
-    assert jobs.reference_run(other) is None
-    assert jobs.score_settings(other, "masked_captions")["reference"] == {
+    assert reference_run(other) is None
+    assert score_settings(other, "masked_captions")["reference"] == {
         "model": "owner/name",
         "revision": COMMIT,
     }
     own = load_study(SMOKE)
     assert (
-        jobs.score_settings(own, "masked_captions")["reference"]
-        == jobs.reference_run(own).name
+        score_settings(own, "masked_captions")["reference"]
+        == reference_run(own).name
         == "vit_tiny-n40-seed0"
     )
     with pytest.raises(ValueError, match=r"scores\.reference is a run of the study"):
-        jobs.reference_settings(own)
+        reference_settings(own)
 
 
 @pytest.mark.parametrize(

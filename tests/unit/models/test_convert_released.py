@@ -18,7 +18,7 @@ from synscale.study.checks.generators import released_models_are_judged_on_what_
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.author_checkpoints import ReleasedModel
 from synscale.study.models.data import FilesData
-from synscale.workflow import jobs
+from synscale.workflow.settings.author_checkpoints import released_table_settings
 from tests.support.author_checkpoint import (
     DEPTH,
     NUMBERS,
@@ -350,7 +350,7 @@ def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, numbers, told):
 
 def test_a_study_without_released_models_says_so():
     with pytest.raises(ValueError, match="the study has no released models: add released"):
-        jobs.released_table_settings(load_study(SMOKE))
+        released_table_settings(load_study(SMOKE))
 
 
 def test_what_the_documentation_says_to_write_is_sound():

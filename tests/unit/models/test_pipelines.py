@@ -13,7 +13,7 @@ from scipy.stats import ks_2samp
 from scripts import train_generator
 from synscale.models import embedding_cache, pipelines
 from synscale.study.load import load_study
-from synscale.workflow import jobs
+from synscale.workflow.settings.generation import generator_settings
 from tests.support import tiny_pipelines
 from tests.support.tiny_pipelines import PROMPTS
 from tests.support.workflow import SMOKE
@@ -23,7 +23,7 @@ SEEDS = [11, 22, 33, 44, 55]
 
 
 def trained_kind(name: str):
-    settings = jobs.generator_settings(load_study(SMOKE), name)
+    settings = generator_settings(load_study(SMOKE), name)
     torch.manual_seed(0)
     return train_generator.KINDS[settings["kind"]][0](
         settings, train_generator.build_tokenizer(PROMPTS)

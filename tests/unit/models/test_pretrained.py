@@ -16,7 +16,9 @@ from scripts import generate
 from synscale.data import codec, shards
 from synscale.models import pipelines
 from synscale.study.load import StudyError, load_study
-from synscale.workflow import jobs
+from synscale.workflow.paths import pipeline_folder
+from synscale.workflow.settings import digest
+from synscale.workflow.settings.generation import fetch_settings, generation_settings
 from tests.support import tiny_newer, tiny_pipelines
 from tests.support.fake_hub import COMMIT
 from tests.support.study_with import study_with
@@ -421,17 +423,14 @@ def test_sampling_is_no_setting_of_the_fetch_and_the_weights_are_one_of_generati
     more = load_study(study_with(tmp_path, "owner/name", f"{AT}, negative_prompt: blurry"))
     other = load_study(study_with(tmp_path, "owner/name", f", revision: {COMMIT[::-1]!r}"))
     assert (
-        jobs.fetch_settings(first, "released")
-        == jobs.fetch_settings(more, "released")
-        != jobs.fetch_settings(other, "released")
+        fetch_settings(first, "released")
+        == fetch_settings(more, "released")
+        != fetch_settings(other, "released")
     )
     made = [
-        jobs.digest(jobs.generation_settings(study, "released_images", "00000"))
+        digest(generation_settings(study, "released_images", "00000"))
         for study in (first, more, other)
     ]
     assert len(set(made)) == 3
-    assert jobs.pipeline_folder("s", first, "released_images") == "results/s/models/released"
-    assert (
-        jobs.pipeline_folder("s", first, "diffusion_class_names")
-        == "results/s/generators/diffusion"
-    )
+    assert pipeline_folder(first, "released_images") == "results/s/models/released"
+    assert pipeline_folder(first, "diffusion_class_names") == "results/s/generators/diffusion"

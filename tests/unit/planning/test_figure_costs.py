@@ -9,7 +9,7 @@ from benchmarks import figure_costs
 from synscale.planning.cost_model import Work
 from synscale.planning.summary import Cost, Job
 from synscale.study.load import load_study
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 from tests.support.workflow import ROOT, STUDIES, Workflow, in_fork
 
 PAGE = (ROOT / "docs/run_the_paper.md").read_text(encoding="utf-8")

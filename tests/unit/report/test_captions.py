@@ -7,7 +7,7 @@ import pytest
 
 from synscale.report import captions
 from synscale.study.load import load_study
-from synscale.workflow import jobs
+from synscale.workflow.runs import training_runs
 from tests.support.captions import rendered
 from tests.support.workflow import ROOT
 
@@ -17,7 +17,7 @@ DIGITS = load_study(ROOT / "studies/digits.yaml")
 def fitted_sizes(study, law: str) -> dict[tuple, list[int]]:
     """The sizes that the fit of a law uses, for each curve (source, guidance scale, architecture)."""
     chosen, sizes = study.laws[law], {}
-    for run in jobs.runs(study, chosen.experiments):
+    for run in training_runs(study, chosen.experiments):
         if chosen.sizes[0] <= run.size <= chosen.sizes[1]:
             sizes.setdefault((run.source, run.guidance, run.architecture), set()).add(run.size)
     return {curve: sorted(found) for curve, found in sizes.items()}

@@ -16,7 +16,7 @@ from scripts import plot_clip_transfer, plot_limited_real, plot_per_class, plot_
 from synscale.analysis import few_real_images
 from synscale.report import plotting
 from synscale.study.load import load_study
-from synscale.workflow import figure_settings
+from synscale.workflow.settings import figures as figure_settings
 
 DIGITS = load_study("studies/digits.yaml")
 

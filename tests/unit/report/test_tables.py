@@ -24,7 +24,12 @@ from scripts import (
 from synscale.analysis import metrics
 from synscale.report import tables as tabulating
 from synscale.study.load import load_study
-from synscale.workflow import jobs, table_settings
+from synscale.workflow.paths import metric_files
+from synscale.workflow.runs import group_runs, training_runs
+from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings.evaluation import score_settings
+from synscale.workflow.settings.laws import law_settings
+from synscale.workflow.shards import real_sources, synthetic_sources
 from tests.support.simulated_metrics import CLASSES, rows_of, score_entries
 
 STUDY = "studies/digits.yaml"
@@ -42,30 +47,28 @@ def made(tmp_path_factory) -> SimpleNamespace:
         np.random.default_rng(0),
     )
     files = {"metrics": [], "clip_metrics": [], "scores": [], "laws": [], "prompts": []}
-    for path in jobs.metric_files("digits", study):
+    for path in metric_files(study):
         *_, kind, source, name = Path(path).parts
         clip, batch = kind == "clip_metrics", Path(name).stem
         evaluations = [*study.data.evaluation, *(study.clip.tasks if clip else [])]
         rows = [
             row
-            for run in jobs.group_runs(study, source, batch)
+            for run in group_runs(study, source, batch)
             for row in rows_of(run, evaluations, clip, random)
         ]
         files[kind].append(folder / f"{kind}-{source}-{name}")
         pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"}).to_parquet(
             files[kind][-1]
         )
-    for source in jobs.real_sources(study) + jobs.synthetic_sources(study):
+    for source in real_sources(study) + synthetic_sources(study):
         files["scores"].append(folder / f"{source}.json")
         files["scores"][-1].write_text(
-            json.dumps(
-                score_entries(source, jobs.score_settings(study, source)["guidance"], random)
-            )
+            json.dumps(score_entries(source, score_settings(study, source)["guidance"], random))
         )
     tables = {kind: metrics.read(files[kind]) for kind in ("metrics", "clip_metrics")}
     for law in study.laws:
         table = tables["clip_metrics" if law.startswith("clip") else "metrics"]
-        own = jobs.law_settings(study, law)
+        own = law_settings(study, law)
         fitted = fit_laws.fit(
             metrics.of_experiments(metrics.overall(table, own["evaluation"]), own["experiments"]),
             own["sizes"],
@@ -142,7 +145,7 @@ def test_every_configuration_has_its_scores_and_its_use(made, tmp_path):
         tabulate_configurations, tmp_path, "--scores", *made.scores, "--metrics", *made.metrics
     )
     assert len(tidy) == 1 + sum(
-        len(made.study.sources[s].images) for s in jobs.synthetic_sources(made.study)
+        len(made.study.sources[s].images) for s in synthetic_sources(made.study)
     )
     assert tidy.loc[tidy["source"] == "real", ["fid", "precision", "recall"]].isna().all(axis=None)
     assert tidy["lpips"].notna().all()
@@ -162,7 +165,7 @@ def test_every_run_is_in_its_table(made, tmp_path, table):
         *(made.clip_metrics if table == "clip" else made.metrics),
     )
     architectures = (made.study.clip if table == "clip" else made.study.classifiers).architectures
-    runs = [run for run in jobs.runs(made.study) if run.architecture in architectures]
+    runs = [run for run in training_runs(made.study) if run.architecture in architectures]
     evaluations = table_settings.table_settings(made.study, table)["evaluations"]
     assert tidy["seeds"].sum() == len(runs) * len(evaluations)
     assert list(tidy["evaluation"].drop_duplicates()) == evaluations

@@ -14,7 +14,8 @@ from synscale.study.checks import clip as checks_clips
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.clip import ClipTraining
 from synscale.study.models.data import FilesData, FileSet
-from synscale.workflow import jobs
+from synscale.workflow.settings.evaluation import clip_evaluation_settings, clip_tables
+from synscale.workflow.settings.training import clip_settings
 from tests.support.workflow import ROOT, SMOKE
 
 CROP = "crop_scale: [0.9, 1.0]"
@@ -58,7 +59,7 @@ def test_the_papers_architecture_is_open_clips():
 
 
 def test_options_at_their_defaults_make_no_model_anew(tmp_path):
-    before = jobs.clip_settings(smoke(tmp_path), "real", "clip_tiny")
+    before = clip_settings(smoke(tmp_path), "real", "clip_tiny")
     same = smoke(
         tmp_path, ("crop_scale: [0.9, 1.0]", "crop_scale: [0.9, 1.0]\n  crop_ratio: [1.0, 1.0]")
     )
@@ -69,8 +70,8 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
             "crop_scale: [0.9, 1.0]\n  micro_batch_size: 4\n  image_size: 4",
         ),
     )
-    assert jobs.clip_settings(same, "real", "clip_tiny") == before
-    found = jobs.clip_settings(other, "real", "clip_tiny")
+    assert clip_settings(same, "real", "clip_tiny") == before
+    found = clip_settings(other, "real", "clip_tiny")
     assert found["training"] == before["training"] | {"micro_batch_size": 4}
     assert (before["image_size"], found["image_size"]) == (8, 4)
     assert ClipTraining(**found["training"]).betas == (0.9, 0.98)
@@ -117,9 +118,7 @@ def test_the_80_templates_have_a_name(tmp_path):
     study = smoke(
         tmp_path, ('templates: ["{name}", "{name}, thick"]', "templates: openai_imagenet")
     )
-    assert (
-        jobs.clip_evaluation_settings(study, "real", "clip_tiny")["templates"] == "openai_imagenet"
-    )
+    assert clip_evaluation_settings(study, "real", "clip_tiny")["templates"] == "openai_imagenet"
 
 
 def sets(**own) -> FilesData:
@@ -154,8 +153,8 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     texts.write_text(yaml.safe_dump({"flowers102": ["a {name}"]}))
     assert faults(**own) == []
     changed = study.model_copy(update={"data": sets(**own)})
-    assert jobs.clip_tables(changed) == [str(classes), str(texts)]
-    assert jobs.clip_evaluation_settings(changed, "real", "clip_tiny")["sets"] == {
+    assert clip_tables(changed) == [str(classes), str(texts)]
+    assert clip_evaluation_settings(changed, "real", "clip_tiny")["sets"] == {
         "flowers": {"dataset": "flowers102", **own}
     }
 

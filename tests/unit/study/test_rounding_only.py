@@ -10,8 +10,16 @@ from synscale.study.models.classifiers import Training
 from synscale.study.models.clip import ClipTraining
 from synscale.study.models.generators import GeneratorTraining, PretrainedGenerator, SafetyChecker
 from synscale.study.models.recipes import ModelRecipe
-from synscale.study.models.rounding import rounding_only
-from synscale.workflow import jobs
+from synscale.study.models.rounding import rounding_only, without_rounding_only
+from synscale.workflow.settings import digest
+from synscale.workflow.settings.generation import (
+    flag_settings,
+    generation_settings,
+    generator_settings,
+)
+from synscale.workflow.settings.prompts import prompt_settings
+from synscale.workflow.settings.shard_index import shard_index_settings
+from synscale.workflow.settings.training import classifier_settings, clip_settings
 from tests.support.interrupted import Killed
 from tests.support.workflow import ROOT, SMOKE
 
@@ -49,15 +57,15 @@ def digests(study: Study) -> dict[str, str]:
     """Digests of one job of each rule that the keys could repeat."""
     run = "vit_base-n125000-seed0"
     found = {
-        "train_classifiers": jobs.classifier_settings(study, "real", run),
-        "train_clip": jobs.clip_settings(study, "laion", "clip_base-n1000000-seed0"),
-        "generate": jobs.generation_settings(study, "sd_captions", "g2-00000"),
-        "index_shards": jobs.list_settings(study, "sd_captions", "g2-00000"),
-        "write_sentences": jobs.prompt_settings(study, "word_to_sentence"),
-        "caption_images": jobs.prompt_settings(study, "captions"),
-        "flag_images": jobs.flag_settings(study, "sd_captions"),
+        "train_classifiers": classifier_settings(study, "real", run),
+        "train_clip": clip_settings(study, "laion", "clip_base-n1000000-seed0"),
+        "generate": generation_settings(study, "sd_captions", "g2-00000"),
+        "index_shards": shard_index_settings(study, "sd_captions", "g2-00000"),
+        "write_sentences": prompt_settings(study, "word_to_sentence"),
+        "caption_images": prompt_settings(study, "captions"),
+        "flag_images": flag_settings(study, "sd_captions"),
     }
-    return {rule: jobs.digest(settings) for rule, settings in found.items()}
+    return {rule: digest(settings) for rule, settings in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -92,18 +100,16 @@ def test_other_keys_repeat_their_jobs(path, keys, rules):
 
 
 def test_script_is_given_the_rounding_only_keys():
-    settings = jobs.classifier_settings(paper(), "real", "vit_base-n125000-seed0")
+    settings = classifier_settings(paper(), "real", "vit_base-n125000-seed0")
     assert settings["training"]["micro_batch_size"] == 512
-    assert "micro_batch_size" not in jobs.identity(settings)["training"]
+    assert "micro_batch_size" not in without_rounding_only(settings)["training"]
 
 
 def test_training_of_a_generator_keeps_its_batch_size_in_its_digest():
     smoke = load_study(SMOKE)
     training = smoke.generators["diffusion"].training.model_copy(update={"batch_size": 8})
     changed = with_keys(smoke, "generators.diffusion", training=training)
-    one, other = (
-        jobs.digest(jobs.generator_settings(own, "diffusion")) for own in (smoke, changed)
-    )
+    one, other = (digest(generator_settings(own, "diffusion")) for own in (smoke, changed))
     assert one != other
 
 
@@ -112,7 +118,7 @@ def test_training_of_a_generator_keeps_its_batch_size_in_its_digest():
 
 def classifier_digests(study: Study) -> dict[str, str]:
     runs = ("vit_base-n125000-seed0", "vit_large-n125000-seed0")
-    return {run: jobs.digest(jobs.classifier_settings(study, "real", run)) for run in runs}
+    return {run: digest(classifier_settings(study, "real", run)) for run in runs}
 
 
 def with_architecture(study: Study, name: str, **keys) -> Study:
@@ -144,7 +150,7 @@ def test_same_value_in_recipe_or_architecture_is_the_same_job():
 
 def test_job_is_given_the_values_of_its_architecture():
     base, large = (
-        jobs.classifier_settings(paper(), "real", f"{name}-n125000-seed0")
+        classifier_settings(paper(), "real", f"{name}-n125000-seed0")
         for name in ("vit_base", "vit_large")
     )
     assert (base["training"]["learning_rate"], "gradient_clip" in base["training"]) == (1e-3, False)
@@ -186,9 +192,7 @@ def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monke
     for name, key in (("whole", ""), ("parts", "  micro_batch_size: 4\n")):
         studies[name] = tmp_path / f"{name}.yaml"
         studies[name].write_text(text.replace("  position_std", f"{key}  position_std", 1))
-    planned = jobs.digest(
-        jobs.classifier_settings(load_study(studies["whole"]), "real", "vit_tiny")
-    )
+    planned = digest(classifier_settings(load_study(studies["whole"]), "real", "vit_tiny"))
     classifier_job(tmp_path, "undisturbed", study=studies["whole"])
     kill_after(3)
     with pytest.raises(Killed):

@@ -18,7 +18,10 @@ from synscale.study.checks import sources as checks
 from synscale.study.load import load_study
 from synscale.study.models import Study, parts_of
 from synscale.training import pairs, stream
-from synscale.workflow import jobs, table_settings
+from synscale.workflow.paths import training_indexes
+from synscale.workflow.runs import run_groups
+from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings.training import classifier_settings, clip_settings
 from tests.support.workflow import ROOT, SMOKE
 
 CLASSES = 10
@@ -83,10 +86,8 @@ def test_mixture_draws_each_of_its_parts():
 def test_without_draws_no_setting_changes():
     base = load_study(SMOKE)
     assert "draws" not in json.dumps(base.model_dump())
-    for source, batch in jobs.groups(base):
-        settings = (jobs.clip_settings if "clip" in batch else jobs.classifier_settings)(
-            base, source, batch
-        )
+    for source, batch in run_groups(base):
+        settings = (clip_settings if "clip" in batch else classifier_settings)(base, source, batch)
         assert all(
             part.keys() == {"source", "guidance", "images"}
             for run in settings["runs"]
@@ -96,7 +97,7 @@ def test_without_draws_no_setting_changes():
 
 def test_first_draw_trains_on_the_same_images_as_without():
     one, three = (
-        jobs.classifier_settings(study(draws, 40 * draws), "real", "vit_tiny")["runs"]
+        classifier_settings(study(draws, 40 * draws), "real", "vit_tiny")["runs"]
         for draws in (1, 3)
     )
     assert [run for run in one if run["seed"] == 0] == [run for run in three if run["seed"] == 0]
@@ -106,15 +107,13 @@ def test_first_draw_trains_on_the_same_images_as_without():
 def test_a_draw_needs_the_shards_up_to_its_end():
     base = study(draws=3)
     changed = base.model_copy(update={"images_per_shard": 10})
-    settings = jobs.classifier_settings(changed, "real", "vit_tiny")
+    settings = classifier_settings(changed, "real", "vit_tiny")
     end = max(
         part.get("start", 0) + part["images"] for run in settings["runs"] for part in run["parts"]
     )
     assert end == 80
     assert settings["inputs"] == {"real": 8}
-    assert jobs.training_lists("s", changed, "real", "vit_tiny") == [
-        "results/s/shard_index/real/00007.csv"
-    ]
+    assert training_indexes(changed, "real", "vit_tiny") == ["results/s/shard_index/real/00007.csv"]
 
 
 @pytest.mark.parametrize("most", [0, 1 << 20])
@@ -138,7 +137,7 @@ def test_reading_a_stretch_opens_no_other_shard(tmp_path):
 
 def test_runs_are_given_the_images_of_their_draw(tmp_path):
     tars = write_source(tmp_path / "real", 12, 10)
-    runs = jobs.classifier_settings(study(draws=3), "real", "vit_tiny")["runs"]
+    runs = classifier_settings(study(draws=3), "real", "vit_tiny")["runs"]
     inputs = train_classifiers.inputs_of(runs, {"real": tars})
     for run in runs:
         own = train_classifiers.images_of(run, inputs)

@@ -17,7 +17,8 @@ from synscale.study.load import load_study
 from synscale.study.models.classifiers import RandAugment, Training
 from synscale.timing import fake_images
 from synscale.training import augment, checkpoint, classifier_loop, distributed, stream
-from synscale.workflow import jobs
+from synscale.workflow.settings import digest
+from synscale.workflow.settings.training import classifier_settings
 from tests.support.classifier_runs import classifier_job
 from tests.support.interrupted import Killed
 from tests.support.trainings import recipe, train_on_noise, train_small_generator
@@ -29,7 +30,7 @@ def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):
         tmp_path,
         "a",
         "--planned",
-        jobs.digest(jobs.classifier_settings(load_study(SMOKE), "real", "vit_tiny")),
+        digest(classifier_settings(load_study(SMOKE), "real", "vit_tiny")),
     )
     with pytest.raises(SystemExit, match=r"smoke.yaml: edited since this job was planned"):
         classifier_job(tmp_path, "b", "--planned", "0123456789abcdef")

@@ -41,50 +41,54 @@ for script in sys.argv[1:]:
 def found(root: Path, files: dict[str, str]) -> tuple[set[str], set[str]]:
     """Modules and packages that scripts/run.py imports, in a project of these files."""
     for name, text in files.items():
-        path = root / "scripts" / name
+        path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     modules, packages = imports(root / "scripts/run.py", root)
-    return {str(path.relative_to(root / "scripts")) for path in modules}, packages
+    return {str(path.relative_to(root)) for path in modules}, packages
 
 
 def test_imports_are_followed_through_modules(tmp_path):
     files = {
-        "run.py": "import numpy.linalg\nfrom synscale import (\n    one,\n    two as other,\n)\n",
-        "lib/__init__.py": "",
-        "lib/one.py": "def late():\n    if True:\n        import synscale.three\n",
-        "lib/two.py": "try:\n    from .four import x\nexcept ImportError:\n    import pandas\n",
-        "lib/three.py": "from synscale import one",
-        "lib/four.py": "x = 1",
-        "lib/five.py": "import torch",
+        "scripts/run.py": "import numpy.linalg\nfrom synscale import (\n    one,\n    two as other,\n)\n",
+        "synscale/__init__.py": "",
+        "synscale/one.py": "def late():\n    if True:\n        import synscale.three\n",
+        "synscale/two.py": "try:\n    from .four import x\nexcept ImportError:\n    import pandas\n",
+        "synscale/three.py": "from synscale import one",
+        "synscale/four.py": "x = 1",
+        "synscale/five.py": "import torch",
     }
     modules, packages = found(tmp_path, files)
-    assert modules == files.keys() - {"lib/five.py"}
+    assert modules == files.keys() - {"synscale/five.py"}
     assert packages == {"numpy", "pandas"}
 
 
 def test_functions_of_a_package_on_the_way_do_not_count(tmp_path):
     files = {
-        "run.py": "from synscale.parts import one",
-        "lib/__init__.py": "",
-        "lib/parts/__init__.py": "from synscale import two\ndef of():\n    from synscale import three",
-        "lib/parts/one.py": "",
-        "lib/two.py": "",
-        "lib/three.py": "",
+        "scripts/run.py": "from synscale.parts import one",
+        "synscale/__init__.py": "",
+        "synscale/parts/__init__.py": "from synscale import two\ndef of():\n    from synscale import three",
+        "synscale/parts/one.py": "",
+        "synscale/two.py": "",
+        "synscale/three.py": "",
     }
     modules, _ = found(tmp_path, files)
-    assert modules == files.keys() - {"lib/three.py"}
-    modules, _ = found(tmp_path, {"run.py": "from synscale.parts import one, of"})
+    assert modules == files.keys() - {"synscale/three.py"}
+    modules, _ = found(tmp_path, {"scripts/run.py": "from synscale.parts import one, of"})
     assert modules == files.keys()
 
 
 def test_edited_imports_are_found(tmp_path):
-    files = {"run.py": "from scripts import one", "one.py": "", "two.py": ""}
-    assert found(tmp_path, files)[0] == {"run.py", "one.py"}
+    files = {
+        "scripts/run.py": "from scripts import one",
+        "scripts/one.py": "",
+        "scripts/two.py": "",
+    }
+    assert found(tmp_path, files)[0] == {"scripts/run.py", "scripts/one.py"}
     modified = (tmp_path / "scripts/run.py").stat().st_mtime_ns
     (tmp_path / "scripts/run.py").write_text("from scripts import two")
     os.utime(tmp_path / "scripts/run.py", ns=(modified + 1, modified + 1))
-    assert found(tmp_path, {})[0] == {"run.py", "two.py"}
+    assert found(tmp_path, {})[0] == {"scripts/run.py", "scripts/two.py"}
 
 
 def test_code_of_has_every_module_that_python_loads(monkeypatch):

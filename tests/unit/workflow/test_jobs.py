@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from synscale.report import plotting
 from synscale.study.load import load_study
 from synscale.study.models import Study, parts_of
-from synscale.workflow import figure_settings, jobs
+from synscale.workflow.paths import image_files, metric_files
+from synscale.workflow.runs import group_runs, run_groups, training_runs
+from synscale.workflow.settings import digest, generation
+from synscale.workflow.settings import figures as figure_settings
+from synscale.workflow.settings.generation import generation_settings, generator_settings
+from synscale.workflow.settings.prompts import prompt_settings
+from synscale.workflow.settings.training import classifier_settings, clip_settings
+from synscale.workflow.shards import shard_names
 from tests.support.workflow import ROOT, SMOKE
 
 
@@ -31,10 +38,10 @@ def test_shards_make_every_image_once(shard, images, scales):
         sources=base.sources | {"diffusion_class_names": source},
     )
     made = {scale: [] for scale in images}
-    for number in jobs.shards(changed, "diffusion_class_names"):
-        for scale, (start, stop) in jobs.generation_settings(
-            changed, "diffusion_class_names", number
-        )["guidance"].items():
+    for number in shard_names(changed, "diffusion_class_names"):
+        for scale, (start, stop) in generation_settings(changed, "diffusion_class_names", number)[
+            "guidance"
+        ].items():
             assert 0 < stop - start <= shard
             made[float(scale)] += range(start, stop)
     assert made == {scale: list(range(count)) for scale, count in images.items()}
@@ -52,8 +59,8 @@ def test_the_shards_of_a_prefix_at_one_scale_hold_it(shard, count, scales):
         sources=base.sources | {"diffusion_class_names": source},
     )
     held = []
-    for name in jobs.shards(changed, "diffusion_class_names", count, 2.5):
-        made = jobs.generation_settings(changed, "diffusion_class_names", name)["guidance"]
+    for name in shard_names(changed, "diffusion_class_names", count, 2.5):
+        made = generation_settings(changed, "diffusion_class_names", name)["guidance"]
         assert scales == "all" or made.keys() == {"2.5"}  # nothing that was not asked for
         held += range(*made["2.5"])
     assert held[:count] == list(range(count))
@@ -63,16 +70,14 @@ def test_the_shards_of_a_prefix_at_one_scale_hold_it(shard, count, scales):
 @given(st.integers(1, 30), st.integers(1, 300), st.integers(1, 300))
 def test_a_smaller_set_is_the_first_shards_of_a_larger_one(shard, a, b):
     changed = study(images_per_shard=shard)
-    small, large = (
-        jobs.image_files("s", changed, "diffusion_class_names", n) for n in sorted((a, b))
-    )
+    small, large = (image_files(changed, "diffusion_class_names", n) for n in sorted((a, b)))
     assert large[: len(small)] == small
 
 
 def test_a_run_that_two_experiments_ask_for_is_trained_once():
-    runs = jobs.runs(study(), ["sweep", "scaling"])
+    runs = training_runs(study(), ["sweep", "scaling"])
     assert len(runs) == len(set(runs)) == (3 + 3 + 1 + 1) * 2
-    every = jobs.runs(study())
+    every = training_runs(study())
     assert len(every) == len(set(every)) > len(runs)
 
 
@@ -86,15 +91,15 @@ def test_every_run_is_in_one_batch_and_one_job_trains_a_batch():
         )
         trained = [
             run.name + source
-            for source, batch in jobs.groups(changed)
-            for run in jobs.group_runs(changed, source, batch)
+            for source, batch in run_groups(changed)
+            for run in group_runs(changed, source, batch)
         ]
-        assert sorted(trained) == sorted(run.name + run.source for run in jobs.runs(changed))
-        files = jobs.metric_files("s", changed)
-        assert len(files) == len(set(files)) == len(jobs.groups(changed))
+        assert sorted(trained) == sorted(run.name + run.source for run in training_runs(changed))
+        files = metric_files(changed)
+        assert len(files) == len(set(files)) == len(run_groups(changed))
         assert {path.split("/")[2] for path in files} == {"metrics", "clip_metrics"}
-    assert len(jobs.groups(load_study(SMOKE))) == len(
-        {(run.source, run.architecture) for run in jobs.runs(load_study(SMOKE))}
+    assert len(run_groups(load_study(SMOKE))) == len(
+        {(run.source, run.architecture) for run in training_runs(load_study(SMOKE))}
     )
 
 
@@ -123,23 +128,23 @@ def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, 
 
 
 def test_a_run_is_handed_the_images_that_it_trains_on():
-    settings = jobs.clip_settings(load_study(SMOKE), "both", "clip_tiny")
+    settings = clip_settings(load_study(SMOKE), "both", "clip_tiny")
     assert settings["inputs"] == {"real": 2, "diffusion_alt_texts": 2}
     for run in settings["runs"]:
         assert [part["images"] for part in run["parts"]] == [run["size"] // 2] * 2
-    assert jobs.classifier_settings(load_study(SMOKE), "real", "vit_tiny")["inputs"] == {"real": 2}
+    assert classifier_settings(load_study(SMOKE), "real", "vit_tiny")["inputs"] == {"real": 2}
 
 
 def test_names_of_runs_stand_in_paths():
     import re
 
-    for run in jobs.runs(load_study(ROOT / "studies/digits.yaml")):
+    for run in training_runs(load_study(ROOT / "studies/digits.yaml")):
         assert re.fullmatch(r"[a-z0-9_.-]+", run.name)
 
 
 def test_recipes_without_a_model_have_the_settings_that_they_always_had():
     """Their prompts are not made again by what other kinds of recipes need."""
-    assert jobs.prompt_settings(load_study(SMOKE), "captions") == {
+    assert prompt_settings(load_study(SMOKE), "captions") == {
         "recipe": "captions",
         "kind": "captions",
         "patterns": [],
@@ -150,12 +155,10 @@ def test_sampling_is_no_setting_of_training_a_generator():
     base = load_study(SMOKE)
     resampled = base.generators["diffusion"].model_copy(update={"steps": 50, "sampler": "ddim"})
     changed = study(generators=base.generators | {"diffusion": resampled})
-    assert jobs.generator_settings(changed, "diffusion") == jobs.generator_settings(
-        base, "diffusion"
+    assert generator_settings(changed, "diffusion") == generator_settings(base, "diffusion")
+    assert generation_settings(changed, "diffusion_class_names", "00000") != generation_settings(
+        base, "diffusion_class_names", "00000"
     )
-    assert jobs.generation_settings(
-        changed, "diffusion_class_names", "00000"
-    ) != jobs.generation_settings(base, "diffusion_class_names", "00000")
 
 
 def test_curves_are_labelled_by_what_differs_in_their_panel():
@@ -208,10 +211,10 @@ def test_new_sampling_code_regenerates_released_models_only(monkeypatch):
     targets = [(paper, "sd_class_names", "g1_5-00000"), (smoke, "diffusion_class_names", "00000")]
 
     def digests():
-        return [jobs.digest(jobs.generation_settings(*target)) for target in targets]
+        return [digest(generation_settings(*target)) for target in targets]
 
     before = digests()
-    monkeypatch.setattr(jobs.sources, "PIPELINE_SAMPLING", jobs.sources.PIPELINE_SAMPLING + 1)
+    monkeypatch.setattr(generation, "PIPELINE_SAMPLING", generation.PIPELINE_SAMPLING + 1)
     after = digests()
     assert before[0] != after[0]
     assert before[1] == after[1]

@@ -148,8 +148,8 @@ def test_figure_or_table_that_a_study_lacks_is_refused(forms, studies):
         ),
         ("results/smoke/shard_index/both/00000.csv", "no source of images 'both'"),
         ("results/smoke/scores/both.json", "no source to score 'both'"),
-        ("results/smoke/metrics/real/vit_huge.parquet", "no batch of classifiers 'vit_huge' of"),
-        ("results/smoke/metrics/real/clip_tiny.parquet", "no batch of classifiers 'clip_tiny' of"),
+        ("results/smoke/metrics/real/vit_huge.parquet", "no group of classifiers 'vit_huge' of"),
+        ("results/smoke/metrics/real/clip_tiny.parquet", "no group of classifiers 'clip_tiny' of"),
         ("results/smoke/clip/real/vit_tiny", "no group of CLIP models 'vit_tiny' of 'real'"),
         ("results/smoke/models/diffusion", "no generator to download 'diffusion'"),
         ("results/smoke/reference", "scores.reference is a run of the study"),
@@ -186,7 +186,7 @@ def test_snakemake_and_plan_report_a_wrong_target(workflow: Workflow):
     forced = ("--forcerun", "results/smoke/metrics/real/nope.parquet")
     printed = workflow.dry_run("figures/smoke/teasr.pdf", *forced, check=False)
     assert "no figure 'teasr'; did you mean 'teaser'?" in printed and "No rule to" not in printed
-    assert "no batch of classifiers 'nope' of 'real'" in printed
+    assert "no group of classifiers 'nope' of 'real'" in printed
 
     def plan(folder):
         from scripts import plan

@@ -5,7 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from synscale.study.load import load_study
-from synscale.workflow import jobs, targets
+from synscale.workflow import targets
+from synscale.workflow.paths import pipeline_folder
+from synscale.workflow.settings.generation import (
+    checker_settings,
+    fetch_settings,
+    generator_settings,
+)
 from tests.support.workflow import SMOKE, Workflow
 
 
@@ -34,10 +40,10 @@ def test_what_is_obtained_another_way_is_reported_with_its_path(workflow: Workfl
     workflow.edit("  masked:", f"  released: {released}\n  masked:")
     study = load_study(workflow.study)
     with pytest.raises(targets.NotInStudy, match=r"diffusion: is trained .*request generators/"):
-        jobs.fetch_settings(study, "diffusion")
+        fetch_settings(study, "diffusion")
     with pytest.raises(targets.NotInStudy, match=r"released: is downloaded.*request models/"):
-        jobs.generator_settings(study, "released")
+        generator_settings(study, "released")
     with pytest.raises(targets.NotInStudy, match=r"sources\.real: is not generated \(kind 'real'"):
-        jobs.pipeline_folder("smoke", study, "real")
+        pipeline_folder(study, "real")
     with pytest.raises(targets.NotInStudy, match="the study has no safety checker: add safety_ch"):
-        jobs.checker_settings(study)
+        checker_settings(study)

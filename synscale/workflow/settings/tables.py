@@ -3,20 +3,16 @@ figures.
 """
 
 from synscale.study.models import Curves, Study, pairs, parts_of
-from synscale.workflow.figure_settings import (
+from synscale.workflow.paths import metric_files
+from synscale.workflow.runs import training_runs
+from synscale.workflow.settings.figures import (
     experiments_of_laws,
     labelled,
     limited_settings,
     part_of,
 )
-from synscale.workflow.jobs import (
-    experiment_settings,
-    law_settings,
-    metric_files,
-    real_sources,
-    runs,
-)
-from synscale.workflow.shards import is_real
+from synscale.workflow.settings.laws import experiment_settings, law_settings
+from synscale.workflow.shards import is_real, real_sources
 
 
 def names(study: Study) -> list[dict]:
@@ -62,7 +58,7 @@ def table_settings(study: Study, name: str) -> dict:
 
 
 def evaluation_table_files(study_name: str, study: Study, clip: bool) -> list[str]:
-    return [path for path in metric_files(study_name, study) if ("/clip_metrics/" in path) == clip]
+    return [path for path in metric_files(study) if ("/clip_metrics/" in path) == clip]
 
 
 def hyperparameters_settings(study: Study) -> dict:
@@ -177,7 +173,7 @@ def claims_settings(study: Study) -> dict:
     curves["clip_curves"] = _curves(study, claims.clip_curves, claims.clip_architecture)
     trained = [
         run
-        for run in runs(study, study.laws[claims.clip_law].experiments)
+        for run in training_runs(study, study.laws[claims.clip_law].experiments)
         if run.architecture == claims.clip_architecture
     ]
     alone = {run.size for run in trained if run.source == clip_real}

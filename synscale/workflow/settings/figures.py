@@ -4,16 +4,10 @@ those of the stages before them.
 
 from synscale.study import class_table
 from synscale.study.models import Curves, Study, images_of_each_part, names_class, pairs
-from synscale.workflow.jobs import (
-    experiment_settings,
-    image_files,
-    law_settings,
-    real_sources,
-    runs,
-    synthetic_sources,
-    trainer,
-)
-from synscale.workflow.shards import is_real
+from synscale.workflow.paths import image_files
+from synscale.workflow.runs import training_recipe, training_runs
+from synscale.workflow.settings.laws import experiment_settings, law_settings
+from synscale.workflow.shards import is_real, real_sources, synthetic_sources
 from synscale.workflow.targets import NotInStudy
 
 
@@ -133,7 +127,11 @@ def labelled(study: Study, curves, architectures: list[str]) -> list[dict]:
         words = [rows[i].label] if rows[i].kind == "mixture" else words
         label = ", ".join(
             words
-            + ([trainer(study, architecture).architectures[architecture].label] if several else [])
+            + (
+                [training_recipe(study, architecture).architectures[architecture].label]
+                if several
+                else []
+            )
         )
         own = {"source": source, "guidance": scale, "architecture": architecture, "label": label}
         named.append(own | {"look": look(study, source, scale, architecture)})
@@ -157,25 +155,21 @@ def samples_tars(study_name: str, study: Study) -> list[str]:
     return [
         tar
         for source in samples_sources(study)
-        for tar in image_files(study_name, study, source, class_table.count(study.classes))
+        for tar in image_files(study, source, class_table.count(study.classes))
     ]
 
 
 def samples_of_real(study_name: str, study: Study) -> list[str]:
     """As many real images of each class as there are columns."""
     most = class_table.count(study.classes) * len(samples_settings(study)["guidance"])
-    return [
-        tar
-        for source in real_sources(study)
-        for tar in image_files(study_name, study, source, most)
-    ]
+    return [tar for source in real_sources(study) for tar in image_files(study, source, most)]
 
 
 def samples_settings(study: Study) -> dict:
     figure, shown = part_of(study, "samples"), samples_sources(study)
     scales = sorted({scale for source in shown for scale in study.sources[source].images})
     files = {
-        recipe: len(image_files("", study, source, class_table.count(study.classes)))
+        recipe: len(image_files(study, source, class_table.count(study.classes)))
         for recipe, source in zip(figure.recipes, shown, strict=True)
     }
     return {"guidance": scales, "rows": files, "columns": figure.columns, "classes": figure.classes}
@@ -301,7 +295,7 @@ def per_class_sources(study: Study) -> list[str]:
 def per_class_tars(study_name: str, study: Study) -> list[str]:
     """The first images of the curve whose classes are shown."""
     first = per_class_settings(study)["curves"][0]
-    return image_files(study_name, study, first["source"], 1, first["guidance"])
+    return image_files(study, first["source"], 1, first["guidance"])
 
 
 def limited_settings(study: Study) -> dict:
@@ -332,7 +326,7 @@ def _even_sizes(study: Study, curve: dict, experiments: list[str]) -> dict[int, 
     for size in sorted(
         {
             run.size
-            for run in runs(study, experiments)
+            for run in training_runs(study, experiments)
             if (run.source, run.guidance, run.architecture) == key
         }
     ):

@@ -1,8 +1,8 @@
-"""Settings of the jobs that judge models which others released."""
+"""Settings of the jobs that evaluate the checkpoints of the paper's authors."""
 
 from synscale.study.models import Study
 from synscale.workflow import targets
-from synscale.workflow.settings import clip_evaluation_settings, evaluation_settings
+from synscale.workflow.settings.evaluation import clip_evaluation_settings, evaluation_settings
 
 
 def conversion_settings(study: Study, released: str) -> dict:

@@ -1,0 +1,142 @@
+"""Paths of files in results/: image shards, their index, prompts, generators, metrics, models."""
+
+from synscale.study.models import Study
+from synscale.workflow import targets
+from synscale.workflow.runs import (
+    Run,
+    group_of,
+    training_inputs,
+    training_recipe,
+    training_runs,
+)
+from synscale.workflow.shards import (
+    SHARDS_PER_INDEX,
+    is_pretrained,
+    is_real,
+    last_shards,
+    shard_names,
+    shards_until,
+    split_of,
+)
+
+
+def _images_folder(study: Study, source: str) -> str:
+    row = study.sources[source]
+    return f"results/{study.name}/" + (
+        f"data/{split_of(row)}" if is_real(row) else f"images/{source}"
+    )
+
+
+def image_files(
+    study: Study, source: str, images: int | None = None, guidance: float | None = None
+) -> list[str]:
+    """Return the tars of the first images of a source, in order.
+
+    The manifest of each tar is next to it, as .parquet.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+    images : int or None
+        Number of images; None is all of them.
+    guidance : float or None
+        One guidance scale; None is all of them.
+    """
+    folder = _images_folder(study, source)
+    return [f"{folder}/{shard}.tar" for shard in shard_names(study, source, images, guidance)]
+
+
+def shard_index_files(
+    study: Study, source: str, images: int | None = None, guidance: float | None = None
+) -> list[str]:
+    """Return the indexes of the shards of `image_files`. Parameters as there."""
+    return [
+        f"results/{study.name}/shard_index/{source}/{last}.csv"
+        for last in last_shards(study, source, images, guidance)
+    ]
+
+
+def index_before(study: Study, source: str, last: str) -> list[str]:
+    """Return the index that the index of the shards up to `last` continues, if there is one.
+
+    An index has `SHARDS_PER_INDEX` rows of its own at most. So no shard is an input of more than a
+    few jobs, and no job has thousands of inputs: Snakemake would plan both slowly.
+    """
+    full = int(last[-5:]) // SHARDS_PER_INDEX * SHARDS_PER_INDEX
+    if not full:
+        return []
+    return [f"results/{study.name}/shard_index/{source}/{last[:-5]}{full - 1:05d}.csv"]
+
+
+def indexed_tars(study: Study, source: str, last: str) -> list[str]:
+    """Return the tars of the shards up to `last` that are not in the index before."""
+    folder = _images_folder(study, source)
+    first = int(last[-5:]) // SHARDS_PER_INDEX * SHARDS_PER_INDEX
+    return [f"{folder}/{shard}.tar" for shard in shards_until(last)[first:]]
+
+
+def evaluation_file(study: Study, name: str) -> str:
+    """Return the tar of an evaluation set, which is one shard."""
+    return f"results/{study.name}/data/{name}/00000.tar"
+
+
+def data_index(study: Study, split: str) -> list[str]:
+    """Return the index of a split if it is a data set in files: its shards are ranges of rows."""
+    if study.data.kind != "files":
+        return []
+    return [f"results/{study.name}/data/{split}/index.parquet"]
+
+
+def prompts_file(study: Study, source: str, shard: str) -> str:
+    """Return the file with the prompts of a shard.
+
+    It is the pool of texts of a recipe, or the manifest of real pairs, whose texts are used one by
+    one.
+    """
+    recipe = study.sources[source].recipe
+    if study.recipes[recipe].kind == "pair_texts":
+        split = split_of(study.sources[study.recipes[recipe].source])
+        return f"results/{study.name}/data/{split}/{shard[-5:]}.parquet"
+    return f"results/{study.name}/prompts/{recipe}.parquet"
+
+
+def pipeline_folder(study: Study, source: str) -> str:
+    """Return the folder of the pipeline of a source: trained by the workflow, or fetched."""
+    generator = targets.synthetic(study, source).generator
+    folder = "models" if is_pretrained(study, source) else "generators"
+    return f"results/{study.name}/{folder}/{generator}"
+
+
+def training_indexes(study: Study, source: str, group: str) -> list[str]:
+    """Return the indexes of the shards that a group trains on, source after source."""
+    return [
+        f"results/{study.name}/shard_index/{name}/{last}.csv"
+        for name, lasts in training_inputs(study, source, group).items()
+        for last in lasts
+    ]
+
+
+def metric_files(study: Study, experiments: list[str] | None = None) -> list[str]:
+    """Return the metrics of every run of these experiments; None is all experiments."""
+    files = {}
+    for run in training_runs(study, experiments):
+        is_classifier = training_recipe(study, run.architecture) is study.classifiers
+        folder = "metrics" if is_classifier else "clip_metrics"
+        files[f"results/{study.name}/{folder}/{run.source}/{group_of(study, run)}.parquet"] = None
+    return list(files)
+
+
+def reference_run(study: Study) -> Run | None:
+    """Return the run whose classifier is the reference of the scores; None if it is downloaded."""
+    run = study.scores.reference
+    if run.kind == "released":
+        return None
+    return Run(run.source, None, run.architecture, run.size, run.seed)
+
+
+def reference_folder(study: Study) -> str:
+    """Return the folder of the reference: that of its group of runs, or of a download."""
+    run = reference_run(study)
+    folder = f"classifiers/{run.source}/{group_of(study, run)}" if run else "reference"
+    return f"results/{study.name}/{folder}"
