@@ -12,6 +12,7 @@ from synscale.models import classifier
 from synscale.runtime import cli
 from synscale.study import class_table
 from synscale.study.models.classifiers import Training
+from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint, distributed, stream
 from synscale.training.classifier_loop import train
 from synscale.workflow.settings.training import classifier_settings

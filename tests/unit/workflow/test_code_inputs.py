@@ -30,7 +30,7 @@ for script in sys.argv[1:]:
     sys.stdout.flush()
     if not (child := os.fork()):
         importlib.import_module(f"scripts.{script}")
-        files = [module.__file__ for name, module in sys.modules.items() if name.split(".")[0] in ("scripts", "synscale")]
+        files = [module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None) and name.split(".")[0] in ("scripts", "synscale")]
         print(script, *sorted(os.path.relpath(file) for file in files), flush=True)
         os._exit(0)
     if os.waitpid(child, 0)[1]:
