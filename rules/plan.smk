@@ -34,7 +34,7 @@ rule plan:
         runtime=10,
     params:
         asked=lambda _: time.time(),  # another one each time: a plan is of what lies on disk now
-        targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
+        targets=needed(lambda name, study, wildcards: plans.targets(study, wildcards.name)),
         budget=lambda _: json.dumps(config.get("budget") or {}),
         override=lambda _: overrides.text(config.get("override")),
         resources=lambda _: submission.options(
@@ -43,14 +43,15 @@ rule plan:
         threads=lambda _: submission.options(workflow.resource_settings._parsed_overwrite_threads),
     shell:
         f"python -m scripts.plan --hardware {HARDWARE} "
-        "--target {params.targets:q} --budget {params.budget:q} --override {params.override:q} --tell "
+        "--target {params.targets:q} --budget {params.budget:q} --override {params.override:q} --allow-over-budget "
         "--set-resources {params.resources:q} --set-threads {params.threads:q} --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 onstart:
     check_hardware_of(workflow.dag.needrun_jobs())
     hooks.check_local_gpus(workflow)
-    plans.guard(workflow.dag, STUDIES, config)
+    plans.check_override(workflow.dag, config.get("override"))
+    plans.check_budget(workflow.dag, STUDIES, config)
     submission.check(workflow.dag, LIMITS)
     preflight.guard(workflow.dag, STUDIES)
 

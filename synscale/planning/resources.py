@@ -171,7 +171,9 @@ class Limits:
         def gigabytes(wildcards) -> int:
             found = self.cost(rule, wildcards)
             return (
-                1 if found is None else max(1, math.ceil((found.work.kept + found.work.state) / GB))
+                1
+                if found is None
+                else max(1, math.ceil((found.work.outputs + found.work.state) / GB))
             )
 
         return gigabytes

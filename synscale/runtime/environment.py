@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from synscale.data import datasets
-from synscale.planning import dag
+from synscale.planning import budget
 
 # Set by environment modules for another Python: jobs would import its packages, not start at all,
 # or not find `scripts` in the working folder.
@@ -32,7 +32,7 @@ def check(config: dict) -> None:
             close = difflib.get_close_matches(str(key), KEYS, n=1)
             fix = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
             raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
-    dag.check_budget(config.get("budget"))
+    budget.read_budget(config.get("budget"))
     if not isinstance(config.get("study"), str):
         raise ValueError(
             f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits"

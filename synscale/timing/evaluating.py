@@ -10,7 +10,7 @@ import torch
 from scripts import evaluate, evaluate_clip, flag_images
 from synscale.evaluation import image_set_metrics, precision, reference
 from synscale.models import classifier, clip
-from synscale.planning.cost_model import forward_flops
+from synscale.planning.flops import forward_flops
 from synscale.planning.evaluation_images import clip_texts, evaluation_images, total_images
 from synscale.timing import machine, stand_ins_transformers
 from synscale.timing.bench import Bench, Timed, fitting, free, jobs_of, seconds_of
@@ -56,7 +56,7 @@ def judge_classifiers(bench: Bench) -> Iterator[Timed]:
                 "run": len(some),
                 "tflop": len(some)
                 * total
-                * forward_flops(architecture, build["image_size"])
+                * forward_flops(study.classifiers.architectures[name], build["image_size"])
                 / 1e12,
             }
             yield Timed(

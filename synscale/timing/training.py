@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from synscale.models import clip
-from synscale.planning.cost_model import forward_flops, forward_passes
+from synscale.planning.flops import forward_flops, forward_passes
 from synscale.study.models.classifiers import Training
 from synscale.timing import loops, machine
 from synscale.timing.bench import LARGEST, Bench, Timed, enough, fitting, jobs_of
@@ -61,7 +61,7 @@ def _classifier(
     units = {
         "step": count,
         "tflop": 3
-        * forward_flops(build["architecture"], build["image_size"])
+        * forward_flops(bench.study.classifiers.architectures[name], build["image_size"])
         * count
         * batch
         / 1e12,
@@ -118,8 +118,8 @@ def _clip(bench: Bench, name: str, settings: dict, count: int, micro_batch: int)
     if seconds < bench.seconds:
         done = wanted
         seconds, rest = steps(done)
-    passes = forward_passes(own["training"], 1, cached_features=True)
-    flops = passes * forward_flops(architecture, settings["image_size"]) * done * batch
+    passes = forward_passes(count > 1, bench.study.clip.gradient_checkpointing)
+    flops = passes * forward_flops(bench.study.clip.architectures[name], settings["image_size"]) * done * batch
     what = f"{name}, batches of {batch}"
     if count > 1:
         what += f" in {count} micro-batches"
