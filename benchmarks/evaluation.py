@@ -73,7 +73,7 @@ PREPARE = transforms.Compose(
 
 @torch.inference_mode()
 def clip_benchmark(
-    model: torch.nn.Module, images: stream.Stored, device: torch.device
+    model: torch.nn.Module, images: stream.ShardedImages, device: torch.device
 ) -> list[dict]:
     """Rows of metrics of one checkpoint, images read as clip_benchmark's `build_wds_dataset` and
     its loader do, without workers as ours.
@@ -99,7 +99,7 @@ def agree(made: dict[str, list[list[dict]]]) -> str:
 
 
 def one_size(
-    images: stream.Stored, architecture: dict, models: int, rounds: int, device: torch.device
+    images: stream.ShardedImages, architecture: dict, models: int, rounds: int, device: torch.device
 ) -> tuple:
     own = [
         classifier.build(architecture, SIZE, 3, CLASSES).to(device).eval() for _ in range(models)

@@ -29,9 +29,10 @@ def inputs_of(
         key = part["source"], part["guidance"]
         needed[key] = max(needed.get(key, 0), part.get("start", 0) + part["images"])
     found = [
-        stream.find(tars[source], guidance, images) for (source, guidance), images in needed.items()
+        stream.open_images(tars[source], guidance, images)
+        for (source, guidance), images in needed.items()
     ]
-    return dict(zip(needed, stream.hold(found), strict=True))
+    return dict(zip(needed, stream.load_into_memory(found), strict=True))
 
 
 def images_of(run: dict, inputs: dict[tuple[str, float | None], stream.Images]) -> stream.Images:
@@ -50,13 +51,13 @@ def train_batch(
     classes: int,
     output: Path,
     state: Path,
-    team: distributed.Team,
+    processes: distributed.ProcessGroup,
 ) -> None:
     """Train every run of `settings` (classifier_settings) into a file in `output`; `state`
     keeps what is done until all are.
     """
     part = output.with_name(f"{output.name}.part")
-    if team.leads:
+    if processes.is_main:
         shutil.rmtree(part, ignore_errors=True)  # of a try that was killed
         part.mkdir(parents=True)
     inputs = inputs_of(
@@ -75,7 +76,7 @@ def train_batch(
             [run, build, without_rounding_only(settings)["training"], data], sort_keys=True
         )
         done = state / f"{checkpoint.digest(identity)}.safetensors"
-        if not team.agreed(done.exists()):
+        if not processes.broadcast(done.exists()):
             model = train(
                 build,
                 Training(**settings["training"]),
@@ -83,16 +84,16 @@ def train_batch(
                 images_of(run, inputs),
                 state / run["name"],
                 identity,
-                team,
+                processes,
             )
-            if team.leads:
+            if processes.is_main:
                 classifier.save(
                     done, model, {"build": build, "run": run, "training": settings["training"]}
                 )
                 checkpoint.discard(state / run["name"])
-        if team.leads:
+        if processes.is_main:
             shutil.copyfile(done, part / f"{run['name']}.safetensors")
-    if team.leads:
+    if processes.is_main:
         shutil.rmtree(
             output, ignore_errors=True
         )  # Snakemake makes the folder of a directory output
@@ -117,14 +118,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, classifier_settings)
-    with distributed.team(args.threads) as team:
+    with distributed.process_group(args.threads) as processes:
         train_batch(
             settings,
             args.shard_index,
             len(class_table.read(args.classes)),
             Path(args.output),
             Path(args.state),
-            team,
+            processes,
         )
 
 

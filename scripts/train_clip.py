@@ -17,7 +17,7 @@ from synscale.study.models.clip import ClipTraining
 from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint, clip_loop, pairs
 from synscale.training.clip_loop import Job
-from synscale.training.distributed import Team, team
+from synscale.training.distributed import ProcessGroup, process_group
 from synscale.workflow.settings.training import clip_settings
 
 
@@ -28,13 +28,13 @@ def jobs_of(settings: dict) -> list[Job]:
     return [Job(run, architectures[run["architecture"]], size, recipe) for run in settings["runs"]]
 
 
-def refuse_what_cannot_be_trained(planned: list[Job], team: Team) -> None:
+def refuse_what_cannot_be_trained(planned: list[Job], processes: ProcessGroup) -> None:
     """Raise SystemExit if processes cannot share a batch, or if a share needs too much memory."""
     for job in planned:
-        job.micro_batches(team.ranks)
-        if team.device.type == "cuda":
-            total = torch.cuda.get_device_properties(team.device).total_memory
-            clip_memory.check(job.memory(team.ranks), total)
+        job.micro_batches(processes.ranks)
+        if processes.device.type == "cuda":
+            total = torch.cuda.get_device_properties(processes.device).total_memory
+            clip_memory.check(job.memory(processes.ranks), total)
 
 
 def description_of(settings: dict, job: Job) -> dict:
@@ -52,7 +52,7 @@ def train_batch(
     images: list[str],
     output: Path,
     state: Path,
-    team: Team,
+    processes: ProcessGroup,
 ) -> None:
     """Train every run of a job.
 
@@ -66,7 +66,7 @@ def train_batch(
         Folder that gets a safetensors file for each run.
     state : Path
         Folder of finished runs and training state, until all runs are finished.
-    team : Team
+    processes : ProcessGroup
 
     Raises
     ------
@@ -78,26 +78,26 @@ def train_batch(
     tars = shards.by_source(images, settings["inputs"])
     part = output.with_name(f"{output.name}.part")
     planned = jobs_of(settings)
-    refuse_what_cannot_be_trained(planned, team)
+    refuse_what_cannot_be_trained(planned, processes)
     found = None
-    if team.leads:
+    if processes.is_main:
         shutil.rmtree(part, ignore_errors=True)  # of an interrupted attempt
         part.mkdir(parents=True)
-        found = [pairs.find(tars, job.run["parts"]) for job in planned]
-    found = team.agreed(found)
+        found = [pairs.open_pairs(tars, job.run["parts"]) for job in planned]
+    found = processes.broadcast(found)
     for job, own in zip(planned, found, strict=True):
         description = description_of(settings, job)
         identity = json.dumps([without_rounding_only(description), own.identity], sort_keys=True)
         done = state / f"{checkpoint.digest(identity)}.safetensors"
         folder = state / job.run["name"]
-        if not team.agreed(done.exists()):
-            model = clip_loop.train(job, own, folder, identity, team)
-            if team.leads:
+        if not processes.broadcast(done.exists()):
+            model = clip_loop.train(job, own, folder, identity, processes)
+            if processes.is_main:
                 clip.save(done, clip_loop.weights_of(model), description)
                 checkpoint.discard(folder)
-        if team.leads:
+        if processes.is_main:
             shutil.copyfile(done, part / f"{job.run['name']}.safetensors")
-    if team.leads:
+    if processes.is_main:
         shutil.rmtree(output, ignore_errors=True)  # Snakemake creates output folders
         part.rename(output)
         checkpoint.discard(state)
@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, clip_settings)
-    with team(args.threads) as processes:
+    with process_group(args.threads) as processes:
         tars = shard_index.tars(args.shard_index)
         train_batch(settings, tars, Path(args.output), Path(args.state), processes)
 

@@ -2,9 +2,9 @@
 
 import math
 
+from synscale.data.shuffle_buffer import GPUS_PER_NODE, IN_MEMORY, most_bytes
 from synscale.planning.image_sizes import image_bytes
 from synscale.study.models import Study
-from synscale.training.shuffle_buffer import GPUS_PER_NODE, IN_MEMORY, most_bytes
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 
 

@@ -148,7 +148,7 @@ class Limits:
         return max(1, self.resource(rule, "gpu", wildcards) or 0)
 
     def saving_mb(self, rule: str, wildcards) -> int:
-        """MB of host memory for the copy of a training's state that resume.State writes.
+        """MB of host memory for the copy of a training's state that TrainingCheckpoint writes.
 
         0 without GPUs. Twice the state on disk, as PyTorch rounds pinned tensors up to powers of
         two; in steps of 100 MB.

@@ -13,7 +13,7 @@ from synscale.study.models.clip import ClipTraining
 from synscale.timing.machine import clock
 from synscale.training import classifier_loop, clip_loop, pairs, stream
 from synscale.training.clip_loop import Job
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 
 
 class Steps:
@@ -48,15 +48,17 @@ def classifier(
 ) -> torch.nn.Module:
     """`classifier_training.train` on these images; build: arguments of classifier.build."""
     own = {"source": "timed", "name": "one", "seed": 0, "iterations": steps}
-    batches, team = stream.batches, Team(run.device, workers=workers)
+    batches, processes = stream.iter_training, ProcessGroup(run.device, workers=workers)
     with (
         tempfile.TemporaryDirectory() as state,
         patch.object(
-            stream, "batches", lambda *args, **named: run.watched(batches(*args, **named), loaded)
+            stream,
+            "iter_training",
+            lambda *args, **named: run.watched(batches(*args, **named), loaded),
         ),
     ):
         return classifier_loop.train(
-            build, recipe, own, images, Path(state) / "state", "timed", team
+            build, recipe, own, images, Path(state) / "state", "timed", processes
         )
 
 
@@ -80,16 +82,16 @@ def clip(run: Steps, job: Job, tar: Path, images: int, workers: int = 0) -> CLIP
     CLIP
         The trained model.
     """
-    found = pairs.find(
+    found = pairs.open_pairs(
         {"real": [str(tar)]}, [{"source": "real", "guidance": None, "images": images}]
     )
-    batches, team = stream.batches, Team(run.device, workers=workers)
+    batches, processes = stream.iter_training, ProcessGroup(run.device, workers=workers)
 
     def watched(*args, **named):
         return run.watched(batches(*args, **named))
 
-    with tempfile.TemporaryDirectory() as state, patch.object(stream, "batches", watched):
-        return clip_loop.train(job, found, Path(state) / "state", "timed", team)
+    with tempfile.TemporaryDirectory() as state, patch.object(stream, "iter_training", watched):
+        return clip_loop.train(job, found, Path(state) / "state", "timed", processes)
 
 
 def clip_job(settings: dict, images: int, steps: int) -> Job:

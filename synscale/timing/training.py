@@ -44,7 +44,7 @@ def _classifier(
     )
     most = max(run.size for run in training_runs(bench.study) if run.architecture == name)
     if most * bench.study.channels * bench.study.image_size**2 <= stream.IN_MEMORY:
-        [read] = stream.hold([read])
+        [read] = stream.load_into_memory([read])
 
     def steps(count: int) -> tuple[float, float]:
         """Seconds of these steps, and of all else but three more."""
@@ -83,7 +83,7 @@ def train_clip(bench: Bench) -> Iterator[Timed]:
         settings["architectures"] = {name: settings["architectures"][name]}
         training = settings["training"]
         batch, largest = training["batch_size"], training.get("micro_batch_size")
-        count = distributed.turns("clip.batch_size", batch, largest, 1)
+        count = distributed.count_micro_batches("clip.batch_size", batch, largest, 1)
         micro_batch = min(batch // count, bench.largest)
         yield from fitting(micro_batch, partial(_clip, bench, name, settings, count), bench.device)
 

@@ -5,7 +5,7 @@ completely or not at all, by time, and belongs to one set of settings: state of 
 not loaded.
 
 State on a GPU is copied to pinned host memory and written by a thread, so that training waits for
-the copy only. A save that takes long is repeated less often (`State.interval`).
+the copy only. A save that takes long is repeated less often (`TrainingCheckpoint.interval`).
 """
 
 import copy
@@ -22,8 +22,8 @@ from synscale.cluster import allocation
 from synscale.runtime.atomic import whole
 from synscale.training.finite_state import check_state
 
-EVERY = 300.0  # seconds between two saves
-SAVE_SECONDS = 1.5  # of each `EVERY` for a save: 0.5 % (our choice); longer saves are less frequent
+CHECKPOINT_INTERVAL = 300.0  # seconds between two saves
+SAVE_SECONDS = 1.5  # of each `CHECKPOINT_INTERVAL` for a save: 0.5 % (our choice); longer saves are less frequent
 
 _writes: dict[Path, Future] = {}  # file -> the write of this process that may still be under way
 
@@ -82,7 +82,7 @@ def _layout(tensor: torch.Tensor) -> tuple:
     return tensor.shape, tensor.dtype, tensor.stride()
 
 
-class State:
+class TrainingCheckpoint:
     """What a training loop needs to resume.
 
     Parameters
@@ -94,7 +94,7 @@ class State:
     parts : dict
         Name -> object with state_dict and load_state_dict, or a torch.Generator.
     every : float, optional
-        Seconds of work that an interruption may lose; `EVERY` by default.
+        Seconds of work that an interruption may lose; `CHECKPOINT_INTERVAL` by default.
     background : bool, optional
         Whether to write in a thread; by default if any part is on a GPU.
     """
@@ -109,7 +109,7 @@ class State:
     ):
         self.path = Path(folder) / f"{digest(identity)}.state"
         self.parts = parts
-        self.every = EVERY if every is None else every
+        self.every = CHECKPOINT_INTERVAL if every is None else every
         self.background = background
         self.saved = self._began = time.monotonic()
         self.save_seconds = 0.0  # of the last save, until its file was complete
@@ -184,7 +184,7 @@ class State:
         self._looked = now
         return now - self.saved >= self.interval or self._ending()
 
-    def save_by_time(self, step: int) -> bool:
+    def save_if_due(self, step: int) -> bool:
         """Save if it is time to; return whether it was."""
         due = self.due
         if due:

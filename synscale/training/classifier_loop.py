@@ -14,14 +14,14 @@ import torch.nn.functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import classifier
 from synscale.models.stochastic_depth import StochasticDepth
 from synscale.study.models.classifiers import Training
 from synscale.training import augment, checkpoint, distributed, stream
 from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
-from synscale.training.order import mixed
-from synscale.training.shuffle_buffer import shuffle_for
+from synscale.training.order import combine_seeds
 
 CHECK_STEPS = 100  # steps between two checks of the loss; reading it makes the CPU wait for the GPU
 ADVICE = "lower classifiers.learning_rate or set classifiers.gradient_clip (both can be set for one architecture), or set classifiers.precision to float32"
@@ -38,9 +38,9 @@ def seed_step(device: torch.device, *numbers: int) -> None:
     *numbers : int
         Numbers that the seed follows from.
     """
-    torch.default_generator.manual_seed(mixed(*numbers))
+    torch.default_generator.manual_seed(combine_seeds(*numbers))
     if device.type == "cuda":
-        torch.cuda.manual_seed(mixed(*numbers))
+        torch.cuda.manual_seed(combine_seeds(*numbers))
 
 
 def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -66,7 +66,7 @@ def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 def gradients(
     shared: torch.nn.Module,
     recipe: Training,
-    team: distributed.Team,
+    processes: distributed.ProcessGroup,
     pixels: torch.Tensor,
     targets: torch.Tensor,
     turns: int,
@@ -82,7 +82,7 @@ def gradients(
     shared : Module
         The model, or its DistributedDataParallel.
     recipe : Training
-    team : Team
+    processes : ProcessGroup
     pixels : Tensor, shape (N, C, H, W)
         In -1..1.
     targets : Tensor, shape (N,) or (N, classes)
@@ -106,8 +106,8 @@ def gradients(
         if masks is not None:
             depth.use(masks, first)
         first += len(images)
-        with shared.no_sync() if turn < turns and team.ranks > 1 else nullcontext():
-            with torch.autocast(team.device.type, torch.bfloat16, enabled=is_half):
+        with shared.no_sync() if turn < turns and processes.ranks > 1 else nullcontext():
+            with torch.autocast(processes.device.type, torch.bfloat16, enabled=is_half):
                 logits = shared(images)
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
             loss = loss / turns  # micro-batches are equal: the mean of their means is the mean
@@ -123,7 +123,7 @@ def train(
     images: stream.Images,
     state_folder: Path,
     identity: str,
-    team: distributed.Team,
+    processes: distributed.ProcessGroup,
 ) -> torch.nn.Module:
     """Train one classifier, resuming from a saved state if there is one.
 
@@ -143,7 +143,7 @@ def train(
         Folder of the saved state.
     identity : str
         Everything that the result depends on.
-    team : Team
+    processes : ProcessGroup
 
     Returns
     -------
@@ -155,15 +155,17 @@ def train(
     SystemExit
         If the loss or the gradient is not finite, or if processes loaded different states.
     """
-    device, total, seed = team.device, run["iterations"], run["seed"]
+    device, total, seed = processes.device, run["iterations"], run["seed"]
     name = f"{run['source']} {run['name']}"
     torch.manual_seed(seed)
     layout = torch.channels_last if recipe.compile else torch.contiguous_format
     model = classifier.build(**build, position_std=recipe.position_std)
     model = model.to(device, memory_format=layout).train()
     size, largest = recipe.batch_size, recipe.micro_batch_size
-    turns = distributed.turns("classifiers.batch_size", size, largest, team.ranks)
-    share = recipe.batch_size // team.ranks
+    turns = distributed.count_micro_batches(
+        "classifiers.batch_size", size, largest, processes.ranks
+    )
+    share = recipe.batch_size // processes.ranks
     depth = StochasticDepth(model, share // turns, device)
     optimizer = torch.optim.AdamW(
         model.parameters(),
@@ -183,31 +185,31 @@ def train(
     if recipe.ema_decay:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
         parts["average"] = average
-    state = checkpoint.State(state_folder, identity, parts)
+    state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
     step = state.load()
-    if step != team.agreed(step):
+    if step != processes.broadcast(step):
         raise SystemExit(
-            f"{name}: rank {team.rank} loaded another step than rank 0 ({step}; stale network file system?); run the job again"
+            f"{name}: rank {processes.rank} loaded another step than rank 0 ({step}; stale network file system?); run the job again"
         )
     if recipe.compile:
         # A job has several runs, and torch stops compiling after eight models.
         torch.compiler.reset()
         # In place, so that names of weights stay; within DistributedDataParallel, as torch advises.
         model.compile(backend=recipe.compile, dynamic=False)
-    shared = team.shared(model)
+    shared = processes.wrap_ddp(model)
     stored = images.read(torch.tensor([0]))[0].shape[-1]
     transform = augment.of_images(recipe, stored, build["image_size"])
     mix = augment.of_batches(recipe, build["classes"])
-    batches = stream.batches(
+    batches = stream.iter_training(
         images,
         recipe.batch_size,
         total,
         seed,
         step,
         transform,
-        team.rank,
-        team.ranks,
-        team.workers,
+        processes.rank,
+        processes.ranks,
+        processes.workers,
         shuffle=shuffle_for(recipe.batch_size, images.image_bytes),
     )
     began, first, loss, rate, norm = time.monotonic(), step, None, 0.0, None
@@ -225,11 +227,15 @@ def train(
             pixels, targets = mix(pixels, targets)
         masks = None
         if depth.layers:
-            drawn = depth.draw(recipe.batch_size, torch.Generator().manual_seed(mixed(step, seed)))
-            masks = on_device(drawn[:, team.rank * share : (team.rank + 1) * share], device)
+            drawn = depth.draw(
+                recipe.batch_size, torch.Generator().manual_seed(combine_seeds(step, seed))
+            )
+            masks = on_device(
+                drawn[:, processes.rank * share : (processes.rank + 1) * share], device
+            )
         optimizer.zero_grad(set_to_none=True)
         pixels = pixels.contiguous(memory_format=layout)
-        loss = gradients(shared, recipe, team, pixels, targets, turns, depth, masks)
+        loss = gradients(shared, recipe, processes, pixels, targets, turns, depth, masks)
         if recipe.gradient_clip:
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
         rate = optimizer.param_groups[0]["lr"]
@@ -238,8 +244,8 @@ def train(
         if average:
             average.update_parameters(model)
         step += 1
-        due = team.leads and state.due
-        if due or (team.leads and step % CHECK_STEPS == 0):
+        due = processes.is_main and state.due
+        if due or (processes.is_main and step % CHECK_STEPS == 0):
             value = checked(loss.item())
         if due:
             state.save(step)
@@ -248,7 +254,7 @@ def train(
             print(f"{name}: {progress}, {speed:.0f} images a second", flush=True)
     end = "all of them done before"
     if loss is not None:
-        end = f"last training loss {checked(team.mean(loss)):.4f}"
-    if team.leads:
+        end = f"last training loss {checked(processes.mean(loss)):.4f}"
+    if processes.is_main:
         print(f"{name}: {total} iterations, {end}", flush=True)
     return average.module if average else model

@@ -31,7 +31,7 @@ FEATURES = "image_features", "text_features"
 
 @dataclass(frozen=True)
 class Gradients:
-    """Computes the gradients of a batch that the processes of a team share.
+    """Computes the gradients of a batch that the processes of a processes share.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ class Gradients:
     shared : Module
         The model, or its DistributedDataParallel if there are several processes.
     recipe : ClipTraining
-    team : distributed.Team
+    processes : distributed.ProcessGroup
     """
 
     model: CLIP
     shared: torch.nn.Module
     recipe: ClipTraining
-    team: distributed.Team
+    processes: distributed.ProcessGroup
 
     def __call__(self, share: Sequence[PairBatch]) -> torch.Tensor:
         """Add the gradients of one batch to those of the model.
@@ -68,8 +68,8 @@ class Gradients:
         contrastive = ClipLoss(
             local_loss=True,
             gather_with_grad=True,
-            rank=self.team.rank,
-            world_size=self.team.ranks,
+            rank=self.processes.rank,
+            world_size=self.processes.ranks,
         )
         with self._autocast():
             loss = contrastive(**self.shared(*self._inputs(batch)))
@@ -86,7 +86,9 @@ class Gradients:
         del outputs, features
         pieces = zip(*(gradient.split(rows) for gradient in gradients), strict=True)
         for number, (batch, wanted) in enumerate(zip(share, pieces, strict=True), 1):
-            waits = self.team.ranks > 1 and number < len(share)  # processes add gradients up once
+            waits = self.processes.ranks > 1 and number < len(
+                share
+            )  # processes add gradients up once
             with self.shared.no_sync() if waits else nullcontext():
                 with self._autocast():
                     output = self.shared(*self._inputs(batch))
@@ -120,15 +122,15 @@ class Gradients:
         image_gradients, text_gradients : Tensor, shape (n, embed_dim), float32
             Of the sum of the losses of all processes, with respect to `images` and `texts`.
         """
-        count, first, team = len(images), self.team.rank * len(images), self.team
+        count, first, processes = len(images), self.processes.rank * len(images), self.processes
         everyone = (images, texts)
-        if team.ranks > 1:
+        if processes.ranks > 1:
             everyone = gather_features(
                 images.contiguous(),
                 texts.contiguous(),
                 local_loss=True,
-                rank=team.rank,
-                world_size=team.ranks,
+                rank=processes.rank,
+                world_size=processes.ranks,
             )
         everyone = [features.detach().float().requires_grad_() for features in everyone]
         scale, losses = scale.detach().float().requires_grad_(), []
@@ -142,7 +144,7 @@ class Gradients:
                 loss.backward()
                 losses.append(loss.detach())
         gradients = [features.grad for features in everyone]
-        if team.ranks > 1:
+        if processes.ranks > 1:
             for gradient in gradients:
                 dist.all_reduce(gradient)
         return (
@@ -152,12 +154,12 @@ class Gradients:
         )
 
     def _autocast(self) -> torch.autocast:
-        kind, precision = self.team.device.type, self.recipe.precision
+        kind, precision = self.processes.device.type, self.recipe.precision
         enabled = kind == "cuda" and precision == "bfloat16"
         return torch.autocast(kind, torch.bfloat16, enabled=enabled)
 
     def _inputs(self, batch: PairBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Images as the model reads them, and tokens, on the device."""
-        images = batch.images.to(self.team.device, non_blocking=True)
-        tokens = batch.tokens.to(self.team.device, non_blocking=True)
+        images = batch.images.to(self.processes.device, non_blocking=True)
+        tokens = batch.tokens.to(self.processes.device, non_blocking=True)
         return clip.normalised(images, self.recipe.normalisation), tokens

@@ -18,6 +18,7 @@ import torch
 from open_clip.model import CLIP
 from open_clip_train.scheduler import cosine_lr
 
+from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import clip
 from synscale.planning.clip_memory import Memory
 from synscale.study.models.clip import ClipTraining
@@ -26,7 +27,6 @@ from synscale.training.clip_gradients import Gradients
 from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
 from synscale.training.pairs import PairBatch, Pairs, Tokens, in_memory
-from synscale.training.shuffle_buffer import shuffle_for
 
 LARGEST_SCALE = math.log(100)  # of the logit scale, as in CLIP
 CHECK_STEPS = 100  # between checks of the loss: reading it makes the CPU wait for the GPU
@@ -62,7 +62,7 @@ class Job:
     def micro_batches(self, ranks: int) -> int:
         """Return the number of micro-batches that each of `ranks` processes has in a step."""
         size, largest = self.recipe.batch_size, self.recipe.micro_batch_size
-        return distributed.turns("clip.batch_size", size, largest, ranks)
+        return distributed.count_micro_batches("clip.batch_size", size, largest, ranks)
 
     def memory(self, ranks: int) -> Memory:
         """Return what each of `ranks` processes has to keep on its GPU."""
@@ -95,12 +95,12 @@ def parameter_groups(model: CLIP, weight_decay: float) -> list[dict]:
     ]
 
 
-def build(job: Job, team: distributed.Team) -> CLIP:
+def build(job: Job, processes: distributed.ProcessGroup) -> CLIP:
     """Return the model with its initial weights, compiled if the recipe asks for it."""
     recipe = job.recipe
     torch.manual_seed(job.run["seed"])
     model = CLIP(**clip.config(job.architecture, job.image_size), output_dict=True)
-    model.to(team.device).train()
+    model.to(processes.device).train()
     model.set_grad_checkpointing(recipe.gradient_checkpointing)
     if recipe.compile:
         # A job has several runs, and torch stops compiling after eight models.
@@ -116,7 +116,7 @@ def micro_batches(
     pairs: Pairs,
     step: int,
     count: int,
-    team: distributed.Team,
+    processes: distributed.ProcessGroup,
 ) -> Iterator[PairBatch]:
     """Return the micro-batches of a process from a step on, `count` for each step.
 
@@ -128,16 +128,16 @@ def micro_batches(
     crop = augment.crop_of_pairs(recipe, stored, job.image_size)
     tokens = Tokens(pairs.images, clip.tokenizer(job.architecture))
     size, total = recipe.batch_size // count, job.run["iterations"] * count
-    return stream.batches(
+    return stream.iter_training(
         images,
         size,
         total,
         job.run["seed"],
         step * count,
         crop,
-        team.rank,
-        team.ranks,
-        team.workers,
+        processes.rank,
+        processes.ranks,
+        processes.workers,
         finish=tokens.add,
         shuffle=shuffle_for(recipe.batch_size, images.image_bytes),
     )
@@ -153,7 +153,7 @@ def train(
     pairs: Pairs,
     state_folder: Path,
     identity: str,
-    team: distributed.Team,
+    processes: distributed.ProcessGroup,
 ) -> CLIP:
     """Train one CLIP model, resuming from a saved state if there is one.
 
@@ -166,7 +166,7 @@ def train(
         Folder of the saved state.
     identity : str
         Everything that the result depends on.
-    team : distributed.Team
+    processes : distributed.ProcessGroup
 
     Returns
     -------
@@ -178,8 +178,8 @@ def train(
         If the loss or the gradient is not finite, or if processes loaded different states.
     """
     recipe, total = job.recipe, job.run["iterations"]
-    count = job.micro_batches(team.ranks)
-    model = build(job, team)
+    count = job.micro_batches(processes.ranks)
+    model = build(job, processes)
     groups = parameter_groups(model, recipe.weight_decay)
     # Fused: on a CPU the default takes roots tensor by tensor, which is a third of a small step.
     optimizer = torch.optim.AdamW(
@@ -190,13 +190,17 @@ def train(
         fused=True,
     )
     schedule = cosine_lr(optimizer, recipe.learning_rate, round(recipe.warmup * total), total)
-    state = checkpoint.State(state_folder, identity, {"model": model, "optimizer": optimizer})
+    state = checkpoint.TrainingCheckpoint(
+        state_folder, identity, {"model": model, "optimizer": optimizer}
+    )
     first = step = state.load()
-    if step != team.agreed(step):
-        problem = f"rank {team.rank} loaded step {step}, another than rank 0 (stale file system?)"
+    if step != processes.broadcast(step):
+        problem = (
+            f"rank {processes.rank} loaded step {step}, another than rank 0 (stale file system?)"
+        )
         raise SystemExit(f"{job.name}: {problem}; run the job again")
-    gradients = Gradients(model, team.shared(model), recipe, team)
-    batches = iter(micro_batches(job, pairs, step, count, team))
+    gradients = Gradients(model, processes.wrap_ddp(model), recipe, processes)
+    batches = iter(micro_batches(job, pairs, step, count, processes))
     began, loss, norm = time.monotonic(), None, None
 
     def checked_loss() -> float:
@@ -214,18 +218,18 @@ def train(
         with torch.no_grad():
             model.logit_scale.clamp_(0, LARGEST_SCALE)
         step += 1
-        due = team.leads and state.due
-        if due or (team.leads and step % CHECK_STEPS == 0):
+        due = processes.is_main and state.due
+        if due or (processes.is_main and step % CHECK_STEPS == 0):
             value = checked_loss()
         if due:
-            state.save_by_time(step)
+            state.save_if_due(step)
             progress = f"step {step} of {total}, training loss {value:.4f}"
             speed = (step - first) * recipe.batch_size / (time.monotonic() - began)
             print(f"{job.name}: {progress}, {speed:.0f} pairs per second", flush=True)
     end = "resumed after the last step"
     if loss is not None:
         checked_loss()
-        end = f"last training loss {team.mean(loss):.4f}"
-    if team.leads:
+        end = f"last training loss {processes.mean(loss):.4f}"
+    if processes.is_main:
         print(f"{job.name}: {total} steps, {end}", flush=True)
     return model

@@ -21,7 +21,7 @@ PATIENCE = timedelta(
 )  # while the first process reads the manifests of a large set, the others wait
 
 
-def turns(key: str, batch_size: int, largest: int | None, ranks: int) -> int:
+def count_micro_batches(key: str, batch_size: int, largest: int | None, ranks: int) -> int:
     """How many times a process goes through a part of its share of a batch, in equal parts none of
     which is over `largest`.
 
@@ -37,7 +37,7 @@ def turns(key: str, batch_size: int, largest: int | None, ranks: int) -> int:
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes that do one job together, such as to train a model; most often there is one.
 
     rank: of this process; ranks: of all; workers: processes that each may have read images for it.
@@ -49,11 +49,11 @@ class Team:
     workers: int = 0
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this is the process that writes files and speaks."""
         return self.rank == 0
 
-    def agreed(self, value):
+    def broadcast(self, value):
         """The leader's value, for all."""
         if self.ranks == 1:
             return value
@@ -61,7 +61,7 @@ class Team:
         dist.broadcast_object_list(values, src=0)
         return values[0]
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """For all to have come as far."""
         if self.ranks > 1:
             dist.barrier()
@@ -73,7 +73,7 @@ class Team:
             dist.all_reduce(value)
         return value.item() / self.ranks
 
-    def shared(self, model: torch.nn.Module) -> torch.nn.Module:
+    def wrap_ddp(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model, whose gradients are means over all processes."""
         if self.ranks == 1:
             return model
@@ -92,7 +92,7 @@ def _die_with_parent() -> None:
 
 
 @contextmanager
-def team(threads: int) -> Iterator[Team]:
+def process_group(threads: int) -> Iterator[ProcessGroup]:
     """The processes of this job. threads: CPU threads of the job on this machine, shared by its
     processes here; one of each process is its own, the others read images.
     """
@@ -100,7 +100,7 @@ def team(threads: int) -> Iterator[Team]:
     own = max(1, threads // here)
     device = deterministic(own)
     if "WORLD_SIZE" not in os.environ:
-        yield Team(device, workers=own - 1)
+        yield ProcessGroup(device, workers=own - 1)
         return
     _die_with_parent()
     if device.type == "cuda":
@@ -111,5 +111,5 @@ def team(threads: int) -> Iterator[Team]:
         timeout=PATIENCE,
         device_id=device if device.type == "cuda" else None,
     )
-    yield Team(device, dist.get_rank(), dist.get_world_size(), own - 1)
+    yield ProcessGroup(device, dist.get_rank(), dist.get_world_size(), own - 1)
     dist.destroy_process_group()  # not after an error: it would wait for processes that may be gone

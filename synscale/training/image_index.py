@@ -11,9 +11,9 @@ import torch
 
 from synscale.data.codec import decoded
 from synscale.data.shards import ShardError, manifest_path
-from synscale.training.order import WINDOW
+from synscale.training.order import OPEN_SHARDS
 
-MEND = "remove both files and make them again"
+REGENERATE = "remove both files and make them again"
 COLUMNS = ["class_id", "offset", "size", "sha256"]
 HASH = 32  # bytes of a sha256
 
@@ -49,7 +49,7 @@ def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> di
     file = pq.ParquetFile(manifest_path(tar))
     names = set(file.schema_arrow.names)
     if missing := [name for name in columns if name not in names]:
-        raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}: {MEND}")
+        raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}: {REGENERATE}")
     if (guidance is None) == ("guidance" in names):
         found = "several guidance scales, of which none was asked for"
         if guidance is not None:
@@ -71,7 +71,7 @@ def damaged(shard: ShardSlice, row: int) -> ShardError:
     """Return the error for an image that is not the one that its manifest names."""
     key = manifest_columns(shard.tar, ["key"], shard.guidance)["key"][row]
     problem = f"image {key!r} has another sha256 than its manifest says"
-    return ShardError(f"{shard.tar}: {problem}: {MEND}")
+    return ShardError(f"{shard.tar}: {problem}: {REGENERATE}")
 
 
 def decode_into(data: bytes, last: np.ndarray | None) -> tuple[torch.Tensor, np.ndarray]:
@@ -170,4 +170,4 @@ class Index:
 
 
 # In each process: two windows, as a batch can contain the end of one and the start of the next.
-open_index = lru_cache(maxsize=2 * WINDOW)(Index)
+open_index = lru_cache(maxsize=2 * OPEN_SHARDS)(Index)

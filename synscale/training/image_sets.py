@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import torch
 
 from synscale.data.shards import ShardError, manifest_path
+from synscale.data.shuffle_buffer import IN_MEMORY
 from synscale.training import image_index
 from synscale.training.chunk_reader import Encoded
-from synscale.training.image_index import MEND, ShardSlice
-from synscale.training.shuffle_buffer import IN_MEMORY
+from synscale.training.image_index import REGENERATE, ShardSlice
 
 
 def _cut(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
@@ -46,7 +46,7 @@ def filled(
     return pixels, class_ids
 
 
-class Stored:
+class ShardedImages:
     """Images in their tars."""
 
     def __init__(self, shards: list[ShardSlice]):
@@ -120,13 +120,13 @@ class Stored:
         """Pixels, uint8 (N, C, H, W), and class ids (N,); `encoded` as in `each`."""
         return filled(self.each(positions, encoded), len(positions))
 
-    def first(self, images: int) -> "Stored":
+    def first(self, images: int) -> "ShardedImages":
         return self.between(0, images)
 
-    def between(self, start: int, stop: int) -> "Stored":
+    def between(self, start: int, stop: int) -> "ShardedImages":
         """Images `start` to `stop` (half-open)."""
         cut = _cut(self.sizes, start, stop)
-        return Stored(
+        return ShardedImages(
             [
                 self.shards[place]._replace(images=images, start=self.shards[place].start + skipped)
                 for place, skipped, images in cut
@@ -134,11 +134,11 @@ class Stored:
         )
 
     @staticmethod
-    def join(parts: list["Stored"]) -> "Stored":
-        return Stored([shard for part in parts for shard in part.shards])
+    def join(parts: list["ShardedImages"]) -> "ShardedImages":
+        return ShardedImages([shard for part in parts for shard in part.shards])
 
 
-class Held:
+class InMemoryImages:
     """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the shards that
     they came from.
     """
@@ -164,28 +164,30 @@ class Held:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         return self.pixels[positions], self.class_ids[positions]
 
-    def first(self, images: int) -> "Held":
+    def first(self, images: int) -> "InMemoryImages":
         return self.between(0, images)
 
-    def between(self, start: int, stop: int) -> "Held":
+    def between(self, start: int, stop: int) -> "InMemoryImages":
         """Images `start` to `stop` (half-open)."""
         sizes = [images for _, _, images in _cut(self.sizes, start, stop)]
-        return Held(sizes, self.pixels[start:stop], self.class_ids[start:stop])
+        return InMemoryImages(sizes, self.pixels[start:stop], self.class_ids[start:stop])
 
     @staticmethod
-    def join(parts: list["Held"]) -> "Held":
+    def join(parts: list["InMemoryImages"]) -> "InMemoryImages":
         sizes = [size for part in parts for size in part.sizes]
-        return Held(
+        return InMemoryImages(
             sizes,
             torch.cat([part.pixels for part in parts]),
             torch.cat([part.class_ids for part in parts]),
         )
 
 
-Images = Stored | Held
+Images = ShardedImages | InMemoryImages
 
 
-def find(tars: list[str], guidance: float | None = None, images: int | None = None) -> Stored:
+def open_images(
+    tars: list[str], guidance: float | None = None, images: int | None = None
+) -> ShardedImages:
     """The first `images` images (all by default) at a guidance scale (None: real images) of a
     source whose tars are given in order.
 
@@ -204,12 +206,14 @@ def find(tars: list[str], guidance: float | None = None, images: int | None = No
         left -= count
     if images is not None and left > 0:
         raise ShardError(
-            f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {MEND}"
+            f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {REGENERATE}"
         )
-    return Stored([shard for shard in shards if shard.images])
+    return ShardedImages([shard for shard in shards if shard.images])
 
 
-def hold(sets: list[Stored], most: int = IN_MEMORY, batch_size: int = 256) -> list[Images]:
+def load_into_memory(
+    sets: list[ShardedImages], most: int = IN_MEMORY, batch_size: int = 256
+) -> list[Images]:
     """The same sets, decoded into memory where all of them together fit into `most` bytes."""
     needed = sum(
         len(images) * images.read(torch.tensor([0]))[0].numel() for images in sets if len(images)
@@ -219,5 +223,5 @@ def hold(sets: list[Stored], most: int = IN_MEMORY, batch_size: int = 256) -> li
     held = []
     for images in sets:
         read = [images.read(positions) for positions in torch.arange(len(images)).split(batch_size)]
-        held.append(Held(images.sizes, *map(torch.cat, zip(*read, strict=True))))
+        held.append(InMemoryImages(images.sizes, *map(torch.cat, zip(*read, strict=True))))
     return held

@@ -5,14 +5,14 @@ from itertools import accumulate
 
 import torch
 
-from synscale.training.shuffle_buffer import Shuffle
+from synscale.data.shuffle_buffer import Shuffle
 
 # Shards whose images are shuffled with one another (our choice): 400,000 images if a shard has
 # 25,600.
-WINDOW = 16
+OPEN_SHARDS = 16
 
 
-def mixed(*numbers: int) -> int:
+def combine_seeds(*numbers: int) -> int:
     """A seed made of several numbers."""
     seed = 0
     for number in numbers:
@@ -21,7 +21,7 @@ def mixed(*numbers: int) -> int:
 
 
 def _generator(*numbers: int) -> torch.Generator:
-    return torch.Generator().manual_seed(mixed(*numbers))
+    return torch.Generator().manual_seed(combine_seeds(*numbers))
 
 
 def _permutation(n: int, *numbers: int) -> torch.Tensor:
@@ -31,7 +31,7 @@ def _permutation(n: int, *numbers: int) -> torch.Tensor:
 class Order:
     """The positions that a training reads, epoch after epoch; each epoch has every image once.
 
-    An epoch puts the shards in a random order and cuts it into windows of `window` shards. If the
+    An epoch puts the shards in a random order and cuts it into windows of `open_shards` shards. If the
     set has at most `shuffle.plain` images, a window is shuffled directly, otherwise in chunks and
     lanes (`shuffle_buffer`). The order follows from the seed and the place in the stream only.
 
@@ -40,7 +40,7 @@ class Order:
     sizes : list of int
         Images of each shard.
     seed : int
-    window : int
+    open_shards : int
         Shards that are open at a time.
     shuffle : Shuffle
         Sizes of chunks and lanes.
@@ -50,10 +50,10 @@ class Order:
         self,
         sizes: list[int],
         seed: int,
-        window: int = WINDOW,
+        open_shards: int = OPEN_SHARDS,
         shuffle: Shuffle | None = None,
     ):
-        self.sizes, self.seed, self.window = torch.tensor(sizes), seed, window
+        self.sizes, self.seed, self.open_shards = torch.tensor(sizes), seed, open_shards
         self.shuffle = shuffle or Shuffle()
         self.starts, self.total = self.sizes.cumsum(0) - self.sizes, sum(sizes)
         self.epoch = self.group = None
@@ -83,11 +83,11 @@ class Order:
     def _go_to(self, epoch: int, place: int) -> None:
         count = len(self.sizes)
         if epoch != self.epoch:
-            groups = -(-count // self.window)
+            groups = -(-count // self.open_shards)
             shards = torch.arange(count)
             if groups > 1:
                 shards = _permutation(count, groups, self.seed, epoch)
-            self.epoch, self.group, self.groups = epoch, None, shards.split(self.window)
+            self.epoch, self.group, self.groups = epoch, None, shards.split(self.open_shards)
             self.ends = list(accumulate(int(self.sizes[group].sum()) for group in self.groups))
         group = bisect_right(self.ends, place)
         if group == self.group:

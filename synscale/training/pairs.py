@@ -1,6 +1,6 @@
 """Image-text pairs of a CLIP training: the images of `stream`, and the text of each.
 
-find       the pairs of a run, in the shards of one or more sources
+open_pairs     the pairs of a run, in the shards of one or more sources
 Tokens     the tokens of the texts at given positions
 in_memory  the same pairs with decoded images, if they fit
 
@@ -24,7 +24,7 @@ import torch
 
 from synscale.data.shards import ShardError, manifest_path
 from synscale.training import stream
-from synscale.training.order import WINDOW
+from synscale.training.order import OPEN_SHARDS
 
 TOKENIZED = 1 << 16  # texts whose tokens are kept: captions of small sets repeat
 
@@ -35,7 +35,7 @@ class Pairs(NamedTuple):
     identity: digest of the parts and of their manifests, which contain the sha256 of every image.
     """
 
-    images: stream.Stored
+    images: stream.ShardedImages
     identity: str
 
 
@@ -59,16 +59,16 @@ def _look(tar: str, guidance: float | None) -> tuple[np.ndarray, str]:
     try:
         manifest, length = manifest_path(tar).read_bytes(), Path(tar).stat().st_size
     except FileNotFoundError as error:
-        raise ShardError(f"{error.filename}: no such file: {stream.MEND}") from None
+        raise ShardError(f"{error.filename}: no such file: {stream.REGENERATE}") from None
     rows = _rows(manifest, ["image", "offset", "size"], guidance)
     if len(rows) and (end := pc.max(pc.add(rows["offset"], rows["size"])).as_py()) > length:
         raise ShardError(
-            f"{tar}: {length} bytes long, but its manifest names images up to byte {end}: {stream.MEND}"
+            f"{tar}: {length} bytes long, but its manifest names images up to byte {end}: {stream.REGENERATE}"
         )
     return rows["image"].to_numpy(), hashlib.sha256(manifest).hexdigest()
 
 
-def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pairs:
+def open_pairs(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pairs:
     """The pairs of a run: of each part its images, in their order. tars: of each source, in order.
 
     Half a minute on 16 cores for 371 million pairs, as estimated from 10 ms for a manifest of
@@ -90,7 +90,7 @@ def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pa
                 first, last = np.clip([start - seen, stop - seen], 0, len(numbers)).tolist()
                 if not np.array_equal(numbers[first:last], np.arange(seen + first, seen + last)):
                     raise ShardError(
-                        f"{tar}: its images at guidance {guidance} are not those from number {seen} on: {stream.MEND}"
+                        f"{tar}: its images at guidance {guidance} are not those from number {seen} on: {stream.REGENERATE}"
                     )
                 if last > first:
                     shards.append(stream.ShardSlice(tar, guidance, last - first, first))
@@ -101,12 +101,12 @@ def find(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pa
             raise SystemExit(
                 f"{tars[source][-1]}: {seen} images at guidance {guidance}, but a run needs {needed}"
             )
-    return Pairs(stream.Stored(shards), digest.hexdigest())
+    return Pairs(stream.ShardedImages(shards), digest.hexdigest())
 
 
 def in_memory(pairs: Pairs) -> stream.Images:
     """Return the images, decoded if they fit into `stream.IN_MEMORY` bytes; positions are the same."""
-    [images] = stream.hold([pairs.images])
+    [images] = stream.load_into_memory([pairs.images])
     return images
 
 
@@ -132,15 +132,15 @@ class Tokens:
 
     Parameters
     ----------
-    images : stream.Stored
+    images : stream.ShardedImages
         Images whose manifests have a column `prompt`.
     tokenize : callable
         Returns tokens, shape (1, context_length), of a text.
     """
 
-    def __init__(self, images: stream.Stored, tokenize: Callable[[str], torch.Tensor]):
+    def __init__(self, images: stream.ShardedImages, tokenize: Callable[[str], torch.Tensor]):
         self.images = images
-        self._texts = lru_cache(maxsize=2 * WINDOW)(_texts)
+        self._texts = lru_cache(maxsize=2 * OPEN_SHARDS)(_texts)
         self._tokens = lru_cache(maxsize=TOKENIZED)(lambda text: tokenize(text)[0])
 
     def text(self, position: int) -> str:

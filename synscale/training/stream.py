@@ -2,10 +2,10 @@
 
 Memory does not grow with their number.
 
-find   the first images of a source at a guidance scale
-hold   the same images, decoded into memory once if they fit
-batches, ordered, chosen   what a training, an evaluation and a score read; both kinds give the same
-encoded_batches   the same images as `batches`, as they are stored
+open_images   the first images of a source at a guidance scale
+load_into_memory   the same images, decoded into memory once if they fit
+iter_training, iter_sequential, iter_at   what a training, an evaluation and a score read; both kinds give the same
+iter_encoded   the same images as `iter_training`, as they are stored
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,32 +14,40 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from synscale.data.shuffle_buffer import Shuffle, images_per_chunk
 from synscale.training.chunk_reader import ChunkReader, Draw, Encoded, Item, read_ahead
-from synscale.training.image_index import MEND, ShardSlice
-from synscale.training.image_sets import IN_MEMORY, Held, Images, Stored, filled, find, hold
-from synscale.training.order import WINDOW, Order, mixed
-from synscale.training.shuffle_buffer import Shuffle, images_per_chunk
+from synscale.training.image_index import REGENERATE, ShardSlice
+from synscale.training.image_sets import (
+    IN_MEMORY,
+    Images,
+    InMemoryImages,
+    ShardedImages,
+    filled,
+    load_into_memory,
+    open_images,
+)
+from synscale.training.order import OPEN_SHARDS, Order, combine_seeds
 
 __all__ = [
     "IN_MEMORY",
-    "MEND",
+    "REGENERATE",
     "Batch",
     "Draw",
     "Encoded",
-    "Held",
     "Images",
+    "InMemoryImages",
     "Item",
     "ShardSlice",
-    "Stored",
-    "at_once",
-    "batches",
-    "chosen",
-    "encoded_batches",
-    "find",
-    "hold",
+    "ShardedImages",
+    "combine_seeds",
+    "evaluation_batch_size",
+    "iter_at",
+    "iter_encoded",
+    "iter_sequential",
+    "iter_training",
     "load",
-    "mixed",
-    "ordered",
+    "load_into_memory",
+    "open_images",
 ]
 
 # Images that a CPU judges at a time: their floats, 19 MB at 224 px, stay near its caches and below
@@ -90,13 +98,13 @@ class _Reader(Dataset):
         draws = zip(images, epochs, positions.tolist(), strict=True)
         for (image, class_id), epoch, position in draws:
             torch.default_generator.manual_seed(
-                mixed(position, self.seed, epoch)
+                combine_seeds(position, self.seed, epoch)
             )  # so that neither workers nor ranks matter
             yield self.transform(image), class_id  # while it is in the cache
 
 
 def _read(reader: _Reader, items: Iterable, workers: int) -> Iterator[Batch]:
-    if not workers or (isinstance(reader.images, Held) and reader.transform is None):
+    if not workers or (isinstance(reader.images, InMemoryImages) and reader.transform is None):
         return (reader[item] for item in items)
     return load(reader, items, workers)
 
@@ -134,7 +142,7 @@ def load(reader: Dataset, items: Iterable[Draw | Item], workers: int) -> Iterato
     )
 
 
-def encoded_batches(
+def iter_encoded(
     images: Images,
     batch_size: int,
     iterations: int,
@@ -142,14 +150,14 @@ def encoded_batches(
     start: int = 0,
     rank: int = 0,
     ranks: int = 1,
-    window: int = WINDOW,
+    open_shards: int = OPEN_SHARDS,
     shuffle: Shuffle | None = None,
 ) -> Iterator[Draw | Item]:
     """Yield the images of every step from `start` on, in an order that follows from the seed.
 
     Parameters
     ----------
-    images : Stored or Held
+    images : ShardedImages or InMemoryImages
     batch_size : int
         Images of a step, over all ranks.
     iterations : int
@@ -159,7 +167,7 @@ def encoded_batches(
         First step.
     rank, ranks : int
         This process and the number of processes, each of which has an equal share of a batch.
-    window : int
+    open_shards : int
         Shards that are shuffled with one another.
     shuffle : Shuffle, optional
         Sizes of the shuffle buffer. A training passes `shuffle_for` of its batch size, so that
@@ -181,15 +189,15 @@ def encoded_batches(
             f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it"
         )
     shuffle = shuffle or Shuffle(chunk=images_per_chunk(images.image_bytes))
-    order, share = Order(images.sizes, seed, window, shuffle), batch_size // ranks
+    order, share = Order(images.sizes, seed, open_shards, shuffle), batch_size // ranks
     starts = (step * batch_size + rank * share for step in range(start, iterations))
     draws = (order.take(first, first + share) for first in starts)
-    if isinstance(images, Held):
+    if isinstance(images, InMemoryImages):
         return draws
     return read_ahead(ChunkReader(images.shards, shuffle, ranks), draws)
 
 
-def batches(
+def iter_training(
     images: Images,
     batch_size: int,
     iterations: int,
@@ -199,16 +207,16 @@ def batches(
     rank: int = 0,
     ranks: int = 1,
     workers: int = 0,
-    window: int = WINDOW,
+    open_shards: int = OPEN_SHARDS,
     shuffle: Shuffle | None = None,
     finish: Callable[[Batch], NamedTuple] | None = None,
 ) -> Iterator[Batch]:
-    """Return this rank's share of the batch of every step, as `encoded_batches`, decoded.
+    """Return this rank's share of the batch of every step, as `iter_encoded`, decoded.
 
     Parameters
     ----------
-    images, batch_size, iterations, seed, start, rank, ranks, window, shuffle
-        As of `encoded_batches`.
+    images, batch_size, iterations, seed, start, rank, ranks, open_shards, shuffle
+        As of `iter_encoded`.
     transform : callable, optional
         Of one image, uint8 (C, H, W); its random numbers follow from seed, epoch and image.
     workers : int
@@ -220,22 +228,22 @@ def batches(
     -------
     iterator of Batch
     """
-    items = encoded_batches(
-        images, batch_size, iterations, seed, start, rank, ranks, window, shuffle
+    items = iter_encoded(
+        images, batch_size, iterations, seed, start, rank, ranks, open_shards, shuffle
     )
     reader = _Reader(images, transform, seed)
     reader.finish = finish
     return _read(reader, items, workers)
 
 
-def at_once(largest: int, device: torch.device) -> int:
+def evaluation_batch_size(largest: int, device: torch.device) -> int:
     """Images that a device judges at a time. largest: on a GPU. What is said of an image does not
     depend on it.
     """
     return min(largest, ON_CPU) if device.type == "cpu" else largest
 
 
-def ordered(
+def iter_sequential(
     images: Images,
     batch_size: int,
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
@@ -245,7 +253,7 @@ def ordered(
 ) -> Iterator[Batch]:
     """Every image once, in order. Of several ranks, each reads every ranks-th batch."""
     starts = range(rank * batch_size, len(images), ranks * batch_size)
-    return chosen(
+    return iter_at(
         images,
         (torch.arange(start, min(start + batch_size, len(images))) for start in starts),
         transform,
@@ -253,7 +261,7 @@ def ordered(
     )
 
 
-def chosen(
+def iter_at(
     images: Images,
     positions: Iterable[torch.Tensor],
     transform: Callable[[torch.Tensor], torch.Tensor] | None = None,

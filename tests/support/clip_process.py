@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 from scripts import train_clip
 from synscale.training import checkpoint, clip_loop
-from synscale.training.distributed import Team, team
+from synscale.training.distributed import ProcessGroup, process_group
 
 
-def train(asked: dict, own: Team) -> None:
+def train(asked: dict, own: ProcessGroup) -> None:
     """Run a job.
 
     Parameters
@@ -25,7 +25,7 @@ def train(asked: dict, own: Team) -> None:
     asked : dict
         `settings` and `tars` of the job, its `folder`, and `killed`: the step at which the last
         rank dies.
-    own : Team
+    own : ProcessGroup
     """
     losses, positions = [], []
     gradients = clip_loop.Gradients.__call__
@@ -40,7 +40,7 @@ def train(asked: dict, own: Team) -> None:
 
     folder = Path(asked["folder"])
     with (
-        patch.object(checkpoint.State, "due", property(lambda self: True)),
+        patch.object(checkpoint.TrainingCheckpoint, "due", property(lambda self: True)),
         patch.object(clip_loop.Gradients, "__call__", watched),
     ):
         settings, tars = asked["settings"], asked["tars"]
@@ -50,5 +50,5 @@ def train(asked: dict, own: Team) -> None:
 
 
 if __name__ == "__main__":
-    with team(1) as processes:
+    with process_group(1) as processes:
         train(json.loads(Path(sys.argv[1]).read_text()), processes)

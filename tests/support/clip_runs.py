@@ -104,9 +104,9 @@ def save_every(monkeypatch, steps: int) -> None:
         asked.append(None)
         return len(asked) % steps == 0
 
-    monkeypatch.setattr(checkpoint.State, "due", property(due))
+    monkeypatch.setattr(checkpoint.TrainingCheckpoint, "due", property(due))
     monkeypatch.setattr(
-        checkpoint.State, "save_by_time", lambda self, step: self.save(step) or True
+        checkpoint.TrainingCheckpoint, "save_if_due", lambda self, step: self.save(step) or True
     )
 
 

@@ -30,9 +30,9 @@ def train_on_noise(folder, chosen: Training, iterations: int) -> torch.nn.Module
     )
     build = {"architecture": architecture, "image_size": 8, "channels": 1, "classes": 10}
     run = {"source": "real", "name": "run", "seed": 0, "iterations": iterations}
-    held = stream.Held([40], images, torch.arange(40) % 10)
+    held = stream.InMemoryImages([40], images, torch.arange(40) % 10)
     return classifier_loop.train(
-        build, chosen, run, held, folder, "", distributed.Team(torch.device("cpu"))
+        build, chosen, run, held, folder, "", distributed.ProcessGroup(torch.device("cpu"))
     )
 
 

@@ -22,7 +22,7 @@ from synscale.analysis.metrics import RUN
 from synscale.data import shards
 from synscale.evaluation import precision, zero_shot
 from synscale.models import clip
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 from tests.support.clip_runs import CPU, NAMES, TINY, run_of, settings_of, write_source
 
 
@@ -60,7 +60,7 @@ def trained(tmp_path_factory):
         [tar],
         folder / "models",
         folder / "state",
-        Team(CPU),
+        ProcessGroup(CPU),
     )
     (folder / "set").mkdir()
     write_source(folder / "set/unseen.tar", 24)

@@ -173,7 +173,7 @@ def test_a_cpu_computes_in_float32_and_reads_no_sample(batch, monkeypatch):
 
     monkeypatch.setattr(stream, "chosen", read)
     assert precision.fast_dtype(CPU) == torch.float32
-    images = stream.find(batch[2][:1])
+    images = stream.open_images(batch[2][:1])
     found = evaluate.choose_precisions(["a"], [None], images, CPU, torch.float32)
     assert found == [torch.float32]
 

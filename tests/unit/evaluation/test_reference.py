@@ -91,7 +91,8 @@ def test_one_pass_over_the_shards_gives_what_a_pass_for_each_score_gives(
 ):
     monkeypatch.setattr(reference, "BATCH", 4)  # so that a class takes several
     judge = reference.pretrained(released, CPU)
-    found = judge.judge(stream.find(images[0], 2.0, 27))
+    found = judge.judge(stream.open_images(images[0], 2.0, 27))
+    judge = reference.pretrained(released, CPU)
     pixels, labels = (
         judge.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2)),
         np.arange(27) % 3,
@@ -125,7 +126,7 @@ def test_a_reference_with_other_classes_is_told(released, tmp_path):
         [("0", np.zeros((32, 32, 3), np.uint8), {"class_id": 3, "prompt": "x"})],
     )
     with pytest.raises(ValueError, match="class 3, but the reference has 3 classes"):
-        reference.pretrained(released, CPU).judge(stream.find([tmp_path / "00000.tar"]))
+        reference.pretrained(released, CPU).judge(stream.open_images([tmp_path / "00000.tar"]))
 
 
 def test_a_classifier_reads_the_centre_of_an_image_and_no_padding():

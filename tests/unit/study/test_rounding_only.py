@@ -197,9 +197,9 @@ def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monke
     kill_after(3)
     with pytest.raises(Killed):
         classifier_job(tmp_path, "resumed", "--planned", planned, study=studies["whole"])
-    loaded, load = [], checkpoint.State.load
+    loaded, load = [], checkpoint.TrainingCheckpoint.load
     monkeypatch.setattr(
-        checkpoint.State, "load", lambda self: loaded.append(load(self)) or loaded[-1]
+        checkpoint.TrainingCheckpoint, "load", lambda self: loaded.append(load(self)) or loaded[-1]
     )
     classifier_job(tmp_path, "resumed", "--planned", planned, study=studies["parts"])
     assert loaded[0] == 3

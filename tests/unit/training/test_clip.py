@@ -18,7 +18,7 @@ from synscale.study.load import load_study
 from synscale.timing import training
 from synscale.timing.bench import Bench
 from synscale.training import clip_loop
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 from tests.support.clip_runs import (
     CPU,
     Killed,
@@ -53,7 +53,7 @@ def job(tmp_path):
     def start(name, **training):
         settings = settings_of(*runs, inputs={"real": 1, "made": 1}, **training)
         train_clip.train_batch(
-            settings, tars, tmp_path / name, tmp_path / f"state_{name}", Team(CPU)
+            settings, tars, tmp_path / name, tmp_path / f"state_{name}", ProcessGroup(CPU)
         )
         return {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())}
 
@@ -94,8 +94,8 @@ def run(tmp_path):
 
     def start(name, workers=0, **training):
         settings = settings_of(row, inputs={"real": 1}, **training)
-        output, team = tmp_path / name, Team(CPU, workers=workers)
-        train_clip.train_batch(settings, [tar], output, tmp_path / f"state_{name}", team)
+        output, processes = tmp_path / name, ProcessGroup(CPU, workers=workers)
+        train_clip.train_batch(settings, [tar], output, tmp_path / f"state_{name}", processes)
         return (output / "one.safetensors").read_bytes()
 
     start.folder = tmp_path
@@ -230,7 +230,11 @@ def test_what_cannot_be_trained_is_told(tmp_path, run, inputs, message):
     tar = write_source(tmp_path / "real.tar", 10)
     with pytest.raises((SystemExit, shards.ShardError), match=message):
         train_clip.train_batch(
-            settings_of(run, inputs=inputs), [tar], tmp_path / "out", tmp_path / "state", Team(CPU)
+            settings_of(run, inputs=inputs),
+            [tar],
+            tmp_path / "out",
+            tmp_path / "state",
+            ProcessGroup(CPU),
         )
 
 

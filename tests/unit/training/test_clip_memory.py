@@ -14,7 +14,7 @@ from synscale.models import clip
 from synscale.planning import clip_memory
 from synscale.planning.clip_memory import Memory
 from synscale.training.clip_gradients import Gradients
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 from tests.support.clip_runs import CPU, TINY, job_of, run_of, settings_of
 
 BASE = {
@@ -67,10 +67,12 @@ def test_job_refuses_before_training(tmp_path, monkeypatch):
         total_memory = 1000
 
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: Device)
-    team = Team(torch.device("cuda"))
+    processes = ProcessGroup(torch.device("cuda"))
     settings = settings_of(run_of("one", ("real", None, 4)), inputs={"real": 1})
     with pytest.raises(SystemExit, match="both one: 8 pairs at a time do not fit into the GPU"):
-        train_clip.train_batch(settings, ["real.tar"], tmp_path / "out", tmp_path / "state", team)
+        train_clip.train_batch(
+            settings, ["real.tar"], tmp_path / "out", tmp_path / "state", processes
+        )
 
 
 def saved_bytes(job, pairs: int) -> int:
@@ -122,7 +124,7 @@ def test_chunked_loss_equals_clip_loss_without_its_matrix():
     expected = ClipLoss()(*inputs)
     expected.backward()
     with Largest() as largest:
-        gradients = Gradients(None, None, job_of(run_of("one")).recipe, Team(CPU))
+        gradients = Gradients(None, None, job_of(run_of("one")).recipe, ProcessGroup(CPU))
         loss, scale, images, texts = gradients.of_features(*features, torch.tensor(14.0), rows=8)
     assert largest.elements == 8 * 64
     assert loss == pytest.approx(expected.item(), abs=1e-6)

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 from scripts import train_clip
 from synscale.data import shards
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 from tests.support import clip_process
 from tests.support.workflow import ROOT
 
@@ -94,7 +94,9 @@ def asked(tars: list[str], folder, **named) -> dict:
 
 def alone(tars: list[str], folder, workers: int = 0, **named) -> dict:
     deterministic(1)
-    clip_process.train(asked(tars, folder, **named), Team(torch.device("cpu"), workers=workers))
+    clip_process.train(
+        asked(tars, folder, **named), ProcessGroup(torch.device("cpu"), workers=workers)
+    )
     return left_by(folder)
 
 
@@ -213,8 +215,8 @@ def test_a_compiled_model_is_the_same(tars, one, tmp_path):
 
 
 def test_ranks_that_cannot_share_a_batch_are_reported(tars, tmp_path):
-    job, team = asked(tars, tmp_path / "x"), Team(torch.device("cpu"), 0, 3)
+    job, processes = asked(tars, tmp_path / "x"), ProcessGroup(torch.device("cpu"), 0, 3)
     with pytest.raises(SystemExit, match="batch_size = 8: cannot be shared equally by 3"):
         train_clip.train_batch(
-            job["settings"], tars, tmp_path / "x/models", tmp_path / "x/state", team
+            job["settings"], tars, tmp_path / "x/models", tmp_path / "x/state", processes
         )

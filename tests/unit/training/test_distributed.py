@@ -25,27 +25,26 @@ from tests.support.workflow import ROOT, SMOKE
 DYING = """
 import os, signal
 from scripts import train_classifiers
-from synscale import resume, stream
+from synscale.training import checkpoint, stream
 
-def dying(*arguments, batches=stream.batches, **named):
+def dying(*arguments, batches=stream.iter_training, **named):
     for count, batch in enumerate(batches(*arguments, **named)):
         if count == 3 and os.environ["RANK"] == "1":
             os.kill(os.getpid(), signal.SIGKILL)
         yield batch
 
-stream.batches = dying
-due = resume.State.__init__
-resume.State.__init__ = lambda self, folder, identity, parts: due(self, folder, identity, parts, every=0)
+stream.iter_training = dying
+checkpoint.CHECKPOINT_INTERVAL = 0.0
 train_classifiers.main()
 """
 WAITING = """
 import os, sys, time
 from pathlib import Path
-from synscale import distributed
+from synscale.training import distributed
 from synscale.runtime.atomic import whole
 
-with distributed.team(1) as team:
-    with whole(Path(sys.argv[1]) / f"pid{team.rank}") as (part,):
+with distributed.process_group(1) as processes:
+    with whole(Path(sys.argv[1]) / f"pid{processes.rank}") as (part,):
         part.write_text(str(os.getpid()))
     time.sleep(600)
 """

@@ -113,16 +113,18 @@ def test_a_draw_needs_the_shards_up_to_its_end():
     )
     assert end == 80
     assert settings["inputs"] == {"real": 8}
-    assert training_indexes(changed, "real", "vit_tiny") == ["results/s/shard_index/real/00007.csv"]
+    assert training_indexes(changed, "real", "vit_tiny") == ["results/smoke/shard_index/real/00007.csv"]
 
 
 @pytest.mark.parametrize("most", [0, 1 << 20])
 def test_a_stretch_is_read_from_its_start(tmp_path, most):
-    [images] = stream.hold([stream.find(write_source(tmp_path / "real", 5, 10))], most)
+    [images] = stream.load_into_memory(
+        [stream.open_images(write_source(tmp_path / "real", 5, 10))], most
+    )
     own = images.between(15, 32)
     assert own.sizes == [5, 10, 2]
     assert own.between(3, 9).read(torch.arange(6))[0][:, 0, 0, 0].tolist() == list(range(18, 24))
-    batch = next(stream.ordered(own, 100))
+    batch = next(stream.iter_sequential(own, 100))
     assert batch.images[:, 0, 0, 0].tolist() == list(range(15, 32))
     assert (
         batch.class_ids.tolist() == own.class_ids.tolist() == [i % CLASSES for i in range(15, 32)]
@@ -131,7 +133,7 @@ def test_a_stretch_is_read_from_its_start(tmp_path, most):
 
 def test_reading_a_stretch_opens_no_other_shard(tmp_path):
     tars = write_source(tmp_path / "real", 5, 10)
-    own = stream.find(tars).between(20, 40)
+    own = stream.open_images(tars).between(20, 40)
     assert [shard.tar for shard in own.shards] == tars[2:4]
 
 
@@ -150,12 +152,12 @@ def test_runs_are_given_the_images_of_their_draw(tmp_path):
 def test_clip_is_given_the_pairs_of_its_draw(tmp_path):
     tars = {"real": write_source(tmp_path / "real", 4, 10)}
     part = {"source": "real", "guidance": None, "images": 12, "start": 15}
-    found = pairs.find(tars, [part])
+    found = pairs.open_pairs(tars, [part])
     tokens = pairs.Tokens(found.images, lambda text: [text])
     assert [tokens.text(i) for i in range(12)] == [f"text {i}" for i in range(15, 27)]
-    assert found.identity != pairs.find(tars, [part | {"start": 20}]).identity
+    assert found.identity != pairs.open_pairs(tars, [part | {"start": 20}]).identity
     with pytest.raises(SystemExit, match="a run needs 12 of real from number 30 on"):
-        pairs.find(tars, [part | {"start": 30}])
+        pairs.open_pairs(tars, [part | {"start": 30}])
 
 
 def faults(changed: Study) -> list[str]:

@@ -10,7 +10,7 @@ from synscale.data import shards
 from synscale.models import clip
 from synscale.training import clip_loop, pairs
 from synscale.training.clip_loop import Job
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 from tests.support.clip_runs import CPU, job_of, run_of
 
 
@@ -57,7 +57,7 @@ def test_pairs_are_the_first_of_each_part_with_their_own_texts(tmp_path, storage
         "real": source(tmp_path / "real", [5, 5, 2], **storage),
         "made": source(tmp_path / "made", [4, 4], (1.0, 1.5), **storage),
     }
-    found = pairs.find(tars, [part("real", 7), part("made", 6, 1.5)])
+    found = pairs.open_pairs(tars, [part("real", 7), part("made", 6, 1.5)])
     assert found.images.sizes == [5, 2, 4, 2]
     shown = read(found)
     assert [text for _, text in shown] == [f"real {i} None" for i in range(7)] + [
@@ -71,24 +71,24 @@ def test_pairs_are_the_first_of_each_part_with_their_own_texts(tmp_path, storage
 def test_what_is_not_there_is_told_before_anything_is_read(tmp_path):
     tars = {"real": source(tmp_path / "real", [3, 3])}
     with pytest.raises(SystemExit, match="6 images at guidance None, but a run needs 7 of real"):
-        pairs.find(tars, [part("real", 7)])
+        pairs.open_pairs(tars, [part("real", 7)])
     with pytest.raises(
         shards.ShardError,
         match=r"00001.tar: its images at guidance None are not those from number 0 on",
     ):
-        pairs.find({"real": tars["real"][::-1]}, [part("real", 6)])
+        pairs.open_pairs({"real": tars["real"][::-1]}, [part("real", 6)])
     missing = str(tmp_path / "real/00002.tar")
     with pytest.raises(shards.ShardError, match=r"00002.parquet: no such file: remove both files"):
-        pairs.find({"real": [*tars["real"], missing]}, [part("real", 7)])
+        pairs.open_pairs({"real": [*tars["real"], missing]}, [part("real", 7)])
 
 
 def test_pairs_are_told_apart_by_their_texts_too(tmp_path):
     one, other = (
         {"real": [write(tmp_path / name / "00000.tar", range(3))]} for name in ("one", "other")
     )
-    first = pairs.find(one, [part("real", 3)]).identity
-    assert first != pairs.find(other, [part("real", 3)]).identity
-    assert first != pairs.find(one, [part("real", 2)]).identity
+    first = pairs.open_pairs(one, [part("real", 3)]).identity
+    assert first != pairs.open_pairs(other, [part("real", 3)]).identity
+    assert first != pairs.open_pairs(one, [part("real", 2)]).identity
 
 
 def job_with(batch: int, steps: int, seed: int) -> Job:
@@ -98,7 +98,7 @@ def job_with(batch: int, steps: int, seed: int) -> Job:
 @pytest.fixture(scope="module")
 def many(tmp_path_factory) -> pairs.Pairs:
     folder = tmp_path_factory.mktemp("many")
-    return pairs.find({"real": source(folder / "real", [5, 3, 4])}, [part("real", 12)])
+    return pairs.open_pairs({"real": source(folder / "real", [5, 3, 4])}, [part("real", 12)])
 
 
 @pytest.mark.parametrize(("ranks", "count", "first"), [(1, 3, 1), (3, 2, 2), (6, 1, 3)])
@@ -107,8 +107,10 @@ def test_a_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, f
 
     def batches(ranks, count, first=0):
         """Positions of each step, of all processes together, and what they are paired with."""
-        teams = [Team(CPU, rank, ranks) for rank in range(ranks)]
-        read = [list(clip_loop.micro_batches(job, many, first, count, team)) for team in teams]
+        teams = [ProcessGroup(CPU, rank, ranks) for rank in range(ranks)]
+        read = [
+            list(clip_loop.micro_batches(job, many, first, count, processes)) for processes in teams
+        ]
         steps = []
         for step in range(5 - first):
             own = [batch for part in read for batch in part[count * step : count * (step + 1)]]
@@ -133,7 +135,7 @@ def test_a_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, f
 def test_tokens_are_those_of_each_image(many):
     job = job_with(6, 2, 0)
     tokenize = clip.tokenizer(job.architecture)
-    for batch in clip_loop.micro_batches(job, many, 0, 1, Team(CPU)):
+    for batch in clip_loop.micro_batches(job, many, 0, 1, ProcessGroup(CPU)):
         texts = [f"real {position} None" for position in batch.positions.tolist()]
         assert torch.equal(batch.tokens, tokenize(texts))
         assert (batch.images[:, 0, 4, 4] // 8).tolist() == batch.positions.tolist()
@@ -144,7 +146,7 @@ def test_sources_of_a_mixture_are_shuffled_together(tmp_path):
         "real": source(tmp_path / "real", [8] * 4),
         "made": source(tmp_path / "made", [8] * 4, (1.0,)),
     }
-    found = pairs.find(tars, [part("real", 30), part("made", 30, 1.0)])
-    batches = clip_loop.micro_batches(job_with(20, 3, 0), found, 0, 1, Team(CPU))
+    found = pairs.open_pairs(tars, [part("real", 30), part("made", 30, 1.0)])
+    batches = clip_loop.micro_batches(job_with(20, 3, 0), found, 0, 1, ProcessGroup(CPU))
     for batch in batches:  # of one epoch; the standard deviation of the number of real ones is 2
         assert 6 <= (batch.positions < 30).sum() <= 14
