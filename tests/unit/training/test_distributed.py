@@ -42,10 +42,10 @@ WAITING = """
 import os, sys, time
 from pathlib import Path
 from synscale import distributed
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 with distributed.team(1) as team:
-    with whole(Path(sys.argv[1]) / f"pid{team.rank}") as (part,):
+    with atomic_write(Path(sys.argv[1]) / f"pid{team.rank}") as (part,):
         part.write_text(str(os.getpid()))
     time.sleep(600)
 """
