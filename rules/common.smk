@@ -97,7 +97,7 @@ wildcard_constraints:
     shard=r"(g[0-9_e+-]+-)?\d{5}",
     group=r"[a-z0-9_.-]+",
     law=r"[a-z0-9_]+",
-    released=r"[a-z0-9_]+",
+    checkpoint=r"[a-z0-9_]+",
     scaling=r"[a-z]+_scaling",
 
 
@@ -161,10 +161,10 @@ def classified_tars(wildcards):
     ]
 
 
-def released_tars(wildcards):
+def checkpoint_tars(wildcards):
     return (
         evaluation_tars
-        if study_of(wildcards).released[wildcards.released].kind == "clip"
+        if study_of(wildcards).author_checkpoints[wildcards.checkpoint].kind == "clip"
         else classified_tars
     )(wildcards)
 

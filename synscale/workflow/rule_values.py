@@ -9,7 +9,7 @@ from synscale.study.models import Study
 from synscale.workflow import prompt_inputs
 from synscale.workflow.runs import group_of, training_recipe, training_runs
 from synscale.workflow.settings import figures as figure_settings
-from synscale.workflow.settings.author_checkpoints import released_table_settings
+from synscale.workflow.settings.author_checkpoints import author_checkpoint_table_settings
 from synscale.workflow.settings.evaluation import reference_settings
 from synscale.workflow.settings.generation import checker_settings
 from synscale.workflow.shards import is_real, shard_names, split_of
@@ -136,7 +136,7 @@ SHARD = Wildcard("shard", "shard", lambda study, values: _shards(study, values["
 SPLIT_SHARD = Wildcard("shard", "shard", _split_shards)
 CAPTIONED_SHARD = Wildcard("shard", "shard of real images", _captioned_shards)
 LISTED = Wildcard("source", "source of images", _sources("real", "pairs", "synthetic"))
-RELEASED = Wildcard("released", "released model", lambda study, _: study.released)
+CHECKPOINT = Wildcard("checkpoint", "author checkpoint", lambda study, _: study.author_checkpoints)
 CLASSIFIERS = _group_wildcards(False, "classifiers")
 CLIPS = _group_wildcards(True, "CLIP models")
 MODEL_RECIPES = ("word_to_sentence", "image_captions")
@@ -163,8 +163,8 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "evaluate_clip": CLIPS,
     "score": (Wildcard("source", "source to score", _scored),),
     "fit_laws": (Wildcard("law", "law", lambda study, _: study.laws),),
-    "convert_released": (RELEASED,),
-    "evaluate_released": (RELEASED,),
+    "convert_author_checkpoint": (CHECKPOINT,),
+    "evaluate_author_checkpoint": (CHECKPOINT,),
     "plot_scaling": (FIGURE,),
     "tabulate_metrics": (TABLE,),
     "plan": (Wildcard("name", "figure or table to plan", _planned),),
@@ -174,7 +174,7 @@ NEEDS: dict[str, Callable[[Study], object]] = {
     "fetch_reference": reference_settings,
     "fetch_safety_checker": checker_settings,
     "flag_images": checker_settings,
-    "tabulate_released": released_table_settings,
+    "tabulate_author_checkpoints": author_checkpoint_table_settings,
 }
 
 

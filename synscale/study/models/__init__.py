@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from synscale.study.models.author_checkpoints import ReleasedModel
+from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.base import Name, Positive, StrictModel
 from synscale.study.models.classifiers import Classifiers
 from synscale.study.models.clip import Clip
@@ -67,7 +67,7 @@ class Study(StrictModel):
     clip: Clip | None = None
     experiments: dict[Name, Experiment]
     scores: Scores
-    released: dict[Name, ReleasedModel] = Field(
+    author_checkpoints: dict[Name, AuthorCheckpoint] = Field(
         default={}, description="checkpoints of the paper's authors, to check our evaluation by"
     )
     laws: dict[Name, Law]
