@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 from torchvision.transforms.v2.functional import center_crop
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 
 def normalise(images: np.ndarray | torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ def save(path, model: VisionTransformer, description: dict) -> None:
     """Write weights with `description` (`build`'s arguments and the run) in the header, so that the
     file can be loaded alone.
     """
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         weights = {
             name: value.contiguous() for name, value in model.state_dict().items()
         }  # safetensors knows of no layout

@@ -17,7 +17,7 @@ from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 STATISTICS = {
     "half": ((0.5,) * 3, (0.5,) * 3),
@@ -89,7 +89,7 @@ def save(path, weights: dict[str, torch.Tensor], description: dict) -> None:
     """Write weights with `description` (`architecture`, `image_size`, `training` and the run) in
     the header, so that the file can be loaded alone.
     """
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         save_file(weights, part, metadata={"description": json.dumps(description, sort_keys=True)})
 
 

@@ -14,7 +14,7 @@ from synscale.planning import evaluation_images
 from synscale.planning import flops as generators
 from synscale.planning.image_sizes import image_bytes
 from synscale.study import class_table
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
 from synscale.workflow.settings.data import data_settings, index_settings
@@ -271,7 +271,7 @@ def _fit_laws(study: Study, law: str) -> Work:
         {
             "job": 1,
             "curve": sum(
-                len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen
+                len(expand_curves(e.curves, study.sources)) * len(e.architectures) for e in chosen
             ),
         },
         kept=SMALL_FILE,

@@ -15,7 +15,7 @@ from synscale.study.checks import clip, data, figures, generators, recipes, sour
 from synscale.study.checks.sources import short
 from synscale.study.csv_tables import TableError
 from synscale.study.models import Study
-from synscale.study.models.parts import NAME
+from synscale.study.models.base import NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # of pydantic, in the location of an error
 

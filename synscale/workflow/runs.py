@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cache
 
-from synscale.study.models import Study, pairs, parts_of
+from synscale.study.models import Study, expand_curves, parts_of
 from synscale.workflow.shards import last_shards
 
 
@@ -39,7 +39,7 @@ def training_runs(study: Study, experiments: list[str] | None = None) -> list[Ru
     found = {}
     for name in study.experiments if experiments is None else experiments:
         experiment = study.experiments[name]
-        for source, guidance in pairs(experiment.curves, study.sources):
+        for source, guidance in expand_curves(experiment.curves, study.sources):
             for architecture in experiment.architectures:
                 for size in experiment.sizes:
                     for seed in experiment.seeds:

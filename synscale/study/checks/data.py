@@ -11,7 +11,7 @@ import yaml
 
 from synscale.study import class_table
 from synscale.study.checks.sources import short, unknown
-from synscale.study.models import pairs
+from synscale.study.models import expand_curves
 from synscale.study.models.data import unmasked
 
 
@@ -125,7 +125,7 @@ def real_images_are_for_models_that_can_learn_from_them(
         return []
     faults = []
     for name, experiment in experiments.items():
-        used = {source for source, _ in pairs(experiment.curves, sources)}
+        used = {source for source, _ in expand_curves(experiment.curves, sources)}
         used |= {
             part.source
             for source in used

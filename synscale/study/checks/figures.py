@@ -7,18 +7,18 @@ from pathlib import Path
 
 from synscale.study import class_table, csv_tables
 from synscale.study.checks.sources import curve_faults, unknown
-from synscale.study.models import Curves, images_of_each_part, names_class, pairs
+from synscale.study.models import CurveSelection, expand_curves, images_of_each_part, names_class
+from synscale.study.models.base import StrictModel
 from synscale.study.models.data import evaluations
-from synscale.study.models.parts import Part
 
 NUMBERS = Path("data/paper_numbers.csv")
 
 
-def parts(key: str, value) -> Iterator[tuple[str, Part]]:
+def parts(key: str, value) -> Iterator[tuple[str, StrictModel]]:
     """Every part inside a part, with its key."""
-    if isinstance(value, Curves):
+    if isinstance(value, CurveSelection):
         return
-    if isinstance(value, Part):
+    if isinstance(value, StrictModel):
         yield key, value
         for name in type(value).model_fields:
             yield from parts(f"{key}.{name}", getattr(value, name))
@@ -27,7 +27,7 @@ def parts(key: str, value) -> Iterator[tuple[str, Part]]:
             yield from parts(f"{key}.{name}", inner)
 
 
-def shown(figures, tables) -> list[tuple[str, Part]]:
+def shown(figures, tables) -> list[tuple[str, StrictModel]]:
     return [*parts("figures", figures), *parts("tables", tables)]
 
 
@@ -58,7 +58,7 @@ def what_is_shown_exists(
         for field in type(part).model_fields:
             value = getattr(part, field)
             own = known.get(field.removesuffix("s").rpartition("_")[2])
-            if isinstance(value, list) and value and isinstance(value[0], Curves):
+            if isinstance(value, list) and value and isinstance(value[0], CurveSelection):
                 faults += curve_faults(f"{key}.{field}", value, sources)
             elif own and isinstance(value, str | list | dict):
                 for name in [value] if isinstance(value, str) else value:
@@ -104,7 +104,9 @@ def shown_runs_are_trained(figures, experiments):
 
 def shown_curves_are_fitted(figures, tables, laws, experiments, sources):
     """A part with laws, architectures and curves shows curves of those laws."""
-    real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
+    real = [
+        CurveSelection(source=name) for name, source in sources.items() if source.kind == "real"
+    ]
     faults = []
     for key, part in shown(figures, tables):
         fields = type(part).model_fields
@@ -116,7 +118,7 @@ def shown_curves_are_fitted(figures, tables, laws, experiments, sources):
         curves = {
             field: value
             for field, value in values.items()
-            if isinstance(value, list) and value and isinstance(value[0], Curves)
+            if isinstance(value, list) and value and isinstance(value[0], CurveSelection)
         }
         curves.pop("clip_curves", None)  # of another law: see claims_have_their_curves
         if key in ("figures.exchange_rate", "tables.claims") and curves:
@@ -139,11 +141,11 @@ def _not_fitted(key, law, architectures, curves, laws, experiments, sources) -> 
     fitted = {
         (*pair, architecture)
         for e in own
-        for pair in pairs(e.curves, sources)
+        for pair in expand_curves(e.curves, sources)
         for architecture in e.architectures
     }
     faults = []
-    for source, scale in pairs(curves, sources):
+    for source, scale in expand_curves(curves, sources):
         where = source if scale is None else f"{source} at guidance {scale:g}"
         missing = [
             architecture
@@ -161,9 +163,11 @@ def claims_have_their_curves(tables, laws, experiments, sources):
     claims = tables.claims
     if claims is None or claims.clip_mixture not in sources:
         return []
-    real = [Curves(source=name) for name, source in sources.items() if source.kind == "real"]
-    pairs_of = [Curves(source=claims.clip_real)] if claims.clip_real else real
-    curves = [*pairs_of, *claims.clip_curves, Curves(source=claims.clip_mixture)]
+    real = [
+        CurveSelection(source=name) for name, source in sources.items() if source.kind == "real"
+    ]
+    pairs_of = [CurveSelection(source=claims.clip_real)] if claims.clip_real else real
+    curves = [*pairs_of, *claims.clip_curves, CurveSelection(source=claims.clip_mixture)]
     faults = []
     for law in filter(None, [claims.clip_law, claims.clip_downstream_law]):
         faults += _not_fitted(
@@ -234,7 +238,7 @@ def counterparts_exist(tables, laws, experiments, sources):
         key = f"tables.versus_paper.counterparts.{name}"
         faults += unknown(key, name, published, f"id in {NUMBERS}")
         if own.source in sources:
-            curve = Curves(
+            curve = CurveSelection(
                 source=own.source, guidance="all" if own.guidance is None else [own.guidance]
             )
             if sources[own.source].kind == "synthetic" and own.guidance is None:
@@ -252,7 +256,7 @@ def counterparts_exist(tables, laws, experiments, sources):
                     trained = {
                         size
                         for e in chosen
-                        if (own.source, own.guidance) in pairs(e.curves, sources)
+                        if (own.source, own.guidance) in expand_curves(e.curves, sources)
                         for size in e.sizes
                     }
                     wrong = _levels_differ(key, own, published[name], trained, sources)

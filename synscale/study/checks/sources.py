@@ -6,9 +6,9 @@ not be read is left out.
 import difflib
 
 from synscale.study import class_table
-from synscale.study.models import names_class, pairs, parts_of
+from synscale.study.models import expand_curves, names_class, parts_of
 from synscale.study.models.data import evaluations
-from synscale.study.models.parts import images_in_draw
+from synscale.study.models.sources import images_in_draw
 
 
 def short(value) -> str:
@@ -160,7 +160,7 @@ def classifiers_are_told_the_class(experiments, sources, recipes, classifiers):
     faults = []
     for name, experiment in experiments.items():
         for source, _ in (
-            pairs(experiment.curves, sources)
+            expand_curves(experiment.curves, sources)
             if set(experiment.architectures) & set(classifiers.architectures)
             else []
         ):
@@ -280,7 +280,7 @@ def experiments_use_what_exists(experiments, sources, classifiers, clip, classes
 
 def _too_few_images(key, experiment, sources, classes, data) -> list[str]:
     faults, largest = [], experiment.sizes[-1]
-    for source, scale in pairs(experiment.curves, sources):
+    for source, scale in expand_curves(experiment.curves, sources):
         for part in parts_of(sources, source, scale, largest):
             own = sources.get(part["source"])
             most = images_in_draw(own, part["guidance"]) if own and own.kind != "mixture" else 0
@@ -326,7 +326,7 @@ def scores_have_their_reference(scores, experiments, sources, data, classes, rec
     if run.kind == "pretrained":
         return faults
     for experiment in experiments.values():
-        trained = (run.source, None) in pairs(
+        trained = (run.source, None) in expand_curves(
             experiment.curves, sources
         ) and run.architecture in experiment.architectures
         if trained and run.size in experiment.sizes and run.seed in experiment.seeds:
@@ -366,7 +366,7 @@ def _too_few_sizes(name, law, experiments, sources) -> list[str]:
     """Each curve's sizes, of whichever of the experiments, make a law."""
     sizes: dict[tuple, set[int]] = {}
     for experiment in experiments:
-        for source, guidance in pairs(experiment.curves, sources):
+        for source, guidance in expand_curves(experiment.curves, sources):
             for architecture in experiment.architectures:
                 sizes.setdefault((source, guidance, architecture), set()).update(experiment.sizes)
     faults = {}

@@ -13,40 +13,38 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr
 
 from synscale.study.models.author_checkpoints import AuthorCheckpoint
+from synscale.study.models.base import Name, Positive, StrictModel
 from synscale.study.models.classifiers import Classifiers
-from synscale.study.models.clip import Clips
+from synscale.study.models.clip import Clip
 from synscale.study.models.data import Data
 from synscale.study.models.figures import Figures, Tables
 from synscale.study.models.generators import Generator, SafetyChecker, Storage
-from synscale.study.models.parts import (
-    Curves,
+from synscale.study.models.recipes import Recipe
+from synscale.study.models.sources import (
+    CurveSelection,
     Experiment,
     Law,
-    Name,
-    Part,
-    Positive,
     Scores,
     Source,
+    expand_curves,
     images_of_each_part,
     names_class,
-    pairs,
     parts_of,
 )
-from synscale.study.models.recipes import Recipe
 
 __all__ = [
-    "Curves",
+    "CurveSelection",
     "Figures",
     "Study",
     "Tables",
+    "expand_curves",
     "images_of_each_part",
     "names_class",
-    "pairs",
     "parts_of",
 ]
 
 
-class Study(Part):
+class Study(StrictModel):
     title: str
     gpus: Annotated[
         int, Field(ge=0, description="that a training or generation job of this study makes use of")
@@ -66,7 +64,7 @@ class Study(Part):
     recipes: dict[Name, Recipe]
     sources: dict[Name, Source]
     classifiers: Classifiers
-    clip: Clips | None = None
+    clip: Clip | None = None
     experiments: dict[Name, Experiment]
     scores: Scores
     author_checkpoints: dict[Name, AuthorCheckpoint] = Field(

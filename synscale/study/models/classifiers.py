@@ -4,23 +4,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synscale.study.models.parts import (
+from synscale.study.models.base import (
     DISPLAY_ONLY,
     ROUNDING_ONLY,
     Backend,
     Name,
-    Part,
     Positive,
-    RunsPerJob,
     Share,
+    StrictModel,
 )
+from synscale.study.models.sources import RunsPerJob
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Area = Annotated[float, Field(gt=0, le=1)]
 AboveZero = Annotated[float, Field(gt=0)]
 
 
-class Architecture(Part):
+class Architecture(StrictModel):
     """A ViT of timm."""
 
     patch_size: Positive
@@ -50,14 +50,14 @@ class Architecture(Part):
     label: str = Field(description="name in figures", json_schema_extra=DISPLAY_ONLY)
 
 
-class RandAugment(Part):
+class RandAugment(StrictModel):
     """RandAugment of torchvision: random operations on each image."""
 
     operations: Positive = Field(description="how many are done to each image")
     magnitude: int = Field(ge=0, le=30, description="how strong they are")
 
 
-class Training(Part):
+class Training(StrictModel):
     """A training recipe: AdamW, linear warm-up, cosine to zero. The paper's is not published; DeiT
     (Touvron et al. 2021) is named as what is usual for a ViT on ImageNet alone. What is left out is
     not done.

@@ -4,22 +4,22 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from synscale.study.models.parts import (
+from synscale.study.models.base import (
     DISPLAY_ONLY,
     ROUNDING_ONLY,
     Backend,
     Name,
-    Part,
     Positive,
-    RunsPerJob,
     Share,
+    StrictModel,
 )
+from synscale.study.models.sources import RunsPerJob
 
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Ratio = Annotated[float, Field(gt=0)]
 
 
-class ClipArchitecture(Part):
+class ClipArchitecture(StrictModel):
     """A CLIP model of open_clip: a ViT for images, a transformer for texts."""
 
     embed_dim: Positive
@@ -38,7 +38,7 @@ class ClipArchitecture(Part):
     label: str = Field(description="name in figures", json_schema_extra=DISPLAY_ONLY)
 
 
-class Task(Part):
+class Task(StrictModel):
     """A label set of its own on the images of an evaluation set, told to CLIP by text alone."""
 
     evaluation: Name
@@ -51,7 +51,7 @@ class Task(Part):
     )
 
 
-class ClipTraining(Part):
+class ClipTraining(StrictModel):
     """A training recipe of open_clip: AdamW, linear warm-up, cosine to zero. Descriptions say what
     is known of the paper's recipe.
 
@@ -114,7 +114,7 @@ class ClipTraining(Part):
     )
 
 
-class Clips(ClipTraining):
+class Clip(ClipTraining):
     """One training recipe of CLIP models for every source of image-text pairs, and what the models
     are asked.
     """

@@ -6,33 +6,33 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synscale.study.models.parts import Name, Part
+from synscale.study.models.base import Name, StrictModel
 
 Form = Annotated[int, Field(ge=0, le=13)]
 
 
-class WriterSet(Part):
+class WriterSet(StrictModel):
     """Handwritten digits of these forms, as they are."""
 
     kind: Literal["writers"]
     forms: list[Form] = Field(min_length=1)
 
 
-class OutlineSet(Part):
+class OutlineSet(StrictModel):
     """Outlines of the handwritten digits of these forms."""
 
     kind: Literal["outlines"]
     forms: list[Form] = Field(min_length=1)
 
 
-class FontSet(Part):
+class FontSet(StrictModel):
     """Printed digits, in every font that matplotlib ships, upright and turned."""
 
     kind: Literal["fonts"]
     angles: list[float] = Field(min_length=1, description="degrees, anticlockwise")
 
 
-class AdversarialSet(Part):
+class AdversarialSet(StrictModel):
     """Those of the handwritten digits of these forms that a small model, trained on the forms of
     `generator_training`, gets wrong.
     """
@@ -46,7 +46,7 @@ EvaluationSet = Annotated[
 ]
 
 
-class DigitsData(Part):
+class DigitsData(StrictModel):
     """scikit-learn's 1,797 scans of handwritten digits, split by the form that they were written on
     (0 to 13, in array order).
     """
@@ -59,7 +59,7 @@ class DigitsData(Part):
     evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
 
 
-class TrainingSet(Part):
+class TrainingSet(StrictModel):
     """Real images to train on: of classes for a source of kind `real`, of texts for one of kind
     `pairs`.
     """
@@ -73,7 +73,7 @@ class TrainingSet(Part):
     )
 
 
-class FileSet(Part):
+class FileSet(StrictModel):
     """Images to evaluate on. Of the study's classes, or of classes of its own: then CLIP alone is
     asked about it, zero-shot.
     """
@@ -89,7 +89,7 @@ class FileSet(Part):
     )
 
 
-class FilesData(Part):
+class FilesData(StrictModel):
     """Data sets in files: folders of classes, WebDataset tars, what torchvision reads, or pairs as
     img2dataset writes them.
     """

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from synscale.study.models.parts import Curves, Name, Part, Positive, one_or_many
+from synscale.study.models.base import Name, Positive, StrictModel, one_or_many
+from synscale.study.models.sources import CurveSelection
 
 Names = Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1)]
 
 
-class SamplesFigure(Part):
+class SamplesFigure(StrictModel):
     generator: Name
     recipes: Names
     columns: Positive = Field(description="images in a row of a cell")
@@ -20,58 +21,58 @@ class SamplesFigure(Part):
     )
 
 
-class PlaneFigure(Part):
+class PlaneFigure(StrictModel):
     generators: Names
 
 
-class SweepFigure(Part):
+class SweepFigure(StrictModel):
     experiment: Name
     architecture: Name
     evaluation: Name
 
 
-class Panel(Part):
+class Panel(StrictModel):
     title: str
     law: Name
     architectures: Names
-    curves: list[Curves] = Field(min_length=1)
+    curves: list[CurveSelection] = Field(min_length=1)
 
 
-class ScalingFigure(Part):
+class ScalingFigure(StrictModel):
     """Loss and top-1 against size, a panel for each law and choice of curves."""
 
     panels: list[Panel] = Field(min_length=1)
 
 
-class ExchangeFigure(Part):
+class ExchangeFigure(StrictModel):
     law: Name
     architecture: Name
-    curves: list[Curves] = Field(
+    curves: list[CurveSelection] = Field(
         min_length=1, description="synthetic ones, each set beside the law's real curve"
     )
 
 
-class TeaserPanel(Part):
+class TeaserPanel(StrictModel):
     title: str
     architecture: Name
     laws: dict[Name, str] = Field(
         min_length=1, description="a group of bars each: law -> name in the figure"
     )
-    curves: list[Curves] = Field(min_length=1)
+    curves: list[CurveSelection] = Field(min_length=1)
 
 
-class TeaserFigure(Part):
+class TeaserFigure(StrictModel):
     panels: list[TeaserPanel] = Field(min_length=1)
 
 
-class PerClassFigure(Part):
+class PerClassFigure(StrictModel):
     """Which classes are easy, scaling or poor; the thresholds are the study's, for the paper's are
     not known.
     """
 
     law: Name
     architecture: Name
-    curves: list[Curves] = Field(
+    curves: list[CurveSelection] = Field(
         min_length=1, description="synthetic ones; the first is the one whose classes are shown"
     )
     easy_top1: float = Field(
@@ -83,7 +84,7 @@ class PerClassFigure(Part):
     examples: Positive = Field(description="images of each class that is shown")
 
 
-class LimitedRealFigure(Part):
+class LimitedRealFigure(StrictModel):
     """Few real images, alone and with synthetic ones added."""
 
     experiments: Names
@@ -94,7 +95,7 @@ class LimitedRealFigure(Part):
     )
 
 
-class TransferFigure(Part):
+class TransferFigure(StrictModel):
     """CLIP models of one size on every set and task."""
 
     experiments: Names
@@ -102,10 +103,10 @@ class TransferFigure(Part):
     evaluations: dict[Name, str] = Field(
         min_length=1, description="set or task -> name in the figure"
     )
-    curves: list[Curves] = Field(min_length=1)
+    curves: list[CurveSelection] = Field(min_length=1)
 
 
-class Figures(Part):
+class Figures(StrictModel):
     samples: SamplesFigure | None = None
     recognizability_diversity: PlaneFigure | None = None
     configuration_sweep: SweepFigure | None = None
@@ -121,11 +122,11 @@ class Figures(Part):
     exchange_rate: ExchangeFigure | None = None
 
 
-class EvaluationTable(Part):
+class EvaluationTable(StrictModel):
     evaluations: Names
 
 
-class ConfigurationsTable(Part):
+class ConfigurationsTable(StrictModel):
     """What the scores say of each configuration, beside what it is worth to train on, at the
     largest size of the experiment.
     """
@@ -135,25 +136,27 @@ class ConfigurationsTable(Part):
     evaluations: Names
 
 
-class PromptsTable(Part):
+class PromptsTable(StrictModel):
     each: Positive = Field(description="texts of each recipe: those of its first images")
 
 
-class ClaimsTable(Part):
+class ClaimsTable(StrictModel):
     """Which curves each claim of the paper is tested on. Margins are ours: the abstract has words,
     no numbers.
     """
 
     law: Name
     architecture: Name
-    curves: list[Curves] = Field(
+    curves: list[CurveSelection] = Field(
         min_length=1, description="synthetic ones that stand for synthetic images in general"
     )
-    guidance: list[Curves] = Field(min_length=1, description="curves that differ in guidance alone")
-    recipes: list[Curves] = Field(
+    guidance: list[CurveSelection] = Field(
+        min_length=1, description="curves that differ in guidance alone"
+    )
+    recipes: list[CurveSelection] = Field(
         min_length=1, description="curves that differ in the recipe alone"
     )
-    generators: list[Curves] = Field(
+    generators: list[CurveSelection] = Field(
         min_length=1, description="curves that differ in the generator alone"
     )
     ood_laws: Names
@@ -165,12 +168,14 @@ class ClaimsTable(Part):
     clip_real: Name | None = Field(
         default=None, description="source of the real image-text pairs; by default the real images"
     )
-    clip_curves: list[Curves] = Field(min_length=1, description="synthetic image-text pairs")
+    clip_curves: list[CurveSelection] = Field(
+        min_length=1, description="synthetic image-text pairs"
+    )
     clip_mixture: Name = Field(description="source of real and synthetic pairs, half and half")
     much: float = Field(gt=0, description="a k lower than the real one's by this is much lower")
 
 
-class Counterpart(Part):
+class Counterpart(StrictModel):
     """What of this study is of the same kind as a published number: an exponent, or a top-1 or a
     cross-entropy at one size.
     """
@@ -188,19 +193,19 @@ class Counterpart(Part):
     )
 
 
-class VersusTable(Part):
+class VersusTable(StrictModel):
     counterparts: dict[str, Counterpart] = Field(
         description="id in data/paper_numbers.csv -> this study's number of the same kind"
     )
 
 
-class Tables(Part):
+class Tables(StrictModel):
     prompts: PromptsTable | None = None
     configurations: ConfigurationsTable | None = None
     supervised: EvaluationTable | None = None
     ood: EvaluationTable | None = None
     clip: EvaluationTable | None = None
-    hyperparameters: Part | None = None
-    laws: Part | None = None
+    hyperparameters: StrictModel | None = None
+    laws: StrictModel | None = None
     claims: ClaimsTable | None = None
     versus_paper: VersusTable | None = None

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from synscale.study.models.parts import ROUNDING_ONLY, Backend, Part, Positive, Share
+from synscale.study.models.base import ROUNDING_ONLY, Backend, Positive, Share, StrictModel
 
 
-class GeneratorTraining(Part):
+class GeneratorTraining(StrictModel):
     iterations: Positive
     batch_size: Positive
     learning_rate: float = Field(gt=0)
@@ -22,7 +22,7 @@ class GeneratorTraining(Part):
     seed: int = 0
 
 
-class DiffusionGenerator(Part):
+class DiffusionGenerator(StrictModel):
     """A Stable Diffusion pipeline in pixel space, trained by the workflow."""
 
     kind: Literal["diffusion"]
@@ -34,7 +34,7 @@ class DiffusionGenerator(Part):
     steps: Positive
 
 
-class MaskedTokenGenerator(Part):
+class MaskedTokenGenerator(StrictModel):
     """An aMUSEd pipeline (the open Muse) whose tokens are grey levels, trained by the workflow."""
 
     kind: Literal["masked_token"]
@@ -50,7 +50,7 @@ class MaskedTokenGenerator(Part):
     )
 
 
-class Released(Part):
+class Released(StrictModel):
     """Weights that others released, as diffusers saves pipelines."""
 
     model: str = Field(
@@ -148,7 +148,7 @@ class SafetyChecker(Released):
     )
 
 
-class Storage(Part):
+class Storage(StrictModel):
     """How generated images are stored: png loses nothing, jpeg and webp take a tenth of the room."""
 
     format: Literal["png", "jpeg", "webp"] = "png"

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synscale.study.models.parts import ROUNDING_ONLY, HubModel, Name, Part, Positive
+from synscale.study.models.base import ROUNDING_ONLY, HubModel, Name, Positive, StrictModel
 
 
-class ClassRecipe(Part):
+class ClassRecipe(StrictModel):
     """Made from the class table or from what the real training images bring: the kinds of the
     paper, and `alt_texts`, the texts of the real image-text pairs.
 
@@ -79,7 +79,7 @@ class ImageCaptions(ModelRecipe):
     )
 
 
-class OwnTexts(Part):
+class OwnTexts(StrictModel):
     """The user's own texts: a csv or parquet file, or the folder of a data set (parquet files, or
     saved to disk by Hugging Face datasets).
     """
@@ -100,7 +100,7 @@ class OwnTexts(Part):
     )
 
 
-class PairTexts(Part):
+class PairTexts(StrictModel):
     """Image i has the text of real pair i (the paper's CLIP: images made from the captions of
     LAION). For CLIP alone.
     """

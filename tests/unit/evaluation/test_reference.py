@@ -92,7 +92,6 @@ def test_one_pass_over_the_shards_gives_what_a_pass_for_each_score_gives(
     monkeypatch.setattr(reference, "BATCH", 4)  # so that a class takes several
     judge = reference.pretrained(released, CPU)
     found = judge.judge(stream.open_images(images[0], 2.0, 27))
-    judge = reference.pretrained(released, CPU)
     pixels, labels = (
         judge.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2)),
         np.arange(27) % 3,

@@ -1,42 +1,10 @@
-"""What a study compares: sources, curves, experiments, scores and laws; and the kinds of names and
-numbers that all its parts are made of.
-"""
+"""Sources, curves, experiments, scores and laws: what a study compares."""
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-)
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-# Names stand in paths and in wildcards: no separator, no dot, no shell character can be in one.
-NAME = r"^[a-z][a-z0-9_]*$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-Positive = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Backend = Literal[
-    "inductor", "aot_eager", "eager"
-]  # of torch.compile: the first makes kernels; the others make none, and try what is around them
-# Marks a field that changes a result by rounding only (study/rounding.py).
-ROUNDING_ONLY = {"rounding_only": True}
-# Marks a field that changes how a result is shown, not the result.
-DISPLAY_ONLY = {"display_only": True}
-Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
-
-
-def one_or_many(value):
-    """A single value where a list is asked for is a list of one."""
-    return [value] if isinstance(value, (int, float, str)) and value != "all" else value
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
+from synscale.study.models.base import HubModel, Name, Positive, StrictModel, one_or_many
 
 PerShard = Annotated[
     Positive | None,
@@ -56,7 +24,7 @@ Draws = Annotated[
 ]
 
 
-class RealSource(Part):
+class RealSource(StrictModel):
     """Real images of the study's classes."""
 
     kind: Literal["real"]
@@ -70,7 +38,7 @@ class RealSource(Part):
     images_per_shard: PerShard = None
 
 
-class PairSource(Part):
+class PairSource(StrictModel):
     """Real images with texts of their own, which need not name a class: for CLIP alone."""
 
     kind: Literal["pairs"]
@@ -80,7 +48,7 @@ class PairSource(Part):
     images_per_shard: PerShard = None
 
 
-class SyntheticSource(Part):
+class SyntheticSource(StrictModel):
     kind: Literal["synthetic"]
     generator: Name
     recipe: Name
@@ -91,7 +59,7 @@ class SyntheticSource(Part):
     images_per_shard: PerShard = None
 
 
-class MixturePart(Part):
+class MixturePart(StrictModel):
     source: Name
     guidance: float | None = None
     images: Positive | None = Field(
@@ -99,7 +67,7 @@ class MixturePart(Part):
     )
 
 
-class Mixture(Part):
+class Mixture(StrictModel):
     """A training set put together from other sources. A size of it counts the images of all its
     parts.
 
@@ -121,14 +89,14 @@ RunsPerJob = Annotated[
 ]
 
 
-class Curves(Part):
+class CurveSelection(StrictModel):
     """Guidance scales of one source; `all` of them, or those listed."""
 
     source: Name
     guidance: Literal["all"] | Annotated[list[float], BeforeValidator(one_or_many)] = "all"
 
 
-class Experiment(Part):
+class Experiment(StrictModel):
     """A set of training runs: every curve at every size with every seed on every architecture."""
 
     architectures: list[Name] = Field(min_length=1)
@@ -137,10 +105,10 @@ class Experiment(Part):
         description="training images (of CLIP image-text pairs); of a mixture, those of all its parts together",
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    curves: list[Curves] = Field(min_length=1)
+    curves: list[CurveSelection] = Field(min_length=1)
 
 
-def pairs(curves: list[Curves], sources: dict) -> list[tuple[str, float | None]]:
+def expand_curves(curves: list[CurveSelection], sources: dict) -> list[tuple[str, float | None]]:
     """(source, guidance scale) of each curve, in the order of the list; real images and mixtures
     have no guidance scale.
 
@@ -234,7 +202,7 @@ def names_class(source, recipes: dict) -> bool:
     )
 
 
-class ReferenceRun(Part):
+class ReferenceRun(StrictModel):
     """A classifier that an experiment of the study trains."""
 
     kind: Literal["run"] = "run"
@@ -242,23 +210,6 @@ class ReferenceRun(Part):
     architecture: Name
     size: Positive
     seed: int
-
-
-class HubModel(Part):
-    """A model that others released."""
-
-    model: str = Field(
-        min_length=1,
-        description="owner/name on the model hub; or a folder, whose path starts with / or .",
-    )
-    revision: Revision | None = Field(
-        default=None,
-        description="commit on the hub; without one the first fetch records hashes and later ones keep to them",
-    )
-
-    @property
-    def is_folder(self) -> bool:
-        return self.model.startswith(("/", "."))
 
 
 class ReferenceModel(HubModel):
@@ -278,7 +229,7 @@ Reference = Annotated[
 ]
 
 
-class Scores(Part):
+class Scores(StrictModel):
     reference: Reference = Field(
         description="the classifier of real images that judges synthetic ones: a run of the study, or a pretrained model"
     )
@@ -288,7 +239,7 @@ class Scores(Part):
     evaluation: Name = Field(description="evaluation set whose scores stand for real images")
 
 
-class Law(Part):
+class Law(StrictModel):
     """L(D) = (C / D)^k for each curve of these experiments."""
 
     experiments: list[Name] = Field(min_length=1)
