@@ -27,22 +27,26 @@ from synscale.study.models.parts import (
     Positive,
     Scores,
     Source,
-    images_of_each_part,
     names_class,
     pairs,
-    parts_of,
 )
 from synscale.study.models.recipes import Recipe
+from synscale.study.models.training_parts import (
+    TrainingPart,
+    images_of_each_part,
+    resolve_mixture,
+)
 
 __all__ = [
     "Curves",
     "Figures",
     "Study",
     "Tables",
+    "TrainingPart",
     "images_of_each_part",
     "names_class",
     "pairs",
-    "parts_of",
+    "resolve_mixture",
 ]
 
 
