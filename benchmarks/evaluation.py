@@ -23,6 +23,7 @@ from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_t
 from scripts import evaluate
 from synscale.evaluation.accumulator import Tally
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 
@@ -102,7 +103,8 @@ def one_size(
     images: stream.ShardedImages, architecture: dict, models: int, rounds: int, device: torch.device
 ) -> tuple:
     own = [
-        classifier.build(architecture, SIZE, 3, CLASSES).to(device).eval() for _ in range(models)
+        classifier.build(Architecture(label="", **architecture), SIZE, 3, CLASSES).to(device).eval()
+        for _ in range(models)
     ]
 
     def together():

@@ -105,5 +105,5 @@ def clip_host_mb(wildcards, threads):
     study = study_of(wildcards)
     size = study.clip.image_size or study.image_size
     reading = pairs_mb(study, wildcards.source, wildcards.group, threads)
-    batch = clip_memory.host_mb(study.clip.model_dump(), size, study.channels, threads)
+    batch = clip_memory.host_mb(study.clip, size, study.channels, threads)
     return batch + reading + LIMITS.saving_mb("train_clip", wildcards)

@@ -6,9 +6,9 @@ not be read is left out.
 import difflib
 
 from synscale.study import class_table
-from synscale.study.models import expand_curves, names_class, parts_of
+from synscale.study.models import expand_curves, names_class, resolve_mixture
 from synscale.study.models.data import evaluations
-from synscale.study.models.sources import images_in_draw
+from synscale.study.models.training_parts import images_in_draw
 
 
 def short(value) -> str:
@@ -281,24 +281,24 @@ def experiments_use_what_exists(experiments, sources, classifiers, clip, classes
 def _too_few_images(key, experiment, sources, classes, data) -> list[str]:
     faults, largest = [], experiment.sizes[-1]
     for source, scale in expand_curves(experiment.curves, sources):
-        for part in parts_of(sources, source, scale, largest):
-            own = sources.get(part["source"])
-            most = images_in_draw(own, part["guidance"]) if own and own.kind != "mixture" else 0
-            place = f"sources.{part['source']}.images" + (
-                "" if part["guidance"] is None else f".{part['guidance']}"
+        for part in resolve_mixture(sources, source, scale, largest):
+            own = sources.get(part.source)
+            most = images_in_draw(own, part.guidance) if own and own.kind != "mixture" else 0
+            place = f"sources.{part.source}.images" + (
+                "" if part.guidance is None else f".{part.guidance}"
             )
             place += f" in each of its {own.draws} draws" if getattr(own, "draws", 1) > 1 else ""
-            if part["images"] > most:
+            if part.images > most:
                 mend = "raise that, drop the size, or give the curve an experiment of its own"
                 faults.append(f"{key}.sizes = {largest}: more than the {most} of {place}; {mend}")
         if sources[source].kind == "mixture":
             for size in experiment.sizes:
-                own = parts_of(sources, source, scale, size)
+                own = resolve_mixture(sources, source, scale, size)
                 uneven = any(
-                    part["images"] % classes and not as_they_come(sources.get(part["source"]), data)
+                    part.images % classes and not as_they_come(sources.get(part.source), data)
                     for part in own
                 )
-                if uneven or sum(part["images"] for part in own) != size:
+                if uneven or sum(part.images for part in own) != size:
                     faults.append(
                         f"{key}.sizes = {size}: the parts of sources.{source} cannot be balanced over {classes} classes at it; drop the size"
                     )

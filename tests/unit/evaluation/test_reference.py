@@ -22,6 +22,7 @@ from synscale.data import shards
 from synscale.evaluation import image_set_metrics, reference
 from synscale.models import classifier
 from synscale.study.load import StudyError, load_study
+from synscale.study.models.classifiers import Architecture
 from synscale.training import stream
 from synscale.workflow.paths import reference_run
 from synscale.workflow.settings.evaluation import reference_settings, score_settings
@@ -130,7 +131,7 @@ def test_a_reference_with_other_classes_is_told(released, tmp_path):
 
 def test_a_classifier_reads_the_centre_of_an_image_and_no_padding():
     model = classifier.build(
-        {"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"},
+        Architecture(label="", patch_size=4, width=8, depth=1, heads=2, pool="avg"),
         image_size=8,
         channels=1,
         classes=2,
