@@ -14,6 +14,7 @@ from benchmarks import image_draws
 from scripts import train_classifiers
 from synscale.analysis import claims
 from synscale.data import shards
+from synscale.study.checks import experiments
 from synscale.study.checks import sources as checks
 from synscale.study.load import load_study
 from synscale.study.models import Study, parts_of
@@ -163,8 +164,8 @@ def faults(changed: Study) -> list[str]:
         name: getattr(changed, name)
         for name in ("experiments", "sources", "classifiers", "clip", "classes", "data")
     }
-    balance = checks.images_balance(own["sources"], own["classes"], own["data"])
-    return [*balance, *checks.experiments_use_what_exists(**own)]
+    balance = checks.check_balance(own["sources"], own["classes"], own["data"])
+    return [*balance, *experiments.check_experiments(**own)]
 
 
 def test_a_size_must_fit_into_a_draw():
