@@ -167,7 +167,7 @@ def claims_settings(study: Study) -> dict:
             "clip_downstream_law",
             "clip_architecture",
             "clip_mixture",
-            "much",
+            "min_difference",
         }
     )
     curves = {

@@ -74,7 +74,7 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "data: web, images",
             "data: things, images",
-            "sources.real.data = 'things': the data of sources.web too",
+            "sources.real.data = 'things': also the data of sources.web",
         ),
         (
             "    things_val: {",
@@ -94,7 +94,7 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "{dataset: shapes,",
             "{dataset: forms,",
-            "data.evaluation.shapes.templates = 'own/templates.yaml': no templates of data set 'forms'",
+            "data.evaluation.shapes.templates = 'own/templates.yaml': no list of texts under forms",
         ),
         (
             "{dataset: things_train}",
@@ -129,17 +129,17 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "evaluation: things_val, sizes",
             "evaluation: shapes, sizes",
-            "laws.supervised.evaluation = 'shapes': has classes of its own",
+            "laws.supervised.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "  evaluation: things_val\nlaws",
             "  evaluation: shapes\nlaws",
-            "scores.evaluation = 'shapes': has classes of its own",
+            "scores.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "    shapes: {dataset: shapes,",
             "    things_val_unmasked: {dataset: shapes,",
-            "things_val_unmasked: metrics of another set would",
+            "things_val_unmasked: the name of another set's metrics",
         ),
         (
             "evaluation: [things_val, shapes]",

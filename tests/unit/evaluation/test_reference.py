@@ -269,7 +269,7 @@ def test_settings_of_a_score_name_the_reference_and_a_run_fetches_none(tmp_path)
     [
         (
             "{model: owner/name, revision: main}",
-            "scores.reference.revision = 'main': string should match pattern",
+            "scores.reference.revision = 'main': not a commit",
         ),
         ("{model: name}", "scores.reference.model = 'name': neither owner/name nor a path"),
         ("{model: ./nowhere}", "scores.reference.model = './nowhere': no such folder"),

@@ -18,7 +18,7 @@ from scripts import (
 )
 from synscale.data import shards
 from synscale.models import classifier, clip
-from synscale.study.checks.generators import author_checkpoints_use_existing_sets
+from synscale.study.checks.generators import check_author_checkpoints
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.clip import ClipArchitecture
@@ -383,5 +383,5 @@ def test_what_the_documentation_says_to_write_is_sound():
         evaluation={name: {"dataset": name} for name in ("imagenet", "imagenet_r", "imagenet_a")},
     )
     models = {name: AuthorCheckpoint(**model) for name, model in own.items()}
-    assert author_checkpoints_use_existing_sets(models, data, clip=object()) == []
+    assert list(check_author_checkpoints(models, data, clip=object())) == []
     assert {model.kind for model in models.values()} == {"classifier", "clip"}
