@@ -6,9 +6,6 @@
 # there, and plans would wait for a GPU.
 
 
-CALIBRATED = STUDIES[config["study"]]
-
-
 rule calibrate:
     log:
         f"logs/{config['study']}/calibrate.log",
@@ -16,19 +13,12 @@ rule calibrate:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(
-            40000
-            if any(
-                getattr(own, "model", None)
-                for own in [*CALIBRATED.generators.values(), *CALIBRATED.recipes.values()]
-            )
-            else 4000
-        ),
-        runtime=LIMITS.runtime("calibrate", 60),
-        gpu=gpus_at_hand,
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu=resources.single_gpu,
     params:
         study=config["study"],
-        base=config.get("hardware", "laptop"),
+        base=HARDWARE,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.calibrate "
         "--study studies/{params.study}.yaml --base {params.base:q} "

@@ -3,13 +3,11 @@
 #
 # Paper, section on the scaling law: L(D) = (C / D)^k, least squares of log loss on log size.
 
-from synscale.workflow.settings.laws import law_settings
-
 
 rule fit_laws:
     input:
-        metrics=metrics_of(lambda study, wc: study.laws[wc.law].experiments),
-        script=code_of("fit_laws"),
+        metrics=figure_inputs.fitted_metrics,
+        code=Script("fit_laws").code,
     output:
         law="results/{study}/laws/{law}.json",
     log:
@@ -20,10 +18,10 @@ rule fit_laws:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("fit_laws", 10),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
     params:
-        planned=planned(law_settings, "law"),
+        settings_digest=digests.fit_laws,
     shell:
-        "python -m scripts.fit_laws --study studies/{wildcards.study}.yaml --law {wildcards.law} --planned {params.planned} "
+        "python -m scripts.fit_laws --study studies/{wildcards.study}.yaml --law {wildcards.law} --settings-digest {params.settings_digest} "
         "--metrics {input.metrics:q} --output {output.law:q} > {log:q} 2>&1"

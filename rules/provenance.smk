@@ -9,13 +9,7 @@ from snakemake import __version__ as SNAKEMAKE
 
 rule write_provenance:
     input:
-        results=needed(
-            lambda name, study, _: [
-                f"figures/{name}/{figure}.csv"
-                for figure in figure_settings.names_of(study.figures)
-            ]
-            + [f"tables/{name}/{table}.csv" for table in figure_settings.names_of(study.tables)]
-        ),
+        results=figure_inputs.all_results,
     output:
         report(
             "provenance/{study}.html",
@@ -33,11 +27,11 @@ rule write_provenance:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=LIMITS.runtime("write_provenance", 5),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
     params:
-        planned=planned(captions.whole),
+        settings_digest=digests.write_provenance,
     shell:
-        "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml --planned {params.planned} "
+        "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml --settings-digest {params.settings_digest} "
         f"--environments envs/*.yaml --snakemake {SNAKEMAKE} "  # no params: a newer snakemake did not make older results
         "--results {input.results:q} --output {output:q} > {log:q} 2>&1"
