@@ -24,11 +24,11 @@ rule plot_samples:
         mem_mb=resources.mem_mb,
         runtime=resources.runtime,
     params:
+        command="plot_samples",
         settings_digest=digests.plot_samples,
-        wildcard="",
         files=inputs.as_options,
     shell:
-        "python -m scripts.{rule} --study studies/{wildcards.study}.yaml {params.wildcard} "
+        "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
         "--settings-digest {params.settings_digest} {params.files} --output {output:q} > {log:q} 2>&1"
 
 
@@ -43,6 +43,7 @@ use rule plot_samples as plot_recognizability_diversity with:
     benchmark:
         "logs/{study}/plot_recognizability_diversity.tsv"
     params:
+        command="plot_recognizability_diversity",
         settings_digest=digests.plot_recognizability_diversity,
 
 
@@ -58,6 +59,7 @@ use rule plot_samples as plot_configuration_sweep with:
     benchmark:
         "logs/{study}/plot_configuration_sweep.tsv"
     params:
+        command="plot_configuration_sweep",
         settings_digest=digests.plot_configuration_sweep,
 
 
@@ -73,6 +75,7 @@ use rule plot_samples as plot_scores with:
     benchmark:
         "logs/{study}/plot_scores.tsv"
     params:
+        command="plot_scores",
         settings_digest=digests.plot_scores,
 
 
@@ -90,4 +93,5 @@ use rule plot_samples as plot_per_class with:
     benchmark:
         "logs/{study}/plot_per_class.tsv"
     params:
+        command="plot_per_class",
         settings_digest=digests.plot_per_class,

@@ -17,8 +17,8 @@ use rule plot_samples as plot_scaling with:
     benchmark:
         "logs/{study}/plot_{scaling}.tsv"
     params:
+        command="plot_scaling --scaling {scaling}",
         settings_digest=digests.plot_scaling,
-        wildcard="--scaling {scaling}",
 
 
 use rule plot_samples as plot_beyond_the_law with:
@@ -32,6 +32,7 @@ use rule plot_samples as plot_beyond_the_law with:
     benchmark:
         "logs/{study}/plot_beyond_the_law.tsv"
     params:
+        command="plot_beyond_the_law",
         settings_digest=digests.plot_beyond_the_law,
 
 
@@ -46,6 +47,7 @@ use rule plot_samples as plot_exchange_rate with:
     benchmark:
         "logs/{study}/plot_exchange_rate.tsv"
     params:
+        command="plot_exchange_rate",
         settings_digest=digests.plot_exchange_rate,
 
 
@@ -60,6 +62,7 @@ use rule plot_samples as plot_limited_real with:
     benchmark:
         "logs/{study}/plot_limited_real.tsv"
     params:
+        command="plot_limited_real",
         settings_digest=digests.plot_limited_real,
 
 
@@ -74,6 +77,7 @@ use rule plot_samples as plot_clip_transfer with:
     benchmark:
         "logs/{study}/plot_clip_transfer.tsv"
     params:
+        command="plot_clip_transfer",
         settings_digest=digests.plot_clip_transfer,
 
 
@@ -88,4 +92,5 @@ use rule plot_samples as plot_teaser with:
     benchmark:
         "logs/{study}/plot_teaser.tsv"
     params:
+        command="plot_teaser",
         settings_digest=digests.plot_teaser,

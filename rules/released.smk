@@ -70,4 +70,5 @@ use rule tabulate_prompts as tabulate_released with:
     benchmark:
         "logs/{study}/tabulate_released.tsv"
     params:
+        command="tabulate_released",
         settings_digest=digests.tabulate_released,

@@ -27,4 +27,7 @@ try:
 except PlanError as error:
     raise WorkflowError(f"config.yaml: {error}") from None
 
+# On a cluster, a study that uses GPUs is planned only for hardware that has GPUs.
+check_study = None if SITE is None else ESTIMATES.check_hardware
+studies.configure(STUDIES, config["study"], check_study)
 resources.configure(ESTIMATES)

@@ -23,11 +23,11 @@ rule tabulate_prompts:
         mem_mb=resources.mem_mb,
         runtime=resources.runtime,
     params:
+        command="tabulate_prompts",
         settings_digest=digests.tabulate_prompts,
-        wildcard="",
         files=inputs.as_options,
     shell:
-        "python -m scripts.{rule} --study studies/{wildcards.study}.yaml {params.wildcard} "
+        "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
         "--settings-digest {params.settings_digest} {params.files} --output {output:q} > {log:q} 2>&1"
 
 
@@ -43,6 +43,7 @@ use rule tabulate_prompts as tabulate_configurations with:
     benchmark:
         "logs/{study}/tabulate_configurations.tsv"
     params:
+        command="tabulate_configurations",
         settings_digest=digests.tabulate_configurations,
 
 
@@ -59,8 +60,8 @@ use rule tabulate_prompts as tabulate_metrics with:
     wildcard_constraints:
         table="supervised|ood|clip",
     params:
+        command="tabulate_metrics --table {table}",
         settings_digest=digests.tabulate_metrics,
-        wildcard="--table {table}",
 
 
 use rule tabulate_prompts as tabulate_hyperparameters with:
@@ -73,6 +74,7 @@ use rule tabulate_prompts as tabulate_hyperparameters with:
     benchmark:
         "logs/{study}/tabulate_hyperparameters.tsv"
     params:
+        command="tabulate_hyperparameters",
         settings_digest=digests.tabulate_hyperparameters,
 
 
@@ -87,6 +89,7 @@ use rule tabulate_prompts as tabulate_laws with:
     benchmark:
         "logs/{study}/tabulate_laws.tsv"
     params:
+        command="tabulate_laws",
         settings_digest=digests.tabulate_laws,
 
 
@@ -102,6 +105,7 @@ use rule tabulate_prompts as tabulate_claims with:
     benchmark:
         "logs/{study}/tabulate_claims.tsv"
     params:
+        command="tabulate_claims",
         settings_digest=digests.tabulate_claims,
 
 
@@ -118,4 +122,5 @@ use rule tabulate_prompts as tabulate_versus_paper with:
     benchmark:
         "logs/{study}/tabulate_versus_paper.tsv"
     params:
+        command="tabulate_versus_paper",
         settings_digest=digests.tabulate_versus_paper,

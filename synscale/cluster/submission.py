@@ -12,8 +12,7 @@ from snakemake.logging import logger
 from snakemake.settings.types import ResourceSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from synscale.cluster import partitions, site_resources
-from synscale.cluster.site import SiteError
+from synscale.cluster import partitions, site, site_resources
 from synscale.planning import dag
 from synscale.planning.cost_model import Work
 from synscale.planning.estimates import ResourceEstimates
@@ -101,10 +100,10 @@ def check_gpus(workflow, estimates: ResourceEstimates, default: str) -> None:
     on_gpus = [study for name in names if (study := estimates.studies[name]).gpus]
     for study in on_gpus:
         estimates.check_hardware(study)
-    if on_gpus and estimates.on_cluster:
+    if on_gpus and site.current() is not None:
         try:
             site_resources.require_gpu_option()
-        except SiteError as error:
+        except site.SiteError as error:
             raise WorkflowError(str(error)) from None
 
 

@@ -74,7 +74,6 @@ class ResourceEstimates:
         self.studies = studies
         self.machine = hardware.load(machine)
         self.machine_name = machine
-        self.on_cluster = site is not None
         self.site = site if site and site.partitions else None
         self.requested = requested
         self.known: dict[tuple, summary.Cost | None] = {}
@@ -198,8 +197,8 @@ class ResourceEstimates:
         return 1 if cost is None else max(1, math.ceil((cost.work.kept + cost.work.state) / GB))
 
     def check_hardware(self, study: Study) -> None:
-        """Raise WorkflowError if a study requests GPUs of a cluster whose hardware has none."""
-        if self.on_cluster and study.gpus and not self.machine.has_gpus:
+        """Raise WorkflowError if a study requests GPUs but the machine has none."""
+        if study.gpus and not self.machine.has_gpus:
             try:
                 hardware.require_gpus(self.machine_name, study.name)
             except PlanError as error:

@@ -163,14 +163,12 @@ def disk_gb(wildcards, rulename: str) -> int:
 @study_input
 def gpu(study: Study, wildcards) -> int:
     """Return the GPUs of a job: those of its study."""
-    _estimates.check_hardware(study)
     return study.gpus
 
 
 @study_input
 def single_gpu(study: Study, wildcards) -> int:
     """Return one GPU if the jobs of the study request any."""
-    _estimates.check_hardware(study)
     return min(1, study.gpus)
 
 

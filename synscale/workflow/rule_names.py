@@ -15,19 +15,16 @@ HEADER = re.compile(r"^(?:use )?rule (\w+)(?: as (\w+) with)?:", re.MULTILINE)
 @cache
 def rules() -> dict[str, str]:
     """Return the text of each rule by its name: if it uses another rule, the text of that too."""
-    parts = {}
+    texts, bases = {}, {}
     for path in sorted(RULES.glob("*.smk")):
         text = path.read_text("utf-8")
         headers = list(HEADER.finditer(text))
         starts = [header.start() for header in headers]
         for header, end in zip(headers, [*starts[1:], len(text)], strict=False):
-            first, second = header.groups()
-            base = first if second else None
-            parts[second or first] = (base, text[header.start() : end])
-    return {
-        name: (text + parts[base][1] if base else text).replace("{rule}", name)
-        for name, (base, text) in parts.items()
-    }
+            base, name = header.groups() if header[2] else (None, header[1])
+            texts[name] = text[header.start() : end]
+            bases[name] = base
+    return {name: text + texts.get(bases[name], "") for name, text in texts.items()}
 
 
 def rules_with(resource: str) -> list[str]:

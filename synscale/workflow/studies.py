@@ -18,6 +18,7 @@ from synscale.workflow import targets
 
 DEFAULT = "default study"  # key of the study of jobs that have no wildcard `study`
 _STUDIES: dict[str, Study] = {}
+_CHECKS: list[Callable[[Study], None]] = []
 
 
 def load_all(config: dict) -> dict[str, Study]:
@@ -44,7 +45,9 @@ def load_all(config: dict) -> dict[str, Study]:
     return studies
 
 
-def configure(studies: dict[str, Study], default: str) -> None:
+def configure(
+    studies: dict[str, Study], default: str, check: Callable[[Study], None] | None = None
+) -> None:
     """Set the studies that rules refer to.
 
     Parameters
@@ -53,16 +56,21 @@ def configure(studies: dict[str, Study], default: str) -> None:
         The studies by name.
     default : str
         Name of the study of jobs that have no wildcard `study`.
+    check : callable, optional
+        Called with the study of each job; raises WorkflowError if the job cannot run here.
     """
     _STUDIES.clear()
     _STUDIES.update(studies)
     _STUDIES[DEFAULT] = studies[default]
+    _CHECKS[:] = [check] if check else []
 
 
 def study_of(wildcards) -> Study:
     """Return the study of a job. Raise NotInStudy if it lacks a part that a wildcard names."""
     study = _STUDIES[getattr(wildcards, "study", DEFAULT)]
     targets.check(study, wildcards)
+    for check in _CHECKS:
+        check(study)
     return study
 
 

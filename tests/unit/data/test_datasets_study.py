@@ -175,7 +175,7 @@ def test_texts_must_suffice(study):
 def test_shards_cover_what_a_source_takes(study):
     loaded = study()
     assert image_files(loaded, "real") == [
-        f"results/s/data/things/{shard:05d}.tar" for shard in range(2)
+        f"results/files/data/things/{shard:05d}.tar" for shard in range(2)
     ]
     assert [data_settings(loaded, "things", shard)["range"] for shard in range(2)] == [
         [0, 6],

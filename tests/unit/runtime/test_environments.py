@@ -63,10 +63,12 @@ def rules() -> list:
     """(script, environment file) of every rule. Some scripts are started by another one, on all
     GPUs of the job.
     """
-    started = re.compile(r"python -m (?:synscale\.runtime\.launch (?:[\w.{}]+ )+)?scripts\.(\w+)")
+    script = re.compile(
+        r'(?:python -m (?:synscale\.runtime\.launch (?:[\w.{}]+ )+)?scripts\.|command=")(\w+)'
+    )
     environment = re.compile(r'"\.\./(envs/.*?)"')
     return [
-        (started.search(text)[1], ROOT / environment.search(text)[1])
+        (script.search(text)[1], ROOT / environment.search(text)[1])
         for text in rule_names.rules().values()
     ]
 
