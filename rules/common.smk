@@ -46,5 +46,5 @@ wildcard_constraints:
     shard=r"(g[0-9_e+-]+-)?\d{5}",
     group=r"[a-z0-9_.-]+",
     law=r"[a-z0-9_]+",
-    released=r"[a-z0-9_]+",
+    checkpoint=r"[a-z0-9_]+",
     scaling=r"[a-z]+_scaling",

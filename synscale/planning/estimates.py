@@ -41,7 +41,7 @@ MINUTES = {
     "score": 60,
     "fetch_safety_checker": 60,
     "flag_images": 60,
-    "evaluate_released": 60,
+    "evaluate_author_checkpoint": 60,
     "write_provenance": 5,
 }
 OTHER_MINUTES = 10

@@ -50,7 +50,7 @@ MEGABYTES = {
     "index_data": 4000,
     "write_sentences": 8000,
     "caption_images": 24000,  # BLIP-2: 2.7 billion weights in 32 bits, before they go to the GPU
-    "convert_released": 8000,
+    "convert_author_checkpoint": 8000,
     "flag_images": 8000,
     "write_provenance": 1000,
 }
@@ -127,7 +127,7 @@ VARIABLE_MEGABYTES = {
     "train_clip": clip_mb,
     "evaluate": evaluation_mb,
     "evaluate_clip": evaluation_mb,
-    "evaluate_released": evaluation_mb,
+    "evaluate_author_checkpoint": evaluation_mb,
     "score": score_mb,
 }
 

@@ -7,9 +7,9 @@ from synscale.report import captions
 from synscale.study.models import Study
 from synscale.workflow.settings import digest, figures, tables
 from synscale.workflow.settings.author_checkpoints import (
+    author_checkpoint_settings,
+    author_checkpoint_table_settings,
     conversion_settings,
-    released_settings,
-    released_table_settings,
 )
 from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import (
@@ -133,21 +133,21 @@ def score(study: Study, wildcards) -> str:
 
 
 @study_input
-def convert_released(study: Study, wildcards) -> str:
-    """Digest of `convert_released`."""
-    return digest(conversion_settings(study, wildcards.released))
+def convert_author_checkpoint(study: Study, wildcards) -> str:
+    """Digest of `convert_author_checkpoint`."""
+    return digest(conversion_settings(study, wildcards.checkpoint))
 
 
 @study_input
-def evaluate_released(study: Study, wildcards) -> str:
-    """Digest of `evaluate_released`."""
-    return digest(released_settings(study, wildcards.released))
+def evaluate_author_checkpoint(study: Study, wildcards) -> str:
+    """Digest of `evaluate_author_checkpoint`."""
+    return digest(author_checkpoint_settings(study, wildcards.checkpoint))
 
 
 @study_input
-def tabulate_released(study: Study, wildcards) -> str:
-    """Digest of `tabulate_released`."""
-    return digest(released_table_settings(study))
+def tabulate_author_checkpoints(study: Study, wildcards) -> str:
+    """Digest of `tabulate_author_checkpoints`."""
+    return digest(author_checkpoint_table_settings(study))
 
 
 @study_input

@@ -126,13 +126,13 @@ def scored_tars(study: Study, wildcards) -> list[str]:
 @study_input
 def checkpoint(study: Study, wildcards) -> str:
     """Return the file of a checkpoint of the paper's authors."""
-    return study.released[wildcards.released].file
+    return study.author_checkpoints[wildcards.checkpoint].file
 
 
 @study_input
 def checkpoint_tars(study: Study, wildcards) -> list[str]:
     """Return the evaluation sets of a checkpoint of the paper's authors."""
-    is_clip = study.released[wildcards.released].kind == "clip"
+    is_clip = study.author_checkpoints[wildcards.checkpoint].kind == "clip"
     names = study.data.evaluation if is_clip else classified(study.data)
     return [paths.evaluation_file(study, name) for name in names]
 
@@ -140,7 +140,7 @@ def checkpoint_tars(study: Study, wildcards) -> list[str]:
 @study_input
 def checkpoint_metrics(study: Study, wildcards) -> list[str]:
     """Return the metrics of every checkpoint of the paper's authors."""
-    return [f"results/{study.name}/released_metrics/{name}.parquet" for name in study.released]
+    return [f"results/{study.name}/author_checkpoint_metrics/{name}.parquet" for name in study.author_checkpoints]
 
 
 def as_options(wildcards, input) -> str:

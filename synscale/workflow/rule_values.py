@@ -8,7 +8,7 @@ from pathlib import Path
 from synscale.study.models import Study
 from synscale.workflow import prompt_inputs
 from synscale.workflow.runs import group_of, training_recipe, training_runs
-from synscale.workflow.settings.author_checkpoints import released_table_settings
+from synscale.workflow.settings.author_checkpoints import author_checkpoint_table_settings
 from synscale.workflow.settings.evaluation import reference_settings
 from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.generation import checker_settings
@@ -149,8 +149,8 @@ def _laws(study: Study, values: Values) -> Iterable[str]:
     return study.laws
 
 
-def _released(study: Study, values: Values) -> Iterable[str]:
-    return study.released
+def _checkpoints(study: Study, values: Values) -> Iterable[str]:
+    return study.author_checkpoints
 
 
 def _figures(study: Study, values: Values) -> list[str]:
@@ -170,7 +170,7 @@ SPLIT = Wildcard("split", "data split", _splits)
 SPLIT_SHARD = Wildcard("shard", "shard", _split_shards)
 SYNTHETIC = Wildcard("source", "synthetic source", _synthetic_sources)
 INDEXED = Wildcard("source", "source of images", _indexed_sources)
-RELEASED = Wildcard("released", "released model", _released)
+CHECKPOINT = Wildcard("checkpoint", "author checkpoint", _checkpoints)
 CAPTIONS = Wildcard("recipe", "recipe of captions by a model", _caption_recipes)
 CAPTIONED_SHARD = Wildcard("shard", "shard of real images", _captioned_shards)
 CLASSIFIERS = (
@@ -200,8 +200,8 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "evaluate_clip": CLIP_MODELS,
     "score": (Wildcard("source", "source to score", _scored_sources),),
     "fit_laws": (Wildcard("law", "law", _laws),),
-    "convert_released": (RELEASED,),
-    "evaluate_released": (RELEASED,),
+    "convert_author_checkpoint": (CHECKPOINT,),
+    "evaluate_author_checkpoint": (CHECKPOINT,),
     "plot_scaling": (Wildcard("scaling", "figure", _figures),),
     "tabulate_metrics": (Wildcard("table", "table", _tables),),
     "plan": (Wildcard("name", "figure or table to plan", _planned),),
@@ -211,7 +211,7 @@ NEEDS: dict[str, Callable[[Study], object]] = {
     "fetch_reference": reference_settings,
     "fetch_safety_checker": checker_settings,
     "flag_images": checker_settings,
-    "tabulate_released": released_table_settings,
+    "tabulate_author_checkpoints": author_checkpoint_table_settings,
 }
 
 

@@ -11,7 +11,7 @@ PARTS = {
     "recipe": "recipes",
     "generator": "generators",
     "law": "laws",
-    "released": "released",
+    "checkpoint": "author_checkpoints",
 }
 SHOWN = 12  # names in a message
 

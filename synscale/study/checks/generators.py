@@ -169,15 +169,15 @@ def _model_faults(key, own) -> list[str]:
     return []
 
 
-def released_models_are_judged_on_what_exists(released, data, clip):
+def author_checkpoints_use_existing_sets(author_checkpoints, data, clip):
     faults = []
-    for name, own in released.items():
+    for name, own in author_checkpoints.items():
         if own.kind == "clip" and clip is None:
             faults.append(
-                f"released.{name}.kind = 'clip': the study has no clip, so nothing says what to ask it; add them or remove it"
+                f"author_checkpoints.{name}.kind = 'clip': the study has no clip, so nothing says what to ask it; add them or remove it"
             )
         for number, measured in own.numbers.items():
-            key = f"released.{name}.numbers.{number}"
+            key = f"author_checkpoints.{name}.numbers.{number}"
             faults += unknown(key, number, published_numbers(), f"id in {NUMBERS}")
             faults += unknown(
                 f"{key}.evaluation",
@@ -190,7 +190,7 @@ def released_models_are_judged_on_what_exists(released, data, clip):
 
 CHECKS = [
     trained_generators_can_be_built,
-    released_models_are_judged_on_what_exists,
+    author_checkpoints_use_existing_sets,
     pretrained_models_can_be_had,
     the_safety_checker_can_be_had,
     storage_has_its_quality,

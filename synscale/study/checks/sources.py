@@ -323,7 +323,7 @@ def scores_have_their_reference(scores, experiments, sources, data, classes, rec
                     f"scores.images = {scores.images}: more than the {count} of sources.{name}.images.{scale}; lower the one or raise the other"
                 )
     run = scores.reference
-    if run.kind == "released":
+    if run.kind == "pretrained":
         return faults
     for experiment in experiments.values():
         trained = (run.source, None) in pairs(

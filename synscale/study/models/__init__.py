@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from synscale.study.models.author_checkpoints import ReleasedModel
+from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.classifiers import Classifiers
 from synscale.study.models.clip import Clips
 from synscale.study.models.data import Data
@@ -69,7 +69,7 @@ class Study(Part):
     clip: Clips | None = None
     experiments: dict[Name, Experiment]
     scores: Scores
-    released: dict[Name, ReleasedModel] = Field(
+    author_checkpoints: dict[Name, AuthorCheckpoint] = Field(
         default={}, description="checkpoints of the paper's authors, to check our evaluation by"
     )
     laws: dict[Name, Law]

@@ -16,7 +16,7 @@ class Measured(Part):
     measure: Literal["top1", "cross_entropy"]
 
 
-class ReleasedModel(Part):
+class AuthorCheckpoint(Part):
     """A checkpoint in the layout of the authors' evaluation code: a state dict of timm's ViT, or of
     open_clip's CLIP.
     """

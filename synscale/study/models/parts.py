@@ -264,23 +264,23 @@ class HubModel(Part):
 class ReferenceModel(HubModel):
     """A classifier for timm. Its outputs are the study's classes, in the order of the class table."""
 
-    kind: Literal["released"] = "released"
+    kind: Literal["pretrained"] = "pretrained"
 
 
 def _kind(value) -> str:
     model = "model" in value if isinstance(value, dict) else hasattr(value, "model")
-    return "released" if model else "run"
+    return "pretrained" if model else "run"
 
 
 Reference = Annotated[
-    Annotated[ReferenceRun, Tag("run")] | Annotated[ReferenceModel, Tag("released")],
+    Annotated[ReferenceRun, Tag("run")] | Annotated[ReferenceModel, Tag("pretrained")],
     Discriminator(_kind),
 ]
 
 
 class Scores(Part):
     reference: Reference = Field(
-        description="the classifier of real images that judges synthetic ones: a run of the study, or a released model"
+        description="the classifier of real images that judges synthetic ones: a run of the study, or a pretrained model"
     )
     images: Positive = Field(
         description="the first images of each source that are judged: the same number for all"

@@ -73,7 +73,7 @@ def images(tmp_path_factory):
 
 
 def test_a_released_model_reads_images_as_its_own_configuration_says(released, images):
-    judge = reference.released(released, CPU)
+    judge = reference.pretrained(released, CPU)
     own = timm.data.create_transform(
         **timm.data.resolve_model_data_config(judge.model), is_training=False
     )
@@ -90,7 +90,7 @@ def test_one_pass_over_the_shards_gives_what_a_pass_for_each_score_gives(
     released, images, monkeypatch
 ):
     monkeypatch.setattr(reference, "BATCH", 4)  # so that a class takes several
-    judge = reference.released(released, CPU)
+    judge = reference.pretrained(released, CPU)
     found = judge.judge(stream.find(images[0], 2.0, 27))
     pixels, labels = (
         judge.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2)),
@@ -125,7 +125,7 @@ def test_a_reference_with_other_classes_is_told(released, tmp_path):
         [("0", np.zeros((32, 32, 3), np.uint8), {"class_id": 3, "prompt": "x"})],
     )
     with pytest.raises(ValueError, match="class 3, but the reference has 3 classes"):
-        reference.released(released, CPU).judge(stream.find([tmp_path / "00000.tar"]))
+        reference.pretrained(released, CPU).judge(stream.find([tmp_path / "00000.tar"]))
 
 
 def test_a_classifier_reads_the_centre_of_an_image_and_no_padding():
@@ -185,11 +185,11 @@ def test_a_released_reference_is_fetched_from_the_hub(of_ten, tmp_path):
             env=environment,
         )
     assert set(hub.asked) == {"config.json", "model.safetensors"}
-    assert reference.released(tmp_path / "reference", CPU).model.num_classes == 10
+    assert reference.pretrained(tmp_path / "reference", CPU).model.num_classes == 10
     config = tmp_path / "reference/config.json"
     config.write_text(config.read_text() + " ")
     with pytest.raises(ValueError, match="it changed since"):
-        reference.released(tmp_path / "reference", CPU)
+        reference.pretrained(tmp_path / "reference", CPU)
 
 
 def test_a_reference_of_more_classes_than_the_study_has_is_told_when_it_is_fetched(tmp_path):
