@@ -1,10 +1,11 @@
-# in:  checkpoints of the paper's authors, downloaded by the user; evaluation sets; data/paper_numbers.csv
-# out: results/{study}/author_checkpoints/{checkpoint}.safetensors, a checkpoint as a model of ours
-#      results/{study}/author_checkpoint_metrics/{checkpoint}.parquet, as metrics/ and clip_metrics/ are
-#      tables/{study}/author_checkpoints.{csv,md,html}, beside what is published of the same checkpoints
+# in:  checkpoints of the paper's authors, downloaded by the user; evaluation sets;
+#      data/paper_numbers.csv
+# out: results/{study}/author_checkpoints/{checkpoint}.safetensors, converted
+#      results/{study}/author_checkpoint_metrics/{checkpoint}.parquet, like metrics/
+#      tables/{study}/author_checkpoints.{csv,md,html}, with the published numbers
 #
-# Made on request alone, by their paths: nobody else needs the checkpoints.
-# docs/check_against_the_authors.md says how to get them.
+# Created only if their paths are requested. docs/check_against_the_authors.md explains how to get
+# the checkpoints.
 
 
 rule convert_author_checkpoint:
@@ -25,7 +26,8 @@ rule convert_author_checkpoint:
     params:
         settings_digest=digests.convert_author_checkpoint,
     shell:
-        "python -m scripts.convert_author_checkpoint --study studies/{wildcards.study}.yaml --checkpoint {wildcards.checkpoint} --settings-digest {params.settings_digest} "
+        "python -m scripts.convert_author_checkpoint --study studies/{wildcards.study}.yaml "
+        "--checkpoint {wildcards.checkpoint} --settings-digest {params.settings_digest} "
         "--file {input.file:q} --output {output.model:q} > {log:q} 2>&1"
 
 
@@ -52,9 +54,10 @@ rule evaluate_author_checkpoint:
         settings_digest=digests.evaluate_author_checkpoint,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate_author_checkpoint "
-        "--study studies/{wildcards.study}.yaml --checkpoint {wildcards.checkpoint} --settings-digest {params.settings_digest} "
-        "--classes {input.classes:q} --model {input.model:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --state .state/{wildcards.study}/author_checkpoint_metrics/{wildcards.checkpoint} "
+        "--study studies/{wildcards.study}.yaml --checkpoint {wildcards.checkpoint} "
+        "--settings-digest {params.settings_digest} --classes {input.classes:q} "
+        "--model {input.model:q} --sets {input.tars:q} --output {output.metrics:q} "
+        "--state .state/{wildcards.study}/author_checkpoint_metrics/{wildcards.checkpoint} "
         "--threads {threads} > {log:q} 2>&1"
 
 

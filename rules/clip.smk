@@ -1,10 +1,11 @@
-# in:  image shards with their texts, of one source or of those that a mixture is made of; evaluation sets
+# in:  image shards with their texts, of one source or of the parts of a mixture; evaluation sets
 # out: results/{study}/clip/{source}/{group}/{run}.safetensors
-#      results/{study}/clip_metrics/{source}/{group}.parquet: zero-shot top-1 and cross-entropy, on evaluation sets and tasks
+#      results/{study}/clip_metrics/{source}/{group}.parquet: zero-shot top-1 and cross-entropy, on
+#      evaluation sets and tasks
 #
 # Paper, section on CLIP: open_clip's models, trained on real, synthetic, and real and synthetic
-# image-text pairs. Runs and groups are as those of classifiers, and so is what of the machine they
-# share (train.smk). A set with classes of its own brings tables of them and of texts.
+# image-text pairs. Runs, groups and the machine that they share are as for classifiers (train.smk).
+# An evaluation set with other classes than the study's has tables of its classes and of texts.
 
 
 rule train_clip:
@@ -31,9 +32,12 @@ rule train_clip:
         settings_digest=digests.train_clip,
         state=".state/{study}/clip/{source}/{group}",
     shell:
-        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_clip "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --settings-digest {params.settings_digest} "
-        "--shard-index {input.shard_index:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} "
+        "scripts.train_clip "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--group {wildcards.group} --settings-digest {params.settings_digest} "
+        "--shard-index {input.shard_index:q} --output {output.models:q} --state {params.state:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule evaluate_clip:
@@ -61,7 +65,9 @@ rule evaluate_clip:
         settings_digest=digests.evaluate_clip,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate_clip "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --settings-digest {params.settings_digest} "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--group {wildcards.group} --settings-digest {params.settings_digest} "
         "--classes {input.classes:q} --models {input.models:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --state .state/{wildcards.study}/clip_metrics/{wildcards.source}/{wildcards.group} "
+        "--output {output.metrics:q} "
+        "--state .state/{wildcards.study}/clip_metrics/{wildcards.source}/{wildcards.group} "
         "--threads {threads} > {log:q} 2>&1"

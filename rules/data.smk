@@ -1,9 +1,11 @@
-# in:  the study's data sets (digits: the copy inside scikit-learn; files: where config.yaml's `paths` or the environment says)
-# out: results/{study}/data/{split}/{shard}.tar (+ .parquet); of a data set in files also results/{study}/data/{split}/index.parquet
+# in:  the study's data sets (digits: the copy in scikit-learn; files: config.yaml's `paths` or the
+#      environment names their folder)
+# out: results/{study}/data/{split}/{shard}.tar (+ .parquet)
+#      results/{study}/data/{split}/index.parquet, only of a data set in files
 #
-# Splits: training sets and evaluation sets by name; of digits generator_training, from which
-# text-to-image models alone learn, and classifier_training, the source `real`. Later stages see
-# shards alone.
+# Splits are the training sets and evaluation sets by name. The digits have generator_training, from
+# which only text-to-image models learn, and classifier_training, the source `real`. Later stages
+# read nothing but shards.
 
 
 rule index_data:
@@ -26,7 +28,8 @@ rule index_data:
     params:
         settings_digest=digests.index_data,
     shell:
-        "python -m scripts.index_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --settings-digest {params.settings_digest} "
+        "python -m scripts.index_data --study studies/{wildcards.study}.yaml "
+        "--split {wildcards.split} --settings-digest {params.settings_digest} "
         "--classes {input.classes:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
 
 
@@ -52,5 +55,7 @@ rule prepare_data:
     params:
         settings_digest=digests.prepare_data,
     shell:
-        "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml --split {wildcards.split} --shard {wildcards.shard} --settings-digest {params.settings_digest} "
-        "--classes {input.classes:q} --index {input.index:q} --threads {threads} --output {output.tar:q} > {log:q} 2>&1"
+        "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml "
+        "--split {wildcards.split} --shard {wildcards.shard} "
+        "--settings-digest {params.settings_digest} --classes {input.classes:q} "
+        "--index {input.index:q} --threads {threads} --output {output.tar:q} > {log:q} 2>&1"

@@ -1,5 +1,6 @@
 # in:  classifiers of one group; evaluation sets
-# out: results/{study}/metrics/{source}/{group}.parquet: top-1 and cross-entropy of each run, overall and per class
+# out: results/{study}/metrics/{source}/{group}.parquet: top-1 and cross-entropy of each run,
+#      overall and per class
 
 
 rule evaluate:
@@ -25,7 +26,8 @@ rule evaluate:
         settings_digest=digests.evaluate,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --settings-digest {params.settings_digest} "
-        "--models {input.models:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --state .state/{wildcards.study}/metrics/{wildcards.source}/{wildcards.group} "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--group {wildcards.group} --settings-digest {params.settings_digest} "
+        "--models {input.models:q} --sets {input.tars:q} --output {output.metrics:q} "
+        "--state .state/{wildcards.study}/metrics/{wildcards.source}/{wildcards.group} "
         "--threads {threads} > {log:q} 2>&1"

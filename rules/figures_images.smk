@@ -29,7 +29,8 @@ rule plot_samples:
         files=inputs.as_options,
     shell:
         "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
-        "--settings-digest {params.settings_digest} {params.files} --output {output:q} > {log:q} 2>&1"
+        "--settings-digest {params.settings_digest} {params.files} --output {output:q} "
+        "> {log:q} 2>&1"
 
 
 use rule plot_samples as plot_recognizability_diversity with:

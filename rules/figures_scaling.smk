@@ -1,8 +1,8 @@
 # in:  metrics, laws
 # out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv contains what is drawn
 #
-# Figures of the gain from more images. `plot_scaling` draws every figures/{study}/{...}_scaling.pdf.
-# What is not written here is as in plot_samples (figures_images.smk).
+# Figures of the gain from more images. `plot_scaling` draws every {...}_scaling.pdf. Each rule is
+# plot_samples (figures_images.smk) with other inputs and outputs.
 
 
 use rule plot_samples as plot_scaling with:

@@ -1,7 +1,7 @@
-# in:  captioned images, or released weights; prompts
+# in:  captioned images, or downloaded weights; prompts
 # out: results/{study}/generators/{generator}/, a diffusers pipeline that is trained here
-#      results/{study}/models/{generator}/, one that others released
-#      results/{study}/images/{source}/{shard}.tar (+ .parquet), a shard of images at each guidance scale of the source
+#      results/{study}/models/{generator}/, a downloaded one
+#      results/{study}/images/{source}/{shard}.tar (+ .parquet): images at each guidance scale
 #
 # A shard is a range of image indices and one job. An image's noise comes from a seed that is a hash
 # of source, guidance and index.
@@ -32,9 +32,10 @@ rule train_generator:
         state=".state/{study}/generators/{generator}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.train_generator "
-        "--study studies/{wildcards.study}.yaml --generator {wildcards.generator} --settings-digest {params.settings_digest} "
-        "--classes {input.classes:q} --images {input.tar:q} "
-        "--output {output.pipeline:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "--study studies/{wildcards.study}.yaml --generator {wildcards.generator} "
+        "--settings-digest {params.settings_digest} --classes {input.classes:q} "
+        "--images {input.tar:q} --output {output.pipeline:q} --state {params.state:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule fetch_generator:
@@ -45,7 +46,7 @@ rule fetch_generator:
     benchmark:
         "logs/{study}/fetch_generator/{generator}.tsv"
     priority: resources.priority
-    localrule: True  # compute nodes need have no network; no other rule uses it
+    localrule: True  # compute nodes may have no network
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -58,8 +59,10 @@ rule fetch_generator:
         # No output: all later downloads must match the first one.
         record="results/{study}/models/{generator}.sources.csv",
     shell:
-        "HF_HUB_OFFLINE=0 python -m scripts.fetch_generator --study studies/{wildcards.study}.yaml --generator {wildcards.generator} "
-        "--settings-digest {params.settings_digest} --known data/sources.csv --record {params.record:q} --output {output.pipeline:q} > {log:q} 2>&1"
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_generator --study studies/{wildcards.study}.yaml "
+        "--generator {wildcards.generator} --settings-digest {params.settings_digest} "
+        "--known data/sources.csv --record {params.record:q} --output {output.pipeline:q} "
+        "> {log:q} 2>&1"
 
 
 rule generate:
@@ -91,6 +94,7 @@ rule generate:
         state=".state/{study}/images/{source}/{shard}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} 1 {threads} scripts.generate "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --shard {wildcards.shard} --settings-digest {params.settings_digest} "
-        "--classes {params.classes:q} --pipeline {input.pipeline:q} "
-        "--prompts {input.prompts:q} --output {output.tar:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--shard {wildcards.shard} --settings-digest {params.settings_digest} "
+        "--classes {params.classes:q} --pipeline {input.pipeline:q} --prompts {input.prompts:q} "
+        "--output {output.tar:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -1,5 +1,6 @@
 # in:  metrics of the law's experiments
-# out: results/{study}/laws/{law}.json: exponent k with its interval, for each curve, and the law that it follows over all its sizes
+# out: results/{study}/laws/{law}.json: exponent k with its interval for each curve, and the law
+#      that the curve follows over all its sizes
 #
 # Paper, section on the scaling law: L(D) = (C / D)^k, least squares of log loss on log size.
 
@@ -23,5 +24,6 @@ rule fit_laws:
     params:
         settings_digest=digests.fit_laws,
     shell:
-        "python -m scripts.fit_laws --study studies/{wildcards.study}.yaml --law {wildcards.law} --settings-digest {params.settings_digest} "
-        "--metrics {input.metrics:q} --output {output.law:q} > {log:q} 2>&1"
+        "python -m scripts.fit_laws --study studies/{wildcards.study}.yaml --law {wildcards.law} "
+        "--settings-digest {params.settings_digest} --metrics {input.metrics:q} "
+        "--output {output.law:q} > {log:q} 2>&1"

@@ -1,5 +1,6 @@
 # in:  the study, the files on disk, profiles/hardware/{hardware}.yaml of config.yaml
-# out: plan/{study}/{name}.{html,csv}: what a figure, a table or `all` costs: jobs, hours, disk, images, money, energy
+# out: plan/{study}/{name}.{html,csv}: jobs, hours, disk, images, money and energy of a figure, a
+#      table or `all`
 #
 # No job of the target is started. A run that exceeds the budget of config.yaml stops before its
 # first job. To plan a changed study, use --config

@@ -1,7 +1,8 @@
 # in:  models of the hub or folders of the user; the class table; real training images
 # out: results/{study}/prompt_models/{recipe}/, as transformers reads it
-#      results/{study}/sentences/{recipe}.parquet, sentences that a T5 writes about each class name
-#      results/{study}/captions/{recipe}/{shard}.parquet, captions that a BLIP-2 makes of the real training images, a job for each shard of them
+#      results/{study}/sentences/{recipe}.parquet: sentences about each class name, written by a T5
+#      results/{study}/captions/{recipe}/{shard}.parquet: captions of a shard of real training
+#      images, written by a BLIP-2
 #
 # Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of
 # ImageNet images.
@@ -17,7 +18,7 @@ rule fetch_model:
     benchmark:
         "logs/{study}/fetch_model/{recipe}.tsv"
     priority: resources.priority
-    localrule: True  # jobs elsewhere may have no way out
+    localrule: True  # compute nodes may have no network
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -29,8 +30,10 @@ rule fetch_model:
         settings_digest=digests.fetch_model,
         record="results/{study}/prompt_models/{recipe}.sources.csv",  # as of fetch_generator
     shell:
-        "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --settings-digest {params.settings_digest} "
-        "--known data/sources.csv --record {params.record:q} --output {output.model:q} > {log:q} 2>&1"
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml "
+        "--recipe {wildcards.recipe} --settings-digest {params.settings_digest} "
+        "--known data/sources.csv --record {params.record:q} --output {output.model:q} "
+        "> {log:q} 2>&1"
 
 
 rule write_sentences:
@@ -57,9 +60,10 @@ rule write_sentences:
         state=".state/{study}/sentences/{recipe}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.write_sentences "
-        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --settings-digest {params.settings_digest} "
-        "--classes {input.classes:q} --model {input.model:q} "
-        "--output {output.sentences:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} "
+        "--settings-digest {params.settings_digest} --classes {input.classes:q} "
+        "--model {input.model:q} --output {output.sentences:q} --state {params.state:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule caption_images:
@@ -77,7 +81,7 @@ rule caption_images:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=resources.mem_mb,  # BLIP-2 of 2.7 billion weights, in 32 bits, before it goes to the GPU in 16
+        mem_mb=resources.mem_mb,
         runtime=resources.runtime,
         gpu_hours=resources.gpu_hours,
         gpu=resources.gpu,
@@ -86,6 +90,6 @@ rule caption_images:
         state=".state/{study}/captions/{recipe}-{shard}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.caption_images "
-        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --settings-digest {params.settings_digest} "
-        "--model {input.model:q} --images {input.tar:q} "
+        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} "
+        "--settings-digest {params.settings_digest} --model {input.model:q} --images {input.tar:q} "
         "--output {output.captions:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

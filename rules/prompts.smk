@@ -1,4 +1,5 @@
-# in:  the class table; captions of the real training images, a model's captions or sentences, or the user's own texts
+# in:  the class table; captions of the real training images, captions or sentences by a model, or
+#      the user's texts
 # out: results/{study}/prompts/{recipe}.parquet: a pool of texts for each class
 #
 # Paper, section on prompts: class names, + description, + hypernyms, word to sentence, CLIP
@@ -25,6 +26,7 @@ rule write_prompts:
     params:
         settings_digest=digests.prompts,
     shell:
-        "python -m scripts.write_prompts --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --settings-digest {params.settings_digest} "
-        "--classes {input.classes:q} --known {input.known:q} "
-        "--output {output.pool:q} > {log:q} 2>&1"
+        "python -m scripts.write_prompts --study studies/{wildcards.study}.yaml "
+        "--recipe {wildcards.recipe} --settings-digest {params.settings_digest} "
+        "--classes {input.classes:q} --known {input.known:q} --output {output.pool:q} "
+        "> {log:q} 2>&1"

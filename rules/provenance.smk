@@ -1,8 +1,9 @@
 # in:  every figure and table of the study
-# out: provenance/{study}.{html,json}: versions, commit, machine, the study file as it stood, checksum and time of each result
+# out: provenance/{study}.{html,json}: versions, commit, machine, the study file as used, checksum
+#      and time of each result
 #
-# Made again with each result and at no commit besides: it tells which code made the results, not
-# which code lies here now.
+# Written again with each result but not with each commit: it records the code that created the
+# results, not the code that is checked out now.
 
 from snakemake import __version__ as SNAKEMAKE
 
@@ -32,6 +33,8 @@ rule write_provenance:
     params:
         settings_digest=digests.write_provenance,
     shell:
-        "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml --settings-digest {params.settings_digest} "
-        f"--environments envs/*.yaml --snakemake {SNAKEMAKE} "  # no params: a newer snakemake did not make older results
+        "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml "
+        # The version is not in params: older results were not created by a newer Snakemake.
+        f"--environments envs/*.yaml --snakemake {SNAKEMAKE} "
+        "--settings-digest {params.settings_digest} "
         "--results {input.results:q} --output {output:q} > {log:q} 2>&1"

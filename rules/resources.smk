@@ -1,4 +1,4 @@
-# What a job requests of a scheduler (synscale/planning/resources.py), and the cluster that limits it.
+# The estimates that resources of jobs come from (synscale/planning/resources.py), and the cluster.
 
 from synscale.cluster import allocation, site, site_resources
 from synscale.planning.cost_model import PlanError

@@ -1,5 +1,5 @@
 # in:  metrics, scores, laws, prompts, data/paper_numbers.csv
-# out: tables/{study}/{table}.{csv,md,html}; the csv is tidy, the md is for readers, the html is the md for the report
+# out: tables/{study}/{table}.{csv,md,html}: tidy csv, md for readers, html for the report
 #
 # As for figures, the named inputs are the options of the script that has the name of the rule, and
 # code is an input. `tabulate_metrics` writes three tables of the same kind.
@@ -28,7 +28,8 @@ rule tabulate_prompts:
         files=inputs.as_options,
     shell:
         "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
-        "--settings-digest {params.settings_digest} {params.files} --output {output:q} > {log:q} 2>&1"
+        "--settings-digest {params.settings_digest} {params.files} --output {output:q} "
+        "> {log:q} 2>&1"
 
 
 use rule tabulate_prompts as tabulate_configurations with:

@@ -1,10 +1,11 @@
-# in:  image shards of one source, or of those that a mixture is made of
-# out: results/{study}/classifiers/{source}/{group}/{run}.safetensors
+# in:  image shards of one source, or of the parts of a mixture
+# out: results/{study}/shard_index/{source}/{shard}.csv: the shards up to one of them
+#      results/{study}/classifiers/{source}/{group}/{run}.safetensors
 #
 # A run is a guidance scale, an architecture, a size and a seed. A group is the runs that share a
-# job: all of an architecture where a run takes seconds, a single one where it takes GPU-days (the
-# study's classifiers.runs_per_job). A size is a prefix of the images. How many GPUs, nodes and
-# threads share a run is the machine's to say: docs/many_gpus.md.
+# job: all of an architecture if a run takes seconds, a single one if it takes GPU-days (the study's
+# classifiers.runs_per_job). A size is a prefix of the images. The profile sets how many GPUs, nodes
+# and threads share a run: docs/many_gpus.md.
 
 from synscale.workflow import finished_shards
 
@@ -63,7 +64,9 @@ rule train_classifiers:
         settings_digest=digests.train_classifiers,
         state=".state/{study}/classifiers/{source}/{group}",
     shell:
-        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_classifiers "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --settings-digest {params.settings_digest} "
+        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} "
+        "scripts.train_classifiers "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--group {wildcards.group} --settings-digest {params.settings_digest} "
         "--classes {input.classes:q} --shard-index {input.shard_index:q} "
         "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -14,10 +14,13 @@ HEADER = re.compile(r"^(?:use )?rule (\w+)(?: as (\w+) with)?:", re.MULTILINE)
 
 @cache
 def rules() -> dict[str, str]:
-    """Return the text of each rule by its name: if it uses another rule, the text of that too."""
+    """Return the text of each rule by its name: if it uses another rule, the text of that too.
+
+    Strings that continue on the next line are joined.
+    """
     texts, bases = {}, {}
     for path in sorted(RULES.glob("*.smk")):
-        text = path.read_text("utf-8")
+        text = re.sub(r'"\n +"', "", path.read_text("utf-8"))
         headers = list(HEADER.finditer(text))
         starts = [header.start() for header in headers]
         for header, end in zip(headers, [*starts[1:], len(text)], strict=False):
