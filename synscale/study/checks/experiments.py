@@ -104,9 +104,9 @@ def _part_errors(where, part, sources):
     available = images_in_draw(row, part.guidance) if row and row.kind != "mixture" else 0
     if part.images <= available:
         return
-    place = f"sources.{part['source']}.images"
+    place = f"sources.{part.source}.images"
     if part.guidance is not None:
-        place += f".{part['guidance']}"
+        place += f".{part.guidance}"
     if getattr(row, "draws", 1) > 1:
         place += f" in each of its {row.draws} draws"
     yield (
