@@ -5,7 +5,7 @@ from functools import cache
 
 from synscale.study.models import Study, TrainingPart, expand_curves, resolve_mixture
 from synscale.study.models.classifiers import Classifiers
-from synscale.study.models.clip import Clips
+from synscale.study.models.clip import Clip
 from synscale.workflow.shards import last_shards
 
 
@@ -37,7 +37,7 @@ class Run:
         return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
 
 
-def training_recipe(study: Study, architecture: str) -> Classifiers | Clips:
+def training_recipe(study: Study, architecture: str) -> Classifiers | Clip:
     """Return the recipe that an architecture is trained by: `classifiers` or `clip` of the study."""
     is_clip = study.clip and architecture in study.clip.architectures
     return study.clip if is_clip else study.classifiers
