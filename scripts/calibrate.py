@@ -23,7 +23,7 @@ import threadpoolctl
 import torch
 
 from synscale.planning import hardware
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.load import StudyError, load_study
 from synscale.timing import calibration, machine, stages
 from synscale.timing.bench import LARGEST, Bench
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         "rates": calibration.rates(timed, base, origin),
     }
     measured = base.model_copy(update=changes)
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         text = calibration.hardware_text(measured, args.study, args.base, origin)
         part.write_text(text, encoding="utf-8")
     hardware.load(args.output.stem, args.output.parent)

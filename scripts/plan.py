@@ -20,7 +20,7 @@ from synscale.cluster import site
 from synscale.planning import budget, dag, hardware, plan_page
 from synscale.planning.cost_model import PlanError
 from synscale.report import html
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import overrides
 from synscale.study.load import StudyError
 
@@ -67,14 +67,14 @@ def main(arguments: list[str] | None = None) -> None:
     is_within, comparison = budget.compare(limits, rows[-2])
     summary = plan.paragraphs("" if is_within else f"budget: {comparison}")
     if args.html:
-        with whole(args.html) as (part,):
+        with atomic_write(args.html) as (part,):
             text = "\n\n".join([*summary, *plan.details()])
             part.write_text(html.page(plan.title, text), encoding="utf-8")
     if args.csv:
         table = pd.DataFrame([*rows, *plan.smaller])
         if plan.override:
             table["override"] = plan.override
-        with whole(args.csv) as (part,):
+        with atomic_write(args.csv) as (part,):
             table.to_csv(part, index=False, float_format="%.6g")
     print("\n\n".join(summary))
     if not (is_within or args.allow_over_budget):

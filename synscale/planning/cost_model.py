@@ -29,7 +29,7 @@ from synscale.planning.evaluation_images import (
 )
 from synscale.planning.image_sizes import image_bytes
 from synscale.study import class_table
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
 from synscale.workflow.shards import (
@@ -161,23 +161,22 @@ def _train(study: Study, source: str, group: str) -> Work:
     if not runs:
         return NOTHING
     recipe = training_recipe(study, runs[0].architecture)
-    size, is_clip = recipe.image_size or study.image_size, recipe is not study.classifiers
+    architecture = recipe.architectures[runs[0].architecture]
+    size = recipe.image_size or study.image_size
+    is_clip = recipe is not study.classifiers
     micro_batch = recipe.micro_batch_size or recipe.batch_size
     passes = flops.forward_passes(
         is_clip and recipe.batch_size > max(1, study.gpus) * micro_batch,
         is_clip and recipe.gradient_checkpointing,
     )
-    units: dict[str, float] = {"job": 1, "run": len(runs), "step": 0, "tflop": 0}
-    stored = []
-    for run in runs:
-        architecture, steps = recipe.architectures[run.architecture], recipe.iterations[run.size]
-        forward = flops.forward_flops(architecture, size)
-        units["step"] += steps
-        units["tflop"] += passes * forward * steps * recipe.batch_size / 1e12
-        stored.append(FLOAT * flops.weights(architecture, size, study.channels))
+    steps = sum(recipe.iterations[run.size] for run in runs)
+    forward = flops.forward_flops(architecture, size)
+    tflop = passes * forward * steps * recipe.batch_size / 1e12
+    units = {"job": 1, "run": len(runs), "step": steps, "tflop": tflop}
+    model = FLOAT * flops.weights(architecture, size, study.channels)
     # State: a copy of the trained models, and two moments of AdamW of the one in training.
-    state = sum(stored) + 2 * max(stored)
-    return Work(units, outputs=sum(stored), state=state, gpus=study.gpus)
+    state = (len(runs) + 2) * model
+    return Work(units, outputs=len(runs) * model, state=state, gpus=study.gpus)
 
 
 def _evaluate(study: Study, source: str, group: str) -> Work:
@@ -186,22 +185,23 @@ def _evaluate(study: Study, source: str, group: str) -> Work:
         return NOTHING
     recipe = training_recipe(study, runs[0].architecture)
     size = recipe.image_size or study.image_size
-    models = [recipe.architectures[run.architecture] for run in runs]
-    costs = [(flops.vit_flops(model, size), flops.text_flops(model)) for model in models]
-    return _evaluation(study, costs, recipe is not study.classifiers)
+    model = recipe.architectures[runs[0].architecture]
+    costs = flops.vit_flops(model, size), flops.text_flops(model)
+    return _evaluation(study, len(runs), costs, recipe is not study.classifiers)
 
 
-def _evaluate_released(study: Study, released: str) -> Work:
-    is_clip = study.released[released].kind == "clip"
-    return _evaluation(study, [(AUTHORS_IMAGE, AUTHORS_TEXT)], is_clip)
+def _evaluate_author_checkpoint(study: Study, checkpoint: str) -> Work:
+    is_clip = study.author_checkpoints[checkpoint].kind == "clip"
+    return _evaluation(study, 1, (AUTHORS_IMAGE, AUTHORS_TEXT), is_clip)
 
 
-def _evaluation(study: Study, models: list[tuple[float, float]], is_clip: bool) -> Work:
-    """Read each image once for all models, given by FLOPs of an image and of a text."""
+def _evaluation(study: Study, models: int, costs: tuple[float, float], is_clip: bool) -> Work:
+    """Read each image once for all models. `costs` are FLOPs of an image and of a text."""
+    image, text = costs
     images = total_images(study, is_clip)
     texts = clip_texts(study) if is_clip else 0
-    tflop = sum(images * image + texts * text for image, text in models) / 1e12
-    units = {"job": 1, "run": len(models), "image": images, "tflop": tflop}
+    tflop = models * (images * image + texts * text) / 1e12
+    units = {"job": 1, "run": models, "image": images, "tflop": tflop}
     return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
 
 
@@ -226,7 +226,9 @@ def _fit_laws(study: Study, law: str) -> Work:
     curves = 0
     for name in study.laws[law].experiments:
         experiment = study.experiments[name]
-        curves += len(pairs(experiment.curves, study.sources)) * len(experiment.architectures)
+        curves += len(expand_curves(experiment.curves, study.sources)) * len(
+            experiment.architectures
+        )
     return Work({"job": 1, "curve": curves}, outputs=SMALL_FILE)
 
 
@@ -288,8 +290,8 @@ RULES: dict[str, Callable[..., Work]] = {
     "evaluate": _evaluate,
     "evaluate_clip": _evaluate,
     "score": _score,
-    "convert_released": _store_vit,
-    "evaluate_released": _evaluate_released,
+    "convert_author_checkpoint": _store_vit,
+    "evaluate_author_checkpoint": _evaluate_author_checkpoint,
     "flag_images": _flag_images,
     "fit_laws": _fit_laws,
 }

@@ -10,7 +10,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from synscale.planning.cost_model import PlanError, Work
-from synscale.study.models.parts import Part
+from synscale.study.models.base import StrictModel
 
 FOLDER = Path("profiles/hardware")
 NO_GPUS = "none"  # as gpu_partition
@@ -24,7 +24,7 @@ class HardwareError(PlanError):
     """A hardware file that is missing or invalid, or has no speed for a job."""
 
 
-class Rate(Part):
+class Rate(StrictModel):
     """Seconds per unit of the jobs of a rule."""
 
     rule: str = Field(description="pattern such as plot_*; the first matching row of a unit counts")
@@ -37,7 +37,7 @@ class Rate(Part):
     )
 
 
-class Figure(Part):
+class Figure(StrictModel):
     """A number with its origin."""
 
     value: AtLeastZero
@@ -56,7 +56,7 @@ SCALING = Scaling(
 )
 
 
-class Hardware(Part):
+class Hardware(StrictModel):
     """A type of machine."""
 
     title: str

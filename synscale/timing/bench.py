@@ -92,7 +92,7 @@ class Bench:
         """Class table of the study."""
         return class_table.read(self.study.classes)
 
-    def stored(self, count: int, classes: int | None = None) -> stream.Stored:
+    def stored(self, count: int, classes: int | None = None) -> stream.ShardedImages:
         """Return fake images in a shard, as the study stores them."""
         path = self.folder / f"stored-{count}-{classes}/00000.tar"
         return fake_images.shard(

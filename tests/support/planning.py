@@ -4,8 +4,8 @@ from synscale.planning.hardware import Hardware
 from synscale.study.load import load_study
 from synscale.study.models import Study
 from synscale.study.models.generators import PretrainedGenerator
-from synscale.study.models.parts import SyntheticSource
 from synscale.study.models.recipes import ImageCaptions, WordToSentence
+from synscale.study.models.sources import SyntheticSource
 from tests.support.workflow import ROOT
 
 DIGITS = load_study(str(ROOT / "studies/digits.yaml"))

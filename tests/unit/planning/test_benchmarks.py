@@ -30,11 +30,11 @@ from benchmarks import (
     vit_training,
 )
 from benchmarks.measuring import OURS, Disagreement
+from synscale.data.shuffle_buffer import Shuffle
 from synscale.planning.cost_model import Work
 from synscale.planning.records import Record
 from synscale.planning.speed_fit import Done
 from synscale.planning.summary import Job
-from synscale.training.shuffle_buffer import Shuffle
 
 CPU = torch.device("cpu")
 

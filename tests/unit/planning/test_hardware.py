@@ -8,16 +8,13 @@ import yaml
 from synscale.planning import dag, hardware
 from synscale.planning.cost_model import PlanError, Work, is_known, work
 from synscale.planning.summary import cost
-from synscale.study.models.author_checkpoints import ReleasedModel
+from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.data import FilesData
+from synscale.workflow import rule_names
 from tests.support.planning import DIGITS, GENERATORS, IMAGENET, MACHINE, with_released
 from tests.support.workflow import MACHINES, ROOT
 
-RULES = {
-    name
-    for path in (ROOT / "rules").glob("*.smk")
-    for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
-}
+RULES = set(rule_names.rules())
 FILES = {
     "kind": "files",
     "training": {"classes": {"dataset": "imagenet_train"}},
@@ -81,8 +78,8 @@ def jobs_of_every_rule():
 
     Of the digits, of a study with released models, and of a study with data in files.
     """
-    released_model = ReleasedModel(kind="clip", file="any.pt", images=1)
-    models = with_released({2.0: 100}).model_copy(update={"released": {"any": released_model}})
+    checkpoints = {"any": AuthorCheckpoint(kind="clip", file="any.pt", images=1)}
+    models = with_released({2.0: 100}).model_copy(update={"author_checkpoints": checkpoints})
     files = DIGITS.model_copy(update={"data": FilesData(**FILES)})
     for source in ("diffusion_captions", "masked_captions"):
         yield DIGITS, "generate", {"source": source, "shard": "00000"}
@@ -108,8 +105,8 @@ def jobs_of_every_rule():
         "caption_images": {"recipe": "blip", "shard": "00000"},
         "fetch_generator": {"generator": "sd"},
         "fetch_model": {"recipe": "blip"},
-        "convert_released": {"released": "any"},
-        "evaluate_released": {"released": "any"},
+        "convert_author_checkpoint": {"checkpoint": "any"},
+        "evaluate_author_checkpoint": {"checkpoint": "any"},
     }
     several = {"generate", "train_generator", "prepare_data", "index_data"}
     for rule in RULES - dag.UNPLANNED - several:
