@@ -1,8 +1,8 @@
 """Keys of a study that a plan changes.
 
 The first key is the study: `--config override="{imagenet.generators.stable_diffusion.steps: 25}"`.
-Keys are joined by dots or nested, as in `{imagenet: {generators: {stable_diffusion: {steps: 25}}}}`.
-Keys that are numbers with a point have to be nested. The changed study is checked as a file is.
+Keys are joined by dots or nested: `{imagenet: {generators: {stable_diffusion: {steps: 25}}}}`. Keys
+that are numbers with a point have to be nested. The changed study is checked as a file is.
 """
 
 import re
