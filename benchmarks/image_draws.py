@@ -84,8 +84,11 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
         "architecture": settings["architectures"][ARCHITECTURE],
         "classes": classes,
     }
-    device, [held_out] = deterministic(1), stream.hold([stream.find([evaluation])])
-    with distributed.team(1) as team, TemporaryDirectory() as state:
+    device, [held_out] = (
+        deterministic(1),
+        stream.load_into_memory([stream.open_images([evaluation])]),
+    )
+    with distributed.process_group(1) as processes, TemporaryDirectory() as state:
         for run in settings["runs"]:
             images = train_classifiers.images_of(run, inputs)
             model = classifier_loop.train(
@@ -95,7 +98,7 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
                 images,
                 Path(state) / run["name"],
                 run["name"],
-                team,
+                processes,
             )
             [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
             own = {

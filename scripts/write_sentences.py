@@ -20,7 +20,7 @@ def write(
     settings: dict,
     classes: pd.DataFrame,
     writer: language_models.Writer,
-    state: checkpoint.State,
+    state: checkpoint.TrainingCheckpoint,
     made: language_models.Made,
 ) -> pd.DataFrame:
     """class_id and text of every sentence. made: rows of the first classes, which `state` has kept
@@ -32,7 +32,7 @@ def write(
         made.rows += [
             [class_id, text] for text in writer.sentences(settings, class_id, row["name"])
         ]
-        state.save_by_time(done + 1)
+        state.save_if_due(done + 1)
         print(f"class {done + 1}/{len(classes)}: {row['name']}", flush=True)
     return pd.DataFrame(made.rows, columns=["class_id", "text"])
 
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
         ],
         sort_keys=True,
     )
-    state = checkpoint.State(args.state, identity, {"made": made})
+    state = checkpoint.TrainingCheckpoint(args.state, identity, {"made": made})
     try:
         table = write(settings, classes, language_models.Writer(args.model, device), state, made)
     except language_models.TextError as error:

@@ -8,9 +8,9 @@ from synscale.study.checks.messages import (
     name_errors,
 )
 from synscale.study.checks.sources import count_images, is_unbalanced, round_down
-from synscale.study.models import expand_curves, names_class, parts_of
+from synscale.study.models import expand_curves, names_class, resolve_mixture
 from synscale.study.models.data import evaluations
-from synscale.study.models.sources import images_in_draw
+from synscale.study.models.training_parts import images_in_draw
 
 
 def check_classifiers(classifiers, image_size):
@@ -83,16 +83,15 @@ def _supply_errors(key, experiment, sources, class_count, data):
     """Yield errors of sizes that sources have too few images for, or that mixtures cannot split."""
     largest = experiment.sizes[-1]
     for source, scale in expand_curves(experiment.curves, sources):
-        for part in parts_of(sources, source, scale, largest):
+        for part in resolve_mixture(sources, source, scale, largest):
             yield from _part_errors(f"{key}.sizes = {largest}", part, sources)
         for size in experiment.sizes if sources[source].kind == "mixture" else []:
-            parts = parts_of(sources, source, scale, size)
+            parts = resolve_mixture(sources, source, scale, size)
             uneven = any(
-                part["images"] % class_count
-                and not is_unbalanced(sources.get(part["source"]), data)
+                part.images % class_count and not is_unbalanced(sources.get(part.source), data)
                 for part in parts
             )
-            if uneven or sum(part["images"] for part in parts) != size:
+            if uneven or sum(part.images for part in parts) != size:
                 yield (
                     f"{key}.sizes = {size}: the parts of sources.{source} cannot be balanced over "
                     f"{class_count} classes at it; remove the size"
@@ -101,13 +100,13 @@ def _supply_errors(key, experiment, sources, class_count, data):
 
 def _part_errors(where, part, sources):
     """Yield an error if a source has fewer images than a part of a training set needs."""
-    row = sources.get(part["source"])
-    available = images_in_draw(row, part["guidance"]) if row and row.kind != "mixture" else 0
-    if part["images"] <= available:
+    row = sources.get(part.source)
+    available = images_in_draw(row, part.guidance) if row and row.kind != "mixture" else 0
+    if part.images <= available:
         return
-    place = f"sources.{part['source']}.images"
-    if part["guidance"] is not None:
-        place += f".{part['guidance']}"
+    place = f"sources.{part.source}.images"
+    if part.guidance is not None:
+        place += f".{part.guidance}"
     if getattr(row, "draws", 1) > 1:
         place += f" in each of its {row.draws} draws"
     yield (

@@ -26,9 +26,12 @@ from synscale.study.models.sources import (
     Scores,
     Source,
     expand_curves,
-    images_of_each_part,
     names_class,
-    parts_of,
+)
+from synscale.study.models.training_parts import (
+    TrainingPart,
+    images_of_each_part,
+    resolve_mixture,
 )
 
 __all__ = [
@@ -36,10 +39,11 @@ __all__ = [
     "Figures",
     "Study",
     "Tables",
+    "TrainingPart",
     "expand_curves",
     "images_of_each_part",
     "names_class",
-    "parts_of",
+    "resolve_mixture",
 ]
 
 

@@ -12,7 +12,7 @@ import yaml
 from synscale.models import clip
 from synscale.study.checks.data import check_file_sets
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.clip import ClipTraining
+from synscale.study.models.clip import ClipArchitecture
 from synscale.study.models.data import FilesData, FileSet
 from synscale.workflow.settings.evaluation import clip_evaluation_settings, clip_tables
 from synscale.workflow.settings.training import clip_settings
@@ -49,7 +49,8 @@ def smoke(tmp_path, *changes: tuple[str, str]):
 
 def test_the_papers_architecture_is_open_clips():
     with torch.device("meta"):
-        ours = open_clip.model.CLIP(**clip.config(BASE | {"context_length": 77}, 224)).state_dict()
+        architecture = ClipArchitecture(label="", context_length=77, **BASE)
+        ours = open_clip.model.CLIP(**clip.config(architecture, 224)).state_dict()
         theirs = open_clip.model.CLIP(
             **open_clip.get_model_config("ViT-B-16-quickgelu")
         ).state_dict()
@@ -72,9 +73,9 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
     )
     assert clip_settings(same, "real", "clip_tiny") == before
     found = clip_settings(other, "real", "clip_tiny")
-    assert found["training"] == before["training"] | {"micro_batch_size": 4}
-    assert (before["image_size"], found["image_size"]) == (8, 4)
-    assert ClipTraining(**found["training"]).betas == (0.9, 0.98)
+    assert found.recipe == before.recipe.model_copy(update={"micro_batch_size": 4})
+    assert (before.image_size, found.image_size) == (8, 4)
+    assert found.recipe.betas == (0.9, 0.98)
 
 
 @pytest.mark.parametrize(
