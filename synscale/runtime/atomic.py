@@ -43,7 +43,7 @@ def atomic_write(*paths: str | Path) -> Iterator[list[Path]]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         if full and not error.filename:  # the error does not name the disk
-            raise OSError(error.errno, os.strerror(error.errno), str(targets[0])) from None
+            raise OSError(*error.args[:2], str(targets[0])) from None
         raise
     finally:
         for part in parts:
