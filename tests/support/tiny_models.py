@@ -2,8 +2,6 @@
 channels.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import timm
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors

@@ -2,8 +2,6 @@
 from 8 x 8 latents.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import torch
 from diffusers import (
     AmusedPipeline,

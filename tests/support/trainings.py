@@ -1,7 +1,5 @@
 """Short trainings on images of noise, in the test process."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import torch
 

@@ -7,8 +7,6 @@ import json
 import re
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pandas as pd
 import pytest
 import timm.data

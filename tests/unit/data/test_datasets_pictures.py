@@ -126,7 +126,6 @@ def test_the_centre_of_what_is_stored_is_the_authors_protocol(width, height):
     """Resize(32) and CenterCrop(28) of the whole image are CenterCrop(28) of what is stored, pixel
     by pixel.
     """
-    import synscale.runtime.torch_setup  # noqa: F401
 
     from torchvision.transforms import CenterCrop, Compose, Resize
 

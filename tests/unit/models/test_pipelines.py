@@ -1,7 +1,5 @@
 """Sampling: through diffusers' own pipelines, and every image by its own seed."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pytest
 import torch

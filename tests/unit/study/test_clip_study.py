@@ -2,8 +2,6 @@
 their own.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import open_clip
 import pytest
 import torch

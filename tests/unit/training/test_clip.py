@@ -3,7 +3,6 @@
 import multiprocessing
 import shutil
 
-import synscale.runtime.torch_setup  # noqa: F401
 from synscale.runtime.torch_setup import deterministic
 
 import numpy as np

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from itertools import chain
 
-import synscale.runtime.torch_setup  # noqa: F401
 from synscale.runtime.torch_setup import deterministic
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Image-text pairs: each once in an epoch, with its text, whoever reads them."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pytest
 import torch
