@@ -171,7 +171,9 @@ def test_each_rule_has_a_script_of_its_name():
     rules = {
         name
         for path in rule_files()
-        for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
+        for name in re.findall(
+            r"^(?:use rule \w+ as|rule) (\w+)(?::| with:)", path.read_text(), re.M
+        )
     }
     assert rules - {"all"} <= scripts
 
