@@ -140,7 +140,10 @@ def checkpoint_tars(study: Study, wildcards) -> list[str]:
 @study_input
 def checkpoint_metrics(study: Study, wildcards) -> list[str]:
     """Return the metrics of every checkpoint of the paper's authors."""
-    return [f"results/{study.name}/author_checkpoint_metrics/{name}.parquet" for name in study.author_checkpoints]
+    return [
+        f"results/{study.name}/author_checkpoint_metrics/{name}.parquet"
+        for name in study.author_checkpoints
+    ]
 
 
 def as_options(wildcards, input) -> str:
