@@ -188,7 +188,7 @@ def preparation_threads(study: Study, wildcards) -> int:
 
 
 def priority(wildcards, rulename: str) -> float:
-    """Return the priority of a job. Shards of small training sets, which are prefixes, come first."""
+    """Return the priority of a job: first shards, of small training sets, before later ones."""
     shard = getattr(wildcards, "shard", None)
     return PRIORITIES[rulename] - (int(shard[-5:]) / 100_000 if shard else 0)
 
