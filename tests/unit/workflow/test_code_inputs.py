@@ -67,7 +67,7 @@ def test_functions_of_a_package_on_the_way_do_not_count(tmp_path):
     files = {
         "scripts/run.py": "from synscale.parts import one",
         "synscale/__init__.py": "",
-        "synscale/parts/__init__.py": "from . import two\ndef f():\n from synscale import three",
+        "synscale/parts/__init__.py": "from .. import two\ndef f():\n from synscale import three",
         "synscale/parts/one.py": "",
         "synscale/two.py": "",
         "synscale/three.py": "",
