@@ -10,6 +10,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 
 HEAD_WIDTH = 64  # of every ViT of 16 x 16 patches in that code; the weights do not tell
 
@@ -30,13 +31,14 @@ def from_released(state: dict[str, torch.Tensor]) -> tuple[VisionTransformer, di
             f"no weight {error} in it: not a ViT of timm with a head; it holds {_some(list(state))}"
         ) from None
     depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
-    architecture = {
-        "patch_size": patch,
-        "width": width,
-        "depth": depth,
-        "heads": max(1, width // HEAD_WIDTH),
-        "pool": "token",
-    }
+    architecture = Architecture(
+        label="",
+        patch_size=patch,
+        width=width,
+        depth=depth,
+        heads=max(1, width // HEAD_WIDTH),
+        pool="token",
+    )
     build = {
         "architecture": architecture,
         "image_size": patch * round((tokens - 1) ** 0.5),

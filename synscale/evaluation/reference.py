@@ -57,10 +57,10 @@ class Reference:
                 f"an image of class {int(own[0][-1])}, but the reference has {classes} classes: name one that is trained on the study's classes"
             )
         groups = [
-            group.split(stream.at_once(BATCH, device))
+            group.split(stream.evaluation_batch_size(BATCH, device))
             for group in order.indices.split(own[1].tolist())
         ]
-        batches = stream.chosen(
+        batches = stream.iter_at(
             images, [part for group in groups for part in group], workers=workers
         )
         # Taken at once: small vectors of every batch would lie between the large ones of its

@@ -99,7 +99,7 @@ def clip_mb(wildcards, threads: int) -> int:
     """
     study = study_of(wildcards)
     size = study.clip.image_size or study.image_size
-    batch = clip_memory.host_mb(study.clip.model_dump(), size, study.channels, threads)
+    batch = clip_memory.host_mb(study.clip, size, study.channels, threads)
     reading = pairs_mb(study, wildcards.source, wildcards.group, threads)
     return batch + reading + _estimates.saving_mb("train_clip", wildcards)
 

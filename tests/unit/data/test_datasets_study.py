@@ -73,7 +73,7 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "data: web, images",
             "data: things, images",
-            "sources.real.data = 'things': the data of sources.web too",
+            "sources.real.data = 'things': also the data of sources.web",
         ),
         (
             "    things_val: {",
@@ -93,7 +93,7 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "{dataset: shapes,",
             "{dataset: forms,",
-            "data.evaluation.shapes.templates = 'own/templates.yaml': no templates of data set 'forms'",
+            "data.evaluation.shapes.templates = 'own/templates.yaml': no list of texts under forms",
         ),
         (
             "{dataset: things_train}",
@@ -128,17 +128,17 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "evaluation: things_val, sizes",
             "evaluation: shapes, sizes",
-            "laws.supervised.evaluation = 'shapes': has classes of its own",
+            "laws.supervised.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "  evaluation: things_val\nlaws",
             "  evaluation: shapes\nlaws",
-            "scores.evaluation = 'shapes': has classes of its own",
+            "scores.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "    shapes: {dataset: shapes,",
             "    things_val_unmasked: {dataset: shapes,",
-            "things_val_unmasked: metrics of another set would",
+            "things_val_unmasked: the name of another set's metrics",
         ),
         (
             "evaluation: [things_val, shapes]",
@@ -237,7 +237,7 @@ def test_paths_reach_the_environment(tmp_path, monkeypatch):
 def test_paths_that_are_none_are_told(paths):
     with pytest.raises(
         ValueError,
-        match="must be data sets and where they lie, name: path, with a space after the colon",
+        match="must be names and paths of data sets, name: path, with a space after the colon",
     ):
         environment.prepare(paths)
 

@@ -18,9 +18,10 @@ from scripts import (
 )
 from synscale.data import shards
 from synscale.models import classifier, clip
-from synscale.study.checks.generators import author_checkpoints_use_existing_sets
+from synscale.study.checks.generators import check_author_checkpoints
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.author_checkpoints import AuthorCheckpoint
+from synscale.study.models.clip import ClipArchitecture
 from synscale.study.models.data import FilesData
 from synscale.workflow.settings.author_checkpoints import author_checkpoint_table_settings
 from tests.support.author_checkpoint import (
@@ -183,7 +184,7 @@ def test_a_clip_checkpoint_is_judged_zero_shot(tmp_path):
     architecture = {"embed_dim": 16, "patch_size": 4, "width": 64, "depth": 1, "heads": 1}
     architecture |= {"text_width": 64, "text_depth": 1, "text_heads": 1, "context_length": 77}
     torch.manual_seed(0)
-    model = CLIP(**clip.config(architecture, SIDE)).eval()
+    model = CLIP(**clip.config(ClipArchitecture(label="", **architecture), SIDE)).eval()
     path = tmp_path / "clip.yaml"
     path.write_text(
         SMOKE.read_text().replace(
@@ -382,5 +383,5 @@ def test_what_the_documentation_says_to_write_is_sound():
         evaluation={name: {"dataset": name} for name in ("imagenet", "imagenet_r", "imagenet_a")},
     )
     models = {name: AuthorCheckpoint(**model) for name, model in own.items()}
-    assert author_checkpoints_use_existing_sets(models, data, clip=object()) == []
+    assert list(check_author_checkpoints(models, data, clip=object())) == []
     assert {model.kind for model in models.values()} == {"classifier", "clip"}

@@ -13,8 +13,8 @@ from synscale.study.models import Study
 from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.data import FilesData
 from synscale.study.models.generators import PretrainedGenerator
-from synscale.study.models.parts import SyntheticSource
 from synscale.study.models.recipes import ImageCaptions, WordToSentence
+from synscale.study.models.sources import SyntheticSource
 from synscale.workflow import rule_names
 from tests.support.workflow import MACHINES, ROOT
 
