@@ -127,5 +127,13 @@ def classes_file(study: Study, split: str) -> str | None:
     return getattr(study.data.evaluation.get(split), "classes", None) or study.classes
 
 
+def skipped_file(study: Study, split: str) -> str | None:
+    """Return the list of the images of a data set in files that are left out, if there is one."""
+    if study.data.kind != "files":
+        return None
+    row = study.data.training.get(split) or study.data.evaluation[split]
+    return getattr(row, "skip", None)
+
+
 def is_pretrained(study: Study, source: str) -> bool:
     return study.generators[study.sources[source].generator].kind == "pretrained"

@@ -57,7 +57,7 @@ def check(study: Study, wildcards) -> None:
             raise NotInStudy(f"studies/{study.name}.yaml: no {wildcard} {name!r}; {fix}")
 
 
-def generator(study: Study, name: str, pretrained: bool):
+def generator(study: Study, name: str, released: bool):
     """Return the generator of a name.
 
     Parameters
@@ -66,7 +66,7 @@ def generator(study: Study, name: str, pretrained: bool):
         The study.
     name : str
         Key of its generators.
-    pretrained : bool
+    released : bool
         Whether its weights are downloaded; otherwise the workflow trains it.
 
     Raises
@@ -76,10 +76,10 @@ def generator(study: Study, name: str, pretrained: bool):
     """
     settings = study.generators[name]
     where = f"{study.title}: generators.{name}"
-    if pretrained and settings.kind != "pretrained":
+    if released and settings.kind != "pretrained":
         fix = f"request generators/{name} instead of models/{name}"
         raise NotInStudy(f"{where}: is trained by the workflow, not downloaded; {fix}")
-    if not pretrained and settings.kind == "pretrained":
+    if not released and settings.kind == "pretrained":
         fix = f"request models/{name} instead of generators/{name}"
         raise NotInStudy(f"{where}: is downloaded, not trained by the workflow; {fix}")
     return settings

@@ -13,7 +13,7 @@ PIPELINE_SAMPLING = 3
 
 def generator_settings(study: Study, generator: str) -> dict:
     """What a generator is trained with; how it is sampled afterwards is not part of it."""
-    settings = targets.generator(study, generator, pretrained=False).model_dump(
+    settings = targets.generator(study, generator, released=False).model_dump(
         exclude={"steps", "sampler", "temperature"}
     )
     patterns = [
@@ -34,7 +34,7 @@ FILES = {"model", "revision", "variant"}  # which weights of others
 
 def fetch_settings(study: Study, generator: str) -> dict:
     """Which weights of others a generator has; how it is sampled is not part of it."""
-    return targets.generator(study, generator, pretrained=True).model_dump(
+    return targets.generator(study, generator, released=True).model_dump(
         include=dict.fromkeys(FILES, True) | {"upscaler": FILES}
     )
 

@@ -26,7 +26,7 @@ VALUES = {
     "name": "all",
 }
 # Of checkpoints, models and data sets that the smoke study does not have.
-ABSENT = {"checkpoint", "checkpoint_tars", "local_model", "skipped_images"}
+ABSENT = {"checkpoint", "checkpoint_tars", "local_model"}
 
 
 def functions_of(module) -> dict[str, FunctionType]:
