@@ -103,7 +103,8 @@ def one_size(
     images: stream.ShardedImages, architecture: dict, models: int, rounds: int, device: torch.device
 ) -> tuple:
     own = [
-        classifier.build(Architecture(label="", **architecture), SIZE, 3, CLASSES).to(device).eval() for _ in range(models)
+        classifier.build(Architecture(label="", **architecture), SIZE, 3, CLASSES).to(device).eval()
+        for _ in range(models)
     ]
 
     def together():

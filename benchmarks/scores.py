@@ -23,9 +23,9 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
 from scripts import score
-from synscale.study.models.classifiers import Architecture
 from synscale.evaluation import image_set_metrics, reference
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 
@@ -175,7 +175,9 @@ def measure(
         fake_images.shard(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
         for seed, name in enumerate(("synthetic", "real"))
     )
-    model = classifier.build(Architecture(label="", **architecture), 224, 3, CLASSES).to(device).eval()
+    model = (
+        classifier.build(Architecture(label="", **architecture), 224, 3, CLASSES).to(device).eval()
+    )
     judge = reference.Reference(model, partial(classifier.inputs, model))
     torch_fidelity.register_feature_extractor("benchmark", extractor(judge))
     ways = {OURS: partial(ours, judge, synthetic, real, device)}
