@@ -33,7 +33,7 @@ from synscale.data import shards
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
 from synscale.study.load import load_study
-from synscale.study.models import Curves, Study
+from synscale.study.models import CurveSelection, Study
 from synscale.training import classifier_group, classifier_loop, stream
 from synscale.training.distributed import process_group
 from synscale.workflow.settings.data import data_settings
@@ -56,7 +56,7 @@ def study_with_draws(source: str, seeds: int) -> Study:
     row = base.sources[source]
     images = draws * sizes[-1] if source == REAL else row.images
     data = base.data.model_copy(update={"classifier_training": FORMS})
-    curves = [Curves(source=source, guidance="all" if source == REAL else [GUIDANCE])]
+    curves = [CurveSelection(source=source, guidance="all" if source == REAL else [GUIDANCE])]
     experiment = base.experiments["scaling"].model_copy(
         update={
             "architectures": [ARCHITECTURE],

@@ -9,7 +9,7 @@ import pandas as pd
 from synscale.data import shards
 from synscale.models import language_models
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint
 from synscale.workflow.settings.prompts import prompt_settings
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         table.to_parquet(part, index=False)
     checkpoint.discard(args.state)
 

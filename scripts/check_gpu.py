@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from synscale.runtime import gpu_lock, torch_setup
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 # Largest difference from the CPU, relative to the largest output. Our choice: TF32, which
 # convolutions use on recent cards, rounds to 5e-4; a wrong kernel is off by far more.
@@ -85,7 +85,7 @@ def write(folder: Path) -> None:
     content = os.urandom(1_000_000)
     start = time.monotonic()
     try:
-        with whole(path) as (part,):
+        with atomic_write(path) as (part,):
             part.write_bytes(content)
         same = path.read_bytes() == content
         path.unlink()

@@ -174,7 +174,7 @@ def sampled(
 def _reference(study: Study, folder: str, device: torch.device) -> Reference:
     run = reference_run(study)
     path = f"{folder}/{run.name}.safetensors" if run else folder
-    return (reference.trained if run else reference.released)(path, device)
+    return (reference.trained if run else reference.pretrained)(path, device)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -22,7 +22,7 @@ from synscale.evaluation.accumulator import Tally
 from synscale.evaluation.finished_sets import FinishedSets
 from synscale.models import checksums, classifier
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.training import checkpoint, stream
 from synscale.workflow.settings.evaluation import evaluation_settings
 
@@ -240,7 +240,7 @@ def write(table: pd.DataFrame, output: str, state: str | None) -> None:
     state : str or None
         Folder of finished sets.
     """
-    with whole(output) as (part,):
+    with atomic_write(output) as (part,):
         table.to_parquet(part, index=False)
     if state:
         checkpoint.discard(state)

@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
     judge = (
         reference.trained(f"{args.models}/{own}.safetensors", device)
         if isinstance(own, str)
-        else reference.released(args.models, device)
+        else reference.pretrained(args.models, device)
     ).judge
     real = (
         None

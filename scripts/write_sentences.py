@@ -9,7 +9,7 @@ import pandas as pd
 
 from synscale.models import language_models
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import class_table
 from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
         table = write(settings, classes, language_models.Writer(args.model, device), state, made)
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
-    with whole(Path(args.output)) as (part,):
+    with atomic_write(Path(args.output)) as (part,):
         table.to_parquet(part, index=False)
     checkpoint.discard(args.state)
 

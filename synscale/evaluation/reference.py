@@ -92,7 +92,7 @@ def trained(path: str | Path, device: torch.device) -> Reference:
     return Reference(model, lambda images: classifier.inputs(model, images))
 
 
-def released(folder: str | Path, device: torch.device) -> Reference:
+def pretrained(folder: str | Path, device: torch.device) -> Reference:
     """A model of timm as the hub has it (config.json, model.safetensors), with its own resizing,
     crop, mean and standard deviation.
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 from torchvision.transforms.v2.functional import center_crop
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.models.classifiers import Architecture
 from synscale.workflow.settings import as_json
 
@@ -73,7 +73,7 @@ def save(path: str | Path, model: VisionTransformer, description: dict) -> None:
     """
     # safetensors does not store memory layouts.
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         save_file(weights, part, metadata={"description": as_json(description)})
 
 

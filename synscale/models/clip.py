@@ -15,7 +15,7 @@ from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.models.clip import ClipArchitecture
 from synscale.workflow.settings import as_json
 
@@ -125,7 +125,7 @@ def save(path: str | Path, weights: dict[str, torch.Tensor], description: dict) 
     description : dict
         Stored in the header: `architecture`, `image_size`, `training`, and what else is useful.
     """
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         save_file(weights, part, metadata={"description": as_json(description)})
 
 

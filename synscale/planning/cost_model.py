@@ -14,7 +14,7 @@ from synscale.planning import evaluation_images
 from synscale.planning import flops as generators
 from synscale.planning.image_sizes import image_bytes
 from synscale.study import class_table
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
 from synscale.workflow.settings.data import data_settings, index_settings
@@ -258,9 +258,9 @@ def _score(study: Study, source: str) -> Work:
     return Work(units, kept=SMALL_FILE, gpus=study.gpus)
 
 
-def _evaluate_released(study: Study, released: str) -> Work:
+def _evaluate_author_checkpoint(study: Study, checkpoint: str) -> Work:
     """The authors' checkpoints are ViT-B/16 and CLIP ViT-B/16 at 224 pixels."""
-    is_clip = study.released[released].kind == "clip"
+    is_clip = study.author_checkpoints[checkpoint].kind == "clip"
     return _evaluation(study, [CLIP_BASE if is_clip else VIT_BASE], 224, is_clip)
 
 
@@ -270,7 +270,7 @@ def _fit_laws(study: Study, law: str) -> Work:
         {
             "job": 1,
             "curve": sum(
-                len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen
+                len(expand_curves(e.curves, study.sources)) * len(e.architectures) for e in chosen
             ),
         },
         kept=SMALL_FILE,
@@ -291,7 +291,7 @@ def _fetch(model) -> Work:
     return NOTHING if model and model.is_folder else Work(kept=FETCHED)
 
 
-def _classifier(study: Study, released: str = "") -> Work:
+def _classifier(study: Study, checkpoint: str = "") -> Work:
     return Work(kept=RELEASED)
 
 
@@ -327,9 +327,9 @@ RULES = {
     "evaluate": (_evaluate, ["source", "group"]),
     "evaluate_clip": (_evaluate, ["source", "group"]),
     "score": (_score, ["source"]),
-    "evaluate_released": (_evaluate_released, ["released"]),
+    "evaluate_author_checkpoint": (_evaluate_author_checkpoint, ["checkpoint"]),
     "fetch_reference": (_classifier, []),
-    "convert_released": (_classifier, ["released"]),
+    "convert_author_checkpoint": (_classifier, ["checkpoint"]),
     "flag_images": (_flag_images, ["source", "shard"]),
     "fit_laws": (_fit_laws, ["law"]),
 }

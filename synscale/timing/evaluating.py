@@ -164,7 +164,7 @@ def _reference(bench: Bench) -> reference.Reference | None:
         if not timm.is_model(name.split(".")[0]):
             return None
         timm.models.save_for_hf(timm.create_model(name), place, safe_serialization=True)
-    return reference.released(place, bench.device)
+    return reference.pretrained(place, bench.device)
 
 
 def _distances(bench: Bench, width: int) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from synscale.cluster import allocation
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.training.finite_state import check_state
 
 CHECKPOINT_INTERVAL = 300.0  # seconds between two saves
@@ -43,7 +43,7 @@ def _write(path: Path, value: dict, copied: "torch.cuda.Event | None", began: fl
     """Write a state file once its copies are complete. Returns the seconds since `began`."""
     if copied is not None:
         copied.synchronize()
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         torch.save(value, part)
     return time.monotonic() - began
 

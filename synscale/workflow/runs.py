@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from functools import cache
 
-from synscale.study.models import Study, TrainingPart, pairs, resolve_mixture
+from synscale.study.models import Study, TrainingPart, expand_curves, resolve_mixture
 from synscale.study.models.classifiers import Classifiers
-from synscale.study.models.clip import Clips
+from synscale.study.models.clip import Clip
 from synscale.workflow.shards import last_shards
 
 
@@ -37,7 +37,7 @@ class Run:
         return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
 
 
-def training_recipe(study: Study, architecture: str) -> Classifiers | Clips:
+def training_recipe(study: Study, architecture: str) -> Classifiers | Clip:
     """Return the recipe that an architecture is trained by: `classifiers` or `clip` of the study."""
     is_clip = study.clip and architecture in study.clip.architectures
     return study.clip if is_clip else study.classifiers
@@ -48,7 +48,7 @@ def training_runs(study: Study, experiments: list[str] | None = None) -> list[Ru
     runs: dict[Run, None] = {}
     for name in study.experiments if experiments is None else experiments:
         experiment = study.experiments[name]
-        for source, guidance in pairs(experiment.curves, study.sources):
+        for source, guidance in expand_curves(experiment.curves, study.sources):
             for architecture in experiment.architectures:
                 for size in experiment.sizes:
                     for seed in experiment.seeds:

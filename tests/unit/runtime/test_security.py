@@ -27,7 +27,7 @@ from synscale.data import shards
 from synscale.report import captions, tables
 from synscale.report import html as pages
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.parts import ReferenceModel
+from synscale.study.models.sources import ReferenceModel
 from synscale.training import checkpoint
 from tests.support.workflow import ROOT, SMOKE, SNAKEMAKE
 

@@ -195,12 +195,12 @@ def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monke
     classifier_job(tmp_path, "undisturbed", study=studies["whole"])
     kill_after(3)
     with pytest.raises(Killed):
-        classifier_job(tmp_path, "resumed", "--planned", planned, study=studies["whole"])
+        classifier_job(tmp_path, "resumed", "--settings-digest", planned, study=studies["whole"])
     loaded, load = [], checkpoint.TrainingCheckpoint.load
     monkeypatch.setattr(
         checkpoint.TrainingCheckpoint, "load", lambda self: loaded.append(load(self)) or loaded[-1]
     )
-    classifier_job(tmp_path, "resumed", "--planned", planned, study=studies["parts"])
+    classifier_job(tmp_path, "resumed", "--settings-digest", planned, study=studies["parts"])
     assert loaded[0] == 3
     for path in (tmp_path / "resumed").iterdir():
         one, other = load_file(path), load_file(tmp_path / "undisturbed" / path.name)

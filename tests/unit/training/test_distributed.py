@@ -38,10 +38,10 @@ WAITING = """
 import os, sys, time
 from pathlib import Path
 from synscale.training import distributed
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 with distributed.process_group(1) as processes:
-    with whole(Path(sys.argv[1]) / f"pid{processes.rank}") as (part,):
+    with atomic_write(Path(sys.argv[1]) / f"pid{processes.rank}") as (part,):
         part.write_text(str(os.getpid()))
     time.sleep(600)
 """

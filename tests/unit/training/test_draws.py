@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synscale.data import shards
+from synscale.study.checks import experiments
 from synscale.study.checks import sources as checks
 from synscale.study.load import load_study
 from synscale.study.models import Study, TrainingPart, resolve_mixture
@@ -158,8 +159,8 @@ def faults(changed: Study) -> list[str]:
         name: getattr(changed, name)
         for name in ("experiments", "sources", "classifiers", "clip", "classes", "data")
     }
-    balance = checks.images_balance(own["sources"], own["classes"], own["data"])
-    return [*balance, *checks.experiments_use_what_exists(**own)]
+    balance = checks.check_balance(own["sources"], own["classes"], own["data"])
+    return [*balance, *experiments.check_experiments(**own)]
 
 
 def test_a_size_must_fit_into_a_draw():

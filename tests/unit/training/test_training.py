@@ -26,11 +26,11 @@ def test_edited_study_stops_a_planned_job(tmp_path):
     classifier_job(
         tmp_path,
         "a",
-        "--planned",
+        "--settings-digest",
         digest(classifier_settings(load_study(SMOKE), "real", "vit_tiny")),
     )
     with pytest.raises(SystemExit, match=r"smoke.yaml: edited since this job was planned"):
-        classifier_job(tmp_path, "b", "--planned", "0123456789abcdef")
+        classifier_job(tmp_path, "b", "--settings-digest", "0123456789abcdef")
     assert not (tmp_path / "b").exists()
 
 
