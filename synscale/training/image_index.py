@@ -51,10 +51,11 @@ def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> di
     if missing := [name for name in columns if name not in names]:
         raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}; {REGENERATE}")
     if (guidance is None) == ("guidance" in names):
-        content = "real" if guidance is not None else "synthetic"
+        content, expected = "synthetic", "real images"
+        if guidance is not None:
+            content, expected = "real", f"images at guidance {guidance}"
         raise ShardError(
-            f"{tar}: contains {content} images (expected images at guidance {guidance}); "
-            "correct the source of this shard"
+            f"{tar}: contains {content} images (expected {expected}); correct the source of the shard"
         )
     if guidance is not None:
         columns = [*columns, "guidance"]

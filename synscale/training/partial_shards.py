@@ -49,7 +49,8 @@ class Stretches:
                 found[place] = sum(1 for _ in shards.samples(self._path(place)))
             except (OSError, ValueError, KeyError, tarfile.TarError) as error:
                 print(
-                    f"what an earlier try kept from image {place} on is damaged, and is made again: {error}",
+                    f"what an earlier try kept from image {place} on is damaged, and is made "
+                    f"again: {error}",
                     flush=True,
                 )
                 manifest.unlink()

@@ -19,7 +19,7 @@ FITTED = 30 * 2.0 ** np.arange(6)
 
 
 def drawn_curve(k: float, draws: int, random) -> list[tuple]:
-    """Return a curve for each draw whose scatter is all image draw: nested prefixes share images."""
+    """Return a curve for each draw whose scatter is that of nested prefixes of images."""
     covariance = 0.05**2 * np.sqrt(
         np.minimum.outer(FITTED, FITTED) / np.maximum.outer(FITTED, FITTED)
     )

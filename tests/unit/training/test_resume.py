@@ -149,7 +149,8 @@ import time, torch
 from synscale.training import checkpoint
 save = torch.save
 torch.save = lambda *a: (time.sleep(1), save(*a))
-checkpoint.TrainingCheckpoint({str(tmp_path)!r}, "identity", {{"layer": torch.nn.Linear(1, 1)}}, background=True).save(5)
+parts = {{"layer": torch.nn.Linear(1, 1)}}
+checkpoint.TrainingCheckpoint({str(tmp_path)!r}, "identity", parts, background=True).save(5)
 raise SystemExit("loss is not finite")
 """
     done = subprocess.run(
