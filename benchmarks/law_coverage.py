@@ -1,6 +1,7 @@
 """How often the intervals of the exponent k contain the truth, and how wide they are.
 
-python -m benchmarks.law_coverage [--trials 1000] [--data-sets 40] [--processes 1] [--docs docs/laws.md]
+python -m benchmarks.law_coverage [--trials 1000] [--data-sets 40] [--processes 1]
+    [--docs docs/laws.md]
 
 Losses follow L(D) = E + (C / D)^k at doubling sizes, with log-normal noise; those of the law of two
 variables follow L(N, D) = E + A / N^a + B / D^b on a grid of four by four. The tables in
@@ -20,8 +21,10 @@ from synscale.analysis.laws import two_variable
 from synscale.runtime.atomic import whole
 
 PREDICTION = (
-    "With 100 trials a cell, before the rule was fixed: the interval over all laws that are not ruled out covers "
-    "93 to 100 %, that of the chosen law 0 to 98 %, that of the pure law 0 to 19 % if there is a floor."
+    "With 100 trials a cell, before the rule was fixed: the interval over all laws that are not "
+    "ruled out covers "
+    "93 to 100 %, that of the chosen law 0 to 98 %, that of the pure law 0 to 19 % if there is a "
+    "floor."
 )
 NAME = "law_coverage"
 DOCS = Path(__file__).parents[1] / "docs/laws.md"

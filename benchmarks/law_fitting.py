@@ -8,7 +8,7 @@ L-BFGS-B of `scipy.optimize.minimize`, with which scaling laws are mostly fitted
 the analytic Jacobian. They take the place of `floor.solve` and are called once for each of its
 starts: all else is the same. What is fitted: the starts of one curve at a time; those of all curves
 at once; a curve with its profile intervals, as the workflow fits each; and a bootstrap of one
-curve, as `python -m scripts.fit_law --bootstrap` takes it. L-BFGS-B is left out of the intervals:
+curve, as `python -m scripts.fit_csv --bootstrap` takes it. L-BFGS-B is left out of the intervals:
 of numeric gradients it stops too short of the optimum to have them right.
 """
 
@@ -24,12 +24,18 @@ from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, pa
 from synscale.analysis.laws import floor
 
 PREDICTION = (
-    "Seen while this was written, with others on the machine: on one curve 32 to 37 times MINPACK, all 5 curves at once 103 to 130 times; a bootstrap takes "
-    "2.3 us a fit, so some 400 times less. With variable projection two numbers are searched for in 20 iterations, where there were three in 54, and "
-    "rows that are done are taken out. Intervals hold one parameter, which makes each fit easier for the peers too, and their batches are hundreds of rows: "
-    "between the others, 60 to 120 times. L-BFGS-B and the trust region are slower than MINPACK by 2 to 4. So 20 is reached against all in every case. "
-    "Added after the first measurement (34, 123, 87 and 329 times MINPACK): given the analytic Jacobian, beyond what is asked, MINPACK takes 2.7 times less. "
-    "Seen: 12.6 times ours on one curve, 45 at once; so some 35 with intervals and 120 in a bootstrap. On one curve ours is numpy's calls, 50 a step."
+    "Seen while this was written, with others on the machine: on one curve 32 to 37 times "
+    "MINPACK, all 5 curves at once 103 to 130 times; a bootstrap takes "
+    "2.3 us a fit, so some 400 times less. With variable projection two numbers are searched for "
+    "in 20 iterations, where there were three in 54, and "
+    "rows that are done are taken out. Intervals hold one parameter, which makes each fit easier "
+    "for the peers too, and their batches are hundreds of rows: "
+    "between the others, 60 to 120 times. L-BFGS-B and the trust region are slower than MINPACK "
+    "by 2 to 4. So 20 is reached against all in every case. "
+    "Added after the first measurement (34, 123, 87 and 329 times MINPACK): given the analytic "
+    "Jacobian, beyond what is asked, MINPACK takes 2.7 times less. "
+    "Seen: 12.6 times ours on one curve, 45 at once; so some 35 with intervals and 120 in a "
+    "bootstrap. On one curve ours is numpy's calls, 50 a step."
 )
 TIGHT = 1e-15
 LM, TRUST, LBFGS, EXACT = (
@@ -55,14 +61,14 @@ def curves(count: int, points: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def scipy_solve(
-    method: str, x, y, theta, weights=None, floor=None, held_k=False, tolerance=None, enough=None
+    method: str, x, y, theta, weights=None, floor=None, fixed_k=False, tolerance=None, enough=None
 ):
     """In place of `floor.solve`: each start by scipy. Searched for are log E, log k, and the log of
     the power part at the mean log size, which are far less entangled than E, k and C; those that
     stay are left out.
     """
     held, centred = floor is not None, x - x.mean()
-    free = [not held, not held_k, True]
+    free = [not held, not fixed_k, True]
     found, costs = theta.copy(), np.empty(theta.shape[1])
     for i, (first, u) in enumerate(theta.T):
         own, root = (
@@ -207,8 +213,8 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
         tables[f"{heading}: {starts[OURS]:,} starts"] = ratios(seconds / starts, 1, "start", REACH)
         told.append(said)
     agreement = (
-        "largest difference from ours, of the largest, of what is found (sums of squares; also intervals; k): "
-        + "; ".join(told)
+        "largest difference from ours, of the largest, of what is found (sums of squares; also "
+        "intervals; k): " + "; ".join(told)
     )
     return Result(
         "law_fitting",

@@ -70,7 +70,7 @@ def load_studies():
 
 
 STUDIES = load_studies()
-config["facts"] = captions.Facts(
+config["facts"] = captions.CaptionFacts(
     STUDIES
 )  # for report/*.rst; in no rule's params, so that no caption makes a job run again
 FIGURES = figure_settings.names_of(STUDIES[config["study"]].figures)

@@ -7,8 +7,8 @@
 
 rule plot_samples:
     input:
-        real=needed(lambda name, study, _: figure_settings.samples_of_real(name, study)),
-        images=needed(lambda name, study, _: figure_settings.samples_tars(name, study)),
+        real=needed(lambda name, study, _: figure_settings.samples_of_real(study)),
+        images=needed(lambda name, study, _: figure_settings.samples_tars(study)),
         classes=class_table,
         script=code_of("plot_samples"),
     output:
@@ -113,7 +113,7 @@ rule plot_scores:
 
 rule plot_per_class:
     input:
-        images=needed(lambda name, study, _: figure_settings.per_class_tars(name, study)),
+        images=needed(lambda name, study, _: figure_settings.per_class_tars(study)),
         scores=scores_of(figure_settings.per_class_sources),
         metrics=metrics_of_laws(lambda study, _: [figure_settings.part_of(study, "per_class").law]),
         classes=class_table,

@@ -4,6 +4,8 @@
 # Figures of what is gained by more images. `plot_scaling` draws every
 # figures/{study}/{...}_scaling.pdf.
 
+from synscale.workflow.settings import mixed_figures
+
 
 rule plot_scaling:
     input:
@@ -98,7 +100,7 @@ rule plot_limited_real:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_limited_real", 10),
     params:
-        planned=planned(figure_settings.limited_settings),
+        planned=planned(mixed_figures.limited_settings),
     shell:
         "python -m scripts.plot_limited_real --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
@@ -123,7 +125,7 @@ rule plot_clip_transfer:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("plot_clip_transfer", 10),
     params:
-        planned=planned(figure_settings.transfer_settings),
+        planned=planned(mixed_figures.transfer_settings),
     shell:
         "python -m scripts.plot_clip_transfer --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"

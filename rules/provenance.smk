@@ -6,6 +6,8 @@
 
 from snakemake import __version__ as SNAKEMAKE
 
+from synscale.workflow.settings.provenance import provenance_settings
+
 
 rule write_provenance:
     input:
@@ -36,7 +38,7 @@ rule write_provenance:
         mem_mb=growing(1000),
         runtime=LIMITS.runtime("write_provenance", 5),
     params:
-        planned=planned(captions.whole),
+        planned=planned(provenance_settings),
     shell:
         "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml --planned {params.planned} "
         f"--environments envs/*.yaml --snakemake {SNAKEMAKE} "  # no params: a newer snakemake did not make older results

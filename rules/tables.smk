@@ -4,13 +4,15 @@
 # Scripts and the modules that they import are inputs here: a table is cheap, and an edit of its
 # code writes it again. `tabulate_metrics` makes three tables of the same kind.
 
+from synscale.workflow.settings import claims
+
 
 rule tabulate_prompts:
     input:
         prompts=needed(
             lambda name, study, _: [
                 f"results/{name}/prompts/{recipe}.parquet"
-                for recipe in table_settings.prompts_settings(study)["recipes"]
+                for recipe in table_settings.prompts_settings(study).recipes
             ]
         ),
         classes=class_table,
@@ -68,7 +70,7 @@ rule tabulate_metrics:
     input:
         metrics=needed(
             lambda name, study, wc: table_settings.evaluation_table_files(
-                name, study, clip=wc.table == "clip"
+                study, clip=wc.table == "clip"
             )
         ),
         script=code_of("tabulate_metrics"),
@@ -140,8 +142,8 @@ rule tabulate_laws:
 
 rule tabulate_claims:
     input:
-        metrics=metrics_of(lambda study, _: table_settings.claims_experiments(study)),
-        scores=scores_of(table_settings.claims_sources),
+        metrics=metrics_of(lambda study, _: claims.claims_experiments(study)),
+        scores=scores_of(claims.claims_sources),
         script=code_of("tabulate_claims"),
     output:
         table_files("claims"),
@@ -156,7 +158,7 @@ rule tabulate_claims:
         mem_mb=growing(2000),
         runtime=LIMITS.runtime("tabulate_claims", 10),
     params:
-        planned=planned(table_settings.claims_settings),
+        planned=planned(claims.claims_settings),
     shell:
         "python -m scripts.tabulate_claims --study studies/{wildcards.study}.yaml --planned {params.planned} "
         "--metrics {input.metrics:q} --scores {input.scores:q} --output {output:q} > {log:q} 2>&1"

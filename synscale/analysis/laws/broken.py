@@ -6,7 +6,10 @@ import numpy as np
 from scipy.special import stdtrit
 
 FEWEST = 6
-OBJECTIVE = "least squares on log loss with one break, the best of all breaks with two sizes at least on each side; one point a size"
+OBJECTIVE = (
+    "least squares on log loss with one break, the best of all breaks with two sizes at least on "
+    "each side; one point a size"
+)
 
 
 def log_loss(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:

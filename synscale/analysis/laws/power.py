@@ -5,7 +5,10 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.tools import add_constant
 
 FEWEST = 3
-OBJECTIVE = "ordinary least squares on log loss against log size, one point a size: the mean over its rows of log loss"
+OBJECTIVE = (
+    "ordinary least squares on log loss against log size, one point a size: the mean over its "
+    "rows of log loss"
+)
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:

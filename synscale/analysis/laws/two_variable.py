@@ -15,7 +15,8 @@ from synscale.analysis.laws.fit import LawError
 
 DELTA = 1e-3
 OBJECTIVE = (
-    f"sum of Huber losses (delta = {DELTA:g}) of log loss, one point for each pair of sizes: the mean over "
+    f"sum of Huber losses (delta = {DELTA:g}) of log loss, one point for each pair of sizes: the "
+    "mean over "
     "its rows of log loss; L-BFGS-B with the analytic gradient, the best of 324 starts"
 )
 FEWEST = 6
@@ -80,7 +81,8 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
     place = place.ravel()
     if pairs.shape[1] < FEWEST:
         raise LawError(
-            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} at least"
+            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} "
+            "at least"
         )
     for name, values in zip(("model sizes", "data sizes"), pairs, strict=True):
         ratio = values.max() / values.min()
@@ -141,7 +143,7 @@ def _resample_starts(optimum: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 
 def _bootstrap(optimum: np.ndarray, centred: tuple, times: int, seed: int) -> np.ndarray:
-    """Parameters of `times` case resamples of the points, each the best of its starts, (times, 5)."""
+    """Return parameters (times, 5) of case resamples of the points, each the best of its starts."""
     random, count = np.random.default_rng(seed), len(centred[2])
     starts, draws = _resample_starts(optimum, centred[2]), []
     while len(draws) < times:
@@ -159,7 +161,8 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     messages = []
     if shared > ALMOST_COLLINEAR:
         messages.append(
-            f"model and data sizes are almost collinear (squared correlation of their logarithms {shared:.3f}): the exponents a and b are hard to distinguish"
+            "model and data sizes are almost collinear (squared correlation of their logarithms "
+            f"{shared:.3f}): the exponents a and b are hard to distinguish"
         )
     for name, logs in zip(("a", "b"), log_sizes, strict=True):
         if fitted[name] <= 0 or fitted[name] * np.ptp(logs) > 30:
@@ -169,9 +172,8 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     return messages
 
 
-@threadpool_limits.wrap(
-    limits=1
-)  # L-BFGS-B's matrices are of five numbers: more threads wait on each other, for ten times as long
+# L-BFGS-B's matrices are of five numbers: more threads wait on each other, ten times as long.
+@threadpool_limits.wrap(limits=1)
 def fit(
     model_sizes: np.ndarray,
     data_sizes: np.ndarray,

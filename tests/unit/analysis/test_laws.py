@@ -32,9 +32,7 @@ def curve(kind: str, random, noise: float, sizes=LONG) -> np.ndarray:
     return exact[kind] * np.exp(random.normal(0, noise, len(sizes)))
 
 
-# -- the pure law ----------------------------------------------------------------------------------------------------------------------
-
-
+# -- the pure law ----------------------------------------------------------------------------------
 @given(st.floats(0.01, 2), st.floats(-3, 10), st.integers(3, 9), st.floats(0.1, 1e6))
 def test_a_power_law_without_noise_is_recovered(k, log_scale, points, smallest):
     sizes = smallest * 2.0 ** np.arange(points)
@@ -79,9 +77,7 @@ def test_a_law_that_is_fitted_without_its_intervals_is_the_same(law, seed):
     assert laws.LAWS[law].curve(x, y) == pytest.approx(laws.LAWS[law].fit(x, y)["parameters"])
 
 
-# -- coverage of the nominal 95 % intervals --------------------------------------------------------------------------------------------
-
-
+# -- coverage of the nominal 95 % intervals --------------------------------------------------------
 def test_the_pure_law_covers_with_noise_of_sizes_and_seeds():
     random, covered, trials = np.random.default_rng(0), 0, 600
     sizes = np.repeat(SIZES, 3)
@@ -128,9 +124,7 @@ def test_no_floor_is_told_as_zero():
     assert found.more["floor_interval"][0] == 0
 
 
-# -- the solver ------------------------------------------------------------------------------------------------------------------------
-
-
+# -- the solver ------------------------------------------------------------------------------------
 def scipy_fit(x, y, curve: dict, held: dict) -> float:
     """The least sum of squares that MINPACK finds from a curve, some of its parameters (k,
     log_floor) held.
@@ -248,9 +242,7 @@ def test_bootstraps_of_the_law_with_a_floor_are_weighted_fits():
     assert floor.bootstrap(x, y, doubled)[0] == pytest.approx(copy[0], rel=1e-5)
 
 
-# -- choosing and comparing ------------------------------------------------------------------------------------------------------------
-
-
+# -- choosing and comparing ------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", ["power", "floor", "broken"])
 def test_the_law_that_made_the_data_is_chosen(kind):
     random = np.random.default_rng(4)
@@ -298,9 +290,7 @@ def test_exponents_are_compared_by_a_regression_with_an_interaction():
     assert (found["k"][1] - found["k"][0], found["n"]) == (pytest.approx(found["difference"]), 16)
 
 
-# -- the exchange rate -----------------------------------------------------------------------------------------------------------------
-
-
+# -- the exchange rate -----------------------------------------------------------------------------
 def test_with_equal_laws_a_synthetic_image_is_worth_a_real_one():
     losses = (200 / SIZES) ** 0.3
     rates = exchange_rate((SIZES, losses), (SIZES, losses), SIZES[1:4])
@@ -346,9 +336,7 @@ def test_where_a_loss_does_not_fall_the_rate_is_nought_or_without_bound():
     assert exchange_rate(rising, falling, [200.0])["rate"][0] == 0
 
 
-# -- two variables ---------------------------------------------------------------------------------------------------------------------
-
-
+# -- two variables ---------------------------------------------------------------------------------
 def two_variable_data(noise: float = 0.0):
     n, d = (
         axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(6), 1e8 * 4.0 ** np.arange(6))
@@ -376,9 +364,7 @@ def test_the_gradient_is_that_of_the_objective():
         assert gradient[i] == pytest.approx(numeric, rel=1e-4)
 
 
-# -- what cannot be fitted -------------------------------------------------------------------------------------------------------------
-
-
+# -- what cannot be fitted -------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("sizes", "losses", "told"),
     [

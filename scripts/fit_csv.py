@@ -1,4 +1,4 @@
-"""Fit a scaling law to a table: `python -m scripts.fit_law data.csv --x images --y loss`.
+"""Fit a scaling law to a table: `python -m scripts.fit_csv data.csv --x images --y loss`.
 
 Reads csv, tsv (both also compressed, such as .csv.gz) or parquet, prints a summary, and writes JSON with
 --json. Without --law it chooses a law, and k has an interval over all laws that the data do not rule out.
@@ -40,7 +40,8 @@ def load(path: Path) -> pd.DataFrame:
     separator = SEPARATORS.get(suffixes[-1]) if suffixes else None
     if separator is None:
         raise LawError(
-            f"{path}: unknown kind of file (expected .csv, .tsv, one of them compressed, or .parquet)"
+            f"{path}: unknown kind of file (expected .csv, .tsv, one of them compressed, or "
+            ".parquet)"
         )
     if separator == "," and compression is None:
         return csv_tables.frame(path)
@@ -82,7 +83,8 @@ def read(path: str, columns: list[str]) -> pd.DataFrame:
         if numbers.isna().any():
             row = int(np.flatnonzero(numbers.isna())[0])
             raise LawError(
-                f"{path}: {column} in row {row + 1} is {str(table[column].iat[row])!r}, not a number: correct or remove the row"
+                f"{path}: {column} in row {row + 1} is {str(table[column].iat[row])!r}, not a "
+                "number: correct or remove the row"
             )
         table[column] = numbers.astype(float)
     return table[columns]
@@ -169,7 +171,10 @@ def options() -> argparse.ArgumentParser:
         "--bootstrap",
         type=whole_number,
         metavar="TIMES",
-        help=f"resamples for an interval of k; with --x2 for all intervals, {RESAMPLES} unless given, 0 for none",
+        help=(
+            f"resamples for an interval of k; with --x2 for all intervals, {RESAMPLES} unless "
+            "given, 0 for none"
+        ),
     )
     parser.add_argument("--seed", type=whole_number, default=0, help="of the bootstrap")
     parser.add_argument("--json", type=Path, help="file to write the fit to")
