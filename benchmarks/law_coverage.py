@@ -63,14 +63,14 @@ def cell(settings: tuple[int, float, float, int]) -> dict:
     """A row of the table; settings: sizes, true floor, noise, trials."""
     count, floor, noise, trials = settings
     random = np.random.default_rng([count, int(10 * floor), int(100 * noise)])
-    covered, widths, chosen = [], [], []
+    covered, widths, selected = [], [], []
     for _ in range(trials):
         sizes, losses, k = curve(random, count, floor, noise)
         reported, law = intervals(sizes, losses)
         ends = np.array(list(reported.values()))
         covered.append((ends[:, 0] <= k) & (k <= ends[:, 1]))
         widths.append(ends[:, 1] - ends[:, 0])
-        chosen.append(law)
+        selected.append(law)
     row = {"sizes": count, "floor": floor, "noise": f"{noise:.0%}"}
     for name, share in zip(reported, np.mean(covered, axis=0), strict=True):
         row[f"covers, {name}"] = f"{share:.1%}"
@@ -78,7 +78,7 @@ def cell(settings: tuple[int, float, float, int]) -> dict:
         if name in ("pure law", "reported"):
             row[f"width, {name}"] = f"{width:.3f}" if np.isfinite(width) else "unbounded"
     unbounded = np.mean(np.isinf(np.array(widths)[:, -1]))
-    pure = np.mean(np.array(chosen) == "power")
+    pure = np.mean(np.array(selected) == "power")
     return row | {"unbounded": f"{unbounded:.1%}", "pure law chosen": f"{pure:.0%}"}
 
 
@@ -131,12 +131,12 @@ def documented(page: str, result: dict) -> str:
     head, mark, _ = page.partition(MARK)
     if not mark:
         raise SystemExit(f"{DOCS.name}: no line {MARK.strip()!r}; add it where the table belongs")
-    made = f"`{result['command']}`, {result['date']}: {result['work']}."
+    source = f"`{result['command']}`, {result['date']}: {result['work']}."
     parts = [
         f"{heading}:\n\n{markdown(rows)}" if heading else markdown(rows)
         for heading, rows in result["tables"].items()
     ]
-    return head + mark + "\n" + "\n\n".join([*parts, made]) + "\n"
+    return head + mark + "\n" + "\n\n".join([*parts, source]) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:

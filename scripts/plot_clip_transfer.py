@@ -60,8 +60,8 @@ def summarize(table: pd.DataFrame, settings: TransferSettings) -> pd.DataFrame:
         overall = metrics.overall(table, evaluations)
         runs = metrics.of_experiments(overall, settings.experiments)
         for place, model in enumerate(settings.models):
-            own = metrics.of_curve(runs, *model.curve.key)
-            own = own[own["size"] == model.size]
+            by_seed = metrics.of_curve(runs, *model.curve.key)
+            by_seed = by_seed[by_seed["size"] == model.size]
             rows += [
                 {
                     "evaluation": evaluation,
@@ -71,9 +71,9 @@ def summarize(table: pd.DataFrame, settings: TransferSettings) -> pd.DataFrame:
                     "size": model.size,
                     "each": model.each,
                     "measure": measure,
-                    "mean": own[measure].mean(),
-                    "sd": own[measure].std(ddof=1),
-                    "seeds": len(own),
+                    "mean": by_seed[measure].mean(),
+                    "sd": by_seed[measure].std(ddof=1),
+                    "seeds": len(by_seed),
                 }
                 for measure in MEASURES
             ]

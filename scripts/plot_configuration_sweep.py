@@ -60,10 +60,12 @@ def draw_plane(
     top1 = 100 * drawn["top1_mean"]
     colours = {"cmap": "cividis", "vmin": top1.min(), "vmax": top1.max()}
     for marker, generator in zip(plotting.MARKERS, generators, strict=False):
-        own = drawn["generator"] == generator
-        points = drawn.loc[own, ["recognizability", "diversity"]].to_numpy().T
+        is_shown = drawn["generator"] == generator
+        points = drawn.loc[is_shown, ["recognizability", "diversity"]].to_numpy().T
         label = display_name(generator)
-        drawing = axes.scatter(*points, c=top1[own], marker=marker, s=26, label=label, **colours)
+        drawing = axes.scatter(
+            *points, c=top1[is_shown], marker=marker, s=26, label=label, **colours
+        )
     if len(real):
         points = real[["recognizability", "diversity"]].to_numpy().T
         star = {"color": plotting.REAL, "marker": "*", "s": 90, "label": "real, held out"}

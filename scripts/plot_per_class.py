@@ -33,8 +33,10 @@ def read_examples(tar: str, class_id: int, settings: PerClassSettings):
     """Return the first images of a class on the first curve, and their manifest rows."""
 
     def first(rows: pd.DataFrame) -> pd.Series:
-        own = (rows["class_id"] == class_id) & (rows["guidance"] == settings.curves[0].guidance)
-        return own & (own.cumsum() <= settings.examples)
+        is_shown = (rows["class_id"] == class_id) & (
+            rows["guidance"] == settings.curves[0].guidance
+        )
+        return is_shown & (is_shown.cumsum() <= settings.examples)
 
     return shards.read(tar, first)
 
@@ -119,9 +121,9 @@ def draw(
     if len(first) <= NAMED:
         figure.draw_without_rendering()
         for score, axes in both.items():
-            own = first.dropna(subset=["k", score])
-            class_names = own["class_id"].map(names)
-            name_points(axes, list(zip(own[score], own["k"], class_names, strict=True)))
+            rows = first.dropna(subset=["k", score])
+            class_names = rows["class_id"].map(names)
+            name_points(axes, list(zip(rows[score], rows["k"], class_names, strict=True)))
     parts = {
         "loss": points,
         "law": laws,

@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     names = [[curve.label for curve in panel.curves] for panel in settings.panels]
     # Many panels with the same curves name them once, below the panels.
-    same = len(names) > 2 and all(own == names[0] for own in names)
+    same = len(names) > 2 and all(labels == names[0] for labels in names)
     drawn = []
     for (upper, lower), panel in zip(grid.T, settings.panels, strict=True):
         for curve in panel.curves:

@@ -78,12 +78,12 @@ def draw(axes: plt.Axes, rows: pd.DataFrame, styles: list[dict]) -> None:
     halo = {"ecolor": "white", "elinewidth": 2.6, "capsize": 2.8, "capthick": 2.6}  # seen on black
     bar = {"ecolor": "black", "elinewidth": 1, "capsize": 2}
     for place, style in enumerate(styles):
-        own = rows[rows["place"] == place]
+        of_curve = rows[rows["place"] == place]
         x = np.arange(len(groups)) + (place + 0.5) * width - SPACE / 2
-        axes.bar(x, own["k"], 0.92 * width, **style)
-        spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]]
-        axes.errorbar(x, own["k"], spread, fmt="none", zorder=3, **halo)
-        axes.errorbar(x, own["k"], spread, fmt="none", zorder=4, **bar)
+        axes.bar(x, of_curve["k"], 0.92 * width, **style)
+        spread = [of_curve["k"] - of_curve["k_low"], of_curve["k_high"] - of_curve["k"]]
+        axes.errorbar(x, of_curve["k"], spread, fmt="none", zorder=3, **halo)
+        axes.errorbar(x, of_curve["k"], spread, fmt="none", zorder=4, **bar)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(groups)), groups, fontsize=8)
     axes.spines["bottom"].set_visible(False)
@@ -110,11 +110,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     styles = bar_styles(settings.panels)
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1), "fontsize": 7}
-    for axes, rows, panel, own in zip(grid[0], drawn, settings.panels, styles, strict=True):
-        draw(axes, rows, own)
+    for axes, rows, panel, panel_styles in zip(
+        grid[0], drawn, settings.panels, styles, strict=True
+    ):
+        draw(axes, rows, panel_styles)
         handles = [
             Patch(label=display_name(curve.label), **style)
-            for curve, style in zip(panel.curves, own, strict=True)
+            for curve, style in zip(panel.curves, panel_styles, strict=True)
         ]
         axes.legend(handles=handles, ncols=2 if len(handles) > 3 else 1, **below)
     grid[0, 0].set_ylabel("scaling ability k\n(95 % interval; higher is better →)")

@@ -48,15 +48,15 @@ def versions(environments: list[Path]) -> dict[str, str]:
 
     It is the pin if the environment of this job does not have the package.
     """
-    found = {"python": platform.python_version()}
+    by_package = {"python": platform.python_version()}
     for path in environments:
         for pin in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]:
             name, pinned = pin.split("==")
             try:
-                found[name] = metadata.version(name)
+                by_package[name] = metadata.version(name)
             except metadata.PackageNotFoundError:
-                found.setdefault(name, f"{pinned} (pin of {path.name})")
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+                by_package.setdefault(name, f"{pinned} (pin of {path.name})")
+    return dict(sorted(by_package.items(), key=lambda item: item[0].lower()))
 
 
 def result(path: str) -> dict[str, str]:

@@ -30,12 +30,12 @@ class Data:
     def runs(self, law: str) -> pd.DataFrame:
         """Return every run of a law's experiments."""
         if law not in self._runs:
-            own = self.settings.laws[law]
+            law_settings = self.settings.laws[law]
             # CLIP models have metrics on tasks that classifiers have none on.
-            architectures = {name for e in own.experiments for name in e.architectures}
+            architectures = {name for e in law_settings.experiments for name in e.architectures}
             table = self.table[self.table["architecture"].isin(architectures)]
-            overall = metrics.overall(table, own.evaluation)
-            self._runs[law] = metrics.of_experiments(overall, own.experiments)
+            overall = metrics.overall(table, law_settings.evaluation)
+            self._runs[law] = metrics.of_experiments(overall, law_settings.experiments)
         return self._runs[law]
 
     def fitted_runs(self, law: str, curve: Curve) -> pd.DataFrame:
@@ -50,7 +50,7 @@ class Data:
     def points_by_draw(self, law: str, curve: Curve) -> list[Points]:
         """Return `points` for each draw of the images."""
         runs = self.fitted_runs(law, curve)
-        return [_points(own) for _, own in runs.groupby(runs["seed"] % self.settings.draws)]
+        return [_points(group) for _, group in runs.groupby(runs["seed"] % self.settings.draws)]
 
     def real(self, architecture: str) -> Curve:
         """Return the curve of the real images."""

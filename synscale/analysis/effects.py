@@ -264,7 +264,7 @@ def by_draw(ratios: dict[int, pd.Series], draws: int) -> list[float]:
     ratios: size -> by seed.
     """
     by_seed = pd.concat(ratios.values(), axis=1).mean(axis=1)
-    return [float(own.mean()) for _, own in by_seed.groupby(lambda seed: seed % draws)]
+    return [float(group.mean()) for _, group in by_seed.groupby(lambda seed: seed % draws)]
 
 
 def over_sizes(ratios: dict[int, pd.Series]) -> Effect:

@@ -114,8 +114,8 @@ def class_laws(
         If a run has no metrics.
     """
     rows = []
-    for class_id, own in by_class(table, law.evaluation).groupby("class_id"):
-        runs = metrics.of_experiments(own.drop(columns="class_id"), law.experiments)
+    for class_id, rows_of_class in by_class(table, law.evaluation).groupby("class_id"):
+        runs = metrics.of_experiments(rows_of_class.drop(columns="class_id"), law.experiments)
         runs = runs[runs["size"].between(*law.sizes)]
         for curve in curves:
             key = dict(zip(CURVE, curve.key, strict=True)) | {"class_id": class_id}

@@ -39,7 +39,7 @@ def fitted_curves(paths: list[str]) -> dict[str, dict[tuple, dict]]:
     return {
         law: {
             (curve["source"], curve["guidance"], curve["architecture"]): curve
-            for curve in own["curves"]
+            for curve in entry["curves"]
         }
-        for law, own in laws(paths).items()
+        for law, entry in laws(paths).items()
     }

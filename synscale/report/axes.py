@@ -156,11 +156,11 @@ def curve_handle(curve: Curve, **options) -> Line2D:
 
 def entries(panels: Iterable[plt.Axes]) -> dict:
     """Return the legend entries of some panels, label -> handle, each label once."""
-    found = {}
+    handle_of = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    return found
+        handle_of |= dict(zip(labels, handles, strict=True))
+    return handle_of
 
 
 def legend_below(figure: plt.Figure, handles: list | dict, ncols: int, **options) -> None:

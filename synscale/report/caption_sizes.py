@@ -23,11 +23,15 @@ def shown_sizes(study: Study, part: Part, sizes: Sizes) -> Sizes:
 
     A part that names no curves shows all of its architecture.
     """
-    shown = {key for _, own in figures.parts("", part) for key in _shown_curves(study, own)}
+    shown = {key for _, inner in figures.parts("", part) for key in _shown_curves(study, inner)}
     if shown:
-        return {curve: own for curve, own in sizes.items() if curve in shown}
+        return {curve: curve_sizes for curve, curve_sizes in sizes.items() if curve in shown}
     architecture = getattr(part, "architecture", None)
-    return {curve: own for curve, own in sizes.items() if architecture in (None, curve[-1])}
+    return {
+        curve: curve_sizes
+        for curve, curve_sizes in sizes.items()
+        if architecture in (None, curve[-1])
+    }
 
 
 def _shown_curves(study: Study, part: Part) -> list[CurveKey]:
@@ -96,9 +100,11 @@ def by_curve(study: Study, sizes: Sizes, unit: str) -> str:
         What sizes count, such as `images`.
     """
     groups: dict[tuple, list[CurveKey]] = {}
-    for curve, own in sizes.items():
-        groups.setdefault(tuple(sorted(own)), []).append(curve)
-    texts = [f"{counted(len(own), 'size')}, {span(own)} {unit}" for own in groups]
+    for curve, curve_sizes in sizes.items():
+        groups.setdefault(tuple(sorted(curve_sizes)), []).append(curve)
+    texts = [
+        f"{counted(len(curve_sizes), 'size')}, {span(curve_sizes)} {unit}" for curve_sizes in groups
+    ]
     if len(groups) == 1:
         return texts[0]
     for level in range(5):
@@ -110,6 +116,6 @@ def by_curve(study: Study, sizes: Sizes, unit: str) -> str:
             break
     longest = max(names, key=len)
     if len(longest) > 3:
-        names = [["all others"] if own is longest else own for own in names]
-    escaped = [join_words([escape_rst(name) for name in own]) for own in names]
-    return join_words([f"{text} ({own})" for text, own in zip(texts, escaped, strict=True)])
+        names = [["all others"] if group is longest else group for group in names]
+    escaped = [join_words([escape_rst(name) for name in group]) for group in names]
+    return join_words([f"{text} ({group})" for text, group in zip(texts, escaped, strict=True)])

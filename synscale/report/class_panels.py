@@ -41,11 +41,11 @@ def draw_laws(
         marks |= {"markersize": 1.5, "alpha": 0.4}
         lines = {"linewidth": 0.3, "alpha": 0.2}
     for row in laws.itertuples():
-        own = points[points["class_id"] == row.class_id]
+        rows = points[points["class_id"] == row.class_id]
         color, marker = STYLES.get(row.group, OTHER)
-        axes.plot(own["size"], own["loss"], color=color, marker=marker, **marks)
+        axes.plot(rows["size"], rows["loss"], color=color, marker=marker, **marks)
         if np.isfinite(row.k):
-            sizes = np.geomspace(own["size"].min(), own["size"].max(), 30)
+            sizes = np.geomspace(rows["size"].min(), rows["size"].max(), 30)
             losses = np.exp(power.log_loss(np.log(sizes), row.k, row.log_scale))
             axes.plot(sizes, losses, color=color, **lines)
     axes.set(xscale="log", yscale="log", xlabel="training images")
@@ -93,13 +93,13 @@ def draw_score(
     curves : list of Curve
     """
     for place, curve in enumerate(curves):
-        own = metrics.of_curve(table, *curve.key).dropna(subset=["k", score])
-        few = len(own) <= NAMED
+        rows = metrics.of_curve(table, *curve.key).dropna(subset=["k", score])
+        few = len(rows) <= NAMED
         size = {"markersize": 3.5, "alpha": 1} if few else {"markersize": 1.5, "alpha": 0.4}
         style = line_style(curve.style) | {"linestyle": "none"} | size
-        spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]] if few else None
+        spread = [rows["k"] - rows["k_low"], rows["k_high"] - rows["k"]] if few else None
         order = {"elinewidth": 0.35, "zorder": len(curves) - place + 2}
-        axes.errorbar(own[score], own["k"], spread, **order, **style)
+        axes.errorbar(rows[score], rows["k"], spread, **order, **style)
     result = per_class.rank_correlation(table, score, within=per_class.CURVE)
     rho = "none"
     if not np.isnan(result["rho"]):

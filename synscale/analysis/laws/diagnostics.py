@@ -100,9 +100,9 @@ def warnings(fitted: Fit, sizes, losses) -> list[str]:
         )
     elif low <= 0:
         messages.append(f"the loss does not clearly fall with size ({interval})")
-    found = largest_rise(x, y)
-    if found and high >= 0:
-        rise, start, end = found
+    largest = largest_rise(x, y)
+    if largest and high >= 0:
+        rise, start, end = largest
         between = f"size {np.exp(start):,.6g} to {np.exp(end):,.6g}"
         messages.append(
             f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure "

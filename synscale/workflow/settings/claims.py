@@ -85,7 +85,7 @@ def claims_settings(study: Study) -> ClaimsSettings:
     if few_real:
         mixtures = [replace(mixture, style=None) for mixture in few_real.mixtures]
         few_real = replace(few_real, mixtures=mixtures)
-    sources = {curve.source for own in curves.values() for curve in own} | {real, clip_real}
+    sources = {curve.source for group in curves.values() for curve in group} | {real, clip_real}
     draws = {study.sources[source].draws for source in sources}
     return ClaimsSettings(
         law=claims.law,

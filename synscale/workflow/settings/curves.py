@@ -139,15 +139,17 @@ def labelled(study: Study, curves: list[Curves], architectures: list[str]) -> li
         for architecture in architectures
     ]
     rows = [study.sources[source] for source, _, _ in curve_keys]
-    words = [_words(row, scale) for row, (_, scale, _) in zip(rows, curve_keys, strict=True)]
-    synthetic = [own for row, own in zip(rows, words, strict=True) if row.kind == "synthetic"]
-    differing = [place for place in range(3) if len({own[place] for own in synthetic}) > 1]
+    all_names = [_names(row, scale) for row, (_, scale, _) in zip(rows, curve_keys, strict=True)]
+    synthetic = [
+        names for row, names in zip(rows, all_names, strict=True) if row.kind == "synthetic"
+    ]
+    differing = [place for place in range(3) if len({names[place] for names in synthetic}) > 1]
     several_architectures = len(set(architectures)) > 1
     several_kinds = len({row.kind for row in rows}) > 1
     named = []
-    for key, row, own in zip(curve_keys, rows, words, strict=True):
+    for key, row, names in zip(curve_keys, rows, all_names, strict=True):
         source, scale, architecture = key
-        texts = [own[place] for place in differing if own[place]]
+        texts = [names[place] for place in differing if names[place]]
         if not texts and (several_kinds or not several_architectures):
             texts = ["real" if is_real(row) else row.kind]
         if row.kind == "mixture":
@@ -159,7 +161,7 @@ def labelled(study: Study, curves: list[Curves], architectures: list[str]) -> li
     return named
 
 
-def _words(row, scale: float | None) -> tuple[str, str, str]:
+def _names(row, scale: float | None) -> tuple[str, str, str]:
     """Return generator, recipe and guidance scale of a source as texts; empty if it has none."""
     guidance = "" if scale is None else f"guidance {scale:g}"
     if row.kind != "synthetic":

@@ -126,13 +126,17 @@ def versus_settings(study: Study) -> VersusSettings:
 def versus_laws(study: Study, wildcards=None) -> list[str]:
     """Return the laws of the numbers that are compared with published ones, each once."""
     counterparts = part_of(study, "versus_paper").counterparts.values()
-    return list(dict.fromkeys(own.law for own in counterparts))
+    return list(dict.fromkeys(counterpart.law for counterpart in counterparts))
 
 
 def level_laws(study: Study, wildcards=None) -> list[str]:
     """Return the laws whose runs are compared with a published top-1 or cross-entropy."""
     counterparts = part_of(study, "versus_paper").counterparts.values()
-    return list(dict.fromkeys(own.law for own in counterparts if own.size is not None))
+    return list(
+        dict.fromkeys(
+            counterpart.law for counterpart in counterparts if counterpart.size is not None
+        )
+    )
 
 
 def hyperparameters_settings(study: Study) -> HyperparametersSettings:
