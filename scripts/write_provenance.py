@@ -19,7 +19,7 @@ import yaml
 
 from synscale.report import html
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.workflow.settings.provenance import provenance_settings
 
 SCRIPT = Path(__file__).resolve()
@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
         "results": [result(path) for path in args.results],
         "study": Path(args.study).read_text(encoding="utf-8"),
     }
-    with whole(*args.output) as (html_file, json_file):
+    with atomic_write(*args.output) as (html_file, json_file):
         html_file.write_text(page(record), encoding="utf-8")
         json_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

@@ -8,9 +8,10 @@ from itertools import product
 
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
 from synscale.study.checks import figures
-from synscale.study.models import Curves, Study, pairs
+from synscale.study.models import CurveSelection, Study, expand_curves
+from synscale.study.models.base import StrictModel
 from synscale.study.models.figures import ExchangeFigure
-from synscale.study.models.parts import Part, Source
+from synscale.study.models.sources import Source
 from synscale.workflow.runs import training_runs
 from synscale.workflow.shards import is_real, real_sources
 
@@ -18,12 +19,14 @@ CurveKey = tuple[str | None, str, float | None, str]
 Sizes = dict[CurveKey, set[int]]
 
 
-def shown_sizes(study: Study, part: Part, sizes: Sizes) -> Sizes:
+def shown_sizes(study: Study, part: StrictModel, sizes: Sizes) -> Sizes:
     """Return the sizes of those curves that a figure or table shows.
 
     A part that names no curves shows all of its architecture.
     """
-    shown = {key for _, inner in figures.parts("", part) for key in _shown_curves(study, inner)}
+    shown = {
+        key for _, inner in figures.nested_models("", part) for key in _shown_curves(study, inner)
+    }
     if shown:
         return {curve: curve_sizes for curve, curve_sizes in sizes.items() if curve in shown}
     architecture = getattr(part, "architecture", None)
@@ -34,17 +37,17 @@ def shown_sizes(study: Study, part: Part, sizes: Sizes) -> Sizes:
     }
 
 
-def _shown_curves(study: Study, part: Part) -> list[CurveKey]:
+def _shown_curves(study: Study, part: StrictModel) -> list[CurveKey]:
     fields = {field: getattr(part, field) for field in type(part).model_fields}
     lists = [value for value in fields.values() if isinstance(value, list)]
-    curves = [item for value in lists for item in value if isinstance(item, Curves)]
+    curves = [item for value in lists for item in value if isinstance(item, CurveSelection)]
     if isinstance(part, ExchangeFigure):
-        curves = [*(Curves(source=name) for name in real_sources(study)), *curves]
+        curves = [*(CurveSelection(source=name) for name in real_sources(study)), *curves]
     laws = [fields["law"]] if "law" in fields else list(fields.get("laws") or [None])
     architectures = fields.get("architectures", [])
     if "architecture" in fields:
         architectures = [fields["architecture"]]
-    keys = product(laws, pairs(curves, study.sources), architectures)
+    keys = product(laws, expand_curves(curves, study.sources), architectures)
     return [(law, *pair, architecture) for law, pair, architecture in keys]
 
 

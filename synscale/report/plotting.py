@@ -12,7 +12,7 @@ import pandas as pd
 import seaborn as sns
 
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import CurveStyle, Label
 
@@ -138,7 +138,7 @@ def write(figure: plt.Figure, drawn: pd.DataFrame, outputs: list[str]) -> None:
         ".svg": {"metadata": {"Date": None}},
         ".png": {"dpi": 200},
     }
-    with whole(*outputs) as parts:
+    with atomic_write(*outputs) as parts:
         for part in parts:
             if Path(part).suffix == ".csv":
                 drawn.to_csv(part, index=False)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from synscale.report import html
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 FORMATS = ("csv", "md", "html")
 
@@ -86,7 +86,7 @@ def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None
         Files for csv, md and html.
     """
     text = "\n\n".join(paragraphs) + "\n"
-    with whole(*outputs) as (csv_file, markdown_file, html_file):
+    with atomic_write(*outputs) as (csv_file, markdown_file, html_file):
         tidy.to_csv(csv_file, index=False, float_format="%.6g")
         markdown_file.write_text(text, encoding="utf-8")
         page = html.page(paragraphs[0].lstrip("# "), text)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from synscale.study.models import Study, pairs, parts_of
+from synscale.study.models import Study, expand_curves, resolve_mixture
 from synscale.workflow.runs import training_runs
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Curve, labelled
@@ -67,7 +67,7 @@ def claims_experiments(study: Study) -> list[str]:
 
 def claims_sources(study: Study) -> list[str]:
     """Return the sources whose classes are scored, each once."""
-    curves = pairs(part_of(study, "claims").curves, study.sources)
+    curves = expand_curves(part_of(study, "claims").curves, study.sources)
     return list(dict.fromkeys(source for source, _ in curves))
 
 
@@ -95,7 +95,7 @@ def claims_settings(study: Study) -> ClaimsSettings:
         clip_downstream_law=claims.clip_downstream_law,
         clip_architecture=claims.clip_architecture,
         clip_mixture=claims.clip_mixture,
-        min_difference=claims.much,
+        min_difference=claims.min_difference,
         **curves,
         real=real,
         clip_real=clip_real,
@@ -116,8 +116,8 @@ def _clip_pairs(study: Study, claims, clip_real: str) -> list[tuple[int, int]]:
     real_sizes = {run.size for run in runs if run.source == clip_real}
     clip_pairs = []
     for size in sorted({run.size for run in runs if run.source == claims.clip_mixture}):
-        parts = parts_of(study.sources, claims.clip_mixture, None, size)
-        count = sum(part["images"] for part in parts if part["source"] == clip_real)
+        parts = resolve_mixture(study.sources, claims.clip_mixture, None, size)
+        count = sum(part.images for part in parts if part.source == clip_real)
         if count in real_sizes:
             clip_pairs.append((size, count))
     return clip_pairs

@@ -1,8 +1,8 @@
-"""Curves of figures and tables: which runs, under which label, drawn in which style."""
+"""CurveSelection of figures and tables: which runs, under which label, drawn in which style."""
 
 from dataclasses import dataclass
 
-from synscale.study.models import Curves, Study, names_class, pairs
+from synscale.study.models import CurveSelection, Study, expand_curves, names_class
 from synscale.workflow.runs import training_recipe
 from synscale.workflow.shards import is_real
 
@@ -100,12 +100,12 @@ def curve_style(
 def figure_labels(study: Study) -> list[Label]:
     """Return the labels of every configuration whose images show a named class, with styles."""
     shown = [
-        Curves(source=name)
+        CurveSelection(source=name)
         for name, source in study.sources.items()
         if names_class(source, study.recipes)
     ]
     labels = []
-    for source, guidance in pairs(shown, study.sources):
+    for source, guidance in expand_curves(shown, study.sources):
         row = study.sources[source]
         names = (row.generator, row.recipe) if row.kind == "synthetic" else ("real", "real")
         labels.append(Label(source, guidance, *names, curve_style(study, source, guidance)))
@@ -115,7 +115,9 @@ def figure_labels(study: Study) -> list[Label]:
 def table_labels(study: Study) -> list[Label]:
     """Return the labels of every source at each of its guidance scales, mixtures too."""
     labels = []
-    for source, guidance in pairs([Curves(source=name) for name in study.sources], study.sources):
+    for source, guidance in expand_curves(
+        [CurveSelection(source=name) for name in study.sources], study.sources
+    ):
         row = study.sources[source]
         if is_real(row):
             names = "real", row.kind
@@ -127,7 +129,7 @@ def table_labels(study: Study) -> list[Label]:
     return labels
 
 
-def labelled(study: Study, curves: list[Curves], architectures: list[str]) -> list[Curve]:
+def labelled(study: Study, curves: list[CurveSelection], architectures: list[str]) -> list[Curve]:
     """Return every curve on every architecture, with a label and a style.
 
     A label has those of generator, recipe, guidance scale and architecture that differ among the
@@ -135,7 +137,7 @@ def labelled(study: Study, curves: list[Curves], architectures: list[str]) -> li
     """
     curve_keys = [
         (*pair, architecture)
-        for pair in pairs(curves, study.sources)
+        for pair in expand_curves(curves, study.sources)
         for architecture in architectures
     ]
     rows = [study.sources[source] for source, _, _ in curve_keys]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from synscale.study import class_table
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 from synscale.workflow.paths import image_files
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Curve, Label, figure_labels, labelled
@@ -127,7 +127,7 @@ def _names(labels: list[Label], key: str) -> list[str]:
 
 
 def _configurations(study: Study, figure) -> ConfigurationSettings:
-    curves = set(pairs(study.experiments[figure.experiment].curves, study.sources))
+    curves = set(expand_curves(study.experiments[figure.experiment].curves, study.sources))
     labels = [label for label in figure_labels(study) if (label.source, label.guidance) in curves]
     return ConfigurationSettings(
         experiments=experiment_settings(study, [figure.experiment]),
@@ -159,7 +159,7 @@ def configuration_sources(settings) -> list[str]:
 
 @dataclass(frozen=True)
 class Panel:
-    """Curves that share a panel and a law."""
+    """CurveSelection that share a panel and a law."""
 
     title: str
     law: str
@@ -186,7 +186,7 @@ class ExchangeSettings(Settings):
 
 @dataclass(frozen=True)
 class TeaserPanel:
-    """Curves that share a panel. laws: name of each law in the figure."""
+    """CurveSelection that share a panel. laws: name of each law in the figure."""
 
     title: str
     laws: dict[str, str]

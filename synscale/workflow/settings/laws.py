@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 from synscale.workflow.settings import Settings
 
 
@@ -45,7 +45,9 @@ class LawSettings(Settings):
 def experiment_settings(study: Study, experiments: list[str]) -> list[ExperimentSettings]:
     """Return the training runs of some experiments of a study."""
     return [
-        ExperimentSettings(pairs(e.curves, study.sources), e.architectures, e.sizes, e.seeds)
+        ExperimentSettings(
+            expand_curves(e.curves, study.sources), e.architectures, e.sizes, e.seeds
+        )
         for e in (study.experiments[name] for name in experiments)
     ]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from synscale.study.models import Study
-from synscale.study.models.parts import ROUNDING_ONLY
+from synscale.study.models.base import ROUNDING_ONLY
 from synscale.workflow.settings import Settings
 
 

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 from synscale.study.models.figures import Counterpart
-from synscale.workflow.paths import metric_files
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Label, table_labels
 from synscale.workflow.settings.figures import part_of
@@ -87,7 +86,7 @@ def prompts_settings(study: Study) -> PromptsSettings:
 def configurations_settings(study: Study) -> ConfigurationsSettings:
     """Return the settings of table `configurations`."""
     table = part_of(study, "configurations")
-    curves = set(pairs(study.experiments[table.experiment].curves, study.sources))
+    curves = set(expand_curves(study.experiments[table.experiment].curves, study.sources))
     return ConfigurationsSettings(
         table.architecture,
         table.evaluations,
@@ -99,11 +98,6 @@ def configurations_settings(study: Study) -> ConfigurationsSettings:
 def table_settings(study: Study, name: str) -> EvaluationTableSettings:
     """Return the settings of a table of metrics."""
     return EvaluationTableSettings(part_of(study, name).evaluations, table_labels(study))
-
-
-def evaluation_table_files(study: Study, clip: bool) -> list[str]:
-    """Return the metrics of all classifiers, or of all CLIP models."""
-    return [path for path in metric_files(study) if ("/clip_metrics/" in path) == clip]
 
 
 def laws_settings(study: Study) -> LawsTableSettings:
@@ -123,13 +117,13 @@ def versus_settings(study: Study) -> VersusSettings:
     return VersusSettings(counterparts, evaluations, experiments, table_labels(study))
 
 
-def versus_laws(study: Study, wildcards=None) -> list[str]:
+def versus_laws(study: Study) -> list[str]:
     """Return the laws of the numbers that are compared with published ones, each once."""
     counterparts = part_of(study, "versus_paper").counterparts.values()
     return list(dict.fromkeys(counterpart.law for counterpart in counterparts))
 
 
-def level_laws(study: Study, wildcards=None) -> list[str]:
+def level_laws(study: Study) -> list[str]:
     """Return the laws whose runs are compared with a published top-1 or cross-entropy."""
     counterparts = part_of(study, "versus_paper").counterparts.values()
     return list(
