@@ -140,6 +140,7 @@ def documented(page: str, result: dict) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Measure, and write the tables of the document."""
     options = parser(__doc__)
     options.add_argument("--trials", type=int, default=1000)
     options.add_argument("--data-sets", type=int, default=40, help="of the law of two variables")

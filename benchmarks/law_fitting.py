@@ -233,6 +233,7 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Measure and write the result."""
     options = parser(__doc__)
     options.add_argument("--curves", type=int, default=20)
     options.add_argument("--points", type=int, default=10)

@@ -28,6 +28,7 @@ _CELLS = 1_000_000  # resamples times points that are fitted at once: some 300 M
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
+    """Return the law's log loss at log sizes x."""
     return np.logaddexp(log_floor, k * (log_scale - x))
 
 
@@ -104,16 +105,9 @@ def solve(
     best, costs, rows = theta.copy(), np.empty(shape[1]), np.arange(shape[1])
     products, damping = _products(theta, d, y, weights, floor, fixed_k), np.full(shape[1], 1e-3)
     for left in reversed(range(_STEPS)):
-        (vv, uv, gradient_v), (_, uu, gradient_u), (_, _, cost) = products
-        vv, uu = vv + (damping * vv + 1e-12), uu + (damping * uu + 1e-12)
-        least = np.maximum(low - theta, -3)  # np.clip takes longer on so few numbers
-        most = np.minimum(high - theta, 3)
-        newton_v = (uv * gradient_u - uu * gradient_v) / (vv * uu - uv * uv)
-        step_v = np.minimum(np.maximum(newton_v, least[0]), most[0])
-        newton_u = -(gradient_u + uv * step_v) / uu  # the best one also if step_v is cut short
-        step_u = np.minimum(np.maximum(newton_u, least[1]), most[1])
-        fall = -(step_v * gradient_v + step_u * gradient_u)
-        trial = theta + np.stack([step_v, step_u])
+        step, fall = _step(products, damping, low - theta, high - theta)
+        trial = theta + step
+        cost = products[2, 2]
         new = _products(trial, d, y, weights, floor, fixed_k)
         bound = cost * (1 + 1e-12)  # rounding must not refuse the last steps
         is_better = new[2, 2] <= bound
@@ -138,6 +132,19 @@ def solve(
             if not len(rows):
                 break
     return best, costs
+
+
+def _step(products, damping, low, high) -> tuple[np.ndarray, np.ndarray]:
+    """Return a damped step (2, S) between two limits, and the fall that is expected of it (S,)."""
+    (vv, uv, gradient_v), (_, uu, gradient_u), _ = products
+    vv, uu = vv + (damping * vv + 1e-12), uu + (damping * uu + 1e-12)
+    least, most = np.maximum(low, -3), np.minimum(high, 3)
+    newton_v = (uv * gradient_u - uu * gradient_v) / (vv * uu - uv * uv)
+    # np.clip takes longer on so few numbers.
+    step_v = np.minimum(np.maximum(newton_v, least[0]), most[0])
+    newton_u = -(gradient_u + uv * step_v) / uu  # the best one also if step_v is cut short
+    step_u = np.minimum(np.maximum(newton_u, least[1]), most[1])
+    return np.stack([step_v, step_u]), -(step_v * gradient_v + step_u * gradient_u)
 
 
 def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ OBJECTIVE = (
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
+    """Return the law's log loss at log sizes x."""
     return k * (log_scale - x)
 
 
@@ -37,22 +38,16 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     line = OLS(y, add_constant(x)).fit()
     parameters = _parameters(*line.params)
     low, high = line.conf_int(0.05)[1]
-    robust = (
-        line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1]
-        if len(x) > 3
-        else (np.nan, np.nan)
-    )
+    robust = None
+    if len(x) > 3:
+        ends = line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1]
+        robust = [float(-end) for end in ends[::-1]] if np.isfinite(ends).all() else None
     return {
         **parameters,
         "k_interval": (float(-high), float(-low)),
         "residual_sum": float(line.ssr),
         "parameters": parameters,
-        "more": {
-            "r_squared": float(line.rsquared),
-            "k_interval_hc3": [float(-robust[1]), float(-robust[0])]
-            if np.isfinite(robust).all()
-            else None,
-        },
+        "more": {"r_squared": float(line.rsquared), "k_interval_hc3": robust},
     }
 
 

@@ -172,6 +172,18 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     return messages
 
 
+def _parameters(rows: np.ndarray, middle: np.ndarray, least: float) -> np.ndarray:
+    """Return A, B, E, a, b of rows (..., 5) that are fitted to log sizes less their `middle`.
+
+    A log floor below `least` is no floor.
+    """
+    logs = rows[..., :3].copy()
+    logs[..., :2] += rows[..., 3:] * middle
+    scales = np.exp(np.minimum(logs, 700))
+    scales[..., 2] = np.where(logs[..., 2] < least, 0.0, scales[..., 2])
+    return np.concatenate([scales, rows[..., 3:]], axis=-1)
+
+
 # L-BFGS-B's matrices are of five numbers: more threads wait on each other, ten times as long.
 @threadpool_limits.wrap(limits=1)
 def fit(
@@ -211,20 +223,11 @@ def fit(
     results = [_descend(start, *centred, _TIGHT) for start in _starts(y)]
     best = min(results, key=lambda result: result.fun)
     agreeing = sum(result.fun <= best.fun * (1 + 1e-6) + 1e-12 for result in results)
-
-    def parameters(rows: np.ndarray) -> np.ndarray:
-        """A, B, E, a, b of rows (..., 5) that are fitted to centred log sizes."""
-        logs = rows[..., :3] + np.append(
-            rows[..., 3:] * middle, np.zeros((*rows.shape[:-1], 1)), axis=-1
-        )
-        scales = np.exp(np.minimum(logs, 700))
-        scales[..., 2] = np.where(logs[..., 2] < y.min() + _NO_FLOOR, 0.0, scales[..., 2])
-        return np.concatenate([scales, rows[..., 3:]], axis=-1)
-
-    fitted = dict(zip(NAMES, map(float, parameters(best.x)), strict=True))
+    least = y.min() + _NO_FLOOR
+    fitted = dict(zip(NAMES, map(float, _parameters(best.x, middle, least)), strict=True))
     intervals = {}
     if bootstrap:
-        draws = parameters(_bootstrap(best.x, centred, bootstrap, seed))
+        draws = _parameters(_bootstrap(best.x, centred, bootstrap, seed), middle, least)
         ends = np.quantile(draws, [0.025, 0.975], axis=0).T.tolist()
         intervals = {f"{name}_interval": pair for name, pair in zip(NAMES, ends, strict=True)}
     return {

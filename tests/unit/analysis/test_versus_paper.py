@@ -11,7 +11,7 @@ from synscale.analysis import metrics
 from synscale.report import versus_paper
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.figures import VersusTable
-from synscale.study.models.sources import images_of_each_part
+from synscale.study.models.training_parts import images_of_each_part
 from synscale.workflow.settings import tables as table_settings
 from synscale.workflow.settings.laws import ExperimentSettings
 from tests.support.workflow import ROOT
