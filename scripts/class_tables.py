@@ -199,12 +199,12 @@ class Packages:
 
 
 def spaced(labels: list[str]) -> dict[str, str]:
-    """label -> name where CLIP's names are the labels with spaces."""
+    """Label -> name where CLIP's names are the labels with spaces."""
     return {label: label.replace("_", " ").replace("/", " ") for label in labels}
 
 
 def downstream(packages: Packages) -> dict[str, dict[str, str]]:
-    """set -> label -> name, in the order of the integer labels that torchvision gives (RESISC45: of
+    """Set -> label -> name, in the order of the integer labels that torchvision gives (RESISC45: of
     its sorted folders).
     """
     from torchvision.datasets import Flowers102

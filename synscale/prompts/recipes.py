@@ -79,7 +79,7 @@ def pool(recipe: dict, classes: pd.DataFrame, known: pd.DataFrame) -> pd.DataFra
 
 
 def prompts(pool: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
-    """image (its index), class_id and prompt of the images `start` to `stop` (half-open).
+    """Image (its index), class_id and prompt of the images `start` to `stop` (half-open).
 
     pool: as `pool` gives it; or the manifest of real pairs, of which image `index` has the text of
     pair `index`. Raises ValueError where pairs are missing: a shard would be made of fewer images,

@@ -18,7 +18,7 @@ def is_image(name: str) -> bool:
 
 
 def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
-    """folder -> files of its images, both sorted, and what is there; nothing is opened."""
+    """Folder -> files of its images, both sorted, and what is there; nothing is opened."""
     with os.scandir(data.place) as entries:
         top = sorted(
             (entry for entry in entries if not is_clutter(entry.name)), key=lambda entry: entry.name
@@ -69,7 +69,7 @@ def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
 
 
 def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[str]]:
-    """folder -> class id, by the column of the class table that names most of them, and faults."""
+    """Folder -> class id, by the column of the class table that names most of them, and faults."""
     column, _ = class_table.match(folders, data.classes)
     named: dict[str, list[int]] = {}
     if column == "class_id":

@@ -207,7 +207,7 @@ def test_texts_of_pairs_are_in_no_table_of_prompts(study):
         ("recipes: {}", f"recipes: {{names: {{kind: class_names}}, {pool}}}"),
         ("tables:\n", "tables:\n  prompts: {each: 2}\n"),
     )
-    assert table_settings.prompts_settings(own)["recipes"] == ["names"]
+    assert table_settings.prompts_settings(own).recipes == ["names"]
     with pytest.raises(
         NotInStudy,
         match=r"recipes\.texts: has no prompts file \(its texts are those of the pairs of web\)",

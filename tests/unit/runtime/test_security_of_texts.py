@@ -14,8 +14,8 @@ from jinja2 import Template
 
 from scripts import write_provenance
 from synscale.data import shards
-from synscale.report import captions, tables
 from synscale.report import html as pages
+from synscale.report import names, tables
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.sources import ReferenceModel
 from tests.support.workflow import ROOT, SMOKE
@@ -73,7 +73,7 @@ def test_tables_show_texts_as_text(text):
     ],
 )
 def test_captions_show_a_title_as_text(title):
-    text = captions.plain(title)
+    text = names.escape_rst(title)
     html = publish_parts(
         f"{text}\n{'=' * 80}\n\n**Samples**, {text}. More.",
         writer="html",

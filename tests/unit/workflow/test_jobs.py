@@ -1,5 +1,7 @@
 """What follows from a study: shards, runs, batches, settings."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,8 +169,8 @@ def test_curves_are_labelled_by_what_differs_in_their_panel():
         load_study(ROOT / "studies/digits.yaml"), "supervised_scaling"
     )
     labels = {
-        panel["title"].split(" (")[0]: [curve["label"] for curve in panel["curves"]]
-        for panel in settings["panels"]
+        panel.title.split(" (")[0]: [curve.label for curve in panel.curves]
+        for panel in settings.panels
     }
     assert labels["guidance scale"] == ["real", "guidance 1", "guidance 1.5", "guidance 4"]
     assert labels["prompt recipe"] == ["real", "class_names", "clip_templates", "captions"]
@@ -186,18 +188,18 @@ def test_a_source_looks_the_same_in_every_figure():
     digits = load_study(ROOT / "studies/digits.yaml")
     seen = {}
     for name in ("supervised_scaling", "ood_scaling", "clip_scaling", "beyond_the_law"):
-        for panel in figure_settings.panels_settings(digits, name)["panels"]:
-            for curve in panel["curves"]:
-                look = {key: value for key, value in curve["look"].items() if key != "weight"}
-                assert seen.setdefault((curve["source"], curve["guidance"]), look) == look
+        for panel in figure_settings.panels_settings(digits, name).panels:
+            for curve in panel.curves:
+                style = replace(curve.style, weight=0)
+                assert seen.setdefault((curve.source, curve.guidance), style) == style
 
 
 def test_curves_of_a_panel_look_different():
     digits = load_study(ROOT / "studies/digits.yaml")
     for name in ("supervised_scaling", "ood_scaling", "clip_scaling"):
-        for panel in figure_settings.panels_settings(digits, name)["panels"]:
-            looks = [str(plotting.look(curve["look"])) for curve in panel["curves"]]
-            assert len(set(looks)) == len(looks)
+        for panel in figure_settings.panels_settings(digits, name).panels:
+            styles = [str(plotting.line_style(curve.style)) for curve in panel.curves]
+            assert len(set(styles)) == len(styles)
 
 
 def test_what_a_study_does_not_show_is_told_as_such():
