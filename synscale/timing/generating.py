@@ -40,12 +40,12 @@ def train_generators(bench: Bench) -> Iterator[Timed]:
         ) / (more - few)
         flops = (
             3
-            * generators.forward_flops(settings, bench.study.image_size)
+            * generators.generator_flops(own, bench.study.image_size)
             * settings["training"]["batch_size"]
         )
         yield Timed(
             "train_generator",
-            generators.kind_of(settings),
+            generators.kind_of(own),
             name,
             {"step": 1, "tflop": flops / 1e12},
             step,
@@ -141,7 +141,7 @@ def generate_images(bench: Bench) -> Iterator[Timed]:
                 sampling["upscaler"]["steps"], bench.steps or sampling["upscaler"]["steps"]
             )
         free(bench.device)
-        kind = generators.kind_of(bench.study.generators[name].model_dump())
+        kind = generators.kind_of(bench.study.generators[name])
         try:
             loaded = _pipeline(bench, name, settings)
         except torch.OutOfMemoryError:
@@ -212,9 +212,11 @@ def _images(
 
     steps = sampling["steps"]
     seconds = seconds_of(partial(work, steps), bench, partial(work, min(2, steps)))
-    planned = bench.study.generators[name].model_dump()
-    planned |= {"steps": steps, "upscaler": sampling.get("upscaler")}
-    tflop = batch * generators.image_flops(planned, bench.study.image_size, scale) / 1e12
+    planned = bench.study.generators[name].model_copy(update={"steps": steps})
+    if sampling.get("upscaler"):
+        upscaler = planned.upscaler.model_copy(update={"steps": sampling["upscaler"]["steps"]})
+        planned = planned.model_copy(update={"upscaler": upscaler})
+    tflop = batch * generators.sampling_flops(planned, bench.study.image_size, scale) / 1e12
     told = f"batches of {batch}, {steps} steps, guidance {scale:g}"
     return [
         Timed(

@@ -77,7 +77,7 @@ def starts(bench: Bench) -> Iterator[Timed]:
         command = [
             sys.executable,
             "-c",
-            f"import scripts.{rule}; from synscale import study_file; study_file.load({str(bench.file)!r})",
+            f"import scripts.{rule}; from synscale.study.load import load_study; load_study({str(bench.file)!r})",
         ]
         yield Timed(
             rule,

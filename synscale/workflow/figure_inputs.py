@@ -220,4 +220,4 @@ def all_results(study: Study, wildcards) -> list[str]:
 @study_input
 def planned_targets(study: Study, wildcards) -> list[str]:
     """Return the files of a figure, a table or `all` to plan."""
-    return dag.targets(study.name, study, wildcards.name)
+    return dag.targets(study, wildcards.name)

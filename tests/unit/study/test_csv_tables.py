@@ -29,7 +29,7 @@ def data(tmp_path, monkeypatch):
     captions.paper_items.cache_clear()
 
 
-def test_byte_order_mark_in_tables_of_data_is_ignored(data, monkeypatch):
+def test_byte_order_mark_in_tables_of_data_is_ignored(data):
     assert registry.row_of("imagenet_v2")["images"] == "10000"
     subset = registry.DataSet("imagenet_r", "evaluation.r", str(data / "imagenet_classes.csv"))
     assert len(subset.expected) == 200
@@ -37,9 +37,9 @@ def test_byte_order_mark_in_tables_of_data_is_ignored(data, monkeypatch):
     assert captions.paper_items()["teaser"]["paper_item"] == "Figure 1"
     assert checksums.rows(data / "sources.csv")[0]["id"].startswith("stable-diffusion")
     assert class_table.read(data / "digits_classes.csv")["name"][9] == "nine"
-    monkeypatch.setattr(cost_model, "prompt_settings", lambda study, recipe: {"texts": 3})
-    study = SimpleNamespace(classes=str(data / "digits_classes.csv"), gpus=0)
-    assert cost_model._write_sentences(study, "own").units["text"] == 30
+    recipes = {"any": SimpleNamespace(texts=3)}
+    study = SimpleNamespace(classes=str(data / "digits_classes.csv"), gpus=0, recipes=recipes)
+    assert cost_model.work(study, "write_sentences", {"recipe": "any"}).units["text"] == 30
 
 
 def test_outer_spaces_of_cells_and_columns_are_left_out(tmp_path):
