@@ -6,7 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from synscale.study.models.parts import ROUNDING_ONLY, Backend, Part, Positive, Share
+from synscale.study.models.parts import (
+    ROUNDING_ONLY,
+    SAMPLING_ONLY,
+    Backend,
+    Part,
+    Positive,
+    Share,
+)
 
 
 class GeneratorTraining(Part):
@@ -30,8 +37,8 @@ class DiffusionGenerator(Part):
     text_width: Positive
     text_layers: Positive
     training: GeneratorTraining
-    sampler: Literal["ddim", "dpmsolver++"]
-    steps: Positive
+    sampler: Literal["ddim", "dpmsolver++"] = Field(json_schema_extra=SAMPLING_ONLY)
+    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY)
 
 
 class MaskedTokenGenerator(Part):
@@ -44,9 +51,10 @@ class MaskedTokenGenerator(Part):
     text_width: Positive
     text_layers: Positive
     training: GeneratorTraining
-    steps: Positive
+    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY)
     temperature: tuple[float, float] = Field(
-        description="of the choice of which tokens stay masked, first and last step"
+        description="of the choice of which tokens stay masked, first and last step",
+        json_schema_extra=SAMPLING_ONLY,
     )
 
 

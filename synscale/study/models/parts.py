@@ -26,6 +26,8 @@ Backend = Literal[
 ROUNDING_ONLY = {"rounding_only": True}
 # Marks a field that changes how a result is shown, not the result.
 DISPLAY_ONLY = {"display_only": True}
+# Marks a field of a generator that its training does not read.
+SAMPLING_ONLY = {"sampling_only": True}
 Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
 
 
