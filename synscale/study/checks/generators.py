@@ -38,7 +38,7 @@ def pretrained_models_can_be_had(generators):
 
 
 def trained_generators_can_be_built(generators):
-    """The text encoder has two heads, the UNet groups of 8 channels (scripts/train_generator.py)."""
+    """The text encoder has two heads, the UNet groups of 8 channels (models/small_generators.py)."""
     faults = []
     for name, generator in generators.items():
         if generator.kind == "pretrained":

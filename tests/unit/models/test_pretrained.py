@@ -356,5 +356,5 @@ def test_fetch_does_not_depend_on_sampling(tmp_path):
     studies = (first, more, other)
     settings = [generation_settings(study, "released_images", "00000") for study in studies]
     assert len({one.digest() for one in settings}) == 3
-    assert pipeline_folder(first, "released_images") == "results/s/models/released"
-    assert pipeline_folder(first, "diffusion_class_names") == "results/s/generators/diffusion"
+    assert pipeline_folder(first, "released_images") == "results/released/models/released"
+    assert pipeline_folder(first, "diffusion_class_names") == "results/released/generators/diffusion"
