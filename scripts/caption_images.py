@@ -9,7 +9,7 @@ import pandas as pd
 from synscale.data import shards
 from synscale.models import language_models
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint
 from synscale.workflow.settings.prompts import prompt_settings
@@ -19,7 +19,7 @@ def caption(
     settings: dict,
     tar: str,
     captioner: language_models.Captioner,
-    state: checkpoint.State,
+    state: checkpoint.TrainingCheckpoint,
     made: language_models.Made,
 ) -> pd.DataFrame:
     """key, class_id and caption of every image. made: rows of the first images, which `state` has
@@ -38,7 +38,7 @@ def caption(
                 )
             made.rows.append([key, int(class_id), text])
         done += len(images)
-        state.save_by_time(done)
+        state.save_if_due(done)
         print(f"{done} images: {made.rows[-1][2]}", flush=True)
     return pd.DataFrame(made.rows, columns=["key", "class_id", "caption"])
 
@@ -63,14 +63,14 @@ def main(arguments: list[str] | None = None) -> None:
         ],
         sort_keys=True,
     )
-    state = checkpoint.State(args.state, identity, {"made": made})
+    state = checkpoint.TrainingCheckpoint(args.state, identity, {"made": made})
     try:
         table = caption(
             settings, args.images, language_models.Captioner(args.model, device), state, made
         )
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         table.to_parquet(part, index=False)
     checkpoint.discard(args.state)
 

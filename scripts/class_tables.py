@@ -31,7 +31,7 @@ import synscale.runtime.torch_setup  # noqa: F401
 import yaml
 from open_clip import IMAGENET_CLASSNAMES
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 # Folders of Country211, which are sorted: ISO 3166-1 codes, and XK for Kosovo.
 COUNTRIES = """
@@ -255,7 +255,7 @@ def templates(packages: Packages) -> dict[str, list[str]]:
 
 
 def write(path: Path, rows: list[dict]) -> None:
-    with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -285,7 +285,7 @@ def main(arguments: list[str] | None = None) -> None:
             for i, (label, text) in enumerate(classes.items())
         ]
         write(args.output / f"downstream/{name}.csv", rows)
-    with whole(args.output / "downstream/templates.yaml") as (part,):
+    with atomic_write(args.output / "downstream/templates.yaml") as (part,):
         part.write_text(
             yaml.safe_dump(templates(packages), sort_keys=False, width=160, allow_unicode=True),
             encoding="utf-8",

@@ -7,7 +7,7 @@ from synscale.runtime.torch_setup import deterministic
 
 from synscale.models import checksums, safety_checker
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.workflow.settings.generation import flag_settings
 
 
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     except checksums.WeightsError as error:
         raise SystemExit(str(error)) from None
     table = safety_checker.flags(args.images, checker, settings.checker.batch_size)
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         table.to_parquet(part, index=False)
     print(f"{table['nsfw'].sum()} of {len(table)} images are flagged")
 

@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = cli.parse(_parser(), arguments, generation_settings)
     scales = list(load_study(args.study).sources[settings.source].images)
     class_names = class_table.read(args.classes)["name"]
-    with distributed.team(args.threads) as team:
+    with distributed.process_group(args.threads) as processes:
         try:
             generation.generate_shard(
                 settings,
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
                 class_names,
                 args.output,
                 args.state,
-                team,
+                processes,
             )
         except (checksums.WeightsError, pipelines.SamplerError, codec.BlankImage) as error:
             where = f"{settings.source}, by {settings.generator}"

@@ -11,7 +11,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.runtime.file_names import is_clutter, is_utf8, nfc, split_of
 
 COLUMNS = ("class_id", "name", "label")
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         raise SystemExit(str(error)) from None
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    with whole(args.output) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(args.output) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([COLUMNS, *table])
     first = ", ".join(name for _, name, _ in table[:5])

@@ -5,7 +5,7 @@ import pandas as pd
 from synscale.data import shard_index, shards
 from synscale.prompts import recipes, user_prompts
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import class_table
 from synscale.workflow.settings.prompts import prompt_settings
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> None:
             else args.known
         )
         known = pd.concat([pd.DataFrame({"class_id": []}), *map(pd.read_parquet, files)])
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         recipes.pool(settings, classes, known).to_parquet(part, index=False)
 
 

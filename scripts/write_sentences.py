@@ -9,7 +9,7 @@ import pandas as pd
 
 from synscale.models import language_models
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import class_table
 from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint
@@ -20,7 +20,7 @@ def write(
     settings: dict,
     classes: pd.DataFrame,
     writer: language_models.Writer,
-    state: checkpoint.State,
+    state: checkpoint.TrainingCheckpoint,
     made: language_models.Made,
 ) -> pd.DataFrame:
     """class_id and text of every sentence. made: rows of the first classes, which `state` has kept
@@ -32,7 +32,7 @@ def write(
         made.rows += [
             [class_id, text] for text in writer.sentences(settings, class_id, row["name"])
         ]
-        state.save_by_time(done + 1)
+        state.save_if_due(done + 1)
         print(f"class {done + 1}/{len(classes)}: {row['name']}", flush=True)
     return pd.DataFrame(made.rows, columns=["class_id", "text"])
 
@@ -58,12 +58,12 @@ def main(arguments: list[str] | None = None) -> None:
         ],
         sort_keys=True,
     )
-    state = checkpoint.State(args.state, identity, {"made": made})
+    state = checkpoint.TrainingCheckpoint(args.state, identity, {"made": made})
     try:
         table = write(settings, classes, language_models.Writer(args.model, device), state, made)
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
-    with whole(Path(args.output)) as (part,):
+    with atomic_write(Path(args.output)) as (part,):
         table.to_parquet(part, index=False)
     checkpoint.discard(args.state)
 

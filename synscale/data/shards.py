@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from synscale.data.codec import decoded
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 PNG = {"format": "png"}
@@ -53,7 +53,7 @@ def write(
     from webdataset import TarWriter
 
     rows = []
-    with whole(tar, manifest_path(tar)) as (tar_part, manifest_part):
+    with atomic_write(tar, manifest_path(tar)) as (tar_part, manifest_part):
         with (
             tar_part.open("wb") as stream,
             TarWriter(stream, mtime=0, user="root", group="root") as writer,

@@ -217,7 +217,7 @@ def generate_shard(
     class_names: pd.Series,
     output: str,
     state: str,
-    team: distributed.Team,
+    processes: distributed.ProcessGroup,
 ) -> None:
     """Generate a shard and write its tar and manifest.
 
@@ -235,7 +235,7 @@ def generate_shard(
         Tar of the shard.
     state : str
         Folder of partial shards, kept until the shard is complete.
-    team : distributed.Team
+    processes : distributed.ProcessGroup
         Processes that generate the shard together.
 
     Raises
@@ -243,7 +243,7 @@ def generate_shard(
     WeightsError, SamplerError, BlankImage
     """
     revision = pipelines.revision(pipeline_folder)
-    pipeline = pipelines.load(pipeline_folder, settings.sampling, team.device, scales)
+    pipeline = pipelines.load(pipeline_folder, settings.sampling, processes.device, scales)
     pool = pd.read_parquet(prompts)
     texts = checksums.hashes(Path(prompts).parent, [Path(prompts).name])
     identity = as_json([settings, revision, texts, class_names.tolist()])
@@ -251,15 +251,15 @@ def generate_shard(
     partial = PartialShards(state, identity, storage)
 
     def shard() -> ShardGeneration:
-        finished = team.agreed(partial.counts() if team.leads else None)
+        finished = processes.broadcast(partial.counts() if processes.is_main else None)
         return ShardGeneration(pipeline, revision, settings, pool, class_names, partial, finished)
 
-    if team.ranks > 1:
+    if processes.ranks > 1:
         generation = shard()
-        deque(generation.generate(generation.share(team.rank, team.ranks)), maxlen=0)
+        deque(generation.generate(generation.share(processes.rank, processes.ranks)), maxlen=0)
         partial.save()
-        team.wait()
+        processes.barrier()
     generation = shard()
-    if team.leads:
+    if processes.is_main:
         shards.write(output, generation.samples(), storage)
         checkpoint.discard(state)

@@ -26,7 +26,7 @@ class TextError(ValueError):
 
 
 class Made:
-    """Rows that a job has made so far, for `resume.State`."""
+    """Rows that a job has made so far, for `TrainingCheckpoint`."""
 
     def __init__(self):
         self.rows: list[list] = []

@@ -34,7 +34,7 @@ def shard(
     storage: dict = JPEG,
     seed: int = 0,
     channels: int = 3,
-) -> stream.Stored:
+) -> stream.ShardedImages:
     """A tar of real images, of one grey channel or of three, and its manifest, written where there
     is none yet.
     """
@@ -58,4 +58,4 @@ def shard(
             for i in range(images)
         )
         shards.write(path, rows, storage)
-    return stream.find([str(path)])
+    return stream.open_images([str(path)])

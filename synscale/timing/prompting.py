@@ -96,7 +96,7 @@ def _sentences(bench: Bench, name: str, writer: language_models.Writer, note: st
             settings,
             bench.classes.head(1),
             writer,
-            checkpoint.State(bench.folder / "sentences", name, {"made": made}),
+            checkpoint.TrainingCheckpoint(bench.folder / "sentences", name, {"made": made}),
             made,
         )
 
@@ -146,7 +146,7 @@ def _captions(
 
         def work(tokens: int) -> None:
             made = language_models.Made()
-            state = checkpoint.State(bench.folder / "captions", name, {"made": made})
+            state = checkpoint.TrainingCheckpoint(bench.folder / "captions", name, {"made": made})
             caption_images.caption(
                 own | {"max_tokens": tokens, "min_tokens": min(tokens, settings["min_tokens"])},
                 tar,

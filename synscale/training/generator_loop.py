@@ -138,7 +138,7 @@ def train(
     captions : list of list of str
         Captions of each image; one of them is drawn each time.
     state_folder, identity : str
-        As for `checkpoint.State`.
+        As for `checkpoint.TrainingCheckpoint`.
     device : torch.device
 
     Returns
@@ -163,7 +163,7 @@ def train(
     )
     random = torch.Generator().manual_seed(recipe.seed)
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
-    state = checkpoint.State(state_folder, identity, parts | {"random": random})
+    state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
     for step in range(state.load(), recipe.iterations):
         index = torch.randint(len(pixels), (recipe.batch_size,), generator=random)
         which = torch.randint(tokens.shape[1], index.shape, generator=random)

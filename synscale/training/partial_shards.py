@@ -21,7 +21,7 @@ Sample = tuple[str, bytes, dict]  # key, encoded image, manifest row
 class PartialShards:
     """Shards of some minutes' work each, named by the number of images before theirs.
 
-    An interruption loses at most `checkpoint.EVERY` seconds of work and the two batches in
+    An interruption loses at most `checkpoint.CHECKPOINT_INTERVAL` seconds of work and the two batches in
     progress.
 
     Parameters
@@ -97,7 +97,7 @@ class PartialShards:
             self.batch_seconds = max(self.batch_seconds, now - self._added)
         self._added = now
         self._continue_later()
-        due = now - self.saved >= checkpoint.EVERY
+        due = now - self.saved >= checkpoint.CHECKPOINT_INTERVAL
         if due:
             self.save()
         return due

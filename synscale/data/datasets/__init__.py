@@ -28,7 +28,7 @@ from synscale.data.datasets.registry import (
     shown,
     variable,
 )
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.runtime.file_names import is_clutter, nfc
 
 __all__ = [
@@ -182,7 +182,7 @@ def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Found:
         table.insert(0, "image", range(len(table)))
         images = len(table)
     about = {"layout": layout, "images": images, "skipped": len(data.skipped), "dataset": data.name}
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         pq.write_table(
             pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(
                 {"about": json.dumps(about)}

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from synscale.study.models import Study
+from synscale.study.models.base import ROUNDING_ONLY, SAMPLING_ONLY
 from synscale.study.models.generators import (
     DiffusionGenerator,
     MaskedTokenGenerator,
@@ -13,7 +14,6 @@ from synscale.study.models.generators import (
     SafetyChecker,
     Storage,
 )
-from synscale.study.models.parts import ROUNDING_ONLY, SAMPLING_ONLY
 from synscale.workflow import targets
 from synscale.workflow.settings import IGNORED, Settings
 from synscale.workflow.shards import guidance_ranges

@@ -63,7 +63,7 @@ def shard(tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "revision", lambda path: path)
     monkeypatch.setattr(pipelines, "sampler_of", lambda *_: "fake")
     monkeypatch.setattr(pipelines, "scheduler_of", lambda *_: "{}")
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 0.0)
 
     def shard(model, name="shard", revision="r", prefix=PREFIX, batch=BATCH, more=""):
         monkeypatch.setattr(pipelines, "sample", model.sample)
@@ -114,7 +114,7 @@ def test_images_are_saved_from_time_to_time(shard, monkeypatch):
     killed = FakeModel(killed_at=4)
     clock = SimpleNamespace(monotonic=lambda: 100.0 * len(killed.calls))  # 100 s for each call
     monkeypatch.setattr(partial_shards, "time", clock)
-    monkeypatch.setattr(checkpoint, "EVERY", 300.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 300.0)
     with pytest.raises(Killed):
         shard(killed)
     # Four calls gave three batches, an image of the second of which was blank at first; the third
@@ -213,7 +213,7 @@ from pathlib import Path
 from scripts import generate
 from synscale.models import pipelines
 from synscale.training import checkpoint
-checkpoint.EVERY, sample, calls = 0.0, pipelines.sample, []
+checkpoint.CHECKPOINT_INTERVAL, sample, calls = 0.0, pipelines.sample, []
 state = Path(sys.argv[sys.argv.index("--state") + 1])
 def deadly(*arguments):
     calls.append(arguments)

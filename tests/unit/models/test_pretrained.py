@@ -293,19 +293,19 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
 GENERATOR = "generators.released"
 SECOND = f"{AT}, upscaler: {{model: ./no, size: %d, steps: 1, guidance: 1}}"
 HUB_SECOND = f"{AT}, upscaler: {{model: a/b, size: 36, steps: 1, guidance: 1}}"
-A_FOLDER = "a folder of that name lies here"
+A_FOLDER = "a folder of that name exists here"
 
 
 @pytest.mark.parametrize(
     ("model", "changes", "storage", "message"),
     [
         ("./nowhere", "", "", f"{GENERATOR}.model = './nowhere': no such folder"),
-        ("./scripts", "", "", f"{GENERATOR}.model = './scripts': holds no model_index.json"),
-        ("synscale", "", "", f"{GENERATOR}.model = 'synscale': {A_FOLDER}: write './synscale'"),
-        ("name", ", revision: x", "", f"{GENERATOR}.model = 'name': neither owner/name nor a path"),
+        ("./scripts", "", "", f"{GENERATOR}.model = './scripts': has no model_index.json"),
+        ("synscale", "", "", f"{GENERATOR}.model = 'synscale': {A_FOLDER}; write './synscale'"),
+        ("name", AT, "", f"{GENERATOR}.model = 'name': neither owner/name nor a path"),
         ("owner/name", "", "", f"{GENERATOR}.revision = missing: branches and tags move; give the"),
-        ("owner/name", ", revision: main", "", f"{GENERATOR}.revision = 'main', no commit"),
-        ("./scripts", ", revision: main", "", ".revision = 'main': a folder has none; remove the"),
+        ("owner/name", ", revision: main", "", f"{GENERATOR}.revision = 'main': not a commit"),
+        ("./scripts", AT, "", f".revision = '{COMMIT}': a folder has none; remove the key"),
         ("owner/name", HUB_SECOND, "", "released.upscaler.revision = missing"),
         ("owner/name", SECOND % 36, "", "released.upscaler.size = 36: not a multiple"),
         ("owner/name", SECOND % 16, "", f"no larger than {GENERATOR}.size = 16"),
@@ -322,7 +322,7 @@ A_FOLDER = "a folder of that name lies here"
             "owner/name",
             AT,
             "storage: {format: png, quality: 90}",
-            ".quality = 90: png loses nothing",
+            ".quality = 90: png is lossless",
         ),
         (
             "owner/name",
@@ -357,4 +357,6 @@ def test_fetch_does_not_depend_on_sampling(tmp_path):
     settings = [generation_settings(study, "released_images", "00000") for study in studies]
     assert len({one.digest() for one in settings}) == 3
     assert pipeline_folder(first, "released_images") == "results/released/models/released"
-    assert pipeline_folder(first, "diffusion_class_names") == "results/released/generators/diffusion"
+    assert (
+        pipeline_folder(first, "diffusion_class_names") == "results/released/generators/diffusion"
+    )

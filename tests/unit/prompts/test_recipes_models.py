@@ -155,7 +155,11 @@ def test_sentences_go_on_after_a_kill(writer, tmp_path, monkeypatch):
     def write(folder):
         made = language_models.Made()
         return write_sentences.write(
-            SENTENCES, CLASSES, writer, checkpoint.State(folder, "i", {"made": made}, every=0), made
+            SENTENCES,
+            CLASSES,
+            writer,
+            checkpoint.TrainingCheckpoint(folder, "i", {"made": made}, every=0),
+            made,
         )
 
     whole = write(tmp_path / "whole")
@@ -178,7 +182,7 @@ def captions(captioner, tar, folder, **changes) -> pd.DataFrame:
         CAPTIONS | changes,
         tar,
         captioner,
-        checkpoint.State(folder, "i", {"made": made}, every=0),
+        checkpoint.TrainingCheckpoint(folder, "i", {"made": made}, every=0),
         made,
     )
 
