@@ -199,11 +199,11 @@ def measure(
     precision = "bfloat16" if gpu else "float32"
     saved = save_pipeline(folder / "pipeline", MODELS[model])
     settings = settings_of(model, images, steps, precision, batch, backend)
-    own = pipelines.load(str(saved), settings.sampling, device)
+    pipeline = pipelines.load(str(saved), settings.sampling, device)
     plain = load_peer(saved, "float16" if gpu else "float32", device, best=False)
     best = load_peer(saved, precision, device, best=True, backend=backend)
     ways = {
-        OURS: partial(ours, own, settings, folder / "00000.tar"),
+        OURS: partial(ours, pipeline, settings, folder / "00000.tar"),
         PLAIN: partial(peer, plain, steps, images, 1, folder / "plain"),
         BEST: partial(peer, best, steps, images, batch, folder / "best"),
     }

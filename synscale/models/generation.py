@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +44,12 @@ def key_of(guidance: float, index: int) -> str:
     return f"g{guidance:g}-{index:09d}".replace(".", "_")
 
 
+@dataclass(frozen=True)
 class BatchSampler:
     """Samples batches with a pipeline and encodes their images."""
 
-    def __init__(self, pipeline: pipelines.Pipeline, settings: GenerationSettings):
-        self.pipeline = pipeline
-        self.settings = settings
-        self.storage = settings.storage.model_dump()
+    pipeline: pipelines.Pipeline
+    settings: GenerationSettings
 
     def sample(self, batches: Iterable[Batch]) -> Iterator[tuple[Batch, Images]]:
         """Yield each batch with its images; raise BlankImage if one is blank at every attempt."""
@@ -79,27 +79,24 @@ class BatchSampler:
         self, indices: list[int], seeds: list[int], pixels: np.ndarray, attempt: int
     ) -> Images:
         """Return the images that are not blank."""
-        size = self.settings.image_size
-        channels = self.settings.channels
+        settings = self.settings
+        storage = settings.storage.model_dump()
         images = {}
         for index, seed, image in zip(indices, seeds, pixels, strict=True):
-            stored = codec.as_stored(image, size, channels)
+            stored = codec.as_stored(image, settings.image_size, settings.channels)
             if not codec.is_blank(stored):
-                images[index] = EncodedImage(shards.encode(stored, self.storage), seed, attempt)
+                images[index] = EncodedImage(shards.encode(stored, storage), seed, attempt)
         return images
 
     def _complete(self, batch: Batch, images: Images) -> Images:
         """Return the images of a batch; those that are missing are sampled from other seeds."""
-        prompts = batch.prompts
-        for attempt in range(1, ATTEMPTS):
-            blank = prompts[~prompts["image"].isin(images.keys())]
+        for attempt in range(1, ATTEMPTS + 1):
+            blank = batch.prompts[~batch.prompts["image"].isin(images.keys())]
             if blank.empty:
-                break
-            pixels = self._pixels(blank, batch.guidance, attempt)
-            images = images | self._encode(*pixels, attempt)
-        blank = prompts[~prompts["image"].isin(images.keys())]
-        if blank.empty:
-            return images
+                return images
+            if attempt < ATTEMPTS:
+                pixels = self._pixels(blank, batch.guidance, attempt)
+                images = images | self._encode(*pixels, attempt)
         row = blank.iloc[0]
         where = f"image {key_of(batch.guidance, row['image'])}, prompt {row['prompt']!r}"
         reason = "of a single colour, or with numbers that are not finite"
@@ -107,6 +104,7 @@ class BatchSampler:
         raise codec.BlankImage(f"{where}: {reason}, at each of {ATTEMPTS} seeds; {fix}")
 
 
+@dataclass
 class ShardGeneration:
     """Generation of a shard, by one process or by several that each take a share of its batches.
 
@@ -125,23 +123,18 @@ class ShardGeneration:
         `partial.counts()` when all processes begin.
     """
 
-    def __init__(
-        self,
-        pipeline: pipelines.Pipeline,
-        revision: str,
-        settings: GenerationSettings,
-        pool: pd.DataFrame,
-        class_names: pd.Series,
-        partial: PartialShards,
-        finished: dict[int, int],
-    ):
-        self.pipeline = pipeline
-        self.revision = revision
-        self.settings = settings
-        self.class_names = class_names
-        self.partial = partial
-        self.finished = finished
-        self.missing = list(missing_batches(settings, pool, finished))
+    pipeline: pipelines.Pipeline
+    revision: str
+    settings: GenerationSettings
+    pool: pd.DataFrame
+    class_names: pd.Series
+    partial: PartialShards
+    finished: dict[int, int]
+
+    @cached_property
+    def missing(self) -> list[Batch]:
+        """Batches of the images that no partial shard has."""
+        return list(missing_batches(self.settings, self.pool, self.finished))
 
     def share(self, rank: int, world_size: int) -> list[Batch]:
         """Return the missing batches of one process: neighbours, in shares of nearly equal size."""

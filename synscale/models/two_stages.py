@@ -1,10 +1,13 @@
 """DeepFloyd IF as one pipeline: small images, and a second stage that makes them larger."""
 
+from dataclasses import dataclass
+
 from diffusers import DiffusionPipeline
 
 from synscale.study.models.generators import Upscaler
 
 
+@dataclass
 class TwoStages:
     """Two pipelines with the same text embeddings and random generators.
 
@@ -21,11 +24,14 @@ class TwoStages:
         Size, steps, guidance scale and noise level of the second stage.
     """
 
-    def __init__(self, first: DiffusionPipeline, upscaler: DiffusionPipeline, settings: Upscaler):
-        self.first = first
-        self.upscaler = upscaler
-        self.settings = settings
-        self.scheduler = first.scheduler
+    first: DiffusionPipeline
+    upscaler: DiffusionPipeline
+    settings: Upscaler
+
+    @property
+    def scheduler(self):
+        """Scheduler of the first stage."""
+        return self.first.scheduler
 
     def __call__(
         self,

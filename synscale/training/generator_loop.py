@@ -19,6 +19,7 @@ from synscale.models import small_generators
 from synscale.models.small_generators import GREY_LEVELS
 from synscale.prompts import recipes
 from synscale.runtime import atomic
+from synscale.study.models.generators import GeneratorTraining
 from synscale.training import checkpoint
 from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
@@ -119,6 +120,15 @@ def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
     return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
+def _draw_batch(
+    tokens: torch.Tensor, recipe: GeneratorTraining, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return indices of images and of their captions, and whether a caption is dropped, (B,)."""
+    index = torch.randint(len(tokens), (recipe.batch_size,), generator=random)
+    caption = torch.randint(tokens.shape[1], index.shape, generator=random)
+    return index, caption, torch.rand(index.shape, generator=random) < recipe.caption_dropout
+
+
 def train(
     settings: GeneratorTrainingSettings,
     images: np.ndarray,
@@ -140,17 +150,12 @@ def train(
     state_folder, identity : str
         As for `checkpoint.TrainingCheckpoint`.
     device : torch.device
-
-    Returns
-    -------
-    DiffusionPipeline
     """
     recipe = settings.generator.training
     denoiser, loss_of = KINDS[settings.generator.kind]
     torch.manual_seed(recipe.seed)
     tokenizer = small_generators.build_tokenizer([text for texts in captions for text in texts])
     pipeline = small_generators.build(settings, tokenizer).to(device)
-    # (N, captions of an image, L)
     tokens = torch.stack([_tokens(tokenizer, texts) for texts in captions])
     empty = _tokens(tokenizer, [""])
     pixels = torch.from_numpy(images).float() / 127.5 - 1
@@ -162,13 +167,12 @@ def train(
         optimizer, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
     )
     random = torch.Generator().manual_seed(recipe.seed)
+    name = f"generator of kind {settings.generator.kind}"
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
     for step in range(state.load(), recipe.iterations):
-        index = torch.randint(len(pixels), (recipe.batch_size,), generator=random)
-        which = torch.randint(tokens.shape[1], index.shape, generator=random)
-        dropped = torch.rand(index.shape, generator=random) < recipe.caption_dropout
-        text = torch.where(dropped[:, None], empty, tokens[index, which])
+        index, caption, is_dropped = _draw_batch(tokens, recipe, random)
+        text = torch.where(is_dropped[:, None], empty, tokens[index, caption])
         loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -179,7 +183,6 @@ def train(
         is_printed = step % 100 == 0 or step == recipe.iterations - 1
         is_due = state.due
         if is_printed or is_due:
-            name = f"generator of kind {settings.generator.kind}"
             norm = gradient_norm(model)
             value = check_finite(loss.item(), name, step + 1, rate, norm, ADVICE)
         if is_due:

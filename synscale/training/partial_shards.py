@@ -21,8 +21,8 @@ Sample = tuple[str, bytes, dict]  # key, encoded image, manifest row
 class PartialShards:
     """Shards of some minutes' work each, named by the number of images before theirs.
 
-    An interruption loses at most `checkpoint.CHECKPOINT_INTERVAL` seconds of work and the two batches in
-    progress.
+    An interruption loses at most `checkpoint.CHECKPOINT_INTERVAL` seconds of work, and the two
+    batches in progress.
 
     Parameters
     ----------

@@ -29,6 +29,6 @@ def options(**values) -> list[str]:
 
 
 def generate_options(study, **values) -> list[str]:
-    """Return the command line of a job that generates the shard of the source, with other values."""
+    """Return the command line of a job that generates the shard, with other values."""
     known = {"source": "released_images", "shard": "00000", "classes": "data/digits_classes.csv"}
     return options(study=study, **known, **values)

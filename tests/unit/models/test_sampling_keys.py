@@ -1,4 +1,4 @@
-"""Sampling keys that a pipeline refuses, that have no effect, or whose defaults depend on others."""
+"""Sampling keys that a pipeline refuses, or that have no effect."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""Published weights: which files are fetched, from where, and that their checksums are verified."""
+"""Published weights: which files are fetched, and that their checksums are verified."""
 
 import logging
 import os
@@ -178,11 +178,11 @@ def test_variant_of_the_weights_is_preferred(tmp_path, copied):
     (copied / "text_encoder/model.fp16.safetensors").unlink()
     fetch = Fetch(tmp_path, copied, ", variant: fp16")
     assert fetch() is None
-    held = sorted(
+    weights = sorted(
         str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*.safetensors")
     )
     unet_and_vae = [f"{part}/diffusion_pytorch_model.fp16.safetensors" for part in ("unet", "vae")]
-    assert held == ["text_encoder/model.safetensors", *unet_and_vae]
+    assert weights == ["text_encoder/model.safetensors", *unet_and_vae]
     pipeline = pipelines.load(str(fetch.output), tiny_pipelines.sampling(variant="fp16"), CPU)
     assert not codec.is_blank(pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING)[0])
 
