@@ -14,18 +14,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
-from scripts import evaluate, generate
+from scripts import evaluate
 from synscale.data import shards
 from synscale.evaluation import reference
 from synscale.models import classifier, pipelines
 from synscale.study.models.classifiers import Architecture, Training
 from synscale.timing import fake_images
-from synscale.training import augment, classifier_loop, partial_shards, stream
+from synscale.training import augment, classifier_loop, stream
 from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.distributed import ProcessGroup
 from synscale.workflow.settings.training import TrainingRun
@@ -102,16 +101,10 @@ def score(folder: Path, count: int) -> None:
 
 
 def generate_images(folder: Path, count: int) -> None:
-    """Generate one image for 8 of the other stages, because it costs more."""
-    settings = generation.settings_of(4, "float32", 16)
-    pipeline = pipelines.load(str(folder / "pipeline"), settings["sampling"], CPU)
-    pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
-    own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
-    state = partial_shards.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
-    shards.write(
-        folder / f"made-{count}.tar",
-        generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state),
-    )
+    """Fewer, for they cost more: one for 8 of the other stages."""
+    settings = generation.settings_of("tiny", count // 8, 4, "float32", 16)
+    pipeline = pipelines.load(str(folder / "pipeline"), settings.sampling, CPU)
+    generation.ours(pipeline, settings, folder / f"made-{count}.tar")
 
 
 def fit_laws(folder: Path, count: int) -> None:
@@ -188,7 +181,7 @@ def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
     fake_images.shard(folder / "images.tar", max(sizes), SIZE)
-    generation.saved(folder / "pipeline", generation.MODELS["tiny"])
+    generation.save_pipeline(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {
         "Lines": [summary for _, summary in found],

@@ -10,8 +10,7 @@ run the command again to resume.
 """
 
 import argparse
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from synscale.runtime.torch_setup import deterministic
 import pandas as pd
 import torch
 
-from scripts import generate
 from synscale.data import shards
 from synscale.evaluation import image_set_metrics, reference
 from synscale.evaluation.paired_bootstrap import (
@@ -30,7 +28,7 @@ from synscale.evaluation.paired_bootstrap import (
     recognizability,
 )
 from synscale.evaluation.reference import Reference
-from synscale.models import checksums, pipelines
+from synscale.models import checksums, generation, pipelines
 from synscale.runtime import cli
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
@@ -44,7 +42,8 @@ from synscale.workflow.paths import (
     reference_folder,
     reference_run,
 )
-from synscale.workflow.settings.generation import generation_settings
+from synscale.workflow.settings import as_json
+from synscale.workflow.settings.generation import GenerationSettings, generation_settings
 from synscale.workflow.shards import shard_names, synthetic_sources
 
 
@@ -86,7 +85,7 @@ def paths_of(name: str, study: Study, source: str, shard: str) -> Paths:
     )
 
 
-def settings_of(study: Study, source: str, scale: float, images: int) -> dict:
+def settings_of(study: Study, source: str, scale: float, images: int) -> GenerationSettings:
     """Return the settings of a job that generates the first images at one guidance scale.
 
     Parameters
@@ -99,8 +98,7 @@ def settings_of(study: Study, source: str, scale: float, images: int) -> dict:
 
     Returns
     -------
-    dict
-        As `generation_settings`.
+    GenerationSettings
 
     Raises
     ------
@@ -120,13 +118,13 @@ def settings_of(study: Study, source: str, scale: float, images: int) -> dict:
         )
     [last] = shard_names(study, source, 1, scale)
     settings = generation_settings(study, source, last)
-    if settings["sampling"].get("precision", "float32") == "float32":
+    if settings.sampling.precision == "float32":
         raise SystemExit(f"generators.{row.generator}: precision is float32; nothing to compare")
-    return settings | {"guidance": {f"{scale:g}": [0, images]}}
+    return replace(settings, guidance={scale: (0, images)})
 
 
 def sampled(
-    settings: dict,
+    settings: GenerationSettings,
     precision: str,
     paths: Paths,
     names: pd.Series,
@@ -137,7 +135,7 @@ def sampled(
 
     Parameters
     ----------
-    settings : dict
+    settings : GenerationSettings
         Settings of the job.
     precision : {"float32", "float16", "bfloat16"}
     paths : Paths
@@ -152,21 +150,23 @@ def sampled(
     str
         Tar of the images.
     """
-    settings = settings | {"sampling": settings["sampling"] | {"precision": precision}}
+    sampling = settings.sampling.model_copy(update={"precision": precision})
+    settings = replace(settings, sampling=sampling)
     prompts = Path(paths.prompts)
     texts = checksums.hashes(prompts.parent, [prompts.name])
     revision = pipelines.revision(paths.pipeline)
-    identity = json.dumps([settings, revision, texts, names.tolist(), device.type], sort_keys=True)
+    identity = as_json([settings, revision, texts, names.tolist(), device.type])
     tar = folder / f"{precision}-{checkpoint.digest(identity)}.tar"
     if not shards.manifest_path(tar).exists():
         print(f"{precision}: sampling", flush=True)
-        scales = [float(scale) for scale in settings["guidance"]]
-        pipeline = pipelines.load(paths.pipeline, settings["sampling"], device, scales)
-        storage = generate.storage_of(settings)
-        state = partial_shards.Stretches(folder / f"{precision}.state", identity, storage)
+        pipeline = pipelines.load(paths.pipeline, settings.sampling, device, settings.guidance)
+        storage = settings.storage.model_dump()
+        state = partial_shards.PartialShards(folder / f"{precision}.state", identity, storage)
         pool = pd.read_parquet(prompts)
-        samples = generate.samples(pipeline, revision, settings, pool, names, state)
-        shards.write(tar, samples, storage)
+        shard = generation.ShardGeneration(
+            pipeline, revision, settings, pool, names, state, state.counts()
+        )
+        shards.write(tar, shard.samples(), storage)
         checkpoint.discard(folder / f"{precision}.state")
     return str(tar)
 
@@ -204,7 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
     device = deterministic(args.threads)
     folder = args.folder or Path(f".state/{name}/precision/{args.source}")
     names = class_table.read(study.classes)["name"]
-    low = settings["sampling"]["precision"]
+    low = settings.sampling.precision
     try:
         tars = [sampled(settings, p, paths, names, folder, device) for p in ("float32", low)]
     except (checksums.WeightsError, pipelines.SamplerError) as error:

@@ -98,7 +98,7 @@ def pretrained(folder: str | Path, device: torch.device) -> Reference:
 
     Raises WeightsError where a file is not the one that was fetched.
     """
-    checksums.as_fetched(folder, checksums.hashes(folder, ["config.json", "model.safetensors"]))
+    checksums.check_fetched(folder, checksums.hashes(folder, ["config.json", "model.safetensors"]))
     model = timm.create_model(f"local-dir:{folder}", pretrained=True).to(device).eval()
     own = timm.data.resolve_model_data_config(model)
     channels, side, _ = own["input_size"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import timm
 import torch
 
-from scripts import evaluate, evaluate_clip, flag_images
+from scripts import evaluate, evaluate_clip
 from synscale.evaluation import image_set_metrics, precision, reference
-from synscale.models import classifier, clip
+from synscale.models import classifier, clip, safety_checker
 from synscale.planning.evaluation_images import clip_texts, evaluation_images, total_images
 from synscale.planning.flops import forward_flops
 from synscale.timing import machine, stand_ins_transformers
@@ -120,7 +120,7 @@ def flag(bench: Bench) -> Iterator[Timed]:
         {} if true else stand_ins_transformers.safety_checker(), bench.device
     ):
         start = machine.clock(bench.device)
-        checker = flag_images.Checker(str(place), own.model_dump(), bench.device)
+        checker = safety_checker.Checker(str(place), own.variant, bench.device)
         yield Timed(
             "flag_images", "", "loaded", {"load": 1}, machine.clock(bench.device) - start, note=note
         )
@@ -133,7 +133,7 @@ def flag(bench: Bench) -> Iterator[Timed]:
                 "",
                 f"batches of {batch}",
                 {"image": batch},
-                seconds_of(lambda: flag_images.flags(tar, checker, batch), bench),
+                seconds_of(lambda: safety_checker.flags(tar, checker, batch), bench),
                 note=note,
             )
         ]

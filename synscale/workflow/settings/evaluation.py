@@ -7,6 +7,7 @@ from synscale.study.models.data import classified
 from synscale.workflow import targets
 from synscale.workflow.paths import reference_run
 from synscale.workflow.runs import group_runs
+from synscale.workflow.settings.generation import HubWeights, hub_weights
 
 
 def _trained(study: Study, source: str, group: str) -> list[dict]:
@@ -58,14 +59,14 @@ def clip_evaluation_settings(study: Study, source: str, group: str) -> dict:
     )
 
 
-def reference_settings(study: Study) -> dict:
+def reference_settings(study: Study) -> HubWeights:
     """Which weights of others the reference has, where it is a released one."""
     own = study.scores.reference
     if own.kind == "run":
         raise targets.NotInStudy(
             f"{study.title}: scores.reference is a run of the study: nothing is fetched for it"
         )
-    return own.model_dump(include={"model", "revision"})
+    return hub_weights(own, "classifier")
 
 
 def score_settings(study: Study, source: str) -> dict:
@@ -77,5 +78,7 @@ def score_settings(study: Study, source: str) -> dict:
         "source": source,
         "guidance": scales,
         "images": images,
-        "reference": run.name if run else reference_settings(study),
+        "reference": run.name
+        if run
+        else study.scores.reference.model_dump(include={"model", "revision"}),
     }

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts import compare_precision, generate
+from scripts import compare_precision
 from synscale.data import shards
 from synscale.evaluation import paired_bootstrap
 from synscale.evaluation.reference import Judged
-from synscale.models import classifier
+from synscale.models import classifier, generation
 from synscale.study.load import load_study
 from synscale.study.models.classifiers import Architecture
 from synscale.workflow.paths import reference_run
@@ -81,7 +81,9 @@ def test_precisions_are_compared_on_the_same_images(finished, tmp_path, capsys, 
     assert len(manifests) == 2
     assert (manifests[0]["seed"] == manifests[1]["seed"]).all()
     assert (manifests[0]["sha256"] != manifests[1]["sha256"]).any()
-    monkeypatch.setattr(generate, "samples", None)  # images of the first run are used again
+    monkeypatch.setattr(
+        generation, "ShardGeneration", None
+    )  # images of the first run are used again
     compare(finished, "--folder", "out")
 
 

@@ -14,8 +14,8 @@ from jinja2 import Template
 
 from scripts import write_provenance
 from synscale.data import shards
-from synscale.report import html as pages
 from synscale.report import captions, names, tables
+from synscale.report import html as pages
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.sources import ReferenceModel
 from tests.support.workflow import ROOT, SMOKE
