@@ -16,7 +16,7 @@ rule index_data:
     input:
         classes=needed(lambda name, study, wildcards: classes_file(study, wildcards.split) or []),
         skip=needed(
-            lambda name, study, wildcards: index_settings(study, wildcards.split)["skip"] or []
+            lambda name, study, wildcards: index_settings(study, wildcards.split).skip or []
         ),
     output:
         "results/{study}/data/{split}/index.parquet",

@@ -21,6 +21,7 @@ from synscale.prompts import recipes
 from synscale.runtime import cli
 from synscale.study import class_table
 from synscale.study.load import load_study
+from synscale.study.models.generators import Storage
 from synscale.study.models.rounding import without_rounding_only
 from synscale.training import checkpoint, distributed, partial_shards
 from synscale.workflow.settings.generation import generation_settings
@@ -38,8 +39,9 @@ def batch_size(settings: dict) -> int:
     return settings["sampling"].get("batch_size", BATCH)
 
 
-def storage_of(settings: dict) -> dict:
-    return {key: settings.get("stored", shards.PNG).get(key) for key in ("format", "quality")}
+def storage_of(settings: dict) -> Storage:
+    stored = settings.get("stored", {})
+    return Storage(format=stored.get("format", "png"), quality=stored.get("quality"))
 
 
 def key_of(scale: float, index: int) -> str:

@@ -23,6 +23,7 @@ from synscale.models.pixel_space import GreyLevelTokens, PixelAutoencoder
 from synscale.prompts import recipes
 from synscale.runtime import atomic, cli
 from synscale.study import class_table
+from synscale.study.models.recipes import ClassRecipe
 from synscale.training import checkpoint
 from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
@@ -46,7 +47,7 @@ def training_captions(
         row = classes.iloc[image["class_id"]]
 
         def text(kind, row=row):
-            options = recipes.texts({"kind": kind, "patterns": patterns}, row, None)
+            options = recipes.texts(ClassRecipe(kind=kind, patterns=patterns), row, None)
             return options[random.integers(len(options))]
 
         own = [recipes.alt_text(row, image["caption"], form) for form in (0, 0, 1, 2)]

@@ -20,7 +20,6 @@ from synscale.workflow.runs import group_runs, training_recipe
 from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import score_settings
 from synscale.workflow.settings.generation import generation_settings, generator_settings
-from synscale.workflow.settings.prompts import prompt_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 from synscale.workflow.shards import images_per_shard, real_sources
 
@@ -103,18 +102,18 @@ ROW = 120  # bytes of a row of a list of shards
 
 def _prepare_data(study: Study, split: str, shard: str) -> Work:
     chosen = data_settings(study, split, shard)
-    kind, (start, stop) = chosen["set"]["kind"], chosen["range"] or (0, 0)
+    kind, (start, stop) = chosen.kind, chosen.range or (0, 0)
     if kind == "files":
-        images = stop - start or evaluation_images.known_images(chosen["set"]["name"])
+        images = stop - start or evaluation_images.known_images(chosen.images.dataset)
         return Work({"job": 1, "image": images}, kind, kept=images * image_bytes(study, split))
-    images = stop - start or evaluation_images.digits(chosen["set"])
+    images = stop - start or evaluation_images.digits(chosen.images.model_dump())
     return Work(kind=kind, kept=images * image_bytes(study, split))
 
 
 def _index_data(study: Study, split: str) -> Work:
     """A row for each image of classes; of pairs one for each tar, which is next to nothing."""
     chosen = index_settings(study, split)
-    images = 0 if chosen["pairs"] else evaluation_images.known_images(chosen["name"])
+    images = 0 if chosen.is_pairs else evaluation_images.known_images(chosen.dataset)
     return Work({"job": 1, "image": images}, kept=INDEX_ROW * images)
 
 
@@ -297,7 +296,7 @@ def _classifier(study: Study, released: str = "") -> Work:
 
 
 def _write_sentences(study: Study, recipe: str) -> Work:
-    texts = prompt_settings(study, recipe)["texts"] * class_table.count(study.classes)
+    texts = study.recipes[recipe].texts * class_table.count(study.classes)
     return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
 
 

@@ -64,7 +64,7 @@ class Bench:
 
     def stored(self, count: int, classes: int | None = None) -> stream.Stored:
         """Images as the study stores them."""
-        storage = self.study.storage.model_dump()
+        storage = self.study.storage
         path = self.folder / f"stored-{count}-{classes}/00000.tar"
         return fake_images.shard(
             path,

@@ -14,7 +14,6 @@ from scripts import generate, train_generator
 from synscale.data import codec, shards
 from synscale.models import pipelines
 from synscale.planning import flops as generators
-from synscale.prompts import recipes
 from synscale.study.models import Study
 from synscale.timing import machine, stand_ins
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
@@ -116,10 +115,7 @@ def _pipeline(bench: Bench, name: str, settings: dict):
 
 def recipes_of(bench: Bench) -> list[str]:
     """Texts of the first class names."""
-    return [
-        recipes.texts({"kind": "class_names"}, row, None)[0]
-        for _, row in bench.classes.head(10).iterrows()
-    ]
+    return bench.classes["name"].head(10).tolist()
 
 
 def generate_images(bench: Bench) -> Iterator[Timed]:

@@ -102,7 +102,7 @@ def _made_from(name: str, study: Study, source: str, shards: list[str]) -> list[
         split = split_of(row)
         own = [
             classes_file(study, split),
-            index_settings(study, split)["skip"] if study.data.kind == "files" else None,
+            index_settings(study, split).skip if study.data.kind == "files" else None,
         ]
         return [*data_index(study, split), *filter(None, own)]
     prompts = {prompts_file(study, source, shard) for shard in shards}

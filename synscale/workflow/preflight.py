@@ -35,7 +35,7 @@ def faults(studies: dict[str, Study], splits: dict[tuple[str, str], bool]) -> li
         )
         try:
             if whole:
-                datasets.checked(data)
+                datasets.check(data)
             else:
                 _ = data.place
         except datasets.DataSetError as error:

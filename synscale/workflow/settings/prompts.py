@@ -1,11 +1,34 @@
 """Settings of the jobs that write prompts."""
 
+from dataclasses import dataclass
+
 from synscale.study.models import Study
+from synscale.study.models.recipes import Recipe
+from synscale.workflow.settings import Settings
 
 
-def prompt_settings(study: Study, recipe: str) -> dict:
-    return {"recipe": recipe} | study.recipes[recipe].model_dump()
+@dataclass(frozen=True)
+class PromptSettings(Settings):
+    """Settings of `write_prompts`, `write_sentences` and `caption_images`: a recipe by name."""
+
+    name: str
+    recipe: Recipe
 
 
-def language_model_settings(study: Study, recipe: str) -> dict:
-    return study.recipes[recipe].model_dump(include={"model", "revision"})
+@dataclass(frozen=True)
+class LanguageModelSettings(Settings):
+    """Settings of `fetch_model`: which model a recipe uses."""
+
+    model: str
+    revision: str | None = None
+
+
+def prompt_settings(study: Study, recipe: str) -> PromptSettings:
+    """Return the settings of the prompts of a recipe."""
+    return PromptSettings(recipe, study.recipes[recipe])
+
+
+def language_model_settings(study: Study, recipe: str) -> LanguageModelSettings:
+    """Return the settings of the download of a recipe's model."""
+    row = study.recipes[recipe]
+    return LanguageModelSettings(row.model, row.revision)

@@ -16,6 +16,7 @@ from scripts import generate
 from synscale.data import codec, shards
 from synscale.models import pipelines
 from synscale.study.load import StudyError, load_study
+from synscale.study.models.generators import Storage
 from synscale.workflow.paths import pipeline_folder
 from synscale.workflow.settings import digest
 from synscale.workflow.settings.generation import fetch_settings, generation_settings
@@ -306,7 +307,7 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     ramp = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (32, 1))
     pixels = np.stack([np.stack([ramp, ramp.T, ramp], -1)] * 3)
     rows = [(f"k{i}", own, {"class_id": i, "prompt": "p"}) for i, own in enumerate(pixels)]
-    kind = {"format": storage, "quality": None if storage == "png" else 95}
+    kind = Storage(format=storage, quality=None if storage == "png" else 95)
     shards.write(tmp_path / "a.tar", rows, kind)
     with tarfile.open(tmp_path / "a.tar") as tar:
         assert {name for name in tar.getnames() if name.startswith("k0")} == {

@@ -11,10 +11,10 @@ import pytest
 from synscale.prompts import text_files, user_prompts
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.recipes import OwnTexts
+from synscale.workflow.settings.prompts import PromptSettings
 from tests.support.workflow import ROOT, SMOKE
 
 CLASSES = pd.DataFrame({"class_id": [0, 1, 2], "name": ["robin", "heron", "café"]})
-RECIPE = {"recipe": "own", "kind": "texts", "columns": {}}
 
 
 def arrow(path, table: pa.Table) -> None:
@@ -53,7 +53,7 @@ def test_file_of_the_state_that_is_missing_is_reported(tmp_path):
     (tmp_path / "data-00001-of-00002.arrow").unlink()
     with pytest.raises(
         text_files.TextFilesError,
-        match=r"state\.json names data-00001-of-00002\.arrow, which is not there",
+        match=r"state\.json names missing files \(data-00001-of-00002\.arrow\)",
     ):
         files(tmp_path)
 
@@ -74,7 +74,7 @@ def test_splits_of_a_saved_dict_are_not_pooled(tmp_path):
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "test"]}))
     with pytest.raises(
         text_files.TextFilesError,
-        match=r"several splits \(train, test\); choose one with the key split, or all",
+        match=r"several splits \(train, test\); select one with the key split, or all",
     ):
         files(tmp_path)
     assert files(tmp_path, "test") == ["test/data-00000-of-00001.arrow"]
@@ -111,7 +111,7 @@ def test_splits_of_parquet_files_are_not_pooled(tmp_path, names):
         pq.write_table(texts(name), tmp_path / name)
     with pytest.raises(
         text_files.TextFilesError,
-        match=r"several splits \(test, train\); choose one with the key split, or all",
+        match=r"several splits \(test, train\); select one with the key split, or all",
     ):
         files(tmp_path)
     assert files(tmp_path, "train") == names[:2]
@@ -179,8 +179,9 @@ def labelled(names: list[str], ids: list, column: str = "class_id", **more) -> p
     )
 
 
-def read(path, **changes) -> list[int]:
-    return user_prompts.read(RECIPE | changes, [str(path)], CLASSES)["class_id"].tolist()
+def read(path, classes=CLASSES, **columns) -> list[int]:
+    settings = PromptSettings("own", OwnTexts(kind="texts", file="t", columns=columns))
+    return user_prompts.read(settings, [str(path)], classes)["class_id"].tolist()
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "arrow"])
@@ -189,18 +190,13 @@ def test_class_label_is_mapped_by_its_names(tmp_path, suffix):
     table, path = labelled(["cafe\u0301", "heron", "robin"], [0, 0, 1, 2]), tmp_path / f"t.{suffix}"
     arrow(path, table) if suffix == "arrow" else pq.write_table(table, path)
     assert read(path) == [2, 2, 1, 0]
-    assert (
-        read(path, columns={"class_id": "class_id"})
-        == read(path, columns={"name": "class_id"})
-        == [2, 2, 1, 0]
-    )
+    assert read(path, class_id="class_id") == read(path, name="class_id") == [2, 2, 1, 0]
 
 
 def test_class_label_may_name_other_columns_of_the_class_table(tmp_path):
     pq.write_table(labelled(["n2", "n1", "n3"], [0, 1, 2]), tmp_path / "t.parquet")
     classes = CLASSES.assign(wnid=["n1", "n2", "n3"])
-    found = user_prompts.read(RECIPE, [str(tmp_path / "t.parquet")], classes)
-    assert found["class_id"].tolist() == [1, 0, 2]
+    assert read(tmp_path / "t.parquet", classes) == [1, 0, 2]
     pq.write_table(labelled(["2", "0", "1"], [0, 1, 2]), tmp_path / "t.parquet")
     assert read(tmp_path / "t.parquet") == [2, 0, 1]
 
@@ -218,13 +214,7 @@ def test_equal_names_in_equal_order_keep_their_ids(tmp_path):
     """Two classes of ImageNet have the same name."""
     pq.write_table(labelled(["crane", "crane", "robin"], [0, 1, 2]), tmp_path / "t.parquet")
     classes = CLASSES.assign(name=["crane", "crane", "robin"])
-    assert user_prompts.read(RECIPE, [str(tmp_path / "t.parquet")], classes)[
-        "class_id"
-    ].tolist() == [
-        0,
-        1,
-        2,
-    ]
+    assert read(tmp_path / "t.parquet", classes) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +303,7 @@ def test_all_splits_may_be_asked_for(tmp_path):
         pq.write_table(texts(name), tmp_path / name)
     with pytest.raises(
         text_files.TextFilesError,
-        match=r"several splits \(train, files without one\); choose one with the key split, or all",
+        match=r"several splits \(train, files without one\); select one with the key split, or all",
     ):
         files(tmp_path)
     assert files(tmp_path, "all") == ["bird.parquet", "train.parquet"]

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from scripts import train_clip
 from synscale.data import shards
+from synscale.study.models.generators import Storage
 from synscale.training.distributed import Team
 from tests.support import clip_process
 from tests.support.workflow import ROOT
@@ -61,7 +62,7 @@ def tars(tmp_path_factory) -> list[str]:
             for i in range(start, min(start + BLOCK, PAIRS))
         ]
         found.append(str(folder / f"{start // BLOCK:05d}.tar"))
-        shards.write(found[-1], rows, {"format": "webp", "quality": 90})
+        shards.write(found[-1], rows, Storage(format="webp", quality=90))
     return found
 
 
