@@ -3,7 +3,7 @@
 from synscale.runtime.torch_setup import deterministic
 
 from synscale.data import shards
-from synscale.models import language_models
+from synscale.models import language_models, prompt_jobs
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
 from synscale.training import checkpoint
@@ -20,12 +20,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, prompt_settings)
 
-    device, texts = deterministic(args.threads), language_models.TextRows()
+    device, texts = deterministic(args.threads), prompt_jobs.TextRows()
     images, model = shards.identity([args.images]), language_models.identity(args.model)
     state = checkpoint.State(args.state, as_json([settings, images, model]), {"texts": texts})
     try:
         captioner = language_models.Captioner(args.model, device)
-        table = language_models.caption_images(settings, args.images, captioner, state, texts)
+        table = prompt_jobs.caption_images(settings, args.images, captioner, state, texts)
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
     with whole(args.output) as (part,):

@@ -2,7 +2,7 @@
 
 from synscale.runtime.torch_setup import deterministic
 
-from synscale.models import language_models
+from synscale.models import language_models, prompt_jobs
 from synscale.runtime import cli
 from synscale.runtime.atomic import whole
 from synscale.study import class_table
@@ -21,12 +21,12 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = cli.parse(parser, arguments, prompt_settings)
 
     device = deterministic(args.threads)
-    classes, texts = class_table.read(args.classes), language_models.TextRows()
+    classes, texts = class_table.read(args.classes), prompt_jobs.TextRows()
     names, model = classes["name"].tolist(), language_models.identity(args.model)
     state = checkpoint.State(args.state, as_json([settings, names, model]), {"texts": texts})
     try:
         writer = language_models.Writer(args.model, device)
-        table = language_models.write_sentences(settings, classes, writer, state, texts)
+        table = prompt_jobs.write_sentences(settings, classes, writer, state, texts)
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
     with whole(args.output) as (part,):

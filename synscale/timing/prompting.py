@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from synscale.models import language_models
+from synscale.models import language_models, prompt_jobs
 from synscale.study.models.recipes import ModelRecipe
 from synscale.timing import machine, stand_ins_transformers
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
@@ -89,8 +89,8 @@ def _with(settings: PromptSettings, **keys) -> PromptSettings:
     return replace(settings, recipe=settings.recipe.model_copy(update=keys))
 
 
-def _state(bench: Bench, name: str) -> tuple[checkpoint.State, language_models.TextRows]:
-    texts = language_models.TextRows()
+def _state(bench: Bench, name: str) -> tuple[checkpoint.State, prompt_jobs.TextRows]:
+    texts = prompt_jobs.TextRows()
     return checkpoint.State(bench.folder / "texts", name, {"texts": texts}), texts
 
 
@@ -104,7 +104,7 @@ def _sentences(bench: Bench, name: str, writer: language_models.Writer, note: st
 
         def work() -> None:
             row = bench.classes.head(1)
-            language_models.write_sentences(batched, row, writer, *_state(bench, name))
+            prompt_jobs.write_sentences(batched, row, writer, *_state(bench, name))
 
         def warm() -> None:
             writer.draw(short, 0, "warm", range(batch))
@@ -128,7 +128,7 @@ def _captions(
         def work(tokens: int = recipe.max_tokens) -> None:
             least = min(tokens, recipe.min_tokens)
             short = _with(settings, batch_size=batch, max_tokens=tokens, min_tokens=least)
-            language_models.caption_images(short, tar, captioner, *_state(bench, name))
+            prompt_jobs.caption_images(short, tar, captioner, *_state(bench, name))
 
         title = f"{name}, batches of {batch}"
         seconds = seconds_of(work, bench, lambda: work(1))

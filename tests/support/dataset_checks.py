@@ -6,7 +6,18 @@ import pytest
 from synscale.data import datasets
 from synscale.data.datasets import DataSetError, registry
 
-COLUMNS = ["id", "title", "split", "images", "classes", "class_table", "subset", "layout", "how_to_get", "licence"]
+COLUMNS = [
+    "id",
+    "title",
+    "split",
+    "images",
+    "classes",
+    "class_table",
+    "subset",
+    "layout",
+    "how_to_get",
+    "licence",
+]
 ROW = {"id": "things", "title": "Things", "layout": "folders|webdataset"}
 ROW |= {"how_to_get": "unpack things.zip"}
 

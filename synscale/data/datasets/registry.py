@@ -290,10 +290,8 @@ def _class_problems(data: DataSet, survey: Survey) -> list[str]:
         fix = f"add images, or remove the classes from {data.table}"
         problems.append(f"no image of {len(missing)} classes: {first_few(names)}; {fix}")
     if other and data.row.get("subset"):
-        fix = "move them away"
-        subset = data.row["subset"]
-        problem = f"images of classes that are not in its subset {subset!r}: {first_few(other)}"
-        problems.append(f"{problem}; {fix}")
+        problem = f"images of classes that are not in its subset {data.row['subset']!r}"
+        problems.append(f"{problem}: {first_few(other)}; move them away")
     elif other:
         expected = f"{data.table} has 0 to {len(data.classes) - 1}"
         problem = f"images of class ids {first_few(other)}, but {expected}"

@@ -68,10 +68,7 @@ def test_skipped_pairs_are_left_out(a_set, tmp_path):
             lambda table: pd.concat([table, table.tail(1).assign(key="000000099")]),
             "1 rows without an image in the tar: 000000099",
         ),
-        (
-            lambda table: table.assign(caption="another"),
-            "another caption than its .txt: 000000001",
-        ),
+        (lambda table: table.assign(caption="another"), "another caption than its .txt: 000000001"),
         (lambda table: pd.concat([table, table.tail(1)]), "keys are there twice: 000000004"),
         (lambda table: table.drop(columns="caption"), "no column caption"),
         (
@@ -79,10 +76,7 @@ def test_skipped_pairs_are_left_out(a_set, tmp_path):
             "column caption is list<.*string>, expected string",
         ),
         (lambda table: table.assign(caption=0.5), "column caption is double, expected string"),
-        (
-            lambda table: table.assign(caption=range(5)),
-            "another caption than its .txt: 000000001",
-        ),
+        (lambda table: table.assign(caption=range(5)), "another caption than its .txt: 000000001"),
     ],
 )
 def test_parquet_that_does_not_match_its_tar_is_reported(a_set, tmp_path, change, match):
@@ -109,10 +103,8 @@ def test_parquet_without_its_tar_is_reported(a_set):
     fake.pairs(a_set.folder, [2, 2, 2])
     (a_set.folder / "00002.tar").unlink()
     message = error_of(pair_set(a_set))
-    assert (
-        "1 parquets have no tar next to them: 00002.parquet; download these shards again, or move the parquets away"
-        in message
-    )
+    assert "1 parquets have no tar next to them: 00002.parquet; download these" in message
+    assert "or move the parquets away" in message
 
 
 def test_cut_off_parquet_is_reported(a_set, tmp_path):

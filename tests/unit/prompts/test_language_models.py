@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from synscale.data import shards
-from synscale.models import language_models
+from synscale.models import language_models, prompt_jobs
 from synscale.prompts import recipes
 from synscale.study.models.recipes import ImageCaptions, WordToSentence
 from synscale.training import checkpoint
@@ -69,9 +69,9 @@ def tar(tmp_path_factory) -> str:
     return path
 
 
-def state_of(folder) -> tuple[checkpoint.State, language_models.TextRows]:
+def state_of(folder) -> tuple[checkpoint.State, prompt_jobs.TextRows]:
     """State of a job that is saved after every step."""
-    texts = language_models.TextRows()
+    texts = prompt_jobs.TextRows()
     return checkpoint.State(folder, "i", {"texts": texts}, every=0), texts
 
 
@@ -140,16 +140,14 @@ def test_sentences_are_unique_and_the_same_in_any_batch(writer):
 
 
 def test_class_with_too_few_sentences_is_refused(writer):
-    with pytest.raises(
-        language_models.TextError,
-        match=r"'three' has too few different sentences \([01] after 120 draws, expected 12\); lower",
-    ):
+    message = r"'three' has too few .* sentences \([01] after 120 draws, expected 12\); lower"
+    with pytest.raises(language_models.TextError, match=message):
         writer.sentences(sentences_with(top_k=1), 3, "three")
 
 
 def test_sentences_resume_after_an_interruption(writer, tmp_path, monkeypatch):
     def write(folder):
-        return language_models.write_sentences(sentences_with(), CLASSES, writer, *state_of(folder))
+        return prompt_jobs.write_sentences(sentences_with(), CLASSES, writer, *state_of(folder))
 
     whole = write(tmp_path / "whole")
     assert whole.groupby("class_id").size().tolist() == [12] * 10
@@ -167,7 +165,7 @@ def test_sentences_resume_after_an_interruption(writer, tmp_path, monkeypatch):
 
 def captions(captioner, tar, folder, **changes) -> pd.DataFrame:
     settings = PromptSettings("c", BLIP2.model_copy(update=changes))
-    return language_models.caption_images(settings, tar, captioner, *state_of(folder))
+    return prompt_jobs.caption_images(settings, tar, captioner, *state_of(folder))
 
 
 def test_captions_are_the_same_in_any_batch(captioner, tar, tmp_path):
