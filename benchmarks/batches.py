@@ -45,10 +45,11 @@ RECIPE = {
 DEFAULT, SIMPLE = "webdataset, default decoding", "webdataset + simplejpeg"
 
 
-def ours(images: stream.Stored, transform) -> list[torch.Tensor]:
+def ours(images: stream.ShardedImages, transform) -> list[torch.Tensor]:
     iterations = len(images) // BATCH
     return [
-        batch.images for batch in stream.batches(images, BATCH, iterations, 0, transform=transform)
+        batch.images
+        for batch in stream.iter_training(images, BATCH, iterations, 0, transform=transform)
     ]
 
 
@@ -82,7 +83,7 @@ def random_crops(pillow: bool) -> v2.Compose:
     return v2.Compose([*steps, as_tensor] if pillow else steps)
 
 
-def decoded_alike(images: stream.Stored, tar: str, decoders: dict[str, tuple]) -> str:
+def decoded_alike(images: stream.ShardedImages, tar: str, decoders: dict[str, tuple]) -> str:
     """All ways decode the first batch to the same pixels. Raises Disagreement where they do not."""
     expected = images.read(torch.arange(min(BATCH, len(images))))[0]
     for name, (decode, pillow) in decoders.items():

@@ -23,6 +23,7 @@ from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_t
 from scripts import evaluate
 from synscale.evaluation.accumulator import Tally
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 
@@ -73,7 +74,7 @@ PREPARE = transforms.Compose(
 
 @torch.inference_mode()
 def clip_benchmark(
-    model: torch.nn.Module, images: stream.Stored, device: torch.device
+    model: torch.nn.Module, images: stream.ShardedImages, device: torch.device
 ) -> list[dict]:
     """Rows of metrics of one checkpoint, images read as clip_benchmark's `build_wds_dataset` and
     its loader do, without workers as ours.
@@ -99,10 +100,11 @@ def agree(made: dict[str, list[list[dict]]]) -> str:
 
 
 def one_size(
-    images: stream.Stored, architecture: dict, models: int, rounds: int, device: torch.device
+    images: stream.ShardedImages, architecture: dict, models: int, rounds: int, device: torch.device
 ) -> tuple:
     own = [
-        classifier.build(architecture, SIZE, 3, CLASSES).to(device).eval() for _ in range(models)
+        classifier.build(Architecture(label="", **architecture), SIZE, 3, CLASSES).to(device).eval()
+        for _ in range(models)
     ]
 
     def together():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from synscale.planning import dag, hardware, summary
 from synscale.planning.summary import Cost, Job
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.load import load_study
 from synscale.study.models import Study
 from synscale.workflow.settings import figures as figure_settings
@@ -142,7 +142,7 @@ def main() -> None:
     baselines = f"Classifiers trained on real images only take {hours} GPU-hours of these."
     table = f"{markdown(rows)}\n\n{baselines}"
     text = replace_table(args.output.read_text(encoding="utf-8"), table)
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         part.write_text(text, encoding="utf-8")
     print(table)
 

@@ -28,7 +28,7 @@ from synscale.models import classifier, pipelines
 from synscale.study.models.classifiers import Training
 from synscale.timing import fake_images
 from synscale.training import augment, classifier_loop, partial_shards, stream
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 
 PREDICTION = (
     "Seconds linear in every stage, R2 over 0.98 on a machine that others use. Memory constant, except where it is said: score keeps 4 x width bytes of "
@@ -52,8 +52,8 @@ TINY = {"patch_size": 16, "width": 32, "depth": 2, "heads": 2, "pool": "avg"}
 BUILD = {"architecture": TINY, "image_size": SIZE, "channels": 3, "classes": scores.CLASSES}
 
 
-def _images(folder: Path, count: int) -> stream.Stored:
-    return stream.find([str(folder / "images.tar")], images=count)
+def _images(folder: Path, count: int) -> stream.ShardedImages:
+    return stream.open_images([str(folder / "images.tar")], images=count)
 
 
 def write_shard(folder: Path, count: int) -> None:
@@ -68,7 +68,9 @@ def write_shard(folder: Path, count: int) -> None:
 
 def read_batches(folder: Path, count: int) -> None:
     transform = augment.of_images(Training(**RECIPE, crop_scale=(0.08, 1.0), flip=True), SIZE, SIZE)
-    for _ in stream.batches(_images(folder, count), BATCH, count // BATCH, 0, transform=transform):
+    for _ in stream.iter_training(
+        _images(folder, count), BATCH, count // BATCH, 0, transform=transform
+    ):
         pass
 
 
@@ -82,7 +84,7 @@ def train(folder: Path, count: int) -> None:
         _images(folder, count),
         folder / f"state-{count}",
         "growth",
-        Team(CPU),
+        ProcessGroup(CPU),
     )
 
 

@@ -35,7 +35,7 @@ from synscale.data import prepare, shards
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
 from synscale.study.load import load_study
-from synscale.study.models import Curves, Study
+from synscale.study.models import CurveSelection, Study
 from synscale.study.models.classifiers import Training
 from synscale.training import classifier_loop, distributed, stream
 from synscale.workflow.settings.data import data_settings
@@ -60,7 +60,7 @@ def study_with_draws(source: str, seeds: int) -> Study:
     row = base.sources[source]
     images = draws * sizes[-1] if source == REAL else row.images
     data = base.data.model_copy(update={"classifier_training": FORMS})
-    curves = [Curves(source=source, guidance="all" if source == REAL else [GUIDANCE])]
+    curves = [CurveSelection(source=source, guidance="all" if source == REAL else [GUIDANCE])]
     experiment = base.experiments["scaling"].model_copy(
         update={
             "architectures": [ARCHITECTURE],
@@ -85,8 +85,11 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
         "architecture": settings["architectures"][ARCHITECTURE],
         "classes": classes,
     }
-    device, [held_out] = deterministic(1), stream.hold([stream.find([evaluation])])
-    with distributed.team(1) as team, TemporaryDirectory() as state:
+    device, [held_out] = (
+        deterministic(1),
+        stream.load_into_memory([stream.open_images([evaluation])]),
+    )
+    with distributed.process_group(1) as processes, TemporaryDirectory() as state:
         for run in settings["runs"]:
             images = train_classifiers.images_of(run, inputs)
             model = classifier_loop.train(
@@ -96,7 +99,7 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
                 images,
                 Path(state) / run["name"],
                 run["name"],
-                team,
+                processes,
             )
             [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
             own = {

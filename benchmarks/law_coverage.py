@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.measuring import Result, begin, finish, markdown, parser
 from synscale.analysis import laws
 from synscale.analysis.laws import two_variable
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 PREDICTION = (
     "With 100 trials a cell, before the rule was fixed: the interval over all laws that are not ruled out covers "
@@ -146,7 +146,7 @@ def main(arguments: list[str] | None = None) -> None:
     finish(measure(args.trials, args.data_sets, args.processes), args)
     result = json.loads((args.results / f"{NAME}.json").read_text(encoding="utf-8"))
     page = documented(args.docs.read_text(encoding="utf-8"), result)
-    with whole(args.docs) as (part,):
+    with atomic_write(args.docs) as (part,):
         part.write_text(page, encoding="utf-8")
 
 

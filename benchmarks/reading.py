@@ -21,10 +21,10 @@ import webdataset
 
 from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, parser
 from synscale.data import shards
+from synscale.data.shuffle_buffer import Shuffle, shuffle_for
 from synscale.study.models.generators import Storage
 from synscale.training import image_index, stream
 from synscale.training.order import Order
-from synscale.training.shuffle_buffer import Shuffle, shuffle_for
 
 PREDICTION = (
     "One image at a time: one read per image, of its size. Chunks: one read for 256 images, of 8.5 MB, and as many for 8 processes as for one, "
@@ -34,7 +34,7 @@ PREDICTION = (
 NOTES = [
     "At the paper's size: 39 billion reads of 31 kB become 150 million reads of 8.5 MB. 64 GPUs that train on 740 images per second each "
     "(estimated) ask for 185 reads per second and 1.6 GB/s together, before it was 47,000 reads per second.",
-    "How images mix (our choice, `synscale/training/shuffle_buffer.py`): an epoch puts the shards in random order, 16 at a time. The chunks of these "
+    "How images mix (our choice, `synscale/data/shuffle_buffer.py`): an epoch puts the shards in random order, 16 at a time. The chunks of these "
     "(256 consecutive images, 400,000 images in all) are put in random order and dealt to 64 lanes. In each lane, the images of 4 chunks at a time are "
     "shuffled. A batch of 1,024 has 16 images from each lane: images of 256 chunks, on average 4 of each. Prefixes of a source are "
     "balanced over classes, so a chunk has images of 256 or of all classes. Sets of up to 16,384 images (or 4 batches) are shuffled "
@@ -67,11 +67,11 @@ def write_source(folder: Path, images: int, size: int) -> list[str]:
 
 def chunks(tars: list[str], ranks: int, shuffle: Shuffle) -> Iterator[int]:
     """Yield the positions of an epoch, the share of each process after the other's."""
-    images = stream.find(tars)
+    images = stream.open_images(tars)
     for rank in range(ranks):
         steps = len(images) // BATCH
         share = {"rank": rank, "ranks": ranks, "shuffle": shuffle}
-        for item in stream.encoded_batches(images, BATCH, steps, 0, **share):
+        for item in stream.iter_encoded(images, BATCH, steps, 0, **share):
             for place, data in enumerate(item.encoded.data):
                 if not image_index.is_intact(data, item.encoded.sha256(place)):
                     raise Disagreement("chunks: an image is not the one of its manifest")
@@ -80,7 +80,7 @@ def chunks(tars: list[str], ranks: int, shuffle: Shuffle) -> Iterator[int]:
 
 def one_by_one(tars: list[str]) -> Iterator[int]:
     """Yield the positions of an epoch; each image is read by itself, as before chunks existed."""
-    images = stream.find(tars)
+    images = stream.open_images(tars)
     order = Order(images.sizes, 0, shuffle=Shuffle(plain=len(images)))
     for position in order.take(0, len(images) // BATCH * BATCH)[1].tolist():
         shard, row = images.locate(position)

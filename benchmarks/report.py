@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from benchmarks.measuring import RESULTS, markdown
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
 ORDER = (
@@ -91,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(
             f"{args.results}: no result file: run a benchmark first, such as python -m benchmarks.law_fitting"
         )
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         part.write_text(
             page({path.stem: json.loads(path.read_text(encoding="utf-8")) for path in files}),
             encoding="utf-8",

@@ -25,6 +25,7 @@ from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, pa
 from scripts import score
 from synscale.evaluation import image_set_metrics, reference
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 
@@ -43,7 +44,7 @@ KEYS = ("fid", "precision", "recall", "lpips", "recognizability", "diversity")
 class Pictures(Dataset):
     """What torch-fidelity reads: an image, uint8 (3, H, W), at a time."""
 
-    def __init__(self, images: stream.Stored):
+    def __init__(self, images: stream.ShardedImages):
         self.images = images
 
     def __len__(self) -> int:
@@ -79,7 +80,10 @@ def extractor(judge: reference.Reference) -> type[FeatureExtractorBase]:
 
 
 def ours(
-    judge: reference.Reference, images: stream.Stored, real: stream.Stored, device: torch.device
+    judge: reference.Reference,
+    images: stream.ShardedImages,
+    real: stream.ShardedImages,
+    device: torch.device,
 ) -> dict:
     found, features = judge.judge(images), judge.judge(real).features
     near = image_set_metrics.Real(features, device).compared(found.features)
@@ -92,12 +96,12 @@ def ours(
 
 def peer(
     judge: reference.Reference,
-    images: stream.Stored,
-    real: stream.Stored,
+    images: stream.ShardedImages,
+    real: stream.ShardedImages,
     device: torch.device,
     at_best: bool,
 ) -> dict:
-    batch_size = stream.at_once(reference.BATCH, device)
+    batch_size = stream.evaluation_batch_size(reference.BATCH, device)
 
     def fidelities(**wanted: bool) -> dict:
         return torch_fidelity.calculate_metrics(
@@ -117,9 +121,9 @@ def peer(
     )
     predicted, features, class_ids = [], [], []
     with torch.inference_mode():
-        for batch in stream.ordered(images, batch_size):
+        for batch in stream.iter_sequential(images, batch_size):
             predicted.append(judge.model(judge.prepare(batch.images.to(device))).argmax(1).cpu())
-        for batch in stream.ordered(images, batch_size):
+        for batch in stream.iter_sequential(images, batch_size):
             features.append(
                 judge.model.forward_head(
                     judge.model.forward_features(judge.prepare(batch.images.to(device))),
@@ -130,7 +134,7 @@ def peer(
         distances = []
         for label in images.class_ids.unique():
             spread = image_set_metrics.Spread()
-            for batch in stream.chosen(
+            for batch in stream.iter_at(
                 images, (images.class_ids == label).nonzero()[:, 0].split(batch_size)
             ):
                 spread.add(
@@ -171,7 +175,9 @@ def measure(
         fake_images.shard(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
         for seed, name in enumerate(("synthetic", "real"))
     )
-    model = classifier.build(architecture, 224, 3, CLASSES).to(device).eval()
+    model = (
+        classifier.build(Architecture(label="", **architecture), 224, 3, CLASSES).to(device).eval()
+    )
     judge = reference.Reference(model, partial(classifier.inputs, model))
     torch_fidelity.register_feature_extractor("benchmark", extractor(judge))
     ways = {OURS: partial(ours, judge, synthetic, real, device)}

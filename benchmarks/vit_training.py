@@ -93,7 +93,7 @@ def timm(
         ],
         [warm],
     )
-    for batch in run.watched(stream.batches(images, recipe.batch_size, steps, 0)):
+    for batch in run.watched(stream.iter_training(images, recipe.batch_size, steps, 0)):
         pixels = classifier.normalise(batch.images.to(run.device, non_blocking=True)).contiguous(
             memory_format=layout
         )
@@ -152,7 +152,7 @@ def measure(
     )
     build = {"architecture": MODELS[model], "image_size": size, "channels": 3, "classes": CLASSES}
     stored = fake_images.shard(folder / "00000.tar", batch * 2, size)
-    (held,) = stream.hold([stored], most=1 << 40)
+    (held,) = stream.load_into_memory([stored], most=1 << 40)
     run = loops.Steps(device, skip, clock)
     ways = {
         OURS: partial(ours, run, build, recipe, held, steps),

@@ -32,7 +32,7 @@ import yaml
 from synscale.planning import hardware
 from synscale.planning.cost_model import Work
 from synscale.planning.least_squares import fit
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.load import StudyError, load_study
 from synscale.timing import machine, stages
 from synscale.timing.bench import LARGEST, Bench, Timed
@@ -247,7 +247,7 @@ def main(arguments: list[str] | None = None) -> None:
     origin = f"snakemake calibrate, {card}, load {load:.1f}, {datetime.now(UTC):%Y-%m-%d}"
     title = f"one {card}" if device.type == "cuda" else card
     made = base.model_copy(update={"title": title, "rates": rates(found, base, origin)})
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         part.write_text(text(made, args.study, args.base, origin), encoding="utf-8")
     hardware.load(args.output.stem, args.output.parent)
     print(

@@ -5,7 +5,7 @@ from synscale.runtime.torch_setup import deterministic
 from synscale.data import shards
 from synscale.models import language_models, prompt_jobs
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.training import checkpoint
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.prompts import prompt_settings
@@ -22,13 +22,15 @@ def main(arguments: list[str] | None = None) -> None:
 
     device, texts = deterministic(args.threads), prompt_jobs.TextRows()
     images, model = shards.identity([args.images]), language_models.identity(args.model)
-    state = checkpoint.State(args.state, as_json([settings, images, model]), {"texts": texts})
+    state = checkpoint.TrainingCheckpoint(
+        args.state, as_json([settings, images, model]), {"texts": texts}
+    )
     try:
         captioner = language_models.Captioner(args.model, device)
         table = prompt_jobs.caption_images(settings, args.images, captioner, state, texts)
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         table.to_parquet(part, index=False)
     checkpoint.discard(args.state)
 

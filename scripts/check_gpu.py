@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from synscale.runtime import gpu_lock, torch_setup
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 # Largest difference from the CPU, relative to the largest output. Our choice: TF32, which
 # convolutions use on recent cards, rounds to 5e-4; a wrong kernel is off by far more.
@@ -59,9 +59,11 @@ def compare(device: torch.device, architecture: dict = VIT_S, image_size: int = 
         If it is over `TOLERANCE` or not a number.
     """
     from synscale.models import classifier  # after the versions are printed: timm may fail to load
+    from synscale.study.models.classifiers import Architecture
 
     torch.manual_seed(0)
-    model = classifier.build(architecture, image_size, 3, classes=100).eval()
+    vit = Architecture(label="", **architecture)
+    model = classifier.build(vit, image_size, 3, classes=100).eval()
     images = torch.randn(8, 3, image_size, image_size)
     with torch.inference_mode():
         expected = model(images)
@@ -83,7 +85,7 @@ def write(folder: Path) -> None:
     content = os.urandom(1_000_000)
     start = time.monotonic()
     try:
-        with whole(path) as (part,):
+        with atomic_write(path) as (part,):
             part.write_bytes(content)
         same = path.read_bytes() == content
         path.unlink()

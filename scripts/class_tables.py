@@ -27,11 +27,11 @@ from pathlib import Path
 import yaml
 
 from synscale.data import class_tables
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
-    with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -45,7 +45,7 @@ def write_tables(folder: Path, packages: class_tables.Packages, wordnet: str) ->
         rows = [{"class_id": i, "name": text, "label": label} for i, (label, text) in table]
         write_csv(folder / f"downstream/{name}.csv", rows)
     texts = class_tables.templates(packages)
-    with whole(folder / "downstream/templates.yaml") as (part,):
+    with atomic_write(folder / "downstream/templates.yaml") as (part,):
         text = yaml.safe_dump(texts, sort_keys=False, width=160, allow_unicode=True)
         part.write_text(text, encoding="utf-8")
 

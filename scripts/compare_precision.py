@@ -174,7 +174,7 @@ def sampled(
 def _reference(study: Study, folder: str, device: torch.device) -> Reference:
     run = reference_run(study)
     path = f"{folder}/{run.name}.safetensors" if run else folder
-    return (reference.trained if run else reference.released)(path, device)
+    return (reference.trained if run else reference.pretrained)(path, device)
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -210,8 +210,8 @@ def main(arguments: list[str] | None = None) -> None:
     except (checksums.WeightsError, pipelines.SamplerError) as error:
         raise SystemExit(f"{args.source}: {error}") from None
     judge = partial(_reference(study, paths.reference, device).judge, workers=args.threads - 1)
-    exact, fast = (judge(stream.find([tar], args.guidance)) for tar in tars)
-    real = image_set_metrics.gaussian(judge(stream.find([paths.real])).features)
+    exact, fast = (judge(stream.open_images([tar], args.guidance)) for tar in tars)
+    real = image_set_metrics.gaussian(judge(stream.open_images([paths.real])).features)
     measures = {"fid": partial(frechet_distance, real), "recognizability": recognizability}
     found = {key: paired_bootstrap(m, exact, fast, args.resamples) for key, m in measures.items()}
     about = {"source": args.source, "guidance": args.guidance, "images": args.images}

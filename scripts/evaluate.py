@@ -22,7 +22,7 @@ from synscale.evaluation.accumulator import Tally
 from synscale.evaluation.finished_sets import FinishedSets
 from synscale.models import checksums, classifier
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.training import checkpoint, stream
 from synscale.workflow.settings.evaluation import evaluation_settings
 
@@ -63,7 +63,9 @@ def judge(
     held = images.class_ids.unique().tolist() if masked else None
     tallies = [Tally(evaluation, len(images), held) for _ in models]
     precisions = precisions or [FLOAT32] * len(models)
-    for batch in stream.ordered(images, stream.at_once(BATCH, device), workers=workers):
+    for batch in stream.iter_sequential(
+        images, stream.evaluation_batch_size(BATCH, device), workers=workers
+    ):
         pixels = batch.images.to(device)
         inputs = {}  # by size: prepared once for all models that read the same
         for model, dtype, tally in zip(models, precisions, tallies, strict=True):
@@ -105,8 +107,8 @@ def choose_precisions(
     positions = precision.sample_positions(len(images))
     logits: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
     labels = []
-    for batch in stream.chosen(
-        images, positions.split(stream.at_once(BATCH, device)), workers=workers
+    for batch in stream.iter_at(
+        images, positions.split(stream.evaluation_batch_size(BATCH, device)), workers=workers
     ):
         labels.append(batch.class_ids)
         pixels = batch.images.to(device)
@@ -187,14 +189,18 @@ def evaluate(
     models = [classifier.load(folder / f"{name}.safetensors", device) for name in names]
     fast = precision.fast_dtype(device) if fast is None else fast
     finished = FinishedSets(state, identity(settings, folder, device))
-    precisions = choose_precisions(names, models, stream.find(tars[:1]), device, fast, workers)
+    precisions = choose_precisions(
+        names, models, stream.open_images(tars[:1]), device, fast, workers
+    )
     rows = []
     for name, tar in zip(settings["evaluation"], tars, strict=True):
         set_key = f"{set_identity(tar)} {precisions}"
         found = finished.load(name, set_key)
         if found is None:
             masked = settings.get("masked", False)
-            found = judge(models, name, stream.find([tar]), masked, device, workers, precisions)
+            found = judge(
+                models, name, stream.open_images([tar]), masked, device, workers, precisions
+            )
             finished.add(name, found, set_key)
         for run, of_model in zip(settings["runs"], found, strict=True):
             rows += [{key: run[key] for key in RUN} | row for row in of_model]
@@ -234,7 +240,7 @@ def write(table: pd.DataFrame, output: str, state: str | None) -> None:
     state : str or None
         Folder of finished sets.
     """
-    with whole(output) as (part,):
+    with atomic_write(output) as (part,):
         table.to_parquet(part, index=False)
     if state:
         checkpoint.discard(state)

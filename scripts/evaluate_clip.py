@@ -78,10 +78,12 @@ def features(
     list of Tensor, shape (N, embed_dim), float32
         Features of each model.
     """
-    images, device = stream.find([tar]), models[0].model.logit_scale.device
+    images, device = stream.open_images([tar]), models[0].model.logit_scale.device
     precisions = precisions or [FLOAT32] * len(models)
     found: list[list[torch.Tensor]] = [[] for _ in models]
-    for batch in stream.ordered(images, stream.at_once(BATCH, device), _resized(models), workers):
+    for batch in stream.iter_sequential(
+        images, stream.evaluation_batch_size(BATCH, device), _resized(models), workers
+    ):
         for model, dtype, parts in zip(models, precisions, found, strict=True):
             parts.append(clip.image_features(model, batch.images, dtype))
     return [torch.cat(parts) for parts in found]
@@ -123,10 +125,10 @@ def choose_precisions(
     labelled = torch.from_numpy(np.flatnonzero(question["labels"] != OUT))
     positions = labelled[precision.sample_positions(len(labelled))]
     labels = torch.from_numpy(question["labels"])[positions]
-    images, device = stream.find([tar]), models[0].model.logit_scale.device
-    parts = positions.split(stream.at_once(BATCH, device))
+    images, device = stream.open_images([tar]), models[0].model.logit_scale.device
+    parts = positions.split(stream.evaluation_batch_size(BATCH, device))
     found: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
-    for batch in stream.chosen(images, parts, _resized(models), workers):
+    for batch in stream.iter_at(images, parts, _resized(models), workers):
         for number, model in enumerate(models):
             for dtype in (FLOAT32, fast):
                 seen = clip.image_features(model, batch.images, dtype)

@@ -23,7 +23,7 @@ from transformers import CLIPImageProcessor
 from synscale.data import shards
 from synscale.models import checksums
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.workflow.settings.generation import flag_settings
 
 
@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     except checksums.WeightsError as error:
         raise SystemExit(str(error)) from None
     table = flags(args.images, checker, settings["batch_size"])
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         table.to_parquet(part, index=False)
     print(f"{table['nsfw'].sum()} of {len(table)} images are flagged")
 

@@ -268,17 +268,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, generation_settings)
 
-    with distributed.team(args.threads) as team:
+    with distributed.process_group(args.threads) as processes:
         try:
-            make(args, settings, team)
+            make(args, settings, processes)
         except (checksums.WeightsError, pipelines.SamplerError, codec.BlankImage) as error:
             raise SystemExit(f"{settings['source']}, by {settings['generator']}: {error}") from None
 
 
-def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> None:
+def make(args: argparse.Namespace, settings: dict, processes: distributed.ProcessGroup) -> None:
     revision = pipelines.revision(args.pipeline)
     scales = load_study(args.study).sources[settings["source"]].images
-    pipeline = pipelines.load(args.pipeline, settings["sampling"], team.device, scales)
+    pipeline = pipelines.load(args.pipeline, settings["sampling"], processes.device, scales)
     pool, names = pd.read_parquet(args.prompts), class_table.read(args.classes)["name"]
     texts = checksums.hashes(Path(args.prompts).parent, [Path(args.prompts).name])
     identity = json.dumps(
@@ -294,16 +294,16 @@ def make(args: argparse.Namespace, settings: dict, team: distributed.Team) -> No
             pool,
             names,
             state,
-            team.agreed(state.kept() if team.leads else None),
+            processes.broadcast(state.kept() if processes.is_main else None),
         )
 
-    if team.ranks > 1:
+    if processes.ranks > 1:
         own = shard()
-        deque(own.make(own.share(team.rank, team.ranks)), maxlen=0)
+        deque(own.make(own.share(processes.rank, processes.ranks)), maxlen=0)
         state.save()
-        team.wait()
+        processes.barrier()
     whole_shard = shard()
-    if team.leads:
+    if processes.is_main:
         shards.write(args.output, whole_shard.samples(), storage_of(settings))
         checkpoint.discard(args.state)
 

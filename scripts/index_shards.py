@@ -15,10 +15,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--before", nargs="*", default=[], help="index that this one continues")
     parser.add_argument("--tars", nargs="+", required=True, help="shards that follow, in order")
-    parser.add_argument("--settings", required=True, help="digest of their settings")
+    parser.add_argument("--settings-digest", required=True, help="digest of their settings")
     parser.add_argument("--output", required=True, help="csv")
     args = parser.parse_args(arguments)
-    shard_index.write(args.output, args.before, args.tars, args.settings)
+    shard_index.write(args.output, args.before, args.tars, args.settings_digest)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import csv
 from pathlib import Path
 
 from synscale.data.datasets import class_names
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 COLUMNS = ("class_id", "name", "label")
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         raise SystemExit(str(error)) from None
     table = class_names.class_rows(labels)
-    with whole(args.output) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(args.output) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([COLUMNS, *table])
     first = ", ".join(name for _, name, _ in table[:5])

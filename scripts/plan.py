@@ -21,7 +21,7 @@ from synscale.planning import dag, hardware, summary, what_if
 from synscale.planning.cost_model import PlanError
 from synscale.planning.image_sizes import ImageSizes
 from synscale.report import html, tables
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import overrides
 from synscale.study.load import StudyError, load_study
 from synscale.study.models import Study
@@ -237,12 +237,12 @@ def main(arguments: list[str] | None = None) -> None:
     described = sizes.described()
     paragraphs = text(args.target, jobs, found, machine, smaller, over, changed, described, cluster)
     if args.html:
-        with whole(args.html) as (part,):
+        with atomic_write(args.html) as (part,):
             part.write_text(
                 html.page(paragraphs[0].lstrip("# "), "\n\n".join(paragraphs)), encoding="utf-8"
             )
     if args.csv:
-        with whole(args.csv) as (part,):
+        with atomic_write(args.csv) as (part,):
             pd.DataFrame([*rows, *smaller]).assign(
                 **{"override": changed} if changed else {}
             ).to_csv(part, index=False, float_format="%.6g")

@@ -75,16 +75,18 @@ def main(arguments: list[str] | None = None) -> None:
     judge = (
         reference.trained(f"{args.models}/{own}.safetensors", device)
         if isinstance(own, str)
-        else reference.released(args.models, device)
+        else reference.pretrained(args.models, device)
     ).judge
     real = (
         None
         if settings["guidance"] == [None]
-        else image_set_metrics.Real(judge(stream.find([args.real]), workers).features, device)
+        else image_set_metrics.Real(
+            judge(stream.open_images([args.real]), workers).features, device
+        )
     )
     entries = []
     for scale in settings["guidance"]:
-        found = judge(stream.find(args.images, scale, settings["images"]), workers)
+        found = judge(stream.open_images(args.images, scale, settings["images"]), workers)
         near = (
             dict.fromkeys(("fid", "precision", "recall"))
             if scale is None

@@ -253,7 +253,7 @@ def train(
         optimizer, recipe["learning_rate"], total_steps=recipe["iterations"], pct_start=0.1
     )
     random = torch.Generator().manual_seed(recipe["seed"])
-    state = checkpoint.State(
+    state = checkpoint.TrainingCheckpoint(
         state_folder,
         identity,
         {

@@ -5,7 +5,7 @@ import pandas as pd
 from synscale.data import shard_index, shards
 from synscale.prompts import recipes, user_prompts
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import class_table
 from synscale.workflow.settings.prompts import PromptSettings, prompt_settings
 
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
         known = known_texts(settings, args.known, classes)
     except user_prompts.TextsError as error:
         raise SystemExit(str(error)) from None
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         recipes.pool(settings, classes, known).to_parquet(part, index=False)
 
 

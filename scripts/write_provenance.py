@@ -21,7 +21,7 @@ import yaml
 from synscale.report import captions
 from synscale.report import html as pages
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.workflow.settings import digest
 
 
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
         table(["file", "sha256", "made (UTC)"], [row.values() for row in record["results"]]),
     ]
     parts += ["## Study file", indent(record["study"], "    ")]
-    with whole(*args.output) as (html, data):
+    with atomic_write(*args.output) as (html, data):
         html.write_text(pages.page("provenance", "\n\n".join(parts)), encoding="utf-8")
         data.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 

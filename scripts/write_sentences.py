@@ -4,7 +4,7 @@ from synscale.runtime.torch_setup import deterministic
 
 from synscale.models import language_models, prompt_jobs
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import class_table
 from synscale.training import checkpoint
 from synscale.workflow.settings import as_json
@@ -23,13 +23,15 @@ def main(arguments: list[str] | None = None) -> None:
     device = deterministic(args.threads)
     classes, texts = class_table.read(args.classes), prompt_jobs.TextRows()
     names, model = classes["name"].tolist(), language_models.identity(args.model)
-    state = checkpoint.State(args.state, as_json([settings, names, model]), {"texts": texts})
+    state = checkpoint.TrainingCheckpoint(
+        args.state, as_json([settings, names, model]), {"texts": texts}
+    )
     try:
         writer = language_models.Writer(args.model, device)
         table = prompt_jobs.write_sentences(settings, classes, writer, state, texts)
     except language_models.TextError as error:
         raise SystemExit(str(error)) from None
-    with whole(args.output) as (part,):
+    with atomic_write(args.output) as (part,):
         table.to_parquet(part, index=False)
     checkpoint.discard(args.state)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as parquet
 
 from synscale.data import shards
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 HEAD = ["tar", "images", "digest", "settings"]
 
@@ -37,7 +37,7 @@ def write(
     ShardError
         If a tar is missing.
     """
-    with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEAD)
         table.writerows([row[name] for name in HEAD] for row in read(before))

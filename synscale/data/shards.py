@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from synscale.data.codec import decode
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study.models.generators import Storage
 from synscale.workflow.settings.data import StoredImages
 
@@ -70,7 +70,7 @@ def write(
 
     extension = EXTENSIONS[storage.format]
     rows = []
-    with whole(tar, manifest_path(tar)) as (tar_part, manifest_part):
+    with atomic_write(tar, manifest_path(tar)) as (tar_part, manifest_part):
         with (
             tar_part.open("wb") as stream,
             TarWriter(stream, mtime=0, user="root", group="root") as writer,

@@ -10,33 +10,35 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 
 HEAD_WIDTH = 64  # of every ViT of 16 x 16 patches in that code; the weights do not tell
 
 
-class ReleasedError(ValueError):
+class LayoutError(ValueError):
     """A checkpoint that is not in the layout of the authors' evaluation code."""
 
 
 def from_released(state: dict[str, torch.Tensor]) -> tuple[VisionTransformer, dict]:
     """Model and description, as `classifier.save` takes them; the weights' shapes tell the
-    architecture. Raises ReleasedError.
+    architecture. Raises LayoutError.
     """
     try:
         width, channels, patch, _ = state["patch_embed.proj.weight"].shape
         tokens, classes = state["pos_embed"].shape[1], len(state["head.weight"])
     except KeyError as error:
-        raise ReleasedError(
+        raise LayoutError(
             f"no weight {error} in it: not a ViT of timm with a head; it holds {_some(list(state))}"
         ) from None
     depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
-    architecture = {
-        "patch_size": patch,
-        "width": width,
-        "depth": depth,
-        "heads": max(1, width // HEAD_WIDTH),
-        "pool": "token",
-    }
+    architecture = Architecture(
+        label="",
+        patch_size=patch,
+        width=width,
+        depth=depth,
+        heads=max(1, width // HEAD_WIDTH),
+        pool="token",
+    )
     build = {
         "architecture": architecture,
         "image_size": patch * round((tokens - 1) ** 0.5),
@@ -56,7 +58,7 @@ def from_released(state: dict[str, torch.Tensor]) -> tuple[VisionTransformer, di
     if told := [
         f"{len(names)} weights {what}: {_some(names)}" for what, names in faults.items() if names
     ]:
-        raise ReleasedError(
+        raise LayoutError(
             f"not the ViT of {depth} blocks, {width} wide, that its first weights tell of; {'; '.join(told)}"
         )
     model.load_state_dict(state)

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.training import checkpoint
 
 
@@ -70,5 +70,5 @@ class FinishedSets:
         """
         if self.folder is None:
             return
-        with whole(self._path(name, identity)) as (part,):
+        with atomic_write(self._path(name, identity)) as (part,):
             part.write_text(json.dumps(result), encoding="utf-8")

@@ -57,10 +57,10 @@ class Reference:
                 f"an image of class {int(own[0][-1])}, but the reference has {classes} classes: name one that is trained on the study's classes"
             )
         groups = [
-            group.split(stream.at_once(BATCH, device))
+            group.split(stream.evaluation_batch_size(BATCH, device))
             for group in order.indices.split(own[1].tolist())
         ]
-        batches = stream.chosen(
+        batches = stream.iter_at(
             images, [part for group in groups for part in group], workers=workers
         )
         # Taken at once: small vectors of every batch would lie between the large ones of its
@@ -92,7 +92,7 @@ def trained(path: str | Path, device: torch.device) -> Reference:
     return Reference(model, lambda images: classifier.inputs(model, images))
 
 
-def released(folder: str | Path, device: torch.device) -> Reference:
+def pretrained(folder: str | Path, device: torch.device) -> Reference:
     """A model of timm as the hub has it (config.json, model.safetensors), with its own resizing,
     crop, mean and standard deviation.
 

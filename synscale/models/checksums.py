@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.study import csv_tables
 
 COLUMNS = ["id", "kind", "revision", "file", "sha256", "licence", "mirror", "note"]
@@ -169,7 +169,7 @@ def rows(path: str | Path) -> list[dict]:
 
 
 def write(path: str | Path, table: list[dict]) -> None:
-    with whole(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)

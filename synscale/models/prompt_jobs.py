@@ -33,7 +33,7 @@ def write_sentences(
     classes : DataFrame
         The class table.
     writer : Writer
-    state : State
+    state : TrainingCheckpoint
         Saved state of the job, whose part is `texts`.
     texts : TextRows
         Rows of the first classes, if an earlier attempt was interrupted.
@@ -47,7 +47,7 @@ def write_sentences(
         row = classes.iloc[done]
         class_id, name = int(row["class_id"]), row["name"]
         texts.rows += [[class_id, text] for text in writer.sentences(settings, class_id, name)]
-        state.save_by_time(done + 1)
+        state.save_if_due(done + 1)
         print(f"class {done + 1}/{len(classes)}: {name}", flush=True)
     return pd.DataFrame(texts.rows, columns=["class_id", "text"])
 
@@ -62,7 +62,7 @@ def caption_images(
     settings : PromptSettings
     tar : str
     captioner : Captioner
-    state : State
+    state : TrainingCheckpoint
         Saved state of the job, whose part is `texts`.
     texts : TextRows
         Rows of the first images, if an earlier attempt was interrupted.
@@ -87,6 +87,6 @@ def caption_images(
                 raise TextError(f"recipes.{settings.name}: {problem}; {fix}")
             texts.rows.append([key, int(class_id), text])
         done += len(images)
-        state.save_by_time(done)
+        state.save_if_due(done)
         print(f"{done} images: {texts.rows[-1][2]}", flush=True)
     return pd.DataFrame(texts.rows, columns=["key", "class_id", "caption"])

@@ -14,13 +14,18 @@ from synscale.planning import evaluation_images
 from synscale.planning import flops as generators
 from synscale.planning.image_sizes import image_bytes
 from synscale.study import class_table
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
 from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import score_settings
 from synscale.workflow.settings.generation import generation_settings, generator_settings
-from synscale.workflow.settings.training import classifier_settings, clip_settings
+from synscale.workflow.settings.training import (
+    ClassifierSettings,
+    ClipSettings,
+    classifier_settings,
+    clip_settings,
+)
 from synscale.workflow.shards import images_per_shard, real_sources
 
 SMALL_FILE = 20_000
@@ -158,7 +163,7 @@ def _generate(study: Study, source: str, shard: str) -> Work:
     )
 
 
-def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> int:
+def forward_passes(training, gpus: int, cached_features: bool = False) -> int:
     """Return the cost of a training step in forward passes.
 
     A forward pass is one, a backward pass two. CLIP computes features once more if there are
@@ -166,8 +171,7 @@ def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> 
 
     Parameters
     ----------
-    training : dict
-        Settings of the training recipe.
+    training : Training or ClipTraining
     gpus : int
         GPUs that share a batch.
     cached_features : bool
@@ -177,30 +181,25 @@ def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> 
     -------
     int
     """
-    batch = training["batch_size"]
-    micro_batches = batch > max(1, gpus) * (training.get("micro_batch_size") or batch)
-    return 3 + (cached_features and micro_batches) + bool(training.get("gradient_checkpointing"))
+    batch = training.batch_size
+    micro_batches = batch > max(1, gpus) * (training.micro_batch_size or batch)
+    checkpointing = getattr(training, "gradient_checkpointing", False)
+    return 3 + (cached_features and micro_batches) + checkpointing
 
 
-def _train(study: Study, settings: dict) -> Work:
+def _train(study: Study, settings: ClassifierSettings | ClipSettings) -> Work:
     """Trained models lie twice while the job runs: as outputs, and as what a restarted job goes on
     from.
     """
-    models, batch = settings["architectures"], settings["training"]["batch_size"]
-    steps = sum(run["iterations"] for run in settings["runs"])
-    size = settings["image_size"]
-    paired = any("text_width" in model for model in models.values())
-    passes = forward_passes(settings["training"], study.gpus, cached_features=paired)
-    flops = sum(
-        passes * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch
-        for run in settings["runs"]
-    )
-    weights = [
-        FLOAT * parameters(models[run["architecture"]], size, study.channels)
-        for run in settings["runs"]
-    ]
-    units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}
-    return Work(units, kept=sum(weights), state=sum(weights) + 2 * max(weights), gpus=study.gpus)
+    model, size = settings.architecture.model_dump(), settings.image_size
+    steps = sum(run.iterations for run in settings.runs)
+    paired = "text_width" in model
+    passes = forward_passes(settings.recipe, study.gpus, cached_features=paired)
+    flops = passes * forward_flops(model, size) * steps * settings.recipe.batch_size
+    weights = FLOAT * parameters(model, size, study.channels)
+    count = len(settings.runs)
+    units = {"job": 1, "run": count, "step": steps, "tflop": flops / 1e12}
+    return Work(units, kept=count * weights, state=(count + 2) * weights, gpus=study.gpus)
 
 
 def _index_shards(study: Study, source: str, shard: str) -> Work:
@@ -258,9 +257,9 @@ def _score(study: Study, source: str) -> Work:
     return Work(units, kept=SMALL_FILE, gpus=study.gpus)
 
 
-def _evaluate_released(study: Study, released: str) -> Work:
+def _evaluate_author_checkpoint(study: Study, checkpoint: str) -> Work:
     """The authors' checkpoints are ViT-B/16 and CLIP ViT-B/16 at 224 pixels."""
-    is_clip = study.released[released].kind == "clip"
+    is_clip = study.author_checkpoints[checkpoint].kind == "clip"
     return _evaluation(study, [CLIP_BASE if is_clip else VIT_BASE], 224, is_clip)
 
 
@@ -270,7 +269,7 @@ def _fit_laws(study: Study, law: str) -> Work:
         {
             "job": 1,
             "curve": sum(
-                len(pairs(e.curves, study.sources)) * len(e.architectures) for e in chosen
+                len(expand_curves(e.curves, study.sources)) * len(e.architectures) for e in chosen
             ),
         },
         kept=SMALL_FILE,
@@ -291,7 +290,7 @@ def _fetch(model) -> Work:
     return NOTHING if model and model.is_folder else Work(kept=FETCHED)
 
 
-def _classifier(study: Study, released: str = "") -> Work:
+def _classifier(study: Study, checkpoint: str = "") -> Work:
     return Work(kept=RELEASED)
 
 
@@ -327,9 +326,9 @@ RULES = {
     "evaluate": (_evaluate, ["source", "group"]),
     "evaluate_clip": (_evaluate, ["source", "group"]),
     "score": (_score, ["source"]),
-    "evaluate_released": (_evaluate_released, ["released"]),
+    "evaluate_author_checkpoint": (_evaluate_author_checkpoint, ["checkpoint"]),
     "fetch_reference": (_classifier, []),
-    "convert_released": (_classifier, ["released"]),
+    "convert_author_checkpoint": (_classifier, ["checkpoint"]),
     "flag_images": (_flag_images, ["source", "shard"]),
     "fit_laws": (_fit_laws, ["law"]),
 }

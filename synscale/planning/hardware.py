@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from synscale.planning.cost_model import PlanError, Work
-from synscale.study.models.parts import Part
+from synscale.study.models.base import StrictModel
 
 FOLDER = Path("profiles/hardware")
 NO_GPUS = "none"  # as gpu_partition
@@ -26,7 +26,7 @@ class HardwareError(PlanError):
     """A hardware file that is missing, unsound, or has no speed for a job."""
 
 
-class Rate(Part):
+class Rate(StrictModel):
     rule: str = Field(
         description="pattern such as plot_*; the first row that fits counts for a unit"
     )
@@ -39,7 +39,7 @@ class Rate(Part):
     )
 
 
-class Figure(Part):
+class Figure(StrictModel):
     """A number that is assumed until edited."""
 
     value: AtLeastZero
@@ -58,7 +58,7 @@ SCALING = Scaling(
 )
 
 
-class Hardware(Part):
+class Hardware(StrictModel):
     title: str
     currency: str
     price_per_core_hour: Figure

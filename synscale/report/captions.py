@@ -15,9 +15,10 @@ from types import SimpleNamespace
 
 from synscale.study import csv_tables
 from synscale.study.checks import figures
-from synscale.study.models import Curves, Study, pairs
+from synscale.study.models import CurveSelection, Study, expand_curves
+from synscale.study.models.base import StrictModel
 from synscale.study.models.figures import ExchangeFigure
-from synscale.study.models.parts import Part, Source
+from synscale.study.models.sources import Source
 from synscale.workflow.runs import training_runs
 from synscale.workflow.settings import digest
 from synscale.workflow.settings import figures as figure_settings
@@ -103,22 +104,24 @@ def counted(number: int, unit: str) -> str:
     return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
-def shown_sizes(study: Study, part: Part, sizes: dict[tuple, set[int]]) -> dict[tuple, set[int]]:
+def shown_sizes(
+    study: Study, part: StrictModel, sizes: dict[tuple, set[int]]
+) -> dict[tuple, set[int]]:
     """Return the sizes of those curves (law, source, guidance scale, architecture) that a figure or
     table shows.
 
     A part that names no curves shows all of its architecture.
     """
     found = set()
-    real = [Curves(source=name) for name in real_sources(study)]
-    for _, own in figures.parts("", part):
+    real = [CurveSelection(source=name) for name in real_sources(study)]
+    for _, own in figures.nested_models("", part):
         fields = {field: getattr(own, field) for field in type(own).model_fields}
         curves = [
             curve
             for value in fields.values()
             if isinstance(value, list)
             for curve in value
-            if isinstance(curve, Curves)
+            if isinstance(curve, CurveSelection)
         ]
         if isinstance(own, ExchangeFigure):
             curves = [*real, *curves]
@@ -131,7 +134,7 @@ def shown_sizes(study: Study, part: Part, sizes: dict[tuple, set[int]]) -> dict[
         found |= {
             (law, *pair, architecture)
             for law, pair, architecture in product(
-                laws, pairs(curves, study.sources), architectures
+                laws, expand_curves(curves, study.sources), architectures
             )
         }
     if found:

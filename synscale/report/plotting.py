@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from synscale.report.captions import words
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 __all__ = [
     "arguments",
@@ -189,7 +189,7 @@ def write(figure: plt.Figure, drawn: pd.DataFrame, outputs: list[str]) -> None:
     files).
     """
     settle(figure)
-    with whole(*outputs) as parts:
+    with atomic_write(*outputs) as parts:
         for part in parts:
             match Path(part).suffix:
                 case ".csv":

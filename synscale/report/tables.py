@@ -9,7 +9,7 @@ import pandas as pd
 
 from synscale.report import html as pages
 from synscale.runtime import cli
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 
 FORMATS = ("csv", "md", "html")
 
@@ -75,7 +75,7 @@ def markdown(table: pd.DataFrame) -> str:
 def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None:
     """outputs: csv, md, html. paragraphs: heading, sentences and `markdown` tables, in order."""
     markdown = "\n\n".join(paragraphs) + "\n"
-    with whole(*outputs) as (csv, text, html):
+    with atomic_write(*outputs) as (csv, text, html):
         tidy.to_csv(csv, index=False, float_format="%.6g")
         text.write_text(markdown, encoding="utf-8")
         html.write_text(pages.page(paragraphs[0].lstrip("# "), markdown), encoding="utf-8")

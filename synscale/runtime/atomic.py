@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(*paths: str | Path) -> Iterator[list[Path]]:
+def atomic_write(*paths: str | Path) -> Iterator[list[Path]]:
     """Temporary names to write to; all are renamed to `paths` on success and removed on failure.
 
     What a killed writer leaves under a temporary name is overwritten by the next try. A kill
@@ -69,5 +69,5 @@ def apply_umask(path: str | Path) -> None:
 
 
 def write_json(path: str | Path, value) -> None:
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -62,7 +62,7 @@ class Bench:
     def classes(self) -> pd.DataFrame:
         return class_table.read(self.study.classes)
 
-    def stored(self, count: int, classes: int | None = None) -> stream.Stored:
+    def stored(self, count: int, classes: int | None = None) -> stream.ShardedImages:
         """Images as the study stores them."""
         storage = self.study.storage
         path = self.folder / f"stored-{count}-{classes}/00000.tar"

@@ -32,11 +32,11 @@ def judge_classifiers(bench: Bench) -> Iterator[Timed]:
     for name, job in jobs_of(study, study.classifiers):
         settings = classifier_settings(study, *job)
         build = {
-            "image_size": settings["image_size"],
-            "channels": settings["channels"],
+            "image_size": settings.image_size,
+            "channels": settings.channels,
             "classes": len(bench.classes),
         }
-        path, architecture = bench.folder / "judged.safetensors", settings["architectures"][name]
+        path, architecture = bench.folder / "judged.safetensors", settings.architecture
         classifier.save(
             path,
             classifier.build(architecture, **build),
@@ -56,7 +56,7 @@ def judge_classifiers(bench: Bench) -> Iterator[Timed]:
                 "run": len(some),
                 "tflop": len(some)
                 * total
-                * forward_flops(architecture, build["image_size"])
+                * forward_flops(architecture.model_dump(), build["image_size"])
                 / 1e12,
             }
             yield Timed(
@@ -152,13 +152,9 @@ def _reference(bench: Bench) -> reference.Reference | None:
             "channels": bench.study.channels,
             "classes": len(bench.classes),
         }
-        model = classifier.build(
-            bench.study.classifiers.architectures[own.architecture].model_dump(), **build
-        )
+        model = classifier.build(bench.study.classifiers.architectures[own.architecture], **build)
         path = bench.folder / "reference.safetensors"
-        architecture = bench.study.classifiers.architectures[own.architecture].model_dump(
-            exclude={"label"}
-        )
+        architecture = bench.study.classifiers.architectures[own.architecture]
         classifier.save(path, model, {"build": build | {"architecture": architecture}})
         return reference.trained(path, bench.device)
     if own.model.startswith(("/", ".")):
@@ -168,7 +164,7 @@ def _reference(bench: Bench) -> reference.Reference | None:
         if not timm.is_model(name.split(".")[0]):
             return None
         timm.models.save_for_hf(timm.create_model(name), place, safe_serialization=True)
-    return reference.released(place, bench.device)
+    return reference.pretrained(place, bench.device)
 
 
 def _distances(bench: Bench, width: int) -> tuple[float, float]:

@@ -32,7 +32,7 @@ def shard(
     storage: Storage = JPEG,
     seed: int = 0,
     channels: int = 3,
-) -> stream.Stored:
+) -> stream.ShardedImages:
     """Write a tar of real images and its manifest, if it does not exist, and open it.
 
     Parameters
@@ -59,4 +59,4 @@ def shard(
 
     if not shards.manifest_path(path).exists():
         shards.write(path, samples(), storage)
-    return stream.find([str(path)])
+    return stream.open_images([str(path)])

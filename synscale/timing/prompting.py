@@ -89,9 +89,9 @@ def _with(settings: PromptSettings, **keys) -> PromptSettings:
     return replace(settings, recipe=settings.recipe.model_copy(update=keys))
 
 
-def _state(bench: Bench, name: str) -> tuple[checkpoint.State, prompt_jobs.TextRows]:
+def _state(bench: Bench, name: str) -> tuple[checkpoint.TrainingCheckpoint, prompt_jobs.TextRows]:
     texts = prompt_jobs.TextRows()
-    return checkpoint.State(bench.folder / "texts", name, {"texts": texts}), texts
+    return checkpoint.TrainingCheckpoint(bench.folder / "texts", name, {"texts": texts}), texts
 
 
 def _sentences(bench: Bench, name: str, writer: language_models.Writer, note: str) -> list[Timed]:

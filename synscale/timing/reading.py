@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from synscale.data.shuffle_buffer import images_per_chunk
 from synscale.planning.image_sizes import image_bytes
 from synscale.planning.reader_memory import images_read, is_in_memory
 from synscale.timing.bench import Bench, Timed
-from synscale.training.shuffle_buffer import images_per_chunk
 from synscale.workflow.runs import group_runs, run_groups, training_recipe
 
 RESULTS = Path("results")

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from synscale.data.shuffle_buffer import READ_AHEAD, Shuffle
 from synscale.training import image_index
 from synscale.training.image_index import HASH, ShardSlice
-from synscale.training.shuffle_buffer import READ_AHEAD, Shuffle
 
 Draw = tuple[torch.Tensor, torch.Tensor]  # epochs and positions of a batch, each (N,)
 

@@ -22,7 +22,7 @@ class Stretches:
 
     folder: kept between tries; emptied by `resume.discard` when the shard is whole. identity: text
     of everything that the images depend on. storage: of the images, as `shards.encode` takes it. A
-    kill loses resume.EVERY seconds of work at most, and the two batches that are being made.
+    kill loses resume.CHECKPOINT_INTERVAL seconds of work at most, and the two batches that are being made.
     """
 
     def __init__(self, folder: str | Path, identity: str, storage: dict):
@@ -86,7 +86,7 @@ class Stretches:
             self.batch_seconds = max(self.batch_seconds, now - self._added)
         self._added = now
         self._continue_later()
-        due = now - self.saved >= checkpoint.EVERY
+        due = now - self.saved >= checkpoint.CHECKPOINT_INTERVAL
         if due:
             self.save()
         return due

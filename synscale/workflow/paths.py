@@ -130,7 +130,7 @@ def metric_files(study: Study, experiments: list[str] | None = None) -> list[str
 def reference_run(study: Study) -> Run | None:
     """Return the run whose classifier is the reference of the scores; None if it is downloaded."""
     run = study.scores.reference
-    if run.kind == "released":
+    if run.kind == "pretrained":
         return None
     return Run(run.source, None, run.architecture, run.size, run.seed)
 

@@ -5,9 +5,7 @@ from collections import OrderedDict
 import torch
 
 WIDTH, DEPTH, CLASSES, SIDE, PATCH = 128, 2, 10, 8, 4
-PUBLISHED = (
-    "released: {theirs: {kind: classifier, file: theirs.pt, images: 16000000, numbers: {%s}}}\n"
-)
+PUBLISHED = "author_checkpoints: {theirs: {kind: classifier, file: theirs.pt, images: 16000000, numbers: {%s}}}\n"
 NUMBERS = "vit_b_sd_in_captions_16m_top1: {evaluation: one_writer, measure: top1}, vit_b_sd_in_captions_16m_loss: {evaluation: one_writer, measure: cross_entropy}"
 
 

@@ -35,7 +35,7 @@ def kill_after(monkeypatch):
     from synscale.training import checkpoint
 
     def arm(steps: int):
-        save = checkpoint.State.save
+        save = checkpoint.TrainingCheckpoint.save
 
         def save_and_die(self, step):
             save(self, step)
@@ -43,7 +43,7 @@ def kill_after(monkeypatch):
                 monkeypatch.undo()
                 raise Killed
 
-        monkeypatch.setattr(checkpoint.State, "due", property(lambda self: True))
-        monkeypatch.setattr(checkpoint.State, "save", save_and_die)
+        monkeypatch.setattr(checkpoint.TrainingCheckpoint, "due", property(lambda self: True))
+        monkeypatch.setattr(checkpoint.TrainingCheckpoint, "save", save_and_die)
 
     return arm

@@ -36,12 +36,12 @@ def others(workflow: Workflow) -> Workflow:
 
 
 def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_scores(others):
-    target = ["tables/smoke/released.csv", "results/smoke/scores/real.json"]
+    target = ["tables/smoke/author_checkpoints.csv", "results/smoke/scores/real.json"]
     assert others.planned(*target) == {
         "prepare_data": 5,
-        "convert_released": 1,
-        "evaluate_released": 1,
-        "tabulate_released": 1,
+        "convert_author_checkpoint": 1,
+        "evaluate_author_checkpoint": 1,
+        "tabulate_author_checkpoints": 1,
         "fetch_reference": 1,
         "score": 1,
     }
@@ -62,5 +62,5 @@ def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_score
 
 
 def test_a_model_that_the_study_does_not_have_is_told(others):
-    output = others.run("results/smoke/released_metrics/ours.parquet", check=False)
-    assert "no released model 'ours'; known: theirs" in output
+    output = others.run("results/smoke/author_checkpoint_metrics/ours.parquet", check=False)
+    assert "no author checkpoint 'ours'; known: theirs" in output

@@ -13,7 +13,7 @@ from synscale.planning import dag
 from synscale.study.load import load_study
 from tests.support.workflow import Workflow
 
-# Every rule that reads synscale/analysis/metrics.py, itself or through another module; tabulate_released
+# Every rule that reads synscale/analysis/metrics.py, itself or through another module; tabulate_author_checkpoints
 # is not in the smoke study.
 READERS_OF_METRICS = {
     "fit_laws",

@@ -29,7 +29,7 @@ from synscale.data.datasets.registry import (
     is_pattern,
     variable,
 )
-from synscale.runtime.atomic import whole
+from synscale.runtime.atomic import atomic_write
 from synscale.runtime.file_names import is_clutter, nfc
 from synscale.workflow.settings.data import IndexSettings
 
@@ -199,7 +199,7 @@ def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Survey:
     about = {"layout": layout, "images": images, "skipped": len(data.skipped), "dataset": data.name}
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({"about": json.dumps(about)})
-    with whole(path) as (part,):
+    with atomic_write(path) as (part,):
         pq.write_table(arrow, part, row_group_size=ROW_GROUP)
     skips = f"{len(data.skipped)} left out by {data.skip or 'choice'}"
     survey.notes.append(f"{images} images in the index, {skips}")

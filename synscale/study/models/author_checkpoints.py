@@ -6,17 +6,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from synscale.study.models.parts import Name, Part, Positive
+from synscale.study.models.base import Name, Positive, StrictModel
 
 
-class Measured(Part):
+class Measured(StrictModel):
     """What of ours is of the same kind as a published number."""
 
     evaluation: Name
     measure: Literal["top1", "cross_entropy"]
 
 
-class ReleasedModel(Part):
+class AuthorCheckpoint(StrictModel):
     """A checkpoint in the layout of the authors' evaluation code: a state dict of timm's ViT, or of
     open_clip's CLIP.
     """

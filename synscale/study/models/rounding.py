@@ -22,25 +22,25 @@ training changes the training itself.
 
 from functools import cache
 
+from synscale.study.models.base import ROUNDING_ONLY, StrictModel
 from synscale.study.models.classifiers import Training
 from synscale.study.models.clip import ClipTraining
 from synscale.study.models.generators import PretrainedGenerator, SafetyChecker
-from synscale.study.models.parts import ROUNDING_ONLY, Part
 from synscale.study.models.recipes import ModelRecipe
 
 # Where settings of jobs contain fields of these models: under a key, or next to a key.
-SECTIONS: dict[str, tuple[type[Part], ...]] = {
+SECTIONS: dict[str, tuple[type[StrictModel], ...]] = {
     "training": (Training, ClipTraining),
     "sampling": (PretrainedGenerator,),
 }
-NEIGHBOURS: dict[str, tuple[type[Part], ...]] = {
+NEIGHBOURS: dict[str, tuple[type[StrictModel], ...]] = {
     "recipe": (ModelRecipe,),
     "checker": (SafetyChecker,),
 }
 
 
 @cache
-def rounding_only(*models: type[Part]) -> frozenset[str]:
+def rounding_only(*models: type[StrictModel]) -> frozenset[str]:
     """Return the names of the fields of these models that change a result by rounding only."""
     names: set[str] = set()
     for model in models:

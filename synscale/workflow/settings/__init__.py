@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from synscale.study.models.parts import DISPLAY_ONLY, ROUNDING_ONLY
+from synscale.study.models.base import DISPLAY_ONLY, ROUNDING_ONLY
 from synscale.study.models.rounding import without_rounding_only
 
 IGNORED = (ROUNDING_ONLY, DISPLAY_ONLY)

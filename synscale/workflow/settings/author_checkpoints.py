@@ -5,33 +5,35 @@ from synscale.workflow import targets
 from synscale.workflow.settings.evaluation import clip_evaluation_settings, evaluation_settings
 
 
-def conversion_settings(study: Study, released: str) -> dict:
-    return {"name": released, "kind": study.released[released].kind}
+def conversion_settings(study: Study, checkpoint: str) -> dict:
+    return {"name": checkpoint, "kind": study.author_checkpoints[checkpoint].kind}
 
 
-def released_settings(study: Study, released: str) -> dict:
+def author_checkpoint_settings(study: Study, checkpoint: str) -> dict:
     """As of a group with one run, whose size is what the model is trained on and whose seed nobody
     told.
     """
-    own = study.released[released]
+    own = study.author_checkpoints[checkpoint]
     judged = clip_evaluation_settings if own.kind == "clip" else evaluation_settings
     run = {
-        "name": released,
-        "source": released,
+        "name": checkpoint,
+        "source": checkpoint,
         "guidance": None,
         "architecture": own.kind,
         "size": own.images,
         "seed": None,
     }
-    return judged(study, released, own.kind) | {"runs": [run], "kind": own.kind}
+    return judged(study, checkpoint, own.kind) | {"runs": [run], "kind": own.kind}
 
 
-def released_table_settings(study: Study) -> dict:
-    """Raises NotInStudy where the study has no released models."""
-    if not study.released:
+def author_checkpoint_table_settings(study: Study) -> dict:
+    """Raises NotInStudy where the study has no author checkpoints."""
+    if not study.author_checkpoints:
         raise targets.NotInStudy(
-            f"{study.title}: the study has no released models: add released, with kind, file and images of each, to its file"
+            f"{study.title}: the study has no author_checkpoints; add them, with kind, file and images of each"
         )
     return {
-        "released": {name: own.model_dump(exclude={"file"}) for name, own in study.released.items()}
+        "author_checkpoints": {
+            name: own.model_dump(exclude={"file"}) for name, own in study.author_checkpoints.items()
+        }
     }

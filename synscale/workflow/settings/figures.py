@@ -3,7 +3,13 @@ those of the stages before them.
 """
 
 from synscale.study import class_table
-from synscale.study.models import Curves, Study, images_of_each_part, names_class, pairs
+from synscale.study.models import (
+    CurveSelection,
+    Study,
+    expand_curves,
+    images_of_each_part,
+    names_class,
+)
 from synscale.workflow.paths import image_files
 from synscale.workflow.runs import training_recipe, training_runs
 from synscale.workflow.settings.laws import experiment_settings, law_settings
@@ -77,11 +83,11 @@ def labels(study: Study) -> list[dict]:
     """
     rows = []
     shown = [
-        Curves(source=name)
+        CurveSelection(source=name)
         for name, source in study.sources.items()
         if names_class(source, study.recipes)
     ]
-    for source, guidance in pairs(shown, study.sources):
+    for source, guidance in expand_curves(shown, study.sources):
         row = study.sources[source]
         named = (
             {"generator": row.generator, "recipe": row.recipe, "images": row.images[guidance]}
@@ -103,7 +109,7 @@ def labelled(study: Study, curves, architectures: list[str]) -> list[dict]:
     """
     found = [
         (*pair, architecture)
-        for pair in pairs(curves, study.sources)
+        for pair in expand_curves(curves, study.sources)
         for architecture in architectures
     ]
     rows = [study.sources[source] for source, _, _ in found]
@@ -193,7 +199,7 @@ def plane_settings(study: Study) -> dict:
 
 
 def _configurations(study: Study, figure) -> dict:
-    shown = set(pairs(study.experiments[figure.experiment].curves, study.sources))
+    shown = set(expand_curves(study.experiments[figure.experiment].curves, study.sources))
     own = [row for row in labels(study) if (row["source"], row["guidance"]) in shown]
     names = {
         key: list(dict.fromkeys(row[key] for row in own if row[key] != "real"))

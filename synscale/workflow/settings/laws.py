@@ -1,13 +1,13 @@
 """Settings of the jobs that fit laws."""
 
-from synscale.study.models import Study, pairs
+from synscale.study.models import Study, expand_curves
 
 
 def experiment_settings(study: Study, experiments: list[str]) -> list[dict]:
     chosen = [study.experiments[name] for name in experiments]
     return [
         {
-            "curves": pairs(e.curves, study.sources),
+            "curves": expand_curves(e.curves, study.sources),
             **e.model_dump(include={"architectures", "sizes", "seeds"}),
         }
         for e in chosen

@@ -2,7 +2,7 @@
 figures.
 """
 
-from synscale.study.models import Curves, Study, pairs, parts_of
+from synscale.study.models import CurveSelection, Study, expand_curves, resolve_mixture
 from synscale.workflow.paths import metric_files
 from synscale.workflow.runs import training_runs
 from synscale.workflow.settings.figures import (
@@ -20,7 +20,9 @@ def names(study: Study) -> list[dict]:
     generator, recipe.
     """
     found = []
-    for source, guidance in pairs([Curves(source=name) for name in study.sources], study.sources):
+    for source, guidance in expand_curves(
+        [CurveSelection(source=name) for name in study.sources], study.sources
+    ):
         row = study.sources[source]
         made = (
             (row.generator, row.recipe)
@@ -44,7 +46,7 @@ def prompts_settings(study: Study) -> dict:
 
 def configurations_settings(study: Study) -> dict:
     table = part_of(study, "configurations")
-    curves = set(pairs(study.experiments[table.experiment].curves, study.sources))
+    curves = set(expand_curves(study.experiments[table.experiment].curves, study.sources))
     own = table.model_dump(include={"architecture", "evaluations"}) | {
         "experiments": experiment_settings(study, [table.experiment])
     }
@@ -142,7 +144,9 @@ def claims_experiments(study: Study) -> list[str]:
 def claims_sources(study: Study) -> list[str]:
     """Sources whose classes are scored."""
     return list(
-        dict.fromkeys(source for source, _ in pairs(part_of(study, "claims").curves, study.sources))
+        dict.fromkeys(
+            source for source, _ in expand_curves(part_of(study, "claims").curves, study.sources)
+        )
     )
 
 
@@ -163,7 +167,7 @@ def claims_settings(study: Study) -> dict:
             "clip_downstream_law",
             "clip_architecture",
             "clip_mixture",
-            "much",
+            "min_difference",
         }
     )
     curves = {
@@ -180,9 +184,9 @@ def claims_settings(study: Study) -> dict:
     sizes = sorted({run.size for run in trained if run.source == claims.clip_mixture})
     held = {
         size: sum(
-            part["images"]
-            for part in parts_of(study.sources, claims.clip_mixture, None, size)
-            if part["source"] == clip_real
+            part.images
+            for part in resolve_mixture(study.sources, claims.clip_mixture, None, size)
+            if part.source == clip_real
         )
         for size in sizes
     }

@@ -53,7 +53,11 @@ def long_study(folder: Path, cluster: Cluster) -> OnCluster:
         "iterations: {10: 4, 20: 4, 40: 4, 80: 4}",
         "iterations: {10: 300, 20: 300, 40: 300, 80: 300}",
     )
-    workflow.edit("EVERY = 300.0", "EVERY = 0.5", "synscale/training/checkpoint.py")
+    workflow.edit(
+        "CHECKPOINT_INTERVAL = 300.0",
+        "CHECKPOINT_INTERVAL = 0.5",
+        "synscale/training/checkpoint.py",
+    )
     workflow.edit("BATCH = 64", "BATCH = 4", "scripts/generate.py")
     workflow.edit(
         '    os.environ.setdefault("CUBLAS',

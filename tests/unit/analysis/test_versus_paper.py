@@ -12,8 +12,8 @@ import pytest
 from scripts import tabulate_versus_paper
 from synscale.analysis import metrics
 from synscale.study.load import StudyError, load_study
-from synscale.study.models import parts as study_parts
 from synscale.study.models.figures import VersusTable
+from synscale.study.models.sources import images_of_each_part
 from synscale.workflow.settings import tables as table_settings
 from tests.support.workflow import ROOT
 
@@ -60,7 +60,7 @@ def test_published_level_needs_as_many_images_of_each_part(tmp_path, new, error)
 def test_mixtures_of_pairs_go_to_as_many_captions_as_real_pairs():
     study = load_study(ROOT / "studies/imagenet.yaml")
     captions = [
-        study_parts.images_of_each_part(study.sources, "laion_and_synthetic", None, size)
+        images_of_each_part(study.sources, "laion_and_synthetic", None, size)
         for size in study.experiments["clip_both"].sizes
     ]
     assert captions == study.experiments["clip"].sizes
@@ -73,10 +73,10 @@ def test_mixtures_of_pairs_go_to_as_many_captions_as_real_pairs():
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 64])
 def test_images_of_each_part_halve_those_of_a_pair_of_parts(size):
     sources = load_study(ROOT / "studies/imagenet.yaml").sources
-    assert study_parts.images_of_each_part(sources, "laion", None, size) == size
+    assert images_of_each_part(sources, "laion", None, size) == size
     expected = size // 2 if size > 1 else None
-    assert study_parts.images_of_each_part(sources, "laion_and_synthetic", None, size) == expected
-    assert study_parts.images_of_each_part(sources, "real_125k", None, 125_001) is None
+    assert images_of_each_part(sources, "laion_and_synthetic", None, size) == expected
+    assert images_of_each_part(sources, "real_125k", None, 125_001) is None
 
 
 def metrics_of(experiments: list[dict], evaluation: str) -> pd.DataFrame:

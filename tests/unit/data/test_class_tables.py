@@ -18,7 +18,7 @@ from open_clip import IMAGENET_CLASSNAMES
 
 from synscale.data import class_tables
 from synscale.data.datasets import DataSet, torchvision_sets
-from synscale.study.checks import sources
+from synscale.study.checks import data as data_checks
 
 ROOT = Path(__file__).parents[3]
 IMAGENET = pd.read_csv(ROOT / "data/imagenet_classes.csv")
@@ -48,12 +48,12 @@ def test_imagenet_classes_have_ids_names_and_words():
         ).all() and (IMAGENET[column].astype(str) != "").all()
     twice = IMAGENET.groupby("name")["class_id"].agg(list)
     assert twice[twice.str.len() > 1].to_dict() == {"missile": [657, 744], "sunglasses": [836, 837]}
-    assert sources.class_table_exists(str(ROOT / "data/imagenet_classes.csv")) == []
+    assert data_checks.check_class_table(str(ROOT / "data/imagenet_classes.csv")) == []
 
 
 def test_class_table_needs_the_columns_of_a_study(tmp_path):
     IMAGENET.drop(columns="hypernyms").to_csv(tmp_path / "classes.csv", index=False)
-    (fault,) = sources.class_table_exists(str(tmp_path / "classes.csv"))
+    (fault,) = data_checks.check_class_table(str(tmp_path / "classes.csv"))
     assert "columns are ['class_id', 'description', 'name', 'synonyms', 'wnid']" in fault
     assert "class_id, name, description, hypernyms must be among them" in fault
 

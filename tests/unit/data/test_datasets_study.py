@@ -2,7 +2,6 @@
 
 import os
 import re
-from types import SimpleNamespace
 
 import pytest
 
@@ -73,7 +72,7 @@ def test_classifiers_are_evaluated_on_the_studys_classes(study):
         (
             "data: web, images",
             "data: things, images",
-            "sources.real.data = 'things': the data of sources.web too",
+            "sources.real.data = 'things': also the data of sources.web",
         ),
         (
             "    things_val: {",
@@ -93,7 +92,7 @@ def test_classifiers_are_evaluated_on_the_studys_classes(study):
         (
             "{dataset: shapes,",
             "{dataset: forms,",
-            "templates = 'own/templates.yaml': no templates of data set 'forms'",
+            "templates = 'own/templates.yaml': no list of texts under forms",
         ),
         (
             "{dataset: things_train}",
@@ -128,17 +127,17 @@ def test_classifiers_are_evaluated_on_the_studys_classes(study):
         (
             "evaluation: things_val, sizes",
             "evaluation: shapes, sizes",
-            "laws.supervised.evaluation = 'shapes': has classes of its own",
+            "laws.supervised.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "  evaluation: things_val\nlaws",
             "  evaluation: shapes\nlaws",
-            "scores.evaluation = 'shapes': has classes of its own",
+            "scores.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "    shapes: {dataset: shapes,",
             "    things_val_unmasked: {dataset: shapes,",
-            "things_val_unmasked: metrics of another set would",
+            "things_val_unmasked: the name of another set's metrics",
         ),
         (
             "evaluation: [things_val, shapes]",
@@ -206,8 +205,10 @@ def test_texts_of_pairs_are_in_no_table_of_prompts(study):
         ("tables:\n", "tables:\n  prompts: {each: 2}\n"),
     )
     assert table_settings.prompts_settings(own)["recipes"] == ["names"]
-    with pytest.raises(NotInStudy, match=r"recipes\.texts has no prompts .* the pairs of web"):
-        prompt_inputs.known("files", own, SimpleNamespace(recipe="texts"))
+    with pytest.raises(
+        NotInStudy, match=r"recipes\.texts: has no prompts file .* the pairs of web"
+    ):
+        prompt_inputs.known_texts(own, "texts")
 
 
 def test_paths_of_data_are_in_no_settings(study):
@@ -256,21 +257,21 @@ def test_unknown_key_of_the_configuration_is_reported(config, message):
 def test_preflight_checks_every_data_set_that_is_read(study, monkeypatch, tmp_path):
     loaded = study()
     splits = {("s", split): True for split in ("things", "web", "things_val", "shapes")}
-    assert preflight.faults({"s": loaded}, splits) == []
+    assert preflight.data_set_problems({"s": loaded}, splits) == []
     (tmp_path / "sets/things/n00000002").rename(tmp_path / "sets/things/n0000002")
     monkeypatch.setenv("DATA_WEB", str(tmp_path / "gone"))
-    message = "\n".join(preflight.faults({"s": loaded}, splits))
+    message = "\n".join(preflight.data_set_problems({"s": loaded}, splits))
     assert (
         "studies/s.yaml: data.training.things: data set 'things_train'" in message
         and "did you mean n00000002?" in message
     )
     assert f"no such folder: {tmp_path / 'gone'}" in message
-    message = preflight.faults(
+    message = preflight.data_set_problems(
         {"s": loaded}, dict.fromkeys(splits, False)
     )  # its index is made: it need only be there
     assert len(message) == 1 and "gone" in message[0]
     assert (
-        preflight.faults(
+        preflight.data_set_problems(
             {"s": study(("data: things, images: 10", "data: things, images: 12"))},
             {("s", "things_val"): True},
         )
@@ -282,7 +283,7 @@ def test_preflight_reports_too_few_images(study):
     loaded = study(("data: things, images: 10", "data: things, images: 15"))
     assert (
         "too few images (12, a source of the study takes 15)"
-        in preflight.faults({"s": loaded}, {("s", "things"): True})[0]
+        in preflight.data_set_problems({"s": loaded}, {("s", "things"): True})[0]
     )
 
 

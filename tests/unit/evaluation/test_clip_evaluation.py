@@ -17,23 +17,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from scripts import evaluate_clip, train_clip
+from scripts import evaluate_clip
 from synscale.analysis.metrics import RUN
 from synscale.data import shards
 from synscale.evaluation import precision, zero_shot
 from synscale.models import clip
-from synscale.training.distributed import Team
+from synscale.training.clip_group import train_clip
+from synscale.training.distributed import ProcessGroup
 from tests.support.clip_runs import CPU, NAMES, TINY, run_of, settings_of, write_source
 
 
 def test_the_whole_vocabulary_is_clips_own():
     texts = ["a photo of a three, thick", "Leaning LEFT & unverständlich"]
-    tokens = clip.tokenizer({"context_length": 20})(texts)
+    tokens = clip.tokenizer(20)(texts)
     assert torch.equal(tokens, open_clip.tokenize(texts, 20))
-    assert clip.config(TINY | {"merges": None}, 8)["text_cfg"]["vocab_size"] == 49408
+    assert (
+        clip.config(TINY.model_copy(update={"merges": None}), 8)["text_cfg"]["vocab_size"] == 49408
+    )
 
 
-WHOLE, SMALL = (clip.tokenizer({"context_length": 300, "merges": merges}) for merges in (None, 200))
+WHOLE, SMALL = (clip.tokenizer(300, merges) for merges in (None, 200))
 
 
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), max_size=30))
@@ -55,12 +58,12 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clip")
     tar = write_source(folder / "real.tar", 40)
     run = run_of("learned", ("real", None, 40), iterations=40)
-    train_clip.train_batch(
+    train_clip(
         settings_of(run, inputs={"real": 1}, learning_rate=1e-2),
         [tar],
         folder / "models",
         folder / "state",
-        Team(CPU),
+        ProcessGroup(CPU),
     )
     (folder / "set").mkdir()
     write_source(folder / "set/unseen.tar", 24)
@@ -131,14 +134,8 @@ CLASSES = pd.DataFrame({"class_id": [1, 0], "name": ["light", "dark"]})  # in no
 
 
 def evaluation_of(*names: str, tasks: dict = TASKS) -> dict:
-    runs = [
-        {
-            key: value
-            for key, value in run_of(name, ("real", None, 40)).items()
-            if key not in ("iterations", "parts")
-        }
-        for name in names
-    ]
+    common = {"source": "both", "guidance": None, "architecture": "tiny", "size": 40, "seed": 0}
+    runs = [common | {"name": name} for name in names]
     return {
         "runs": runs,
         "evaluation": ["unseen"],

@@ -11,6 +11,7 @@ from synscale.evaluation import finished_sets, precision
 from synscale.evaluation.precision import Agreement, Tolerance
 from synscale.models import classifier
 from synscale.study.load import load_study
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 from synscale.workflow.settings.evaluation import evaluation_settings
@@ -18,7 +19,7 @@ from tests.support.classifier_runs import classifier_job
 from tests.support.workflow import SMOKE
 
 CPU = deterministic(1)
-ARCHITECTURE = {"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}
+ARCHITECTURE = Architecture(label="", patch_size=4, width=16, depth=1, heads=2, pool="avg")
 BUILD = {"architecture": ARCHITECTURE, "image_size": 16, "channels": 3, "classes": 10}
 SETS = ["first", "second", "third"]
 RUN = {"source": "real", "guidance": None, "architecture": "vit", "size": 24}
@@ -173,7 +174,7 @@ def test_a_cpu_computes_in_float32_and_reads_no_sample(batch, monkeypatch):
 
     monkeypatch.setattr(stream, "chosen", read)
     assert precision.fast_dtype(CPU) == torch.float32
-    images = stream.find(batch[2][:1])
+    images = stream.open_images(batch[2][:1])
     found = evaluate.choose_precisions(["a"], [None], images, CPU, torch.float32)
     assert found == [torch.float32]
 

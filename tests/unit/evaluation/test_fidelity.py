@@ -20,12 +20,13 @@ from torch_fidelity.metric_prc import (
 
 from synscale.evaluation import image_set_metrics
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 
 SEEDS = st.integers(0, 2**31 - 1)
 few = settings(
     max_examples=20, deadline=None
 )  # torch beside other work on a few cores now and then takes its time
-ARCHITECTURE = {"patch_size": 4, "width": 8, "depth": 2, "heads": 2, "pool": "avg"}
+ARCHITECTURE = {"patch_size": 4, "width": 8, "depth": 2, "heads": 2, "pool": "avg", "label": ""}
 
 
 def compared(images, real):
@@ -39,7 +40,11 @@ def normal(seed, count=60, width=4):
 def network(pool="avg"):
     torch.manual_seed(0)
     return classifier.build(
-        ARCHITECTURE | {"pool": pool}, image_size=8, channels=1, classes=3, position_std=0.2
+        Architecture(**ARCHITECTURE | {"pool": pool}),
+        image_size=8,
+        channels=1,
+        classes=3,
+        position_std=0.2,
     ).eval()
 
 

@@ -22,6 +22,7 @@ from synscale.data import shards
 from synscale.evaluation import image_set_metrics, reference
 from synscale.models import classifier
 from synscale.study.load import StudyError, load_study
+from synscale.study.models.classifiers import Architecture
 from synscale.training import stream
 from synscale.workflow.paths import reference_run
 from synscale.workflow.settings.evaluation import reference_settings, score_settings
@@ -73,7 +74,7 @@ def images(tmp_path_factory):
 
 
 def test_a_released_model_reads_images_as_its_own_configuration_says(released, images):
-    judge = reference.released(released, CPU)
+    judge = reference.pretrained(released, CPU)
     own = timm.data.create_transform(
         **timm.data.resolve_model_data_config(judge.model), is_training=False
     )
@@ -90,8 +91,8 @@ def test_one_pass_over_the_shards_gives_what_a_pass_for_each_score_gives(
     released, images, monkeypatch
 ):
     monkeypatch.setattr(reference, "BATCH", 4)  # so that a class takes several
-    judge = reference.released(released, CPU)
-    found = judge.judge(stream.find(images[0], 2.0, 27))
+    judge = reference.pretrained(released, CPU)
+    found = judge.judge(stream.open_images(images[0], 2.0, 27))
     pixels, labels = (
         judge.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2)),
         np.arange(27) % 3,
@@ -125,12 +126,12 @@ def test_a_reference_with_other_classes_is_told(released, tmp_path):
         [("0", np.zeros((32, 32, 3), np.uint8), {"class_id": 3, "prompt": "x"})],
     )
     with pytest.raises(ValueError, match="class 3, but the reference has 3 classes"):
-        reference.released(released, CPU).judge(stream.find([tmp_path / "00000.tar"]))
+        reference.pretrained(released, CPU).judge(stream.open_images([tmp_path / "00000.tar"]))
 
 
 def test_a_classifier_reads_the_centre_of_an_image_and_no_padding():
     model = classifier.build(
-        {"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"},
+        Architecture(label="", patch_size=4, width=8, depth=1, heads=2, pool="avg"),
         image_size=8,
         channels=1,
         classes=2,
@@ -185,11 +186,11 @@ def test_a_released_reference_is_fetched_from_the_hub(of_ten, tmp_path):
             env=environment,
         )
     assert set(hub.asked) == {"config.json", "model.safetensors"}
-    assert reference.released(tmp_path / "reference", CPU).model.num_classes == 10
+    assert reference.pretrained(tmp_path / "reference", CPU).model.num_classes == 10
     config = tmp_path / "reference/config.json"
     config.write_text(config.read_text() + " ")
     with pytest.raises(ValueError, match="it changed since"):
-        reference.released(tmp_path / "reference", CPU)
+        reference.pretrained(tmp_path / "reference", CPU)
 
 
 def test_a_reference_of_more_classes_than_the_study_has_is_told_when_it_is_fetched(tmp_path):
@@ -268,7 +269,7 @@ def test_settings_of_a_score_name_the_reference_and_a_run_fetches_none(tmp_path)
     [
         (
             "{model: owner/name, revision: main}",
-            "scores.reference.revision = 'main': string should match pattern",
+            "scores.reference.revision = 'main': not a commit",
         ),
         ("{model: name}", "scores.reference.model = 'name': neither owner/name nor a path"),
         ("{model: ./nowhere}", "scores.reference.model = './nowhere': no such folder"),

@@ -64,7 +64,7 @@ def shard(tmp_path, monkeypatch):
     monkeypatch.setattr(pipelines, "revision", lambda path: path)
     monkeypatch.setattr(pipelines, "sampler_of", lambda *_: "played")
     monkeypatch.setattr(pipelines, "scheduler_of", lambda *_: "{}")
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 0.0)
 
     def make(model, name="shard", revision="r", prefix=PREFIX, batch=BATCH, more=""):
         monkeypatch.setattr(pipelines, "sample", model.sample)
@@ -136,7 +136,7 @@ def test_what_is_kept_is_kept_by_time(shard, monkeypatch):
     monkeypatch.setattr(
         partial_shards, "time", SimpleNamespace(monotonic=lambda: 100.0 * len(killed.asked))
     )  # each call takes 100 s
-    monkeypatch.setattr(checkpoint, "EVERY", 300.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 300.0)
     with pytest.raises(Killed):
         shard(killed)
     # Four calls gave three batches, an image of the second of which was blank at first; the third
@@ -239,7 +239,7 @@ import os, signal, sys, time
 from pathlib import Path
 from scripts import generate
 from synscale import pipelines, resume
-resume.EVERY, sample, calls = 0.0, pipelines.sample, []
+resume.CHECKPOINT_INTERVAL, sample, calls = 0.0, pipelines.sample, []
 state = Path(sys.argv[sys.argv.index("--state") + 1])
 def deadly(*arguments):
     calls.append(arguments)

@@ -30,7 +30,7 @@ from benchmarks import (
     vit_training,
 )
 from benchmarks.measuring import OURS, Disagreement
-from synscale.training.shuffle_buffer import Shuffle
+from synscale.data.shuffle_buffer import Shuffle
 
 CPU = torch.device("cpu")
 

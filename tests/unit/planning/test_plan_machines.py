@@ -2,8 +2,6 @@
 have the FLOPs that torch counts.
 """
 
-import re
-
 import pytest
 
 from scripts import count_flops
@@ -12,18 +10,15 @@ from synscale.planning import flops as generators
 from synscale.planning.cost_model import PlanError, Work, known, work
 from synscale.study.load import load_study
 from synscale.study.models import Study
-from synscale.study.models.author_checkpoints import ReleasedModel
+from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.data import FilesData
 from synscale.study.models.generators import PretrainedGenerator
-from synscale.study.models.parts import SyntheticSource
 from synscale.study.models.recipes import ImageCaptions, WordToSentence
+from synscale.study.models.sources import SyntheticSource
+from synscale.workflow import rule_names
 from tests.support.workflow import MACHINES, ROOT
 
-RULES = {
-    name
-    for path in (ROOT / "rules").glob("*.smk")
-    for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
-}
+RULES = set(rule_names.rules())
 DIGITS = load_study(str(ROOT / "studies/digits.yaml"))
 
 
@@ -181,8 +176,10 @@ def jobs_of_every_rule():
     """(study, rule, wildcards): at least one of each rule, of the digits, of released models, and
     of data in files.
     """
-    released_model = ReleasedModel(kind="clip", file="any.pt", images=1)
-    models = with_released({2.0: 100}).model_copy(update={"released": {"any": released_model}})
+    checkpoint = AuthorCheckpoint(kind="clip", file="any.pt", images=1)
+    models = with_released({2.0: 100}).model_copy(
+        update={"author_checkpoints": {"any": checkpoint}}
+    )
     files = DIGITS.model_copy(update={"data": FilesData(**FILES)})
     for source in ("diffusion_captions", "masked_captions"):
         yield DIGITS, "generate", {"source": source, "shard": "00000"}
@@ -208,8 +205,8 @@ def jobs_of_every_rule():
         "caption_images": {"recipe": "blip", "shard": "00000"},
         "fetch_generator": {"generator": "sd"},
         "fetch_model": {"recipe": "blip"},
-        "convert_released": {"released": "any"},
-        "evaluate_released": {"released": "any"},
+        "convert_author_checkpoint": {"checkpoint": "any"},
+        "evaluate_author_checkpoint": {"checkpoint": "any"},
     }
     yield from (
         (models, rule, wildcards.get(rule, {}))

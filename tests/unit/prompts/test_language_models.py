@@ -69,10 +69,10 @@ def tar(tmp_path_factory) -> str:
     return path
 
 
-def state_of(folder) -> tuple[checkpoint.State, prompt_jobs.TextRows]:
+def state_of(folder) -> tuple[checkpoint.TrainingCheckpoint, prompt_jobs.TextRows]:
     """State of a job that is saved after every step."""
     texts = prompt_jobs.TextRows()
-    return checkpoint.State(folder, "i", {"texts": texts}, every=0), texts
+    return checkpoint.TrainingCheckpoint(folder, "i", {"texts": texts}, every=0), texts
 
 
 def until_killed(method, calls: int):

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from synscale.prompts import user_prompts
-from synscale.study.models.recipes import OwnTexts
+from synscale.study.models.recipes import UserPrompts
 from synscale.workflow.settings.prompts import PromptSettings
 from tests.support.text_tables import texts, write_arrow
 
@@ -30,7 +30,7 @@ def labelled(names: list[str], ids: list, column: str = "class_id", **more) -> p
 
 
 def read(path, classes=CLASSES, **columns) -> list[int]:
-    settings = PromptSettings("own", OwnTexts(kind="texts", file="t", columns=columns))
+    settings = PromptSettings("own", UserPrompts(kind="texts", file="t", columns=columns))
     return user_prompts.read(settings, [str(path)], classes)["class_id"].tolist()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from synscale.prompts import text_files
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.recipes import OwnTexts
+from synscale.study.models.recipes import UserPrompts
 from tests.support.text_tables import texts, write_arrow
 from tests.support.workflow import ROOT, SMOKE
 
@@ -24,7 +24,7 @@ def saved(folder, prefix: str, shards: int = 1) -> None:
 
 
 def files(folder, split=None) -> list[str]:
-    recipe = OwnTexts(kind="texts", dataset=str(folder), split=split)
+    recipe = UserPrompts(kind="texts", dataset=str(folder), split=split)
     return [path.removeprefix(f"{folder}/") for path in text_files.files(recipe)]
 
 

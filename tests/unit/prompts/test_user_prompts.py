@@ -6,7 +6,7 @@ import pytest
 
 from synscale.prompts import recipes, user_prompts
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.recipes import OwnTexts
+from synscale.study.models.recipes import UserPrompts
 from synscale.workflow.settings.prompts import PromptSettings
 from tests.support.workflow import ROOT, SMOKE
 
@@ -27,7 +27,7 @@ ODD = [
 
 
 def settings(**columns) -> PromptSettings:
-    return PromptSettings("own", OwnTexts(kind="texts", file="t", columns=columns))
+    return PromptSettings("own", UserPrompts(kind="texts", file="t", columns=columns))
 
 
 def read(*paths, classes=CLASSES, **columns) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def test_classes_of_the_same_name_need_their_id(tmp_path):
     [
         (
             "{kind: word_to_sentence, model: a/b, revision: main, texts: 5}",
-            "recipes.new.revision = 'main': string should match pattern",
+            "recipes.new.revision = 'main': not a commit",
         ),
         (
             "{kind: word_to_sentence, model: ./b, texts: 5}",
@@ -187,11 +187,11 @@ def test_classes_of_the_same_name_need_their_id(tmp_path):
         ),
         (
             "{kind: image_captions, model: data}",
-            "recipes.new.model = 'data': a folder of that name lies here: write './data'",
+            "recipes.new.model = 'data': a folder of that name exists here; write './data'",
         ),
         (
             "{kind: image_captions, model: ./data}",
-            "recipes.new.model = './data': holds no config.json",
+            "recipes.new.model = './data': has no config.json",
         ),
         ("{kind: word_to_sentence, model: a/b}", "recipes.new.texts: missing; add it"),
         (
@@ -211,7 +211,7 @@ def test_classes_of_the_same_name_need_their_id(tmp_path):
         ),
         (
             "{kind: texts, file: README.md, columns: {name: a, class_id: b}}",
-            "class_id and name both tell the class; remove one",
+            "class_id and name both identify the class; remove one",
         ),
         ("{kind: texts, file: README.md, columns: {label: a}}", "recipes.new.columns.label"),
         ("{patterns: [a]}", "recipes.new.kind: missing; add it"),

@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from synscale.runtime.atomic import apply_umask, umask, whole, write_json
+from synscale.runtime.atomic import apply_umask, atomic_write, umask, write_json
 
 
 @pytest.fixture(params=[0o002, 0o022, 0o077], ids=oct)
@@ -22,7 +22,7 @@ def mode(path) -> int:
 
 
 def test_files_appear_under_their_names_when_all_are_written(tmp_path):
-    with whole(tmp_path / "deep/a.txt", tmp_path / "b.txt") as (a, b):
+    with atomic_write(tmp_path / "deep/a.txt", tmp_path / "b.txt") as (a, b):
         a.write_text("a")
         b.write_text("b")
         assert not (tmp_path / "deep/a.txt").exists()
@@ -32,7 +32,7 @@ def test_files_appear_under_their_names_when_all_are_written(tmp_path):
 
 def test_a_failure_keeps_the_old_file_and_removes_the_new_one(tmp_path):
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(RuntimeError), whole(tmp_path / "a.txt") as (part,):
+    with pytest.raises(RuntimeError), atomic_write(tmp_path / "a.txt") as (part,):
         part.write_text("new")
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -48,7 +48,7 @@ def test_json_has_no_nan(tmp_path):
 def test_a_full_disk_is_told_with_the_file_that_has_no_room(tmp_path):
     with (
         pytest.raises(OSError, match=r"No space left on device: '.*images\.tar'"),
-        whole(tmp_path / "images.tar"),
+        atomic_write(tmp_path / "images.tar"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert list(tmp_path.iterdir()) == []
@@ -63,7 +63,7 @@ def write_privately(path) -> None:
 
 def test_new_files_have_the_permissions_of_the_umask(tmp_path, mask):
     assert umask() == mask
-    with whole(tmp_path / "private.safetensors", tmp_path / "plain.txt") as (private, plain):
+    with atomic_write(tmp_path / "private.safetensors", tmp_path / "plain.txt") as (private, plain):
         write_privately(private)
         plain.write_text("plain")
         assert mode(private) == 0o600

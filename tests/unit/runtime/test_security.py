@@ -27,7 +27,7 @@ from synscale.data import shards
 from synscale.report import captions, tables
 from synscale.report import html as pages
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.parts import ReferenceModel
+from synscale.study.models.sources import ReferenceModel
 from synscale.training import checkpoint
 from tests.support.workflow import ROOT, SMOKE, SNAKEMAKE
 
@@ -157,7 +157,7 @@ def test_a_study_makes_no_objects(tmp_path):
 
 
 def test_training_state_that_holds_a_pickle_is_refused(tmp_path):
-    state = checkpoint.State(tmp_path, "identity", {})
+    state = checkpoint.TrainingCheckpoint(tmp_path, "identity", {})
     torch.save({"step": 1, "parts": Trap(tmp_path / "pwned")}, state.path)
     with pytest.raises(pickle.UnpicklingError):
         state.load()

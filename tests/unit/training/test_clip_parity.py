@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from synscale.training import clip_loop, pairs
-from synscale.training.distributed import Team
+from synscale.training.distributed import ProcessGroup
 from tests.support import clip_peer
 from tests.support.clip_runs import CPU, job_of, losses_of, run_of, write_source
 
@@ -30,14 +30,14 @@ STEPS = 12
 def test_losses_equal_those_of_open_clips_trainer(tmp_path, monkeypatch, recipe):
     deterministic(1)
     run = run_of("one", ("real", None, 20), iterations=STEPS, seed=3)
-    job, team = job_of(run, **recipe), Team(CPU)
-    found = pairs.find({"real": [write_source(tmp_path / "real.tar", 20)]}, run["parts"])
+    job, processes = job_of(run, **recipe), ProcessGroup(CPU)
+    found = pairs.open_pairs({"real": [write_source(tmp_path / "real.tar", 20)]}, run.parts)
     count = job.micro_batches(1)
-    batches = list(clip_loop.micro_batches(job, found, 0, count, team))
+    batches = list(clip_loop.iter_micro_batches(job, found, 0, count, processes))
     given = clip_peer.Batches(batches, job.recipe.normalisation)
     expected, weights = clip_peer.train(job, given, count)
     losses = losses_of(monkeypatch)
-    model = clip_loop.train(job, found, tmp_path / "state", "", team)
+    model = clip_loop.train(job, found, tmp_path / "state", "", processes)
     assert len(losses) == len(expected) == STEPS
     assert losses == pytest.approx(expected, abs=1e-4)
     assert max(losses) - min(losses) > 0.1  # it learns, so that equal losses mean something

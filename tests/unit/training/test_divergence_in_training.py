@@ -19,7 +19,7 @@ def state_in(folder) -> dict:
 
 @pytest.fixture
 def save_every_step(monkeypatch):
-    monkeypatch.setattr(checkpoint.State, "due", property(lambda self: True))
+    monkeypatch.setattr(checkpoint.TrainingCheckpoint, "due", property(lambda self: True))
 
 
 def test_divergence_keeps_the_state_before_it(tmp_path, save_every_step, monkeypatch):
@@ -77,7 +77,9 @@ def test_state_that_is_not_finite_is_refused(tmp_path, value):
     optimizer = torch.optim.AdamW(layer.parameters(), fused=True)
     layer(torch.ones(2)).backward()
     optimizer.step()
-    state = checkpoint.State(tmp_path, "same", {"model": layer, "optimizer": optimizer})
+    state = checkpoint.TrainingCheckpoint(
+        tmp_path, "same", {"model": layer, "optimizer": optimizer}
+    )
     state.save(1)
     assert state.load() == 1
     optimizer.state_dict()["state"][0]["exp_avg"][0, 1] = value

@@ -2,9 +2,9 @@
 
 import pytest
 
+from synscale.data.shuffle_buffer import most_bytes, shuffle_for
 from synscale.planning import reader_memory
 from synscale.study.load import load_study
-from synscale.training.shuffle_buffer import most_bytes, shuffle_for
 from tests.support.workflow import ROOT, SMOKE
 
 

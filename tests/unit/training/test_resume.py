@@ -50,12 +50,12 @@ def training(folder, **options):
         optimizer.step()
 
     step()
-    return checkpoint.State(
+    return checkpoint.TrainingCheckpoint(
         folder, "identity", {"layer": layer, "optimizer": optimizer}, **options
     ), step
 
 
-def weights(state: checkpoint.State) -> list[torch.Tensor]:
+def weights(state: checkpoint.TrainingCheckpoint) -> list[torch.Tensor]:
     return [value.clone() for value in state.parts["layer"].state_dict().values()]
 
 
@@ -68,18 +68,18 @@ def equal(one: list[torch.Tensor], two: list[torch.Tensor]) -> bool:
 )
 def test_save_that_takes_long_is_repeated_less_often(tmp_path, seconds, interval):
     """At most 0.5 % of the time: 4.9 GB at 200 MB/s take 24.5 s, and are written each 4,900 s."""
-    state = checkpoint.State(tmp_path, "identity", {})
+    state = checkpoint.TrainingCheckpoint(tmp_path, "identity", {})
     state.save_seconds = seconds
     assert state.interval == pytest.approx(interval)
     assert seconds / state.interval <= 0.005 + 1e-9
 
 
 def test_interval_follows_what_tests_set(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
-    state = checkpoint.State(tmp_path, "identity", {})
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 0.0)
+    state = checkpoint.TrainingCheckpoint(tmp_path, "identity", {})
     state.save_seconds = 100.0
     assert state.interval == 0
-    assert state.save_by_time(1) and state.save_by_time(2)
+    assert state.save_if_due(1) and state.save_if_due(2)
 
 
 def test_state_in_thread_is_that_of_its_step(tmp_path, held):
@@ -146,17 +146,20 @@ def test_discard_waits_for_the_thread(tmp_path, held):
 def test_process_ends_after_the_write(tmp_path):
     program = f"""
 import time, torch
-from synscale import resume
+from synscale.training import checkpoint
 save = torch.save
 torch.save = lambda *a: (time.sleep(1), save(*a))
-resume.State({str(tmp_path)!r}, "identity", {{"layer": torch.nn.Linear(1, 1)}}, background=True).save(5)
+checkpoint.TrainingCheckpoint({str(tmp_path)!r}, "identity", {{"layer": torch.nn.Linear(1, 1)}}, background=True).save(5)
 raise SystemExit("loss is not finite")
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert checkpoint.State(tmp_path, "identity", {"layer": torch.nn.Linear(1, 1)}).load() == 5
+    assert (
+        checkpoint.TrainingCheckpoint(tmp_path, "identity", {"layer": torch.nn.Linear(1, 1)}).load()
+        == 5
+    )
 
 
 def test_job_near_its_end_saves_and_is_requeued(tmp_path, slurm, monkeypatch):
@@ -164,20 +167,20 @@ def test_job_near_its_end_saves_and_is_requeued(tmp_path, slurm, monkeypatch):
     state, _ = training(tmp_path / "state", background=True)
     slurm("scontrol", f'ls {tmp_path}/state/*.state > /dev/null && echo "$@" >> {calls}')
     monkeypatch.setattr(allocation, "current", lambda: allocated(3600, 400))
-    assert not state.due and not state.save_by_time(1)
+    assert not state.due and not state.save_if_due(1)
     monkeypatch.setattr(allocation, "current", lambda: allocated(3600, 299))
     assert state.due
     with pytest.raises(
         SystemExit, match="did not requeue it"
     ):  # a real SLURM would have ended this process
-        state.save_by_time(2)
+        state.save_if_due(2)
     assert calls.read_text() == "requeue 7\n"
     assert state.load() == 2
 
 
 def test_slow_steps_and_saves_begin_the_end_earlier(tmp_path, monkeypatch):
     monkeypatch.setattr(allocation, "current", lambda: allocated(36000, 450))
-    state = checkpoint.State(tmp_path, "identity", {})
+    state = checkpoint.TrainingCheckpoint(tmp_path, "identity", {})
     assert not state.due
     state.step_seconds = 80.0
     assert state.due

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synscale.data import shards
+from synscale.data.shuffle_buffer import Shuffle, images_per_chunk, shuffle_for
 from synscale.training import image_index, stream
 from synscale.training.chunk_reader import ChunkReader
 from synscale.training.order import Order
-from synscale.training.shuffle_buffer import Shuffle, images_per_chunk, shuffle_for
 
 
 def write_source(folder, count: int, images: int, scales=(None,)) -> list[str]:
@@ -60,8 +60,8 @@ def noisy(image):
 
 
 def test_the_first_images_are_found_at_their_guidance(made):
-    images = stream.find(made, 2.0, 25)
-    batch = next(stream.ordered(images, 25))
+    images = stream.open_images(made, 2.0, 25)
+    batch = next(stream.iter_sequential(images, 25))
     assert (batch.images[:, 0] == 2).all()
     assert indices(batch) == list(range(25))
     assert batch.class_ids.tolist() == [i % 7 for i in range(25)]
@@ -71,10 +71,10 @@ def test_the_first_images_are_found_at_their_guidance(made):
 
 @pytest.mark.parametrize("most", [0, 1 << 20])
 def test_a_smaller_set_is_a_prefix_and_a_mixture_is_its_parts(real, made, most):
-    sets = stream.hold([stream.find(real), stream.find(made, 1.0)], most)
-    assert isinstance(sets[0], stream.Held if most else stream.Stored)
+    sets = stream.load_into_memory([stream.open_images(real), stream.open_images(made, 1.0)], most)
+    assert isinstance(sets[0], stream.InMemoryImages if most else stream.ShardedImages)
     mixture = sets[0].join([sets[0].first(12), sets[1].first(3)])
-    batch = next(stream.ordered(mixture, 100))
+    batch = next(stream.iter_sequential(mixture, 100))
     assert indices(batch) == [*range(12), *range(3)]
     assert mixture.sizes == [10, 2, 3]
 
@@ -84,7 +84,7 @@ def test_too_few_images_are_told(made):
         shards.ShardError,
         match=r"00002.tar: 30 images at guidance 1.0 in it .* where 31 are needed",
     ):
-        stream.find(made, 1.0, 31)
+        stream.open_images(made, 1.0, 31)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +94,17 @@ def test_too_few_images_are_told(made):
 def test_real_images_are_not_taken_for_made_ones(request, source, guidance, told):
     tars = request.getfixturevalue(source)
     with pytest.raises(shards.ShardError, match=told):
-        next(stream.ordered(stream.Stored([stream.ShardSlice(tars[0], guidance, 1)]), 1))
+        next(
+            stream.iter_sequential(
+                stream.ShardedImages([stream.ShardSlice(tars[0], guidance, 1)]), 1
+            )
+        )
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut short", "older"])
 def test_a_tar_that_is_not_what_its_manifest_says_is_not_read(tmp_path, damage):
     (tar,) = write_source(tmp_path, 1, 5)
-    images, manifest = stream.find([tar]), pd.read_parquet(shards.manifest_path(tar))
+    images, manifest = stream.open_images([tar]), pd.read_parquet(shards.manifest_path(tar))
     if damage == "older":
         manifest.drop(columns=["offset"]).to_parquet(shards.manifest_path(tar))
     elif damage == "changed":
@@ -114,7 +118,7 @@ def test_a_tar_that_is_not_what_its_manifest_says_is_not_read(tmp_path, damage):
         shards.ShardError,
         match="no columns offset" if damage == "older" else "'gNone-00003' has another sha256",
     ):
-        list(stream.ordered(images, 2))
+        list(stream.iter_sequential(images, 2))
 
 
 @pytest.mark.parametrize("transform", [None, noisy])
@@ -130,7 +134,7 @@ def test_a_grey_image_among_those_of_three_channels_is_told(tmp_path, transform)
     with pytest.raises(
         ValueError, match=r"images of shapes \(3, 4, 4\) and \(1, 4, 4\) in one batch"
     ):
-        next(stream.ordered(stream.find([tmp_path / "00000.tar"]), 2, transform))
+        next(stream.iter_sequential(stream.open_images([tmp_path / "00000.tar"]), 2, transform))
 
 
 # -- order -------------------------------------------------------------------------------------------------------------------------------
@@ -258,10 +262,10 @@ CHUNKED = Shuffle(plain=0, lanes=4, stripe=5, chunk=10, chunks_per_lane=2)
 @pytest.mark.parametrize("size", [200, 203])
 def test_a_training_reads_each_chunk_once_an_epoch(tmp_path, monkeypatch, ranks, size):
     """Two epochs of 40 or 42 chunks, of which processes share those that are cut."""
-    images = stream.find(write_source(tmp_path, count=2, images=size))
+    images = stream.open_images(write_source(tmp_path, count=2, images=size))
     counted = Counted(monkeypatch)
     for rank in range(ranks):
-        found = list(stream.encoded_batches(images, 20, 40, 0, 0, rank, ranks, shuffle=CHUNKED))
+        found = list(stream.iter_encoded(images, 20, 40, 0, 0, rank, ranks, shuffle=CHUNKED))
         assert len(found) == 40
     chunks = 2 * 2 * -(-size // 10)
     assert 0.95 * chunks <= len(counted.sizes) <= 1.2 * chunks
@@ -271,7 +275,7 @@ def test_a_training_reads_each_chunk_once_an_epoch(tmp_path, monkeypatch, ranks,
 
 
 def test_chunks_are_dropped_when_they_are_read(real):
-    images, shuffle = stream.find(real), CHUNKED
+    images, shuffle = stream.open_images(real), CHUNKED
     reader, order = ChunkReader(images.shards, shuffle), Order(images.sizes, 0, 16, shuffle)
     most = 0
     for start in range(0, 700, 20):
@@ -282,7 +286,7 @@ def test_chunks_are_dropped_when_they_are_read(real):
 
 
 def test_a_chunk_that_others_finish_is_dropped_later(real):
-    images = stream.find(real)
+    images = stream.open_images(real)
     reader = ChunkReader(images.shards, Shuffle(plain=5, lanes=1, chunk=10, chunks_per_lane=2))
     reader.fetch([0])
     assert list(reader.chunks) == [(0, 0)]
@@ -297,7 +301,7 @@ def test_a_damaged_image_stops_a_training_that_reads_chunks(tmp_path):
         file.seek(pd.read_parquet(shards.manifest_path(tar))["offset"][3] + 20)
         file.write(b"\x00\xff")
     with pytest.raises(shards.ShardError, match=r"'gNone-00003' has another sha256"):
-        list(stream.batches(stream.find([tar]), 20, 2, 0, shuffle=CHUNKED))
+        list(stream.iter_training(stream.open_images([tar]), 20, 2, 0, shuffle=CHUNKED))
 
 
 # -- ranks, workers, memory --------------------------------------------------------------------------------------------------------------
@@ -308,19 +312,19 @@ def test_a_damaged_image_stops_a_training_that_reads_chunks(tmp_path):
 )
 def test_ranks_and_workers_lose_and_repeat_no_image_and_see_the_same(real, ranks, workers, shuffle):
     images, chosen = (
-        stream.find(real),
+        stream.open_images(real),
         {
             "batch_size": 20,
             "iterations": 7,
             "seed": 1,
             "transform": noisy,
-            "window": 2,
+            "open_shards": 2,
             "shuffle": shuffle,
         },
     )
-    alone = list(stream.batches(images, **chosen))  # two epochs of 70
+    alone = list(stream.iter_training(images, **chosen))  # two epochs of 70
     shares = [
-        list(stream.batches(images, **chosen, rank=rank, ranks=ranks, workers=workers))
+        list(stream.iter_training(images, **chosen, rank=rank, ranks=ranks, workers=workers))
         for rank in range(ranks)
     ]
     for iteration, whole in enumerate(alone):
@@ -340,18 +344,22 @@ def test_a_batch_that_ranks_cannot_share_is_refused(real):
     with pytest.raises(
         ValueError, match="batch_size = 10: cannot be shared equally by 3 processes"
     ):
-        stream.batches(stream.find(real), 10, 1, 0, ranks=3)
+        stream.iter_training(stream.open_images(real), 10, 1, 0, ranks=3)
 
 
 @pytest.mark.parametrize("transform", [None, noisy])
 @pytest.mark.parametrize("workers", [0, 1])
 def test_from_memory_and_from_tars_come_the_same_batches(real, made, transform, workers):
-    stored = [stream.find(real, images=25), stream.find(made, 2.0, 15)]
-    held = stream.hold(stored)
-    assert all(isinstance(part, stream.Held) for part in held)
-    sets = [stream.Stored.join(stored), stream.Held.join(held)]
+    stored = [stream.open_images(real, images=25), stream.open_images(made, 2.0, 15)]
+    held = stream.load_into_memory(stored)
+    assert all(isinstance(part, stream.InMemoryImages) for part in held)
+    sets = [stream.ShardedImages.join(stored), stream.InMemoryImages.join(held)]
     one, other = (
-        list(stream.batches(images, 8, 12, seed=5, start=2, transform=transform, workers=workers))
+        list(
+            stream.iter_training(
+                images, 8, 12, seed=5, start=2, transform=transform, workers=workers
+            )
+        )
         for images in sets
     )
     assert len(one) == 10
@@ -365,11 +373,11 @@ def test_from_memory_and_from_tars_come_the_same_batches(real, made, transform, 
 def test_random_numbers_follow_from_seed_epoch_and_image_and_leave_those_of_the_training_alone(
     real,
 ):
-    images = stream.find(real, images=10)
+    images = stream.open_images(real, images=10)
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    first, second = list(stream.batches(images, 10, 2, seed=0, transform=noisy))
+    first, second = list(stream.iter_training(images, 10, 2, seed=0, transform=noisy))
     assert torch.equal(torch.rand(3), expected)
     noise = [
         {p: image.frac() for p, image in zip(b.positions.tolist(), b.images, strict=True)}
@@ -384,8 +392,8 @@ def test_no_more_manifests_are_held_than_the_window_asks_for_and_none_is_read_tw
 ):
     held = lru_cache(maxsize=4)(image_index.Index)
     monkeypatch.setattr(image_index, "open_index", held)
-    order = Order([10] * 7, 0, window=2)
-    images = stream.find(real)
+    order = Order([10] * 7, 0, open_shards=2)
+    images = stream.open_images(real)
     for start in range(0, 70, 5):
         images.read(order.take(start, start + 5)[1])
     assert held.cache_info().currsize <= 4
@@ -394,9 +402,10 @@ def test_no_more_manifests_are_held_than_the_window_asks_for_and_none_is_read_tw
 
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_an_evaluation_reads_every_image_once_in_order(real, ranks):
-    images = stream.find(real)
+    images = stream.open_images(real)
     shares = [
-        list(stream.ordered(images, 8, workers=1, rank=rank, ranks=ranks)) for rank in range(ranks)
+        list(stream.iter_sequential(images, 8, workers=1, rank=rank, ranks=ranks))
+        for rank in range(ranks)
     ]
     assert sorted(i for share in shares for batch in share for i in indices(batch)) == list(
         range(70)

@@ -21,7 +21,7 @@ from synscale.workflow.settings import digest
 from synscale.workflow.settings.training import classifier_settings
 from tests.support.classifier_runs import classifier_job
 from tests.support.interrupted import Killed
-from tests.support.trainings import recipe, train_on_noise, train_small_generator
+from tests.support.trainings import architecture, recipe, train_on_noise, train_small_generator
 from tests.support.workflow import ROOT, SMOKE
 
 
@@ -29,11 +29,11 @@ def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):
     classifier_job(
         tmp_path,
         "a",
-        "--planned",
+        "--settings-digest",
         digest(classifier_settings(load_study(SMOKE), "real", "vit_tiny")),
     )
     with pytest.raises(SystemExit, match=r"smoke.yaml: edited since this job was planned"):
-        classifier_job(tmp_path, "b", "--planned", "0123456789abcdef")
+        classifier_job(tmp_path, "b", "--settings-digest", "0123456789abcdef")
     assert not (tmp_path / "b").exists()
 
 
@@ -88,9 +88,7 @@ def test_garbage_is_collected_once_torch_is_imported():
 def test_metrics_do_not_depend_on_how_many_images_are_judged_at_a_time(tmp_path, monkeypatch):
     images, device = fake_images.shard(tmp_path / "00000.tar", 24, 20), torch.device("cpu")
     models = [
-        classifier.build(
-            {"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}, 16, 3, 10
-        ).eval()
+        classifier.build(architecture().model_copy(update={"patch_size": 4}), 16, 3, 10).eval()
         for _ in range(2)
     ]
     found = []
@@ -142,7 +140,7 @@ def trained(tmp_path, chosen: Training, iterations: int) -> tuple[torch.nn.Modul
     """The model of a short training, and the weights after each of its iterations."""
     weights = []
 
-    class Watched(checkpoint.State):
+    class Watched(checkpoint.TrainingCheckpoint):
         due = True
 
         def save(self, step):
@@ -207,13 +205,8 @@ def test_how_a_model_is_worked_on_changes_it_by_rounding_alone(tmp_path, chosen)
 @pytest.mark.parametrize("turns", [1, 2, 4, 8])
 def test_a_batch_in_turns_has_the_loss_and_the_gradients_of_the_batch(turns):
     torch.manual_seed(0)
-    architecture = (
-        load_study(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
-    )
-    model, team = (
-        classifier.build(architecture, 8, 1, 10).double(),
-        distributed.Team(torch.device("cpu")),
-    )
+    model = classifier.build(architecture(), 8, 1, 10).double()
+    processes = distributed.ProcessGroup(torch.device("cpu"))
     pixels, targets = torch.randn(16, 1, 8, 8).double(), torch.rand(16, 10).double().softmax(-1)
     found = []
     for count in (1, turns):
@@ -222,7 +215,7 @@ def test_a_batch_in_turns_has_the_loss_and_the_gradients_of_the_batch(turns):
             patch.setattr(
                 torch.Tensor, "float", lambda self: self
             )  # the loss stays of double precision
-            loss = classifier_loop.gradients(model, recipe(), team, pixels, targets, count)
+            loss = classifier_loop.gradients(model, recipe(), processes, pixels, targets, count)
         found.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
     assert all(
         torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(*found, strict=True)
@@ -231,17 +224,17 @@ def test_a_batch_in_turns_has_the_loss_and_the_gradients_of_the_batch(turns):
 
 @given(st.integers(1, 8), st.integers(1, 64), st.integers(1, 600))
 def test_turns_are_equal_parts_none_of_which_is_too_large_and_as_few_as_can_be(ranks, own, largest):
-    count = distributed.turns("batch_size", ranks * own, largest, ranks)
+    count = distributed.count_micro_batches("batch_size", ranks * own, largest, ranks)
     assert own % count == 0 and own // count <= largest
     assert not any(own % fewer == 0 and own // fewer <= largest for fewer in range(1, count))
-    assert distributed.turns("batch_size", ranks * own, None, ranks) == 1
+    assert distributed.count_micro_batches("batch_size", ranks * own, None, ranks) == 1
 
 
 def test_a_batch_that_processes_cannot_share_is_told():
     with pytest.raises(
-        SystemExit, match=r"classifiers.batch_size = 10: cannot be shared equally by 4 processes"
+        SystemExit, match=r"classifiers.batch_size \(10\) must be divisible by .* \(4\)"
     ):
-        distributed.turns("classifiers.batch_size", 10, None, 4)
+        distributed.count_micro_batches("classifiers.batch_size", 10, None, 4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -305,9 +298,9 @@ def test_a_killed_generator_job_resumes_and_ends_as_an_undisturbed_one(
 
 def test_state_of_other_settings_is_not_continued(tmp_path):
     layer = torch.nn.Linear(1, 1)
-    checkpoint.State(tmp_path, "learning rate 1", {"model": layer}).save(5)
-    assert checkpoint.State(tmp_path, "learning rate 1", {"model": layer}).load() == 5
-    assert checkpoint.State(tmp_path, "learning rate 2", {"model": layer}).load() == 0
+    checkpoint.TrainingCheckpoint(tmp_path, "learning rate 1", {"model": layer}).save(5)
+    assert checkpoint.TrainingCheckpoint(tmp_path, "learning rate 1", {"model": layer}).load() == 5
+    assert checkpoint.TrainingCheckpoint(tmp_path, "learning rate 2", {"model": layer}).load() == 0
 
 
 def test_every_form_of_prompt_is_among_the_training_captions():

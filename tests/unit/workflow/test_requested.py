@@ -16,7 +16,12 @@ from synscale.workflow.targets import NotInStudy
 from tests.support.workflow import ROOT, SMOKE, Workflow, in_fork
 
 # Rules whose only wildcard is the study, apart from figures and tables.
-OF_A_STUDY = {"fetch_reference", "fetch_safety_checker", "write_provenance", "tabulate_released"}
+OF_A_STUDY = {
+    "fetch_reference",
+    "fetch_safety_checker",
+    "write_provenance",
+    "tabulate_author_checkpoints",
+}
 CASES = [(rule, own.name) for rule, wildcards in rule_values.RULES.items() for own in wildcards]
 
 
@@ -127,7 +132,7 @@ def test_figure_or_table_that_a_study_lacks_is_refused(forms, studies):
     for form in shown:
         path = form.pattern.format(study="bare", scaling="supervised_scaling", table="ood")
         with pytest.raises(
-            NotInStudy, match=r"no figure|no table|the study has no released models"
+            NotInStudy, match=r"no figure|no table|the study has no author_checkpoints"
         ):
             check(path, forms, {"bare": bare})
 

@@ -8,22 +8,22 @@ from synscale.analysis import metrics
 from synscale.report import tables
 from synscale.runtime import cli
 from synscale.study import csv_tables
-from synscale.workflow.settings.author_checkpoints import released_table_settings
+from synscale.workflow.settings.author_checkpoints import author_checkpoint_table_settings
 
 TOLERANCE = 2  # points of top-1: what published re-evaluations and the authors' protocol may differ by (ours)
 PERCENT = {"top1": 100, "cross_entropy": 1}
 
 
 def published(settings: dict, numbers: pd.DataFrame) -> pd.DataFrame:
-    """released, evaluation, measure, id, published, source, confidence: a row for each number that
+    """checkpoint, evaluation, measure, id, published, source, confidence: a row for each number that
     the study names. numbers: as texts.
     """
     rows = [
         (name, own["evaluation"], own["measure"], id_)
-        for name, model in settings["released"].items()
+        for name, model in settings["author_checkpoints"].items()
         for id_, own in model["numbers"].items()
     ]
-    found = pd.DataFrame(rows, columns=["released", "evaluation", "measure", "id"]).astype(
+    found = pd.DataFrame(rows, columns=["checkpoint", "evaluation", "measure", "id"]).astype(
         {"id": numbers["id"].dtype}
     )
     told = numbers.rename(columns={"value": "published"})[
@@ -40,36 +40,39 @@ def beside(table: pd.DataFrame, settings: dict, numbers: pd.DataFrame) -> pd.Dat
     Raises SystemExit where a number is published on a set that the model was not judged on.
     """
     own = table[table["class_id"].isna()].rename(
-        columns={"source": "released", "size": "images", "images": "of"}
+        columns={"source": "checkpoint", "size": "images", "images": "of"}
     )
-    own = own[["released", "evaluation", *PERCENT]].melt(
-        ["released", "evaluation"], var_name="measure", value_name="ours"
+    own = own[["checkpoint", "evaluation", *PERCENT]].melt(
+        ["checkpoint", "evaluation"], var_name="measure", value_name="ours"
     )
     own["ours"] *= own["measure"].map(PERCENT)
     other = published(settings, numbers)
     found = own.merge(
-        other, on=["released", "evaluation", "measure"], how="outer", validate="one_to_many"
+        other, on=["checkpoint", "evaluation", "measure"], how="outer", validate="one_to_many"
     )
     if len(lost := found[found["ours"].isna()]):
         row = lost.iloc[0]
         raise SystemExit(
-            f"released.{row['released']}.numbers.{row['id']}: {row['evaluation']} has no metrics; does the set hold only some classes, or all?"
+            f"author_checkpoints.{row['checkpoint']}.numbers.{row['id']}: {row['evaluation']} has no metrics; does the set hold only some classes, or all?"
         )
     found["difference"] = found["ours"] - found["published"]
     near = found["difference"].abs() <= TOLERANCE
     found["within"] = near.where(found["published"].notna() & (found["measure"] == "top1")).astype(
         "boolean"
     )
-    for name, model in settings["released"].items():
-        found.loc[found["released"] == name, ["kind", "images"]] = [model["kind"], model["images"]]
-    order = {name: place for place, name in enumerate(settings["released"])}
+    for name, model in settings["author_checkpoints"].items():
+        found.loc[found["checkpoint"] == name, ["kind", "images"]] = [
+            model["kind"],
+            model["images"],
+        ]
+    order = {name: place for place, name in enumerate(settings["author_checkpoints"])}
     found = found.astype({"images": int}).sort_values(
-        ["released", "evaluation", "measure"],
-        key=lambda c: c.map(order) if c.name == "released" else c,
+        ["checkpoint", "evaluation", "measure"],
+        key=lambda c: c.map(order) if c.name == "checkpoint" else c,
     )
     return found[
         [
-            "released",
+            "checkpoint",
             "kind",
             "images",
             "evaluation",
@@ -88,7 +91,7 @@ def beside(table: pd.DataFrame, settings: dict, numbers: pd.DataFrame) -> pd.Dat
 def readable(tidy: pd.DataFrame) -> str:
     read = pd.DataFrame(
         {
-            "model": tidy["released"].str.replace("_", " "),
+            "model": tidy["checkpoint"].str.replace("_", " "),
             "on": tidy["evaluation"],
             "images": tidy["images"].map("{:,}".format),
         }
@@ -107,7 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv"
     )
-    args, settings = cli.parse(parser, arguments, released_table_settings)
+    args, settings = cli.parse(parser, arguments, author_checkpoint_table_settings)
 
     tidy = beside(metrics.read(args.metrics), settings, csv_tables.frame(args.numbers))
     text = (

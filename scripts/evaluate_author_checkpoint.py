@@ -9,17 +9,17 @@ from synscale.runtime.torch_setup import deterministic
 from scripts import evaluate, evaluate_clip
 from synscale.runtime import cli
 from synscale.study import class_table
-from synscale.workflow.settings.author_checkpoints import released_settings
+from synscale.workflow.settings.author_checkpoints import author_checkpoint_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Evaluate the model that the command line names."""
-    parser = cli.parser(__doc__, "released")
+    parser = cli.parser(__doc__, "checkpoint")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument(
         "--model",
         required=True,
-        help="safetensors, as convert_released makes it, named as the model",
+        help="safetensors, as convert_author_checkpoint makes it, named as the model",
     )
     parser.add_argument(
         "--sets",
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--state", help="folder of finished sets, kept until the evaluation is complete"
     )
     parser.add_argument("--threads", type=int, default=1)
-    args, settings = cli.parse(parser, arguments, released_settings)
+    args, settings = cli.parse(parser, arguments, author_checkpoint_settings)
 
     folder, device, workers = Path(args.model).parent, deterministic(args.threads), args.threads - 1
     if settings["kind"] == "clip":

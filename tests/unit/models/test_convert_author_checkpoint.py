@@ -11,14 +11,19 @@ import torch
 import yaml
 from open_clip.model import CLIP
 
-from scripts import convert_released, evaluate_released, tabulate_released
+from scripts import (
+    convert_author_checkpoint,
+    evaluate_author_checkpoint,
+    tabulate_author_checkpoints,
+)
 from synscale.data import shards
 from synscale.models import classifier, clip
-from synscale.study.checks.generators import released_models_are_judged_on_what_exists
+from synscale.study.checks.generators import check_author_checkpoints
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.author_checkpoints import ReleasedModel
+from synscale.study.models.author_checkpoints import AuthorCheckpoint
+from synscale.study.models.clip import ClipArchitecture
 from synscale.study.models.data import FilesData
-from synscale.workflow.settings.author_checkpoints import released_table_settings
+from synscale.workflow.settings.author_checkpoints import author_checkpoint_table_settings
 from tests.support.author_checkpoint import (
     DEPTH,
     NUMBERS,
@@ -35,7 +40,7 @@ CAPTIONS = ["thin, leaning left, narrow", "thick, leaning right, wide"]
 
 
 def as_the_authors_compute(state: dict, images: torch.Tensor) -> torch.Tensor:
-    """Logits of normalised images (N, 1, 8, 8), written out from the architecture: pre-norm shards,
+    """Logits of normalised images (N, 1, 8, 8), written out from the architecture: pre-norm blocks,
     heads of 64, eps 1e-6, class token.
     """
     f = torch.nn.functional
@@ -57,22 +62,22 @@ def as_the_authors_compute(state: dict, images: torch.Tensor) -> torch.Tensor:
     for i in range(DEPTH):
         n, tokens, _ = x.shape
         q, k, v = (
-            linear(f"shards.{i}.attn.qkv", norm(f"shards.{i}.norm1", x))
+            linear(f"blocks.{i}.attn.qkv", norm(f"blocks.{i}.norm1", x))
             .reshape(n, tokens, 3, WIDTH // 64, 64)
             .permute(2, 0, 3, 1, 4)
         )
         attention = (q @ k.transpose(-1, -2) / 8).softmax(-1) @ v
-        x = x + linear(f"shards.{i}.attn.proj", attention.transpose(1, 2).reshape(n, tokens, WIDTH))
+        x = x + linear(f"blocks.{i}.attn.proj", attention.transpose(1, 2).reshape(n, tokens, WIDTH))
         x = x + linear(
-            f"shards.{i}.mlp.fc2",
-            f.gelu(linear(f"shards.{i}.mlp.fc1", norm(f"shards.{i}.norm2", x))),
+            f"blocks.{i}.mlp.fc2",
+            f.gelu(linear(f"blocks.{i}.mlp.fc1", norm(f"blocks.{i}.norm2", x))),
         )
     return linear("head", norm("norm", x)[:, 0])
 
 
 @pytest.fixture
 def study(tmp_path):
-    path = tmp_path / "with_released.yaml"
+    path = tmp_path / "with_checkpoint.yaml"
     path.write_text(
         SMOKE.read_text().replace("laws:\n", PUBLISHED % NUMBERS + "laws:\n", 1), encoding="utf-8"
     )
@@ -83,13 +88,13 @@ def study(tmp_path):
 def convert(study, tmp_path, state, name="theirs"):
     checkpoint, output = tmp_path / "theirs.pt", tmp_path / f"{name}.safetensors"
     torch.save(state, checkpoint)
-    convert_released.main(
+    convert_author_checkpoint.main(
         [
             "--study",
             str(study),
-            "--released",
-            name,
             "--checkpoint",
+            name,
+            "--file",
             str(checkpoint),
             "--output",
             str(output),
@@ -127,14 +132,16 @@ def test_it_is_judged_as_our_own_models_are_and_set_beside_what_is_published(stu
     given = [
         "--study",
         str(study),
-        "--released",
+        "--checkpoint",
         "theirs",
         "--classes",
         str(tmp_path / "classes.csv"),
         "--model",
         str(model),
     ]
-    evaluate_released.main([*given, "--sets", *sets, "--output", str(tmp_path / "metrics.parquet")])
+    evaluate_author_checkpoint.main(
+        [*given, "--sets", *sets, "--output", str(tmp_path / "metrics.parquet")]
+    )
     rows = pd.read_parquet(tmp_path / "metrics.parquet")
     overall = rows[rows["class_id"].isna()].set_index("evaluation").loc["one_writer"]
     logits = as_the_authors_compute(state, classifier.normalise(pixels[:, None]))
@@ -142,8 +149,8 @@ def test_it_is_judged_as_our_own_models_are_and_set_beside_what_is_published(stu
     assert overall["top1"] == (logits.argmax(1).numpy() == labels).mean()
     assert overall["cross_entropy"] == pytest.approx(loss, rel=1e-5)
 
-    outputs = [str(tmp_path / f"released.{format}") for format in ("csv", "md", "html")]
-    tabulate_released.main(
+    outputs = [str(tmp_path / f"author_checkpoints.{format}") for format in ("csv", "md", "html")]
+    tabulate_author_checkpoints.main(
         [
             "--study",
             str(study),
@@ -177,12 +184,12 @@ def test_a_clip_checkpoint_is_judged_zero_shot(tmp_path):
     architecture = {"embed_dim": 16, "patch_size": 4, "width": 64, "depth": 1, "heads": 1}
     architecture |= {"text_width": 64, "text_depth": 1, "text_heads": 1, "context_length": 77}
     torch.manual_seed(0)
-    model = CLIP(**clip.config(architecture, SIDE)).eval()
+    model = CLIP(**clip.config(ClipArchitecture(label="", **architecture), SIDE)).eval()
     path = tmp_path / "clip.yaml"
     path.write_text(
         SMOKE.read_text().replace(
             "laws:\n",
-            "released: {theirs: {kind: clip, file: theirs.pt, images: 64000000}}\nlaws:\n",
+            "author_checkpoints: {theirs: {kind: clip, file: theirs.pt, images: 64000000}}\nlaws:\n",
             1,
         ),
         encoding="utf-8",
@@ -209,14 +216,16 @@ def test_a_clip_checkpoint_is_judged_zero_shot(tmp_path):
     given = [
         "--study",
         str(path),
-        "--released",
+        "--checkpoint",
         "theirs",
         "--classes",
         "data/digits_classes.csv",
         "--model",
         str(tmp_path / "theirs.safetensors"),
     ]
-    evaluate_released.main([*given, "--sets", *sets, "--output", str(tmp_path / "metrics.parquet")])
+    evaluate_author_checkpoint.main(
+        [*given, "--sets", *sets, "--output", str(tmp_path / "metrics.parquet")]
+    )
     rows = pd.read_parquet(tmp_path / "metrics.parquet")
     assert {*load_study(path).data.evaluation, *load_study(path).clip.tasks} == set(
         rows["evaluation"]
@@ -244,15 +253,18 @@ def test_within_two_points_is_agreement():
         "numbers": {"near": {"evaluation": "imagenet", "measure": "top1"}},
     }
     numbers = pd.DataFrame([{"id": "near", "value": "60.4", "source": "s", "confidence": "c"}])
-    table = tabulate_released.beside(
-        pd.DataFrame([row]), {"released": {"theirs": model}}, numbers
+    table = tabulate_author_checkpoints.beside(
+        pd.DataFrame([row]), {"author_checkpoints": {"theirs": model}}, numbers
     ).set_index("measure")
     assert table.loc["top1", "within"] and table.loc["top1", "difference"] == pytest.approx(1.6)
     model["numbers"]["near"]["evaluation"] = "imagenet_unmasked"
     with pytest.raises(
-        SystemExit, match=r"released\.theirs\.numbers\.near: imagenet_unmasked has no metrics"
+        SystemExit,
+        match=r"author_checkpoints\.theirs\.numbers\.near: imagenet_unmasked has no metrics",
     ):
-        tabulate_released.beside(pd.DataFrame([row]), {"released": {"theirs": model}}, numbers)
+        tabulate_author_checkpoints.beside(
+            pd.DataFrame([row]), {"author_checkpoints": {"theirs": model}}, numbers
+        )
 
 
 def changed(**changes) -> dict:
@@ -263,8 +275,8 @@ def changed(**changes) -> dict:
     ("state", "told"),
     [
         (
-            changed(**{"shards.1.attn.qkv.bias": None}),
-            r"1 weights missing: shards\.1\.attn\.qkv\.bias: mend file or kind",
+            changed(**{"blocks.1.attn.qkv.bias": None}),
+            r"1 weights missing: blocks\.1\.attn\.qkv\.bias: mend file or kind",
         ),
         (
             changed(**{"fc_norm.weight": torch.zeros(WIDTH)}),
@@ -279,7 +291,10 @@ def changed(**changes) -> dict:
             {"model": state_dict(), "epoch": 3},
             "no state dict .*, but model, epoch: save the state dict of the model alone",
         ),
-        ({"visual.proj": torch.zeros(3)}, "released.theirs of kind classifier: no weight"),
+        (
+            {"visual.proj": torch.zeros(3)},
+            "author_checkpoints.theirs of kind classifier: no weight",
+        ),
     ],
 )
 def test_another_layout_is_told_and_nothing_is_written(study, tmp_path, state, told):
@@ -303,9 +318,9 @@ def test_code_in_a_checkpoint_is_not_run_and_a_cut_one_is_told(study, tmp_path, 
     arguments = [
         "--study",
         str(study),
-        "--released",
-        "theirs",
         "--checkpoint",
+        "theirs",
+        "--file",
         str(tmp_path / "theirs.pt"),
         "--output",
         str(tmp_path / "x.safetensors"),
@@ -315,10 +330,10 @@ def test_code_in_a_checkpoint_is_not_run_and_a_cut_one_is_told(study, tmp_path, 
     with pytest.raises(
         SystemExit, match=r"theirs.pt \(100000 bytes\): cut short or damaged: download it again"
     ):
-        convert_released.main(arguments)
+        convert_author_checkpoint.main(arguments)
     (tmp_path / "theirs.pt").unlink()
     with pytest.raises(SystemExit, match=r"theirs\.pt: no such file: download the checkpoint"):
-        convert_released.main(arguments)
+        convert_author_checkpoint.main(arguments)
 
 
 @pytest.mark.parametrize(
@@ -348,23 +363,25 @@ def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, numbers, told):
     assert told in str(error.value)
 
 
-def test_a_study_without_released_models_says_so():
-    with pytest.raises(ValueError, match="the study has no released models: add released"):
-        released_table_settings(load_study(SMOKE))
+def test_study_without_author_checkpoints_is_reported():
+    with pytest.raises(ValueError, match="the study has no author_checkpoints; add"):
+        author_checkpoint_table_settings(load_study(SMOKE))
 
 
 def test_what_the_documentation_says_to_write_is_sound():
     text = (ROOT / "docs/check_against_the_authors.md").read_text(encoding="utf-8")
-    own = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["released"]
+    own = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["author_checkpoints"]
     assert (
         own
-        == yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text(encoding="utf-8"))["released"]
+        == yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text(encoding="utf-8"))[
+            "author_checkpoints"
+        ]
     )
     data = FilesData(
         kind="files",
         training={"t": {"dataset": "t"}},
         evaluation={name: {"dataset": name} for name in ("imagenet", "imagenet_r", "imagenet_a")},
     )
-    models = {name: ReleasedModel(**model) for name, model in own.items()}
-    assert released_models_are_judged_on_what_exists(models, data, clip=object()) == []
+    models = {name: AuthorCheckpoint(**model) for name, model in own.items()}
+    assert list(check_author_checkpoints(models, data, clip=object())) == []
     assert {model.kind for model in models.values()} == {"classifier", "clip"}

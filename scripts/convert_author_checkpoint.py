@@ -51,12 +51,12 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = cli.parser(__doc__, "released")
-    parser.add_argument("--checkpoint", required=True, help="state dict, as torch saves it")
+    parser = cli.parser(__doc__, "checkpoint")
+    parser.add_argument("--file", required=True, help="state dict, as torch saves it")
     parser.add_argument("--output", required=True, help="safetensors")
     args, settings = cli.parse(parser, arguments, conversion_settings)
 
-    path = Path(args.checkpoint)
+    path = Path(args.file)
     library, from_released = (
         (clip, clip.from_released)
         if settings["kind"] == "clip"
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
         model, description = from_released(state)
     except ValueError as error:
         raise SystemExit(
-            f"{path}: released.{args.released} of kind {settings['kind']}: {error}: mend file or kind"
+            f"{path}: author_checkpoints.{args.checkpoint} of kind {settings['kind']}: {error}: mend file or kind"
         ) from None
     with path.open("rb") as stream:
         checkpoint = {

@@ -1,0 +1,59 @@
+"""Base class, kinds of names and numbers, and marks that the models of a study share."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+# A name is part of paths and wildcards, so it contains no separator, dot or shell character.
+NAME = r"^[a-z][a-z0-9_]*$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+COMMIT = r"^[0-9a-f]{40}$"
+Revision = Annotated[str, StringConstraints(pattern=COMMIT)]
+
+Positive = Annotated[int, Field(gt=0)]
+AboveZero = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+# Backends of torch.compile: the first generates kernels, the others only test its graph capture.
+Backend = Literal["inductor", "aot_eager", "eager"]
+
+Mark = dict[str, JsonValue]
+# Mark of a field that changes a result by rounding only (study/models/rounding.py).
+ROUNDING_ONLY: Mark = {"rounding_only": True}
+# Mark of a field that changes how a result is displayed, not the result.
+DISPLAY_ONLY: Mark = {"display_only": True}
+
+
+def one_or_many(value):
+    """Return a single value as a list of one; lists and `all` are unchanged."""
+    return [value] if isinstance(value, (int, float, str)) and value != "all" else value
+
+
+def is_none(value) -> bool:
+    """Whether a value is None, for `exclude_if`."""
+    return value is None
+
+
+class StrictModel(BaseModel):
+    """StrictModel of a study: frozen, and unknown keys, infinity and NaN are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class HubModel(StrictModel):
+    """Model on the Hugging Face hub or in a folder."""
+
+    model: str = Field(
+        min_length=1,
+        description="owner/name on the model hub; or a folder, whose path starts with / or .",
+    )
+    revision: Revision | None = Field(
+        default=None,
+        description="commit on the hub; without one the first fetch records hashes and later "
+        "ones keep to them",
+    )
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the model is a folder."""
+        return self.model.startswith(("/", "."))

@@ -1,0 +1,188 @@
+"""Sources, curves, experiments, scores and laws: what a study compares."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from synscale.study.models.base import HubModel, Name, Positive, StrictModel, one_or_many
+
+PerShard = Annotated[
+    Positive | None,
+    Field(
+        description="image indices that one job covers, in place of the study's number: more of "
+        "them keep the number of jobs of a large source small"
+    ),
+]
+Draws = Annotated[
+    Positive,
+    Field(
+        exclude_if=lambda draws: draws == 1,
+        description="disjoint parts of equal size that the images are split into; a run with seed "
+        "s trains on part s modulo draws, so seeds repeat the draw of the images too",
+    ),
+]
+RunsPerJob = Annotated[
+    Literal["one", "all"],
+    Field(description="`all`: one job trains every run of a source and architecture"),
+]
+
+
+class RealSource(StrictModel):
+    """Real images of the study's classes."""
+
+    kind: Literal["real"]
+    data: Name | None = Field(
+        default=None, description="training split of the data; the digits have only one"
+    )
+    images: Positive = Field(
+        description="number of real training images to use, balanced over the classes"
+    )
+    draws: Draws = 1
+    images_per_shard: PerShard = None
+
+
+class PairSource(StrictModel):
+    """Real images with texts, which need not name a class: for CLIP only."""
+
+    kind: Literal["pairs"]
+    data: Name = Field(description="training split of the data")
+    images: Positive
+    draws: Draws = 1
+    images_per_shard: PerShard = None
+
+
+class SyntheticSource(StrictModel):
+    """Images that a generator creates from the prompts of a recipe."""
+
+    kind: Literal["synthetic"]
+    generator: Name
+    recipe: Name
+    images: dict[float, Positive] = Field(
+        min_length=1, description="number of images at each guidance scale"
+    )
+    draws: Draws = 1
+    images_per_shard: PerShard = None
+
+
+class MixturePart(StrictModel):
+    """Images of one source in a mixture."""
+
+    source: Name
+    guidance: float | None = None
+    images: Positive | None = Field(
+        default=None,
+        description="number of images, the first ones of the source; parts without a number share "
+        "the rest of a size equally",
+    )
+
+
+class Mixture(StrictModel):
+    """Training set composed of other sources. Its size counts the images of all parts.
+
+    A mixture of N real pairs and the N synthetic images of the same captions has the size 2 N.
+    """
+
+    kind: Literal["mixture"]
+    parts: list[MixturePart] = Field(min_length=2)
+    label: str = Field(description="name in figures")
+
+
+Source = Annotated[RealSource | PairSource | SyntheticSource | Mixture, Field(discriminator="kind")]
+
+
+class CurveSelection(StrictModel):
+    """Guidance scales of one source: all of them, or those listed."""
+
+    source: Name
+    guidance: Literal["all"] | Annotated[list[float], BeforeValidator(one_or_many)] = "all"
+
+
+class Experiment(StrictModel):
+    """Training runs: every curve at every size with every seed on every architecture."""
+
+    architectures: list[Name] = Field(min_length=1)
+    sizes: list[Positive] = Field(
+        min_length=1,
+        description="numbers of training images (for CLIP, of image-text pairs); for a mixture, "
+        "those of all parts together",
+    )
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    curves: list[CurveSelection] = Field(min_length=1)
+
+
+def expand_curves(
+    curves: list[CurveSelection], sources: dict[str, Source]
+) -> list[tuple[str, float | None]]:
+    """Return source and guidance scale of each curve, in the order of the list.
+
+    Real images and mixtures have the scale None. Unknown sources are left out; a check reports
+    them.
+    """
+    pairs: list[tuple[str, float | None]] = []
+    for curve in curves:
+        source = sources.get(curve.source)
+        if isinstance(source, SyntheticSource):
+            scales = source.images if curve.guidance == "all" else curve.guidance
+            pairs += [(curve.source, scale) for scale in scales]
+        elif source:
+            pairs.append((curve.source, None))
+    return pairs
+
+
+def names_class(source, recipes: dict) -> bool:
+    """Whether every image of a source shows the class of its label; alt texts need not name it."""
+    if source.kind == "synthetic":
+        recipe = recipes.get(source.recipe)
+        return recipe is not None and recipe.kind not in ("alt_texts", "pair_texts")
+    return source.kind == "real"
+
+
+class ReferenceRun(StrictModel):
+    """Classifier that an experiment of the study trains."""
+
+    kind: Literal["run"] = "run"
+    source: Name
+    architecture: Name
+    size: Positive
+    seed: int
+
+
+class ReferenceModel(HubModel):
+    """Classifier for timm. Its outputs are the study's classes in the order of the class table."""
+
+    kind: Literal["pretrained"] = "pretrained"
+
+
+def _kind(value) -> str:
+    model = "model" in value if isinstance(value, dict) else hasattr(value, "model")
+    return "pretrained" if model else "run"
+
+
+Reference = Annotated[
+    Annotated[ReferenceRun, Tag("run")] | Annotated[ReferenceModel, Tag("pretrained")],
+    Discriminator(_kind),
+]
+
+
+class Scores(StrictModel):
+    """Scores of synthetic images by a classifier of real ones."""
+
+    reference: Reference = Field(
+        description="classifier of real images: a run of the study, or a pretrained model"
+    )
+    images: Positive = Field(
+        description="number of images of each source, its first ones; the same for all sources"
+    )
+    evaluation: Name = Field(description="evaluation set whose scores represent real images")
+
+
+class Law(StrictModel):
+    """L(D) = (C / D)^k for each curve of these experiments."""
+
+    experiments: list[Name] = Field(min_length=1)
+    evaluation: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(
+        min_length=1, description="sets or tasks; for several, the mean loss is fitted"
+    )
+    sizes: tuple[Positive, Positive] = Field(
+        description="smallest and largest size that each curve is fitted to"
+    )
