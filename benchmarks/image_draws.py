@@ -19,6 +19,7 @@ seeds, as a study without draws does.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,8 +29,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts import evaluate, prepare_data
-from synscale.data import shards
+from scripts import evaluate
+from synscale.data import prepare, shards
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
 from synscale.study.load import load_study
@@ -192,9 +193,9 @@ def summary(table: pd.DataFrame) -> dict:
 def real_images(folder: Path, seeds: int) -> list[str]:
     """Write the real images of all draws as one shard."""
     study = study_with_draws(REAL, seeds)
-    settings = data_settings(study, "classifier_training", 0) | {"range": None}
+    settings = replace(data_settings(study, "classifier_training", 0), range=None)
     tar = str(folder / "00000.tar")
-    shards.write(tar, prepare_data.digits_samples(settings, class_table.read(study.classes)))
+    shards.write(tar, prepare.digits_samples(settings, class_table.read(study.classes)))
     return [tar]
 
 

@@ -14,7 +14,6 @@ import torch
 from synscale.data import codec, shards
 from synscale.models import generation, pipelines, small_generators
 from synscale.planning import flops as generators
-from synscale.prompts import recipes
 from synscale.study.models import Study
 from synscale.timing import machine, stand_ins
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
@@ -114,8 +113,7 @@ def _load_pipeline(
 
 def class_texts(bench: Bench) -> list[str]:
     """Return a text of each of the first classes."""
-    rows = bench.classes.head(10).iterrows()
-    return [recipes.texts({"kind": "class_names"}, row, None)[0] for _, row in rows]
+    return bench.classes["name"].head(10).tolist()
 
 
 def _with_fewer_steps(sampling: Sampling, most: int | None) -> Sampling:

@@ -11,7 +11,7 @@ from synscale.timing.bench import Bench, Timed
 
 STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "starts": starting.starts,
-    "prepare_data": starting.prepare,
+    "prepare_data": starting.prepare_files,
     "reads": reading.reads,
     "write_sentences": prompting.write,
     "caption_images": prompting.caption,

@@ -215,11 +215,15 @@ def test_changed_image_stops_the_training(job):
             {"real": 1},
             r"real.tar: too few images of real at guidance None .* \(10, expected 11\)",
         ),
-        (run_of("a", ("real", None, 4)), {"real": 2}, "1 tars were named, but real have 2"),
+        (
+            run_of("a", ("real", None, 4)),
+            {"real": 2},
+            "wrong number of tars .1, expected 2 of real",
+        ),
         (
             run_of("a", ("made", 1.5, 4)),
             {"real": 1, "made": 1},
-            "1 tars were named, but real, made have 2",
+            "wrong number of tars .1, expected 2 of real, made",
         ),
     ],
 )

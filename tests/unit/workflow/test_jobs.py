@@ -11,7 +11,7 @@ from synscale.study.load import load_study
 from synscale.study.models import Study, resolve_mixture
 from synscale.workflow.paths import image_files, metric_files
 from synscale.workflow.runs import group_runs, run_groups, training_runs
-from synscale.workflow.settings import digest, generation
+from synscale.workflow.settings import digest, generation, identity_of
 from synscale.workflow.settings import figures as figure_settings
 from synscale.workflow.settings.generation import generation_settings, generator_settings
 from synscale.workflow.settings.prompts import prompt_settings
@@ -144,13 +144,9 @@ def test_names_of_runs_stand_in_paths():
         assert re.fullmatch(r"[a-z0-9_.-]+", run.name)
 
 
-def test_recipes_without_a_model_have_the_settings_that_they_always_had():
-    """Their prompts are not made again by what other kinds of recipes need."""
-    assert prompt_settings(load_study(SMOKE), "captions") == {
-        "recipe": "captions",
-        "kind": "captions",
-        "patterns": [],
-    }
+def test_keys_with_defaults_are_not_in_the_identity_of_prompts():
+    settings = prompt_settings(load_study(SMOKE), "captions")
+    assert identity_of(settings) == {"name": "captions", "recipe": {"kind": "captions"}}
 
 
 def test_sampling_is_no_setting_of_training_a_generator():
