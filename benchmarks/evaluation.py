@@ -13,8 +13,6 @@ measured at several sizes of the model.
 import tempfile
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import torch
 import webdataset
 from torchvision import transforms

@@ -36,7 +36,7 @@ class Tally:
         self.judged = {}  # evaluation -> right and loss (2, N)
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """logits (B, classes) and labels (B,), integers, of the next images. Raises ValueError for
+        """Logits (B, classes) and labels (B,), integers, of the next images. Raises ValueError for
         a label that the set was not said to hold.
         """
         logits, labels = logits.detach().cpu().double(), labels.detach().cpu().long()

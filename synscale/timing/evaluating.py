@@ -10,8 +10,8 @@ import torch
 from scripts import evaluate, evaluate_clip
 from synscale.evaluation import image_set_metrics, precision, reference
 from synscale.models import classifier, clip, safety_checker
-from synscale.planning.cost_model import forward_flops
 from synscale.planning.evaluation_images import clip_texts, evaluation_images, total_images
+from synscale.planning.flops import forward_flops
 from synscale.timing import machine, stand_ins_transformers
 from synscale.timing.bench import Bench, Timed, fitting, free, jobs_of, seconds_of
 from synscale.workflow.settings.evaluation import clip_evaluation_settings, score_settings
@@ -56,7 +56,7 @@ def judge_classifiers(bench: Bench) -> Iterator[Timed]:
                 "run": len(some),
                 "tflop": len(some)
                 * total
-                * forward_flops(architecture.model_dump(), build["image_size"])
+                * forward_flops(architecture, build["image_size"])
                 / 1e12,
             }
             yield Timed(

@@ -14,7 +14,6 @@ import torch
 from synscale.data import codec, shards
 from synscale.models import generation, pipelines, small_generators
 from synscale.planning import flops as generators
-from synscale.prompts import recipes
 from synscale.study.models import Study
 from synscale.timing import machine, stand_ins
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
@@ -45,9 +44,9 @@ def train_generators(bench: Bench) -> Iterator[Timed]:
         more = max(few + 1, min(50, training.iterations))
         difference = seconds_of(partial(work, more), bench) - seconds_of(partial(work, few), bench)
         step = max(difference, 1e-9) / (more - few)
-        forward = generators.forward_flops(generator.model_dump(), bench.study.image_size)
+        forward = generators.generator_flops(generator, bench.study.image_size)
         units = {"step": 1, "tflop": 3 * forward * training.batch_size / 1e12}
-        kind = generators.kind_of(generator.model_dump())
+        kind = generators.kind_of(generator)
         yield Timed("train_generator", kind, name, units, step, machine.peak(bench.device))
 
 
@@ -114,8 +113,7 @@ def _load_pipeline(
 
 def class_texts(bench: Bench) -> list[str]:
     """Return a text of each of the first classes."""
-    rows = bench.classes.head(10).iterrows()
-    return [recipes.texts({"kind": "class_names"}, row, None)[0] for _, row in rows]
+    return bench.classes["name"].head(10).tolist()
 
 
 def _with_fewer_steps(sampling: Sampling, most: int | None) -> Sampling:
@@ -140,7 +138,7 @@ def generate_images(bench: Bench) -> Iterator[Timed]:
         scale = next((other for other in scales if other > 1), scales[0])
         settings = replace(settings, sampling=_with_fewer_steps(settings.sampling, bench.steps))
         free(bench.device)
-        timed = partial(Timed, "generate", generators.kind_of(generator.model_dump()))
+        timed = partial(Timed, "generate", generators.kind_of(generator))
         try:
             loaded = _load_pipeline(bench, name, settings.sampling)
         except torch.OutOfMemoryError:

@@ -1,7 +1,5 @@
 """Models that evaluate images or write prompts, of random weights and a few channels."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import timm
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors

@@ -1,7 +1,5 @@
 """Text-to-image pipelines of random weights and a few channels; most of 16 px, 8 x 8 latents."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import torch
 from diffusers import (
     AmusedPipeline,

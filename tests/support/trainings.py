@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import torch
 

@@ -4,8 +4,6 @@ released reference to scores.
 
 import json
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pandas as pd
 import pytest
 import timm

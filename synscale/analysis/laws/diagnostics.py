@@ -95,22 +95,25 @@ def warnings(fitted: Fit, sizes, losses) -> list[str]:
     interval = f"95 % interval of k of the pure law [{low:.3g}, {high:.3g}]"
     if high < 0:
         messages.append(
-            f"the loss rises with size ({interval}): k is negative; if the column is an accuracy, fit the error, 1 - accuracy"
+            f"the loss rises with size ({interval}): k is negative; if the column is an accuracy, "
+            "fit the error, 1 - accuracy"
         )
     elif low <= 0:
         messages.append(f"the loss does not clearly fall with size ({interval})")
-    found = largest_rise(x, y)
-    if found and high >= 0:
-        rise, start, end = found
+    largest = largest_rise(x, y)
+    if largest and high >= 0:
+        rise, start, end = largest
         between = f"size {np.exp(start):,.6g} to {np.exp(end):,.6g}"
         messages.append(
-            f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure law and the law with a floor only fall"
+            f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure "
+            "law and the law with a floor only fall"
         )
     law = LAWS[fitted.law]
     residuals = y - law.log_loss(x, **fitted.parameters)
     p = autocorrelation(residuals, law.tangents(x, **fitted.parameters))
     if p < LEVEL:
         messages.append(
-            f"lack of fit of law {fitted.law!r}: residuals of neighbouring sizes resemble each other (Durbin-Watson test, p = {p:.2g})"
+            f"lack of fit of law {fitted.law!r}: residuals of neighbouring sizes resemble each "
+            f"other (Durbin-Watson test, p = {p:.2g})"
         )
     return messages

@@ -16,7 +16,7 @@ from synscale.analysis.laws.choice import choose
 from synscale.analysis.laws.fit import LAWS, Fit, points
 
 FEWEST_DRAWS, MOST_DRAWS = 4096, 131_072
-STABLE = 0.025  # relative half-width of an end's Monte Carlo band, at most: two runs differ by less than 5 %
+STABLE = 0.025  # relative half-width of an end's Monte Carlo band: two runs differ by < 5 %
 LEVELS = np.array([0.025, 0.975])
 
 Parameters = dict[str, np.ndarray]
@@ -66,20 +66,23 @@ def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
     if fit.law == "power":
         intercept, slope = np.polynomial.polynomial.polyfit(x, y, 1)
         return {"k": -slope, "log_scale": -intercept / slope}
-    found, least = None, np.full(y.shape[1], np.inf)
-    near = (
-        fit.parameters["log_break"]
-        + (x[-2] - x[1]) * np.outer([-1, 1], 0.5 ** np.arange(1, 14)).ravel()
-    )
-    breaks = np.concatenate([np.linspace(x[1], x[-2], 41), near, [fit.parameters["log_break"]]])
+    return _refit_broken(fit, x, y)
+
+
+def _refit_broken(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
+    """Fit the broken law again, at breaks near that of `fit` and across the sizes."""
+    best, least = None, np.full(y.shape[1], np.inf)
+    log_break = fit.parameters["log_break"]
+    near = log_break + (x[-2] - x[1]) * np.outer([-1, 1], 0.5 ** np.arange(1, 14)).ravel()
+    breaks = np.concatenate([np.linspace(x[1], x[-2], 41), near, [log_break]])
     for at in breaks[(breaks >= x[1]) & (breaks <= x[-2])]:
         design = np.stack([broken.log_loss(x, *unit, at) for unit in np.eye(3)], axis=1)
         coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
         costs = ((design @ coefficients - y) ** 2).sum(0)
         rows = np.vstack([coefficients, np.full(y.shape[1], at)])
-        found = rows if found is None else np.where(costs < least, rows, found)
+        best = rows if best is None else np.where(costs < least, rows, best)
         least = np.minimum(costs, least)
-    return dict(zip(("level", "k", "k_after", "log_break"), found, strict=True))
+    return dict(zip(("level", "k", "k_after", "log_break"), best, strict=True))
 
 
 def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> Parameters:
@@ -139,39 +142,30 @@ def exchange_rate(real: tuple, synthetic: tuple, at, seed: int = 0) -> pd.DataFr
     at : array_like, shape (M,)
         Numbers of real images.
     seed : int
-        Seed of the draws. As many are taken as make both ends of the interval stable to 5 %, but at most `MOST_DRAWS`.
+        Seed of the draws. As many are taken as make both ends of the interval stable to 5 %, but at
+        most `MOST_DRAWS`.
 
     Returns
     -------
     DataFrame
-        Columns real_images; matched (S); rate (dS / dD); rate_low and rate_high (95 %, given the laws); inside, whether S is within
-        the synthetic sizes, so that nothing is extrapolated; real_law and synthetic_law; draws. A rate is infinite if no number of
-        synthetic images has the loss, and zero if the real loss does not fall.
+        Columns real_images; matched (S); rate (dS / dD); rate_low and rate_high (95 %, given the
+        laws); inside, whether S is within the synthetic sizes, so that nothing is extrapolated;
+        real_law and synthetic_law; draws. A rate is infinite if no number of synthetic images has
+        the loss, and zero if the real loss does not fall.
     """
     random, at = np.random.default_rng(seed), np.asarray(at, float)
     fits = [choose(*curve).fit for curve in (real, synthetic)]
     x = [points(*curve)[0] for curve in (real, synthetic)]
-    matched, rate = (
-        values[0]
-        for values in _rates(
-            *fits,
-            at,
-            *({name: np.array([[v]]) for name, v in fit.parameters.items()} for fit in fits),
-        )
-    )
+    best = [{name: np.array([[v]]) for name, v in fit.parameters.items()} for fit in fits]
+    matched, rate = (values[0] for values in _rates(*fits, at, *best))
     drawn, stable = [], False
     while not stable and len(drawn) * FEWEST_DRAWS < MOST_DRAWS:
         for _ in range(max(1, len(drawn))):
-            drawn.append(
-                _rates(
-                    *fits,
-                    at,
-                    *(
-                        _draw(fit, own, FEWEST_DRAWS, random)
-                        for fit, own in zip(fits, x, strict=True)
-                    ),
-                )[1]
-            )
+            parameters = [
+                _draw(fit, log_sizes, FEWEST_DRAWS, random)
+                for fit, log_sizes in zip(fits, x, strict=True)
+            ]
+            drawn.append(_rates(*fits, at, *parameters)[1])
         (low, high), stable = _ends(np.concatenate(drawn))
     sizes = np.asarray(synthetic[0], float)
     return pd.DataFrame(

@@ -51,7 +51,7 @@ class Fit:
 
     def as_json(self) -> dict:
         scale = np.exp(self.log_scale) if abs(self.log_scale) < 700 else None
-        own = {
+        entry = {
             "law": self.law,
             "objective": self.objective,
             "n": self.n,
@@ -65,7 +65,7 @@ class Fit:
             if key.endswith("_interval") and value
         }
         aicc = float(self.aicc) if np.isfinite(self.aicc) else None
-        return {**own, "scale": scale, "log_scale": self.log_scale, **more, "aicc": aicc}
+        return {**entry, "scale": scale, "log_scale": self.log_scale, **more, "aicc": aicc}
 
 
 def bounds(interval) -> list[float | None]:

@@ -5,10 +5,14 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.tools import add_constant
 
 FEWEST = 3
-OBJECTIVE = "ordinary least squares on log loss against log size, one point a size: the mean over its rows of log loss"
+OBJECTIVE = (
+    "ordinary least squares on log loss against log size, one point a size: the mean over its "
+    "rows of log loss"
+)
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
+    """Return the law's log loss at log sizes x."""
     return k * (log_scale - x)
 
 
@@ -34,27 +38,21 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     line = OLS(y, add_constant(x)).fit()
     parameters = _parameters(*line.params)
     low, high = line.conf_int(0.05)[1]
-    robust = (
-        line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1]
-        if len(x) > 3
-        else (np.nan, np.nan)
-    )
+    robust = None
+    if len(x) > 3:
+        ends = line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1]
+        robust = [float(-end) for end in ends[::-1]] if np.isfinite(ends).all() else None
     return {
         **parameters,
         "k_interval": (float(-high), float(-low)),
         "residual_sum": float(line.ssr),
         "parameters": parameters,
-        "more": {
-            "r_squared": float(line.rsquared),
-            "k_interval_hc3": [float(-robust[1]), float(-robust[0])]
-            if np.isfinite(robust).all()
-            else None,
-        },
+        "more": {"r_squared": float(line.rsquared), "k_interval_hc3": robust},
     }
 
 
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """k of each weighted line. x, y (N,); weights (B, N), how often each point was drawn. Returns
+    """K of each weighted line. x, y (N,); weights (B, N), how often each point was drawn. Returns
     (B,).
     """
     total = weights.sum(1)

@@ -15,7 +15,8 @@ from synscale.analysis.laws.fit import LawError
 
 DELTA = 1e-3
 OBJECTIVE = (
-    f"sum of Huber losses (delta = {DELTA:g}) of log loss, one point for each pair of sizes: the mean over "
+    f"sum of Huber losses (delta = {DELTA:g}) of log loss, one point for each pair of sizes: the "
+    "mean over "
     "its rows of log loss; L-BFGS-B with the analytic gradient, the best of 324 starts"
 )
 FEWEST = 6
@@ -80,7 +81,8 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
     place = place.ravel()
     if pairs.shape[1] < FEWEST:
         raise LawError(
-            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} at least"
+            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} "
+            "at least"
         )
     for name, values in zip(("model sizes", "data sizes"), pairs, strict=True):
         ratio = values.max() / values.min()
@@ -141,7 +143,7 @@ def _resample_starts(optimum: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 
 def _bootstrap(optimum: np.ndarray, centred: tuple, times: int, seed: int) -> np.ndarray:
-    """Parameters of `times` case resamples of the points, each the best of its starts, (times, 5)."""
+    """Return parameters (times, 5) of case resamples of the points, each the best of its starts."""
     random, count = np.random.default_rng(seed), len(centred[2])
     starts, draws = _resample_starts(optimum, centred[2]), []
     while len(draws) < times:
@@ -159,7 +161,8 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     messages = []
     if shared > ALMOST_COLLINEAR:
         messages.append(
-            f"model and data sizes are almost collinear (squared correlation of their logarithms {shared:.3f}): the exponents a and b are hard to distinguish"
+            "model and data sizes are almost collinear (squared correlation of their logarithms "
+            f"{shared:.3f}): the exponents a and b are hard to distinguish"
         )
     for name, logs in zip(("a", "b"), log_sizes, strict=True):
         if fitted[name] <= 0 or fitted[name] * np.ptp(logs) > 30:
@@ -169,9 +172,20 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     return messages
 
 
-@threadpool_limits.wrap(
-    limits=1
-)  # L-BFGS-B's matrices are of five numbers: more threads wait on each other, for ten times as long
+def _parameters(rows: np.ndarray, middle: np.ndarray, least: float) -> np.ndarray:
+    """Return A, B, E, a, b of rows (..., 5) that are fitted to log sizes less their `middle`.
+
+    A log floor below `least` is no floor.
+    """
+    logs = rows[..., :3].copy()
+    logs[..., :2] += rows[..., 3:] * middle
+    scales = np.exp(np.minimum(logs, 700))
+    scales[..., 2] = np.where(logs[..., 2] < least, 0.0, scales[..., 2])
+    return np.concatenate([scales, rows[..., 3:]], axis=-1)
+
+
+# L-BFGS-B's matrices are of five numbers: more threads wait on each other, ten times as long.
+@threadpool_limits.wrap(limits=1)
 def fit(
     model_sizes: np.ndarray,
     data_sizes: np.ndarray,
@@ -209,20 +223,11 @@ def fit(
     results = [_descend(start, *centred, _TIGHT) for start in _starts(y)]
     best = min(results, key=lambda result: result.fun)
     agreeing = sum(result.fun <= best.fun * (1 + 1e-6) + 1e-12 for result in results)
-
-    def parameters(rows: np.ndarray) -> np.ndarray:
-        """A, B, E, a, b of rows (..., 5) that are fitted to centred log sizes."""
-        logs = rows[..., :3] + np.append(
-            rows[..., 3:] * middle, np.zeros((*rows.shape[:-1], 1)), axis=-1
-        )
-        scales = np.exp(np.minimum(logs, 700))
-        scales[..., 2] = np.where(logs[..., 2] < y.min() + _NO_FLOOR, 0.0, scales[..., 2])
-        return np.concatenate([scales, rows[..., 3:]], axis=-1)
-
-    fitted = dict(zip(NAMES, map(float, parameters(best.x)), strict=True))
+    least = y.min() + _NO_FLOOR
+    fitted = dict(zip(NAMES, map(float, _parameters(best.x, middle, least)), strict=True))
     intervals = {}
     if bootstrap:
-        draws = parameters(_bootstrap(best.x, centred, bootstrap, seed))
+        draws = _parameters(_bootstrap(best.x, centred, bootstrap, seed), middle, least)
         ends = np.quantile(draws, [0.025, 0.975], axis=0).T.tolist()
         intervals = {f"{name}_interval": pair for name, pair in zip(NAMES, ends, strict=True)}
     return {

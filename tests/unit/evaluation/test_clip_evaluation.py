@@ -4,7 +4,6 @@ ones.
 
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
 from synscale.runtime.torch_setup import deterministic
 
 import numpy as np

@@ -81,7 +81,9 @@ def test_precisions_are_compared_on_the_same_images(finished, tmp_path, capsys, 
     assert len(manifests) == 2
     assert (manifests[0]["seed"] == manifests[1]["seed"]).all()
     assert (manifests[0]["sha256"] != manifests[1]["sha256"]).any()
-    monkeypatch.setattr(generation, "ShardGeneration", None)  # images of the first run are used again
+    monkeypatch.setattr(
+        generation, "ShardGeneration", None
+    )  # images of the first run are used again
     compare(finished, "--folder", "out")
 
 

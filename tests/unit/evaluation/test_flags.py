@@ -2,8 +2,6 @@
 tests/workflow/test_released.py.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pytest
 import torch

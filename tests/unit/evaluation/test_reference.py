@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pytest
 import timm

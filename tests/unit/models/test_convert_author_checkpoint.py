@@ -2,8 +2,6 @@
 beside what is published.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pandas as pd
 import pytest

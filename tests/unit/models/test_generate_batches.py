@@ -2,8 +2,6 @@
 
 from itertools import pairwise
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-from synscale.runtime.torch_setup import deterministic  # noqa: F401
-
 import numpy as np
 import pandas as pd
 import pytest

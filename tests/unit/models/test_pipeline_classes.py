@@ -4,8 +4,6 @@ import json
 import re
 from importlib.metadata import version
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import diffusers
 import huggingface_hub
 import pytest

@@ -270,8 +270,8 @@ def test_images_are_smoothed_when_they_are_made_smaller():
 def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     ramp = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (32, 1))
     pixels = np.stack([np.stack([ramp, ramp.T, ramp], -1)] * 3)
-    rows = [(f"k{i}", image, {"class_id": i, "prompt": "p"}) for i, image in enumerate(pixels)]
-    kind = {"format": storage, "quality": None if storage == "png" else 95}
+    rows = [(f"k{i}", own, {"class_id": i, "prompt": "p"}) for i, own in enumerate(pixels)]
+    kind = Storage(format=storage, quality=None if storage == "png" else 95)
     shards.write(tmp_path / "a.tar", rows, kind)
     with tarfile.open(tmp_path / "a.tar") as tar:
         assert {name for name in tar.getnames() if name.startswith("k0")} == {

@@ -1,4 +1,4 @@
-"""Sampling keys that a pipeline refuses, or that have no effect."""
+"""Sampling keys that a pipeline refuses, without effect, or with defaults that depend on others."""
 
 import inspect
 

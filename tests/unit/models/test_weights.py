@@ -6,8 +6,6 @@ import re
 import subprocess
 import sys
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pandas as pd
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """A training that diverges stops, and the state on disk is the last one that is finite."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pytest
 import torch
 

@@ -149,7 +149,8 @@ import time, torch
 from synscale.training import checkpoint
 save = torch.save
 torch.save = lambda *a: (time.sleep(1), save(*a))
-checkpoint.TrainingCheckpoint({str(tmp_path)!r}, "identity", {{"layer": torch.nn.Linear(1, 1)}}, background=True).save(5)
+parts = {{"layer": torch.nn.Linear(1, 1)}}
+checkpoint.TrainingCheckpoint({str(tmp_path)!r}, "identity", parts, background=True).save(5)
 raise SystemExit("loss is not finite")
 """
     done = subprocess.run(
@@ -198,7 +199,9 @@ def test_shard_near_its_end_keeps_its_images_and_is_requeued(tmp_path, slurm, mo
     with pytest.raises(SystemExit, match="did not requeue it"):
         state.add(1, [("b", b"two", row)])
     assert (tmp_path / "calls").read_text() == "requeue 7\n"
-    assert partial_shards.PartialShards(tmp_path / "state", "identity", shards.PNG).counts() == {0: 2}
+    assert partial_shards.PartialShards(tmp_path / "state", "identity", shards.PNG).counts() == {
+        0: 2
+    }
 
 
 def test_processes_that_share_a_shard_wait_for_each_other(tmp_path, slurm, monkeypatch):

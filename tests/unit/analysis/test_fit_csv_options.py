@@ -1,4 +1,4 @@
-"""Options and file types of `python -m scripts.fit_law`, in process."""
+"""Options and file types of `python -m scripts.fit_csv`, in process."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts import fit_law
+from scripts import fit_csv
 
 SIZES = 30 * 2.0 ** np.arange(6)
 TABLE = pd.DataFrame(
@@ -24,14 +24,14 @@ def table(tmp_path):
 def run(path, *arguments: str) -> dict:
     """Fit and return the JSON."""
     output = path.parent / "out.json"
-    fit_law.main([str(path), "--x", "images", "--y", "loss", "--json", str(output), *arguments])
+    fit_csv.main([str(path), "--x", "images", "--y", "loss", "--json", str(output), *arguments])
     return json.loads(output.read_text(encoding="utf-8"))
 
 
 def refused(capsys, path, *arguments: str) -> str:
     """Return the message of a command that exits with an error."""
     with pytest.raises(SystemExit) as error:
-        fit_law.main([str(path), "--x", "images", "--y", "loss", *arguments])
+        fit_csv.main([str(path), "--x", "images", "--y", "loss", *arguments])
     assert error.value.code != 0
     message = capsys.readouterr().err or str(error.value.code)
     assert "Traceback" not in message
@@ -84,8 +84,8 @@ def test_broken_archive_is_refused(capsys, tmp_path):
 
 
 def test_two_variables_without_resamples_have_no_interval(tmp_path, monkeypatch):
-    starts = fit_law.two_variable._starts
-    monkeypatch.setattr(fit_law.two_variable, "_starts", lambda y: starts(y)[::27])
+    starts = fit_csv.two_variable._starts
+    monkeypatch.setattr(fit_csv.two_variable, "_starts", lambda y: starts(y)[::27])
     n, d = (axis.ravel() for axis in np.meshgrid(4.0 ** np.arange(4), 9.0 ** np.arange(4)))
     path = tmp_path / "two.csv"
     frame = pd.DataFrame({"images": d, "weights": n, "loss": 1.7 + 4 / n**0.34 + 2 / d**0.37})

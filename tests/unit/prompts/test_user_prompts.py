@@ -1,4 +1,4 @@
-"""The user's own texts: what survives, what is refused; and the faults of a study's recipes."""
+"""Texts of the user: what is read, what is refused; and errors of a study's recipes."""
 
 import pandas as pd
 import pyarrow as pa
@@ -6,10 +6,11 @@ import pytest
 
 from synscale.prompts import recipes, user_prompts
 from synscale.study.load import StudyError, load_study
+from synscale.study.models.recipes import UserPrompts
+from synscale.workflow.settings.prompts import PromptSettings
 from tests.support.workflow import ROOT, SMOKE
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
-OWN = {"recipe": "own", "kind": "texts", "file": "t", "dataset": None, "columns": {}}
 ODD = [
     'she said "four"',
     "two\nlines",
@@ -25,8 +26,12 @@ ODD = [
 ]
 
 
-def own(paths, **changes) -> pd.DataFrame:
-    return user_prompts.read(OWN | changes, [str(path) for path in paths], CLASSES)
+def settings(**columns) -> PromptSettings:
+    return PromptSettings("own", UserPrompts(kind="texts", file="t", columns=columns))
+
+
+def read(*paths, classes=CLASSES, **columns) -> pd.DataFrame:
+    return user_prompts.read(settings(**columns), [str(path) for path in paths], classes)
 
 
 def rows(**changes) -> pd.DataFrame:
@@ -57,12 +62,12 @@ def test_texts_survive_from_any_kind_of_file(tmp_path):
         ("names.csv", {}),
         ("data-00000-of-00001.arrow", {"class_id": "label", "text": "caption"}),
     ):
-        read = own([tmp_path / path], columns=columns)
-        assert read["text"].tolist() == (
+        texts = read(tmp_path / path, **columns)
+        assert texts["text"].tolist() == (
             stripped if path.endswith("csv") else table["text"].tolist()
         ), path
-        assert read["class_id"].tolist() == table["class_id"].tolist()
-    pool = recipes.pool(OWN, CLASSES, read)
+        assert texts["class_id"].tolist() == table["class_id"].tolist()
+    pool = recipes.pool(settings(), CLASSES, texts)
     pool.to_parquet(tmp_path / "pool.parquet")
     assert set(pd.read_parquet(tmp_path / "pool.parquet").query("class_id == 0")["text"]) == {
         "zero",
@@ -74,20 +79,20 @@ def test_texts_of_several_files_are_one_pool(tmp_path):
     rows().head(10).to_parquet(tmp_path / "a.parquet")
     rows().iloc[10:].to_parquet(tmp_path / "b.parquet")
     assert (
-        own([tmp_path / "a.parquet", tmp_path / "b.parquet"])["text"].tolist()
+        read(tmp_path / "a.parquet", tmp_path / "b.parquet")["text"].tolist()
         == rows()["text"].tolist()
     )
 
 
 @pytest.mark.parametrize(
-    ("table", "columns", "told"),
+    ("table", "columns", "message"),
     [
         (
             rows().drop(columns="text"),
             {},
-            "no column 'text'; there are 'class_id': name it in the recipe's columns",
+            "no column 'text' .found 'class_id'.; name it in the recipe's columns",
         ),
-        (rows(), {"name": "label"}, "no column 'label'; there are 'class_id', 'text'"),
+        (rows(), {"name": "label"}, "no column 'label' .found 'class_id', 'text'"),
         (
             rows(class_id=[*range(10), *[11] * len(ODD)]),
             {},
@@ -111,29 +116,29 @@ def test_texts_of_several_files_are_one_pool(tmp_path):
         (
             rows(text=[*CLASSES["name"], *ODD[:-1], "zero"]),
             {},
-            "the same text of the same class stands twice: .* row 21",
+            "the same text of the same class is there twice: .* row 21",
         ),
     ],
 )
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_faulty_texts_are_told(tmp_path, table, columns, told, suffix):
+def test_invalid_texts_are_reported(tmp_path, table, columns, message, suffix):
     path = tmp_path / f"t.{suffix}"
     table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path)
-    with pytest.raises(user_prompts.TextsError, match=told):
-        own([path], columns=columns)
+    with pytest.raises(user_prompts.TextsError, match=message):
+        read(path, **columns)
 
 
 @pytest.mark.parametrize(
     "header", ["class_id,text\n0,a cat, asleep\n", "text,class_id\na cat, asleep,0\n"]
 )
-def test_texts_with_commas_that_are_not_quoted_are_told(tmp_path, header):
+def test_unquoted_commas_are_reported(tmp_path, header):
     """Half of each text would be lost without a message."""
     (tmp_path / "t.csv").write_text(header)
     with pytest.raises(
         user_prompts.TextsError,
         match=r"more cells than there are columns \(first: row 1\); .*double quotes",
     ):
-        own([tmp_path / "t.csv"])
+        read(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(
@@ -145,28 +150,28 @@ def test_texts_with_commas_that_are_not_quoted_are_told(tmp_path, header):
         ("t.csv", b""),
     ],
 )
-def test_a_file_that_holds_no_texts_is_told(tmp_path, name, data):
+def test_file_without_texts_is_reported(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(user_prompts.TextsError, match=name):
-        own([tmp_path / name])
+        read(tmp_path / name)
 
 
-def test_a_missing_text_is_an_empty_one(tmp_path):
+def test_missing_text_is_an_empty_one(tmp_path):
     rows(text=[*CLASSES["name"], *ODD[:-1], None]).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(user_prompts.TextsError, match="the text is empty"):
-        own([tmp_path / "t.parquet"])
+        read(tmp_path / "t.parquet")
 
 
-def test_two_classes_of_one_name_need_their_id(tmp_path):
+def test_classes_of_the_same_name_need_their_id(tmp_path):
     pd.DataFrame({"name": ["zero"] * 10, "text": list("abcdefghij")}).to_csv(
         tmp_path / "t.csv", index=False
     )
     with pytest.raises(user_prompts.TextsError, match="no class of that name, or more than one"):
-        user_prompts.read(OWN, [str(tmp_path / "t.csv")], CLASSES.assign(name="zero"))
+        read(tmp_path / "t.csv", classes=CLASSES.assign(name="zero"))
 
 
 @pytest.mark.parametrize(
-    ("recipe", "told"),
+    ("recipe", "message"),
     [
         (
             "{kind: word_to_sentence, model: a/b, revision: main, texts: 5}",
@@ -212,19 +217,17 @@ def test_two_classes_of_one_name_need_their_id(tmp_path):
         ("{patterns: [a]}", "recipes.new.kind: missing; add it"),
     ],
 )
-def test_a_fault_of_a_recipe_is_told_with_its_key_value_and_mend(
-    tmp_path, monkeypatch, recipe, told
-):
+def test_invalid_recipe_is_reported_with_key_and_value(tmp_path, monkeypatch, recipe, message):
     monkeypatch.chdir(ROOT)
     (tmp_path / "bad.yaml").write_text(
         SMOKE.read_text().replace("recipes:\n", f"recipes:\n  new: {recipe}\n", 1)
     )
     with pytest.raises(StudyError) as error:
         load_study(tmp_path / "bad.yaml")
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_a_recipe_may_be_called_as_a_kind(tmp_path, monkeypatch):
+def test_recipe_may_have_the_name_of_a_kind(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     (tmp_path / "bad.yaml").write_text(
         SMOKE.read_text().replace(
@@ -241,6 +244,6 @@ def test_a_recipe_may_be_called_as_a_kind(tmp_path, monkeypatch):
 def test_csv_texts_and_names_lose_their_outer_spaces(tmp_path):
     lines = [f' {name} , "{name}, a digit "' for name in CLASSES["name"]]
     (tmp_path / "t.csv").write_text("\n".join(["name, text", *lines]), encoding="utf-8-sig")
-    assert own([tmp_path / "t.csv"])["text"].tolist() == [
+    assert read(tmp_path / "t.csv")["text"].tolist() == [
         f"{name}, a digit" for name in CLASSES["name"]
     ]

@@ -10,13 +10,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from scripts import prepare_data
-from synscale.data import datasets, shards
-from synscale.data.datasets.stored_format import BROKEN, Stored, centre
+from synscale.data import datasets, prepare, shards
+from synscale.data.datasets import stored_format
+from synscale.data.datasets.stored_format import BROKEN, centre, store
+from synscale.workflow.settings.data import DataSettings, IndexSettings, StoredImages
 from tests.support import fake_datasets as fake
 
-TRAINING = Stored(32, 3, {"format": "png", "quality": None})
-EVALUATION = Stored(32, 3, {"format": "png", "quality": None}, evaluation=True)
+RGB = StoredImages(32, 3)
+JPEG = StoredImages(32, 3, "jpeg", 90)
+
+
+def training(data: bytes) -> np.ndarray:
+    """Pixels of an image to train on, as it is stored."""
+    return pixels(store(data, RGB))
+
+
+def evaluation(data: bytes) -> np.ndarray:
+    """Pixels of an image to evaluate on, as it is stored."""
+    return pixels(store(data, RGB, evaluation=True))
 
 
 def pixels(data: bytes) -> np.ndarray:
@@ -34,38 +45,36 @@ def saved(image: Image.Image, format: str = "png", **options) -> bytes:
 def test_every_mode_becomes_rgb_or_grey(mode):
     data = saved(fake.picture(1, (48, 32), mode), "tiff")
     for channels, shape in ((3, (32, 32, 3)), (1, (32, 32))):
-        assert pixels(Stored(32, channels, {"format": "png"}).of(data)).shape == shape
+        assert pixels(store(data, StoredImages(32, channels))).shape == shape
     if mode in ("L", "CMYK", "RGBA"):
-        same = pixels(TRAINING.of(saved(fake.picture(1, (48, 32), "L" if mode == "L" else "RGB"))))
-        assert np.abs(pixels(TRAINING.of(data)) - same).max() <= 2
+        same = training(saved(fake.picture(1, (48, 32), "L" if mode == "L" else "RGB")))
+        assert np.abs(training(data) - same).max() <= 2
 
 
 def test_cmyk_jpeg_has_its_colours():
     """As ImageNet has a few: with the picture's colours, not their negative."""
     red = Image.new("RGB", (40, 40), (200, 30, 30)).convert("CMYK")
-    assert np.abs(pixels(TRAINING.of(saved(red, "jpeg"))) - [200, 30, 30]).max() <= 4
+    assert np.abs(training(saved(red, "jpeg")) - [200, 30, 30]).max() <= 4
 
 
 def test_sixteen_bits_are_scaled_not_cut_off():
     ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
-    found = pixels(TRAINING.of(saved(Image.fromarray(ramp))))[..., 0]
+    found = training(saved(Image.fromarray(ramp)))[..., 0]
     assert (found == ramp >> 8).all()
 
 
-def test_transparent_is_white_and_orientation_is_followed_but_not_in_evaluation():
+def test_evaluation_keeps_transparency_and_orientation():
     clear = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
-    assert (pixels(TRAINING.of(saved(clear))) == 255).all()
-    assert (pixels(EVALUATION.of(saved(clear))) == 0).all()
+    assert (training(saved(clear)) == 255).all()
+    assert (evaluation(saved(clear)) == 0).all()
     left_dark = Image.fromarray(
         np.repeat(np.array([[0] * 16 + [255] * 16]), 32, axis=0).astype(np.uint8)
     )
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     data = saved(left_dark, "png", exif=exif)
-    assert (pixels(TRAINING.of(data))[:16] == 0).all() and (
-        pixels(TRAINING.of(data))[16:] == 255
-    ).all()
-    assert (pixels(EVALUATION.of(data))[:, :16] == 0).all()
+    assert (training(data)[:16] == 0).all() and (training(data)[16:] == 255).all()
+    assert (evaluation(data)[:, :16] == 0).all()
 
 
 @st.composite
@@ -103,9 +112,9 @@ def test_damaged_exif_leaves_the_image_readable(block, format, as_it_is):
     """The pixels are those of the image without EXIF, in one of the eight orientations."""
     image = fake.picture(1, (32, 32))
     options = {"lossless": True} if format == "webp" else {}
-    stored = Stored(32, 3, {"format": format if as_it_is else "png", "quality": None})
-    plain = pixels(stored.of(saved(image, format, **options)))
-    data = stored.of(saved(image, format, exif=b"Exif\0\0" + block, **options))
+    stored = StoredImages(32, 3, format if as_it_is else "png")
+    plain = pixels(store(saved(image, format, **options), stored))
+    data = store(saved(image, format, exif=b"Exif\0\0" + block, **options), stored)
     turned = [np.rot90(side, turns) for side in (plain, plain[:, ::-1]) for turns in range(4)]
     tolerance = 40 if format == "jpeg" and as_it_is else 0  # a turned JPEG is compressed twice
     assert any(np.abs(pixels(data) - other).max() <= tolerance for other in turned)
@@ -118,21 +127,20 @@ def test_orientation_is_read_next_to_damaged_tags(orientation):
     damaged = [(0x010F, 1, b"\xff" * 4), (0x0131, 7, b"\xff" * 4), (0x8769, 4, b"\xff" * 4)]
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(saved(image, exif=exif_block(tag)))))
     block = exif_block(damaged[0], tag, *damaged[1:])
-    assert (pixels(TRAINING.of(saved(image, exif=block))) == np.asarray(upright)).all()
+    assert (training(saved(image, exif=block)) == np.asarray(upright)).all()
 
 
 @given(st.integers(20, 90), st.integers(20, 90))
-def test_the_centre_of_what_is_stored_is_the_authors_protocol(width, height):
+def test_centre_of_stored_image_is_the_authors_protocol(width, height):
     """Resize(32) and CenterCrop(28) of the whole image are CenterCrop(28) of what is stored, pixel
     by pixel.
     """
-    import synscale.runtime.torch_setup  # noqa: F401
 
     from torchvision.transforms import CenterCrop, Compose, Resize
 
     image = fake.picture(width, (width, height))
     theirs = np.asarray(Compose([Resize(32), CenterCrop(28)])(image))
-    stored = Image.fromarray(pixels(EVALUATION.of(saved(image))).astype(np.uint8))
+    stored = Image.fromarray(evaluation(saved(image)).astype(np.uint8))
     assert stored.size == (32, 32)
     assert (np.asarray(CenterCrop(28)(stored)) == theirs).all()
 
@@ -188,16 +196,15 @@ def test_centre_of_elongated_image_is_cheap(shape, filter, monkeypatch):
     assert np.abs(found - resized_then_cropped(image.crop(box), 8, filter)).max() <= 1
 
 
-def test_an_image_that_is_as_it_would_be_stored_keeps_its_bytes():
-    jpeg = Stored(32, 3, {"format": "jpeg", "quality": 90})
+def test_image_in_stored_format_keeps_its_bytes():
     data = fake.image_bytes(0, (32, 32))
-    assert jpeg.of(data) == data
+    assert store(data, JPEG) == data
     for other in (
         fake.image_bytes(0, (33, 32)),
         fake.image_bytes(0, (32, 32), "L"),
         fake.image_bytes(0, (32, 32), format="png"),
     ):
-        assert jpeg.of(other) != other
+        assert store(other, JPEG) != other
 
 
 @pytest.mark.parametrize(
@@ -209,23 +216,14 @@ def test_an_image_that_is_as_it_would_be_stored_keeps_its_bytes():
         lambda data: b"<html>404</html>",
     ],
 )
-def test_what_cannot_be_read_raises(damage):
-    for stored in (TRAINING, Stored(32, 3, {"format": "jpeg", "quality": 90})):
+def test_unreadable_image_raises(damage):
+    for stored in (RGB, JPEG):
         with pytest.raises(BROKEN):
-            stored.of(damage(fake.image_bytes(0, (32, 32))))
+            store(damage(fake.image_bytes(0, (32, 32))), stored)
 
 
-@pytest.fixture
-def settings():
-    return {
-        "range": [0, 6],
-        "stored": {
-            "size": 32,
-            "channels": 3,
-            "storage": {"format": "jpeg", "quality": 90},
-            "evaluation": False,
-        },
-    }
+THINGS = IndexSettings("things", is_training=True)
+SETTINGS = DataSettings(THINGS, (0, 6), stored=JPEG)
 
 
 @pytest.fixture
@@ -233,18 +231,16 @@ def data(tmp_path, monkeypatch):
     table = fake.class_table(tmp_path / "classes.csv", ["n00000001", "n00000002"])
     fake.class_folders(tmp_path / "data", {"n00000001": 3, "n00000002": 3})
     monkeypatch.setenv("DATA_THINGS", str(tmp_path / "data"))
-    return datasets.of_split(
-        "things", str(table), {"name": "things", "pairs": False, "training": True, "skip": None}
-    )
+    return datasets.of_split("things", str(table), THINGS)
 
 
-def test_a_block_holds_its_rows_whatever_the_number_of_threads(data, tmp_path, settings):
+def test_file_samples_are_the_same_with_any_threads(data, tmp_path):
     datasets.write_index(data, tmp_path / "index.parquet")
     for threads in (1, 3):
         shards.write(
             tmp_path / f"{threads}.tar",
-            prepare_data.file_samples(data, tmp_path / "index.parquet", settings, threads),
-            settings["stored"]["storage"],
+            prepare.file_samples(data, tmp_path / "index.parquet", SETTINGS, threads),
+            JPEG,
         )
     assert (tmp_path / "1.tar").read_bytes() == (tmp_path / "3.tar").read_bytes()
     images, manifest = shards.read(tmp_path / "1.tar")
@@ -258,38 +254,38 @@ def test_a_block_holds_its_rows_whatever_the_number_of_threads(data, tmp_path, s
     )
 
 
-def test_all_broken_images_of_a_block_are_named_and_nothing_is_left(data, tmp_path, settings):
+def test_broken_images_are_all_named_and_nothing_is_left(data, tmp_path):
     datasets.write_index(data, tmp_path / "index.parquet")
     for name, cut in (("n00000001/n00000001_1.JPEG", 300), ("n00000002/n00000002_0.JPEG", 0)):
         path = data.place / name
         path.write_bytes(path.read_bytes()[:cut])
-    samples = prepare_data.file_samples(data, tmp_path / "index.parquet", settings, 2)
+    samples = prepare.file_samples(data, tmp_path / "index.parquet", SETTINGS, 2)
     with pytest.raises(
-        datasets.DataSetError, match=r"2 images cannot be read: .*data\.training\.things\.skip"
+        datasets.DataSetError, match=r"2 images cannot be read; .*data\.training\.things\.skip"
     ) as error:
-        shards.write(tmp_path / "block.tar", samples, settings["stored"]["storage"])
+        shards.write(tmp_path / "shard.tar", samples, JPEG)
     assert "\nn00000001/n00000001_1.JPEG: " in str(
         error.value
     ) and "\nn00000002/n00000002_0.JPEG: " in str(error.value)
-    assert not list(tmp_path.glob("*block*"))
+    assert not list(tmp_path.glob("*shard*"))
 
 
-def test_any_error_of_an_image_is_reported_by_name(data, tmp_path, settings, monkeypatch):
+def test_any_error_of_an_image_is_reported_by_name(data, tmp_path, monkeypatch):
     """Whatever its class: Pillow's plugins raise many."""
     datasets.write_index(data, tmp_path / "index.parquet")
-    monkeypatch.setattr(Stored, "of", lambda self, image: [][0])
+    monkeypatch.setattr(stored_format, "store", lambda *_, **__: [][0])
     with pytest.raises(
         datasets.DataSetError,
         match=r"(?s)6 images cannot be read.*\nn00000001/n00000001_1\.JPEG: IndexError: list index",
     ):
-        list(prepare_data.file_samples(data, tmp_path / "index.parquet", settings, 1))
+        list(prepare.file_samples(data, tmp_path / "index.parquet", SETTINGS, 1))
 
 
-def test_an_image_that_is_gone_is_told(data, tmp_path, settings):
+def test_missing_image_is_reported(data, tmp_path):
     datasets.write_index(data, tmp_path / "index.parquet")
     (data.place / "n00000001/n00000001_1.JPEG").unlink()
     with pytest.raises(
         datasets.DataSetError,
         match=r"(?s)1 images cannot be read.*n00000001_1\.JPEG: .*No such file",
     ):
-        list(prepare_data.file_samples(data, tmp_path / "index.parquet", settings, 1))
+        list(prepare.file_samples(data, tmp_path / "index.parquet", SETTINGS, 1))

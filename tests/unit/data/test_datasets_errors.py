@@ -1,6 +1,7 @@
-"""Data sets of classes that are not as they must be: what is told of them."""
+"""Data sets of classes that are not as expected: their messages."""
 
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,20 +10,20 @@ import pytest
 from synscale.data import datasets
 from synscale.data.datasets import DataSetError, registry, webdataset
 from tests.support import fake_datasets as fake
-from tests.support.dataset_checks import index_of, known_as, told
+from tests.support.dataset_checks import error_of, index_of, set_row
 from tests.support.fake_datasets import WNIDS
 
 
-def test_a_missing_and_a_misspelt_folder_are_told_with_what_was_found(a_set, tmp_path, monkeypatch):
-    known_as(monkeypatch, tmp_path, images=9)
+def test_misspelt_folder_is_reported_with_what_was_found(a_set, tmp_path, monkeypatch):
+    set_row(monkeypatch, tmp_path, images=9)
     fake.class_folders(a_set.folder, {WNIDS[0]: 3, "n0000002": 3})
-    message = told(a_set())
+    message = error_of(a_set())
     for part in (
         "data.training.things: data set 'things' (Things)",
         "1 folders are no wnid of",
         "n0000002 (did you mean n00000002?)",
         "2 class folders are missing: n00000002, n00000003",
-        "looked for: 3 classes of",
+        "expected: 3 classes of",
         "9 images",
         f"in {a_set.folder}: config.yaml's paths.things, or environment DATA_THINGS",
         "found: class folders, 1 classes, 3 images",
@@ -31,28 +32,28 @@ def test_a_missing_and_a_misspelt_folder_are_told_with_what_was_found(a_set, tmp
         assert part in message, part
 
 
-def test_an_empty_class_folder_is_told(a_set):
+def test_empty_class_folder_is_reported(a_set):
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [2, 0, 2], strict=True)))
-    assert f"{a_set.folder / WNIDS[1]}: no image in it" in told(a_set())
+    assert f"{a_set.folder / WNIDS[1]}: no image in it" in error_of(a_set())
 
 
-def test_images_one_folder_too_deep_are_told_in_one_line(a_set):
+def test_images_one_folder_too_deep_are_reported_once(a_set):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
     for name in WNIDS:
         (a_set.folder / name / "images").mkdir()
         (a_set.folder / name / f"{name}_0.JPEG").rename(a_set.folder / name / "images/0.JPEG")
-    message = told(a_set(wanted=3))
-    assert f"{a_set.folder / WNIDS[2]}: no image in it, but folders: move the images up" in message
+    message = error_of(a_set(min_images=3))
+    assert f"{a_set.folder / WNIDS[2]}: no image in it, but folders; move the images up" in message
     assert message.count("no image in it") == 1
-    assert "lower sources" not in message  # which would not mend it
+    assert "lower sources" not in message  # which would not help
 
 
-def test_what_the_file_system_refuses_is_told(a_set, tmp_path):
+def test_error_of_the_file_system_is_reported(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
     (a_set.folder / "loop").symlink_to(a_set.folder / "loop")
     assert (
         f"cannot be read: [Errno 40] Too many levels of symbolic links: '{a_set.folder / 'loop'}'"
-        in told(a_set())
+        in error_of(a_set())
     )
     fake.class_tars(tmp_path / "tars", [[0, 1, 2]])
     (tmp_path / "tars/00001.tar").symlink_to("/nowhere")
@@ -62,92 +63,96 @@ def test_what_the_file_system_refuses_is_told(a_set, tmp_path):
         index_of(a_set(tmp_path / "tars"), tmp_path)
 
 
-def test_a_name_that_is_not_utf8_is_told(a_set):
+def test_file_name_that_is_not_utf8_is_reported(a_set):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 1))
     Path(os.fsdecode(os.fsencode(a_set.folder / WNIDS[0]) + b"/caf\xe9.jpg")).write_bytes(
         fake.image_bytes(0)
     )
-    assert (
-        f"1 files have names that are not UTF-8: '{WNIDS[0]}/caf\\udce9.jpg': rename them"
-        in told(a_set())
+    assert f"1 names of files are not UTF-8: '{WNIDS[0]}/caf\\udce9.jpg'; rename them" in error_of(
+        a_set()
     )
 
 
-def test_a_class_that_no_tar_holds_is_told(a_set, tmp_path):
+def test_class_without_images_in_tars_is_reported(a_set, tmp_path):
     fake.class_tars(a_set.folder, [[0, 2], [2, 0]])
     with pytest.raises(DataSetError, match=r"no image of 1 classes: n00000002 \(thing 1\)"):
         index_of(a_set(), tmp_path)
 
 
-def test_a_flat_folder_is_told_to_be_sorted(a_set, tmp_path, monkeypatch):
-    known_as(monkeypatch, tmp_path)
+def test_flat_folder_is_to_be_sorted(a_set, tmp_path, monkeypatch):
+    set_row(monkeypatch, tmp_path)
     a_set.folder.mkdir()
     for i in range(3):
         (a_set.folder / f"ILSVRC2012_val_{i:08d}.JPEG").write_bytes(fake.image_bytes(i))
-    message = told(a_set(training=False))
-    assert "3 images lie in" in message and "sort them into one folder a class" in message
+    message = error_of(a_set(training=False))
+    assert (
+        "images without a class (3 in" in message
+        and "sort them into one folder per class" in message
+    )
 
 
-def test_tars_of_classes_are_told_to_be_unpacked(a_set):
+def test_tars_of_classes_are_to_be_unpacked(a_set):
     for name in WNIDS:
         fake.write_tar(a_set.folder / f"{name}.tar", [{"__key__": "a", "jpg": fake.image_bytes(0)}])
-    assert "unpack each into a folder of its name" in told(a_set())
+    assert "unpack each into a folder of its name" in error_of(a_set())
 
 
-def test_a_name_of_two_classes_is_refused(a_set, tmp_path):
+def test_name_of_two_classes_is_refused(a_set, tmp_path):
     table = pd.read_csv(fake.class_table(tmp_path / "twice.csv", WNIDS))
     table.assign(name=["missile", "crane", "missile"]).to_csv(tmp_path / "twice.csv", index=False)
     fake.class_folders(a_set.folder, {"missile": 2, "crane": 2})
-    assert "folder 'missile' is the name of classes [0, 2]" in told(
+    assert "folder 'missile' is the name of classes [0, 2]" in error_of(
         a_set(table=str(tmp_path / "twice.csv"))
     )
 
 
-def test_a_place_that_is_not_there_or_not_told_is_told(a_set, monkeypatch):
-    assert f"no such folder: {a_set.folder}" in told(a_set())
+def test_path_that_is_missing_or_not_set_is_reported(a_set, monkeypatch):
+    assert f"no such folder: {a_set.folder}" in error_of(a_set())
     data = a_set()
     monkeypatch.delenv("DATA_THINGS")
     monkeypatch.setenv("DATA_THINGZ", "/somewhere")
-    message = told(data)
-    assert "where it lies is not told (there is DATA_THINGZ" in message
+    message = error_of(data)
+    assert "no path is set (there is DATA_THINGZ" in message
     assert "config.yaml's paths.things, or environment DATA_THINGS" in message
-    assert "no such file" in told(a_set(a_set.folder / "*.tar"))
+    assert "no such file" in error_of(a_set(a_set.folder / "*.tar"))
     data = a_set()
     monkeypatch.delenv("DATA_THINGZ")
     monkeypatch.setenv("DATA_THINGS", "")
-    assert "where it lies is not told\n" in told(data)
+    assert "no path is set\n" in error_of(data)
 
 
-def test_a_folder_may_have_a_name_that_could_be_a_pattern(a_set, tmp_path):
+def test_folder_name_with_brackets_is_no_pattern(a_set, tmp_path):
     assert (
-        datasets.checked(a_set(fake.class_folders(tmp_path / "set [v2]", dict.fromkeys(WNIDS, 1))))
+        datasets.check(a_set(fake.class_folders(tmp_path / "set [v2]", dict.fromkeys(WNIDS, 1))))
         == "folders"
     )
     assert len(index_of(a_set(fake.class_tars(tmp_path / "tars [*]", [[0, 1, 2]])), tmp_path)) == 3
 
 
-def test_only_the_classes_of_a_subset_are_asked_for(a_set, tmp_path, monkeypatch):
-    known_as(monkeypatch, tmp_path, subset="two")
+def test_subset_needs_only_its_classes(a_set, tmp_path, monkeypatch):
+    set_row(monkeypatch, tmp_path, subset="two")
     (tmp_path / "subsets.csv").write_text(f"subset,wnid\ntwo,{WNIDS[0]}\ntwo,{WNIDS[2]}\n")
     monkeypatch.setattr(registry, "SUBSETS", tmp_path / "subsets.csv")
     fake.class_folders(a_set.folder, {WNIDS[0]: 2, WNIDS[2]: 1})
     index = index_of(a_set(training=False), tmp_path)
     assert index["class_id"].tolist() == [0, 0, 2]
     fake.class_folders(a_set.folder, {WNIDS[1]: 1})
-    assert "not in its subset 'two': 1" in told(a_set(training=False))
+    assert "not in its subset 'two': 1" in error_of(a_set(training=False))
 
 
 @pytest.mark.parametrize(
     ("training", "wanted", "match"),
-    [(False, None, "6 images, not 7"), (True, 8, "takes 8 images, and it has 6"), (True, 6, None)],
+    [
+        (False, None, "wrong number of images .6, expected 7"),
+        (True, 8, "too few images .6, a source of the study takes 8"),
+        (True, 6, None),
+    ],
 )
-def test_numbers_of_images_are_held_to_what_is_known_and_wanted(
-    a_set, tmp_path, monkeypatch, training, wanted, match
-):
-    known_as(monkeypatch, tmp_path, images=7)
+def test_number_of_images_is_checked(a_set, tmp_path, monkeypatch, training, wanted, match):
+    set_row(monkeypatch, tmp_path, images=7)
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
-    data = a_set(training=training, wanted=wanted)
-    assert match in told(data) if match else datasets.checked(data) == "folders"
+    data = a_set(training=training, min_images=wanted)
+    assert re.search(match, error_of(data)) if match else datasets.check(data) == "folders"
 
 
 def broken_tar(folder, cut=None, samples=None):
@@ -163,26 +168,29 @@ def broken_tar(folder, cut=None, samples=None):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"cut": 2000}, "not a whole tar"),
-        ({"cut": 512}, "not a whole tar|cut off"),
-        ({"samples": [{"__key__": "a", "jpg": b"x"}]}, "sample 'a' has no a.cls"),
+        ({"cut": 2000}, "not a complete tar"),
+        ({"cut": 512}, "not a complete tar|cut off"),
+        (
+            {"samples": [{"__key__": "a", "jpg": b"x"}]},
+            "sample 'a' has no class .found jpg, expected a.cls",
+        ),
         (
             {"samples": [{"__key__": "a", "jpg": b"x", "cls": 3}]},
-            "a.cls = '3': must be a class id, 0 to 2",
+            "a.cls = '3': expected a class id from 0 to 2",
         ),
         ({"samples": [{"__key__": "a", "cls": 1}]}, "sample 'a' has 0 images"),
         (
             {"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aba"]},
-            "'a.cls' comes twice",
+            "'a.cls' is there twice",
         ),
         (
             {"samples": [{"__key__": key, "jpg": b"x", "cls": 1} for key in "aa"]},
-            "'a.cls' comes twice",
+            "'a.cls' is there twice",
         ),
         ({"samples": []}, "no image of 3 classes"),
     ],
 )
-def test_a_tar_that_is_not_whole_or_ambiguous_is_told(a_set, tmp_path, arguments, match):
+def test_incomplete_or_ambiguous_tar_is_reported(a_set, tmp_path, arguments, match):
     broken_tar(a_set.folder, **arguments)
     with pytest.raises(DataSetError, match=match) as error:
         index_of(a_set(), tmp_path)
@@ -194,7 +202,7 @@ def test_a_tar_that_is_not_whole_or_ambiguous_is_told(a_set, tmp_path, arguments
     "damage",
     [lambda data, end: data[:end], lambda data, end: data[:end] + b"?" * 512 + data[end + 512 :]],
 )
-def test_a_tar_that_is_cut_between_two_samples_or_has_a_damaged_header_is_told(tmp_path, damage):
+def test_tar_cut_between_samples_is_reported(tmp_path, damage):
     """Python's reader takes both for a whole one."""
     path = fake.class_tars(tmp_path, [[0, 1]]) / "00000.tar"
     (_, first), _ = webdataset.samples(path)
@@ -204,7 +212,7 @@ def test_a_tar_that_is_cut_between_two_samples_or_has_a_damaged_header_is_told(t
         list(webdataset.samples(path))
 
 
-def test_tars_that_were_joined_are_told(tmp_path):
+def test_joined_tars_are_reported(tmp_path):
     """Python's reader stops at the end of the first: the images of the second would be left out in
     silence.
     """
@@ -218,17 +226,17 @@ def test_tars_that_were_joined_are_told(tmp_path):
     ("text", "match"),
     [
         (b"caf\xe9\n", "skip.txt: not UTF-8"),
-        (b"n1/gone.jpg\n", r"skip.txt: no image n1/gone.jpg in it"),
+        (b"n1/gone.jpg\n", r"skip.txt: no image n1/gone.jpg in the data set"),
     ],
 )
-def test_a_list_of_images_to_leave_out_that_is_of_no_use_is_told(a_set, tmp_path, text, match):
+def test_useless_skip_file_is_reported(a_set, tmp_path, text, match):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
     (tmp_path / "skip.txt").write_bytes(text)
     with pytest.raises(DataSetError, match=match):
         index_of(a_set(skip=str(tmp_path / "skip.txt")), tmp_path)
 
 
-def test_a_list_of_images_to_leave_out_may_come_from_windows(a_set, tmp_path):
+def test_skip_file_from_windows_is_read(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
     (tmp_path / "skip.txt").write_bytes(f"\ufeff{WNIDS[0]}/{WNIDS[0]}_0.JPEG\r\n\r\n".encode())
     assert len(index_of(a_set(skip=str(tmp_path / "skip.txt")), tmp_path)) == 5

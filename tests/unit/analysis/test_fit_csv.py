@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts import fit_law
+from scripts import fit_csv
 from tests.support.workflow import in_fork
 
 SIZES = 30 * 2.0 ** np.arange(6)
@@ -18,7 +18,7 @@ def fitted(tmp_path, table: pd.DataFrame, *options: str, name="data.csv", fails=
     path = tmp_path / name
     table.to_csv(path, index=False) if name.endswith("csv") else table.to_parquet(path)
     arguments = [str(path), "--x", "images", "--y", "loss", "--json", str(tmp_path / "out.json")]
-    status, printed = in_fork(fit_law.main, [*arguments, *options])
+    status, printed = in_fork(fit_csv.main, [*arguments, *options])
     assert "Traceback" not in printed
     if fails:
         assert status != 0

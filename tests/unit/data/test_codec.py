@@ -58,23 +58,23 @@ others = st.builds(
 
 
 @given(st.one_of(jpegs, others))
-def test_an_image_is_decoded_to_the_pixels_that_pillow_sees(data):
-    assert same(codec.decoded(data), by_pillow(data))
+def test_decode_gives_the_pixels_of_pillow(data):
+    assert same(codec.decode(data), by_pillow(data))
 
 
 @given(st.lists(st.one_of(jpegs, others), min_size=2, max_size=5))
-def test_so_are_images_that_take_the_place_of_those_before(encoded_images):
+def test_decode_into_a_buffer_gives_the_same_pixels(encoded_images):
     last = None
     for data in encoded_images:
-        last = codec.decoded(data, last)
+        last = codec.decode(data, last)
         assert same(last, by_pillow(data))
 
 
-def test_a_jpeg_with_a_fault_is_what_pillow_makes_of_it():
+def test_decode_of_damaged_jpeg_follows_pillow():
     data = encoded("RGB", 32, 32, 0, True, format="jpeg")
     stray = data[:-2] + b"\x12\x34" + data[-2:]  # bytes before the end that belong to nothing
-    assert same(codec.decoded(stray), by_pillow(stray))
+    assert same(codec.decode(stray), by_pillow(stray))
     with pytest.raises(OSError, match=r"(?i)truncated"):
-        codec.decoded(data[: len(data) // 2])
+        codec.decode(data[: len(data) // 2])
     with pytest.raises(UnidentifiedImageError):
-        codec.decoded(b"\xff\xd8nothing")
+        codec.decode(b"\xff\xd8nothing")

@@ -1,12 +1,14 @@
-"""Fit a scaling law to a table: `python -m scripts.fit_law data.csv --x images --y loss`.
+"""Fit a scaling law to a table: `python -m scripts.fit_csv data.csv --x images --y loss`.
 
-Reads csv, tsv (both also compressed, such as .csv.gz) or parquet, prints a summary, and writes JSON with
---json. Without --law it chooses a law, and k has an interval over all laws that the data do not rule out.
-Rows with the same size are seeds of one point. With --x2 (model size, for example) the law has two variables.
+Reads csv, tsv (both also compressed, such as .csv.gz) or parquet, prints a summary, and writes JSON
+with --json. Without --law it chooses a law, and k has an interval over all laws that the data do
+not rule out. Rows with the same size are seeds of one point. With --x2 (model size, for example)
+the law has two variables.
 """
 
 import argparse
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -20,27 +22,24 @@ from synscale.runtime.atomic import write_json
 from synscale.study import csv_tables
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
-COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
-SHOWN = (
-    "k", "k_after", "break", "scale", "floor", "a", "b", "A", "B", "k_interval_hc3", "k_bootstrap", "r_squared", "aicc",
-)  # fmt: skip
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+FITTED = ("k", "k_after", "break", "scale", "floor", "a", "b", "A", "B")
+SHOWN = (*FITTED, "k_interval_hc3", "k_bootstrap", "r_squared", "aicc")
 RESAMPLES = 200  # of the law of two variables, unless --bootstrap is given
 
 
 def load(path: Path) -> pd.DataFrame:
-    """Read a table by its suffix, in upper or lower case. Raises LawError for a suffix that is not
-    known.
-    """
+    """Read a table by its suffix, in any case. Raise LawError if the suffix is not known."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".parquet"]:
         return pd.read_parquet(path)
-    compression = None
-    if suffixes and suffixes[-1] in COMPRESSED:
-        compression = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}[suffixes.pop()]
-    separator = SEPARATORS.get(suffixes[-1]) if suffixes else None
+    compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
+    kind = suffixes[-2:-1] if compression else suffixes[-1:]
+    separator = SEPARATORS.get("".join(kind))
     if separator is None:
         raise LawError(
-            f"{path}: unknown kind of file (expected .csv, .tsv, one of them compressed, or .parquet)"
+            f"{path}: unknown kind of file "
+            "(expected .csv, .tsv, one of them compressed, or .parquet)"
         )
     if separator == "," and compression is None:
         return csv_tables.frame(path)
@@ -73,16 +72,17 @@ def read(path: str, columns: list[str]) -> pd.DataFrame:
         raise
     except (ValueError, OSError, EOFError) as error:
         raise LawError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    if missing := [column for column in columns if column not in table]:
+        known = ", ".join(map(str, table.columns))
+        raise LawError(f"{path}: no column {missing[0]!r}; it has {known}")
     for column in columns:
-        if column not in table:
-            raise LawError(
-                f"{path}: no column {column!r}; it has {', '.join(map(str, table.columns))}"
-            )
         numbers = pd.to_numeric(table[column], errors="coerce")
         if numbers.isna().any():
             row = int(np.flatnonzero(numbers.isna())[0])
+            cell = str(table[column].iat[row])
             raise LawError(
-                f"{path}: {column} in row {row + 1} is {str(table[column].iat[row])!r}, not a number: correct or remove the row"
+                f"{path}: {column} in row {row + 1} is {cell!r}, not a number; "
+                "correct or remove the row"
             )
         table[column] = numbers.astype(float)
     return table[columns]
@@ -91,23 +91,31 @@ def read(path: str, columns: list[str]) -> pd.DataFrame:
 def bootstrap(
     law: str, sizes: np.ndarray, losses: np.ndarray, times: int, seed: int
 ) -> list[float]:
-    """95 % percentile interval of k over case resamples of the sizes. On ten points it covers 86 to
-    91 %: less than it says.
+    """Return the 95 % percentile interval of k over case resamples of the sizes.
+
+    On ten points it covers 86 to 91 %, less than its level. A resample of too few different sizes
+    has no fit and is drawn again.
+
+    Parameters
+    ----------
+    law : str
+    sizes, losses : ndarray, shape (N,)
+    times, seed : int
+        Number of resamples, and their seed.
     """
     x, y = points(sizes, losses)
     module = laws.LAWS[law]
     random = np.random.default_rng(seed)
     weights = np.zeros((0, len(x)))
-    while (
-        len(weights) < times
-    ):  # a resample of too few different sizes has no fit and is drawn again
+    while len(weights) < times:
         drawn = random.multinomial(len(x), np.full(len(x), 1 / len(x)), size=times).astype(float)
         weights = np.concatenate([weights, drawn[(drawn > 0).sum(1) >= module.FEWEST]])
-    return [float(v) for v in np.quantile(module.bootstrap(x, y, weights[:times]), [0.025, 0.975])]
+    k = module.bootstrap(x, y, weights[:times])
+    return [float(end) for end in np.quantile(k, [0.025, 0.975])]
 
 
 def shown(interval: list[float | None]) -> str:
-    """Both ends as text; None is no bound."""
+    """Return both ends as text; None is no bound."""
     return "[" + ", ".join("unbounded" if end is None else f"{end:.4g}" for end in interval) + "]"
 
 
@@ -128,13 +136,11 @@ def summary(result: dict) -> str:
         status = "  not ruled out" if law in result["not_ruled_out"] else ""
         lines.append(f"k, {law:<7} {under['k']:.4g}  {shown(under['k_interval'])}{status}")
     if len(result.get("minima", [])) > 1:
-        lines.append(
-            "two minima "
-            + "; ".join(
-                f"k {m['k']:.4g}, floor {m['floor']:.4g}, residual sum {m['residual_sum']:.4g}"
-                for m in result["minima"]
-            )
-        )
+        minima = [
+            f"k {m['k']:.4g}, floor {m['floor']:.4g}, residual sum {m['residual_sum']:.4g}"
+            for m in result["minima"]
+        ]
+        lines.append("two minima " + "; ".join(minima))
     if result.get("reason"):
         lines.append(f"chosen     {result['reason']}")
     return "\n".join([*lines, *(f"warning    {note}" for note in result.get("warnings", []))])
@@ -169,7 +175,10 @@ def options() -> argparse.ArgumentParser:
         "--bootstrap",
         type=whole_number,
         metavar="TIMES",
-        help=f"resamples for an interval of k; with --x2 for all intervals, {RESAMPLES} unless given, 0 for none",
+        help=(
+            f"resamples for an interval of k; with --x2 for all intervals, {RESAMPLES} unless "
+            "given, 0 for none"
+        ),
     )
     parser.add_argument("--seed", type=whole_number, default=0, help="of the bootstrap")
     parser.add_argument("--json", type=Path, help="file to write the fit to")
@@ -183,13 +192,11 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     ):
         parser.error("--law two_variable and --x2 go together")
     columns = {"--x": args.x, "--y": args.y} | ({"--x2": args.x2} if args.x2 else {})
-    names = list(columns)
-    for place, name in enumerate(names):
-        for other in names[place + 1 :]:
-            if columns[name] == columns[other]:
-                parser.error(
-                    f"{name} and {other} are the same column ({columns[name]!r}); name another one"
-                )
+    for name, other in combinations(columns, 2):
+        if columns[name] == columns[other]:
+            parser.error(
+                f"{name} and {other} are the same column ({columns[name]!r}); name another one"
+            )
     if args.json and args.json.is_dir():
         parser.error(f"--json {args.json}: is a folder; name a file")
     if args.bootstrap and args.law == "broken":
@@ -208,15 +215,10 @@ def fitted(args: argparse.Namespace) -> dict:
         result = fit.as_json() | {"warnings": warnings(fit, sizes, losses)}
     else:
         choice = laws.choose(sizes, losses)
-        candidates = {
-            law: {
-                "aicc": fit.as_json()["aicc"],
-                "held_out_error": choice.held_out[law]
-                if np.isfinite(choice.held_out[law])
-                else None,
-            }
-            for law, fit in choice.fits.items()
-        }
+        candidates = {}
+        for law, fit in choice.fits.items():
+            error = choice.held_out[law] if np.isfinite(choice.held_out[law]) else None
+            candidates[law] = {"aicc": fit.as_json()["aicc"], "held_out_error": error}
         result = choice.as_json() | {"candidates": candidates}
     if args.bootstrap:
         if not hasattr(laws.LAWS[result["law"]], "bootstrap"):

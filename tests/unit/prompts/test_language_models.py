@@ -9,32 +9,26 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts import caption_images, write_sentences
 from synscale.data import shards
-from synscale.models import language_models
+from synscale.models import language_models, prompt_jobs
 from synscale.prompts import recipes
+from synscale.study.models.recipes import ImageCaptions, WordToSentence
 from synscale.training import checkpoint
+from synscale.workflow.settings.prompts import PromptSettings
+from tests.support.interrupted import Killed
 from tests.support.tiny_models import WORDS, save_blip2, save_t5
 from tests.support.workflow import ROOT, Workflow
 
 CLASSES = pd.read_csv(ROOT / "data/digits_classes.csv")
-SENTENCES = {
-    "recipe": "s",
-    "kind": "word_to_sentence",
-    "texts": 12,
-    "seed": 0,
-    "batch_size": 5,
-    "max_tokens": 6,
-}
-SENTENCES |= {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "draws": 10}
-CAPTIONS = {
-    "recipe": "c",
-    "kind": "image_captions",
-    "batch_size": 4,
-    "prompt": "",
-    "max_tokens": 6,
-    "min_tokens": 1,
-}
+T5 = WordToSentence(kind="word_to_sentence", model="./t5", texts=12, batch_size=5, max_tokens=6)
+BLIP2 = ImageCaptions(
+    kind="image_captions", model="./blip2", batch_size=4, max_tokens=6, min_tokens=1
+)
+
+
+def sentences_with(**keys) -> PromptSettings:
+    """Settings of the sentences with other keys of the recipe."""
+    return PromptSettings("s", T5.model_copy(update=keys))
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +69,10 @@ def tar(tmp_path_factory) -> str:
     return path
 
 
-class Killed(Exception):
-    pass
+def state_of(folder) -> tuple[checkpoint.TrainingCheckpoint, prompt_jobs.TextRows]:
+    """State of a job that is saved after every step."""
+    texts = prompt_jobs.TextRows()
+    return checkpoint.TrainingCheckpoint(folder, "i", {"texts": texts}, every=0), texts
 
 
 def until_killed(method, calls: int):
@@ -91,12 +87,12 @@ def until_killed(method, calls: int):
     return call
 
 
-# -- sentences ---------------------------------------------------------------------------------------------------------------------
+# -- sentences -------------------------------------------------------------------------------------
 
 
-def test_what_the_t5_is_given_of_a_class_name():
-    assert language_models.words("carpenter's kit, tool kit") == "carpenters kit tool kit"
-    assert language_models.words("St. Bernard") == "St. Bernard"
+def test_bare_words_of_a_class_name():
+    assert language_models.bare_words("carpenter's kit, tool kit") == "carpenters kit tool kit"
+    assert language_models.bare_words("St. Bernard") == "St. Bernard"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +104,7 @@ def test_what_the_t5_is_given_of_a_class_name():
         ("C++ (a book)", "a C++ (a book) lies there", "a C++ (a book) lies there"),
     ],
 )
-def test_a_sentence_holds_the_class_name_or_is_joined_to_it(name, sentence, text):
+def test_with_name_joins_only_sentences_without_the_name(name, sentence, text):
     assert language_models.with_name(name, sentence) == text
 
 
@@ -117,7 +113,7 @@ def test_tokens_are_drawn_by_their_probability():
     random = (torch.arange(4000, dtype=torch.float64)[:, None] + 0.5) / 4000
 
     def shares(**changes):
-        chosen = language_models.Choice(random, SENTENCES | changes)(
+        chosen = language_models.TokenSampler(random, T5.model_copy(update=changes))(
             torch.zeros(4000, 1), scores.expand(4000, -1)
         ).argmax(-1)
         return torch.bincount(chosen, minlength=4) / 4000
@@ -133,34 +129,25 @@ def test_tokens_are_drawn_by_their_probability():
     assert shares(top_p=0.6)[0] == 1
 
 
-def test_sentences_are_unique_of_their_class_and_the_same_again_in_any_batch(writer):
-    own = writer.sentences(SENTENCES, 3, "three")
+def test_sentences_are_unique_and_the_same_in_any_batch(writer):
+    own = writer.sentences(sentences_with(), 3, "three")
     assert len(own) == len(set(own)) == 12
     assert all("three" in text.split(",")[0].split() or "three" in text.split() for text in own)
-    assert writer.sentences(SENTENCES | {"batch_size": 64}, 3, "three") == own
-    assert writer.sentences(SENTENCES | {"texts": 5}, 3, "three") == own[:5]
-    assert writer.sentences(SENTENCES | {"seed": 1}, 3, "three") != own
-    assert writer.sentences(SENTENCES, 4, "three") != own  # two classes may have one name
+    assert writer.sentences(sentences_with(batch_size=64), 3, "three") == own
+    assert writer.sentences(sentences_with(texts=5), 3, "three") == own[:5]
+    assert writer.sentences(sentences_with(seed=1), 3, "three") != own
+    assert writer.sentences(sentences_with(), 4, "three") != own  # two classes may have one name
 
 
-def test_a_class_with_too_few_sentences_is_refused(writer):
-    with pytest.raises(
-        language_models.TextError,
-        match=r"class 'three' has [01] different sentences after 120 draws, 12 are asked for: ask for fewer",
-    ):
-        writer.sentences(SENTENCES | {"top_k": 1}, 3, "three")
+def test_class_with_too_few_sentences_is_refused(writer):
+    message = r"'three' has too few .* sentences \([01] after 120 draws, expected 12\); lower"
+    with pytest.raises(language_models.TextError, match=message):
+        writer.sentences(sentences_with(top_k=1), 3, "three")
 
 
-def test_sentences_go_on_after_a_kill(writer, tmp_path, monkeypatch):
+def test_sentences_resume_after_an_interruption(writer, tmp_path, monkeypatch):
     def write(folder):
-        made = language_models.Made()
-        return write_sentences.write(
-            SENTENCES,
-            CLASSES,
-            writer,
-            checkpoint.TrainingCheckpoint(folder, "i", {"made": made}, every=0),
-            made,
-        )
+        return prompt_jobs.write_sentences(sentences_with(), CLASSES, writer, *state_of(folder))
 
     whole = write(tmp_path / "whole")
     assert whole.groupby("class_id").size().tolist() == [12] * 10
@@ -170,24 +157,18 @@ def test_sentences_go_on_after_a_kill(writer, tmp_path, monkeypatch):
         write(tmp_path / "killed")
     monkeypatch.setattr(writer, "sentences", until_killed(sentences, 4))
     pd.testing.assert_frame_equal(write(tmp_path / "killed"), whole)
-    assert recipes.pool(SENTENCES, CLASSES, whole)["text"].isin(whole["text"]).all()
+    assert recipes.pool(sentences_with(), CLASSES, whole)["text"].isin(whole["text"]).all()
 
 
-# -- captions ----------------------------------------------------------------------------------------------------------------------
+# -- captions --------------------------------------------------------------------------------------
 
 
 def captions(captioner, tar, folder, **changes) -> pd.DataFrame:
-    made = language_models.Made()
-    return caption_images.caption(
-        CAPTIONS | changes,
-        tar,
-        captioner,
-        checkpoint.TrainingCheckpoint(folder, "i", {"made": made}, every=0),
-        made,
-    )
+    settings = PromptSettings("c", BLIP2.model_copy(update=changes))
+    return prompt_jobs.caption_images(settings, tar, captioner, *state_of(folder))
 
 
-def test_captions_are_of_their_image_and_the_same_in_any_batch(captioner, tar, tmp_path):
+def test_captions_are_the_same_in_any_batch(captioner, tar, tmp_path):
     table = captions(captioner, tar, tmp_path / "4")
     assert table["key"].tolist() == [f"a{i}" for i in range(12)]
     assert table["class_id"].tolist() == [*range(10), 0, 1]
@@ -201,7 +182,7 @@ def test_captions_are_of_their_image_and_the_same_in_any_batch(captioner, tar, t
         )
 
 
-def test_a_prompt_is_gone_on_from_and_is_no_part_of_the_caption(captioner, tar, tmp_path):
+def test_captions_continue_a_prompt_without_repeating_it(captioner, tar, tmp_path):
     bare, led = (
         captions(captioner, tar, tmp_path / name, prompt=prompt, max_tokens=2)["caption"]
         for name, prompt in (("b", ""), ("l", "a thick pen"))
@@ -224,11 +205,11 @@ def test_captions_of_other_builds_of_the_model(tar, tmp_path, language_model, dt
 
 def test_captions_of_colour_images(captioner):
     grey = np.random.default_rng(0).integers(0, 255, (3, 1, 8, 8), np.uint8)
-    assert captioner.captions(CAPTIONS, grey) == captioner.captions(CAPTIONS, grey.repeat(3, 1))
+    assert captioner.captions(BLIP2, grey) == captioner.captions(BLIP2, grey.repeat(3, 1))
 
 
 @pytest.mark.parametrize("calls", [1, 2])
-def test_captions_go_on_after_a_kill(captioner, tar, tmp_path, monkeypatch, calls):
+def test_captions_resume_after_an_interruption(captioner, tar, tmp_path, monkeypatch, calls):
     whole = captions(captioner, tar, tmp_path / "whole")
     caption = captioner.captions
     monkeypatch.setattr(captioner, "captions", until_killed(caption, calls))
@@ -238,22 +219,23 @@ def test_captions_go_on_after_a_kill(captioner, tar, tmp_path, monkeypatch, call
     pd.testing.assert_frame_equal(captions(captioner, tar, tmp_path / "killed"), whole)
 
 
-def test_an_empty_caption_is_refused_with_its_image(tar, tmp_path):
+def test_empty_caption_is_refused_with_its_image(tar, tmp_path):
     captioner = language_models.Captioner(
         save_blip2(tmp_path / "model", ends_at_once=True), deterministic(1)
     )
     with pytest.raises(
-        language_models.TextError, match=r"caption of image 'a0', class 0, is empty: min_tokens = 1"
+        language_models.TextError,
+        match=r"caption of image 'a0', class 0, is empty; set min_tokens to 1",
     ):
         captions(captioner, tar, tmp_path / "state", min_tokens=0)
     assert captions(captioner, tar, tmp_path / "state")["caption"].str.len().min() > 0
 
 
-# -- through Snakemake -------------------------------------------------------------------------------------------------------------
+# -- through Snakemake -----------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_from_models_and_a_file_to_prompts(workflow: Workflow, t5, blip2):
+def test_prompts_of_models_and_files_through_the_rules(workflow: Workflow, t5, blip2):
     odd = ['she said "four"', "two\nlines", "零"]
     own = pd.DataFrame({"class_id": [*range(10), 0, 0, 0], "text": [*CLASSES["name"], *odd]})
     own.to_csv(workflow.folder / "mine.csv", index=False)
