@@ -94,7 +94,6 @@ def build_masked_token(settings: GeneratorTrainingSettings, tokenizer):
 
     generator = settings.generator
     config = text_config(generator.text_width, generator.text_layers, tokenizer)
-    text_encoder = CLIPTextModelWithProjection(config)
     transformer = UVit2DModel(
         hidden_size=generator.width,
         cond_embed_dim=generator.text_width,
@@ -114,6 +113,8 @@ def build_masked_token(settings: GeneratorTrainingSettings, tokenizer):
         intermediate_size=2 * generator.width,
         sample_size=settings.image_size,
     )
+    # Built after the transformer: the order decides which random numbers are the initial weights.
+    text_encoder = CLIPTextModelWithProjection(config)
     return AmusedPipeline(
         vqvae=GreyLevelTokens(levels=GREY_LEVELS),
         tokenizer=tokenizer,
