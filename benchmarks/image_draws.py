@@ -29,8 +29,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts import evaluate, prepare_data, train_classifiers
+from scripts import prepare_data, train_classifiers
 from synscale.data import shards
+from synscale.evaluation import classifiers
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
 from synscale.study.load import load_study
@@ -100,7 +101,9 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
                 run["name"],
                 processes,
             )
-            [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
+            [overall, *_] = classifiers.evaluate_set(
+                [model.eval()], EVALUATION, held_out, False, device
+            )[0]
             own = {
                 "source": source,
                 "draw": run["seed"] % DRAWS[source],

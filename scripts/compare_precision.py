@@ -22,14 +22,14 @@ import torch
 
 from scripts import generate
 from synscale.data import shards
-from synscale.evaluation import image_set_metrics, reference
+from synscale.evaluation import image_set_metrics
 from synscale.evaluation.paired_bootstrap import (
     RESAMPLES,
     frechet_distance,
     paired_bootstrap,
     recognizability,
 )
-from synscale.evaluation.reference import Reference
+from synscale.evaluation.scores import load_reference
 from synscale.models import checksums, pipelines
 from synscale.runtime import cli
 from synscale.runtime.atomic import write_json
@@ -171,12 +171,6 @@ def sampled(
     return str(tar)
 
 
-def _reference(study: Study, folder: str, device: torch.device) -> Reference:
-    run = reference_run(study)
-    path = f"{folder}/{run.name}.safetensors" if run else folder
-    return (reference.trained if run else reference.pretrained)(path, device)
-
-
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = cli.parser(__doc__, "source")
     parser.add_argument("--guidance", type=float, required=True, help="guidance scale")
@@ -209,9 +203,12 @@ def main(arguments: list[str] | None = None) -> None:
         tars = [sampled(settings, p, paths, names, folder, device) for p in ("float32", low)]
     except (checksums.WeightsError, pipelines.SamplerError) as error:
         raise SystemExit(f"{args.source}: {error}") from None
-    judge = partial(_reference(study, paths.reference, device).judge, workers=args.threads - 1)
-    exact, fast = (judge(stream.open_images([tar], args.guidance)) for tar in tars)
-    real = image_set_metrics.gaussian(judge(stream.open_images([paths.real])).features)
+    reference = load_reference(reference_run(study), paths.reference, device)
+    workers = args.threads - 1
+    images = [stream.open_images([tar], args.guidance) for tar in tars]
+    exact, fast = (reference.evaluate(part, workers) for part in images)
+    real_outputs = reference.evaluate(stream.open_images([paths.real]), workers)
+    real = image_set_metrics.gaussian_statistics(real_outputs.features)
     measures = {"fid": partial(frechet_distance, real), "recognizability": recognizability}
     found = {key: paired_bootstrap(m, exact, fast, args.resamples) for key, m in measures.items()}
     about = {"source": args.source, "guidance": args.guidance, "images": args.images}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from synscale.models import download
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = cli.parse(download.parser(__doc__), arguments, reference_settings)
     download.fetch(
         "scores.reference",
-        {"": settings | {"use": "classifier"}},
+        {"": asdict(settings) | {"use": "classifier"}},
         args.known,
         args.record,
         args.output,
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     config = json.loads((Path(args.output) / "config.json").read_text(encoding="utf-8"))
     if told := mismatch(config, load_study(args.study).classes):
         shutil.rmtree(args.output)
-        raise SystemExit(f"scores.reference.model = {settings['model']!r}: {told}")
+        raise SystemExit(f"scores.reference.model = {settings.model!r}: {told}")
 
 
 if __name__ == "__main__":

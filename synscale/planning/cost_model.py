@@ -245,15 +245,13 @@ def _evaluation(study: Study, models: list[dict], size: int, is_clip: bool) -> W
 
 
 def _score(study: Study, source: str) -> Work:
-    chosen = score_settings(study, source)
-    sets, scored, real = (
-        len(chosen["guidance"]),
-        chosen["images"] or study.scores.images,
-        evaluation_images.evaluation_images(study, study.scores.evaluation),
-    )
+    settings = score_settings(study, source)
+    sets = len(settings.guidance)
+    scored = settings.images or study.scores.images
+    real = evaluation_images.evaluation_images(study, study.scores.evaluation)
     units = {"job": 1, "image": sets * scored}
     if (
-        chosen["guidance"] != [None]
+        settings.guidance != (None,)
     ):  # real ones are compared with none: distances of real ones to each other, of each set's, between both
         units["pair"] = real**2 + sets * (scored**2 + scored * real)
     return Work(units, kept=SMALL_FILE, gpus=study.gpus)

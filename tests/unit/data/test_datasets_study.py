@@ -54,8 +54,8 @@ def test_it_is_sound(study):
 def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_some(study):
     own = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
     (source, batch), *_ = run_groups(own)
-    judged = evaluation_settings(own, source, batch)
-    assert judged["evaluation"] == ["things_val"] and judged["masked"]
+    settings = evaluation_settings(own, source, batch)
+    assert settings.sets == ("things_val",) and settings.masked
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_the_distances_of_scores_go_with_the_square_of_the_images():
 
     source = next(iter(DIGITS.generators.items()))[0] + "_class_names"
     sets, real = (
-        len(score_settings(DIGITS, source)["guidance"]),
+        len(score_settings(DIGITS, source).guidance),
         evaluation_images(DIGITS, DIGITS.scores.evaluation),
     )
     assert pairs(100) == real**2 + sets * (100**2 + 100 * real)

@@ -63,7 +63,7 @@ def made(tmp_path_factory) -> SimpleNamespace:
     for source in real_sources(study) + synthetic_sources(study):
         files["scores"].append(folder / f"{source}.json")
         files["scores"][-1].write_text(
-            json.dumps(score_entries(source, score_settings(study, source)["guidance"], random))
+            json.dumps(score_entries(source, score_settings(study, source).guidance, random))
         )
     tables = {kind: metrics.read(files[kind]) for kind in ("metrics", "clip_metrics")}
     for law in study.laws:

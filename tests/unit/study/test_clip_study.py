@@ -118,7 +118,7 @@ def test_the_80_templates_have_a_name(tmp_path):
     study = smoke(
         tmp_path, ('templates: ["{name}", "{name}, thick"]', "templates: openai_imagenet")
     )
-    assert clip_evaluation_settings(study, "real", "clip_tiny")["templates"] == "openai_imagenet"
+    assert clip_evaluation_settings(study, "real", "clip_tiny").templates == "openai_imagenet"
 
 
 def sets(**own) -> FilesData:
@@ -154,9 +154,8 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     assert faults(**own) == []
     changed = study.model_copy(update={"data": sets(**own)})
     assert clip_tables(changed) == [str(classes), str(texts)]
-    assert clip_evaluation_settings(changed, "real", "clip_tiny")["sets"] == {
-        "flowers": {"dataset": "flowers102", **own}
-    }
+    settings = clip_evaluation_settings(changed, "real", "clip_tiny")
+    assert settings.sets_of_other_classes == {"flowers": FileSet(dataset="flowers102", **own)}
 
 
 def test_the_projects_own_sets_can_be_asked_about(tmp_path):

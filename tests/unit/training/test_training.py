@@ -11,7 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import evaluate, train_generator
+from scripts import train_generator
+from synscale.evaluation import classifiers
 from synscale.models import classifier
 from synscale.study.load import load_study
 from synscale.study.models.classifiers import RandAugment, Training
@@ -96,7 +97,7 @@ def test_metrics_do_not_depend_on_how_many_images_are_judged_at_a_time(tmp_path,
     found = []
     for at_once in (5, 512):
         monkeypatch.setattr(stream, "ON_CPU", at_once)
-        found.append(evaluate.judge(models, "unseen", images, False, device))
+        found.append(classifiers.evaluate_set(models, "unseen", images, False, device))
     assert found[0] == found[1] and found[0][0] != found[0][1]
 
 
