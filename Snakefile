@@ -1,7 +1,7 @@
 # How much is one more synthetic training image worth, next to a real one?
 #
-# prompts -> image shards -> classifiers and CLIP models -> metrics -> fitted laws -> figures. What
-# is studied stands in studies/{study}.yaml, where it runs in a profile. Ask for one figure by its
+# prompts -> image shards -> classifiers and CLIP models -> metrics -> fitted laws -> figures.
+# studies/{study}.yaml defines what is compared, a profile where it runs. Request one figure by its
 # path: figures/{study}/{figure}.pdf
 
 from pathlib import Path
@@ -14,7 +14,7 @@ min_version("9.27")
 if not (Path("synscale").is_dir() and Path("config.yaml").is_file()):
     raise WorkflowError(
         f"{Path.cwd()}: is not a folder of this workflow (no synscale or no config.yaml); "
-        f"start snakemake in {workflow.basedir}, or name it by --directory"
+        f"start snakemake in {workflow.basedir}, or add --directory {workflow.basedir}"
     )
 
 
@@ -42,12 +42,12 @@ include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/clip.smk"
 include: "rules/score.smk"
-include: "rules/author_checkpoints.smk"
 include: "rules/flags.smk"
 include: "rules/laws.smk"
 include: "rules/figures_images.smk"
 include: "rules/figures_scaling.smk"
 include: "rules/tables.smk"
+include: "rules/author_checkpoints.smk"
 include: "rules/provenance.smk"
 include: "rules/calibrate.smk"
 include: "rules/plan.smk"

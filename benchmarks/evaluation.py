@@ -25,6 +25,7 @@ from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, in_t
 from synscale.evaluation.accumulator import MetricAccumulator
 from synscale.evaluation.classifiers import evaluate_set
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 
@@ -43,16 +44,19 @@ PREDICTION = (
     "matrix product reaches here); and against our own reader less than before, 3 and 2, for what "
     "it wasted 8 times was ours too."
 )
-KEYS = ("patch_size", "width", "depth", "heads", "pool")
-SIZES = {
-    "tiny: width 32, 1 layer, patches of 64 px": dict(
-        zip(KEYS, (64, 32, 1, 2, "avg"), strict=True)
-    ),
-    "small: width 64, 2 layers, patches of 32 px": dict(
-        zip(KEYS, (32, 64, 2, 2, "avg"), strict=True)
-    ),
-    "ViT-Ti/16": dict(zip(KEYS, (16, 192, 12, 3, "token"), strict=True)),
-    "ViT-S/16": dict(zip(KEYS, (16, 384, 12, 6, "token"), strict=True)),
+
+
+def _architecture(patch_size: int, width: int, depth: int, heads: int, pool: str) -> Architecture:
+    return Architecture(
+        label="", patch_size=patch_size, width=width, depth=depth, heads=heads, pool=pool
+    )
+
+
+SIZES = {  # name -> architecture
+    "tiny: width 32, 1 layer, patches of 64 px": _architecture(64, 32, 1, 2, "avg"),
+    "small: width 64, 2 layers, patches of 32 px": _architecture(32, 64, 2, 2, "avg"),
+    "ViT-Ti/16": _architecture(16, 192, 12, 3, "token"),
+    "ViT-S/16": _architecture(16, 384, 12, 6, "token"),
 }
 PEER = "clip_benchmark's way, a pass for each checkpoint"
 EACH = "our reader, a pass for each checkpoint"
@@ -100,7 +104,11 @@ def agree(results: dict[str, list[list[dict]]]) -> str:
 
 
 def one_size(
-    images: stream.ShardedImages, architecture: dict, models: int, rounds: int, device: torch.device
+    images: stream.ShardedImages,
+    architecture: Architecture,
+    models: int,
+    rounds: int,
+    device: torch.device,
 ) -> tuple:
     """Time one size of model in each way."""
     checkpoints = []

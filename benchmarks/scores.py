@@ -24,6 +24,7 @@ from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, pa
 from synscale.evaluation import image_set_metrics, reference
 from synscale.evaluation.scores import class_scores
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 
@@ -178,7 +179,8 @@ def measure(
         fake_images.shard(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
         for seed, name in enumerate(("synthetic", "real"))
     )
-    model = classifier.build(architecture, 224, 3, CLASSES).to(device).eval()
+    parameters = Architecture(label="", **architecture)
+    model = classifier.build(parameters, 224, 3, CLASSES).to(device).eval()
     network = reference.Reference(model, partial(classifier.inputs, model))
     torch_fidelity.register_feature_extractor("benchmark", extractor(network))
     ways = {OURS: partial(ours, network, synthetic, real, device)}

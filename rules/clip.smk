@@ -1,70 +1,73 @@
-# in:  image shards with their texts, of one source or of those that a mixture is made of; evaluation sets
+# in:  image shards with their texts, of one source or of the parts of a mixture; evaluation sets
 # out: results/{study}/clip/{source}/{group}/{run}.safetensors
-#      results/{study}/clip_metrics/{source}/{group}.parquet: zero-shot top-1 and cross-entropy, on evaluation sets and tasks
+#      results/{study}/clip_metrics/{source}/{group}.parquet: zero-shot top-1 and cross-entropy, on
+#      evaluation sets and tasks
 #
 # Paper, section on CLIP: open_clip's models, trained on real, synthetic, and real and synthetic
-# image-text pairs. Runs and groups are as those of classifiers, and so is what of the machine they
-# share (train.smk). A set with classes of its own brings tables of them and of texts.
-
-from synscale.workflow.settings.evaluation import clip_evaluation_settings, clip_tables
-from synscale.workflow.settings.training import clip_settings
+# image-text pairs. Runs, groups and the machine that they share are as for classifiers (train.smk).
+# An evaluation set with other classes than the study's has tables of its classes and of texts.
 
 
 rule train_clip:
     input:
-        shard_index=training_index_files,
+        shard_index=inputs.training_indexes,
     output:
         models=directory("results/{study}/clip/{source}/{group}"),
     log:
         "logs/{study}/train_clip/{source}-{group}.log",
     benchmark:
         "logs/{study}/train_clip/{source}-{group}.tsv"
-    priority: TRAIN + 1  # the longest trainings: left for the end, they run while other cores are idle
+    priority: resources.priority
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(clip_host_mb),
-        runtime=LIMITS.runtime("train_clip", 240),
-        gpu_hours=LIMITS.gpu_hours("train_clip"),
-        disk_gb=LIMITS.disk_gb("train_clip"),
-        gpu=gpus,
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu_hours=resources.gpu_hours,
+        disk_gb=resources.disk_gb,
+        gpu=resources.gpu,
         nodes=1,
     params:
-        planned=planned(clip_settings, "source", "group"),
+        settings_digest=digests.train_clip,
         state=".state/{study}/clip/{source}/{group}",
     shell:
-        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_clip "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --planned {params.planned} "
-        "--shard-index {input.shard_index:q} --output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} "
+        "scripts.train_clip "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--group {wildcards.group} --settings-digest {params.settings_digest} "
+        "--shard-index {input.shard_index:q} --output {output.models:q} --state {params.state:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule evaluate_clip:
     input:
-        classes=class_table,
+        classes=inputs.class_table,
         models="results/{study}/clip/{source}/{group}",
-        tars=evaluation_tars,
-        tables=needed(lambda _, study, __: clip_tables(study)),
+        tars=inputs.evaluation_tars,
+        tables=inputs.clip_class_tables,
     output:
         metrics="results/{study}/clip_metrics/{source}/{group}.parquet",
     log:
         "logs/{study}/evaluate_clip/{source}-{group}.log",
     benchmark:
         "logs/{study}/evaluate_clip/{source}-{group}.tsv"
-    priority: EVALUATE
+    priority: resources.priority
     conda:
         "../envs/torch.yaml"
-    threads: evaluation_threads
+    threads: resources.evaluation_threads
     resources:
-        mem_mb=growing(lambda _, threads: 3000 + 1000 * threads),
-        runtime=LIMITS.runtime("evaluate_clip", 60),
-        gpu_hours=LIMITS.gpu_hours("evaluate_clip"),
-        gpu=gpus,
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu_hours=resources.gpu_hours,
+        gpu=resources.gpu,
     params:
-        planned=planned(clip_evaluation_settings, "source", "group"),
+        settings_digest=digests.evaluate_clip,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.evaluate_clip "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --planned {params.planned} "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--group {wildcards.group} --settings-digest {params.settings_digest} "
         "--classes {input.classes:q} --models {input.models:q} --sets {input.tars:q} "
-        "--output {output.metrics:q} --state .state/{wildcards.study}/clip_metrics/{wildcards.source}/{wildcards.group} "
+        "--output {output.metrics:q} "
+        "--state .state/{wildcards.study}/clip_metrics/{wildcards.source}/{wildcards.group} "
         "--threads {threads} > {log:q} 2>&1"

@@ -1,16 +1,16 @@
 # in:  images, scores, metrics
-# out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv holds what is drawn
+# out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv contains what is drawn
 #
-# Figures of images and of what scores say of them. Scripts and the modules that they
-# import are inputs here: a figure is cheap, and an edit of its code redraws it.
+# Figures of images and of their scores. The named inputs are the options of the script that has the
+# name of the rule. Code is an input here: a figure is cheap, and an edit of its code redraws it.
 
 
 rule plot_samples:
     input:
-        real=needed(lambda name, study, _: figure_settings.samples_of_real(name, study)),
-        images=needed(lambda name, study, _: figure_settings.samples_tars(name, study)),
-        classes=class_table,
-        script=code_of("plot_samples"),
+        classes=inputs.class_table,
+        real=figure_inputs.samples_real,
+        images=figure_inputs.samples_images,
+        code=Script("plot_samples").code,
     output:
         figure_files("samples"),
     log:
@@ -21,117 +21,78 @@ rule plot_samples:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_samples", 10),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
     params:
-        planned=planned(figure_settings.samples_settings),
+        command="plot_samples",
+        settings_digest=digests.plot_samples,
+        files=inputs.as_options,
     shell:
-        "python -m scripts.plot_samples --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--classes {input.classes:q} --real {input.real:q} --images {input.images:q} --output {output:q} > {log:q} 2>&1"
+        "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
+        "--settings-digest {params.settings_digest} {params.files} --output {output:q} "
+        "> {log:q} 2>&1"
 
 
-rule plot_recognizability_diversity:
+use rule plot_samples as plot_recognizability_diversity with:
     input:
-        scores=scores_of(figure_settings.plane_sources),
-        script=code_of("plot_recognizability_diversity"),
+        scores=figure_inputs.recognizability_diversity_scores,
+        code=Script("plot_recognizability_diversity").code,
     output:
         figure_files("recognizability_diversity"),
     log:
         "logs/{study}/plot_recognizability_diversity.log",
     benchmark:
         "logs/{study}/plot_recognizability_diversity.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_recognizability_diversity", 10),
     params:
-        planned=planned(figure_settings.plane_settings),
-    shell:
-        "python -m scripts.plot_recognizability_diversity --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--scores {input.scores:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_recognizability_diversity",
+        settings_digest=digests.plot_recognizability_diversity,
 
 
-rule plot_configuration_sweep:
+use rule plot_samples as plot_configuration_sweep with:
     input:
-        scores=scores_of(
-            lambda study: figure_settings.configuration_sources(
-                figure_settings.sweep_settings(study)
-            )
-        ),
-        metrics=metrics_of(
-            lambda study, _: [figure_settings.part_of(study, "configuration_sweep").experiment]
-        ),
-        script=code_of("plot_configuration_sweep"),
+        scores=figure_inputs.configuration_sweep_scores,
+        metrics=figure_inputs.configuration_sweep_metrics,
+        code=Script("plot_configuration_sweep").code,
     output:
         figure_files("configuration_sweep"),
     log:
         "logs/{study}/plot_configuration_sweep.log",
     benchmark:
         "logs/{study}/plot_configuration_sweep.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_configuration_sweep", 10),
     params:
-        planned=planned(figure_settings.sweep_settings),
-    shell:
-        "python -m scripts.plot_configuration_sweep --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_configuration_sweep",
+        settings_digest=digests.plot_configuration_sweep,
 
 
-rule plot_scores:
+use rule plot_samples as plot_scores with:
     input:
-        scores=scores_of(
-            lambda study: figure_settings.configuration_sources(
-                figure_settings.scores_settings(study)
-            )
-        ),
-        metrics=metrics_of(lambda study, _: [figure_settings.part_of(study, "scores").experiment]),
-        script=code_of("plot_scores"),
+        scores=figure_inputs.scores_scores,
+        metrics=figure_inputs.scores_metrics,
+        code=Script("plot_scores").code,
     output:
         figure_files("scores"),
     log:
         "logs/{study}/plot_scores.log",
     benchmark:
         "logs/{study}/plot_scores.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_scores", 10),
     params:
-        planned=planned(figure_settings.scores_settings),
-    shell:
-        "python -m scripts.plot_scores --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_scores",
+        settings_digest=digests.plot_scores,
 
 
-rule plot_per_class:
+use rule plot_samples as plot_per_class with:
     input:
-        images=needed(lambda name, study, _: figure_settings.per_class_tars(name, study)),
-        scores=scores_of(figure_settings.per_class_sources),
-        metrics=metrics_of_laws(lambda study, _: [figure_settings.part_of(study, "per_class").law]),
-        classes=class_table,
-        script=code_of("plot_per_class"),
+        classes=inputs.class_table,
+        images=figure_inputs.per_class_images,
+        scores=figure_inputs.per_class_scores,
+        metrics=figure_inputs.per_class_metrics,
+        code=Script("plot_per_class").code,
     output:
         figure_files("per_class"),
     log:
         "logs/{study}/plot_per_class.log",
     benchmark:
         "logs/{study}/plot_per_class.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_per_class", 10),
     params:
-        planned=planned(figure_settings.per_class_settings),
-    shell:
-        "python -m scripts.plot_per_class --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--classes {input.classes:q} --images {input.images:q} --scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_per_class",
+        settings_digest=digests.plot_per_class,

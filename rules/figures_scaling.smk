@@ -1,152 +1,96 @@
 # in:  metrics, laws
-# out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv holds what is drawn
+# out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv contains what is drawn
 #
-# Figures of what is gained by more images. `plot_scaling` draws every
-# figures/{study}/{...}_scaling.pdf.
+# Figures of the gain from more images. `plot_scaling` draws every {...}_scaling.pdf. Each rule is
+# plot_samples (figures_images.smk) with other inputs and outputs.
 
 
-rule plot_scaling:
+use rule plot_samples as plot_scaling with:
     input:
-        metrics=metrics_of_laws(lambda study, wc: figure_settings.panel_laws(study, wc.scaling)),
-        laws=fitted(lambda study, wc: figure_settings.panel_laws(study, wc.scaling)),
-        script=code_of("plot_scaling"),
+        metrics=figure_inputs.scaling_metrics,
+        laws=figure_inputs.scaling_laws,
+        code=Script("plot_scaling").code,
     output:
         figure_files("{scaling}"),
     log:
         "logs/{study}/plot_{scaling}.log",
     benchmark:
         "logs/{study}/plot_{scaling}.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_scaling", 10),
     params:
-        planned=planned(figure_settings.panels_settings, "scaling"),
-    shell:
-        "python -m scripts.plot_scaling --study studies/{wildcards.study}.yaml --scaling {wildcards.scaling} --planned {params.planned} "
-        "--metrics {input.metrics:q} --laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_scaling --scaling {scaling}",
+        settings_digest=digests.plot_scaling,
 
 
-rule plot_beyond_the_law:
+use rule plot_samples as plot_beyond_the_law with:
     input:
-        metrics=metrics_of_laws(
-            lambda study, _: figure_settings.panel_laws(study, "beyond_the_law")
-        ),
-        script=code_of("plot_beyond_the_law"),
+        metrics=figure_inputs.beyond_the_law_metrics,
+        code=Script("plot_beyond_the_law").code,
     output:
         figure_files("beyond_the_law"),
     log:
         "logs/{study}/plot_beyond_the_law.log",
     benchmark:
         "logs/{study}/plot_beyond_the_law.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_beyond_the_law", 10),
     params:
-        planned=planned(figure_settings.beyond_settings),
-    shell:
-        "python -m scripts.plot_beyond_the_law --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_beyond_the_law",
+        settings_digest=digests.plot_beyond_the_law,
 
 
-rule plot_exchange_rate:
+use rule plot_samples as plot_exchange_rate with:
     input:
-        metrics=metrics_of_laws(
-            lambda study, _: [figure_settings.part_of(study, "exchange_rate").law]
-        ),
-        script=code_of("plot_exchange_rate"),
+        metrics=figure_inputs.exchange_rate_metrics,
+        code=Script("plot_exchange_rate").code,
     output:
         figure_files("exchange_rate"),
     log:
         "logs/{study}/plot_exchange_rate.log",
     benchmark:
         "logs/{study}/plot_exchange_rate.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_exchange_rate", 10),
     params:
-        planned=planned(figure_settings.exchange_settings),
-    shell:
-        "python -m scripts.plot_exchange_rate --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_exchange_rate",
+        settings_digest=digests.plot_exchange_rate,
 
 
-rule plot_limited_real:
+use rule plot_samples as plot_limited_real with:
     input:
-        metrics=metrics_of(
-            lambda study, _: figure_settings.part_of(study, "limited_real").experiments
-        ),
-        script=code_of("plot_limited_real"),
+        metrics=figure_inputs.limited_real_metrics,
+        code=Script("plot_limited_real").code,
     output:
         figure_files("limited_real"),
     log:
         "logs/{study}/plot_limited_real.log",
     benchmark:
         "logs/{study}/plot_limited_real.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_limited_real", 10),
     params:
-        planned=planned(figure_settings.limited_settings),
-    shell:
-        "python -m scripts.plot_limited_real --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_limited_real",
+        settings_digest=digests.plot_limited_real,
 
 
-rule plot_clip_transfer:
+use rule plot_samples as plot_clip_transfer with:
     input:
-        metrics=metrics_of(
-            lambda study, _: figure_settings.part_of(study, "clip_transfer").experiments
-        ),
-        script=code_of("plot_clip_transfer"),
+        metrics=figure_inputs.clip_transfer_metrics,
+        code=Script("plot_clip_transfer").code,
     output:
         figure_files("clip_transfer"),
     log:
         "logs/{study}/plot_clip_transfer.log",
     benchmark:
         "logs/{study}/plot_clip_transfer.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_clip_transfer", 10),
     params:
-        planned=planned(figure_settings.transfer_settings),
-    shell:
-        "python -m scripts.plot_clip_transfer --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_clip_transfer",
+        settings_digest=digests.plot_clip_transfer,
 
 
-rule plot_teaser:
+use rule plot_samples as plot_teaser with:
     input:
-        laws=fitted(lambda study, _: figure_settings.teaser_laws(study)),
-        script=code_of("plot_teaser"),
+        laws=figure_inputs.teaser_laws,
+        code=Script("plot_teaser").code,
     output:
         figure_files("teaser"),
     log:
         "logs/{study}/plot_teaser.log",
     benchmark:
         "logs/{study}/plot_teaser.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("plot_teaser", 10),
     params:
-        planned=planned(figure_settings.teaser_settings),
-    shell:
-        "python -m scripts.plot_teaser --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
+        command="plot_teaser",
+        settings_digest=digests.plot_teaser,

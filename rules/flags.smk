@@ -1,10 +1,9 @@
-# in:  image shards; the safety checker of a released pipeline, where the study names one
-# out: results/{study}/flags/{source}/{shard}.parquet: of each image, whether the checker takes it for not safe for work, and its score
+# in:  image shards; the safety checker of a downloaded pipeline, if the study names one
+# out: results/{study}/flags/{source}/{shard}.parquet: the checker's score of each image, and
+#      whether it is flagged as not safe for work
 #
-# Made on request alone, by their paths. Safety checkers are off while images are made, and no rule
+# Created only if their paths are requested. Safety checkers are off during generation, and no rule
 # reads a flag.
-
-from synscale.workflow.settings.generation import checker_settings, flag_settings
 
 
 rule fetch_safety_checker:
@@ -19,14 +18,16 @@ rule fetch_safety_checker:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("fetch_safety_checker", 60),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
     params:
-        planned=planned(checker_settings),
+        settings_digest=digests.fetch_safety_checker,
         record="results/{study}/safety_checker.sources.csv",  # as of fetch_generator
     shell:
-        "HF_HUB_OFFLINE=0 python -m scripts.fetch_safety_checker --study studies/{wildcards.study}.yaml "
-        "--planned {params.planned} --known data/sources.csv --record {params.record:q} --output {output.checker:q} > {log:q} 2>&1"
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_safety_checker "
+        "--study studies/{wildcards.study}.yaml --settings-digest {params.settings_digest} "
+        "--known data/sources.csv --record {params.record:q} --output {output.checker:q} "
+        "> {log:q} 2>&1"
 
 
 rule flag_images:
@@ -44,14 +45,14 @@ rule flag_images:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
-        runtime=LIMITS.runtime("flag_images", 60),
-        gpu_hours=LIMITS.gpu_hours("flag_images"),
-        gpu=gpus,
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu_hours=resources.gpu_hours,
+        gpu=resources.gpu,
     params:
-        planned=planned(flag_settings, "source"),
+        settings_digest=digests.flag_images,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.flag_images "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --planned {params.planned} "
-        "--images {input.tar:q} --checker {input.checker:q} "
-        "--output {output.flags:q} --threads {threads} > {log:q} 2>&1"
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--settings-digest {params.settings_digest} --images {input.tar:q} "
+        "--checker {input.checker:q} --output {output.flags:q} --threads {threads} > {log:q} 2>&1"

@@ -1,20 +1,22 @@
-# in:  the study, what lies on disk, profiles/hardware/{hardware}.yaml of config.yaml
-# out: plan/{study}/{name}.{html,csv}: what a figure, a table or `all` would take: jobs, hours, disk, images, money, energy
+# in:  the study, the files on disk, profiles/hardware/{hardware}.yaml of config.yaml
+# out: plan/{study}/{name}.{html,csv}: jobs, hours, disk, images, money and energy of a figure, a
+#      table or `all`
 #
-# No job of the target is started. A run that would take more than config.yaml's budget stops before
-# its first job. What a study would take that is not quite this one: --config
-# override="{imagenet.generators.stable_diffusion.steps: 25}", which is for plans and dry runs
-# alone.
+# No job of the target is started. A run that exceeds the budget of config.yaml stops before its
+# first job. To plan a changed study, use --config
+# override="{imagenet.generators.stable_diffusion.steps: 25}", which is for plans and dry runs only.
 
 import json
 import time
 
-from synscale.planning import dag as plans
 from synscale.cluster import submission
+from synscale.planning import dag as plans
+from synscale.study import overrides
+from synscale.workflow import preflight
 
-HARDWARE = config.get("hardware", "laptop")
 
-
+# Lambdas, as these values are not those of a study but of the run: its time, config and options.
+# As plain texts, their braces would be taken for wildcards.
 rule plan:
     output:
         html="plan/{study}/{name}.html",
@@ -25,7 +27,7 @@ rule plan:
         "logs/{study}/plan/{name}.tsv"
     wildcard_constraints:
         name=r"[a-z0-9_]+",
-    localrule: True  # where the workflow and its results lie
+    localrule: True  # where the workflow and its results are
     conda:
         "../envs/plan.yaml"
     threads: 1
@@ -33,27 +35,26 @@ rule plan:
         mem_mb=1000,
         runtime=10,
     params:
-        asked=lambda _: time.time(),  # another one each time: a plan is of what lies on disk now
-        targets=needed(lambda name, study, wildcards: plans.targets(name, study, wildcards.name)),
+        time=lambda _: time.time(),  # differs each time: a plan describes what is on disk now
+        targets=figure_inputs.planned_targets,
         budget=lambda _: json.dumps(config.get("budget") or {}),
         override=lambda _: overrides.text(config.get("override")),
-        resources=lambda _: submission.options(
-            workflow.resource_settings._parsed_overwrite_resources, ":"
-        ),
-        threads=lambda _: submission.options(workflow.resource_settings._parsed_overwrite_threads),
+        resources=lambda _: submission.set_resources(workflow.resource_settings),
+        threads=lambda _: submission.set_threads(workflow.resource_settings),
     shell:
-        f"python -m scripts.plan --hardware {HARDWARE} "
-        "--target {params.targets:q} --budget {params.budget:q} --override {params.override:q} --tell "
-        "--set-resources {params.resources:q} --set-threads {params.threads:q} --html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
+        f"python -m scripts.plan --hardware {HARDWARE} --target {{params.targets:q}} "
+        "--budget {params.budget:q} --override {params.override:q} --tell "
+        "--set-resources {params.resources:q} --set-threads {params.threads:q} "
+        "--html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
 
 
 onstart:
-    check_hardware_of(workflow.dag.needrun_jobs())
+    submission.check_gpus(workflow, ESTIMATES, config["study"])
     hooks.check_local_gpus(workflow)
     plans.guard(workflow.dag, STUDIES, config)
-    submission.check(workflow.dag, LIMITS)
-    preflight.guard(workflow.dag, STUDIES)
+    submission.check(workflow.dag, ESTIMATES)
+    preflight.check_data_sets(workflow.dag, STUDIES)
 
 
 plans.show_jobs(workflow.output_settings)
-submission.show(workflow, LIMITS)
+submission.show(workflow, ESTIMATES)

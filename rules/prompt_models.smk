@@ -1,45 +1,44 @@
 # in:  models of the hub or folders of the user; the class table; real training images
 # out: results/{study}/prompt_models/{recipe}/, as transformers reads it
-#      results/{study}/sentences/{recipe}.parquet, sentences that a T5 writes about each class name
-#      results/{study}/captions/{recipe}/{shard}.parquet, captions that a BLIP-2 makes of the real training images, a job for each shard of them
+#      results/{study}/sentences/{recipe}.parquet: sentences about each class name, written by a T5
+#      results/{study}/captions/{recipe}/{shard}.parquet: captions of a shard of real training
+#      images, written by a BLIP-2
 #
 # Paper, section on prompts: word to sentence (after He et al., arXiv 2210.07574), captions of
 # ImageNet images.
 
-from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
-
-from synscale.workflow import prompt_inputs
-
 
 rule fetch_model:
     input:
-        local=needed(prompt_inputs.local_model),
+        local=inputs.local_model,
     output:
         model=directory("results/{study}/prompt_models/{recipe}"),
     log:
         "logs/{study}/fetch_model/{recipe}.log",
     benchmark:
         "logs/{study}/fetch_model/{recipe}.tsv"
-    priority: PREPARE
-    localrule: True  # jobs elsewhere may have no way out
+    priority: resources.priority
+    localrule: True  # compute nodes may have no network
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("fetch_model", 240),
-        disk_gb=LIMITS.disk_gb("fetch_model"),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        disk_gb=resources.disk_gb,
     params:
-        planned=planned(language_model_settings, "recipe"),
+        settings_digest=digests.fetch_model,
         record="results/{study}/prompt_models/{recipe}.sources.csv",  # as of fetch_generator
     shell:
-        "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
-        "--known data/sources.csv --record {params.record:q} --output {output.model:q} > {log:q} 2>&1"
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml "
+        "--recipe {wildcards.recipe} --settings-digest {params.settings_digest} "
+        "--known data/sources.csv --record {params.record:q} --output {output.model:q} "
+        "> {log:q} 2>&1"
 
 
 rule write_sentences:
     input:
-        classes=class_table,
+        classes=inputs.class_table,
         model="results/{study}/prompt_models/{recipe}",
     output:
         sentences="results/{study}/sentences/{recipe}.parquet",
@@ -47,49 +46,50 @@ rule write_sentences:
         "logs/{study}/write_sentences/{recipe}.log",
     benchmark:
         "logs/{study}/write_sentences/{recipe}.tsv"
-    priority: PREPARE
+    priority: resources.priority
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
-        runtime=LIMITS.runtime("write_sentences", 240),
-        gpu_hours=LIMITS.gpu_hours("write_sentences"),
-        gpu=gpus,
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu_hours=resources.gpu_hours,
+        gpu=resources.gpu,
     params:
-        planned=planned(prompt_settings, "recipe"),
+        settings_digest=digests.prompts,
         state=".state/{study}/sentences/{recipe}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.write_sentences "
-        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
-        "--classes {input.classes:q} --model {input.model:q} "
-        "--output {output.sentences:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} "
+        "--settings-digest {params.settings_digest} --classes {input.classes:q} "
+        "--model {input.model:q} --output {output.sentences:q} --state {params.state:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule caption_images:
     input:
         model="results/{study}/prompt_models/{recipe}",
-        tar=needed(prompt_inputs.captioned_shard),
+        tar=inputs.captioned_shard,
     output:
         captions="results/{study}/captions/{recipe}/{shard}.parquet",
     log:
         "logs/{study}/caption_images/{recipe}-{shard}.log",
     benchmark:
         "logs/{study}/caption_images/{recipe}-{shard}.tsv"
-    priority: first_shards_first(PREPARE)
+    priority: resources.priority
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(24000),  # BLIP-2 of 2.7 billion weights, in 32 bits, before it goes to the GPU in 16
-        runtime=LIMITS.runtime("caption_images", 240),
-        gpu_hours=LIMITS.gpu_hours("caption_images"),
-        gpu=gpus,
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu_hours=resources.gpu_hours,
+        gpu=resources.gpu,
     params:
-        planned=planned(prompt_settings, "recipe"),
+        settings_digest=digests.prompts,
         state=".state/{study}/captions/{recipe}-{shard}",
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.caption_images "
-        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} --planned {params.planned} "
-        "--model {input.model:q} --images {input.tar:q} "
+        "--study studies/{wildcards.study}.yaml --recipe {wildcards.recipe} "
+        "--settings-digest {params.settings_digest} --model {input.model:q} --images {input.tar:q} "
         "--output {output.captions:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -1,21 +1,16 @@
 # in:  every figure and table of the study
-# out: provenance/{study}.{html,json}: versions, commit, machine, the study file as it stood, checksum and time of each result
+# out: provenance/{study}.{html,json}: versions, commit, machine, the study file as used, checksum
+#      and time of each result
 #
-# Made again with each result and at no commit besides: it tells which code made the results, not
-# which code lies here now.
+# Written again with each result but not with each commit: it records the code that created the
+# results, not the code that is checked out now.
 
 from snakemake import __version__ as SNAKEMAKE
 
 
 rule write_provenance:
     input:
-        results=needed(
-            lambda name, study, _: [
-                f"figures/{name}/{figure}.csv"
-                for figure in figure_settings.names_of(study.figures)
-            ]
-            + [f"tables/{name}/{table}.csv" for table in figure_settings.names_of(study.tables)]
-        ),
+        results=figure_inputs.all_results,
     output:
         report(
             "provenance/{study}.html",
@@ -33,11 +28,13 @@ rule write_provenance:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(1000),
-        runtime=LIMITS.runtime("write_provenance", 5),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
     params:
-        planned=planned(captions.whole),
+        settings_digest=digests.write_provenance,
     shell:
-        "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        f"--environments envs/*.yaml --snakemake {SNAKEMAKE} "  # no params: a newer snakemake did not make older results
+        "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml "
+        # The version is not in params: older results were not created by a newer Snakemake.
+        f"--environments envs/*.yaml --snakemake {SNAKEMAKE} "
+        "--settings-digest {params.settings_digest} "
         "--results {input.results:q} --output {output:q} > {log:q} 2>&1"

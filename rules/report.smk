@@ -1,36 +1,47 @@
-# Files of figures and tables, as the report shows them.
+# Files of figures and tables, as the report shows them. Each has one label: from two, the report
+# makes a switch that hides results.
 
-FORMATS = ["pdf", "svg", "png", "csv"]
+FIGURE_FORMATS = ["pdf", "svg", "png", "csv"]
+TABLE_FORMATS = ["csv", "md", "html"]
+SECTIONS = {name: row["section"] for name, row in captions.paper_items().items()}
 
 
-def in_report(path, name, kind):
-    """Flag a file for `snakemake --report`, under its section of the paper. One label: of two, the report makes a switch that hides results.
+def section_of(wildcards):
+    """Return the report's section of a figure or table whose name is a wildcard."""
+    return SECTIONS[wildcards.get("scaling") or wildcards.table]
 
-    Where the name is a wildcard, one caption serves all that it stands for: of `{scaling}`, report/scaling.rst.
-    """
-    return report(
-        path,
-        caption=f"../report/{name.strip('{}')}.rst",
-        category=lambda wildcards: captions.paper_items()[name.format(**wildcards)]["section"],
-        labels=lambda wildcards: {"result": captions.label(kind, name.format(**wildcards))},
-    )
+
+def figure_labels(wildcards):
+    """Return the label of a figure whose name is a wildcard."""
+    return {"result": captions.label("Figure", wildcards.scaling)}
+
+
+def table_labels(wildcards):
+    """Return the label of a table whose name is a wildcard."""
+    return {"result": captions.label("Table", wildcards.table)}
 
 
 def figure_files(name):
-    """The report shows the svg: sharp at any size."""
-    return [
-        (
-            in_report(f"figures/{{study}}/{name}.svg", name, "Figure")
-            if f == "svg"
-            else f"figures/{{study}}/{name}.{f}"
-        )
-        for f in FORMATS
-    ]
+    """Return the files of a figure. The report shows the svg, which is sharp at any size."""
+    wildcard = name.startswith("{")  # one caption serves all figures: report/scaling.rst
+    files = {suffix: f"figures/{{study}}/{name}.{suffix}" for suffix in FIGURE_FORMATS}
+    files["svg"] = report(
+        files["svg"],
+        caption=f"../report/{name.strip('{}')}.rst",
+        category=section_of if wildcard else SECTIONS[name],
+        labels=figure_labels if wildcard else {"result": captions.label("Figure", name)},
+    )
+    return list(files.values())
 
 
 def table_files(name):
-    """The report shows the html: csv and md it would only offer to save."""
-    return [
-        *(f"tables/{{study}}/{name}.{format}" for format in ["csv", "md"]),
-        in_report(f"tables/{{study}}/{name}.html", name, "Table"),
-    ]
+    """Return the files of a table. The report shows the html; csv and md it would only save."""
+    wildcard = name.startswith("{")
+    files = {suffix: f"tables/{{study}}/{name}.{suffix}" for suffix in TABLE_FORMATS}
+    files["html"] = report(
+        files["html"],
+        caption=f"../report/{name.strip('{}')}.rst",
+        category=section_of if wildcard else SECTIONS[name],
+        labels=table_labels if wildcard else {"result": captions.label("Table", name)},
+    )
+    return list(files.values())

@@ -1,20 +1,15 @@
 # in:  metrics, scores, laws, prompts, data/paper_numbers.csv
-# out: tables/{study}/{table}.{csv,md,html}; the csv is tidy, the md is for readers, the html is the md for the report
+# out: tables/{study}/{table}.{csv,md,html}: tidy csv, md for readers, html for the report
 #
-# Scripts and the modules that they import are inputs here: a table is cheap, and an edit of its
-# code writes it again. `tabulate_metrics` makes three tables of the same kind.
+# As for figures, the named inputs are the options of the script that has the name of the rule, and
+# code is an input. `tabulate_metrics` writes three tables of the same kind.
 
 
 rule tabulate_prompts:
     input:
-        prompts=needed(
-            lambda name, study, _: [
-                f"results/{name}/prompts/{recipe}.parquet"
-                for recipe in table_settings.prompts_settings(study)["recipes"]
-            ]
-        ),
-        classes=class_table,
-        script=code_of("tabulate_prompts"),
+        classes=inputs.class_table,
+        prompts=figure_inputs.prompts_pools,
+        code=Script("tabulate_prompts").code,
     output:
         table_files("prompts"),
     log:
@@ -25,53 +20,38 @@ rule tabulate_prompts:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("tabulate_prompts", 10),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
     params:
-        planned=planned(table_settings.prompts_settings),
+        command="tabulate_prompts",
+        settings_digest=digests.tabulate_prompts,
+        files=inputs.as_options,
     shell:
-        "python -m scripts.tabulate_prompts --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--classes {input.classes:q} --prompts {input.prompts:q} --output {output:q} > {log:q} 2>&1"
+        "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
+        "--settings-digest {params.settings_digest} {params.files} --output {output:q} "
+        "> {log:q} 2>&1"
 
 
-rule tabulate_configurations:
+use rule tabulate_prompts as tabulate_configurations with:
     input:
-        scores=scores_of(
-            lambda study: figure_settings.configuration_sources(
-                table_settings.configurations_settings(study)
-            )
-        ),
-        metrics=metrics_of(
-            lambda study, _: [figure_settings.part_of(study, "configurations").experiment]
-        ),
-        script=code_of("tabulate_configurations"),
+        scores=figure_inputs.configurations_scores,
+        metrics=figure_inputs.configurations_metrics,
+        code=Script("tabulate_configurations").code,
     output:
         table_files("configurations"),
     log:
         "logs/{study}/tabulate_configurations.log",
     benchmark:
         "logs/{study}/tabulate_configurations.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("tabulate_configurations", 10),
     params:
-        planned=planned(table_settings.configurations_settings),
-    shell:
-        "python -m scripts.tabulate_configurations --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--scores {input.scores:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="tabulate_configurations",
+        settings_digest=digests.tabulate_configurations,
 
 
-rule tabulate_metrics:
+use rule tabulate_prompts as tabulate_metrics with:
     input:
-        metrics=needed(
-            lambda name, study, wc: table_settings.evaluation_table_files(
-                name, study, clip=wc.table == "clip"
-            )
-        ),
-        script=code_of("tabulate_metrics"),
+        metrics=figure_inputs.evaluation_metrics,
+        code=Script("tabulate_metrics").code,
     output:
         table_files("{table}"),
     log:
@@ -80,108 +60,68 @@ rule tabulate_metrics:
         "logs/{study}/tabulate_{table}.tsv"
     wildcard_constraints:
         table="supervised|ood|clip",
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("tabulate_metrics", 10),
     params:
-        planned=planned(table_settings.table_settings, "table"),
-    shell:
-        "python -m scripts.tabulate_metrics --study studies/{wildcards.study}.yaml --table {wildcards.table} --planned {params.planned} "
-        "--metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="tabulate_metrics --table {table}",
+        settings_digest=digests.tabulate_metrics,
 
 
-rule tabulate_hyperparameters:
+use rule tabulate_prompts as tabulate_hyperparameters with:
     input:
-        script=code_of("tabulate_hyperparameters"),
+        code=Script("tabulate_hyperparameters").code,
     output:
         table_files("hyperparameters"),
     log:
         "logs/{study}/tabulate_hyperparameters.log",
     benchmark:
         "logs/{study}/tabulate_hyperparameters.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("tabulate_hyperparameters", 10),
     params:
-        planned=planned(table_settings.hyperparameters_settings),
-    shell:
-        "python -m scripts.tabulate_hyperparameters --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--output {output:q} > {log:q} 2>&1"
+        command="tabulate_hyperparameters",
+        settings_digest=digests.tabulate_hyperparameters,
 
 
-rule tabulate_laws:
+use rule tabulate_prompts as tabulate_laws with:
     input:
-        laws=fitted(lambda study, _: study.laws),
-        script=code_of("tabulate_laws"),
+        laws=figure_inputs.all_laws,
+        code=Script("tabulate_laws").code,
     output:
         table_files("laws"),
     log:
         "logs/{study}/tabulate_laws.log",
     benchmark:
         "logs/{study}/tabulate_laws.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("tabulate_laws", 10),
     params:
-        planned=planned(table_settings.laws_settings),
-    shell:
-        "python -m scripts.tabulate_laws --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--laws {input.laws:q} --output {output:q} > {log:q} 2>&1"
+        command="tabulate_laws",
+        settings_digest=digests.tabulate_laws,
 
 
-rule tabulate_claims:
+use rule tabulate_prompts as tabulate_claims with:
     input:
-        metrics=metrics_of(lambda study, _: table_settings.claims_experiments(study)),
-        scores=scores_of(table_settings.claims_sources),
-        script=code_of("tabulate_claims"),
+        metrics=figure_inputs.claims_metrics,
+        scores=figure_inputs.claims_scores,
+        code=Script("tabulate_claims").code,
     output:
         table_files("claims"),
     log:
         "logs/{study}/tabulate_claims.log",
     benchmark:
         "logs/{study}/tabulate_claims.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("tabulate_claims", 10),
     params:
-        planned=planned(table_settings.claims_settings),
-    shell:
-        "python -m scripts.tabulate_claims --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--metrics {input.metrics:q} --scores {input.scores:q} --output {output:q} > {log:q} 2>&1"
+        command="tabulate_claims",
+        settings_digest=digests.tabulate_claims,
 
 
-rule tabulate_versus_paper:
+use rule tabulate_prompts as tabulate_versus_paper with:
     input:
-        laws=fitted(table_settings.versus_laws),
-        metrics=metrics_of_laws(table_settings.level_laws),
         numbers="data/paper_numbers.csv",
-        script=code_of("tabulate_versus_paper"),
+        laws=figure_inputs.versus_paper_laws,
+        metrics=figure_inputs.versus_paper_metrics,
+        code=Script("tabulate_versus_paper").code,
     output:
         table_files("versus_paper"),
     log:
         "logs/{study}/tabulate_versus_paper.log",
     benchmark:
         "logs/{study}/tabulate_versus_paper.tsv"
-    conda:
-        "../envs/analysis.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("tabulate_versus_paper", 10),
     params:
-        planned=planned(table_settings.versus_settings),
-    shell:
-        "python -m scripts.tabulate_versus_paper --study studies/{wildcards.study}.yaml --planned {params.planned} "
-        "--numbers {input.numbers:q} --laws {input.laws:q} --metrics {input.metrics:q} --output {output:q} > {log:q} 2>&1"
+        command="tabulate_versus_paper",
+        settings_digest=digests.tabulate_versus_paper,

@@ -1,19 +1,22 @@
-# in:  image shards of one source, or of those that a mixture is made of
-# out: results/{study}/classifiers/{source}/{group}/{run}.safetensors
+# in:  image shards of one source, or of the parts of a mixture
+# out: results/{study}/shard_index/{source}/{shard}.csv: the shards up to one of them
+#      results/{study}/classifiers/{source}/{group}/{run}.safetensors
 #
 # A run is a guidance scale, an architecture, a size and a seed. A group is the runs that share a
-# job: all of an architecture where a run takes seconds, a single one where it takes GPU-days (the
-# study's classifiers.runs_per_job). A size is a prefix of the images. How many GPUs, nodes and
-# threads share a run is the machine's to say: docs/many_gpus.md.
+# job: all of an architecture if a run takes seconds, a single one if it takes GPU-days (the study's
+# classifiers.runs_per_job). A size is a prefix of the images. The profile sets how many GPUs, nodes
+# and threads share a run: docs/many_gpus.md.
 
-from synscale.workflow.settings.shard_index import shard_index_settings
-from synscale.workflow.settings.training import classifier_settings
+from synscale.workflow import finished_shards
+
+# Jobs of a run that has been planned refer to no finished shards.
+SKIP = config.get("skip_finished_shards") and workflow.exec_mode == ExecMode.DEFAULT
 
 
 rule index_shards:
     input:
-        before=shard_index_before,
-        tars=shards_to_index,
+        before=inputs.previous_index,
+        tars=inputs.shards_to_index,
     output:
         "results/{study}/shard_index/{source}/{shard}.csv",
     log:
@@ -21,50 +24,49 @@ rule index_shards:
     benchmark:
         "logs/{study}/index_shards/{source}-{shard}.tsv"
     wildcard_constraints:
-        study=TO_LIST,
-    priority: PREPARE
+        study=finished_shards.unfinished(STUDIES, SKIP),
+    priority: resources.priority
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=LIMITS.runtime("index_shards", 60),
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
     params:
-        # With `input` among its arguments it is told and does not decide: a list whose shards are
-        # the same is not written again.
-        settings=lambda wildcards, input: digest(
-            shard_index_settings(study_of(wildcards), wildcards.source, wildcards.shard)
-        ),
+        settings_digest=digests.index_shards,
     shell:
-        "python -m scripts.index_shards --before {input.before:q} --tars {input.tars:q} --settings {params.settings} --output {output:q} > {log:q} 2>&1"
+        "python -m scripts.index_shards --before {input.before:q} --tars {input.tars:q} "
+        "--settings-digest {params.settings_digest} --output {output:q} > {log:q} 2>&1"
 
 
 rule train_classifiers:
     input:
-        classes=class_table,
-        shard_index=training_index_files,
+        classes=inputs.class_table,
+        shard_index=inputs.training_indexes,
     output:
         models=directory("results/{study}/classifiers/{source}/{group}"),
     log:
         "logs/{study}/train_classifiers/{source}-{group}.log",
     benchmark:
         "logs/{study}/train_classifiers/{source}-{group}.tsv"
-    priority: TRAIN
+    priority: resources.priority
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=growing(classifier_mb),
-        runtime=LIMITS.runtime("train_classifiers", 120),
-        gpu_hours=LIMITS.gpu_hours("train_classifiers"),
-        disk_gb=LIMITS.disk_gb("train_classifiers"),
-        gpu=gpus,
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu_hours=resources.gpu_hours,
+        disk_gb=resources.disk_gb,
+        gpu=resources.gpu,
         nodes=1,
     params:
-        planned=planned(classifier_settings, "source", "group"),
+        settings_digest=digests.train_classifiers,
         state=".state/{study}/classifiers/{source}/{group}",
     shell:
-        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} scripts.train_classifiers "
-        "--study studies/{wildcards.study}.yaml --source {wildcards.source} --group {wildcards.group} --planned {params.planned} "
+        "python -m synscale.runtime.launch {resources.gpu} {resources.nodes} {threads} "
+        "scripts.train_classifiers "
+        "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
+        "--group {wildcards.group} --settings-digest {params.settings_digest} "
         "--classes {input.classes:q} --shard-index {input.shard_index:q} "
         "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

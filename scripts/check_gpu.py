@@ -59,9 +59,11 @@ def compare(device: torch.device, architecture: dict = VIT_S, image_size: int = 
         If it is over `TOLERANCE` or not a number.
     """
     from synscale.models import classifier  # after the versions are printed: timm may fail to load
+    from synscale.study.models.classifiers import Architecture
 
     torch.manual_seed(0)
-    model = classifier.build(architecture, image_size, 3, classes=100).eval()
+    vit = Architecture(label="", **architecture)
+    model = classifier.build(vit, image_size, 3, classes=100).eval()
     images = torch.randn(8, 3, image_size, image_size)
     with torch.inference_mode():
         expected = model(images)

@@ -21,11 +21,11 @@ def main(arguments: list[str] | None = None) -> None:
         "--tars", nargs="+", required=True, help="of the shards that follow, in order"
     )
     parser.add_argument(
-        "--settings", required=True, help="digest of the settings of the shards that follow"
+        "--settings-digest", required=True, help="digest of the settings of the shards that follow"
     )
     parser.add_argument("--output", required=True, help="csv")
     args = parser.parse_args(arguments)
-    shard_index.write(args.output, args.before, args.tars, args.settings)
+    shard_index.write(args.output, args.before, args.tars, args.settings_digest)
 
 
 if __name__ == "__main__":

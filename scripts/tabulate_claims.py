@@ -187,7 +187,7 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
                 row(
                     "CLIP: synthetic images scale like real ones, a little lower"
                     + (" (downstream)" if law != s["clip_law"] else ""),
-                    f"k(synthetic) − k(real) lies between −{s['much']:g} and 0",
+                    f"k(synthetic) − k(real) lies between −{s['min_difference']:g} and 0",
                     (
                         f"{names([curve])} against {s['clip_real']}, {s['clip_architecture']}",
                         data.evaluation(law),
@@ -195,7 +195,7 @@ def clip_is_a_little_lower(data: Data) -> list[dict]:
                     ),
                     K,
                     effect,
-                    claims.test_bounds(effect, above=-s["much"], below=0),
+                    claims.test_bounds(effect, above=-s["min_difference"], below=0),
                     note,
                 )
             )
@@ -210,8 +210,8 @@ def supervised_is_much_lower(data: Data) -> list[dict]:
         data.evaluation(s["law"]),
         n_of,
     )
-    test = claims.test_bounds(effect, below=-s["much"])
-    hypothesis = f"mean k(synthetic) − k(real) is below −{s['much']:g}"
+    test = claims.test_bounds(effect, below=-s["min_difference"])
+    hypothesis = f"mean k(synthetic) − k(real) is below −{s['min_difference']:g}"
     return [
         row(
             "Supervised: synthetic images scale much worse than real ones",
@@ -234,7 +234,7 @@ def factors_matter(data: Data) -> list[dict]:
     ):
         claim, hypothesis = (
             f"{factor} matters to scaling",
-            f"the exponents k are not all equal; the opposite: they differ by less than {s['much']:g}",
+            f"the exponents k are not all equal; the opposite: they differ by less than {s['min_difference']:g}",
         )
         on = (f"{names(s[key])}, {s['architecture']}", data.evaluation(s["law"]), SIZES)
         if len(s[key]) < 2:
@@ -253,7 +253,7 @@ def factors_matter(data: Data) -> list[dict]:
             continue
         if "draws" in s:
             effect, test, each = claims.spread_over_draws(
-                [data.by_draw(s["law"], curve) for curve in s[key]], s["much"]
+                [data.by_draw(s["law"], curve) for curve in s[key]], s["min_difference"]
             )
             on, found = (
                 (*on[:2], "draws of curves"),
@@ -261,7 +261,7 @@ def factors_matter(data: Data) -> list[dict]:
             )
         else:
             effect, test, each = claims.spread(
-                [data.curve(s["law"], curve) for curve in s[key]], s["much"]
+                [data.curve(s["law"], curve) for curve in s[key]], s["min_difference"]
             )
             found = "one regression with an effect of each size"
         told = ", ".join(

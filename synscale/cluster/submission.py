@@ -6,89 +6,116 @@ run prints the same as a warning, and how many allocations long jobs need.
 """
 
 import logging
-from collections.abc import Mapping
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.settings.types import ResourceSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from synscale.cluster import partitions
+from synscale.cluster import partitions, site, site_resources
 from synscale.planning import dag
 from synscale.planning.cost_model import Work
-from synscale.planning.resources import Limits
+from synscale.planning.estimates import ResourceEstimates
 from synscale.planning.summary import Cost
 
 
-def check(graph, limits: Limits) -> None:
+def check(graph, estimates: ResourceEstimates) -> None:
     """Stop a run that has jobs for no partition.
 
     Parameters
     ----------
     graph : snakemake.dag.DAG
-    limits : Limits
+    estimates : ResourceEstimates
 
     Raises
     ------
     WorkflowError
         With one line for each kind of job that fits nowhere.
     """
-    if limits.site is None:
+    if estimates.site is None:
         return
-    problems = partitions.misfits(dag.from_snakemake(graph), limits.site)
+    problems = partitions.misfits(dag.from_snakemake(graph), estimates.site)
     if problems:
         raise WorkflowError("\n".join([*problems, "No job was started."]))
 
 
-def warnings(graph, limits: Limits) -> list[str]:
+def warnings(graph, estimates: ResourceEstimates) -> list[str]:
     """Jobs that fit nowhere, and jobs that need several allocations. Parameters as of `check`."""
-    if limits.site is None:
+    if estimates.site is None:
         return []
     jobs = dag.from_snakemake(graph)
     nothing = Cost(0.0, Work({}))
-    found = {job.key: limits.cost_on(job.rule, job.wildcards, job.gpu) or nothing for job in jobs}
-    return [*partitions.misfits(jobs, limits.site), *partitions.report(jobs, found)]
+    found = {
+        job.key: estimates.cost_on(job.rule, job.wildcards, job.gpu) or nothing for job in jobs
+    }
+    return [*partitions.misfits(jobs, estimates.site), *partitions.report(jobs, found)]
 
 
 class _Warnings(logging.Handler):
     """Prints the warnings with each job table of a dry run: before the jobs, and at its end."""
 
-    def __init__(self, workflow, limits: Limits):
+    def __init__(self, workflow, estimates: ResourceEstimates):
         super().__init__()
-        self.workflow, self.limits = workflow, limits
+        self.workflow, self.estimates = workflow, estimates
         self.lines: list[str] | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "event", None) == LogEvent.RUN_INFO:
             if self.lines is None:
-                self.lines = warnings(self.workflow.dag, self.limits)
+                self.lines = warnings(self.workflow.dag, self.estimates)
             print(*self.lines, sep="\n", end="\n" * bool(self.lines))
 
 
-def show(workflow, limits: Limits) -> None:
+def show(workflow, estimates: ResourceEstimates) -> None:
     """Let dry runs print the warnings.
 
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
-    limits : Limits
+    estimates : ResourceEstimates
     """
-    if workflow.output_settings.dryrun and limits.site is not None:
-        logger.addHandler(_Warnings(workflow, limits))
+    if workflow.output_settings.dryrun and estimates.site is not None:
+        logger.addHandler(_Warnings(workflow, estimates))
 
 
-def options(overwritten: Mapping, separator: str = "=") -> list[str]:
-    """Values of ``--set-resources`` (separator ``:``) or ``--set-threads`` of this run.
+def check_gpus(workflow, estimates: ResourceEstimates, default: str) -> None:
+    """Stop a run if the cluster or its hardware file has no GPUs for jobs that are about to start.
 
     Parameters
     ----------
-    overwritten : mapping
-        Rule -> threads, or rule -> resource -> value, as Snakemake holds them.
-    separator : str
-        Between the rule and the rest.
+    workflow : snakemake.workflow.Workflow
+    estimates : ResourceEstimates
+    default : str
+        Study of jobs that have no wildcard `study`.
+
+    Raises
+    ------
+    WorkflowError
+        If the hardware has no GPU, or SLURM does not support requests for GPUs.
     """
-    if separator == "=":
-        return [f"{rule}={value.raw}" for rule, value in overwritten.items()]
-    found = []
-    for rule, values in overwritten.items():
-        found += [f"{rule}{separator}{name}={value.raw}" for name, value in values.items()]
-    return found
+    if workflow.local_exec:
+        return
+    jobs = [job for job in workflow.dag.needrun_jobs() if "gpu" in job.rule.resources]
+    names = {job.wildcards.get("study", default) for job in jobs}
+    on_gpus = [study for name in names if (study := estimates.studies[name]).gpus]
+    for study in on_gpus:
+        estimates.check_hardware(study)
+    if on_gpus and site.current() is not None:
+        try:
+            site_resources.require_gpu_option()
+        except site.SiteError as error:
+            raise WorkflowError(str(error)) from None
+
+
+def set_resources(settings: ResourceSettings) -> list[str]:
+    """Return the values of ``--set-resources`` of this run."""
+    return [
+        f"{rule}:{name}={value.raw}"
+        for rule, values in settings._parsed_overwrite_resources.items()
+        for name, value in values.items()
+    ]
+
+
+def set_threads(settings: ResourceSettings) -> list[str]:
+    """Return the values of ``--set-threads`` of this run."""
+    return [f"{rule}={value.raw}" for rule, value in settings._parsed_overwrite_threads.items()]

@@ -2,9 +2,9 @@
 
 Reading one image of 31 kB at a time in random order costs a network file system more than it can
 serve: 64 GPUs ask for 47,000 random reads per second. Images are therefore read in chunks of
-consecutive images. A window of shards is shuffled in three stages:
+consecutive images. The shards that are open at a time are shuffled in three stages:
 
-1. Its chunks are put in random order and dealt to `lanes`.
+1. Their chunks are put in random order and dealt to `lanes`.
 2. In each lane, the images of `chunks_per_lane` chunks at a time are shuffled.
 3. A row of the training order takes `stripe` images from each lane. A row is a batch.
 
@@ -115,7 +115,8 @@ def shuffle_for(batch_size: int, image_bytes: float = 0) -> Shuffle:
     -------
     Shuffle
     """
-    lanes, chunk = math.gcd(LANES, batch_size), images_per_chunk(image_bytes)
+    lanes = math.gcd(LANES, batch_size)
+    chunk = images_per_chunk(image_bytes)
     stripe = batch_size // lanes
     return Shuffle(
         plain=max(PLAIN_CHUNKS * chunk, BATCHES * batch_size),
@@ -155,7 +156,8 @@ def most_bytes(
         the page cache, which SLURM counts as well. Older pages of the cache are given up when
         memory is short, because no chunk is read twice in an epoch.
     """
-    shuffle, processes = shuffle_for(batch_size, image_bytes), min(threads, GPUS_PER_NODE)
+    shuffle = shuffle_for(batch_size, image_bytes)
+    processes = min(threads, GPUS_PER_NODE)
     chunks = processes * (shuffle.most_chunks(images, processes) + 1)
     ahead = (READ_AHEAD + PREFETCH * threads / processes) * (draw or batch_size)
     return round((chunks * shuffle.chunk + ahead) * image_bytes)

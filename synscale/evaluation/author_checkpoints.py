@@ -17,6 +17,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 from synscale.models import classifier, clip
+from synscale.study.models.classifiers import Architecture
 from synscale.workflow.settings.author_checkpoints import ConversionSettings
 
 HEAD_WIDTH = 64  # of every ViT of 16 x 16 patches in that code; the weights do not show it
@@ -60,13 +61,14 @@ def classifier_from_state(state: dict[str, torch.Tensor]) -> tuple[VisionTransfo
         raise LayoutError(
             f"no weight {error}: not a ViT of timm with a head (weights: {_listed(list(state))})"
         ) from None
-    architecture = {
-        "patch_size": patch,
-        "width": width,
-        "depth": len({name.split(".")[1] for name in state if name.startswith("blocks.")}),
-        "heads": max(1, width // HEAD_WIDTH),
-        "pool": "token",
-    }
+    architecture = Architecture(
+        label="",
+        patch_size=patch,
+        width=width,
+        depth=len({name.split(".")[1] for name in state if name.startswith("blocks.")}),
+        heads=max(1, width // HEAD_WIDTH),
+        pool="token",
+    )
     build = {
         "architecture": architecture,
         "image_size": patch * round((tokens - 1) ** 0.5),
@@ -75,7 +77,7 @@ def classifier_from_state(state: dict[str, torch.Tensor]) -> tuple[VisionTransfo
     }
     model = classifier.build(**build)
     if differences := _differences(model, state):
-        size = f"{architecture['depth']} blocks of width {width}"
+        size = f"{architecture.depth} blocks of width {width}"
         raise LayoutError(f"not a ViT with {size}: {'; '.join(differences)}")
     model.load_state_dict(state)
     return model, {"build": build}

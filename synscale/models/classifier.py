@@ -1,80 +1,131 @@
-"""The classifiers: ViTs of timm, their file format, and what they say of images."""
+"""The classifiers: ViTs of timm, their file format, and what they compute of images."""
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 from torchvision.transforms.v2.functional import center_crop
 
 from synscale.runtime.atomic import atomic_write
+from synscale.study.models.classifiers import Architecture
+from synscale.workflow.settings import as_json
 
 
 def normalise(images: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """uint8 to float in -1..1: mean = std = 0.5, as the paper's evaluation code has it."""
-    return (
-        torch.as_tensor(images).to(torch.float32, copy=True).div_(127.5).sub_(1)
-    )  # in one place: a new one costs more than the arithmetic
+    """Return uint8 pixels as float in -1..1: mean and deviation 0.5, as in the paper's code."""
+    # In place, because a second allocation costs more than the arithmetic.
+    return torch.as_tensor(images).to(torch.float32, copy=True).div_(127.5).sub_(1)
 
 
 def build(
-    architecture: dict, image_size: int, channels: int, classes: int, position_std: float = 0.02
+    architecture: Architecture,
+    image_size: int,
+    channels: int,
+    classes: int,
+    position_std: float = 0.02,
 ) -> VisionTransformer:
+    """Return a ViT with its initial weights.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    image_size : int
+        Pixels a side that the model sees.
+    channels : int
+    classes : int
+    position_std : float
+        Standard deviation of the initial position embedding.
+
+    Returns
+    -------
+    VisionTransformer
+    """
     model = VisionTransformer(
         img_size=image_size,
-        patch_size=architecture["patch_size"],
+        patch_size=architecture.patch_size,
         in_chans=channels,
         num_classes=classes,
-        embed_dim=architecture["width"],
-        depth=architecture["depth"],
-        num_heads=architecture["heads"],
-        class_token=architecture["pool"] == "token",
-        global_pool=architecture["pool"],
-        drop_path_rate=architecture.get("drop_path", 0.0),
+        embed_dim=architecture.width,
+        depth=architecture.depth,
+        num_heads=architecture.heads,
+        class_token=architecture.pool == "token",
+        global_pool=architecture.pool,
+        drop_path_rate=architecture.drop_path,
     )
     torch.nn.init.trunc_normal_(model.pos_embed, std=position_std)
     return model
 
 
-def save(path, model: VisionTransformer, description: dict) -> None:
-    """Write weights with `description` (`build`'s arguments and the run) in the header, so that the
-    file can be loaded alone.
+def save(path: str | Path, model: VisionTransformer, description: dict) -> None:
+    """Write a model to a file from which it can be loaded without other files.
+
+    Parameters
+    ----------
+    path : str or Path
+    model : VisionTransformer
+    description : dict
+        Stored in the header. `build` has the arguments of `build`.
     """
+    # safetensors does not store memory layouts.
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     with atomic_write(path) as (part,):
-        weights = {
-            name: value.contiguous() for name, value in model.state_dict().items()
-        }  # safetensors knows of no layout
-        save_file(weights, part, metadata={"description": json.dumps(description, sort_keys=True)})
+        save_file(weights, part, metadata={"description": as_json(description)})
 
 
-def load(path, device: torch.device) -> VisionTransformer:
+def load(path: str | Path, device: torch.device) -> VisionTransformer:
+    """Return the model of a file that `save` wrote, for evaluation."""
     with safe_open(path, framework="pt") as file:
-        model = build(**json.loads(file.metadata()["description"])["build"])
-        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (safe_open is no dict)
+        arguments = json.loads(file.metadata()["description"])["build"]
+    arguments["architecture"] = Architecture(label="", **arguments["architecture"])
+    model = build(**arguments)
+    model.load_state_dict(load_file(path))
     return model.to(device).eval()
 
 
 def inputs(model: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
-    """What a model reads of stored images, uint8 (N, C, H, W): the centre, of its own size, in
-    -1..1, as the authors' evaluation has it.
+    """Return images as a model reads them: the centre, of its size, in -1..1.
 
-    Raises ValueError where images are smaller than that: they would be padded with black.
+    Parameters
+    ----------
+    model : VisionTransformer
+    images : Tensor, shape (N, C, H, W), uint8
+
+    Returns
+    -------
+    Tensor, shape (N, C, size, size), float32
+
+    Raises
+    ------
+    ValueError
+        If the images are smaller than the model's, because they would be padded with black.
     """
-    size = model.patch_embed.img_size
-    if images.shape[-2] < size[0] or images.shape[-1] < size[1]:
+    height, width = model.patch_embed.img_size
+    found = images.shape[-2:]
+    if found[0] < height or found[1] < width:
         raise ValueError(
-            f"images of {images.shape[-2]} x {images.shape[-1]} pixels, but the classifier reads {size[0]} x {size[1]}"
+            f"images of {found[0]} x {found[1]} pixels, but the classifier reads {height} x {width}"
         )
-    return normalise(center_crop(images, list(size)))
+    return normalise(center_crop(images, [height, width]))
 
 
 @dataclass(frozen=True)
 class Outputs:
-    logits: torch.Tensor  # (N, classes)
-    features: torch.Tensor  # (N, width): what the last layer reads
+    """Outputs of a classifier.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, classes)
+    features : Tensor, shape (N, width)
+        Inputs of the last layer.
+    """
+
+    logits: torch.Tensor
+    features: torch.Tensor
 
 
 @torch.inference_mode()

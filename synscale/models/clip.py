@@ -1,6 +1,4 @@
-"""CLIP models of open_clip: their architecture, their file format, and what they say of images,
-zero-shot.
-"""
+"""CLIP models of open_clip: architecture, file format, and zero-shot evaluation."""
 
 import gzip
 import io
@@ -15,106 +13,142 @@ import torch
 from open_clip.model import CLIP
 from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from synscale.runtime.atomic import atomic_write
+from synscale.study.models.clip import ClipArchitecture
+from synscale.workflow.settings import as_json
 
 STATISTICS = {
     "half": ((0.5,) * 3, (0.5,) * 3),
     "openai": (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD),
 }
-
-
-def tokenizer(architecture: dict) -> SimpleTokenizer:
-    """CLIP's tokenizer. `merges`, where the architecture names it: only the first so many of its
-    48,894 byte pairs, the most frequent.
-
-    All of them make a table of 49,408 rows, which a model of a few captions never reads but AdamW
-    goes through in every iteration.
-    """
-    return _tokenizer(architecture["context_length"], architecture.get("merges"))
+HEAD_WIDTH = 64  # of every CLIP that others published
 
 
 @cache
-def _tokenizer(context_length: int, merges: int | None) -> SimpleTokenizer:
-    """Reading the byte pairs takes 0.1 s, as long as several steps of a small model."""
+def tokenizer(context_length: int, merges: int | None = None) -> SimpleTokenizer:
+    """Return CLIP's tokenizer.
+
+    All merges make a table of 49,408 rows. A model of a few captions never reads most of them, but
+    AdamW updates all in every step. Reading the merges takes 0.1 s, as long as several steps of a
+    small model, hence the cache.
+
+    Parameters
+    ----------
+    context_length : int
+        Tokens of a text.
+    merges : int, optional
+        Number of the byte pairs that are used, the most frequent; all 48,894 by default.
+
+    Returns
+    -------
+    SimpleTokenizer
+    """
     if merges is None:
         return SimpleTokenizer(context_length=context_length)
-    lines = gzip.decompress(Path(default_bpe()).read_bytes()).split(b"\n")[
-        : merges + 1
-    ]  # the first line is a comment
-    return SimpleTokenizer(
-        io.BytesIO(gzip.compress(b"\n".join(lines))), context_length=context_length
-    )
+    lines = gzip.decompress(Path(default_bpe()).read_bytes()).split(b"\n")
+    first = b"\n".join(lines[: merges + 1])  # the first line is a comment
+    return SimpleTokenizer(io.BytesIO(gzip.compress(first)), context_length=context_length)
 
 
-def config(architecture: dict, image_size: int) -> dict:
-    """The model in open_clip's terms. Always 3 channels, as its transforms turn every image into
-    RGB. QuickGELU as the paper's CLIP.
+def config(architecture: ClipArchitecture, image_size: int) -> dict:
+    """Return the arguments of open_clip's CLIP.
+
+    Images have 3 channels, as open_clip's transforms turn every image into RGB. QuickGELU is that
+    of the paper's CLIP.
+
+    Parameters
+    ----------
+    architecture : ClipArchitecture
+    image_size : int
+        Pixels a side that the model sees.
+
+    Returns
+    -------
+    dict
     """
+    tokens = tokenizer(architecture.context_length, architecture.merges)
     return {
-        "embed_dim": architecture["embed_dim"],
+        "embed_dim": architecture.embed_dim,
         "quick_gelu": True,
         "vision_cfg": {
             "image_size": image_size,
-            "patch_size": architecture["patch_size"],
-            "width": architecture["width"],
-            "layers": architecture["depth"],
-            "head_width": architecture["width"] // architecture["heads"],
+            "patch_size": architecture.patch_size,
+            "width": architecture.width,
+            "layers": architecture.depth,
+            "head_width": architecture.width // architecture.heads,
         },
         "text_cfg": {
-            "context_length": architecture["context_length"],
-            "vocab_size": tokenizer(architecture).vocab_size,
-            "width": architecture["text_width"],
-            "layers": architecture["text_depth"],
-            "heads": architecture["text_heads"],
+            "context_length": architecture.context_length,
+            "vocab_size": tokens.vocab_size,
+            "width": architecture.text_width,
+            "layers": architecture.text_depth,
+            "heads": architecture.text_heads,
         },
     }
 
 
 @dataclass(frozen=True)
 class Clip:
+    """A trained CLIP model.
+
+    Parameters
+    ----------
+    model : CLIP
+    tokenize : callable
+        Returns tokens, shape (N, context_length), of a list of texts.
+    image_size : int
+    normalisation : str
+        Key of `STATISTICS`.
+    """
+
     model: CLIP
-    tokenize: Callable[[list[str]], torch.Tensor]  # (N, context_length)
+    tokenize: Callable[[list[str]], torch.Tensor]
     image_size: int
-    normalisation: str  # of STATISTICS
+    normalisation: str
 
     @property
     def scale(self) -> torch.Tensor:
-        """What cosines are multiplied with: learned, and at most 100 (the trainer holds it there)."""
+        """Learned factor of the cosines, at most 100 because training clamps it."""
         return self.model.logit_scale.detach().exp().cpu()
 
 
-def save(path, weights: dict[str, torch.Tensor], description: dict) -> None:
-    """Write weights with `description` (`architecture`, `image_size`, `training` and the run) in
-    the header, so that the file can be loaded alone.
+def save(path: str | Path, weights: dict[str, torch.Tensor], description: dict) -> None:
+    """Write a model to a file from which it can be loaded without other files.
+
+    Parameters
+    ----------
+    path : str or Path
+    weights : dict
+        Name -> tensor in host memory.
+    description : dict
+        Stored in the header: `architecture`, `image_size`, `training`, and what else is useful.
     """
     with atomic_write(path) as (part,):
-        save_file(weights, part, metadata={"description": json.dumps(description, sort_keys=True)})
+        save_file(weights, part, metadata={"description": as_json(description)})
 
 
-def load(path, device: torch.device) -> Clip:
+def load(path: str | Path, device: torch.device) -> Clip:
+    """Return the model of a file that `save` wrote, for evaluation."""
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["description"])
-        model = CLIP(**config(description["architecture"], description["image_size"]))
-        model.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (safe_open is no dict)
-    normalisation = description["training"].get("normalisation", "half")
+    architecture = ClipArchitecture(label="", **description["architecture"])
+    model = CLIP(**config(architecture, description["image_size"]))
+    model.load_state_dict(load_file(path))
     return Clip(
         model.to(device).eval(),
-        tokenizer(description["architecture"]),
+        tokenizer(architecture.context_length, architecture.merges),
         description["image_size"],
-        normalisation,
+        description["training"].get("normalisation", "half"),
     )
 
 
 @cache
 def _scale_and_shift(normalisation: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    mean, std = (
-        torch.tensor(own, dtype=torch.float64)[:, None, None] for own in STATISTICS[normalisation]
-    )
-    return (255 * std).float().to(device), (mean / std).float().to(
-        device
-    )  # of 0.5 and 0.5: 127.5 and 1
+    """Return 127.5 and 1 for a mean and deviation of 0.5."""
+    mean, std = torch.tensor(STATISTICS[normalisation], dtype=torch.float64)[:, :, None, None]
+    return (255 * std).float().to(device), (mean / std).float().to(device)
 
 
 def normalised(images: torch.Tensor, normalisation: str) -> torch.Tensor:
@@ -135,7 +169,7 @@ def normalised(images: torch.Tensor, normalisation: str) -> torch.Tensor:
 
 
 def inputs(clip: Clip, images: torch.Tensor) -> torch.Tensor:
-    """What the model reads of images, uint8 (N, C, H, W): normalised (N, 3, H, W), as in training."""
+    """Return uint8 images (N, C, H, W) normalised as in training, shape (N, 3, H, W)."""
     return normalised(images, clip.normalisation)
 
 
@@ -167,101 +201,119 @@ def image_features(
     return torch.nn.functional.normalize(features.float(), dim=-1).cpu()
 
 
-def templates(chosen: list[str] | str) -> list[str]:
-    """Texts with `{name}` in them: those of a study, or for `openai_imagenet` the 80 that open_clip
-    brings, which the paper's evaluation uses.
+def templates(choice: list[str] | str) -> list[str]:
+    """Return the texts with `{name}` of a zero-shot evaluation.
+
+    `openai_imagenet` names the 80 texts of open_clip, which the paper's evaluation uses.
     """
-    return (
-        list(chosen)
-        if not isinstance(chosen, str)
-        else [template("{name}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES]
-    )
+    if isinstance(choice, str):
+        return [template("{name}") for template in open_clip.OPENAI_IMAGENET_TEMPLATES]
+    return list(choice)
 
 
 @torch.inference_mode()
 def heads(
     clip: Clip, names: list[str], templates: list[str], batch_size: int = 512
 ) -> torch.Tensor:
-    """A unit vector for each name, (classes, embed_dim): the mean of the unit vectors of its texts,
-    one a template.
+    """Return the classifier that CLIP's zero-shot evaluation computes from texts.
 
-    templates: with `{name}`. The procedure is that of CLIP's zero-shot evaluation, which the
-    paper's evaluation code follows.
+    A name's vector is the mean of the unit vectors of its texts, one for each template.
+
+    Parameters
+    ----------
+    clip : Clip
+    names : list of str
+    templates : list of str
+        Texts with `{name}`.
+    batch_size : int
+        Texts that the model sees at once.
+
+    Returns
+    -------
+    Tensor, shape (names, embed_dim)
+        Unit vectors, on the CPU.
     """
     device = clip.model.logit_scale.device
     tokens = clip.tokenize([template.format(name=name) for name in names for template in templates])
-    texts = torch.cat(
-        [
-            clip.model.encode_text(part.to(device), normalize=True).cpu()
-            for part in tokens.split(batch_size)
-        ]
-    )
-    return torch.nn.functional.normalize(
-        texts.reshape(len(names), len(templates), -1).mean(1), dim=-1
-    )
+    vectors = [
+        clip.model.encode_text(part.to(device), normalize=True).cpu()
+        for part in tokens.split(batch_size)
+    ]
+    means = torch.cat(vectors).reshape(len(names), len(templates), -1).mean(1)
+    return torch.nn.functional.normalize(means, dim=-1)
 
 
 def logits(clip: Clip, features: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
-    """(N, classes): cosines of images and heads, times the learned scale."""
+    """Return cosines of images and heads times the learned scale, shape (N, classes)."""
     return clip.scale * features @ heads.T
 
 
-def from_released(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict]:
-    """Weights and description, as `save` takes them, of a released checkpoint of the paper's
-    authors: a state dict of open_clip's CLIP.
+def _depth(weights: dict[str, torch.Tensor], prefix: str) -> int:
+    """Return the number of layers of a transformer, whose weights are {prefix}{layer}.*."""
+    names = (name.removeprefix(prefix) for name in weights if name.startswith(prefix))
+    return len({name.split(".")[0] for name in names})
 
-    Its shapes tell the architecture; heads are 64 wide, as in every CLIP. Normalisation and
-    QuickGELU are those of the authors' evaluation code. Raises ValueError where it is no such state
-    dict.
+
+def _architecture(weights: dict[str, torch.Tensor]) -> tuple[dict, int]:
+    """Return the architecture that the shapes of weights imply, and the image size."""
+    _, _, patch, _ = weights["visual.conv1.weight"].shape
+    context_length, text_width = weights["positional_embedding"].shape
+    positions, width = weights["visual.positional_embedding"].shape
+    architecture = {
+        "embed_dim": weights["text_projection"].shape[1],
+        "patch_size": patch,
+        "width": width,
+        "depth": _depth(weights, "visual.transformer.resblocks."),
+        "heads": width // HEAD_WIDTH,
+        "text_width": text_width,
+        "text_depth": _depth(weights, "transformer.resblocks."),
+        "text_heads": text_width // HEAD_WIDTH,
+        "context_length": context_length,
+    }
+    return architecture, patch * round((positions - 1) ** 0.5)
+
+
+def from_released(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict]:
+    """Return a checkpoint of the paper's authors in this project's format.
+
+    Its shapes imply the architecture. Normalisation and QuickGELU are those of the authors'
+    evaluation code.
+
+    Parameters
+    ----------
+    state : dict
+        State dict of open_clip's CLIP.
+
+    Returns
+    -------
+    weights, description : dict
+        Arguments of `save`.
+
+    Raises
+    ------
+    ValueError
+        If it is not such a state dict.
     """
     weights = {
-        name.removeprefix("module."): own.float().contiguous() for name, own in state.items()
+        name.removeprefix("module."): value.float().contiguous() for name, value in state.items()
     }
     try:
-        _, _, patch, _ = weights["visual.conv1.weight"].shape
-        context, text_width = weights["positional_embedding"].shape
-        places, width = weights["visual.positional_embedding"].shape
-        vocabulary, embed = (
-            weights["token_embedding.weight"].shape[0],
-            weights["text_projection"].shape[1],
-        )
+        vocabulary = weights["token_embedding.weight"].shape[0]
+        architecture, size = _architecture(weights)
     except KeyError as error:
         raise ValueError(
             f"no weight {error} in it: not a CLIP model of open_clip with a ViT"
         ) from None
-    layers = [
-        {name.split(".")[place] for name in weights if name.startswith(start)}
-        for start, place in (("visual.transformer.", 3), ("transformer.", 2))
-    ]
-    architecture = {
-        "embed_dim": embed,
-        "patch_size": patch,
-        "width": width,
-        "depth": len(layers[0]),
-        "heads": width // 64,
-    }
-    architecture |= {
-        "text_width": text_width,
-        "text_depth": len(layers[1]),
-        "text_heads": text_width // 64,
-        "context_length": context,
-    }
-    size = patch * round((places - 1) ** 0.5)
     with torch.device("meta"):
-        expected = CLIP(**config(architecture, size)).state_dict()
-    wrong = [
-        name
-        for name in {**expected, **weights}
-        if name not in weights
-        or name not in expected
-        or weights[name].shape != expected[name].shape
-    ]
+        model = CLIP(**config(ClipArchitecture(label="", **architecture), size))
+    expected = {name: value.shape for name, value in model.state_dict().items()}
+    shapes = {name: value.shape for name, value in weights.items()}
+    wrong = dict(expected.items() ^ shapes.items())
     if wrong:
+        first = ", ".join(sorted(wrong)[:3])
         raise ValueError(
-            f"{len(wrong)} weights are not those of a CLIP model with {vocabulary} tokens, the first: {', '.join(sorted(wrong)[:3])}"
+            f"{len(wrong)} weights are not those of a CLIP model with {vocabulary} tokens, "
+            f"the first: {first}"
         )
-    return weights, {
-        "architecture": architecture,
-        "image_size": size,
-        "training": {"normalisation": "openai"},
-    }
+    training = {"normalisation": "openai"}
+    return weights, {"architecture": architecture, "image_size": size, "training": training}

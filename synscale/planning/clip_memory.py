@@ -1,4 +1,4 @@
-"""Memory that a CLIP training needs, from the study's numbers. Imports no torch: rules use it too.
+"""Memory that a CLIP training needs, from the study's numbers. Imports no torch.
 
 `device_bytes` is a lower bound, so that only trainings that cannot fit are refused. Workspace of
 kernels and fragmentation come on top; `calibrate` measures the peak with the real number of
@@ -6,6 +6,8 @@ micro-batches.
 """
 
 from dataclasses import dataclass
+
+from synscale.study.models.clip import ClipArchitecture, ClipTraining
 
 FLOAT = 4  # bytes
 # Numbers of the width of a layer that its backward pass needs for each token. Counted with
@@ -31,8 +33,7 @@ class Memory:
     ----------
     name : str
         Source and run.
-    architecture : dict
-        Fields of ClipArchitecture.
+    architecture : ClipArchitecture
     parameters : int
         Weights of the model.
     image_size : int
@@ -47,7 +48,7 @@ class Memory:
     """
 
     name: str
-    architecture: dict
+    architecture: ClipArchitecture
     parameters: int
     image_size: int
     batch_size: int
@@ -73,18 +74,17 @@ class Memory:
         Values of a layer: tokens x width x VALUES_PER_TOKEN, for image and text. With gradient
         checkpointing a layer keeps its input only, and one layer at a time is computed again.
         """
-        own = self.architecture
-        patches = (self.image_size // own["patch_size"]) ** 2 + 1
-        towers = [
-            (patches * own["width"], own["depth"]),
-            (own["context_length"] * own["text_width"], own["text_depth"]),
-        ]
+        model = self.architecture
+        patches = (self.image_size // model.patch_size) ** 2 + 1
+        image = patches * model.width
+        text = model.context_length * model.text_width
+        inputs = image * model.depth + text * model.text_depth
         values = VALUES_PER_TOKEN_COMPILED if self.compiled else VALUES_PER_TOKEN
         if self.gradient_checkpointing:
-            kept = sum(size * depth for size, depth in towers) + values * max(towers)[0]
+            numbers = inputs + values * max(image, text)
         else:
-            kept = values * sum(size * depth for size, depth in towers)
-        return self.micro_batch * kept * (2 if self.bfloat16 else FLOAT)
+            numbers = values * inputs
+        return self.micro_batch * numbers * (2 if self.bfloat16 else FLOAT)
 
     @property
     def batch(self) -> int:
@@ -95,7 +95,7 @@ class Memory:
         one direction, or in both if there is one micro-batch.
         """
         images = self.micro_batch * 3 * self.image_size**2 * (1 + FLOAT)
-        features = 2 * 2 * FLOAT * self.batch_size * self.architecture["embed_dim"]
+        features = 2 * 2 * FLOAT * self.batch_size * self.architecture.embed_dim
         directions = 2 if self.micro_batch * self.ranks == self.batch_size else 1
         rows = self.micro_batch * self.batch_size * FLOAT * MATRIX_COPIES * directions
         return images + features + rows
@@ -122,25 +122,22 @@ def check(memory: Memory, total: int) -> None:
     """
     if memory.device_bytes <= total:
         return
-    gigabytes = [f"{value / 1e9:.1f}" for value in (memory.device_bytes, total)]
-    parts = ", ".join(
-        f"{name} {value / 1e9:.1f}"
-        for name, value in (
-            ("weights and optimizer", memory.weights),
-            ("activations", memory.activations),
-            ("images, features and similarities", memory.batch),
-        )
+    parts = (
+        f"weights and optimizer {memory.weights / 1e9:.1f}, "
+        f"activations {memory.activations / 1e9:.1f}, "
+        f"images, features and similarities {memory.batch / 1e9:.1f}"
     )
     advice = "lower clip.micro_batch_size"
     if not memory.gradient_checkpointing:
         advice += " or set clip.gradient_checkpointing: true"
     raise SystemExit(
         f"{memory.name}: {memory.micro_batch} pairs at a time do not fit into the GPU "
-        f"(at least {gigabytes[0]} GB: {parts}; expected at most {gigabytes[1]} GB); {advice}"
+        f"(at least {memory.device_bytes / 1e9:.1f} GB: {parts}; "
+        f"expected at most {total / 1e9:.1f} GB); {advice}"
     )
 
 
-def host_mb(recipe: dict, image_size: int, channels: int, threads: int) -> int:
+def host_mb(recipe: ClipTraining, image_size: int, channels: int, threads: int) -> int:
     """Return the host memory that a node needs, in MB, whatever its number of GPUs.
 
     All processes of a node together hold the images of at most one batch, as bytes. Each reader
@@ -148,8 +145,7 @@ def host_mb(recipe: dict, image_size: int, channels: int, threads: int) -> int:
 
     Parameters
     ----------
-    recipe : dict
-        `training` of jobs.clip_settings.
+    recipe : ClipTraining
     image_size : int
         Pixels a side that the model sees.
     channels : int
@@ -160,7 +156,8 @@ def host_mb(recipe: dict, image_size: int, channels: int, threads: int) -> int:
     -------
     int
     """
-    image, batch = channels * image_size**2, recipe["batch_size"]
-    micro_batch = min(batch, recipe.get("micro_batch_size") or batch)
+    image = channels * image_size**2
+    batch = recipe.batch_size
+    micro_batch = min(batch, recipe.micro_batch_size or batch)
     per_thread = READER_MB + READER_BATCHES * micro_batch * image / 1e6
     return round(PROCESS_MB + batch * image / 1e6 + threads * per_thread)

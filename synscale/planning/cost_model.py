@@ -21,7 +21,12 @@ from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import score_settings
 from synscale.workflow.settings.generation import generation_settings, generator_settings
 from synscale.workflow.settings.prompts import prompt_settings
-from synscale.workflow.settings.training import classifier_settings, clip_settings
+from synscale.workflow.settings.training import (
+    ClassifierSettings,
+    ClipSettings,
+    classifier_settings,
+    clip_settings,
+)
 from synscale.workflow.shards import images_per_shard, real_sources
 
 SMALL_FILE = 20_000
@@ -159,7 +164,7 @@ def _generate(study: Study, source: str, shard: str) -> Work:
     )
 
 
-def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> int:
+def forward_passes(training, gpus: int, cached_features: bool = False) -> int:
     """Return the cost of a training step in forward passes.
 
     A forward pass is one, a backward pass two. CLIP computes features once more if there are
@@ -167,8 +172,7 @@ def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> 
 
     Parameters
     ----------
-    training : dict
-        Settings of the training recipe.
+    training : Training or ClipTraining
     gpus : int
         GPUs that share a batch.
     cached_features : bool
@@ -178,30 +182,25 @@ def forward_passes(training: dict, gpus: int, cached_features: bool = False) -> 
     -------
     int
     """
-    batch = training["batch_size"]
-    micro_batches = batch > max(1, gpus) * (training.get("micro_batch_size") or batch)
-    return 3 + (cached_features and micro_batches) + bool(training.get("gradient_checkpointing"))
+    batch = training.batch_size
+    micro_batches = batch > max(1, gpus) * (training.micro_batch_size or batch)
+    checkpointing = getattr(training, "gradient_checkpointing", False)
+    return 3 + (cached_features and micro_batches) + checkpointing
 
 
-def _train(study: Study, settings: dict) -> Work:
+def _train(study: Study, settings: ClassifierSettings | ClipSettings) -> Work:
     """Trained models lie twice while the job runs: as outputs, and as what a restarted job goes on
     from.
     """
-    models, batch = settings["architectures"], settings["training"]["batch_size"]
-    steps = sum(run["iterations"] for run in settings["runs"])
-    size = settings["image_size"]
-    paired = any("text_width" in model for model in models.values())
-    passes = forward_passes(settings["training"], study.gpus, cached_features=paired)
-    flops = sum(
-        passes * forward_flops(models[run["architecture"]], size) * run["iterations"] * batch
-        for run in settings["runs"]
-    )
-    weights = [
-        FLOAT * parameters(models[run["architecture"]], size, study.channels)
-        for run in settings["runs"]
-    ]
-    units = {"job": 1, "run": len(settings["runs"]), "step": steps, "tflop": flops / 1e12}
-    return Work(units, kept=sum(weights), state=sum(weights) + 2 * max(weights), gpus=study.gpus)
+    model, size = settings.architecture.model_dump(), settings.image_size
+    steps = sum(run.iterations for run in settings.runs)
+    paired = "text_width" in model
+    passes = forward_passes(settings.recipe, study.gpus, cached_features=paired)
+    flops = passes * forward_flops(model, size) * steps * settings.recipe.batch_size
+    weights = FLOAT * parameters(model, size, study.channels)
+    count = len(settings.runs)
+    units = {"job": 1, "run": count, "step": steps, "tflop": flops / 1e12}
+    return Work(units, kept=count * weights, state=(count + 2) * weights, gpus=study.gpus)
 
 
 def _index_shards(study: Study, source: str, shard: str) -> Work:

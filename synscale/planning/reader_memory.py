@@ -5,7 +5,7 @@ import math
 from synscale.data.shuffle_buffer import GPUS_PER_NODE, IN_MEMORY, most_bytes
 from synscale.planning.image_sizes import image_bytes
 from synscale.study.models import Study
-from synscale.workflow.settings.training import classifier_settings, clip_settings
+from synscale.workflow.runs import group_runs, parts_of_run
 
 
 def images_read(study: Study, source: str, group: str) -> int:
@@ -23,10 +23,10 @@ def images_read(study: Study, source: str, group: str) -> int:
         Images of the largest run of each source and guidance scale, together.
     """
     images: dict[tuple, int] = {}
-    for run in classifier_settings(study, source, group)["runs"]:
-        for part in run["parts"]:
-            key, end = (part["source"], part["guidance"]), part.get("start", 0) + part["images"]
-            images[key] = max(images.get(key, 0), end)
+    for run in group_runs(study, source, group):
+        for part in parts_of_run(study, run):
+            key = part.source, part.guidance
+            images[key] = max(images.get(key, 0), part.stop)
     return sum(images.values())
 
 
@@ -49,7 +49,7 @@ def reading_mb(study: Study, source: str, group: str, threads: int) -> int:
     Returns
     -------
     int
-        MB; 0 if the images are held decoded, which the other memory of the job includes.
+        MB; 0 if the images are decoded in memory, which the other memory of the job includes.
     """
     images = images_read(study, source, group)
     if is_in_memory(study, images):
@@ -59,13 +59,11 @@ def reading_mb(study: Study, source: str, group: str, threads: int) -> int:
 
 
 def pairs_mb(study: Study, source: str, group: str, threads: int) -> int:
-    """Return the memory for the reader of a CLIP training. Parameters and result as of
-    `reading_mb`.
-    """
-    runs = clip_settings(study, source, group)["runs"]
-    images = max(sum(part["images"] for part in run["parts"]) for run in runs)
+    """Return the memory for the reader of a CLIP training, with the parameters of `reading_mb`."""
+    runs = group_runs(study, source, group)
+    images = max(sum(part.images for part in parts_of_run(study, run)) for run in runs)
     if is_in_memory(study, images):
         return 0
-    size, largest = study.clip.batch_size, study.clip.micro_batch_size
-    draw = min(size, (largest or size) * min(threads, GPUS_PER_NODE))
+    size = study.clip.batch_size
+    draw = min(size, (study.clip.micro_batch_size or size) * min(threads, GPUS_PER_NODE))
     return math.ceil(most_bytes(images, size, image_bytes(study), threads, draw) / 1e6)

@@ -1,177 +1,193 @@
-"""What a job requests of a scheduler: minutes, memory, GPU-hours, disk.
+"""What a job requests of a scheduler: memory, minutes, GPU-hours, disk, GPUs, threads, priority.
 
-Minutes, GPU-hours and disk come from the table that plans are made with, never from the size of a
-file. With partitions in site.yaml, no attempt requests more than a partition takes if the first
-attempt fits; a job that resumes requests the longest limit that it needs and gets.
+Rules name the functions at the end of this module, which Snakemake calls with the wildcards of a
+job and the name of its rule. The tables have what differs between rules.
 """
 
-import math
-from collections.abc import Callable, Mapping
-from typing import Any
-
-from synscale.cluster import partitions
-from synscale.cluster.site import Site
-from synscale.planning import hardware, summary
-from synscale.planning.cost_model import PlanError
+from synscale.planning import clip_memory
+from synscale.planning.estimates import ResourceEstimates
+from synscale.planning.reader_memory import pairs_mb, reading_mb
 from synscale.study.models import Study
+from synscale.workflow.shards import is_pretrained
+from synscale.workflow.studies import study_input, study_of
 
-MARGIN = 2  # a job may take this many times what is planned
-LEAST = 10  # minutes
-GB = 1_000_000_000
+_estimates: ResourceEstimates
 
 
-class Limits:
-    """Resource functions for rules.
+def configure(estimates: ResourceEstimates) -> None:
+    """Set the estimates that rules use."""
+    global _estimates
+    _estimates = estimates
 
-    If the machine has no speed for a job, its time is the guess of the rule and the others are 0.
 
-    Parameters
-    ----------
-    studies : dict of str to Study
-    machine : str
-        Name of a hardware file.
-    site : Site, optional
-        The cluster, if there is one.
-    requested : callable, optional
-        Rule name -> resources of the rule as Snakemake holds them, with those of profiles and the
-        command line (`set-resources`). Without it, jobs request the GPUs of their study.
+# Which of the jobs that are ready starts first. Short jobs that others wait for come first, then
+# whatever reveals a problem: metrics of trained models, trainings on images that exist. CLIP models
+# take longest: begun last, they would run while other cores are idle. Generation comes last, as it
+# is most of the GPU-hours: trainings on real images do not wait for it.
+PRIORITIES = {
+    "index_data": 50,
+    "fetch_model": 50,
+    "write_sentences": 50,
+    "caption_images": 50,
+    "write_prompts": 50,
+    "train_generator": 50,
+    "fetch_generator": 50,
+    "index_shards": 50,
+    "evaluate": 40,
+    "evaluate_clip": 40,
+    "score": 40,
+    "train_clip": 31,
+    "train_classifiers": 30,
+    "prepare_data": 20,
+    "generate": 10,
+}
+
+
+# -- memory of the first attempt, in MB ------------------------------------------------------------
+
+# Of rules that always need the same; 2,000 of the others.
+MEGABYTES = {
+    "index_data": 4000,
+    "write_sentences": 8000,
+    "caption_images": 24000,  # BLIP-2: 2.7 billion weights in 32 bits, before they go to the GPU
+    "convert_author_checkpoint": 8000,
+    "flag_images": 8000,
+    "write_provenance": 1000,
+}
+OTHER_MEGABYTES = 2000
+PIPELINE_MB = 40000  # weights of a downloaded text-to-image model on their way to the GPU
+
+
+def calibration_mb(wildcards, threads: int) -> int:
+    """Return the memory of measurements: that of a downloaded model if the study has one."""
+    study = study_of(wildcards)
+    rows = [*study.generators.values(), *study.recipes.values()]
+    return PIPELINE_MB if any(getattr(row, "model", None) for row in rows) else 4000
+
+
+def preparation_mb(wildcards, threads: int) -> int:
+    """Return the memory of a job that stores real images."""
+    return 4000 if study_of(wildcards).data.kind == "files" else 2000
+
+
+def generator_mb(wildcards, threads: int) -> int:
+    """Return the memory of training a generator: its process and the copy of its state."""
+    return 4000 + _estimates.saving_mb("train_generator", wildcards)
+
+
+def generation_mb(wildcards, threads: int) -> int:
+    """Return the memory of a shard: one pipeline for each process."""
+    pretrained = is_pretrained(study_of(wildcards), wildcards.source)
+    each = PIPELINE_MB if pretrained else 4000
+    return each * _estimates.processes("generate", wildcards)
+
+
+def classifier_mb(wildcards, threads: int) -> int:
+    """Return the memory of training classifiers.
+
+    That is the process, two batches for each thread, stored images, and the copy of a state.
     """
+    reading = reading_mb(study_of(wildcards), wildcards.source, wildcards.group, threads)
+    saving = _estimates.saving_mb("train_classifiers", wildcards)
+    return evaluation_mb(wildcards, threads) + reading + saving
 
-    def __init__(
-        self,
-        studies: dict[str, Study],
-        machine: str,
-        site: Site | None = None,
-        requested: Callable[[str], Mapping[str, Any]] | None = None,
-    ):
-        self.studies, self.machine = studies, hardware.load(machine)
-        self.site = site if site and site.partitions else None
-        self.requested = requested
-        self.guesses: dict[str, int] = {}  # minutes of each rule whose jobs may have no speed
-        self.known: dict[tuple, summary.Cost | None] = {}
-        self.variants: dict[tuple[str, int | None], Study] = {}
 
-    def resource(self, rule: str, name: str, wildcards, attempt: int = 1, threads: int = 1):
-        """Return what a job requests of a resource; None if its rule does not declare it."""
-        resource = self.requested(rule).get(name) if self.requested else None
-        if resource is None:
-            return None
-        context = {"attempt": attempt, "threads": threads, "rulename": rule}
-        return resource.evaluate(wildcards, input=None, async_run=None, **context).value
+def clip_mb(wildcards, threads: int) -> int:
+    """Return the host memory of training CLIP models, on one node.
 
-    def cost(self, rule: str, wildcards) -> summary.Cost | None:
-        """Return the cost of a job, with the GPUs that it requests; None if it has no speed."""
-        return self.cost_on(rule, dict(wildcards), self.resource(rule, "gpu", wildcards))
+    That is the images of a batch, what readers hold, stored images, and the copy of a state.
+    """
+    study = study_of(wildcards)
+    size = study.clip.image_size or study.image_size
+    batch = clip_memory.host_mb(study.clip, size, study.channels, threads)
+    reading = pairs_mb(study, wildcards.source, wildcards.group, threads)
+    return batch + reading + _estimates.saving_mb("train_clip", wildcards)
 
-    def cost_on(self, rule: str, wildcards: dict[str, str], gpu: int | None) -> summary.Cost | None:
-        """Return the cost of a job on a number of GPUs; None if it has no speed.
 
-        A source has tens of thousands of shards: each costs what the first does, which is the
-        largest.
-        """
-        own = dict(wildcards)
-        if "study" not in own:
-            return None
-        if "shard" in own:
-            own["shard"] = own["shard"][:-5] + "00000"
-        key = rule, gpu, *own.values()
-        if key not in self.known:
-            try:
-                study = self._study(own["study"], gpu)
-                self.known[key] = summary.cost(study, rule, own, self.machine)
-            except PlanError:
-                self.known[key] = None
-        return self.known[key]
+def evaluation_mb(wildcards, threads: int) -> int:
+    """Return the memory of an evaluation: its process and two batches for each thread."""
+    return 3000 + 1000 * threads
 
-    def _study(self, name: str, gpu: int | None) -> Study:
-        if (name, gpu) not in self.variants:
-            self.variants[name, gpu] = summary.with_gpus(self.studies[name], gpu)
-        return self.variants[name, gpu]
 
-    def _minutes(self, rule: str, wildcards) -> tuple[float, int]:
-        """Return the planned minutes of a job, and those of its first attempt without a site."""
-        found = self.cost(rule, wildcards)
-        if found is None:
-            guess = self.guesses.get(rule, 0)
-            return guess, guess
-        planned = found.seconds / 60
-        return planned, max(LEAST, math.ceil(MARGIN * planned))
+def score_mb(wildcards, threads: int) -> int:
+    """Return the memory of scores: 20 kB for each image.
 
-    def _request(
-        self,
-        rule: str,
-        wildcards,
-        threads: int,
-        mem_mb: float,
-        runtime: float | None = None,
-    ) -> partitions.Request:
-        return partitions.Request(
-            gpu=self.resource(rule, "gpu", wildcards) or 0,
-            threads=threads,
-            mem_mb=mem_mb,
-            runtime=runtime,
-            nodes=self.resource(rule, "nodes", wildcards) or 1,
-            partition=self.resource(rule, "slurm_partition", wildcards) or "",
-        )
+    Measured: 11 kB at width 768. A job holds features of 3 kB of an image, of a real one, and of
+    the one at the previous guidance scale.
+    """
+    return evaluation_mb(wildcards, threads) + study_of(wildcards).scores.images // 50
 
-    def runtime(self, rule: str, guess: int) -> Callable:
-        """Minutes: twice the planned ones, 10 at least, and as many more with each attempt."""
-        self.guesses[rule] = guess
 
-        def minutes(wildcards, attempt: int = 1, threads: int = 1) -> int:
-            planned, first = self._minutes(rule, wildcards)
-            if self.site is None:
-                return attempt * first
-            mem_mb = self.resource(rule, "mem_mb", wildcards, attempt, threads)
-            request = self._request(rule, wildcards, threads, mem_mb, attempt * first)
-            resumable = rule in partitions.RESUMABLE
-            return math.ceil(partitions.runtime(self.site, request, planned, resumable))
+VARIABLE_MEGABYTES = {
+    "calibrate": calibration_mb,
+    "prepare_data": preparation_mb,
+    "train_generator": generator_mb,
+    "generate": generation_mb,
+    "train_classifiers": classifier_mb,
+    "train_clip": clip_mb,
+    "evaluate": evaluation_mb,
+    "evaluate_clip": evaluation_mb,
+    "evaluate_author_checkpoint": evaluation_mb,
+    "score": score_mb,
+}
 
-        return minutes
 
-    def memory(self, amount: int | Callable) -> Callable:
-        """MB: an amount, or a function of wildcards and threads; as much more with each attempt."""
+# -- functions of the rules ------------------------------------------------------------------------
 
-        def megabytes(wildcards, attempt: int, threads: int, rulename: str) -> int:
-            first = amount(wildcards, threads) if callable(amount) else amount
-            if self.site is None or attempt == 1:
-                return attempt * first
-            planned, _ = self._minutes(rulename, wildcards)
-            request = self._request(rulename, wildcards, threads, attempt * first)
-            resumable = rulename in partitions.RESUMABLE
-            return math.floor(partitions.memory(self.site, request, first, planned, resumable))
 
-        return megabytes
+def mem_mb(wildcards, attempt: int, threads: int, rulename: str) -> int:
+    """Return the memory of a job in MB."""
+    variable = VARIABLE_MEGABYTES.get(rulename)
+    if variable is None:
+        first = MEGABYTES.get(rulename, OTHER_MEGABYTES)
+    else:
+        first = variable(wildcards, threads)
+    return _estimates.mem_mb(rulename, wildcards, first, attempt, threads)
 
-    def processes(self, rule: str, wildcards) -> int:
-        """Return how many processes share a job: one for each GPU (synscale/runtime/launch.py)."""
-        return max(1, self.resource(rule, "gpu", wildcards) or 0)
 
-    def saving_mb(self, rule: str, wildcards) -> int:
-        """MB of host memory for the copy of a training's state that TrainingCheckpoint writes.
+def runtime(wildcards, attempt: int, threads: int, rulename: str) -> int:
+    """Return the minutes of a job."""
+    return _estimates.runtime(rulename, wildcards, attempt, threads)
 
-        0 without GPUs. Twice the state on disk, as PyTorch rounds pinned tensors up to powers of
-        two; in steps of 100 MB.
-        """
-        found = self.cost(rule, wildcards)
-        if found is None or not found.work.gpus:
-            return 0
-        return 100 * round(2 * found.work.state / 1e8)
 
-    def gpu_hours(self, rule: str) -> Callable:
-        def hours(wildcards) -> int:
-            found = self.cost(rule, wildcards)
-            return 0 if found is None else math.ceil(found.seconds * found.work.gpus / summary.HOUR)
+def gpu_hours(wildcards, rulename: str) -> int:
+    """Return the planned GPU-hours of a job."""
+    return _estimates.gpu_hours(rulename, wildcards)
 
-        return hours
 
-    def disk_gb(self, rule: str) -> Callable:
-        """Outputs, and what is next to them while the job runs."""
+def disk_gb(wildcards, rulename: str) -> int:
+    """Return the disk space of a job in GB."""
+    return _estimates.disk_gb(rulename, wildcards)
 
-        def gigabytes(wildcards) -> int:
-            found = self.cost(rule, wildcards)
-            return (
-                1 if found is None else max(1, math.ceil((found.work.kept + found.work.state) / GB))
-            )
 
-        return gigabytes
+@study_input
+def gpu(study: Study, wildcards) -> int:
+    """Return the GPUs of a job: those of its study."""
+    return study.gpus
+
+
+@study_input
+def single_gpu(study: Study, wildcards) -> int:
+    """Return one GPU if the jobs of the study request any."""
+    return min(1, study.gpus)
+
+
+@study_input
+def evaluation_threads(study: Study, wildcards) -> int:
+    """Return the threads of an evaluation.
+
+    With a GPU, 7 of 8 threads read images for it. A CPU computes longer than it reads.
+    """
+    return 8 if study.gpus else 1
+
+
+@study_input
+def preparation_threads(study: Study, wildcards) -> int:
+    """Return the threads of a job that stores real images."""
+    return 8 if study.data.kind == "files" else 1
+
+
+def priority(wildcards, rulename: str) -> float:
+    """Return the priority of a job. Shards of small training sets, which are prefixes, come first."""
+    shard = getattr(wildcards, "shard", None)
+    return PRIORITIES[rulename] - (int(shard[-5:]) / 100_000 if shard else 0)

@@ -114,7 +114,7 @@ def shown_sizes(
     """
     found = set()
     real = [CurveSelection(source=name) for name in real_sources(study)]
-    for _, own in figures.parts("", part):
+    for _, own in figures.nested_models("", part):
         fields = {field: getattr(own, field) for field in type(own).model_fields}
         curves = [
             curve

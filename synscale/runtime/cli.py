@@ -17,7 +17,9 @@ def parser(description: str, *names: str) -> argparse.ArgumentParser:
     parser.add_argument("--study", required=True, help="study file")
     for name in names:
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--planned", help="digest of the settings that the job was planned with")
+    parser.add_argument(
+        "--settings-digest", help="digest of the settings that the job was planned with"
+    )
     parser.set_defaults(names=names)
     return parser
 
@@ -50,6 +52,6 @@ def parse(
         )
     except StudyError as error:
         raise SystemExit(str(error)) from None
-    if args.planned and args.planned != digest(settings):
+    if args.settings_digest and args.settings_digest != digest(settings):
         raise SystemExit(f"{args.study}: edited since this job was planned: start snakemake again")
     return args, settings

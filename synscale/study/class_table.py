@@ -1,5 +1,6 @@
-"""The table of a data set's classes: a CSV of class_id, which counts 0, 1, 2, ..., name, and what
-prompt recipes use of a class.
+"""Table of a data set's classes.
+
+A CSV of class_id (0, 1, 2, ...), name, and columns that prompt recipes read.
 """
 
 from pathlib import Path
@@ -8,13 +9,13 @@ from synscale.runtime.file_names import nfc
 from synscale.study import csv_tables
 from synscale.study.csv_tables import TableError
 
-NEEDED = ["class_id", "name"]  # of any data set
+REQUIRED = ["class_id", "name"]  # columns of every table
 NAMES = ("wnid", "label", "name", "class_id")  # columns that a data set may name its classes by
-TEXTS = ["description", "hypernyms"]  # of the study's own classes, for recipes
+TEXTS = ["description", "hypernyms"]  # columns of the study's classes, for recipes
 
 
 def rows(path: str | Path) -> list[dict[str, str]]:
-    """Read its rows, as `csv_tables.rows`. Raises TableError and OSError."""
+    """Read the rows as `csv_tables.rows` does. Raises TableError and OSError."""
     return csv_tables.rows(path)
 
 
@@ -42,7 +43,7 @@ def match(names: list[str], classes: list[dict[str, str]]) -> tuple[str, list[in
         if classes and column in classes[0]
     }
     column = max(cells, key=lambda column: len(set(cells[column]) & set(names)))
-    if names == cells[column]:  # names that two classes share are told apart by their order
+    if names == cells[column]:  # their order identifies classes with the same name
         return column, list(range(len(names)))
     ids: dict[str, int | None] = {}
     for class_id, name in enumerate(cells[column]):
@@ -50,34 +51,41 @@ def match(names: list[str], classes: list[dict[str, str]]) -> tuple[str, list[in
     return column, [ids.get(name) for name in names]
 
 
-def faults(key: str, path: str, columns: list[str] = NEEDED) -> list[str]:
-    """A line for each kind of fault of the table that the study names at `key`."""
-    told = f"{key} = {str(path)!r}"
+def errors(key: str, path: str, columns: list[str] = REQUIRED) -> list[str]:
+    """Return the errors of a class table, if any.
+
+    Parameters
+    ----------
+    key : str
+        Key of the study that names the table.
+    path : str
+    columns : list of str
+        Columns that the table must have.
+    """
+    where, needed = f"{key} = {str(path)!r}", ", ".join(columns)
     if not Path(path).is_file():
-        return [f"{told}: no such file; give a CSV with {', '.join(columns)}"]
+        return [f"{where}: no such file; give a CSV with {needed}"]
     try:
-        found = rows(path)
+        table = rows(path)
     except TableError as error:
         return [f"{key}: {error}"]
-    if not found or not set(columns) <= set(found[0]):
-        return [
-            f"{told}: columns are {sorted(map(str, found[0])) if found else 'none'}; {', '.join(columns)} must be among them"
-        ]
-    if [row["class_id"] for row in found] != [str(i) for i in range(len(found))]:
-        return [f"{told}: class_id must count 0, 1, 2, ... in the order of the rows"]
-    ragged = [row["class_id"] for row in found if None in row or None in row.values()]
+    if not table or not set(columns) <= set(table[0]):
+        present = sorted(map(str, table[0])) if table else "none"
+        return [f"{where}: columns are {present}; {needed} must be among them"]
+    if [row["class_id"] for row in table] != [str(i) for i in range(len(table))]:
+        return [f"{where}: class_id must count 0, 1, 2, ... in the order of the rows"]
+    ragged = [row["class_id"] for row in table if None in row or None in row.values()]
     if ragged:
         return [
-            f"{told}: class {', '.join(ragged[:5])}: more or fewer cells than columns: a text with a comma in it stands in double quotes"
+            f"{where}: class {', '.join(ragged[:5])}: more or fewer cells than columns; "
+            f"{csv_tables.QUOTE}"
         ]
-    nameless = [row["class_id"] for row in found if not row["name"]]
-    return [f"{told}: class {', '.join(nameless[:5])} has no name: add it"] if nameless else []
+    nameless = [row["class_id"] for row in table if not row["name"]]
+    return [f"{where}: class {', '.join(nameless[:5])} has no name; add it"] if nameless else []
 
 
 def count(path: str | Path) -> int:
-    """Number of classes, for checks of a study; 1 of a table that cannot be read, which another
-    check tells. Jobs `read`.
-    """
+    """Return the number of classes; 1 if the table cannot be read, which `errors` reports."""
     try:
         return max(1, len(rows(path)))
     except (OSError, TableError):
@@ -85,7 +93,8 @@ def count(path: str | Path) -> int:
 
 
 def read(path: str | Path):
-    """The table, a data frame: class_id is an int, every other cell the text that stands there, for
-    a class may be called 7 or None.
+    """Return the table as a DataFrame, with class_id as int.
+
+    All other cells are strings, as a class may be called 7 or None.
     """
     return csv_tables.frame(path).astype({"class_id": int})

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-QUOTE = "put double quotes around a text that holds a comma"
+QUOTE = "put double quotes around a text that contains a comma"
 
 
 class TableError(ValueError):
@@ -36,16 +36,16 @@ def rows(path: str | Path, *columns: str) -> list[dict[str, str]]:
         If the file cannot be opened.
     """
     names, lines = _read(Path(path), columns)
-    found = []
+    table: list = []
     for line in lines:
         row = dict(zip(names, line + [None] * (len(names) - len(line)), strict=False))
         surplus = line[len(names) :]
-        found.append(row | {None: surplus} if any(surplus) else row)
-    return found
+        table.append(row | {None: surplus} if any(surplus) else row)
+    return table
 
 
 def frame(path: str | Path, *columns: str):
-    """Read a table as `rows` does, into a DataFrame of strings. Rows that are too long are errors."""
+    """Read a table as `rows` does into a DataFrame of strings; a row too long is an error."""
     import pandas as pd
 
     names, lines = _read(Path(path), columns)
@@ -72,7 +72,7 @@ def _read(path: Path, columns: tuple[str, ...]) -> tuple[list[str], list[list[st
     while names and not names[-1]:
         names.pop()
     if twice := [name for name in names if name and names.count(name) > 1]:
-        raise TableError(f"{path}: column {twice[0]!r} is there twice; rename or remove one")
+        raise TableError(f"{path}: duplicate column {twice[0]!r}; rename or remove one")
     if missing := [name for name in columns if name not in names]:
         other = any(";" in name or "\t" in name for name in names)
         fix = "save it with commas between the cells" if other else "add it"

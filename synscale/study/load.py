@@ -1,217 +1,267 @@
-"""Reading a study file: every fault in it at once, each with file, key, value and mend."""
+"""Read a study file and report all of its errors at once, each with file, key, value and fix."""
 
-import difflib
 import inspect
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from synscale.study.checks import clip, data, figures, generators, recipes, sources
-from synscale.study.checks.sources import short
+from synscale.study.checks import clip, data, experiments, figures, generators, recipes, sources
+from synscale.study.checks.messages import shorten, suggest
 from synscale.study.csv_tables import TableError
 from synscale.study.models import Study
-from synscale.study.models.base import NAME
+from synscale.study.models.base import COMMIT, NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # of pydantic, in the location of an error
+CHECKS = [
+    check
+    for module in (sources, experiments, clip, data, generators, recipes, figures)
+    for check in module.CHECKS
+]
+
+# Former keys of a study and their present names.
+RENAMED = {
+    "images_per_block": "images_per_shard",
+    "scales_per_block": "guidance_per_shard",
+    "largest_batch": "micro_batch_size",
+    "clips": "clip",
+    "released": "author_checkpoints",
+    "much": "min_difference",
+}
+# Former values of `kind` and their present names.
+RENAMED_KINDS = {"released": "pretrained"}
+PATTERNS = {
+    NAME: "a name is part of paths; use small letters, digits and _, with a letter first",
+    COMMIT: "not a commit (branches and tags move); give its 40 hex digits",
+}
 
 
 class StudyError(ValueError):
-    """One or more faults of a study file; the message has a line for each."""
+    """Errors of a study file; the message has a line for each."""
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets the later of two equal keys win in silence: of two sources with one name, one would
-    be lost.
-    """
+    """Loader that refuses equal keys, of which YAML would silently use the last one."""
 
     def construct_mapping(self, node, deep=False):
-        seen = {}
+        """Raise StudyError if a key is there twice."""
+        lines: dict[Hashable, int] = {}
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                break  # told by the loader itself
-            if key in seen:
-                line = key_node.start_mark.line + 1
+                break  # the loader itself reports it
+            line = key_node.start_mark.line + 1
+            if key in lines:
                 raise StudyError(
-                    f"{key_node.start_mark.name}: line {line}: key {key!r} stands twice (first on line {seen[key]}): rename or remove one"
+                    f"{key_node.start_mark.name}: line {line}: duplicate key {key!r} "
+                    f"(first on line {lines[key]}); rename or remove one"
                 )
-            seen[key] = key_node.start_mark.line + 1
+            lines[key] = line
         return super().construct_mapping(node, deep)
 
 
 @cache
 def load_study(path: str | Path) -> Study:
-    """Read and check the study file at `path`.
+    """Read and check a study file.
 
-    Raises StudyError, with every fault found, where the file is missing, is not YAML, or does not
-    hold a sound study.
+    Raises
+    ------
+    StudyError
+        With all errors, if the file is missing, is not YAML, or has an invalid study.
     """
     return validate(read_yaml(path), str(path)).named(Path(path).stem)
 
 
 def read_yaml(path: str | Path) -> dict:
-    """Its content, of which nothing is known yet. Raises StudyError where the file is missing, is
-    not YAML or holds no mapping.
+    """Read the content of a study file without checking its keys.
+
+    Raises
+    ------
+    StudyError
+        If the file is missing, has a name that paths cannot contain, or has no YAML mapping.
     """
     path = Path(path)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise StudyError(f"{path}: no such study file; studies here: {known}")
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
+    if not re.fullmatch(NAME, path.stem):
         raise StudyError(
-            f"{path}: a study's name stands in paths: rename the file to small letters, digits and _"
+            f"{path}: the name of a study is part of paths; "
+            "rename the file to small letters, digits and _, with a letter first"
         )
     try:
         with path.open(encoding="utf-8") as file:
-            found = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
+            content = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
     except yaml.YAMLError as error:
         raise StudyError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     except UnicodeDecodeError as error:
-        raise StudyError(f"{path}: not UTF-8 at byte {error.start}: save it as UTF-8") from None
-    if not isinstance(found, dict):
+        raise StudyError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
+    if not isinstance(content, dict):
         raise StudyError(
-            f"{path}: holds {type(found).__name__}, not a mapping of keys: start from studies/digits.yaml"
+            f"{path}: not a mapping of keys (found {type(content).__name__}); "
+            "start from studies/digits.yaml"
         )
-    return found
+    return content
 
 
 def validate(raw: dict, where: str) -> Study:
-    """The study of these keys. Raises StudyError with a line for each fault, `where` before each."""
-    parts, faults = {}, []
-    for key in raw.keys() - Study.model_fields.keys():
-        faults.append(f"{key} = {short(raw[key])}: unknown key; {_mend_unknown(str(key), Study)}")
-    for key, field in Study.model_fields.items():
-        if key not in raw and not field.is_required():
-            parts[key] = field.default
-            continue
-        faults += _yes_for_a_number(key, raw.get(key))
-        if key not in raw:
-            faults.append(f"{key}: missing; {_mend_missing(key, [Study])}")
-            continue
-        try:
-            parts[key] = TypeAdapter(Annotated[(field.annotation, field)]).validate_python(raw[key])
-        except ValidationError as error:
-            faults += [_fault(key, e) for e in error.errors()]
-    modules = sources, clip, data, generators, recipes, figures
-    for check in (check for module in modules for check in module.CHECKS):
-        needs = inspect.signature(check).parameters
-        if all(name in parts for name in needs):
+    """Return the study of these keys.
+
+    Parameters
+    ----------
+    raw : dict
+        Content of a study file.
+    where : str
+        Start of each line of an error message.
+
+    Raises
+    ------
+    StudyError
+        With a line for each error.
+    """
+    sections, errors = _read_sections(raw)
+    for check in CHECKS:
+        needed = inspect.signature(check).parameters
+        if all(name in sections for name in needed):
             try:
-                faults += check(**{name: parts[name] for name in needs})
-            except TableError as error:  # of a table of data/ that a check reads
-                faults.append(str(error))
-    if faults:
-        raise StudyError("\n".join(f"{where}: {fault}" for fault in dict.fromkeys(faults)))
-    return Study.model_construct(**parts)
+                errors += check(**{name: sections[name] for name in needed})
+            except TableError as error:  # in a table of data/ that a check reads
+                errors.append(str(error))
+    if errors:
+        raise StudyError("\n".join(f"{where}: {error}" for error in dict.fromkeys(errors)))
+    return Study.model_construct(**sections)
+
+
+def _read_sections(raw: dict) -> tuple[dict[str, Any], list[str]]:
+    """Return the valid top-level sections of a study, and the errors of the others."""
+    sections: dict[str, Any] = {}
+    errors = [_unknown_key(str(key), raw[key], Study) for key in raw.keys() - Study.model_fields]
+    for key, field in Study.model_fields.items():
+        if key in raw:
+            errors += _boolean_errors(key, raw[key])
+            try:
+                adapter: TypeAdapter = TypeAdapter(Annotated[field.annotation, field])
+                sections[key] = adapter.validate_python(raw[key])
+            except ValidationError as error:
+                rows = [dict(row) for row in error.errors()]
+                errors += [_describe(key, row) for row in rows if not _has_old_key(row)]
+        elif field.is_required() and not _old_keys(key) & raw.keys():
+            errors.append(_missing_key(key, key, [Study]))
+        elif not field.is_required():
+            sections[key] = field.default
+    return sections, errors
 
 
 @cache
-def _switches(annotation=Study) -> frozenset[str]:
-    """Keys that are true or false, of a model or of those that an annotation is made of."""
-    fields = [
-        (name, field.annotation)
-        for model in _models_in(annotation)
-        for name, field in model.model_fields.items()
-    ]
-    return frozenset(name for name, own in fields if own is bool).union(
-        *(_switches(own) for _, own in fields)
-    )
+def _boolean_keys(annotation: Any = Study) -> frozenset[str]:
+    """Return the keys of a model, and of all models inside it, that are true or false."""
+    names: set[str] = set()
+    for model in _models_in(annotation):
+        for name, field in model.model_fields.items():
+            names |= {name} if field.annotation is bool else _boolean_keys(field.annotation)
+    return frozenset(names)
 
 
-def _yes_for_a_number(key: str, value) -> list[str]:
-    """Pydantic reads true as 1: `mixup: true` would be an alpha of 1."""
-    if isinstance(value, bool):
-        return (
-            []
-            if key.rpartition(".")[2] in _switches()
-            else [f"{key} = {value}: input should not be true or false, which yes and no are too"]
-        )
-    inside = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    return [fault for name, own in inside for fault in _yes_for_a_number(f"{key}.{name}", own)]
+def _boolean_errors(key: str, value) -> Iterator[str]:
+    """Yield an error for each boolean under another key: pydantic would read `mixup: true` as 1."""
+    if isinstance(value, bool) and key.rpartition(".")[2] not in _boolean_keys():
+        yield f"{key} = {value}: input should not be true or false (also written yes and no)"
+    items = value.items() if isinstance(value, dict) else ()
+    for name, inner in enumerate(value) if isinstance(value, list) else items:
+        yield from _boolean_errors(f"{key}.{name}", inner)
 
 
-def _mend_unknown(key: str, model: type[BaseModel]) -> str:
-    close = difflib.get_close_matches(key, model.model_fields, n=1)
-    return (
-        f"did you mean {close[0]!r}?"
-        if close
-        else f"remove it, or use one of: {', '.join(model.model_fields)}"
-    )
+def _unknown_key(key: str, value, model: type[BaseModel]) -> str:
+    """Return the message about a key that a model does not have."""
+    where, name = f"{key} = {shorten(value)}", key.rpartition(".")[2]
+    if RENAMED.get(name) in model.model_fields:
+        return f"{key}: renamed to {RENAMED[name]!r}; rename the key"
+    if reason := getattr(model, "removed", {}).get(name):
+        return f"{where}: removed: {reason}"
+    fields = model.model_fields
+    fix = suggest(name, fields, f"remove it, or use one of: {', '.join(fields)}")
+    return f"{where}: unknown key; {fix}"
 
 
-def _mend_missing(key: str, models: list[type[BaseModel]]) -> str:
-    """models: those that the key may be of."""
-    described = (
-        model.model_fields[key].description for model in models if key in model.model_fields
-    )
-    return f"add it ({next(filter(None, described), 'see studies/digits.yaml')})"
+def _old_keys(key: str) -> set[str]:
+    """Return the former names of a key."""
+    return {old for old, new in RENAMED.items() if new == key}
+
+
+def _has_old_key(error: dict) -> bool:
+    """Whether a key is missing only because it still has its former name."""
+    return error["type"] == "missing" and bool(_old_keys(error["loc"][-1]) & error["input"].keys())
+
+
+def _missing_key(key: str, name: str, models: list[type[BaseModel]]) -> str:
+    """Return the message about a missing key, with its description in one of the models."""
+    rows = [model.model_fields[name] for model in models if name in model.model_fields]
+    described = [row.description for row in rows if row.description]
+    return f"{key}: missing; add it ({described[0] if described else 'see studies/digits.yaml'})"
 
 
 def _models_in(annotation) -> list[type[BaseModel]]:
-    """The models that an annotation such as `dict[Name, A | B]` is made of."""
+    """Return the models in an annotation such as `dict[Name, A | B]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _models_in(part)]
+    return [model for inner in get_args(annotation) for model in _models_in(inner)]
 
 
-def _place(top: str, location: tuple) -> tuple[str, list[type[BaseModel]]]:
-    """An error's location as the key that a user wrote, and the models that may stand there.
+def _locate(section: str, location: tuple) -> tuple[str, list[type[BaseModel]]]:
+    """Return the key in the file for the location of an error, and the models of its value.
 
-    Pydantic puts the `kind` that told a union's members apart into the location, and marks of its
-    own; no such key is in the file. What a user names, such as a recipe, may be called as its kind,
-    so that only the annotation tells the two apart.
+    Pydantic adds marks to a location, and the `kind` that selected a member of a union; the file
+    has no such keys. A user may give a recipe the name of its kind, so only the annotation shows
+    which of the two a step is.
     """
-    key, here = [top], Study.model_fields[top].annotation
+    key, annotation = [section], Study.model_fields[section].annotation
     for step in location:
         if isinstance(step, str) and MARK.match(step):
             continue
-        while get_origin(here) is Annotated:
-            here = get_args(here)[0]
-        named, models = get_origin(here) in (dict, list), _models_in(here)
-        kinds = [
-            m
-            for m in models
-            if not named and len(models) > 1 and step in get_args(m.model_fields["kind"].annotation)
-        ]
-        if kinds:
-            here = kinds[0]
+        while get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        models = _models_in(annotation)
+        if get_origin(annotation) in (dict, list):
+            key.append(str(step))
+            annotation = get_args(annotation)[-1]
+            continue
+        member = next((m for m in models if len(models) > 1 and _has_kind(m, step)), None)
+        if member:
+            annotation = member
             continue
         key.append(str(step))
-        here = (
-            get_args(here)[-1]
-            if named
-            else next(
-                (m.model_fields[step].annotation for m in models if step in m.model_fields), here
-            )
-        )
-    return ".".join(key), _models_in(here)
+        fields = [m.model_fields[step] for m in models if step in m.model_fields]
+        annotation = fields[0].annotation if fields else annotation
+    return ".".join(key), _models_in(annotation)
 
 
-def _fault(top: str, error: dict) -> str:
-    key, _ = _place(top, error["loc"])
-    if error["type"] == "extra_forbidden":
-        _, models = _place(top, error["loc"][:-1])
-        if removed := getattr(models[0], "removed", {}).get(error["loc"][-1]):
-            return f"{key} = {short(error['input'])}: removed: {removed}"
-        return f"{key} = {short(error['input'])}: unknown key; {_mend_unknown(str(error['loc'][-1]), models[0])}"
-    if error["type"] == "union_tag_invalid":
-        return f"{key}.kind = {short(error['input']['kind'])}: input should be {error['ctx']['expected_tags']}"
-    if error["type"] == "union_tag_not_found":
-        return f"{key}.kind: missing; add it"
-    if error["type"] == "missing":
-        _, models = _place(top, error["loc"][:-1])
-        return f"{key}: missing; {_mend_missing(str(error['loc'][-1]), models)}"
-    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
-        return f"{key} = {short(error['input'])}: a name stands in paths: rename it to small letters, digits and _, a letter first"
-    return f"{key} = {short(error['input'])}: {error['msg'][0].lower() + error['msg'][1:]}"
+def _has_kind(model: type[BaseModel], kind) -> bool:
+    return kind in get_args(model.model_fields["kind"].annotation)
+
+
+def _describe(section: str, error: dict) -> str:
+    """Return the message about an error of pydantic."""
+    key, _ = _locate(section, error["loc"])
+    _, models = _locate(section, error["loc"][:-1])
+    value, context = error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(key, value, models[0])
+        case "missing":
+            return _missing_key(key, str(error["loc"][-1]), models)
+        case "union_tag_not_found":
+            return f"{key}.kind: missing; add it"
+        case "union_tag_invalid":
+            kind = value["kind"]
+            return f"{key}.kind = {shorten(kind)}: input should be {context['expected_tags']}"
+        case "literal_error" if key.endswith(".kind") and str(value) in RENAMED_KINDS:
+            return f"{key} = {value!r}: renamed to {RENAMED_KINDS[value]!r}; change the value"
+        case "string_pattern_mismatch" if context["pattern"] in PATTERNS:
+            return f"{key} = {shorten(value)}: {PATTERNS[context['pattern']]}"
+        case _:
+            message = error["msg"]
+            return f"{key} = {shorten(value)}: {message[0].lower()}{message[1:]}"

@@ -1,9 +1,8 @@
-"""Keys of a study changed for a plan alone: `--config
-override="{imagenet.generators.stable_diffusion.steps: 25}"`.
+"""Keys of a study that a plan changes.
 
-The study's name comes first. Keys are joined by dots, or nested: `{imagenet: {generators:
-{stable_diffusion: {steps: 25}}}}`, which is the way to keys that are numbers with a point. Only
-what is named changes, and the whole is checked as a study file is.
+The first key is the study: `--config override="{imagenet.generators.stable_diffusion.steps: 25}"`.
+Keys are joined by dots or nested, as in `{imagenet: {generators: {stable_diffusion: {steps: 25}}}}`.
+Keys that are numbers with a point have to be nested. The changed study is checked as a file is.
 """
 
 import re
@@ -11,79 +10,99 @@ from pathlib import Path
 
 import yaml
 
-from synscale.study.checks.sources import short
+from synscale.study.checks.messages import shorten
 from synscale.study.load import StudyError, load_study, read_yaml, validate
 from synscale.study.models import Study
 
 NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]+(e[-+]?[0-9]+)?")
-MEND = "write it as {study.key.key: value}, such as override='{imagenet.generators.stable_diffusion.steps: 25}'"
+FIX = (
+    "write it as {study.key.key: value}, "
+    "such as override='{imagenet.generators.stable_diffusion.steps: 25}'"
+)
 
 
-def _value(given):
-    """Snakemake hands over every value of a nested --config as text."""
-    if isinstance(given, dict):
-        return parsed(given)
-    if isinstance(given, list):
-        return [_value(own) for own in given]
-    return yaml.safe_load(given) if isinstance(given, str) else given
+def read(override: dict | str | None, folder: str | Path = "studies") -> dict[str, dict]:
+    """Return the changes of each study.
 
+    Parameters
+    ----------
+    override : dict, str or None
+        Value in the configuration, or text of the command line.
+    folder : str or Path
+        Folder of the study files.
 
-def parsed(given: dict) -> dict:
-    """Nested, a key each: those that are joined by dots are taken apart."""
-    found: dict = {}
-    for key, value in given.items():
-        names = [key] if NUMBER.fullmatch(str(key)) else str(key).split(".")
-        own = _value(value)
-        for name in reversed(names):
-            own = {yaml.safe_load(str(name)): own}
-        found = merged(found, own)
-    return found
-
-
-def merged(old, new):
-    """`old` with what `new` names; mappings are merged, anything else takes the other's place."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return new
-    return old | {key: merged(old.get(key), value) for key, value in new.items()}
-
-
-def read(given: dict | str | None, folder: str | Path = "studies") -> dict[str, dict]:
-    """Changes by study, from a configuration or a command line. Raises StudyError where they are no
-    mapping or of no study.
+    Raises
+    ------
+    StudyError
+        If the override is not a mapping of studies to changes.
     """
     try:
-        given = yaml.safe_load(given) if isinstance(given, str) else given
-        if not isinstance(given or {}, dict):
-            raise StudyError(f"override = {short(given)}: {MEND}")
-        changes = parsed(given or {})
+        content = yaml.safe_load(override) if isinstance(override, str) else override
+        if not isinstance(content or {}, dict):
+            raise StudyError(f"override = {shorten(override)}: not a mapping; {FIX}")
+        changes = _nest(content or {})
     except yaml.YAMLError as error:
-        raise StudyError(
-            f"override = {short(given)}: {' '.join(str(error).split())}: {MEND}"
-        ) from None
+        problem = " ".join(str(error).split())
+        raise StudyError(f"override = {shorten(override)}: {problem}; {FIX}") from None
     known = sorted(path.stem for path in Path(folder).glob("*.yaml"))
-    for name, own in changes.items():
+    for name, keys in changes.items():
         if name not in known:
             raise StudyError(
-                f"override: {name} = {short(own)}: the first key is the study, one of {', '.join(known) or 'none'}: {MEND}"
+                f"override: {name} = {shorten(keys)}: the first key must be a study, "
+                f"one of {', '.join(known) or 'none'}; {FIX}"
             )
-        if not isinstance(own, dict):
-            raise StudyError(f"override: {name} = {short(own)}: no key of the study: {MEND}")
+        if not isinstance(keys, dict):
+            raise StudyError(f"override: {name} = {shorten(keys)}: no key of the study; {FIX}")
     return changes
 
 
+def _nest(keys: dict) -> dict:
+    """Return keys joined by dots as nested mappings."""
+    nested: dict = {}
+    for key, value in keys.items():
+        names = [key] if NUMBER.fullmatch(str(key)) else str(key).split(".")
+        branch = _parse(value)
+        for name in reversed(names):
+            branch = {yaml.safe_load(str(name)): branch}
+        nested = merge(nested, branch)
+    return nested
+
+
+def _parse(value):
+    """Return a value of a nested --config, which Snakemake passes on as text."""
+    if isinstance(value, dict):
+        return _nest(value)
+    if isinstance(value, list):
+        return [_parse(item) for item in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def merge(old, new):
+    """Return `old` with the keys in `new`; values that are not mappings are replaced."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {key: merge(old.get(key), value) for key, value in new.items()}
+
+
 def load(path: str | Path, changes: dict[str, dict]) -> Study:
-    """The study file at `path`, with the changes of that study. Raises StudyError, with every fault
-    found, of the file first.
+    """Return the study of a file, with its changes.
+
+    Raises
+    ------
+    StudyError
+        With all errors of the file, or else of the changed study.
     """
-    study, own = load_study(path), changes.get(Path(path).stem)
-    if not own:
+    study = load_study(path)
+    keys = changes.get(Path(path).stem)
+    if not keys:
         return study
-    changed = validate(merged(read_yaml(path), own), f"override of {path}")
+    changed = validate(merge(read_yaml(path), keys), f"override of {path}")
     return changed.named(study.name)
 
 
-def text(given: dict | None) -> str:
-    """In one line, as `read` takes it; `{}` for none."""
-    return yaml.safe_dump(
-        given or {}, default_flow_style=True, width=1_000_000, sort_keys=False
-    ).strip()
+def text(override: dict | None) -> str:
+    """Return an override as one line that `read` accepts; `{}` for none."""
+    dumped = yaml.safe_dump(
+        override or {}, default_flow_style=True, width=1_000_000, sort_keys=False
+    )
+    return dumped.strip()

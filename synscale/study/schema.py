@@ -1,5 +1,6 @@
-"""Write studies/schema.json, by which an editor completes and checks a study file: `python -m
-synscale.study.schema`.
+"""Write studies/schema.json, with which editors complete and check a study file.
+
+Run it as `python -m synscale.study.schema`.
 """
 
 import json
@@ -11,6 +12,7 @@ PATH = Path("studies/schema.json")
 
 
 def text() -> str:
+    """Return the content of the schema file."""
     return json.dumps(Study.model_json_schema(), indent=1) + "\n"
 
 

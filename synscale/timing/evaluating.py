@@ -14,6 +14,7 @@ from synscale.evaluation.image_set_metrics import RealImages
 from synscale.models import classifier, clip
 from synscale.planning.cost_model import forward_flops
 from synscale.planning.evaluation_images import clip_texts, evaluation_images, total_images
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import machine, stand_ins_transformers
 from synscale.timing.bench import Bench, Timed, fitting, free, jobs_of, seconds_of
 from synscale.workflow.settings.evaluation import score_settings
@@ -24,7 +25,7 @@ FEATURES = 2000  # images whose distances are timed; time grows with their squar
 MODELS = 4  # of one job, to separate what is read once from what each model adds
 
 
-def _save_classifier(bench: Bench, path: Path, architecture: dict, image_size: int) -> None:
+def _save_classifier(bench: Bench, path: Path, architecture: Architecture, image_size: int) -> None:
     build = {
         "architecture": architecture,
         "image_size": image_size,
@@ -46,13 +47,13 @@ def time_classifiers(bench: Bench) -> Iterator[Timed]:
     images = bench.stored(count)
     for name, job in jobs_of(study, study.classifiers):
         settings = classifier_settings(study, *job)
-        architecture = settings["architectures"][name]
-        image_size = settings["image_size"]
+        architecture = settings.architecture
+        image_size = settings.image_size
         path = bench.folder / "evaluated.safetensors"
         _save_classifier(bench, path, architecture, image_size)
         load = seconds_of(partial(classifier.load, path, bench.device), bench)
         models = [classifier.load(path, bench.device) for _ in range(MODELS)]
-        flops = total * forward_flops(architecture, image_size)
+        flops = total * forward_flops(architecture.model_dump(), image_size)
         for some in (models[:1], models):
             free(bench.device)
             arguments = (some, "timed", images, False, bench.device, bench.workers)
@@ -125,7 +126,7 @@ def _reference(bench: Bench) -> reference.Reference | None:
         architecture = study.classifiers.architectures[row.architecture]
         path = bench.folder / "reference.safetensors"
         image_size = study.classifiers.image_size or study.image_size
-        _save_classifier(bench, path, architecture.model_dump(exclude={"label"}), image_size)
+        _save_classifier(bench, path, architecture, image_size)
         return reference.load_trained(path, bench.device)
     folder = Path(row.model if row.is_folder else f"results/{bench.name}/reference")
     if not (folder / "config.json").is_file():

@@ -2,32 +2,51 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
 import torch
 from open_clip.model import CLIP
 
-from synscale.study.models.classifiers import Training
-from synscale.study.models.clip import ClipTraining
+from synscale.study.models import TrainingPart
 from synscale.timing.machine import clock
 from synscale.training import classifier_loop, clip_loop, pairs, stream
-from synscale.training.clip_loop import Job
+from synscale.training.classifier_loop import ClassifierJob
+from synscale.training.clip_loop import ClipJob
 from synscale.training.distributed import ProcessGroup
+from synscale.workflow.settings.training import TrainingRun
+
+
+def timed_run(iterations: int) -> TrainingRun:
+    """Return a run for a training that is timed."""
+    return TrainingRun(source="timed", name="one", seed=0, iterations=iterations)
 
 
 class Steps:
-    """A training that is timed from its step `skip` on, as it asks for its batches."""
+    """Time a training from its step `skip` on, as it asks for its batches.
+
+    Parameters
+    ----------
+    device : torch.device
+    skip : int
+        Steps that are not timed; of CLIP, micro-batches.
+    clock : callable
+        Returns the seconds of a device.
+    """
 
     def __init__(
         self, device: torch.device, skip: int, clock: Callable[[torch.device], float] = clock
     ):
-        self.device, self.skip, self.clock, self.seconds = device, skip, clock, 0.0
+        self.device = device
+        self.skip = skip
+        self.clock = clock
+        self.seconds = 0.0
 
     def watched(
         self, batches: Iterator[stream.Batch], loaded: bool = False
     ) -> Iterator[stream.Batch]:
-        """loaded: all batches are put on the device first."""
+        """Yield the batches; `loaded`: all of them are put on the device first."""
         if loaded:
             batches = [stream.Batch(*(part.to(self.device) for part in batch)) for batch in batches]
         for step, batch in enumerate(batches):
@@ -36,40 +55,57 @@ class Steps:
             yield batch
         self.seconds = self.clock(self.device) - start
 
+    @contextmanager
+    def watching(self, loaded: bool = False) -> Iterator[Path]:
+        """Watch the batches of the training that is run meanwhile; yield a folder for its state."""
+        iter_training = stream.iter_training
+
+        def watched(*arguments, **named) -> Iterator[stream.Batch]:
+            return self.watched(iter_training(*arguments, **named), loaded)
+
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            patch.object(stream, "iter_training", watched),
+        ):
+            yield Path(folder) / "state"
+
 
 def classifier(
-    run: Steps,
-    build: dict,
-    recipe: Training,
+    steps: Steps,
+    job: ClassifierJob,
     images: stream.Images,
-    steps: int,
     workers: int = 0,
     loaded: bool = False,
 ) -> torch.nn.Module:
-    """`classifier_training.train` on these images; build: arguments of classifier.build."""
-    own = {"source": "timed", "name": "one", "seed": 0, "iterations": steps}
-    batches, processes = stream.iter_training, ProcessGroup(run.device, workers=workers)
-    with (
-        tempfile.TemporaryDirectory() as state,
-        patch.object(
-            stream,
-            "iter_training",
-            lambda *args, **named: run.watched(batches(*args, **named), loaded),
-        ),
-    ):
-        return classifier_loop.train(
-            build, recipe, own, images, Path(state) / "state", "timed", processes
-        )
-
-
-def clip(run: Steps, job: Job, tar: Path, images: int, workers: int = 0) -> CLIP:
-    """Run `clip_training.train` on the pairs of a shard.
+    """Train a classifier.
 
     Parameters
     ----------
-    run : Steps
-        Counts micro-batches, not steps.
-    job : Job
+    steps : Steps
+    job : ClassifierJob
+    images : Images
+    workers : int
+        Processes that read images.
+    loaded : bool
+        Whether all batches are put on the device first.
+
+    Returns
+    -------
+    Module
+        The trained model.
+    """
+    processes = ProcessGroup(steps.device, workers=workers)
+    with steps.watching(loaded) as state:
+        return classifier_loop.train(job, images, state, "timed", processes)
+
+
+def clip(steps: Steps, job: ClipJob, tar: Path, images: int, workers: int = 0) -> CLIP:
+    """Train a CLIP model on the pairs of a shard.
+
+    Parameters
+    ----------
+    steps : Steps
+    job : ClipJob
     tar : Path
         Shard of real images.
     images : int
@@ -82,31 +118,7 @@ def clip(run: Steps, job: Job, tar: Path, images: int, workers: int = 0) -> CLIP
     CLIP
         The trained model.
     """
-    found = pairs.open_pairs(
-        {"real": [str(tar)]}, [{"source": "real", "guidance": None, "images": images}]
-    )
-    batches, processes = stream.iter_training, ProcessGroup(run.device, workers=workers)
-
-    def watched(*args, **named):
-        return run.watched(batches(*args, **named))
-
-    with tempfile.TemporaryDirectory() as state, patch.object(stream, "iter_training", watched):
-        return clip_loop.train(job, found, Path(state) / "state", "timed", processes)
-
-
-def clip_job(settings: dict, images: int, steps: int) -> Job:
-    """Return a run of the only architecture of `settings` (jobs.clip_settings).
-
-    Parameters
-    ----------
-    settings : dict
-    images, steps : int
-
-    Returns
-    -------
-    Job
-    """
-    [(name, architecture)] = settings["architectures"].items()
-    run = {"source": "timed", "name": name, "size": images, "seed": 0, "iterations": steps}
-    recipe = ClipTraining(**settings["training"])
-    return Job(run, architecture, settings["image_size"], recipe)
+    found = pairs.open_pairs({"real": [str(tar)]}, [TrainingPart("real", None, images)])
+    processes = ProcessGroup(steps.device, workers=workers)
+    with steps.watching() as state:
+        return clip_loop.train(job, found, state, "timed", processes)

@@ -1,5 +1,6 @@
-"""Augmentation by torchvision: of single images where they are read, of whole batches where they
-are trained on. Random numbers are torch's.
+"""Augmentation by torchvision, with torch's random numbers.
+
+Single images are augmented by the process that reads them, batches by the one that trains on them.
 """
 
 from collections.abc import Callable
@@ -15,11 +16,10 @@ BICUBIC = v2.InterpolationMode.BICUBIC
 
 
 class ResizedCrop(v2.RandomResizedCrop):
-    """The same crop of the same random numbers, without the search of nested inputs for images,
-    0.02 ms of the 0.65 that one costs.
-    """
+    """torchvision's crop without its search of nested inputs, 0.02 of 0.65 ms per image."""
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return a random part of an image, shape (C, H, W), in the output size."""
         return functional.resized_crop_image(
             image,
             **self.make_params([image]),
@@ -59,14 +59,16 @@ def crop_of_pairs(
 
 
 class Erasing(v2.RandomErasing):
-    """A rectangle of noise, of mean and standard deviation one half in units of the full range, as
-    timm draws it for normalised images.
+    """A rectangle of noise as timm draws it for normalised images.
+
+    Mean and standard deviation are one half of the full range.
     """
 
     def __init__(self, p: float):
         super().__init__(p=p, value="random")
 
     def make_params(self, flat_inputs: list) -> dict:
+        """Return place, size and noise of the rectangle, the noise as bytes."""
         params = super().make_params(flat_inputs)
         if params["v"] is not None:
             params["v"] = (127.5 * (1 + params["v"])).clamp(0, 255).to(torch.uint8)
@@ -76,8 +78,20 @@ class Erasing(v2.RandomErasing):
 def of_images(
     recipe: Training, stored: int, size: int
 ) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """What is done to an image, uint8 (C, stored, stored), to train on it at `size` x `size`; None
-    where nothing is.
+    """Return the augmentation of single images of a classifier training.
+
+    Parameters
+    ----------
+    recipe : Training
+    stored : int
+        Pixels a side of the stored images.
+    size : int
+        Pixels a side that the model sees.
+
+    Returns
+    -------
+    callable or None
+        Of an image, uint8, shape (C, stored, stored). None if images are used as they are stored.
     """
     steps = []
     if recipe.crop_scale:
@@ -98,12 +112,19 @@ def of_images(
 def of_batches(
     recipe: Training, classes: int
 ) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None:
-    """mixup or CutMix of images (N, C, H, W) and class ids (N,) with those before them in the
-    batch: images, and shares of the classes (N, classes). None where neither is wanted.
+    """Return mixup or CutMix of each image of a batch with the one before it.
+
+    Parameters
+    ----------
+    recipe : Training
+    classes : int
+
+    Returns
+    -------
+    callable or None
+        Of images, shape (N, C, H, W), and class ids, shape (N,). Returns images, and the proportions
+        of classes, shape (N, classes). None if the recipe has neither.
     """
-    mixing = [
-        make(alpha=alpha, num_classes=classes)
-        for make, alpha in ((v2.MixUp, recipe.mixup), (v2.CutMix, recipe.cutmix))
-        if alpha
-    ]
+    alphas = {v2.MixUp: recipe.mixup, v2.CutMix: recipe.cutmix}
+    mixing = [kind(alpha=alpha, num_classes=classes) for kind, alpha in alphas.items() if alpha]
     return v2.RandomChoice(mixing) if mixing else None

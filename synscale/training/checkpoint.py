@@ -1,8 +1,7 @@
 """Training state that survives an interrupted job.
 
-It is in a folder that is no declared output (Snakemake deletes those of a failed job), is written
-completely or not at all, by time, and belongs to one set of settings: state of other settings is
-not loaded.
+It is in a folder that is no declared output, because Snakemake deletes the outputs of a failed job.
+It is written completely or not at all, by time. State of other settings is not loaded.
 
 State on a GPU is copied to pinned host memory and written by a thread, so that training waits for
 the copy only. A save that takes long is repeated less often (`TrainingCheckpoint.interval`).
@@ -23,7 +22,8 @@ from synscale.runtime.atomic import atomic_write
 from synscale.training.finite_state import check_state
 
 CHECKPOINT_INTERVAL = 300.0  # seconds between two saves
-SAVE_SECONDS = 1.5  # of each `CHECKPOINT_INTERVAL` for a save: 0.5 % (our choice); longer saves are less frequent
+# Seconds of each interval for a save: 0.5 %, this project's choice. Longer saves are less frequent.
+SAVE_SECONDS = 1.5
 
 _writes: dict[Path, Future] = {}  # file -> the write of this process that may still be under way
 
@@ -35,6 +35,7 @@ def _writer() -> ThreadPoolExecutor:
 
 
 def digest(identity: str) -> str:
+    """Return 16 hex digits for the identity of a result."""
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
@@ -54,13 +55,13 @@ def _wait(path: Path) -> float | None:
 
 
 class _HostCopies:
-    """Copies of states in host memory, for tensors of a GPU in pinned buffers that are used again."""
+    """Copies of states in host memory; tensors of a GPU are copied to pinned buffers."""
 
     def __init__(self):
         self.buffers: dict[tuple, torch.Tensor] = {}
 
     def of(self, value, key: tuple = ()):
-        """Copy a value, and all in it if it is a dict, list or tuple. key: its place in the state."""
+        """Copy a value, and what a dict, list or tuple contains. key: its place in the state."""
         if isinstance(value, torch.Tensor):
             return self._tensor(value, key) if value.is_cuda else value.detach().clone()
         if isinstance(value, dict):
@@ -113,8 +114,8 @@ class TrainingCheckpoint:
         self.background = background
         self.saved = self._began = time.monotonic()
         self.save_seconds = 0.0  # of the last save, until its file was complete
-        self.step_seconds = 0.0  # longest time between two looks at `due`
-        self._looked: float | None = None
+        self.step_seconds = 0.0  # longest time between two calls of `due`
+        self._asked: float | None = None
         self._copies = _HostCopies()
 
     def load(self) -> int:
@@ -126,9 +127,9 @@ class TrainingCheckpoint:
         state = torch.load(self.path, map_location="cpu", mmap=True, weights_only=True)
         check_state(state["parts"], self.path)
         for name, part in self.parts.items():
-            (part.set_state if isinstance(part, torch.Generator) else part.load_state_dict)(
-                state["parts"][name]
-            )
+            is_generator = isinstance(part, torch.Generator)
+            restore = part.set_state if is_generator else part.load_state_dict
+            restore(state["parts"][name])
         return state["step"]
 
     def save(self, step: int) -> None:
@@ -152,8 +153,8 @@ class TrainingCheckpoint:
         self.save_seconds = _wait(self.path) or self.save_seconds
         self._began = began = time.monotonic()
         parts = {
-            n: p.get_state() if isinstance(p, torch.Generator) else p.state_dict()
-            for n, p in self.parts.items()
+            name: part.get_state() if isinstance(part, torch.Generator) else part.state_dict()
+            for name, part in self.parts.items()
         }
         if background is None:
             background = _on_gpu(parts)
@@ -179,9 +180,9 @@ class TrainingCheckpoint:
     def due(self) -> bool:
         """Whether it is time to save: by the clock, or because the job's allocation ends soon."""
         now = time.monotonic()
-        if self._looked is not None:
-            self.step_seconds = max(self.step_seconds, now - self._looked)
-        self._looked = now
+        if self._asked is not None:
+            self.step_seconds = max(self.step_seconds, now - self._asked)
+        self._asked = now
         return now - self.saved >= self.interval or self._ending()
 
     def save_if_due(self, step: int) -> bool:

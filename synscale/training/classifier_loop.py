@@ -1,30 +1,68 @@
 """Train one classifier: a ViT of timm, by the recipe of the study.
 
-Several processes (synscale/runtime/launch.py) may share a training: each computes its share of every
-batch. Their number changes nothing but rounding, and the neighbours that mixup and CutMix find at
-the ends of a share.
+Several processes (synscale/runtime/launch.py) may share a training: each computes its share of
+every batch. Their number changes nothing but rounding, and the neighbours that mixup and CutMix
+find at the ends of a share.
 """
 
-import time
+from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from timm.models.vision_transformer import VisionTransformer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import classifier
 from synscale.models.stochastic_depth import StochasticDepth
-from synscale.study.models.classifiers import Training
-from synscale.training import augment, checkpoint, distributed, stream
-from synscale.training.divergence import check_finite
-from synscale.training.finite_state import gradient_norm
+from synscale.study.models.classifiers import Architecture, Training
+from synscale.training import augment, checkpoint, stream
+from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.order import combine_seeds
+from synscale.training.progress import TrainingProgress
+from synscale.workflow.settings.training import TrainingRun
 
-CHECK_STEPS = 100  # steps between two checks of the loss; reading it makes the CPU wait for the GPU
-ADVICE = "lower classifiers.learning_rate or set classifiers.gradient_clip (both can be set for one architecture), or set classifiers.precision to float32"
+ADVICE = (
+    "lower classifiers.learning_rate or set classifiers.gradient_clip (both can be set for one "
+    "architecture), or set classifiers.precision to float32"
+)
+
+
+@dataclass(frozen=True)
+class ClassifierJob:
+    """A run and what it is trained with.
+
+    Parameters
+    ----------
+    run : TrainingRun
+    architecture : Architecture
+    image_size : int
+        Pixels a side that the model sees.
+    channels : int
+    classes : int
+    recipe : Training
+    """
+
+    run: TrainingRun
+    architecture: Architecture
+    image_size: int
+    channels: int
+    classes: int
+    recipe: Training
+
+    @property
+    def build_arguments(self) -> dict:
+        """Arguments of `classifier.build`, which the model's file stores."""
+        return {
+            "architecture": self.architecture,
+            "image_size": self.image_size,
+            "channels": self.channels,
+            "classes": self.classes,
+        }
 
 
 def seed_step(device: torch.device, *numbers: int) -> None:
@@ -64,12 +102,12 @@ def on_device(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def gradients(
-    shared: torch.nn.Module,
+    model: torch.nn.Module,
     recipe: Training,
-    processes: distributed.ProcessGroup,
+    processes: ProcessGroup,
     pixels: torch.Tensor,
     targets: torch.Tensor,
-    turns: int,
+    micro_batches: int,
     depth: StochasticDepth | None = None,
     masks: torch.Tensor | None = None,
 ) -> torch.Tensor:
@@ -79,7 +117,7 @@ def gradients(
 
     Parameters
     ----------
-    shared : Module
+    model : Module
         The model, or its DistributedDataParallel.
     recipe : Training
     processes : ProcessGroup
@@ -87,8 +125,8 @@ def gradients(
         In -1..1.
     targets : Tensor, shape (N,) or (N, classes)
         Class ids, or the proportions of mixed images.
-    turns : int
-        Equal micro-batches.
+    micro_batches : int
+        Number of equal micro-batches.
     depth : StochasticDepth, optional
         Layers of stochastic depth.
     masks : Tensor, shape (layers, N), optional
@@ -101,42 +139,115 @@ def gradients(
     """
     losses, first = [], 0
     is_half = recipe.precision == "bfloat16"
-    parts = zip(pixels.chunk(turns), targets.chunk(turns), strict=True)
-    for turn, (images, labels) in enumerate(parts, 1):
+    parts = zip(pixels.chunk(micro_batches), targets.chunk(micro_batches), strict=True)
+    for number, (images, labels) in enumerate(parts, 1):
         if masks is not None:
             depth.use(masks, first)
         first += len(images)
-        with shared.no_sync() if turn < turns and processes.ranks > 1 else nullcontext():
+        waits = processes.ranks > 1 and number < micro_batches
+        with model.no_sync() if waits else nullcontext():
             with torch.autocast(processes.device.type, torch.bfloat16, enabled=is_half):
-                logits = shared(images)
+                logits = model(images)
             loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
-            loss = loss / turns  # micro-batches are equal: the mean of their means is the mean
+            loss = loss / micro_batches  # they are equal: the mean of their means is the mean
             loss.backward()
         losses.append(loss.detach())
     return torch.stack(losses).sum()
 
 
+def build(job: ClassifierJob, device: torch.device) -> VisionTransformer:
+    """Return the model with its initial weights, not compiled yet."""
+    torch.manual_seed(job.run.seed)
+    model = classifier.build(**job.build_arguments, position_std=job.recipe.position_std)
+    return model.to(device, memory_format=_layout(job.recipe)).train()
+
+
+def _layout(recipe: Training) -> torch.memory_format:
+    return torch.channels_last if recipe.compile else torch.contiguous_format
+
+
+def optimizer_of(
+    model: torch.nn.Module, recipe: Training, total: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Return AdamW, and linear warm-up followed by a cosine to zero, over `total` steps."""
+    optimizer = torch.optim.AdamW(
+        model.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        betas=recipe.betas,
+        fused=True,
+    )
+    warm = max(1, round(recipe.warmup * total))
+    schedules = [
+        LinearLR(optimizer, 1 / warm, total_iters=warm),
+        CosineAnnealingLR(optimizer, max(1, total - warm)),
+    ]
+    return optimizer, SequentialLR(optimizer, schedules, [warm])
+
+
+def compile_model(model: torch.nn.Module, recipe: Training) -> None:
+    """Compile a model if the recipe asks for it."""
+    if recipe.compile:
+        # A job has several runs, and torch stops compiling after eight models.
+        torch.compiler.reset()
+        # In place, so that names of weights stay; within DistributedDataParallel, as torch advises.
+        model.compile(backend=recipe.compile, dynamic=False)
+
+
+def batches_of(
+    job: ClassifierJob, images: stream.Images, step: int, processes: ProcessGroup
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield pixels and targets of this process from a step on, on its device.
+
+    Random numbers of a step follow from its number, so that a resumed run has the same ones.
+    """
+    recipe, seed = job.recipe, job.run.seed
+    stored = images.read(torch.tensor([0]))[0].shape[-1]
+    batches = stream.iter_training(
+        images,
+        recipe.batch_size,
+        job.run.iterations,
+        seed,
+        step,
+        augment.of_images(recipe, stored, job.image_size),
+        processes.rank,
+        processes.ranks,
+        processes.workers,
+        shuffle=shuffle_for(recipe.batch_size, images.image_bytes),
+    )
+    mix = augment.of_batches(recipe, job.classes)
+    for number, batch in enumerate(batches, step):
+        seed_step(processes.device, number, seed)
+        pixels = classifier.normalise(on_device(batch.images, processes.device))
+        targets = on_device(batch.class_ids, processes.device)
+        if mix:
+            pixels, targets = mix(pixels, targets)
+        yield pixels.contiguous(memory_format=_layout(recipe)), targets
+
+
+def masks_of_step(
+    job: ClassifierJob, depth: StochasticDepth, step: int, processes: ProcessGroup
+) -> torch.Tensor | None:
+    """Return the masks of this process's share of a batch, None without stochastic depth."""
+    if not depth.layers:
+        return None
+    random = torch.Generator().manual_seed(combine_seeds(step, job.run.seed))
+    masks = depth.draw(job.recipe.batch_size, random).chunk(processes.ranks, dim=1)
+    return on_device(masks[processes.rank], processes.device)
+
+
 def train(
-    build: dict,
-    recipe: Training,
-    run: dict,
+    job: ClassifierJob,
     images: stream.Images,
     state_folder: Path,
     identity: str,
-    processes: distributed.ProcessGroup,
+    processes: ProcessGroup,
 ) -> torch.nn.Module:
     """Train one classifier, resuming from a saved state if there is one.
 
-    AdamW, linear warm-up over `warmup` of the steps, then a cosine to zero. The loss is checked
-    before each save, so that the state on disk is always finite.
-
     Parameters
     ----------
-    build : dict
-        Arguments of classifier.build.
-    recipe : Training
-    run : dict
-        Row of `runs` of jobs.classifier_settings.
+    job : ClassifierJob
     images : Images
         Training set.
     state_folder : Path
@@ -155,87 +266,29 @@ def train(
     SystemExit
         If the loss or the gradient is not finite, or if processes loaded different states.
     """
-    device, total, seed = processes.device, run["iterations"], run["seed"]
-    name = f"{run['source']} {run['name']}"
-    torch.manual_seed(seed)
-    layout = torch.channels_last if recipe.compile else torch.contiguous_format
-    model = classifier.build(**build, position_std=recipe.position_std)
-    model = model.to(device, memory_format=layout).train()
-    size, largest = recipe.batch_size, recipe.micro_batch_size
-    turns = distributed.count_micro_batches(
-        "classifiers.batch_size", size, largest, processes.ranks
-    )
-    share = recipe.batch_size // processes.ranks
-    depth = StochasticDepth(model, share // turns, device)
-    optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        betas=recipe.betas,
-        fused=True,
-    )
-    warm = max(1, round(recipe.warmup * total))
-    schedules = [
-        LinearLR(optimizer, 1 / warm, total_iters=warm),
-        CosineAnnealingLR(optimizer, max(1, total - warm)),
-    ]
-    schedule = SequentialLR(optimizer, schedules, [warm])
+    recipe, total, ranks = job.recipe, job.run.iterations, processes.ranks
+    model = build(job, processes.device)
+    size = recipe.batch_size
+    count = count_micro_batches("classifiers.batch_size", size, recipe.micro_batch_size, ranks)
+    depth = StochasticDepth(model, size // ranks // count, processes.device)
+    optimizer, schedule = optimizer_of(model, recipe, total)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     average = None
     if recipe.ema_decay:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
         parts["average"] = average
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
-    step = state.load()
-    if step != processes.broadcast(step):
-        raise SystemExit(
-            f"{name}: rank {processes.rank} loaded another step than rank 0 ({step}; stale network file system?); run the job again"
-        )
-    if recipe.compile:
-        # A job has several runs, and torch stops compiling after eight models.
-        torch.compiler.reset()
-        # In place, so that names of weights stay; within DistributedDataParallel, as torch advises.
-        model.compile(backend=recipe.compile, dynamic=False)
-    shared = processes.wrap_ddp(model)
-    stored = images.read(torch.tensor([0]))[0].shape[-1]
-    transform = augment.of_images(recipe, stored, build["image_size"])
-    mix = augment.of_batches(recipe, build["classes"])
-    batches = stream.iter_training(
-        images,
-        recipe.batch_size,
-        total,
-        seed,
-        step,
-        transform,
-        processes.rank,
-        processes.ranks,
-        processes.workers,
-        shuffle=shuffle_for(recipe.batch_size, images.image_bytes),
+    progress = TrainingProgress(
+        job.run.full_name, total, size, "images", ADVICE, model, state, processes
     )
-    began, first, loss, rate, norm = time.monotonic(), step, None, 0.0, None
-
-    def checked(value: float) -> float:
-        found = gradient_norm(model) if norm is None else norm.item()
-        return check_finite(value, name, step, rate, found, ADVICE)
-
-    for batch in batches:
-        # Random numbers of a step follow from its number, so that a resumed run has the same ones.
-        seed_step(device, step, seed)
-        pixels = classifier.normalise(on_device(batch.images, device))
-        targets = on_device(batch.class_ids, device)
-        if mix:
-            pixels, targets = mix(pixels, targets)
-        masks = None
-        if depth.layers:
-            drawn = depth.draw(
-                recipe.batch_size, torch.Generator().manual_seed(combine_seeds(step, seed))
-            )
-            masks = on_device(
-                drawn[:, processes.rank * share : (processes.rank + 1) * share], device
-            )
+    start = progress.resume()
+    compile_model(model, recipe)
+    ddp_model = processes.wrap_ddp(model)
+    norm = None
+    for step, batch in enumerate(batches_of(job, images, start, processes), start):
+        masks = masks_of_step(job, depth, step, processes)
         optimizer.zero_grad(set_to_none=True)
-        pixels = pixels.contiguous(memory_format=layout)
-        loss = gradients(shared, recipe, processes, pixels, targets, turns, depth, masks)
+        loss = gradients(ddp_model, recipe, processes, *batch, count, depth, masks)
         if recipe.gradient_clip:
             norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
         rate = optimizer.param_groups[0]["lr"]
@@ -243,18 +296,6 @@ def train(
         schedule.step()
         if average:
             average.update_parameters(model)
-        step += 1
-        due = processes.is_main and state.due
-        if due or (processes.is_main and step % CHECK_STEPS == 0):
-            value = checked(loss.item())
-        if due:
-            state.save(step)
-            speed = (step - first) * recipe.batch_size / (time.monotonic() - began)
-            progress = f"{step} of {total} iterations, training loss {value:.4f}"
-            print(f"{name}: {progress}, {speed:.0f} images a second", flush=True)
-    end = "all of them done before"
-    if loss is not None:
-        end = f"last training loss {checked(processes.mean(loss)):.4f}"
-    if processes.is_main:
-        print(f"{name}: {total} iterations, {end}", flush=True)
+        progress.end_step(loss, rate, norm)
+    progress.finish()
     return average.module if average else model

@@ -23,7 +23,7 @@ from open_clip.model import CLIP
 
 from synscale.models import clip
 from synscale.study.models.clip import ClipTraining
-from synscale.training import distributed
+from synscale.training.distributed import ProcessGroup
 from synscale.training.pairs import PairBatch
 
 FEATURES = "image_features", "text_features"
@@ -31,21 +31,21 @@ FEATURES = "image_features", "text_features"
 
 @dataclass(frozen=True)
 class Gradients:
-    """Computes the gradients of a batch that the processes of a processes share.
+    """Computes the gradients of a batch that processes share.
 
     Parameters
     ----------
     model : CLIP
-    shared : Module
+    ddp_model : Module
         The model, or its DistributedDataParallel if there are several processes.
     recipe : ClipTraining
-    processes : distributed.ProcessGroup
+    processes : ProcessGroup
     """
 
     model: CLIP
-    shared: torch.nn.Module
+    ddp_model: torch.nn.Module
     recipe: ClipTraining
-    processes: distributed.ProcessGroup
+    processes: ProcessGroup
 
     def __call__(self, share: Sequence[PairBatch]) -> torch.Tensor:
         """Add the gradients of one batch to those of the model.
@@ -60,9 +60,9 @@ class Gradients:
         Tensor, shape ()
             Mean loss of the share's rows. Its mean over processes is the loss of the batch.
         """
-        return self._at_once(share[0]) if len(share) == 1 else self._in_micro_batches(share)
+        return self._in_one_batch(share[0]) if len(share) == 1 else self._in_micro_batches(share)
 
-    def _at_once(self, batch: PairBatch) -> torch.Tensor:
+    def _in_one_batch(self, batch: PairBatch) -> torch.Tensor:
         # With a loss of its rows on every process, and features gathered with their gradients,
         # the mean of gradients over processes is the gradient of the batch.
         contrastive = ClipLoss(
@@ -72,7 +72,7 @@ class Gradients:
             world_size=self.processes.ranks,
         )
         with self._autocast():
-            loss = contrastive(**self.shared(*self._inputs(batch)))
+            loss = contrastive(**self.ddp_model(*self._inputs(batch)))
         loss.backward()
         return loss.detach()
 
@@ -85,15 +85,14 @@ class Gradients:
         loss, scale_gradient, *gradients = self.of_features(*features, scale, rows)
         del outputs, features
         pieces = zip(*(gradient.split(rows) for gradient in gradients), strict=True)
-        for number, (batch, wanted) in enumerate(zip(share, pieces, strict=True), 1):
-            waits = self.processes.ranks > 1 and number < len(
-                share
-            )  # processes add gradients up once
-            with self.shared.no_sync() if waits else nullcontext():
+        for number, (batch, piece) in enumerate(zip(share, pieces, strict=True), 1):
+            # Processes add up their gradients once.
+            waits = self.processes.ranks > 1 and number < len(share)
+            with self.ddp_model.no_sync() if waits else nullcontext():
                 with self._autocast():
-                    output = self.shared(*self._inputs(batch))
+                    output = self.ddp_model(*self._inputs(batch))
                 surrogate = output["logit_scale"] * scale_gradient / len(share)
-                for key, gradient in zip(FEATURES, wanted, strict=True):
+                for key, gradient in zip(FEATURES, piece, strict=True):
                     surrogate = surrogate + (output[key].float() * gradient).sum()
                 surrogate.backward()
         return loss
@@ -122,19 +121,22 @@ class Gradients:
         image_gradients, text_gradients : Tensor, shape (n, embed_dim), float32
             Of the sum of the losses of all processes, with respect to `images` and `texts`.
         """
-        count, first, processes = len(images), self.processes.rank * len(images), self.processes
-        everyone = (images, texts)
+        processes = self.processes
+        count = len(images)
+        first = processes.rank * count
+        features = images, texts
         if processes.ranks > 1:
-            everyone = gather_features(
+            features = gather_features(
                 images.contiguous(),
                 texts.contiguous(),
                 local_loss=True,
                 rank=processes.rank,
                 world_size=processes.ranks,
             )
-        everyone = [features.detach().float().requires_grad_() for features in everyone]
-        scale, losses = scale.detach().float().requires_grad_(), []
-        for one, other in (everyone, everyone[::-1]):
+        features = [part.detach().float().requires_grad_() for part in features]
+        scale = scale.detach().float().requires_grad_()
+        losses = []
+        for one, other in (features, features[::-1]):
             for start in range(first, first + count, rows):
                 stop = min(start + rows, first + count)
                 with self._autocast():
@@ -143,7 +145,7 @@ class Gradients:
                 loss = F.cross_entropy(logits.float(), labels, reduction="sum") / (2 * count)
                 loss.backward()
                 losses.append(loss.detach())
-        gradients = [features.grad for features in everyone]
+        gradients = [part.grad for part in features]
         if processes.ranks > 1:
             for gradient in gradients:
                 dist.all_reduce(gradient)

@@ -1,15 +1,14 @@
 """The training loop of CLIP: open_clip's model and loss, in a loop like that of the classifiers.
 
 Optimizer, schedule, loss and logit scale are those of open_clip's trainer, with which
-`tests/unit/test_clip_parity.py` compares every loss. The recipe is `ClipTraining` of the study.
-`clip_gradients` computes the gradients of a step.
+`tests/unit/training/test_clip_parity.py` compares every loss. The recipe is `ClipTraining` of the
+study. `clip_gradients` computes the gradients of a step.
 
 The loop draws no random numbers: CLIP has no random layers, and crops are drawn where images are
 read, from the seed, the epoch and the pair. A training can therefore be resumed at every step.
 """
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,48 +20,43 @@ from open_clip_train.scheduler import cosine_lr
 from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import clip
 from synscale.planning.clip_memory import Memory
-from synscale.study.models.clip import ClipTraining
-from synscale.training import augment, checkpoint, distributed, stream
+from synscale.study.models.clip import ClipArchitecture, ClipTraining
+from synscale.training import augment, checkpoint, stream
 from synscale.training.clip_gradients import Gradients
-from synscale.training.divergence import check_finite
-from synscale.training.finite_state import gradient_norm
-from synscale.training.pairs import PairBatch, Pairs, Tokens, in_memory
+from synscale.training.distributed import ProcessGroup, count_micro_batches
+from synscale.training.pairs import PairBatch, Pairs, Tokens, load_pairs
+from synscale.training.progress import TrainingProgress
+from synscale.workflow.settings.training import TrainingRun
 
 LARGEST_SCALE = math.log(100)  # of the logit scale, as in CLIP
-CHECK_STEPS = 100  # between checks of the loss: reading it makes the CPU wait for the GPU
 WITHOUT_DECAY = "bn", "ln", "bias", "logit_scale"  # in names of weights
 ADVICE = "lower clip.learning_rate, set clip.gradient_clip, or clip.precision: float32"
 
 
 @dataclass(frozen=True)
-class Job:
+class ClipJob:
     """A run and what it is trained with.
 
     Parameters
     ----------
-    run : dict
-        Row of `runs` of jobs.clip_settings.
-    architecture : dict
-        Fields of ClipArchitecture without its label.
+    run : TrainingRun
+    architecture : ClipArchitecture
     image_size : int
         Pixels a side that the model sees.
     recipe : ClipTraining
     """
 
-    run: dict
-    architecture: dict
+    run: TrainingRun
+    architecture: ClipArchitecture
     image_size: int
     recipe: ClipTraining
 
-    @property
-    def name(self) -> str:
-        """Source and run, as they are printed."""
-        return f"{self.run['source']} {self.run['name']}"
-
     def micro_batches(self, ranks: int) -> int:
         """Return the number of micro-batches that each of `ranks` processes has in a step."""
-        size, largest = self.recipe.batch_size, self.recipe.micro_batch_size
-        return distributed.count_micro_batches("clip.batch_size", size, largest, ranks)
+        recipe = self.recipe
+        return count_micro_batches(
+            "clip.batch_size", recipe.batch_size, recipe.micro_batch_size, ranks
+        )
 
     def memory(self, ranks: int) -> Memory:
         """Return what each of `ranks` processes has to keep on its GPU."""
@@ -70,7 +64,7 @@ class Job:
         with torch.device("meta"):
             weights = CLIP(**clip.config(self.architecture, self.image_size)).parameters()
         return Memory(
-            name=self.name,
+            name=self.run.full_name,
             architecture=self.architecture,
             parameters=sum(part.numel() for part in weights),
             image_size=self.image_size,
@@ -85,7 +79,8 @@ class Job:
 
 def parameter_groups(model: CLIP, weight_decay: float) -> list[dict]:
     """Return the parameter groups of open_clip: gains, biases and logit scale do not decay."""
-    plain, decayed = [], []
+    plain: list[torch.Tensor] = []
+    decayed: list[torch.Tensor] = []
     for name, weights in model.named_parameters():
         exempt = weights.ndim < 2 or any(part in name for part in WITHOUT_DECAY)
         (plain if exempt else decayed).append(weights)
@@ -95,10 +90,10 @@ def parameter_groups(model: CLIP, weight_decay: float) -> list[dict]:
     ]
 
 
-def build(job: Job, processes: distributed.ProcessGroup) -> CLIP:
+def build(job: ClipJob, processes: ProcessGroup) -> CLIP:
     """Return the model with its initial weights, compiled if the recipe asks for it."""
     recipe = job.recipe
-    torch.manual_seed(job.run["seed"])
+    torch.manual_seed(job.run.seed)
     model = CLIP(**clip.config(job.architecture, job.image_size), output_dict=True)
     model.to(processes.device).train()
     model.set_grad_checkpointing(recipe.gradient_checkpointing)
@@ -111,34 +106,35 @@ def build(job: Job, processes: distributed.ProcessGroup) -> CLIP:
     return model
 
 
-def micro_batches(
-    job: Job,
+def iter_micro_batches(
+    job: ClipJob,
     pairs: Pairs,
     step: int,
     count: int,
-    processes: distributed.ProcessGroup,
+    processes: ProcessGroup,
 ) -> Iterator[PairBatch]:
     """Return the micro-batches of a process from a step on, `count` for each step.
 
     They are the batches of a training whose batch size is `batch_size / count`, so that those of
     all processes together are the batch of the step, whatever their number.
     """
-    recipe, images = job.recipe, in_memory(pairs)
+    recipe = job.recipe
+    images = load_pairs(pairs)
     stored = images.read(torch.tensor([0]))[0].shape[-1]
     crop = augment.crop_of_pairs(recipe, stored, job.image_size)
-    tokens = Tokens(pairs.images, clip.tokenizer(job.architecture))
-    size, total = recipe.batch_size // count, job.run["iterations"] * count
+    architecture = job.architecture
+    tokenize = clip.tokenizer(architecture.context_length, architecture.merges)
     return stream.iter_training(
         images,
-        size,
-        total,
-        job.run["seed"],
+        recipe.batch_size // count,
+        job.run.iterations * count,
+        job.run.seed,
         step * count,
         crop,
         processes.rank,
         processes.ranks,
         processes.workers,
-        finish=tokens.add,
+        finish=Tokens(pairs.images, tokenize).add,
         shuffle=shuffle_for(recipe.batch_size, images.image_bytes),
     )
 
@@ -149,24 +145,24 @@ def weights_of(model: CLIP) -> dict[str, torch.Tensor]:
 
 
 def train(
-    job: Job,
+    job: ClipJob,
     pairs: Pairs,
     state_folder: Path,
     identity: str,
-    processes: distributed.ProcessGroup,
+    processes: ProcessGroup,
 ) -> CLIP:
     """Train one CLIP model, resuming from a saved state if there is one.
 
     Parameters
     ----------
-    job : Job
+    job : ClipJob
     pairs : Pairs
         Training pairs.
     state_folder : Path
         Folder of the saved state.
     identity : str
         Everything that the result depends on.
-    processes : distributed.ProcessGroup
+    processes : ProcessGroup
 
     Returns
     -------
@@ -177,38 +173,28 @@ def train(
     SystemExit
         If the loss or the gradient is not finite, or if processes loaded different states.
     """
-    recipe, total = job.recipe, job.run["iterations"]
+    recipe, total = job.recipe, job.run.iterations
     count = job.micro_batches(processes.ranks)
     model = build(job, processes)
-    groups = parameter_groups(model, recipe.weight_decay)
     # Fused: on a CPU the default takes roots tensor by tensor, which is a third of a small step.
     optimizer = torch.optim.AdamW(
-        groups,
+        parameter_groups(model, recipe.weight_decay),
         lr=recipe.learning_rate,
         betas=recipe.betas,
         eps=recipe.eps,
         fused=True,
     )
     schedule = cosine_lr(optimizer, recipe.learning_rate, round(recipe.warmup * total), total)
-    state = checkpoint.TrainingCheckpoint(
-        state_folder, identity, {"model": model, "optimizer": optimizer}
+    parts = {"model": model, "optimizer": optimizer}
+    state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
+    progress = TrainingProgress(
+        job.run.full_name, total, recipe.batch_size, "pairs", ADVICE, model, state, processes
     )
-    first = step = state.load()
-    if step != processes.broadcast(step):
-        problem = (
-            f"rank {processes.rank} loaded step {step}, another than rank 0 (stale file system?)"
-        )
-        raise SystemExit(f"{job.name}: {problem}; run the job again")
+    start = progress.resume()
     gradients = Gradients(model, processes.wrap_ddp(model), recipe, processes)
-    batches = iter(micro_batches(job, pairs, step, count, processes))
-    began, loss, norm = time.monotonic(), None, None
-
-    def checked_loss() -> float:
-        found = norm if recipe.gradient_clip else gradient_norm(model)
-        rate = optimizer.param_groups[0]["lr"]
-        return check_finite(loss.item(), job.name, step, rate, float(found), ADVICE)
-
-    for share in zip(*[batches] * count, strict=True):
+    batches = iter_micro_batches(job, pairs, start, count, processes)
+    norm = None
+    for step, share in enumerate(zip(*[iter(batches)] * count, strict=True), start):
         schedule(step)
         optimizer.zero_grad(set_to_none=True)
         loss = gradients(share)
@@ -217,19 +203,6 @@ def train(
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(0, LARGEST_SCALE)
-        step += 1
-        due = processes.is_main and state.due
-        if due or (processes.is_main and step % CHECK_STEPS == 0):
-            value = checked_loss()
-        if due:
-            state.save_if_due(step)
-            progress = f"step {step} of {total}, training loss {value:.4f}"
-            speed = (step - first) * recipe.batch_size / (time.monotonic() - began)
-            print(f"{job.name}: {progress}, {speed:.0f} pairs per second", flush=True)
-    end = "resumed after the last step"
-    if loss is not None:
-        checked_loss()
-        end = f"last training loss {processes.mean(loss):.4f}"
-    if processes.is_main:
-        print(f"{job.name}: {total} steps, {end}", flush=True)
+        progress.end_step(loss, optimizer.param_groups[0]["lr"], norm)
+    progress.finish()
     return model

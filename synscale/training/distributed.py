@@ -1,5 +1,6 @@
-"""Training and generation by several processes, one for each GPU, on one machine or many: what they
-must agree on. `launch.py` starts them.
+"""Training and generation by several processes, one for each GPU, on one machine or several.
+
+`launch.py` starts them.
 """
 
 import ctypes
@@ -10,37 +11,66 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from synscale.runtime.torch_setup import deterministic
 
 import torch
 import torch.distributed as dist
 
-PATIENCE = timedelta(
-    hours=1
-)  # while the first process reads the manifests of a large set, the others wait
+T = TypeVar("T")
+# While rank 0 reads the manifests of a large set, the others wait.
+TIMEOUT = timedelta(hours=1)
+PR_SET_PDEATHSIG = 1  # of prctl
 
 
 def count_micro_batches(key: str, batch_size: int, largest: int | None, ranks: int) -> int:
-    """How many times a process goes through a part of its share of a batch, in equal parts none of
-    which is over `largest`.
+    """Return the number of equal micro-batches that a process divides its share of a batch into.
 
-    key: of the batch size in the study. Raises SystemExit where the processes cannot have equal
-    shares.
+    Parameters
+    ----------
+    key : str
+        Key of the batch size in the study, for the message.
+    batch_size : int
+        Images of a batch, over all processes.
+    largest : int or None
+        Largest micro-batch, in images.
+    ranks : int
+        Number of processes.
+
+    Returns
+    -------
+    int
+        The smallest number with which no micro-batch is larger than `largest`.
+
+    Raises
+    ------
+    SystemExit
+        If the processes cannot have equal shares.
     """
     if batch_size % ranks:
         raise SystemExit(
-            f"{key} = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it"
+            f"{key} ({batch_size}) must be divisible by the number of processes ({ranks}); "
+            "use a number of GPUs that divides it"
         )
-    own = batch_size // ranks
-    return next(n for n in range(1, own + 1) if own % n == 0 and own // n <= (largest or own))
+    share = batch_size // ranks
+    counts = (n for n in range(1, share + 1) if share % n == 0)
+    return next(n for n in counts if share // n <= (largest or share))
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that do one job together, such as to train a model; most often there is one.
+    """The processes that do one job together, usually one.
 
-    rank: of this process; ranks: of all; workers: processes that each may have read images for it.
+    Parameters
+    ----------
+    device : torch.device
+    rank : int
+        Number of this process.
+    ranks : int
+        Number of processes.
+    workers : int
+        Processes that read images for this one.
     """
 
     device: torch.device
@@ -50,11 +80,11 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
-    def broadcast(self, value):
-        """The leader's value, for all."""
+    def broadcast(self, value: T) -> T:
+        """Return the value of rank 0."""
         if self.ranks == 1:
             return value
         values = [value]
@@ -62,54 +92,54 @@ class ProcessGroup:
         return values[0]
 
     def barrier(self) -> None:
-        """For all to have come as far."""
+        """Wait until all processes have called this."""
         if self.ranks > 1:
             dist.barrier()
 
     def mean(self, value: torch.Tensor) -> float:
-        """Mean of a number over the processes."""
+        """Return the mean of a number over the processes."""
         value = value.detach().clone()
         if self.ranks > 1:
             dist.all_reduce(value)
         return value.item() / self.ranks
 
     def wrap_ddp(self, model: torch.nn.Module) -> torch.nn.Module:
-        """The model, whose gradients are means over all processes."""
+        """Return the model, whose gradients are means over all processes."""
         if self.ranks == 1:
             return model
-        return torch.nn.parallel.DistributedDataParallel(
-            model, device_ids=[self.device] if self.device.type == "cuda" else None
-        )
+        devices = [self.device] if self.device.type == "cuda" else None
+        return torch.nn.parallel.DistributedDataParallel(model, device_ids=devices)
 
 
 def _die_with_parent() -> None:
-    """Have the system end this process when its launcher dies, even by SIGKILL: nobody else would
-    tell it. On Linux alone.
-    """
+    """Have Linux end this process when its launcher ends, even by SIGKILL."""
     if sys.platform == "linux":
-        PR_SET_PDEATHSIG = 1
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @contextmanager
 def process_group(threads: int) -> Iterator[ProcessGroup]:
-    """The processes of this job. threads: CPU threads of the job on this machine, shared by its
-    processes here; one of each process is its own, the others read images.
+    """Join the processes of this job.
+
+    Parameters
+    ----------
+    threads : int
+        CPU threads of the job on this machine, divided among its processes here. Of the threads
+        of a process, all but one are workers that read images.
     """
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    own = max(1, threads // here)
-    device = deterministic(own)
+    threads_each = max(1, threads // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
+    workers = threads_each - 1
+    device = deterministic(threads_each)
     if "WORLD_SIZE" not in os.environ:
-        yield ProcessGroup(device, workers=own - 1)
+        yield ProcessGroup(device, workers=workers)
         return
     _die_with_parent()
-    if device.type == "cuda":
+    is_cuda = device.type == "cuda"
+    if is_cuda:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     dist.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo",
-        timeout=PATIENCE,
-        device_id=device if device.type == "cuda" else None,
+        "nccl" if is_cuda else "gloo", timeout=TIMEOUT, device_id=device if is_cuda else None
     )
-    yield ProcessGroup(device, dist.get_rank(), dist.get_world_size(), own - 1)
-    dist.destroy_process_group()  # not after an error: it would wait for processes that may be gone
+    yield ProcessGroup(device, dist.get_rank(), dist.get_world_size(), workers)
+    dist.destroy_process_group()  # not after an error: it would wait for ended processes

@@ -13,7 +13,7 @@ from synscale.data.codec import decoded
 from synscale.data.shards import ShardError, manifest_path
 from synscale.training.order import OPEN_SHARDS
 
-REGENERATE = "remove both files and make them again"
+REGENERATE = "remove both files to generate them again"
 COLUMNS = ["class_id", "offset", "size", "sha256"]
 HASH = 32  # bytes of a sha256
 
@@ -49,14 +49,16 @@ def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> di
     file = pq.ParquetFile(manifest_path(tar))
     names = set(file.schema_arrow.names)
     if missing := [name for name in columns if name not in names]:
-        raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}: {REGENERATE}")
+        raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}; {REGENERATE}")
     if (guidance is None) == ("guidance" in names):
-        found = "several guidance scales, of which none was asked for"
-        if guidance is not None:
-            found = f"real images, which have no guidance {guidance}"
-        raise ShardError(f"{tar}: holds {found}")
-    more = [] if guidance is None else ["guidance"]
-    table = file.read(columns=[*columns, *more], use_threads=False)
+        content = "real" if guidance is not None else "synthetic"
+        raise ShardError(
+            f"{tar}: contains {content} images (expected images at guidance {guidance}); "
+            "correct the source of this shard"
+        )
+    if guidance is not None:
+        columns = [*columns, "guidance"]
+    table = file.read(columns=columns, use_threads=False)
     values = {name: table[name].to_numpy() for name in table.column_names}
     rows = slice(None) if guidance is None else values.pop("guidance") == guidance
     return {name: column[rows] for name, column in values.items()}
@@ -70,8 +72,8 @@ def is_intact(data: bytes, sha256: bytes) -> bool:
 def damaged(shard: ShardSlice, row: int) -> ShardError:
     """Return the error for an image that is not the one that its manifest names."""
     key = manifest_columns(shard.tar, ["key"], shard.guidance)["key"][row]
-    problem = f"image {key!r} has another sha256 than its manifest says"
-    return ShardError(f"{shard.tar}: {problem}: {REGENERATE}")
+    problem = f"the sha256 of image {key!r} is not the one in the manifest"
+    return ShardError(f"{shard.tar}: {problem}; {REGENERATE}")
 
 
 def decode_into(data: bytes, last: np.ndarray | None) -> tuple[torch.Tensor, np.ndarray]:
@@ -101,7 +103,8 @@ class Index:
 
     def __init__(self, tar: str, guidance: float | None):
         columns = manifest_columns(tar, COLUMNS, guidance)
-        self.tar, self.guidance = tar, guidance
+        self.tar = tar
+        self.guidance = guidance
         self.class_ids = columns["class_id"].astype(np.int64)
         self.offsets = columns["offset"].astype(np.int64)
         self.sizes = columns["size"].astype(np.int64)
@@ -169,5 +172,6 @@ class Index:
         return os.fstat(self.file.fileno()).st_size
 
 
-# In each process: two windows, as a batch can contain the end of one and the start of the next.
+# In each process: twice as many, as a batch can have the last images of some shards and the first
+# of the next.
 open_index = lru_cache(maxsize=2 * OPEN_SHARDS)(Index)

@@ -14,35 +14,59 @@ from synscale.training.chunk_reader import Encoded
 from synscale.training.image_index import REGENERATE, ShardSlice
 
 
-def _cut(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
-    """Place of each shard of which something is left between image `start` and image `stop`, its
-    first image there, and how many.
+def _slices(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
+    """Return the part of each shard that images `start` to `stop` (half-open) are in.
+
+    Returns
+    -------
+    list of tuple
+        Number of the shard, its first image of these, and how many of them it has.
     """
-    ends = list(accumulate(sizes))
-    stretches = [
-        (place, max(start - begin, 0), min(stop, end) - max(start, begin))
-        for place, (begin, end) in enumerate(zip([0, *ends], ends, strict=False))
-    ]
-    return [stretch for stretch in stretches if stretch[2] > 0]
+    slices = []
+    begin = 0
+    for place, size in enumerate(sizes):
+        end = begin + size
+        images = min(stop, end) - max(start, begin)
+        if images > 0:
+            slices.append((place, max(start - begin, 0), images))
+        begin = end
+    return slices
 
 
-def filled(
+def stack_images(
     images: Iterator[tuple[torch.Tensor, int]], count: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`count` images of one shape, and their class ids (N,), into a place that is taken at once: an
-    image is held twice, not a batch.
+    """Stack images without a second copy of the batch.
+
+    Parameters
+    ----------
+    images : iterator of (Tensor of shape (C, H, W), int)
+        Pixels and class id of each image.
+    count : int
+        Number of images, N.
+
+    Returns
+    -------
+    pixels : Tensor, shape (N, C, H, W)
+    class_ids : Tensor, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        If shapes differ. A grey image would otherwise be copied to all three channels.
     """
     class_ids = torch.empty(count, dtype=torch.long)
     for place, (image, class_id) in enumerate(images):
         if not place:
             pixels = torch.empty(count, *image.shape, dtype=image.dtype)
-        if (
-            image.shape != pixels.shape[1:]
-        ):  # one that is grey would be taken for all three channels
+        if image.shape != pixels.shape[1:]:
+            shapes = f"{tuple(image.shape)}, expected {tuple(pixels.shape[1:])}"
             raise ValueError(
-                f"images of shapes {tuple(pixels.shape[1:])} and {tuple(image.shape)} in one batch: all of a source must be stored alike"
+                f"images of different shapes in one batch ({shapes}); store all images of a "
+                "source alike"
             )
-        pixels[place], class_ids[place] = image, class_id
+        pixels[place] = image
+        class_ids[place] = class_id
     return pixels, class_ids
 
 
@@ -59,16 +83,16 @@ class ShardedImages:
 
     @property
     def class_ids(self) -> torch.Tensor:
-        own = [
-            image_index.open_index(shard.tar, shard.guidance).class_ids[
-                shard.start : shard.start + shard.images
-            ]
-            for shard in self.shards
-        ]
-        return torch.cat([torch.from_numpy(class_ids) for class_ids in own])
+        """Class ids of all images, shape (N,)."""
+        class_ids = []
+        for shard in self.shards:
+            index = image_index.open_index(shard.tar, shard.guidance)
+            part = index.class_ids[shard.start : shard.start + shard.images]
+            class_ids.append(torch.from_numpy(part))
+        return torch.cat(class_ids)
 
     def locate(self, position: int) -> tuple[ShardSlice, int]:
-        """ShardSlice of an image, and its number in the tar at the shard's guidance scale."""
+        """Return the shard of an image, and the image's number in the tar at the guidance scale."""
         place = bisect_right(self.ends, position)
         shard = self.shards[place]
         return shard, position - self.ends[place] + shard.images + shard.start
@@ -117,34 +141,42 @@ class ShardedImages:
     def read(
         self, positions: torch.Tensor, encoded: Encoded | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pixels, uint8 (N, C, H, W), and class ids (N,); `encoded` as in `each`."""
-        return filled(self.each(positions, encoded), len(positions))
+        """Return pixels, uint8 (N, C, H, W), and class ids (N,); `encoded` as in `each`."""
+        return stack_images(self.each(positions, encoded), len(positions))
 
     def first(self, images: int) -> "ShardedImages":
+        """Return the first images."""
         return self.between(0, images)
 
     def between(self, start: int, stop: int) -> "ShardedImages":
-        """Images `start` to `stop` (half-open)."""
-        cut = _cut(self.sizes, start, stop)
-        return ShardedImages(
-            [
-                self.shards[place]._replace(images=images, start=self.shards[place].start + skipped)
-                for place, skipped, images in cut
-            ]
-        )
+        """Return images `start` to `stop` (half-open)."""
+        shards = []
+        for place, skipped, images in _slices(self.sizes, start, stop):
+            shard = self.shards[place]
+            shards.append(shard._replace(images=images, start=shard.start + skipped))
+        return ShardedImages(shards)
 
     @staticmethod
     def join(parts: list["ShardedImages"]) -> "ShardedImages":
+        """Return the images of all parts, one after the other."""
         return ShardedImages([shard for part in parts for shard in part.shards])
 
 
 class InMemoryImages:
-    """Images in memory: pixels, uint8 (N, C, H, W), and class ids (N,). sizes: of the shards that
-    they came from.
+    """Images that are decoded in memory.
+
+    Parameters
+    ----------
+    sizes : list of int
+        Images of each shard that they came from.
+    pixels : Tensor, shape (N, C, H, W), uint8
+    class_ids : Tensor, shape (N,)
     """
 
     def __init__(self, sizes: list[int], pixels: torch.Tensor, class_ids: torch.Tensor):
-        self.sizes, self.pixels, self.class_ids = sizes, pixels, class_ids
+        self.sizes = sizes
+        self.pixels = pixels
+        self.class_ids = class_ids
 
     def __len__(self) -> int:
         return len(self.class_ids)
@@ -154,59 +186,77 @@ class InMemoryImages:
     def each(
         self, positions: torch.Tensor, encoded: None = None
     ) -> Iterator[tuple[torch.Tensor, int]]:
-        return (
-            (self.pixels[position], int(self.class_ids[position]))
-            for position in positions.tolist()
-        )
+        """Yield pixels and class id of one image at a time."""
+        for position in positions.tolist():
+            yield self.pixels[position], int(self.class_ids[position])
 
     def read(
         self, positions: torch.Tensor, encoded: None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return pixels, uint8 (N, C, H, W), and class ids (N,)."""
         return self.pixels[positions], self.class_ids[positions]
 
     def first(self, images: int) -> "InMemoryImages":
+        """Return the first images."""
         return self.between(0, images)
 
     def between(self, start: int, stop: int) -> "InMemoryImages":
-        """Images `start` to `stop` (half-open)."""
-        sizes = [images for _, _, images in _cut(self.sizes, start, stop)]
+        """Return images `start` to `stop` (half-open)."""
+        sizes = [images for _, _, images in _slices(self.sizes, start, stop)]
         return InMemoryImages(sizes, self.pixels[start:stop], self.class_ids[start:stop])
 
     @staticmethod
     def join(parts: list["InMemoryImages"]) -> "InMemoryImages":
+        """Return the images of all parts, one after the other."""
         sizes = [size for part in parts for size in part.sizes]
-        return InMemoryImages(
-            sizes,
-            torch.cat([part.pixels for part in parts]),
-            torch.cat([part.class_ids for part in parts]),
-        )
+        pixels = torch.cat([part.pixels for part in parts])
+        return InMemoryImages(sizes, pixels, torch.cat([part.class_ids for part in parts]))
 
 
 Images = ShardedImages | InMemoryImages
 
 
+def _count_images(tar: str, guidance: float | None) -> int:
+    if guidance is None:
+        return pq.read_metadata(manifest_path(tar)).num_rows
+    return len(image_index.manifest_columns(tar, ["image"], guidance)["image"])
+
+
 def open_images(
     tars: list[str], guidance: float | None = None, images: int | None = None
 ) -> ShardedImages:
-    """The first `images` images (all by default) at a guidance scale (None: real images) of a
-    source whose tars are given in order.
+    """Return the first images of a source.
 
-    Raises ShardError where there are fewer.
+    Parameters
+    ----------
+    tars : list of str
+        Shards of the source, in order.
+    guidance : float, optional
+        None for real images.
+    images : int, optional
+        Number of images, all by default.
+
+    Returns
+    -------
+    ShardedImages
+
+    Raises
+    ------
+    ShardError
+        If there are fewer images.
     """
-    shards, left = [], float("inf") if images is None else images
+    shards = []
+    left = float("inf") if images is None else images
     for tar in map(str, tars):
         if left <= 0:
             break
-        count = (
-            pq.read_metadata(manifest_path(tar)).num_rows
-            if guidance is None
-            else len(image_index.manifest_columns(tar, ["image"], guidance)["image"])
-        )
+        count = _count_images(tar, guidance)
         shards.append(ShardSlice(tar, guidance, int(min(count, left))))
         left -= count
     if images is not None and left > 0:
         raise ShardError(
-            f"{tars[-1]}: {images - left} images at guidance {guidance} in it and the tars before it, where {images} are needed: {REGENERATE}"
+            f"{tars[-1]}: too few images at guidance {guidance} in the shards up to this one "
+            f"({images - left}, expected {images}); {REGENERATE}"
         )
     return ShardedImages([shard for shard in shards if shard.images])
 
@@ -214,14 +264,31 @@ def open_images(
 def load_into_memory(
     sets: list[ShardedImages], most: int = IN_MEMORY, batch_size: int = 256
 ) -> list[Images]:
-    """The same sets, decoded into memory where all of them together fit into `most` bytes."""
-    needed = sum(
-        len(images) * images.read(torch.tensor([0]))[0].numel() for images in sets if len(images)
-    )
+    """Decode sets of images if all of them together fit.
+
+    Parameters
+    ----------
+    sets : list of ShardedImages
+    most : int
+        Bytes of pixels that fit.
+    batch_size : int
+        Images that are decoded at a time.
+
+    Returns
+    -------
+    list of Images
+        The sets, unchanged if they do not fit.
+    """
+    needed = 0
+    for images in sets:
+        if len(images):
+            needed += len(images) * images.read(torch.tensor([0]))[0].numel()
     if needed > most:
         return list(sets)
-    held = []
+    loaded = []
     for images in sets:
-        read = [images.read(positions) for positions in torch.arange(len(images)).split(batch_size)]
-        held.append(InMemoryImages(images.sizes, *map(torch.cat, zip(*read, strict=True))))
-    return held
+        parts = [
+            images.read(positions) for positions in torch.arange(len(images)).split(batch_size)
+        ]
+        loaded.append(InMemoryImages(images.sizes, *map(torch.cat, zip(*parts, strict=True))))
+    return loaded

@@ -1,4 +1,4 @@
-"""The order in which a training reads its images: shuffled in every epoch, some shards at a time."""
+"""The order in which a training reads its images: epochs, shuffled some shards at a time."""
 
 from bisect import bisect_right
 from itertools import accumulate
@@ -13,7 +13,7 @@ OPEN_SHARDS = 16
 
 
 def combine_seeds(*numbers: int) -> int:
-    """A seed made of several numbers."""
+    """Return a seed that follows from several numbers."""
     seed = 0
     for number in numbers:
         seed = (seed * 1_000_003 + number) % (1 << 63)
@@ -31,9 +31,10 @@ def _permutation(n: int, *numbers: int) -> torch.Tensor:
 class Order:
     """The positions that a training reads, epoch after epoch; each epoch has every image once.
 
-    An epoch puts the shards in a random order and cuts it into windows of `open_shards` shards. If the
-    set has at most `shuffle.plain` images, a window is shuffled directly, otherwise in chunks and
-    lanes (`shuffle_buffer`). The order follows from the seed and the place in the stream only.
+    An epoch puts the shards in a random order, and opens `open_shards` of them at a time. If the
+    set has at most `shuffle.plain` images, those of the open shards are shuffled directly,
+    otherwise in chunks and lanes (`data/shuffle_buffer.py`). The order follows from the seed and
+    the place in the stream only.
 
     Parameters
     ----------
@@ -53,18 +54,21 @@ class Order:
         open_shards: int = OPEN_SHARDS,
         shuffle: Shuffle | None = None,
     ):
-        self.sizes, self.seed, self.open_shards = torch.tensor(sizes), seed, open_shards
+        self.sizes = torch.tensor(sizes)
+        self.seed = seed
+        self.open_shards = open_shards
         self.shuffle = shuffle or Shuffle()
-        self.starts, self.total = self.sizes.cumsum(0) - self.sizes, sum(sizes)
-        self.epoch = self.group = None
+        self.starts = self.sizes.cumsum(0) - self.sizes
+        self.total = sum(sizes)
+        self.epoch = self.window = None
 
     def take(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return a stretch of the stream.
+        """Return a part of the stream of all epochs.
 
         Parameters
         ----------
         start, stop : int
-            Places in the stream of all epochs, half-open.
+            Places in the stream, half-open.
 
         Returns
         -------
@@ -74,7 +78,7 @@ class Order:
         while start < stop:
             epoch, place = divmod(start, self.total)
             self._go_to(epoch, place)
-            skip = place - self.ends[self.group] + len(self.shuffled)
+            skip = place - self.ends[self.window] + len(self.shuffled)
             positions.append(self.shuffled[skip : skip + stop - start])
             epochs.append(torch.full_like(positions[-1], epoch))
             start += len(positions[-1])
@@ -83,23 +87,26 @@ class Order:
     def _go_to(self, epoch: int, place: int) -> None:
         count = len(self.sizes)
         if epoch != self.epoch:
-            groups = -(-count // self.open_shards)
+            windows = -(-count // self.open_shards)
             shards = torch.arange(count)
-            if groups > 1:
-                shards = _permutation(count, groups, self.seed, epoch)
-            self.epoch, self.group, self.groups = epoch, None, shards.split(self.open_shards)
-            self.ends = list(accumulate(int(self.sizes[group].sum()) for group in self.groups))
-        group = bisect_right(self.ends, place)
-        if group == self.group:
+            if windows > 1:
+                shards = _permutation(count, windows, self.seed, epoch)
+            self.epoch = epoch
+            self.window = None
+            self.windows = shards.split(self.open_shards)
+            self.ends = list(accumulate(int(self.sizes[window].sum()) for window in self.windows))
+        window = bisect_right(self.ends, place)
+        if window == self.window:
             return
-        bounds = [(self.starts[shard], self.sizes[shard]) for shard in self.groups[group]]
+        self.window = window
+        bounds = [(self.starts[shard], self.sizes[shard]) for shard in self.windows[window]]
         ranges = [torch.arange(start, start + size) for start, size in bounds]
-        images, self.group = sum(map(len, ranges)), group
+        images = sum(map(len, ranges))
         if self.total <= self.shuffle.plain:
-            self.shuffled = torch.cat(ranges)[_permutation(images, group, self.seed, epoch)]
+            self.shuffled = torch.cat(ranges)[_permutation(images, window, self.seed, epoch)]
         else:
-            first = epoch * self.total + self.ends[group] - images
-            self.shuffled = self._in_lanes(ranges, first, _generator(group, self.seed, epoch))
+            first = epoch * self.total + self.ends[window] - images
+            self.shuffled = self._in_lanes(ranges, first, _generator(window, self.seed, epoch))
 
     def _in_lanes(
         self,
@@ -107,7 +114,7 @@ class Order:
         first: int,
         random: torch.Generator,
     ) -> torch.Tensor:
-        """Return the images of a window in the order in which they are read.
+        """Return the images of the open shards in the order in which they are read.
 
         Rows begin at multiples of `shuffle.row` in the stream of all epochs, so that a process
         whose share of a batch is the same in every step keeps its lanes. The images that fill
@@ -118,10 +125,11 @@ class Order:
         ranges : list of Tensor
             Positions of the images of each shard.
         first : int
-            Place of the window's first image in the stream.
+            Place of their first image in the stream.
         random : Generator
         """
-        sizes, images = self.shuffle, sum(map(len, ranges))
+        sizes = self.shuffle
+        images = sum(map(len, ranges))
         chunks = [chunk for positions in ranges for chunk in positions.split(sizes.chunk)]
         permutation = torch.randperm(len(chunks), generator=random).tolist()
         sequence = torch.cat([chunks[place] for place in permutation])

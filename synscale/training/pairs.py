@@ -1,8 +1,8 @@
 """Image-text pairs of a CLIP training: the images of `stream`, and the text of each.
 
-open_pairs     the pairs of a run, in the shards of one or more sources
-Tokens     the tokens of the texts at given positions
-in_memory  the same pairs with decoded images, if they fit
+open_pairs  the pairs of a run, in the shards of one or more sources
+load_pairs  the same pairs with decoded images, if they fit
+Tokens      the tokens of the texts at given positions
 
 Pairs of several sources are mixed as for classifiers: `order.Order` shuffles the shards of all
 sources together. A damaged image stops the training; open_clip's reader would skip its shard.
@@ -10,7 +10,7 @@ sources together. A damaged image stops the training; open_clip's reader would s
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from pathlib import Path
@@ -23,10 +23,12 @@ import pyarrow.parquet as pq
 import torch
 
 from synscale.data.shards import ShardError, manifest_path
+from synscale.study.models import TrainingPart
 from synscale.training import stream
 from synscale.training.order import OPEN_SHARDS
 
 TOKENIZED = 1 << 16  # texts whose tokens are kept: captions of small sets repeat
+THREADS = 16  # that read manifests: 371 million pairs take half a minute (estimated)
 
 
 class Pairs(NamedTuple):
@@ -40,72 +42,93 @@ class Pairs(NamedTuple):
 
 
 def _rows(manifest: bytes, columns: list[str], guidance: float | None) -> pa.Table:
-    """Rows of a manifest at a guidance scale (None: real images, which have none)."""
-    table = pq.read_table(
-        io.BytesIO(manifest),
-        columns=[*columns, *(["guidance"] if guidance is not None else [])],
-        use_threads=False,
-    )
-    return table if guidance is None else table.filter(pc.equal(table["guidance"], guidance))
+    """Return the rows of a manifest at a guidance scale (None: real images, which have none)."""
+    if guidance is None:
+        return pq.read_table(io.BytesIO(manifest), columns=columns, use_threads=False)
+    columns = [*columns, "guidance"]
+    table = pq.read_table(io.BytesIO(manifest), columns=columns, use_threads=False)
+    return table.filter(pc.equal(table["guidance"], guidance))
 
 
-def _look(tar: str, guidance: float | None) -> tuple[np.ndarray, str]:
-    """Numbers of the images of a tar at a guidance scale, and the sha256 of its manifest.
+def _numbers(tar: str, guidance: float | None) -> tuple[np.ndarray, str]:
+    """Return the numbers of the images of a tar at a guidance scale, and its manifest's sha256.
 
-    Raises ShardError where the tar ends before the last of its images. What is in it is checked
-    image by image when it is read: to read 371 million images once more before a training would
-    take as long as a pass of it.
+    The images themselves are checked when they are read: to read 371 million images in advance
+    would take as long as an epoch.
     """
     try:
-        manifest, length = manifest_path(tar).read_bytes(), Path(tar).stat().st_size
+        manifest = manifest_path(tar).read_bytes()
+        length = Path(tar).stat().st_size
     except FileNotFoundError as error:
-        raise ShardError(f"{error.filename}: no such file: {stream.REGENERATE}") from None
+        raise ShardError(f"{error.filename}: no such file; {stream.REGENERATE}") from None
     rows = _rows(manifest, ["image", "offset", "size"], guidance)
-    if len(rows) and (end := pc.max(pc.add(rows["offset"], rows["size"])).as_py()) > length:
+    end = pc.max(pc.add(rows["offset"], rows["size"])).as_py() or 0
+    if end > length:
         raise ShardError(
-            f"{tar}: {length} bytes long, but its manifest names images up to byte {end}: {stream.REGENERATE}"
+            f"{tar}: truncated ({length} bytes, expected at least {end}); {stream.REGENERATE}"
         )
     return rows["image"].to_numpy(), hashlib.sha256(manifest).hexdigest()
 
 
-def open_pairs(tars: dict[str, list[str]], parts: list[dict], threads: int = 16) -> Pairs:
-    """The pairs of a run: of each part its images, in their order. tars: of each source, in order.
-
-    Half a minute on 16 cores for 371 million pairs, as estimated from 10 ms for a manifest of
-    10,000. Raises ShardError where a tar is missing or too short; SystemExit where a part has too
-    few images.
-    """
-    shards, digest = [], hashlib.sha256()
-    for part in parts:
-        source, guidance, start = part["source"], part["guidance"], part.get("start", 0)
-        stop, seen = start + part["images"], 0
-        digest.update(
-            repr(
-                (guidance, part["images"], start) if start else (guidance, part["images"])
-            ).encode()
-        )
-        with ThreadPoolExecutor(threads) as pool:
-            looked = pool.map(partial(_look, guidance=guidance), tars[source])
-            for tar, (numbers, own) in zip(tars[source], looked, strict=True):
-                first, last = np.clip([start - seen, stop - seen], 0, len(numbers)).tolist()
-                if not np.array_equal(numbers[first:last], np.arange(seen + first, seen + last)):
-                    raise ShardError(
-                        f"{tar}: its images at guidance {guidance} are not those from number {seen} on: {stream.REGENERATE}"
-                    )
-                if last > first:
-                    shards.append(stream.ShardSlice(tar, guidance, last - first, first))
-                    digest.update(own.encode())
-                seen += len(numbers)
-        if seen < stop:
-            needed = f"{part['images']} of {source}" + (f" from number {start} on" if start else "")
-            raise SystemExit(
-                f"{tars[source][-1]}: {seen} images at guidance {guidance}, but a run needs {needed}"
+def _open_part(
+    tars: list[str], part: TrainingPart, pool: ThreadPoolExecutor
+) -> tuple[list[stream.ShardSlice], list[str]]:
+    """Return the shards of a part, and the sha256 of their manifests."""
+    shards: list[stream.ShardSlice] = []
+    hashes: list[str] = []
+    seen = 0
+    manifests = pool.map(partial(_numbers, guidance=part.guidance), tars)
+    for tar, (numbers, sha256) in zip(tars, manifests, strict=True):
+        first, last = np.clip([part.start - seen, part.stop - seen], 0, len(numbers)).tolist()
+        if not np.array_equal(numbers[first:last], np.arange(seen + first, seen + last)):
+            raise ShardError(
+                f"{tar}: its images at guidance {part.guidance} do not begin with number {seen}; "
+                f"{stream.REGENERATE}"
             )
+        if last > first:
+            shards.append(stream.ShardSlice(tar, part.guidance, last - first, first))
+            hashes.append(sha256)
+        seen += len(numbers)
+    if seen < part.stop:
+        raise SystemExit(
+            f"{tars[-1]}: too few images of {part.source} at guidance {part.guidance} in the "
+            f"shards up to this one ({seen}, expected {part.stop}); generate the missing shards"
+        )
+    return shards, hashes
+
+
+def open_pairs(tars: dict[str, list[str]], parts: Iterable[TrainingPart]) -> Pairs:
+    """Return the pairs of a run: the images of each part, in their order.
+
+    Parameters
+    ----------
+    tars : dict
+        Source -> its shards, in order.
+    parts : iterable of TrainingPart
+
+    Returns
+    -------
+    Pairs
+
+    Raises
+    ------
+    ShardError
+        If a shard is missing or truncated.
+    SystemExit
+        If a part has too few images.
+    """
+    shards: list[stream.ShardSlice] = []
+    digest = hashlib.sha256()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for part in parts:
+            slices, hashes = _open_part(tars[part.source], part, pool)
+            shards += slices
+            digest.update(repr((part.guidance, part.start, part.images, hashes)).encode())
     return Pairs(stream.ShardedImages(shards), digest.hexdigest())
 
 
-def in_memory(pairs: Pairs) -> stream.Images:
-    """Return the images, decoded if they fit into `stream.IN_MEMORY` bytes; positions are the same."""
+def load_pairs(pairs: Pairs) -> stream.Images:
+    """Return the images, decoded if they fit into memory; positions are the same."""
     [images] = stream.load_into_memory([pairs.images])
     return images
 

@@ -1,11 +1,13 @@
 """Stream images from shards: shuffled for training, sequential for evaluation.
 
-Memory does not grow with their number.
+Memory does not grow with the number of images. Both kinds of `Images` give the same batches.
 
-open_images   the first images of a source at a guidance scale
-load_into_memory   the same images, decoded into memory once if they fit
-iter_training, iter_sequential, iter_at   what a training, an evaluation and a score read; both kinds give the same
-iter_encoded   the same images as `iter_training`, as they are stored
+open_images       the first images of a source at a guidance scale
+load_into_memory  the same images, decoded once if they fit
+iter_training     batches of a training, shuffled in epochs
+iter_encoded      the same images, as they are stored
+iter_sequential   batches of an evaluation, in order
+iter_at           batches of given positions
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +24,9 @@ from synscale.training.image_sets import (
     Images,
     InMemoryImages,
     ShardedImages,
-    filled,
     load_into_memory,
     open_images,
+    stack_images,
 )
 from synscale.training.order import OPEN_SHARDS, Order, combine_seeds
 
@@ -39,7 +41,6 @@ __all__ = [
     "Item",
     "ShardSlice",
     "ShardedImages",
-    "combine_seeds",
     "evaluation_batch_size",
     "iter_at",
     "iter_encoded",
@@ -50,31 +51,42 @@ __all__ = [
     "open_images",
 ]
 
-# Images that a CPU judges at a time: their floats, 19 MB at 224 px, stay near its caches and below
-# the 32 MB from which malloc takes every array anew from the system, page by page (0.9 ms an image
-# of 224 px in batches of 64 or more, 0.1 in these).
+Transform = Callable[[torch.Tensor], torch.Tensor]  # of one image, uint8 (C, H, W)
+
+# Images that a CPU evaluates at a time: their floats, 19 MB at 224 px, stay near its caches and
+# below the 32 MB from which malloc takes every array from the system, page by page (0.9 ms an
+# image of 224 px in batches of 64 or more, 0.1 ms in these).
 ON_CPU = 32
 
 
 class Batch(NamedTuple):
-    images: torch.Tensor  # (N, C, H, W): uint8, or what the transform makes of it
-    class_ids: torch.Tensor  # (N,)
-    positions: (
-        torch.Tensor
-    )  # (N,) in the set that was read: of an evaluation set, rows of its manifest
+    """Images that were read.
+
+    images: shape (N, C, H, W), uint8, or the output of the transform. class_ids: shape (N,).
+    positions: shape (N,), in the set that was read; of an evaluation set, rows of its manifest.
+    """
+
+    images: torch.Tensor
+    class_ids: torch.Tensor
+    positions: torch.Tensor
 
 
 class _Reader(Dataset):
-    """Reads a batch: its item is a Draw or an Item."""
-
-    finish = None  # of a batch: what is returned in its place
+    """Reads a batch: its item is a Draw or an Item. `finish` is applied to each batch."""
 
     def __init__(
-        self, images: Images, transform: Callable[[torch.Tensor], torch.Tensor] | None, seed: int
+        self,
+        images: Images,
+        transform: Transform | None,
+        seed: int = 0,
+        finish: Callable[[Batch], NamedTuple] | None = None,
     ):
-        self.images, self.transform, self.seed = images, transform, seed
+        self.images = images
+        self.transform = transform
+        self.seed = seed
+        self.finish = finish
 
-    def __getitem__(self, item: Draw | Item):
+    def __getitem__(self, item: Draw | Item) -> NamedTuple:
         epochs, positions = map(torch.as_tensor, item[:2])
         batch = self._read(epochs, positions, item[2] if len(item) > 2 else None)
         return self.finish(batch) if self.finish else batch
@@ -86,20 +98,16 @@ class _Reader(Dataset):
             return Batch(*self.images.read(positions, encoded), positions)
         with torch.random.fork_rng(devices=[]):
             images = self._transformed(epochs.tolist(), positions, encoded)
-            return Batch(*filled(images, len(positions)), positions)
+            return Batch(*stack_images(images, len(positions)), positions)
 
     def _transformed(
-        self,
-        epochs: list[int],
-        positions: torch.Tensor,
-        encoded: Encoded | None,
+        self, epochs: list[int], positions: torch.Tensor, encoded: Encoded | None
     ) -> Iterator[tuple[torch.Tensor, int]]:
         images = self.images.each(positions, encoded)
         draws = zip(images, epochs, positions.tolist(), strict=True)
         for (image, class_id), epoch, position in draws:
-            torch.default_generator.manual_seed(
-                combine_seeds(position, self.seed, epoch)
-            )  # so that neither workers nor ranks matter
+            # Seeds of single images, so that neither workers nor ranks change the result.
+            torch.default_generator.manual_seed(combine_seeds(position, self.seed, epoch))
             yield self.transform(image), class_id  # while it is in the cache
 
 
@@ -110,7 +118,7 @@ def _read(reader: _Reader, items: Iterable, workers: int) -> Iterator[Batch]:
 
 
 def load(reader: Dataset, items: Iterable[Draw | Item], workers: int) -> Iterator:
-    """Return what `reader` makes of each item, in worker processes.
+    """Return the item of a reader for each of its inputs, read by worker processes.
 
     Parameters
     ----------
@@ -168,7 +176,7 @@ def iter_encoded(
     rank, ranks : int
         This process and the number of processes, each of which has an equal share of a batch.
     open_shards : int
-        Shards that are shuffled with one another.
+        Shards that are open, and shuffled with one another, at a time.
     shuffle : Shuffle, optional
         Sizes of the shuffle buffer. A training passes `shuffle_for` of its batch size, so that
         several processes read different chunks.
@@ -186,10 +194,12 @@ def iter_encoded(
     """
     if batch_size % ranks:
         raise ValueError(
-            f"batch_size = {batch_size}: cannot be shared equally by {ranks} processes: take a number of GPUs that divides it"
+            f"batch_size ({batch_size}) must be divisible by the number of processes ({ranks}); "
+            "use a number of GPUs that divides it"
         )
     shuffle = shuffle or Shuffle(chunk=images_per_chunk(images.image_bytes))
-    order, share = Order(images.sizes, seed, open_shards, shuffle), batch_size // ranks
+    order = Order(images.sizes, seed, open_shards, shuffle)
+    share = batch_size // ranks
     starts = (step * batch_size + rank * share for step in range(start, iterations))
     draws = (order.take(first, first + share) for first in starts)
     if isinstance(images, InMemoryImages):
@@ -203,7 +213,7 @@ def iter_training(
     iterations: int,
     seed: int,
     start: int = 0,
-    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    transform: Transform | None = None,
     rank: int = 0,
     ranks: int = 1,
     workers: int = 0,
@@ -231,14 +241,13 @@ def iter_training(
     items = iter_encoded(
         images, batch_size, iterations, seed, start, rank, ranks, open_shards, shuffle
     )
-    reader = _Reader(images, transform, seed)
-    reader.finish = finish
-    return _read(reader, items, workers)
+    return _read(_Reader(images, transform, seed, finish), items, workers)
 
 
 def evaluation_batch_size(largest: int, device: torch.device) -> int:
-    """Images that a device judges at a time. largest: on a GPU. What is said of an image does not
-    depend on it.
+    """Return how many images a device evaluates at a time, `largest` on a GPU.
+
+    Results do not depend on it.
     """
     return min(largest, ON_CPU) if device.type == "cpu" else largest
 
@@ -246,28 +255,53 @@ def evaluation_batch_size(largest: int, device: torch.device) -> int:
 def iter_sequential(
     images: Images,
     batch_size: int,
-    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    transform: Transform | None = None,
     workers: int = 0,
     rank: int = 0,
     ranks: int = 1,
 ) -> Iterator[Batch]:
-    """Every image once, in order. Of several ranks, each reads every ranks-th batch."""
+    """Return every image once, in order.
+
+    Parameters
+    ----------
+    images : Images
+    batch_size : int
+    transform : callable, optional
+        Of one image, uint8 (C, H, W).
+    workers : int
+        Processes that decode and transform; 0: this one.
+    rank, ranks : int
+        This process and the number of processes, each of which reads every ranks-th batch.
+
+    Returns
+    -------
+    iterator of Batch
+    """
     starts = range(rank * batch_size, len(images), ranks * batch_size)
-    return iter_at(
-        images,
-        (torch.arange(start, min(start + batch_size, len(images))) for start in starts),
-        transform,
-        workers,
-    )
+    positions = (torch.arange(start, min(start + batch_size, len(images))) for start in starts)
+    return iter_at(images, positions, transform, workers)
 
 
 def iter_at(
     images: Images,
     positions: Iterable[torch.Tensor],
-    transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    transform: Transform | None = None,
     workers: int = 0,
 ) -> Iterator[Batch]:
-    """A batch for each vector of positions."""
-    return _read(
-        _Reader(images, transform, 0), ((torch.zeros_like(own), own) for own in positions), workers
-    )
+    """Return a batch for each vector of positions.
+
+    Parameters
+    ----------
+    images : Images
+    positions : iterable of Tensor, shape (N,)
+    transform : callable, optional
+        Of one image, uint8 (C, H, W).
+    workers : int
+        Processes that decode and transform; 0: this one.
+
+    Returns
+    -------
+    iterator of Batch
+    """
+    draws = ((torch.zeros_like(batch), batch) for batch in positions)
+    return _read(_Reader(images, transform), draws, workers)

@@ -8,27 +8,33 @@ retrain a thousand models.
 """
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
 
 
-def code_of(script: str) -> Callable[..., list[str]]:
-    """Return the input function of a rule that runs `python -m scripts.{script}`.
+@dataclass(frozen=True)
+class Script:
+    """A script of scripts/, by the name of its rule.
 
-    The files are found when the first job of the rule is planned, so that no other job spends time
-    on it.
+    A method is what `code` has to be: Snakemake does not tell an input function for which rule it
+    is called, and calls it when the first job of the rule is planned, so that no other job spends
+    time on it.
     """
 
-    @cache
-    def modules() -> list[str]:
-        return sorted(map(str, imports(Path("scripts", f"{script}.py"))[0]))
+    name: str
 
-    def files(wildcards) -> list[str]:
-        return modules()
+    def code(self, wildcards) -> list[str]:
+        """Return the script and the modules that it imports, as inputs of its rule."""
+        return _code(self.name)
 
-    return files
+
+@cache
+def _code(name: str) -> list[str]:
+    modules, _ = imports(Path("scripts", f"{name}.py"))
+    return sorted(map(str, modules))
 
 
 def imports(script: Path, root: Path = Path()) -> tuple[set[Path], set[str]]:
@@ -82,21 +88,20 @@ def _statements(
         else:
             name = resolve_name("." * node.level + (node.module or ""), here)
             imported.append((in_function, name, [f"{name}.{alias.name}" for alias in node.names]))
-    found = []
+    statements = []
     for in_function, name, members in imported:
         package = name.partition(".")[0]
-        if package in ("scripts", "synscale"):
-            within = [_module(member, root) for member in members]
-            *above, module = [_module(each, root) for each in _with_parents(name)]
-            targets = (
-                [(each, False) for each in above]
-                + [(module, not within or None in within)]
-                + [(each, True) for each in within]
-            )
-            found.append((in_function, "", tuple((each, calls) for each, calls in targets if each)))
-        else:
-            found.append((in_function, package, ()))
-    return tuple(found)
+        if package not in ("scripts", "synscale"):
+            statements.append((in_function, package, ()))
+            continue
+        submodules = [_module(member, root) for member in members]
+        *parents, module = [_module(parent, root) for parent in _with_parents(name)]
+        targets = [(parent, False) for parent in parents]
+        targets.append((module, not submodules or None in submodules))
+        targets += [(submodule, True) for submodule in submodules]
+        existing = tuple((path, calls) for path, calls in targets if path)
+        statements.append((in_function, "", existing))
+    return tuple(statements)
 
 
 def _nodes(
@@ -120,7 +125,8 @@ def _with_parents(name: str) -> list[str]:
 
 def _module(name: str, root: Path) -> Path | None:
     """File of a module or package of the project; None if there is none of this name."""
-    place = root / name.replace(".", "/")
-    return next(
-        (path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None
-    )
+    path = root / name.replace(".", "/")
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file
+    return None

@@ -1,15 +1,13 @@
-"""Lists of shards that stand for their shards: what is listed there is made, and a plan need not
-ask for it shard by shard.
+"""Indexes of shards that represent their shards in a plan.
 
 For Snakemake a shard is a job, done or not, and the paper's study has 15,000 of them. With
-`skip_finished_shards` in config.yaml, a list that `trusted` names is made by no rule: it is a file that is
-there, and the shards behind it are in no plan.
+`skip_finished_shards` in config.yaml, no rule writes an index that `finished_indexes` names: it is
+an existing file, and the shards in it are in no plan.
 """
 
-from collections.abc import Iterator
+import re
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 from synscale.data.shards import manifest_path
 from synscale.study.models import Study
@@ -27,93 +25,118 @@ from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.shards import classes_file, is_real, shard_names, split_of
 
 
-def trusted(studies: dict[str, Study], root: Path = Path()) -> list[str]:
-    """Lists of these studies that were written after each of their shards, none of which is missing
-    now, and after what the shards are made from; whose shards are those that the study asks for
-    today, of the same settings, generator, prompts and data. So are the lists that they go on from.
+def unfinished(studies: dict[str, Study], skip: bool) -> str:
+    """Return the pattern of the wildcard `study` of the rule that indexes shards.
 
-    root: folder of results/. Each as {study}/shard_index/{source}/{last}.csv.
+    Parameters
+    ----------
+    studies : dict of str to Study
+        The studies by name.
+    skip : bool
+        Whether the pattern excludes finished indexes, so that the rule does not write them.
     """
-    return [
-        f"{name}/shard_index/{source}/{last}.csv"
-        for name, study in studies.items()
-        for source, last in _of(name, study, root)
-    ]
+    pattern = f"({'|'.join(studies)})"
+    finished = finished_indexes(studies) if skip else []
+    return f"(?!({'|'.join(map(re.escape, finished))})$){pattern}" if finished else pattern
 
 
-def _of(name: str, study: Study, root: Path) -> Iterator[tuple[str, str]]:
-    times: dict[Path, dict[str, int]] = {}
+def finished_indexes(studies: dict[str, Study], root: Path = Path()) -> list[str]:
+    """Return the indexes that are up to date, as {study}/shard_index/{source}/{last}.csv.
 
-    @cache
-    def source_changed(path: str) -> int:
-        """When what shards are made from was changed last; long ago where it is gone, as for
-        Snakemake, which makes nothing again for that.
+    Such an index is no older than its shards, none of which is missing, and than the files that
+    these were generated from. Its shards are those that the study requests now, with the same
+    settings, generator, prompts and data. The same holds for the index that it continues.
+
+    Parameters
+    ----------
+    studies : dict of str to Study
+        The studies by name.
+    root : Path
+        Folder of results/.
+    """
+    paths = []
+    for name, study in studies.items():
+        indexes = _Indexes(study, root)
+        for source, row in study.sources.items():
+            if row.kind == "mixture":
+                continue
+            requested = set(shard_names(study, source))
+            folder = root / f"results/{name}/shard_index/{source}"
+            existing = sorted(path.stem for path in folder.glob("*.csv"))
+            paths += [
+                f"{name}/shard_index/{source}/{last}.csv"
+                for last in existing
+                if last in requested and indexes.is_finished(source, last)
+            ]
+    return paths
+
+
+class _Indexes:
+    """The indexes of a study, with what is known of the files behind them."""
+
+    def __init__(self, study: Study, root: Path):
+        self.study = study
+        self.root = root
+        self.folders: dict[Path, dict[str, int]] = {}
+        self.is_finished = cache(self._is_finished)
+        self.source_time = cache(self._source_time)
+
+    def _is_finished(self, source: str, last: str) -> bool:
+        index = self.root / f"results/{self.study.name}/shard_index/{source}/{last}.csv"
+        if not index.is_file():
+            return False
+        if _settings_digest(index) != digest(shard_index_settings(self.study, source, last)):
+            return False
+        written = self.shard_time(index)
+        tars = [self.root / tar for tar in indexed_tars(self.study, source, last)]
+        if any(max(map(self.shard_time, (tar, manifest_path(tar)))) > written for tar in tars):
+            return False
+        files = _generated_from(self.study, source, [tar.stem for tar in tars])
+        if any(self.source_time(file) > written for file in files):
+            return False
+        previous = index_before(self.study, source, last)
+        return all(self.is_finished(source, Path(path).stem) for path in previous)
+
+    def shard_time(self, path: Path) -> float:
+        """Return when a file was changed; infinity if it is missing.
+
+        A folder of thousands of shards is listed once.
         """
-        own = root / path
-        own = own / ".snakemake_timestamp" if own.is_dir() else own
-        return own.stat().st_mtime_ns if own.exists() else 0
+        if path.parent not in self.folders:
+            files = path.parent.glob("[!.]*.*")
+            self.folders[path.parent] = {file.name: file.stat().st_mtime_ns for file in files}
+        return self.folders[path.parent].get(path.name, float("inf"))
 
-    def changed(path: Path) -> float:
-        """When a file was changed last; never to come true of one that is missing. A folder of
-        thousands of shards is looked through once.
+    def _source_time(self, path: str) -> int:
+        """Return when a file that shards are generated from was changed; 0 if it is missing.
+
+        Snakemake generates no shard again for a missing input either.
         """
-        if path.parent not in times:
-            times[path.parent] = {
-                own.name: own.stat().st_mtime_ns for own in path.parent.glob("[!.]*.*")
-            }
-        return times[path.parent].get(path.name, float("inf"))
-
-    @cache
-    def holds(source: str, last: str) -> bool:
-        own = root / f"results/{name}/shard_index/{source}/{last}.csv"
-        before = [Path(path).stem for path in index_before(study, source, last)]
-        shards = [root / tar for tar in indexed_tars(study, source, last)]
-        return (
-            own.is_file()
-            and _settings(own) == digest(shard_index_settings(study, source, last))
-            and all(
-                changed(path) <= changed(own)
-                for tar in shards
-                for path in (tar, manifest_path(tar))
-            )
-            and all(
-                source_changed(path) <= changed(own)
-                for path in _made_from(name, study, source, [tar.stem for tar in shards])
-            )
-            and all(holds(source, earlier) for earlier in before)
-        )
-
-    for source, row in study.sources.items():
-        if row.kind != "mixture":
-            asked = set(shard_names(study, source))
-            for last in sorted(
-                path.stem for path in (root / f"results/{name}/shard_index/{source}").glob("*.csv")
-            ):
-                if last in asked and holds(source, last):
-                    yield source, last
+        file = self.root / path
+        if file.is_dir():
+            file /= ".snakemake_timestamp"
+        return file.stat().st_mtime_ns if file.exists() else 0
 
 
-def _made_from(name: str, study: Study, source: str, shards: list[str]) -> list[str]:
-    """Inputs of the jobs that make these shards, and of those that make their prompts: some are the
-    user's own files, which no setting tells of.
+def _generated_from(study: Study, source: str, shards: list[str]) -> list[str]:
+    """Inputs of the jobs that generate these shards, and of those that write their prompts.
+
+    Some belong to the user, and no digest covers their content.
     """
     row = study.sources[source]
     if is_real(row):
         split = split_of(row)
-        own = [
-            classes_file(study, split),
-            index_settings(study, split)["skip"] if study.data.kind == "files" else None,
-        ]
-        return [*data_index(study, split), *filter(None, own)]
+        files = [*data_index(study, split), classes_file(study, split)]
+        if study.data.kind == "files":
+            files.append(index_settings(study, split)["skip"])
+        return [file for file in files if file]
     prompts = {prompts_file(study, source, shard) for shard in shards}
-    known = (
-        []
-        if study.recipes[row.recipe].kind == "pair_texts"
-        else prompt_inputs.known(name, study, SimpleNamespace(recipe=row.recipe))
-    )
-    return [pipeline_folder(study, source), study.classes, *prompts, *known]
+    files = [pipeline_folder(study, source), study.classes, *prompts]
+    if study.recipes[row.recipe].kind != "pair_texts":
+        files += prompt_inputs.known_texts(study, row.recipe)
+    return files
 
 
-def _settings(path: Path) -> str:
-    """What the last row of a list says of the settings of its shards."""
-    return path.read_text(encoding="utf-8").rstrip("\n").rpartition(",")[-1]
+def _settings_digest(index: Path) -> str:
+    """Digest of the settings of the shards, in the last row of an index."""
+    return index.read_text(encoding="utf-8").rstrip("\n").rpartition(",")[-1]

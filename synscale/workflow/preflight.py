@@ -1,6 +1,6 @@
-"""Before the first job: whether every data set that a job is about to read is there and is what the
-study takes it for.
-"""
+"""Checks of data sets before the first job: each must exist and have the content of the study."""
+
+from snakemake.exceptions import WorkflowError
 
 from synscale.data import datasets
 from synscale.study.models import Study
@@ -8,45 +8,64 @@ from synscale.workflow.settings.data import index_settings
 from synscale.workflow.shards import classes_file, images_needed
 
 
-def splits_of(dag) -> dict[tuple[str, str], bool]:
-    """(study, split) of the data sets in files that jobs of a Snakemake DAG are about to read, and
-    whether their index is to be made.
+def splits_to_read(dag) -> dict[tuple[str, str], bool]:
+    """Return the data sets that jobs are about to read.
+
+    Parameters
+    ----------
+    dag : snakemake.dag.DAG
+
+    Returns
+    -------
+    dict of (str, str) to bool
+        Study and split -> whether a job indexes the split.
     """
-    waiting = [job for job in dag.needrun_jobs() if job.rule.name in ("index_data", "prepare_data")]
-    found: dict[tuple[str, str], bool] = {}
-    for job in waiting:
-        split = (job.wildcards.study, job.wildcards.split)
-        found[split] = found.get(split, False) or job.rule.name == "index_data"
-    return found
+    splits: dict[tuple[str, str], bool] = {}
+    for job in dag.needrun_jobs():
+        if job.rule.name in ("index_data", "prepare_data"):
+            split = (job.wildcards.study, job.wildcards.split)
+            splits[split] = splits.get(split, False) or job.rule.name == "index_data"
+    return splits
 
 
-def faults(studies: dict[str, Study], splits: dict[tuple[str, str], bool]) -> list[str]:
-    """A data set is looked into where its index is to be made; later on it need only be there
-    still.
+def data_set_problems(studies: dict[str, Study], splits: dict[tuple[str, str], bool]) -> list[str]:
+    """Return a message for every data set that cannot be read.
+
+    The files of a data set are checked before it is indexed. Later it only has to exist.
+
+    Parameters
+    ----------
+    studies : dict of str to Study
+        The studies by name.
+    splits : dict of (str, str) to bool
+        As `splits_to_read` returns them.
     """
-    told = []
-    for (name, split), whole in splits.items():
+    problems = []
+    for (name, split), is_indexed in splits.items():
         study = studies[name]
         if study.data.kind != "files":
             continue
         settings = index_settings(study, split)
-        data = datasets.of_split(
-            split, classes_file(study, split), settings, images_needed(study, split) or None
-        )
+        classes = classes_file(study, split)
+        data = datasets.of_split(split, classes, settings, images_needed(study, split) or None)
         try:
-            if whole:
+            if is_indexed:
                 datasets.checked(data)
             else:
                 _ = data.place
         except datasets.DataSetError as error:
-            told.append(f"studies/{name}.yaml: {error}")
-    return told
+            problems.append(f"studies/{name}.yaml: {error}")
+    return problems
 
 
-def guard(dag, studies: dict[str, Study]) -> None:
-    """Raises WorkflowError with every fault of every data set that is about to be read."""
-    from snakemake.exceptions import WorkflowError
+def check_data_sets(dag, studies: dict[str, Study]) -> None:
+    """Raise WorkflowError with every problem of every data set that is about to be read.
 
-    told = faults(studies, splits_of(dag))
-    if told:
-        raise WorkflowError("\n".join(told))
+    Parameters
+    ----------
+    dag : snakemake.dag.DAG
+    studies : dict of str to Study
+        The studies by name.
+    """
+    if problems := data_set_problems(studies, splits_to_read(dag)):
+        raise WorkflowError("\n".join(problems))

@@ -1,6 +1,4 @@
-"""Files that prompts are made from, for the rules: unlike those of jobs/, some are the user's and
-are looked for on disk.
-"""
+"""Files that prompts are written from. Some belong to the user and are looked for on disk."""
 
 from pathlib import Path
 
@@ -8,59 +6,68 @@ from synscale.prompts import text_files
 from synscale.runtime.file_names import is_clutter
 from synscale.study.models import Study
 from synscale.workflow.paths import image_files, shard_index_files
-from synscale.workflow.settings import figures as figure_settings
 from synscale.workflow.shards import real_sources
+from synscale.workflow.targets import NotInStudy, suggestion
 
 
-def local_model(study_name: str, study: Study, wildcards) -> list[str]:
-    """What makes a model in a folder of the user another one when it changes; of the hub's, the
-    revision tells.
+def local_model(study: Study, recipe: str) -> list[str]:
+    """Return the weights and settings of a language model in a folder of the user.
+
+    A model of the hub has none: its revision identifies it.
     """
-    recipe = study.recipes.get(wildcards.recipe)
-    if not hasattr(recipe, "model"):
-        raise figure_settings.NotInStudy(
-            f"studies/{study_name}.yaml has no recipe {wildcards.recipe!r} that uses a model"
-        )
-    if not recipe.is_folder:
+    settings = study.recipes[recipe]
+    if not hasattr(settings, "model"):
+        where = f"studies/{study.name}.yaml: recipes.{recipe}"
+        raise NotInStudy(f"{where}: uses no model (kind {settings.kind!r}); use another recipe")
+    if not settings.is_folder:
         return []
-    files = [path for path in sorted(Path(recipe.model).iterdir()) if not is_clutter(path.name)]
+    files = [path for path in sorted(Path(settings.model).iterdir()) if not is_clutter(path.name)]
     return [str(path) for path in files if path.suffix in (".safetensors", ".json")]
 
 
-def captioned(study_name: str, study: Study, wildcards) -> list[str]:
-    """Tars of the real training images."""
+def captioned_tars(study: Study) -> list[str]:
+    """Return the shards of the real training images."""
     return [tar for source in real_sources(study) for tar in image_files(study, source)]
 
 
-def captioned_shard(study_name: str, study: Study, wildcards) -> list[str]:
-    """The one of them whose shard a target names."""
-    tars = {Path(tar).stem: tar for tar in captioned(study_name, study, wildcards)}
-    if wildcards.shard not in tars:
-        raise figure_settings.NotInStudy(
-            f"studies/{study_name}.yaml: its real training images have no shard {wildcards.shard!r}, only {', '.join(tars) or 'none'}"
-        )
-    return [tars[wildcards.shard]]
+def captioned_shard(study: Study, shard: str) -> str:
+    """Return one shard of the real training images. Raise NotInStudy if there is no such shard."""
+    tars = {Path(tar).stem: tar for tar in captioned_tars(study)}
+    if shard not in tars:
+        where = f"studies/{study.name}.yaml"
+        raise NotInStudy(f"{where}: no shard {shard!r} of real images; {suggestion(shard, tars)}")
+    return tars[shard]
 
 
-def known(study_name: str, study: Study, wildcards) -> list[str]:
-    """What is known of the classes beside the class table."""
-    recipe = study.recipes[wildcards.recipe]
-    match recipe.kind:
+def known_texts(study: Study, recipe: str) -> list[str]:
+    """Return the files, other than the class table, that the prompts of a recipe come from.
+
+    Parameters
+    ----------
+    study : Study
+    recipe : str
+        Name of the recipe.
+
+    Raises
+    ------
+    NotInStudy
+        If the recipe uses the texts of image-text pairs one by one and has no pool of prompts.
+    """
+    settings = study.recipes[recipe]
+    match settings.kind:
         case "word_to_sentence":
-            return [f"results/{study_name}/sentences/{wildcards.recipe}.parquet"]
+            return [f"results/{study.name}/sentences/{recipe}.parquet"]
         case "image_captions":
-            shards = [Path(tar).stem for tar in captioned(study_name, study, wildcards)]
-            return [
-                f"results/{study_name}/captions/{wildcards.recipe}/{shard}.parquet"
-                for shard in shards
-            ]
+            names = [Path(tar).stem for tar in captioned_tars(study)]
+            return [f"results/{study.name}/captions/{recipe}/{name}.parquet" for name in names]
         case "texts":
-            return text_files.files(recipe)
+            return text_files.files(settings)
         case "captions" | "alt_texts":
-            return [
-                own for source in real_sources(study) for own in shard_index_files(study, source)
-            ]
+            sources = real_sources(study)
+            return [path for source in sources for path in shard_index_files(study, source)]
         case "pair_texts":
-            told = f"studies/{study_name}.yaml: recipes.{wildcards.recipe} has no prompts of its own, for its texts are those of the pairs of {recipe.source}"
-            raise figure_settings.NotInStudy(told)
+            raise NotInStudy(
+                f"studies/{study.name}.yaml: recipes.{recipe}: has no prompts file (its texts are "
+                f"those of the pairs of {settings.source}); request the images of its sources"
+            )
     return []

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from synscale.study.models import Study
 from synscale.workflow.rule_values import check_values
-from synscale.workflow.settings import figures as figure_settings
+from synscale.workflow.settings.figures import names_of
 from synscale.workflow.targets import NotInStudy, suggestion
 
 WILDCARD = re.compile(r"\{(\w+)\}")
@@ -83,7 +84,7 @@ def _problem(path: str, forms: Sequence[Form], studies: dict[str, Study]) -> str
         if name not in studies:
             return f"no study {name!r}; {suggestion(name, studies)}"
         try:
-            check_values(form.rule, name, studies[name], values)
+            check_values(form.rule, studies[name], values)
         except NotInStudy as error:
             problems.append(str(error))
         else:
@@ -104,16 +105,16 @@ def _no_form(path: str, forms: Sequence[Form], studies: dict[str, Study]) -> str
         return f"no rule makes it; write it as {relative}"
     examples = {}
     for name, study in studies.items():
-        for folder in ("figures", "tables"):
-            suffix = "pdf" if folder == "figures" else "csv"
-            for own in figure_settings.names_of(getattr(study, folder)):
-                examples.setdefault(own, f"{folder}/{name}/{own}.{suffix}")
-                examples[f"{folder}/{name}/{own}"] = f"{folder}/{name}/{own}.{suffix}"
+        paths = [f"figures/{name}/{figure}.pdf" for figure in names_of(study.figures)]
+        paths += [f"tables/{name}/{table}.csv" for table in names_of(study.tables)]
+        for result in paths:
+            examples.setdefault(Path(result).stem, result)
+            examples[os.path.splitext(result)[0]] = result
         examples[f"provenance/{name}"] = f"provenance/{name}.html"
     near = difflib.get_close_matches(os.path.splitext(relative)[0], examples, n=1)
     if near:
         return f"no rule makes it; did you mean {examples[near[0]]}?"
     folder = relative.split("/")[0]
-    of_folder = [form.pattern for form in forms if form.pattern.split("/")[0] == folder]
-    patterns = of_folder or [f"{own}/{{study}}/{{name}}" for own in ("figures", "tables", "plan")]
+    patterns = [form.pattern for form in forms if form.pattern.split("/")[0] == folder]
+    patterns = patterns or [f"{name}/{{study}}/{{name}}" for name in ("figures", "tables", "plan")]
     return f"no rule makes it; files that rules make have the forms {', '.join(patterns)}"

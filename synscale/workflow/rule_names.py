@@ -8,15 +8,26 @@ from pathlib import Path
 RULES = Path(__file__).resolve().parents[2] / "rules"
 
 
+# `rule x:` or `use rule base as x with:`
+HEADER = re.compile(r"^(?:use )?rule (\w+)(?: as (\w+) with)?:", re.MULTILINE)
+
+
 @cache
 def rules() -> dict[str, str]:
-    """Return the text of each rule of the workflow by the rule's name."""
-    texts = {}
+    """Return the text of each rule by its name: if it uses another rule, the text of that too.
+
+    Strings that continue on the next line are joined.
+    """
+    texts, bases = {}, {}
     for path in sorted(RULES.glob("*.smk")):
-        parts = re.split(r"^(?:rule|checkpoint) ", path.read_text("utf-8"), flags=re.MULTILINE)
-        for text in parts[1:]:
-            texts[text.split(":")[0].strip()] = text
-    return texts
+        text = re.sub(r'"\n +"', "", path.read_text("utf-8"))
+        headers = list(HEADER.finditer(text))
+        starts = [header.start() for header in headers]
+        for header, end in zip(headers, [*starts[1:], len(text)], strict=False):
+            base, name = header.groups() if header[2] else (None, header[1])
+            texts[name] = text[header.start() : end]
+            bases[name] = base
+    return {name: text + texts.get(bases[name], "") for name, text in texts.items()}
 
 
 def rules_with(resource: str) -> list[str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from synscale.study.models import Study
 from synscale.workflow import prompt_inputs
 from synscale.workflow.runs import group_of, training_recipe, training_runs
-from synscale.workflow.settings import figures as figure_settings
 from synscale.workflow.settings.author_checkpoints import author_checkpoint_table_settings
 from synscale.workflow.settings.evaluation import reference_settings
+from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.generation import checker_settings
 from synscale.workflow.shards import is_real, shard_names, split_of
 from synscale.workflow.targets import NotInStudy, suggestion
@@ -31,39 +31,6 @@ class Wildcard:
     known: Callable[[Study, Values], Iterable[str]]
 
 
-def _sources(*kinds: str):
-    def of(study: Study, _: Values) -> list[str]:
-        return [name for name, source in study.sources.items() if source.kind in kinds]
-
-    return of
-
-
-def _scored(study: Study, _: Values) -> list[str]:
-    """Sources whose images have classes."""
-
-    def has_classes(source) -> bool:
-        if source.kind == "synthetic":
-            return study.recipes[source.recipe].kind != "pair_texts"
-        return source.kind == "real"
-
-    return [name for name, source in study.sources.items() if has_classes(source)]
-
-
-def _recipes(*kinds: str):
-    def of(study: Study, _: Values) -> list[str]:
-        return [name for name, recipe in study.recipes.items() if recipe.kind in kinds]
-
-    return of
-
-
-def _generators(downloaded: bool):
-    def of(study: Study, _: Values) -> list[str]:
-        found = study.generators.items()
-        return [name for name, own in found if (own.kind == "pretrained") == downloaded]
-
-    return of
-
-
 @cache
 def _shards(study: Study, source: str) -> tuple[str, ...]:
     return tuple(shard_names(study, source))
@@ -72,23 +39,74 @@ def _shards(study: Study, source: str) -> tuple[str, ...]:
 @cache
 def _groups(study: Study) -> dict[tuple[str, bool], list[str]]:
     """(source, whether of CLIP models) -> names of groups."""
-    found: dict[tuple[str, bool], list[str]] = {}
+    groups: dict[tuple[str, bool], list[str]] = {}
     for run in training_runs(study):
-        clip = training_recipe(study, run.architecture) is not study.classifiers
-        names = found.setdefault((run.source, clip), [])
+        is_clip = training_recipe(study, run.architecture) is not study.classifiers
+        names = groups.setdefault((run.source, is_clip), [])
         if (group := group_of(study, run)) not in names:
             names.append(group)
-    return found
+    return groups
 
 
-def _trained_sources(clip: bool):
-    return lambda study, _: dict.fromkeys(own for own, kind in _groups(study) if kind == clip)
+def _sources_of_kinds(study: Study, *kinds: str) -> list[str]:
+    return [name for name, source in study.sources.items() if source.kind in kinds]
 
 
-def _splits(study: Study, _: Values = None) -> list[str]:
+def _recipes_of_kinds(study: Study, *kinds: str) -> list[str]:
+    return [name for name, recipe in study.recipes.items() if recipe.kind in kinds]
+
+
+def _synthetic_sources(study: Study, values: Values) -> list[str]:
+    return _sources_of_kinds(study, "synthetic")
+
+
+def _indexed_sources(study: Study, values: Values) -> list[str]:
+    """Sources that have shards: a mixture uses those of others."""
+    return _sources_of_kinds(study, "real", "pairs", "synthetic")
+
+
+def _scored_sources(study: Study, values: Values) -> list[str]:
+    """Sources whose images have classes."""
+    without_classes = _recipes_of_kinds(study, "pair_texts")
+    return [
+        name
+        for name in _sources_of_kinds(study, "real", "synthetic")
+        if getattr(study.sources[name], "recipe", None) not in without_classes
+    ]
+
+
+def _classifier_sources(study: Study, values: Values) -> list[str]:
+    return [source for source, is_clip in _groups(study) if not is_clip]
+
+
+def _clip_sources(study: Study, values: Values) -> list[str]:
+    return [source for source, is_clip in _groups(study) if is_clip]
+
+
+def _classifier_groups(study: Study, values: Values) -> list[str]:
+    return _groups(study).get((values["source"], False), [])
+
+
+def _clip_groups(study: Study, values: Values) -> list[str]:
+    return _groups(study).get((values["source"], True), [])
+
+
+def _source_shards(study: Study, values: Values) -> Iterable[str]:
+    return _shards(study, values["source"])
+
+
+def _captioned_shards(study: Study, values: Values) -> list[str]:
+    return [Path(tar).stem for tar in prompt_inputs.captioned_tars(study)]
+
+
+def _splits(study: Study, values: Values) -> list[str]:
     if study.data.kind == "files":
         return [*study.data.training, *study.data.evaluation]
     return ["generator_training", "classifier_training", *study.data.evaluation]
+
+
+def _splits_in_files(study: Study, values: Values) -> list[str]:
+    return _splits(study, values) if study.data.kind == "files" else []
 
 
 def _split_shards(study: Study, values: Values) -> Iterable[str]:
@@ -96,77 +114,96 @@ def _split_shards(study: Study, values: Values) -> Iterable[str]:
     split = values["split"]
     if split in study.data.evaluation or split == "generator_training":
         return ["00000"]
-    found: dict[str, None] = {}
+    shards: dict[str, None] = {}
     for name, source in study.sources.items():
         if is_real(source) and split_of(source) == split:
-            found |= dict.fromkeys(_shards(study, name))
-    return found
+            shards |= dict.fromkeys(_shards(study, name))
+    return shards
 
 
-def _splits_in_files(study: Study, _: Values) -> list[str]:
-    return _splits(study) if study.data.kind == "files" else []
+def _model_recipes(study: Study, values: Values) -> list[str]:
+    return _recipes_of_kinds(study, "word_to_sentence", "image_captions")
 
 
-def _with_prompts(study: Study, _: Values) -> list[str]:
+def _sentence_recipes(study: Study, values: Values) -> list[str]:
+    return _recipes_of_kinds(study, "word_to_sentence")
+
+
+def _caption_recipes(study: Study, values: Values) -> list[str]:
+    return _recipes_of_kinds(study, "image_captions")
+
+
+def _prompt_recipes(study: Study, values: Values) -> list[str]:
     return [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
 
 
-def _planned(study: Study, _: Values) -> list[str]:
-    return ["all", *_names(study, "figures"), *_names(study, "tables")]
+def _trained_generators(study: Study, values: Values) -> list[str]:
+    return [name for name, row in study.generators.items() if row.kind != "pretrained"]
 
 
-def _captioned_shards(study: Study, _: Values) -> list[str]:
-    return [Path(tar).stem for tar in prompt_inputs.captioned("", study, None)]
+def _downloaded_generators(study: Study, values: Values) -> list[str]:
+    return [name for name, row in study.generators.items() if row.kind == "pretrained"]
 
 
-def _names(study: Study, part: str) -> list[str]:
-    return figure_settings.names_of(getattr(study, part))
+def _laws(study: Study, values: Values) -> Iterable[str]:
+    return study.laws
 
 
-def _group_wildcards(clip: bool, noun: str) -> tuple[Wildcard, Wildcard]:
-    def known(study: Study, values: Values) -> list[str]:
-        return _groups(study).get((values["source"], clip), [])
-
-    source = Wildcard("source", f"source that {noun} are trained on", _trained_sources(clip))
-    return source, Wildcard("group", f"group of {noun}", known)
+def _checkpoints(study: Study, values: Values) -> Iterable[str]:
+    return study.author_checkpoints
 
 
-SOURCE_OF_SHARD = Wildcard("source", "synthetic source", _sources("synthetic"))
-SHARD = Wildcard("shard", "shard", lambda study, values: _shards(study, values["source"]))
+def _figures(study: Study, values: Values) -> list[str]:
+    return names_of(study.figures)
+
+
+def _tables(study: Study, values: Values) -> list[str]:
+    return names_of(study.tables)
+
+
+def _planned(study: Study, values: Values) -> list[str]:
+    return ["all", *names_of(study.figures), *names_of(study.tables)]
+
+
+SHARD = Wildcard("shard", "shard", _source_shards)
+SPLIT = Wildcard("split", "data split", _splits)
 SPLIT_SHARD = Wildcard("shard", "shard", _split_shards)
+SYNTHETIC = Wildcard("source", "synthetic source", _synthetic_sources)
+INDEXED = Wildcard("source", "source of images", _indexed_sources)
+CHECKPOINT = Wildcard("checkpoint", "author checkpoint", _checkpoints)
+CAPTIONS = Wildcard("recipe", "recipe of captions by a model", _caption_recipes)
 CAPTIONED_SHARD = Wildcard("shard", "shard of real images", _captioned_shards)
-LISTED = Wildcard("source", "source of images", _sources("real", "pairs", "synthetic"))
-CHECKPOINT = Wildcard("checkpoint", "author checkpoint", lambda study, _: study.author_checkpoints)
-CLASSIFIERS = _group_wildcards(False, "classifiers")
-CLIPS = _group_wildcards(True, "CLIP models")
-MODEL_RECIPES = ("word_to_sentence", "image_captions")
-CAPTIONS = Wildcard("recipe", "recipe of captions by a model", _recipes("image_captions"))
-SENTENCES = Wildcard("recipe", "recipe of sentences", _recipes("word_to_sentence"))
-FIGURE = Wildcard("scaling", "figure", lambda study, _: _names(study, "figures"))
-TABLE = Wildcard("table", "table", lambda study, _: _names(study, "tables"))
+CLASSIFIERS = (
+    Wildcard("source", "source that classifiers are trained on", _classifier_sources),
+    Wildcard("group", "group of classifiers", _classifier_groups),
+)
+CLIP_MODELS = (
+    Wildcard("source", "source that CLIP models are trained on", _clip_sources),
+    Wildcard("group", "group of CLIP models", _clip_groups),
+)
 
 RULES: dict[str, tuple[Wildcard, ...]] = {
     "index_data": (Wildcard("split", "data set in files", _splits_in_files),),
-    "prepare_data": (Wildcard("split", "data split", _splits), SPLIT_SHARD),
-    "fetch_model": (Wildcard("recipe", "recipe with a model", _recipes(*MODEL_RECIPES)),),
-    "write_sentences": (SENTENCES,),
+    "prepare_data": (SPLIT, SPLIT_SHARD),
+    "fetch_model": (Wildcard("recipe", "recipe with a model", _model_recipes),),
+    "write_sentences": (Wildcard("recipe", "recipe of sentences", _sentence_recipes),),
     "caption_images": (CAPTIONS, CAPTIONED_SHARD),
-    "write_prompts": (Wildcard("recipe", "recipe with prompts", _with_prompts),),
-    "train_generator": (Wildcard("generator", "generator to train", _generators(False)),),
-    "fetch_generator": (Wildcard("generator", "generator to download", _generators(True)),),
-    "generate": (SOURCE_OF_SHARD, SHARD),
-    "flag_images": (SOURCE_OF_SHARD, SHARD),
-    "index_shards": (LISTED, SHARD),
+    "write_prompts": (Wildcard("recipe", "recipe with prompts", _prompt_recipes),),
+    "train_generator": (Wildcard("generator", "generator to train", _trained_generators),),
+    "fetch_generator": (Wildcard("generator", "generator to download", _downloaded_generators),),
+    "generate": (SYNTHETIC, SHARD),
+    "flag_images": (SYNTHETIC, SHARD),
+    "index_shards": (INDEXED, SHARD),
     "train_classifiers": CLASSIFIERS,
     "evaluate": CLASSIFIERS,
-    "train_clip": CLIPS,
-    "evaluate_clip": CLIPS,
-    "score": (Wildcard("source", "source to score", _scored),),
-    "fit_laws": (Wildcard("law", "law", lambda study, _: study.laws),),
+    "train_clip": CLIP_MODELS,
+    "evaluate_clip": CLIP_MODELS,
+    "score": (Wildcard("source", "source to score", _scored_sources),),
+    "fit_laws": (Wildcard("law", "law", _laws),),
     "convert_author_checkpoint": (CHECKPOINT,),
     "evaluate_author_checkpoint": (CHECKPOINT,),
-    "plot_scaling": (FIGURE,),
-    "tabulate_metrics": (TABLE,),
+    "plot_scaling": (Wildcard("scaling", "figure", _figures),),
+    "tabulate_metrics": (Wildcard("table", "table", _tables),),
     "plan": (Wildcard("name", "figure or table to plan", _planned),),
 }
 # Rules of one result, and what the study must define for it.
@@ -178,23 +215,21 @@ NEEDS: dict[str, Callable[[Study], object]] = {
 }
 
 
-def check_values(rule: str, study_name: str, study: Study, values: Values) -> None:
-    """Raise NotInStudy if a rule cannot make a file with these wildcards.
+def check_values(rule: str, study: Study, values: Values) -> None:
+    """Raise NotInStudy if a rule cannot create a file with these wildcards.
 
     Parameters
     ----------
     rule : str
         Name of the rule.
-    study_name : str
-        Name of the study file, without suffix.
     study : Study
-        The study.
     values : dict of str to str
         Value of each wildcard except `study`.
     """
-    where = f"studies/{study_name}.yaml"
+    where = f"studies/{study.name}.yaml"
     for wildcard in RULES.get(rule, ()):
-        value, known = values[wildcard.name], list(wildcard.known(study, values))
+        value = values[wildcard.name]
+        known = list(wildcard.known(study, values))
         if value not in known:
             of_source = wildcard.name in ("group", "shard") and "source" in values
             of = f" of {values['source']!r}" if of_source else ""
@@ -203,13 +238,14 @@ def check_values(rule: str, study_name: str, study: Study, values: Values) -> No
     if rule in NEEDS:
         NEEDS[rule](study)
     elif rule not in RULES:
-        _check_shown(rule, where, study)
+        _check_defined(rule, where, study)
 
 
-def _check_shown(rule: str, where: str, study: Study) -> None:
+def _check_defined(rule: str, where: str, study: Study) -> None:
     """Raise NotInStudy if a rule draws a figure or table that the study does not have."""
     for prefix, part in {"plot_": "figures", "tabulate_": "tables"}.items():
-        name, known = rule.removeprefix(prefix), _names(study, part)
+        name = rule.removeprefix(prefix)
+        known = names_of(getattr(study, part))
         if name != rule and name not in known:
             fix = f"add {part}.{name} to it; {suggestion(name, known)}"
             raise NotInStudy(f"{where}: no {part[:-1]} {name!r}; {fix}")

@@ -41,15 +41,12 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}? Known: {listed}" if near else f"known: {listed}"
 
 
-def check(study_name: str, study: Study, wildcards) -> None:
+def check(study: Study, wildcards) -> None:
     """Raise NotInStudy if a wildcard names no part of the study.
 
     Parameters
     ----------
-    study_name : str
-        Name of the study file, without suffix.
     study : Study
-        The study.
     wildcards : object
         Wildcards of a rule as attributes.
     """
@@ -57,7 +54,7 @@ def check(study_name: str, study: Study, wildcards) -> None:
         name, known = getattr(wildcards, wildcard, None), getattr(study, part)
         if name is not None and name not in known:
             fix = f"add {part}.{name} to it; {suggestion(name, known)}"
-            raise NotInStudy(f"studies/{study_name}.yaml: no {wildcard} {name!r}; {fix}")
+            raise NotInStudy(f"studies/{study.name}.yaml: no {wildcard} {name!r}; {fix}")
 
 
 def generator(study: Study, name: str, released: bool):

@@ -60,7 +60,7 @@ def last_losses(study) -> dict[str, float]:
     return {
         name: float(loss)
         for name, loss in re.findall(
-            r"^real (\S+): \d+ iterations, last training loss (\S+)$", said, re.MULTILINE
+            r"^real (\S+): \d+ steps, last training loss (\S+)$", said, re.MULTILINE
         )
     }
 

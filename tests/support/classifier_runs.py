@@ -11,48 +11,37 @@ from synscale.data import shard_index, shards
 from tests.support.workflow import ROOT, SMOKE
 
 
-def noise_shards(tmp_path) -> Path:
-    """A list of two shards of the smoke study's real images, which are noise."""
+def noise_shards(tmp_path: Path) -> Path:
+    """Write two shards of noise as the smoke study's real images; return their index."""
     tars = [tmp_path / f"{shard:05d}.tar" for shard in range(2)]
+    index = tmp_path / "shard_index.csv"
     if not tars[0].exists():
         random = np.random.default_rng(0)
-        rows = [
-            (
-                f"{i:03d}",
-                random.integers(0, 256, (8, 8), np.uint8),
-                {"image": i, "class_id": i % 10, "prompt": ""},
-            )
-            for i in range(40)
-        ]
+        rows = []
+        for i in range(40):
+            pixels = random.integers(0, 256, (8, 8), np.uint8)
+            rows.append((f"{i:03d}", pixels, {"image": i, "class_id": i % 10, "prompt": ""}))
         shards.write(tars[0], rows[:20])
         shards.write(tars[1], rows[20:])
-        shard_index.write(tmp_path / "shard_index.csv", [], tars, "settings")
-    return tmp_path / "shard_index.csv"
+        shard_index.write(index, [], tars, "settings")
+    return index
 
 
-def classifier_job(tmp_path, name="a", *more: str, study=SMOKE) -> dict[str, bytes]:
-    """Train the real batch of a study as the smoke study is; return the model files."""
-    output, index = tmp_path / name, noise_shards(tmp_path)
-    what = [
-        "--study",
-        str(study),
-        "--source",
-        "real",
-        "--group",
-        "vit_tiny",
-        "--classes",
-        str(ROOT / "data/digits_classes.csv"),
-    ]
-    train_classifiers.main(
-        [
-            *what,
-            "--shard-index",
-            str(index),
-            "--output",
-            str(output),
-            "--state",
-            str(tmp_path / f"state_{name}"),
-            *more,
-        ]
-    )
-    return {path.name: path.read_bytes() for path in sorted(output.iterdir())}
+def classifier_arguments(folder: Path, name: str, study: Path = SMOKE) -> list[str]:
+    """Return the command line of a job that trains the real group of a study like smoke."""
+    options = {
+        "study": study,
+        "source": "real",
+        "group": "vit_tiny",
+        "classes": ROOT / "data/digits_classes.csv",
+        "shard-index": noise_shards(folder),
+        "output": folder / name,
+        "state": folder / f"state_{name}",
+    }
+    return [word for option, value in options.items() for word in (f"--{option}", str(value))]
+
+
+def classifier_job(tmp_path: Path, name: str = "a", *more: str, study=SMOKE) -> dict[str, bytes]:
+    """Train the real group of a study like smoke; return the model files."""
+    train_classifiers.main([*classifier_arguments(tmp_path, name, study), *more])
+    return {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())}

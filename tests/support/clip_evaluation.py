@@ -6,10 +6,10 @@ from synscale.runtime.torch_setup import deterministic
 
 import pandas as pd
 
-from scripts import train_clip
 from synscale.evaluation import evaluator
 from synscale.evaluation.clip import ClipEvaluator
 from synscale.study.models.clip import Task
+from synscale.training.clip_group import train_clip
 from synscale.training.distributed import ProcessGroup
 from synscale.workflow.settings.evaluation import ClipEvaluationSettings, EvaluatedRun
 from tests.support.clip_runs import CPU, run_of, settings_of, write_source
@@ -23,7 +23,7 @@ def train(folder: Path) -> None:
     tar = write_source(folder / "real.tar", 40)
     run = run_of("learned", ("real", None, 40), iterations=40)
     settings = settings_of(run, inputs={"real": 1}, learning_rate=1e-2)
-    train_clip.train_batch(settings, [tar], folder / "models", folder / "state", ProcessGroup(CPU))
+    train_clip(settings, [tar], folder / "models", folder / "state", ProcessGroup(CPU))
     (folder / "set").mkdir()
     write_source(folder / "set/unseen.tar", 24)
 

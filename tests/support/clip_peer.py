@@ -15,7 +15,7 @@ from open_clip_train import main as trainer
 
 from synscale.models import clip
 from synscale.runtime.atomic import write_json
-from synscale.training.clip_loop import Job
+from synscale.training.clip_loop import ClipJob
 from synscale.training.pairs import PairBatch
 
 
@@ -23,8 +23,11 @@ class Batches:
     """Micro-batches that were read already; the trainer uses them as data set and as loader."""
 
     def __init__(self, batches: Iterable[PairBatch], normalisation: str):
-        self.pairs = [(clip.normalised(own.images, normalisation), own.tokens) for own in batches]
-        self.num_batches, self.dataloader = len(self.pairs), self
+        self.pairs = [
+            (clip.normalised(batch.images, normalisation), batch.tokens) for batch in batches
+        ]
+        self.num_batches = len(self.pairs)
+        self.dataloader = self
         self.num_samples = sum(len(images) for images, _ in self.pairs)
 
     def set_epoch(self, epoch: int) -> None:
@@ -34,12 +37,12 @@ class Batches:
         return iter(self.pairs)
 
 
-def command_line(job: Job, model: str, count: int, folder: Path) -> list[str]:
+def command_line(job: ClipJob, model: str, count: int, folder: Path) -> list[str]:
     """Return the arguments of open_clip's trainer for a training of this project.
 
     Parameters
     ----------
-    job : Job
+    job : ClipJob
     model : str
         Name of a registered model configuration.
     count : int
@@ -51,7 +54,8 @@ def command_line(job: Job, model: str, count: int, folder: Path) -> list[str]:
     -------
     list of str
     """
-    recipe, steps = job.recipe, job.run["iterations"]
+    recipe = job.recipe
+    steps = job.run.iterations
     named = {
         "model": model,
         "train-data": "given",
@@ -66,7 +70,7 @@ def command_line(job: Job, model: str, count: int, folder: Path) -> list[str]:
         "beta2": recipe.betas[1],
         "eps": recipe.eps,
         "warmup": round(recipe.warmup * steps),
-        "seed": job.run["seed"],
+        "seed": job.run.seed,
         "workers": 0,
         "logs": folder,
         "name": "run",
@@ -76,12 +80,14 @@ def command_line(job: Job, model: str, count: int, folder: Path) -> list[str]:
     return [word for name, value in named.items() for word in (f"--{name}", str(value))]
 
 
-def train(job: Job, batches: Batches, count: int) -> tuple[list[float], dict[str, torch.Tensor]]:
+def train(
+    job: ClipJob, batches: Batches, count: int
+) -> tuple[list[float], dict[str, torch.Tensor]]:
     """Train by open_clip's trainer.
 
     Parameters
     ----------
-    job : Job
+    job : ClipJob
     batches : Batches
     count : int
         Micro-batches of a step.

@@ -1,52 +1,65 @@
-"""One process of a tiny CLIP training: `python -m tests.support.clip_process SETTINGS`.
+"""One process of a tiny CLIP training: `python -m tests.support.clip_process TASK`.
 
-tests/unit/test_clip_processes.py starts it by torchrun. The state is saved after every step. The
-process leaves `seen.{rank}.json`: the losses of its steps, and the positions of the
-pairs in each of its micro-batches.
+tests/unit/training/test_clip_processes.py starts it by torchrun. The state is saved after every
+step. The process leaves `seen.{rank}.json`: the losses of its steps, and the positions of the pairs
+in each of its micro-batches.
 """
 
 import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-from scripts import train_clip
 from synscale.training import checkpoint, clip_loop
+from synscale.training.clip_group import train_clip
 from synscale.training.distributed import ProcessGroup, process_group
+from synscale.workflow.settings.training import ClipSettings
+from tests.support.clip_runs import run_of, settings_of
+
+PAIRS, BATCH, ITERATIONS = 24, 8, 6  # two epochs
 
 
-def train(asked: dict, own: ProcessGroup) -> None:
+def settings_for(tars: list[str], training: dict) -> ClipSettings:
+    """Return the settings of one run on all pairs of RGB shards."""
+    run = run_of("run", ("real", None, PAIRS), seed=3, iterations=ITERATIONS)
+    recipe = {"batch_size": BATCH, "crop_scale": (0.5, 1.0)} | training
+    return replace(settings_of(run, inputs={"real": len(tars)}, **recipe), channels=3)
+
+
+def train(task: dict, processes: ProcessGroup) -> None:
     """Run a job.
 
     Parameters
     ----------
-    asked : dict
-        `settings` and `tars` of the job, its `folder`, and `killed`: the step at which the last
-        rank dies.
-    own : ProcessGroup
+    task : dict
+        `tars` of the job, its `folder`, `training` (changes of its recipe), and `killed`: the step
+        at which the last rank dies.
+    processes : ProcessGroup
     """
     losses, positions = [], []
     gradients = clip_loop.Gradients.__call__
 
     def watched(self, share):
-        if own.rank == own.ranks - 1 and len(losses) + 1 == asked.get("killed"):
+        is_last = processes.rank == processes.ranks - 1
+        if is_last and len(losses) + 1 == task.get("killed"):
             os.kill(os.getpid(), signal.SIGKILL)
         positions.extend(batch.positions.tolist() for batch in share)
         loss = gradients(self, share)
         losses.append(loss.item())
         return loss
 
-    folder = Path(asked["folder"])
+    folder = Path(task["folder"])
+    settings = settings_for(task["tars"], task.get("training", {}))
     with (
         patch.object(checkpoint.TrainingCheckpoint, "due", property(lambda self: True)),
         patch.object(clip_loop.Gradients, "__call__", watched),
     ):
-        settings, tars = asked["settings"], asked["tars"]
-        train_clip.train_batch(settings, tars, folder / "models", folder / "state", own)
+        train_clip(settings, task["tars"], folder / "models", folder / "state", processes)
     seen = {"losses": losses, "positions": positions}
-    (folder / f"seen.{own.rank}.json").write_text(json.dumps(seen))
+    (folder / f"seen.{processes.rank}.json").write_text(json.dumps(seen))
 
 
 if __name__ == "__main__":

@@ -7,37 +7,38 @@ import torch
 
 from scripts import train_generator
 from synscale.study.load import load_study
-from synscale.study.models.classifiers import Training
-from synscale.training import classifier_loop, distributed, stream
+from synscale.study.models.classifiers import Architecture, Training
+from synscale.training import classifier_loop, stream
+from synscale.training.classifier_loop import ClassifierJob
+from synscale.training.distributed import ProcessGroup
 from synscale.workflow.settings.generation import generator_settings
+from synscale.workflow.settings.training import TrainingRun
 from tests.support.workflow import SMOKE
 
 
-def recipe(**chosen) -> Training:
-    smoke = load_study(SMOKE).classifiers.model_dump(
-        exclude={"architectures", "iterations", "runs_per_job"}
-    )
-    return Training(**smoke | chosen)
+def recipe(**changes) -> Training:
+    """Return the recipe of the smoke study with other values."""
+    smoke = load_study(SMOKE).classifiers.model_dump(include=set(Training.model_fields))
+    return Training(**smoke | changes)
 
 
-def train_on_noise(folder, chosen: Training, iterations: int) -> torch.nn.Module:
-    """The model of a short training on forty images of noise."""
-    images = torch.randint(
-        0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
-    architecture = (
-        load_study(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
-    )
-    build = {"architecture": architecture, "image_size": 8, "channels": 1, "classes": 10}
-    run = {"source": "real", "name": "run", "seed": 0, "iterations": iterations}
-    held = stream.InMemoryImages([40], images, torch.arange(40) % 10)
-    return classifier_loop.train(
-        build, chosen, run, held, folder, "", distributed.ProcessGroup(torch.device("cpu"))
-    )
+def architecture() -> Architecture:
+    """Return the architecture of the smoke study."""
+    return load_study(SMOKE).classifiers.architectures["vit_tiny"]
+
+
+def train_on_noise(folder, training: Training, iterations: int) -> torch.nn.Module:
+    """Return the model of a short training on forty images of noise."""
+    random = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=random)
+    images = stream.InMemoryImages([40], pixels, torch.arange(40) % 10)
+    run = TrainingRun("real", "run", 0, iterations)
+    job = ClassifierJob(run, architecture(), 8, 1, 10, training)
+    return classifier_loop.train(job, images, folder, "", ProcessGroup(torch.device("cpu")))
 
 
 def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
-    """Weights of the denoiser after six steps on twenty images of noise."""
+    """Return the weights of the denoiser after six steps on twenty images of noise."""
     settings = generator_settings(load_study(SMOKE), generator)
     settings["training"]["iterations"] = 6
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)

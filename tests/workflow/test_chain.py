@@ -117,7 +117,7 @@ def test_list_is_trusted_under_the_settings_of_its_job(chain):
     """The settings that a job writes into a list are those that a plan compares with."""
     path = "smoke/shard_index/diffusion_class_names/00001.csv"
     study = load_study(chain.study)
-    assert path in finished_shards.trusted({"smoke": study}, chain.folder)
+    assert path in finished_shards.finished_indexes({"smoke": study}, chain.folder)
     assert (chain.folder / "results" / path).read_text().count("\n") == 3
 
 

@@ -36,7 +36,7 @@ def test_a_plan_does_not_look_behind_lists_that_it_trusts(done):
 
 def test_each_list_of_a_finished_study_is_trusted(done):
     load_study.cache_clear()
-    found = finished_shards.trusted({"smoke": load_study(done.study)}, done.folder)
+    found = finished_shards.finished_indexes({"smoke": load_study(done.study)}, done.folder)
     assert sorted(found) == sorted(
         str(path.relative_to(done.folder / "results"))
         for path in done.folder.glob("results/smoke/shard_index/*/*.csv")

@@ -1,132 +1,68 @@
-"""What must hold of CLIP models and of what they are asked about. As in `checks.py`, a line for
-each fault.
-"""
-
-from pathlib import Path
-
-import yaml
+"""Checks of CLIP models and of their zero-shot tasks."""
 
 from synscale.study import class_table
-from synscale.study.checks.sources import short, unknown
+from synscale.study.checks.messages import (
+    architecture_errors,
+    input_size_errors,
+    name_errors,
+    shorten,
+    template_errors,
+)
 
 
-def architectures_fit_together(clip, classifiers, image_size):
+def check_architectures(clip, classifiers, image_size):
+    """Architectures fit the size of images, and have other names than those of classifiers."""
     if clip is None:
-        return []
+        return
     seen = clip.image_size or image_size
-    faults = (
-        [
-            f"clip.image_size = {seen}: more than the {image_size} that images are kept at (image_size)"
-        ]
-        if seen > image_size
-        else []
-    )
-    for name, architecture in clip.architectures.items():
+    yield from input_size_errors("clip", seen, image_size)
+    for name, row in clip.architectures.items():
         key = f"clip.architectures.{name}"
         if name in classifiers.architectures:
-            faults.append(f"{key}: the name of a classifier too; rename one")
-        if seen % architecture.patch_size:
-            faults.append(
-                f"{key}.patch_size = {architecture.patch_size}: does not divide image_size = {seen}"
-            )
-        for width, heads in (("width", "heads"), ("text_width", "text_heads")):
-            if getattr(architecture, width) % getattr(architecture, heads):
-                faults.append(
-                    f"{key}.{width} = {getattr(architecture, width)}: not a multiple of {heads} = {getattr(architecture, heads)}"
-                )
-    return faults
+            yield f"{key}: the name of a classifier too; rename one"
+        yield from architecture_errors(key, row, seen, "image_size")
 
 
-def crops_are_ranges(clip):
-    if clip is None:
-        return []
-    faults = []
-    for key in ("crop_scale", "crop_ratio"):
+def check_crops(clip):
+    """Ranges of the random crop have the smaller number first."""
+    for key in ("crop_scale", "crop_ratio") if clip else ():
         low, high = getattr(clip, key)
         if low > high:
-            faults.append(f"clip.{key} = {[low, high]}: the smaller comes first; use {[high, low]}")
-    return faults
+            yield f"clip.{key} = {[low, high]}: the smaller comes first; use {[high, low]}"
 
 
-def _named_once(key: str, templates: list[str]) -> list[str]:
-    return [
-        f"{key}.{i} = {short(text)}: must hold {{name}} once"
-        for i, text in enumerate(templates)
-        if text.count("{name}") != 1
-    ]
-
-
-def templates_name_the_class(clip):
+def check_templates(clip):
+    """Each template has the name of the class once."""
     if clip is None:
-        return []
-    listed = {} if isinstance(clip.templates, str) else {"clip.templates": clip.templates}
-    listed |= {f"clip.tasks.{name}.templates": task.templates for name, task in clip.tasks.items()}
-    return [fault for key, own in listed.items() for fault in _named_once(key, own)]
+        return
+    if not isinstance(clip.templates, str):
+        yield from template_errors("clip.templates", clip.templates)
+    for name, task in clip.tasks.items():
+        yield from template_errors(f"clip.tasks.{name}.templates", task.templates)
 
 
-def sets_of_other_classes_can_be_asked_about(clip, data):
-    """Only CLIP is judged on them."""
-    if clip is None or data.kind != "files":
-        return []
-    faults = []
-    for name, own in data.evaluation.items():
-        key = f"data.evaluation.{name}"
-        if own.classes:
-            faults += class_table.faults(f"{key}.classes", own.classes) + _template_faults(key, own)
-        elif own.templates:
-            faults.append(
-                f"{key}.templates = {own.templates!r}: of a set with the study's classes, which clip.templates are for; remove it"
-            )
-    return faults
-
-
-def _template_faults(key: str, own) -> list[str]:
-    if own.templates is None:
-        return [
-            f"{key}.templates: missing; CLIP asks about classes of a set's own in texts of its own: add a YAML file, {own.dataset} -> list of texts"
-        ]
-    if not Path(own.templates).is_file():
-        return [
-            f"{key}.templates = {own.templates!r}: no such file; give a YAML file, data set -> list of texts with {{name}} in them"
-        ]
-    held = yaml.safe_load(Path(own.templates).read_text(encoding="utf-8"))
-    listed = held.get(own.dataset) if isinstance(held, dict) else None
-    if (
-        not isinstance(listed, list)
-        or not listed
-        or not all(isinstance(text, str) for text in listed)
-    ):
-        return [
-            f"{key}.templates = {own.templates!r}: no list of texts under {own.dataset}; add it"
-        ]
-    return [f"{own.templates}: {fault}" for fault in _named_once(own.dataset, listed)]
-
-
-def tasks_ask_about_what_exists(clip, data, classes):
+def check_tasks(clip, data, classes):
+    """Tasks have an existing evaluation set, and two texts or more with existing classes."""
     if clip is None:
-        return []
-    n, faults = class_table.count(classes), []
+        return
+    count = class_table.count(classes)
     for name, task in clip.tasks.items():
         key = f"clip.tasks.{name}"
-        faults += unknown(f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set")
+        yield from name_errors(
+            f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set"
+        )
         if name in data.evaluation:
-            faults.append(f"{key}: the name of an evaluation set too; rename the task")
+            yield f"{key}: the name of an evaluation set too; rename the task"
         if (task.classes is None) == (task.captions is None):
-            faults.append(f"{key}: give either classes or captions")
-        named = [c for own in (task.classes or {}).values() for c in own]
-        if len(set(named)) < len(named) or any(c >= n for c in named):
-            faults.append(
-                f"{key}.classes = {short(task.classes)}: a class id must be under {n} and stand under one text only"
+            yield f"{key}: give either classes or captions"
+        ids = [class_id for row in (task.classes or {}).values() for class_id in row]
+        if len(set(ids)) < len(ids) or any(class_id >= count for class_id in ids):
+            yield (
+                f"{key}.classes = {shorten(task.classes)}: a class id must be under {count} and "
+                "under one text only"
             )
         if len(task.classes or task.captions or {}) == 1:
-            faults.append(f"{key}: one text alone: a task needs two at least to choose from")
-    return faults
+            yield f"{key}: only one text; add a second one to choose from"
 
 
-CHECKS = [
-    architectures_fit_together,
-    crops_are_ranges,
-    templates_name_the_class,
-    sets_of_other_classes_can_be_asked_about,
-    tasks_ask_about_what_exists,
-]
+CHECKS = [check_architectures, check_crops, check_templates, check_tasks]

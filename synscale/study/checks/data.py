@@ -1,174 +1,144 @@
-"""What must hold for data sets in files and for what is made of them, beside what checks.py looks
-at. Its contract is the same.
+"""Checks of data sets, and of sources and experiments that use them.
 
-Whether the data are there is told later, when a job is about to read them (datasets/guard.py): a
-study may be planned on any machine.
+A job reports missing data before it reads them (data/datasets), as a study may be planned on any
+machine.
 """
 
 from pathlib import Path
 
-import yaml
-
 from synscale.study import class_table
-from synscale.study.checks.sources import short, unknown
+from synscale.study.checks.messages import name_errors, template_file_errors
 from synscale.study.models import expand_curves
 from synscale.study.models.data import unmasked
 
 
-def sources_have_their_data(sources, data):
-    faults, users = [], {}
+def check_class_table(classes):
+    """The class table has the columns that prompt recipes read."""
+    return class_table.errors("classes", classes, class_table.REQUIRED + class_table.TEXTS)
+
+
+def check_digits_splits(data):
+    """Each form of the digits is in one training split, and in no evaluation set as well."""
+    if data.kind != "sklearn_digits":
+        return
+    training = ("generator_training", "classifier_training")
+    sets = {name: getattr(data, name) for name in training}
+    for name, row in data.evaluation.items():
+        sets[f"evaluation.{name}"] = getattr(row, "forms", [])
+    owner: dict[int, str] = {}
+    for name, forms in sets.items():
+        if not forms and name in training:
+            yield f"data.{name} = []: empty; name at least one form"
+        for form in forms:
+            if owner.get(form, name) != name:
+                yield (
+                    f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; "
+                    "an image may be in one split only"
+                )
+            if name in training:  # evaluation sets may share forms
+                owner.setdefault(form, name)
+    for name in set(data.evaluation) & set(training):
+        yield f"data.evaluation.{name}: the name of a training split; rename the evaluation set"
+
+
+def check_training_splits(sources, data):
+    """Real sources name a training split, which has either classes or texts."""
+    users: dict[str, dict[str, str]] = {}
     for name, source in sources.items():
         if source.kind not in ("real", "pairs"):
             continue
         key = f"sources.{name}"
-        if data.kind != "files":
-            if source.kind == "pairs":
-                faults.append(
-                    f"{key}.kind = 'pairs': the digits have no pairs; use data.kind 'files'"
-                )
-            elif source.data not in (None, "classifier_training"):
-                faults.append(
-                    f"{key}.data = {source.data!r}: of the digits real images are of classifier_training; remove the key"
-                )
-        elif source.data is None:
-            faults.append(
-                f"{key}.data: missing; name a training split of data.training: {', '.join(data.training)}"
+        if data.kind == "files":
+            if source.data is None:
+                splits = ", ".join(data.training)
+                yield f"{key}.data: missing; name a training split of data.training: {splits}"
+            else:
+                yield from name_errors(f"{key}.data", source.data, data.training, "training split")
+                users.setdefault(source.data, {})[source.kind] = name
+        elif source.kind == "pairs":
+            yield f"{key}.kind = 'pairs': the digits have no pairs; use data.kind 'files'"
+        elif source.data not in (None, "classifier_training"):
+            yield (
+                f"{key}.data = {source.data!r}: real digits are those of classifier_training; "
+                "remove the key"
             )
-        else:
-            faults += unknown(f"{key}.data", source.data, data.training, "training split")
-            users.setdefault(source.data, {})[source.kind] = name
-    for split, own in users.items():
-        if len(own) == 2:
-            faults.append(
-                f"sources.{own['real']}.data = {split!r}: the data of sources.{own['pairs']} too, which has texts and no classes; use another split"
+    for split, names in users.items():
+        if len(names) == 2:
+            yield (
+                f"sources.{names['real']}.data = {split!r}: also the data of "
+                f"sources.{names['pairs']}, with texts and no classes; use another split"
             )
-    return faults
 
 
-def evaluation_sets_are_sound(data):
+def check_file_sets(data):
+    """Names of evaluation sets are unique, and the files that they name exist."""
     if data.kind != "files":
-        return []
-    faults = []
-    for name, chosen in data.evaluation.items():
+        return
+    for name, row in data.evaluation.items():
         key = f"data.evaluation.{name}"
         if name in data.training:
-            faults.append(f"{key}: the name of a training split too; rename one")
+            yield f"{key}: the name of a training split too; rename one"
         if any(name == unmasked(other) for other in data.evaluation):
-            faults.append(
-                f"{key}: metrics of another set would have this name, where all classes are answers; rename it"
+            yield f"{key}: the name of another set's metrics on all classes; rename it"
+        if row.classes:
+            yield from class_table.errors(f"{key}.classes", row.classes)
+            yield from template_file_errors(f"{key}.templates", row.templates, row.dataset)
+        elif row.templates:
+            yield (
+                f"{key}.templates = {row.templates!r}: the set has the study's classes, whose "
+                "templates are clip.templates; remove the key"
             )
-        if chosen.classes is not None:
-            faults += class_table.faults(f"{key}.classes", chosen.classes)
-        if chosen.templates is not None:
-            faults += [
-                f"{key}.templates = {chosen.templates!r}: {fault}"
-                for fault in _template_faults(Path(chosen.templates), chosen.dataset)
-            ]
-    for name, chosen in data.training.items():
-        if chosen.skip is not None and not Path(chosen.skip).is_file():
-            faults.append(
-                f"data.training.{name}.skip = {chosen.skip!r}: no such file; the path starts where snakemake does"
+    for name, row in data.training.items():
+        if row.skip is not None and not Path(row.skip).is_file():
+            yield (
+                f"data.training.{name}.skip = {row.skip!r}: no such file; the path is relative to "
+                "the folder that snakemake runs in"
             )
-    return faults
 
 
-def _template_faults(path: Path, dataset: str) -> list[str]:
-    if not path.is_file():
-        return ["no such file; give a YAML file, data set -> list of texts with {name} in them"]
-    known = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if not isinstance(known, dict) or not known.get(dataset):
-        return [f"no templates of data set {dataset!r} in it; add them"]
-    return [
-        f"{dataset}.{i} = {short(text)}: must hold {{name}} once"
-        for i, text in enumerate(known[dataset])
-        if str(text).count("{name}") != 1
-    ]
-
-
-def texts_have_their_images(recipes, sources, data):
-    faults = []
-    for name, recipe in recipes.items():
-        key = f"recipes.{name}"
-        if recipe.kind in ("captions", "alt_texts") and data.kind == "files":
-            faults.append(
-                f"{key}.kind = {recipe.kind!r}: real images of classes in files have no captions; use kind image_captions or pair_texts"
-            )
-        if recipe.kind != "pair_texts":
-            continue
-        faults += unknown(f"{key}.source", recipe.source, sources, "source")
-        if recipe.source not in sources:
-            continue
-        own = sources[recipe.source]
-        if own.kind != "pairs":
-            faults.append(
-                f"{key}.source = {recipe.source!r}: a source of kind {own.kind!r}; name one of kind 'pairs'"
-            )
-            continue
-        for other, source in sources.items():
-            most = (
-                max(source.images.values())
-                if source.kind == "synthetic" and source.recipe == name
-                else 0
-            )
-            if most > own.images:
-                faults.append(
-                    f"sources.{other}.images = {most}: more than the {own.images} texts of sources.{recipe.source}.images; lower the one or raise the other"
-                )
-    return faults
-
-
-def real_images_are_for_models_that_can_learn_from_them(
-    experiments, sources, data, classifiers, clip
-):
-    """Pairs have no classes, real images of classes in files no texts."""
+def check_trainable_sources(experiments, sources, data, classifiers, clip):
+    """Only CLIP trains on pairs, which have no classes; only classifiers on images of classes."""
     if data.kind != "files":
-        return []
-    faults = []
+        return
     for name, experiment in experiments.items():
         used = {source for source, _ in expand_curves(experiment.curves, sources)}
-        used |= {
-            part.source
-            for source in used
-            if sources[source].kind == "mixture"
-            for part in sources[source].parts
-        }
+        for source in list(used):
+            used |= {part.source for part in getattr(sources[source], "parts", ())}
         kinds = {sources[source].kind: source for source in used if source in sources}
-        if "pairs" in kinds and set(experiment.architectures) & set(classifiers.architectures):
-            faults.append(
-                f"experiments.{name}.curves = {kinds['pairs']!r}: pairs have no classes, so no classifier can learn from them; drop it here"
+        architectures = set(experiment.architectures)
+        key = f"experiments.{name}.curves"
+        if "pairs" in kinds and architectures & set(classifiers.architectures):
+            yield (
+                f"{key} = {kinds['pairs']!r}: pairs have no classes, so classifiers cannot be "
+                "trained on them; remove it here"
             )
-        if "real" in kinds and clip and set(experiment.architectures) & set(clip.architectures):
-            faults.append(
-                f"experiments.{name}.curves = {kinds['real']!r}: images of classes have no texts, so CLIP cannot learn from them; use pairs"
+        if "real" in kinds and clip and architectures & set(clip.architectures):
+            yield (
+                f"{key} = {kinds['real']!r}: images of classes have no texts, so CLIP cannot be "
+                "trained on them; use pairs"
             )
-    return faults
 
 
-def own_classes_are_for_clip(laws, experiments, data, classifiers, scores):
-    """A classifier knows the study's classes alone."""
-    own = [name for name, chosen in data.evaluation.items() if getattr(chosen, "classes", None)]
-    mend = "has classes of its own, which a classifier does not know; name a set of the study's classes"
-    faults = [f"scores.evaluation = {scores.evaluation!r}: {mend}"] * (scores.evaluation in own)
+def check_sets_of_classifiers(laws, experiments, data, classifiers, scores):
+    """Classifiers are evaluated on the study's classes only."""
+    others = [name for name, row in data.evaluation.items() if getattr(row, "classes", None)]
+    problem = "has other classes than classifiers know; name a set of the study's classes"
+    if scores.evaluation in others:
+        yield f"scores.evaluation = {scores.evaluation!r}: {problem}"
     for name, law in laws.items():
-        architectures = {
-            architecture
-            for e in law.experiments
-            if e in experiments
-            for architecture in experiments[e].architectures
-        }
+        rows = [experiments[e] for e in law.experiments if e in experiments]
+        architectures = {architecture for row in rows for architecture in row.architectures}
         if architectures & set(classifiers.architectures):
-            faults += [
-                f"laws.{name}.evaluation = {evaluation!r}: {mend}"
-                for evaluation in law.evaluation
-                if evaluation in own
-            ]
-    return faults
+            for evaluation in law.evaluation:
+                if evaluation in others:
+                    yield f"laws.{name}.evaluation = {evaluation!r}: {problem}"
 
 
 CHECKS = [
-    sources_have_their_data,
-    evaluation_sets_are_sound,
-    texts_have_their_images,
-    real_images_are_for_models_that_can_learn_from_them,
-    own_classes_are_for_clip,
+    check_class_table,
+    check_digits_splits,
+    check_training_splits,
+    check_file_sets,
+    check_trainable_sources,
+    check_sets_of_classifiers,
 ]

@@ -1,12 +1,10 @@
-"""What must hold of the figures and tables of a study: they show what is made, trained and fitted.
-As the checks of `checks.py`.
-"""
+"""Checks of figures and tables, which show existing sources, runs and laws."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.study import class_table, csv_tables
-from synscale.study.checks.sources import curve_faults, unknown
+from synscale.study.checks.messages import curve_errors, name_errors
 from synscale.study.models import CurveSelection, expand_curves, images_of_each_part, names_class
 from synscale.study.models.base import StrictModel
 from synscale.study.models.data import evaluations
@@ -14,302 +12,252 @@ from synscale.study.models.data import evaluations
 NUMBERS = Path("data/paper_numbers.csv")
 
 
-def parts(key: str, value) -> Iterator[tuple[str, StrictModel]]:
-    """Every part inside a part, with its key."""
+def nested_models(key: str, value) -> Iterator[tuple[str, StrictModel]]:
+    """Yield every model inside a value, with its key, except curves."""
     if isinstance(value, CurveSelection):
         return
     if isinstance(value, StrictModel):
         yield key, value
         for name in type(value).model_fields:
-            yield from parts(f"{key}.{name}", getattr(value, name))
-    elif isinstance(value, list | dict):
-        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from parts(f"{key}.{name}", inner)
+            yield from nested_models(f"{key}.{name}", getattr(value, name))
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from nested_models(f"{key}.{name}", inner)
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from nested_models(f"{key}.{i}", inner)
 
 
-def shown(figures, tables) -> list[tuple[str, StrictModel]]:
-    return [*parts("figures", figures), *parts("tables", tables)]
+def _figures_and_tables(figures, tables) -> list[tuple[str, StrictModel]]:
+    return [*nested_models("figures", figures), *nested_models("tables", tables)]
 
 
-def what_is_shown_exists(
+def _is_curves(value) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], CurveSelection)
+
+
+def _real_curves(sources) -> list[CurveSelection]:
+    return [CurveSelection(source=name) for name, row in sources.items() if row.kind == "real"]
+
+
+def check_names(
     figures, tables, laws, experiments, data, generators, recipes, classifiers, clip, sources
 ):
     """Every name under a key such as `law` or `evaluations` is one of the study's."""
-    sets = [*evaluations(data, clip=True), *(clip.tasks if clip else [])]
     known = {
-        "law": (laws, "law"),
-        "experiment": (experiments, "experiment"),
-        "evaluation": (sets, "evaluation set"),
-        "generator": (generators, "generator"),
-        "recipe": (recipes, "recipe"),
-        "architecture": (
-            [*classifiers.architectures, *(clip.architectures if clip else [])],
-            "architecture",
-        ),
-        "mixture": (
-            [name for name, source in sources.items() if source.kind == "mixture"],
-            "mixture",
-        ),
-        "source": (sources, "source"),
-        "real": (sources, "source"),
+        "law": laws,
+        "experiment": experiments,
+        "evaluation": [*evaluations(data, clip=True), *(clip.tasks if clip else [])],
+        "generator": generators,
+        "recipe": recipes,
+        "architecture": [*classifiers.architectures, *(clip.architectures if clip else [])],
+        "mixture": [name for name, source in sources.items() if source.kind == "mixture"],
+        "source": sources,
+        "real": sources,
     }
-    faults = []
-    for key, part in shown(figures, tables):
-        for field in type(part).model_fields:
-            value = getattr(part, field)
-            own = known.get(field.removesuffix("s").rpartition("_")[2])
-            if isinstance(value, list) and value and isinstance(value[0], CurveSelection):
-                faults += curve_faults(f"{key}.{field}", value, sources)
-            elif own and isinstance(value, str | list | dict):
+    labels = {"evaluation": "evaluation set", "real": "source"}
+    for key, model in _figures_and_tables(figures, tables):
+        for field in type(model).model_fields:
+            value = getattr(model, field)
+            kind = field.removesuffix("s").rpartition("_")[2]
+            if _is_curves(value):
+                yield from curve_errors(f"{key}.{field}", value, sources)
+            elif kind in known and isinstance(value, str | list | dict):
+                what = labels.get(kind, kind)
                 for name in [value] if isinstance(value, str) else value:
-                    faults += unknown(f"{key}.{field}", name, *own)
-    return faults
+                    yield from name_errors(f"{key}.{field}", name, known[kind], what)
 
 
-def samples_are_made(figures, sources, generators, recipes, classes):
+def check_samples(figures, sources, generators, recipes, classes):
+    """The figure of samples has existing classes, and recipes that its generator is used with."""
     figure = figures.samples
     if figure is None or figure.generator not in generators:
-        return []
+        return
     count = class_table.count(classes)
-    for own in figure.classes or []:
-        if own >= count:
-            return [f"figures.samples.classes = {own}: no such class; ids go from 0 to {count - 1}"]
-    made = {
-        (source.generator, source.recipe)
-        for source in sources.values()
-        if source.kind == "synthetic"
-    }
-    return [
-        f"figures.samples.recipes = {name!r}: no source makes it with generator {figure.generator!r}; add one to sources"
-        for name in figure.recipes
-        if name in recipes and (figure.generator, name) not in made
-    ]
-
-
-def shown_runs_are_trained(figures, experiments):
-    faults = []
-    for key, part in parts("figures", figures):
-        names = [getattr(part, "experiment", None), *(getattr(part, "experiments", None) or [])]
-        own = [experiments[name] for name in names if name in experiments]
-        architectures = [a for experiment in own for a in experiment.architectures]
-        if own and getattr(part, "architecture", None):
-            faults += unknown(
-                f"{key}.architecture",
-                part.architecture,
-                architectures,
-                f"architecture in experiments.{', '.join(n for n in names if n)}",
+    for class_id in figure.classes or []:
+        if class_id >= count:
+            yield (f"figures.samples.classes = {class_id}: no such class; ids are 0 to {count - 1}")
+    synthetic = [source for source in sources.values() if source.kind == "synthetic"]
+    used = {source.recipe for source in synthetic if source.generator == figure.generator}
+    for name in figure.recipes:
+        if name in recipes and name not in used:
+            yield (
+                f"figures.samples.recipes = {name!r}: no source has it with generator "
+                f"{figure.generator!r}; add one to sources"
             )
-    return faults
 
 
-def shown_curves_are_fitted(figures, tables, laws, experiments, sources):
-    """A part with laws, architectures and curves shows curves of those laws."""
-    real = [
-        CurveSelection(source=name) for name, source in sources.items() if source.kind == "real"
-    ]
-    faults = []
-    for key, part in shown(figures, tables):
-        fields = type(part).model_fields
-        names = [part.law] if "law" in fields else list(getattr(part, "laws", None) or [])
-        architectures = (
-            [part.architecture] if "architecture" in fields else getattr(part, "architectures", [])
-        )
-        values = {field: getattr(part, field) for field in fields}
-        curves = {
-            field: value
-            for field, value in values.items()
-            if isinstance(value, list) and value and isinstance(value[0], CurveSelection)
-        }
-        curves.pop("clip_curves", None)  # of another law: see claims_have_their_curves
+def check_runs(figures, experiments):
+    """Experiments of a figure train its architecture."""
+    for key, model in nested_models("figures", figures):
+        names = [getattr(model, "experiment", None), *(getattr(model, "experiments", None) or [])]
+        rows = [experiments[name] for name in names if name in experiments]
+        if rows and getattr(model, "architecture", None):
+            known = [architecture for row in rows for architecture in row.architectures]
+            what = f"architecture in experiments.{', '.join(filter(None, names))}"
+            yield from name_errors(f"{key}.architecture", model.architecture, known, what)
+
+
+def check_curves(figures, tables, laws, experiments, sources):
+    """Curves of a figure or table that has laws and architectures are curves of those laws."""
+    for key, model in _figures_and_tables(figures, tables):
+        fields = type(model).model_fields
+        names = [model.law] if "law" in fields else list(getattr(model, "laws", None) or [])
+        if "architecture" in fields:
+            architectures = [model.architecture]
+        else:
+            architectures = getattr(model, "architectures", [])
+        curves = {field: getattr(model, field) for field in fields}
+        curves = {field: value for field, value in curves.items() if _is_curves(value)}
+        curves.pop("clip_curves", None)  # of another law, see check_claims
         if key in ("figures.exchange_rate", "tables.claims") and curves:
-            curves["curves"] = [*real, *curves["curves"]]
-        for law in names if architectures and curves else []:
-            faults += [
-                f
-                for field, own in curves.items()
-                for f in _not_fitted(
-                    f"{key}.{field}", law, architectures, own, laws, experiments, sources
+            curves["curves"] = [*_real_curves(sources), *curves["curves"]]
+        for law in names if architectures else []:
+            for field, rows in curves.items():
+                yield from _fit_errors(
+                    f"{key}.{field}", law, architectures, rows, laws, experiments, sources
                 )
-            ]
-    return list(dict.fromkeys(faults))
 
 
-def _not_fitted(key, law, architectures, curves, laws, experiments, sources) -> list[str]:
-    if law not in laws or curve_faults(key, curves, sources):
-        return []  # told by what_is_shown_exists
-    own = [experiments[e] for e in laws[law].experiments if e in experiments]
+def _fit_errors(key, law, architectures, curves, laws, experiments, sources) -> Iterator[str]:
+    """Yield an error for each curve that the experiments of a law do not train."""
+    if law not in laws or any(curve_errors(key, curves, sources)):
+        return  # check_names reports it
+    rows = [experiments[e] for e in laws[law].experiments if e in experiments]
     fitted = {
         (*pair, architecture)
-        for e in own
-        for pair in expand_curves(e.curves, sources)
-        for architecture in e.architectures
+        for row in rows
+        for pair in expand_curves(row.curves, sources)
+        for architecture in row.architectures
     }
-    faults = []
     for source, scale in expand_curves(curves, sources):
         where = source if scale is None else f"{source} at guidance {scale:g}"
-        missing = [
-            architecture
-            for architecture in architectures
-            if (source, scale, architecture) not in fitted
-        ]
-        faults += [
-            f"{key} = {where} on {a}: not in the experiments of laws.{law}; add it to one of them or drop it here"
-            for a in missing
-        ]
-    return faults
+        for architecture in architectures:
+            if (source, scale, architecture) not in fitted:
+                yield (
+                    f"{key} = {where} on {architecture}: not in the experiments of laws.{law}; "
+                    "add it to one of them or remove it here"
+                )
 
 
-def claims_have_their_curves(tables, laws, experiments, sources):
+def check_claims(tables, laws, experiments, sources):
+    """Curves of claims on other laws are curves of those laws."""
     claims = tables.claims
     if claims is None or claims.clip_mixture not in sources:
-        return []
-    real = [
-        CurveSelection(source=name) for name, source in sources.items() if source.kind == "real"
+        return
+    real = _real_curves(sources)
+    pairs = [CurveSelection(source=claims.clip_real)] if claims.clip_real else real
+    clip_curves = [*pairs, *claims.clip_curves, CurveSelection(source=claims.clip_mixture)]
+    rows = [
+        ("clip_curves", law, claims.clip_architecture, clip_curves)
+        for law in (claims.clip_law, claims.clip_downstream_law)
+        if law
     ]
-    pairs_of = [CurveSelection(source=claims.clip_real)] if claims.clip_real else real
-    curves = [*pairs_of, *claims.clip_curves, CurveSelection(source=claims.clip_mixture)]
-    faults = []
-    for law in filter(None, [claims.clip_law, claims.clip_downstream_law]):
-        faults += _not_fitted(
-            "tables.claims.clip_curves",
-            law,
-            [claims.clip_architecture],
-            curves,
-            laws,
-            experiments,
-            sources,
-        )
-    for law in claims.ood_laws:
-        faults += _not_fitted(
-            "tables.claims.curves",
-            law,
-            [claims.architecture],
-            [*real, *claims.curves],
-            laws,
-            experiments,
-            sources,
-        )
-    return faults
+    rows += [
+        ("curves", law, claims.architecture, [*real, *claims.curves]) for law in claims.ood_laws
+    ]
+    for field, law, architecture, curves in rows:
+        key = f"tables.claims.{field}"
+        yield from _fit_errors(key, law, [architecture], curves, laws, experiments, sources)
 
 
 def published_numbers() -> dict[str, dict[str, str]]:
-    """Rows by id."""
+    """Return the rows of data/paper_numbers.csv by id."""
     return {row["id"]: row for row in csv_tables.rows(NUMBERS, "id")}
 
 
-def _levels_differ(key, own, published, trained, sources) -> list[str]:
-    """A published top-1 or cross-entropy is compared with a run on as many images of each part.
-
-    trained: sizes of the curve in the experiments of the law.
-    """
-    level = "top-1" in published["metric"] or "cross-entropy" in published["metric"]
-    if level != (own.size is not None):
-        given = (
-            "no size; the published number is of one"
-            if level
-            else f"size = {own.size}: {published['metric']} is of no single size"
-        )
-        return [f"{key}: {given}; {'add' if level else 'remove'} the key"]
-    if not level:
-        return []
-    if own.size not in trained:
-        return [
-            f"{key}: size = {own.size}: not trained in the experiments of laws.{own.law}; trained: {sorted(trained)}"
-        ]
-    each = images_of_each_part(sources, own.source, own.guidance, own.size)
-    if str(each) != published["x"]:
-        found = f"size {own.size:,} has {'unequal numbers' if each is None else f'{each:,}'} images of each part"
-        asked = f"{int(published['x']):,}" if published["x"].isdigit() else repr(published["x"])
-        return [
-            f"{key}: {found}, the published number is of {asked}; name the size that has as many"
-        ]
-    return []
-
-
-def counterparts_exist(tables, laws, experiments, sources):
-    """Ids are published numbers, and each has a number of this study: a fitted exponent, or runs of
-    the same size.
-    """
+def check_counterparts(tables, laws, experiments, sources):
+    """Counterparts of published numbers are fitted exponents, or runs of the same size."""
     counterparts = tables.versus_paper.counterparts if tables.versus_paper else {}
-    if not counterparts:
-        return []
-    published, faults = published_numbers(), []
-    for name, own in counterparts.items():
+    published = published_numbers() if counterparts else {}
+    for name, row in counterparts.items():
         key = f"tables.versus_paper.counterparts.{name}"
-        faults += unknown(key, name, published, f"id in {NUMBERS}")
-        if own.source in sources:
-            curve = CurveSelection(
-                source=own.source, guidance="all" if own.guidance is None else [own.guidance]
-            )
-            if sources[own.source].kind == "synthetic" and own.guidance is None:
-                faults.append(f"{key}: no guidance; name one of {list(sources[own.source].images)}")
-            else:
-                wrong = _not_fitted(
-                    key, own.law, [own.architecture], [curve], laws, experiments, sources
-                )
-                if not wrong and name in published and own.law in laws:
-                    chosen = [
-                        experiments[e]
-                        for e in laws[own.law].experiments
-                        if e in experiments and own.architecture in experiments[e].architectures
-                    ]
-                    trained = {
-                        size
-                        for e in chosen
-                        if (own.source, own.guidance) in expand_curves(e.curves, sources)
-                        for size in e.sizes
-                    }
-                    wrong = _levels_differ(key, own, published[name], trained, sources)
-                faults += wrong
-    return faults
+        yield from name_errors(key, name, published, f"id in {NUMBERS}")
+        source = sources.get(row.source)
+        if source is None:
+            continue
+        if source.kind == "synthetic" and row.guidance is None:
+            yield f"{key}: no guidance; name one of {list(source.images)}"
+            continue
+        scales = "all" if row.guidance is None else [row.guidance]
+        curves = [CurveSelection(source=row.source, guidance=scales)]
+        errors = list(
+            _fit_errors(key, row.law, [row.architecture], curves, laws, experiments, sources)
+        )
+        yield from errors
+        if not errors and name in published and row.law in laws:
+            rows = [experiments[e] for e in laws[row.law].experiments if e in experiments]
+            yield from _level_errors(key, row, published[name], rows, sources)
 
 
-def tables_have_their_metrics(tables, experiments, data, clip, sources, recipes):
-    """Classifiers are evaluated on evaluation sets, CLIP models on tasks too; scores are made of
-    sources whose prompts name a class.
-    """
-    faults = []
+def _level_errors(key, row, published, experiments, sources) -> Iterator[str]:
+    """Yield an error if a published top-1 or cross-entropy is of another number of images."""
+    metric = published["metric"]
+    if "top-1" not in metric and "cross-entropy" not in metric:
+        if row.size is not None:
+            yield f"{key}: size = {row.size}: {metric} is of no single size; remove the key"
+        return
+    if row.size is None:
+        yield f"{key}: no size; the published number is of one; add the key"
+        return
+    trained = set()
+    for experiment in experiments:
+        pairs = expand_curves(experiment.curves, sources)
+        if row.architecture in experiment.architectures and (row.source, row.guidance) in pairs:
+            trained |= set(experiment.sizes)
+    if row.size not in trained:
+        yield (
+            f"{key}: size = {row.size}: not trained in the experiments of laws.{row.law}; "
+            f"trained: {sorted(trained)}"
+        )
+        return
+    images = images_of_each_part(sources, row.source, row.guidance, row.size)
+    if str(images) != published["x"]:
+        count = "unequal numbers of" if images is None else f"{images:,}"
+        expected = published["x"]
+        expected = f"{int(expected):,}" if expected.isdigit() else repr(expected)
+        yield (
+            f"{key}: size {row.size:,} has {count} images of each part, the published number is "
+            f"of {expected}; name the size that has as many"
+        )
+
+
+def check_metrics_of_tables(tables, experiments, data, clip, sources, recipes):
+    """Tables have metrics of evaluated sets, and scores of sources whose prompts name a class."""
     for name in ("supervised", "ood", "configurations"):
         table = getattr(tables, name)
         for evaluation in table.evaluations if table else []:
-            faults += unknown(
-                f"tables.{name}.evaluations",
-                evaluation,
-                evaluations(data),
-                "evaluation set of classifiers",
-            )
+            key = f"tables.{name}.evaluations"
+            what = "evaluation set of classifiers"
+            yield from name_errors(key, evaluation, evaluations(data), what)
     if tables.clip and clip is None:
-        faults.append("tables.clip: the study has no clip; add them or remove the table")
-    own = tables.configurations
-    if own and own.experiment in experiments:
-        trained = experiments[own.experiment].architectures
-        faults += unknown(
+        yield "tables.clip: the study has no clip; add clip or remove the table"
+    scored = {"tables.claims.curves": tables.claims.curves} if tables.claims else {}
+    table = tables.configurations
+    if table and table.experiment in experiments:
+        experiment = experiments[table.experiment]
+        scored["tables.configurations.experiment"] = experiment.curves
+        yield from name_errors(
             "tables.configurations.architecture",
-            own.architecture,
-            trained,
-            f"architecture in experiments.{own.experiment}",
+            table.architecture,
+            experiment.architectures,
+            f"architecture in experiments.{table.experiment}",
         )
-    scored = (
-        {"tables.configurations.experiment": experiments[own.experiment].curves}
-        if own and own.experiment in experiments
-        else {}
-    )
-    scored |= {"tables.claims.curves": tables.claims.curves} if tables.claims else {}
     for key, curves in scored.items():
         for curve in curves:
             if curve.source in sources and not names_class(sources[curve.source], recipes):
-                faults.append(
-                    f"{key}: {curve.source} has no scores, for its prompts name no class; drop it here"
+                yield (
+                    f"{key}: {curve.source} has no scores, as its prompts name no class; "
+                    "remove it here"
                 )
-    return faults
 
 
 CHECKS = [
-    what_is_shown_exists,
-    samples_are_made,
-    shown_runs_are_trained,
-    shown_curves_are_fitted,
-    claims_have_their_curves,
-    counterparts_exist,
-    tables_have_their_metrics,
+    check_names,
+    check_samples,
+    check_runs,
+    check_curves,
+    check_claims,
+    check_counterparts,
+    check_metrics_of_tables,
 ]

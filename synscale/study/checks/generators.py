@@ -1,198 +1,155 @@
-"""What must hold of generators with released weights and of how images are stored. As in
-`checks.py`, a line for each fault.
-"""
+"""Checks of generators, of other pretrained models, and of the storage of images."""
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.study.checks.figures import NUMBERS, published_numbers
-from synscale.study.checks.sources import short, unknown
+from synscale.study.checks.messages import name_errors, shorten
+from synscale.study.models.base import HubModel
 from synscale.study.models.data import evaluations
 
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def pretrained_models_can_be_had(generators):
-    faults = []
+def check_safety_checker(safety_checker):
+    """The safety checker has a folder or a commit of the hub."""
+    return _pipeline_errors("safety_checker", safety_checker) if safety_checker else []
+
+
+def check_pipelines(generators):
+    """Pipelines have a folder or a commit of the hub, and sizes that their stages can generate."""
     for name, generator in generators.items():
-        stages = {
-            f"generators.{name}": generator,
-            f"generators.{name}.upscaler": getattr(generator, "upscaler", None),
-        }
-        for key, stage in stages.items():
-            if stage is None or not hasattr(stage, "model"):
+        if generator.kind != "pretrained":
+            continue
+        key, upscaler = f"generators.{name}", generator.upscaler
+        for where, stage in ((key, generator), (f"{key}.upscaler", upscaler)):
+            if stage is None:
                 continue
-            faults += _files_faults(key, stage)
+            yield from _pipeline_errors(where, stage)
             if stage.size % 8:
-                faults.append(
-                    f"{key}.size = {stage.size}: not a multiple of 8, which latents need; use {stage.size - stage.size % 8 or 8}"
+                size = stage.size - stage.size % 8 or 8
+                yield (
+                    f"{where}.size = {stage.size}: not a multiple of 8, which latents need; "
+                    f"use {size}"
                 )
-        upscaler = getattr(generator, "upscaler", None)
         if upscaler and upscaler.size <= generator.size:
-            told = f"generators.{name}.upscaler.size = {upscaler.size}"
-            faults.append(
-                f"{told}: no larger than generators.{name}.size = {generator.size}: mend one of them"
+            yield (
+                f"{key}.upscaler.size = {upscaler.size}: no larger than {key}.size = "
+                f"{generator.size}; fix one of them"
             )
-    return faults
 
 
-def trained_generators_can_be_built(generators):
-    """The text encoder has two heads, the UNet groups of 8 channels (scripts/train_generator.py)."""
-    faults = []
+def check_trained_generators(generators):
+    """Widths suit the text encoder's two heads and the UNet's groups of 8 channels."""
     for name, generator in generators.items():
         if generator.kind == "pretrained":
             continue
-        shared = [("text_width", generator.text_width, 2)]
-        shared += [
-            (f"channels.{i}", width, 8)
-            for i, width in enumerate(getattr(generator, "channels", []))
+        widths = [("text_width", generator.text_width, 2)]
+        widths += [
+            (f"channels.{i}", n, 8) for i, n in enumerate(getattr(generator, "channels", []))
         ]
-        faults += [
-            f"generators.{name}.{key} = {width}: not a multiple of {by}"
-            for key, width, by in shared
-            if width % by
-        ]
-    return faults
+        for key, width, unit in widths:
+            if width % unit:
+                yield f"generators.{name}.{key} = {width}: not a multiple of {unit}"
 
 
-def the_safety_checker_can_be_had(safety_checker):
-    return _files_faults("safety_checker", safety_checker) if safety_checker else []
-
-
-def _files_faults(key, released) -> list[str]:
-    return (
-        _folder_faults(key, released)
-        if released.is_folder
-        else _unmarked_folder(key, released) or _hub_faults(key, released)
-    )
-
-
-def _unmarked_folder(key, own) -> list[str]:
-    """A folder that lies here and would be looked for on the hub."""
-    if own.revision is not None or not Path(own.model).is_dir():
-        return []
-    return [
-        f"{key}.model = {short(own.model)}: a folder of that name lies here: write './{own.model}', or of a model of the hub its revision"
-    ]
-
-
-def _folder_faults(key, generator) -> list[str]:
-    folder, faults = Path(generator.model), []
-    index = folder / "model_index.json"
-    if not folder.is_dir():
-        faults.append(
-            f"{key}.model = {short(generator.model)}: no such folder; mend the path, or name a model of the hub as owner/name"
+def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
+    """Yield errors of a pipeline: a folder of diffusers, or a model of the hub with a commit."""
+    yield from _model_errors(key, model, "model_index.json", "a pipeline that diffusers saved")
+    index = Path(model.model) / "model_index.json"
+    if model.is_folder and index.is_file() and not _has_class(index):
+        yield (
+            f"{key}.model = {shorten(model.model)}: its model_index.json has no _class_name; "
+            "save the pipeline with diffusers again"
         )
-    elif not index.is_file():
-        faults.append(
-            f"{key}.model = {short(generator.model)}: holds no model_index.json; name the folder of a pipeline that diffusers saved"
+    if not model.is_folder and model.revision is None and not Path(model.model).is_dir():
+        yield (
+            f"{key}.revision = missing: branches and tags move; "
+            f"give the 40 hex digits of a commit of {model.model}"
         )
-    elif not _is_index(index):
-        faults.append(
-            f"{key}.model = {short(generator.model)}: its model_index.json names no _class_name; save the pipeline anew with diffusers"
-        )
-    if generator.revision is not None:
-        faults.append(
-            f"{key}.revision = {short(generator.revision)}: a folder has none; remove the key (hashes of its files are recorded)"
-        )
-    return faults
 
 
-def _is_index(path: Path) -> bool:
+def _has_class(index: Path) -> bool:
     try:
-        return "_class_name" in json.loads(path.read_text(encoding="utf-8"))
+        return "_class_name" in json.loads(index.read_text(encoding="utf-8"))
     except ValueError:
         return False
 
 
-def _hub_faults(key, generator) -> list[str]:
-    faults = []
-    if not HUB.fullmatch(generator.model):
-        faults.append(
-            f"{key}.model = {short(generator.model)}: neither owner/name nor a path that starts with / or .; write one of them"
-        )
-    if not re.fullmatch(r"[0-9a-f]{40}", generator.revision or ""):
-        told = (
-            "missing" if generator.revision is None else f"{short(generator.revision)}, no commit"
-        )
-        faults.append(
-            f"{key}.revision = {told}: branches and tags move; give the 40 hex digits of a commit of {generator.model}"
-        )
-    return faults
-
-
-def storage_has_its_quality(storage):
-    if storage.format == "png" and storage.quality is not None:
-        return [
-            f"storage.quality = {storage.quality}: png loses nothing and has none; remove the key, or use format jpeg or webp"
-        ]
-    if storage.format != "png" and storage.quality is None:
-        return [f"storage.quality: missing; {storage.format} needs one of 1 to 100, such as 95"]
-    return []
-
-
-def models_can_be_had(scores, recipes):
-    named = {"scores.reference": scores.reference} | {
-        f"recipes.{name}": recipe for name, recipe in recipes.items()
-    }
-    return [
-        fault
-        for key, own in named.items()
-        if hasattr(own, "is_folder")
-        for fault in _model_faults(key, own)
-    ]
-
-
-def _model_faults(key, own) -> list[str]:
-    told, folder = f"{key}.model = {short(own.model)}", Path(own.model)
-    if not own.is_folder:
-        if unmarked := _unmarked_folder(key, own):
-            return unmarked
-        return (
-            []
-            if HUB.fullmatch(own.model)
-            else [
-                f"{told}: neither owner/name nor a path that starts with / or .; write one of them"
+def _model_errors(key: str, model: HubModel, file: str, content: str) -> list[str]:
+    """Return errors of a model: a folder that has a certain file, or owner/name of the hub."""
+    where, folder = f"{key}.model = {shorten(model.model)}", Path(model.model)
+    if not model.is_folder:
+        if model.revision is None and folder.is_dir():
+            return [
+                f"{where}: a folder of that name exists here; write './{model.model}', "
+                "or give the revision of a model of the hub"
             ]
-        )
-    if own.revision:
-        return [
-            f"{key}.revision = {own.revision!r}: a folder has none; remove the key (hashes of its files are recorded)"
-        ]
+        if not HUB.fullmatch(model.model):
+            return [
+                f"{where}: neither owner/name nor a path that starts with / or .; write one of them"
+            ]
+        return []
+    errors = []
     if not folder.is_dir():
-        return [f"{told}: no such folder; mend the path, or name a model of the hub as owner/name"]
-    if not (folder / "config.json").is_file():
-        return [
-            f"{told}: holds no config.json; name a folder in which timm or transformers has saved a model"
-        ]
-    return []
+        errors.append(
+            f"{where}: no such folder; fix the path, or name a model of the hub as owner/name"
+        )
+    elif not (folder / file).is_file():
+        errors.append(f"{where}: has no {file}; name the folder of {content}")
+    if model.revision is not None:
+        errors.append(
+            f"{key}.revision = {shorten(model.revision)}: a folder has none; remove the key "
+            "(hashes of its files are recorded)"
+        )
+    return errors
 
 
-def author_checkpoints_use_existing_sets(author_checkpoints, data, clip):
-    faults = []
-    for name, own in author_checkpoints.items():
-        if own.kind == "clip" and clip is None:
-            faults.append(
-                f"author_checkpoints.{name}.kind = 'clip': the study has no clip, so nothing says what to ask it; add them or remove it"
+def check_storage(storage):
+    """Formats with losses have a quality, png has none."""
+    if storage.format == "png" and storage.quality is not None:
+        yield (
+            f"storage.quality = {storage.quality}: png is lossless and has none; "
+            "remove the key, or use format jpeg or webp"
+        )
+    if storage.format != "png" and storage.quality is None:
+        yield f"storage.quality: missing; {storage.format} needs one of 1 to 100, such as 95"
+
+
+def check_other_models(scores, recipes):
+    """The reference classifier and the models of recipes have a folder or a name on the hub."""
+    models = {"scores.reference": scores.reference}
+    models |= {f"recipes.{name}": recipe for name, recipe in recipes.items()}
+    content = "a model that timm or transformers saved"
+    for key, model in models.items():
+        if isinstance(model, HubModel):
+            yield from _model_errors(key, model, "config.json", content)
+
+
+def check_author_checkpoints(author_checkpoints, data, clip):
+    """Checkpoints of the authors are evaluated on existing sets."""
+    for name, row in author_checkpoints.items():
+        if row.kind == "clip" and clip is None:
+            yield (
+                f"author_checkpoints.{name}.kind = 'clip': the study has no clip, which has the "
+                "templates to evaluate it with; add clip or remove the checkpoint"
             )
-        for number, measured in own.numbers.items():
+        known = evaluations(data, clip=row.kind == "clip")
+        for number, measured in row.numbers.items():
             key = f"author_checkpoints.{name}.numbers.{number}"
-            faults += unknown(key, number, published_numbers(), f"id in {NUMBERS}")
-            faults += unknown(
-                f"{key}.evaluation",
-                measured.evaluation,
-                evaluations(data, clip=own.kind == "clip"),
-                "evaluation set",
+            yield from name_errors(key, number, published_numbers(), f"id in {NUMBERS}")
+            yield from name_errors(
+                f"{key}.evaluation", measured.evaluation, known, "evaluation set"
             )
-    return faults
 
 
 CHECKS = [
-    trained_generators_can_be_built,
-    author_checkpoints_use_existing_sets,
-    pretrained_models_can_be_had,
-    the_safety_checker_can_be_had,
-    storage_has_its_quality,
-    models_can_be_had,
+    check_trained_generators,
+    check_author_checkpoints,
+    check_pipelines,
+    check_safety_checker,
+    check_storage,
+    check_other_models,
 ]

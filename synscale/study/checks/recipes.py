@@ -1,93 +1,160 @@
-"""What must hold for prompt recipes that use a model or the user's own texts, beside what checks.py
-looks at. Its contract is the same.
-"""
+"""Checks of prompt recipes."""
 
 from pathlib import Path
 
 from synscale.prompts import text_files
+from synscale.study import class_table
+from synscale.study.checks.messages import name_errors, shorten, template_errors
 
-TABLES = (".csv", ".parquet")
-
-
-def captions_have_their_images(recipes, sources):
-    real = any(source.kind == "real" for source in sources.values())
-    captions = (
-        []
-        if real
-        else [name for name, recipe in recipes.items() if recipe.kind == "image_captions"]
-    )
-    return [
-        f"recipes.{name}.kind = 'image_captions': captions are of real training images; add a source of kind 'real'"
-        for name in captions
-    ]
+FORMATS = (".csv", ".parquet")
+# Columns of the class table that a kind of recipe reads.
+COLUMNS = {
+    "description": ["description"],
+    "hypernyms": ["hypernyms"],
+    "alt_texts": class_table.TEXTS,
+}
+RELATIVE = "the path is relative to the folder that snakemake runs in"
 
 
-def own_texts_are_there(recipes):
-    faults = []
+def check_class_texts(recipes, classes):
+    """The class table has a text for every class; an empty one would end a prompt in a comma."""
+    if class_table.errors("classes", classes, class_table.REQUIRED + class_table.TEXTS):
+        return
+    rows = class_table.rows(classes)
+    for name, recipe in recipes.items():
+        for column in COLUMNS.get(recipe.kind, []):
+            empty = [row["class_id"] for row in rows if not row[column].strip()]
+            if empty:
+                yield (
+                    f"recipes.{name}.kind = {recipe.kind!r}: {classes} has no {column} of "
+                    f"{len(empty)} classes ({', '.join(empty[:5])}); add it, or remove the recipe"
+                )
+
+
+def check_patterns(recipes):
+    """Recipes of kind `sentences`, and no others, have patterns with the class name once."""
+    for name, recipe in recipes.items():
+        patterns = getattr(recipe, "patterns", [])
+        key = f"recipes.{name}.patterns"
+        if (recipe.kind == "sentences") != bool(patterns):
+            yield (
+                f"{key} = {shorten(patterns)}: kind 'sentences' needs patterns, "
+                "and no other kind takes them"
+            )
+        yield from template_errors(key, patterns)
+
+
+def check_captions(recipes, sources):
+    """Captions of real images need a source of real images."""
+    if any(source.kind == "real" for source in sources.values()):
+        return
+    for name, recipe in recipes.items():
+        if recipe.kind == "image_captions":
+            yield (
+                f"recipes.{name}.kind = 'image_captions': captions are of real training images; "
+                "add a source of kind 'real'"
+            )
+
+
+def check_real_texts(recipes, sources, data):
+    """Recipes from texts of real pairs have such pairs, and enough of them."""
+    for name, recipe in recipes.items():
+        key = f"recipes.{name}"
+        if recipe.kind in ("captions", "alt_texts") and data.kind == "files":
+            yield (
+                f"{key}.kind = {recipe.kind!r}: real images of classes in files have no captions; "
+                "use kind image_captions or pair_texts"
+            )
+        if recipe.kind != "pair_texts":
+            continue
+        yield from name_errors(f"{key}.source", recipe.source, sources, "source")
+        pairs = sources.get(recipe.source)
+        if pairs is None:
+            continue
+        if pairs.kind != "pairs":
+            yield (
+                f"{key}.source = {recipe.source!r}: a source of kind {pairs.kind!r}; "
+                "name one of kind 'pairs'"
+            )
+            continue
+        for other, source in sources.items():
+            if source.kind != "synthetic" or source.recipe != name:
+                continue
+            most = max(source.images.values())
+            if most > pairs.images:
+                yield (
+                    f"sources.{other}.images = {most}: more than the {pairs.images} texts of "
+                    f"sources.{recipe.source}.images; lower the one or raise the other"
+                )
+
+
+def check_user_prompts(recipes):
+    """Files and folders of the user's prompts exist and have the named split."""
     for name, recipe in recipes.items():
         if recipe.kind != "texts":
             continue
         key = f"recipes.{name}"
         if (recipe.file is None) == (recipe.dataset is None):
-            faults.append(f"{key}: give either file, a csv or parquet, or dataset, a folder")
-        elif recipe.file is not None and not Path(recipe.file).is_file():
-            faults.append(
-                f"{key}.file = {recipe.file!r}: no such file; the path starts where snakemake does"
-            )
-        elif recipe.file is not None and Path(recipe.file).suffix not in TABLES:
-            faults.append(
-                f"{key}.file = {recipe.file!r}: its name must end in one of {', '.join(TABLES)}"
-            )
-        elif recipe.dataset is not None and not Path(recipe.dataset).is_dir():
-            faults.append(
-                f"{key}.dataset = {recipe.dataset!r}: no such folder; the path starts where snakemake does"
-            )
-        elif recipe.dataset is not None:
-            faults += _folder_faults(key, recipe)
+            yield f"{key}: give either file, a csv or parquet, or dataset, a folder"
+        elif recipe.dataset is None:
+            where = f"{key}.file = {recipe.file!r}"
+            if not Path(recipe.file).is_file():
+                yield f"{where}: no such file; {RELATIVE}"
+            elif Path(recipe.file).suffix not in FORMATS:
+                yield f"{where}: its name must end in one of {', '.join(FORMATS)}"
+        elif not Path(recipe.dataset).is_dir():
+            yield f"{key}.dataset = {recipe.dataset!r}: no such folder; {RELATIVE}"
+        else:
+            yield from _folder_errors(key, recipe)
         if recipe.file is not None and recipe.split is not None:
-            faults.append(f"{key}.split = {recipe.split!r}: a file has no splits; remove the key")
+            yield f"{key}.split = {recipe.split!r}: a file has no splits; remove the key"
         if {"class_id", "name"} <= recipe.columns.keys():
-            faults.append(
-                f"{key}.columns = {recipe.columns}: class_id and name both tell the class; remove one"
+            yield (
+                f"{key}.columns = {recipe.columns}: class_id and name both identify the class; "
+                "remove one"
             )
-    return faults
 
 
-def _folder_faults(key, recipe) -> list[str]:
+def _folder_errors(key: str, recipe) -> list[str]:
     try:
         text_files.files(recipe)
     except text_files.TextFilesError as error:
-        named = (
-            f"{key}.split = {recipe.split!r}"
-            if recipe.split is not None
-            else f"{key}.dataset = {recipe.dataset!r}"
-        )
-        return [f"{named}: {str(error).removeprefix(f'{recipe.dataset}: ')}"]
+        field = "dataset" if recipe.split is None else "split"
+        message = str(error).removeprefix(f"{recipe.dataset}: ")
+        return [f"{key}.{field} = {getattr(recipe, field)!r}: {message}"]
     return []
 
 
-def shards_of_pairs_agree(sources, recipes, images_per_shard):
-    """A shard of synthetic images has the texts of the same shard of real pairs; sources of one
+def check_shared_shards(sources, recipes, images_per_shard):
+    """Sources that share shards have shards of one size.
+
+    A shard of synthetic images has the texts of the same shard of real pairs. Real sources of one
     split share its shards.
     """
     size = {
         name: getattr(source, "images_per_shard", None) or images_per_shard
         for name, source in sources.items()
     }
-    shared = {}
+    first: dict[str, str] = {}  # first real source of each split
     for name, source in sources.items():
         if source.kind in ("real", "pairs"):
-            shared.setdefault(source.data, []).append(name)
-    same = [(other, own[0]) for own in shared.values() for other in own[1:]]
-    for name, source in sources.items():
-        recipe = recipes.get(source.recipe) if source.kind == "synthetic" else None
-        if recipe and recipe.kind == "pair_texts" and recipe.source in sources:
-            same.append((name, recipe.source))
-    return [
-        f"sources.{name}.images_per_shard = {size[name]}: must be the {size[other]} of sources.{other}, whose shards it shares"
-        for name, other in same
-        if size[name] != size[other]
-    ]
+            other = first.setdefault(source.data, name)
+        elif source.kind == "synthetic" and source.recipe in recipes:
+            other = getattr(recipes[source.recipe], "source", name)
+        else:
+            continue
+        if size.get(other, size[name]) != size[name]:
+            yield (
+                f"sources.{name}.images_per_shard = {size[name]}: must be the {size[other]} of "
+                f"sources.{other}, whose shards it shares"
+            )
 
 
-CHECKS = [captions_have_their_images, own_texts_are_there, shards_of_pairs_agree]
+CHECKS = [
+    check_class_texts,
+    check_patterns,
+    check_captions,
+    check_real_texts,
+    check_user_prompts,
+    check_shared_shards,
+]

@@ -1,11 +1,10 @@
-"""A study, as the pydantic models that its YAML file must fit.
+"""Pydantic models of a study file.
 
-A study says *what* is compared: data, generators, prompt recipes, sources, classifiers and what
-each figure shows. It holds nothing about the machine it runs on (that is the profile's). Every key
-is declared here, unknown keys are errors, and `studies/schema.json` is made from these models for
-editors (`python -m synscale.study.schema`). `study_file.py` reads a file of them, `checks.py` holds
-what must be true across its parts, `jobs/` what follows from them: runs, shards, settings of each
-job.
+A study defines what is compared: data, generators, prompt recipes, sources, classifiers, figures
+and tables. It has nothing about the machine, which is in the profile. Unknown keys are errors.
+`studies/schema.json` is generated from these models for editors (`python -m
+synscale.study.schema`). `study/load.py` reads a file, `study/checks` has rules across its sections,
+and `workflow` derives runs, shards and the settings of each job.
 """
 
 from typing import Annotated, Literal
@@ -27,9 +26,12 @@ from synscale.study.models.sources import (
     Scores,
     Source,
     expand_curves,
-    images_of_each_part,
     names_class,
-    parts_of,
+)
+from synscale.study.models.training_parts import (
+    TrainingPart,
+    images_of_each_part,
+    resolve_mixture,
 )
 
 __all__ = [
@@ -37,25 +39,26 @@ __all__ = [
     "Figures",
     "Study",
     "Tables",
+    "TrainingPart",
     "expand_curves",
     "images_of_each_part",
     "names_class",
-    "parts_of",
+    "resolve_mixture",
 ]
 
 
 class Study(StrictModel):
+    """A study, with the name of its file."""
+
     title: str
-    gpus: Annotated[
-        int, Field(ge=0, description="that a training or generation job of this study makes use of")
-    ]
+    gpus: Annotated[int, Field(ge=0, description="number of GPUs of a training or generation job")]
     classes: str = Field(description="CSV of the classes: class_id, name, description, hypernyms")
     image_size: Positive
     channels: Literal[1, 3]
     images_per_shard: Positive = Field(description="image indices that one generation job covers")
     guidance_per_shard: Literal["all", "one"] = Field(
         default="all",
-        description="`all`: one job makes its range of images at every guidance scale of a source",
+        description="`all`: one job generates its image indices at every guidance scale",
     )
     storage: Storage = Storage()
     data: Data
@@ -68,7 +71,7 @@ class Study(StrictModel):
     experiments: dict[Name, Experiment]
     scores: Scores
     author_checkpoints: dict[Name, AuthorCheckpoint] = Field(
-        default={}, description="checkpoints of the paper's authors, to check our evaluation by"
+        default={}, description="checkpoints of the paper's authors, to verify our evaluation"
     )
     laws: dict[Name, Law]
     figures: Figures
@@ -78,13 +81,13 @@ class Study(StrictModel):
 
     @property
     def name(self) -> str:
-        """Name of the study file, without suffix; the first folder of the study's results."""
+        """Name of the study file without suffix, and first folder of the study's results."""
         return self._name
 
     def named(self, name: str) -> "Study":
-        """Set the name, once, after the study is read. Return the study."""
+        """Set the name after the study is read. Return the study."""
         self._name = name
         return self
 
-    # A study is read once, so what follows from it can be remembered by the object.
+    # Identity is enough for caches, as each study file is read once.
     __hash__ = object.__hash__

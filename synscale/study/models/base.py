@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 # A name is part of paths and wildcards, so it contains no separator, dot or shell character.
 NAME = r"^[a-z][a-z0-9_]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-Revision = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
+COMMIT = r"^[0-9a-f]{40}$"
+Revision = Annotated[str, StringConstraints(pattern=COMMIT)]
 
 Positive = Annotated[int, Field(gt=0)]
 AboveZero = Annotated[float, Field(gt=0)]
@@ -16,15 +17,21 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 # Backends of torch.compile: the first generates kernels, the others only test its graph capture.
 Backend = Literal["inductor", "aot_eager", "eager"]
 
+Mark = dict[str, JsonValue]
 # Mark of a field that changes a result by rounding only (study/models/rounding.py).
-ROUNDING_ONLY = {"rounding_only": True}
+ROUNDING_ONLY: Mark = {"rounding_only": True}
 # Mark of a field that changes how a result is displayed, not the result.
-DISPLAY_ONLY = {"display_only": True}
+DISPLAY_ONLY: Mark = {"display_only": True}
 
 
 def one_or_many(value):
     """Return a single value as a list of one; lists and `all` are unchanged."""
     return [value] if isinstance(value, (int, float, str)) and value != "all" else value
+
+
+def is_none(value) -> bool:
+    """Whether a value is None, for `exclude_if`."""
+    return value is None
 
 
 class StrictModel(BaseModel):

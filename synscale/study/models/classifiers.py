@@ -1,4 +1,4 @@
-"""How classifiers are trained."""
+"""Training recipe and architectures of classifiers."""
 
 from typing import Annotated, Literal
 
@@ -7,44 +7,44 @@ from pydantic import Field
 from synscale.study.models.base import (
     DISPLAY_ONLY,
     ROUNDING_ONLY,
+    AboveZero,
     Backend,
     Name,
     Positive,
     Share,
     StrictModel,
+    is_none,
 )
 from synscale.study.models.sources import RunsPerJob
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Area = Annotated[float, Field(gt=0, le=1)]
-AboveZero = Annotated[float, Field(gt=0)]
 
 
 class Architecture(StrictModel):
-    """A ViT of timm."""
+    """Vision transformer of timm."""
 
     patch_size: Positive
     width: Positive
     depth: Positive
     heads: Positive
     pool: Literal["token", "avg"] = Field(
-        description="class token, or mean of the patches, before the head"
+        description="input of the head: class token or mean of the patches"
     )
     drop_path: Share = Field(
         default=0.0,
-        exclude_if=lambda share: (
-            not share
-        ),  # an older model is not trained again for what it does not do
-        description="stochastic depth: how often the last layer is skipped, those before it less; DeiT: 0.1. The paper's is not known",
+        exclude_if=lambda share: not share,
+        description="stochastic depth: rate of the last layer, which falls linearly to 0 at the "
+        "first; DeiT: 0.1. The paper's is not known",
     )
     learning_rate: AboveZero | None = Field(
         default=None,
-        exclude_if=lambda rate: rate is None,
+        exclude_if=is_none,
         description="learning rate in place of the recipe's",
     )
     gradient_clip: AboveZero | None = Field(
         default=None,
-        exclude_if=lambda norm: norm is None,
+        exclude_if=is_none,
         description="largest norm of the gradient in place of the recipe's",
     )
     label: str = Field(description="name in figures", json_schema_extra=DISPLAY_ONLY)
@@ -53,62 +53,68 @@ class Architecture(StrictModel):
 class RandAugment(StrictModel):
     """RandAugment of torchvision: random operations on each image."""
 
-    operations: Positive = Field(description="how many are done to each image")
-    magnitude: int = Field(ge=0, le=30, description="how strong they are")
+    operations: Positive = Field(description="number of operations on each image")
+    magnitude: int = Field(ge=0, le=30, description="strength of the operations")
 
 
 class Training(StrictModel):
-    """A training recipe: AdamW, linear warm-up, cosine to zero. The paper's is not published; DeiT
-    (Touvron et al. 2021) is named as what is usual for a ViT on ImageNet alone. What is left out is
-    not done.
+    """Training recipe: AdamW with linear warm-up and cosine decay to zero.
+
+    The paper's recipe is not published. Descriptions name DeiT (Touvron et al. 2021) as the usual
+    choice for a ViT on ImageNet only. Optional steps without a value are not applied.
     """
 
     batch_size: Positive = Field(
-        description="images of an iteration, over all GPUs; DeiT: 1024. The paper's is not known"
+        description="images of an iteration on all GPUs; DeiT: 1024. The paper's is not known"
     )
-    learning_rate: float = Field(gt=0)
+    learning_rate: AboveZero
     betas: tuple[Share, Share] = Field(
         default=(0.9, 0.95),
-        description="of AdamW; ours. DeiT: 0.9, 0.999. The paper's are not known",
+        description="betas of AdamW; our choice. DeiT: 0.9, 0.999. The paper's are not known",
     )
     warmup: Share = Field(description="share of the iterations")
     weight_decay: float = Field(ge=0)
     label_smoothing: Share
-    position_std: float = Field(
-        gt=0, description="standard deviation of the initial position embedding; timm's own is 0.02"
+    position_std: AboveZero = Field(
+        description="standard deviation of the initial position embedding; timm's default is 0.02"
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
-        description="of matrix products; weights stay float32. The paper's is not known",
+        description="precision of matrix products; weights stay float32. The paper's is not known",
     )
     image_size: Positive | None = Field(
         default=None,
-        description="pixels a side that the ViT sees; the study's by default. DeiT: 224",
+        description="side of the model's input in pixels; the study's by default. DeiT: 224",
     )
     crop_scale: tuple[Area, Area] | None = Field(
         default=None,
-        description="area that a random resized crop keeps; DeiT: 0.08 to 1. The paper's is not known",
+        description="share of the area that a random resized crop keeps; DeiT: 0.08 to 1. "
+        "The paper's is not known",
     )
     flip: bool = Field(
-        default=False, description="mirror every other image; DeiT does. The paper's is not known"
+        default=False,
+        description="horizontal flip of half of the images, as in DeiT. The paper's is not known",
     )
     rand_augment: RandAugment | None = Field(
         default=None, description="DeiT: 2 operations, magnitude 9. The paper's is not known"
     )
     erasing: Probability | None = Field(
         default=None,
-        description="share of images with a rectangle of noise; DeiT: 0.25. The paper's is not known",
+        description="share of images with a rectangle of noise; DeiT: 0.25. "
+        "The paper's is not known",
     )
     mixup: AboveZero | None = Field(
         default=None,
-        description="alpha of mixup; DeiT: 0.8. With cutmix, one of them, drawn for each batch. Paper: not known",
+        description="alpha of mixup; DeiT: 0.8. With cutmix, one of the two is drawn for each "
+        "batch. The paper's is not known",
     )
     cutmix: AboveZero | None = Field(
         default=None, description="alpha of CutMix; DeiT: 1.0. The paper's is not known"
     )
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         default=None,
-        description="of the moving average of weights, which is then the model; DeiT: 0.99996. The paper's is not known",
+        description="decay of the moving average of the weights, which is then the model; "
+        "DeiT: 0.99996. The paper's is not known",
     )
     gradient_clip: AboveZero | None = Field(
         default=None,
@@ -116,17 +122,18 @@ class Training(StrictModel):
     )
     micro_batch_size: Positive | None = Field(
         default=None,
-        description="largest micro-batch of a GPU, in images; changes a model by rounding only",
+        description="images in a micro-batch of a GPU; changes a model by rounding only",
         json_schema_extra=ROUNDING_ONLY,
     )
     compile: Backend | None = Field(
         default=None,
-        description="inductor: the model is compiled, channels last: the same up to rounding, in less time",
+        description="backend of torch.compile; inductor: channels last, faster, the same up to "
+        "rounding",
     )
 
 
 class Classifiers(Training):
-    """One training recipe for every source."""
+    """Training recipe and architectures of all classifiers."""
 
     architectures: dict[Name, Architecture]
     iterations: dict[Positive, Positive] = Field(description="training iterations for each size")

@@ -1,6 +1,4 @@
-"""The real images of a study: scikit-learn's digits, or any data set in files, whose place on a
-machine is config.yaml's `paths`.
-"""
+"""Real images of a study: scikit-learn's digits, or data sets in files (`paths` in config.yaml)."""
 
 from typing import Annotated, Literal
 
@@ -9,36 +7,42 @@ from pydantic import Field
 from synscale.study.models.base import Name, StrictModel
 
 Form = Annotated[int, Field(ge=0, le=13)]
+Forms = Annotated[list[Form], Field(min_length=1)]
+
+DATASET = (
+    "row of data/datasets.csv, or a new name; config.yaml's paths have its folder on this machine"
+)
 
 
 class WriterSet(StrictModel):
-    """Handwritten digits of these forms, as they are."""
+    """Handwritten digits of these forms, unchanged."""
 
     kind: Literal["writers"]
-    forms: list[Form] = Field(min_length=1)
+    forms: Forms
 
 
 class OutlineSet(StrictModel):
     """Outlines of the handwritten digits of these forms."""
 
     kind: Literal["outlines"]
-    forms: list[Form] = Field(min_length=1)
+    forms: Forms
 
 
 class FontSet(StrictModel):
-    """Printed digits, in every font that matplotlib ships, upright and turned."""
+    """Printed digits in every font that matplotlib ships, upright and rotated."""
 
     kind: Literal["fonts"]
     angles: list[float] = Field(min_length=1, description="degrees, anticlockwise")
 
 
 class AdversarialSet(StrictModel):
-    """Those of the handwritten digits of these forms that a small model, trained on the forms of
-    `generator_training`, gets wrong.
+    """Handwritten digits of these forms that a small model classifies wrongly.
+
+    The small model is trained on the forms of `generator_training`.
     """
 
     kind: Literal["adversarial"]
-    forms: list[Form] = Field(min_length=1)
+    forms: Forms
 
 
 EvaluationSet = Annotated[
@@ -47,42 +51,37 @@ EvaluationSet = Annotated[
 
 
 class DigitsData(StrictModel):
-    """scikit-learn's 1,797 scans of handwritten digits, split by the form that they were written on
-    (0 to 13, in array order).
-    """
+    """scikit-learn's 1,797 scans of handwritten digits, split by form (0 to 13, in array order)."""
 
     kind: Literal["sklearn_digits"]
     generator_training: list[Form] = Field(
-        description="forms that only text-to-image models learn from"
+        description="forms that only text-to-image models are trained on"
     )
-    classifier_training: list[Form] = Field(description="forms that the source `real` is made of")
+    classifier_training: list[Form] = Field(description="forms of the source `real`")
     evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
 
 
 class TrainingSet(StrictModel):
-    """Real images to train on: of classes for a source of kind `real`, of texts for one of kind
-    `pairs`.
-    """
+    """Real training images: of classes for sources of kind `real`, with texts for kind `pairs`."""
 
-    dataset: Name = Field(
-        description="row of data/datasets.csv, or a name of your own; where it lies is config.yaml's paths"
-    )
+    dataset: Name = Field(description=DATASET)
     skip: str | None = Field(
         default=None,
-        description="text file with a line for each image to leave out, as the message about a broken one names it",
+        description="text file with a line for each image to skip, named as in the message about "
+        "a broken image",
     )
 
 
 class FileSet(StrictModel):
-    """Images to evaluate on. Of the study's classes, or of classes of its own: then CLIP alone is
-    asked about it, zero-shot.
+    """Images to evaluate on.
+
+    A set has the study's classes unless it names other `classes`; only CLIP models are evaluated
+    on such a set, zero-shot.
     """
 
-    dataset: Name = Field(
-        description="row of data/datasets.csv, or a name of your own; where it lies is config.yaml's paths"
-    )
+    dataset: Name = Field(description=DATASET)
     classes: str | None = Field(
-        default=None, description="CSV of the set's own classes: class_id, name"
+        default=None, description="CSV of the set's classes if they are not the study's"
     )
     templates: str | None = Field(
         default=None, description="YAML file, data set -> list of texts with {name} in them"
@@ -90,7 +89,9 @@ class FileSet(StrictModel):
 
 
 class FilesData(StrictModel):
-    """Data sets in files: folders of classes, WebDataset tars, what torchvision reads, or pairs as
+    """Data sets in files.
+
+    They are folders of classes, WebDataset tars, sets that torchvision reads, or pairs as
     img2dataset writes them.
     """
 
@@ -103,26 +104,33 @@ Data = Annotated[DigitsData | FilesData, Field(discriminator="kind")]
 
 
 def unmasked(evaluation: str) -> str:
-    """Name of the metrics of a set with some of the study's classes where a model chose among all
-    of them (`lib/tally.py`).
+    """Return the name of a set's metrics with all of the study's classes as possible answers.
+
+    It differs from the name of the set if the set has only some of the classes.
     """
     return f"{evaluation}_unmasked"
 
 
 def classified(data: Data) -> list[str]:
-    """The evaluation sets whose classes are the study's: those that classifiers are judged on."""
-    return [name for name, own in data.evaluation.items() if getattr(own, "classes", None) is None]
+    """Return the evaluation sets that have the study's classes, for classifiers."""
+    return [name for name, row in data.evaluation.items() if not getattr(row, "classes", None)]
 
 
 def evaluations(data: Data, clip: bool = False) -> list[str]:
-    """Names that metrics on evaluation sets may have. clip: of CLIP models, which are judged on
-    sets with classes of their own too.
+    """Return the names that metrics on evaluation sets may have.
 
-    Only a set in files may lack some of the study's classes; whether it does is known when its
-    images are.
+    Parameters
+    ----------
+    data : Data
+    clip : bool
+        Whether the models are CLIP models, which are evaluated on sets with other classes too.
+
+    Returns
+    -------
+    list of str
+        Sets in files have a second name, see `unmasked`: whether they lack some of the study's
+        classes is known only when their images are read.
     """
-    own = classified(data)
-    return [
-        *(data.evaluation if clip else own),
-        *map(unmasked, own if data.kind == "files" else []),
-    ]
+    names = classified(data)
+    second = [unmasked(name) for name in names] if data.kind == "files" else []
+    return [*(data.evaluation if clip else names), *second]

@@ -1,6 +1,4 @@
-"""What the figures and tables of a study show. Each is made where the study has its key, and left
-out where it has not.
-"""
+"""Figures and tables of a study. Each is created if the study has its key."""
 
 from typing import Annotated
 
@@ -10,32 +8,41 @@ from synscale.study.models.base import Name, Positive, StrictModel, one_or_many
 from synscale.study.models.sources import CurveSelection
 
 Names = Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1)]
+Curves = Annotated[list[CurveSelection], Field(min_length=1)]
 
 
 class SamplesFigure(StrictModel):
+    """Images of one generator, for some classes, recipes and guidance scales."""
+
     generator: Name
     recipes: Names
     columns: Positive = Field(description="images in a row of a cell")
     classes: list[Annotated[int, Field(ge=0)]] | None = Field(
-        default=None, min_length=1, description="ids of those that are shown; all by default"
+        default=None, min_length=1, description="ids of the classes to show; all by default"
     )
 
 
 class PlaneFigure(StrictModel):
+    """Recognizability against diversity of each configuration."""
+
     generators: Names
 
 
 class SweepFigure(StrictModel):
+    """Each configuration of an experiment: its metrics or scores."""
+
     experiment: Name
     architecture: Name
     evaluation: Name
 
 
 class Panel(StrictModel):
+    """Curves of one law."""
+
     title: str
     law: Name
     architectures: Names
-    curves: list[CurveSelection] = Field(min_length=1)
+    curves: Curves
 
 
 class ScalingFigure(StrictModel):
@@ -45,53 +52,53 @@ class ScalingFigure(StrictModel):
 
 
 class ExchangeFigure(StrictModel):
+    """Number of synthetic images that replace one real image."""
+
     law: Name
     architecture: Name
-    curves: list[CurveSelection] = Field(
-        min_length=1, description="synthetic ones, each set beside the law's real curve"
-    )
+    curves: Curves = Field(description="synthetic curves, each compared with the law's real curve")
 
 
 class TeaserPanel(StrictModel):
+    """Groups of bars, one for each law."""
+
     title: str
     architecture: Name
-    laws: dict[Name, str] = Field(
-        min_length=1, description="a group of bars each: law -> name in the figure"
-    )
-    curves: list[CurveSelection] = Field(min_length=1)
+    laws: dict[Name, str] = Field(min_length=1, description="law -> name of its group of bars")
+    curves: Curves
 
 
 class TeaserFigure(StrictModel):
+    """The paper's first figure: exponents of a few curves."""
+
     panels: list[TeaserPanel] = Field(min_length=1)
 
 
 class PerClassFigure(StrictModel):
-    """Which classes are easy, scaling or poor; the thresholds are the study's, for the paper's are
-    not known.
-    """
+    """Easy, scaling and poor classes. The paper's thresholds are not known."""
 
     law: Name
     architecture: Name
-    curves: list[CurveSelection] = Field(
-        min_length=1, description="synthetic ones; the first is the one whose classes are shown"
+    curves: Curves = Field(
+        description="synthetic curves; the figure shows the classes of the first one"
     )
     easy_top1: float = Field(
-        gt=0, le=1, description="easy: top-1 at the smallest size of the law is this high"
+        gt=0, le=1, description="lowest top-1 of an easy class at the smallest size of the law"
     )
     poor_k: float = Field(
-        description="poor: not easy, and k is below this; every other class is scaling"
+        description="k below which a class that is not easy is poor; other classes are scaling"
     )
-    examples: Positive = Field(description="images of each class that is shown")
+    examples: Positive = Field(description="images of each class in the figure")
 
 
 class LimitedRealFigure(StrictModel):
-    """Few real images, alone and with synthetic ones added."""
+    """Few real images, with and without added synthetic ones."""
 
     experiments: Names
     architecture: Name
     evaluation: Name
     mixtures: Names = Field(
-        description="sources of kind mixture: so many real images first, then synthetic ones"
+        description="sources of kind mixture: a number of real images, then synthetic ones"
     )
 
 
@@ -103,10 +110,12 @@ class TransferFigure(StrictModel):
     evaluations: dict[Name, str] = Field(
         min_length=1, description="set or task -> name in the figure"
     )
-    curves: list[CurveSelection] = Field(min_length=1)
+    curves: Curves
 
 
 class Figures(StrictModel):
+    """Figures of a study by name."""
+
     samples: SamplesFigure | None = None
     recognizability_diversity: PlaneFigure | None = None
     configuration_sweep: SweepFigure | None = None
@@ -123,13 +132,13 @@ class Figures(StrictModel):
 
 
 class EvaluationTable(StrictModel):
+    """Metrics of every run on some evaluation sets."""
+
     evaluations: Names
 
 
 class ConfigurationsTable(StrictModel):
-    """What the scores say of each configuration, beside what it is worth to train on, at the
-    largest size of the experiment.
-    """
+    """Scores of each configuration next to its metrics at the experiment's largest size."""
 
     experiment: Name
     architecture: Name
@@ -137,28 +146,23 @@ class ConfigurationsTable(StrictModel):
 
 
 class PromptsTable(StrictModel):
-    each: Positive = Field(description="texts of each recipe: those of its first images")
+    """Prompts of each recipe."""
+
+    each: Positive = Field(description="number of prompts of each recipe, from its first images")
 
 
 class ClaimsTable(StrictModel):
-    """Which curves each claim of the paper is tested on. Margins are ours: the abstract has words,
-    no numbers.
+    """Curves that each claim of the paper is tested on.
+
+    Margins are our choice: the abstract has words, no numbers.
     """
 
     law: Name
     architecture: Name
-    curves: list[CurveSelection] = Field(
-        min_length=1, description="synthetic ones that stand for synthetic images in general"
-    )
-    guidance: list[CurveSelection] = Field(
-        min_length=1, description="curves that differ in guidance alone"
-    )
-    recipes: list[CurveSelection] = Field(
-        min_length=1, description="curves that differ in the recipe alone"
-    )
-    generators: list[CurveSelection] = Field(
-        min_length=1, description="curves that differ in the generator alone"
-    )
+    curves: Curves = Field(description="curves that represent synthetic images in general")
+    guidance: Curves = Field(description="curves that differ in guidance only")
+    recipes: Curves = Field(description="curves that differ in the recipe only")
+    generators: Curves = Field(description="curves that differ in the generator only")
     ood_laws: Names
     clip_law: Name
     clip_downstream_law: Name | None = Field(
@@ -168,38 +172,44 @@ class ClaimsTable(StrictModel):
     clip_real: Name | None = Field(
         default=None, description="source of the real image-text pairs; by default the real images"
     )
-    clip_curves: list[CurveSelection] = Field(
-        min_length=1, description="synthetic image-text pairs"
+    clip_curves: Curves = Field(description="curves of synthetic image-text pairs")
+    clip_mixture: Name = Field(description="mixture of equally many real and synthetic pairs")
+    min_difference: float = Field(
+        gt=0, description="smallest difference between two k that counts as much lower"
     )
-    clip_mixture: Name = Field(description="source of real and synthetic pairs, half and half")
-    much: float = Field(gt=0, description="a k lower than the real one's by this is much lower")
 
 
 class Counterpart(StrictModel):
-    """What of this study is of the same kind as a published number: an exponent, or a top-1 or a
-    cross-entropy at one size.
+    """This study's number of the same kind as a published one.
+
+    It is an exponent, or a top-1 or a cross-entropy at one size.
     """
 
     law: Name = Field(
-        description="for a top-1 or a cross-entropy, the law whose evaluation sets and runs are used"
+        description="law of the exponent; for a top-1 or a cross-entropy, the law whose "
+        "evaluation sets and runs are used"
     )
     architecture: Name
     source: Name
     guidance: float | None = None
     size: Positive | None = Field(
         default=None,
-        description="of a top-1 or a cross-entropy: training images, of a mixture those of all its parts. "
-        "Each part must have as many images as the published number is of",
+        description="training images for a top-1 or a cross-entropy, of a mixture those of all "
+        "parts together. Each part must have as many images as the published number is of",
     )
 
 
 class VersusTable(StrictModel):
+    """Published numbers next to those of this study."""
+
     counterparts: dict[str, Counterpart] = Field(
         description="id in data/paper_numbers.csv -> this study's number of the same kind"
     )
 
 
 class Tables(StrictModel):
+    """Tables of a study by name."""
+
     prompts: PromptsTable | None = None
     configurations: ConfigurationsTable | None = None
     supervised: EvaluationTable | None = None

@@ -1,41 +1,52 @@
-"""Where images come from: text-to-image models trained by the workflow or released by others, and
-how images are stored.
-"""
+"""Text-to-image models, trained by the workflow or pretrained, and the storage of images."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from synscale.study.models.base import ROUNDING_ONLY, Backend, Positive, Share, StrictModel
+from synscale.study.models.base import (
+    ROUNDING_ONLY,
+    AboveZero,
+    Backend,
+    HubModel,
+    Positive,
+    Share,
+    StrictModel,
+    is_none,
+)
+
+Sampler = Literal["ddim", "dpmsolver++"]
 
 
 class GeneratorTraining(StrictModel):
+    """Training recipe of a generator."""
+
     iterations: Positive
     batch_size: Positive
-    learning_rate: float = Field(gt=0)
+    learning_rate: AboveZero
     ema_decay: Share = Field(
-        description="of the exponential moving average of the weights, which is what is kept"
+        description="decay of the exponential moving average of the weights, which is the result"
     )
     caption_dropout: Share = Field(
-        description="share of captions replaced by the empty one, so that guidance has its second half"
+        description="share of captions replaced by the empty one, for classifier-free guidance"
     )
     seed: int = 0
 
 
 class DiffusionGenerator(StrictModel):
-    """A Stable Diffusion pipeline in pixel space, trained by the workflow."""
+    """Stable Diffusion pipeline in pixel space, trained by the workflow."""
 
     kind: Literal["diffusion"]
-    channels: list[Positive] = Field(min_length=1, description="of the UNet, a level each")
+    channels: list[Positive] = Field(min_length=1, description="channels of each level of the UNet")
     text_width: Positive
     text_layers: Positive
     training: GeneratorTraining
-    sampler: Literal["ddim", "dpmsolver++"]
+    sampler: Sampler
     steps: Positive
 
 
 class MaskedTokenGenerator(StrictModel):
-    """An aMUSEd pipeline (the open Muse) whose tokens are grey levels, trained by the workflow."""
+    """aMUSEd pipeline (the open Muse) with grey levels as tokens, trained by the workflow."""
 
     kind: Literal["masked_token"]
     width: Positive
@@ -46,63 +57,54 @@ class MaskedTokenGenerator(StrictModel):
     training: GeneratorTraining
     steps: Positive
     temperature: tuple[float, float] = Field(
-        description="of the choice of which tokens stay masked, first and last step"
+        description="temperature of the choice of masked tokens, first and last step"
     )
 
 
-class Released(StrictModel):
-    """Weights that others released, as diffusers saves pipelines."""
+class PipelineWeights(HubModel):
+    """Pretrained weights in the format of diffusers pipelines."""
 
-    model: str = Field(
-        min_length=1,
-        description="id on the hub, owner/name, or a folder, whose path starts with / or .",
-    )
-    revision: str | None = Field(
-        default=None, description="of a model of the hub: the commit, 40 hex digits"
-    )
     variant: str | None = Field(
-        default=None, pattern=r"^[a-z0-9_]+$", description="of the weight files, such as fp16"
+        default=None,
+        pattern=r"^[a-z0-9_]+$",
+        description="variant of the weight files, such as fp16",
     )
 
-    @property
-    def is_folder(self) -> bool:
-        return self.model.startswith(("/", "."))
 
+class Upscaler(PipelineWeights):
+    """Second stage of DeepFloyd IF, with the text embeddings and precision of the first."""
 
-class Upscaler(Released):
-    """The second stage of DeepFloyd IF, a pipeline that makes its images larger. It has the text
-    embeddings and the precision of the first.
-    """
-
-    size: Positive = Field(description="pixels a side that come out")
+    size: Positive = Field(description="side of the output in pixels")
     steps: Positive
     guidance: float = Field(
         ge=0,
-        description="guidance scale of this stage, the same for all images: what a source varies is that of the first",
+        description="guidance scale of this stage, the same for all images; a source varies the "
+        "scale of the first stage",
     )
     noise_level: Annotated[int, Field(ge=0, lt=1000)] = Field(
-        default=250, description="of the noise on what it is given, in steps of its training"
+        default=250, description="noise on the input, in steps of the training schedule"
     )
 
 
-class PretrainedGenerator(Released):
-    """A text-to-image pipeline with released weights, any that diffusers knows.
+class PretrainedGenerator(PipelineWeights):
+    """Any pretrained text-to-image pipeline that diffusers supports.
 
-    Guidance scales of its sources are the pipeline's own `guidance_scale`: 1 is none in Stable
-    Diffusion, and FLUX reads it as an input of the model. How the paper's grid for Muse (0.1 to
-    1.0) maps to aMUSEd's is not known: it would be 1 more if it were the t of Muse's (1 + t) *
-    conditional - t * unconditional. Of two stages, the paper's scale for Imagen is read as that of
-    the first (ours).
+    Guidance scales of its sources are the pipeline's `guidance_scale`: 1 is none in Stable
+    Diffusion, and FLUX has it as an input of the model. How the paper's grid for Muse (0.1 to 1.0)
+    maps to aMUSEd's is not known: it would be 1 more if it were the t of Muse's (1 + t) *
+    conditional - t * unconditional. With two stages, the paper's scale for Imagen is taken as that
+    of the first (our choice).
     """
 
     kind: Literal["pretrained"]
     precision: Literal["float32", "float16", "bfloat16"] = "float32"
     size: Positive = Field(
-        description="pixels a side that are generated; what is stored has the image_size of the study"
+        description="side of a generated image in pixels; it is stored at the study's image_size"
     )
-    sampler: Literal["ddim", "dpmsolver++"] | None = Field(
+    sampler: Sampler | None = Field(
         default=None,
-        description="sampler in place of the model's scheduler, whose settings it keeps; the model's scheduler if omitted",
+        description="sampler in place of the model's scheduler, whose settings it keeps; "
+        "the model's scheduler if omitted",
     )
     steps: Positive
     negative_prompt: str = Field(
@@ -111,36 +113,38 @@ class PretrainedGenerator(Released):
     )
     batch_size: Positive = Field(
         default=8,
-        description="images sampled at a time: what fits the GPU; changes images by rounding only",
+        description="images sampled at a time, as fits the GPU; changes images by rounding only",
         json_schema_extra=ROUNDING_ONLY,
     )
-    upscaler: Upscaler | None = Field(default=None, description="of DeepFloyd IF: its second stage")
+    upscaler: Upscaler | None = Field(default=None, description="second stage of DeepFloyd IF")
     compile: Backend | None = Field(
         default=None,
-        exclude_if=lambda backend: (
-            backend is None
-        ),  # images of before are not made again for what they do not ask for
-        description="inductor: UNet or transformer and decoder are compiled, channels last, their projections fused: the same images up to rounding, after "
-        "minutes at the start of each job",
+        exclude_if=is_none,
+        description="backend of torch.compile; inductor: channels last and fused projections, "
+        "faster after minutes at the start of each job, the same images up to rounding",
     )
     reuse_attention: Annotated[int, Field(ge=2)] | None = Field(
         default=None,
-        exclude_if=lambda every: every is None,
-        description="of Stable Diffusion and SDXL: in the middle of sampling, attention is computed in every so many-th step alone. Other images, in less time",
+        exclude_if=is_none,
+        description="for Stable Diffusion and SDXL: number of steps in the middle of sampling that "
+        "share attention. Other images, in less time",
     )
 
     @model_validator(mode="after")
-    def one_way_of_speed(self):
+    def exclude_compile_with_reuse(self):
+        """Refuse `compile` with `reuse_attention`, whose state between steps cannot be compiled."""
         if self.compile and self.reuse_attention:
             raise ValueError(
-                "compile and reuse_attention: what is kept from step to step cannot be compiled: remove one of them"
+                "compile and reuse_attention: cached attention cannot be compiled; "
+                "remove one of them"
             )
         return self
 
 
-class SafetyChecker(Released):
-    """A pipeline of the Stable Diffusion family, of which the safety checker alone is fetched. It
-    flags images when it is asked to, and changes none.
+class SafetyChecker(PipelineWeights):
+    """Safety checker of a pipeline of the Stable Diffusion family.
+
+    It flags images if a job asks for it, and changes none.
     """
 
     batch_size: Positive = Field(
@@ -149,11 +153,11 @@ class SafetyChecker(Released):
 
 
 class Storage(StrictModel):
-    """How generated images are stored: png loses nothing, jpeg and webp take a tenth of the room."""
+    """Format of stored images: png is lossless, jpeg and webp take a tenth of the space."""
 
     format: Literal["png", "jpeg", "webp"] = "png"
     quality: Annotated[int, Field(ge=1, le=100)] | None = Field(
-        default=None, description="of jpeg and webp"
+        default=None, description="quality of jpeg and webp"
     )
 
 

@@ -1,19 +1,24 @@
-"""Prompt recipes of a study: from class names alone, by a language model, by captions of images, or
-the user's own texts.
-"""
+"""Prompt recipes: from class names, by a language model, from captions, or the user's prompts."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synscale.study.models.base import ROUNDING_ONLY, HubModel, Name, Positive, StrictModel
+from synscale.study.models.base import (
+    ROUNDING_ONLY,
+    AboveZero,
+    HubModel,
+    Name,
+    Positive,
+    StrictModel,
+)
 
 
 class ClassRecipe(StrictModel):
-    """Made from the class table or from what the real training images bring: the kinds of the
-    paper, and `alt_texts`, the texts of the real image-text pairs.
+    """Prompts from the class table or from texts of the real training images.
 
-    An alt text need not name the class, so its images are for CLIP alone.
+    These are the kinds of the paper and `alt_texts`, the texts of the real image-text pairs. An alt
+    text need not name the class, so its images are for CLIP only.
     """
 
     kind: Literal[
@@ -25,11 +30,13 @@ class ClassRecipe(StrictModel):
         "captions",
         "alt_texts",
     ]
-    patterns: list[str] = Field(default=[], description="for `sentences`: each with {name} in it")
+    patterns: list[str] = Field(
+        default=[], description="sentences with {name} in them, of kind `sentences`"
+    )
 
 
 class ModelRecipe(HubModel):
-    """Made by a model that transformers reads."""
+    """Prompts by a model that transformers reads."""
 
     batch_size: Positive = Field(
         default=64, description="texts or images at a time", json_schema_extra=ROUNDING_ONLY
@@ -37,72 +44,72 @@ class ModelRecipe(HubModel):
 
 
 class WordToSentence(ModelRecipe):
-    """Sentences that a T5 writes about the class name (the paper's Word2Sen; He et al., arXiv
-    2210.07574, 200 unique ones a class).
+    """Sentences that a T5 writes about the class name.
+
+    This is the paper's Word2Sen (He et al., arXiv 2210.07574, 200 unique sentences a class).
     """
 
     kind: Literal["word_to_sentence"]
-    texts: Positive = Field(description="unique sentences of a class")
+    texts: Positive = Field(description="unique sentences of each class")
     seed: int = 0
     max_tokens: Positive = Field(
-        default=20, description="of a sentence; 20 is what keytotext leaves it at"
+        default=20, description="largest length of a sentence in tokens; 20 as in keytotext"
     )
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: AboveZero = 1.0
     top_k: Positive = Field(
-        default=50,
-        description="likeliest tokens that one is drawn from; 50 is what keytotext leaves it at",
+        default=50, description="number of likeliest tokens to draw from; 50 as in keytotext"
     )
     top_p: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="of those, the likeliest that together have this probability",
+        default=1.0, gt=0, le=1, description="probability of the likeliest tokens to draw from"
     )
     draws: Positive = Field(
         default=10,
-        description="for each sentence that is asked for; a class that has too few by then is refused",
+        description="largest number of draws for each sentence; a class that has too few "
+        "sentences by then is an error",
     )
 
 
 class ImageCaptions(ModelRecipe):
-    """Captions that a BLIP-2 makes of the real training images, each joined with its class name
-    (the paper's IN-Captions).
+    """Captions of the real training images by a BLIP-2, each joined with its class name.
+
+    These are the paper's IN-Captions.
     """
 
     kind: Literal["image_captions"]
-    prompt: str = Field(
-        default="", description="what the caption goes on from; it is no part of it"
-    )
+    prompt: str = Field(default="", description="start of the caption, not part of the result")
     max_tokens: Positive = 30
     min_tokens: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="1: a caption cannot end before it begins"
+        default=0, description="smallest length of a caption in tokens; 1 allows no empty caption"
     )
 
 
-class OwnTexts(StrictModel):
-    """The user's own texts: a csv or parquet file, or the folder of a data set (parquet files, or
-    saved to disk by Hugging Face datasets).
+class UserPrompts(StrictModel):
+    """Prompts of the user: a csv or parquet file, or the folder of a data set.
+
+    A folder has parquet files, or was saved to disk by Hugging Face datasets.
     """
 
     kind: Literal["texts"]
-    file: str | None = Field(default=None, description="csv or parquet")
+    file: str | None = Field(default=None, description="csv or parquet file")
     dataset: str | None = Field(
         default=None,
-        description="folder of parquet or arrow files, or a data set that Hugging Face datasets saved to disk",
+        description="folder of parquet or arrow files, or a data set that Hugging Face datasets "
+        "saved to disk",
     )
     split: str | None = Field(
         default=None,
-        description="split of the folder, such as train, or all; needed if it holds several",
+        description="split of the folder, such as train, or all; required if it has several",
     )
     columns: dict[Literal["class_id", "name", "text"], str] = Field(
         default={},
-        description="what the columns are called: text, and class_id or name (of the class); by default just so",
+        description="column names for text, and class_id or name (of the class), if they differ",
     )
 
 
 class PairTexts(StrictModel):
-    """Image i has the text of real pair i (the paper's CLIP: images made from the captions of
-    LAION). For CLIP alone.
+    """Texts of the real pairs: image i has the text of real pair i. For CLIP only.
+
+    These are the paper's synthetic images from captions of LAION.
     """
 
     kind: Literal["pair_texts"]
@@ -110,5 +117,6 @@ class PairTexts(StrictModel):
 
 
 Recipe = Annotated[
-    ClassRecipe | WordToSentence | ImageCaptions | OwnTexts | PairTexts, Field(discriminator="kind")
+    ClassRecipe | WordToSentence | ImageCaptions | UserPrompts | PairTexts,
+    Field(discriminator="kind"),
 ]

@@ -9,18 +9,21 @@ from synscale.study.models.base import HubModel, Name, Positive, StrictModel, on
 PerShard = Annotated[
     Positive | None,
     Field(
-        description="image indices that one job covers, in place of the study's number: a source of many images would make too many jobs to plan"
+        description="image indices that one job covers, in place of the study's number: more of "
+        "them keep the number of jobs of a large source small"
     ),
 ]
-
-
 Draws = Annotated[
     Positive,
     Field(
-        exclude_if=lambda draws: draws == 1,  # a study without draws keeps its settings
-        description="disjoint parts of equal size that the images are split into: a run with seed s trains on part s modulo draws, so that seeds "
-        "repeat the draw of the images, not only training",
+        exclude_if=lambda draws: draws == 1,
+        description="disjoint parts of equal size that the images are split into; a run with seed "
+        "s trains on part s modulo draws, so seeds repeat the draw of the images too",
     ),
+]
+RunsPerJob = Annotated[
+    Literal["one", "all"],
+    Field(description="`all`: one job trains every run of a source and architecture"),
 ]
 
 
@@ -29,17 +32,17 @@ class RealSource(StrictModel):
 
     kind: Literal["real"]
     data: Name | None = Field(
-        default=None, description="training split of the data; digits have one alone"
+        default=None, description="training split of the data; the digits have only one"
     )
     images: Positive = Field(
-        description="how many of the real training images are used, balanced over the classes"
+        description="number of real training images to use, balanced over the classes"
     )
     draws: Draws = 1
     images_per_shard: PerShard = None
 
 
 class PairSource(StrictModel):
-    """Real images with texts of their own, which need not name a class: for CLIP alone."""
+    """Real images with texts, which need not name a class: for CLIP only."""
 
     kind: Literal["pairs"]
     data: Name = Field(description="training split of the data")
@@ -49,6 +52,8 @@ class PairSource(StrictModel):
 
 
 class SyntheticSource(StrictModel):
+    """Images that a generator creates from the prompts of a recipe."""
+
     kind: Literal["synthetic"]
     generator: Name
     recipe: Name
@@ -60,19 +65,21 @@ class SyntheticSource(StrictModel):
 
 
 class MixturePart(StrictModel):
+    """Images of one source in a mixture."""
+
     source: Name
     guidance: float | None = None
     images: Positive | None = Field(
-        default=None, description="its first images; parts without share equally what a size leaves"
+        default=None,
+        description="number of images, the first ones of the source; parts without a number share "
+        "the rest of a size equally",
     )
 
 
 class Mixture(StrictModel):
-    """A training set put together from other sources. A size of it counts the images of all its
-    parts.
+    """Training set composed of other sources. Its size counts the images of all parts.
 
-    A mixture of N real pairs and the N synthetic images of the same captions therefore has the size
-    2 N.
+    A mixture of N real pairs and the N synthetic images of the same captions has the size 2 N.
     """
 
     kind: Literal["mixture"]
@@ -83,127 +90,55 @@ class Mixture(StrictModel):
 Source = Annotated[RealSource | PairSource | SyntheticSource | Mixture, Field(discriminator="kind")]
 
 
-RunsPerJob = Annotated[
-    Literal["one", "all"],
-    Field(description="`all`: one job trains every run of a source and architecture"),
-]
-
-
 class CurveSelection(StrictModel):
-    """Guidance scales of one source; `all` of them, or those listed."""
+    """Guidance scales of one source: all of them, or those listed."""
 
     source: Name
     guidance: Literal["all"] | Annotated[list[float], BeforeValidator(one_or_many)] = "all"
 
 
 class Experiment(StrictModel):
-    """A set of training runs: every curve at every size with every seed on every architecture."""
+    """Training runs: every curve at every size with every seed on every architecture."""
 
     architectures: list[Name] = Field(min_length=1)
     sizes: list[Positive] = Field(
         min_length=1,
-        description="training images (of CLIP image-text pairs); of a mixture, those of all its parts together",
+        description="numbers of training images (for CLIP, of image-text pairs); for a mixture, "
+        "those of all parts together",
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
     curves: list[CurveSelection] = Field(min_length=1)
 
 
-def expand_curves(curves: list[CurveSelection], sources: dict) -> list[tuple[str, float | None]]:
-    """(source, guidance scale) of each curve, in the order of the list; real images and mixtures
-    have no guidance scale.
+def expand_curves(
+    curves: list[CurveSelection], sources: dict[str, Source]
+) -> list[tuple[str, float | None]]:
+    """Return source and guidance scale of each curve, in the order of the list.
 
-    What names no known source is left out (the checks tell of it).
+    Real images and mixtures have the scale None. Unknown sources are left out; a check reports
+    them.
     """
-    found = []
+    pairs: list[tuple[str, float | None]] = []
     for curve in curves:
         source = sources.get(curve.source)
-        if source and source.kind != "synthetic":
-            found.append((curve.source, None))
+        if isinstance(source, SyntheticSource):
+            scales = source.images if curve.guidance == "all" else curve.guidance
+            pairs += [(curve.source, scale) for scale in scales]
         elif source:
-            found += [
-                (curve.source, scale)
-                for scale in (source.images if curve.guidance == "all" else curve.guidance)
-            ]
-    return found
-
-
-def parts_of(
-    sources: dict, source: str, guidance: float | None, size: int, seed: int = 0
-) -> list[dict]:
-    """Return what a training set of `size` images of a source is made of.
-
-    Parameters
-    ----------
-    sources : dict
-        The study's sources by name.
-    source : str
-    guidance : float or None
-    size : int
-    seed : int
-        Seed of the run, which selects the draw of the images.
-
-    Returns
-    -------
-    list of dict
-        Source, guidance scale and number of images of each part, and the index of its first image (`start`) if that is not 0. A larger
-        set of the same seed begins with the same images.
-    """
-    row = sources[source]
-    if row.kind != "mixture":
-        return [_drawn(sources, source, guidance, size, seed)]
-    left, taken = size, {}
-    for place, part in enumerate(row.parts):
-        if part.images is not None:
-            taken[place] = min(part.images, left)
-            left -= taken[place]
-    share = left // max(1, sum(part.images is None for part in row.parts))
-    own = [(part, taken.get(place, share)) for place, part in enumerate(row.parts)]
-    return [
-        _drawn(sources, part.source, part.guidance, images, seed) for part, images in own if images
-    ]
-
-
-def _drawn(sources: dict, source: str, guidance: float | None, images: int, seed: int) -> dict:
-    row, part = sources.get(source), {"source": source, "guidance": guidance, "images": images}
-    draw = seed % getattr(row, "draws", 1)
-    if draw == 0:
-        return part
-    return part | {"start": draw * images_in_draw(row, guidance)}
-
-
-def images_in_draw(source, guidance: float | None) -> int:
-    """Return how many images each draw of a source has at a guidance scale (None: real images); 0
-    if it has none there.
-    """
-    images = source.images.get(guidance, 0) if source.kind == "synthetic" else source.images
-    return images // source.draws
-
-
-def images_of_each_part(
-    sources: dict, source: str, guidance: float | None, size: int
-) -> int | None:
-    """Return how many images each part of a training set has; None if they differ or if there are
-    none.
-
-    For a mixture of real and synthetic pairs this is the number of captions.
-    """
-    images = {part["images"] for part in parts_of(sources, source, guidance, size)}
-    return images.pop() if len(images) == 1 else None
+            pairs.append((curve.source, None))
+    return pairs
 
 
 def names_class(source, recipes: dict) -> bool:
-    """Whether every image of a source that is made shows the class that it is said to: alt texts
-    need not name it.
-    """
-    return source.kind == "real" or (
-        source.kind == "synthetic"
-        and source.recipe in recipes
-        and recipes[source.recipe].kind not in ("alt_texts", "pair_texts")
-    )
+    """Whether every image of a source shows the class of its label; alt texts need not name it."""
+    if source.kind == "synthetic":
+        recipe = recipes.get(source.recipe)
+        return recipe is not None and recipe.kind not in ("alt_texts", "pair_texts")
+    return source.kind == "real"
 
 
 class ReferenceRun(StrictModel):
-    """A classifier that an experiment of the study trains."""
+    """Classifier that an experiment of the study trains."""
 
     kind: Literal["run"] = "run"
     source: Name
@@ -213,7 +148,7 @@ class ReferenceRun(StrictModel):
 
 
 class ReferenceModel(HubModel):
-    """A classifier for timm. Its outputs are the study's classes, in the order of the class table."""
+    """Classifier for timm. Its outputs are the study's classes in the order of the class table."""
 
     kind: Literal["pretrained"] = "pretrained"
 
@@ -230,13 +165,15 @@ Reference = Annotated[
 
 
 class Scores(StrictModel):
+    """Scores of synthetic images by a classifier of real ones."""
+
     reference: Reference = Field(
-        description="the classifier of real images that judges synthetic ones: a run of the study, or a pretrained model"
+        description="classifier of real images: a run of the study, or a pretrained model"
     )
     images: Positive = Field(
-        description="the first images of each source that are judged: the same number for all"
+        description="number of images of each source, its first ones; the same for all sources"
     )
-    evaluation: Name = Field(description="evaluation set whose scores stand for real images")
+    evaluation: Name = Field(description="evaluation set whose scores represent real images")
 
 
 class Law(StrictModel):
@@ -244,8 +181,8 @@ class Law(StrictModel):
 
     experiments: list[Name] = Field(min_length=1)
     evaluation: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(
-        min_length=1, description="sets or tasks; of several, the mean loss"
+        min_length=1, description="sets or tasks; for several, the mean loss is fitted"
     )
     sizes: tuple[Positive, Positive] = Field(
-        description="limits of the fit: each curve is fitted to those of its sizes that lie between them, both included"
+        description="smallest and largest size that each curve is fitted to"
     )

@@ -2,7 +2,7 @@
 figures.
 """
 
-from synscale.study.models import CurveSelection, Study, expand_curves, parts_of
+from synscale.study.models import CurveSelection, Study, expand_curves, resolve_mixture
 from synscale.workflow.paths import metric_files
 from synscale.workflow.runs import training_runs
 from synscale.workflow.settings.figures import (
@@ -167,7 +167,7 @@ def claims_settings(study: Study) -> dict:
             "clip_downstream_law",
             "clip_architecture",
             "clip_mixture",
-            "much",
+            "min_difference",
         }
     )
     curves = {
@@ -184,9 +184,9 @@ def claims_settings(study: Study) -> dict:
     sizes = sorted({run.size for run in trained if run.source == claims.clip_mixture})
     held = {
         size: sum(
-            part["images"]
-            for part in parts_of(study.sources, claims.clip_mixture, None, size)
-            if part["source"] == clip_real
+            part.images
+            for part in resolve_mixture(study.sources, claims.clip_mixture, None, size)
+            if part.source == clip_real
         )
         for size in sizes
     }

@@ -1,48 +1,114 @@
 """Settings of the jobs that train classifiers and CLIP models."""
 
-from dataclasses import asdict
+from dataclasses import dataclass
+from typing import TypeVar
 
-from synscale.study.models import Study, parts_of
-from synscale.workflow.runs import group_runs, training_inputs, training_recipe
+from synscale.study.models import Study, TrainingPart
+from synscale.study.models.classifiers import Architecture, Training
+from synscale.study.models.clip import ClipArchitecture, ClipTraining
+from synscale.workflow.runs import group_runs, parts_of_run, training_inputs, training_recipe
+from synscale.workflow.settings import Settings
 from synscale.workflow.shards import shards_until
 
+Recipe = TypeVar("Recipe", Training, ClipTraining)
 
-def _training_settings(study: Study, source: str, group: str) -> dict:
-    """`inputs`: whose tars the job is handed one after the other, and how many of each. `parts` of
-    a run: what it trains on.
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run of a training job.
+
+    Parameters
+    ----------
+    source : str
+    name : str
+        Name within the source, as of `runs.Run`.
+    seed : int
+    iterations : int
+    parts : tuple of TrainingPart
+        Images that it trains on.
     """
-    mine = group_runs(study, source, group)
-    recipe = training_recipe(study, mine[0].architecture)
-    files = {
-        name: sum(len(shards_until(last)) for last in lasts)
-        for name, lasts in training_inputs(study, source, group).items()
-    }
+
+    source: str
+    name: str
+    seed: int
+    iterations: int
+    parts: tuple[TrainingPart, ...] = ()
+
+    @property
+    def full_name(self) -> str:
+        """Source and run, as they are printed."""
+        return f"{self.source} {self.name}"
+
+
+@dataclass(frozen=True)
+class _TrainingSettings(Settings):
+    """What both kinds of trainings have in common.
+
+    Parameters
+    ----------
+    runs : tuple of TrainingRun
+    inputs : dict
+        Source -> number of its shards. The job is given the shards of one source after the other.
+    image_size : int
+        Pixels a side that the model sees.
+    channels : int
+        Channels of the stored images.
+    """
+
+    runs: tuple[TrainingRun, ...]
+    inputs: dict[str, int]
+    image_size: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class ClassifierSettings(_TrainingSettings):
+    """A group of classifiers; `recipe` has what the architecture sets in its place."""
+
+    architecture: Architecture
+    recipe: Training
+
+
+@dataclass(frozen=True)
+class ClipSettings(_TrainingSettings):
+    """A group of CLIP models."""
+
+    architecture: ClipArchitecture
+    recipe: ClipTraining
+
+
+def _common(study: Study, source: str, group: str) -> dict:
+    runs = group_runs(study, source, group)
+    recipe = training_recipe(study, runs[0].architecture)
+    inputs = training_inputs(study, source, group)
     return {
-        "runs": [
-            asdict(run)
-            | {
-                "name": run.name,
-                "iterations": recipe.iterations[run.size],
-                "parts": parts_of(study.sources, run.source, run.guidance, run.size, run.seed),
-            }
-            for run in mine
-        ],
-        "inputs": files,
-        "architectures": {
-            name: recipe.architectures[name].model_dump(exclude={"label"})
-            for name in sorted({r.architecture for r in mine})
+        "runs": tuple(
+            TrainingRun(
+                source=run.source,
+                name=run.name,
+                seed=run.seed,
+                iterations=recipe.iterations[run.size],
+                parts=tuple(parts_of_run(study, run)),
+            )
+            for run in runs
+        ),
+        "inputs": {
+            name: sum(len(shards_until(last)) for last in lasts) for name, lasts in inputs.items()
         },
-        "image_size": getattr(recipe, "image_size", None) or study.image_size,
+        "image_size": recipe.image_size or study.image_size,
         "channels": study.channels,
+        "architecture": recipe.architectures[runs[0].architecture],
     }
 
 
-# Keys of an architecture that replace those of the recipe.
-PER_ARCHITECTURE = {"learning_rate", "gradient_clip"}
+def _recipe(model: type[Recipe], values: Training | ClipTraining, **changes) -> Recipe:
+    """Return the fields of a recipe without the other keys of its section of the study."""
+    fields = {name: getattr(values, name) for name in model.model_fields}
+    return model.model_construct(**fields | {"image_size": None} | changes)
 
 
-def classifier_settings(study: Study, source: str, group: str) -> dict:
-    """Return the settings of a job that trains classifiers, all of which have one architecture.
+def classifier_settings(study: Study, source: str, group: str) -> ClassifierSettings:
+    """Return the settings of a job that trains classifiers.
 
     Parameters
     ----------
@@ -52,20 +118,29 @@ def classifier_settings(study: Study, source: str, group: str) -> dict:
 
     Returns
     -------
-    dict
-        `training`: the recipe, with what the architecture sets in its place. A key that a study
-        leaves at its default is left out, so that a new key changes no digest.
+    ClassifierSettings
+        Learning rate and gradient clip of the architecture, if it has any, are in the recipe.
     """
-    settings = _training_settings(study, source, group)
-    apart = {"architectures", "iterations", "runs_per_job", "image_size"}
-    training = study.classifiers.model_dump(exclude=apart, exclude_defaults=True)
-    for architecture in settings["architectures"].values():
-        training |= {key: architecture.pop(key) for key in PER_ARCHITECTURE & architecture.keys()}
-    return settings | {"training": training}
+    common = _common(study, source, group)
+    architecture = common["architecture"]
+    names = "learning_rate", "gradient_clip"
+    values = {name: getattr(architecture, name) for name in names}
+    replaced = {name: value for name, value in values.items() if value is not None}
+    common["architecture"] = architecture.model_copy(update=dict.fromkeys(names))
+    return ClassifierSettings(**common, recipe=_recipe(Training, study.classifiers, **replaced))
 
 
-def clip_settings(study: Study, source: str, group: str) -> dict:
-    """What a study leaves at its default is left out, so that a new default makes no model anew."""
-    apart = {"architectures", "iterations", "runs_per_job", "templates", "tasks", "image_size"}
-    training = study.clip.model_dump(exclude=apart, exclude_defaults=True)
-    return _training_settings(study, source, group) | {"training": training}
+def clip_settings(study: Study, source: str, group: str) -> ClipSettings:
+    """Return the settings of a job that trains CLIP models.
+
+    Parameters
+    ----------
+    study : Study
+    source, group : str
+        Wildcards of the rule.
+
+    Returns
+    -------
+    ClipSettings
+    """
+    return ClipSettings(**_common(study, source, group), recipe=_recipe(ClipTraining, study.clip))

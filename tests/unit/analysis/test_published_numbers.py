@@ -6,7 +6,7 @@ import yaml
 
 from scripts import tabulate_author_checkpoints
 from synscale.analysis.published_numbers import compare
-from synscale.study.checks.generators import author_checkpoints_use_existing_sets
+from synscale.study.checks.generators import check_author_checkpoints
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.author_checkpoints import AuthorCheckpoint, PublishedNumber
 from synscale.study.models.data import FilesData
@@ -102,5 +102,5 @@ def test_checkpoints_of_the_guide_are_those_of_imagenet():
     sets = {name: {"dataset": name} for name in names}
     data = FilesData(kind="files", training={"t": {"dataset": "t"}}, evaluation=sets)
     checkpoints = {name: AuthorCheckpoint(**row) for name, row in rows.items()}
-    assert author_checkpoints_use_existing_sets(checkpoints, data, clip=object()) == []
+    assert list(check_author_checkpoints(checkpoints, data, clip=object())) == []
     assert {row.kind for row in checkpoints.values()} == {"classifier", "clip"}

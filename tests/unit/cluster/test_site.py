@@ -224,10 +224,10 @@ def test_problem_is_reported_with_its_fix(load, tmp_path, text, message):
 
 def test_all_problems_are_reported_at_once(load):
     with pytest.raises(SiteError) as error:
-        load("account: no\nset-threads: {train_clip: 8}\npartitions: {gpu: {max_gpus: 4}}\n")
+        load("account: no\nset-threads: {train_klip: 8}\npartitions: {gpu: {max_gpus: 4}}\n")
     assert [line.split(": ")[1] for line in str(error.value).splitlines()] == [
         "account",
-        "set-threads.train_clip",
+        "set-threads.train_klip",
         "partitions.gpu.max_gpus",
     ]
 

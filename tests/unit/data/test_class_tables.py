@@ -18,7 +18,7 @@ from open_clip import IMAGENET_CLASSNAMES
 
 from scripts import class_tables
 from synscale.data.datasets import DataSet, torchvision_sets
-from synscale.study.checks import sources
+from synscale.study.checks import data
 
 ROOT = Path(__file__).parents[3]
 IMAGENET = pd.read_csv(ROOT / "data/imagenet_classes.csv")
@@ -48,12 +48,12 @@ def test_every_class_of_imagenet_has_an_id_a_name_and_words_of_wordnet():
         ).all() and (IMAGENET[column].astype(str) != "").all()
     twice = IMAGENET.groupby("name")["class_id"].agg(list)
     assert twice[twice.str.len() > 1].to_dict() == {"missile": [657, 744], "sunglasses": [836, 837]}
-    assert sources.class_table_exists(str(ROOT / "data/imagenet_classes.csv")) == []
+    assert data.check_class_table(str(ROOT / "data/imagenet_classes.csv")) == []
 
 
 def test_a_class_table_may_have_more_columns_than_a_study_needs_but_not_fewer(tmp_path):
     IMAGENET.drop(columns="hypernyms").to_csv(tmp_path / "classes.csv", index=False)
-    (fault,) = sources.class_table_exists(str(tmp_path / "classes.csv"))
+    (fault,) = data.check_class_table(str(tmp_path / "classes.csv"))
     assert (
         "columns are ['class_id', 'description', 'name', 'synonyms', 'wnid']; class_id, name, description, hypernyms must be among them"
         in fault

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from types import SimpleNamespace
 
 import pytest
 
@@ -74,7 +73,7 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "data: web, images",
             "data: things, images",
-            "sources.real.data = 'things': the data of sources.web too",
+            "sources.real.data = 'things': also the data of sources.web",
         ),
         (
             "    things_val: {",
@@ -94,7 +93,7 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "{dataset: shapes,",
             "{dataset: forms,",
-            "data.evaluation.shapes.templates = 'own/templates.yaml': no templates of data set 'forms'",
+            "data.evaluation.shapes.templates = 'own/templates.yaml': no list of texts under forms",
         ),
         (
             "{dataset: things_train}",
@@ -129,17 +128,17 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "evaluation: things_val, sizes",
             "evaluation: shapes, sizes",
-            "laws.supervised.evaluation = 'shapes': has classes of its own",
+            "laws.supervised.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "  evaluation: things_val\nlaws",
             "  evaluation: shapes\nlaws",
-            "scores.evaluation = 'shapes': has classes of its own",
+            "scores.evaluation = 'shapes': has other classes than classifiers know",
         ),
         (
             "    shapes: {dataset: shapes,",
             "    things_val_unmasked: {dataset: shapes,",
-            "things_val_unmasked: metrics of another set would",
+            "things_val_unmasked: the name of another set's metrics",
         ),
         (
             "evaluation: [things_val, shapes]",
@@ -176,7 +175,7 @@ def test_texts_must_suffice(study):
 def test_shards_cover_what_a_source_takes(study):
     loaded = study()
     assert image_files(loaded, "real") == [
-        f"results/s/data/things/{shard:05d}.tar" for shard in range(2)
+        f"results/files/data/things/{shard:05d}.tar" for shard in range(2)
     ]
     assert [data_settings(loaded, "things", shard)["range"] for shard in range(2)] == [
         [0, 6],
@@ -211,9 +210,9 @@ def test_texts_of_pairs_are_in_no_table_of_prompts(study):
     assert table_settings.prompts_settings(own)["recipes"] == ["names"]
     with pytest.raises(
         NotInStudy,
-        match=r"recipes\.texts has no prompts of its own, for its texts are those of the pairs of web",
+        match=r"recipes\.texts: has no prompts file \(its texts are those of the pairs of web\)",
     ):
-        prompt_inputs.known("files", own, SimpleNamespace(recipe="texts"))
+        prompt_inputs.known_texts(own, "texts")
 
 
 def test_where_data_lie_is_in_no_jobs_settings(study):
@@ -263,21 +262,21 @@ def test_a_key_of_the_configuration_that_is_none_is_told(config, told):
 def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypatch, tmp_path):
     loaded = study()
     splits = {("s", split): True for split in ("things", "web", "things_val", "shapes")}
-    assert preflight.faults({"s": loaded}, splits) == []
+    assert preflight.data_set_problems({"s": loaded}, splits) == []
     (tmp_path / "sets/things/n00000002").rename(tmp_path / "sets/things/n0000002")
     monkeypatch.setenv("DATA_WEB", str(tmp_path / "gone"))
-    told = "\n".join(preflight.faults({"s": loaded}, splits))
+    told = "\n".join(preflight.data_set_problems({"s": loaded}, splits))
     assert (
         "studies/s.yaml: data.training.things: data set 'things_train'" in told
         and "did you mean n00000002?" in told
     )
     assert f"no such folder: {tmp_path / 'gone'}" in told
-    told = preflight.faults(
+    told = preflight.data_set_problems(
         {"s": loaded}, dict.fromkeys(splits, False)
     )  # its index is made: it need only be there
     assert len(told) == 1 and "gone" in told[0]
     assert (
-        preflight.faults(
+        preflight.data_set_problems(
             {"s": study(("data: things, images: 10", "data: things, images: 12"))},
             {("s", "things_val"): True},
         )
@@ -289,7 +288,7 @@ def test_too_few_images_are_told_before_any_job(study):
     loaded = study(("data: things, images: 10", "data: things, images: 15"))
     assert (
         "a source of the study takes 15 images, and it has 12"
-        in preflight.faults({"s": loaded}, {("s", "things"): True})[0]
+        in preflight.data_set_problems({"s": loaded}, {("s", "things"): True})[0]
     )
 
 

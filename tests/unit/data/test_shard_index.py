@@ -31,7 +31,7 @@ def listed(tmp_path):
         shards.write(tmp_path / f"{shard:05d}.tar", rows)
     index_shards.main(
         [
-            "--settings",
+            "--settings-digest",
             "s",
             "--tars",
             *(str(tmp_path / f"{shard:05d}.tar") for shard in range(2)),
@@ -51,7 +51,7 @@ def test_a_list_names_each_shard_up_to_its_last_with_its_images(listed):
     assert rows[0]["digest"] != rows[1]["digest"]
     index_shards.main(
         [
-            "--settings",
+            "--settings-digest",
             "s",
             "--tars",
             str(listed.with_name("00000.tar")),
@@ -66,11 +66,18 @@ def test_a_list_names_each_shard_up_to_its_last_with_its_images(listed):
 def test_a_list_goes_on_from_the_one_before(listed):
     whole, first, second = (listed.with_name(f"{name}.csv") for name in ("list", "first", "second"))
     index_shards.main(
-        ["--settings", "s", "--tars", str(listed.with_name("00000.tar")), "--output", str(first)]
+        [
+            "--settings-digest",
+            "s",
+            "--tars",
+            str(listed.with_name("00000.tar")),
+            "--output",
+            str(first),
+        ]
     )
     index_shards.main(
         [
-            "--settings",
+            "--settings-digest",
             "s",
             "--before",
             str(first),

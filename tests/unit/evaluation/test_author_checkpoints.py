@@ -13,6 +13,7 @@ from scripts import convert_author_checkpoint, evaluate_author_checkpoint
 from synscale.data import shards
 from synscale.models import classifier, clip
 from synscale.study.load import load_study
+from synscale.study.models.clip import ClipArchitecture
 from tests.support.author_checkpoint import (
     DEPTH,
     NUMBERS,
@@ -117,7 +118,7 @@ def test_clip_checkpoint_is_evaluated_zero_shot(tmp_path):
     architecture = {"embed_dim": 16, "patch_size": 4, "width": 64, "depth": 1, "heads": 1}
     architecture |= {"text_width": 64, "text_depth": 1, "text_heads": 1, "context_length": 77}
     torch.manual_seed(0)
-    expected_model = CLIP(**clip.config(architecture, SIDE)).eval()
+    expected_model = CLIP(**clip.config(ClipArchitecture(label="", **architecture), SIDE)).eval()
     row = "theirs: {kind: clip, file: theirs.pt, images: 64000000}"
     study = study_with(tmp_path, f"author_checkpoints: {{{row}}}\n")
     model = clip.load(convert(study, tmp_path, expected_model.state_dict()), CPU)

@@ -15,6 +15,7 @@ from synscale.evaluation import paired_bootstrap
 from synscale.evaluation.reference import Judged
 from synscale.models import classifier
 from synscale.study.load import load_study
+from synscale.study.models.classifiers import Architecture
 from synscale.workflow.paths import reference_run
 from tests.support import tiny_pipelines
 from tests.support.study_with import study_with
@@ -50,7 +51,7 @@ def finished(study, tmp_path):
         for i in range(30)
     ]
     shards.write(tmp_path / paths.real, rows)
-    architecture = {"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"}
+    architecture = Architecture(label="", patch_size=4, width=8, depth=1, heads=2, pool="avg")
     build = {"image_size": 8, "channels": 1, "classes": CLASSES, "architecture": architecture}
     torch.manual_seed(0)
     name = reference_run(loaded).name

@@ -12,6 +12,7 @@ from synscale.evaluation.classifiers import ClassifierEvaluator
 from synscale.evaluation.precision import Agreement, Tolerance
 from synscale.models import classifier
 from synscale.study.load import load_study
+from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 from synscale.workflow.settings.evaluation import (
@@ -23,7 +24,7 @@ from tests.support.classifier_runs import classifier_job
 from tests.support.workflow import SMOKE
 
 CPU = deterministic(1)
-ARCHITECTURE = {"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}
+ARCHITECTURE = Architecture(label="", patch_size=4, width=16, depth=1, heads=2, pool="avg")
 BUILD = {"architecture": ARCHITECTURE, "image_size": 16, "channels": 3, "classes": 10}
 SETS = ["first", "second", "third"]
 

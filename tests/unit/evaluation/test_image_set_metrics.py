@@ -22,11 +22,12 @@ from torch_fidelity.metric_prc import (
 
 from synscale.evaluation import image_set_metrics
 from synscale.models import classifier
+from synscale.study.models.classifiers import Architecture
 
 SEEDS = st.integers(0, 2**31 - 1)
 # Without a deadline: on a few busy cores torch sometimes takes long.
 few = settings(max_examples=20, deadline=None)
-ARCHITECTURE = {"patch_size": 4, "width": 8, "depth": 2, "heads": 2, "pool": "avg"}
+ARCHITECTURE = {"patch_size": 4, "width": 8, "depth": 2, "heads": 2, "label": ""}
 
 
 def compare(images, real):
@@ -40,7 +41,11 @@ def normal(seed, count=60, width=4):
 def network(pool="avg"):
     torch.manual_seed(0)
     return classifier.build(
-        ARCHITECTURE | {"pool": pool}, image_size=8, channels=1, classes=3, position_std=0.2
+        Architecture(pool=pool, **ARCHITECTURE),
+        image_size=8,
+        channels=1,
+        classes=3,
+        position_std=0.2,
     ).eval()
 
 

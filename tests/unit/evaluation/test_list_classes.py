@@ -12,7 +12,7 @@ def table_of(folder, names) -> list[dict[str, str]]:
         (folder / "images" / name).mkdir(parents=True)
     output = folder / "tables/classes.csv"
     list_classes.main([str(folder / "images"), "--output", str(output)])
-    assert class_table.faults("classes", str(output)) == []
+    assert class_table.errors("classes", str(output)) == []
     return class_table.rows(output)
 
 

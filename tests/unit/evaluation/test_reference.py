@@ -21,6 +21,7 @@ from synscale.evaluation import image_set_metrics, reference
 from synscale.evaluation.scores import class_scores
 from synscale.models import classifier
 from synscale.study.load import StudyError, load_study
+from synscale.study.models.classifiers import Architecture
 from synscale.training import stream
 from synscale.workflow.paths import reference_run
 from synscale.workflow.settings.evaluation import reference_settings, score_settings
@@ -113,7 +114,7 @@ def test_reference_with_other_classes_is_refused(pretrained, tmp_path):
 
 
 def test_classifier_sees_the_centre_and_no_padding():
-    architecture = {"patch_size": 4, "width": 8, "depth": 1, "heads": 2, "pool": "avg"}
+    architecture = Architecture(label="", patch_size=4, width=8, depth=1, heads=2, pool="avg")
     model = classifier.build(architecture, image_size=8, channels=1, classes=2)
     images = torch.zeros(1, 1, 12, 12, dtype=torch.uint8)
     images[:, :, 2:10, 2:10] = 255
@@ -246,7 +247,7 @@ def test_settings_name_the_reference_and_a_run_is_not_fetched(tmp_path):
     [
         (
             "{model: owner/name, revision: main}",
-            "scores.reference.revision = 'main': string should match pattern",
+            "scores.reference.revision = 'main': not a commit",
         ),
         ("{model: name}", "scores.reference.model = 'name': neither owner/name nor a path"),
         ("{model: ./nowhere}", "scores.reference.model = './nowhere': no such folder"),

@@ -14,7 +14,7 @@ from synscale.models import clip
 from tests.support import clip_evaluation
 from tests.support.clip_runs import CPU, NAMES, TINY
 
-WHOLE, SMALL = (clip.tokenizer({"context_length": 300, "merges": merges}) for merges in (None, 200))
+WHOLE, SMALL = (clip.tokenizer(300, merges) for merges in (None, 200))
 AUTHORS = {
     "embed_dim": 24,
     "quick_gelu": True,
@@ -33,9 +33,10 @@ def model(tmp_path_factory):
 
 def test_tokens_are_those_of_open_clip():
     texts = ["a photo of a three, thick", "Leaning LEFT & unverständlich"]
-    tokens = clip.tokenizer({"context_length": 20})(texts)
+    tokens = clip.tokenizer(20)(texts)
     assert torch.equal(tokens, open_clip.tokenize(texts, 20))
-    assert clip.config(TINY | {"merges": None}, 8)["text_cfg"]["vocab_size"] == 49408
+    architecture = TINY.model_copy(update={"merges": None})
+    assert clip.config(architecture, 8)["text_cfg"]["vocab_size"] == 49408
 
 
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "P"]), max_size=30))

@@ -329,16 +329,16 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     ("model", "changes", "storage", "told"),
     [
         ("./nowhere", "", "", "generators.released.model = './nowhere': no such folder"),
-        ("./scripts", "", "", "generators.released.model = './scripts': holds no model_index.json"),
+        ("./scripts", "", "", "generators.released.model = './scripts': has no model_index.json"),
         (
             "synscale",
             "",
             "",
-            "generators.released.model = 'synscale': a folder of that name lies here: write './synscale'",
+            "generators.released.model = 'synscale': a folder of that name exists here; write './synscale'",
         ),
         (
             "name",
-            ", revision: x",
+            AT,
             "",
             "generators.released.model = 'name': neither owner/name nor a path",
         ),
@@ -348,12 +348,17 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
             "",
             "generators.released.revision = missing: branches and tags move; give the 40 hex digits",
         ),
-        ("owner/name", ", revision: main", "", "generators.released.revision = 'main', no commit"),
         (
-            "./scripts",
+            "owner/name",
             ", revision: main",
             "",
-            "generators.released.revision = 'main': a folder has none; remove the key",
+            "generators.released.revision = 'main': not a commit",
+        ),
+        (
+            "./scripts",
+            AT,
+            "",
+            "generators.released.revision = '0123456789abcdef0123456789abcdef01234567': a folder has none; remove the key",
         ),
         (
             "owner/name",
@@ -383,7 +388,7 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
             "owner/name",
             AT,
             "safety_checker: {model: scripts}\n",
-            "safety_checker.model = 'scripts': a folder of that name lies here",
+            "safety_checker.model = 'scripts': a folder of that name exists here",
         ),
         ("owner/name", f"{AT}, precision: int8", "", "generators.released.precision = 'int8'"),
         ("owner/name", f"{AT}, sampler: euler", "", "generators.released.sampler = 'euler'"),
@@ -391,7 +396,7 @@ def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
             "owner/name",
             AT,
             "storage: {format: png, quality: 90}\n",
-            "storage.quality = 90: png loses nothing",
+            "storage.quality = 90: png is lossless",
         ),
         (
             "owner/name",

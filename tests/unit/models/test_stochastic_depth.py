@@ -7,14 +7,15 @@ from timm.layers import DropPath
 
 from synscale.models import classifier
 from synscale.models.stochastic_depth import BatchDropPath, StochasticDepth
+from synscale.study.models.classifiers import Architecture
 
 CPU = torch.device("cpu")
-VIT = {"patch_size": 4, "width": 16, "depth": 3, "heads": 2, "pool": "avg", "drop_path": 0.5}
+VIT = Architecture(label="", patch_size=4, width=16, depth=3, heads=2, pool="avg", drop_path=0.5)
 
 
 def vit(**changes) -> torch.nn.Module:
     torch.manual_seed(0)
-    return classifier.build(VIT | changes, 8, 1, 10)
+    return classifier.build(VIT.model_copy(update=changes), 8, 1, 10)
 
 
 def test_every_layer_of_timm_is_replaced():

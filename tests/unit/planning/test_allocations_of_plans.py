@@ -11,11 +11,11 @@ import pytest
 from synscale.cluster import partitions, site
 from synscale.cluster.partitions import Request
 from synscale.cluster.site import Partition, Site
-from synscale.planning import hardware, summary
-from synscale.planning import resources as limits
+from synscale.planning import estimates, hardware, summary
 from synscale.planning.cost_model import Work
 from synscale.planning.summary import Cost, Job
 from synscale.study.load import load_study
+from synscale.workflow import rule_names
 from tests.support.workflow import ROOT
 
 SITE = Site(
@@ -26,13 +26,7 @@ SITE = Site(
     )
 )
 DIGITS = load_study(str(ROOT / "studies/digits.yaml"))
-RULES = {
-    name: text
-    for path in (ROOT / "rules").glob("*.smk")
-    for name, text in re.findall(
-        r"^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(), re.MULTILINE | re.DOTALL
-    )
-}
+RULES = rule_names.rules()
 
 
 def names(request: Request) -> list[str]:
@@ -144,7 +138,7 @@ def test_documented_site_file_has_settings_for_every_stage(tmp_path):
     text = re.search(r"```yaml\n(.*?)```", document, re.DOTALL)[1]
     (tmp_path / "site.yaml").write_text(textwrap.dedent(" " * 3 + text.lstrip()))
     found = site.load(tmp_path / "site.yaml")
-    on_gpus = {name for name, text in RULES.items() if "gpu=gpus," in text}
+    on_gpus = {name for name, text in RULES.items() if "gpu=resources.gpu," in text}
     assert set(found.set_resources) == hardware.PARALLEL
     assert on_gpus - {"train_generator"} == set(found.set_threads)
     for rule, values in found.set_resources.items():
@@ -205,21 +199,21 @@ class Declared:
 
 
 @pytest.mark.parametrize(("first", "guess"), [(300_000, 100), (300_000, 2000), (400_000, 4000)])
-def test_no_attempt_requests_more_than_a_partition_takes(first, guess):
+def test_no_attempt_requests_more_than_a_partition_takes(monkeypatch, first, guess):
     """A second attempt that fitted nowhere went to the default partition, which has no GPU."""
     resources = {"gpu": Declared(lambda _: 1)}
-    own = limits.Limits({"digits": DIGITS}, "laptop", SITE, lambda _: resources)
-    resources["mem_mb"] = Declared(own.memory(first))
-    job, minutes = (
-        {"study": "nowhere"},
-        own.runtime("generate" if guess == 4000 else "score", guess),
-    )
+    own = estimates.ResourceEstimates({"digits": DIGITS}, "laptop", SITE, lambda _: resources)
+    rule = "generate" if guess == 4000 else "score"
+    resources["mem_mb"] = Declared(lambda wildcards, attempt: memory(attempt))
+    monkeypatch.setitem(estimates.MINUTES, rule, guess)
     own.cost_on = lambda *_: None  # the machine has no speed: the guess counts
-    rule = next(iter(own.guesses))
+    job = {"study": "nowhere"}
+
+    def memory(attempt: int) -> int:
+        return own.mem_mb(rule, job, first, attempt)
+
     requests = [
-        Request(
-            gpu=1, mem_mb=own.resource(rule, "mem_mb", job, attempt), runtime=minutes(job, attempt)
-        )
+        Request(gpu=1, mem_mb=memory(attempt), runtime=own.runtime(rule, job, attempt))
         for attempt in (1, 2, 3)
     ]
     assert all(map(names, requests))
@@ -229,9 +223,11 @@ def test_no_attempt_requests_more_than_a_partition_takes(first, guess):
 
 def test_trainings_on_gpus_request_memory_for_a_copy_of_their_state():
     paper = {"imagenet": load_study(str(ROOT / "studies/imagenet.yaml"))}
-    own = limits.Limits(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 1)})
+    own = estimates.ResourceEstimates(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 1)})
     job = {"study": "imagenet", "source": "real", "group": "vit_large-n125000-seed0"}
     # At least the 4.9 GB of docs/reliability.md: 304 million parameters, 4 bytes, 4 copies.
     assert own.saving_mb("train_classifiers", job) >= 4900
-    on_cpu = limits.Limits(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 0)})
+    on_cpu = estimates.ResourceEstimates(
+        paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 0)}
+    )
     assert on_cpu.saving_mb("train_classifiers", job) == 0

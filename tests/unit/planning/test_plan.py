@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts import plan
-from synscale.planning import hardware, resources, summary, what_if
+from synscale.planning import estimates, hardware, summary, what_if
 from synscale.planning.cost_model import Work, work
 from synscale.planning.evaluation_images import evaluation_images
 from synscale.planning.hardware import Hardware
@@ -356,14 +356,14 @@ def test_costs_rise_with_images_and_iterations(images, more, iterations, further
 
 
 def test_a_job_asks_for_twice_what_is_planned_and_more_with_each_attempt():
-    own = resources.Limits({"digits": DIGITS}, "laptop")
+    own = estimates.ResourceEstimates({"digits": DIGITS}, "laptop")
     job = {"study": "digits", "source": "diffusion_class_names", "shard": "00000"}
     planned = cost(DIGITS, "generate", job, hardware.load("laptop"))
-    minutes = own.runtime("generate", 120)
-    assert minutes(job) == max(10, math.ceil(planned.seconds / 30))
-    assert minutes(job, 3) == 3 * minutes(job)
-    assert own.disk_gb("generate")(job) == math.ceil((planned.work.kept + planned.work.state) / 1e9)
-    assert own.gpu_hours("generate")(job) == 0  # the digits have no use for one
+    minutes = own.runtime("generate", job)
+    assert minutes == max(10, math.ceil(planned.seconds / 30))
+    assert own.runtime("generate", job, attempt=3) == 3 * minutes
+    assert own.disk_gb("generate", job) == math.ceil((planned.work.kept + planned.work.state) / 1e9)
+    assert own.gpu_hours("generate", job) == 0  # the digits have no use for one
 
 
 def test_where_a_machine_has_no_speed_for_a_job_its_rule_guesses(tmp_path):
@@ -371,11 +371,7 @@ def test_where_a_machine_has_no_speed_for_a_job_its_rule_guesses(tmp_path):
         "rates:"
     )[0] + "rates: []\n"
     (tmp_path / "empty.yaml").write_text(empty, encoding="utf-8")
-    own = resources.Limits({"digits": DIGITS}, "laptop")
+    own = estimates.ResourceEstimates({"digits": DIGITS}, "laptop")
     own.machine = hardware.load("empty", tmp_path)
-    assert (
-        own.runtime("generate", 120)(
-            {"study": "digits", "source": "diffusion_class_names", "shard": "00000"}, 2
-        )
-        == 240
-    )
+    job = {"study": "digits", "source": "diffusion_class_names", "shard": "00000"}
+    assert own.runtime("generate", job, attempt=2) == 2 * estimates.MINUTES["generate"]

@@ -2,8 +2,6 @@
 have the FLOPs that torch counts.
 """
 
-import re
-
 import pytest
 
 from scripts import count_flops
@@ -17,13 +15,10 @@ from synscale.study.models.data import FilesData
 from synscale.study.models.generators import PretrainedGenerator
 from synscale.study.models.recipes import ImageCaptions, WordToSentence
 from synscale.study.models.sources import SyntheticSource
+from synscale.workflow import rule_names
 from tests.support.workflow import MACHINES, ROOT
 
-RULES = {
-    name
-    for path in (ROOT / "rules").glob("*.smk")
-    for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
-}
+RULES = set(rule_names.rules())
 DIGITS = load_study(str(ROOT / "studies/digits.yaml"))
 
 

@@ -51,7 +51,7 @@ def test_every_commit_that_the_document_names_is_that_of_a_known_source():
 def test_keys_of_a_smaller_laion_fit_the_study(monkeypatch):
     monkeypatch.chdir(ROOT)
     keys = yaml.safe_load(re.search(r"smaller LAION: .*\n```yaml\n((?:.*\n)*?)```", PAPER)[1])
-    content = overrides.merged(yaml.safe_load(STUDIES["imagenet"].read_text()), keys)
+    content = overrides.merge(yaml.safe_load(STUDIES["imagenet"].read_text()), keys)
     with pytest.raises(StudyError) as error:
         validate(content, "study")
     untrained = (

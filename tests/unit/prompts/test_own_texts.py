@@ -170,7 +170,7 @@ def test_two_classes_of_one_name_need_their_id(tmp_path):
     [
         (
             "{kind: word_to_sentence, model: a/b, revision: main, texts: 5}",
-            "recipes.new.revision = 'main': string should match pattern",
+            "recipes.new.revision = 'main': not a commit",
         ),
         (
             "{kind: word_to_sentence, model: ./b, texts: 5}",
@@ -182,11 +182,11 @@ def test_two_classes_of_one_name_need_their_id(tmp_path):
         ),
         (
             "{kind: image_captions, model: data}",
-            "recipes.new.model = 'data': a folder of that name lies here: write './data'",
+            "recipes.new.model = 'data': a folder of that name exists here; write './data'",
         ),
         (
             "{kind: image_captions, model: ./data}",
-            "recipes.new.model = './data': holds no config.json",
+            "recipes.new.model = './data': has no config.json",
         ),
         ("{kind: word_to_sentence, model: a/b}", "recipes.new.texts: missing; add it"),
         (
@@ -206,7 +206,7 @@ def test_two_classes_of_one_name_need_their_id(tmp_path):
         ),
         (
             "{kind: texts, file: README.md, columns: {name: a, class_id: b}}",
-            "class_id and name both tell the class; remove one",
+            "class_id and name both identify the class; remove one",
         ),
         ("{kind: texts, file: README.md, columns: {label: a}}", "recipes.new.columns.label"),
         ("{patterns: [a]}", "recipes.new.kind: missing; add it"),

@@ -10,7 +10,7 @@ import pytest
 
 from synscale.prompts import text_files, user_prompts
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.recipes import OwnTexts
+from synscale.study.models.recipes import UserPrompts
 from tests.support.workflow import ROOT, SMOKE
 
 CLASSES = pd.DataFrame({"class_id": [0, 1, 2], "name": ["robin", "heron", "café"]})
@@ -39,7 +39,7 @@ def saved(folder, prefix: str, shards: int = 1) -> None:
 
 
 def files(folder, split=None) -> list[str]:
-    recipe = OwnTexts(kind="texts", dataset=str(folder), split=split)
+    recipe = UserPrompts(kind="texts", dataset=str(folder), split=split)
     return [path.removeprefix(f"{folder}/") for path in text_files.files(recipe)]
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from synscale.workflow import rule_names
 from synscale.workflow.code_inputs import imports
 from tests.support.workflow import ROOT
 
@@ -62,14 +63,13 @@ def rules() -> list:
     """(script, environment file) of every rule. Some scripts are started by another one, on all
     GPUs of the job.
     """
-    started = re.compile(r"python -m (?:synscale\.runtime\.launch (?:[\w.{}]+ )+)?scripts\.(\w+)")
+    script = re.compile(
+        r'(?:python -m (?:synscale\.runtime\.launch (?:[\w.{}]+ )+)?scripts\.|command=")(\w+)'
+    )
+    environment = re.compile(r'"\.\./(envs/.*?)"')
     return [
-        (
-            started.search(text).group(1),
-            (path.parent / re.search(r'"(\.\./envs/.*?)"', text).group(1)).resolve(),
-        )
-        for path in sorted((ROOT / "rules").glob("*.smk"))
-        for text in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]
+        (script.search(text)[1], ROOT / environment.search(text)[1])
+        for text in rule_names.rules().values()
     ]
 
 
@@ -90,9 +90,4 @@ def test_the_environment_of_a_rule_holds_what_its_script_imports(script, environ
 
 
 def test_scripts_bear_the_names_of_their_rules():
-    named = [
-        name
-        for path in (ROOT / "rules").glob("*.smk")
-        for name in re.findall(r"^rule (\w+):", path.read_text(), re.MULTILINE)
-    ]
-    assert sorted(named) == sorted(script for script, _ in rules())
+    assert [script for script, _ in rules()] == list(rule_names.rules())

@@ -16,7 +16,7 @@ def table(tmp_path):
 
 def test_outer_spaces_of_class_names_are_left_out(table):
     path = table("class_id, name\n0, robin\n1,heron \n")
-    assert class_table.faults("classes", path) == []
+    assert class_table.errors("classes", path) == []
     assert [row["name"] for row in class_table.rows(path)] == ["robin", "heron"]
     assert class_table.read(path)["name"].tolist() == ["robin", "heron"]
     assert class_table.read(path)["class_id"].tolist() == [0, 1]
@@ -31,5 +31,5 @@ def test_a_class_may_be_called_as_a_number_or_missing_value(table):
 
 
 def test_a_row_with_too_many_cells_is_reported(table):
-    (fault,) = class_table.faults("classes", table("class_id,name\n0,robin, red\n"))
+    (fault,) = class_table.errors("classes", table("class_id,name\n0,robin, red\n"))
     assert "class 0: more or fewer cells than columns" in fault

@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from synscale.models import clip
-from synscale.study.checks import clip as checks_clips
+from synscale.study.checks.data import check_file_sets
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.clip import ClipTraining
+from synscale.study.models.clip import ClipArchitecture
 from synscale.study.models.data import FilesData, FileSet
 from synscale.workflow.settings.evaluation import clip_evaluation_settings, clip_tables
 from synscale.workflow.settings.training import clip_settings
@@ -49,7 +49,8 @@ def smoke(tmp_path, *changes: tuple[str, str]):
 
 def test_the_papers_architecture_is_open_clips():
     with torch.device("meta"):
-        ours = open_clip.model.CLIP(**clip.config(BASE | {"context_length": 77}, 224)).state_dict()
+        architecture = ClipArchitecture(label="", context_length=77, **BASE)
+        ours = open_clip.model.CLIP(**clip.config(architecture, 224)).state_dict()
         theirs = open_clip.model.CLIP(
             **open_clip.get_model_config("ViT-B-16-quickgelu")
         ).state_dict()
@@ -72,9 +73,9 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
     )
     assert clip_settings(same, "real", "clip_tiny") == before
     found = clip_settings(other, "real", "clip_tiny")
-    assert found["training"] == before["training"] | {"micro_batch_size": 4}
-    assert (before["image_size"], found["image_size"]) == (8, 4)
-    assert ClipTraining(**found["training"]).betas == (0.9, 0.98)
+    assert found.recipe == before.recipe.model_copy(update={"micro_batch_size": 4})
+    assert (before.image_size, found.image_size) == (8, 4)
+    assert found.recipe.betas == (0.9, 0.98)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
         (
             CROP,
             f"{CROP}\n  image_size: 16",
-            "clip.image_size = 16: more than the 8 that images are kept at",
+            "clip.image_size = 16: larger than the 8 of stored images",
         ),
         (
             CROP,
@@ -98,12 +99,12 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
         (
             CROP,
             f"{CROP}\n  order: passes",
-            "clip.order = 'passes': removed: every training reads its pairs in shuffled epochs now; delete this line",
+            "clip.order = 'passes': removed: every training reads its pairs in shuffled epochs; delete this line",
         ),
         (
             CROP,
             f"{CROP}\n  checkpoints: 2",
-            "clip.checkpoints = 2: removed: the state is saved by time now, at any step; delete this line",
+            "clip.checkpoints = 2: removed: checkpoints are saved at time intervals; delete this line",
         ),
         ('templates: ["{name}", "{name}, thick"]', "templates: imagenet", "clip.templates"),
     ],
@@ -133,7 +134,7 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     study, classes, texts = smoke(tmp_path), tmp_path / "flowers.csv", tmp_path / "templates.yaml"
 
     def faults(**own):
-        return checks_clips.sets_of_other_classes_can_be_asked_about(study.clip, sets(**own))
+        return list(check_file_sets(sets(**own)))
 
     own = {"classes": str(classes), "templates": str(texts)}
     assert [fault.split("; ")[0] for fault in faults(**own)] == [
@@ -142,13 +143,15 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     classes.write_text("class_id,name\n0,rose\n2,lily\n")
     texts.write_text(yaml.safe_dump({"flowers102": ["a {name}", "flower"], "pets": ["a {name}"]}))
     assert "class_id must count 0, 1, 2" in faults(**own)[0]
-    assert faults(**own)[1:] == [f"{texts}: flowers102.1 = 'flower': must hold {{name}} once"]
+    assert faults(**own)[1:] == [
+        f"{texts}: flowers102.1 = 'flower': must contain {{name}} once and no other brace"
+    ]
     classes.write_text("class_id,name\n0,rose\n1,lily\n")
     texts.write_text(yaml.safe_dump({"pets": ["a {name}"]}))
     assert faults(**own) == [
         f"data.evaluation.flowers.templates = {str(texts)!r}: no list of texts under flowers102; add it"
     ]
-    assert "templates: missing; CLIP asks" in faults(classes=str(classes))[0]
+    assert "templates: missing; a set with other classes" in faults(classes=str(classes))[0]
     assert "remove it" in faults(templates=str(texts))[0]
     texts.write_text(yaml.safe_dump({"flowers102": ["a {name}"]}))
     assert faults(**own) == []
@@ -159,7 +162,7 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
 
 
 def test_the_projects_own_sets_can_be_asked_about(tmp_path):
-    study = smoke(tmp_path)
+    smoke(tmp_path)
     for path in sorted((ROOT / "data/downstream").glob("*.csv")):
         if path.stem != "sets":
             own = FileSet(
@@ -168,4 +171,4 @@ def test_the_projects_own_sets_can_be_asked_about(tmp_path):
             data = FilesData(
                 kind="files", training={"photos": {"dataset": "photos"}}, evaluation={"own": own}
             )
-            assert checks_clips.sets_of_other_classes_can_be_asked_about(study.clip, data) == []
+            assert list(check_file_sets(data)) == []

@@ -37,7 +37,7 @@ def test_byte_order_mark_in_tables_of_data_is_ignored(data, monkeypatch):
     assert captions.paper_items()["teaser"]["paper_item"] == "Figure 1"
     assert checksums.rows(data / "sources.csv")[0]["id"].startswith("stable-diffusion")
     assert class_table.read(data / "digits_classes.csv")["name"][9] == "nine"
-    monkeypatch.setattr(cost_model.jobs, "prompt_settings", lambda study, recipe: {"texts": 3})
+    monkeypatch.setattr(cost_model, "prompt_settings", lambda study, recipe: {"texts": 3})
     study = SimpleNamespace(classes=str(data / "digits_classes.csv"), gpus=0)
     assert cost_model._write_sentences(study, "own").units["text"] == 30
 
@@ -63,7 +63,7 @@ def test_outer_spaces_of_cells_and_columns_are_left_out(tmp_path):
         (b"id\ncaf\xe9\n", "not UTF-8 at byte 6; save it as UTF-8"),
         (
             b'id\n"a"b\n',
-            "not a CSV .*; put double quotes around a text that holds a comma or a quote",
+            "not a CSV .*; put double quotes around a text that contains a comma or a quote",
         ),
     ],
 )
@@ -82,9 +82,9 @@ def test_unreadable_table_of_numbers_is_an_error_of_the_study(data, tmp_path):
         load_study(tmp_path / "smoke.yaml")
 
 
-def test_column_that_is_there_twice_is_reported(tmp_path):
+def test_duplicate_column_is_reported(tmp_path):
     (tmp_path / "t.csv").write_text("id,text,text\n0,a,b\n")
-    with pytest.raises(csv_tables.TableError, match=r"t\.csv: column 'text' is there twice"):
+    with pytest.raises(csv_tables.TableError, match=r"t\.csv: duplicate column 'text'"):
         csv_tables.rows(tmp_path / "t.csv")
 
 

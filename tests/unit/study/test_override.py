@@ -108,14 +108,14 @@ def test_its_text_is_read_as_the_same(own):
         ("{digits.colour: blue}", r"override of \S*digits.yaml: colour = 'blue': unknown key; "),
         (
             "{generators.diffusion.steps: 10}",
-            r"override: generators = .*: the first key is the study, one of .*\bdigits\b.*: write it as",
+            r"override: generators = .*: the first key must be a study, one of .*\bdigits\b.*; write it as",
         ),
         (
             "digits.generators.diffusion.steps=10",
-            "override = 'digits.generators.diffusion.steps=10': write it as",
+            "override = 'digits.generators.diffusion.steps=10': not a mapping; write it as",
         ),
-        ("{digits: 10}", "override: digits = 10: no key of the study: write it as"),
-        ("{digits: [10}", "override = .*: write it as"),
+        ("{digits: 10}", "override: digits = 10: no key of the study; write it as"),
+        ("{digits: [10}", "override = .*; write it as"),
     ],
 )
 def test_what_does_not_fit_is_told(text, told):

@@ -10,8 +10,8 @@ from synscale.study.models.classifiers import Training
 from synscale.study.models.clip import ClipTraining
 from synscale.study.models.generators import GeneratorTraining, PretrainedGenerator, SafetyChecker
 from synscale.study.models.recipes import ModelRecipe
-from synscale.study.models.rounding import rounding_only, without_rounding_only
-from synscale.workflow.settings import digest
+from synscale.study.models.rounding import rounding_only
+from synscale.workflow.settings import digest, identity_of
 from synscale.workflow.settings.generation import (
     flag_settings,
     generation_settings,
@@ -101,8 +101,8 @@ def test_other_keys_repeat_their_jobs(path, keys, rules):
 
 def test_script_is_given_the_rounding_only_keys():
     settings = classifier_settings(paper(), "real", "vit_base-n125000-seed0")
-    assert settings["training"]["micro_batch_size"] == 512
-    assert "micro_batch_size" not in without_rounding_only(settings)["training"]
+    assert settings.recipe.micro_batch_size == 512
+    assert "micro_batch_size" not in identity_of(settings)["recipe"]
 
 
 def test_training_of_a_generator_keeps_its_batch_size_in_its_digest():
@@ -153,11 +153,10 @@ def test_job_is_given_the_values_of_its_architecture():
         classifier_settings(paper(), "real", f"{name}-n125000-seed0")
         for name in ("vit_base", "vit_large")
     )
-    assert (base["training"]["learning_rate"], "gradient_clip" in base["training"]) == (1e-3, False)
-    assert large["training"]["learning_rate"] == 4e-4
-    assert large["training"]["gradient_clip"] == 1.0
-    assert large["architectures"]["vit_large"]["drop_path"] == 0.2
-    assert "learning_rate" not in large["architectures"]["vit_large"]
+    assert (base.recipe.learning_rate, base.recipe.gradient_clip) == (1e-3, None)
+    assert (large.recipe.learning_rate, large.recipe.gradient_clip) == (4e-4, 1.0)
+    assert large.architecture.drop_path == 0.2
+    assert large.architecture.learning_rate is None
 
 
 @pytest.mark.parametrize(
@@ -196,12 +195,12 @@ def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monke
     classifier_job(tmp_path, "undisturbed", study=studies["whole"])
     kill_after(3)
     with pytest.raises(Killed):
-        classifier_job(tmp_path, "resumed", "--planned", planned, study=studies["whole"])
+        classifier_job(tmp_path, "resumed", "--settings-digest", planned, study=studies["whole"])
     loaded, load = [], checkpoint.TrainingCheckpoint.load
     monkeypatch.setattr(
         checkpoint.TrainingCheckpoint, "load", lambda self: loaded.append(load(self)) or loaded[-1]
     )
-    classifier_job(tmp_path, "resumed", "--planned", planned, study=studies["parts"])
+    classifier_job(tmp_path, "resumed", "--settings-digest", planned, study=studies["parts"])
     assert loaded[0] == 3
     for path in (tmp_path / "resumed").iterdir():
         one, other = load_file(path), load_file(tmp_path / "undisturbed" / path.name)

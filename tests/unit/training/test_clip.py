@@ -11,23 +11,23 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts import train_clip
 from synscale.data import shards
 from synscale.planning.cost_model import forward_flops
 from synscale.study.load import load_study
 from synscale.timing import training
 from synscale.timing.bench import Bench
 from synscale.training import clip_loop
+from synscale.training.clip_group import train_clip
 from synscale.training.distributed import ProcessGroup
 from tests.support.clip_runs import (
     CPU,
-    Killed,
     before_each_step,
     run_of,
     save_every,
     settings_of,
     write_source,
 )
+from tests.support.interrupted import Killed
 from tests.support.workflow import SMOKE
 
 STEPS, INTERVAL = 7, 3
@@ -52,9 +52,7 @@ def job(tmp_path):
 
     def start(name, **training):
         settings = settings_of(*runs, inputs={"real": 1, "made": 1}, **training)
-        train_clip.train_batch(
-            settings, tars, tmp_path / name, tmp_path / f"state_{name}", ProcessGroup(CPU)
-        )
+        train_clip(settings, tars, tmp_path / name, tmp_path / f"state_{name}", ProcessGroup(CPU))
         return {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())}
 
     start.tars, start.folder = tars, tmp_path
@@ -71,11 +69,11 @@ def test_the_same_job_gives_the_same_models(job):
 def test_finished_runs_survive_an_interruption(job, monkeypatch):
     undisturbed, train, trained = job("a"), clip_loop.train, []
 
-    def killed_at_the_second(planned, *rest):
-        trained.append(planned.run["name"])
+    def killed_at_the_second(planned, *rest, **named):
+        trained.append(planned.run.name)
         if trained == ["mixed", "alone"]:
             raise Killed
-        return train(planned, *rest)
+        return train(planned, *rest, **named)
 
     monkeypatch.setattr(clip_loop, "train", killed_at_the_second)
     with pytest.raises(Killed):
@@ -95,7 +93,7 @@ def run(tmp_path):
     def start(name, workers=0, **training):
         settings = settings_of(row, inputs={"real": 1}, **training)
         output, processes = tmp_path / name, ProcessGroup(CPU, workers=workers)
-        train_clip.train_batch(settings, [tar], output, tmp_path / f"state_{name}", processes)
+        train_clip(settings, [tar], output, tmp_path / f"state_{name}", processes)
         return (output / "one.safetensors").read_bytes()
 
     start.folder = tmp_path
@@ -135,7 +133,7 @@ def test_reader_processes_start_once_per_run(run, monkeypatch):
 
     save_every(monkeypatch, 1)
     monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", counted)
-    monkeypatch.setattr(clip_loop, "in_memory", lambda pairs: pairs.images)
+    monkeypatch.setattr(clip_loop, "load_pairs", lambda pairs: pairs.images)
     assert run("b", workers=1) == alone  # also: read from disk instead of memory
     assert len(started) == 1
 
@@ -187,12 +185,12 @@ def test_output_has_one_line_per_run(job, capfd):
 
 
 def test_a_tar_that_is_cut_off_is_found_before_training_starts(job, monkeypatch):
-    monkeypatch.setattr(clip_loop, "train", lambda *_: pytest.fail("training started"))
+    monkeypatch.setattr(clip_loop, "train", lambda *_, **__: pytest.fail("training started"))
     with open(job.tars[1], "r+b") as file:
         file.truncate(6000)
     with pytest.raises(
         shards.ShardError,
-        match=r"made.0.tar: 6000 bytes long, but its manifest names images up to byte \d+: remove both files",
+        match=r"made.0.tar: truncated \(6000 bytes, expected at least \d+\); remove both files",
     ):
         job("a")
 
@@ -204,7 +202,7 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
         file.write(b"\0\0")
     with pytest.raises(
         shards.ShardError,
-        match=r"real.tar: image 'None-003' has another sha256 than its manifest says",
+        match=r"real.tar: the sha256 of image 'None-003' is not the one in the manifest",
     ):
         job("a")
     assert not (job.folder / "a").exists()
@@ -216,7 +214,7 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
         (
             run_of("a", ("real", None, 11)),
             {"real": 1},
-            "10 images at guidance None, but a run needs 11 of real",
+            r"real.tar: too few images of real at guidance None .* \(10, expected 11\)",
         ),
         (run_of("a", ("real", None, 4)), {"real": 2}, "1 tars were named, but real have 2"),
         (
@@ -226,10 +224,10 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
         ),
     ],
 )
-def test_what_cannot_be_trained_is_told(tmp_path, run, inputs, message):
+def test_what_cannot_be_trained_is_reported(tmp_path, run, inputs, message):
     tar = write_source(tmp_path / "real.tar", 10)
     with pytest.raises((SystemExit, shards.ShardError), match=message):
-        train_clip.train_batch(
+        train_clip(
             settings_of(run, inputs=inputs),
             [tar],
             tmp_path / "out",

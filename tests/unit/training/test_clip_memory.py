@@ -1,5 +1,7 @@
 """Memory of a CLIP training: what cannot fit is refused, and the estimates match counted bytes."""
 
+from dataclasses import replace
+
 import synscale.runtime.torch_setup  # noqa: F401
 
 import pytest
@@ -9,23 +11,27 @@ from open_clip.loss import ClipLoss
 from open_clip.model import CLIP
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from scripts import train_clip
 from synscale.models import clip
 from synscale.planning import clip_memory
 from synscale.planning.clip_memory import Memory
+from synscale.study.models.clip import ClipArchitecture
 from synscale.training.clip_gradients import Gradients
+from synscale.training.clip_group import train_clip
 from synscale.training.distributed import ProcessGroup
-from tests.support.clip_runs import CPU, TINY, job_of, run_of, settings_of
+from tests.support.clip_runs import CPU, TINY, job_of, recipe_of, run_of, settings_of
 
-BASE = {
-    "embed_dim": 512,
-    "patch_size": 16,
-    "width": 768,
-    "depth": 12,
-    "text_width": 512,
-    "text_depth": 12,
-    "context_length": 77,
-}
+BASE = ClipArchitecture(
+    label="",
+    embed_dim=512,
+    patch_size=16,
+    width=768,
+    depth=12,
+    heads=12,
+    text_width=512,
+    text_depth=12,
+    text_heads=8,
+    context_length=77,
+)
 A100 = 85_000_000_000
 
 
@@ -70,9 +76,7 @@ def test_job_refuses_before_training(tmp_path, monkeypatch):
     processes = ProcessGroup(torch.device("cuda"))
     settings = settings_of(run_of("one", ("real", None, 4)), inputs={"real": 1})
     with pytest.raises(SystemExit, match="both one: 8 pairs at a time do not fit into the GPU"):
-        train_clip.train_batch(
-            settings, ["real.tar"], tmp_path / "out", tmp_path / "state", processes
-        )
+        train_clip(settings, ["real.tar"], tmp_path / "out", tmp_path / "state", processes)
 
 
 def saved_bytes(job, pairs: int) -> int:
@@ -88,17 +92,18 @@ def saved_bytes(job, pairs: int) -> int:
             saved[storage.data_ptr()] = storage
         return tensor
 
-    tokens = torch.randint(1, 300, (pairs, job.architecture["context_length"]))
+    tokens = torch.randint(1, 300, (pairs, job.architecture.context_length))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         model(torch.rand(pairs, 3, job.image_size, job.image_size), tokens)
     return sum(storage.nbytes() for storage in saved.values())
 
 
 def test_activations_match_saved_tensors():
-    deep = TINY | {"width": 64, "text_width": 32, "depth": 6, "text_depth": 6}
+    sizes = {"width": 64, "text_width": 32, "depth": 6, "text_depth": 6}
+    deep = TINY.model_copy(update=sizes)
     run = run_of("one", ("real", None, 8))
     job = job_of(run, batch_size=16, precision="float32")
-    job = train_clip.Job(run, deep, 16, job.recipe)
+    job = replace(job, architecture=deep, image_size=16)
     estimate, counted = job.memory(1), saved_bytes(job, 16)
     assert estimate.activations <= counted <= 1.15 * estimate.activations
     weights = CLIP(**clip.config(deep, 16)).parameters()
@@ -133,7 +138,7 @@ def test_chunked_loss_equals_clip_loss_without_its_matrix():
 
 
 def test_host_memory_covers_batch_and_readers():
-    recipe = {"batch_size": 32768, "micro_batch_size": 512}
+    recipe = recipe_of(batch_size=32768, micro_batch_size=512)
     alone = clip_memory.host_mb(recipe, 224, 3, threads=1)
     assert alone > 32768 * 224 * 224 * 3 / 1e6 + 3000  # a batch as bytes: 4.9 GB
     assert clip_memory.host_mb(recipe, 224, 3, threads=9) - alone == pytest.approx(8 * 1731, abs=2)

@@ -1,6 +1,4 @@
-"""CLIP models trained by several processes: as by one, nothing lost, nothing repeated; a process
-that dies takes the others along.
-"""
+"""CLIP models trained by several processes equal those of one; a dead process ends the others."""
 
 import json
 import os
@@ -18,108 +16,59 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scripts import train_clip
 from synscale.data import shards
 from synscale.training.distributed import ProcessGroup
 from tests.support import clip_process
+from tests.support.clip_process import BATCH, ITERATIONS, PAIRS
 from tests.support.workflow import ROOT
 
-TINY = {
-    "embed_dim": 8,
-    "patch_size": 4,
-    "width": 16,
-    "depth": 1,
-    "heads": 2,
-    "text_width": 16,
-    "text_depth": 1,
-    "text_heads": 2,
-    "context_length": 12,
-}
-ARCHITECTURE = TINY | {"merges": 300}
-PAIRS, BLOCK, BATCH, ITERATIONS = 24, 5, 8, 6  # two epochs
-TRAINING = {
-    "batch_size": BATCH,
-    "learning_rate": 3e-3,
-    "warmup": 0.1,
-    "weight_decay": 0.2,
-    "crop_scale": [0.5, 1.0],
-}
+SHARD = 5  # pairs
 
 
 @pytest.fixture(scope="module")
 def tars(tmp_path_factory) -> list[str]:
-    """Noise, 8 x 8, RGB and webp, in five shards of which the last is not full."""
+    """Noise, 8 x 8, RGB and webp, in five shards, the last of which is not full."""
     folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
     found = []
-    for start in range(0, PAIRS, BLOCK):
+    for start in range(0, PAIRS, SHARD):
         rows = [
             (
                 f"{i:05d}",
                 random.integers(0, 256, (8, 8, 3), np.uint8),
                 {"image": i, "class_id": -1, "prompt": f"number {i}"},
             )
-            for i in range(start, min(start + BLOCK, PAIRS))
+            for i in range(start, min(start + SHARD, PAIRS))
         ]
-        found.append(str(folder / f"{start // BLOCK:05d}.tar"))
+        found.append(str(folder / f"{start // SHARD:05d}.tar"))
         shards.write(found[-1], rows, {"format": "webp", "quality": 90})
     return found
 
 
-def asked(tars: list[str], folder, **named) -> dict:
-    part = {"source": "real", "guidance": None, "images": PAIRS}
-    run = {
-        "source": "real",
-        "guidance": None,
-        "architecture": "tiny",
-        "size": PAIRS,
-        "seed": 3,
-        "name": "run",
-        "iterations": ITERATIONS,
-        "parts": [part],
-    }
-    settings = {
-        "runs": [run],
-        "inputs": {"real": len(tars)},
-        "architectures": {"tiny": ARCHITECTURE},
-        "image_size": 8,
-        "channels": 3,
-    }
-    folder.mkdir(exist_ok=True)
-    return {
-        "settings": settings | {"training": TRAINING | named.pop("training", {})},
-        "tars": tars,
-        "folder": str(folder),
-    } | named
-
-
-def alone(tars: list[str], folder, workers: int = 0, **named) -> dict:
+def alone(tars: list[str], folder, workers: int = 0, **training) -> dict:
+    """Train in this process."""
     deterministic(1)
-    clip_process.train(
-        asked(tars, folder, **named), ProcessGroup(torch.device("cpu"), workers=workers)
-    )
+    folder.mkdir(exist_ok=True)
+    task = {"tars": tars, "folder": str(folder), "training": training}
+    clip_process.train(task, ProcessGroup(torch.device("cpu"), workers=workers))
     return left_by(folder)
 
 
-def together(tars: list[str], folder, **named) -> subprocess.CompletedProcess:
-    (folder.parent / f"{folder.name}.json").write_text(json.dumps(asked(tars, folder, **named)))
-    run = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "tests.support.clip_process",
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+def together(
+    tars: list[str], folder, killed: int | None = None, **training
+) -> subprocess.CompletedProcess:
+    """Train by two processes, of which one dies in step `killed`."""
+    folder.mkdir(exist_ok=True)
+    task = {"tars": tars, "folder": str(folder), "killed": killed, "training": training}
+    file = folder.parent / f"{folder.name}.json"
+    file.write_text(json.dumps(task))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.run(
-        [*run, str(folder.parent / f"{folder.name}.json")],
+        [*torchrun, "--nproc-per-node", "2", "-m", "tests.support.clip_process", str(file)],
         capture_output=True,
         text=True,
         timeout=240,
         cwd=ROOT,
-        env=environment,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
     )
 
 
@@ -129,8 +78,9 @@ def left_by(folder) -> dict:
 
 
 def same(a: dict, b: dict) -> bool:
-    """All but the bias of attention's keys: it changes nothing, so that its gradient is rounding,
-    which AdamW makes as large as any.
+    """Compare weights, but for the bias of attention's keys.
+
+    It changes nothing, so that its gradient is rounding, which AdamW scales up.
     """
     for weights in (a, b):
         for name in (name for name in weights if name.endswith("attn.in_proj_bias")):
@@ -184,7 +134,7 @@ def test_workers_change_nothing(tars, one, tmp_path):
 
 
 def test_micro_batches_equal_the_full_batch(tars, one, tmp_path):
-    found = alone(tars, tmp_path / "micro", training={"micro_batch_size": 3})
+    found = alone(tars, tmp_path / "micro", micro_batch_size=3)
     assert [len(positions) for positions in found["seen"][0]["positions"]] == [2] * (
         ITERATIONS * BATCH // 2
     )
@@ -197,10 +147,10 @@ def test_micro_batches_of_two_processes_equal_the_full_batch(tars, one, tmp_path
     """Compiled, with gradient checkpointing; a process dies, and one process resumes."""
     options = {"compile": "aot_eager", "gradient_checkpointing": True, "micro_batch_size": 2}
     torch._dynamo.utils.counters.clear()
-    done = together(tars, tmp_path / "two", training=options, killed=4)
+    done = together(tars, tmp_path / "two", killed=4, **options)
     assert done.returncode != 0
     assert "step 3 of 6" in done.stdout
-    resumed = alone(tars, tmp_path / "two", training=options)
+    resumed = alone(tars, tmp_path / "two", **options)
     assert len(resumed["seen"][0]["losses"]) == ITERATIONS - 3
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0
     assert same(one["weights"], resumed["weights"])
@@ -209,14 +159,12 @@ def test_micro_batches_of_two_processes_equal_the_full_batch(tars, one, tmp_path
 @pytest.mark.slow
 def test_a_compiled_model_is_the_same(tars, one, tmp_path):
     torch._dynamo.utils.counters.clear()
-    found = alone(tars, tmp_path / "compiled", training={"compile": "aot_eager"})
+    found = alone(tars, tmp_path / "compiled", compile="aot_eager")
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0
     assert same(one["weights"], found["weights"])
 
 
 def test_ranks_that_cannot_share_a_batch_are_reported(tars, tmp_path):
-    job, processes = asked(tars, tmp_path / "x"), ProcessGroup(torch.device("cpu"), 0, 3)
-    with pytest.raises(SystemExit, match="batch_size = 8: cannot be shared equally by 3"):
-        train_clip.train_batch(
-            job["settings"], tars, tmp_path / "x/models", tmp_path / "x/state", processes
-        )
+    processes = ProcessGroup(torch.device("cpu"), 0, 3)
+    with pytest.raises(SystemExit, match=r"clip.batch_size \(8\) must be divisible by .* \(3\)"):
+        clip_process.train({"tars": tars, "folder": str(tmp_path)}, processes)

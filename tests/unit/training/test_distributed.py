@@ -1,6 +1,4 @@
-"""Several processes train as one does, fall together, and leave a state that any number of them can
-take up.
-"""
+"""Several processes train as one, end together, and leave a state for any number of processes."""
 
 import contextlib
 import io
@@ -17,11 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from synscale.runtime import launch
-from tests.support.classifier_runs import classifier_job, noise_shards
+from tests.support.classifier_runs import classifier_arguments, classifier_job
 from tests.support.workflow import ROOT, SMOKE
 
-# A rank that is killed when it asks for its fourth batch, while the leader saves its state after
-# every iteration.
+# A rank is killed when it asks for its fourth batch, while rank 0 saves its state after every step.
 DYING = """
 import os, signal
 from scripts import train_classifiers
@@ -51,7 +48,7 @@ with distributed.process_group(1) as processes:
 
 
 def start(command: list[str], folder: Path) -> subprocess.Popen:
-    """folder: of scripts that are none of the project's."""
+    """Start a command that can import scripts of a folder."""
     environment = os.environ | {
         "PYTHONPATH": str(folder),
         "OMP_NUM_THREADS": "1",
@@ -70,27 +67,8 @@ def start(command: list[str], folder: Path) -> subprocess.Popen:
 def job(
     folder: Path, name: str, script: str = "scripts.train_classifiers", study: Path = SMOKE
 ) -> list[str]:
-    """The script and arguments of the job that `classifier_job` runs in this process."""
-    what = [
-        script,
-        "--study",
-        str(study),
-        "--source",
-        "real",
-        "--group",
-        "vit_tiny",
-        "--classes",
-        str(ROOT / "data/digits_classes.csv"),
-    ]
-    return [
-        *what,
-        "--shard-index",
-        str(noise_shards(folder)),
-        "--output",
-        str(folder / name),
-        "--state",
-        str(folder / f"state_{name}"),
-    ]
+    """Return the script and arguments of the job that `classifier_job` runs in this process."""
+    return [script, *classifier_arguments(folder, name, study)]
 
 
 def losses(output: str) -> dict[str, float]:
@@ -98,14 +76,15 @@ def losses(output: str) -> dict[str, float]:
     return {
         name: float(loss)
         for name, loss in re.findall(
-            r"^real (\S+): 5 iterations, last training loss (\S+)$", output, re.MULTILINE
+            r"^real (\S+): 5 steps, last training loss (\S+)$", output, re.MULTILINE
         )
     }
 
 
 def assert_same_models(folder: Path, other: Path) -> None:
-    """Up to rounding, which AdamW's first steps, of nearly the same size whatever the gradient is,
-    make larger: 2.5e-5 was seen.
+    """Compare models up to rounding: 2.5e-5 was seen.
+
+    AdamW's first steps have nearly the same size whatever the gradient is, and scale rounding up.
     """
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         path.name for path in other.iterdir()
@@ -117,7 +96,7 @@ def assert_same_models(folder: Path, other: Path) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """A folder where one process has trained, and what it said."""
+    """A folder where one process has trained, and its output."""
     folder, said = tmp_path_factory.mktemp("alone"), io.StringIO()
     with contextlib.redirect_stdout(said):
         classifier_job(folder, "alone")
@@ -143,9 +122,7 @@ def test_two_nodes_train_as_one_process_does(alone):
 
 
 @pytest.mark.slow
-def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_as_one_does(
-    alone, tmp_path
-):
+def test_compiled_micro_batches_of_two_processes_train_as_one(alone, tmp_path):
     study = tmp_path / "fast.yaml"
     study.write_text(
         SMOKE.read_text().replace(
@@ -162,7 +139,7 @@ def test_two_processes_that_compile_and_go_through_their_shares_in_turns_train_a
 
 
 @pytest.mark.slow
-def test_a_killed_process_brings_the_job_down_and_another_number_of_them_goes_on(alone):
+def test_killed_process_ends_the_job_and_one_process_resumes(alone):
     (alone / "dying.py").write_text(DYING)
     killed = start(launch.command(2, 1, 2, job(alone, "killed", "dying")), alone)
     output, _ = killed.communicate(
@@ -178,7 +155,7 @@ def test_a_killed_process_brings_the_job_down_and_another_number_of_them_goes_on
 
 
 def alive(pid: int) -> bool:
-    """Whether a process runs; what has ended and was not yet asked about does not."""
+    """Return whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -186,7 +163,7 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(
-    sys.platform != "linux", reason="elsewhere a process is not told that its parent was killed"
+    sys.platform != "linux", reason="only Linux signals a process whose parent was killed"
 )
 def test_processes_do_not_outlive_a_killed_launcher(tmp_path):
     (tmp_path / "waiting.py").write_text(WAITING)
@@ -211,7 +188,7 @@ def test_one_gpu_or_none_needs_no_launcher():
     )
 
 
-def test_several_nodes_are_started_by_srun_one_launcher_on_each(monkeypatch):
+def test_srun_starts_one_launcher_on_each_node(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "12345")
     command = launch.command(16, 2, 64, ["scripts.x"])
     assert command[0] == "srun"

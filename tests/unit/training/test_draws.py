@@ -1,28 +1,25 @@
 """Seeds that redraw images: disjoint parts of a source, each with its nested, balanced prefixes."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
-from benchmarks import image_draws
-from scripts import train_classifiers
-from synscale.analysis import claims
 from synscale.data import shards
+from synscale.study.checks import experiments
 from synscale.study.checks import sources as checks
 from synscale.study.load import load_study
-from synscale.study.models import Study, parts_of
-from synscale.training import pairs, stream
+from synscale.study.models import Study, TrainingPart, resolve_mixture
+from synscale.training import classifier_group, pairs, stream
 from synscale.workflow.paths import training_indexes
 from synscale.workflow.runs import run_groups
-from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings import as_json
 from synscale.workflow.settings.training import classifier_settings, clip_settings
-from tests.support.workflow import ROOT, SMOKE
+from tests.support.workflow import SMOKE
 
 CLASSES = 10
 
@@ -65,9 +62,9 @@ def test_draws_are_disjoint_nested_and_balanced(draws, per_class, seed):
     sizes = [size for size in (10, 20, 40, 80) if size <= images // draws] or [images // draws]
     starts = set()
     for size in sizes:
-        [part] = parts_of(sources, "real", None, size, seed)
-        starts.add(part.get("start", 0))
-        assert part["images"] == size
+        [part] = resolve_mixture(sources, "real", None, size, seed)
+        starts.add(part.start)
+        assert part.images == size
     [start] = starts  # so that a smaller set is a prefix of a larger one
     assert start == seed % draws * (images // draws)
     assert start % CLASSES == 0
@@ -76,10 +73,10 @@ def test_draws_are_disjoint_nested_and_balanced(draws, per_class, seed):
 
 def test_mixture_draws_each_of_its_parts():
     changed = study(draws=3)
-    own = parts_of(changed.sources, "real_10", None, 20, seed=2)
-    assert [(part["source"], part["start"], part["images"]) for part in own] == [
-        ("real", 80, 10),
-        ("diffusion_class_names", 80, 10),
+    parts = resolve_mixture(changed.sources, "real_10", None, 20, seed=2)
+    assert parts == [
+        TrainingPart("real", None, 10, 80),
+        TrainingPart("diffusion_class_names", 1.5, 10, 80),
     ]
 
 
@@ -88,32 +85,26 @@ def test_without_draws_no_setting_changes():
     assert "draws" not in json.dumps(base.model_dump())
     for source, batch in run_groups(base):
         settings = (clip_settings if "clip" in batch else classifier_settings)(base, source, batch)
-        assert all(
-            part.keys() == {"source", "guidance", "images"}
-            for run in settings["runs"]
-            for part in run["parts"]
-        )
+        assert not any(part.start for run in settings.runs for part in run.parts)
+        assert "start" not in as_json(settings)
 
 
 def test_first_draw_trains_on_the_same_images_as_without():
     one, three = (
-        classifier_settings(study(draws, 40 * draws), "real", "vit_tiny")["runs"]
-        for draws in (1, 3)
+        classifier_settings(study(draws, 40 * draws), "real", "vit_tiny").runs for draws in (1, 3)
     )
-    assert [run for run in one if run["seed"] == 0] == [run for run in three if run["seed"] == 0]
-    assert [run["parts"][0]["start"] for run in three if run["seed"] == 1] == [40] * 3
+    assert [run for run in one if run.seed == 0] == [run for run in three if run.seed == 0]
+    assert [run.parts[0].start for run in three if run.seed == 1] == [40] * 3
 
 
 def test_a_draw_needs_the_shards_up_to_its_end():
     base = study(draws=3)
     changed = base.model_copy(update={"images_per_shard": 10})
     settings = classifier_settings(changed, "real", "vit_tiny")
-    end = max(
-        part.get("start", 0) + part["images"] for run in settings["runs"] for part in run["parts"]
-    )
-    assert end == 80
-    assert settings["inputs"] == {"real": 8}
-    assert training_indexes(changed, "real", "vit_tiny") == ["results/smoke/shard_index/real/00007.csv"]
+    assert max(part.stop for run in settings.runs for part in run.parts) == 80
+    assert settings.inputs == {"real": 8}
+    indexes = training_indexes(changed, "real", "vit_tiny")
+    assert indexes == ["results/smoke/shard_index/real/00007.csv"]
 
 
 @pytest.mark.parametrize("most", [0, 1 << 20])
@@ -139,25 +130,28 @@ def test_reading_a_stretch_opens_no_other_shard(tmp_path):
 
 def test_runs_are_given_the_images_of_their_draw(tmp_path):
     tars = write_source(tmp_path / "real", 12, 10)
-    runs = classifier_settings(study(draws=3), "real", "vit_tiny")["runs"]
-    inputs = train_classifiers.inputs_of(runs, {"real": tars})
+    runs = classifier_settings(study(draws=3), "real", "vit_tiny").runs
+    series = classifier_group.load_series(runs, {"real": tars})
     for run in runs:
-        own = train_classifiers.images_of(run, inputs)
-        start = 40 * (run["seed"] % 3)
-        pixels, class_ids = own.read(torch.arange(len(own)))
-        assert pixels[:, 0, 0, 0].tolist() == list(range(start, start + run["size"]))
-        assert torch.bincount(class_ids).tolist() == [run["size"] // CLASSES] * CLASSES
+        images = classifier_group.images_of_run(run, series)
+        start = 40 * (run.seed % 3)
+        size = run.parts[0].images
+        pixels, class_ids = images.read(torch.arange(len(images)))
+        assert pixels[:, 0, 0, 0].tolist() == list(range(start, start + size))
+        assert torch.bincount(class_ids).tolist() == [size // CLASSES] * CLASSES
 
 
 def test_clip_is_given_the_pairs_of_its_draw(tmp_path):
     tars = {"real": write_source(tmp_path / "real", 4, 10)}
-    part = {"source": "real", "guidance": None, "images": 12, "start": 15}
+    part = TrainingPart("real", None, 12, 15)
     found = pairs.open_pairs(tars, [part])
     tokens = pairs.Tokens(found.images, lambda text: [text])
     assert [tokens.text(i) for i in range(12)] == [f"text {i}" for i in range(15, 27)]
-    assert found.identity != pairs.open_pairs(tars, [part | {"start": 20}]).identity
-    with pytest.raises(SystemExit, match="a run needs 12 of real from number 30 on"):
-        pairs.open_pairs(tars, [part | {"start": 30}])
+    assert found.identity != pairs.open_pairs(tars, [replace(part, start=20)]).identity
+    with pytest.raises(
+        SystemExit, match=r"too few images of real at guidance None .* \(40, expected 42\)"
+    ):
+        pairs.open_pairs(tars, [replace(part, start=30)])
 
 
 def faults(changed: Study) -> list[str]:
@@ -165,8 +159,8 @@ def faults(changed: Study) -> list[str]:
         name: getattr(changed, name)
         for name in ("experiments", "sources", "classifiers", "clip", "classes", "data")
     }
-    balance = checks.images_balance(own["sources"], own["classes"], own["data"])
-    return [*balance, *checks.experiments_use_what_exists(**own)]
+    balance = checks.check_balance(own["sources"], own["classes"], own["data"])
+    return [*balance, *experiments.check_experiments(**own)]
 
 
 def test_a_size_must_fit_into_a_draw():
@@ -183,134 +177,3 @@ def test_draws_must_share_images_and_classes_equally():
         in fault
         for fault in faults(study(draws=5))
     )
-
-
-# -- claims over draws -----------------------------------------------------------------------------
-
-FITTED = 30 * 2.0 ** np.arange(6)
-
-
-def drawn_curve(k: float, draws: int, random) -> list[tuple]:
-    """Return a curve for each draw whose scatter is all image draw: nested prefixes share images."""
-    covariance = 0.05**2 * np.sqrt(
-        np.minimum.outer(FITTED, FITTED) / np.maximum.outer(FITTED, FITTED)
-    )
-    scatter = random.multivariate_normal(np.zeros(len(FITTED)), covariance, draws)
-    return [(FITTED, np.exp(2 - k * np.log(FITTED) + own)) for own in scatter]
-
-
-def test_interval_over_draws_contains_the_draw_of_images():
-    """The interval over sizes of one draw does not."""
-    random, trials = np.random.default_rng(0), 300
-    covered = np.zeros(2)
-    for _ in range(trials):
-        synthetic, real = drawn_curve(0.3, 3, random), drawn_curve(0.5, 3, random)
-        over_draws = claims.over_draws(claims.mean_difference, [synthetic], real)
-        one = claims.mean_difference([synthetic[0]], real[0])
-        covered += [found.low <= -0.2 <= found.high for found in (over_draws, one)]
-        assert over_draws.n == 3
-    assert covered[0] / trials > 0.92
-    assert covered[1] / trials < 0.88
-
-
-def test_exponents_over_draws_are_compared_draw_by_draw():
-    random = np.random.default_rng(1)
-    curves = [drawn_curve(k, 4, random) for k in (0.3, 0.3, 0.5)]
-    effect, test, each = claims.spread_over_draws(curves, 0.1)
-    k = np.array(
-        [
-            [float(-np.polyfit(np.log(sizes), np.log(losses), 1)[0]) for sizes, losses in own]
-            for own in curves
-        ]
-    )
-    assert each == pytest.approx(k.mean(1))
-    assert effect.value == pytest.approx(np.ptp(k.mean(1)))
-    assert effect.low < effect.value < effect.high
-    centred = k - k.mean(0)  # an effect of each draw
-    rest = centred - centred.mean(1, keepdims=True)
-    f = 4 * (centred.mean(1) ** 2).sum() / 2 / ((rest**2).sum() / 6)
-    assert test.p == pytest.approx(stats.f.sf(f, 2, 6))
-    level = [
-        claims.spread_over_draws([drawn_curve(0.3, 3, random) for _ in range(3)], 0.1)[1].p
-        for _ in range(200)
-    ]
-    assert np.mean(np.array(level) < 0.05) == pytest.approx(0.05, abs=0.04)
-
-
-def test_claims_know_the_draws_of_their_curves():
-    assert "draws" not in table_settings.claims_settings(load_study("studies/digits.yaml"))
-    base = load_study("studies/digits.yaml")
-    changed = {
-        name: row.model_copy(update={"draws": 3})
-        for name, row in base.sources.items()
-        if row.kind != "mixture"
-    }
-    drawn = base.model_copy(update={"sources": base.sources | changed})
-    assert table_settings.claims_settings(drawn)["draws"] == 3
-    changed["real"] = changed["real"].model_copy(update={"draws": 2})
-    assert "draws" not in table_settings.claims_settings(
-        drawn.model_copy(update={"sources": base.sources | changed})
-    )
-
-
-# -- the measurement of image draws ----------------------------------------------------------------
-
-
-def simulated_runs(image: np.ndarray, training: np.ndarray, draws: int, seeds: int) -> pd.DataFrame:
-    random, sizes, rows = np.random.default_rng(2), [30, 60, 120], []
-    for draw, effect in enumerate(random.multivariate_normal(np.zeros(3), image, draws)):
-        for seed in range(seeds):
-            scatter = effect + random.multivariate_normal(np.zeros(3), training)
-            own = {"source": "real", "draw": draw, "seed": draw + seed * draws}
-            rows += [
-                own | {"size": size, "log_loss": loss}
-                for size, loss in zip(sizes, scatter, strict=True)
-            ]
-    return pd.DataFrame(rows)
-
-
-def test_covariances_of_draw_and_training_are_recovered():
-    image = 0.04 * (np.eye(3) + 1) / 2
-    found = image_draws.covariances(simulated_runs(image, 0.01 * np.eye(3), 2000, 3))
-    assert found[0] == pytest.approx(image, abs=0.004)
-    assert found[1] == pytest.approx(0.01 * np.eye(3), abs=0.002)
-
-
-def test_correlated_sizes_cover_less_than_independent_ones():
-    found = image_draws.summary(
-        simulated_runs(0.04 * (np.eye(3) + 1) / 2, 0.001 * np.eye(3), 50, 2)
-    )["coverage_of_95"]
-    assert found["independent_sizes"] == pytest.approx(0.95, abs=0.02)
-    assert image_draws.coverage([30, 60, 120, 240, 480, 960], np.eye(6)) == pytest.approx(
-        0.95, abs=0.01
-    )
-    assert found["image_draw_alone_if_variance_falls_with_size"] < found["independent_sizes"] - 0.03
-
-
-def test_committed_summary_is_that_of_its_runs():
-    committed = json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))
-    runs = pd.DataFrame(committed["runs"])
-    for source, own in runs.groupby("source"):
-        again = image_draws.summary(own)
-        assert again["share_of_image_draw_in_a_run"] == pytest.approx(
-            committed["summary"][source]["share_of_image_draw_in_a_run"]
-        )
-        assert again["coverage_of_95"] == pytest.approx(
-            committed["summary"][source]["coverage_of_95"], abs=0.01
-        )
-
-
-def test_document_states_the_committed_measurement():
-    text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
-    found = list(json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))["summary"].values())
-    for name in (
-        "share_of_image_draw_in_a_run_over_sizes",
-        "share_of_image_draw_in_a_mean_of_3_seeds_over_sizes",
-    ):
-        assert " | ".join(f"{100 * own[name]:.0f} %" for own in found) in text
-    assert (
-        " | ".join(f"{100 * own['coverage_of_95']['one_draw_3_seeds']:.0f} %" for own in found)
-        in text
-    )
-    ends = [sorted(own["correlation_of_neighbouring_sizes"]["mean_of_3_seeds"]) for own in found]
-    assert " | ".join(f"{own[0]:.2f} to {own[-1]:.2f}" for own in ends).replace("-", "−") in text

@@ -8,8 +8,9 @@ import torch
 
 from synscale.data import shards
 from synscale.models import clip
+from synscale.study.models import TrainingPart
 from synscale.training import clip_loop, pairs
-from synscale.training.clip_loop import Job
+from synscale.training.clip_loop import ClipJob
 from synscale.training.distributed import ProcessGroup
 from tests.support.clip_runs import CPU, job_of, run_of
 
@@ -36,8 +37,9 @@ def source(folder, counts: list[int], guidance=(None,), **storage) -> list[str]:
     ]
 
 
-def part(name: str, images: int, guidance: float | None = None) -> dict:
-    return {"source": name, "guidance": guidance, "images": images}
+def part(name: str, images: int, guidance: float | None = None) -> TrainingPart:
+    """Return the first images of a source."""
+    return TrainingPart(name, guidance, images)
 
 
 def read(found: pairs.Pairs) -> list[tuple[int, str]]:
@@ -52,7 +54,7 @@ def read(found: pairs.Pairs) -> list[tuple[int, str]]:
     "storage",
     [{"format": "png"}, {"format": "webp", "quality": 95}, {"format": "jpeg", "quality": 95}],
 )
-def test_pairs_are_the_first_of_each_part_with_their_own_texts(tmp_path, storage):
+def test_pairs_are_the_first_of_each_part_with_their_texts(tmp_path, storage):
     tars = {
         "real": source(tmp_path / "real", [5, 5, 2], **storage),
         "made": source(tmp_path / "made", [4, 4], (1.0, 1.5), **storage),
@@ -68,21 +70,23 @@ def test_pairs_are_the_first_of_each_part_with_their_own_texts(tmp_path, storage
     )
 
 
-def test_what_is_not_there_is_told_before_anything_is_read(tmp_path):
+def test_missing_pairs_are_reported_before_reading(tmp_path):
     tars = {"real": source(tmp_path / "real", [3, 3])}
-    with pytest.raises(SystemExit, match="6 images at guidance None, but a run needs 7 of real"):
+    with pytest.raises(
+        SystemExit, match=r"too few images of real at guidance None .* \(6, expected 7\)"
+    ):
         pairs.open_pairs(tars, [part("real", 7)])
     with pytest.raises(
         shards.ShardError,
-        match=r"00001.tar: its images at guidance None are not those from number 0 on",
+        match=r"00001.tar: its images at guidance None do not begin with number 0",
     ):
         pairs.open_pairs({"real": tars["real"][::-1]}, [part("real", 6)])
     missing = str(tmp_path / "real/00002.tar")
-    with pytest.raises(shards.ShardError, match=r"00002.parquet: no such file: remove both files"):
+    with pytest.raises(shards.ShardError, match=r"00002.parquet: no such file; remove both files"):
         pairs.open_pairs({"real": [*tars["real"], missing]}, [part("real", 7)])
 
 
-def test_pairs_are_told_apart_by_their_texts_too(tmp_path):
+def test_identity_depends_on_texts(tmp_path):
     one, other = (
         {"real": [write(tmp_path / name / "00000.tar", range(3))]} for name in ("one", "other")
     )
@@ -91,7 +95,7 @@ def test_pairs_are_told_apart_by_their_texts_too(tmp_path):
     assert first != pairs.open_pairs(one, [part("real", 2)]).identity
 
 
-def job_with(batch: int, steps: int, seed: int) -> Job:
+def job_with(batch: int, steps: int, seed: int) -> ClipJob:
     return job_of(run_of("one", ("real", None, 1), seed=seed, iterations=steps), batch_size=batch)
 
 
@@ -102,14 +106,15 @@ def many(tmp_path_factory) -> pairs.Pairs:
 
 
 @pytest.mark.parametrize(("ranks", "count", "first"), [(1, 3, 1), (3, 2, 2), (6, 1, 3)])
-def test_a_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, first):
+def test_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, first):
     job = job_with(6, 5, seed=2)
 
     def batches(ranks, count, first=0):
         """Positions of each step, of all processes together, and what they are paired with."""
         teams = [ProcessGroup(CPU, rank, ranks) for rank in range(ranks)]
         read = [
-            list(clip_loop.micro_batches(job, many, first, count, processes)) for processes in teams
+            list(clip_loop.iter_micro_batches(job, many, first, count, processes))
+            for processes in teams
         ]
         steps = []
         for step in range(5 - first):
@@ -134,8 +139,8 @@ def test_a_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, f
 
 def test_tokens_are_those_of_each_image(many):
     job = job_with(6, 2, 0)
-    tokenize = clip.tokenizer(job.architecture)
-    for batch in clip_loop.micro_batches(job, many, 0, 1, ProcessGroup(CPU)):
+    tokenize = clip.tokenizer(job.architecture.context_length, job.architecture.merges)
+    for batch in clip_loop.iter_micro_batches(job, many, 0, 1, ProcessGroup(CPU)):
         texts = [f"real {position} None" for position in batch.positions.tolist()]
         assert torch.equal(batch.tokens, tokenize(texts))
         assert (batch.images[:, 0, 4, 4] // 8).tolist() == batch.positions.tolist()
@@ -147,6 +152,6 @@ def test_sources_of_a_mixture_are_shuffled_together(tmp_path):
         "made": source(tmp_path / "made", [8] * 4, (1.0,)),
     }
     found = pairs.open_pairs(tars, [part("real", 30), part("made", 30, 1.0)])
-    batches = clip_loop.micro_batches(job_with(20, 3, 0), found, 0, 1, ProcessGroup(CPU))
+    batches = clip_loop.iter_micro_batches(job_with(20, 3, 0), found, 0, 1, ProcessGroup(CPU))
     for batch in batches:  # of one epoch; the standard deviation of the number of real ones is 2
         assert 6 <= (batch.positions < 30).sum() <= 14

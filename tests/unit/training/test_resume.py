@@ -146,10 +146,10 @@ def test_discard_waits_for_the_thread(tmp_path, held):
 def test_process_ends_after_the_write(tmp_path):
     program = f"""
 import time, torch
-from synscale import resume
+from synscale.training import checkpoint
 save = torch.save
 torch.save = lambda *a: (time.sleep(1), save(*a))
-resume.TrainingCheckpoint({str(tmp_path)!r}, "identity", {{"layer": torch.nn.Linear(1, 1)}}, background=True).save(5)
+checkpoint.TrainingCheckpoint({str(tmp_path)!r}, "identity", {{"layer": torch.nn.Linear(1, 1)}}, background=True).save(5)
 raise SystemExit("loss is not finite")
 """
     done = subprocess.run(

@@ -22,7 +22,7 @@ from synscale.workflow.settings import digest
 from synscale.workflow.settings.training import classifier_settings
 from tests.support.classifier_runs import classifier_job
 from tests.support.interrupted import Killed
-from tests.support.trainings import recipe, train_on_noise, train_small_generator
+from tests.support.trainings import architecture, recipe, train_on_noise, train_small_generator
 from tests.support.workflow import ROOT, SMOKE
 
 
@@ -30,11 +30,11 @@ def test_a_study_edited_since_the_job_was_planned_stops_it(tmp_path):
     classifier_job(
         tmp_path,
         "a",
-        "--planned",
+        "--settings-digest",
         digest(classifier_settings(load_study(SMOKE), "real", "vit_tiny")),
     )
     with pytest.raises(SystemExit, match=r"smoke.yaml: edited since this job was planned"):
-        classifier_job(tmp_path, "b", "--planned", "0123456789abcdef")
+        classifier_job(tmp_path, "b", "--settings-digest", "0123456789abcdef")
     assert not (tmp_path / "b").exists()
 
 
@@ -89,9 +89,7 @@ def test_garbage_is_collected_once_torch_is_imported():
 def test_metrics_do_not_depend_on_how_many_images_are_judged_at_a_time(tmp_path, monkeypatch):
     images, device = fake_images.shard(tmp_path / "00000.tar", 24, 20), torch.device("cpu")
     models = [
-        classifier.build(
-            {"patch_size": 4, "width": 16, "depth": 1, "heads": 2, "pool": "avg"}, 16, 3, 10
-        ).eval()
+        classifier.build(architecture().model_copy(update={"patch_size": 4}), 16, 3, 10).eval()
         for _ in range(2)
     ]
     found = []
@@ -208,13 +206,8 @@ def test_how_a_model_is_worked_on_changes_it_by_rounding_alone(tmp_path, chosen)
 @pytest.mark.parametrize("turns", [1, 2, 4, 8])
 def test_a_batch_in_turns_has_the_loss_and_the_gradients_of_the_batch(turns):
     torch.manual_seed(0)
-    architecture = (
-        load_study(SMOKE).classifiers.architectures["vit_tiny"].model_dump(exclude={"label"})
-    )
-    model, processes = (
-        classifier.build(architecture, 8, 1, 10).double(),
-        distributed.ProcessGroup(torch.device("cpu")),
-    )
+    model = classifier.build(architecture(), 8, 1, 10).double()
+    processes = distributed.ProcessGroup(torch.device("cpu"))
     pixels, targets = torch.randn(16, 1, 8, 8).double(), torch.rand(16, 10).double().softmax(-1)
     found = []
     for count in (1, turns):
@@ -240,7 +233,7 @@ def test_turns_are_equal_parts_none_of_which_is_too_large_and_as_few_as_can_be(r
 
 def test_a_batch_that_processes_cannot_share_is_told():
     with pytest.raises(
-        SystemExit, match=r"classifiers.batch_size = 10: cannot be shared equally by 4 processes"
+        SystemExit, match=r"classifiers.batch_size \(10\) must be divisible by .* \(4\)"
     ):
         distributed.count_micro_batches("classifiers.batch_size", 10, None, 4)
 

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from synscale.workflow.code_inputs import code_of, imports
+from synscale.workflow import rule_names
+from synscale.workflow.code_inputs import Script, imports
 from tests.support.workflow import ROOT
 
-RULES = {
-    match[1]: match[0]
-    for path in (ROOT / "rules").glob("*.smk")
-    for match in re.finditer(
-        r"^rule (\w+):.*?(?=^rule |\Z)", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
-}
+RULES = rule_names.rules()
 CHEAP = sorted(rule for rule in RULES if rule.startswith(("plot_", "tabulate_", "fit_laws")))
 SOME = ("fit_laws", "plot_per_class", "plot_samples", "tabulate_claims")
 
@@ -91,20 +86,20 @@ def test_edited_imports_are_found(tmp_path):
     assert found(tmp_path, {})[0] == {"scripts/run.py", "scripts/two.py"}
 
 
-def test_code_of_has_every_module_that_python_loads(monkeypatch):
+def test_code_has_every_module_that_python_loads(monkeypatch):
     monkeypatch.chdir(ROOT)
     done = subprocess.run([sys.executable, "-c", FORKS, *SOME], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = {script: set(files) for script, *files in map(str.split, done.stdout.splitlines())}
     assert loaded.keys() == set(SOME)
     for script, files in loaded.items():
-        assert files <= set(code_of(script)(None)), script
+        assert files <= set(Script(script).code(None)), script
 
 
 @pytest.mark.parametrize("rule", CHEAP)
 def test_cheap_rule_lists_the_code_of_its_script(rule):
-    assert f'script=code_of("{rule}"),' in RULES[rule]
-    assert f"python -m scripts.{rule} " in RULES[rule]
+    assert f'code=Script("{rule}").code,' in RULES[rule]
+    assert re.search(rf'python -m scripts\.{rule} |command="{rule}\b', RULES[rule])
 
 
 def test_expensive_rules_list_no_code():
@@ -112,5 +107,5 @@ def test_expensive_rules_list_no_code():
     assert not [
         rule
         for rule, text in RULES.items()
-        if rule not in CHEAP and ("code_of" in text or ".py" in text)
+        if rule not in CHEAP and ("Script(" in text or ".py" in text)
     ]

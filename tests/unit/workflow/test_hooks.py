@@ -147,7 +147,7 @@ def test_apptainer_without_images_is_refused():
 def test_a_folder_that_is_not_the_workflow_is_one_sentence(tmp_path):
     status, printed = in_fork(command, tmp_path, "-s", str(ROOT / "Snakefile"), "-n")
     assert status == 1 and f"{tmp_path}: is not a folder of this workflow" in printed
-    assert f"start snakemake in {ROOT}, or name it by --directory" in printed
+    assert f"start snakemake in {ROOT}, or add --directory {ROOT}" in printed
 
 
 @pytest.mark.slow

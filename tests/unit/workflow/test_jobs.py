@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from synscale.report import plotting
 from synscale.study.load import load_study
-from synscale.study.models import Study, parts_of
+from synscale.study.models import Study, resolve_mixture
 from synscale.workflow.paths import image_files, metric_files
 from synscale.workflow.runs import group_runs, run_groups, training_runs
 from synscale.workflow.settings import digest, generation
@@ -118,9 +118,9 @@ def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, 
     before = [0, 0, 0]
     for size in sorted({1, first, first + second, first + second + third}):
         made = {i: 0 for i in range(3)}
-        own = parts_of({"m": mixture}, "m", None, size)
+        own = resolve_mixture({"m": mixture}, "m", None, size)
         for place, part in enumerate(own):
-            made[2 if part["guidance"] else place] = part["images"]
+            made[2 if part.guidance else place] = part.images
         assert sum(made.values()) == size
         assert made[0] == min(first, size)
         assert all(made[i] >= before[i] for i in range(3))
@@ -129,10 +129,11 @@ def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, 
 
 def test_a_run_is_handed_the_images_that_it_trains_on():
     settings = clip_settings(load_study(SMOKE), "both", "clip_tiny")
-    assert settings["inputs"] == {"real": 2, "diffusion_alt_texts": 2}
-    for run in settings["runs"]:
-        assert [part["images"] for part in run["parts"]] == [run["size"] // 2] * 2
-    assert classifier_settings(load_study(SMOKE), "real", "vit_tiny")["inputs"] == {"real": 2}
+    assert settings.inputs == {"real": 2, "diffusion_alt_texts": 2}
+    runs = group_runs(load_study(SMOKE), "both", "clip_tiny")
+    for run, trained in zip(runs, settings.runs, strict=True):
+        assert [part.images for part in trained.parts] == [run.size // 2] * 2
+    assert classifier_settings(load_study(SMOKE), "real", "vit_tiny").inputs == {"real": 2}
 
 
 def test_names_of_runs_stand_in_paths():

@@ -20,11 +20,11 @@ def test_unknown_name_is_reported_with_known_names(wildcard, key):
     study = load_study(SMOKE)
     known = getattr(study, key)
     for name in known:
-        targets.check("smoke", study, SimpleNamespace(**{wildcard: name}))
+        targets.check(study, SimpleNamespace(**{wildcard: name}))
     others = f"known: {', '.join(known)}" if known else "the study defines none"
     problem = rf"studies/smoke.yaml: no {wildcard} 'nope'; add {key}.nope to it; {others}$"
     with pytest.raises(targets.NotInStudy, match=problem):
-        targets.check("smoke", study, SimpleNamespace(**{wildcard: "nope"}))
+        targets.check(study, SimpleNamespace(**{wildcard: "nope"}))
 
 
 def test_suggestion_shortens_a_long_list():

@@ -1,0 +1,205 @@
+"""Estimates of the minutes, memory, GPU-hours and disk of a job, within the limits of a cluster.
+
+Minutes, GPU-hours and disk come from the table that plans are made with, never from the size of a
+file. With partitions in site.yaml, no attempt requests more than a partition takes if the first
+attempt fits; a job that resumes requests the longest limit that it needs and gets.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from snakemake.exceptions import WorkflowError
+
+from synscale.cluster import partitions
+from synscale.cluster.site import Site
+from synscale.planning import hardware, summary
+from synscale.planning.cost_model import PlanError
+from synscale.study.models import Study
+
+MARGIN = 2  # a job may take this many times what is planned
+LEAST = 10  # minutes
+GB = 1_000_000_000
+
+# Minutes of the jobs of a rule if the machine has no speed for them.
+MINUTES = {
+    "calibrate": 60,
+    "index_data": 240,
+    "prepare_data": 120,
+    "fetch_model": 240,
+    "write_sentences": 240,
+    "caption_images": 240,
+    "train_generator": 60,
+    "fetch_generator": 240,
+    "generate": 120,
+    "index_shards": 60,
+    "train_classifiers": 120,
+    "evaluate": 60,
+    "train_clip": 240,
+    "evaluate_clip": 60,
+    "fetch_reference": 60,
+    "score": 60,
+    "fetch_safety_checker": 60,
+    "flag_images": 60,
+    "evaluate_author_checkpoint": 60,
+    "write_provenance": 5,
+}
+OTHER_MINUTES = 10
+
+
+class ResourceEstimates:
+    """Estimates of what jobs need on a machine, within the limits of a cluster.
+
+    If the machine has no speed for a job, its time is that of `MINUTES` and the others are 0.
+
+    Parameters
+    ----------
+    studies : dict of str to Study
+    machine : str
+        Name of a hardware file.
+    site : Site, optional
+        The cluster, if there is one.
+    requested : callable, optional
+        Rule name -> resources of the rule as Snakemake holds them, with those of profiles and the
+        command line (`set-resources`). Without it, jobs request the GPUs of their study.
+    """
+
+    def __init__(
+        self,
+        studies: dict[str, Study],
+        machine: str,
+        site: Site | None = None,
+        requested: Callable[[str], Mapping[str, Any]] | None = None,
+    ):
+        self.studies = studies
+        self.machine = hardware.load(machine)
+        self.machine_name = machine
+        self.site = site if site and site.partitions else None
+        self.requested = requested
+        self.known: dict[tuple, summary.Cost | None] = {}
+        self.variants: dict[tuple[str, int | None], Study] = {}
+
+    def resource(self, rule: str, name: str, wildcards, attempt: int = 1, threads: int = 1):
+        """Return what a job requests of a resource; None if its rule does not declare it."""
+        resource = self.requested(rule).get(name) if self.requested else None
+        if resource is None:
+            return None
+        context = {"attempt": attempt, "threads": threads, "rulename": rule}
+        return resource.evaluate(wildcards, input=None, async_run=None, **context).value
+
+    def cost(self, rule: str, wildcards) -> summary.Cost | None:
+        """Return the cost of a job, with the GPUs that it requests; None if it has no speed."""
+        return self.cost_on(rule, dict(wildcards), self.resource(rule, "gpu", wildcards))
+
+    def cost_on(self, rule: str, wildcards: dict[str, str], gpu: int | None) -> summary.Cost | None:
+        """Return the cost of a job on a number of GPUs; None if it has no speed.
+
+        A source has tens of thousands of shards: each costs what the first does, which is the
+        largest.
+        """
+        values = dict(wildcards)
+        if "study" not in values:
+            return None
+        if "shard" in values:
+            values["shard"] = values["shard"][:-5] + "00000"
+        key = rule, gpu, *values.values()
+        if key not in self.known:
+            try:
+                study = self._study(values["study"], gpu)
+                self.known[key] = summary.cost(study, rule, values, self.machine)
+            except PlanError:
+                self.known[key] = None
+        return self.known[key]
+
+    def _study(self, name: str, gpu: int | None) -> Study:
+        if (name, gpu) not in self.variants:
+            self.variants[name, gpu] = summary.with_gpus(self.studies[name], gpu)
+        return self.variants[name, gpu]
+
+    def minutes(self, rule: str, wildcards) -> tuple[float, int]:
+        """Return the planned minutes of a job, and those of its first attempt without a site."""
+        cost = self.cost(rule, wildcards)
+        if cost is None:
+            guess = MINUTES.get(rule, OTHER_MINUTES)
+            return guess, guess
+        planned = cost.seconds / 60
+        return planned, max(LEAST, math.ceil(MARGIN * planned))
+
+    def _request(
+        self,
+        rule: str,
+        wildcards,
+        threads: int,
+        mem_mb: float,
+        runtime: float | None = None,
+    ) -> partitions.Request:
+        return partitions.Request(
+            gpu=self.resource(rule, "gpu", wildcards) or 0,
+            threads=threads,
+            mem_mb=mem_mb,
+            runtime=runtime,
+            nodes=self.resource(rule, "nodes", wildcards) or 1,
+            partition=self.resource(rule, "slurm_partition", wildcards) or "",
+        )
+
+    def runtime(self, rule: str, wildcards, attempt: int = 1, threads: int = 1) -> int:
+        """Return minutes: twice the planned ones, at least 10, times the attempt.
+
+        Parameters
+        ----------
+        rule : str
+        wildcards : mapping of str to str
+        attempt : int
+            1 for the first attempt.
+        threads : int
+            Threads of the job on each node.
+        """
+        planned, first = self.minutes(rule, wildcards)
+        if self.site is None:
+            return attempt * first
+        memory = self.resource(rule, "mem_mb", wildcards, attempt, threads)
+        request = self._request(rule, wildcards, threads, memory, attempt * first)
+        resumable = rule in partitions.RESUMABLE
+        return math.ceil(partitions.runtime(self.site, request, planned, resumable))
+
+    def mem_mb(self, rule: str, wildcards, first: int, attempt: int = 1, threads: int = 1) -> int:
+        """Return MB: the amount of the first attempt times the attempt. Parameters as `runtime`."""
+        if self.site is None or attempt == 1:
+            return attempt * first
+        planned, _ = self.minutes(rule, wildcards)
+        request = self._request(rule, wildcards, threads, attempt * first)
+        resumable = rule in partitions.RESUMABLE
+        return math.floor(partitions.memory(self.site, request, first, planned, resumable))
+
+    def processes(self, rule: str, wildcards) -> int:
+        """Return how many processes share a job: one for each GPU (synscale/runtime/launch.py)."""
+        return max(1, self.resource(rule, "gpu", wildcards) or 0)
+
+    def saving_mb(self, rule: str, wildcards) -> int:
+        """Return MB of host memory for the copy of a training's state while it is saved.
+
+        0 without GPUs. Twice the state on disk, as PyTorch rounds pinned tensors up to powers of
+        two; in steps of 100 MB.
+        """
+        cost = self.cost(rule, wildcards)
+        if cost is None or not cost.work.gpus:
+            return 0
+        return 100 * round(2 * cost.work.state / 1e8)
+
+    def gpu_hours(self, rule: str, wildcards) -> int:
+        """Return the planned GPU-hours of a job, rounded up."""
+        cost = self.cost(rule, wildcards)
+        return 0 if cost is None else math.ceil(cost.seconds * cost.work.gpus / summary.HOUR)
+
+    def disk_gb(self, rule: str, wildcards) -> int:
+        """Return GB of a job's outputs, and of the state that is saved while it runs."""
+        cost = self.cost(rule, wildcards)
+        return 1 if cost is None else max(1, math.ceil((cost.work.kept + cost.work.state) / GB))
+
+    def check_hardware(self, study: Study) -> None:
+        """Raise WorkflowError if a study requests GPUs but the machine has none."""
+        if study.gpus and not self.machine.has_gpus:
+            try:
+                hardware.require_gpus(self.machine_name, study.name)
+            except PlanError as error:
+                raise WorkflowError(f"config.yaml: {error}") from None

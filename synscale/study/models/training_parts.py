@@ -1,0 +1,120 @@
+"""The images that a training set is composed of, from the study's sources."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingPart:
+    """Consecutive images of one source, from number `start` on.
+
+    Parameters
+    ----------
+    source : str
+    guidance : float or None
+        None for real images.
+    images : int
+    start : int
+        First image, in the order of the source.
+    """
+
+    source: str
+    guidance: float | None
+    images: int
+    start: int = 0
+
+    @property
+    def stop(self) -> int:
+        """Number of the image after the last one."""
+        return self.start + self.images
+
+
+def resolve_mixture(
+    sources: dict, source: str, guidance: float | None, size: int, seed: int = 0
+) -> list[TrainingPart]:
+    """Return the parts of a training set.
+
+    Parameters
+    ----------
+    sources : dict
+        The study's sources by name.
+    source : str
+    guidance : float or None
+    size : int
+        Images of the training set.
+    seed : int
+        Seed of the run, which selects the draw of the images.
+
+    Returns
+    -------
+    list of TrainingPart
+        A larger set of the same seed begins with the same images.
+    """
+    row = sources[source]
+    if row.kind != "mixture":
+        return [_drawn_part(sources, source, guidance, size, seed)]
+    left = size
+    images: dict[int, int] = {}
+    for place, part in enumerate(row.parts):
+        if part.images is not None:
+            images[place] = min(part.images, left)
+            left -= images[place]
+    share = left // max(1, len(row.parts) - len(images))
+    counts = [images.get(place, share) for place in range(len(row.parts))]
+    return [
+        _drawn_part(sources, part.source, part.guidance, count, seed)
+        for part, count in zip(row.parts, counts, strict=True)
+        if count
+    ]
+
+
+def _drawn_part(
+    sources: dict, source: str, guidance: float | None, images: int, seed: int
+) -> TrainingPart:
+    row = sources.get(source)
+    draw = seed % getattr(row, "draws", 1)
+    start = draw * images_in_draw(row, guidance) if draw else 0
+    return TrainingPart(source, guidance, images, start)
+
+
+def images_in_draw(source, guidance: float | None) -> int:
+    """Return how many images each draw of a source has at a guidance scale.
+
+    Parameters
+    ----------
+    source : Source
+        Row of the study.
+    guidance : float or None
+        None for real images.
+
+    Returns
+    -------
+    int
+        0 if the source has no images at this scale.
+    """
+    images = source.images.get(guidance, 0) if source.kind == "synthetic" else source.images
+    return images // source.draws
+
+
+def images_of_each_part(
+    sources: dict, source: str, guidance: float | None, size: int
+) -> int | None:
+    """Return how many images each part of a training set has.
+
+    For a mixture of real and synthetic pairs this is the number of captions.
+
+    Parameters
+    ----------
+    sources : dict
+        The study's sources by name.
+    source : str
+    guidance : float or None
+    size : int
+        Images of the training set.
+
+    Returns
+    -------
+    int or None
+        None if the parts differ, or if there are none.
+    """
+    images = {part.images for part in resolve_mixture(sources, source, guidance, size)}
+    return images.pop() if len(images) == 1 else None

@@ -1,0 +1,98 @@
+"""The CLIP models of one training job: their pairs, and the files that they become."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from synscale.data import shards
+from synscale.models import clip
+from synscale.planning import clip_memory
+from synscale.training import clip_loop, pairs
+from synscale.training.clip_loop import ClipJob
+from synscale.training.distributed import ProcessGroup
+from synscale.training.groups import GroupMember, train_group
+from synscale.workflow.settings import as_json
+from synscale.workflow.settings.training import ClipSettings
+
+
+def jobs_of(settings: ClipSettings) -> list[ClipJob]:
+    """Return the trainings of a group."""
+    return [
+        ClipJob(run, settings.architecture, settings.image_size, settings.recipe)
+        for run in settings.runs
+    ]
+
+
+def check_jobs(jobs: list[ClipJob], processes: ProcessGroup) -> None:
+    """Raise SystemExit if processes cannot share a batch, or if a share needs too much memory."""
+    for job in jobs:
+        job.micro_batches(processes.ranks)
+        if processes.device.type == "cuda":
+            total = torch.cuda.get_device_properties(processes.device).total_memory
+            clip_memory.check(job.memory(processes.ranks), total)
+
+
+def save(path: Path, model: torch.nn.Module, job: ClipJob) -> None:
+    """Write a trained model.
+
+    Parameters
+    ----------
+    path : Path
+    model : CLIP
+    job : ClipJob
+        Its description is stored in the header, from which `clip.load` builds the model.
+    """
+    description = {
+        "architecture": job.architecture,
+        "image_size": job.image_size,
+        "run": job.run,
+        "training": job.recipe,
+    }
+    clip.save(path, clip_loop.weights_of(model), description)
+
+
+def _members(
+    jobs: list[ClipJob], tars: dict[str, list[str]], processes: ProcessGroup
+) -> Iterator[GroupMember]:
+    opened = [pairs.open_pairs(tars, job.run.parts) for job in jobs] if processes.is_main else None
+    for job, run_pairs in zip(jobs, processes.broadcast(opened), strict=True):
+        identity = as_json([job, run_pairs.identity])
+        yield GroupMember(
+            name=job.run.name,
+            identity=identity,
+            train=partial(clip_loop.train, job, run_pairs, identity=identity, processes=processes),
+            save=partial(save, job=job),
+        )
+
+
+def train_clip(
+    settings: ClipSettings,
+    tars: list[str],
+    output: Path,
+    state: Path,
+    processes: ProcessGroup,
+) -> None:
+    """Train the CLIP models of a group.
+
+    Parameters
+    ----------
+    settings : ClipSettings
+    tars : list of str
+        Shards, source after source.
+    output, state : Path
+        Folders, as of `train_group`.
+    processes : ProcessGroup
+
+    Raises
+    ------
+    SystemExit
+        If a run cannot be trained, or diverges.
+    ShardError
+        If shards are missing or damaged.
+    """
+    jobs = jobs_of(settings)
+    check_jobs(jobs, processes)
+    members = _members(jobs, shards.by_source(tars, settings.inputs), processes)
+    train_group(members, output, state, processes)

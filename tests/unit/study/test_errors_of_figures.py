@@ -1,0 +1,82 @@
+"""Figures and tables of what does not exist are reported with a fix."""
+
+import pytest
+
+from tests.support.study_errors import assert_errors
+
+# Old and new text of the smoke study, and messages.
+CASES = [
+    (
+        "recipes: [class_names], columns",
+        "recipes: [nouns], columns",
+        [
+            "figures.samples.recipes = 'nouns': no such recipe; known: alt_texts, captions, class_names"
+        ],
+    ),
+    (
+        "{experiment: sweep,",
+        "{experiment: sweeps,",
+        [
+            "figures.configuration_sweep.experiment = 'sweeps': no such experiment; did you mean 'sweep'?"
+        ],
+    ),
+    (
+        "recipes: [class_names], columns",
+        "recipes: [captions], columns",
+        ["figures.samples.recipes = 'captions': no source has it with generator 'diffusion'"],
+    ),
+    (
+        "sweep, architecture: vit_tiny",
+        "sweep, architecture: vit_huge",
+        [
+            "figures.configuration_sweep.architecture = 'vit_huge': no such architecture in experiments.sweep"
+        ],
+    ),
+    (
+        "&synthetic [{source: diffusion_class_names, guidance: 1.5}]",
+        "&synthetic [{source: diffusion_class_names, guidance: 1.0}]",
+        [
+            "figures.beyond_the_law.panels.0.curves = diffusion_class_names at guidance 1 on vit_tiny: not in the experiments of laws.supervised"
+        ],
+    ),
+    (
+        "mixtures: real_10",
+        "mixtures: real_20",
+        ["figures.limited_real.mixtures = 'real_20': no such mixture; did you mean 'real_10'?"],
+    ),
+    (
+        "law: supervised_outlines, arch",
+        "law: supervised_outlined, arch",
+        ["figures.ood_scaling.panels.0.law = 'supervised_outlined': no such law"],
+    ),
+    (
+        "clip_mixture: both",
+        "clip_mixture: real_10",
+        ["tables.claims.clip_curves = real_10 on clip_tiny: not in the experiments of laws.clip"],
+    ),
+    (
+        "ood: {evaluations: [outlines,",
+        "ood: {evaluations: [outline,",
+        ["tables.ood.evaluations = 'outline': no such evaluation set"],
+    ),
+    (
+        "fig1_supervised_imagenet_real: {",
+        "fig2_supervised_imagenet_real: {",
+        ["fig2_supervised_imagenet_real'", "no such id in data/paper_numbers.csv"],
+    ),
+    (
+        "vit_tiny, source: real}}",
+        "vit_tiny, source: masked_captions}}",
+        ["fig1_supervised_imagenet_real: no guidance; name one of [1.5]"],
+    ),
+    (
+        "supervised: {evaluations: one_writer}",
+        "supervised: {evaluations: parity}",
+        ["tables.supervised.evaluations = 'parity': no such evaluation set of"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "messages"), CASES)
+def test_error_of_figures_is_reported(project_folder, tmp_path, old, new, messages):
+    assert_errors(tmp_path, old, new, messages)

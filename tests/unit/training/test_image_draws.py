@@ -1,0 +1,144 @@
+"""Claims over draws of images, and the committed measurement of image draws."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from benchmarks import image_draws
+from synscale.analysis import claims
+from synscale.study.load import load_study
+from synscale.workflow.settings import tables as table_settings
+from tests.support.workflow import ROOT
+
+# -- claims over draws -----------------------------------------------------------------------------
+
+FITTED = 30 * 2.0 ** np.arange(6)
+
+
+def drawn_curve(k: float, draws: int, random) -> list[tuple]:
+    """Return a curve for each draw whose scatter is all image draw: nested prefixes share images."""
+    covariance = 0.05**2 * np.sqrt(
+        np.minimum.outer(FITTED, FITTED) / np.maximum.outer(FITTED, FITTED)
+    )
+    scatter = random.multivariate_normal(np.zeros(len(FITTED)), covariance, draws)
+    return [(FITTED, np.exp(2 - k * np.log(FITTED) + own)) for own in scatter]
+
+
+def test_interval_over_draws_contains_the_draw_of_images():
+    """The interval over sizes of one draw does not."""
+    random, trials = np.random.default_rng(0), 300
+    covered = np.zeros(2)
+    for _ in range(trials):
+        synthetic, real = drawn_curve(0.3, 3, random), drawn_curve(0.5, 3, random)
+        over_draws = claims.over_draws(claims.mean_difference, [synthetic], real)
+        one = claims.mean_difference([synthetic[0]], real[0])
+        covered += [found.low <= -0.2 <= found.high for found in (over_draws, one)]
+        assert over_draws.n == 3
+    assert covered[0] / trials > 0.92
+    assert covered[1] / trials < 0.88
+
+
+def test_exponents_over_draws_are_compared_draw_by_draw():
+    random = np.random.default_rng(1)
+    curves = [drawn_curve(k, 4, random) for k in (0.3, 0.3, 0.5)]
+    effect, test, each = claims.spread_over_draws(curves, 0.1)
+    k = np.array(
+        [
+            [float(-np.polyfit(np.log(sizes), np.log(losses), 1)[0]) for sizes, losses in own]
+            for own in curves
+        ]
+    )
+    assert each == pytest.approx(k.mean(1))
+    assert effect.value == pytest.approx(np.ptp(k.mean(1)))
+    assert effect.low < effect.value < effect.high
+    centred = k - k.mean(0)  # an effect of each draw
+    rest = centred - centred.mean(1, keepdims=True)
+    f = 4 * (centred.mean(1) ** 2).sum() / 2 / ((rest**2).sum() / 6)
+    assert test.p == pytest.approx(stats.f.sf(f, 2, 6))
+    level = [
+        claims.spread_over_draws([drawn_curve(0.3, 3, random) for _ in range(3)], 0.1)[1].p
+        for _ in range(200)
+    ]
+    assert np.mean(np.array(level) < 0.05) == pytest.approx(0.05, abs=0.04)
+
+
+def test_claims_know_the_draws_of_their_curves():
+    assert "draws" not in table_settings.claims_settings(load_study("studies/digits.yaml"))
+    base = load_study("studies/digits.yaml")
+    changed = {
+        name: row.model_copy(update={"draws": 3})
+        for name, row in base.sources.items()
+        if row.kind != "mixture"
+    }
+    drawn = base.model_copy(update={"sources": base.sources | changed})
+    assert table_settings.claims_settings(drawn)["draws"] == 3
+    changed["real"] = changed["real"].model_copy(update={"draws": 2})
+    assert "draws" not in table_settings.claims_settings(
+        drawn.model_copy(update={"sources": base.sources | changed})
+    )
+
+
+# -- the measurement of image draws ----------------------------------------------------------------
+
+
+def simulated_runs(image: np.ndarray, training: np.ndarray, draws: int, seeds: int) -> pd.DataFrame:
+    random, sizes, rows = np.random.default_rng(2), [30, 60, 120], []
+    for draw, effect in enumerate(random.multivariate_normal(np.zeros(3), image, draws)):
+        for seed in range(seeds):
+            scatter = effect + random.multivariate_normal(np.zeros(3), training)
+            own = {"source": "real", "draw": draw, "seed": draw + seed * draws}
+            rows += [
+                own | {"size": size, "log_loss": loss}
+                for size, loss in zip(sizes, scatter, strict=True)
+            ]
+    return pd.DataFrame(rows)
+
+
+def test_covariances_of_draw_and_training_are_recovered():
+    image = 0.04 * (np.eye(3) + 1) / 2
+    found = image_draws.covariances(simulated_runs(image, 0.01 * np.eye(3), 2000, 3))
+    assert found[0] == pytest.approx(image, abs=0.004)
+    assert found[1] == pytest.approx(0.01 * np.eye(3), abs=0.002)
+
+
+def test_correlated_sizes_cover_less_than_independent_ones():
+    found = image_draws.summary(
+        simulated_runs(0.04 * (np.eye(3) + 1) / 2, 0.001 * np.eye(3), 50, 2)
+    )["coverage_of_95"]
+    assert found["independent_sizes"] == pytest.approx(0.95, abs=0.02)
+    assert image_draws.coverage([30, 60, 120, 240, 480, 960], np.eye(6)) == pytest.approx(
+        0.95, abs=0.01
+    )
+    assert found["image_draw_alone_if_variance_falls_with_size"] < found["independent_sizes"] - 0.03
+
+
+def test_committed_summary_is_that_of_its_runs():
+    committed = json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))
+    runs = pd.DataFrame(committed["runs"])
+    for source, own in runs.groupby("source"):
+        again = image_draws.summary(own)
+        assert again["share_of_image_draw_in_a_run"] == pytest.approx(
+            committed["summary"][source]["share_of_image_draw_in_a_run"]
+        )
+        assert again["coverage_of_95"] == pytest.approx(
+            committed["summary"][source]["coverage_of_95"], abs=0.01
+        )
+
+
+def test_document_states_the_committed_measurement():
+    text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+    found = list(json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))["summary"].values())
+    for name in (
+        "share_of_image_draw_in_a_run_over_sizes",
+        "share_of_image_draw_in_a_mean_of_3_seeds_over_sizes",
+    ):
+        assert " | ".join(f"{100 * own[name]:.0f} %" for own in found) in text
+    assert (
+        " | ".join(f"{100 * own['coverage_of_95']['one_draw_3_seeds']:.0f} %" for own in found)
+        in text
+    )
+    ends = [sorted(own["correlation_of_neighbouring_sizes"]["mean_of_3_seeds"]) for own in found]
+    assert " | ".join(f"{own[0]:.2f} to {own[-1]:.2f}" for own in ends).replace("-", "−") in text
