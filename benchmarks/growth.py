@@ -21,13 +21,12 @@ import torch
 
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
-from scripts import generate
 from synscale.data import shards
 from synscale.evaluation import classifiers, reference
 from synscale.models import classifier, pipelines
 from synscale.study.models.classifiers import Training
 from synscale.timing import fake_images
-from synscale.training import augment, classifier_loop, partial_shards, stream
+from synscale.training import augment, classifier_loop, stream
 from synscale.training.distributed import ProcessGroup
 
 PREDICTION = (
@@ -102,15 +101,9 @@ def score(folder: Path, count: int) -> None:
 
 def generate_images(folder: Path, count: int) -> None:
     """Fewer, for they cost more: one for 8 of the other stages."""
-    settings = generation.settings_of(4, "float32", 16)
-    pipeline = pipelines.load(str(folder / "pipeline"), settings["sampling"], CPU)
-    pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
-    own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
-    state = partial_shards.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
-    shards.write(
-        folder / f"made-{count}.tar",
-        generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state),
-    )
+    settings = generation.settings_of("tiny", count // 8, 4, "float32", 16)
+    pipeline = pipelines.load(str(folder / "pipeline"), settings.sampling, CPU)
+    generation.ours(pipeline, settings, folder / f"made-{count}.tar")
 
 
 def fit_laws(folder: Path, count: int) -> None:
@@ -185,7 +178,7 @@ def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
     fake_images.shard(folder / "images.tar", max(sizes), SIZE)
-    generation.saved(folder / "pipeline", generation.MODELS["tiny"])
+    generation.save_pipeline(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {
         "Lines": [told for _, told in found],

@@ -15,7 +15,7 @@ from synscale.cluster.site import Partition, Site
 if TYPE_CHECKING:
     from synscale.planning.summary import Cost, Job
 
-# Rules whose scripts save their work by `TrainingCheckpoint.save_if_due` or `Stretches.add`, and so
+# Rules whose scripts save their work by `TrainingCheckpoint.save_if_due` or `PartialShards.add`, and so
 # continue in another allocation.
 RESUMABLE = frozenset(
     {

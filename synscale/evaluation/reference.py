@@ -141,7 +141,7 @@ def load_pretrained(folder: str | Path, device: torch.device) -> Reference:
     WeightsError
         If a file changed after it was downloaded.
     """
-    checksums.as_fetched(folder, checksums.hashes(folder, ["config.json", "model.safetensors"]))
+    checksums.check_fetched(folder, checksums.hashes(folder, ["config.json", "model.safetensors"]))
     model = timm.create_model(f"local-dir:{folder}", pretrained=True).to(device).eval()
     config = timm.data.resolve_model_data_config(model)
     channels, side, _ = config["input_size"]

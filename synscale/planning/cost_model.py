@@ -124,7 +124,7 @@ def _index_data(study: Study, split: str) -> Work:
 
 
 def _train_generator(study: Study, generator: str) -> Work:
-    settings = generator_settings(study, generator)
+    settings = generator_settings(study, generator).generator.model_dump()
     training, weights = settings["training"], FLOAT * generators.parameters(settings)
     steps = training["iterations"]
     flops = (
@@ -142,8 +142,8 @@ def _train_generator(study: Study, generator: str) -> Work:
 
 def _generate(study: Study, source: str, shard: str) -> Work:
     planned = generation_settings(study, source, shard)
-    generator = study.generators[planned["generator"]].model_dump()
-    counts = {float(scale): stop - start for scale, (start, stop) in planned["guidance"].items()}
+    generator = study.generators[planned.generator].model_dump()
+    counts = {scale: stop - start for scale, (start, stop) in planned.guidance.items()}
     if not counts:
         return NOTHING
     images, kept = sum(counts.values()), sum(counts.values()) * image_bytes(study)
@@ -276,9 +276,8 @@ def _fit_laws(study: Study, law: str) -> Work:
 
 
 def _flag_images(study: Study, source: str, shard: str) -> Work:
-    counts = generation_settings(study, source, shard)["guidance"].values()
     return Work(
-        {"job": 1, "image": sum(stop - start for start, stop in counts)},
+        {"job": 1, "image": generation_settings(study, source, shard).images},
         kept=SMALL_FILE,
         gpus=study.gpus,
     )

@@ -7,11 +7,10 @@ from pathlib import Path
 import timm
 import torch
 
-from scripts import flag_images
 from synscale.evaluation import classifiers, evaluator, precision, reference
 from synscale.evaluation import clip as clip_evaluation
 from synscale.evaluation.image_set_metrics import RealImages
-from synscale.models import classifier, clip
+from synscale.models import classifier, clip, safety_checker
 from synscale.planning.cost_model import forward_flops
 from synscale.planning.evaluation_images import clip_texts, evaluation_images, total_images
 from synscale.study.models.classifiers import Architecture
@@ -105,13 +104,13 @@ def time_flags(bench: Bench) -> Iterator[Timed]:
     free(bench.device)
     with stand_ins_transformers.instead(stand_ins, bench.device):
         start = machine.clock(bench.device)
-        checker = flag_images.Checker(str(folder), weights.model_dump(), bench.device)
+        checker = safety_checker.Checker(str(folder), weights.variant, bench.device)
         seconds = machine.clock(bench.device) - start
         yield Timed("flag_images", "", "loaded", {"load": 1}, seconds, note=note)
 
     def timed(batch: int) -> list[Timed]:
         tar = bench.stored(batch).shards[0].tar
-        seconds = seconds_of(lambda: flag_images.flags(tar, checker, batch), bench)
+        seconds = seconds_of(lambda: safety_checker.flags(tar, checker, batch), bench)
         what = f"batches of {batch}"
         return [Timed("flag_images", "", what, {"image": batch}, seconds, note=note)]
 

@@ -35,7 +35,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from scripts import train_generator
+from synscale.models import small_generators
 
 WORDS = ["a photo of a", *(f"number {i}" for i in range(10))]
 
@@ -135,7 +135,7 @@ def vector_quantizer() -> torch.nn.Module:
 
 def clip_text(kind: type, width: int, layers: int):
     """A text encoder, and a tokenizer of a few words that makes texts as long."""
-    tokenizer = train_generator.build_tokenizer(WORDS)
+    tokenizer = small_generators.build_tokenizer(WORDS)
     tokenizer.model_max_length = TOKENS
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, field
 from synscale.study.models import Study
 from synscale.study.models.clip import Task
 from synscale.study.models.data import FileSet, classified
-from synscale.study.models.sources import ReferenceModel
 from synscale.workflow import targets
 from synscale.workflow.paths import reference_run
 from synscale.workflow.runs import Run, group_runs
 from synscale.workflow.settings import Settings
+from synscale.workflow.settings.generation import HubWeights, hub_weights
 
 
 @dataclass(frozen=True)
@@ -79,21 +79,13 @@ class ScoreSettings(Settings):
         Guidance scales; (None,) for images without one.
     images : int or None
         Images at each guidance scale; None for all.
-    reference : Run or ReferenceModel
+    reference : Run or HubWeights
     """
 
     source: str
     guidance: tuple[float | None, ...]
     images: int | None
-    reference: Run | ReferenceModel
-
-
-@dataclass(frozen=True)
-class ReferenceSettings(Settings):
-    """Which weights are downloaded for the reference classifier."""
-
-    model: str
-    revision: str | None
+    reference: Run | HubWeights
 
 
 def _evaluated_runs(study: Study, source: str, group: str) -> tuple[EvaluatedRun, ...]:
@@ -113,7 +105,7 @@ def evaluation_settings(study: Study, source: str, group: str) -> EvaluationSett
 def _sets_of_other_classes(study: Study) -> dict[str, FileSet]:
     if study.data.kind != "files":
         return {}
-    return {name: own for name, own in study.data.evaluation.items() if own.classes}
+    return {name: row for name, row in study.data.evaluation.items() if row.classes}
 
 
 def clip_tables(study: Study) -> list[str]:
@@ -134,13 +126,13 @@ def clip_evaluation_settings(study: Study, source: str, group: str) -> ClipEvalu
     )
 
 
-def reference_settings(study: Study) -> ReferenceSettings:
+def reference_settings(study: Study) -> HubWeights:
     """Return which weights are downloaded. Raises NotInStudy if the reference is a run."""
     reference = study.scores.reference
     if reference.kind == "run":
         where = f"{study.title}: scores.reference"
         raise targets.NotInStudy(f"{where} is a run of the study; nothing is downloaded for it")
-    return ReferenceSettings(reference.model, reference.revision)
+    return hub_weights(reference, "classifier")
 
 
 def score_settings(study: Study, source: str) -> ScoreSettings:
@@ -151,5 +143,5 @@ def score_settings(study: Study, source: str) -> ScoreSettings:
         source=source,
         guidance=tuple(row.images) if is_synthetic else (None,),
         images=study.scores.images if is_synthetic else None,
-        reference=reference_run(study) or study.scores.reference,
+        reference=reference_run(study) or reference_settings(study),
     )

@@ -11,13 +11,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts import train_generator
 from synscale.evaluation import classifiers
 from synscale.models import classifier
 from synscale.study.load import load_study
 from synscale.study.models.classifiers import RandAugment, Training
 from synscale.timing import fake_images
-from synscale.training import augment, checkpoint, classifier_loop, distributed, stream
+from synscale.training import (
+    augment,
+    checkpoint,
+    classifier_loop,
+    distributed,
+    generator_loop,
+    stream,
+)
 from synscale.workflow.settings import digest
 from synscale.workflow.settings.training import classifier_settings
 from tests.support.classifier_runs import classifier_job
@@ -307,7 +313,7 @@ def test_state_of_other_settings_is_not_continued(tmp_path):
 def test_every_form_of_prompt_is_among_the_training_captions():
     classes = pd.read_csv(ROOT / "data/digits_classes.csv")
     manifest = pd.DataFrame({"class_id": [3, 4], "caption": ["thick", "plain"]})
-    own = train_generator.training_captions(manifest, classes, ["a {name} here"], 0)
+    own = generator_loop.training_captions(manifest, classes, ["a {name} here"], 0)
     assert len(own[0]) == len(own[1])
     for text in (
         "three",
