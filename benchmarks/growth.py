@@ -16,7 +16,6 @@ from pathlib import Path
 import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks import generation, law_fitting, scores
