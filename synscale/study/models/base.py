@@ -1,6 +1,6 @@
 """Base class, kinds of names and numbers, and marks that the models of a study share."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
@@ -26,7 +26,7 @@ DISPLAY_ONLY: Mark = {"display_only": True}
 SAMPLING_ONLY: Mark = {"sampling_only": True}
 
 
-def one_or_many(value):
+def one_or_many(value: Any) -> Any:
     """Return a single value as a list of one; lists and `all` are unchanged."""
     return [value] if isinstance(value, (int, float, str)) and value != "all" else value
 

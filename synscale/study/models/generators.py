@@ -133,7 +133,7 @@ class PretrainedGenerator(PipelineWeights):
     )
 
     @model_validator(mode="after")
-    def exclude_compile_with_reuse(self):
+    def exclude_compile_with_reuse(self) -> "PretrainedGenerator":
         """Refuse `compile` with `reuse_attention`, whose state between steps cannot be compiled."""
         if self.compile and self.reuse_attention:
             raise ValueError(

@@ -237,7 +237,7 @@ def test_paths_reach_the_environment(tmp_path, monkeypatch):
 def test_paths_that_are_none_are_told(paths):
     with pytest.raises(
         ValueError,
-        match="must be data sets and where they lie, name: path, with a space after the colon",
+        match="must be names and paths of data sets, name: path, with a space after the colon",
     ):
         environment.prepare(paths)
 

@@ -152,7 +152,7 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
         f"data.evaluation.flowers.templates = {str(texts)!r}: no list of texts under flowers102; add it"
     ]
     assert "templates: missing; a set with other classes" in faults(classes=str(classes))[0]
-    assert "remove it" in faults(templates=str(texts))[0]
+    assert "remove the key" in faults(templates=str(texts))[0]
     texts.write_text(yaml.safe_dump({"flowers102": ["a {name}"]}))
     assert faults(**own) == []
     changed = study.model_copy(update={"data": sets(**own)})
