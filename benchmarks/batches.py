@@ -1,5 +1,4 @@
-"""From shards to training batches, per core: `synscale/training/stream.py` against webdataset, with its
-default decoding and with simplejpeg.
+"""From shards to training batches, per core: `synscale/training/stream.py` against webdataset.
 
 python -m benchmarks.batches [--images 512] [--size 256]
 
@@ -14,8 +13,6 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import simplejpeg
 import torch
 import webdataset
@@ -28,21 +25,26 @@ from synscale.timing import fake_images
 from synscale.training import augment, stream
 
 PREDICTION = (
-    "Ours decodes by simplejpeg, each image into the place of the one before (0.25 ms where a new place takes 0.36 and Pillow 0.49), and puts the crops into "
-    "their batch one by one. Decoding and resizing, 0.45 ms, are the same for all, so 1.2 of webdataset + simplejpeg is near what can be had; of its default "
+    "Ours decodes by simplejpeg, each image into the place of the one before (0.25 ms where a new "
+    "place takes 0.36 and Pillow 0.49), and puts the crops into "
+    "their batch one by one. Decoding and resizing, 0.45 ms, are the same for all, so 1.2 of "
+    "webdataset + simplejpeg is near what can be had; of its default "
     "2.2 is expected."
 )
 BATCH = 64
 CROP = 224
-RECIPE = {
-    "batch_size": BATCH,
-    "learning_rate": 1e-3,
-    "warmup": 0.1,
-    "weight_decay": 0.1,
-    "label_smoothing": 0.0,
-    "position_std": 0.02,
-}
-DEFAULT, SIMPLE = "webdataset, default decoding", "webdataset + simplejpeg"
+RECIPE = Training(
+    batch_size=BATCH,
+    learning_rate=1e-3,
+    warmup=0.1,
+    weight_decay=0.1,
+    label_smoothing=0.0,
+    position_std=0.02,
+    crop_scale=(0.08, 1.0),
+    flip=True,
+)
+DEFAULT = "webdataset, default decoding"
+SIMPLE = "webdataset + simplejpeg"
 
 
 def ours(images: stream.ShardedImages, transform) -> list[torch.Tensor]:
@@ -84,23 +86,26 @@ def random_crops(pillow: bool) -> v2.Compose:
 
 
 def decoded_alike(images: stream.ShardedImages, tar: str, decoders: dict[str, tuple]) -> str:
-    """All ways decode the first batch to the same pixels. Raises Disagreement where they do not."""
+    """Raise Disagreement if a way does not decode the first batch to the same pixels."""
     expected = images.read(torch.arange(min(BATCH, len(images))))[0]
     for name, (decode, pillow) in decoders.items():
         found = peer(tar, decode, as_tensor if pillow else lambda image: image)[0]
         if not torch.equal(expected, found):
-            raise Disagreement(f"{name}: not the pixels that ours decodes")
-    return "pixels as decoded, before the random crop, are the same bit by bit; and all make as many batches of the same shape"
+            raise Disagreement(f"{name}: decodes other pixels than ours")
+    return (
+        "pixels as decoded, before the random crop, are the same bit by bit; and all make as many "
+        "batches of the same shape"
+    )
 
 
 def measure(folder: Path, images: int, size: int, rounds: int, device: torch.device) -> Result:
     if images < BATCH:
-        raise SystemExit(f"--images {images}: one batch of {BATCH} is needed at least")
+        raise SystemExit(f"--images {images}: too few (expected at least {BATCH}, one batch)")
     tar = str(folder / f"{images}-{size}/00000.tar")
     stored = fake_images.shard(Path(tar), images, size)
     decoders = {DEFAULT: (("pil",), True), SIMPLE: ((simplejpeg_decoder,), False)}
-    told = decoded_alike(stored, tar, decoders)
-    transform = augment.of_images(Training(**RECIPE, crop_scale=(0.08, 1.0), flip=True), size, CROP)
+    agreement = decoded_alike(stored, tar, decoders)
+    transform = augment.of_images(RECIPE, size, CROP)
     ways = {"ours": partial(ours, stored, transform)}
     ways |= {
         name: partial(peer, tar, decode, random_crops(pillow))
@@ -108,17 +113,21 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
     }
 
     def agree(made: dict[str, list[torch.Tensor]]) -> str:
-        if len({(len(own), own[0].shape, own[0].dtype) for own in made.values()}) > 1:
-            raise Disagreement(
-                f"batches: { ({name: (len(own), own[0].shape, own[0].dtype) for name, own in made.items()}) }"
-            )
-        return told
+        shapes = {name: (len(rows), rows[0].shape, rows[0].dtype) for name, rows in made.items()}
+        if len(set(shapes.values())) > 1:
+            raise Disagreement(f"batches: {shapes}")
+        return agreement
 
-    seconds, told = in_turn(ways, rounds, device, agree)
-    work = f"{images // BATCH * BATCH} JPEGs of {size} px and {Path(tar).stat().st_size // images // 1000} kB, batches of {BATCH} crops of {CROP} px"
+    seconds, agreement = in_turn(ways, rounds, device, agree)
+    kilobytes = Path(tar).stat().st_size // images // 1000
+    work = (
+        f"{images // BATCH * BATCH} JPEGs of {size} px and {kilobytes} kB, batches of {BATCH} "
+        "crops "
+        f"of {CROP} px"
+    )
     rows = ratios(seconds, images // BATCH * BATCH, "image", {DEFAULT: 1.7, SIMPLE: 1.2})
     return Result(
-        "batches", "Shards to training batches, one core", work, PREDICTION, {"": rows}, told
+        "batches", "Shards to training batches, one core", work, PREDICTION, {"": rows}, agreement
     )
 
 

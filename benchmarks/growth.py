@@ -1,5 +1,4 @@
-"""How cost grows: each stage that runs on a CPU, at several sizes, each in a process of its own:
-seconds, peak memory, and a line through the seconds.
+"""How the cost of each stage grows: seconds and peak memory at several sizes on a CPU.
 
 python -m benchmarks.growth [--stages batches evaluate ...] [--sizes 256 512 1024]
 
@@ -11,44 +10,49 @@ others; memory must not grow with the data set, but for what is said of a stage.
 import os
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
-from scripts import evaluate, generate
 from synscale.data import shards
-from synscale.evaluation import reference
+from synscale.evaluation import classifiers, reference
 from synscale.models import classifier, pipelines
-from synscale.study.models.classifiers import Training
+from synscale.study.models.classifiers import Architecture, Training
 from synscale.timing import fake_images
-from synscale.training import augment, classifier_loop, partial_shards, stream
+from synscale.training import augment, classifier_loop, stream
+from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.distributed import ProcessGroup
+from synscale.workflow.settings.training import TrainingRun
 
 PREDICTION = (
-    "Seconds linear in every stage, R2 over 0.98 on a machine that others use. Memory constant, except where it is said: score keeps 4 x width bytes of "
-    "features an image, and finding the first images of a source nothing; evaluate keeps 8 bytes an image and checkpoint at most. "
-    "What was not explained of score's memory was nothing that is held: malloc_trim took what 16,384 images had grown by from 64 MB to 3. The distance to the "
-    "third neighbour was kept as a small vector for every 1,000 images, between their distances, of 8 MB, so that the next found no room there. Now that all "
-    "of them are taken at once: under 1 kB an image (0.3 of features and radii, 0.2 of places). Score's seconds: 0.55 ms an image, read twice here, and for "
-    "its square 15 ns, which are three times all distances and were four: 33 s at 32,768, of which a half is the square."
+    "Seconds linear in every stage, R2 over 0.98 on a machine that others use. Memory constant, "
+    "except where it is said: score keeps 4 x width bytes of "
+    "features an image, and finding the first images of a source nothing; evaluate keeps 8 bytes "
+    "an image and checkpoint at most. "
+    "What was not explained of score's memory was nothing that is held: malloc_trim took what "
+    "16,384 images had grown by from 64 MB to 3. The distance to the "
+    "third neighbour was kept as a small vector for every 1,000 images, between their distances, "
+    "of 8 MB, so that the next found no room there. Now that all "
+    "of them are taken at once: under 1 kB an image (0.3 of features and radii, 0.2 of places). "
+    "Score's seconds: 0.55 ms an image, read twice here, and for "
+    "its square 15 ns, which are three times all distances and were four: 33 s at 32,768, of which "
+    "a half is the square."
 )
 CPU = torch.device("cpu")
 SIZE, BATCH = 64, 64
-RECIPE = {
-    "batch_size": BATCH,
-    "learning_rate": 1e-3,
-    "warmup": 0.1,
-    "weight_decay": 0.1,
-    "label_smoothing": 0.0,
-    "position_std": 0.02,
-}
-TINY = {"patch_size": 16, "width": 32, "depth": 2, "heads": 2, "pool": "avg"}
+RECIPE = Training(
+    batch_size=BATCH,
+    learning_rate=1e-3,
+    warmup=0.1,
+    weight_decay=0.1,
+    label_smoothing=0.0,
+    position_std=0.02,
+)
+TINY = Architecture(label="", patch_size=16, width=32, depth=2, heads=2, pool="avg")
 BUILD = {"architecture": TINY, "image_size": SIZE, "channels": 3, "classes": scores.CLASSES}
 
 
@@ -67,7 +71,8 @@ def write_shard(folder: Path, count: int) -> None:
 
 
 def read_batches(folder: Path, count: int) -> None:
-    transform = augment.of_images(Training(**RECIPE, crop_scale=(0.08, 1.0), flip=True), SIZE, SIZE)
+    recipe = RECIPE.model_copy(update={"crop_scale": (0.08, 1.0), "flip": True})
+    transform = augment.of_images(recipe, SIZE, SIZE)
     for _ in stream.iter_training(
         _images(folder, count), BATCH, count // BATCH, 0, transform=transform
     ):
@@ -75,22 +80,16 @@ def read_batches(folder: Path, count: int) -> None:
 
 
 def train(folder: Path, count: int) -> None:
-    """An iteration for each batch of the images, so that an image is seen once."""
-    run = {"source": "benchmark", "name": str(count), "seed": 0, "iterations": count // BATCH}
-    classifier_loop.train(
-        BUILD,
-        Training(**RECIPE),
-        run,
-        _images(folder, count),
-        folder / f"state-{count}",
-        "growth",
-        ProcessGroup(CPU),
-    )
+    """Train with a step for each batch of the images, so that an image is seen once."""
+    run = TrainingRun("benchmark", str(count), 0, count // BATCH)
+    job = ClassifierJob(run, **BUILD, recipe=RECIPE)
+    state = folder / f"state-{count}"
+    classifier_loop.train(job, _images(folder, count), state, "growth", ProcessGroup(CPU))
 
 
-def judge(folder: Path, count: int) -> None:
+def evaluate(folder: Path, count: int) -> None:
     models = [classifier.build(**BUILD).eval() for _ in range(4)]
-    evaluate.judge(models, "unseen", _images(folder, count), False, CPU)
+    classifiers.evaluate_set(models, "unseen", _images(folder, count), False, CPU)
 
 
 def score(folder: Path, count: int) -> None:
@@ -102,19 +101,13 @@ def score(folder: Path, count: int) -> None:
 
 def generate_images(folder: Path, count: int) -> None:
     """Fewer, for they cost more: one for 8 of the other stages."""
-    settings = generation.settings_of(4, "float32", 16)
-    pipeline = pipelines.load(str(folder / "pipeline"), settings["sampling"], CPU)
-    pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
-    own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
-    state = partial_shards.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
-    shards.write(
-        folder / f"made-{count}.tar",
-        generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state),
-    )
+    settings = generation.settings_of("tiny", count // 8, 4, "float32", 16)
+    pipeline = pipelines.load(str(folder / "pipeline"), settings.sampling, CPU)
+    generation.ours(pipeline, settings, folder / f"made-{count}.tar")
 
 
 def fit_laws(folder: Path, count: int) -> None:
-    """One curve for 16 of the others' images."""
+    """Fit one curve for 16 images of the other stages."""
     law_fitting.one_by_one(*law_fitting.curves(count // 16, 10))
 
 
@@ -122,7 +115,7 @@ STAGES = {  # name -> what it does, what `size` counts, how many of them it does
     "write": (write_shard, "image", 1),
     "batches": (read_batches, "image", 1),
     "train": (train, "image", 1),
-    "evaluate": (judge, "image", 1),
+    "evaluate": (evaluate, "image", 1),
     "score": (score, "image", 1),
     "generate": (generate_images, "image", 1 / 8),
     "fit_laws": (fit_laws, "curve", 1 / 16),
@@ -130,8 +123,9 @@ STAGES = {  # name -> what it does, what `size` counts, how many of them it does
 
 
 def in_child(work: Callable[[], None]) -> tuple[float, float]:
-    """Seconds of the processor and peak memory in MB of work in a fork of this process. Raises
-    SystemExit where it fails.
+    """Return CPU time in seconds and peak memory in MB of work in a fork of this process.
+
+    Raises SystemExit if the work fails.
     """
     child = os.fork()
     if not child:
@@ -146,52 +140,56 @@ def in_child(work: Callable[[], None]) -> tuple[float, float]:
         os._exit(0)
     _, status, used = os.wait4(child, 0)
     if status:
-        raise SystemExit("a stage failed: see above")
+        raise SystemExit("a stage failed; see the error above")
     return used.ru_utime + used.ru_stime, used.ru_maxrss / 1000
 
 
 def line(sizes: list[float], seconds: list[float]) -> tuple[float, float, float]:
-    """Start, seconds a unit, R2 of a straight line."""
+    """Return start, seconds per unit, and R2 of a straight line."""
     slope, start = np.polyfit(sizes, seconds, 1)
     rest = np.var(np.asarray(seconds) - start - slope * np.asarray(sizes))
     return float(start), float(slope), float(1 - rest / np.var(seconds))
 
 
 def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[dict], dict]:
-    """Rows of sizes, and of the line through the least seconds of each: what disturbs adds, and
-    takes nothing away.
+    """Return a row for each size, and one for the line through the least seconds of each.
+
+    The least seconds, because other work on the machine only adds time.
     """
     work, unit, share = STAGES[name]
-    found = [
-        [in_child(lambda size=size: work(folder, size)) for size in sizes] for _ in range(rounds)
-    ]
-    seconds = [min(own[place][0] for own in found) for place in range(len(sizes))]
-    memory = [max(own[place][1] for own in found) for place in range(len(sizes))]
+    seconds, memory = [], []
+    for size in sizes:
+        used = [in_child(partial(work, folder, size)) for _ in range(rounds)]
+        seconds.append(min(cpu for cpu, _ in used))
+        memory.append(max(peak for _, peak in used))
     counts = [size * share for size in sizes]
     start, slope, fit = line(counts, seconds)
     rows = [
         {"stage": name, "size": int(count), "of": unit, "seconds": s, "peak MB": m}
         for count, s, m in zip(counts, seconds, memory, strict=True)
     ]
-    told = {
+    summary = {
         "stage": name,
         "start, s": start,
         "ms each": 1000 * slope,
         "R2": fit,
         "kB each more in memory": 1000 * float(np.polyfit(counts, memory, 1)[0]),
     }
-    return rows, told
+    return rows, summary
 
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
     fake_images.shard(folder / "images.tar", max(sizes), SIZE)
-    generation.saved(folder / "pipeline", generation.MODELS["tiny"])
+    generation.save_pipeline(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {
-        "Lines": [told for _, told in found],
+        "Lines": [summary for _, summary in found],
         "Sizes": [row for rows, _ in found for row in rows],
     }
-    work = f"{', '.join(map(str, sizes))} images of {SIZE} px, models of width {TINY['width']}; the least seconds of {rounds} rounds, the most memory"
+    work = (
+        f"{', '.join(map(str, sizes))} images of {SIZE} px, models of width {TINY.width}; "
+        f"the least seconds of {rounds} rounds, the most memory"
+    )
     return Result("growth", "How cost grows", work, PREDICTION, tables)
 
 

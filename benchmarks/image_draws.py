@@ -1,5 +1,4 @@
-"""Image draws: how much of a curve's scatter comes from the draw of its images, and what that does
-to intervals of k.
+"""How much of a curve's scatter the draw of its images causes, and its effect on intervals of k.
 
 python -m benchmarks.image_draws [--results results/digits] [--seeds 3]
 
@@ -20,6 +19,7 @@ seeds, as a study without draws does.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,14 +29,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts import evaluate, prepare_data, train_classifiers
-from synscale.data import shards
+from synscale.data import prepare, shards
+from synscale.evaluation import classifiers
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
 from synscale.study.load import load_study
 from synscale.study.models import CurveSelection, Study
-from synscale.study.models.classifiers import Training
-from synscale.training import classifier_loop, distributed, stream
+from synscale.training import classifier_group, classifier_loop, stream
+from synscale.training.distributed import process_group
 from synscale.workflow.settings.data import data_settings
 from synscale.workflow.settings.training import classifier_settings
 
@@ -51,9 +51,7 @@ TODAY = 3  # seeds of a study
 
 
 def study_with_draws(source: str, seeds: int) -> Study:
-    """Return the digits study with one experiment: `seeds` runs of each draw of a source at each
-    size.
-    """
+    """Return the digits study with `seeds` runs of each draw of a source at each size."""
     base = load_study("studies/digits.yaml")
     draws, sizes = DRAWS[source], SIZES[source]
     row = base.sources[source]
@@ -76,45 +74,35 @@ def study_with_draws(source: str, seeds: int) -> Study:
 
 def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.DataFrame:
     """Train every run and return its log loss: columns source, draw, seed, size, log_loss."""
-    study, rows = study_with_draws(source, seeds), []
+    study = study_with_draws(source, seeds)
     classes = len(class_table.read(study.classes))
-    settings = classifier_settings(study, source, ARCHITECTURE)
-    inputs = train_classifiers.inputs_of(settings["runs"], {source: tars})
-    build = {key: settings[key] for key in ("image_size", "channels")} | {
-        "architecture": settings["architectures"][ARCHITECTURE],
-        "classes": classes,
-    }
-    device, [held_out] = (
-        deterministic(1),
-        stream.load_into_memory([stream.open_images([evaluation])]),
-    )
-    with distributed.process_group(1) as processes, TemporaryDirectory() as state:
-        for run in settings["runs"]:
-            images = train_classifiers.images_of(run, inputs)
-            model = classifier_loop.train(
-                build,
-                Training(**settings["training"]),
-                run,
-                images,
-                Path(state) / run["name"],
-                run["name"],
-                processes,
+    jobs = classifier_group.jobs_of(classifier_settings(study, source, ARCHITECTURE), classes)
+    series = classifier_group.load_series([job.run for job in jobs], {source: tars})
+    device = deterministic(1)
+    [held_out] = stream.load_into_memory([stream.open_images([evaluation])])
+    rows = []
+    with process_group(1) as processes, TemporaryDirectory() as state:
+        for job in jobs:
+            run = job.run
+            images = classifier_group.images_of_run(run, series)
+            model = classifier_loop.train(job, images, Path(state) / run.name, run.name, processes)
+            [overall, *_] = classifiers.evaluate_set(
+                [model.eval()], EVALUATION, held_out, False, device
+            )[0]
+            rows.append(
+                {
+                    "source": source,
+                    "draw": run.seed % DRAWS[source],
+                    "seed": run.seed,
+                    "size": run.parts[0].images,
+                    "log_loss": float(np.log(overall["cross_entropy"])),
+                }
             )
-            [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
-            own = {
-                "source": source,
-                "draw": run["seed"] % DRAWS[source],
-                "seed": run["seed"],
-                "size": run["size"],
-            }
-            rows.append(own | {"log_loss": float(np.log(overall["cross_entropy"]))})
     return pd.DataFrame(rows)
 
 
 def covariances(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the covariances over sizes of the image draw and of training, shape (sizes, sizes)
-    each.
-    """
+    """Return the covariances of image draw and training, shape (sizes, sizes) each."""
     wide = table.pivot_table(index=["draw", "seed"], columns="size", values="log_loss")
     means = wide.groupby("draw").mean()
     seeds = len(wide) // len(means)
@@ -130,8 +118,17 @@ def possible(covariance: np.ndarray) -> np.ndarray:
 
 
 def coverage(sizes: list[int], covariance: np.ndarray) -> float:
-    """Return how often Student's 95 % interval of a line through the points covers k, if they
-    scatter like this about a pure law.
+    """Return how often Student's 95 % interval of a line through the points covers k.
+
+    Parameters
+    ----------
+    sizes : list of int
+    covariance : ndarray, shape (sizes, sizes)
+        Scatter of the points about a pure law.
+
+    Returns
+    -------
+    float
     """
     x = np.log(sizes) - np.mean(np.log(sizes))
     scatter = np.random.default_rng(0).multivariate_normal(
@@ -198,9 +195,9 @@ def summary(table: pd.DataFrame) -> dict:
 def real_images(folder: Path, seeds: int) -> list[str]:
     """Write the real images of all draws as one shard."""
     study = study_with_draws(REAL, seeds)
-    settings = data_settings(study, "classifier_training", 0) | {"range": None}
+    settings = replace(data_settings(study, "classifier_training", 0), range=None)
     tar = str(folder / "00000.tar")
-    shards.write(tar, prepare_data.digits_samples(settings, class_table.read(study.classes)))
+    shards.write(tar, prepare.digits_samples(settings, class_table.read(study.classes)))
     return [tar]
 
 

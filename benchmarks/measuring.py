@@ -17,8 +17,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pandas as pd
 import threadpoolctl

@@ -14,35 +14,46 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import webdataset
 
 from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, parser
 from synscale.data import shards
 from synscale.data.shuffle_buffer import Shuffle, shuffle_for
+from synscale.study.models.generators import Storage
 from synscale.training import image_index, stream
 from synscale.training.order import Order
 
 PREDICTION = (
-    "One image at a time: one read per image, of its size. Chunks: one read for 256 images, of 8.5 MB, and as many for 8 processes as for one, "
-    "apart from chunks that two of them share. webdataset reads a tar from its beginning through Python's buffer: at most 10 kB a read, so 4 reads "
+    "One image at a time: one read per image, of its size. Chunks: one read for 256 images, of 8.5 "
+    "MB, and as many for 8 processes as for one, "
+    "apart from chunks that two of them share. webdataset reads a tar from its beginning through "
+    "Python's buffer: at most 10 kB a read, so 4 reads "
     "for an image with its class and text."
 )
 NOTES = [
-    "At the paper's size: 39 billion reads of 31 kB become 150 million reads of 8.5 MB. 64 GPUs that train on 740 images per second each "
-    "(estimated) ask for 185 reads per second and 1.6 GB/s together, before it was 47,000 reads per second.",
-    "How images mix (our choice, `synscale/data/shuffle_buffer.py`): an epoch puts the shards in random order, 16 at a time. The chunks of these "
-    "(256 consecutive images, 400,000 images in all) are put in random order and dealt to 64 lanes. In each lane, the images of 4 chunks at a time are "
-    "shuffled. A batch of 1,024 has 16 images from each lane: images of 256 chunks, on average 4 of each. Prefixes of a source are "
-    "balanced over classes, so a chunk has images of 256 or of all classes. Sets of up to 16,384 images (or 4 batches) are shuffled "
+    "At the paper's size: 39 billion reads of 31 kB become 150 million reads of 8.5 MB. 64 GPUs "
+    "that train on 740 images per second each "
+    "(estimated) ask for 185 reads per second and 1.6 GB/s together, before it was 47,000 reads "
+    "per second.",
+    "How images mix (our choice, `synscale/data/shuffle_buffer.py`): an epoch puts the shards in "
+    "random order, 16 at a time. The chunks of these "
+    "(256 consecutive images, 400,000 images in all) are put in random order and dealt to 64 "
+    "lanes. In each lane, the images of 4 chunks at a time are "
+    "shuffled. A batch of 1,024 has 16 images from each lane: images of 256 chunks, on average 4 "
+    "of each. Prefixes of a source are "
+    "balanced over classes, so a chunk has images of 256 or of all classes. Sets of up to 16,384 "
+    "images (or 4 batches) are shuffled "
     "directly, as before.",
-    "Memory: the buffer of all lanes has 65,536 images, 2.0 GB at 31 kB, however many processes share a training; a chunk is dropped after its last image. "
-    "`rules/train.smk` requests at most 3.7 GB for one GPU and 5.2 GB for eight with 64 threads. A window begins with reading half a buffer. SLURM counts "
-    "the page cache too, but the kernel gives pages up when memory is short, and no chunk is read twice in an epoch. If a set is small and its training "
+    "Memory: the buffer of all lanes has 65,536 images, 2.0 GB at 31 kB, however many processes "
+    "share a training; a chunk is dropped after its last image. "
+    "`rules/train.smk` requests at most 3.7 GB for one GPU and 5.2 GB for eight with 64 threads. "
+    "Opening the next shards begins with reading half a buffer. SLURM counts "
+    "the page cache too, but the kernel gives pages up when memory is short, and no chunk is read "
+    "twice in an epoch. If a set is small and its training "
     "long, a higher `mem_mb` keeps it in the page cache: 4 GB for 125,000 images.",
-    "`snakemake calibrate` measures reads of both sizes from the results folder with a cold page cache.",
+    "`snakemake calibrate` measures reads of both sizes from the results folder with a cold page "
+    "cache.",
 ]
 BATCH = 1024
 SHARDS = 4
@@ -60,7 +71,7 @@ def write_source(folder: Path, images: int, size: int) -> list[str]:
             for i in numbers
         )
         tars.append(str(folder / f"{shard:05d}.tar"))
-        shards.write(tars[-1], rows, {"format": "jpeg", "quality": 95})
+        shards.write(tars[-1], rows, Storage(format="jpeg", quality=95))
     return tars
 
 
@@ -73,7 +84,9 @@ def chunks(tars: list[str], ranks: int, shuffle: Shuffle) -> Iterator[int]:
         for item in stream.iter_encoded(images, BATCH, steps, 0, **share):
             for place, data in enumerate(item.encoded.data):
                 if not image_index.is_intact(data, item.encoded.sha256(place)):
-                    raise Disagreement("chunks: an image is not the one of its manifest")
+                    raise Disagreement(
+                        "chunks: the sha256 of an image is not the one in its manifest"
+                    )
             yield from item.positions.tolist()
 
 
@@ -86,7 +99,7 @@ def one_by_one(tars: list[str]) -> Iterator[int]:
         index = image_index.open_index(shard.tar, shard.guidance)
         data = index.read_bytes(row, row + 1)[0]
         if not image_index.is_intact(data, index.sha256(row)):
-            raise Disagreement("one by one: an image is not the one of its manifest")
+            raise Disagreement("one by one: the sha256 of an image is not the one in its manifest")
         yield position
 
 
@@ -150,9 +163,14 @@ def measure(folder: Path, images: int, size: int, shuffle: Shuffle) -> Result:
     for name, work in ways.items():
         row, positions = counted(work, size)
         if len(positions) != expected:
-            raise Disagreement(f"{name}: {len(positions)} images, not {expected}")
+            raise Disagreement(
+                f"{name}: wrong number of images ({len(positions)}, expected {expected})"
+            )
         rows.append({"way": name} | row)
-    text = f"an epoch of {expected:,} images of {size / 1000:g} kB in {SHARDS} shards, batches of {BATCH:,}; reads of manifests are included"
+    text = (
+        f"an epoch of {expected:,} images of {size / 1000:g} kB in {SHARDS} shards, batches of "
+        f"{BATCH:,}; reads of manifests are included"
+    )
     agreement = f"every way reads {expected:,} different images"
     return Result(
         "reading", "Reads of a training epoch", text, PREDICTION, {"": rows}, agreement, NOTES

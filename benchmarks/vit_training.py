@@ -12,6 +12,8 @@ them.
 """
 
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,80 +34,88 @@ from benchmarks.measuring import (
     ratios,
 )
 from synscale.models import classifier
-from synscale.study.models.classifiers import Training
+from synscale.study.models.classifiers import Architecture, Training
 from synscale.timing import fake_images, loops
 from synscale.training import stream
+from synscale.training.classifier_loop import ClassifierJob
 
 PREDICTION = (
-    "Not measured yet on a GPU. Ours compiles its model, in bfloat16 and channels last as the best of timm, and has the same fused AdamW: expected 0.97 to "
-    "1.0 of compiled, what is missing being deterministic kernels, and 3 times eager float32 or more; within 5 % of images on the device, and of shards with "
-    "8 workers. Before, without `compile`, 0.8 of compiled was expected. At tiny size on a CPU such ratios tell of Python alone."
+    "Not measured yet on a GPU. Ours compiles its model, in bfloat16 and channels last as the best "
+    "of timm, and has the same fused AdamW: expected 0.97 to "
+    "1.0 of compiled, what is missing being deterministic kernels, and 3 times eager float32 or "
+    "more; within 5 % of images on the device, and of shards with "
+    "8 workers. Before, without `compile`, 0.8 of compiled was expected. At tiny size on a CPU "
+    "such ratios tell of Python alone."
 )
+
+
+def vit(width: int, depth: int, heads: int, pool: str = "token") -> Architecture:
+    """Return a ViT with patches of 16 px."""
+    return Architecture(label="", patch_size=16, width=width, depth=depth, heads=heads, pool=pool)
+
+
 MODELS = {
-    "tiny": {"patch_size": 16, "width": 32, "depth": 2, "heads": 2, "pool": "avg"},
-    "vit_small": {"patch_size": 16, "width": 384, "depth": 12, "heads": 6, "pool": "token"},
-    "vit_base": {"patch_size": 16, "width": 768, "depth": 12, "heads": 12, "pool": "token"},
+    "tiny": vit(32, 2, 2, "avg"),
+    "vit_small": vit(384, 12, 6),
+    "vit_base": vit(768, 12, 12),
 }
-EAGER, BEST, LOADED, SHARDS = (
-    "timm, eager",
-    "timm, compiled",
-    "ours, images on the device",
-    "ours, from JPEGs in shards",
-)
+EAGER = "timm, eager"
+BEST = "timm, compiled"
+LOADED = "ours, images on the device"
+SHARDS = "ours, from JPEGs in shards"
 CLASSES = 10
 
 
-def ours(*setting, **named) -> torch.nn.Module:
-    """As `loops.classifier`."""
+def ours(*arguments, **named) -> torch.nn.Module:
+    """Train by `loops.classifier`."""
     with as_a_job():
-        return loops.classifier(*setting, **named)
+        return loops.classifier(*arguments, **named)
 
 
 def timm(
-    run: loops.Steps,
-    build: dict,
-    recipe: Training,
-    images: stream.Images,
-    steps: int,
-    compiled: bool,
-    backend: str,
+    steps: loops.Steps, job: ClassifierJob, images: stream.Images, compiled: bool
 ) -> torch.nn.Module:
-    """As `train` by the letter of the recipe, for one process without mixing or clipping."""
+    """Train as timm's users do, for one process without mixing or clipping.
+
+    Parameters
+    ----------
+    steps : loops.Steps
+    job : ClassifierJob
+    images : Images
+    compiled : bool
+        Whether to compile the model, channels last, with bfloat16 if the recipe has it.
+
+    Returns
+    -------
+    Module
+    """
+    recipe, total = job.recipe, job.run.iterations
+    device = steps.device
     torch.manual_seed(0)
-    model = classifier.build(**build, position_std=recipe.position_std).to(run.device).train()
+    model = classifier.build(**job.build_arguments, position_std=recipe.position_std)
     layout = torch.channels_last if compiled else torch.contiguous_format
-    model = model.to(memory_format=layout)
-    called = torch.compile(model, backend=backend) if compiled else model
-    fused = {"fused": True} if compiled else {}
+    model = model.to(device, memory_format=layout).train()
+    called = torch.compile(model, backend=recipe.compile) if compiled else model
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
         betas=recipe.betas,
-        **fused,
+        fused=compiled or None,
     )
-    warm = max(1, round(recipe.warmup * steps))
-    schedule = SequentialLR(
-        optimizer,
-        [
-            LinearLR(optimizer, 1 / warm, total_iters=warm),
-            CosineAnnealingLR(optimizer, max(1, steps - warm)),
-        ],
-        [warm],
-    )
-    for batch in run.watched(stream.iter_training(images, recipe.batch_size, steps, 0)):
-        pixels = classifier.normalise(batch.images.to(run.device, non_blocking=True)).contiguous(
-            memory_format=layout
-        )
-        with torch.autocast(
-            run.device.type, torch.bfloat16, enabled=compiled and recipe.precision == "bfloat16"
-        ):
-            logits = called(pixels)
-        loss = F.cross_entropy(
-            logits.float(),
-            batch.class_ids.to(run.device, non_blocking=True),
-            label_smoothing=recipe.label_smoothing,
-        )
+    warm = max(1, round(recipe.warmup * total))
+    schedules = [
+        LinearLR(optimizer, 1 / warm, total_iters=warm),
+        CosineAnnealingLR(optimizer, max(1, total - warm)),
+    ]
+    schedule = SequentialLR(optimizer, schedules, [warm])
+    is_half = compiled and recipe.precision == "bfloat16"
+    for batch in steps.watched(stream.iter_training(images, recipe.batch_size, total, 0)):
+        pixels = classifier.normalise(batch.images.to(device, non_blocking=True))
+        labels = batch.class_ids.to(device, non_blocking=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=is_half):
+            logits = called(pixels.contiguous(memory_format=layout))
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -113,18 +123,35 @@ def timm(
     return model
 
 
-def agree(made: dict[str, torch.nn.Module], tolerance: float) -> str:
-    """What was read from shards is other images."""
-    found = {
+def agree(models: dict[str, torch.nn.Module], tolerance: float) -> str:
+    """Compare the weights of all models but that of other images, from shards."""
+    weights = {
         name: torch.cat([p.detach().cpu().flatten() for p in model.parameters()])
-        for name, model in made.items()
+        for name, model in models.items()
         if name != SHARDS
     }
-    told = [
-        f"{name}: {close(own, found[OURS], tolerance, f'weights of {name}'):.1g}"
-        for name, own in found.items()
+    differences = [
+        f"{name}: {close(value, weights[OURS], tolerance, f'weights of {name}'):.1g}"
+        for name, value in weights.items()
     ]
-    return f"largest difference of weights from ours: {', '.join(told)}"
+    return f"largest difference of weights from ours: {', '.join(differences)}"
+
+
+def job_of(
+    model: str, size: int, batch: int, steps: int, is_gpu: bool, backend: str
+) -> ClassifierJob:
+    """Return the training that all ways do."""
+    recipe = Training(
+        batch_size=batch,
+        learning_rate=1e-3,
+        warmup=0.1,
+        weight_decay=0.05,
+        label_smoothing=0.0,
+        position_std=0.02,
+        precision="bfloat16" if is_gpu else "float32",
+        compile=backend,
+    )
+    return ClassifierJob(loops.timed_run(steps), MODELS[model], size, 3, CLASSES, recipe)
 
 
 def measure(
@@ -139,59 +166,47 @@ def measure(
     workers: int = 0,
     backend: str = "inductor",
 ) -> Result:
-    gpu = device.type == "cuda"
-    settings = {
-        "learning_rate": 1e-3,
-        "warmup": 0.1,
-        "weight_decay": 0.05,
-        "label_smoothing": 0.0,
-        "position_std": 0.02,
-    }
-    recipe = Training(
-        **settings, batch_size=batch, precision="bfloat16" if gpu else "float32", compile=backend
-    )
-    build = {"architecture": MODELS[model], "image_size": size, "channels": 3, "classes": CLASSES}
+    """Time the steps of each way after the first `skip`."""
+    is_gpu = device.type == "cuda"
+    job = job_of(model, size, batch, steps, is_gpu, backend)
     stored = fake_images.shard(folder / "00000.tar", batch * 2, size)
-    (held,) = stream.load_into_memory([stored], most=1 << 40)
-    run = loops.Steps(device, skip, clock)
+    [loaded] = stream.load_into_memory([stored], most=1 << 40)
+    timed = loops.Steps(device, skip, clock)
+    crops = job.recipe.model_copy(update={"crop_scale": (0.25, 1.0), "flip": True})
     ways = {
-        OURS: partial(ours, run, build, recipe, held, steps),
-        EAGER: partial(timm, run, build, recipe, held, steps, False, backend),
-        BEST: partial(timm, run, build, recipe, held, steps, True, backend),
-        LOADED: partial(ours, run, build, recipe, held, steps, loaded=True),
-        SHARDS: partial(
-            ours,
-            run,
-            build,
-            recipe.model_copy(update={"crop_scale": (0.25, 1.0), "flip": True}),
-            stored,
-            steps,
-            workers,
-        ),
+        OURS: partial(ours, timed, job, loaded),
+        EAGER: partial(timm, timed, job, loaded, False),
+        BEST: partial(timm, timed, job, loaded, True),
+        LOADED: partial(ours, timed, job, loaded, loaded=True),
+        SHARDS: partial(ours, timed, replace(job, recipe=crops), stored, workers),
     }
 
-    def seconds(work, _) -> float:
+    def seconds(work: Callable[[], object], _: torch.device) -> float:
         work()
-        return run.seconds
+        return timed.seconds
 
-    found, told = in_turn(
-        ways, rounds, device, partial(agree, tolerance=0.3 if gpu else 1e-3), seconds
-    )
+    tolerance = 0.3 if is_gpu else 1e-3
+    found, agreement = in_turn(ways, rounds, device, partial(agree, tolerance=tolerance), seconds)
     rows = ratios(found, (steps - skip) * batch, "image", {EAGER: 2.0, BEST: 1.0})
-    work = f"{model}, {size} px, batches of {batch}, steps {skip} to {steps}, {recipe.precision} (eager: float32), {workers} workers"
-    return Result(f"vit_training-{model}", "Training a ViT", work, PREDICTION, {"": rows}, told)
+    work = (
+        f"{model}, {size} px, batches of {batch}, steps {skip} to {steps}, {job.recipe.precision} "
+        f"(eager: float32), {workers} workers"
+    )
+    name = f"vit_training-{model}"
+    return Result(name, "Training a ViT", work, PREDICTION, {"": rows}, agreement)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    own = parser(__doc__, rounds=3, gpu=True)
-    own.add_argument("--model", choices=list(MODELS), default="vit_small")
-    own.add_argument("--size", type=int, default=224)
-    own.add_argument("--batch", type=int, default=256)
-    own.add_argument("--steps", type=int, default=50)
-    own.add_argument("--skip", type=int, default=10)
-    own.add_argument("--workers", type=int, default=8)
-    own.add_argument("--backend", default="inductor", help="of torch.compile")
-    args, device = begin(own, arguments)
+    """Measure, print and write the result file."""
+    options = parser(__doc__, rounds=3, gpu=True)
+    options.add_argument("--model", choices=list(MODELS), default="vit_small")
+    options.add_argument("--size", type=int, default=224)
+    options.add_argument("--batch", type=int, default=256)
+    options.add_argument("--steps", type=int, default=50)
+    options.add_argument("--skip", type=int, default=10)
+    options.add_argument("--workers", type=int, default=8)
+    options.add_argument("--backend", default="inductor", help="of torch.compile")
+    args, device = begin(options, arguments)
     with tempfile.TemporaryDirectory() as folder:
         sizes = args.model, args.size, args.batch, args.steps, args.skip
         finish(measure(Path(folder), *sizes, args.rounds, device, args.workers, args.backend), args)

@@ -1,8 +1,8 @@
 """The allocation of a SLURM job: when it ends, and how the job continues in another one.
 
-A job that saves its work (synscale/training/checkpoint.py, synscale/training/partial_shards.py) may take longer than any
-partition allows. Shortly before its allocation ends it saves and requeues itself. SLURM starts it
-again under the same id, as it does with a preempted job, so Snakemake counts no failure.
+A job that saves its work (checkpoint.py and partial_shards.py of synscale/training) may take longer
+than any partition allows. Shortly before its allocation ends it saves and requeues itself. SLURM
+starts it again under the same id, as it does with a preempted job, so Snakemake counts no failure.
 """
 
 import json
@@ -99,7 +99,8 @@ class Allocation:
         if not 0 <= least < self.length:
             raise SystemExit(
                 f"SLURM job {self.job}: {MARGIN_SETTING} must be shorter than the time limit "
-                f"({setting}, expected 0 to {self.length:.0f} s); change it, or request a longer runtime"
+                f"({setting}, expected 0 to {self.length:.0f} s); change it, or request a longer "
+                "runtime"
             )
         return least + min(3 * save + 2 * step, self.length / 2)
 
@@ -164,12 +165,14 @@ def _problem(record: Path, done: int, margin: float) -> str:
     if not last["saved"] and margin <= last["margin"]:
         return (
             "the last allocation ended while the state was being saved "
-            f"(margin {last['margin']:.0f} s, expected time for a complete save); set {MARGIN_SETTING} to more seconds before you start snakemake"
+            f"(margin {last['margin']:.0f} s, expected time for a complete save); "
+            f"set {MARGIN_SETTING} to more seconds before you start snakemake"
         )
     if last["saved"] and done <= last["done"]:
         return (
             "no progress since the last allocation "
-            f"(at {done}, expected more than {last['done']}); check that {record.parent} is on a shared file system, and request a longer runtime"
+            f"(at {done}, expected more than {last['done']}); check that {record.parent} is on a "
+            "shared file system, and request a longer runtime"
         )
     return ""
 
@@ -196,7 +199,8 @@ def current() -> Allocation | None:
             continue
         return None if left is None or length is None else Allocation(job, now + left, length)
     print(
-        f"SLURM job {job}: squeue does not report its time limit ({problem}, expected it); the job may be ended without a last save",
+        f"SLURM job {job}: squeue does not report its time limit ({problem}, expected it); "
+        "the job may end without a last save",
         flush=True,
     )
     return None

@@ -15,8 +15,8 @@ from synscale.cluster.site import Partition, Site
 if TYPE_CHECKING:
     from synscale.planning.summary import Cost, Job
 
-# Rules whose scripts save their work by `TrainingCheckpoint.save_if_due` or `Stretches.add`, and so
-# continue in another allocation.
+# Rules whose scripts save their work by checkpoints or partial shards, and so continue in another
+# allocation.
 RESUMABLE = frozenset(
     {
         "train_generator",
@@ -43,7 +43,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Stage:
-    """Jobs of a rule that need several allocations; `runtime`: minutes of one of the longest job."""
+    """Jobs of a rule that need several allocations. runtime: minutes of one of the longest job."""
 
     rule: str
     jobs: int
@@ -83,9 +83,9 @@ def _candidates(site: Site, request: Request) -> list[Partition]:
         unknown = Partition(request.partition, max_gpu=request.gpu)
         return [p for p in site.partitions if p.name == request.partition] or [unknown]
     model = site.gpu_model
-    found = [p for p in site.partitions if not p.cluster]
-    others = {p for p in found if model and p.gpu_models and model not in p.gpu_models}
-    return [replace(p, max_gpu=0) if p in others else p for p in found]
+    reachable = [p for p in site.partitions if not p.cluster]
+    others = {p for p in reachable if model and p.gpu_models and model not in p.gpu_models}
+    return [replace(p, max_gpu=0) if p in others else p for p in reachable]
 
 
 def taking(site: Site, request: Request) -> list[Partition]:
@@ -94,10 +94,10 @@ def taking(site: Site, request: Request) -> list[Partition]:
     A job without GPUs goes to partitions without GPUs if any takes it, as the executor plugin
     prefers them.
     """
-    found = [p for p in _candidates(site, request) if not _excess(p, request)]
+    fitting = [p for p in _candidates(site, request) if not _excess(p, request)]
     if not request.gpu:
-        return [partition for partition in found if not partition.max_gpu] or found
-    return found
+        return [partition for partition in fitting if not partition.max_gpu] or fitting
+    return fitting
 
 
 def largest(values: Iterable[float | None]) -> float:
@@ -112,7 +112,7 @@ def runtime(site: Site, request: Request, planned: float, resumable: bool) -> fl
     ----------
     site : Site
     request : Request
-        With the minutes wanted, which may be a multiple of the planned ones.
+        With the requested minutes, which may be a multiple of the planned ones.
     planned : float
         Minutes that the job is planned to take.
     resumable : bool
@@ -123,8 +123,8 @@ def runtime(site: Site, request: Request, planned: float, resumable: bool) -> fl
     float
         Minutes. More than every partition takes if the job fits nowhere.
     """
-    found = taking(site, replace(request, runtime=None))
-    longest = largest(partition.max_runtime for partition in found)
+    fitting = taking(site, replace(request, runtime=None))
+    longest = largest(partition.max_runtime for partition in fitting)
     if not resumable and planned > longest:
         return planned
     return min(request.runtime, longest)
@@ -137,7 +137,7 @@ def memory(site: Site, request: Request, first: float, planned: float, resumable
     ----------
     site : Site
     request : Request
-        With the MB wanted.
+        With the requested MB.
     first : float
         MB of the first attempt.
     planned : float
@@ -150,8 +150,11 @@ def memory(site: Site, request: Request, first: float, planned: float, resumable
     float
         MB, at least `first`.
     """
-    found = taking(site, replace(request, mem_mb=first, runtime=None if resumable else planned))
-    return max(first, min(request.mem_mb, largest(p.max_mem_mb for p in found))) if found else first
+    runtime = None if resumable else planned
+    fitting = taking(site, replace(request, mem_mb=first, runtime=runtime))
+    if not fitting:
+        return first
+    return max(first, min(request.mem_mb, largest(p.max_mem_mb for p in fitting)))
 
 
 def count(seconds: float, start: float, minutes: float | None) -> int:
@@ -173,13 +176,13 @@ def count(seconds: float, start: float, minutes: float | None) -> int:
     return max(1, math.ceil((seconds - start) / usable)) if usable > 0 else 1
 
 
-def stages(jobs: Iterable["Job"], found: dict[str, "Cost"]) -> list[Stage]:
+def stages(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[Stage]:
     """Rules with jobs that need several allocations, in the order of the jobs."""
     rules: dict[str, list[tuple[float, float, int]]] = {}
     for job in jobs:
         if not job.to_run or job.rule not in RESUMABLE:
             continue
-        cost = found[job.key]
+        cost = costs[job.key]
         number = count(cost.seconds, cost.start, job.runtime)
         if number > 1:
             rules.setdefault(job.rule, []).append((cost.seconds, job.runtime, number))
@@ -191,13 +194,13 @@ def stages(jobs: Iterable["Job"], found: dict[str, "Cost"]) -> list[Stage]:
     return found_stages
 
 
-def report(jobs: Iterable["Job"], found: dict[str, "Cost"]) -> list[str]:
+def report(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[str]:
     """A sentence for each rule whose jobs need several allocations."""
     return [
         f"{stage.rule}: {stage.jobs} jobs continue in several allocations; the longest takes "
         f"{stage.longest_hours:,.0f} h in {stage.allocations} allocations "
         f"of {stage.runtime / 60:,.3g} h."
-        for stage in stages(jobs, found)
+        for stage in stages(jobs, costs)
     ]
 
 

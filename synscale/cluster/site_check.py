@@ -104,9 +104,9 @@ class Check:
             **texts,
         )
 
-    def names(self, found: dict, known: tuple[str, ...], prefix: str, kind: str = "key") -> None:
+    def names(self, keys: dict, known: tuple[str, ...], prefix: str, kind: str = "key") -> None:
         """Note every key that is not known, with the nearest one."""
-        for key in found:
+        for key in keys:
             if key in known:
                 continue
             if key == "gres":

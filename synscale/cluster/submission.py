@@ -45,10 +45,10 @@ def warnings(graph, estimates: ResourceEstimates) -> list[str]:
         return []
     jobs = dag.from_snakemake(graph)
     nothing = Cost(0.0, Work({}))
-    found = {
+    costs = {
         job.key: estimates.cost_on(job.rule, job.wildcards, job.gpu) or nothing for job in jobs
     }
-    return [*partitions.misfits(jobs, estimates.site), *partitions.report(jobs, found)]
+    return [*partitions.misfits(jobs, estimates.site), *partitions.report(jobs, costs)]
 
 
 class _Warnings(logging.Handler):

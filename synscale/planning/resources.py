@@ -9,7 +9,7 @@ from synscale.planning.estimates import ResourceEstimates
 from synscale.planning.reader_memory import pairs_mb, reading_mb
 from synscale.study.models import Study
 from synscale.workflow.shards import is_pretrained
-from synscale.workflow.studies import study_input, study_of
+from synscale.workflow.studies import keep_parameters, study_input, study_of
 
 _estimates: ResourceEstimates
 
@@ -188,6 +188,9 @@ def preparation_threads(study: Study, wildcards) -> int:
 
 
 def priority(wildcards, rulename: str) -> float:
-    """Return the priority of a job. Shards of small training sets, which are prefixes, come first."""
+    """Return the priority of a job: first shards, of small training sets, before later ones."""
     shard = getattr(wildcards, "shard", None)
     return PRIORITIES[rulename] - (int(shard[-5:]) / 100_000 if shard else 0)
+
+
+keep_parameters(mem_mb, runtime, gpu_hours, disk_gb, priority)

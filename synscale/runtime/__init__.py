@@ -1,1 +1,1 @@
-"""How a job starts, finds its settings and writes its files."""
+"""Start of a job, its settings and environment, and how it writes files."""

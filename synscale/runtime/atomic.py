@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: everything is written to a temporary name and renamed."""
+"""Write files under a temporary name and rename them, so that they are complete or absent."""
 
 import errno
 import json
@@ -11,11 +11,25 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(*paths: str | Path) -> Iterator[list[Path]]:
-    """Temporary names to write to; all are renamed to `paths` on success and removed on failure.
+    """Yield temporary names, which are renamed on success and removed on failure.
 
-    What a killed writer leaves under a temporary name is overwritten by the next try. A kill
-    between two renames leaves the first file new and the second absent or old: name last the file
-    whose presence means "done".
+    The next attempt overwrites temporary files of an interrupted one. An interruption between two
+    renames leaves the first file new and the second absent or old.
+
+    Parameters
+    ----------
+    *paths : str or Path
+        Files to write. Name last the one whose presence means "done".
+
+    Yields
+    ------
+    list of Path
+        A temporary name for each file.
+
+    Raises
+    ------
+    OSError
+        With the name of the file, if the disk is full.
     """
     targets = [Path(path) for path in paths]
     parts = [target.with_name(f".{target.name}.part{target.suffix}") for target in targets]
@@ -27,10 +41,9 @@ def atomic_write(*paths: str | Path) -> Iterator[list[Path]]:
             apply_umask(part)
             os.replace(part, target)
     except OSError as error:
-        if (
-            error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename
-        ):  # it does not say which of the machine's disks is full
-            raise OSError(error.errno, os.strerror(error.errno), str(targets[0])) from None
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full and not error.filename:  # the error does not name the disk
+            raise OSError(*error.args[:2], str(targets[0])) from None
         raise
     finally:
         for part in parts:
@@ -57,7 +70,7 @@ def apply_umask(path: str | Path) -> None:
     Parameters
     ----------
     path : str or Path
-        File or folder that this process has written.
+        File or folder that this process wrote.
     """
     path = Path(path)
     allowed = None
@@ -69,5 +82,6 @@ def apply_umask(path: str | Path) -> None:
 
 
 def write_json(path: str | Path, value) -> None:
+    """Write a value as JSON. Raises ValueError for NaN and infinity."""
     with atomic_write(path) as (part,):
         part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,15 +1,21 @@
-"""The command line of the scripts: a study, what is made of it, and the files that Snakemake names."""
+"""Command line of the scripts: a study, wildcards of the rule, and files."""
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 from synscale.study.load import StudyError, load_study
 from synscale.workflow.settings import digest
 
 
 def parser(description: str, *names: str) -> argparse.ArgumentParser:
-    """names: the wildcards of the rule that say what is made of the study, such as a source and a
-    shard.
+    """Return a parser with the options that every script has.
+
+    Parameters
+    ----------
+    description : str
+    *names : str
+        Wildcards of the rule that identify its result, such as a source and a shard.
     """
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -27,31 +33,55 @@ def parser(description: str, *names: str) -> argparse.ArgumentParser:
 def files_parser(
     description: str, formats: tuple[str, ...], *inputs: str, of: tuple[str, ...] = ()
 ) -> argparse.ArgumentParser:
-    """Of a figure or table. inputs: lists of files; formats: of the outputs, in order; of:
-    wildcards of the rule.
+    """Return the parser of a script that creates a figure or table.
+
+    Parameters
+    ----------
+    description : str
+    formats : tuple of str
+        Formats of the outputs, in order.
+    *inputs : str
+        Options that take a list of files.
+    of : tuple of str
+        Wildcards of the rule that identify its result.
     """
-    found = parser(description, *of)
+    options = parser(description, *of)
     for name in inputs:
-        found.add_argument(f"--{name}", required=True, nargs="+")
-    found.add_argument("--output", required=True, nargs=len(formats), metavar=formats)
-    return found
+        options.add_argument(f"--{name}", required=True, nargs="+")
+    options.add_argument("--output", required=True, nargs=len(formats), metavar=formats)
+    return options
 
 
 def parse(
-    parser: argparse.ArgumentParser, arguments: list[str] | None, settings_of: Callable[..., dict]
-) -> tuple[argparse.Namespace, dict]:
-    """Arguments, and the settings that `settings_of(study, name, ...)` finds in the study.
+    parser: argparse.ArgumentParser, arguments: list[str] | None, settings_of: Callable[..., Any]
+) -> tuple[argparse.Namespace, Any]:
+    """Parse arguments and create the settings of the job.
 
-    Stops where the study has been edited since Snakemake planned the job: its result would pass for
-    that of the older settings.
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Of `parser` or `files_parser`.
+    arguments : list of str or None
+        Of the command line; None for those of this process.
+    settings_of : callable
+        Creates the settings from the study and the wildcards.
+
+    Returns
+    -------
+    Namespace, Settings
+
+    Raises
+    ------
+    SystemExit
+        If the study is invalid, or if it was edited after Snakemake planned the job: the result
+        would pass for one of the older settings.
     """
     args = parser.parse_args(arguments)
+    wildcards = [getattr(args, name) for name in args.names]
     try:
-        settings = settings_of(
-            load_study(args.study), *(getattr(args, name) for name in args.names)
-        )
+        settings = settings_of(load_study(args.study), *wildcards)
     except StudyError as error:
         raise SystemExit(str(error)) from None
     if args.settings_digest and args.settings_digest != digest(settings):
-        raise SystemExit(f"{args.study}: edited since this job was planned: start snakemake again")
+        raise SystemExit(f"{args.study}: edited since this job was planned; run snakemake again")
     return args, settings

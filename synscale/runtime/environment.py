@@ -1,25 +1,19 @@
-"""The environment that jobs inherit from Snakemake."""
+"""Keys of config.yaml, and the environment variables that jobs inherit from Snakemake."""
 
-import difflib
 import os
 import sys
 from pathlib import Path
 
 from synscale.data import datasets
 from synscale.planning import budget
+from synscale.study.checks.messages import suggest
 
-# Set by environment modules for another Python: jobs would import its packages, not start at all,
-# or not find `scripts` in the working folder.
+# Set by environment modules for another Python: jobs would import its packages, fail to start, or
+# fail to find `scripts` in the working folder.
 FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
-KEYS = [
-    "study",
-    "hardware",
-    "budget",
-    "skip_finished_shards",
-    "paths",
-    "container",
-    "override",
-]  # of config.yaml
+# Keys of config.yaml.
+KEYS = ["study", "hardware", "budget", "skip_finished_shards", "paths", "container", "override"]
+RENAMED = {"trust_lists": "skip_finished_shards"}  # former keys
 
 
 def check(config: dict) -> None:
@@ -28,14 +22,17 @@ def check(config: dict) -> None:
     Otherwise a misspelt `budget` would be ignored.
     """
     for key, value in config.items():
+        if key in RENAMED:
+            raise ValueError(f"config.yaml: {key}: renamed to {RENAMED[key]!r}; rename the key")
         if key not in KEYS:
-            close = difflib.get_close_matches(str(key), KEYS, n=1)
-            fix = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(KEYS)}"
+            fix = suggest(str(key), KEYS, f"known: {', '.join(KEYS)}")
             raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
     budget.read_budget(config.get("budget"))
-    if not isinstance(config.get("study"), str):
+    study = config.get("study")
+    if not isinstance(study, str):
         raise ValueError(
-            f"config.yaml: study = {config.get('study')!r}: must be the name of a file of studies/, such as digits"
+            f"config.yaml: study = {study!r}: must be the name of a file of studies/, "
+            "such as digits"
         )
 
 
@@ -52,7 +49,7 @@ def container(config: dict, used: bool) -> str:
     Raises
     ------
     ValueError
-        If the value is no text without spaces, or if jobs need the image and there is none.
+        If the value is not text without spaces, or if jobs need the image and it is missing.
     """
     image = config.get("container") or ""
     where = f"config.yaml: container = {image!r}"
@@ -61,9 +58,7 @@ def container(config: dict, used: bool) -> str:
             f"{where}: not a path or an address without spaces; see docs/containers.md"
         )
     if used and image and "://" not in image and not Path(image).is_file():
-        raise ValueError(
-            f"{where}: no such file in {os.getcwd()}; build it as docs/containers.md says"
-        )
+        raise ValueError(f"{where}: no such file in {os.getcwd()}; build it (docs/containers.md)")
     return image
 
 
@@ -87,19 +82,19 @@ def prepare(paths: dict[str, str] | None = None) -> None:
     """
     for name in FOREIGN_PYTHON:
         os.environ.pop(name, None)
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    )
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    os.environ["PATH"] = os.pathsep.join(folders)
     os.environ["HF_HUB_OFFLINE"] = "1"
     # glibc returns memory to the system after every large tensor and requests it again for the
     # next, a sixth of the time of sampling small images on a CPU. Other systems ignore these two.
     os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(1 << 30))
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(1 << 30))
-    if not isinstance(paths or {}, dict) or not all(
-        isinstance(path, str) and path for path in (paths or {}).values()
-    ):
+    paths = paths or {}
+    values = paths.values() if isinstance(paths, dict) else [None]
+    if not all(isinstance(path, str) and path for path in values):
         raise ValueError(
-            f"config.yaml: paths = {paths!r}: must be data sets and where they lie, name: path, with a space after the colon"
+            f"config.yaml: paths = {paths!r}: must be names and paths of data sets, name: path, "
+            "with a space after the colon"
         )
-    for name, path in (paths or {}).items():
+    for name, path in paths.items():
         os.environ[datasets.variable(name)] = os.path.abspath(os.path.expanduser(path))

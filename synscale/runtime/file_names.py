@@ -1,4 +1,4 @@
-"""What the name of a file says: files of the system, Unicode form, and the split of a data set."""
+"""Properties of file names: files of the system, Unicode form, and split of a data set."""
 
 import re
 import unicodedata
@@ -8,14 +8,8 @@ from pathlib import PurePath
 # Written by Windows, macOS, a Synology server and ext4, in lower case.
 CLUTTER = {"thumbs.db", "desktop.ini", "__macosx", "@eadir", "lost+found"}
 # Words that Hugging Face `datasets` finds splits by, and their splits.
-SPLITS = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "eval": "test",
-    "evaluation": "test",
-}
+SPLITS = dict.fromkeys(("train", "training"), "train")
+SPLITS |= dict.fromkeys(("test", "testing", "eval", "evaluation"), "test")
 SPLITS |= dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")
 SPLIT = re.compile(
@@ -42,11 +36,11 @@ def is_utf8(name: str) -> bool:
 def split_of(path: str | PurePath) -> str | None:
     """Return the split that a relative path names.
 
-    It is train, validation or test by a word in the name of the file or else of its folders; or of
-    any name before the number of a shard, as on the Hugging Face hub.
+    A word in the name of the file, or else of its folders, names train, validation or test. Any
+    name before the number of a shard, as on the Hugging Face hub, is a split too.
     """
-    found = (SPLIT.search(part) for part in reversed(PurePath(path).parts))
-    if word := next((match[0].lower() for match in found if match), None):
+    matches = (SPLIT.search(part) for part in reversed(PurePath(path).parts))
+    if word := next((match[0].lower() for match in matches if match), None):
         return SPLITS[word]
     shard = SHARD.match(PurePath(path).name)
     return shard[1] if shard and shard[1] != "data" else None

@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
     else:
         nodes, run = 1, [sys.executable, "-m", *arguments[1:]]
     if nodes == 1:  # on several, SLURM gives GPUs to the step that srun starts
-        gpu_locks.assign(gpus)
+        gpu_locks.acquire_gpus(gpus)
     os.environ[gpu_locks.ASSIGNED] = str(gpus)
     os.execvp(run[0], run)  # noqa: S606  (the same process, so that signals and locks stay with it)
 

@@ -1,11 +1,11 @@
-"""Set up torch: import this before torchvision, timm, open_clip or diffusers.
+"""Set up torch. Import this before torchvision, timm, open_clip or diffusers.
 
 Call `deterministic` before any work.
 
-A package registry's torchvision is compiled against the CUDA build of torch. Next to a CPU-only
-torch its C++ part does not load, and its import stops at an operator that does not exist. Its
-Python part needs no more than the declared schema: nothing here calls those operators. If the real
-operators exist, this module declares nothing.
+A package registry's torchvision is compiled against the CUDA build of torch. With a CPU-only torch
+its C++ part does not load, and its import fails at a missing operator. Its Python part needs only
+the declared schema, as nothing in this project calls those operators. If the real operators exist,
+this module declares nothing.
 """
 
 import gc
@@ -15,8 +15,8 @@ import socket
 import subprocess
 from pathlib import Path
 
-# Objects of an import stay. To search them for garbage, now and with every later import, takes a
-# sixth of a job's start and finds nothing.
+# Imported objects stay. Searching them for garbage now and in every later import would take a sixth
+# of a job's start.
 gc.disable()
 import torch  # noqa: E402
 
@@ -35,7 +35,8 @@ _LIBRARY = None
 def _declare_missing_operators() -> None:
     global _LIBRARY
     package = importlib.util.find_spec("torchvision")
-    compiled = sorted(Path(package.submodule_search_locations[0]).glob("_C*.so")) if package else []
+    folders = (package and package.submodule_search_locations) or []
+    compiled = [library for folder in folders for library in sorted(Path(folder).glob("_C*.so"))]
     try:
         for library in compiled:
             torch.ops.load_library(library)
@@ -107,12 +108,25 @@ def require_cuda(count: int) -> None:
 
 
 def deterministic(threads: int) -> torch.device:
-    """Use `threads` CPU threads and deterministic kernels. Return the device to work on.
+    """Use deterministic kernels, and return the device to work on.
 
-    It is the first GPU that the job may use, or the CPU if there is none. `launch` has chosen and
-    locked the GPUs of a job; a script that is started without it uses the first visible GPU.
+    `launch` has locked the GPUs of a job. A script that is started without it uses the first
+    visible GPU.
 
-    Raises SystemExit if the job was given GPUs that torch cannot use.
+    Parameters
+    ----------
+    threads : int
+        Number of CPU threads.
+
+    Returns
+    -------
+    device
+        The first GPU that the job may use, or the CPU if there is none.
+
+    Raises
+    ------
+    SystemExit
+        If the job was given GPUs that torch cannot use.
     """
     given = os.environ.get(gpu_lock.ASSIGNED)
     if given is not None:

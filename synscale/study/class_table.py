@@ -4,10 +4,14 @@ A CSV of class_id (0, 1, 2, ...), name, and columns that prompt recipes read.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synscale.runtime.file_names import nfc
 from synscale.study import csv_tables
 from synscale.study.csv_tables import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REQUIRED = ["class_id", "name"]  # columns of every table
 NAMES = ("wnid", "label", "name", "class_id")  # columns that a data set may name its classes by
@@ -92,7 +96,7 @@ def count(path: str | Path) -> int:
         return 1
 
 
-def read(path: str | Path):
+def read(path: str | Path) -> "pd.DataFrame":
     """Return the table as a DataFrame, with class_id as int.
 
     All other cells are strings, as a class may be called 7 or None.

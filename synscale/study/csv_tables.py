@@ -2,6 +2,10 @@
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUOTE = "put double quotes around a text that contains a comma"
 
@@ -44,7 +48,7 @@ def rows(path: str | Path, *columns: str) -> list[dict[str, str]]:
     return table
 
 
-def frame(path: str | Path, *columns: str):
+def frame(path: str | Path, *columns: str) -> "pd.DataFrame":
     """Read a table as `rows` does into a DataFrame of strings; a row too long is an error."""
     import pandas as pd
 

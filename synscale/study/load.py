@@ -47,7 +47,7 @@ class StudyError(ValueError):
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Loader that refuses equal keys, of which YAML would silently use the last one."""
 
-    def construct_mapping(self, node, deep=False):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """Raise StudyError if a key is there twice."""
         lines: dict[Hashable, int] = {}
         for key_node, _ in node.value:
@@ -144,8 +144,8 @@ def _read_sections(raw: dict) -> tuple[dict[str, Any], list[str]]:
         if key in raw:
             errors += _boolean_errors(key, raw[key])
             try:
-                adapter: TypeAdapter = TypeAdapter(Annotated[field.annotation, field])
-                sections[key] = adapter.validate_python(raw[key])
+                annotation: Any = Annotated[field.annotation, field]
+                sections[key] = TypeAdapter(annotation).validate_python(raw[key])
             except ValidationError as error:
                 rows = [dict(row) for row in error.errors()]
                 errors += [_describe(key, row) for row in rows if not _has_old_key(row)]
@@ -162,7 +162,8 @@ def _boolean_keys(annotation: Any = Study) -> frozenset[str]:
     names: set[str] = set()
     for model in _models_in(annotation):
         for name, field in model.model_fields.items():
-            names |= {name} if field.annotation is bool else _boolean_keys(field.annotation)
+            inner: Any = field.annotation
+            names |= {name} if inner is bool else _boolean_keys(inner)
     return frozenset(names)
 
 

@@ -1,12 +1,13 @@
 """Keys of a study that a plan changes.
 
 The first key is the study: `--config override="{imagenet.generators.stable_diffusion.steps: 25}"`.
-Keys are joined by dots or nested, as in `{imagenet: {generators: {stable_diffusion: {steps: 25}}}}`.
-Keys that are numbers with a point have to be nested. The changed study is checked as a file is.
+Keys are joined by dots or nested: `{imagenet: {generators: {stable_diffusion: {steps: 25}}}}`. Keys
+that are numbers with a point have to be nested. The changed study is checked as a file is.
 """
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -68,7 +69,7 @@ def _nest(keys: dict) -> dict:
     return nested
 
 
-def _parse(value):
+def _parse(value: Any) -> Any:
     """Return a value of a nested --config, which Snakemake passes on as text."""
     if isinstance(value, dict):
         return _nest(value)
@@ -77,7 +78,7 @@ def _parse(value):
     return yaml.safe_load(value) if isinstance(value, str) else value
 
 
-def merge(old, new):
+def merge(old: Any, new: Any) -> Any:
     """Return `old` with the keys in `new`; values that are not mappings are replaced."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new

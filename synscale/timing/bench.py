@@ -93,14 +93,14 @@ class Bench:
         return class_table.read(self.study.classes)
 
     def stored(self, count: int, classes: int | None = None) -> stream.ShardedImages:
-        """Return fake images in a shard, as the study stores them."""
+        """Images as the study stores them."""
         path = self.folder / f"stored-{count}-{classes}/00000.tar"
         return fake_images.shard(
             path,
             count,
             self.study.image_size,
             classes or len(self.classes),
-            self.study.storage.model_dump(),
+            self.study.storage,
             channels=self.study.channels,
         )
 

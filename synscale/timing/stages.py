@@ -11,16 +11,16 @@ from synscale.timing.bench import Bench, Timed
 
 STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "starts": starting.starts,
-    "prepare_data": starting.prepare,
+    "prepare_data": starting.prepare_files,
     "reads": reading.reads,
     "write_sentences": prompting.write,
     "caption_images": prompting.caption,
     "train_generator": generating.train_generators,
     "generate": generating.generate_images,
     "train_classifiers": training.train_classifiers,
-    "evaluate": evaluating.judge_classifiers,
+    "evaluate": evaluating.time_classifiers,
     "train_clip": training.train_clip,
-    "evaluate_clip": evaluating.judge_clips,
-    "score": evaluating.judge_sources,
-    "flag_images": evaluating.flag,
+    "evaluate_clip": evaluating.time_clip,
+    "score": evaluating.time_scores,
+    "flag_images": evaluating.time_flags,
 }

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from synscale.data.codec import decoded
+from synscale.data.codec import decode
 from synscale.data.shards import ShardError, manifest_path
 from synscale.training.order import OPEN_SHARDS
 
@@ -51,10 +51,11 @@ def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> di
     if missing := [name for name in columns if name not in names]:
         raise ShardError(f"{manifest_path(tar)}: no columns {', '.join(missing)}; {REGENERATE}")
     if (guidance is None) == ("guidance" in names):
-        content = "real" if guidance is not None else "synthetic"
+        content, expected = "synthetic", "real images"
+        if guidance is not None:
+            content, expected = "real", f"images at guidance {guidance}"
         raise ShardError(
-            f"{tar}: contains {content} images (expected images at guidance {guidance}); "
-            "correct the source of this shard"
+            f"{tar}: contains {content} images (expected {expected}); correct the source of the shard"
         )
     if guidance is not None:
         columns = [*columns, "guidance"]
@@ -93,7 +94,7 @@ def decode_into(data: bytes, last: np.ndarray | None) -> tuple[torch.Tensor, np.
     array : ndarray
         For the next call.
     """
-    array = decoded(data, last)
+    array = decode(data, last)
     pixels = torch.from_numpy(array if array.ndim == 3 else array[..., None])
     return pixels.permute(2, 0, 1), array
 

@@ -20,9 +20,8 @@ from synscale.workflow.paths import (
     prompts_file,
 )
 from synscale.workflow.settings import digest
-from synscale.workflow.settings.data import index_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
-from synscale.workflow.shards import classes_file, is_real, shard_names, split_of
+from synscale.workflow.shards import classes_file, is_real, shard_names, skipped_file, split_of
 
 
 def unfinished(studies: dict[str, Study], skip: bool) -> str:
@@ -126,9 +125,7 @@ def _generated_from(study: Study, source: str, shards: list[str]) -> list[str]:
     row = study.sources[source]
     if is_real(row):
         split = split_of(row)
-        files = [*data_index(study, split), classes_file(study, split)]
-        if study.data.kind == "files":
-            files.append(index_settings(study, split)["skip"])
+        files = [*data_index(study, split), classes_file(study, split), skipped_file(study, split)]
         return [file for file in files if file]
     prompts = {prompts_file(study, source, shard) for shard in shards}
     files = [pipeline_folder(study, source), study.classes, *prompts]

@@ -147,7 +147,7 @@ def check_local_gpus(workflow) -> None:
     if not needy or gpu_lock.Machine().visible() or gpu_lock.cpu_allowed():
         return
     # Without /dev/nvidia*, torch may still find a GPU, for example under WSL or of AMD.
-    script = "from synscale import torch_setup; torch_setup.require_cuda(1)"
+    script = "from synscale.runtime import torch_setup; torch_setup.require_cuda(1)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip().split("\n") or [""])[-1]

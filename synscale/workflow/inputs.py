@@ -8,7 +8,6 @@ import shlex
 from synscale.study.models import Study
 from synscale.study.models.data import classified
 from synscale.workflow import paths, prompt_inputs, shards
-from synscale.workflow.settings.data import index_settings
 from synscale.workflow.settings.evaluation import clip_tables
 from synscale.workflow.studies import study_input
 
@@ -28,7 +27,7 @@ def split_classes(study: Study, wildcards) -> str | list[str]:
 @study_input
 def skipped_images(study: Study, wildcards) -> str | list[str]:
     """Return the list of the images of a data set that are left out, if there is one."""
-    return index_settings(study, wildcards.split)["skip"] or []
+    return shards.skipped_file(study, wildcards.split) or []
 
 
 @study_input

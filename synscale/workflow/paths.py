@@ -60,7 +60,7 @@ def shard_index_files(
 def index_before(study: Study, source: str, last: str) -> list[str]:
     """Return the index that the index of the shards up to `last` continues, if there is one.
 
-    An index has `SHARDS_PER_INDEX` rows of its own at most. So no shard is an input of more than a
+    An index adds at most `SHARDS_PER_INDEX` rows to it. So no shard is an input of more than a
     few jobs, and no job has thousands of inputs: Snakemake would plan both slowly.
     """
     full = int(last[-5:]) // SHARDS_PER_INDEX * SHARDS_PER_INDEX

@@ -1,4 +1,6 @@
-"""Names of shards and the images that each holds; kinds of sources."""
+"""Names of shards, the images in each, and kinds of sources."""
+
+import math
 
 from synscale.study.models import Study, names_class
 
@@ -16,78 +18,84 @@ def images_per_shard(study: Study, source: str) -> int:
 def last_shards(
     study: Study, source: str, images: int | None = None, guidance: float | None = None
 ) -> list[str]:
-    """Name of the last shard of each series that holds the first `images` image indices (all by
-    default) of a source, at one guidance scale or at all.
+    """Return the name of the last shard of each series that contains the first images of a source.
 
-    A shard holds its range of indices at every scale, or (the study's `guidance_per_shard`) at one,
-    which its name then tells: shards of one scale are a series of their own.
+    A shard contains its range of image indices at every guidance scale, or at one if the study's
+    `guidance_per_shard` is "one". Then its name has the scale, and the shards of one scale are a
+    series.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+    images : int or None
+        Number of image indices; None is all of them.
+    guidance : float or None
+        One guidance scale; None is all of them.
     """
     row = study.sources[source]
-    counts = (
-        {None: row.images}
-        if is_real(row)
-        else {scale: n for scale, n in row.images.items() if guidance in (None, scale)}
-    )
-    apart = study.guidance_per_shard == "one" and not is_real(row)
-    most = counts if apart else {None: max(counts.values())}
     size = images_per_shard(study, source)
-    return [
-        f"{_prefix(scale) if apart else ''}{-(-min(images or count, count) // size) - 1:05d}"
-        for scale, count in most.items()
-    ]
+    if is_real(row):
+        series = {"": row.images}
+    else:
+        scales = row.images if guidance is None else [guidance]
+        counts = {_prefix(scale): row.images[scale] for scale in scales}
+        series = counts if study.guidance_per_shard == "one" else {"": max(counts.values())}
+    last = {prefix: math.ceil(min(images or n, n) / size) - 1 for prefix, n in series.items()}
+    return [f"{prefix}{number:05d}" for prefix, number in last.items()]
 
 
 def shards_until(last: str) -> list[str]:
-    """Names of the shards of a series, from its first to `last`."""
+    """Return the names of the shards of a series, from its first to `last`."""
     return [f"{last[:-5]}{number:05d}" for number in range(int(last[-5:]) + 1)]
 
 
 def shard_names(
     study: Study, source: str, images: int | None = None, guidance: float | None = None
 ) -> list[str]:
-    """Names of the shards that `last_shards` names the last of."""
-    return [
-        shard
-        for last in last_shards(study, source, images, guidance)
-        for shard in shards_until(last)
-    ]
+    """Return the names of all shards up to those of `last_shards`. Parameters as there."""
+    series = last_shards(study, source, images, guidance)
+    return [shard for last in series for shard in shards_until(last)]
 
 
 def guidance_ranges(study: Study, source: str, shard: str) -> dict[float, list[int]]:
-    """The half-open range of image indices that a shard holds at each guidance scale."""
+    """Return the half-open range of image indices of a shard at each guidance scale."""
     size = images_per_shard(study, source)
     start = int(shard[-5:]) * size
-    held = {
-        scale: n
-        for scale, n in study.sources[source].images.items()
-        if study.guidance_per_shard == "all" or shard.startswith(_prefix(scale))
-    }
+    every_scale = study.guidance_per_shard == "all"
     return {
-        scale: [start, min(start + size, count)] for scale, count in held.items() if count > start
+        scale: [start, min(start + size, count)]
+        for scale, count in study.sources[source].images.items()
+        if count > start and (every_scale or shard.startswith(_prefix(scale)))
     }
 
 
 def is_real(source) -> bool:
-    """Whether the images of a row of the study's sources come from its data, with classes (`real`)
-    or with texts of their own (`pairs`).
-    """
+    """Return whether a source has images of the study's data: with classes, or pairs with texts."""
     return source.kind in ("real", "pairs")
 
 
 def split_of(source) -> str:
-    """Training split of the study's data that a source of real images is made of."""
+    """Return the training split that contains the images of a real source."""
     return source.data or "classifier_training"
 
 
 def real_sources(study: Study) -> list[str]:
-    """The source of real images: one, for the checks let no second one pass."""
+    """Return the source of real images. There is one: the checks of a study refuse a second."""
     return [name for name, source in study.sources.items() if source.kind == "real"]
 
 
 def synthetic_sources(
     study: Study, generators: list[str] | None = None, recipes: list[str] | None = None
 ) -> list[str]:
-    """Those whose images show a named class."""
+    """Return the synthetic sources whose images show a named class.
+
+    Parameters
+    ----------
+    study : Study
+    generators, recipes : list of str or None
+        Only sources with one of these; None is any.
+    """
     return [
         name
         for name, source in study.sources.items()
@@ -99,29 +107,32 @@ def synthetic_sources(
 
 
 def is_pairs(study: Study, split: str) -> bool:
-    """Whether a training split has texts of its own and no classes."""
+    """Return whether a training split has texts instead of classes."""
     return any(source.kind == "pairs" and source.data == split for source in study.sources.values())
 
 
 def images_needed(study: Study, split: str) -> int:
-    """How many images of a training split the study uses."""
-    return max(
-        (
-            source.images
-            for source in study.sources.values()
-            if is_real(source) and split_of(source) == split
-        ),
-        default=0,
-    )
+    """Return how many images of a training split the study uses."""
+    real = [source for source in study.sources.values() if is_real(source)]
+    return max((source.images for source in real if split_of(source) == split), default=0)
 
 
 def classes_file(study: Study, split: str) -> str | None:
-    """CSV of the classes of a split: the study's, or an evaluation set's own. Pairs have none, so
-    that no shard of them hangs on it.
+    """Return the class table of a split: the study's, or that of an evaluation set.
+
+    Image-text pairs have none, so that no shard of them depends on it.
     """
     if is_pairs(study, split):
         return None
     return getattr(study.data.evaluation.get(split), "classes", None) or study.classes
+
+
+def skipped_file(study: Study, split: str) -> str | None:
+    """Return the list of the images of a data set in files that are left out, if there is one."""
+    if study.data.kind != "files":
+        return None
+    row = study.data.training.get(split) or study.data.evaluation[split]
+    return getattr(row, "skip", None)
 
 
 def is_pretrained(study: Study, source: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 
+from snakemake.common import overwrite_function_params
 from snakemake.exceptions import WorkflowError
 
 from synscale.study import overrides
@@ -88,7 +89,16 @@ def study_input(function: Callable) -> Callable:
         except targets.NotInStudy as error:
             raise WorkflowError(str(error)) from None
 
-    # Snakemake asks for the signature at every call. Computing it costs more than most calls.
-    parameters = inspect.signature(function).parameters.values()
-    of_wildcards.__signature__ = inspect.Signature(list(parameters)[1:])
+    parameters = dict(inspect.signature(function).parameters)
+    del parameters["study"]
+    overwrite_function_params(of_wildcards, parameters)
     return of_wildcards
+
+
+def keep_parameters(*functions: Callable) -> None:
+    """Let Snakemake find the parameters of functions without inspecting them.
+
+    It asks for them at every call, and an inspection takes longer than most calls.
+    """
+    for function in functions:
+        overwrite_function_params(function, inspect.signature(function).parameters)

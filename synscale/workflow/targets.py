@@ -74,22 +74,22 @@ def generator(study: Study, name: str, released: bool):
     NotInStudy
         If it is trained but was requested as a download, or the other way.
     """
-    found = study.generators[name]
+    settings = study.generators[name]
     where = f"{study.title}: generators.{name}"
-    if released and found.kind != "pretrained":
+    if released and settings.kind != "pretrained":
         fix = f"request generators/{name} instead of models/{name}"
         raise NotInStudy(f"{where}: is trained by the workflow, not downloaded; {fix}")
-    if not released and found.kind == "pretrained":
+    if not released and settings.kind == "pretrained":
         fix = f"request models/{name} instead of generators/{name}"
         raise NotInStudy(f"{where}: is downloaded, not trained by the workflow; {fix}")
-    return found
+    return settings
 
 
 def synthetic(study: Study, source: str):
     """Return the source of a name. Raises NotInStudy if its images are not generated."""
-    found = study.sources[source]
-    if found.kind != "synthetic":
-        kind = f"kind {found.kind!r}, expected 'synthetic'"
+    settings = study.sources[source]
+    if settings.kind != "synthetic":
+        kind = f"kind {settings.kind!r}, expected 'synthetic'"
         where = f"{study.title}: sources.{source}"
         raise NotInStudy(f"{where}: is not generated ({kind}); request another source")
-    return found
+    return settings

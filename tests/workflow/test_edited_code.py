@@ -1,6 +1,4 @@
-"""Which rules run again after an edit of a module: those of figures, tables and fits that import
-it.
-"""
+"""An edit of a module reruns the figures, tables and fits that import it, and nothing else."""
 
 import os
 import shutil
@@ -13,8 +11,8 @@ from synscale.planning import dag
 from synscale.study.load import load_study
 from tests.support.workflow import Workflow
 
-# Every rule that reads synscale/analysis/metrics.py, itself or through another module; tabulate_author_checkpoints
-# is not in the smoke study.
+# Every rule that reads synscale/analysis/metrics.py, directly or through another module.
+# tabulate_author_checkpoints is not in the smoke study.
 READERS_OF_METRICS = {
     "fit_laws",
     "plot_beyond_the_law",
@@ -42,15 +40,13 @@ FIGURES_AND_TABLES = READERS_OF_METRICS | {
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    """A function from edited modules to the rules that would run, of a study whose files are all
-    there (they are empty).
-    """
+    """Return a function: edited modules -> the rules that would run, if all (empty) files exist."""
     workflow = Workflow.create(
         tmp_path_factory.mktemp("code") / "workflow", copied=("scripts", "synscale")
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(workflow.folder)
-        patch.setattr(dag, "from_snakemake", lambda found: found)
+        patch.setattr(dag, "from_snakemake", lambda graph: graph)
         load_study.cache_clear()
         written = time.time() + 60
         for job in dag.ask(["provenance/smoke.html"]).jobs:
@@ -78,7 +74,7 @@ def test_nothing_runs_without_an_edit(plan):
 
 
 def test_edit_of_metrics_reruns_every_reader(plan):
-    """And what is drawn from the fits."""
+    """Figures and tables of the fits run too."""
     assert set(plan("synscale/analysis/metrics.py")) == READERS_OF_METRICS | {
         "plot_teaser",
         "tabulate_laws",

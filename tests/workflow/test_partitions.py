@@ -40,8 +40,8 @@ def at_site(monkeypatch, tmp_path):
 def test_dry_run_reports_jobs_that_fit_nowhere(workflow, at_site):
     at_site(SMALL)
     printed = workflow.dry_run(CLASSIFIERS, "--quiet")
-    problem = "no partition takes 1 job of train_classifiers (mem_mb 4,000 MB, expected at most 2,500 in 'cpu')"
-    assert problem in printed
+    problem = "(mem_mb 4,000 MB, expected at most 2,500 in 'cpu')"
+    assert f"no partition takes 1 job of train_classifiers {problem}" in printed
     assert "of prepare_data" not in printed  # 2,000 MB and 10 minutes, which are cut to 5
 
 

@@ -1,4 +1,4 @@
-"""Plans and faults: what would run, and what is told before anything does."""
+"""Plans: which jobs would run, and the errors that are reported before the first one."""
 
 import re
 
@@ -79,19 +79,30 @@ PLANS = {
 }
 
 
-def test_every_study_has_its_plan_here():
+ON_GPU = {
+    "train_generator",
+    "generate",
+    "train_classifiers",
+    "evaluate",
+    "train_clip",
+    "evaluate_clip",
+    "score",
+}
+
+
+def test_every_study_has_a_plan_here():
     assert set(PLANS) == set(STUDIES)
 
 
 @pytest.mark.parametrize("name", ["digits", pytest.param("imagenet", marks=pytest.mark.slow)])
-def test_the_plan_of_a_study(workflow, name):
+def test_plan_of_a_study(workflow, name):
     workflow.study.unlink()
     (workflow.folder / f"studies/{name}.yaml").write_text(STUDIES[name].read_text())
     (workflow.folder / "config.yaml").write_text(f"study: {name}\n")
     assert workflow.planned() == PLANS[name]
 
 
-def test_one_figure_needs_its_own_jobs_alone(workflow):
+def test_one_figure_needs_few_jobs(workflow):
     planned = workflow.planned("figures/smoke/samples.pdf")
     assert planned == {
         "prepare_data": 2,
@@ -102,7 +113,7 @@ def test_one_figure_needs_its_own_jobs_alone(workflow):
     }
 
 
-def test_a_figure_that_the_study_does_not_have_is_told(workflow):
+def test_figure_that_the_study_lacks_is_reported(workflow):
     text = workflow.study.read_text()
     workflow.study.write_text(re.sub(r"  limited_real:.*\n", "", text, count=1))
     assert "plot_limited_real" not in workflow.planned()
@@ -110,7 +121,7 @@ def test_a_figure_that_the_study_does_not_have_is_told(workflow):
     assert "no figure 'limited_real'; add figures.limited_real" in output
 
 
-def test_one_run_a_job_where_the_study_says_so(workflow):
+def test_runs_per_job_one_splits_groups(workflow):
     workflow.edit("runs_per_job: all", "runs_per_job: one")
     planned = workflow.planned("results/smoke/laws/supervised.json")
     assert (
@@ -118,7 +129,7 @@ def test_one_run_a_job_where_the_study_says_so(workflow):
     )  # curves x sizes x seeds
 
 
-def test_the_slurm_profile_works_as_typed(workflow):
+def test_slurm_profile_works_as_typed(workflow):
     output = workflow.run("--profile", "slurm", "-n")
     assert "train_classifiers" in output
 
@@ -126,27 +137,24 @@ def test_the_slurm_profile_works_as_typed(workflow):
 def test_every_job_declares_what_it_needs(workflow):
     workflow.edit("gpus: 0", "gpus: 1")
     output = workflow.dry_run()
-    shards = [
-        shard
-        for shard in re.split(r"\n(?=(?:local)?rule )", output)
-        if shard.startswith("rule ") and not shard.startswith("rule all")
+    jobs = [
+        job
+        for job in re.split(r"\n(?=(?:local)?rule )", output)
+        if job.startswith("rule ") and not job.startswith("rule all")
     ]
-    assert len(shards) > 20
-    for shard in shards:
-        resources = re.search(r"resources: (.*)", shard).group(1)
+    assert len(jobs) > 20
+    for job in jobs:
+        resources = re.search(r"resources: (.*)", job).group(1)
         assert "mem_mb=" in resources and "runtime=" in resources
-        on_gpu = re.match(
-            r"rule (train_generator|generate|train_classifiers|evaluate|train_clip|evaluate_clip|score):",
-            shard,
-        )
-        assert ("gpu=1" in resources) == bool(on_gpu), shard
+        rule = re.match(r"rule (\w+):", job)[1]
+        assert ("gpu=1" in resources) == (rule in ON_GPU), job
 
 
-# -- faults are told before any job ----------------------------------------------------------------------------------------------------
+# -- errors before the first job -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("steps: 2", "stepz: 2", "generators.diffusion.stepz"),
         ("sizes: [10, 20, 40]", "sizes: [10, 20, 80]", "experiments.scaling.sizes = 80"),
@@ -157,20 +165,20 @@ def test_every_job_declares_what_it_needs(workflow):
         ),
     ],
 )
-def test_a_bad_study_fails_before_any_job_starts(workflow, old, new, told):
+def test_invalid_study_fails_before_the_first_job(workflow, old, new, message):
     workflow.edit(old, new)
     output = workflow.dry_run(check=False)
-    assert f"studies/smoke.yaml: {told}" in output
+    assert f"studies/smoke.yaml: {message}" in output
     assert "Traceback" not in output
     assert not (workflow.folder / "results").exists()
 
 
-def test_an_unknown_study_is_named_with_those_that_exist(workflow):
+def test_unknown_study_is_reported_with_known_names(workflow):
     output = workflow.run("--config", "study=digitz", check=False)  # the command itself, not -n
     assert "no studies/digitz.yaml; known: smoke" in output
 
 
-def test_a_job_that_fails_leaves_no_output_and_names_its_log(workflow: Workflow):
+def test_failed_job_leaves_no_output_and_names_its_log(workflow: Workflow):
     workflow.edit("classifier_training: [1]", "classifier_training: [13]")
     workflow.edit("real: {kind: real, images: 40}", "real: {kind: real, images: 200}")
     output = workflow.run("results/smoke/data/classifier_training/00000.tar", check=False)

@@ -1,5 +1,7 @@
 """Checks of CLIP models and of their zero-shot tasks."""
 
+from collections.abc import Iterator
+
 from synscale.study import class_table
 from synscale.study.checks.messages import (
     architecture_errors,
@@ -10,8 +12,8 @@ from synscale.study.checks.messages import (
 )
 
 
-def check_architectures(clip, classifiers, image_size):
-    """Architectures fit the size of images, and have other names than those of classifiers."""
+def check_architectures(clip, classifiers, image_size) -> Iterator[str]:
+    """Check that architectures fit the image size and differ from classifiers in name."""
     if clip is None:
         return
     seen = clip.image_size or image_size
@@ -23,16 +25,16 @@ def check_architectures(clip, classifiers, image_size):
         yield from architecture_errors(key, row, seen, "image_size")
 
 
-def check_crops(clip):
-    """Ranges of the random crop have the smaller number first."""
+def check_crops(clip) -> Iterator[str]:
+    """Check that ranges of the random crop have the smaller number first."""
     for key in ("crop_scale", "crop_ratio") if clip else ():
         low, high = getattr(clip, key)
         if low > high:
             yield f"clip.{key} = {[low, high]}: the smaller comes first; use {[high, low]}"
 
 
-def check_templates(clip):
-    """Each template has the name of the class once."""
+def check_templates(clip) -> Iterator[str]:
+    """Check that each template has the name of the class once."""
     if clip is None:
         return
     if not isinstance(clip.templates, str):
@@ -41,8 +43,8 @@ def check_templates(clip):
         yield from template_errors(f"clip.tasks.{name}.templates", task.templates)
 
 
-def check_tasks(clip, data, classes):
-    """Tasks have an existing evaluation set, and two texts or more with existing classes."""
+def check_tasks(clip, data, classes) -> Iterator[str]:
+    """Check that tasks have an evaluation set, and at least two texts with known classes."""
     if clip is None:
         return
     count = class_table.count(classes)

@@ -4,6 +4,7 @@ A job reports missing data before it reads them (data/datasets), as a study may 
 machine.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.study import class_table
@@ -12,13 +13,13 @@ from synscale.study.models import expand_curves
 from synscale.study.models.data import unmasked
 
 
-def check_class_table(classes):
-    """The class table has the columns that prompt recipes read."""
+def check_class_table(classes) -> list[str]:
+    """Check that the class table has the columns that prompt recipes read."""
     return class_table.errors("classes", classes, class_table.REQUIRED + class_table.TEXTS)
 
 
-def check_digits_splits(data):
-    """Each form of the digits is in one training split, and in no evaluation set as well."""
+def check_digits_splits(data) -> Iterator[str]:
+    """Check that a form in a training split is in no other split or evaluation set."""
     if data.kind != "sklearn_digits":
         return
     training = ("generator_training", "classifier_training")
@@ -41,8 +42,8 @@ def check_digits_splits(data):
         yield f"data.evaluation.{name}: the name of a training split; rename the evaluation set"
 
 
-def check_training_splits(sources, data):
-    """Real sources name a training split, which has either classes or texts."""
+def check_training_splits(sources, data) -> Iterator[str]:
+    """Check that real sources name a training split, which has either classes or texts."""
     users: dict[str, dict[str, str]] = {}
     for name, source in sources.items():
         if source.kind not in ("real", "pairs"):
@@ -70,8 +71,8 @@ def check_training_splits(sources, data):
             )
 
 
-def check_file_sets(data):
-    """Names of evaluation sets are unique, and the files that they name exist."""
+def check_file_sets(data) -> Iterator[str]:
+    """Check that names of evaluation sets are unique, and the files that they name exist."""
     if data.kind != "files":
         return
     for name, row in data.evaluation.items():
@@ -96,8 +97,8 @@ def check_file_sets(data):
             )
 
 
-def check_trainable_sources(experiments, sources, data, classifiers, clip):
-    """Only CLIP trains on pairs, which have no classes; only classifiers on images of classes."""
+def check_trainable_sources(experiments, sources, data, classifiers, clip) -> Iterator[str]:
+    """Check that CLIP models train on pairs, and classifiers on images of classes."""
     if data.kind != "files":
         return
     for name, experiment in experiments.items():
@@ -119,8 +120,8 @@ def check_trainable_sources(experiments, sources, data, classifiers, clip):
             )
 
 
-def check_sets_of_classifiers(laws, experiments, data, classifiers, scores):
-    """Classifiers are evaluated on the study's classes only."""
+def check_sets_of_classifiers(laws, experiments, data, classifiers, scores) -> Iterator[str]:
+    """Check that classifiers are evaluated on the study's classes only."""
     others = [name for name, row in data.evaluation.items() if getattr(row, "classes", None)]
     problem = "has other classes than classifiers know; name a set of the study's classes"
     if scores.evaluation in others:

@@ -1,5 +1,7 @@
 """Checks of experiments, scores and laws."""
 
+from collections.abc import Iterator
+
 from synscale.study import class_table
 from synscale.study.checks.messages import (
     architecture_errors,
@@ -13,8 +15,8 @@ from synscale.study.models.data import evaluations
 from synscale.study.models.training_parts import images_in_draw
 
 
-def check_classifiers(classifiers, image_size):
-    """Architectures of classifiers fit the size of images."""
+def check_classifiers(classifiers, image_size) -> Iterator[str]:
+    """Check that architectures of classifiers fit the size of images."""
     seen = classifiers.image_size or image_size
     key = "classifiers.image_size" if classifiers.image_size else "image_size"
     yield from input_size_errors("classifiers", seen, image_size)
@@ -22,8 +24,8 @@ def check_classifiers(classifiers, image_size):
         yield from architecture_errors(f"classifiers.architectures.{name}", row, seen, key)
 
 
-def check_labels_of_classifiers(experiments, sources, recipes, classifiers):
-    """Classifiers are trained on images of a known class."""
+def check_labels_of_classifiers(experiments, sources, recipes, classifiers) -> Iterator[str]:
+    """Check that classifiers are trained on images of a known class."""
     for name, experiment in experiments.items():
         if not set(experiment.architectures) & set(classifiers.architectures):
             continue
@@ -39,8 +41,8 @@ def check_labels_of_classifiers(experiments, sources, recipes, classifiers):
                 )
 
 
-def check_experiments(experiments, sources, classifiers, clip, classes, data):
-    """Experiments have existing architectures and curves, and sizes that can be trained."""
+def check_experiments(experiments, sources, classifiers, clip, classes, data) -> Iterator[str]:
+    """Check that experiments have known architectures and curves, and trainable sizes."""
     class_count = class_table.count(classes)
     recipes = {name: ("classifiers", classifiers) for name in classifiers.architectures}
     recipes |= {name: ("clip", clip) for name in (clip.architectures if clip else [])}
@@ -59,7 +61,7 @@ def check_experiments(experiments, sources, classifiers, clip, classes, data):
         yield from errors or _supply_errors(key, experiment, sources, class_count, data)
 
 
-def _size_errors(key, experiment, recipes, sources, class_count, data):
+def _size_errors(key, experiment, recipes, sources, class_count, data) -> Iterator[str]:
     """Yield errors of sizes that are not balanced, or that have no number of iterations.
 
     `recipes`: `classifiers` or `clip` -> training recipe, of the experiment's architectures.
@@ -79,7 +81,7 @@ def _size_errors(key, experiment, recipes, sources, class_count, data):
                 )
 
 
-def _supply_errors(key, experiment, sources, class_count, data):
+def _supply_errors(key, experiment, sources, class_count, data) -> Iterator[str]:
     """Yield errors of sizes that sources have too few images for, or that mixtures cannot split."""
     largest = experiment.sizes[-1]
     for source, scale in expand_curves(experiment.curves, sources):
@@ -98,7 +100,7 @@ def _supply_errors(key, experiment, sources, class_count, data):
                 )
 
 
-def _part_errors(where, part, sources):
+def _part_errors(where, part, sources) -> Iterator[str]:
     """Yield an error if a source has fewer images than a part of a training set needs."""
     row = sources.get(part.source)
     available = images_in_draw(row, part.guidance) if row and row.kind != "mixture" else 0
@@ -115,8 +117,8 @@ def _part_errors(where, part, sources):
     )
 
 
-def check_scores(scores, experiments, sources, data, classes, recipes):
-    """Scores have an existing evaluation set and reference, and enough images of every source."""
+def check_scores(scores, experiments, sources, data, classes, recipes) -> Iterator[str]:
+    """Check that scores have an evaluation set, a reference, and enough images."""
     yield from name_errors(
         "scores.evaluation", scores.evaluation, data.evaluation, "evaluation set"
     )
@@ -152,8 +154,8 @@ def _trains(experiment, run, sources) -> bool:
     )
 
 
-def check_laws(laws, experiments, sources, data, classifiers, clip):
-    """Laws have existing experiments and evaluations, of classifiers or of CLIP models."""
+def check_laws(laws, experiments, sources, data, classifiers, clip) -> Iterator[str]:
+    """Check that laws have known experiments and evaluations of one kind of model."""
     clip_architectures = set(clip.architectures) if clip else set()
     for name, law in laws.items():
         for experiment in law.experiments:

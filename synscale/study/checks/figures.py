@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from synscale.study import class_table, csv_tables
 from synscale.study.checks.messages import curve_errors, name_errors
@@ -12,7 +13,7 @@ from synscale.study.models.data import evaluations
 NUMBERS = Path("data/paper_numbers.csv")
 
 
-def nested_models(key: str, value) -> Iterator[tuple[str, StrictModel]]:
+def nested_models(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield every model inside a value, with its key, except curves."""
     if isinstance(value, CurveSelection):
         return
@@ -28,7 +29,7 @@ def nested_models(key: str, value) -> Iterator[tuple[str, StrictModel]]:
             yield from nested_models(f"{key}.{i}", inner)
 
 
-def _figures_and_tables(figures, tables) -> list[tuple[str, StrictModel]]:
+def _figures_and_tables(figures, tables) -> list[tuple[str, Any]]:
     return [*nested_models("figures", figures), *nested_models("tables", tables)]
 
 
@@ -42,8 +43,8 @@ def _real_curves(sources) -> list[CurveSelection]:
 
 def check_names(
     figures, tables, laws, experiments, data, generators, recipes, classifiers, clip, sources
-):
-    """Every name under a key such as `law` or `evaluations` is one of the study's."""
+) -> Iterator[str]:
+    """Check that every name under a key such as `law` or `evaluations` is one of the study's."""
     known = {
         "law": laws,
         "experiment": experiments,
@@ -68,8 +69,8 @@ def check_names(
                     yield from name_errors(f"{key}.{field}", name, known[kind], what)
 
 
-def check_samples(figures, sources, generators, recipes, classes):
-    """The figure of samples has existing classes, and recipes that its generator is used with."""
+def check_samples(figures, sources, generators, recipes, classes) -> Iterator[str]:
+    """Check that the figure of samples has existing classes and recipes of its generator."""
     figure = figures.samples
     if figure is None or figure.generator not in generators:
         return
@@ -87,8 +88,8 @@ def check_samples(figures, sources, generators, recipes, classes):
             )
 
 
-def check_runs(figures, experiments):
-    """Experiments of a figure train its architecture."""
+def check_runs(figures, experiments) -> Iterator[str]:
+    """Check that experiments of a figure train its architecture."""
     for key, model in nested_models("figures", figures):
         names = [getattr(model, "experiment", None), *(getattr(model, "experiments", None) or [])]
         rows = [experiments[name] for name in names if name in experiments]
@@ -98,8 +99,8 @@ def check_runs(figures, experiments):
             yield from name_errors(f"{key}.architecture", model.architecture, known, what)
 
 
-def check_curves(figures, tables, laws, experiments, sources):
-    """Curves of a figure or table that has laws and architectures are curves of those laws."""
+def check_curves(figures, tables, laws, experiments, sources) -> Iterator[str]:
+    """Check that curves of a figure or table are curves of its laws."""
     for key, model in _figures_and_tables(figures, tables):
         fields = type(model).model_fields
         names = [model.law] if "law" in fields else list(getattr(model, "laws", None) or [])
@@ -140,8 +141,8 @@ def _fit_errors(key, law, architectures, curves, laws, experiments, sources) -> 
                 )
 
 
-def check_claims(tables, laws, experiments, sources):
-    """Curves of claims on other laws are curves of those laws."""
+def check_claims(tables, laws, experiments, sources) -> Iterator[str]:
+    """Check that curves of claims on other laws are curves of those laws."""
     claims = tables.claims
     if claims is None or claims.clip_mixture not in sources:
         return
@@ -166,8 +167,8 @@ def published_numbers() -> dict[str, dict[str, str]]:
     return {row["id"]: row for row in csv_tables.rows(NUMBERS, "id")}
 
 
-def check_counterparts(tables, laws, experiments, sources):
-    """Counterparts of published numbers are fitted exponents, or runs of the same size."""
+def check_counterparts(tables, laws, experiments, sources) -> Iterator[str]:
+    """Check that counterparts of published numbers are exponents or runs of the same size."""
     counterparts = tables.versus_paper.counterparts if tables.versus_paper else {}
     published = published_numbers() if counterparts else {}
     for name, row in counterparts.items():
@@ -179,7 +180,7 @@ def check_counterparts(tables, laws, experiments, sources):
         if source.kind == "synthetic" and row.guidance is None:
             yield f"{key}: no guidance; name one of {list(source.images)}"
             continue
-        scales = "all" if row.guidance is None else [row.guidance]
+        scales: Any = "all" if row.guidance is None else [row.guidance]
         curves = [CurveSelection(source=row.source, guidance=scales)]
         errors = list(
             _fit_errors(key, row.law, [row.architecture], curves, laws, experiments, sources)
@@ -222,8 +223,8 @@ def _level_errors(key, row, published, experiments, sources) -> Iterator[str]:
         )
 
 
-def check_metrics_of_tables(tables, experiments, data, clip, sources, recipes):
-    """Tables have metrics of evaluated sets, and scores of sources whose prompts name a class."""
+def check_metrics_of_tables(tables, experiments, data, clip, sources, recipes) -> Iterator[str]:
+    """Check that tables have metrics of evaluated sets and scores of existing classes."""
     for name in ("supervised", "ood", "configurations"):
         table = getattr(tables, name)
         for evaluation in table.evaluations if table else []:

@@ -13,13 +13,14 @@ from synscale.study.models.data import evaluations
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def check_safety_checker(safety_checker):
-    """The safety checker has a folder or a commit of the hub."""
-    return _pipeline_errors("safety_checker", safety_checker) if safety_checker else []
+def check_safety_checker(safety_checker) -> Iterator[str]:
+    """Check that the safety checker has a folder or a commit of the hub."""
+    if safety_checker:
+        yield from _pipeline_errors("safety_checker", safety_checker)
 
 
-def check_pipelines(generators):
-    """Pipelines have a folder or a commit of the hub, and sizes that their stages can generate."""
+def check_pipelines(generators) -> Iterator[str]:
+    """Check that pipelines have a folder or a commit of the hub, and sizes that fit."""
     for name, generator in generators.items():
         if generator.kind != "pretrained":
             continue
@@ -41,8 +42,8 @@ def check_pipelines(generators):
             )
 
 
-def check_trained_generators(generators):
-    """Widths suit the text encoder's two heads and the UNet's groups of 8 channels."""
+def check_trained_generators(generators) -> Iterator[str]:
+    """Check that widths suit the text encoder's two heads and the UNet's groups of 8 channels."""
     for name, generator in generators.items():
         if generator.kind == "pretrained":
             continue
@@ -107,8 +108,8 @@ def _model_errors(key: str, model: HubModel, file: str, content: str) -> list[st
     return errors
 
 
-def check_storage(storage):
-    """Formats with losses have a quality, png has none."""
+def check_storage(storage) -> Iterator[str]:
+    """Check that formats with losses have a quality, png has none."""
     if storage.format == "png" and storage.quality is not None:
         yield (
             f"storage.quality = {storage.quality}: png is lossless and has none; "
@@ -118,8 +119,8 @@ def check_storage(storage):
         yield f"storage.quality: missing; {storage.format} needs one of 1 to 100, such as 95"
 
 
-def check_other_models(scores, recipes):
-    """The reference classifier and the models of recipes have a folder or a name on the hub."""
+def check_other_models(scores, recipes) -> Iterator[str]:
+    """Check that the reference classifier and models of recipes have a valid location."""
     models = {"scores.reference": scores.reference}
     models |= {f"recipes.{name}": recipe for name, recipe in recipes.items()}
     content = "a model that timm or transformers saved"
@@ -128,8 +129,8 @@ def check_other_models(scores, recipes):
             yield from _model_errors(key, model, "config.json", content)
 
 
-def check_author_checkpoints(author_checkpoints, data, clip):
-    """Checkpoints of the authors are evaluated on existing sets."""
+def check_author_checkpoints(author_checkpoints, data, clip) -> Iterator[str]:
+    """Check that checkpoints of the authors are evaluated on existing sets."""
     for name, row in author_checkpoints.items():
         if row.kind == "clip" and clip is None:
             yield (

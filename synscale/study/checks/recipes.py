@@ -1,5 +1,6 @@
 """Checks of prompt recipes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.prompts import text_files
@@ -16,8 +17,8 @@ COLUMNS = {
 RELATIVE = "the path is relative to the folder that snakemake runs in"
 
 
-def check_class_texts(recipes, classes):
-    """The class table has a text for every class; an empty one would end a prompt in a comma."""
+def check_class_texts(recipes, classes) -> Iterator[str]:
+    """Check that no text of a class is empty, as its prompt would end in a comma."""
     if class_table.errors("classes", classes, class_table.REQUIRED + class_table.TEXTS):
         return
     rows = class_table.rows(classes)
@@ -31,8 +32,8 @@ def check_class_texts(recipes, classes):
                 )
 
 
-def check_patterns(recipes):
-    """Recipes of kind `sentences`, and no others, have patterns with the class name once."""
+def check_patterns(recipes) -> Iterator[str]:
+    """Check that only kind `sentences` has patterns, each with the class name once."""
     for name, recipe in recipes.items():
         patterns = getattr(recipe, "patterns", [])
         key = f"recipes.{name}.patterns"
@@ -44,8 +45,8 @@ def check_patterns(recipes):
         yield from template_errors(key, patterns)
 
 
-def check_captions(recipes, sources):
-    """Captions of real images need a source of real images."""
+def check_captions(recipes, sources) -> Iterator[str]:
+    """Check that captions of real images need a source of real images."""
     if any(source.kind == "real" for source in sources.values()):
         return
     for name, recipe in recipes.items():
@@ -56,8 +57,8 @@ def check_captions(recipes, sources):
             )
 
 
-def check_real_texts(recipes, sources, data):
-    """Recipes from texts of real pairs have such pairs, and enough of them."""
+def check_real_texts(recipes, sources, data) -> Iterator[str]:
+    """Check that recipes from texts of real pairs have such pairs, and enough of them."""
     for name, recipe in recipes.items():
         key = f"recipes.{name}"
         if recipe.kind in ("captions", "alt_texts") and data.kind == "files":
@@ -88,8 +89,8 @@ def check_real_texts(recipes, sources, data):
                 )
 
 
-def check_user_prompts(recipes):
-    """Files and folders of the user's prompts exist and have the named split."""
+def check_user_prompts(recipes) -> Iterator[str]:
+    """Check that files and folders of the user's prompts exist and have the named split."""
     for name, recipe in recipes.items():
         if recipe.kind != "texts":
             continue
@@ -125,8 +126,8 @@ def _folder_errors(key: str, recipe) -> list[str]:
     return []
 
 
-def check_shared_shards(sources, recipes, images_per_shard):
-    """Sources that share shards have shards of one size.
+def check_shared_shards(sources, recipes, images_per_shard) -> Iterator[str]:
+    """Check that sources that share shards have shards of one size.
 
     A shard of synthetic images has the texts of the same shard of real pairs. Real sources of one
     split share its shards.

@@ -1,26 +1,28 @@
 """Checks of sources: their recipes and generators, mixtures, and balance over the classes."""
 
+from collections.abc import Iterator
+
 from synscale.study import class_table
 from synscale.study.checks.messages import name_errors
 
 
-def check_recipes_of_sources(sources, recipes):
-    """Synthetic sources have existing recipes."""
+def check_recipes_of_sources(sources, recipes) -> Iterator[str]:
+    """Check that synthetic sources have existing recipes."""
     for name, source in sources.items():
         if source.kind == "synthetic":
             yield from name_errors(f"sources.{name}.recipe", source.recipe, recipes, "recipe")
 
 
-def check_generators_of_sources(sources, generators):
-    """Synthetic sources have existing generators."""
+def check_generators_of_sources(sources, generators) -> Iterator[str]:
+    """Check that synthetic sources have existing generators."""
     for name, source in sources.items():
         if source.kind == "synthetic":
             key = f"sources.{name}.generator"
             yield from name_errors(key, source.generator, generators, "generator")
 
 
-def check_sources_differ(sources):
-    """No two sources have the same images."""
+def check_sources_differ(sources) -> Iterator[str]:
+    """Check that no two sources have the same images."""
     first: dict[tuple, str] = {}
     for name, source in sources.items():
         if source.kind == "mixture":
@@ -57,8 +59,8 @@ def round_down(count: int, unit: int) -> int:
     return max(unit, count - count % unit)
 
 
-def check_mixtures(sources, classes, data):
-    """Parts of mixtures exist, are balanced over the classes, and can grow."""
+def check_mixtures(sources, classes, data) -> Iterator[str]:
+    """Check that parts of mixtures exist, are balanced over the classes, and can grow."""
     classes = class_table.count(classes)
     for name, mixture in sources.items():
         if mixture.kind != "mixture":
@@ -87,8 +89,8 @@ def check_mixtures(sources, classes, data):
             )
 
 
-def check_balance(sources, classes, data):
-    """Each draw of a source has the same number of images of every class."""
+def check_balance(sources, classes, data) -> Iterator[str]:
+    """Check that each draw of a source has the same number of images of every class."""
     class_count = class_table.count(classes)
     for name, source in sources.items():
         per_draw = 1 if is_unbalanced(source, data) else class_count

@@ -1,6 +1,6 @@
 """Base class, kinds of names and numbers, and marks that the models of a study share."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
@@ -22,9 +22,11 @@ Mark = dict[str, JsonValue]
 ROUNDING_ONLY: Mark = {"rounding_only": True}
 # Mark of a field that changes how a result is displayed, not the result.
 DISPLAY_ONLY: Mark = {"display_only": True}
+# Marks a key of a generator that its training does not read.
+SAMPLING_ONLY: Mark = {"sampling_only": True}
 
 
-def one_or_many(value):
+def one_or_many(value: Any) -> Any:
     """Return a single value as a list of one; lists and `all` are unchanged."""
     return [value] if isinstance(value, (int, float, str)) and value != "all" else value
 

@@ -180,7 +180,7 @@ class ClaimsTable(StrictModel):
 
 
 class Counterpart(StrictModel):
-    """This study's number of the same kind as a published one.
+    """Number of the study of the same kind as a published one.
 
     It is an exponent, or a top-1 or a cross-entropy at one size.
     """

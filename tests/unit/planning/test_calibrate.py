@@ -6,7 +6,7 @@ import torch
 from synscale.models import pipelines
 from synscale.planning.cost_model import Work
 from synscale.study.load import load_study
-from synscale.study.models.generators import SafetyChecker
+from synscale.study.models.generators import SafetyChecker, Upscaler
 from synscale.study.models.recipes import ImageCaptions, WordToSentence
 from synscale.timing import bench, calibration, stages, stand_ins
 from synscale.timing import stand_ins_transformers as transformed
@@ -36,15 +36,10 @@ SMALL = {
 
 @pytest.mark.parametrize("name", ["stable_diffusion", "amused", "deepfloyd_if"])
 def test_stand_in_is_loaded_and_sampled(tmp_path, name):
-    sampling = {"size": 16, "steps": 2, "precision": "float32"}
+    upscaler = None
     if name == "deepfloyd_if":
-        sampling["upscaler"] = {
-            "variant": None,
-            "size": 32,
-            "steps": 2,
-            "guidance": 4.0,
-            "noise_level": 250,
-        }
+        upscaler = Upscaler(model="./second", size=32, steps=2, guidance=4.0)
+    sampling = tiny.sampling(upscaler=upscaler)
     with stand_ins.in_place({str(tmp_path / place): build for place, build in SMALL.items()}, CPU):
         pipeline = pipelines.load(str(tmp_path / name), sampling, CPU)
     made = pipelines.sample(pipeline, ["a photo of a number 1"] * 2, [1, 2], 2.0, sampling)

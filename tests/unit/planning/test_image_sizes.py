@@ -23,15 +23,15 @@ def squares():
 
 
 @pytest.mark.parametrize(("image_format", "quality"), CASES)
-def test_encoded_bytes_match_photographs(squares, image_format, quality):
-    storage = {"format": image_format, "quality": quality}
+def test_estimated_bytes_are_those_of_photographs(squares, image_format, quality):
+    storage = Storage(format=image_format, quality=quality)
     size = np.mean([len(shards.encode(pixels, storage)) for pixels in squares])
     estimate = image_sizes.encoded_bytes(3 * 256**2, image_format, quality)
     assert estimate == pytest.approx(size, rel=0.02)
 
 
-def test_image_bytes_match_a_shard_of_photographs(squares, tmp_path):
-    storage = {"format": "jpeg", "quality": 95}
+def test_a_shard_of_photographs_is_as_large_as_planned(squares, tmp_path):
+    storage = Storage(format="jpeg", quality=95)
     rows = [{"image": i, "class_id": 0, "prompt": "a photo of a place"} for i in range(30)]
     samples = ((f"{i:09d}", squares[i % 3], row) for i, row in enumerate(rows))
     shards.write(tmp_path / "00000.tar", samples, storage)
@@ -75,7 +75,7 @@ def with_shard(tmp_path):
         (f"{i}", random.integers(0, 256, (256, 256, 3), np.uint8), {"class_id": 0, "prompt": ""})
         for i in range(3)
     ]
-    shards.write(folder / "g2-00000.tar", samples, {"format": "jpeg", "quality": 95})
+    shards.write(folder / "g2-00000.tar", samples, Storage(format="jpeg", quality=95))
     return tmp_path
 
 

@@ -12,9 +12,10 @@ from tests.support.workflow import ROOT
 # Take GPUs as launch does, print them from the program that replaces this one, and wait for input.
 JOB = """
 import os, pathlib, sys
-from synscale import gpus
+from synscale.runtime import gpu_lock
 folder = pathlib.Path(sys.argv[1])
-gpus.assign(int(sys.argv[2]), gpus.Machine(folder, folder / "driver", folder / "locks"))
+machine = gpu_lock.Machine(folder, folder / "driver", folder / "locks")
+gpu_lock.acquire_gpus(int(sys.argv[2]), machine)
 show = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
 os.execv(sys.executable, [sys.executable, "-c", show])
 """
@@ -121,13 +122,13 @@ def test_allocations_without_gpus_of_slurm_share_the_machine(start):
 
 
 def test_a_job_without_gpus_sees_none(machine):
-    gpu_lock.assign(0, machine)
+    gpu_lock.acquire_gpus(0, machine)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_a_machine_without_gpus_is_left_alone(machine, tmp_path):
     (tmp_path / "empty").mkdir()
-    gpu_lock.assign(
+    gpu_lock.acquire_gpus(
         1, gpu_lock.Machine(tmp_path / "empty", tmp_path / "driver", tmp_path / "locks")
     )
     assert "CUDA_VISIBLE_DEVICES" not in os.environ and not (tmp_path / "locks").exists()

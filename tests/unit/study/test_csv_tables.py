@@ -88,7 +88,7 @@ def test_duplicate_column_is_reported(tmp_path):
         csv_tables.rows(tmp_path / "t.csv")
 
 
-def test_empty_columns_and_last_rows_of_a_spreadsheet_are_left_out(tmp_path):
+def test_empty_columns_and_last_rows_are_left_out(tmp_path):
     (tmp_path / "t.csv").write_text("id,name,,\n0,robin,,\n1,heron,,\n,,,\n,,,\n")
     assert csv_tables.rows(tmp_path / "t.csv") == [
         {"id": "0", "name": "robin"},
@@ -107,7 +107,7 @@ def test_frame_keeps_columns_and_refuses_rows_that_are_too_long(tmp_path):
         csv_tables.frame(tmp_path / "t.csv")
 
 
-def test_table_of_data_sets_that_cannot_be_read_is_an_error_of_the_data_set(data, monkeypatch):
+def test_unreadable_table_is_an_error_of_its_data_set(data, monkeypatch):
     (data / "datasets.csv").write_text("id;images\nbirds;3\n")
     monkeypatch.setenv("DATA_BIRDS", str(data))
     birds = registry.DataSet("birds", "training.birds", str(data / "digits_classes.csv"))

@@ -3,7 +3,6 @@
 import multiprocessing
 import shutil
 
-import synscale.runtime.torch_setup  # noqa: F401
 from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
@@ -59,7 +58,7 @@ def job(tmp_path):
     return start
 
 
-def test_the_same_job_gives_the_same_models(job):
+def test_same_job_gives_the_same_models(job):
     first = job("a")
     torch.rand(7), np.random.rand(7)  # the state of the process is no part of the result
     assert sorted(first) == ["alone.safetensors", "mixed.safetensors"]
@@ -184,7 +183,7 @@ def test_output_has_one_line_per_run(job, capfd):
     assert err == ""
 
 
-def test_a_tar_that_is_cut_off_is_found_before_training_starts(job, monkeypatch):
+def test_truncated_tar_is_found_before_training_starts(job, monkeypatch):
     monkeypatch.setattr(clip_loop, "train", lambda *_, **__: pytest.fail("training started"))
     with open(job.tars[1], "r+b") as file:
         file.truncate(6000)
@@ -195,7 +194,7 @@ def test_a_tar_that_is_cut_off_is_found_before_training_starts(job, monkeypatch)
         job("a")
 
 
-def test_a_changed_image_stops_the_training_that_reads_it(job):
+def test_changed_image_stops_the_training(job):
     rows = pd.read_parquet(shards.manifest_path(job.tars[0]))
     with open(job.tars[0], "r+b") as file:
         file.seek(rows["offset"][3] + 40)
@@ -216,11 +215,15 @@ def test_a_changed_image_stops_the_training_that_reads_it(job):
             {"real": 1},
             r"real.tar: too few images of real at guidance None .* \(10, expected 11\)",
         ),
-        (run_of("a", ("real", None, 4)), {"real": 2}, "1 tars were named, but real have 2"),
+        (
+            run_of("a", ("real", None, 4)),
+            {"real": 2},
+            "wrong number of tars .1, expected 2 of real",
+        ),
         (
             run_of("a", ("made", 1.5, 4)),
             {"real": 1, "made": 1},
-            "1 tars were named, but real, made have 2",
+            "wrong number of tars .1, expected 2 of real, made",
         ),
     ],
 )

@@ -97,7 +97,7 @@ def test_first_draw_trains_on_the_same_images_as_without():
     assert [run.parts[0].start for run in three if run.seed == 1] == [40] * 3
 
 
-def test_a_draw_needs_the_shards_up_to_its_end():
+def test_draw_needs_the_shards_up_to_its_end():
     base = study(draws=3)
     changed = base.model_copy(update={"images_per_shard": 10})
     settings = classifier_settings(changed, "real", "vit_tiny")
@@ -108,7 +108,7 @@ def test_a_draw_needs_the_shards_up_to_its_end():
 
 
 @pytest.mark.parametrize("most", [0, 1 << 20])
-def test_a_stretch_is_read_from_its_start(tmp_path, most):
+def test_part_of_a_set_is_read_from_its_start(tmp_path, most):
     [images] = stream.load_into_memory(
         [stream.open_images(write_source(tmp_path / "real", 5, 10))], most
     )
@@ -122,7 +122,7 @@ def test_a_stretch_is_read_from_its_start(tmp_path, most):
     )
 
 
-def test_reading_a_stretch_opens_no_other_shard(tmp_path):
+def test_part_of_a_set_opens_no_other_shard(tmp_path):
     tars = write_source(tmp_path / "real", 5, 10)
     own = stream.open_images(tars).between(20, 40)
     assert [shard.tar for shard in own.shards] == tars[2:4]

@@ -27,7 +27,7 @@ def test_pairs_request_their_buffer():
     assert 1_000 < reader_memory.pairs_mb(study, "laion", "clip_base-n1000000-seed0", 64) < 20_000
 
 
-def test_memory_grows_with_the_size_of_images_up_to_the_size_of_a_chunk():
+def test_memory_grows_with_image_size_up_to_that_of_a_chunk():
     """Larger images have smaller chunks."""
     small, photograph, large = (
         most_bytes(10**6, 1024, size, 8) for size in (3_000, 31_000, 800_000)

@@ -20,12 +20,17 @@ SOME = ("fit_laws", "plot_per_class", "plot_samples", "tabulate_claims")
 # project's modules that it has loaded.
 FORKS = """
 import os, sys, importlib
-import matplotlib.pyplot, pandas, pydantic, scipy.optimize, seaborn, statsmodels.api, yaml, PIL.Image, webdataset, pyarrow.parquet
+import matplotlib.pyplot, pandas, pydantic, scipy.optimize, seaborn, statsmodels.api, yaml
+import PIL.Image, pyarrow.parquet, webdataset
 for script in sys.argv[1:]:
     sys.stdout.flush()
     if not (child := os.fork()):
         importlib.import_module(f"scripts.{script}")
-        files = [module.__file__ for name, module in sys.modules.items() if getattr(module, "__file__", None) and name.split(".")[0] in ("scripts", "synscale")]
+        files = [
+            module.__file__
+            for name, module in sys.modules.items()
+            if name.split(".")[0] in ("scripts", "synscale") and getattr(module, "__file__", None)
+        ]
         print(script, *sorted(os.path.relpath(file) for file in files), flush=True)
         os._exit(0)
     if os.waitpid(child, 0)[1]:
@@ -33,7 +38,7 @@ for script in sys.argv[1:]:
 """
 
 
-def found(root: Path, files: dict[str, str]) -> tuple[set[str], set[str]]:
+def imports_of(root: Path, files: dict[str, str]) -> tuple[set[str], set[str]]:
     """Modules and packages that scripts/run.py imports, in a project of these files."""
     for name, text in files.items():
         path = root / name
@@ -45,15 +50,15 @@ def found(root: Path, files: dict[str, str]) -> tuple[set[str], set[str]]:
 
 def test_imports_are_followed_through_modules(tmp_path):
     files = {
-        "scripts/run.py": "import numpy.linalg\nfrom synscale import (\n    one,\n    two as other,\n)\n",
+        "scripts/run.py": "import numpy.linalg\nfrom synscale import (\n one,\n two as other,\n)\n",
         "synscale/__init__.py": "",
         "synscale/one.py": "def late():\n    if True:\n        import synscale.three\n",
-        "synscale/two.py": "try:\n    from .four import x\nexcept ImportError:\n    import pandas\n",
+        "synscale/two.py": "try:\n from .four import x\nexcept ImportError:\n import pandas\n",
         "synscale/three.py": "from synscale import one",
         "synscale/four.py": "x = 1",
         "synscale/five.py": "import torch",
     }
-    modules, packages = found(tmp_path, files)
+    modules, packages = imports_of(tmp_path, files)
     assert modules == files.keys() - {"synscale/five.py"}
     assert packages == {"numpy", "pandas"}
 
@@ -62,14 +67,14 @@ def test_functions_of_a_package_on_the_way_do_not_count(tmp_path):
     files = {
         "scripts/run.py": "from synscale.parts import one",
         "synscale/__init__.py": "",
-        "synscale/parts/__init__.py": "from synscale import two\ndef of():\n    from synscale import three",
+        "synscale/parts/__init__.py": "from .. import two\ndef f():\n from synscale import three",
         "synscale/parts/one.py": "",
         "synscale/two.py": "",
         "synscale/three.py": "",
     }
-    modules, _ = found(tmp_path, files)
+    modules, _ = imports_of(tmp_path, files)
     assert modules == files.keys() - {"synscale/three.py"}
-    modules, _ = found(tmp_path, {"scripts/run.py": "from synscale.parts import one, of"})
+    modules, _ = imports_of(tmp_path, {"scripts/run.py": "from synscale.parts import one, f"})
     assert modules == files.keys()
 
 
@@ -79,11 +84,11 @@ def test_edited_imports_are_found(tmp_path):
         "scripts/one.py": "",
         "scripts/two.py": "",
     }
-    assert found(tmp_path, files)[0] == {"scripts/run.py", "scripts/one.py"}
+    assert imports_of(tmp_path, files)[0] == {"scripts/run.py", "scripts/one.py"}
     modified = (tmp_path / "scripts/run.py").stat().st_mtime_ns
     (tmp_path / "scripts/run.py").write_text("from scripts import two")
     os.utime(tmp_path / "scripts/run.py", ns=(modified + 1, modified + 1))
-    assert found(tmp_path, {})[0] == {"scripts/run.py", "scripts/two.py"}
+    assert imports_of(tmp_path, {})[0] == {"scripts/run.py", "scripts/two.py"}
 
 
 def test_code_has_every_module_that_python_loads(monkeypatch):
