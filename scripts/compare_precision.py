@@ -160,13 +160,13 @@ def sampled(
     if not shards.manifest_path(tar).exists():
         print(f"{precision}: sampling", flush=True)
         pipeline = pipelines.load(paths.pipeline, settings.sampling, device, settings.guidance)
-        storage = settings.storage.model_dump()
-        state = partial_shards.PartialShards(folder / f"{precision}.state", identity, storage)
+        partial = folder / f"{precision}.state"
+        state = partial_shards.PartialShards(partial, identity, settings.storage)
         pool = pd.read_parquet(prompts)
         shard = generation.ShardGeneration(
             pipeline, revision, settings, pool, names, state, state.counts()
         )
-        shards.write(tar, shard.samples(), storage)
+        shards.write(tar, shard.samples(), settings.storage)
         checkpoint.discard(folder / f"{precision}.state")
     return str(tar)
 
