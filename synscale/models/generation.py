@@ -80,12 +80,12 @@ class BatchSampler:
     ) -> Images:
         """Return the images that are not blank."""
         settings = self.settings
-        storage = settings.storage.model_dump()
         images = {}
         for index, seed, image in zip(indices, seeds, pixels, strict=True):
             stored = codec.as_stored(image, settings.image_size, settings.channels)
             if not codec.is_blank(stored):
-                images[index] = EncodedImage(shards.encode(stored, storage), seed, attempt)
+                data = shards.encode(stored, settings.storage)
+                images[index] = EncodedImage(data, seed, attempt)
         return images
 
     def _complete(self, batch: Batch, images: Images) -> Images:
@@ -240,8 +240,7 @@ def generate_shard(
     pool = pd.read_parquet(prompts)
     texts = checksums.hashes(Path(prompts).parent, [Path(prompts).name])
     identity = as_json([settings, revision, texts, class_names.tolist()])
-    storage = settings.storage.model_dump()
-    partial = PartialShards(state, identity, storage)
+    partial = PartialShards(state, identity, settings.storage)
 
     def shard() -> ShardGeneration:
         finished = processes.broadcast(partial.counts() if processes.is_main else None)
@@ -254,5 +253,5 @@ def generate_shard(
         processes.barrier()
     generation = shard()
     if processes.is_main:
-        shards.write(output, generation.samples(), storage)
+        shards.write(output, generation.samples(), settings.storage)
         checkpoint.discard(state)

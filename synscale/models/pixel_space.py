@@ -26,7 +26,9 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):
         # A model without any tensor has no dtype and no file to save.
         self.register_buffer("anchor", torch.zeros(1))
 
-    def decode(self, z: torch.Tensor, return_dict: bool = True, generator=None):
+    def decode(
+        self, z: torch.Tensor, return_dict: bool = True, generator=None
+    ) -> DecoderOutput | tuple[torch.Tensor]:
         """Return the latents."""
         return DecoderOutput(sample=z) if return_dict else (z,)
 
@@ -52,7 +54,9 @@ class GreyLevelTokens(ModelMixin, ConfigMixin):
         """Return the tokens of pixels (B, 1, H, W) in -1..1."""
         return ((pixels[:, 0] + 1) / 2 * (self.config.levels - 1)).round().long()
 
-    def decode(self, tokens: torch.Tensor, force_not_quantize: bool = True, shape=None):
+    def decode(
+        self, tokens: torch.Tensor, force_not_quantize: bool = True, shape=None
+    ) -> DecoderOutput:
         """Return the pixels of tokens."""
         pixels = tokens.reshape(shape[:3])[:, None].float() / (self.config.levels - 1)
         return DecoderOutput(sample=pixels)

@@ -196,7 +196,7 @@ class ImagewiseAmusedScheduler(AmusedScheduler):
         starting_mask_ratio=1.0,
         generator=None,
         return_dict=True,
-    ):
+    ) -> AmusedSchedulerOutput:
         """Sample the tokens of one step; parameters are those of AmusedScheduler.step."""
         batch, height, width = sample.shape
         sample = sample.reshape(batch, -1)

@@ -3,6 +3,22 @@
 Their sizes are our choice; synscale/training/generator_loop.py trains them.
 """
 
+from diffusers import (
+    AmusedPipeline,
+    AmusedScheduler,
+    DDPMScheduler,
+    DiffusionPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+    UVit2DModel,
+)
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+)
+
 from synscale.models.pixel_space import GreyLevelTokens, PixelAutoencoder
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
@@ -10,13 +26,11 @@ MAX_TOKENS = 24
 GREY_LEVELS = 17
 
 
-def build_tokenizer(texts: list[str]):
+def build_tokenizer(texts: list[str]) -> CLIPTokenizer:
     """Return a CLIP tokenizer with a token for each word of `texts`.
 
     Other words are split into letters.
     """
-    from transformers import CLIPTokenizer
-
     pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
     words = set()
     for text in texts:
@@ -35,10 +49,8 @@ def build_tokenizer(texts: list[str]):
     return CLIPTokenizer(vocab=ids, merges=list(merges), model_max_length=MAX_TOKENS)
 
 
-def text_config(width: int, layers: int, tokenizer):
+def text_config(width: int, layers: int, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     """Return the configuration of a CLIP text encoder for a tokenizer."""
-    from transformers import CLIPTextConfig
-
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -53,11 +65,10 @@ def text_config(width: int, layers: int, tokenizer):
     )
 
 
-def build_diffusion(settings: GeneratorTrainingSettings, tokenizer):
+def build_diffusion(
+    settings: GeneratorTrainingSettings, tokenizer: CLIPTokenizer
+) -> StableDiffusionPipeline:
     """Return an untrained Stable Diffusion pipeline in pixel space."""
-    from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextModel
-
     generator = settings.generator
     levels = len(generator.channels)
     unet = UNet2DConditionModel(
@@ -87,11 +98,10 @@ def build_diffusion(settings: GeneratorTrainingSettings, tokenizer):
     )
 
 
-def build_masked_token(settings: GeneratorTrainingSettings, tokenizer):
+def build_masked_token(
+    settings: GeneratorTrainingSettings, tokenizer: CLIPTokenizer
+) -> AmusedPipeline:
     """Return an untrained aMUSEd pipeline on grey levels."""
-    from diffusers import AmusedPipeline, AmusedScheduler, UVit2DModel
-    from transformers import CLIPTextModelWithProjection
-
     generator = settings.generator
     config = text_config(generator.text_width, generator.text_layers, tokenizer)
     transformer = UVit2DModel(
@@ -124,7 +134,7 @@ def build_masked_token(settings: GeneratorTrainingSettings, tokenizer):
     )
 
 
-def build(settings: GeneratorTrainingSettings, tokenizer):
+def build(settings: GeneratorTrainingSettings, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
     """Return an untrained pipeline of the generator's kind."""
     if settings.generator.kind == "diffusion":
         return build_diffusion(settings, tokenizer)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, SchedulerMixin
 
 from synscale.study.models.generators import Upscaler
 
@@ -29,7 +29,7 @@ class TwoStages:
     settings: Upscaler
 
     @property
-    def scheduler(self):
+    def scheduler(self) -> SchedulerMixin:
         """Scheduler of the first stage."""
         return self.first.scheduler
 

@@ -177,15 +177,14 @@ def _time_batch(
         sampling = settings.sampling.model_copy(update=changes)
         batch = replace(settings, guidance={scale: (0, batch_size)}, sampling=sampling)
         folder = bench.folder / "generated"
-        storage = batch.storage.model_dump()
-        partial_shards = PartialShards(folder / "state", str(steps), storage)
+        partial_shards = PartialShards(folder / "state", str(steps), batch.storage)
         class_names = bench.classes["name"]
         shard = generation.ShardGeneration(
             pipeline, "timed", batch, pool, class_names, partial_shards, {}
         )
         # Noise may be blank, and would be sampled again and again.
         with patch.object(codec, "is_blank", lambda pixels: False):
-            shards.write(folder / "00000.tar", shard.samples(), storage)
+            shards.write(folder / "00000.tar", shard.samples(), batch.storage)
         shutil.rmtree(folder)
 
     seconds = seconds_of(partial(work, steps), bench, partial(work, min(2, steps)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TypeVar
 from unittest.mock import patch
 
 import torch
@@ -29,6 +30,8 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    PreTrainedModel,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -36,6 +39,7 @@ from transformers import (
 
 from synscale.models import small_generators
 
+T = TypeVar("T")
 WORDS = ["a photo of a", *(f"number {i}" for i in range(10))]
 TOKENS = 77  # of a text
 DEEPFLOYD = {
@@ -128,7 +132,9 @@ def vector_quantizer() -> torch.nn.Module:
     )
 
 
-def clip_text(kind: type, width: int, layers: int):
+def clip_text(
+    kind: type[PreTrainedModel], width: int, layers: int
+) -> tuple[CLIPTokenizer, PreTrainedModel]:
     """Return a tokenizer of a few words, and a text encoder for texts of 77 tokens."""
     tokenizer = small_generators.build_tokenizer(WORDS)
     tokenizer.model_max_length = TOKENS
@@ -249,7 +255,7 @@ def of(model: str) -> Callable[[], DiffusionPipeline] | None:
     return next((build for pattern, build in BUILDERS.items() if fnmatchcase(model, pattern)), None)
 
 
-def build(builder: Callable, dtype: torch.dtype, device: torch.device):
+def build(builder: Callable[[], T], dtype: torch.dtype, device: torch.device) -> T:
     """Build a model on a device, in the precision in which it would be loaded.
 
     Parameters

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from diffusers import DiffusionPipeline
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from synscale.models import small_generators
@@ -20,6 +21,7 @@ from synscale.models.small_generators import GREY_LEVELS
 from synscale.prompts import recipes
 from synscale.runtime import atomic
 from synscale.study.models.generators import GeneratorTraining
+from synscale.study.models.recipes import ClassRecipe
 from synscale.training import checkpoint
 from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
@@ -50,13 +52,14 @@ def training_captions(
     """
     random = np.random.default_rng(seed)
     last = "sentences" if patterns else "class_names"
-    kinds = ["class_names", "description", "hypernyms", "clip_templates", last]
+    kinds = ("class_names", "description", "hypernyms", "clip_templates", last)
+    forms = [ClassRecipe(kind=kind, patterns=list(patterns)) for kind in kinds]
     captions = []
     for _, image in manifest.iterrows():
         row = classes.iloc[image["class_id"]]
-        texts = [recipes.alt_text(row, image["caption"], form) for form in (0, 0, 1, 2)]
-        for kind in kinds:
-            options = recipes.texts({"kind": kind, "patterns": patterns}, row, None)
+        texts = [recipes.alt_text(row, image["caption"], index) for index in (0, 0, 1, 2)]
+        for form in forms:
+            options = recipes.texts(form, row, None)
             texts.append(options[random.integers(len(options))])
         captions.append(texts)
     return captions
@@ -136,7 +139,7 @@ def train(
     state_folder: str,
     identity: str,
     device: torch.device,
-):
+) -> DiffusionPipeline:
     """Train a pipeline.
 
     Random numbers are drawn on the CPU: batches and noise are the same on every device.

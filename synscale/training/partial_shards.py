@@ -13,6 +13,7 @@ from pathlib import Path
 
 from synscale.cluster import allocation
 from synscale.data import shards
+from synscale.study.models.generators import Storage
 from synscale.training import checkpoint
 
 Sample = tuple[str, bytes, dict]  # key, encoded image, manifest row
@@ -30,11 +31,11 @@ class PartialShards:
         Kept between attempts; removed by `checkpoint.discard` when the shard is complete.
     identity : str
         Text of everything that the images depend on.
-    storage : dict
+    storage : Storage
         Format of the images, as for `shards.encode`.
     """
 
-    def __init__(self, folder: str | Path, identity: str, storage: dict):
+    def __init__(self, folder: str | Path, identity: str, storage: Storage):
         self.folder = Path(folder) / checkpoint.digest(identity)
         self.storage = storage
         self.place = 0
