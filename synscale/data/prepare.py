@@ -70,9 +70,9 @@ def balanced_digits(labels: np.ndarray, forms: list[int], min_images: int) -> np
     counts = np.unique(labels, return_counts=True)[1]
     order = datasets.balanced_order(labels)[: len(counts) * counts.min()]
     if len(order) < min_images:
-        found = f"{len(order)} balanced ones, a source takes {min_images}"
+        detail = f"{len(order)} balanced ones, a source takes {min_images}"
         where = f"data.classifier_training = {forms}"
-        raise TooFewImages(f"{where}: too few images ({found}); name more forms or lower images")
+        raise TooFewImages(f"{where}: too few images ({detail}); name more forms or lower images")
     return order
 
 
@@ -143,8 +143,8 @@ def file_samples(
 
     with ThreadPoolExecutor(threads) as pool:
         for first in range(0, len(rows), AT_ONCE * threads):
-            some = rows[first : first + AT_ONCE * threads]
-            for row, image in zip(some, pool.map(convert, some), strict=True):
+            window = rows[first : first + AT_ONCE * threads]
+            for row, image in zip(window, pool.map(convert, window), strict=True):
                 if isinstance(image, Exception):
                     broken.append(f"{row['origin']}: {_described(image)}")
                 else:

@@ -147,7 +147,7 @@ def sample(
     if not shards.manifest_path(tar).exists():
         print(f"{precision}: sampling", flush=True)
         pipeline = pipelines.load(paths.pipeline, settings.sampling, device, settings.guidance)
-        storage = settings.storage.model_dump()
+        storage = settings.storage
         state = partial_shards.PartialShards(folder / f"{precision}.state", identity, storage)
         pool = pd.read_parquet(prompts)
         shard = generation.ShardGeneration(

@@ -178,8 +178,8 @@ class Writer:
             unique |= {with_name(name, sentence): None for sentence in drawn if sentence}
             if len(unique) >= recipe.texts:
                 return list(unique)[: recipe.texts]
-        found = f"{len(unique)} after {most} draws, expected {recipe.texts}"
-        problem = f"class {name!r} has too few different sentences ({found})"
+        detail = f"{len(unique)} after {most} draws, expected {recipe.texts}"
+        problem = f"class {name!r} has too few different sentences ({detail})"
         fix = "lower texts, or raise draws, temperature or top_k"
         raise TextError(f"recipes.{settings.name}: {problem}; {fix}")
 

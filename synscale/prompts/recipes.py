@@ -127,8 +127,8 @@ def prompts(pool: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
         in_range = (pool["image"] >= start) & (pool["image"] < stop)
         rows = pool.loc[in_range, ["image", "class_id", "prompt"]]
         if rows["image"].tolist() != list(range(start, stop)):
-            found = f"{len(rows)} texts, expected those of images {start} to {stop}"
-            raise ValueError(f"texts of real pairs are missing ({found}); write their shard again")
+            detail = f"{len(rows)} texts, expected those of images {start} to {stop}"
+            raise ValueError(f"texts of real pairs are missing ({detail}); write their shard again")
         return rows
     by_class = [group["text"].to_numpy() for _, group in pool.groupby("class_id", sort=True)]
     index = np.arange(start, stop)

@@ -27,12 +27,12 @@ def squares(size: int = 256) -> list[np.ndarray]:
     -------
     list of ndarray, shape (size, size, 3), uint8
     """
-    found = []
+    centres = []
     for path in FILES:
         image = Image.open(path).convert("RGB")
         scale = size / min(image.size)
         width, height = (round(side * scale) for side in image.size)
         image = image.resize((width, height), Image.Resampling.BICUBIC)
         left, top = (width - size) // 2, (height - size) // 2
-        found.append(np.asarray(image.crop((left, top, left + size, top + size))))
-    return found
+        centres.append(np.asarray(image.crop((left, top, left + size, top + size))))
+    return centres

@@ -262,8 +262,8 @@ def read_index(
     head = about(index)
     stop = head["images"] if stop is None else stop
     if stop > head["images"]:
-        found = f"{head['images']}, the study takes {stop}"
-        raise data.error([f"too few images ({found}); lower sources.*.images"])
+        detail = f"{head['images']}, the study takes {stop}"
+        raise data.error([f"too few images ({detail}); lower sources.*.images"])
     image = pc.field("image")
     not_before = image + pc.field("images") > start if data.pairs else image >= start
     rows = pq.read_table(index, filters=(image < stop) & not_before).to_pylist()

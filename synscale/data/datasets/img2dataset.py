@@ -60,8 +60,8 @@ def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
         with pq.ParquetFile(parquet) as file:
             schema = file.schema_arrow
             if absent := sorted(set(columns) - set(schema.names)):
-                found = f"found {first_few(schema.names, 12)}"
-                raise DataSetError(f"{parquet}: no column {', '.join(absent)} ({found}); {FIX}")
+                detail = f"found {first_few(schema.names, 12)}"
+                raise DataSetError(f"{parquet}: no column {', '.join(absent)} ({detail}); {FIX}")
             for name in columns:
                 kind = schema.field(name).type
                 values = kind.value_type if pa.types.is_dictionary(kind) else kind

@@ -276,8 +276,8 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
         problems.append(f"wrong number of images ({total}, expected {expected}); {fix}")
     usable = total if data.pairs else total - len(data.skipped)  # pairs have left them out already
     if data.min_images and usable < data.min_images:
-        found = f"{usable}, a source of the study takes {data.min_images}"
-        problems.append(f"too few images ({found}); lower sources.*.images")
+        detail = f"{usable}, a source of the study takes {data.min_images}"
+        problems.append(f"too few images ({detail}); lower sources.*.images")
     return problems
 
 

@@ -167,8 +167,8 @@ def labels_of(data: DataSet) -> list[int]:
     ids = class_map(data, names)
     for i, label in enumerate(labels):
         if not 0 <= label < len(ids):
-            found = f"label {label}, torchvision names {len(ids)} classes"
-            raise data.error([f"item {i} has no class ({found})"])
+            detail = f"label {label}, torchvision names {len(ids)} classes"
+            raise data.error([f"item {i} has no class ({detail})"])
         if ids[label] is None:
             problem = f"item {i} is of class {names[label]!r}, which is not in {data.table}"
             raise data.error([f"{problem}; add it"])

@@ -126,11 +126,11 @@ def image_of(tar: Path, key: str, parts: dict) -> tuple[int, int]:
     """
     images = [extension for extension in IMAGES if extension in parts]
     if len(images) != 1:
-        found = f"{len(images)} images among {', '.join(sorted(parts))}"
+        detail = f"{len(images)} images among {', '.join(sorted(parts))}"
         expected = f"expected one of .{', .'.join(IMAGES)}"
         dots = any("." in extension and extension.endswith(IMAGES) for extension in parts)
         cause = "; a key ends at the first dot of a file's name; replace other dots" if dots else ""
-        raise DataSetError(f"{tar}: sample {key!r} has {found}, {expected}{cause}")
+        raise DataSetError(f"{tar}: sample {key!r} has {detail}, {expected}{cause}")
     return parts[images[0]]
 
 
@@ -148,8 +148,8 @@ def labelled(tar: Path, class_ids: list[int]) -> list[tuple[int, str, int, int]]
         for key, parts in samples(tar):
             place = image_of(tar, key, parts)
             if "cls" not in parts:
-                found = f"found {', '.join(sorted(parts))}, expected {key}.cls"
-                raise DataSetError(f"{tar}: sample {key!r} has no class ({found})")
+                detail = f"found {', '.join(sorted(parts))}, expected {key}.cls"
+                raise DataSetError(f"{tar}: sample {key!r} has no class ({detail})")
             stream.seek(parts["cls"][0])
             text = stream.read(parts["cls"][1]).decode(errors="replace").strip()
             if not text.isascii() or not text.isdigit() or int(text) >= len(class_ids):
@@ -165,10 +165,10 @@ def name_problems(data: DataSet) -> list[str]:
     problems = []
     if odd := [name for name in names if not is_utf8(name)]:
         problems.append(f"the names of tars are not UTF-8: {first_few(odd)}; rename them")
-    found = [split for split in splits(names) if split]
-    if len(found) > 1 and not is_pattern(data.place):
-        fix = f"name those of one by a pattern, such as {data.place}/*{found[0]}*.tar"
-        problems.append(f"tars of several splits ({', '.join(found)}); {fix}")
+    names = [split for split in splits(names) if split]
+    if len(names) > 1 and not is_pattern(data.place):
+        fix = f"name those of one by a pattern, such as {data.place}/*{names[0]}*.tar"
+        problems.append(f"tars of several splits ({', '.join(names)}); {fix}")
     return problems
 
 

@@ -29,8 +29,8 @@ def by_pillow(data: bytes) -> np.ndarray:
         return np.array(image)
 
 
-def same(found: np.ndarray, expected: np.ndarray) -> bool:
-    return found.dtype == expected.dtype and np.array_equal(found, expected)
+def same(pixels: np.ndarray, expected: np.ndarray) -> bool:
+    return pixels.dtype == expected.dtype and np.array_equal(pixels, expected)
 
 
 jpegs = st.builds(

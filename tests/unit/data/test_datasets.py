@@ -30,11 +30,11 @@ def test_folders_and_tars_give_the_same_images(a_set, tmp_path):
     )
     mixed = [files[i] for i in np.random.default_rng(0).permutation(9)]
     for number in range(2):
-        own = [
+        samples = [
             {"__key__": f"{number}-{i}", "jpg": data, "cls": label}
             for i, (label, data) in enumerate(mixed[number::2])
         ]
-        fake.write_tar(tmp_path / f"tars/{number:05d}.tar", own)
+        fake.write_tar(tmp_path / f"tars/{number:05d}.tar", samples)
     for place in ("folders", "tars", "tars/*.tar"):
         assert sorted(images_of(a_set(tmp_path / place), tmp_path)) == files
 
@@ -51,11 +51,11 @@ def test_folders_are_named_by_any_column_of_classes(a_set, tmp_path, names):
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
 def test_balanced_order_balances_every_prefix(labels):
-    found = np.array(labels)[datasets.balanced_order(labels)]
-    assert Counter(found) == Counter(labels)
+    ordered_labels = np.array(labels)[datasets.balanced_order(labels)]
+    assert Counter(ordered_labels) == Counter(labels)
     most = Counter(labels)
-    for size in range(1, len(found) + 1):
-        counts = Counter(found[:size])
+    for size in range(1, len(ordered_labels) + 1):
+        counts = Counter(ordered_labels[:size])
         highest = max(counts.values())
         # A class may be behind by more than one image only where it has none left.
         assert all(counts[label] >= min(highest - 1, most[label]) for label in most)
@@ -72,12 +72,12 @@ def test_read_index_gives_the_same_rows_in_any_ranges(a_set, tmp_path, monkeypat
     monkeypatch.setattr(datasets, "ROW_GROUP", 4)
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [5, 6, 7], strict=True)))
     data = a_set()
-    whole = images_of(data, tmp_path)
+    complete = images_of(data, tmp_path)
     assert [
         *images_of(data, tmp_path, 0, 7),
         *images_of(data, tmp_path, 7, 14),
         *images_of(data, tmp_path, 14, 18),
-    ] == whole
+    ] == complete
     with pytest.raises(DataSetError, match=r"too few images .18, the study takes 19"):
         datasets.read_index(data, tmp_path / "index.parquet", 14, 19)
 

@@ -141,17 +141,17 @@ def test_subset_needs_only_its_classes(a_set, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("training", "wanted", "match"),
+    ("training", "min_images", "match"),
     [
         (False, None, "wrong number of images .6, expected 7"),
         (True, 8, "too few images .6, a source of the study takes 8"),
         (True, 6, None),
     ],
 )
-def test_number_of_images_is_checked(a_set, tmp_path, monkeypatch, training, wanted, match):
+def test_number_of_images_is_checked(a_set, tmp_path, monkeypatch, training, min_images, match):
     set_row(monkeypatch, tmp_path, images=7)
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
-    data = a_set(training=training, min_images=wanted)
+    data = a_set(training=training, min_images=min_images)
     assert re.search(match, error_of(data)) if match else datasets.check(data) == "folders"
 
 

@@ -136,15 +136,15 @@ def test_pairs_without_parquets_are_read_from_their_tars(a_set, tmp_path):
     assert texts_of(a_set, tmp_path) == with_parquets
     for parquet in a_set.folder.glob("*.parquet"):
         parquet.unlink()
-    found = datasets.write_index(pair_set(a_set), tmp_path / "index.parquet")
-    assert "3 tars without a parquet, whose texts are read from the tar" in found.summary()
+    survey = datasets.write_index(pair_set(a_set), tmp_path / "index.parquet")
+    assert "3 tars without a parquet, whose texts are read from the tar" in survey.summary()
     assert texts_of(a_set, tmp_path) == with_parquets
 
 
 def shard(a_set, samples: list[dict]) -> None:
     fake.write_tar(
         a_set.folder / "00000.tar",
-        [{"__key__": f"{i}", "jpg": fake.image_bytes(i)} | own for i, own in enumerate(samples)],
+        [{"__key__": f"{i}", "jpg": fake.image_bytes(i)} | row for i, row in enumerate(samples)],
     )
 
 

@@ -159,7 +159,7 @@ def test_contradictory_study_is_reported(study, old, new, message):
 
 def test_too_few_texts_of_pairs_are_reported(study):
     generator = "generators: {g: {kind: pretrained, model: /nowhere, size: 32, steps: 1}}"
-    made = "sources:\n  made: {kind: synthetic, generator: g, recipe: own, images: {1.5: 12}}"
+    synthetic = "sources:\n  made: {kind: synthetic, generator: g, recipe: own, images: {1.5: 12}}"
     with pytest.raises(
         StudyError,
         match=r"sources\.made\.images = 12: more than the 9 texts of sources\.web\.images",
@@ -167,7 +167,7 @@ def test_too_few_texts_of_pairs_are_reported(study):
         study(
             ("generators: {}", generator),
             ("recipes: {}", "recipes: {own: {kind: pair_texts, source: web}}"),
-            ("sources:", made),
+            ("sources:", synthetic),
         )
 
 
@@ -200,15 +200,15 @@ def test_pairs_do_not_depend_on_the_class_table(study):
 
 def test_texts_of_pairs_are_in_no_table_of_prompts(study):
     pool = "texts: {kind: pair_texts, source: web}"
-    own = study(
+    loaded = study(
         ("recipes: {}", f"recipes: {{names: {{kind: class_names}}, {pool}}}"),
         ("tables:\n", "tables:\n  prompts: {each: 2}\n"),
     )
-    assert table_settings.prompts_settings(own).recipes == ["names"]
+    assert table_settings.prompts_settings(loaded).recipes == ["names"]
     with pytest.raises(
         NotInStudy, match=r"recipes\.texts: has no prompts file .* the pairs of web"
     ):
-        prompt_inputs.known_texts(own, "texts")
+        prompt_inputs.known_texts(loaded, "texts")
 
 
 def test_paths_of_data_are_in_no_settings(study):

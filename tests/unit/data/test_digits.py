@@ -26,10 +26,11 @@ def test_forms_have_the_same_digits():
     """
     from difflib import SequenceMatcher
 
-    whole = max(("".join(map(str, DIGITS.target[f == FORM])) for f in range(digits.FORMS)), key=len)
+    texts = ["".join(map(str, DIGITS.target[f == FORM])) for f in range(digits.FORMS)]
+    complete = max(texts, key=len)
     for form in range(digits.FORMS):
         text = "".join(map(str, DIGITS.target[form == FORM]))
-        assert SequenceMatcher(None, whole, text, autojunk=False).ratio() > 0.95
+        assert SequenceMatcher(None, complete, text, autojunk=False).ratio() > 0.95
 
 
 def test_forms_are_alike_beyond_their_class():
@@ -50,10 +51,10 @@ def test_forms_are_alike_beyond_their_class():
 
 @given(st.sets(st.integers(31, 129), max_size=6))
 def test_forms_are_found_without_some_digits(missing):
-    whole = [int(d) for d in "".join(map(str, DIGITS.target[FORM == 0]))]
-    kept = [d for i, d in enumerate(whole) if i not in missing or i < 40]
-    labels = np.array(kept * digits.FORMS)
-    assert (digits.forms(labels) == np.repeat(np.arange(digits.FORMS), len(kept))).all()
+    complete = [int(d) for d in "".join(map(str, DIGITS.target[FORM == 0]))]
+    rest = [d for i, d in enumerate(complete) if i not in missing or i < 40]
+    labels = np.array(rest * digits.FORMS)
+    assert (digits.forms(labels) == np.repeat(np.arange(digits.FORMS), len(rest))).all()
 
 
 def test_forms_of_another_order_are_refused():
@@ -78,10 +79,10 @@ def test_captions_use_the_words_of_the_outer_quarters():
     words = digits.captions(DIGITS.images, DIGITS.target)
     ink = digits.measure(DIGITS.images)["ink"]
     for label in range(10):
-        own = DIGITS.target == label
-        thick = np.array(["thick" in w for w in words]) & own
-        assert 0.15 < thick.sum() / own.sum() < 0.3
-        assert ink[thick].min() > np.median(ink[own])
+        members = DIGITS.target == label
+        thick = np.array(["thick" in w for w in words]) & members
+        assert 0.15 < thick.sum() / members.sum() < 0.3
+        assert ink[thick].min() > np.median(ink[members])
 
 
 def test_outlines_keep_the_edge_and_lose_the_filling():
@@ -96,8 +97,8 @@ def test_outlines_keep_the_edge_and_lose_the_filling():
 
 
 def test_printed_digits_are_balanced_and_fill_the_height():
-    images, labels, made = digits_shifts.printed([0.0, 10.0])
-    assert len(images) == len(labels) == len(made) == len(digits_shifts.fonts()) * 2 * 10
+    images, labels, origins = digits_shifts.printed([0.0, 10.0])
+    assert len(images) == len(labels) == len(origins) == len(digits_shifts.fonts()) * 2 * 10
     assert (np.bincount(labels) == len(labels) // 10).all()
     assert images.min() >= 0 and images.max() == 16
     rows = images.max(2) > 0

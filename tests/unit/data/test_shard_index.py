@@ -64,7 +64,9 @@ def test_index_names_each_shard_with_its_images(listed):
 
 
 def test_index_continues_the_one_before(listed):
-    whole, first, second = (listed.with_name(f"{name}.csv") for name in ("list", "first", "second"))
+    complete, first, second = (
+        listed.with_name(f"{name}.csv") for name in ("list", "first", "second")
+    )
     index_shards.main(
         [
             "--settings-digest",
@@ -87,7 +89,7 @@ def test_index_continues_the_one_before(listed):
             str(second),
         ]
     )
-    assert second.read_text() == whole.read_text()
+    assert second.read_text() == complete.read_text()
 
 
 @given(st.integers(0, 3 * SHARDS_PER_INDEX))
@@ -95,9 +97,9 @@ def test_indexes_in_a_row_name_each_shard_once(number):
     study = load_study(ROOT / "studies/imagenet.yaml")
     last, named = f"g2-{number:05d}", []
     while last:
-        own = indexed_tars(study, "sd_class_names", last)
-        assert 0 < len(own) <= SHARDS_PER_INDEX
-        named, before = own + named, index_before(study, "sd_class_names", last)
+        tars = indexed_tars(study, "sd_class_names", last)
+        assert 0 < len(tars) <= SHARDS_PER_INDEX
+        named, before = tars + named, index_before(study, "sd_class_names", last)
         last = Path(before[0]).stem if before else None
     assert named == [
         f"results/imagenet/images/sd_class_names/g2-{shard:05d}.tar" for shard in range(number + 1)

@@ -58,15 +58,15 @@ def test_write_of_the_same_samples_gives_the_same_bytes(tmp_path):
 def test_shard_is_read_by_webdataset(tar):
     import webdataset
 
-    found = list(
+    decoded = list(
         webdataset.WebDataset(str(tar), shardshuffle=False)
         .decode("l8")
         .to_tuple("png", "cls", "txt")
     )
-    assert [(int(label), text) for _, label, text in found] == [
+    assert [(int(label), text) for _, label, text in decoded] == [
         (i % 3, f"image {i}") for i in range(9)
     ]
-    assert (found[4][0] == shards.read(tar)[0][4, 0]).all()
+    assert (decoded[4][0] == shards.read(tar)[0][4, 0]).all()
 
 
 def test_changed_image_is_reported(tar):

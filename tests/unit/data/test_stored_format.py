@@ -59,8 +59,8 @@ def test_cmyk_jpeg_has_its_colours():
 
 def test_sixteen_bits_are_scaled_not_cut_off():
     ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
-    found = training(saved(Image.fromarray(ramp)))[..., 0]
-    assert (found == ramp >> 8).all()
+    stored = training(saved(Image.fromarray(ramp)))[..., 0]
+    assert (stored == ramp >> 8).all()
 
 
 def test_evaluation_keeps_transparency_and_orientation():
@@ -184,7 +184,7 @@ def test_centre_of_elongated_image_is_cheap(shape, filter, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "resize", counted)
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-    found = np.asarray(centre(image, 8, filter)).astype(int)
+    stored = np.asarray(centre(image, 8, filter)).astype(int)
     assert sum(pixels_made) <= 16 * 8 * 8
     monkeypatch.undo()
     middle = max(shape) // 2
@@ -193,7 +193,7 @@ def test_centre_of_elongated_image_is_cheap(shape, filter, monkeypatch):
         if image.width > image.height
         else (0, middle - 300, image.width, middle + 300)
     )
-    assert np.abs(found - resized_then_cropped(image.crop(box), 8, filter)).max() <= 1
+    assert np.abs(stored - resized_then_cropped(image.crop(box), 8, filter)).max() <= 1
 
 
 def test_image_in_stored_format_keeps_its_bytes():

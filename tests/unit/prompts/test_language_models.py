@@ -113,10 +113,10 @@ def test_tokens_are_drawn_by_their_probability():
     random = (torch.arange(4000, dtype=torch.float64)[:, None] + 0.5) / 4000
 
     def shares(**changes):
-        chosen = language_models.TokenSampler(random, T5.model_copy(update=changes))(
+        tokens = language_models.TokenSampler(random, T5.model_copy(update=changes))(
             torch.zeros(4000, 1), scores.expand(4000, -1)
         ).argmax(-1)
-        return torch.bincount(chosen, minlength=4) / 4000
+        return torch.bincount(tokens, minlength=4) / 4000
 
     assert torch.allclose(shares(), scores[0].softmax(-1), atol=1e-3)
     assert torch.allclose(shares(temperature=0.5), (2 * scores[0]).softmax(-1), atol=1e-3)
@@ -149,15 +149,15 @@ def test_sentences_resume_after_an_interruption(writer, tmp_path, monkeypatch):
     def write(folder):
         return prompt_jobs.write_sentences(sentences_with(), CLASSES, writer, *state_of(folder))
 
-    whole = write(tmp_path / "whole")
-    assert whole.groupby("class_id").size().tolist() == [12] * 10
+    complete = write(tmp_path / "whole")
+    assert complete.groupby("class_id").size().tolist() == [12] * 10
     sentences = writer.sentences
     monkeypatch.setattr(writer, "sentences", until_killed(sentences, 6))
     with pytest.raises(Killed):
         write(tmp_path / "killed")
     monkeypatch.setattr(writer, "sentences", until_killed(sentences, 4))
-    pd.testing.assert_frame_equal(write(tmp_path / "killed"), whole)
-    assert recipes.pool(sentences_with(), CLASSES, whole)["text"].isin(whole["text"]).all()
+    pd.testing.assert_frame_equal(write(tmp_path / "killed"), complete)
+    assert recipes.pool(sentences_with(), CLASSES, complete)["text"].isin(complete["text"]).all()
 
 
 # -- captions --------------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ def test_captions_of_colour_images(captioner):
 
 @pytest.mark.parametrize("calls", [1, 2])
 def test_captions_resume_after_an_interruption(captioner, tar, tmp_path, monkeypatch, calls):
-    whole = captions(captioner, tar, tmp_path / "whole")
+    complete = captions(captioner, tar, tmp_path / "whole")
     caption = captioner.captions
     monkeypatch.setattr(captioner, "captions", until_killed(caption, calls))
     with pytest.raises(Killed):
         captions(captioner, tar, tmp_path / "killed")
     monkeypatch.setattr(captioner, "captions", until_killed(caption, 3 - calls))
-    pd.testing.assert_frame_equal(captions(captioner, tar, tmp_path / "killed"), whole)
+    pd.testing.assert_frame_equal(captions(captioner, tar, tmp_path / "killed"), complete)
 
 
 def test_empty_caption_is_refused_with_its_image(tar, tmp_path):
@@ -239,7 +239,7 @@ def test_prompts_of_models_and_files_through_the_rules(workflow: Workflow, t5, b
     odd = ['she said "four"', "two\nlines", "零"]
     own = pd.DataFrame({"class_id": [*range(10), 0, 0, 0], "text": [*CLASSES["name"], *odd]})
     own.to_csv(workflow.folder / "mine.csv", index=False)
-    mine = {
+    new_recipes = {
         "by_model": {"kind": "word_to_sentence", "model": t5, "texts": 3, "max_tokens": 6},
         "of_images": {"kind": "image_captions", "model": blip2, "max_tokens": 4, "min_tokens": 1},
         "mine": {"kind": "texts", "file": "mine.csv"},
@@ -247,9 +247,9 @@ def test_prompts_of_models_and_files_through_the_rules(workflow: Workflow, t5, b
     workflow.edit(
         "recipes:\n",
         "recipes:\n"
-        + "".join(f"  {name}: {json.dumps(recipe)}\n" for name, recipe in mine.items()),
+        + "".join(f"  {name}: {json.dumps(recipe)}\n" for name, recipe in new_recipes.items()),
     )
-    targets = [f"results/smoke/prompts/{name}.parquet" for name in mine]
+    targets = [f"results/smoke/prompts/{name}.parquet" for name in new_recipes]
     workflow.run(*targets)
     by_model, of_images, own_pool = (
         pd.read_parquet(workflow.folder / target) for target in targets
@@ -266,8 +266,8 @@ def test_prompts_of_models_and_files_through_the_rules(workflow: Workflow, t5, b
         for shard in (0, 1)
     ]
     assert all(
-        own["key"].tolist() == held["key"].tolist()
-        for own, held in zip(captions, manifests, strict=True)
+        own["key"].tolist() == manifest["key"].tolist()
+        for own, manifest in zip(captions, manifests, strict=True)
     )
     assert of_images.groupby("class_id").size().tolist() == [4] * 10
     assert all(

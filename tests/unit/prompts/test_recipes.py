@@ -46,10 +46,10 @@ def test_pool_has_the_texts_of_each_kind():
 
 def test_alt_texts_alternate_between_columns():
     row = CLASSES.iloc[3]
-    own = [recipes.alt_text(row, "thick", i) for i in range(6)]
+    alternating = [recipes.alt_text(row, "thick", i) for i in range(6)]
     assert (
-        own[:3]
-        == own[3:]
+        alternating[:3]
+        == alternating[3:]
         == ["three, thick", f"{row['hypernyms']}, thick", f"{row['description']}, thick"]
     )
 
