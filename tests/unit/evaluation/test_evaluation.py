@@ -172,7 +172,7 @@ def test_a_cpu_computes_in_float32_and_reads_no_sample(batch, monkeypatch):
     def read(*_, **__):
         raise AssertionError("a sample was read")
 
-    monkeypatch.setattr(stream, "chosen", read)
+    monkeypatch.setattr(stream, "iter_at", read)
     assert precision.fast_dtype(CPU) == torch.float32
     images = stream.open_images(batch[2][:1])
     found = evaluate.choose_precisions(["a"], [None], images, CPU, torch.float32)
