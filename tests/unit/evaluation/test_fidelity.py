@@ -164,8 +164,8 @@ def test_the_distance_is_the_mean_over_all_pairs_of_the_squared_difference_of_un
     x = model._pos_embed(model.patch_embed(images))
     layers = []
     with torch.inference_mode():
-        for shard in model.shards:
-            x = shard(x)
+        for block in model.blocks:
+            x = block(x)
             layers.append(
                 x[:, model.num_prefix_tokens :]
                 / x[:, model.num_prefix_tokens :].norm(dim=-1, keepdim=True)
