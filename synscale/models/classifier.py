@@ -104,13 +104,13 @@ def inputs(model: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
     ValueError
         If the images are smaller than the model's, because they would be padded with black.
     """
-    height, width = model.patch_embed.img_size
-    found = images.shape[-2:]
-    if found[0] < height or found[1] < width:
+    size = model.patch_embed.img_size
+    height, width = images.shape[-2:]
+    if height < size[0] or width < size[1]:
         raise ValueError(
-            f"images of {found[0]} x {found[1]} pixels, but the classifier reads {height} x {width}"
+            f"images of {height} x {width} pixels, but the classifier reads {size[0]} x {size[1]}"
         )
-    return normalise(center_crop(images, [height, width]))
+    return normalise(center_crop(images, list(size)))
 
 
 @dataclass(frozen=True)

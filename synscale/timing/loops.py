@@ -118,7 +118,7 @@ def clip(steps: Steps, job: ClipJob, tar: Path, images: int, workers: int = 0) -
     CLIP
         The trained model.
     """
-    found = pairs.open_pairs({"real": [str(tar)]}, [TrainingPart("real", None, images)])
+    training_pairs = pairs.open_pairs({"real": [str(tar)]}, [TrainingPart("real", None, images)])
     processes = ProcessGroup(steps.device, workers=workers)
     with steps.watching() as state:
-        return clip_loop.train(job, found, state, "timed", processes)
+        return clip_loop.train(job, training_pairs, state, "timed", processes)

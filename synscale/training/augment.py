@@ -122,8 +122,8 @@ def of_batches(
     Returns
     -------
     callable or None
-        Of images, shape (N, C, H, W), and class ids, shape (N,). Returns images, and the proportions
-        of classes, shape (N, classes). None if the recipe has neither.
+        Of images, shape (N, C, H, W), and class ids, shape (N,). Returns images, and the
+        proportions of classes, shape (N, classes). None if the recipe has neither.
     """
     alphas = {v2.MixUp: recipe.mixup, v2.CutMix: recipe.cutmix}
     mixing = [kind(alpha=alpha, num_classes=classes) for kind, alpha in alphas.items() if alpha]

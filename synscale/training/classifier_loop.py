@@ -23,7 +23,7 @@ from synscale.study.models.classifiers import Architecture, Training
 from synscale.training import augment, checkpoint, stream
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.order import combine_seeds
-from synscale.training.progress import TrainingProgress
+from synscale.training.progress import TrainingProgress, compile_model
 from synscale.workflow.settings.training import TrainingRun
 
 ADVICE = (
@@ -63,6 +63,11 @@ class ClassifierJob:
             "channels": self.channels,
             "classes": self.classes,
         }
+
+    def micro_batches(self, ranks: int) -> int:
+        """Return the number of micro-batches that each of `ranks` processes has in a step."""
+        size, largest = self.recipe.batch_size, self.recipe.micro_batch_size
+        return count_micro_batches("classifiers.batch_size", size, largest, ranks)
 
 
 def seed_step(device: torch.device, *numbers: int) -> None:
@@ -185,13 +190,9 @@ def optimizer_of(
     return optimizer, SequentialLR(optimizer, schedules, [warm])
 
 
-def compile_model(model: torch.nn.Module, recipe: Training) -> None:
-    """Compile a model if the recipe asks for it."""
-    if recipe.compile:
-        # A job has several runs, and torch stops compiling after eight models.
-        torch.compiler.reset()
-        # In place, so that names of weights stay; within DistributedDataParallel, as torch advises.
-        model.compile(backend=recipe.compile, dynamic=False)
+def moving_average(model: torch.nn.Module, decay: float | None) -> AveragedModel | None:
+    """Return the moving average of a model's weights, if it has a decay."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
 
 def batches_of(
@@ -249,7 +250,6 @@ def train(
     ----------
     job : ClassifierJob
     images : Images
-        Training set.
     state_folder : Path
         Folder of the saved state.
     identity : str
@@ -268,21 +268,19 @@ def train(
     """
     recipe, total, ranks = job.recipe, job.run.iterations, processes.ranks
     model = build(job, processes.device)
-    size = recipe.batch_size
-    count = count_micro_batches("classifiers.batch_size", size, recipe.micro_batch_size, ranks)
-    depth = StochasticDepth(model, size // ranks // count, processes.device)
+    count = job.micro_batches(ranks)
+    depth = StochasticDepth(model, recipe.batch_size // ranks // count, processes.device)
     optimizer, schedule = optimizer_of(model, recipe, total)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    average = None
-    if recipe.ema_decay:
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
+    average = moving_average(model, recipe.ema_decay)
+    if average:
         parts["average"] = average
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
     progress = TrainingProgress(
-        job.run.full_name, total, size, "images", ADVICE, model, state, processes
+        job.run.full_name, total, recipe.batch_size, "images", ADVICE, model, state, processes
     )
     start = progress.resume()
-    compile_model(model, recipe)
+    compile_model(model, recipe.compile)
     ddp_model = processes.wrap_ddp(model)
     norm = None
     for step, batch in enumerate(batches_of(job, images, start, processes), start):

@@ -25,7 +25,7 @@ from synscale.training import augment, checkpoint, stream
 from synscale.training.clip_gradients import Gradients
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.pairs import PairBatch, Pairs, Tokens, load_pairs
-from synscale.training.progress import TrainingProgress
+from synscale.training.progress import TrainingProgress, compile_model
 from synscale.workflow.settings.training import TrainingRun
 
 LARGEST_SCALE = math.log(100)  # of the logit scale, as in CLIP
@@ -77,17 +77,21 @@ class ClipJob:
         )
 
 
-def parameter_groups(model: CLIP, weight_decay: float) -> list[dict]:
-    """Return the parameter groups of open_clip: gains, biases and logit scale do not decay."""
+def optimizer_of(model: CLIP, recipe: ClipTraining) -> torch.optim.AdamW:
+    """Return AdamW as open_clip has it: gains, biases and logit scale do not decay."""
     plain: list[torch.Tensor] = []
     decayed: list[torch.Tensor] = []
     for name, weights in model.named_parameters():
         exempt = weights.ndim < 2 or any(part in name for part in WITHOUT_DECAY)
         (plain if exempt else decayed).append(weights)
-    return [
+    groups = [
         {"params": plain, "weight_decay": 0.0},
-        {"params": decayed, "weight_decay": weight_decay},
+        {"params": decayed, "weight_decay": recipe.weight_decay},
     ]
+    # Fused: on a CPU the default takes roots tensor by tensor, which is a third of a small step.
+    return torch.optim.AdamW(
+        groups, lr=recipe.learning_rate, betas=recipe.betas, eps=recipe.eps, fused=True
+    )
 
 
 def build(job: ClipJob, processes: ProcessGroup) -> CLIP:
@@ -98,11 +102,9 @@ def build(job: ClipJob, processes: ProcessGroup) -> CLIP:
     model.to(processes.device).train()
     model.set_grad_checkpointing(recipe.gradient_checkpointing)
     if recipe.compile:
-        # A job has several runs, and torch stops compiling after eight models.
-        torch.compiler.reset()
         # open_clip does the same: graphs with checkpoints cannot be split for DDP.
         torch._dynamo.config.optimize_ddp = not recipe.gradient_checkpointing
-        model.compile(backend=recipe.compile, dynamic=False)  # in place: names of weights stay
+    compile_model(model, recipe.compile)
     return model
 
 
@@ -176,14 +178,7 @@ def train(
     recipe, total = job.recipe, job.run.iterations
     count = job.micro_batches(processes.ranks)
     model = build(job, processes)
-    # Fused: on a CPU the default takes roots tensor by tensor, which is a third of a small step.
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, recipe.weight_decay),
-        lr=recipe.learning_rate,
-        betas=recipe.betas,
-        eps=recipe.eps,
-        fused=True,
-    )
+    optimizer = optimizer_of(model, recipe)
     schedule = cosine_lr(optimizer, recipe.learning_rate, round(recipe.warmup * total), total)
     parts = {"model": model, "optimizer": optimizer}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)

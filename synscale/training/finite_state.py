@@ -22,8 +22,8 @@ def _tensors(value, name: str) -> Iterator[tuple[str, torch.Tensor]]:
 
 def gradient_norm(model: torch.nn.Module) -> float:
     """Return the Euclidean norm of the gradients that the last step left."""
-    found = [weights.grad for weights in model.parameters() if weights.grad is not None]
-    return torch.nn.utils.get_total_norm(found).item()
+    gradients = [weights.grad for weights in model.parameters() if weights.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients).item()
 
 
 def check_state(parts: dict, path: Path) -> None:

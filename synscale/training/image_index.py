@@ -55,7 +55,7 @@ def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> di
         if guidance is not None:
             content, expected = "real", f"images at guidance {guidance}"
         raise ShardError(
-            f"{tar}: contains {content} images (expected {expected}); correct the source of the shard"
+            f"{tar}: contains {content} images (expected {expected}); correct its source"
         )
     if guidance is not None:
         columns = [*columns, "guidance"]

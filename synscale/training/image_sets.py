@@ -144,10 +144,6 @@ class ShardedImages:
         """Return pixels, uint8 (N, C, H, W), and class ids (N,); `encoded` as in `each`."""
         return stack_images(self.each(positions, encoded), len(positions))
 
-    def first(self, images: int) -> "ShardedImages":
-        """Return the first images."""
-        return self.between(0, images)
-
     def between(self, start: int, stop: int) -> "ShardedImages":
         """Return images `start` to `stop` (half-open)."""
         shards = []
@@ -195,10 +191,6 @@ class InMemoryImages:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return pixels, uint8 (N, C, H, W), and class ids (N,)."""
         return self.pixels[positions], self.class_ids[positions]
-
-    def first(self, images: int) -> "InMemoryImages":
-        """Return the first images."""
-        return self.between(0, images)
 
     def between(self, start: int, stop: int) -> "InMemoryImages":
         """Return images `start` to `stop` (half-open)."""

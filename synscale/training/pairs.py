@@ -25,6 +25,7 @@ import torch
 from synscale.data.shards import ShardError, manifest_path
 from synscale.study.models import TrainingPart
 from synscale.training import stream
+from synscale.training.image_index import REGENERATE
 from synscale.training.order import OPEN_SHARDS
 
 TOKENIZED = 1 << 16  # texts whose tokens are kept: captions of small sets repeat
@@ -60,12 +61,12 @@ def _numbers(tar: str, guidance: float | None) -> tuple[np.ndarray, str]:
         manifest = manifest_path(tar).read_bytes()
         length = Path(tar).stat().st_size
     except FileNotFoundError as error:
-        raise ShardError(f"{error.filename}: no such file; {stream.REGENERATE}") from None
+        raise ShardError(f"{error.filename}: no such file; {REGENERATE}") from None
     rows = _rows(manifest, ["image", "offset", "size"], guidance)
     end = pc.max(pc.add(rows["offset"], rows["size"])).as_py() or 0
     if end > length:
         raise ShardError(
-            f"{tar}: truncated ({length} bytes, expected at least {end}); {stream.REGENERATE}"
+            f"{tar}: truncated ({length} bytes, expected at least {end}); {REGENERATE}"
         )
     return rows["image"].to_numpy(), hashlib.sha256(manifest).hexdigest()
 
@@ -83,7 +84,7 @@ def _open_part(
         if not np.array_equal(numbers[first:last], np.arange(seen + first, seen + last)):
             raise ShardError(
                 f"{tar}: its images at guidance {part.guidance} do not begin with number {seen}; "
-                f"{stream.REGENERATE}"
+                f"{REGENERATE}"
             )
         if last > first:
             shards.append(stream.ShardSlice(tar, part.guidance, last - first, first))

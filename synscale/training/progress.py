@@ -13,6 +13,17 @@ from synscale.training.finite_state import gradient_norm
 CHECK_STEPS = 100  # between checks of the loss: reading it makes the CPU wait for the GPU
 
 
+def compile_model(model: torch.nn.Module, backend: str | None) -> None:
+    """Compile a model in place, so that names of weights stay; without a backend, do nothing.
+
+    torch advises to do so within DistributedDataParallel, hence before it wraps the model.
+    """
+    if backend:
+        # A job has several runs, and torch stops compiling after eight models.
+        torch.compiler.reset()
+        model.compile(backend=backend, dynamic=False)
+
+
 @dataclass
 class TrainingProgress:
     """Steps of one training.

@@ -18,9 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from synscale.data.shuffle_buffer import Shuffle, images_per_chunk
 from synscale.training.chunk_reader import ChunkReader, Draw, Encoded, Item, read_ahead
-from synscale.training.image_index import REGENERATE, ShardSlice
+from synscale.training.image_index import ShardSlice
 from synscale.training.image_sets import (
-    IN_MEMORY,
     Images,
     InMemoryImages,
     ShardedImages,
@@ -31,14 +30,9 @@ from synscale.training.image_sets import (
 from synscale.training.order import OPEN_SHARDS, Order, combine_seeds
 
 __all__ = [
-    "IN_MEMORY",
-    "REGENERATE",
     "Batch",
-    "Draw",
-    "Encoded",
     "Images",
     "InMemoryImages",
-    "Item",
     "ShardSlice",
     "ShardedImages",
     "evaluation_batch_size",

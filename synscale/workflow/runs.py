@@ -38,7 +38,7 @@ class Run:
 
 
 def training_recipe(study: Study, architecture: str) -> Classifiers | Clip:
-    """Return the recipe that an architecture is trained by: `classifiers` or `clip` of the study."""
+    """Return the recipe of an architecture: `classifiers` or `clip` of the study."""
     is_clip = study.clip and architecture in study.clip.architectures
     return study.clip if is_clip else study.classifiers
 

@@ -27,7 +27,7 @@ def test_smaller_set_is_a_prefix_and_mixture_is_its_parts(real, synthetic, most)
         [stream.open_images(real), stream.open_images(synthetic, 1.0)], most
     )
     assert isinstance(sets[0], stream.InMemoryImages if most else stream.ShardedImages)
-    mixture = sets[0].join([sets[0].first(12), sets[1].first(3)])
+    mixture = sets[0].join([sets[0].between(0, 12), sets[1].between(0, 3)])
     batch = next(stream.iter_sequential(mixture, 100))
     assert numbers(batch) == [*range(12), *range(3)]
     assert mixture.sizes == [10, 2, 3]
