@@ -15,7 +15,7 @@ DIGITS = load_study(ROOT / "studies/digits.yaml")
 
 
 def fitted_sizes(study, law: str) -> dict[tuple, list[int]]:
-    """The sizes that the fit of a law uses, for each curve (source, guidance scale, architecture)."""
+    """The sizes that the fit of a law uses, by curve (source, guidance scale, architecture)."""
     chosen, sizes = study.laws[law], {}
     for run in training_runs(study, chosen.experiments):
         if chosen.sizes[0] <= run.size <= chosen.sizes[1]:
