@@ -18,9 +18,8 @@ import torch
 
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
-from scripts import evaluate
 from synscale.data import shards
-from synscale.evaluation import reference
+from synscale.evaluation import classifiers, reference
 from synscale.models import classifier, pipelines
 from synscale.study.models.classifiers import Architecture, Training
 from synscale.timing import fake_images
@@ -88,9 +87,9 @@ def train(folder: Path, count: int) -> None:
     classifier_loop.train(job, _images(folder, count), state, "growth", ProcessGroup(CPU))
 
 
-def judge(folder: Path, count: int) -> None:
+def evaluate(folder: Path, count: int) -> None:
     models = [classifier.build(**BUILD).eval() for _ in range(4)]
-    evaluate.judge(models, "unseen", _images(folder, count), False, CPU)
+    classifiers.evaluate_set(models, "unseen", _images(folder, count), False, CPU)
 
 
 def score(folder: Path, count: int) -> None:
@@ -116,7 +115,7 @@ STAGES = {  # name -> what it does, what `size` counts, how many of them it does
     "write": (write_shard, "image", 1),
     "batches": (read_batches, "image", 1),
     "train": (train, "image", 1),
-    "evaluate": (judge, "image", 1),
+    "evaluate": (evaluate, "image", 1),
     "score": (score, "image", 1),
     "generate": (generate_images, "image", 1 / 8),
     "fit_laws": (fit_laws, "curve", 1 / 16),

@@ -29,8 +29,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts import evaluate
 from synscale.data import prepare, shards
+from synscale.evaluation import classifiers
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
 from synscale.study.load import load_study
@@ -86,7 +86,9 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
             run = job.run
             images = classifier_group.images_of_run(run, series)
             model = classifier_loop.train(job, images, Path(state) / run.name, run.name, processes)
-            [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
+            [overall, *_] = classifiers.evaluate_set(
+                [model.eval()], EVALUATION, held_out, False, device
+            )[0]
             rows.append(
                 {
                     "source": source,

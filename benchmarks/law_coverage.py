@@ -36,8 +36,9 @@ Intervals = dict[str, tuple[float, float]]
 
 
 def curve(random: np.random.Generator, count: int, floor: float, noise: float) -> tuple:
-    """Sizes and losses, each shape (count,), and k: 0.15 to 0.6, loss at the smallest size at most
-    3.
+    """Return sizes and losses, each shape (count,), and k.
+
+    k is 0.15 to 0.6, the loss at the smallest size at most 3.
     """
     k = random.uniform(0.15, 0.6)
     first = random.uniform(max(1.0, floor + 0.5), 3.0)
@@ -47,7 +48,7 @@ def curve(random: np.random.Generator, count: int, floor: float, noise: float) -
 
 
 def intervals(sizes: np.ndarray, losses: np.ndarray) -> tuple[Intervals, str]:
-    """95 % intervals of k by the rule that reports them, and the chosen law."""
+    """Return 95 % intervals of k by the rule that reports them, and the chosen law."""
     choice = laws.choose(sizes, losses)
     under = {law: fitted.k_interval for law, fitted in choice.fits.items()}
     reported = {
@@ -60,7 +61,10 @@ def intervals(sizes: np.ndarray, losses: np.ndarray) -> tuple[Intervals, str]:
 
 
 def cell(settings: tuple[int, float, float, int]) -> dict:
-    """A row of the table; settings: sizes, true floor, noise, trials."""
+    """Return a row of the table.
+
+    settings: sizes, true floor, noise, trials.
+    """
     count, floor, noise, trials = settings
     random = np.random.default_rng([count, int(10 * floor), int(100 * noise)])
     covered, widths, selected = [], [], []
@@ -94,7 +98,7 @@ def data_set(seed: int) -> dict[str, tuple[float, float, float]]:
 
 
 def two_variable_rows(fits: list[dict]) -> list[dict]:
-    """A row for each parameter, over all data sets and over those with a fitted floor of zero."""
+    """Return a row for each parameter: all data sets, and those with a fitted floor of zero."""
     rows = []
     for name, truth in TRUTH.items():
         values = np.array([fitted[name] for fitted in fits])

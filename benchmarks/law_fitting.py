@@ -1,5 +1,4 @@
-"""Law fitting: `synscale/analysis/laws/floor.py` from all its starts, against scipy with numeric
-gradients from the same starts.
+"""Law fitting: `synscale/analysis/laws/floor.py` against scipy, from the same starts.
 
 python -m benchmarks.law_fitting [--curves 20] [--points 10]
 
@@ -51,7 +50,7 @@ solve = floor.solve
 
 
 def curves(count: int, points: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Log sizes (points,) and log losses (count, points) of laws with a floor, and noise of 1 %."""
+    """Return log sizes (points,) and log losses (count, points) of laws with a floor, noise 1 %."""
     random = np.random.default_rng(seed)
     x = np.log(np.geomspace(1e3, 1e6, points))
     k, level = random.uniform(0.15, 0.6, (count, 1)), random.uniform(0.2, 0.8, (count, 1))
@@ -60,72 +59,61 @@ def curves(count: int, points: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
     )
 
 
+def minimise(method: str, residuals: Callable, jacobian: Callable, start) -> tuple:
+    """Return the parameters and the least sum of squares that a peer finds."""
+    if method == LBFGS:
+        options = {"ftol": TIGHT, "gtol": 1e-12}
+        result = minimize(
+            lambda part: (residuals(part) ** 2).sum(), start, method="L-BFGS-B", options=options
+        )
+        return result.x, result.fun
+    options = {"xtol": TIGHT, "ftol": TIGHT, "gtol": TIGHT}
+    options |= {"jac": jacobian} if method == EXACT else {}
+    result = least_squares(residuals, start, method="trf" if method == TRUST else "lm", **options)
+    return result.x, 2 * result.cost
+
+
 def scipy_solve(
     method: str, x, y, theta, weights=None, floor=None, fixed_k=False, tolerance=None, enough=None
-):
-    """In place of `floor.solve`: each start by scipy. Searched for are log E, log k, and the log of
-    the power part at the mean log size, which are far less entangled than E, k and C; those that
-    stay are left out.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit each start by scipy, in place of `floor.solve`.
+
+    Searched for are log E, log k, and the log of the power part at the mean log size, which are far
+    less entangled than E, k and C; those that are fixed are left out.
     """
-    fixed_floor, centred = floor is not None, x - x.mean()
-    free = [not fixed_floor, not fixed_k, True]
+    centred = x - x.mean()
+    free = [floor is None, not fixed_k, True]
     solutions, costs = theta.copy(), np.empty(theta.shape[1])
     for i, (first, u) in enumerate(theta.T):
-        y_of, root = (
-            y if y.ndim == 1 else y[:, i],
-            1.0 if weights is None else np.sqrt(weights[:, i]),
-        )
+        losses = y if y.ndim == 1 else y[:, i]
+        root = 1.0 if weights is None else np.sqrt(weights[:, i])
         slope = np.exp(u)
-        rest = slope * (x.max() - x)
-        power = (
-            first
-            if fixed_floor
-            else (y_of - rest - np.log1p(np.exp(first - rest) - np.exp(-rest))).mean()
-        )  # log of the power part at the largest size
-        e = (
-            floor[i]
-            if fixed_floor
-            else max(power + np.log(max(np.expm1(first), 1e-300)), y_of.min() - 20)
-        )
+        if floor is None:
+            rest = slope * (x.max() - x)
+            power = (losses - rest - np.log1p(np.exp(first - rest) - np.exp(-rest))).mean()
+            e = max(power + np.log(max(np.expm1(first), 1e-300)), losses.min() - 20)
+        else:
+            power, e = first, floor[i]  # power: log of the power part at the largest size
         full = np.array([e, u, power + slope * (x.max() - x.mean())])
 
-        def residuals(part, full=full, y_of=y_of, root=root):
+        def residuals(part, full=full, losses=losses, root=root):
             full[free] = part
-            return root * (np.logaddexp(full[0], full[2] - np.exp(full[1]) * centred) - y_of)
+            return root * (np.logaddexp(full[0], full[2] - np.exp(full[1]) * centred) - losses)
 
         def jacobian(part, full=full, root=root):
             full[free] = part
-            share = 1 / (
-                1 + np.exp(full[0] - full[2] + np.exp(full[1]) * centred)
-            )  # of the power part in the loss
+            ratio = np.exp(full[0] - full[2] + np.exp(full[1]) * centred)
+            share = 1 / (1 + ratio)  # of the power part in the loss
             return (root * np.stack([1 - share, -share * np.exp(full[1]) * centred, share])[free]).T
 
-        if method == LBFGS:
-            done = minimize(
-                lambda part, of=residuals: (of(part) ** 2).sum(),
-                full[free],
-                method="L-BFGS-B",
-                options={"ftol": TIGHT, "gtol": 1e-12},
-            )
-            full[free], costs[i] = done.x, done.fun
-        else:
-            exact = {"jac": jacobian} if method == EXACT else {}
-            done = least_squares(
-                residuals,
-                full[free],
-                method="trf" if method == TRUST else "lm",
-                xtol=TIGHT,
-                ftol=TIGHT,
-                gtol=TIGHT,
-                **exact,
-            )
-            full[free], costs[i] = done.x, 2 * done.cost
+        full[free], costs[i] = minimise(method, residuals, jacobian, full[free])
         largest = full[2] - np.exp(full[1]) * (x.max() - x.mean())
-        solutions[:, i] = largest if fixed_floor else np.logaddexp(0, full[0] - largest), full[1]
+        first = np.logaddexp(0, full[0] - largest) if floor is None else largest
+        solutions[:, i] = first, full[1]
     return solutions, costs
 
 
-def by(method: str, work: Callable):
+def by(method: str, work: Callable) -> np.ndarray:
     """Do the work with a peer, or with this project's solver."""
     with (
         np.errstate(over="ignore", invalid="ignore"),
@@ -137,20 +125,21 @@ def by(method: str, work: Callable):
 
 
 def fits_of(work: Callable) -> int:
-    """How many starts are fitted."""
+    """Return how many starts are fitted."""
     with mock.patch.object(floor, "solve", side_effect=solve) as spy:
         work()
     return sum(call.args[2].shape[1] for call in spy.call_args_list)
 
 
 def one_by_one(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The least sum of squares of each curve, (count,)."""
+    """Return the least sum of squares of each curve, (count,)."""
     return np.array(
         [floor.solve(x, log_losses, floor.starts(x, log_losses))[1].min() for log_losses in y]
     )
 
 
 def at_once(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the same from all curves at once."""
     starts = [floor.starts(x, log_losses) for log_losses in y]
     each = starts[0].shape[1]
     return (
@@ -161,7 +150,7 @@ def at_once(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def with_intervals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Sum of squares, and both intervals, of each curve, (count, 5)."""
+    """Return sum of squares, and both intervals, of each curve, (count, 5)."""
     fits = [floor.fit(x, fit) for fit in y]
     return np.array(
         [[fit["residual_sum"], *fit["k_interval"], *fit["more"]["floor_interval"]] for fit in fits]
@@ -169,6 +158,7 @@ def with_intervals(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def resamples(points: int, times: int) -> np.ndarray:
+    """Return weights of the resamples that have a fit."""
     drawn = (
         np.random.default_rng(1)
         .multinomial(points, np.full(points, 1 / points), size=times)
@@ -185,7 +175,10 @@ def bootstrap(
 
 
 def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
-    """times: resamples of the bootstrap; the peers fit the first twentieth of them."""
+    """Measure every kind of work.
+
+    times: resamples of the bootstrap; the peers fit the first twentieth of them.
+    """
     x, y = curves(count, points)
     weights = resamples(points, times)
     some = max(4, len(weights) // 20)
@@ -202,9 +195,7 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
     for heading, (ours, peer) in work.items():
 
         def agree(results, heading=heading):
-            """All reach what ours does to 1e-6, except that L-BFGS-B may stop short of it: of
-            numeric gradients, it sees no further.
-            """
+            """Compare sums of squares; with numeric gradients L-BFGS-B may stop too early."""
             limits = {name: 1e-3 if name == LBFGS else 1e-6 for name in results if name != OURS}
             differences = [
                 f"{name} {close(results[name], results[OURS], limit, f'{heading}: {name}'):.1g}"

@@ -12,6 +12,7 @@ Classes that have no law (a loss of 0) are counted, not drawn.
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
@@ -29,7 +30,9 @@ from synscale.workflow.settings.figures import PerClassSettings, per_class_setti
 COLUMNS = 10  # of example images
 
 
-def read_examples(tar: str, class_id: int, settings: PerClassSettings):
+def read_examples(
+    tar: str, class_id: int, settings: PerClassSettings
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Return the first images of a class on the first curve, and their manifest rows."""
 
     def first(rows: pd.DataFrame) -> pd.Series:

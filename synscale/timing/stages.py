@@ -18,9 +18,9 @@ STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "train_generator": generating.train_generators,
     "generate": generating.generate_images,
     "train_classifiers": training.train_classifiers,
-    "evaluate": evaluating.judge_classifiers,
+    "evaluate": evaluating.time_classifiers,
     "train_clip": training.train_clip,
-    "evaluate_clip": evaluating.judge_clips,
-    "score": evaluating.judge_sources,
-    "flag_images": evaluating.flag,
+    "evaluate_clip": evaluating.time_clip,
+    "score": evaluating.time_scores,
+    "flag_images": evaluating.time_flags,
 }

@@ -1,5 +1,6 @@
-"""A law that bends once: log loss falls by k per log size before the break and by k_after past it,
-without a jump.
+"""A law that bends once.
+
+Log loss falls by k per log size before the break and by k_after past it, without a jump.
 """
 
 import numpy as np
@@ -19,15 +20,16 @@ def log_loss(x: np.ndarray, level: float, k: float, k_after: float, log_break: f
 
 
 def _design(x: np.ndarray, log_break: float) -> np.ndarray:
-    """Columns of the level at the break, k and k_after, shape (N, 3)."""
+    """Return columns of the level at the break, k and k_after, shape (N, 3)."""
     return np.stack(
         [np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)], axis=1
     )
 
 
 def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
-    """Sums of squares of the best fits with a break at each of `breaks`, from sums over the sizes
-    on both sides.
+    """Return sums of squares of the best fits with a break at each of `breaks`.
+
+    They are computed from sums over the sizes on both sides of a break.
 
     Parameters
     ----------
@@ -57,7 +59,7 @@ def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
 
 
 def _best(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,), and its sum of squares."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,), and its sum of squares."""
     low, high = x[1], x[-2]
     centre = x.mean()
     bend = y - np.polynomial.Polynomial.fit(x, y, 1)(x)
@@ -75,7 +77,7 @@ def _best(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], float]:
 
 
 def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
-    """Directions in which log loss moves with the parameters, shape (N, 4).
+    """Return directions in which log loss moves with the parameters, shape (N, 4).
 
     A size at the break belongs to the slope before it; the search finds a break to 3e-10 of the
     range.
@@ -85,7 +87,7 @@ def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: f
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,)."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,)."""
     return _best(x, y)[0]
 
 

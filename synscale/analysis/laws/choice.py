@@ -45,9 +45,7 @@ class Choice:
     warnings: tuple[str, ...]
 
     def by_law(self) -> dict:
-        """Return k with its interval under each law and over those that are not ruled out, for
-        JSON.
-        """
+        """Return k with its interval under each law and over those not ruled out, for JSON."""
         return {
             "k_by_law": {
                 law: {"k": fitted.k, "k_interval": bounds(fitted.k_interval)}
@@ -85,7 +83,7 @@ def held_out_error(law: str, x: np.ndarray, y: np.ndarray, hold: int) -> float:
 
 
 def _admissible(fits: dict[str, Fit], taken: str) -> tuple[str, ...]:
-    """Laws that describe the data about as well as the one that is taken.
+    """Return the laws that describe the data about as well as the one that is taken.
 
     The law with a floor contains the pure law, so it is never ruled out in favour of it; the pure
     law is ruled out in favour of a floor if the interval of the floor excludes zero.
@@ -102,8 +100,9 @@ def _admissible(fits: dict[str, Fit], taken: str) -> tuple[str, ...]:
 
 
 def _sum_of_squares_ratio(count: int) -> float:
-    """How much smaller the sum of squares with a floor must be before AICc selects it; count:
-    sizes.
+    """Return how much smaller the sum of squares with a floor must be for AICc to select it.
+
+    count: number of sizes.
     """
     spare = np.array([count - 4, count - 5])  # of the pure law, and with a floor
     if spare[1] <= 0:
@@ -137,13 +136,13 @@ def _reason_for_pure(fits: dict[str, Fit], count: int) -> str:
 
 
 def choose(sizes, losses) -> Choice:
-    """Choose the simplest law that a richer one does not beat, in AICc and at predicting the
-    largest sizes.
+    """Choose the simplest law that a richer one does not beat.
 
-    A fourth of the sizes, at least one, are held out. A richer law is chosen if its AICc is lower
-    by `GAIN` or more and its held-out error is not larger, but for rounding. Otherwise the pure law
-    is the point estimate, which is no evidence for it: `not_ruled_out` lists the laws that the data
-    do not distinguish from it, and the interval of k covers all of them.
+    Laws are compared by AICc and by predicting the largest sizes: a fourth of the sizes, at least
+    one, are held out. A richer law is chosen if its AICc is lower by `GAIN` or more and its
+    held-out error is not larger, but for rounding. Otherwise the pure law is the point estimate,
+    which is no evidence for it: `not_ruled_out` lists the laws that the data do not distinguish
+    from it, and the interval of k covers all of them.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
-"""What speaks against a fitted law: a loss that does not fall, that is not monotone, or that leaves
-a pattern in its residuals.
+"""Warnings about a fitted law.
+
+The loss does not fall, is not monotone, or leaves a pattern in its residuals.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ _GROUPS = 40  # of neighbouring sizes whose averages are compared, if there are 
 
 
 def autocorrelation(residuals: np.ndarray, tangents: np.ndarray) -> float:
-    """p-value of the Durbin-Watson test against residuals that resemble their neighbours.
+    """Return p of the Durbin-Watson test against residuals that resemble their neighbours.
 
     The ratio is compared with a beta distribution of the same mean and variance, which depend on
     the tangents.
@@ -77,17 +78,13 @@ def largest_rise(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | N
 
 
 def warnings(fitted: Fit, sizes, losses) -> list[str]:
-    """Sentences for the reader of a fit; none if nothing speaks against the law.
+    """Return sentences for the reader of a fit; none if nothing speaks against the law.
 
     Parameters
     ----------
     fitted : Fit
     sizes, losses : array_like, shape (N,)
         The rows that it was fitted to.
-
-    Returns
-    -------
-    list of str
     """
     x, y = points(sizes, losses)
     messages = []

@@ -42,8 +42,9 @@ def _inverse(law: str, y: np.ndarray, p: Parameters) -> np.ndarray:
 
 
 def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
-    """Fit a law again, of the same kind as `fit`, to many curves. x, shape (N,); y, shape (N, S).
-    Returns arrays, shape (S,).
+    """Fit a law again, of the same kind as `fit`, to many curves.
+
+    x, shape (N,); y, shape (N, S). Returns arrays, shape (S,).
     """
     if fit.law == "floor":
         v = np.log1p(np.exp(fit.parameters["log_floor"] - fit.k * (fit.log_scale - x.max())))
@@ -86,11 +87,10 @@ def _refit_broken(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
 
 
 def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> Parameters:
-    """Return parameters, shape (count, 1), of the law fitted to its values with Student's scatter
-    at log sizes x (N,).
+    """Return parameters, shape (count, 1), of the law fitted to its values with Student's scatter.
 
     For the pure law this is the sampling law of its parameters, a multivariate t with N - 2 degrees
-    of freedom.
+    of freedom. x, shape (N,): log sizes.
     """
     spare = len(x) - len(fit.parameters)
     scatter = np.sqrt(fit.residual_sum / random.chisquare(spare, count))
@@ -101,9 +101,7 @@ def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> P
 def _rates(
     real: Fit, synthetic: Fit, at: np.ndarray, real_p: Parameters, p: Parameters
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return S and dS / dD at `at` (M,) real images, for parameters of both laws, shape (S, 1)
-    each.
-    """
+    """Return S and dS / dD at `at` (M,) real images, for parameters of both laws, (S, 1) each."""
     x = np.log(at)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         y = LAWS[real.law].log_loss(x, **real_p)
@@ -116,10 +114,10 @@ def _rates(
 
 
 def _ends(rates: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return both ends (2, M) of the interval of drawn rates (S, M), and whether other draws would
-    move none by more than `STABLE`.
+    """Return both ends (2, M) of the interval of drawn rates (S, M), and whether they are stable.
 
-    The order statistics two standard errors of their rank away are the band in which an end lies.
+    They are if other draws would move none by more than `STABLE`. The order statistics two standard
+    errors of their rank away are the band in which an end is.
     """
     ordered, count = np.sort(rates, axis=0), len(rates)
     ranks = LEVELS * (count - 1)

@@ -33,15 +33,14 @@ def log_loss(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.
 
 
 def tangents(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
-    """Directions in which log loss moves with the parameters, shape (N, 3)."""
+    """Return directions in which log loss moves with the parameters, shape (N, 3)."""
     log_power = k * (log_scale - x)
     share = np.exp(log_power - np.logaddexp(log_floor, log_power))  # of the power part in the loss
     return np.stack([share, share * (x - x.mean()), share * np.exp(k * (x - x.max()))], axis=1)
 
 
 def _products(theta, d, y, weights, floor, fixed_k) -> np.ndarray:
-    """Weighted inner products (3, 3, S) of both derivatives and the residuals: what a step is made
-    of, and the cost.
+    """Return weighted inner products (3, 3, S) of both derivatives and the residuals.
 
     theta, floor: as of `solve`; d (N, 1): log of the largest size over each; y, weights (N, S).
     """
@@ -148,8 +147,9 @@ def _step(products, damping, low, high) -> tuple[np.ndarray, np.ndarray]:
 
 
 def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Thirty-five starts (2, 35): floors from none to just under the smallest loss, exponents from
-    0.05 to 3. x, y (N,).
+    """Return 35 starts (2, 35) for x, y (N,).
+
+    Floors are from none to just under the smallest loss, exponents from 0.05 to 3.
     """
     floors = np.array([1e-6, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])[:, None]  # over the smallest loss
     k = np.array([0.05, 0.2, 0.5, 1.2, 3.0])
@@ -161,7 +161,7 @@ def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of theta (2,) = v, u, with the log P that is best for x, y (N,)."""
+    """Return arguments of `log_loss` of theta (2,) = v, u, with the best log P for x, y (N,)."""
     k = float(np.exp(theta[1]))
     z = k * (x.max() - x)
     log_power = float((y - z - np.log1p(np.exp(theta[0] - z) - np.exp(-z))).mean())
@@ -174,12 +174,11 @@ def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float
 
 
 def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Means of x and y, each shape (P,), and counts, shape (P, 1) or None, over ranges of a
-    thousandth of the span of x.
+    """Return means of x and y, (P,), and counts, (P, 1) or None, over narrow ranges of x.
 
-    Within such a range the law is a line, so a fit to the means differs by about a millionth of its
-    spread. The largest size is a range by itself, because theta refers to it. Up to `_MOST` points
-    stay as they are.
+    A range is a thousandth of the span of x. Within it the law is a line, so a fit to the means
+    differs by about a millionth of its spread. The largest size is a range by itself, because theta
+    refers to it. Up to `_MOST` points stay as they are.
     """
     if len(x) <= _MOST:
         return x, y, None
@@ -189,7 +188,7 @@ def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,), as of `fit`, without intervals."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,), as `fit` does."""
     means = _averaged(x, y)
     theta, costs = solve(*means[:2], starts(*means[:2]), means[2])
     if len(means[0]) < len(x):

@@ -17,7 +17,7 @@ def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
 
 
 def tangents(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
-    """Directions in which log loss moves with the parameters, shape (N, 2)."""
+    """Return directions in which log loss moves with the parameters, shape (N, 2)."""
     return np.stack([np.ones_like(x), x - x.mean()], axis=1)
 
 
@@ -27,13 +27,14 @@ def _parameters(intercept: float, slope: float) -> dict[str, float]:
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,)."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,)."""
     return _parameters(*np.polynomial.polynomial.polyfit(x, y, 1))
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. The interval is Student's with N - 2 degrees of freedom;
-    HC3's does not ask for equal spread.
+    """Fit the law to log sizes and log losses x, y (N,).
+
+    The interval is Student's with N - 2 degrees of freedom; HC3's does not need equal spread.
     """
     line = OLS(y, add_constant(x)).fit()
     parameters = _parameters(*line.params)
@@ -52,8 +53,9 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
 
 
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """K of each weighted line. x, y (N,); weights (B, N), how often each point was drawn. Returns
-    (B,).
+    """Return k (B,) of each weighted line.
+
+    x, y (N,); weights (B, N): how often each point was drawn.
     """
     total = weights.sum(1)
     mean_x, mean_y = weights @ x / total, weights @ y / total

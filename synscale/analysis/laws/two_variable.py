@@ -31,14 +31,17 @@ _FLOORS = (0.2, 0.6, 0.9)  # over the smallest loss: where resamples start, besi
 
 
 def _terms(theta, log_n, log_d):
-    """Logs of the three parts of the loss, (3, N); theta = log A, log B, log E, a, b."""
+    """Return logs of the three parts of the loss, (3, N).
+
+    theta: log A, log B, log E, a, b.
+    """
     return np.stack(
         [theta[0] - theta[3] * log_n, theta[1] - theta[4] * log_d, np.full_like(log_n, theta[2])]
     )
 
 
-def objective(theta, log_n, log_d, y):
-    """Sum of Huber losses over DELTA squared, and its gradient (5,)."""
+def objective(theta, log_n, log_d, y) -> tuple[float, np.ndarray]:
+    """Return the sum of Huber losses over DELTA squared, and its gradient (5,)."""
     terms = _terms(theta, log_n, log_d)
     value = np.logaddexp.reduce(terms, axis=0)
     share = np.exp(terms - value)
@@ -52,8 +55,9 @@ def objective(theta, log_n, log_d, y):
 
 
 def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log sizes and log losses, one point for each pair of sizes: the mean over its rows of log
-    loss.
+    """Return log sizes and log losses, one point for each pair of sizes.
+
+    A point is the mean over its rows of log loss.
 
     Parameters
     ----------
@@ -104,7 +108,7 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _shared(log_n: np.ndarray, log_d: np.ndarray) -> float:
-    """Squared correlation of both log sizes."""
+    """Return the squared correlation of both log sizes."""
     return float(np.corrcoef(log_n, log_d)[0, 1] ** 2)
 
 
@@ -115,7 +119,7 @@ def _descend(start, log_n, log_d, y, options: dict) -> OptimizeResult:
 
 
 def _starts(y: np.ndarray) -> list[list[float]]:
-    """324 starts for centred log sizes."""
+    """Return 324 starts for centred log sizes."""
     starts = []
     for share, a, b, left in product(
         (0.01, 0.4, 0.8, 0.95), (0.1, 0.35, 0.8), (0.1, 0.35, 0.8), (0.1, 0.5, 0.9)
@@ -130,8 +134,9 @@ def _starts(y: np.ndarray) -> list[list[float]]:
 
 
 def _resample_starts(optimum: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-    """The optimum, and the same loss at the mean sizes with other floors: from no floor at all, log
-    E has no gradient.
+    """Return the optimum, and the same loss at the mean sizes with other floors.
+
+    From no floor at all, log E has no gradient.
     """
     starts, middle = [optimum], np.logaddexp.reduce(optimum[:3])
     for share in _FLOORS:

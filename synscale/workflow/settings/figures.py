@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
+from synscale.study.models.base import StrictModel
 from synscale.workflow.paths import image_files
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Curve, Label, figure_labels, labelled
@@ -17,7 +18,7 @@ from synscale.workflow.shards import real_sources, synthetic_sources
 from synscale.workflow.targets import NotInStudy
 
 
-def part_of(study: Study, name: str):
+def part_of(study: Study, name: str) -> StrictModel:
     """Return the study's key of a figure or table. Raise NotInStudy if it has none."""
     part = getattr(study.figures, name, None) or getattr(study.tables, name, None)
     if part is None:

@@ -53,7 +53,7 @@ def test_classifiers_are_evaluated_on_the_studys_classes(study):
     loaded = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
     (source, group), *_ = run_groups(loaded)
     settings = evaluation_settings(loaded, source, group)
-    assert settings["evaluation"] == ["things_val"] and settings["masked"]
+    assert settings.sets == ("things_val",) and settings.masked
 
 
 @pytest.mark.parametrize(

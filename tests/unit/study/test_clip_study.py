@@ -119,7 +119,7 @@ def test_the_80_templates_have_a_name(tmp_path):
     study = smoke(
         tmp_path, ('templates: ["{name}", "{name}, thick"]', "templates: openai_imagenet")
     )
-    assert clip_evaluation_settings(study, "real", "clip_tiny")["templates"] == "openai_imagenet"
+    assert clip_evaluation_settings(study, "real", "clip_tiny").templates == "openai_imagenet"
 
 
 def sets(**own) -> FilesData:
@@ -158,9 +158,8 @@ def test_set_with_other_classes_needs_two_files(tmp_path):
     assert faults(**own) == []
     changed = study.model_copy(update={"data": sets(**own)})
     assert clip_tables(changed) == [str(classes), str(texts)]
-    assert clip_evaluation_settings(changed, "real", "clip_tiny")["sets"] == {
-        "flowers": {"dataset": "flowers102", **own}
-    }
+    settings = clip_evaluation_settings(changed, "real", "clip_tiny")
+    assert settings.sets_of_other_classes == {"flowers": FileSet(dataset="flowers102", **own)}
 
 
 def test_downstream_sets_of_the_project_are_valid(tmp_path):

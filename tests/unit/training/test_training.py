@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts import evaluate
+from synscale.evaluation import classifiers
 from synscale.models import classifier
 from synscale.study.load import load_study
 from synscale.timing import fake_images
@@ -93,7 +93,7 @@ def test_metrics_do_not_depend_on_evaluation_batch_size(tmp_path, monkeypatch):
     found = []
     for at_once in (5, 512):
         monkeypatch.setattr(stream, "ON_CPU", at_once)
-        found.append(evaluate.judge(models, "unseen", images, False, device))
+        found.append(classifiers.evaluate_set(models, "unseen", images, False, device))
     assert found[0] == found[1] and found[0][0] != found[0][1]
 
 
