@@ -1,7 +1,5 @@
 """Shards whose images tell their guidance scale and number."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """Checkpoints in the layout of the authors' evaluation code: conversion and evaluation."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pandas as pd
 import pytest

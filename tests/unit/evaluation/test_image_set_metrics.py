@@ -2,8 +2,6 @@
 
 from itertools import combinations
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pytest
 import torch

@@ -1,7 +1,5 @@
 """CLIP models agree with open_clip: tokens, features, logits and the authors' checkpoints."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import open_clip
 import pytest

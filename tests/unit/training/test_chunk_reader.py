@@ -2,8 +2,6 @@
 
 import os
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pandas as pd
 import pytest
 

@@ -1,7 +1,5 @@
 """Sets of images: the images of each, and errors of damaged shards."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """The order of a training: every image once in an epoch, resumable at any place."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pytest
 import torch
 from hypothesis import given

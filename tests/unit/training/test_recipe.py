@@ -1,7 +1,5 @@
 """Each choice of a classifier's recipe: its effect, and that a resumed job has it too."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pytest
 import torch
 from hypothesis import given

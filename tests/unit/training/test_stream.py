@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pytest
 import torch
 
