@@ -143,8 +143,7 @@ def peer(
             logits = network.model(network.prepare(batch.images.to(device)))
             predicted.append(logits.argmax(1).cpu())
         for batch in stream.iter_sequential(images, batch_size):
-            pixels = network.prepare(batch.images.to(device))
-            features.append(last_features(network, pixels).cpu())
+            features.append(last_features(network, batch.images.to(device)).cpu())
             class_ids.append(batch.class_ids)
         distances = _peer_distances(network, images, batch_size, device)
     vectors = [torch.cat(parts).numpy() for parts in (predicted, features, class_ids)]
