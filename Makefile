@@ -48,6 +48,7 @@ lint: $(READY)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
+	$(RUN) mypy
 
 # The environment is ready when the marker is newer than the locks; a broken installation has none.
 $(READY): $(LOCKS) $(MOVED)
