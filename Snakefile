@@ -71,4 +71,4 @@ onerror:
     print(hooks.failure(workflow))
 
 
-hooks.install(workflow, STUDIES, lambda dag: plans.print_budget(dag, STUDIES, config))
+hooks.install(workflow, STUDIES, lambda dag: plans.check_budget(dag, STUDIES, config, True))

@@ -13,8 +13,6 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import simplejpeg
 import torch
 import webdataset

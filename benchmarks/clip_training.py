@@ -18,8 +18,6 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import open_clip
 import torch
 from open_clip_train import main as trainer

@@ -34,18 +34,19 @@ class FigureCost:
     added_gpu_hours: float
 
 
-def needed(key: str, jobs: dict[str, Job]) -> set[str]:
+def needed_jobs(key: str, jobs: dict[str, Job]) -> set[str]:
     """Return the keys of a job and of all jobs that it needs, directly or not."""
-    found, ahead = set(), [key]
-    while ahead:
-        next_key = ahead.pop()
-        if next_key not in found:
-            found.add(next_key)
-            ahead += jobs[next_key].needs
-    return found
+    keys: set[str] = set()
+    stack = [key]
+    while stack:
+        next_key = stack.pop()
+        if next_key not in keys:
+            keys.add(next_key)
+            stack += jobs[next_key].needs
+    return keys
 
 
-def figure_costs(names: list[str], jobs: list[Job], found: dict[str, Cost]) -> list[FigureCost]:
+def figure_costs(names: list[str], jobs: list[Job], costs: dict[str, Cost]) -> list[FigureCost]:
     """Return the cost of each figure, the cheapest first.
 
     Parameters
@@ -54,32 +55,31 @@ def figure_costs(names: list[str], jobs: list[Job], found: dict[str, Cost]) -> l
         Names of figures, each drawn by a job of rule plot_{name} or with the name as a wildcard.
     jobs : list of Job
         The jobs of all figures.
-    found : dict of str to Cost
+    costs : dict of str to Cost
         Cost of each job, by its key.
     """
 
     def hours(keys: set[str]) -> float:
-        seconds = sum(found[key].seconds * found[key].work.gpus for key in keys)
-        return seconds / summary.HOUR
+        return sum(costs[key].seconds * costs[key].work.gpus for key in keys) / summary.HOUR
 
     by_key = {job.key: job for job in jobs}
-    own = {}
+    keys = {}
     for name in names:
         (key,) = (j.key for j in jobs if j.rule == f"plot_{name}" or name in j.wildcards.values())
-        own[name] = {need for need in needed(key, by_key) if by_key[need].to_run}
+        keys[name] = {need for need in needed_jobs(key, by_key) if by_key[need].to_run}
     rows, above = [], set()
-    for name in sorted(names, key=lambda name: (hours(own[name]), len(own[name]), name)):
-        rows.append(FigureCost(name, len(own[name]), hours(own[name]), hours(own[name] - above)))
-        above |= own[name]
+    for name in sorted(names, key=lambda name: (hours(keys[name]), len(keys[name]), name)):
+        rows.append(FigureCost(name, len(keys[name]), hours(keys[name]), hours(keys[name] - above)))
+        above |= keys[name]
     return rows
 
 
-def hours_on_real_images(study: Study, jobs: list[Job], found: dict[str, Cost]) -> float:
+def hours_on_real_images(study: Study, jobs: list[Job], costs: dict[str, Cost]) -> float:
     """Return the GPU-hours of trainings of classifiers on real images only."""
     real = {name for name, source in study.sources.items() if source.kind == "real"}
     trainings = [job for job in jobs if job.rule == "train_classifiers"]
-    costs = [found[job.key] for job in trainings if job.wildcards["source"] in real]
-    return sum(cost.seconds * cost.work.gpus for cost in costs) / summary.HOUR
+    on_real = [costs[job.key] for job in trainings if job.wildcards["source"] in real]
+    return sum(cost.seconds * cost.work.gpus for cost in on_real) / summary.HOUR
 
 
 def planned(study_name: str, machine_name: str) -> tuple[list[FigureCost], float]:
@@ -97,8 +97,8 @@ def planned(study_name: str, machine_name: str) -> tuple[list[FigureCost], float
     files = [f"figures/{study_name}/{name}.pdf" for name in names]
     jobs = dag.ask(files, {"study": study_name, "hardware": machine_name})
     machine = hardware.load(machine_name)
-    found = summary.costs(jobs, {study_name: study}, machine)
-    return figure_costs(names, jobs, found), hours_on_real_images(study, jobs, found)
+    costs = summary.costs(jobs, {study_name: study}, machine)
+    return figure_costs(names, jobs, costs), hours_on_real_images(study, jobs, costs)
 
 
 def three_digits(hours: float) -> str:

@@ -13,21 +13,17 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks import generation, law_fitting, scores
 from benchmarks.measuring import Result, begin, finish, parser
-from scripts import evaluate, generate
 from synscale.data import shards
-from synscale.evaluation import reference
+from synscale.evaluation import classifiers, reference
 from synscale.models import classifier, pipelines
 from synscale.study.models.classifiers import Architecture, Training
 from synscale.timing import fake_images
-from synscale.training import augment, classifier_loop, partial_shards, stream
+from synscale.training import augment, classifier_loop, stream
 from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.distributed import ProcessGroup
 from synscale.workflow.settings.training import TrainingRun
@@ -91,9 +87,9 @@ def train(folder: Path, count: int) -> None:
     classifier_loop.train(job, _images(folder, count), state, "growth", ProcessGroup(CPU))
 
 
-def judge(folder: Path, count: int) -> None:
+def evaluate(folder: Path, count: int) -> None:
     models = [classifier.build(**BUILD).eval() for _ in range(4)]
-    evaluate.judge(models, "unseen", _images(folder, count), False, CPU)
+    classifiers.evaluate_set(models, "unseen", _images(folder, count), False, CPU)
 
 
 def score(folder: Path, count: int) -> None:
@@ -104,16 +100,10 @@ def score(folder: Path, count: int) -> None:
 
 
 def generate_images(folder: Path, count: int) -> None:
-    """Generate one image for 8 of the other stages, because it costs more."""
-    settings = generation.settings_of(4, "float32", 16)
-    pipeline = pipelines.load(str(folder / "pipeline"), settings["sampling"], CPU)
-    pool = pd.DataFrame({"class_id": np.arange(10), "text": generation.prompts(10)})
-    own = settings | {"guidance": {generation.GUIDANCE: (0, count // 8)}}
-    state = partial_shards.Stretches(folder / f"state-{count}", "benchmark", shards.PNG)
-    shards.write(
-        folder / f"made-{count}.tar",
-        generate.samples(pipeline, "benchmark", own, pool, pd.Series(dtype=str), state),
-    )
+    """Fewer, for they cost more: one for 8 of the other stages."""
+    settings = generation.settings_of("tiny", count // 8, 4, "float32", 16)
+    pipeline = pipelines.load(str(folder / "pipeline"), settings.sampling, CPU)
+    generation.ours(pipeline, settings, folder / f"made-{count}.tar")
 
 
 def fit_laws(folder: Path, count: int) -> None:
@@ -125,7 +115,7 @@ STAGES = {  # name -> what it does, what `size` counts, how many of them it does
     "write": (write_shard, "image", 1),
     "batches": (read_batches, "image", 1),
     "train": (train, "image", 1),
-    "evaluate": (judge, "image", 1),
+    "evaluate": (evaluate, "image", 1),
     "score": (score, "image", 1),
     "generate": (generate_images, "image", 1 / 8),
     "fit_laws": (fit_laws, "curve", 1 / 16),
@@ -190,7 +180,7 @@ def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
     fake_images.shard(folder / "images.tar", max(sizes), SIZE)
-    generation.saved(folder / "pipeline", generation.MODELS["tiny"])
+    generation.save_pipeline(folder / "pipeline", generation.MODELS["tiny"])
     found = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {
         "Lines": [summary for _, summary in found],

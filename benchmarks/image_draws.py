@@ -19,6 +19,7 @@ seeds, as a study without draws does.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,8 +29,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from scripts import evaluate, prepare_data
-from synscale.data import shards
+from synscale.data import prepare, shards
+from synscale.evaluation import classifiers
 from synscale.runtime.atomic import write_json
 from synscale.study import class_table
 from synscale.study.load import load_study
@@ -85,7 +86,9 @@ def log_losses(source: str, seeds: int, tars: list[str], evaluation: str) -> pd.
             run = job.run
             images = classifier_group.images_of_run(run, series)
             model = classifier_loop.train(job, images, Path(state) / run.name, run.name, processes)
-            [overall, *_] = evaluate.judge([model.eval()], EVALUATION, held_out, False, device)[0]
+            [overall, *_] = classifiers.evaluate_set(
+                [model.eval()], EVALUATION, held_out, False, device
+            )[0]
             rows.append(
                 {
                     "source": source,
@@ -192,9 +195,9 @@ def summary(table: pd.DataFrame) -> dict:
 def real_images(folder: Path, seeds: int) -> list[str]:
     """Write the real images of all draws as one shard."""
     study = study_with_draws(REAL, seeds)
-    settings = data_settings(study, "classifier_training", 0) | {"range": None}
+    settings = replace(data_settings(study, "classifier_training", 0), range=None)
     tar = str(folder / "00000.tar")
-    shards.write(tar, prepare_data.digits_samples(settings, class_table.read(study.classes)))
+    shards.write(tar, prepare.digits_samples(settings, class_table.read(study.classes)))
     return [tar]
 
 

@@ -1,6 +1,7 @@
 """How often the intervals of the exponent k contain the truth, and how wide they are.
 
-python -m benchmarks.law_coverage [--trials 1000] [--data-sets 40] [--processes 1] [--docs docs/laws.md]
+python -m benchmarks.law_coverage [--trials 1000] [--data-sets 40] [--processes 1]
+    [--docs docs/laws.md]
 
 Losses follow L(D) = E + (C / D)^k at doubling sizes, with log-normal noise; those of the law of two
 variables follow L(N, D) = E + A / N^a + B / D^b on a grid of four by four. The tables in
@@ -20,8 +21,10 @@ from synscale.analysis.laws import two_variable
 from synscale.runtime.atomic import atomic_write
 
 PREDICTION = (
-    "With 100 trials a cell, before the rule was fixed: the interval over all laws that are not ruled out covers "
-    "93 to 100 %, that of the chosen law 0 to 98 %, that of the pure law 0 to 19 % if there is a floor."
+    "With 100 trials a cell, before the rule was fixed: the interval over all laws that are not "
+    "ruled out covers "
+    "93 to 100 %, that of the chosen law 0 to 98 %, that of the pure law 0 to 19 % if there is a "
+    "floor."
 )
 NAME = "law_coverage"
 DOCS = Path(__file__).parents[1] / "docs/laws.md"
@@ -33,8 +36,9 @@ Intervals = dict[str, tuple[float, float]]
 
 
 def curve(random: np.random.Generator, count: int, floor: float, noise: float) -> tuple:
-    """Sizes and losses, each shape (count,), and k: 0.15 to 0.6, loss at the smallest size at most
-    3.
+    """Return sizes and losses, each shape (count,), and k.
+
+    k is 0.15 to 0.6, the loss at the smallest size at most 3.
     """
     k = random.uniform(0.15, 0.6)
     first = random.uniform(max(1.0, floor + 0.5), 3.0)
@@ -44,7 +48,7 @@ def curve(random: np.random.Generator, count: int, floor: float, noise: float) -
 
 
 def intervals(sizes: np.ndarray, losses: np.ndarray) -> tuple[Intervals, str]:
-    """95 % intervals of k by the rule that reports them, and the chosen law."""
+    """Return 95 % intervals of k by the rule that reports them, and the chosen law."""
     choice = laws.choose(sizes, losses)
     under = {law: fitted.k_interval for law, fitted in choice.fits.items()}
     reported = {
@@ -57,17 +61,20 @@ def intervals(sizes: np.ndarray, losses: np.ndarray) -> tuple[Intervals, str]:
 
 
 def cell(settings: tuple[int, float, float, int]) -> dict:
-    """A row of the table; settings: sizes, true floor, noise, trials."""
+    """Return a row of the table.
+
+    settings: sizes, true floor, noise, trials.
+    """
     count, floor, noise, trials = settings
     random = np.random.default_rng([count, int(10 * floor), int(100 * noise)])
-    covered, widths, chosen = [], [], []
+    covered, widths, selected = [], [], []
     for _ in range(trials):
         sizes, losses, k = curve(random, count, floor, noise)
         reported, law = intervals(sizes, losses)
         ends = np.array(list(reported.values()))
         covered.append((ends[:, 0] <= k) & (k <= ends[:, 1]))
         widths.append(ends[:, 1] - ends[:, 0])
-        chosen.append(law)
+        selected.append(law)
     row = {"sizes": count, "floor": floor, "noise": f"{noise:.0%}"}
     for name, share in zip(reported, np.mean(covered, axis=0), strict=True):
         row[f"covers, {name}"] = f"{share:.1%}"
@@ -75,7 +82,7 @@ def cell(settings: tuple[int, float, float, int]) -> dict:
         if name in ("pure law", "reported"):
             row[f"width, {name}"] = f"{width:.3f}" if np.isfinite(width) else "unbounded"
     unbounded = np.mean(np.isinf(np.array(widths)[:, -1]))
-    pure = np.mean(np.array(chosen) == "power")
+    pure = np.mean(np.array(selected) == "power")
     return row | {"unbounded": f"{unbounded:.1%}", "pure law chosen": f"{pure:.0%}"}
 
 
@@ -91,7 +98,7 @@ def data_set(seed: int) -> dict[str, tuple[float, float, float]]:
 
 
 def two_variable_rows(fits: list[dict]) -> list[dict]:
-    """A row for each parameter, over all data sets and over those with a fitted floor of zero."""
+    """Return a row for each parameter: all data sets, and those with a fitted floor of zero."""
     rows = []
     for name, truth in TRUTH.items():
         values = np.array([fitted[name] for fitted in fits])
@@ -128,15 +135,16 @@ def documented(page: str, result: dict) -> str:
     head, mark, _ = page.partition(MARK)
     if not mark:
         raise SystemExit(f"{DOCS.name}: no line {MARK.strip()!r}; add it where the table belongs")
-    made = f"`{result['command']}`, {result['date']}: {result['work']}."
+    source = f"`{result['command']}`, {result['date']}: {result['work']}."
     parts = [
         f"{heading}:\n\n{markdown(rows)}" if heading else markdown(rows)
         for heading, rows in result["tables"].items()
     ]
-    return head + mark + "\n" + "\n\n".join([*parts, made]) + "\n"
+    return head + mark + "\n" + "\n\n".join([*parts, source]) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Measure, and write the tables of the document."""
     options = parser(__doc__)
     options.add_argument("--trials", type=int, default=1000)
     options.add_argument("--data-sets", type=int, default=40, help="of the law of two variables")

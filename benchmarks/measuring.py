@@ -1,9 +1,8 @@
-"""What every benchmark shares: ways of doing the same work, timed in turn (A B A B) in one process,
-and the file of what was found.
+"""Shared code of the benchmarks: ways of the same work, timed in turn (A B A B) in one process.
 
-Seconds are of the processor where all work is done there, so that others who use the machine hardly
-matter (the load is told), and of the clock where a GPU does it. A ratio is that of two runs next to
-each other: more than 1 says that ours is faster.
+Seconds are CPU time on a CPU, which other users of the machine hardly change (the load is
+recorded), and wall time on a GPU. A ratio is that of two runs next to each other: above 1 this
+project's code is faster.
 """
 
 import argparse
@@ -13,12 +12,10 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-
-import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import pandas as pd
@@ -47,12 +44,12 @@ OURS = "ours"
 
 
 class Disagreement(AssertionError):
-    """Two ways of the same work that have not made the same: their times tell nothing."""
+    """Two ways of the same work with different results: their times say nothing."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a benchmark found. tables: heading -> rows, a dictionary each."""
+    """Result of a benchmark. Tables are rows by heading."""
 
     name: str
     title: str
@@ -64,7 +61,7 @@ class Result:
 
 
 def clock(device: torch.device) -> float:
-    """Seconds so far: of this process's processor, or of the clock, all work on the GPU done."""
+    """Return CPU time in seconds, or wall time after all work on the GPU."""
     if device.type != "cuda":
         return time.process_time()
     torch.cuda.synchronize(device)
@@ -73,7 +70,7 @@ def clock(device: torch.device) -> float:
 
 @contextmanager
 def as_a_job() -> Iterator[None]:
-    """With deterministic kernels, as our jobs have them and no peer."""
+    """Use deterministic kernels, as the jobs of the workflow do."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (
         torch.are_deterministic_algorithms_enabled(),
@@ -89,6 +86,7 @@ def as_a_job() -> Iterator[None]:
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds of a work."""
     start = clock(device)
     work()
     return clock(device) - start
@@ -101,15 +99,28 @@ def in_turn(
     agree: Callable[[dict], str],
     seconds: Callable[[Callable[[], object], torch.device], float] = seconds_of,
 ) -> tuple[pd.DataFrame, str]:
-    """Seconds, a column for each way and a row for each round, and what `agree` says of what the
-    ways made in a first round, which is not timed.
+    """Time ways of the same work in turn.
 
-    Raises Disagreement where `agree` does.
+    Parameters
+    ----------
+    ways : dict of str to callable
+    rounds : int
+    device : torch.device
+    agree : callable
+        Compares the results of a first round, which is not timed. Raises Disagreement.
+    seconds : callable
+        Times one work.
+
+    Returns
+    -------
+    seconds : DataFrame
+        A column for each way and a row for each round.
+    agreement : str
+        Result of `agree`.
     """
-    told = agree({name: work() for name, work in ways.items()})
-    return pd.DataFrame(
-        [{name: seconds(work, device) for name, work in ways.items()} for _ in range(rounds)]
-    ), told
+    agreement = agree({name: work() for name, work in ways.items()})
+    rows = [{name: seconds(work, device) for name, work in ways.items()} for _ in range(rounds)]
+    return pd.DataFrame(rows), agreement
 
 
 def ratios(
@@ -119,45 +130,53 @@ def ratios(
     reach: dict[str, float] | None = None,
     ours: str = OURS,
 ) -> list[dict]:
-    """A row for each way: milliseconds a unit, and how many times as long as ours it takes, the
-    median over the rounds and the extremes.
+    """Return a row for each way: milliseconds per unit, and the ratio to this project's code.
 
-    reach: way -> the ratio that is asked for.
+    Parameters
+    ----------
+    seconds : DataFrame
+        As of `in_turn`.
+    units : int
+        Units of the work.
+    unit : str
+    reach : dict of str to float, optional
+        Required ratio of a way.
+    ours : str
+        The way of this project.
     """
     rows = []
     for name in seconds:
-        own = seconds[name] / seconds[ours]
+        ratio = seconds[name] / seconds[ours]
         row = {"way": name, f"ms a {unit}": 1000 * float(seconds[name].median()) / units}
         if name != ours:
-            row |= {
-                "times ours": float(own.median()),
-                "lowest": float(own.min()),
-                "highest": float(own.max()),
-            }
-            row |= (
-                {"to reach": reach[name], "reached": "yes" if own.median() >= reach[name] else "no"}
-                if name in (reach or {})
-                else {}
-            )
+            row["times ours"] = float(ratio.median())
+            row["lowest"], row["highest"] = float(ratio.min()), float(ratio.max())
+        if name != ours and name in (reach or {}):
+            row["to reach"] = reach[name]
+            row["reached"] = "yes" if ratio.median() >= reach[name] else "no"
         rows.append(row)
     return rows
 
 
 def close(first, second, tolerance: float, what: str) -> float:
-    """The largest difference, relative to the largest of the second. Raises Disagreement where it
-    is over the tolerance.
+    """Return the largest difference, relative to the largest value of `second`.
+
+    Raises
+    ------
+    Disagreement
+        If it is over the tolerance.
     """
-    first, second = (torch.as_tensor(np.asarray(own)).double() for own in (first, second))
+    first, second = (torch.as_tensor(np.asarray(values)).double() for values in (first, second))
     if first.shape != second.shape:
         raise Disagreement(f"{what}: shapes {tuple(first.shape)} and {tuple(second.shape)}")
-    found = float((first - second).abs().max() / second.abs().max().clamp(min=1e-30))
-    if not found <= tolerance:
-        raise Disagreement(f"{what}: they differ by {found:.2g} of the largest, over {tolerance:g}")
-    return found
+    error = float((first - second).abs().max() / second.abs().max().clamp(min=1e-30))
+    if not error <= tolerance:
+        raise Disagreement(f"{what}: they differ by {error:.2g} of the largest, over {tolerance:g}")
+    return error
 
 
 def machine() -> dict:
-    """What the figures depend on."""
+    """Return what times depend on."""
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     return {
         "cpu": processor(),
@@ -169,90 +188,82 @@ def machine() -> dict:
 
 
 def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
+    """Return the versions of Python and of the packages that are installed."""
+    packages = {"python": platform.python_version()}
     for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(importlib.metadata.PackageNotFoundError):
+            packages[package] = importlib.metadata.version(package)
+    return packages
+
+
+def _format(value) -> str:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{float(f'{value:.3g}'):,}"
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 def markdown(rows: list[dict]) -> str:
-    def told(value):
-        if value is None or (isinstance(value, float) and np.isnan(value)):
-            return ""
-        return (
-            f"{float(f'{value:.3g}'):,}"
-            if isinstance(value, float)
-            else f"{value:,}"
-            if isinstance(value, int)
-            else value
-        )
-
-    return tabulating.markdown(pd.DataFrame(rows).map(told))
+    """Return rows as a Markdown table, numbers with three digits."""
+    return tabulating.markdown(pd.DataFrame(rows).map(_format))
 
 
 def show(result: Result) -> str:
+    """Return a result as text."""
     parts = [f"{result.title}: {result.work}"]
     for heading, rows in result.tables.items():
         parts += [heading, markdown(rows)]
-    return "\n\n".join(
-        [*parts, *([f"Agreement: {result.agreement}"] if result.agreement else []), *result.notes]
-    )
+    if result.agreement:
+        parts.append(f"Agreement: {result.agreement}")
+    return "\n\n".join([*parts, *result.notes])
 
 
 def parser(doc: str, rounds: int = 5, gpu: bool = False) -> argparse.ArgumentParser:
-    """gpu: whether the work can be done on one."""
-    own = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    own.add_argument(
-        "--rounds",
-        type=int,
-        default=rounds,
-        help=f"timed rounds of all ways in turn (default: {rounds})",
-    )
+    """Return the options of a benchmark.
+
+    Parameters
+    ----------
+    doc : str
+        Description.
+    rounds : int
+        Default number of rounds.
+    gpu : bool
+        Whether the work can be done on a GPU.
+    """
+    raw = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=doc, formatter_class=raw)
+    add, device = options.add_argument, "cuda" if torch.cuda.is_available() else "cpu"
+    add("--rounds", type=int, default=rounds, help=f"timed rounds (default: {rounds})")
     if gpu:
-        own.add_argument(
-            "--device",
-            default="cuda" if torch.cuda.is_available() else "cpu",
-            help="cpu or cuda (default: cuda where there is one)",
-        )
-    own.add_argument(
-        "--threads",
-        type=int,
-        default=1,
-        help="of torch on the CPU (default: 1, so that figures are per core)",
-    )
-    own.add_argument("--results", type=Path, default=RESULTS, help="folder of the result file")
-    return own
+        add("--device", default=device, help=f"cpu or cuda (default: {device})")
+    add("--threads", type=int, default=1, help="threads of torch (default: 1: times per core)")
+    add("--results", type=Path, default=RESULTS, help="folder of the result file")
+    return options
 
 
 def begin(
-    own: argparse.ArgumentParser, arguments: list[str] | None = None
+    options: argparse.ArgumentParser, arguments: list[str] | None = None
 ) -> tuple[argparse.Namespace, torch.device]:
-    args = own.parse_args(arguments)
+    """Parse the command line and set the number of threads. Return the options and the device."""
+    args = options.parse_args(arguments)
     torch.set_num_threads(args.threads)
-    threadpoolctl.threadpool_limits(
-        args.threads
-    )  # of numpy and scipy: threads that wait for work would count as work
+    # Threads of numpy and scipy that wait for work would count as work.
+    threadpoolctl.threadpool_limits(args.threads)
     return args, torch.device(getattr(args, "device", "cpu"))
 
 
 def finish(result: Result, args: argparse.Namespace) -> None:
-    """Print what was found, and write it with the command, the date and the machine for
-    `benchmarks.report`; what a GPU did, beside what the CPU did.
-    """
+    """Print a result, and write it with command, date and machine for `benchmarks.report`."""
     print(show(result))
-    module = Path(sys.argv[0]).stem
-    own = {
-        "command": " ".join(["python -m", f"benchmarks.{module}", *sys.argv[1:]]),
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-    }
     device = torch.device(getattr(args, "device", "cpu")).type
     name = result.name if device == "cpu" else f"{result.name}-{device}"
-    write_json(
-        args.results / f"{name}.json",
-        asdict(result) | own | {"device": device, "machine": machine(), "versions": versions()},
-    )
+    module = Path(sys.argv[0]).stem
+    context = {
+        "command": " ".join(["python -m", f"benchmarks.{module}", *sys.argv[1:]]),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "device": device,
+        "machine": machine(),
+        "versions": versions(),
+    }
+    write_json(args.results / f"{name}.json", asdict(result) | context)

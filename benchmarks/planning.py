@@ -1,11 +1,10 @@
-"""How long Snakemake takes to plan a study of the paper's size, and in how much memory: what is
-left to do, and that nothing is.
+"""Measure the time and memory that Snakemake needs to plan a study of the paper's size.
 
 python -m benchmarks.planning [--study imagenet] [--shard 10000] [--pairs 100000] [--done]
 
-Nothing is ever made: a plan reads no image. With --done each output is an empty file of the right
-age with Snakemake's record of its job, each list of shards a list; and the same is planned again,
-as config.yaml has it and with skip_finished_shards.
+No job runs: a plan reads no image. With --done each output becomes an empty file of the right age
+with Snakemake's record of its job, and the finished study is planned again, with and without
+skip_finished_shards.
 """
 
 import argparse
@@ -41,21 +40,27 @@ DRY = ("-n", "--quiet")
 
 
 def sized(study: dict, shard: int | None = None, pairs: int | None = None) -> dict:
-    """A study, as its file has it, with so many image indices in a shard, and in one of pairs and
-    of what is made of their texts.
+    """Return the content of a study file with another size of shards.
+
+    Parameters
+    ----------
+    study : dict
+    shard : int or None
+        Image indices in a shard; None for those of the study.
+    pairs : int or None
+        The same for real pairs and images generated from their texts.
     """
     for source in study["sources"].values():
-        of_pairs = (
-            source["kind"] == "pairs"
-            or study["recipes"].get(source.get("recipe"), {}).get("kind") == "pair_texts"
-        )
-        if "images_per_shard" in source and (wanted := pairs if of_pairs else shard):
-            source["images_per_shard"] = wanted
+        recipe = study["recipes"].get(source.get("recipe"), {})
+        is_pairs = source["kind"] == "pairs" or recipe.get("kind") == "pair_texts"
+        size = pairs if is_pairs else shard
+        if "images_per_shard" in source and size:
+            source["images_per_shard"] = size
     return study | ({"images_per_shard": shard} if shard else {})
 
 
 def create(folder: Path, study: dict) -> None:
-    """The workflow in a folder of its own, with this study alone."""
+    """Create a folder with the workflow and only this study."""
     (folder / "studies").mkdir(parents=True, exist_ok=True)
     for name in LINKS:
         (folder / name).unlink(missing_ok=True)
@@ -67,9 +72,7 @@ def create(folder: Path, study: dict) -> None:
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
-    """Seconds, seconds of the processor (fewer where others want it too), peak memory in MB, and
-    what was printed.
-    """
+    """Return wall time and CPU time in seconds, peak memory in MB, and the output."""
     with tempfile.TemporaryFile("w+") as printed:
         start = time.monotonic()
         child = subprocess.Popen(
@@ -85,14 +88,16 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
 
 
 def jobs_of(text: str) -> int:
+    """Return the number of jobs in the output of a dry run."""
     return next(
         (int(line.split()[1]) for line in text.splitlines() if line.startswith("total ")), 0
     )
 
 
 def let_be_done(dag) -> None:
-    """An empty file or folder for each output of a Snakemake DAG, younger than what it is made of;
-    lists of shards with a last row; a record of each job.
+    """Create the outputs of a Snakemake graph as empty files, and the record of each job.
+
+    Each is younger than its inputs. Indexes of shards get a last row.
     """
     now = time.time()
     for step, level in enumerate(dag.toposorted(dag.jobs)):
@@ -121,8 +126,9 @@ def let_be_done(dag) -> None:
 
 
 def finish(folder: Path) -> None:
-    """Let every job be done. `snakemake --touch` takes a tenth of a second a job and records none
-    that is done.
+    """Mark every job as done.
+
+    `snakemake --touch` takes a tenth of a second per job and records no finished job.
     """
     with SnakemakeApi(
         OutputSettings(dryrun=True, log_level_override=40, enable_file_logging=False)
@@ -145,20 +151,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--study", default="imagenet", help="of studies/ (default: imagenet)")
-    parser.add_argument(
-        "--shard", type=int, help="image indices in a shard (default: as the study has it)"
-    )
-    parser.add_argument(
-        "--pairs", type=int, help="image indices in a shard of pairs (default: as the study has it)"
-    )
-    parser.add_argument(
-        "--folder", type=Path, help="where to lay the study out (a temporary folder by default)"
-    )
-    parser.add_argument(
-        "--done",
-        action="store_true",
-        help="measure the study with all jobs done, too (writes a small file for each output)",
-    )
+    parser.add_argument("--shard", type=int, help="image indices in a shard (default: study's)")
+    parser.add_argument("--pairs", type=int, help="the same for pairs (default: study's)")
+    parser.add_argument("--folder", type=Path, help="where to create it (default: temporary)")
+    parser.add_argument("--done", action="store_true", help="measure with all jobs done, too")
     args = parser.parse_args()
     study = yaml.safe_load((ROOT / f"studies/{args.study}.yaml").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as temporary:
@@ -167,22 +163,18 @@ def main() -> None:
         rows = {"all to do": snakemake(folder, *DRY)}
         count = jobs_of(rows["all to do"][-1])
         if args.done:
-            with ProcessPoolExecutor(
-                1, get_context("spawn")
-            ) as another:  # for the memory of what is measured starts as that of this process
-                another.submit(finish, folder).result()
+            # In another process: the memory of what is measured starts as that of this one.
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                pool.submit(finish, folder).result()
+            skip = ("--config", "skip_finished_shards=true")
             rows["all done"] = snakemake(folder, *DRY)
-            rows["all done, skip_finished_shards"] = snakemake(
-                folder, *DRY, "--config", "skip_finished_shards=true"
-            )
+            rows["all done, skip_finished_shards"] = snakemake(folder, *DRY, *skip)
             for name in list(rows)[1:]:
                 if "Nothing to be done" not in rows[name][-1]:
-                    raise SystemExit(
-                        f"{name}: jobs are left although all are done:\n{rows[name][-1][-3000:]}"
-                    )
-    print(
-        f"{args.study}: {count:,} jobs\n\n| snakemake {' '.join(DRY)} | seconds | of the processor | MB | ms a job |\n|---|---|---|---|---|"
-    )
+                    raise SystemExit(f"{name}: jobs are left:\n{rows[name][-1][-3000:]}")
+    print(f"{args.study}: {count:,} jobs\n")
+    print(f"| snakemake {' '.join(DRY)} | seconds | CPU seconds | MB | ms per job |")
+    print("|---|---|---|---|---|")
     for name, (seconds, busy, memory, _) in rows.items():
         print(f"| {name} | {seconds:.1f} | {busy:.1f} | {memory:.0f} | {1000 * busy / count:.2f} |")
 

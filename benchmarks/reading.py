@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import webdataset
 
 from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, parser
 from synscale.data import shards
 from synscale.data.shuffle_buffer import Shuffle, shuffle_for
+from synscale.study.models.generators import Storage
 from synscale.training import image_index, stream
 from synscale.training.order import Order
 
@@ -72,7 +71,7 @@ def write_source(folder: Path, images: int, size: int) -> list[str]:
             for i in numbers
         )
         tars.append(str(folder / f"{shard:05d}.tar"))
-        shards.write(tars[-1], rows, {"format": "jpeg", "quality": 95})
+        shards.write(tars[-1], rows, Storage(format="jpeg", quality=95))
     return tars
 
 

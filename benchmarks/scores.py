@@ -1,19 +1,16 @@
-"""Scores of synthetic images: one pass over them for all, as `scripts/score.py` makes, against a
-pass for each with torch-fidelity.
+"""Scores of synthetic images: one pass over them for all scores against a pass for each.
 
 python -m benchmarks.scores [--images 512]
 
 The peer calls torch_fidelity.calculate_metrics for FID and again for precision and recall, with the
-same reference network as its feature extractor, and goes through the images once more each for
-recognizability, diversity and distances between images. At its best it has FID, precision and
+same reference network as its feature extractor. It reads the images once more each for
+recognizability, diversity and distances between images. At its best it gets FID, precision and
 recall from one call.
 """
 
 import tempfile
 from functools import partial
 from pathlib import Path
-
-import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import torch
@@ -22,27 +19,31 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
-from scripts import score
 from synscale.evaluation import image_set_metrics, reference
+from synscale.evaluation.scores import class_scores
 from synscale.models import classifier
 from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
 
 PREDICTION = (
-    "Ours goes through the images once and through the real ones once; the peer 5 and 2 times, at its best 4 and 1. Distances (FID's matrix root, "
-    "neighbours) are paid by all. So 7 / 2 at most against a pass each, 5 / 2 against its best; expected 3 and 2.2. "
-    "Since then a CPU judges 32 images at a time, where their floats stay near its caches, and so does the peer here: 0.8 ms less for all in each pass, so "
-    "that ours takes 1.5 ms where it took 2.7, and the ratios stay where they were measured, 5.5 and 3.8."
+    "Ours goes through the images once and through the real ones once; the peer 5 and 2 times, at "
+    "its best 4 and 1. Distances (FID's matrix root, neighbours) are paid by all. So 7 / 2 at "
+    "most against a pass each, 5 / 2 against its best; expected 3 and 2.2. Since then a CPU "
+    "judges 32 images at a time, where their floats stay near its caches, and so does the peer "
+    "here: 0.8 ms less for all in each pass, so that ours takes 1.5 ms where it took 2.7, and the "
+    "ratios stay where they were measured, 5.5 and 3.8."
 )
-EACH, BEST = "torch-fidelity, a pass each", "torch-fidelity, FID and precision in one call"
+EACH = "torch-fidelity, a pass each"
+BEST = "torch-fidelity, FID and precision in one call"
 ARCHITECTURE = {"patch_size": 32, "width": 64, "depth": 2, "heads": 2, "pool": "avg"}
-CLASSES, SIZE = 10, 256
+CLASSES = 10
+SIZE = 256
 KEYS = ("fid", "precision", "recall", "lpips", "recognizability", "diversity")
 
 
-class Pictures(Dataset):
-    """What torch-fidelity reads: an image, uint8 (3, H, W), at a time."""
+class SingleImages(Dataset):
+    """Images for torch-fidelity, each of shape (3, H, W), uint8."""
 
     def __init__(self, images: stream.ShardedImages):
         self.images = images
@@ -54,10 +55,16 @@ class Pictures(Dataset):
         return self.images.read(torch.tensor([place]))[0][0]
 
 
-def extractor(judge: reference.Reference) -> type[FeatureExtractorBase]:
-    """The reference network as torch-fidelity takes one."""
+def last_features(network: reference.Reference, pixels: torch.Tensor) -> torch.Tensor:
+    """Return the inputs of the last layer."""
+    tokens = network.model.forward_features(network.prepare(pixels))
+    return network.model.forward_head(tokens, pre_logits=True)
 
-    class Own(FeatureExtractorBase):
+
+def extractor(network: reference.Reference) -> type[FeatureExtractorBase]:
+    """Return the reference network as a feature extractor of torch-fidelity."""
+
+    class Extractor(FeatureExtractorBase):
         def __init__(self, name: str, features_list: list[str], **_):
             super().__init__(name, features_list)
 
@@ -70,137 +77,125 @@ def extractor(judge: reference.Reference) -> type[FeatureExtractorBase]:
             return "last"
 
         def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor]:
-            return (
-                judge.model.forward_head(
-                    judge.model.forward_features(judge.prepare(pixels)), pre_logits=True
-                ),
-            )
+            return (last_features(network, pixels),)
 
-    return Own
+    return Extractor
 
 
 def ours(
-    judge: reference.Reference,
+    network: reference.Reference,
     images: stream.ShardedImages,
     real: stream.ShardedImages,
     device: torch.device,
 ) -> dict:
-    found, features = judge.judge(images), judge.judge(real).features
-    near = image_set_metrics.Real(features, device).compared(found.features)
-    return (
-        near
-        | {"lpips": found.lpips}
-        | score.scores(found.predicted, found.features.numpy(), found.class_ids)
-    )
+    """Return all scores, from one pass over each set."""
+    outputs = network.evaluate(images)
+    real_images = image_set_metrics.RealImages(network.evaluate(real).features, device)
+    scores = class_scores(outputs.predicted, outputs.features.numpy(), outputs.class_ids)
+    return real_images.compare(outputs.features) | {"lpips": outputs.lpips} | scores
+
+
+def _peer_distances(
+    network: reference.Reference, images: stream.ShardedImages, batch_size: int, device
+) -> list[float]:
+    """Return the distance of each class, from one pass over the images."""
+    distances = []
+    for label in images.class_ids.unique():
+        distance = image_set_metrics.PairwiseDistance()
+        positions = (images.class_ids == label).nonzero()[:, 0].split(batch_size)
+        for batch in stream.iter_at(images, positions):
+            pixels = network.prepare(batch.images.to(device))
+            distance.add(network.model.forward_intermediates(pixels, intermediates_only=True))
+        distances.append(distance.mean())
+    return distances
 
 
 def peer(
-    judge: reference.Reference,
+    network: reference.Reference,
     images: stream.ShardedImages,
     real: stream.ShardedImages,
     device: torch.device,
     at_best: bool,
 ) -> dict:
+    """Return all scores, from a pass over the images for each."""
     batch_size = stream.evaluation_batch_size(reference.BATCH, device)
 
-    def fidelities(**wanted: bool) -> dict:
+    def fidelities(**metrics: bool) -> dict:
         return torch_fidelity.calculate_metrics(
-            input1=Pictures(images),
-            input2=Pictures(real),
+            input1=SingleImages(images),
+            input2=SingleImages(real),
             feature_extractor="benchmark",
             batch_size=batch_size,
             cuda=device.type == "cuda",
             prc_neighborhood=image_set_metrics.NEIGHBOURS,
-            save_cpu_ram=True,  # no workers: ours reads without any here
+            save_cpu_ram=True,  # no workers, as ours here
             verbose=False,
-            **wanted,
+            **metrics,
         )
 
-    near = (
-        fidelities(fid=True, prc=True) if at_best else fidelities(fid=True) | fidelities(prc=True)
-    )
+    if at_best:
+        near = fidelities(fid=True, prc=True)
+    else:
+        near = fidelities(fid=True) | fidelities(prc=True)
     predicted, features, class_ids = [], [], []
     with torch.inference_mode():
         for batch in stream.iter_sequential(images, batch_size):
-            predicted.append(judge.model(judge.prepare(batch.images.to(device))).argmax(1).cpu())
+            logits = network.model(network.prepare(batch.images.to(device)))
+            predicted.append(logits.argmax(1).cpu())
         for batch in stream.iter_sequential(images, batch_size):
-            features.append(
-                judge.model.forward_head(
-                    judge.model.forward_features(judge.prepare(batch.images.to(device))),
-                    pre_logits=True,
-                ).cpu()
-            )
+            pixels = network.prepare(batch.images.to(device))
+            features.append(last_features(network, pixels).cpu())
             class_ids.append(batch.class_ids)
-        distances = []
-        for label in images.class_ids.unique():
-            spread = image_set_metrics.Spread()
-            for batch in stream.iter_at(
-                images, (images.class_ids == label).nonzero()[:, 0].split(batch_size)
-            ):
-                spread.add(
-                    judge.model.forward_intermediates(
-                        judge.prepare(batch.images.to(device)), intermediates_only=True
-                    )
-                )
-            distances.append(spread.distance())
-    means = score.scores(
-        torch.cat(predicted).numpy(), torch.cat(features).numpy(), torch.cat(class_ids).numpy()
-    )
-    return {
-        "fid": near["frechet_inception_distance"],
-        "precision": near["precision"],
-        "recall": near["recall"],
-        "lpips": float(np.mean(distances)),
-    } | means
+        distances = _peer_distances(network, images, batch_size, device)
+    vectors = [torch.cat(parts).numpy() for parts in (predicted, features, class_ids)]
+    near["fid"] = near["frechet_inception_distance"]
+    values = {key: near[key] for key in ("fid", "precision", "recall")}
+    return values | {"lpips": float(np.mean(distances))} | class_scores(*vectors)
 
 
-def agree(made: dict[str, dict]) -> str:
-    """FID needs a looser eye: torch-fidelity takes its features as single precision, and the root
-    of a near-singular matrix.
+def agree(results: dict[str, dict]) -> str:
+    """Return the largest relative difference of each score. Raises Disagreement if one is large.
+
+    torch-fidelity reads features in single precision and takes the root of a near-singular matrix.
     """
-    told = []
+    parts = []
     for key in KEYS:
-        worst = max(
-            close([own[key]], [made[OURS][key]], 1e-3, f"{key} of {name}")
-            for name, own in made.items()
-        )
-        told.append(f"{key} {worst:.1g}")
-    return f"largest relative differences from ours: {', '.join(told)}"
+        expected = [results[OURS][key]]
+        differences = [
+            close([scores[key]], expected, 1e-3, f"{key} of {name}")
+            for name, scores in results.items()
+        ]
+        parts.append(f"{key} {max(differences):.1g}")
+    return f"largest relative differences from ours: {', '.join(parts)}"
 
 
 def measure(
     folder: Path, images: int, architecture: dict, rounds: int, device: torch.device
 ) -> Result:
+    """Time all ways of scoring."""
     synthetic, real = (
         fake_images.shard(folder / f"{name}/00000.tar", images, SIZE, CLASSES, seed=seed)
         for seed, name in enumerate(("synthetic", "real"))
     )
-    model = (
-        classifier.build(Architecture(label="", **architecture), 224, 3, CLASSES).to(device).eval()
-    )
-    judge = reference.Reference(model, partial(classifier.inputs, model))
-    torch_fidelity.register_feature_extractor("benchmark", extractor(judge))
-    ways = {OURS: partial(ours, judge, synthetic, real, device)}
-    ways |= {
-        name: partial(peer, judge, synthetic, real, device, at_best)
-        for name, at_best in ((EACH, False), (BEST, True))
-    }
-    seconds, told = in_turn(ways, rounds, device, agree)
-    work = f"{images} synthetic and as many real JPEGs of {SIZE} px; six scores; a ViT of width {architecture['width']} and {architecture['depth']} layers"
-    return Result(
-        "scores",
-        "Scores of a source",
-        work,
-        PREDICTION,
-        {"": ratios(seconds, images, "image")},
-        told,
-    )
+    parameters = Architecture(label="", **architecture)
+    model = classifier.build(parameters, 224, 3, CLASSES).to(device).eval()
+    network = reference.Reference(model, partial(classifier.inputs, model))
+    torch_fidelity.register_feature_extractor("benchmark", extractor(network))
+    ways = {OURS: partial(ours, network, synthetic, real, device)}
+    for name, at_best in ((EACH, False), (BEST, True)):
+        ways[name] = partial(peer, network, synthetic, real, device, at_best)
+    seconds, agreement = in_turn(ways, rounds, device, agree)
+    size = f"a ViT of width {architecture['width']} and {architecture['depth']} layers"
+    work = f"{images} synthetic and as many real JPEGs of {SIZE} px; six scores; {size}"
+    tables = {"": ratios(seconds, images, "image")}
+    return Result("scores", "Scores of a source", work, PREDICTION, tables, agreement)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    own = parser(__doc__, rounds=3, gpu=True)
-    own.add_argument("--images", type=int, default=512)
-    args, device = begin(own, arguments)
+    """Measure as the command line asks."""
+    options = parser(__doc__, rounds=3, gpu=True)
+    options.add_argument("--images", type=int, default=512)
+    args, device = begin(options, arguments)
     with tempfile.TemporaryDirectory() as folder:
         finish(measure(Path(folder), args.images, ARCHITECTURE, args.rounds, device), args)
 

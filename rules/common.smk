@@ -32,7 +32,7 @@ except ValueError as error:
 # The objects of a plan live to its end. Garbage collection among them took a quarter of the time.
 gc.set_threshold(1_000_000)
 # For report/*.rst. It is in no rule's params, so that no caption makes a job run again.
-config["facts"] = captions.Facts(STUDIES)
+config["facts"] = captions.CaptionFacts(STUDIES)
 FIGURES = names_of(STUDIES[config["study"]].figures)
 TABLES = names_of(STUDIES[config["study"]].tables)
 

@@ -43,7 +43,7 @@ rule plan:
         threads=lambda _: submission.set_threads(workflow.resource_settings),
     shell:
         f"python -m scripts.plan --hardware {HARDWARE} --target {{params.targets:q}} "
-        "--budget {params.budget:q} --override {params.override:q} --tell "
+        "--budget {params.budget:q} --override {params.override:q} --allow-over-budget "
         "--set-resources {params.resources:q} --set-threads {params.threads:q} "
         "--html {output.html:q} --csv {output.csv:q} > {log:q} 2>&1"
 
@@ -51,7 +51,8 @@ rule plan:
 onstart:
     submission.check_gpus(workflow, ESTIMATES, config["study"])
     hooks.check_local_gpus(workflow)
-    plans.guard(workflow.dag, STUDIES, config)
+    plans.check_override(workflow.dag, config.get("override"))
+    plans.check_budget(workflow.dag, STUDIES, config)
     submission.check(workflow.dag, ESTIMATES)
     preflight.check_data_sets(workflow.dag, STUDIES)
 

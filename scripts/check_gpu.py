@@ -32,7 +32,8 @@ def versions() -> list[str]:
         f"Python: {platform.python_version()}",
         f"torch: {torch.__version__}, its CUDA build: {torch.version.cuda}",
         f"NVIDIA driver: {torch_setup.driver()}",
-        f"GPUs: {gpu_lock.described_mask()}, SLURM_JOB_ID={os.environ.get('SLURM_JOB_ID', 'not set')}",
+        f"GPUs: {gpu_lock.described_mask()}",
+        f"SLURM_JOB_ID: {os.environ.get('SLURM_JOB_ID', 'not set')}",
     ]
 
 

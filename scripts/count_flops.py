@@ -1,9 +1,8 @@
-"""FLOPs of the released generators of the imagenet study, for synscale/planning/flops.py:
-`python -m scripts.count_flops`.
+"""Count the FLOPs of the released generators of the imagenet study: python -m scripts.count_flops.
 
-Their parts are built from their published settings (config.json of each part on the hub) on a
-device that holds no numbers, and torch counts the FLOPs of one image. Parameters are those that the
-models' cards tell, which says that the settings are right.
+The numbers are in synscale/planning/flops.py. The models are built from their published settings
+(config.json of each part on the hub) on a device without memory, and torch counts the FLOPs of one
+image. The number of weights is that of the models' cards, which confirms the settings.
 """
 
 from collections.abc import Callable
@@ -16,78 +15,56 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from synscale.report import tables
-from synscale.timing.stand_ins import (
-    TOKENS,
-    autoencoder,
-    first_stage,
-    second_stage,
-    t5_xxl,
-    u_vit,
-    vector_quantizer,
-)
+from synscale.timing import stand_ins
+from synscale.timing.stand_ins import TOKENS
+
+Shapes = dict[str, tuple[int, ...]]
 
 
-def zeros(*shape: int) -> torch.Tensor:
-    return torch.zeros(shape)
+def stable_diffusion_unet() -> torch.nn.Module:
+    return UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
 
 
-def tokens(*shape: int) -> torch.Tensor:
-    return torch.zeros(shape, dtype=torch.long)
+def stable_diffusion_decoder() -> torch.nn.Module:
+    return stand_ins.autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder
 
 
-# Part -> how it is built, and what it is given: one image.
-PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Callable[[], dict]]] = {
-    "Stable Diffusion 1.5, UNet": (
-        lambda: UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
-        lambda: {
-            "sample": zeros(1, 4, 64, 64),
-            "timestep": zeros(1),
-            "encoder_hidden_states": zeros(1, TOKENS, 768),
-        },
-    ),
-    "Stable Diffusion 1.5, decoder": (
-        lambda: autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder,
-        lambda: {"sample": zeros(1, 4, 64, 64)},
-    ),
-    "IF-I-XL, UNet": (
-        first_stage,
-        lambda: {
-            "sample": zeros(1, 3, 64, 64),
-            "timestep": zeros(1),
-            "encoder_hidden_states": zeros(1, TOKENS, 4096),
-        },
-    ),
-    "IF-II-L, UNet": (
-        second_stage,
-        lambda: {
-            "sample": zeros(1, 6, 256, 256),
-            "timestep": zeros(1),
-            "encoder_hidden_states": zeros(1, TOKENS, 4096),
-            "class_labels": zeros(1),
-        },
-    ),
-    "IF, T5-XXL": (t5_xxl, lambda: {"input_ids": tokens(1, TOKENS)}),
-    "aMUSEd-512, U-ViT": (
-        u_vit,
-        lambda: {
-            "input_ids": tokens(1, 32, 32),
-            "encoder_hidden_states": zeros(1, TOKENS, 768),
-            "pooled_text_emb": zeros(1, 768),
-            "micro_conds": zeros(1, 5),
-        },
-    ),
-    "aMUSEd-512, decoder": (
-        lambda: vector_quantizer().decoder,
-        lambda: {"sample": zeros(1, 64, 32, 32)},
-    ),
+def amused_decoder() -> torch.nn.Module:
+    return stand_ins.vector_quantizer().decoder
+
+
+def unet_inputs(channels: int, side: int, text_width: int, **others: tuple[int, ...]) -> Shapes:
+    text = {"encoder_hidden_states": (1, TOKENS, text_width)}
+    return {"sample": (1, channels, side, side), "timestep": (1,)} | text | others
+
+
+AMUSED = {
+    "input_ids": (1, 32, 32),
+    "encoder_hidden_states": (1, TOKENS, 768),
+    "pooled_text_emb": (1, 768),
+    "micro_conds": (1, 5),
+}
+# Part -> how it is built, and the shapes of its inputs for one image.
+PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Shapes]] = {
+    "Stable Diffusion 1.5, UNet": (stable_diffusion_unet, unet_inputs(4, 64, 768)),
+    "Stable Diffusion 1.5, decoder": (stable_diffusion_decoder, {"sample": (1, 4, 64, 64)}),
+    "IF-I-XL, UNet": (stand_ins.first_stage, unet_inputs(3, 64, 4096)),
+    "IF-II-L, UNet": (stand_ins.second_stage, unet_inputs(6, 256, 4096, class_labels=(1,))),
+    "IF, T5-XXL": (stand_ins.t5_xxl, {"input_ids": (1, TOKENS)}),
+    "aMUSEd-512, U-ViT": (stand_ins.u_vit, AMUSED),
+    "aMUSEd-512, decoder": (amused_decoder, {"sample": (1, 64, 32, 32)}),
 }
 
 
 def count(name: str) -> tuple[int, int]:
-    """Parameters of a part, and FLOPs of its forward pass."""
-    build, given = PARTS[name]
+    """Return the number of weights of a part, and the FLOPs of its forward pass."""
+    build, shapes = PARTS[name]
     with torch.device("meta"):
-        model, inputs = build().eval(), given()
+        model = build().eval()
+        inputs = {
+            key: torch.zeros(shape, dtype=torch.long if key == "input_ids" else None)
+            for key, shape in shapes.items()
+        }
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         model(**inputs)
@@ -95,17 +72,12 @@ def count(name: str) -> tuple[int, int]:
 
 
 def main() -> None:
-    rows = [(name, *count(name)) for name in PARTS]
-    print(
-        tables.markdown(
-            pd.DataFrame(
-                [
-                    {"part": n, "million parameters": f"{p / 1e6:.1f}", "TFLOP": f"{f / 1e12:.4f}"}
-                    for n, p, f in rows
-                ]
-            )
-        )
-    )
+    rows = []
+    for name in PARTS:
+        weights, flops = count(name)
+        millions, tflop = f"{weights / 1e6:.1f}", f"{flops / 1e12:.4f}"
+        rows.append({"part": name, "million weights": millions, "TFLOP": tflop})
+    print(tables.markdown(pd.DataFrame(rows)))
 
 
 if __name__ == "__main__":

@@ -1,50 +1,36 @@
-"""Evaluate a model of the paper's authors as this project's models are: by `evaluate` or
-`evaluate_clip`.
-"""
+"""Evaluate a checkpoint of the paper's authors, as `evaluate` or `evaluate_clip` evaluates."""
 
 from pathlib import Path
 
 from synscale.runtime.torch_setup import deterministic
 
-from scripts import evaluate, evaluate_clip
+from synscale.evaluation import evaluator
+from synscale.evaluation.classifiers import ClassifierEvaluator
+from synscale.evaluation.clip import ClipEvaluator
 from synscale.runtime import cli
 from synscale.study import class_table
 from synscale.workflow.settings.author_checkpoints import author_checkpoint_settings
+from synscale.workflow.settings.evaluation import ClipEvaluationSettings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Evaluate the model that the command line names."""
+    """Evaluate the checkpoint that the command line names."""
     parser = cli.parser(__doc__, "checkpoint")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument(
-        "--model",
-        required=True,
-        help="safetensors, as convert_author_checkpoint makes it, named as the model",
+        "--model", required=True, type=Path, help="{checkpoint}.safetensors, converted"
     )
-    parser.add_argument(
-        "--sets",
-        required=True,
-        nargs="+",
-        help="tars of the evaluation sets, in the order of settings.evaluation",
-    )
-    parser.add_argument(
-        "--output", required=True, help="parquet, a row for each evaluation set and class"
-    )
-    parser.add_argument(
-        "--state", help="folder of finished sets, kept until the evaluation is complete"
-    )
-    parser.add_argument("--threads", type=int, default=1)
+    evaluator.add_arguments(parser)
     args, settings = cli.parse(parser, arguments, author_checkpoint_settings)
-
-    folder, device, workers = Path(args.model).parent, deterministic(args.threads), args.threads - 1
-    if settings["kind"] == "clip":
+    device = deterministic(args.threads)
+    folder, workers = args.model.parent, args.threads - 1
+    if isinstance(settings, ClipEvaluationSettings):
         classes = class_table.read(args.classes)
-        table = evaluate_clip.evaluate(
-            settings, classes, folder, args.sets, device, workers, args.state
-        )
+        models = ClipEvaluator(settings, folder, classes, device, workers)
     else:
-        table = evaluate.evaluate(settings, folder, args.sets, device, workers, args.state)
-    evaluate.write(table.astype({"seed": "Int64"}), args.output, args.state)
+        models = ClassifierEvaluator(settings, folder, device, workers)
+    table = evaluator.evaluate(models, args.sets, args.state).astype({"seed": "Int64"})
+    evaluator.write(table, args.output, args.state)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,15 @@
-"""Fetch the safety checker of a released pipeline of the Stable Diffusion family, and nothing else
-of it. Runs where Snakemake does.
+"""Fetch only the safety checker of a pipeline of the Stable Diffusion family.
+
+Runs where Snakemake runs.
 """
 
 from synscale.models import download
-from synscale.runtime import cli
 from synscale.workflow.settings.generation import checker_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(download.parser(__doc__), arguments, checker_settings)
-    download.fetch(
-        "safety_checker",
-        {"": settings | {"use": "safety_checker"}},
-        args.known,
-        args.record,
-        args.output,
-    )
+    """Run the command line of the rule."""
+    download.run(__doc__, (), arguments, checker_settings, "safety_checker")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""Fit the scaling law of the study to each curve: a source at a guidance scale with an
-architecture.
-"""
+"""Fit a law of the study to each curve: a source at a guidance scale with an architecture."""
 
 import pandas as pd
 
@@ -23,18 +21,17 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
     Returns
     -------
     list of dict
-        One entry for each curve: the pure law over `sizes`, with k under every law over the same sizes,
-        and, as `all_sizes`, the law that is chosen over every size.
+        One entry for each curve: the pure law over `sizes`, with k under every law over the same
+        sizes, and, as `all_sizes`, the law that is chosen over every size.
     """
     entries = []
-    for (source, guidance, architecture), curve in table.groupby(
-        ["source", "guidance", "architecture"], dropna=False, sort=False
-    ):
+    keys = ["source", "guidance", "architecture"]
+    for (source, guidance, architecture), curve in table.groupby(keys, dropna=False, sort=False):
         inside = curve[curve["size"].between(*sizes)]
         choice = laws.choose(inside["size"], inside["cross_entropy"])
-        everywhere = choice
+        all_sizes = choice
         if len(inside) < len(curve):
-            everywhere = laws.choose(curve["size"], curve["cross_entropy"])
+            all_sizes = laws.choose(curve["size"], curve["cross_entropy"])
         entries.append(
             {
                 "source": source,
@@ -44,13 +41,14 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
                 "seeds": int(curve["seed"].nunique()),
                 **choice.fits["power"].as_json(),
                 **choice.by_law(),
-                "all_sizes": everywhere.as_json(),
+                "all_sizes": all_sizes.as_json(),
             }
         )
     return entries
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Fit the law and write it."""
     parser = cli.parser(__doc__, "law")
     parser.add_argument(
         "--metrics",
@@ -60,16 +58,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--output", required=True)
     args, settings = cli.parse(parser, arguments, law_settings)
-
-    table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
-    write_json(
-        args.output,
-        {
-            "evaluation": settings["evaluation"],
-            "interval": 0.95,
-            "curves": fit(table, settings["sizes"]),
-        },
-    )
+    table = metrics.of_files(args.metrics, settings.evaluation, settings.experiments)
+    curves = fit(table, settings.sizes)
+    law = {"evaluation": settings.evaluation, "interval": 0.95, "curves": curves}
+    write_json(args.output, law)
 
 
 if __name__ == "__main__":

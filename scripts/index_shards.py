@@ -1,8 +1,8 @@
-"""List the shards of a source up to one of them: tar, number of images, digests of what the
-manifest says of them and of their settings.
+"""List the shards of a source up to one of them: tar, number of images, digests of its manifest and
+of its settings.
 
-Whatever trains on them reads the list: a job that names thousands of tars would be slow to plan,
-and its command too long to run.
+Training reads the index: a job that names thousands of tars would be slow to plan, and its command
+too long to run.
 """
 
 import argparse
@@ -11,18 +11,11 @@ from synscale.data import shard_index
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--before", nargs="*", default=[], help="list of the shards before these, if any"
-    )
-    parser.add_argument(
-        "--tars", nargs="+", required=True, help="of the shards that follow, in order"
-    )
-    parser.add_argument(
-        "--settings-digest", required=True, help="digest of the settings of the shards that follow"
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--before", nargs="*", default=[], help="index that this one continues")
+    parser.add_argument("--tars", nargs="+", required=True, help="shards that follow, in order")
+    parser.add_argument("--settings-digest", required=True, help="digest of their settings")
     parser.add_argument("--output", required=True, help="csv")
     args = parser.parse_args(arguments)
     shard_index.write(args.output, args.before, args.tars, args.settings_digest)

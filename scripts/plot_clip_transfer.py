@@ -1,11 +1,11 @@
-"""CLIP models of real, synthetic, and real and synthetic pairs, zero-shot on every set and task:
-top-1 and cross-entropy.
+"""CLIP models of real, synthetic, and real and synthetic pairs, zero-shot on every set and task.
 
-Equal numbers of captions: a mixture of N captions, each with its real and its synthetic image, is a
-run of 2 N images, and stands next to the runs of N real and of N synthetic ones. Synthetic ones are
-shown once more at their largest number. In the csv `size` counts images and `each` those of each
-part. Mean and standard deviation over seeds; the last row is the mean over all sets and tasks. A
-vertical tick: chance, 1 / number of classes that have images, and the logarithm of that number.
+Top-1 and cross-entropy at equal numbers of captions: a mixture of N captions, each with its real
+and its synthetic image, is a run of 2 N images, and is next to the runs of N real and of N
+synthetic ones. Synthetic ones are shown once more at their largest number. In the csv `size` counts
+images and `each` those of each part. Mean and standard deviation over seeds; the last row is the
+mean over all sets and tasks. A vertical tick: chance, 1 / number of classes that have images, and
+the logarithm of that number.
 """
 
 import matplotlib.pyplot as plt
@@ -14,139 +14,125 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from synscale.analysis import metrics
+from synscale.report import axes as panels
 from synscale.report import plotting
-from synscale.runtime import cli
-from synscale.workflow.settings import figures as figure_settings
+from synscale.report.names import display_name
+from synscale.workflow.settings.mixed_figures import (
+    TransferModel,
+    TransferSettings,
+    transfer_settings,
+)
 
 MEASURES = {"top1": "zero-shot top-1 (%)", "cross_entropy": "cross-entropy (nats)"}
 MEAN = "mean of all"
+CHANCE = {"color": "0.35", "linewidth": 1.2, "linestyle": (0, (2, 1.5))}
 
 
-def told(model: dict) -> str:
-    """Label of a model: what it is trained on, and how many of each."""
-    each = " of each" if model["size"] != model["each"] else ""
-    return f"{plotting.words(model['label'])}: {plotting.count(model['each'])}{each}"
+def model_label(model: TransferModel) -> str:
+    """Return what a model is trained on, and how many images of each part."""
+    each = " of each" if model.size != model.each else ""
+    return f"{display_name(model.curve.label)}: {panels.count(model.each)}{each}"
 
 
-def spread(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
-    """Mean and standard deviation over seeds of each model on each set, and on their mean:
-    evaluation, name, model (position), measure, size, each, mean, sd, seeds. table: `metrics.read`.
-    Raises ValueError where a run is missing.
+def summarize(table: pd.DataFrame, settings: TransferSettings) -> pd.DataFrame:
+    """Return mean and standard deviation over seeds of each model on each set, and on their mean.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `metrics.read` returns it.
+    settings : TransferSettings
+
+    Returns
+    -------
+    DataFrame
+        evaluation, name, model (position), label, size, each, measure, mean, sd, seeds.
+
+    Raises
+    ------
+    ValueError
+        If a run is missing.
     """
-    rows, names = [], settings["evaluations"]
-    for evaluation in [*names, list(names)]:
-        runs = metrics.of_experiments(metrics.overall(table, evaluation), settings["experiments"])
-        for place, model in enumerate(settings["models"]):
-            own = metrics.of_curve(runs, model["source"], model["guidance"], model["architecture"])
-            own = own[own["size"] == model["size"]]
-            key = (
-                {"evaluation": evaluation, "name": names[evaluation]}
-                if isinstance(evaluation, str)
-                else {"evaluation": None, "name": MEAN}
-            )
-            for measure in MEASURES:
-                found = {
+    rows = []
+    all_sets = list(settings.evaluations)
+    names = [(name, name, text) for name, text in settings.evaluations.items()]
+    for evaluations, evaluation, name in [*names, (all_sets, None, MEAN)]:
+        overall = metrics.overall(table, evaluations)
+        runs = metrics.of_experiments(overall, settings.experiments)
+        for place, model in enumerate(settings.models):
+            by_seed = metrics.of_curve(runs, *model.curve.key)
+            by_seed = by_seed[by_seed["size"] == model.size]
+            rows += [
+                {
+                    "evaluation": evaluation,
+                    "name": name,
+                    "model": place,
+                    "label": model_label(model),
+                    "size": model.size,
+                    "each": model.each,
                     "measure": measure,
-                    "mean": own[measure].mean(),
-                    "sd": own[measure].std(ddof=1),
-                    "seeds": len(own),
+                    "mean": by_seed[measure].mean(),
+                    "sd": by_seed[measure].std(ddof=1),
+                    "seeds": len(by_seed),
                 }
-                rows.append(
-                    key
-                    | {
-                        "model": place,
-                        "label": told(model),
-                        "size": model["size"],
-                        "each": model["each"],
-                    }
-                    | found
-                )
+                for measure in MEASURES
+            ]
     return pd.DataFrame(rows)
 
 
-def classes_of(table: pd.DataFrame) -> pd.Series:
-    """Number of classes of each evaluation set or task, by the rows of its classes; sets without
-    such rows are not in it.
-    """
+def class_counts(table: pd.DataFrame) -> pd.Series:
+    """Return the number of classes of each set or task that has rows of its classes."""
     return table.dropna(subset="class_id").groupby("evaluation")["class_id"].nunique()
 
 
-def draw(
-    axes: plt.Axes, drawn: pd.DataFrame, measure: str, chance: dict[str, float], signs: list[dict]
-) -> None:
-    """Rows of sets, in each a point for every model. drawn: of `spread`; chance: level by name."""
-    names, scale = list(dict.fromkeys(drawn["name"])), 100 if measure == "top1" else 1
-    for place, sign in enumerate(signs):
-        own = drawn[(drawn["model"] == place) & (drawn["measure"] == measure)]
-        y = np.arange(len(names)) + 0.7 * ((place + 0.5) / len(signs) - 0.5)
-        axes.errorbar(scale * own["mean"], y, xerr=scale * own["sd"], elinewidth=0.8, **sign)
-    levels = [scale * chance.get(name, np.nan) for name in names]
-    axes.vlines(
-        levels,
-        np.arange(len(names)) - 0.42,
-        np.arange(len(names)) + 0.42,
-        color="0.35",
-        linewidth=1.2,
-        linestyle=(0, (2, 1.5)),
-    )
-    for edge in np.arange(0.5, len(names) - 1):
-        axes.axhline(edge, color="0.85" if edge < len(names) - 2 else "0.2", linewidth=0.6)
-    axes.set_yticks(range(len(names)), [plotting.words(name) for name in names])
-    axes.set(ylim=(len(names) - 0.5, -0.5), xlabel=MEASURES[measure])
+def draw(axes: plt.Axes, drawn: pd.DataFrame, measure: str, styles: list[dict]) -> None:
+    """Draw a row for each set, with a point for every model. drawn: `summarize` with chance."""
+    drawn = drawn[drawn["measure"] == measure]
+    chance = drawn.drop_duplicates("name").set_index("name")["chance"]
+    scale = 100 if measure == "top1" else 1
+    places = np.arange(len(chance))
+    for model, style in enumerate(styles):
+        rows = drawn[drawn["model"] == model]
+        y = places + 0.7 * ((model + 0.5) / len(styles) - 0.5)
+        axes.errorbar(scale * rows["mean"], y, xerr=scale * rows["sd"], elinewidth=0.8, **style)
+    levels = scale * chance.to_numpy(float)
+    axes.vlines(levels, places - 0.42, places + 0.42, **CHANCE)
+    for edge in places[:-1] + 0.5:
+        axes.axhline(edge, color="0.85" if edge < len(places) - 2 else "0.2", linewidth=0.6)
+    axes.set_yticks(places, [display_name(name) for name in chance.index])
+    axes.set(ylim=(len(places) - 0.5, -0.5), xlabel=MEASURES[measure])
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", alpha=0.3, linewidth=0.4)
+    panels.draw_grid(axes, axis="x")
     axes.set_xlim(left=0)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        plotting.arguments(__doc__, "metrics"), arguments, figure_settings.transfer_settings
-    )
-    plotting.style()
+    """Draw the figure."""
+    args, settings = plotting.begin(__doc__, ("metrics",), arguments, transfer_settings)
     table = metrics.read(args.metrics)
-    drawn, names = spread(table, settings), settings["evaluations"]
-    counts = {
-        names[evaluation]: count
-        for evaluation, count in classes_of(table).items()
-        if evaluation in names
-    }
-    chance = {
-        "top1": {name: 1 / count for name, count in counts.items()},
-        "cross_entropy": {name: np.log(count) for name, count in counts.items()},
-    }
-    drawn["chance"] = [
-        chance[measure].get(name)
-        for measure, name in zip(drawn["measure"], drawn["name"], strict=True)
-    ]
-    signs = [
-        plotting.look(model["look"]) | {"linestyle": "none", "markersize": 4}
-        for model in settings["models"]
-    ]
-    for model, sign in zip(settings["models"], signs, strict=True):
-        sign.update({"markersize": 7, "markerfacecolor": "#FFFFFF"} if model["extra"] else {})
-    height = 0.9 + len(set(drawn["name"])) * max(0.3, 0.085 * len(signs))
-    figure, panels = plt.subplots(
-        1, len(MEASURES), figsize=(7.2, height), sharey=True, layout="constrained"
-    )
+    drawn = summarize(table, settings)
+    counts = drawn["evaluation"].map(class_counts(table)).astype(float)
+    drawn["chance"] = np.where(drawn["measure"] == "top1", 1 / counts, np.log(counts))
+    styles = []
+    for model in settings.models:
+        style = plotting.line_style(model.curve.style) | {"linestyle": "none", "markersize": 4}
+        styles.append(
+            style | ({"markersize": 7, "markerfacecolor": "#FFFFFF"} if model.extra else {})
+        )
+    height = 0.9 + drawn["name"].nunique() * max(0.3, 0.085 * len(styles))
+    options = {"figsize": (7.2, height), "sharey": True, "layout": "constrained"}
+    figure, both = plt.subplots(1, len(MEASURES), **options)
     figure.get_layout_engine().set(wspace=0.06)
-    for axes, measure in zip(panels, MEASURES, strict=True):
-        draw(axes, drawn, measure, chance[measure], signs)
+    for axes, measure in zip(both, MEASURES, strict=True):
+        draw(axes, drawn, measure, styles)
     handles = [
-        Line2D([], [], label=told(model), **sign)
-        for model, sign in zip(settings["models"], signs, strict=True)
+        Line2D([], [], label=model_label(model), **style)
+        for model, style in zip(settings.models, styles, strict=True)
     ]
-    handles.append(
-        Line2D([], [], color="0.35", linewidth=1.2, linestyle=(0, (2, 1.5)), label="chance")
-    )
-    title = f"image-text pairs; {plotting.seeds(drawn['seeds'].min())}"
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=3,
-        fontsize=7,
-        title=title,
-        title_fontsize=7,
-    )
+    handles.append(Line2D([], [], label="chance", **CHANCE))
+    title = f"image-text pairs; {panels.seeds_text(drawn['seeds'].min())}"
+    texts = {"fontsize": 7, "title": title, "title_fontsize": 7}
+    panels.legend_below(figure, handles, ncols=3, **texts)
     plotting.write(figure, drawn, args.output)
 
 

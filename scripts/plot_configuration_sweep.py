@@ -4,118 +4,104 @@ Top-1 against guidance scale by recipe, and where in the recognizability-diversi
 Bars: standard deviation over seeds.
 """
 
-import json
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from synscale.analysis import metrics
+from synscale.analysis import metrics, result_files
+from synscale.analysis.result_files import CONFIGURATION
+from synscale.report import axes as panels
 from synscale.report import plotting
-from synscale.runtime import cli
-from synscale.workflow.settings import figures as figure_settings
+from synscale.report.names import display_name
+from synscale.workflow.settings.figures import ConfigurationSettings, sweep_settings
+
+
+def configurations(
+    score_files: list[str], metric_files: list[str], settings: ConfigurationSettings
+) -> pd.DataFrame:
+    """Return names, metrics over seeds, scores and size (`images`) of each configuration."""
+    table = metrics.of_files(metric_files, settings.evaluation, settings.experiments)
+    size = table["size"].max()
+    groups = metrics.at_largest_size(table, settings.architecture).groupby(
+        CONFIGURATION, dropna=False
+    )
+    by_seed = groups[["top1", "cross_entropy"]].agg(["mean", "std", "count"])
+    by_seed.columns = ["_".join(names) for names in by_seed.columns]
+    scores = result_files.scores(score_files).drop(columns="images")
+    drawn = metrics.label_table(settings.labels).merge(
+        by_seed.reset_index(), on=CONFIGURATION, validate="one_to_one"
+    )
+    return drawn.merge(scores, on=CONFIGURATION).assign(images=size)
+
+
+def draw_top1(
+    axes: plt.Axes, rows: pd.DataFrame, real: pd.DataFrame, styles: dict[str, dict]
+) -> None:
+    """Draw top-1 of one generator against guidance scale, a line for each recipe."""
+    for recipe, style in styles.items():
+        line = rows[rows["recipe"] == recipe].sort_values("guidance").astype({"guidance": float})
+        if not line.empty:
+            top1, spread = 100 * line["top1_mean"], 100 * line["top1_std"]
+            label = display_name(recipe)
+            axes.errorbar(line["guidance"], top1, spread, label=label, elinewidth=0.6, **style)
+    for level in real["top1_mean"]:
+        line = {"color": plotting.REAL, "linestyle": "--", "linewidth": 1}
+        axes.axhline(100 * level, label="real", **line)
+    ticks = sorted({float(scale) for scale in rows["guidance"]})
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+
+
+def draw_plane(
+    axes: plt.Axes, drawn: pd.DataFrame, real: pd.DataFrame, generators: list[str]
+) -> None:
+    """Draw every configuration in the recognizability-diversity plane, coloured by top-1."""
+    top1 = 100 * drawn["top1_mean"]
+    colours = {"cmap": "cividis", "vmin": top1.min(), "vmax": top1.max()}
+    for marker, generator in zip(plotting.MARKERS, generators, strict=False):
+        is_shown = drawn["generator"] == generator
+        points = drawn.loc[is_shown, ["recognizability", "diversity"]].to_numpy().T
+        label = display_name(generator)
+        drawing = axes.scatter(
+            *points, c=top1[is_shown], marker=marker, s=26, label=label, **colours
+        )
+    if len(real):
+        points = real[["recognizability", "diversity"]].to_numpy().T
+        star = {"color": plotting.REAL, "marker": "*", "s": 90, "label": "real, held out"}
+        axes.scatter(*points, **star)
+    axes.figure.colorbar(drawing, ax=axes, label="top-1 (%)")
+    axes.set(xlabel="recognizability (mean F1)", ylabel="diversity", title="all configurations")
+    handles = axes.legend(loc="best", fontsize=7).legend_handles
+    for handle in handles[: len(generators)]:
+        handle.set(array=None, facecolor="0.35")  # not the colour of a value
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        plotting.arguments(__doc__, "scores", "metrics"), arguments, figure_settings.sweep_settings
-    )
-    plotting.style()
-    labels = (
-        pd.DataFrame(settings["labels"])
-        .drop(columns=["images", "look"])
-        .astype({"guidance": "Float64"})
-    )
-    table = metrics.of_files(args.metrics, settings["evaluation"], settings["experiments"])
-    size = table["size"].max()
-    table = table[(table["architecture"] == settings["architecture"]) & (table["size"] == size)]
-    top1 = table.groupby(["source", "guidance"], dropna=False)[["top1", "cross_entropy"]].agg(
-        ["mean", "std", "count"]
-    )
-    top1.columns = ["_".join(names) for names in top1.columns]
-    scores = pd.DataFrame(
-        [
-            entry
-            for path in args.scores
-            for entry in json.loads(Path(path).read_text(encoding="utf-8"))
-        ]
-    ).drop(columns=["per_class", "images"])
-    drawn = labels.merge(
-        top1.reset_index(), on=["source", "guidance"], validate="one_to_one"
-    ).merge(scores.astype({"guidance": "Float64"}), on=["source", "guidance"])
-    drawn["images"] = size
-
-    generators, recipes = settings["generators"], settings["recipes"]
-    looks = plotting.recipe_looks(settings["labels"])
+    """Draw the figure."""
+    args, settings = plotting.begin(__doc__, ("scores", "metrics"), arguments, sweep_settings)
+    drawn = configurations(args.scores, args.metrics, settings)
+    generators = settings.generators
+    all_styles = plotting.recipe_styles(settings.labels)
+    styles = {recipe: all_styles[recipe] for recipe in settings.recipes}
     real = drawn[drawn["generator"] == "real"]
     columns = min(2, len(generators))
     lines = len(generators) // columns + 1
     figure = plt.figure(figsize=(7.2, 2.6 * lines + 0.5), layout="constrained")
     grid = figure.add_gridspec(lines, columns)
-    panels = []
+    shown = []
     for place, generator in enumerate(generators):
-        panels.append(
-            axes := figure.add_subplot(
-                grid[divmod(place, columns)], sharey=panels[0] if panels else None
-            )
-        )
-        for recipe in recipes:
-            line = (
-                drawn[(drawn["generator"] == generator) & (drawn["recipe"] == recipe)]
-                .sort_values("guidance")
-                .astype({"guidance": float})
-            )
-            if not line.empty:
-                axes.errorbar(
-                    line["guidance"],
-                    100 * line["top1_mean"],
-                    100 * line["top1_std"],
-                    label=plotting.words(recipe),
-                    elinewidth=0.6,
-                    **looks[recipe],
-                )
-        for level in real["top1_mean"]:
-            axes.axhline(
-                100 * level, color=plotting.REAL, linestyle="--", linewidth=1, label="real"
-            )
-        ticks = sorted({float(g) for g in drawn.loc[drawn["generator"] == generator, "guidance"]})
-        axes.set_xscale("log")
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
-        axes.set(title=plotting.words(generator), xlabel="guidance scale")
-        axes.grid(alpha=0.3)
+        sharey = shown[0] if shown else None
+        axes = figure.add_subplot(grid[divmod(place, columns)], sharey=sharey)
+        shown.append(axes)
+        draw_top1(axes, drawn[drawn["generator"] == generator], real, styles)
+        axes.set(title=display_name(generator), xlabel="guidance scale")
         axes.tick_params(labelleft=place % columns == 0)
         if place % columns == 0:
-            axes.set_ylabel(f"top-1 (%), {plotting.count(size)} images")
-    handles = {
-        label: handle
-        for axes in panels
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
-
+            axes.set_ylabel(f"top-1 (%), {panels.count(drawn['images'].iloc[0])} images")
+    panels.legend_below(figure, panels.entries(shown), ncols=4)
     plane = figure.add_subplot(grid[-1, len(generators) % columns :])
-    for marker, generator in zip(plotting.MARKERS, generators, strict=False):
-        points = drawn[drawn["generator"] == generator]
-        drawing = plane.scatter(
-            points["recognizability"], points["diversity"], c=100 * points["top1_mean"], cmap="cividis", marker=marker, s=26, label=plotting.words(generator),
-            vmin=100 * drawn["top1_mean"].min(), vmax=100 * drawn["top1_mean"].max(),
-        )  # fmt: skip
-    if len(real):
-        plane.scatter(
-            real["recognizability"],
-            real["diversity"],
-            color=plotting.REAL,
-            marker="*",
-            s=90,
-            label="real, held out",
-        )
-    figure.colorbar(drawing, ax=plane, label="top-1 (%)")
-    plane.set(xlabel="recognizability (mean F1)", ylabel="diversity", title="all configurations")
-    for handle, _ in zip(
-        plane.legend(loc="best", fontsize=7).legend_handles, generators, strict=False
-    ):
-        handle.set(array=None, facecolor="0.35")  # not the colour of a value
+    draw_plane(plane, drawn, real, generators)
     plotting.write(figure, drawn, args.output)
 
 

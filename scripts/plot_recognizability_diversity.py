@@ -1,97 +1,70 @@
-"""Recognizability against diversity: a line for each prompt recipe through its guidance scales, a
-panel for each generator.
-"""
+"""Recognizability against diversity: a line for each prompt recipe through its guidance scales.
 
-import json
-from pathlib import Path
+A panel for each generator.
+"""
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from synscale.analysis import metrics, result_files
+from synscale.report import axes as panels
 from synscale.report import plotting
-from synscale.runtime import cli
-from synscale.workflow.settings import figures as figure_settings
+from synscale.report.names import display_name
+from synscale.workflow.settings.figures import plane_settings
+
+PLANE = ["recognizability", "diversity"]
 
 
 def name_scales(axes: plt.Axes, line: pd.DataFrame) -> None:
-    """Write its guidance scale beside each point, but where it would lie on one that is written
-    already. The figure must have its layout.
+    """Write its guidance scale next to each point that is not too close to an earlier one.
+
+    The figure must have its layout.
     """
     written = []
-    for _, point in line.iterrows():
-        place = axes.transData.transform((point["recognizability"], point["diversity"]))
+    for guidance, *point in line[["guidance", *PLANE]].itertuples(index=False):
+        place = axes.transData.transform(point)
         if all(abs(place - other).max() > 12 for other in written):
             written.append(place)
-            axes.annotate(
-                f"{point['guidance']:g}",
-                (point["recognizability"], point["diversity"]),
-                (4, 4),
-                textcoords="offset points",
-                fontsize=7,
-            )
+            offset = {"textcoords": "offset points", "fontsize": 7}
+            axes.annotate(f"{guidance:g}", point, (4, 4), **offset)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        plotting.arguments(__doc__, "scores"), arguments, figure_settings.plane_settings
+    """Draw the figure."""
+    args, settings = plotting.begin(__doc__, ("scores",), arguments, plane_settings)
+    table = result_files.scores(args.scores).merge(
+        metrics.label_table(settings.labels), on=result_files.CONFIGURATION
     )
-    plotting.style()
-    entries = [
-        entry
-        for path in args.scores
-        for entry in json.loads(Path(path).read_text(encoding="utf-8"))
-    ]
-    table = (
-        pd.DataFrame(entries)
-        .drop(columns="per_class")
-        .merge(
-            pd.DataFrame(settings["labels"]).drop(columns=["images", "look"]),
-            on=["source", "guidance"],
-        )
+    styles = plotting.recipe_styles(settings.labels)
+    count = len(settings.generators)
+    figure, grid = plt.subplots(
+        1,
+        count,
+        figsize=(min(3.2, 7.2 / count) * count, 3.6),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    looks = plotting.recipe_looks(settings["labels"])
-    count = len(settings["generators"])
-    size = min(3.2, 7.2 / count) * count, 3.6
-    figure, panels = plt.subplots(
-        1, count, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
-    )
-    real = table[table["generator"] == "real"]
-    for axes, generator in zip(panels[0], settings["generators"], strict=True):
-        for recipe in settings["recipes"]:
-            line = table[
-                (table["generator"] == generator) & (table["recipe"] == recipe)
-            ].sort_values("guidance")
-            if line.empty:
-                continue
-            axes.plot(
-                line["recognizability"],
-                line["diversity"],
-                label=plotting.words(recipe),
-                **looks[recipe],
-            )
-        axes.plot(
-            real["recognizability"],
-            real["diversity"],
-            "*",
-            color=plotting.REAL,
-            markersize=11,
-            label="real, held out",
-        )
-        axes.set(title=plotting.words(generator), xlabel="recognizability (mean F1)")
-        axes.grid(alpha=0.3)
-    panels[0][0].set_ylabel("diversity (within-class s.d. of features)")
-    handles = {
-        label: handle
-        for axes in panels[0]
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    real = table.loc[table["generator"] == "real", PLANE].to_numpy().T
+    star = {"color": plotting.REAL, "markersize": 11, "label": "real, held out"}
+    by_generator = {
+        generator: table[table["generator"] == generator].sort_values("guidance")
+        for generator in settings.generators
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
+    for axes, (generator, rows) in zip(grid[0], by_generator.items(), strict=True):
+        for recipe in settings.recipes:
+            line = rows.loc[rows["recipe"] == recipe, PLANE]
+            if not line.empty:
+                axes.plot(*line.to_numpy().T, label=display_name(recipe), **styles[recipe])
+        axes.plot(*real, "*", **star)
+        axes.set(title=display_name(generator), xlabel="recognizability (mean F1)")
+        axes.grid(alpha=0.3)
+    grid[0][0].set_ylabel("diversity (within-class s.d. of features)")
+    panels.legend_below(figure, panels.entries(grid[0]), ncols=4, fontsize=8)
     figure.draw_without_rendering()
-    for axes, generator in zip(panels[0], settings["generators"], strict=True):
-        first = table[
-            (table["generator"] == generator) & (table["recipe"] == settings["recipes"][0])
-        ]
-        name_scales(axes, first.sort_values("guidance"))
+    for axes, rows in zip(grid[0], by_generator.values(), strict=True):
+        name_scales(axes, rows[rows["recipe"] == settings.recipes[0]])
     plotting.write(figure, table, args.output)
 
 

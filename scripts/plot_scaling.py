@@ -1,147 +1,102 @@
-"""Cross-entropy and top-1 of real images against the number of training images, with the fitted
-laws and their exponents k.
+"""Cross-entropy and top-1 of real images against the number of training images, with laws.
 
 Each panel has a law of the study: its curves, its evaluation sets (of several, their mean), its
 range of sizes.
 """
 
-import json
-from pathlib import Path
-
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from synscale.analysis import metrics
+from synscale.analysis import metrics, result_files
 from synscale.analysis.laws import power
+from synscale.report import axes as panels
 from synscale.report import plotting
-from synscale.runtime import cli
-from synscale.workflow.settings import figures as figure_settings
+from synscale.report.names import display_name
+from synscale.workflow.settings.figures import panels_settings
 
-MEASURES = (("cross_entropy", "cross-entropy (nats)"), ("top1", "top-1 (%)"))
-TICKS = {"cross_entropy": plotting.LOSS_TICKS, "top1": plotting.TOP1_TICKS}
+MEASURES = {"cross_entropy": "cross-entropy (nats)", "top1": "top-1 (%)"}
+TICKS = {"cross_entropy": panels.LOSS_TICKS, "top1": panels.TOP1_TICKS}
 
 
-def draw_curve(
-    axes, points: pd.DataFrame, fitted: dict, measure: str, label: str | None, look: dict
-) -> None:
-    """Mean and range over seeds at each size; the fitted line on the loss alone, dotted past the
-    sizes that it is fitted to.
-
-    label: None leaves the curve's name to a legend of the whole figure.
-    """
-    by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * (
-        100 if measure == "top1" else 1
-    )
-    spread = np.maximum(
-        [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]], 0
-    )  # not -1e-17
+def label_of(fitted: dict, name: str | None) -> str:
+    """Return the exponent of a curve with its interval, after the name of the curve if given."""
     low, high = fitted["k_interval"]
-    label = (
-        f"{label + ': ' if label else ''}"
-        + f"k = {fitted['k']:z.2f} [{low:z.2f}, {high:z.2f}]".replace("-", "−")
-    )
-    axes.errorbar(
-        by_size.index,
-        by_size["mean"],
-        spread,
-        elinewidth=0.6,
-        label=label,
-        **look | ({"linestyle": "none"} if measure == "cross_entropy" else {}),
-    )
-    if measure == "cross_entropy":
-        first, last = fitted["sizes"][0], fitted["sizes"][-1]
-        for sizes, dash in (
-            (np.geomspace(first, last, 50), look["linestyle"]),
-            (np.geomspace(last, max(by_size.index.max(), last), 50), ":"),
-        ):
-            losses = np.exp(power.log_loss(np.log(sizes), fitted["k"], fitted["log_scale"]))
-            axes.plot(
-                sizes, losses, color=look["color"], linewidth=look["linewidth"], linestyle=dash
-            )
+    exponent = panels.minus(f"k = {fitted['k']:z.2f} [{low:z.2f}, {high:z.2f}]")
+    return f"{name}: {exponent}" if name else exponent
+
+
+def draw_top1(axes: plt.Axes, points: pd.DataFrame, label: str, style: dict) -> None:
+    """Draw mean and range of top-1 over seeds at each size."""
+    panels.draw_seeds(axes, points, "top1", 100, label=label, **style)
+
+
+def draw_loss(axes: plt.Axes, points: pd.DataFrame, fitted: dict, label: str, style: dict) -> None:
+    """Draw mean and range of the loss over seeds, and the law, dotted past the fitted sizes."""
+    options = style | {"linestyle": "none"}
+    sizes = panels.draw_seeds(axes, points, "cross_entropy", label=label, **options)
+    first, last = fitted["sizes"][0], fitted["sizes"][-1]
+    line = {"color": style["color"], "linewidth": style["linewidth"]}
+    for start, end, dash in (
+        (first, last, style["linestyle"]),
+        (last, max(sizes.max(), last), ":"),
+    ):
+        x = np.geomspace(start, end, 50)
+        losses = np.exp(power.log_loss(np.log(x), fitted["k"], fitted["log_scale"]))
+        axes.plot(x, losses, linestyle=dash, **line)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        plotting.arguments(__doc__, "metrics", "laws", of=("scaling",)),
-        arguments,
-        figure_settings.panels_settings,
+    """Draw the figure."""
+    args, settings = plotting.begin(
+        __doc__, ("metrics", "laws"), arguments, panels_settings, of=("scaling",)
     )
-    plotting.style()
-    panels, table = settings["panels"], metrics.read(args.metrics)
-    fits, points_of = {}, {}
-    for path in args.laws:
-        law = json.loads(Path(path).read_text(encoding="utf-8"))
-        fits[Path(path).stem] = {
-            (c["source"], c["guidance"], c["architecture"]): c for c in law["curves"]
-        }
-    for name, law in settings["laws"].items():
-        points_of[name] = metrics.of_experiments(
-            metrics.overall(table, law["evaluation"]), law["experiments"]
-        )
-    shared = "row" if len(settings["laws"]) == 1 else False
+    table = metrics.read(args.metrics)
+    fits = result_files.fitted_curves(args.laws)
+    points_of = {
+        name: metrics.of_experiments(metrics.overall(table, law.evaluation), law.experiments)
+        for name, law in settings.laws.items()
+    }
     figure, grid = plt.subplots(
         2,
-        len(panels),
-        figsize=(2.75 * len(panels) + 0.4, 5.6),
+        len(settings.panels),
+        figsize=(2.75 * len(settings.panels) + 0.4, 5.6),
         sharex=True,
-        sharey=shared,
+        sharey="row" if len(settings.laws) == 1 else False,
         squeeze=False,
         layout="constrained",
     )
-    names = [[curve["label"] for curve in panel["curves"]] for panel in panels]
-    same = len(panels) > 2 and all(
-        own == names[0] for own in names
-    )  # then they are named once, under the panels
+    names = [[curve.label for curve in panel.curves] for panel in settings.panels]
+    # Many panels with the same curves name them once, below the panels.
+    same = len(names) > 2 and all(labels == names[0] for labels in names)
     drawn = []
-    for column, panel in zip(grid.T, panels, strict=True):
-        for curve in panel["curves"]:
-            key = curve["source"], curve["guidance"], curve["architecture"]
-            points, fitted = (
-                metrics.of_curve(points_of[panel["law"]], *key),
-                fits[panel["law"]][key],
-            )
-            for axes, (measure, _) in zip(column, MEASURES, strict=True):
-                draw_curve(
-                    axes,
-                    points,
-                    fitted,
-                    measure,
-                    None if same else plotting.words(curve["label"]),
-                    plotting.look(curve["look"]),
-                )
-            own = {"panel": panel["title"], "law": panel["law"], "label": curve["label"]}
-            drawn.append(
-                points.assign(
-                    **own,
-                    k=fitted["k"],
-                    k_low=fitted["k_interval"][0],
-                    k_high=fitted["k_interval"][1],
-                )
-            )
-        title = column[0].set_title(plotting.title(panel["title"], 42)).get_text()
-        column[1].set_xlabel(
-            "image-text pairs" if args.scaling == "clip_scaling" else "training images"
-        )
-        column[0].legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.12 + 0.07 * title.count("\n")), fontsize=6.5
-        )
-    for row, (measure, label) in zip(grid, MEASURES, strict=True):
+    for (upper, lower), panel in zip(grid.T, settings.panels, strict=True):
+        for curve in panel.curves:
+            points = metrics.of_curve(points_of[panel.law], *curve.key)
+            fitted = fits[panel.law][curve.key]
+            label = label_of(fitted, None if same else display_name(curve.label))
+            style = plotting.line_style(curve.style)
+            draw_loss(upper, points, fitted, label, style)
+            draw_top1(lower, points, label, style)
+            columns = {"panel": panel.title, "law": panel.law, "label": curve.label}
+            exponents = [fitted["k"], *fitted["k_interval"]]
+            columns |= dict(zip(("k", "k_low", "k_high"), exponents, strict=True))
+            drawn.append(points.assign(**columns))
+        title = upper.set_title(panels.wrap_title(panel.title, 42)).get_text()
+        is_clip = args.scaling == "clip_scaling"
+        lower.set_xlabel("image-text pairs" if is_clip else "training images")
+        top = 1.12 + 0.07 * title.count("\n")
+        upper.legend(loc="lower center", bbox_to_anchor=(0.5, top), fontsize=6.5)
+    for row, (measure, label) in zip(grid, MEASURES.items(), strict=True):
         row[0].set_ylabel(label)
         for axes in row:
             axes.set(xscale="log", yscale="log")
-            plotting.round_ticks(axes, TICKS[measure])
-            plotting.count_images(axes.xaxis)
-            axes.grid(alpha=0.3, which="both", linewidth=0.4)
+            panels.label_measure(axes, TICKS[measure])
+            panels.label_counts(axes.xaxis)
+            panels.draw_grid(axes, which="both")
     if same:
-        handles = [
-            mpl.lines.Line2D(
-                [], [], label=plotting.words(curve["label"]), **plotting.look(curve["look"])
-            )
-            for curve in panels[0]["curves"]
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        handles = [panels.curve_handle(curve) for curve in settings.panels[0].curves]
+        panels.legend_below(figure, handles, ncols=3)
     plotting.write(figure, pd.concat(drawn), args.output)
 
 

@@ -1,15 +1,13 @@
-"""Which score of a set of synthetic images tells how useful it is to train on: top-1 against each
-score, and all scores at once.
+"""Which score of a set of synthetic images predicts the accuracy of a model trained on them.
 
-A point is a configuration: generator, prompt recipe, guidance scale. Top-1: mean over seeds at the
-largest size of the experiment. Above each panel Spearman's rho with its 95 % interval (Fisher z,
-Bonett and Wright's variance). Right: coefficients of a regression of top-1 on all scores, each
-standardised (95 % HC3 intervals), beside the correlation of each score with top-1 given the others.
-Real images are drawn, a dashed line, and are in no statistic.
+Top-1 against each score, and all scores at once. A point is a configuration: generator, prompt
+recipe, guidance scale. Top-1: mean over seeds at the largest size of the experiment. Above each
+panel Spearman's rho with its 95 % interval (Fisher z, Bonett and Wright's variance). Right:
+coefficients of a regression of top-1 on all scores, each standardised (95 % HC3 intervals), next to
+the correlation of each score with top-1 given the others. Real images are drawn, a dashed line, and
+are in no statistic.
 """
 
-import json
-from pathlib import Path
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -18,10 +16,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from synscale.analysis import metrics, score_correlation
+from synscale.analysis import metrics, result_files, score_correlation
+from synscale.analysis.result_files import CONFIGURATION
+from synscale.report import axes as shared
 from synscale.report import plotting
-from synscale.runtime import cli
-from synscale.workflow.settings import figures as figure_settings
+from synscale.report.names import display_name
+from synscale.workflow.settings.figures import ConfigurationSettings, scores_settings
 
 SCORES = {
     "recognizability": "recognizability",
@@ -31,197 +31,137 @@ SCORES = {
     "precision": "precision",
     "recall": "recall",
 }
-KEYS = ["source", "guidance"]
+REAL_LINE = {"color": plotting.REAL, "linestyle": "--", "linewidth": 0.8}
 
 
-def configurations(score_files: list[str], metric_files: list[str], settings: dict) -> pd.DataFrame:
-    """A row for each configuration: its names, every score, top1 (mean over seeds at the largest
-    size) and top1_std.
+def configurations(
+    score_files: list[str], metric_files: list[str], settings: ConfigurationSettings
+) -> pd.DataFrame:
+    """Return names, every score, size, top1 (mean over seeds), top1_std of each configuration."""
+    table = metrics.of_files(metric_files, settings.evaluation, settings.experiments)
+    groups = metrics.at_largest_size(table, settings.architecture).groupby(
+        [*CONFIGURATION, "size"], dropna=False
+    )
+    top1 = groups["top1"].agg(top1="mean", top1_std="std", seeds="count").reset_index()
+    scores = result_files.scores(score_files)[[*CONFIGURATION, *SCORES]]
+    labels = metrics.label_table(settings.labels)
+    return labels.merge(scores, on=CONFIGURATION, validate="one_to_one").merge(
+        top1, on=CONFIGURATION, validate="one_to_one"
+    )
+
+
+def marker_styles(settings: ConfigurationSettings) -> tuple[dict[str, str], dict[str, dict]]:
+    """Return the colour of each recipe, and the marker of each generator.
+
+    Only the markers of the first generator are filled, as in the other figures.
     """
-    table = metrics.of_files(metric_files, settings["evaluation"], settings["experiments"])
-    table = table[
-        (table["architecture"] == settings["architecture"]) & (table["size"] == table["size"].max())
-    ]
-    top1 = (
-        table.groupby([*KEYS, "size"], dropna=False)["top1"]
-        .agg(top1="mean", top1_std="std", seeds="count")
-        .reset_index()
-    )
-    entries = [
-        entry
-        for path in score_files
-        for entry in json.loads(Path(path).read_text(encoding="utf-8"))
-    ]
-    scores = pd.DataFrame(entries)[[*KEYS, *SCORES]].astype({"guidance": "Float64"})
-    labels = (
-        pd.DataFrame(settings["labels"])
-        .drop(columns=["images", "look"])
-        .astype({"guidance": "Float64"})
-    )
-    return labels.merge(scores, on=KEYS, validate="one_to_one").merge(
-        top1, on=KEYS, validate="one_to_one"
-    )
+    styles = plotting.recipe_styles(settings.labels)
+    colors = {recipe: style["color"] for recipe, style in styles.items()}
+    base = {"linestyle": "", "markersize": 3.5, "markeredgewidth": 0.9}
+    markers = {}
+    for place, generator in enumerate(settings.generators):
+        markers[generator] = base | {"marker": plotting.MARKERS[place]}
+        markers[generator] |= {"markerfacecolor": "#FFFFFF"} if place else {}
+    return colors, markers
 
 
-def statistics(synthetic: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """A row for each score: Spearman's rho, and what the regression on all of them says; and, where
-    there can be none, why.
-    """
-    rows = pd.DataFrame({"score": list(SCORES), "spearman": float("nan")})
-    for place, score in enumerate(SCORES):
-        try:
-            rows.loc[place, ["spearman", "spearman_low", "spearman_high"]] = (
-                score_correlation.spearman(synthetic[score], synthetic["top1"])
-            )
-        except score_correlation.UsefulnessError:
-            continue
-    try:
-        return rows.merge(
-            score_correlation.regression(synthetic[list(SCORES)], synthetic["top1"]), on="score"
-        ), ""
-    except score_correlation.UsefulnessError as error:
-        return rows, str(error)
+def few_ticks(axis) -> None:
+    """Label an axis at about four round numbers."""
+    axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
 
 def draw_score(
-    axes: plt.Axes,
-    table: pd.DataFrame,
-    score: str,
-    row: pd.Series,
-    signs: dict[str, dict[str, dict]],
+    axes: plt.Axes, table: pd.DataFrame, row: pd.Series, colors: dict, markers: dict
 ) -> None:
-    """Top-1 against one score. signs: colour of each recipe, marker and filling of each generator."""
-    for (generator, recipe), points in table[table["recipe"] != "real"].groupby(
-        ["generator", "recipe"], sort=False
-    ):
-        color = signs["recipe"][recipe]
-        axes.plot(
-            points[score],
-            100 * points["top1"],
-            **{"color": color, "markerfacecolor": color} | signs["generator"][generator],
-        )
+    """Draw top-1 against one score, whose statistics are in `row`."""
+    synthetic = table[table["recipe"] != "real"].groupby(["generator", "recipe"], sort=False)
+    for (generator, recipe), points in synthetic:
+        color = colors[recipe]
+        style = {"color": color, "markerfacecolor": color} | markers[generator]
+        axes.plot(points[row["score"]], 100 * points["top1"], **style)
     for level in table.loc[table["recipe"] == "real", "top1"]:
-        axes.axhline(100 * level, color=plotting.REAL, linestyle="--", linewidth=0.8)
-    told = (
-        "no rank correlation"
-        if pd.isna(row["spearman"])
-        else f"Spearman ρ = {row['spearman']:.2f}\n[{row['spearman_low']:.2f}, {row['spearman_high']:.2f}]"
-    )
-    axes.set_title(told.replace("-", "−"), fontsize=7, pad=4)
-    axes.set_xlabel(SCORES[score], fontsize=8, labelpad=2)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.axhline(100 * level, **REAL_LINE)
+    title = "no rank correlation"
+    if pd.notna(row["spearman"]):
+        ends = f"[{row['spearman_low']:.2f}, {row['spearman_high']:.2f}]"
+        title = f"Spearman ρ = {row['spearman']:.2f}\n{ends}"
+    axes.set_title(shared.minus(title), fontsize=7, pad=4)
+    axes.set_xlabel(SCORES[row["score"]], fontsize=8, labelpad=2)
+    few_ticks(axes.xaxis)
+    few_ticks(axes.yaxis)
     axes.grid(alpha=0.3, linewidth=0.5)
 
 
 def draw_regression(left: plt.Axes, right: plt.Axes, rows: pd.DataFrame, count: int) -> None:
-    """Coefficient and partial correlation of each score, with intervals, and its variance inflation
-    factor.
-    """
+    """Draw coefficient and partial correlation of each score; count: configurations."""
     columns = (
         (left, "coefficient", "low", "high", "coefficient\n(s.d. per s.d.)"),
         (right, "partial", "partial_low", "partial_high", "partial\ncorrelation"),
     )
     at = [-place for place in range(len(rows))]
+    style = {"fmt": "o", "color": plotting.REAL, "markersize": 3.5, "elinewidth": 1}
     for axes, value, low, high, name in columns:
         ends = [rows[value] - rows[low], rows[high] - rows[value]]
-        axes.errorbar(
-            rows[value], at, xerr=ends, fmt="o", color=plotting.REAL, markersize=3.5, elinewidth=1
-        )
+        axes.errorbar(rows[value], at, xerr=ends, **style)
         axes.axvline(0, color="0.4", linewidth=0.8, linestyle=":")
         axes.set_xlabel(name, fontsize=8, labelpad=2)
         axes.grid(alpha=0.3, axis="x", linewidth=0.5)
     reach = 1.05 * max(rows["high"].abs().max(), rows["low"].abs().max())
     left.set(xlim=(-reach, reach), ylim=(0.5 - len(rows), 0.5))
     left.set_yticks(at, [f"{SCORES[row.score]}\nVIF {row.vif:.0f}" for row in rows.itertuples()])
-    left.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    few_ticks(left.xaxis)
     right.set_xlim(-1, 1)
     right.set_xticks([-0.5, 0, 0.5], ["−0.5", "0", "0.5"])
-    left.set_title(
-        f"all scores at once: n = {count}, adj. R² = {rows['r_squared'].iloc[0]:.2f}".replace(
-            "-", "−"
-        ),
-        fontsize=7,
-        pad=4,
-        x=1.05,
-    )
+    right.tick_params(labelleft=False)
+    title = f"all scores at once: n = {count}, adj. R² = {rows['r_squared'].iloc[0]:.2f}"
+    left.set_title(shared.minus(title), fontsize=7, pad=4, x=1.05)
 
 
-def draw(table: pd.DataFrame, rows: pd.DataFrame, reason: str, settings: dict) -> plt.Figure:
-    signs = {
-        "recipe": {
-            recipe: look["color"]
-            for recipe, look in plotting.recipe_looks(settings["labels"]).items()
-        },
-        "generator": {},
-    }
-    for place, generator in enumerate(
-        settings["generators"]
-    ):  # as in the other figures, only the first generator's markers are filled
-        signs["generator"][generator] = {
-            "linestyle": "",
-            "marker": plotting.MARKERS[place],
-            "markersize": 3.5,
-            "markeredgewidth": 0.9,
-        }
-        signs["generator"][generator] |= {"markerfacecolor": "#FFFFFF"} if place else {}
+def draw(
+    table: pd.DataFrame, rows: pd.DataFrame, reason: str, settings: ConfigurationSettings
+) -> plt.Figure:
+    """Draw the figure. reason: why there is no regression, if there is none."""
+    colors, markers = marker_styles(settings)
     figure = plt.figure(figsize=(7.2, 3.7), layout="constrained")
     grid = figure.add_gridspec(2, 5, width_ratios=[1, 1, 1, 0.75, 0.75])
     panels = []
-    for place, score in enumerate(SCORES):
-        panels.append(
-            figure.add_subplot(grid[divmod(place, 3)], sharey=panels[0] if panels else None)
-        )
-        panels[-1].tick_params(labelleft=place % 3 == 0)
-        draw_score(panels[-1], table, score, rows.iloc[place], signs)
-    figure.supylabel(
-        f"top-1 (%), {plotting.count(table['size'].iloc[0])} training images", fontsize=8
-    )
-    synthetic = int((table["recipe"] != "real").sum())
+    for place in range(len(SCORES)):
+        sharey = panels[0] if panels else None
+        axes = figure.add_subplot(grid[divmod(place, 3)], sharey=sharey)
+        panels.append(axes)
+        axes.tick_params(labelleft=place % 3 == 0)
+        draw_score(axes, table, rows.iloc[place], colors, markers)
+    size = shared.count(table["size"].iloc[0])
+    figure.supylabel(f"top-1 (%), {size} training images", fontsize=8)
+    count = int((table["recipe"] != "real").sum())
     if reason:
         axes = figure.add_subplot(grid[:, 3:])
         axes.set_axis_off()
-        axes.text(
-            0.5, 0.5, "no regression:\n" + fill(reason, 30), ha="center", va="center", fontsize=7
-        )
+        text = "no regression:\n" + fill(reason, 30)
+        axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=7)
     else:
         left = figure.add_subplot(grid[:, 3])
-        panels += [left, figure.add_subplot(grid[:, 4], sharey=left)]
-        panels[-1].tick_params(labelleft=False)
-        draw_regression(*panels[-2:], rows, synthetic)
+        right = figure.add_subplot(grid[:, 4], sharey=left)
+        panels += [left, right]
+        draw_regression(left, right, rows, count)
     for axes in panels:
         axes.tick_params(labelsize=7)
-    handles = [
-        Patch(color=signs["recipe"][recipe], label=plotting.words(recipe))
-        for recipe in settings["recipes"]
-    ]
-    handles += [
-        Line2D([], [], color="0.35", label=plotting.words(name), **look)
-        for name, look in signs["generator"].items()
-    ]
-    if len(table) > synthetic:
-        handles.append(
-            Line2D([], [], linestyle="--", color=plotting.REAL, linewidth=0.8, label="real")
-        )
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=5,
-        fontsize=7,
-        handlelength=1.2,
-        handletextpad=0.5,
-        columnspacing=1.4,
-    )
+    handles = [Patch(color=colors[name], label=display_name(name)) for name in settings.recipes]
+    for name, style in markers.items():
+        handles.append(Line2D([], [], color="0.35", label=display_name(name), **style))
+    if len(table) > count:
+        handles.append(Line2D([], [], label="real", **REAL_LINE))
+    spacing = {"handlelength": 1.2, "handletextpad": 0.5, "columnspacing": 1.4}
+    shared.legend_below(figure, handles, ncols=5, fontsize=7, **spacing)
     return figure
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        plotting.arguments(__doc__, "scores", "metrics"), arguments, figure_settings.scores_settings
-    )
-    plotting.style()
+    """Draw the figure."""
+    args, settings = plotting.begin(__doc__, ("scores", "metrics"), arguments, scores_settings)
     table = configurations(args.scores, args.metrics, settings)
-    rows, reason = statistics(table[table["recipe"] != "real"])
+    synthetic = table[table["recipe"] != "real"]
+    rows, reason = score_correlation.summarize(synthetic[list(SCORES)], synthetic["top1"])
     drawn = pd.concat([table.assign(part="configuration"), rows.assign(part="regression")])
     drawn.insert(0, "part", drawn.pop("part"))
     plotting.write(draw(table, rows, reason, settings), drawn, args.output)

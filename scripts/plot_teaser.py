@@ -1,58 +1,45 @@
-"""Scaling ability k of each source, side by side: supervised and CLIP, on the set like the training
-images and on others.
+"""Scaling ability k of each source, side by side: supervised and CLIP.
 
-As the paper's Figure 1. k is the exponent of the pure law that the study fits, the bar on top its
-95 % interval (Student). Higher is better; a k below 0 is a loss that grows with more images.
+As the paper's Figure 1, on the set like the training images and on others. k is the exponent of the
+pure law that the study fits, the bar on top its 95 % interval (Student). Higher is better; a k
+below 0 is a loss that grows with more images.
 """
-
-import json
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch
 
+from synscale.analysis import result_files
+from synscale.report import axes as panels
 from synscale.report import plotting
-from synscale.runtime import cli
-from synscale.workflow.settings import figures as figure_settings
+from synscale.report.names import display_name
+from synscale.workflow.settings.figures import TeaserPanel, teaser_settings
 
-HATCHES = (
-    "",
-    "////",
-    "....",
-    "\\\\\\\\",
-    "xxxx",
-    "oo",
-    "++",
-    "--",
-)  # beside the colour, for grey prints; the first is for real images
+REAL_HATCH = ""
+HATCHES = ("////", "....", "\\\\\\\\", "xxxx", "oo", "++", "--")  # for grey prints
 SPACE = 0.8  # share of a group's width that its bars fill
 
 
-def bars(panel: dict, fits: dict[str, dict]) -> pd.DataFrame:
-    """A row for each law and curve of a panel: its k with the interval. fits: law -> (source,
-    guidance, architecture) -> entry of the law.
+def bars(panel: TeaserPanel, fits: dict[str, dict[tuple, dict]]) -> pd.DataFrame:
+    """Return a row for each law and curve of a panel: its k with the interval.
 
-    Raises KeyError where a law has no such curve.
+    Raises KeyError if a law has no such curve. fits: as `result_files.fitted_curves`.
     """
     rows = []
-    for law, group in panel["laws"].items():
-        for place, curve in enumerate(panel["curves"]):
-            key = curve["source"], curve["guidance"], curve["architecture"]
-            fitted = fits[law][key]
-            own = {
-                "panel": panel["title"],
-                "law": law,
-                "group": group,
-                "place": place,
-                "label": curve["label"],
-            }
-            named = dict(zip(("source", "guidance", "architecture"), key, strict=True))
+    for law, group in panel.laws.items():
+        for place, curve in enumerate(panel.curves):
+            fitted = fits[law][curve.key]
             rows.append(
-                own
-                | named
-                | {
+                {
+                    "panel": panel.title,
+                    "law": law,
+                    "group": group,
+                    "place": place,
+                    "label": curve.label,
+                    "source": curve.source,
+                    "guidance": curve.guidance,
+                    "architecture": curve.architecture,
                     "k": fitted["k"],
                     "k_low": fitted["k_interval"][0],
                     "k_high": fitted["k_interval"][1],
@@ -62,95 +49,77 @@ def bars(panel: dict, fits: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw(axes: plt.Axes, rows: pd.DataFrame, looks: list[dict]) -> None:
-    """looks: of each curve by its place, colour and hatch."""
+def bar_styles(settings_panels: list[TeaserPanel]) -> list[list[dict]]:
+    """Return colour and hatch of each curve of each panel; real images have no hatch."""
+    hatches = {}
+    for panel in settings_panels:
+        for curve in panel.curves:
+            if curve.style.kind != "real":
+                key = curve.source, curve.guidance
+                hatches.setdefault(key, HATCHES[len(hatches) % len(HATCHES)])
+    return [
+        [
+            {
+                "facecolor": plotting.line_style(curve.style)["color"],
+                "hatch": hatches.get((curve.source, curve.guidance), REAL_HATCH),
+                "edgecolor": "white",
+                "linewidth": 0,
+            }
+            for curve in panel.curves
+        ]
+        for panel in settings_panels
+    ]
+
+
+def draw(axes: plt.Axes, rows: pd.DataFrame, styles: list[dict]) -> None:
+    """Draw one panel. styles: of each curve by its place."""
     groups = list(dict.fromkeys(rows["group"]))
-    width = SPACE / len(looks)
-    for place, look in enumerate(looks):
-        own = rows[rows["place"] == place]
+    width = SPACE / len(styles)
+    halo = {"ecolor": "white", "elinewidth": 2.6, "capsize": 2.8, "capthick": 2.6}  # seen on black
+    bar = {"ecolor": "black", "elinewidth": 1, "capsize": 2}
+    for place, style in enumerate(styles):
+        of_curve = rows[rows["place"] == place]
         x = np.arange(len(groups)) + (place + 0.5) * width - SPACE / 2
-        axes.bar(x, own["k"], 0.92 * width, **look)
-        spread = [own["k"] - own["k_low"], own["k_high"] - own["k"]]
-        axes.errorbar(
-            x,
-            own["k"],
-            spread,
-            fmt="none",
-            ecolor="white",
-            elinewidth=2.6,
-            capsize=2.8,
-            capthick=2.6,
-            zorder=3,
-        )  # seen on black
-        axes.errorbar(
-            x, own["k"], spread, fmt="none", ecolor="black", elinewidth=1, capsize=2, zorder=4
-        )
+        axes.bar(x, of_curve["k"], 0.92 * width, **style)
+        spread = [of_curve["k"] - of_curve["k_low"], of_curve["k_high"] - of_curve["k"]]
+        axes.errorbar(x, of_curve["k"], spread, fmt="none", zorder=3, **halo)
+        axes.errorbar(x, of_curve["k"], spread, fmt="none", zorder=4, **bar)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(range(len(groups)), groups, fontsize=8)
     axes.spines["bottom"].set_visible(False)
     axes.tick_params(axis="x", length=0)
     axes.set_title(rows["panel"].iloc[0])
     axes.set_xlim(-0.5, len(groups) - 0.5)
-    axes.grid(axis="y", alpha=0.3, linewidth=0.4)
+    panels.draw_grid(axes, axis="y")
     axes.set_axisbelow(True)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        plotting.arguments(__doc__, "laws"), arguments, figure_settings.teaser_settings
-    )
-    plotting.style()
-    fits = {}
-    for path in args.laws:
-        law = json.loads(Path(path).read_text(encoding="utf-8"))
-        fits[Path(path).stem] = {
-            (curve["source"], curve["guidance"], curve["architecture"]): curve
-            for curve in law["curves"]
-        }
-    panels = settings["panels"]
-    drawn = [bars(panel, fits) for panel in panels]
-    widths = [len(rows) + len(panel["laws"]) for rows, panel in zip(drawn, panels, strict=True)]
-    figure, axes = plt.subplots(
+    """Draw the figure."""
+    args, settings = plotting.begin(__doc__, ("laws",), arguments, teaser_settings)
+    fits = result_files.fitted_curves(args.laws)
+    drawn = [bars(panel, fits) for panel in settings.panels]
+    figure, grid = plt.subplots(
         1,
-        len(panels),
+        len(drawn),
         figsize=(7.2, 3.4),
-        width_ratios=widths,
+        width_ratios=[len(rows) + rows["law"].nunique() for rows in drawn],
         sharey=True,
         squeeze=False,
         layout="constrained",
     )
-    hatches = dict.fromkeys(
-        (curve["source"], curve["guidance"])
-        for panel in panels
-        for curve in panel["curves"]
-        if curve["look"]["kind"] != "real"
-    )
-    hatches = {pair: HATCHES[1 + place % (len(HATCHES) - 1)] for place, pair in enumerate(hatches)}
-    for own, rows, panel in zip(axes[0], drawn, panels, strict=True):
-        looks = []
-        for curve in panel["curves"]:
-            hatch = hatches.get((curve["source"], curve["guidance"]), HATCHES[0])
-            looks.append(
-                {
-                    "facecolor": plotting.look(curve["look"])["color"],
-                    "hatch": hatch,
-                    "edgecolor": "white",
-                    "linewidth": 0,
-                }
-            )
-        draw(own, rows, looks)
+    styles = bar_styles(settings.panels)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1), "fontsize": 7}
+    for axes, rows, panel, panel_styles in zip(
+        grid[0], drawn, settings.panels, styles, strict=True
+    ):
+        draw(axes, rows, panel_styles)
         handles = [
-            Patch(label=plotting.words(curve["label"]), **look)
-            for curve, look in zip(panel["curves"], looks, strict=True)
+            Patch(label=display_name(curve.label), **style)
+            for curve, style in zip(panel.curves, panel_styles, strict=True)
         ]
-        own.legend(
-            handles=handles,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.1),
-            fontsize=7,
-            ncols=2 if len(handles) > 3 else 1,
-        )
-    axes[0, 0].set_ylabel("scaling ability k\n(95 % interval; higher is better →)")
+        axes.legend(handles=handles, ncols=2 if len(handles) > 3 else 1, **below)
+    grid[0, 0].set_ylabel("scaling ability k\n(95 % interval; higher is better →)")
     plotting.write(figure, pd.concat(drawn), args.output)
 
 

@@ -1,44 +1,35 @@
-"""Every configuration (generator, prompt recipe, guidance scale): what the scores say of its
-images, and what they are worth to train on.
-"""
-
-import json
-from pathlib import Path
+"""Every configuration (generator, prompt recipe, guidance scale): its scores and its accuracy."""
 
 import pandas as pd
 
-from synscale.analysis import metrics
+from synscale.analysis import metrics, result_files
+from synscale.analysis.result_files import CONFIGURATION
 from synscale.report import tables
 from synscale.runtime import cli
-from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings.tables import ConfigurationsSettings, configurations_settings
 
 SCORES = ["recognizability", "diversity", "diversity_total", "fid", "lpips", "precision", "recall"]
-KEYS = ["source", "guidance"]
+TEXT = (
+    "Scores of the first images of each configuration; then top-1 and cross-entropy of "
+    "{architecture} trained on {size:,} of them, tested on {evaluations}: {seeds}. "
+    "Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class "
+    "standard deviation of its features, mean over them, or total. Scores of real are of the "
+    "evaluation set: FID, precision and recall compare with it, so real has none. LPIPS: mean "
+    "distance between images of a class."
+)
 
 
-def scores(paths: list[str]) -> pd.DataFrame:
-    """A row for each source and guidance scale: images (that were scored) and every score."""
-    entries = [
-        entry for path in paths for entry in json.loads(Path(path).read_text(encoding="utf-8"))
-    ]
-    return pd.DataFrame(entries)[[*KEYS, "images", *SCORES]].astype(
-        {"guidance": "Float64"} | dict.fromkeys(SCORES, float)
-    )
+def accuracy(table: pd.DataFrame, settings: ConfigurationsSettings) -> pd.DataFrame:
+    """Return a row for each configuration and evaluation set at the largest size.
 
-
-def usefulness(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
-    """Mean and standard deviation over seeds, at the largest size of the experiment, a row for each
-    configuration and evaluation set.
-
-    table: `metrics.read`; settings: shown_tables.configurations_settings.
+    Mean and standard deviation are over seeds. table: as `metrics.read` returns it.
     """
     parts = []
-    for name in settings["evaluations"]:
-        own = metrics.of_experiments(metrics.overall(table, name), settings["experiments"])
-        own = own[
-            (own["architecture"] == settings["architecture"]) & (own["size"] == own["size"].max())
-        ]
-        wide = own.groupby([*KEYS, "architecture", "size"], dropna=False, sort=False).agg(
+    for name in settings.evaluations:
+        runs = metrics.of_experiments(metrics.overall(table, name), settings.experiments)
+        runs = metrics.at_largest_size(runs, settings.architecture)
+        groups = runs.groupby([*CONFIGURATION, "architecture", "size"], dropna=False, sort=False)
+        wide = groups.agg(
             seeds=("seed", "nunique"),
             top1=("top1", "mean"),
             top1_sd=("top1", "std"),
@@ -50,61 +41,43 @@ def usefulness(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
 
 
 def readable(tidy: pd.DataFrame, evaluations: list[str]) -> pd.DataFrame:
-    """A row for each configuration, numbers as text; a pair of columns for each evaluation set."""
+    """Return a row for each configuration, numbers as text, two columns for each evaluation set."""
     first = tidy[tidy["evaluation"] == evaluations[0]]
-    read = pd.DataFrame(
-        {
-            "generator": first["generator"],
-            "recipe": first["recipe"],
-            "guidance": first["guidance"].map(tables.scale),
-        }
-    )
-    read["images"] = first["images"]
+    texts = first[["generator", "recipe"]].assign(guidance=first["guidance"].map(tables.scale))
+    texts["images"] = first["images"]
     for score in SCORES:
-        read[score.upper() if score in ("fid", "lpips") else score.replace("_", ", ")] = first[
-            score
-        ].map(lambda v, s=score: tables.number(v, 3))
+        title = score.upper() if score in ("fid", "lpips") else score.replace("_", ", ")
+        texts[title] = [tables.number(value, 3) for value in first[score]]
     for name in evaluations:
-        own = (
-            tidy[tidy["evaluation"] == name]
-            .set_index(KEYS)
-            .loc[pd.MultiIndex.from_frame(first[KEYS])]
-        )
-        told = "" if len(evaluations) == 1 else f", {name}"
-        read[f"top-1 (%){told}"] = [
-            tables.spread(100 * m, 100 * s, 1)
-            for m, s in zip(own["top1"], own["top1_sd"], strict=True)
-        ]
-        read[f"cross-entropy{told}"] = [
-            tables.spread(m, s, 3)
-            for m, s in zip(own["cross_entropy"], own["cross_entropy_sd"], strict=True)
-        ]
-    return read
+        rows = tidy[tidy["evaluation"] == name].set_index(CONFIGURATION)
+        rows = rows.loc[pd.MultiIndex.from_frame(first[CONFIGURATION])]
+        suffix = "" if len(evaluations) == 1 else f", {name}"
+        top1 = zip(100 * rows["top1"], 100 * rows["top1_sd"], strict=True)
+        texts[f"top-1 (%){suffix}"] = [tables.spread(*pair, 1) for pair in top1]
+        losses = zip(rows["cross_entropy"], rows["cross_entropy_sd"], strict=True)
+        texts[f"cross-entropy{suffix}"] = [tables.spread(*pair, 3) for pair in losses]
+    return texts
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        tables.arguments(__doc__, "scores", "metrics"),
-        arguments,
-        table_settings.configurations_settings,
+    """Write the table of configurations."""
+    parser = tables.arguments(__doc__, "scores", "metrics")
+    args, settings = cli.parse(parser, arguments, configurations_settings)
+    scores = result_files.scores(args.scores)[[*CONFIGURATION, "images", *SCORES]]
+    scores = scores.astype(dict.fromkeys(SCORES, float))
+    by_seed = accuracy(metrics.read(args.metrics), settings)
+    labels = metrics.label_table(settings.labels)
+    tidy = labels.merge(scores, on=CONFIGURATION, validate="one_to_one").merge(
+        by_seed, on=CONFIGURATION, validate="one_to_many"
     )
-    labels = pd.DataFrame(settings["labels"]).astype({"guidance": "Float64"})
-    useful = usefulness(metrics.read(args.metrics), settings)
-    tidy = labels.merge(scores(args.scores), on=KEYS, validate="one_to_one").merge(
-        useful, on=KEYS, validate="one_to_many"
+    text = TEXT.format(
+        architecture=settings.architecture,
+        size=by_seed["size"].iloc[0],
+        evaluations=", ".join(settings.evaluations),
+        seeds=tables.over_seeds(by_seed["seeds"]),
     )
-    said = (
-        f"Scores of the first images of each configuration; then top-1 and cross-entropy of {settings['architecture']} trained on "
-        f"{useful['size'].iloc[0]:,} of them, tested on {', '.join(settings['evaluations'])}: "
-        f"{tables.over_seeds(useful['seeds'])}. Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class standard "
-        "deviation of its features, mean over them, or total. Scores of real are of the evaluation set: FID, precision and recall compare with it, so "
-        "real has none. LPIPS: mean distance between images of a class."
-    )
-    tables.write(
-        tidy,
-        ["# Configurations", said, tables.markdown(readable(tidy, settings["evaluations"]))],
-        args.output,
-    )
+    table = tables.markdown(readable(tidy, settings.evaluations))
+    tables.write(tidy, ["# Configurations", text, table], args.output)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Every training run on some evaluation sets: mean and standard deviation over seeds of top-1 and
-cross-entropy.
+"""Every training run on some evaluation sets.
+
+Mean and standard deviation over seeds of top-1 and cross-entropy.
 """
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pandas as pd
 from synscale.analysis import metrics
 from synscale.report import tables
 from synscale.runtime import cli
-from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings.tables import EvaluationTableSettings, table_settings
 
 TITLES = {
     "supervised": "Supervised classifiers",
@@ -17,105 +18,92 @@ TITLES = {
 KEYS = ["evaluation", "source", "generator", "recipe", "guidance", "architecture", "size"]
 
 
-def summary(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
-    """A row for each evaluation and configuration, architecture and size (KEYS): seeds, then mean
-    and `_sd` of each measure.
+def summary(table: pd.DataFrame, settings: EvaluationTableSettings) -> pd.DataFrame:
+    """Return a row for each evaluation set, configuration, architecture and size.
 
-    table: `metrics.read`; settings: shown_tables.table_settings. A column logit_scale is kept.
-    Raises ValueError where a set has no metrics.
+    Parameters
+    ----------
+    table : DataFrame
+        As `metrics.read` returns it.
+    settings : EvaluationTableSettings
+
+    Returns
+    -------
+    DataFrame
+        `KEYS`, seeds, then mean and `_sd` of each measure: also of logit_scale, if `table` has it.
+
+    Raises
+    ------
+    ValueError
+        If a set has no metrics.
     """
-    parts = []
-    for name in settings["evaluations"]:
-        parts.append(metrics.overall(table, name).assign(evaluation=name))
-    found = pd.concat(parts)
+    names = settings.evaluations
+    runs = pd.concat([metrics.overall(table, name).assign(evaluation=name) for name in names])
     measures = ["top1", "cross_entropy"]
     if "logit_scale" in table:
-        found = found.merge(
-            table.groupby(metrics.RUN, dropna=False, as_index=False)["logit_scale"].first(),
-            on=metrics.RUN,
-        )
+        by_run = table.groupby(metrics.RUN, dropna=False, as_index=False)
+        runs = runs.merge(by_run["logit_scale"].first(), on=metrics.RUN)
         measures.append("logit_scale")
-    labels = (
-        pd.DataFrame(settings["labels"])
-        .astype({"guidance": "Float64"})
-        .assign(place=range(len(settings["labels"])))
-    )
-    found = found.merge(labels, on=["source", "guidance"], validate="many_to_one")
-    found["evaluation"] = pd.Categorical(
-        found["evaluation"], settings["evaluations"]
-    )  # in the order of the study
-    groups = found.groupby(["evaluation", "place", *KEYS[1:]], dropna=False, observed=True)
-    wide = groups.agg(
-        seeds=("seed", "nunique"),
-        **{f"{m}{end}": (m, how) for m in measures for end, how in (("", "mean"), ("_sd", "std"))},
-    )
-    return wide.reset_index().drop(columns="place")
+    labels = metrics.label_table(settings.labels)
+    labels["place"] = range(len(labels))
+    runs = runs.merge(labels, on=["source", "guidance"], validate="many_to_one")
+    runs["evaluation"] = pd.Categorical(runs["evaluation"], names)  # in the order of the study
+    groups = runs.groupby(["evaluation", "place", *KEYS[1:]], dropna=False, observed=True)
+    columns = {}
+    for measure in measures:
+        columns |= {measure: (measure, "mean"), f"{measure}_sd": (measure, "std")}
+    return groups.agg(seeds=("seed", "nunique"), **columns).reset_index().drop(columns="place")
 
 
 def curves(tidy: pd.DataFrame) -> pd.DataFrame:
-    """Rows of what is trained at several sizes; every row where nothing is."""
-    several = (
-        tidy.groupby([key for key in KEYS if key != "size"], dropna=False, observed=True)[
-            "size"
-        ].transform("nunique")
-        > 1
-    )
-    return tidy[several] if several.any() else tidy
+    """Return the rows of what is trained at several sizes; every row if nothing is."""
+    keys = [key for key in KEYS if key != "size"]
+    sizes = tidy.groupby(keys, dropna=False, observed=True)["size"].transform("nunique")
+    return tidy[sizes > 1] if (sizes > 1).any() else tidy
 
 
 def by_size(tidy: pd.DataFrame, measure: str, digits: int, factor: float = 1) -> str:
-    """A Markdown table of one measure: a row for each curve, a column for each size."""
-    cells = [
-        tables.spread(factor * mean, factor * sd, digits)
-        for mean, sd in zip(tidy[measure], tidy[f"{measure}_sd"], strict=True)
-    ]
-    named = tidy[KEYS].assign(cell=cells, guidance=tidy["guidance"].map(tables.scale))
-    named["evaluation"] = named["evaluation"].astype(str)
-    rows = [
-        key
-        for key in KEYS
-        if key not in ("size", "source") and (key != "evaluation" or named[key].nunique() > 1)
-    ]
-    sizes = sorted(named["size"].unique())
-    wide = (
-        named.set_index([*rows, "source", "size"])["cell"]
-        .unstack("size", sort=False)
-        .reset_index()
-        .drop(columns="source")
-    )
-    return tables.markdown(
-        wide[[*rows, *sizes]].rename(columns={size: f"{size:,}" for size in sizes})
-    )
+    """Return a Markdown table of one measure: a row for each curve, a column for each size."""
+    pairs = zip(factor * tidy[measure], factor * tidy[f"{measure}_sd"], strict=True)
+    cells = [tables.spread(*pair, digits) for pair in pairs]
+    texts = tidy[KEYS].assign(cell=cells, guidance=tidy["guidance"].map(tables.scale))
+    texts["evaluation"] = texts["evaluation"].astype(str)
+    several = texts["evaluation"].nunique() > 1
+    rows = [key for key in KEYS[:-1] if key != "source" and (key != "evaluation" or several)]
+    cells = texts.set_index([*rows, "source", "size"])["cell"]
+    wide = cells.unstack("size", sort=False).reset_index().drop(columns="source")
+    sizes = sorted(texts["size"].unique())
+    names = {size: f"{size:,}" for size in sizes}
+    return tables.markdown(wide[[*rows, *sizes]].rename(columns=names))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    args, settings = cli.parse(
-        tables.arguments(__doc__, "metrics", of=("table",)),
-        arguments,
-        table_settings.table_settings,
-    )
+    """Write a table of metrics."""
+    parser = tables.arguments(__doc__, "metrics", of=("table",))
+    args, settings = cli.parse(parser, arguments, table_settings)
     tidy = summary(metrics.read(args.metrics), settings)
-    where = (
-        f"on {settings['evaluations'][0]}"
-        if len(settings["evaluations"]) == 1
-        else "on each evaluation set or task"
+    names = settings.evaluations
+    where = f"on {names[0]}" if len(names) == 1 else "on each evaluation set or task"
+    text = (
+        f"{tables.over_seeds(tidy['seeds']).capitalize()}, {where}. Columns: number of training "
+        "images, of a mixture those of all its parts."
     )
-    said = f"{tables.over_seeds(tidy['seeds']).capitalize()}, {where}. Columns: number of training images, of a mixture those of all its parts."
-    read = curves(tidy)
-    said += " What is trained at one size alone is in the csv." if len(read) < len(tidy) else ""
-    parts = [f"# {TITLES[args.table]}", said]
-    parts += [
+    rows = curves(tidy)
+    if len(rows) < len(tidy):
+        text += " What is trained at one size alone is in the csv."
+    parts = [
+        f"# {TITLES[args.table]}",
+        text,
         "## Top-1 (%)",
-        by_size(read, "top1", 1, 100),
+        by_size(rows, "top1", 1, 100),
         "## Cross-entropy (nats)",
-        by_size(read, "cross_entropy", 3),
+        by_size(rows, "cross_entropy", 3),
     ]
     if "logit_scale" in tidy:
-        one = read[read["evaluation"] == settings["evaluations"][0]]
         parts += [
             "## Learned logit scale",
             "The same for all sets: it is the model's.",
-            by_size(one, "logit_scale", 1),
+            by_size(rows[rows["evaluation"] == names[0]], "logit_scale", 1),
         ]
     tables.write(tidy, parts, args.output)
 

@@ -1,8 +1,7 @@
-"""Where the results of a study come from: versions, commit, machine, the results with their times,
-and the study file as it stood.
+"""Where the results of a study come from: versions, commit, machine, results, and the study file.
 
-Made anew whenever a result or a setting of the study is: it tells of the moment when the last
-result was finished. Results older than that may be of an older commit; their times tell which.
+It is written again whenever a result or a setting of the study changes, and describes the moment
+when the last result was finished. Older results may be of an older commit: see their times.
 """
 
 import hashlib
@@ -18,66 +17,82 @@ from textwrap import indent
 
 import yaml
 
-from synscale.report import captions
-from synscale.report import html as pages
+from synscale.report import html
 from synscale.runtime import cli
 from synscale.runtime.atomic import atomic_write
-from synscale.workflow.settings import digest
+from synscale.workflow.settings.provenance import provenance_settings
+
+SCRIPT = Path(__file__).resolve()
+
+
+def git(*arguments: str) -> str | None:
+    """Return the output of git next to this script; None if it fails or is not installed."""
+    if shutil.which("git") is None:
+        return None
+    command = [shutil.which("git"), "-C", SCRIPT.parent, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return result.stdout.strip() if result.returncode == 0 else None
 
 
 def commit() -> str:
-    """Commit of the code that runs, with `-dirty` where a tracked file differs from it."""
-
-    def git(*arguments: str) -> str | None:
-        done = subprocess.run(
-            [shutil.which("git") or "git", "-C", here.parent, *arguments],
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    here = Path(__file__).resolve()
-    # A copy of the code may lie inside a checkout of something else, whose commit says nothing of
-    # it.
-    if shutil.which("git") is None or git("ls-files", "--error-unmatch", here.name) is None:
+    """Return the commit of the code that runs, with `-dirty` if a tracked file differs from it."""
+    # A copy of the code may be inside a checkout of something else, whose commit is unrelated.
+    if git("ls-files", "--error-unmatch", SCRIPT.name) is None:
         return "not known: no git checkout"
-    return (
-        git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-        or "not known: no commit yet"
-    )
+    described = git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    return described or "not known: no commit yet"
 
 
 def versions(environments: list[Path]) -> dict[str, str]:
-    """Version of every package that an environment file names; its pin where this job's own
-    environment does not have the package.
+    """Return the version of every package that an environment file names.
+
+    It is the pin if the environment of this job does not have the package.
     """
-    found = {"python": platform.python_version()}
+    by_package = {"python": platform.python_version()}
     for path in environments:
         for pin in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]:
             name, pinned = pin.split("==")
             try:
-                found[name] = metadata.version(name)
+                by_package[name] = metadata.version(name)
             except metadata.PackageNotFoundError:
-                found.setdefault(name, f"{pinned} (pin of {path.name})")
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+                by_package.setdefault(name, f"{pinned} (pin of {path.name})")
+    return dict(sorted(by_package.items(), key=lambda item: item[0].lower()))
 
 
 def result(path: str) -> dict[str, str]:
+    """Return path, checksum and time of a result."""
     file = Path(path)
-    made = datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat(" ", "seconds")
-    return {"path": path, "sha256": hashlib.sha256(file.read_bytes()).hexdigest(), "made": made}
+    written = datetime.fromtimestamp(file.stat().st_mtime, UTC).isoformat(" ", "seconds")
+    checksum = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"path": path, "sha256": checksum, "written": written}
 
 
 def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
-    texts = [[pages.literal(cell) for cell in row] for row in rows]
+    """Return a Markdown table of texts."""
+    texts = [[html.literal(cell) for cell in row] for row in rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *texts])
 
 
+def page(record: dict) -> str:
+    """Return the record of a study as a page of html."""
+    keys = ("title", "commit", "written", "machine", "settings")
+    parts = [
+        "# Provenance",
+        table(["", ""], [[key, record[key]] for key in keys]),
+        "## Versions",
+        table(["package", "version"], record["versions"].items()),
+        "## Results",
+        table(["file", "sha256", "written (UTC)"], [row.values() for row in record["results"]]),
+        "## Study file",
+        indent(record["study"], "    "),
+    ]
+    return html.page("provenance", "\n\n".join(parts))
+
+
 def main(arguments: list[str] | None = None) -> None:
+    """Write the provenance as html and JSON."""
     parser = cli.parser(__doc__)
-    parser.add_argument(
-        "--results", required=True, nargs="+", help="figures and tables that are told of"
-    )
+    parser.add_argument("--results", required=True, nargs="+", help="figures and tables")
     parser.add_argument(
         "--environments", required=True, nargs="+", type=Path, help="environment files of the rules"
     )
@@ -85,33 +100,21 @@ def main(arguments: list[str] | None = None) -> None:
         "--snakemake", required=True, help="its version: a rule's environment need not have it"
     )
     parser.add_argument("--output", required=True, nargs=2, help="html, json")
-    args, settings = cli.parse(parser, arguments, captions.whole)
+    args, settings = cli.parse(parser, arguments, provenance_settings)
 
     record = {
-        "title": settings["title"],
+        "title": settings.study.title,
         "commit": commit(),
         "written": datetime.now(UTC).isoformat(" ", "seconds"),
         "machine": platform.platform(),
         "versions": {"snakemake": args.snakemake} | versions(args.environments),
-        "settings": digest(settings),
+        "settings": settings.digest(),
         "results": [result(path) for path in args.results],
         "study": Path(args.study).read_text(encoding="utf-8"),
     }
-    told = [[name, record[name]] for name in ("title", "commit", "written", "machine", "settings")]
-    parts = [
-        "# Provenance",
-        table(["", ""], told),
-        "## Versions",
-        table(["package", "version"], record["versions"].items()),
-    ]
-    parts += [
-        "## Results",
-        table(["file", "sha256", "made (UTC)"], [row.values() for row in record["results"]]),
-    ]
-    parts += ["## Study file", indent(record["study"], "    ")]
-    with atomic_write(*args.output) as (html, data):
-        html.write_text(pages.page("provenance", "\n\n".join(parts)), encoding="utf-8")
-        data.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    with atomic_write(*args.output) as (html_file, json_file):
+        html_file.write_text(page(record), encoding="utf-8")
+        json_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

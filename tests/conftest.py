@@ -1,8 +1,10 @@
+"""Fixtures of all tests: the workflow in temporary folders, and results that tests share."""
+
 import os
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # before torch: workers of pytest-xdist share the cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers of pytest-xdist share the cores
+
+import synscale.runtime.torch_setup  # noqa: F401  (before torchvision, timm, open_clip, diffusers)
 
 import hypothesis
 import pytest
@@ -31,8 +33,9 @@ def workflow(tmp_path) -> Workflow:
 
 @pytest.fixture(scope="session")
 def run_once(tmp_path_factory, worker_id):
-    """Return a function that runs the smoke study once for all workers, and checks at the end that
-    no test changed it.
+    """Return a function that runs the smoke study once for all workers.
+
+    At the end of the session it asserts that no test changed the results.
     """
     before = {}
 
@@ -66,9 +69,7 @@ def finished(run_once) -> Workflow:
 
 @pytest.fixture(scope="session")
 def no_jobs_left(tmp_path_factory, worker_id) -> Workflow:
-    """The smoke study with every output recorded as up to date, but empty. Read-only; tests change
-    `done`.
-    """
+    """The smoke study with every output up to date, but empty. Read-only; tests change `done`."""
 
     def create(folder):
         Workflow.create(folder, copied=COPIED)

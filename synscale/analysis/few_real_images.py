@@ -1,5 +1,6 @@
-"""Few real images, alone and with synthetic ones added: what each number of synthetic images gains.
-The rules are ours.
+"""Few real images, with and without synthetic ones added: the gain of each number of them.
+
+The rules are this project's.
 """
 
 import numpy as np
@@ -7,14 +8,16 @@ import pandas as pd
 from scipy import stats
 
 from synscale.analysis import metrics
+from synscale.workflow.settings.mixed_figures import FewRealSettings
 
 MEASURES = {"cross_entropy": -1, "top1": 1}  # 1: larger is better
 LEVEL = 0.95
 
 
 def interval(differences) -> tuple[float, float]:
-    """Student's 95 % interval of the mean of differences (N,), one a seed; missing (nan) with fewer
-    than two.
+    """Return Student's 95 % interval of the mean of differences (N,), one for each seed.
+
+    NaN with fewer than two.
     """
     differences = np.asarray(differences, float)
     count = len(differences)
@@ -24,70 +27,92 @@ def interval(differences) -> tuple[float, float]:
     return differences.mean() - half, differences.mean() + half
 
 
-def _better(ours: pd.Series, theirs: pd.Series, sign: int) -> tuple[float, float, float]:
-    """Gain of `ours` over `theirs`, values by seed, paired on the seeds that both have; positive is
-    better. Mean and 95 % interval.
-    """
-    gain = sign * (ours - theirs).dropna()
+def _gain(values: pd.Series, baseline: pd.Series, sign: int) -> tuple[float, float, float]:
+    """Return the mean gain over a baseline, paired by seed, and its 95 % interval."""
+    gain = sign * (values - baseline).dropna()
     return float(gain.mean()), *interval(gain)
 
 
 def of_mixture(
     runs: pd.DataFrame, alone: pd.DataFrame, real_images: int, measure: str
 ) -> pd.DataFrame:
-    """A row for each number of synthetic images added (0: none). runs, alone: seed, size and the
-    measure.
+    """Return a row for each number of synthetic images added (0: none).
 
-    Columns added, ratio (synthetic to real), seeds, mean, sd; gain over the real images alone,
-    paired by seed, with gain_low and gain_high (95 %); helps: the interval lies above 0; best: the
-    best mean of all; loss_of_most: how much worse than the best one the largest number is, with
-    loss_low; ends: the best number is not the largest, and that interval lies above 0, so that more
-    images do harm there.
+    Parameters
+    ----------
+    runs, alone : DataFrame
+        Runs of the mixture, and of the real images only: seed, size and the measure.
+    real_images : int
+    measure : str
+        A key of `MEASURES`.
+
+    Returns
+    -------
+    DataFrame
+        added; ratio (synthetic to real); seeds, mean, sd; gain over the real images only, paired by
+        seed, with gain_low and gain_high (95 %); helps, whether that interval is above 0; best,
+        whether the mean is the best of all; loss_of_most, how much worse than the best the largest
+        number is, with loss_low; ends, whether the best number is not the largest and loss_low is
+        above 0, so that more images do harm.
     """
-    sign, table = MEASURES[measure], pd.concat([alone, runs])
+    sign = MEASURES[measure]
     values = {
-        size - real_images: own.set_index("seed")[measure] for size, own in table.groupby("size")
+        size - real_images: group.set_index("seed")[measure]
+        for size, group in pd.concat([alone, runs]).groupby("size")
     }
-    rows = [
-        {
-            "added": added,
-            "ratio": added / real_images,
-            "seeds": len(own),
-            "mean": own.mean(),
-            "sd": own.std(ddof=1),
-        }
-        | dict(zip(("gain", "gain_low", "gain_high"), _better(own, values[0], sign), strict=True))
-        for added, own in values.items()
-    ]
-    found = pd.DataFrame(rows)
-    found["helps"] = (found["gain_low"] > 0) & (found["added"] > 0)
-    best, most = found.loc[(sign * found["mean"]).idxmax(), "added"], found["added"].max()
-    found["best"] = found["added"] == best
-    worse, low, _ = _better(values[best], values[most], sign)
-    return found.assign(loss_of_most=worse, loss_low=low, ends=bool(best != most and low > 0))
+    rows = []
+    for added, by_seed in values.items():
+        gain, low, high = _gain(by_seed, values[0], sign)
+        rows.append(
+            {
+                "added": added,
+                "ratio": added / real_images,
+                "seeds": len(by_seed),
+                "mean": by_seed.mean(),
+                "sd": by_seed.std(ddof=1),
+                "gain": gain,
+                "gain_low": low,
+                "gain_high": high,
+            }
+        )
+    table = pd.DataFrame(rows)
+    table["helps"] = (table["gain_low"] > 0) & (table["added"] > 0)
+    best = table.loc[(sign * table["mean"]).idxmax(), "added"]
+    most = table["added"].max()
+    table["best"] = table["added"] == best
+    worse, low, _ = _gain(values[best], values[most], sign)
+    return table.assign(loss_of_most=worse, loss_low=low, ends=bool(best != most and low > 0))
 
 
-def gains(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
-    """`of_mixture` for each mixture and measure, with its source and real_images. table: overall
-    metrics of every run.
+def gains(table: pd.DataFrame, settings: FewRealSettings) -> pd.DataFrame:
+    """Return `of_mixture` for each mixture and measure, with its source and real_images.
 
-    settings: `shown.limited_settings`. Raises ValueError where the real images alone have not been
-    trained on at a mixture's number.
+    Parameters
+    ----------
+    table : DataFrame
+        Overall metrics of every run.
+    settings : FewRealSettings
+
+    Raises
+    ------
+    ValueError
+        If no run is trained on the real images of a mixture only.
     """
-    tables, architecture = [], settings["architecture"]
-    real = metrics.of_curve(table, settings["real"], None, architecture)
-    for mixture in settings["mixtures"]:
-        count = mixture["real_images"]
+    tables = []
+    real = metrics.of_curve(table, settings.real, None, settings.architecture)
+    for mixture in settings.mixtures:
+        count = mixture.real_images
         alone = real[real["size"] == count]
         if alone.empty:
             raise ValueError(
-                f"{mixture['source']}: {count} real images alone have not been trained on: add size {count} to an experiment of the figure"
+                f"{mixture.source}: no run is trained on {count} real images only; "
+                f"add size {count} to an experiment of the figure"
             )
-        runs = metrics.of_curve(table, mixture["source"], None, architecture)
-        own = {"source": mixture["source"], "real_images": count}
+        runs = metrics.of_curve(table, mixture.source, None, settings.architecture)
+        runs = runs[runs["size"] > count]
         tables += [
-            of_mixture(runs[runs["size"] > count], alone, count, measure).assign(
-                **own, measure=measure
+            of_mixture(runs, alone, count, measure).assign(
+                source=mixture.source, real_images=count, measure=measure
             )
             for measure in MEASURES
         ]

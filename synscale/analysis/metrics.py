@@ -1,77 +1,95 @@
-"""The tidy table of metrics: a row for each run, evaluation set or task, and class; class_id is
-missing in the rows over all classes.
+"""The tidy table of metrics: a row for each run, evaluation set or task, and class.
+
+`class_id` is missing in the rows over all classes.
 """
 
 from itertools import product
 
 import pandas as pd
 
+from synscale.workflow.settings.curves import Label
+from synscale.workflow.settings.laws import ExperimentSettings
+
 RUN = ["source", "guidance", "architecture", "size", "seed"]
 
 
 def read(paths: list[str]) -> pd.DataFrame:
+    """Read files of metrics as one table."""
     return pd.concat(map(pd.read_parquet, paths))
 
 
 def overall(table: pd.DataFrame, evaluations: str | list[str]) -> pd.DataFrame:
-    """The rows over all classes of a table of metrics on one evaluation set or task; of several,
-    their mean: all count the same.
+    """Return the metrics over all classes, as the mean over some evaluation sets.
 
-    Raises ValueError where a run has not been evaluated on one of them.
+    Parameters
+    ----------
+    table : DataFrame
+        As `read` returns it.
+    evaluations : str or list of str
+        Evaluation sets or tasks, which count equally.
+
+    Raises
+    ------
+    ValueError
+        If a run has not been evaluated on one of them.
     """
     names = [evaluations] if isinstance(evaluations, str) else list(evaluations)
     if absent := set(names) - set(table["evaluation"]):
-        told = (
-            "; a set that holds every class has no unmasked ones"
-            if any(name.endswith("_unmasked") for name in absent)
-            else ""
-        )
-        raise ValueError(f"no metrics on {', '.join(sorted(absent))}{told}")
-    chosen = table[table["class_id"].isna() & table["evaluation"].isin(names)]
-    groups = chosen.groupby(RUN, dropna=False, sort=False)
+        is_masked = any(name.endswith("_unmasked") for name in absent)
+        hint = "; a set that holds every class has no unmasked ones" if is_masked else ""
+        raise ValueError(f"no metrics on {', '.join(sorted(absent))}{hint}")
+    rows = table[table["class_id"].isna() & table["evaluation"].isin(names)]
+    groups = rows.groupby(RUN, dropna=False, sort=False)
     if len(names) > 1 and not (groups["evaluation"].nunique() == len(names)).all():
         raise ValueError(f"a run lacks metrics on one of {', '.join(names)}")
     return groups[["top1", "cross_entropy"]].mean().reset_index()
 
 
-def of_experiments(table: pd.DataFrame, experiments: list[dict]) -> pd.DataFrame:
-    """The rows of every run of these experiments (curves, architectures, sizes, seeds).
+def of_experiments(table: pd.DataFrame, experiments: list[ExperimentSettings]) -> pd.DataFrame:
+    """Return the metrics of every run of some experiments.
 
-    Raises ValueError where one is missing: a gap must not pass for a result.
+    Raises ValueError if a run has no metrics: a gap must not pass for a result.
     """
-    rows = [
-        (source, guidance, *rest)
-        for experiment in experiments
-        for (source, guidance), *rest in product(
-            experiment["curves"],
-            experiment["architectures"],
-            experiment["sizes"],
-            experiment["seeds"],
-        )
-    ]
+    rows = []
+    for e in experiments:
+        runs = product(e.curves, e.architectures, e.sizes, e.seeds)
+        rows += [(*curve, *rest) for curve, *rest in runs]
     runs = pd.DataFrame(rows, columns=RUN).astype({"guidance": "Float64"}).drop_duplicates()
-    found = runs.merge(table, on=RUN, how="left", validate="one_to_one")
-    missing = found[found["cross_entropy"].isna()]
+    merged = runs.merge(table, on=RUN, how="left", validate="one_to_one")
+    missing = merged[merged["cross_entropy"].isna()]
     if len(missing):
-        raise ValueError(
-            f"{len(missing)} runs have no metrics, the first: {missing[RUN].iloc[0].to_dict()}"
-        )
-    return found
+        first = missing[RUN].iloc[0].to_dict()
+        raise ValueError(f"{len(missing)} runs have no metrics, the first: {first}")
+    return merged
 
 
 def of_files(
-    paths: list[str], evaluations: str | list[str], experiments: list[dict]
+    paths: list[str], evaluations: str | list[str], experiments: list[ExperimentSettings]
 ) -> pd.DataFrame:
-    """`overall` of every run of these experiments, from files of metrics."""
+    """Return `overall` of every run of some experiments, from files of metrics."""
     return of_experiments(overall(read(paths), evaluations), experiments)
 
 
 def of_curve(
     table: pd.DataFrame, source: str, guidance: float | None, architecture: str
 ) -> pd.DataFrame:
+    """Return the rows of one curve."""
     same = (
         table["guidance"].isna()
         if guidance is None
         else (table["guidance"] == guidance).fillna(False)
     )
     return table[(table["source"] == source) & same & (table["architecture"] == architecture)]
+
+
+def at_largest_size(table: pd.DataFrame, architecture: str) -> pd.DataFrame:
+    """Return the rows of an architecture at the largest size of the table."""
+    is_largest = table["size"] == table["size"].max()
+    return table[(table["architecture"] == architecture) & is_largest]
+
+
+def label_table(labels: list[Label]) -> pd.DataFrame:
+    """Return labels as a table: source, guidance, generator, recipe."""
+    columns = ["source", "guidance", "generator", "recipe"]
+    rows = [[getattr(label, column) for column in columns] for label in labels]
+    return pd.DataFrame(rows, columns=columns).astype({"guidance": "Float64"})

@@ -1,1 +1,1 @@
-"""Images in shards, and the data sets that they are made of. Imports no torch."""
+"""Images in shards, and the data sets that they come from. Imports no torch."""

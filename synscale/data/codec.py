@@ -1,4 +1,4 @@
-"""Single images: what is stored of one, how that is read, and whether it shows anything."""
+"""Single images: resize, decode, and find those that show nothing."""
 
 import io
 
@@ -12,11 +12,22 @@ class BlankImage(RuntimeError):
 
 
 def as_stored(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
-    """uint8 pixels (H, W) or (H, W, 3) as `size` x `size` with 1 or 3 channels, of the same
-    layouts.
+    """Resize an image by Pillow's bicubic filter, and convert it to grey or RGB.
 
-    By Pillow's bicubic filter: it is what `resize` does where no filter is named, as in the script
-    that the paper's authors released, and it smooths before it leaves pixels out.
+    The authors' script calls `resize` without a filter, which is this one; it smooths before it
+    leaves pixels out.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W) or (H, W, 3), uint8
+    size : int
+        Pixels a side.
+    channels : int
+        1 or 3.
+
+    Returns
+    -------
+    ndarray, shape (size, size) or (size, size, 3), uint8
     """
     image = Image.fromarray(pixels).convert("L" if channels == 1 else "RGB")
     if image.size != (size, size):
@@ -24,12 +35,21 @@ def as_stored(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def decoded(data: bytes, into: np.ndarray | None = None) -> np.ndarray:
-    """Pixels of an encoded image, uint8 (H, W) or (H, W, C), as Pillow decodes them.
+def decode(data: bytes, buffer: np.ndarray | None = None) -> np.ndarray:
+    """Decode an image to the pixels that Pillow gives.
 
-    A JPEG, grey or of three channels, is decoded by simplejpeg: by the same libjpeg-turbo to the
-    same pixels, in half of the time. into: pixels that are no longer needed, whose place these take
-    if they fit there.
+    simplejpeg decodes grey and RGB JPEGs with the same libjpeg-turbo to the same pixels, in half
+    the time.
+
+    Parameters
+    ----------
+    data : bytes
+    buffer : ndarray, optional
+        Pixels that are no longer needed; their memory is used again if it is large enough.
+
+    Returns
+    -------
+    ndarray, shape (H, W) or (H, W, C), uint8
     """
     if data[:2] == b"\xff\xd8":
         try:
@@ -37,18 +57,15 @@ def decoded(data: bytes, into: np.ndarray | None = None) -> np.ndarray:
             if space == "Gray":
                 return simplejpeg.decode_jpeg(data, "GRAY")[..., 0]
             if space in ("YCbCr", "RGB"):
-                fits = (
-                    into is not None
-                    and into.flags.c_contiguous
-                    and into.nbytes >= 3 * height * width
-                )
-                return simplejpeg.decode_jpeg(data, buffer=into if fits else None)
-        except ValueError:  # of a fault that Pillow looks past, or tells better
-            pass
+                fits = buffer is not None and buffer.flags.c_contiguous
+                fits = fits and buffer.nbytes >= 3 * height * width
+                return simplejpeg.decode_jpeg(data, buffer=buffer if fits else None)
+        except ValueError:
+            pass  # Pillow reads some damaged files, and has the better message for the others
     with Image.open(io.BytesIO(data)) as image:
         return np.array(image)
 
 
 def is_blank(pixels: np.ndarray) -> bool:
-    """Whether an image (H, W) or (H, W, 3) is of a single colour."""
+    """Return whether an image (H, W) or (H, W, 3) has a single colour."""
     return bool((pixels == pixels[:1, :1]).all())

@@ -7,32 +7,40 @@ import re
 import numpy as np
 
 FORMS = 14
-# Every form asks for the same 130 digits: 0..9 three times over, then a fixed sequence. Some images are missing, so a form has 122 to
-# 130. A form begins where three runs, each perhaps with gaps, are followed by the first digits of the fixed sequence. The data set's
-# own notes count 13 writers in this part; the array holds 14 forms. Two of them may be by one hand, which nothing in the data tells.
+# Every form asks for the same 130 digits: 0..9 three times over, then a fixed sequence. Some images
+# are missing, so a form has 122 to 130. A form begins where three runs, each perhaps with gaps, are
+# followed by the first digits of the fixed sequence. The data set's notes count 13 writers in this
+# part; the array holds 14 forms. Two of them may be by one hand, which nothing in the data shows.
 _FORM_START = re.compile(r"0?123456789(?:0?1?2?3?4?5?6?7?8?9?){2}(?=0955650)")
 
 
 def forms(labels: np.ndarray) -> np.ndarray:
-    """The form (0 to 13) of each image, recovered from the order of the class labels (N,).
+    """Return the form (0 to 13) of each image, recovered from the order of the class labels (N,).
 
-    Raises ValueError where the labels are not in the order of the forms.
+    Raises ValueError if the labels are not in the order of the forms.
     """
     text = "".join(map(str, labels))
     starts = [match.start() for match in _FORM_START.finditer(text)]
     if len(starts) != FORMS or starts[0] != 0:
-        raise ValueError(
-            f"found {len(starts)} forms in {len(text)} labels, expected {FORMS} from the first on: the array is not in the order of the forms"
-        )
+        found = f"{len(starts)} forms, expected {FORMS} from the first label on"
+        raise ValueError(f"scikit-learn's digits are not in the order of the forms ({found})")
     return np.searchsorted(starts, np.arange(len(text)), side="right") - 1
 
 
 def measure(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Ink, slant and width of images (N, 8, 8) with grey levels 0 to 16; each (N,), dimensionless.
+    """Measure ink, slant and width of images.
 
-    ink: mean grey level. slant: covariance of the ink's x and height over the variance of its
-    height, positive when leaning right. width: standard deviation of the ink's x over that of its
-    y.
+    Parameters
+    ----------
+    images : ndarray, shape (N, 8, 8)
+        Grey levels 0 to 16.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (N,)
+        `ink`: mean grey level. `slant`: covariance of the ink's x and height over the variance of
+        its height, positive when leaning right. `width`: standard deviation of the ink's x over
+        that of its y.
     """
     total = images.sum((1, 2))
     y, x = np.mgrid[0:8, 0:8]
@@ -50,15 +58,22 @@ _WORDS = {
 
 
 def captions(images: np.ndarray, labels: np.ndarray) -> list[str]:
-    """What is striking about each image among its class: the words for measures in the outer
-    quarters, "plain" where there are none.
+    """Return what is striking about each image among its class.
+
+    These are the words for measures in the outer quarters, "plain" without any.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, 8, 8)
+        Grey levels 0 to 16.
+    labels : ndarray, shape (N,)
     """
-    found = [[] for _ in labels]
+    words = [[] for _ in labels]
     for name, values in measure(images).items():
         for label in np.unique(labels):
-            mine = np.flatnonzero(labels == label)
-            low, high = np.quantile(values[mine], [0.25, 0.75])
-            for i in mine:
+            members = np.flatnonzero(labels == label)
+            low, high = np.quantile(values[members], [0.25, 0.75])
+            for i in members:
                 if values[i] < low or values[i] > high:
-                    found[i].append(_WORDS[name][int(values[i] > high)])
-    return [", ".join(words) or "plain" for words in found]
+                    words[i].append(_WORDS[name][int(values[i] > high)])
+    return [", ".join(striking) or "plain" for striking in words]

@@ -1,7 +1,7 @@
-"""Evaluation sets of digits away from the training data, each after one of ImageNet's (the digits
-and their making are ours).
+"""Evaluation sets of digits that are shifted from the training data, each modelled on one of
+ImageNet's (our choice, including how they are generated).
 
-All are images (N, 8, 8) with grey levels 0 to 16, counted from a 32 x 32 bitmap in shards of 4 x 4
+All are images (N, 8, 8) with grey levels 0 to 16, counted from a 32 x 32 bitmap in cells of 4 x 4,
 as the handwritten digits were.
 """
 
@@ -10,82 +10,96 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+FONTS = ("DejaVu", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt")
 
-def counted(bitmaps: np.ndarray) -> np.ndarray:
-    """Ink (0 or 1) in each shard of 4 x 4 of bitmaps (N, 32, 32): (N, 8, 8), 0 to 16."""
+
+def count_ink(bitmaps: np.ndarray) -> np.ndarray:
+    """Return the ink in each cell of 4 x 4 of bitmaps (N, 32, 32): (N, 8, 8), 0 to 16."""
     return bitmaps.reshape(-1, 8, 4, 8, 4).sum((2, 4)).astype(float)
 
 
 def outlines(images: np.ndarray) -> np.ndarray:
-    """What ImageNet-Sketch is to ImageNet: the shape without its filling.
+    """Return shapes without their filling, as ImageNet-Sketch has them.
 
-    The digit is enlarged to a bitmap, and the ink that touches paper is kept. The thin line that is
-    left is made as dark as the digit was: else its paleness, not its shape, would be what is new.
+    A digit is enlarged to a bitmap, and only the ink that touches paper remains. This thin line is
+    as dark as the digit was: otherwise the set would test paleness, not shape.
     """
-    large = np.stack(
-        [ndimage.zoom(image, 4, order=1, mode="nearest", grid_mode=True) for image in images]
-    )
-    ink = large > 6
+    zoomed = [ndimage.zoom(image, 4, order=1, mode="nearest", grid_mode=True) for image in images]
+    ink = np.stack(zoomed) > 6
     inner = np.stack([ndimage.binary_erosion(one, np.ones((3, 3)), iterations=2) for one in ink])
-    edges = counted(ink & ~inner)
-    darkest = edges.max((1, 2), keepdims=True)
-    return np.clip(
-        edges * (images.max((1, 2), keepdims=True) / np.maximum(darkest, 1)), 0, 16
-    ).round()
+    edges = count_ink(ink & ~inner)
+    scale = images.max((1, 2), keepdims=True) / np.maximum(edges.max((1, 2), keepdims=True), 1)
+    return np.clip(edges * scale, 0, 16).round()
 
 
 def fonts() -> list[str]:
-    """Files of the text fonts that matplotlib ships."""
+    """Return the files of the text fonts that matplotlib ships."""
     import matplotlib
 
-    folder = Path(matplotlib.get_data_path(), "fonts/ttf")
-    text = [
-        path
-        for path in sorted(folder.glob("*.ttf"))
-        if path.stem.startswith(("DejaVu", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt"))
-    ]
-    return [str(path) for path in text if "Display" not in path.stem]
+    paths = sorted(Path(matplotlib.get_data_path(), "fonts/ttf").glob("*.ttf"))
+    text = [path for path in paths if path.stem.startswith(FONTS) and "Display" not in path.stem]
+    return list(map(str, text))
+
+
+def _bitmap(digit: int, font, angle: float) -> np.ndarray:
+    """Draw a digit that fills the height of a bitmap, as the handwritten ones do."""
+    from PIL import Image, ImageDraw
+
+    canvas = Image.new("L", (192, 192))
+    ImageDraw.Draw(canvas).text((96, 96), str(digit), fill=255, font=font, anchor="mm")
+    turned = canvas.rotate(angle, Image.Resampling.BICUBIC)
+    glyph = turned.crop(turned.getbbox())
+    width = min(32, max(1, round(glyph.width * 32 / glyph.height)))
+    page = Image.new("L", (32, 32))
+    page.paste(glyph.resize((width, 32), Image.Resampling.BOX), ((32 - width) // 2, 0))
+    return np.asarray(page) > 127
 
 
 def printed(angles: list[float]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """What ImageNet-R is to ImageNet: the same things, rendered otherwise. Printed digits in every
-    font of `fonts`, turned by each angle.
+    """Return printed digits: the same things in another rendering, as in ImageNet-R.
 
-    Each fills the height of the bitmap, as the handwritten ones do. Returns images, labels (N,),
-    and the font and angle of each.
+    Parameters
+    ----------
+    angles : list of float
+        Degrees by which digits are turned, in every font of `fonts`.
+
+    Returns
+    -------
+    images : ndarray, shape (N, 8, 8)
+    labels : ndarray, shape (N,)
+    origins : list of str
+        Font and angle of each.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import ImageFont
 
-    bitmaps, labels, made = [], [], []
+    bitmaps, labels, origins = [], [], []
     for path in fonts():
         font = ImageFont.truetype(path, 96)
         for angle in angles:
-            for digit in range(10):
-                canvas = Image.new("L", (192, 192))
-                ImageDraw.Draw(canvas).text((96, 96), str(digit), fill=255, font=font, anchor="mm")
-                turned = canvas.rotate(angle, Image.Resampling.BICUBIC)
-                glyph = turned.crop(turned.getbbox())
-                width = min(32, max(1, round(glyph.width * 32 / glyph.height)))
-                page = Image.new("L", (32, 32))
-                page.paste(glyph.resize((width, 32), Image.Resampling.BOX), ((32 - width) // 2, 0))
-                bitmaps.append(np.asarray(page) > 127)
-                labels.append(digit)
-                made.append(f"{Path(path).stem} {angle:g}")
-    return counted(np.stack(bitmaps)), np.array(labels), made
+            bitmaps += [_bitmap(digit, font, angle) for digit in range(10)]
+            labels += range(10)
+            origins += [f"{Path(path).stem} {angle:g}"] * 10
+    return count_ink(np.stack(bitmaps)), np.array(labels), origins
 
 
 def misread(
     images: np.ndarray, labels: np.ndarray, training_images: np.ndarray, training_labels: np.ndarray
 ) -> np.ndarray:
-    """What ImageNet-A is to ImageNet: real images, unchanged, that a model gets wrong. Indices (M,)
-    of those images.
+    """Return indices (M,) of real images that a model gets wrong, as ImageNet-A was selected.
 
-    ImageNet-A was chosen with a ResNet-50. Here the model gives an image the class whose mean image
-    is nearest, of other writers: no classifier that is evaluated is of its kind or has seen its
+    That was done with a ResNet-50. Here the model gives an image the class whose mean image is
+    nearest, of other writers: no classifier that is evaluated is of its kind or has seen its
     training images.
+
+    Parameters
+    ----------
+    images, training_images : ndarray, shape (N, 8, 8)
+    labels, training_labels : ndarray, shape (N,)
     """
     from sklearn.neighbors import NearestCentroid
 
-    flat = lambda some: some.reshape(len(some), -1) / 16  # noqa: E731
+    def flat(some: np.ndarray) -> np.ndarray:
+        return some.reshape(len(some), -1) / 16
+
     model = NearestCentroid().fit(flat(training_images), training_labels)
     return np.flatnonzero(model.predict(flat(images)) != labels)

@@ -1,6 +1,7 @@
-"""Lists of shards: a CSV with a row for each, in order: `tar`, `images` in it, `digest` of its
-manifest's classes and hashes of images, `settings` that the shards of this list were made with, as
-a digest.
+"""Indexes of shards: a CSV with a row for each shard, in order.
+
+Columns: `tar`, `images` in it, `digest` of the classes and image hashes of its manifest, and
+`settings`, the digest of the settings that the shards of this index were created with.
 """
 
 import csv
@@ -18,26 +19,38 @@ HEAD = ["tar", "images", "digest", "settings"]
 def write(
     path: str | Path, before: list[str | Path], tars: list[str | Path], settings: str
 ) -> None:
-    """The rows of the lists before, then one for each tar. settings: digest of what the shards of
-    these tars were made with.
+    """Write the rows of the indexes before, then one for each tar.
 
-    Raises ShardError where a tar is missing; its images are looked at by whoever reads them.
+    Images are not verified; whoever reads them does that.
+
+    Parameters
+    ----------
+    path : str or Path
+    before : list of str or Path
+        Indexes that this one continues.
+    tars : list of str or Path
+    settings : str
+        Digest of the settings of the shards of these tars.
+
+    Raises
+    ------
+    ShardError
+        If a tar is missing.
     """
     with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(HEAD)
         table.writerows([row[name] for name in HEAD] for row in read(before))
         for tar in map(Path, tars):
+            manifest = shards.manifest_path(tar)
             if not tar.is_file():
-                raise shards.ShardError(
-                    f"{tar}: missing: remove {shards.manifest_path(tar)} too, if it is there, and make both again"
-                )
-            images = parquet.read_metadata(shards.manifest_path(tar)).num_rows
+                raise shards.ShardError(f"{tar}: no such file; remove {manifest} and start again")
+            images = parquet.read_metadata(manifest).num_rows
             table.writerow([tar, images, shards.identity([tar]), settings])
 
 
 def read(paths: list[str | Path]) -> list[dict[str, str]]:
-    """Rows of several lists, one after the other."""
+    """Return the rows of several indexes, one after the other."""
     rows = []
     for path in paths:
         with Path(path).open(encoding="utf-8", newline="") as file:
@@ -46,9 +59,10 @@ def read(paths: list[str | Path]) -> list[dict[str, str]]:
 
 
 def tars(paths: list[str | Path]) -> list[str]:
+    """Return the tars of several indexes."""
     return [row["tar"] for row in read(paths)]
 
 
 def identity(paths: list[str | Path]) -> str:
-    """A digest of every listed image and its class, in order."""
+    """Return a digest of every indexed image and its class, in order."""
     return hashlib.sha256("".join(row["digest"] for row in read(paths)).encode()).hexdigest()

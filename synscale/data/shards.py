@@ -1,5 +1,5 @@
-"""Image shards: a WebDataset tar of {key}.png (or .jpg, .webp), {key}.cls, {key}.txt, and a parquet
-manifest beside it with a row for each image.
+"""Image shards: a WebDataset tar of {key}.png (or .jpg, .webp), {key}.cls and {key}.txt, and next
+to it a parquet manifest with a row for each image.
 """
 
 import hashlib
@@ -12,46 +12,63 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from synscale.data.codec import decoded
+from synscale.data.codec import decode
 from synscale.runtime.atomic import atomic_write
+from synscale.study.models.generators import Storage
+from synscale.workflow.settings.data import StoredImages
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-PNG = {"format": "png"}
+PNG = Storage()
+FIX = "remove both files and start again"
 
 
 class ShardError(ValueError):
-    """A shard that is not what its manifest says."""
+    """A shard that does not match its manifest."""
 
 
 def manifest_path(tar: str | Path) -> Path:
+    """Return the path of the manifest of a shard."""
     return Path(tar).with_suffix(".parquet")
 
 
-def encode(pixels: np.ndarray, storage: dict = PNG) -> bytes:
-    """Bytes of an image of uint8 pixels, (H, W) grey or (H, W, 3) RGB. As png, what is read back is
-    what was made.
+def encode(pixels: np.ndarray, storage: Storage | StoredImages = PNG) -> bytes:
+    """Encode an image. A png is read back as the same pixels.
 
-    storage: `format`, and `quality` (1 to 100) where that loses something.
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W) or (H, W, 3), uint8
+    storage : Storage or StoredImages
+        `format` and, for jpeg and webp, `quality`.
     """
     buffer = io.BytesIO()
-    quality = {} if storage.get("quality") is None else {"quality": storage["quality"]}
-    Image.fromarray(pixels).save(buffer, storage["format"], **quality)
+    options = {} if storage.quality is None else {"quality": storage.quality}
+    Image.fromarray(pixels).save(buffer, storage.format, **options)
     return buffer.getvalue()
 
 
 def write(
-    tar: str | Path, samples: Iterable[tuple[str, np.ndarray | bytes, dict]], storage: dict = PNG
+    tar: str | Path,
+    samples: Iterable[tuple[str, np.ndarray | bytes, dict]],
+    storage: Storage | StoredImages = PNG,
 ) -> None:
-    """Write samples (key, uint8 pixels, manifest row) as a tar and its manifest; storage: of the
-    images, as `encode` takes it. In place of pixels may stand the bytes of an image that is already
-    so encoded.
+    """Write a tar and its manifest.
 
-    A row holds at least `class_id` and `prompt`; added are key, and offset (bytes into the tar),
-    size and sha256 of the stored bytes, by which one image can be read alone. Two calls with the
-    same samples give the same bytes. The manifest appears last, so a tar that has one is whole.
+    The manifest appears last, so a tar that has one is complete. Two calls with the same samples
+    give the same bytes.
+
+    Parameters
+    ----------
+    tar : str or Path
+    samples : iterable of (str, ndarray or bytes, dict)
+        Key, uint8 pixels or the encoded image, and manifest row, which has at least `class_id` and
+        `prompt`. Added are `key`, `sha256` of the encoded image, and its `offset` and `size` in the
+        tar, in bytes, by which a single image can be read.
+    storage : Storage or StoredImages
+        Format of the encoded images.
     """
     from webdataset import TarWriter
 
+    extension = EXTENSIONS[storage.format]
     rows = []
     with atomic_write(tar, manifest_path(tar)) as (tar_part, manifest_part):
         with (
@@ -60,31 +77,24 @@ def write(
         ):
             for key, pixels, row in samples:
                 data = pixels if isinstance(pixels, bytes) else encode(pixels, storage)
-                writer.write(
-                    {
-                        "__key__": key,
-                        EXTENSIONS[storage["format"]]: data,
-                        "cls": str(row["class_id"]),
-                        "txt": row["prompt"],
-                    }
-                )
+                members = {extension: data, "cls": str(row["class_id"]), "txt": row["prompt"]}
+                writer.write({"__key__": key} | members)
                 rows.append({"key": key, **row, "sha256": hashlib.sha256(data).hexdigest()})
         with tarfile.open(tar_part) as file:
             places = {member.name: (member.offset_data, member.size) for member in file}
         for row in rows:
-            row["offset"], row["size"] = places[f"{row['key']}.{EXTENSIONS[storage['format']]}"]
+            row["offset"], row["size"] = places[f"{row['key']}.{extension}"]
         pd.DataFrame(rows).to_parquet(manifest_part, index=False)
 
 
 def _encoded(tar: str | Path, manifest: pd.DataFrame) -> Iterator[bytes]:
-    """Each image of a shard as it is stored, in order, one at a time. Raises ShardError where one
-    is missing, unexpected, out of order or changed.
+    """Yield each image of a shard as it is stored, in order.
+
+    Raises ShardError if one is missing, unexpected, out of order or changed.
     """
-    mend = "remove both files and make them again"
-    keys, hashes = (
-        manifest["key"].tolist(),
-        manifest["sha256"].tolist(),
-    )  # of a table, each look costs more than the hash itself
+    # Looking up single cells of a DataFrame costs more than the hash.
+    keys = manifest["key"].tolist()
+    hashes = manifest["sha256"].tolist()
     place = 0
     with tarfile.open(tar) as file:
         for member in file:
@@ -92,25 +102,23 @@ def _encoded(tar: str | Path, manifest: pd.DataFrame) -> Iterator[bytes]:
             if extension not in EXTENSIONS.values():
                 continue
             if place >= len(keys) or key != keys[place]:
-                raise ShardError(
-                    f"{tar}: image {key!r} is not the one that row {place} of {manifest_path(tar)} names: {mend}"
-                )
+                expected = f"expected row {place} of {manifest_path(tar)}"
+                raise ShardError(f"{tar}: unexpected image ({key!r}, {expected}); {FIX}")
             data = file.extractfile(member).read()
             if hashlib.sha256(data).hexdigest() != hashes[place]:
-                raise ShardError(
-                    f"{tar}: image {key!r} has another sha256 than its manifest says: {mend}"
-                )
+                problem = f"image {key!r} has another sha256 than its manifest says"
+                raise ShardError(f"{tar}: {problem}; {FIX}")
             yield data
             place += 1
     if place != len(manifest):
-        raise ShardError(
-            f"{tar}: {place} images where {manifest_path(tar)} names {len(manifest)}: {mend}"
-        )
+        expected = f"expected {len(manifest)} as in {manifest_path(tar)}"
+        raise ShardError(f"{tar}: wrong number of images ({place}, {expected}); {FIX}")
 
 
 def samples(tar: str | Path) -> Iterator[tuple[str, bytes, dict]]:
-    """What `write` was given, images as they are stored. Raises ShardError where any is missing,
-    unexpected, out of order or changed.
+    """Yield key, encoded image and row of each sample, as `write` takes them.
+
+    Raises ShardError if an image is missing, unexpected, out of order or changed.
     """
     manifest = pd.read_parquet(manifest_path(tar))
     rows = manifest.drop(columns=["sha256", "offset", "size"]).to_dict("records")
@@ -119,85 +127,82 @@ def samples(tar: str | Path) -> Iterator[tuple[str, bytes, dict]]:
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray:
-    """(N, C, H, W) of images (H, W) or (H, W, C)."""
+    """Stack images (H, W) or (H, W, C) to (N, C, H, W)."""
     stack = np.stack(images) if images else np.zeros((0, 0, 0), np.uint8)
     return stack[:, None] if stack.ndim == 3 else stack.transpose(0, 3, 1, 2)
 
 
 def read(
-    tar: str | Path, chosen: Callable[[pd.DataFrame], pd.Series] | None = None
+    tar: str | Path, select: Callable[[pd.DataFrame], pd.Series] | None = None
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Images of a shard, uint8 (N, C, H, W), and their manifest rows, both in the order of the tar.
+    """Read images of a shard and their manifest rows, both in the order of the tar.
 
-    chosen: from the manifest, which rows to decode (all by default). The others are checked as
-    well. Raises ShardError where any image is missing, unexpected, out of order or changed.
+    Parameters
+    ----------
+    tar : str or Path
+    select : callable, optional
+        Mask of the manifest: which rows to decode (default: all). All rows are verified.
+
+    Returns
+    -------
+    images : ndarray, shape (N, C, H, W), uint8
+    manifest : DataFrame
+        N rows.
+
+    Raises
+    ------
+    ShardError
+        If an image is missing, unexpected, out of order or changed.
     """
     manifest = pd.read_parquet(manifest_path(tar))
-    wanted = np.ones(len(manifest), bool) if chosen is None else chosen(manifest).to_numpy(bool)
-    images = [
-        decoded(data) for data, want in zip(_encoded(tar, manifest), wanted, strict=True) if want
-    ]
-    return _stacked(images), manifest[wanted]
+    mask = np.ones(len(manifest), bool) if select is None else select(manifest).to_numpy(bool)
+    encoded = zip(_encoded(tar, manifest), mask, strict=True)
+    return _stacked([decode(data) for data, is_selected in encoded if is_selected]), manifest[mask]
 
 
 def batches(
     tar: str | Path, size: int, first: int = 0
 ) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
-    """As `read`, from row `first` on, up to `size` images at a time and no more in memory; an image
-    is checked when its turn comes.
+    """Yield up to `size` images at a time from row `first` on, as `read` returns them.
+
+    No more images are in memory. An image is verified when it is read.
     """
     manifest = pd.read_parquet(manifest_path(tar))
     images = []
     for place, data in enumerate(_encoded(tar, manifest), 1):
         if place > first:
-            images.append(decoded(data))
+            images.append(decode(data))
         if images and (len(images) == size or place == len(manifest)):
             yield _stacked(images), manifest.iloc[place - len(images) : place]
             images = []
 
 
-def read_source(
-    tars: list[str | Path], limit: int | None = None
-) -> dict[float | None, tuple[np.ndarray, np.ndarray]]:
-    """Images (N, C, H, W) and class ids (N,) of a source at each guidance scale (None for real
-    images), in index order, so that sizes are prefixes. limit: the first images alone.
-    """
-    parts: dict[float | None, list] = {}
-    for tar in tars:
-        images, manifest = read(tar, (lambda rows: rows["image"] < limit) if limit else None)
-        scales = (
-            manifest["guidance"].to_numpy()
-            if "guidance" in manifest
-            else np.full(len(manifest), None)
-        )
-        labels = manifest["class_id"].to_numpy()
-        for scale in dict.fromkeys(scales):
-            parts.setdefault(scale, []).append((images[scales == scale], labels[scales == scale]))
-    return {
-        scale: tuple(map(np.concatenate, zip(*own, strict=True))) for scale, own in parts.items()
-    }
-
-
 def by_source(tars: list[str], files: dict[str, int]) -> dict[str, list[str]]:
-    """Tars of each source. tars: of the sources one after the other; files: source -> how many of
-    them are its own.
+    """Split a list of tars by source.
 
-    Raises ShardError where there are more or fewer: images of one source would pass for those of
-    another.
+    Parameters
+    ----------
+    tars : list of str
+        Tars of all sources, one source after the other.
+    files : dict of str to int
+        Number of tars of each source.
+
+    Raises
+    ------
+    ShardError
+        If the numbers differ: images of one source would pass for those of another.
     """
     if len(tars) != sum(files.values()):
-        raise ShardError(
-            f"{len(tars)} tars were named, but {', '.join(files)} have {sum(files.values())}"
-        )
+        expected = f"expected {sum(files.values())} of {', '.join(files)}"
+        raise ShardError(f"wrong number of tars ({len(tars)}, {expected}); start snakemake again")
     rest = iter(tars)
     return {source: [next(rest) for _ in range(count)] for source, count in files.items()}
 
 
 def identity(tars: list[str | Path]) -> str:
-    """A digest of every image, by the hashes in the manifests, and its class, in order."""
+    """Return a digest of every image and its class, in order, by the hashes in the manifests."""
     digest = hashlib.sha256()
     for tar in tars:
-        digest.update(
-            pd.read_parquet(manifest_path(tar))[["class_id", "sha256"]].to_csv(index=False).encode()
-        )
+        table = pd.read_parquet(manifest_path(tar))[["class_id", "sha256"]]
+        digest.update(table.to_csv(index=False).encode())
     return digest.hexdigest()

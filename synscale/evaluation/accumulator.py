@@ -1,14 +1,12 @@
-"""Top-1 and cross-entropy of the images of one evaluation set, from logits that come batch by
-batch: over all images and per class.
+"""Accumulate top-1 and cross-entropy of an evaluation set, over all images and per class.
 
-Cross-entropy is of the softmax of the logits, without label smoothing, in nats (as the paper's
-evaluation code computes it).
+Cross-entropy is that of the softmax of the logits, without label smoothing, in nats (as in the
+paper's evaluation code).
 
-A set may hold only some of the classes that a model tells apart: ImageNet-R and -A have 200 of
-1000. Its rows are then of the logits of the classes that it holds, as the sets' own authors
-evaluate them, and a second set of rows, `{name}_unmasked`, is of all logits. Which of the two the
-paper shows it does not say; ours is that a law or table which names the set alone means the masked
-one.
+A set may lack some of a model's classes: ImageNet-R and -A have 200 of 1000. Its rows are then
+computed from the logits of the classes in the set, as the authors of such sets evaluate. A second
+set of rows, `{name}_unmasked`, uses all logits. The paper does not state which of the two it shows;
+our choice: a law or table that names the set means the masked metrics.
 """
 
 from collections.abc import Iterable
@@ -19,66 +17,90 @@ import torch.nn.functional as F
 from synscale.study.models.data import unmasked
 
 
-class Tally:
-    def __init__(self, evaluation: str, images: int, held: Iterable[int] | None = None):
-        """images: of the set. held: their classes (its manifest names them), where a set may lack
-        some; None: no logit is ever left out.
+class MetricAccumulator:
+    """Metrics of a set whose logits come in batches.
 
-        8 bytes an image are held, and 16 for each set of rows, at once from the beginning: small
-        vectors of every batch would lie between the large ones of its images, and what is freed
-        there could not be taken for those of the next.
-        """
-        self.evaluation, self.images = evaluation, images
-        self.held = (
-            None if held is None else torch.tensor(sorted({int(class_id) for class_id in held}))
-        )
-        self.added, self.labels = 0, torch.empty(images, dtype=torch.long)
-        self.judged = {}  # evaluation -> right and loss (2, N)
+    Memory is allocated at the beginning, 8 bytes per image and 16 for each set of rows. Small
+    vectors of each batch would fragment it.
+
+    Parameters
+    ----------
+    evaluation : str
+        Name of the set.
+    images : int
+        Images of the set.
+    classes : iterable of int or None
+        Classes of a set that may lack some; None keeps all logits.
+    """
+
+    def __init__(self, evaluation: str, images: int, classes: Iterable[int] | None = None):
+        self.evaluation = evaluation
+        self.images = images
+        self.classes = None
+        if classes is not None:
+            self.classes = torch.tensor(sorted({int(class_id) for class_id in classes}))
+        self.added = 0
+        self.labels = torch.empty(images, dtype=torch.long)
+        # Name of the rows -> whether top-1 is right and loss, shape (2, images).
+        self.values: dict[str, torch.Tensor] = {}
 
     def add(self, logits: torch.Tensor, labels: torch.Tensor) -> None:
-        """logits (B, classes) and labels (B,), integers, of the next images. Raises ValueError for
-        a label that the set was not said to hold.
-        """
-        logits, labels = logits.detach().cpu().double(), labels.detach().cpu().long()
-        own = slice(self.added, self.added + len(labels))
-        self.labels[own] = labels
-        if self.held is None or len(self.held) == logits.shape[1]:
-            self._judge(self.evaluation, own, logits, labels)
-        else:
-            if strange := set(labels.tolist()) - set(self.held.tolist()):
-                raise ValueError(
-                    f"{self.evaluation}: images of classes {sorted(strange)}, which are not among the {len(self.held)} that its manifest names"
-                )
-            self._judge(
-                self.evaluation, own, logits[:, self.held], torch.searchsorted(self.held, labels)
-            )
-            self._judge(unmasked(self.evaluation), own, logits, labels)
-        self.added = own.stop
+        """Add the next images.
 
-    def _judge(
-        self, evaluation: str, own: slice, logits: torch.Tensor, labels: torch.Tensor
+        Parameters
+        ----------
+        logits : Tensor, shape (B, classes)
+        labels : Tensor, shape (B,), integers
+
+        Raises
+        ------
+        ValueError
+            If a label is not among the classes of the set.
+        """
+        logits = logits.detach().cpu().double()
+        labels = labels.detach().cpu().long()
+        places = slice(self.added, self.added + len(labels))
+        self.labels[places] = labels
+        if self.classes is None or len(self.classes) == logits.shape[1]:
+            self._add(self.evaluation, places, logits, labels)
+        else:
+            if unknown := set(labels.tolist()) - set(self.classes.tolist()):
+                raise ValueError(
+                    f"{self.evaluation}: images of classes {sorted(unknown)}, which are not among "
+                    f"the {len(self.classes)} in its manifest"
+                )
+            positions = torch.searchsorted(self.classes, labels)
+            self._add(self.evaluation, places, logits[:, self.classes], positions)
+            self._add(unmasked(self.evaluation), places, logits, labels)
+        self.added = places.stop
+
+    def _add(
+        self, evaluation: str, places: slice, logits: torch.Tensor, labels: torch.Tensor
     ) -> None:
-        if evaluation not in self.judged:
-            self.judged[evaluation] = torch.empty(2, self.images, dtype=torch.float64)
-        right, loss = self.judged[evaluation]
-        right[own], loss[own] = (
-            logits.argmax(1) == labels,
-            F.cross_entropy(logits, labels, reduction="none"),
-        )
+        if evaluation not in self.values:
+            self.values[evaluation] = torch.empty(2, self.images, dtype=torch.float64)
+        values = self.values[evaluation]
+        values[0, places] = (logits.argmax(1) == labels).double()
+        values[1, places] = F.cross_entropy(logits, labels, reduction="none")
 
     def rows(self) -> list[dict]:
-        """evaluation, class_id, images, top1, cross_entropy: a row over all images (class_id None),
-        then one for each class among them.
+        """Return a row over all images (class_id None), then one for each class.
+
+        Raises
+        ------
+        ValueError
+            If images are missing.
         """
         if self.added != self.images:
-            raise ValueError(f"{self.evaluation}: {self.added} images were judged of {self.images}")
+            counts = f"{self.added} images, expected {self.images}"
+            raise ValueError(f"{self.evaluation}: incomplete ({counts})")
         rows = []
-        for evaluation, (right, loss) in self.judged.items():
+        for evaluation, (is_right, loss) in self.values.items():
             for class_id in (None, *self.labels.unique().tolist()):
-                own = slice(None) if class_id is None else self.labels == class_id
-                means = {"top1": right[own].mean().item(), "cross_entropy": loss[own].mean().item()}
-                rows.append(
-                    {"evaluation": evaluation, "class_id": class_id, "images": len(right[own])}
-                    | means
-                )
+                images = slice(None) if class_id is None else self.labels == class_id
+                row = {"evaluation": evaluation, "class_id": class_id}
+                row["images"] = len(is_right[images])
+                row["top1"] = is_right[images].mean().item()
+                row["cross_entropy"] = loss[images].mean().item()
+                rows.append(row)
         return rows

@@ -17,7 +17,7 @@ class FinishedSets:
     """Results that are kept until the evaluation is complete.
 
     Numbers are written with all their digits, so that a resumed evaluation gives the same bits.
-    `resume.discard(folder)` removes them at the end.
+    `checkpoint.discard(folder)` removes them at the end.
 
     Parameters
     ----------

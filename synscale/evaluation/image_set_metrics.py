@@ -1,10 +1,9 @@
-"""How near a set of images is to real ones (FID, precision, recall), and how far its images are
-from each other (a distance as LPIPS).
+"""Compare sets of images: FID, precision and recall to real ones; a distance as LPIPS within a set.
 
-The paper reports FID and LPIPS; its networks, reference set and number of images are not known.
-Ours: features of the study's own reference classifier, so that a study needs no download and judges
-images of any size and kind. Numbers made with one network do not compare with those of another, so
-not with published ones that Inception or VGG gave.
+The paper reports FID and LPIPS; its networks, reference set and number of images are not known. Our
+choice: features of the study's reference classifier, which need no download and fit images of any
+size and kind. Values from one network do not compare with those of another, such as published
+values from Inception or VGG.
 """
 
 import numpy as np
@@ -13,141 +12,197 @@ from torch.nn.functional import normalize
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
 
 CPU = torch.device("cpu")
-ROWS = (
-    1000  # images that are looked at, or compared with as many others, at a time: distances of 8 MB
-)
-NEIGHBOURS = 3  # k of Kynkaanniemi et al. (2019), whose ball around an image reaches to its k-th nearest neighbour in the same set
+ROWS = 1000  # images that are compared with as many others at a time: distances of 8 MB
+# k of Kynkaanniemi et al. (2019): the ball around an image reaches to its k-th nearest neighbour.
+NEIGHBOURS = 3
 
 
-def gaussian(features: torch.Tensor) -> dict[str, np.ndarray]:
-    """Mean (width,) and covariance (width, width) of features (N, width), in double precision, as
-    torch-fidelity takes them. Beside the features a few thousand rows are held, whatever N.
+def gaussian_statistics(features: torch.Tensor) -> dict[str, np.ndarray]:
+    """Compute mean and covariance in double precision, as torch-fidelity reads them.
+
+    Memory for a few thousand rows is needed in addition to the features, whatever N.
+
+    Parameters
+    ----------
+    features : Tensor, shape (N, width)
+
+    Returns
+    -------
+    dict of str to ndarray
+        `mu`, shape (width,), and `sigma`, shape (width, width).
     """
-    n = len(features)
-    mean = sum(part.double().numpy().sum(0) for part in features.split(ROWS)) / n
-    squares = sum(
-        away.T @ away for away in (part.double().numpy() - mean for part in features.split(ROWS))
-    )
-    return {"mu": mean, "sigma": squares * (1 / (n - 1))}
+    count = len(features)
+    mean = sum(part.double().numpy().sum(0) for part in features.split(ROWS)) / count
+    deviations = (part.double().numpy() - mean for part in features.split(ROWS))
+    squares = sum(deviation.T @ deviation for deviation in deviations)
+    return {"mu": mean, "sigma": squares * (1 / (count - 1))}
 
 
-def radii(features: torch.Tensor) -> torch.Tensor:
-    """Of each image, features (N, width), the distance (N,) to its NEIGHBOURS-th nearest among the
-    others.
+def frechet_distance(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> float:
+    """Return the squared Frechet distance of two Gaussians, as `gaussian_statistics` has them."""
+    return fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID]
+
+
+def neighbour_distances(features: torch.Tensor) -> torch.Tensor:
+    """Return the distance of each image to its NEIGHBOURS-th nearest among the others.
+
+    Parameters
+    ----------
+    features : Tensor, shape (N, width)
+
+    Returns
+    -------
+    Tensor, shape (N,), float64
     """
-    # Taken at once: small vectors of every part would lie between the large ones of its distances,
-    # in the way of those of the next.
-    found = torch.empty(len(features), dtype=torch.float64, device=features.device)
-    for own, into in zip(features.split(ROWS), found.split(ROWS), strict=True):
+    # Allocated once: small vectors of every part would fragment the memory for large distances.
+    result = torch.empty(len(features), dtype=torch.float64, device=features.device)
+    size = NEIGHBOURS + 1  # with the image itself
+    for part, part_result in zip(features.split(ROWS), result.split(ROWS), strict=True):
         nearest = torch.full(
-            (len(own), NEIGHBOURS + 1), torch.inf, dtype=torch.float64, device=features.device
-        )  # itself among them
+            (len(part), size), torch.inf, dtype=torch.float64, device=features.device
+        )
         for others in features.split(ROWS):
-            distances = torch.cdist(own.double(), others.double())
-            near = distances.topk(min(NEIGHBOURS + 1, len(others)), largest=False).values
-            nearest[:] = torch.cat([nearest, near], 1).topk(NEIGHBOURS + 1, largest=False).values
-        into[:] = nearest.amax(1)
-    return found
+            distances = torch.cdist(part.double(), others.double())
+            near = distances.topk(min(size, len(others)), largest=False).values
+            nearest[:] = torch.cat([nearest, near], 1).topk(size, largest=False).values
+        part_result[:] = nearest.amax(1)
+    return result
 
 
-def overlap(
-    features: torch.Tensor, real: torch.Tensor, reach: torch.Tensor, real_reach: torch.Tensor
+def precision_and_recall(
+    features: torch.Tensor,
+    real: torch.Tensor,
+    radii: torch.Tensor,
+    real_radii: torch.Tensor,
 ) -> tuple[float, float]:
-    """Precision and recall: share of the images, features (N, width), that lie in the ball around
-    one of the real ones (M, width), of radii `real_reach` (M,), and share of the real ones in the
-    ball around an image, of radii `reach` (N,).
+    """Return the share of images in a ball around a real one, and of real ones in one around them.
+
+    Parameters
+    ----------
+    features : Tensor, shape (N, width)
+    real : Tensor, shape (M, width)
+        Features of real images.
+    radii : Tensor, shape (N,)
+        Radius of the ball around each image.
+    real_radii : Tensor, shape (M,)
+        Radius of the ball around each real image.
+
+    Returns
+    -------
+    tuple of float
     """
-    near = torch.zeros(len(features), dtype=torch.bool, device=features.device)
-    near_real = torch.zeros(len(real), dtype=torch.bool, device=real.device)
-    for own, hit, radius in zip(
-        features.split(ROWS), near.split(ROWS), reach.split(ROWS), strict=True
-    ):
-        for others, real_hit, real_radius in zip(
-            real.split(ROWS), near_real.split(ROWS), real_reach.split(ROWS), strict=True
-        ):
-            distances = torch.cdist(own.double(), others.double())
+    is_near = torch.zeros(len(features), dtype=torch.bool, device=features.device)
+    is_near_real = torch.zeros(len(real), dtype=torch.bool, device=real.device)
+    images = [tensor.split(ROWS) for tensor in (features, is_near, radii)]
+    real_images = [tensor.split(ROWS) for tensor in (real, is_near_real, real_radii)]
+    for part, hit, radius in zip(*images, strict=True):
+        for others, real_hit, real_radius in zip(*real_images, strict=True):
+            distances = torch.cdist(part.double(), others.double())
             hit |= (distances <= real_radius).any(1)
             real_hit |= (distances <= radius[:, None]).any(0)
-    return near.float().mean().item(), near_real.float().mean().item()
+    return is_near.float().mean().item(), is_near_real.float().mean().item()
 
 
-class Real:
-    """Real images, features (M, width), that sets are compared with: what does not depend on the
-    set is computed once. device: for distances.
+class RealImages:
+    """Real images that sets are compared with; what does not depend on a set is computed once.
 
-    With sets of N images, seconds grow with M^2 once and N^2 + N M a set; of distances those of
-    ROWS to ROWS are held, whatever N and M.
+    With sets of N images, time grows with M^2 once and N^2 + N M for each set. Memory for distances
+    does not grow.
+
+    Parameters
+    ----------
+    features : Tensor, shape (M, width)
+    device : torch.device
+        Device that computes distances.
+
+    Raises
+    ------
+    ValueError
+        If there are too few images.
     """
 
     def __init__(self, features: torch.Tensor, device: torch.device = CPU):
-        _enough(features, "real ")
-        self.gaussian, self.features = gaussian(features), features.to(device)
-        self.radii = radii(self.features)
+        _check_count(features, "real ")
+        self.statistics = gaussian_statistics(features)
+        self.features = features.to(device)
+        self.radii = neighbour_distances(self.features)
 
-    def compared(self, features: torch.Tensor) -> dict[str, float]:
-        """fid, precision and recall of a set of images, features (N, width).
+    def compare(self, features: torch.Tensor) -> dict[str, float]:
+        """Return fid, precision and recall of a set of images, as torch-fidelity computes them.
 
-        FID: squared Frechet distance of two Gaussians, in squared units of the features. With few
-        images it is biased upwards, the more the fewer they are and the wider the features; equally
-        for all sets of one size, which is why a study scores the same number of images of each
-        source. Precision: share of the images inside a ball of real ones; recall: share of the real
-        ones inside a ball of images. They are what torch-fidelity computes, which holds the
-        distances of 1,000 images to all others. Raises ValueError where a set has too few images to
-        have NEIGHBOURS of them.
+        FID is the squared Frechet distance of two Gaussians, in squared units of the features. It
+        is biased upwards, the more the fewer the images and the wider the features, but equally for
+        sets of one size: a study scores the same number of images of each source. Precision is the
+        share of the images inside a ball of real ones, recall the share of real ones inside a ball
+        of images.
+
+        Parameters
+        ----------
+        features : Tensor, shape (N, width)
+
+        Returns
+        -------
+        dict of str to float
+
+        Raises
+        ------
+        ValueError
+            If the set has too few images.
         """
-        _enough(features)
-        frechet = fid_statistics_to_metric(gaussian(features), self.gaussian, verbose=False)[
-            KEY_METRIC_FID
-        ]
+        _check_count(features)
+        fid = frechet_distance(gaussian_statistics(features), self.statistics)
         features = features.to(self.features.device)
-        precision, recall = overlap(features, self.features, radii(features), self.radii)
-        return {"fid": frechet, "precision": precision, "recall": recall}
+        radii = neighbour_distances(features)
+        precision, recall = precision_and_recall(features, self.features, radii, self.radii)
+        return {"fid": fid, "precision": precision, "recall": recall}
 
 
-def _enough(features: torch.Tensor, of: str = "") -> None:
+def _check_count(features: torch.Tensor, kind: str = "") -> None:
     if len(features) <= NEIGHBOURS:
-        raise ValueError(
-            f"FID, precision and recall need more than {NEIGHBOURS} {of}images in a set, not {len(features)}"
-        )
+        needed = f"more than {NEIGHBOURS} {kind}images in a set, not {len(features)}"
+        raise ValueError(f"FID, precision and recall need {needed}")
 
 
-class Spread:
-    """Mean perceptual distance over all pairs of images that come batch by batch: 0 for copies, at
-    most 4.
+class PairwiseDistance:
+    """Mean perceptual distance over all pairs of images that come in batches, from 0 to 4.
 
-    As LPIPS has it (Zhang et al. 2018): features of every block, of unit length at each position,
-    squared difference, mean over positions. The blocks weigh equally: the weights that LPIPS
-    learned are those of its own backbones. The mean over pairs of |a - b|^2 is twice the variance,
-    so all pairs are counted and none has to be drawn, and sums are all that is held of the images.
+    As LPIPS (Zhang et al. 2018): features of every transformer block, of unit length at each
+    position, squared difference, mean over positions. The blocks have equal weights: those that
+    LPIPS learned belong to its backbones. The mean over pairs of |a - b|^2 is twice the variance.
+    So all pairs count, none is drawn, and only sums are in memory.
     """
 
     def __init__(self):
-        self.images, self.sums, self.squares = (
-            0,
-            [],
-            [],
-        )  # of each block: sum of the unit vectors (width, positions), of their squares
+        self.images = 0
+        # Of each block: sum of unit vectors, shape (width, positions), and of their squares.
+        self.sums: list[torch.Tensor] = []
+        self.squares: list[float] = []
 
     def add(self, blocks: list[torch.Tensor]) -> None:
-        """blocks: features of the next images, (B, width, height, width of the map) each."""
+        """Add the next images.
+
+        Parameters
+        ----------
+        blocks : list of Tensor, shape (B, width, height, width of the map)
+            Features of each block.
+        """
         units = [normalize(block.double().flatten(2), dim=1) for block in blocks]
-        sums, squares = (
-            [unit.sum(0) for unit in units],
-            [float(unit.square().sum()) for unit in units],
-        )
-        self.sums = [a + b for a, b in zip(self.sums, sums, strict=True)] if self.images else sums
-        self.squares = (
-            [a + b for a, b in zip(self.squares, squares, strict=True)] if self.images else squares
-        )
+        sums = [unit.sum(0) for unit in units]
+        squares = [float(unit.square().sum()) for unit in units]
+        if self.images:
+            sums = [a + b for a, b in zip(self.sums, sums, strict=True)]
+            squares = [a + b for a, b in zip(self.squares, squares, strict=True)]
+        self.sums = sums
+        self.squares = squares
         self.images += len(blocks[0])
 
-    def distance(self) -> float:
-        """Raises ValueError where there is no pair."""
-        n = self.images
-        if n < 2:
+    def mean(self) -> float:
+        """Return the mean distance. Raises ValueError if there is no pair."""
+        count = self.images
+        if count < 2:
             raise ValueError("a distance between images needs two of a class")
         variances = [
-            (square - float(own.square().sum()) / n) / (n - 1) / own.shape[1]
-            for own, square in zip(self.sums, self.squares, strict=True)
+            (square - float(unit_sum.square().sum()) / count) / (count - 1) / unit_sum.shape[1]
+            for unit_sum, square in zip(self.sums, self.squares, strict=True)
         ]
         return 2 * sum(variances) / len(variances)

@@ -1,6 +1,6 @@
 """Differences of measures between two sets of images that differ in one thing, such as precision.
 
-The images are paired, so that the draw of texts and seeds cancels.
+The images are paired, so that the random choice of texts and seeds cancels.
 """
 
 from collections.abc import Callable
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_statistics_to_metric
 
-from scripts import score
 from synscale.evaluation import image_set_metrics
-from synscale.evaluation.reference import Judged
+from synscale.evaluation.reference import ReferenceOutputs
+from synscale.evaluation.scores import class_scores
 
 RESAMPLES = 200
 
@@ -29,9 +28,9 @@ class Difference:
 
 
 def paired_bootstrap(
-    measure: Callable[[Judged, np.ndarray], float],
-    exact: Judged,
-    fast: Judged,
+    measure: Callable[[ReferenceOutputs, np.ndarray], float],
+    exact: ReferenceOutputs,
+    fast: ReferenceOutputs,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Difference:
@@ -41,9 +40,9 @@ def paired_bootstrap(
     ----------
     measure : callable
         Value of a set of images, given by their positions, shape (N,), int64.
-    exact : Judged
+    exact : ReferenceOutputs
         Images in float32.
-    fast : Judged
+    fast : ReferenceOutputs
         The same images, in the same order, in a lower precision.
     resamples : int
         Bootstrap samples of the images.
@@ -55,7 +54,8 @@ def paired_bootstrap(
         With the 2.5th and 97.5th percentile of the differences.
     """
     count = len(exact.class_ids)
-    random, everything = np.random.default_rng(seed), np.arange(count)
+    random = np.random.default_rng(seed)
+    everything = np.arange(count)
     samples = (random.integers(0, count, count) for _ in range(resamples))
     differences = [measure(fast, images) - measure(exact, images) for images in samples]
     values = measure(exact, everything), measure(fast, everything)
@@ -63,12 +63,12 @@ def paired_bootstrap(
     return Difference(*values, values[1] - values[0], float(low), float(high))
 
 
-def recognizability(images: Judged, positions: np.ndarray) -> float:
-    """Return the F1 of the reference, mean over classes (`scripts.score`).
+def recognizability(images: ReferenceOutputs, positions: np.ndarray) -> float:
+    """Return the F1 of the reference, mean over classes (`scores.class_scores`).
 
     Parameters
     ----------
-    images : Judged
+    images : ReferenceOutputs
     positions : ndarray, shape (N,), int64
         Images that count, with repetitions.
 
@@ -77,18 +77,18 @@ def recognizability(images: Judged, positions: np.ndarray) -> float:
     float
     """
     features = images.features.numpy()[positions]
-    found = score.scores(images.predicted[positions], features, images.class_ids[positions])
-    return found["recognizability"]
+    scores = class_scores(images.predicted[positions], features, images.class_ids[positions])
+    return scores["recognizability"]
 
 
-def frechet_distance(real: dict, images: Judged, positions: np.ndarray) -> float:
+def frechet_distance(real: dict, images: ReferenceOutputs, positions: np.ndarray) -> float:
     """Return the FID of images on features of the reference.
 
     Parameters
     ----------
     real : dict
-        Mean and covariance of real images (`fidelity.gaussian`).
-    images : Judged
+        Mean and covariance of real images (`image_set_metrics.gaussian_statistics`).
+    images : ReferenceOutputs
     positions : ndarray, shape (N,), int64
         Images that count, with repetitions.
 
@@ -96,5 +96,6 @@ def frechet_distance(real: dict, images: Judged, positions: np.ndarray) -> float
     -------
     float
     """
-    chosen = image_set_metrics.gaussian(images.features[torch.from_numpy(positions)])
-    return fid_statistics_to_metric(chosen, real, verbose=False)[KEY_METRIC_FID]
+    features = images.features[torch.from_numpy(positions)]
+    statistics = image_set_metrics.gaussian_statistics(features)
+    return image_set_metrics.frechet_distance(statistics, real)

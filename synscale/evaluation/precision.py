@@ -107,16 +107,17 @@ def choose(
     tolerance = tolerance or Tolerance()
     if fast == torch.float32 or not len(labels):
         return torch.float32
-    found = agreement(logits(torch.float32), logits(fast), labels)
-    chosen = fast if found.within(tolerance) else torch.float32
+    differences = agreement(logits(torch.float32), logits(fast), labels)
+    choice = fast if differences.within(tolerance) else torch.float32
+    fast_name = str(fast).removeprefix("torch.")
     print(
-        f"{name}: evaluated in {str(chosen).removeprefix('torch.')}; on {found.images} images "
-        f"{str(fast).removeprefix('torch.')} changes top-1 by {found.top1:+.2g} (tolerance "
-        f"{tolerance.top1:g}) and cross-entropy by {found.cross_entropy:+.2g} "
+        f"{name}: evaluated in {str(choice).removeprefix('torch.')}; on {differences.images} "
+        f"images {fast_name} changes top-1 by {differences.top1:+.2g} (tolerance "
+        f"{tolerance.top1:g}) and cross-entropy by {differences.cross_entropy:+.2g} "
         f"({tolerance.cross_entropy:g})",
         flush=True,
     )
-    return chosen
+    return choice
 
 
 def sample_positions(images: int, size: int = SAMPLE) -> torch.Tensor:

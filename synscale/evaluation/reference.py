@@ -1,8 +1,7 @@
-"""The reference: the classifier of real images that judges others, and all that it says of a set of
-them in one pass.
+"""The reference classifier of real images, and its outputs for a set of images.
 
-A run of the study, or a released model of timm. The paper: a classifier pre-trained on real
-ImageNet, as public notes on its full text say; which one is not known.
+It is a run of the study or a pretrained model of timm. The paper uses a classifier pre-trained on
+real ImageNet, according to public notes on its full text; which one is not known.
 """
 
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from synscale.evaluation.image_set_metrics import Spread
+from synscale.evaluation.image_set_metrics import PairwiseDistance
 from synscale.models import checksums, classifier
 from synscale.training import stream
 
@@ -23,95 +22,136 @@ BATCH = 256
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Of N images, those of a class together."""
+class ReferenceOutputs:
+    """Outputs for N images, sorted by class.
 
-    class_ids: np.ndarray  # (N,): what each was meant to show
-    predicted: np.ndarray  # (N,): what the reference takes it for
-    features: torch.Tensor  # (N, width) float32: what its last layer reads
-    lpips: float  # distance within a class, mean over classes (`fidelity.Spread`)
+    Parameters
+    ----------
+    class_ids : ndarray, shape (N,), int64
+        Class that each image was generated for.
+    predicted : ndarray, shape (N,), int64
+        Class that the reference predicts.
+    features : Tensor, shape (N, width), float32
+        Inputs of the last layer.
+    lpips : float
+        Distance within a class (`image_set_metrics.PairwiseDistance`), mean over classes.
+    """
+
+    class_ids: np.ndarray
+    predicted: np.ndarray
+    features: torch.Tensor
+    lpips: float
 
 
 @dataclass(frozen=True)
 class Reference:
-    model: torch.nn.Module  # of timm, on its device, not in training
-    prepare: Callable[
-        [torch.Tensor], torch.Tensor
-    ]  # stored images, uint8 (N, C, H, W), to what the model reads
+    """A classifier and the preparation of its inputs.
+
+    Parameters
+    ----------
+    model : Module
+        Model of timm, on its device, in evaluation mode.
+    prepare : callable
+        Stored images, shape (N, C, H, W), uint8, to inputs of the model.
+    """
+
+    model: torch.nn.Module
+    prepare: Callable[[torch.Tensor], torch.Tensor]
 
     @torch.inference_mode()
-    def judge(self, images: stream.Images, workers: int = 0) -> Judged:
-        """Decodes every image once and holds one batch of them, whatever their number; 4 x width
-        bytes of features an image are kept.
+    def evaluate(self, images: stream.Images, workers: int = 0) -> ReferenceOutputs:
+        """Compute the outputs for a set of images. Each is decoded once.
 
-        Images go through class by class: the distance within a class needs a sum as large as an
-        image's features in all blocks, and there is room for that of one class, not of a thousand.
-        Raises ValueError where an image is of a class that the model does not have, or is the only
-        one of its class.
+        One batch is in memory at a time, and 4 x width bytes of features per image. Images are read
+        class by class: a distance within a class needs sums as large as the features of an image in
+        all blocks. There is memory for one class, not for a thousand.
+
+        Parameters
+        ----------
+        images : Images
+        workers : int
+            Processes that read images.
+
+        Returns
+        -------
+        ReferenceOutputs
+
+        Raises
+        ------
+        ValueError
+            If the model lacks the class of an image, or a class has one image.
         """
-        device, classes = next(self.model.parameters()).device, self.model.num_classes
-        order = torch.sort(images.class_ids, stable=True)
-        own = order.values.unique_consecutive(return_counts=True)
-        if len(own[0]) and int(own[0][-1]) >= classes:
-            raise ValueError(
-                f"an image of class {int(own[0][-1])}, but the reference has {classes} classes: name one that is trained on the study's classes"
-            )
-        groups = [
-            group.split(stream.evaluation_batch_size(BATCH, device))
-            for group in order.indices.split(own[1].tolist())
-        ]
-        batches = stream.iter_at(
-            images, [part for group in groups for part in group], workers=workers
-        )
-        # Taken at once: small vectors of every batch would lie between the large ones of its
-        # images, in the way of those of the next.
-        predicted, features, distances = (
-            torch.empty(len(images), dtype=torch.long),
-            torch.empty(len(images), self.model.head_hidden_size),
-            [],
-        )
-        sizes = [len(part) for group in groups for part in group]
-        places = zip(predicted.split(sizes), features.split(sizes), strict=True)
+        device = next(self.model.parameters()).device
+        class_ids, indices = torch.sort(images.class_ids, stable=True)
+        self._check_classes(class_ids)
+        counts = class_ids.unique_consecutive(return_counts=True)[1].tolist()
+        size = stream.evaluation_batch_size(BATCH, device)
+        groups = [group.split(size) for group in indices.split(counts)]
+        parts = [part for group in groups for part in group]
+        batches = stream.iter_at(images, parts, workers=workers)
+        # Allocated once: small vectors of each batch would fragment the memory for images.
+        predicted = torch.empty(len(images), dtype=torch.long)
+        features = torch.empty(len(images), self.model.head_hidden_size)
+        sizes = [len(part) for part in parts]
+        results = zip(predicted.split(sizes), features.split(sizes), strict=True)
+        distances = []
         for group in groups:
-            spread = Spread()
+            distance = PairwiseDistance()
             for _ in group:
-                final, blocks = self.model.forward_intermediates(
-                    self.prepare(next(batches).images.to(device))
-                )
-                spread.add(blocks)
-                own_predicted, own_features = next(places)
-                own_features[:] = self.model.forward_head(final, pre_logits=True)
-                own_predicted[:] = self.model.forward_head(final).argmax(1)
-            distances.append(spread.distance())
-        return Judged(order.values.numpy(), predicted.numpy(), features, float(np.mean(distances)))
+                inputs = self.prepare(next(batches).images.to(device))
+                final, blocks = self.model.forward_intermediates(inputs)
+                distance.add(blocks)
+                batch_predicted, batch_features = next(results)
+                batch_features[:] = self.model.forward_head(final, pre_logits=True)
+                batch_predicted[:] = self.model.forward_head(final).argmax(1)
+            distances.append(distance.mean())
+        lpips = float(np.mean(distances))
+        return ReferenceOutputs(class_ids.numpy(), predicted.numpy(), features, lpips)
+
+    def _check_classes(self, class_ids: torch.Tensor) -> None:
+        classes = self.model.num_classes
+        if len(class_ids) and int(class_ids[-1]) >= classes:
+            raise ValueError(
+                f"an image of class {int(class_ids[-1])}, but the reference has {classes} classes; "
+                "name one that is trained on the study's classes"
+            )
 
 
-def trained(path: str | Path, device: torch.device) -> Reference:
-    """A classifier of the study: it reads the centre of an image, as in its evaluation."""
+def load_trained(path: str | Path, device: torch.device) -> Reference:
+    """Return a classifier of the study; it sees the centre of an image, as in its evaluation."""
     model = classifier.load(path, device)
     return Reference(model, lambda images: classifier.inputs(model, images))
 
 
-def pretrained(folder: str | Path, device: torch.device) -> Reference:
-    """A model of timm as the hub has it (config.json, model.safetensors), with its own resizing,
-    crop, mean and standard deviation.
+def load_pretrained(folder: str | Path, device: torch.device) -> Reference:
+    """Return a model of timm from the hub, with its resizing, crop, mean and standard deviation.
 
-    Raises WeightsError where a file is not the one that was fetched.
+    Parameters
+    ----------
+    folder : str or Path
+        Folder with config.json and model.safetensors.
+    device : torch.device
+
+    Returns
+    -------
+    Reference
+
+    Raises
+    ------
+    WeightsError
+        If a file changed after it was downloaded.
     """
-    checksums.as_fetched(folder, checksums.hashes(folder, ["config.json", "model.safetensors"]))
+    checksums.check_fetched(folder, checksums.hashes(folder, ["config.json", "model.safetensors"]))
     model = timm.create_model(f"local-dir:{folder}", pretrained=True).to(device).eval()
-    own = timm.data.resolve_model_data_config(model)
-    channels, side, _ = own["input_size"]
-    mean, std = (torch.tensor(own[key], device=device).view(-1, 1, 1) for key in ("mean", "std"))
-    whole = int(side / own["crop_pct"])  # timm's rounding
+    config = timm.data.resolve_model_data_config(model)
+    channels, side, _ = config["input_size"]
+    mean, std = (torch.tensor(config[key], device=device).view(-1, 1, 1) for key in ("mean", "std"))
+    resized_side = int(side / config["crop_pct"])  # timm's rounding
+    interpolation = InterpolationMode(config["interpolation"])
 
     def prepare(images: torch.Tensor) -> torch.Tensor:
-        images = functional.resize(
-            images.expand(-1, channels, -1, -1),
-            whole,
-            InterpolationMode(own["interpolation"]),
-            antialias=True,
-        )
+        images = images.expand(-1, channels, -1, -1)
+        images = functional.resize(images, resized_side, interpolation, antialias=True)
         return (functional.center_crop(images, side).float() / 255 - mean) / std
 
     return Reference(model, prepare)

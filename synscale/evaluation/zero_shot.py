@@ -1,99 +1,157 @@
-"""Questions that a CLIP model is asked about the images of an evaluation set: its classes, and each
-task.
-"""
+"""Questions about the images of an evaluation set: its classes, and each task."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 import yaml
 
 from synscale.models import clip
 from synscale.study import class_table
+from synscale.study.models.clip import Task
+from synscale.workflow.settings.evaluation import ClipEvaluationSettings
 
-OUT = -1  # the label of an image that a task leaves out
+OUT = -1  # label of an image that a question leaves out
 
 
-def by_class(groups: list[list[int]], manifest: pd.DataFrame) -> np.ndarray:
-    """Labels (N,): which of the texts, by position, stands for the class of each image. groups:
-    class ids of each text.
+@dataclass(frozen=True)
+class Question:
+    """One label set for the images of an evaluation set.
+
+    Parameters
+    ----------
+    evaluation : str
+        Name of the question's metrics.
+    names, templates : tuple of str
+        Texts of the labels.
+    ids : tuple of int
+        class_id of each text in the metrics: that of the class, or the position in a task.
+    labels : Tensor, shape (N,), int64
+        Position of the right text of each image, or `OUT`.
+    masked : bool
+        Whether classes that the set lacks are no answers.
     """
-    position = {class_id: i for i, own in enumerate(groups) for class_id in own}
-    return manifest["class_id"].map(position).fillna(OUT).to_numpy(int, copy=True)
+
+    evaluation: str
+    names: tuple[str, ...]
+    templates: tuple[str, ...]
+    ids: tuple[int, ...]
+    labels: torch.Tensor
+    masked: bool = False
 
 
-def by_caption(captions: dict[str, str], manifest: pd.DataFrame) -> np.ndarray:
-    """Labels (N,): the text, by position, whose word stands in the caption of each image; images
-    with several, or none, are left out.
+def by_class(groups: list[list[int]], manifest: pd.DataFrame) -> torch.Tensor:
+    """Return which text stands for the class of each image.
+
+    Parameters
+    ----------
+    groups : list of list of int
+        Class ids of each text.
+    manifest : DataFrame
+
+    Returns
+    -------
+    Tensor, shape (N,), int64
+        Positions of the texts, or `OUT`.
     """
-    found = np.array(
-        [
-            [word in caption.split(", ") for word in captions.values()]
-            for caption in manifest["caption"].fillna("")
-        ]
-    )
-    return np.where(found.sum(1) == 1, found.argmax(1), OUT)
+    positions = {class_id: place for place, ids in enumerate(groups) for class_id in ids}
+    labels = manifest["class_id"].map(positions).fillna(OUT)
+    return torch.from_numpy(labels.to_numpy(int, copy=True))
 
 
-def classes_of(
-    settings: dict, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame
-) -> dict:
-    """The question which class each image of a set shows: of the study's `classes`, or of the set's
-    own.
+def by_caption(words: list[str], manifest: pd.DataFrame) -> torch.Tensor:
+    """Return which text describes each image.
+
+    Parameters
+    ----------
+    words : list of str
+        Part of a caption that stands for each text.
+    manifest : DataFrame
+
+    Returns
+    -------
+    Tensor, shape (N,), int64
+        Positions of the texts; `OUT` if a caption matches none or several.
     """
-    templates, own = clip.templates(settings["templates"]), settings.get("sets", {}).get(evaluation)
-    if own:
-        classes = class_table.read(own["classes"])
-        templates = yaml.safe_load(Path(own["templates"]).read_text(encoding="utf-8"))[
-            own["dataset"]
-        ]
+    captions = [caption.split(", ") for caption in manifest["caption"].fillna("")]
+    matches = np.array([[word in parts for word in words] for parts in captions])
+    return torch.from_numpy(np.where(matches.sum(1) == 1, matches.argmax(1), OUT))
+
+
+def _class_question(
+    settings: ClipEvaluationSettings,
+    classes: pd.DataFrame,
+    evaluation: str,
+    manifest: pd.DataFrame,
+) -> Question:
+    """Ask for the class: of the study's classes, or of those of the set."""
+    templates = clip.templates(settings.templates)
+    other = settings.sets_of_other_classes.get(evaluation)
+    if other:
+        classes = class_table.read(other.classes)
+        texts = yaml.safe_load(Path(other.templates).read_text(encoding="utf-8"))
+        templates = texts[other.dataset]
     labels = by_class([[class_id] for class_id in classes["class_id"]], manifest)
     if (labels == OUT).any():
-        strange = sorted(set(manifest["class_id"][labels == OUT]))
+        unknown = sorted(set(manifest["class_id"][labels.numpy() == OUT]))
         raise SystemExit(
-            f"{evaluation}: images of classes {strange}, which its table of {len(classes)} classes does not have"
+            f"{evaluation}: images of classes {unknown}, which its table of {len(classes)} "
+            "classes lacks; correct the table or prepare the set again"
         )
-    masked = bool(settings.get("masked")) and not own
-    return {
-        "names": classes["name"].tolist(),
-        "templates": templates,
-        "labels": labels,
-        "ids": classes["class_id"].tolist(),
-        "masked": masked,
-    }
+    return Question(
+        evaluation,
+        tuple(classes["name"]),
+        tuple(templates),
+        tuple(classes["class_id"].tolist()),
+        labels,
+        settings.masked and not other,
+    )
 
 
-def questions(
-    settings: dict, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame
-) -> list[dict]:
-    """What is asked of the images of an evaluation set: its own classes, and each of its tasks.
+def _task_question(name: str, task: Task, classes: Question, manifest: pd.DataFrame) -> Question:
+    names, labels = classes.names, classes.labels
+    if task.captions:
+        if "caption" not in manifest:
+            raise SystemExit(f"task {name}: the images of {task.evaluation} have no captions")
+        labels = by_caption(list(task.captions.values()), manifest)
+    if task.classes:
+        labels = by_class(list(task.classes.values()), manifest)
+    if task.captions or task.classes:
+        names = tuple(task.captions or task.classes)
+    if (labels == OUT).all():
+        raise SystemExit(f"task {name}: no image of {task.evaluation} has one of its labels")
+    return Question(name, names, tuple(task.templates), tuple(range(len(names))), labels)
 
-    A question: `evaluation` (its name), `names` and `templates` of its texts, `labels` (N,), `ids`,
-    what class_id each text gets in the table: the class's own in the first question, its position
-    in a task's; `masked`: whether classes that the set lacks are no answers. Raises SystemExit
-    where a task has no image to ask about.
+
+def questions_about(
+    settings: ClipEvaluationSettings,
+    classes: pd.DataFrame,
+    evaluation: str,
+    manifest: pd.DataFrame,
+) -> list[Question]:
+    """Return the questions about the images of an evaluation set.
+
+    Parameters
+    ----------
+    settings : ClipEvaluationSettings
+    classes : DataFrame
+        Table of the study's classes.
+    evaluation : str
+        Name of the set.
+    manifest : DataFrame
+
+    Returns
+    -------
+    list of Question
+        The question about classes, then each task of the set.
+
+    Raises
+    ------
+    SystemExit
+        If an image has an unknown class, or a task has no image.
     """
-    own = classes_of(settings, classes, evaluation, manifest)
-    asked = [{"evaluation": evaluation} | own]
-    for name, task in settings["tasks"].items():
-        if task["evaluation"] != evaluation:
-            continue
-        if task["captions"] and "caption" not in manifest:
-            raise SystemExit(f"task {name}: the images of {evaluation} have no captions")
-        names = list(task["captions"] or task["classes"] or own["names"])
-        labels = by_caption(task["captions"], manifest) if task["captions"] else own["labels"]
-        if task["classes"]:
-            labels = by_class(list(task["classes"].values()), manifest)
-        if (labels == OUT).all():
-            raise SystemExit(f"task {name}: no image of {evaluation} has one of its labels")
-        asked.append(
-            {
-                "evaluation": name,
-                "names": names,
-                "templates": task["templates"],
-                "labels": labels,
-                "ids": list(range(len(names))),
-                "masked": False,
-            }
-        )
-    return asked
+    by_classes = _class_question(settings, classes, evaluation, manifest)
+    tasks = [(name, task) for name, task in settings.tasks.items() if task.evaluation == evaluation]
+    return [by_classes, *(_task_question(*task, by_classes, manifest) for task in tasks)]

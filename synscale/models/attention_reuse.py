@@ -1,4 +1,4 @@
-"""Pyramid attention broadcast (Zhao et al., arXiv 2408.12588): attention in some of the steps only."""
+"""Pyramid attention broadcast (Zhao et al., arXiv 2408.12588): attention in some steps only."""
 
 from diffusers import (
     DiffusionPipeline,
@@ -15,12 +15,14 @@ REUSED = (100, 800)  # times at which attention is reused, in thousandths of the
 
 
 class _Progress:
-    """How far the sampling of a UNet is, 1000 at its first step and towards 0 at the last, whatever
-    the time of its scheduler is.
+    """Progress of the sampling of a UNet: 1000 at its first step, towards 0 at the last.
+
+    It does not depend on the times of the scheduler.
     """
 
     def __init__(self, pipeline: DiffusionPipeline):
-        self.pipeline, self.steps = pipeline, 0
+        self.pipeline = pipeline
+        self.steps = 0
         pipeline.unet.register_forward_pre_hook(self.step)
 
     def step(self, unet: UNet2DConditionModel, _) -> None:
@@ -58,7 +60,7 @@ def apply(pipeline: DiffusionPipeline, every: int, steps: int) -> None:
     if not isinstance(pipeline, StableDiffusionMixin) or not is_one_unet:
         kinds = "for pipelines of the kind of Stable Diffusion and SDXL"
         found = f"this is a {type(pipeline).__name__}"
-        raise SamplerError(f"reuse_attention: {kinds}, and {found}: remove the key")
+        raise SamplerError(f"reuse_attention: {kinds}, and {found}; remove the key")
     times = [1000 * (1 - step / steps) for step in range(steps)]
     if not any(REUSED[0] < time < REUSED[1] and step % every for step, time in enumerate(times)):
         reason = f"no attention is reused in {steps} step{'s' * (steps > 1)}"

@@ -1,8 +1,8 @@
-"""Files of a released pipeline: which of them are used, their hashes, and what is known of those.
+"""Files of a published pipeline: which of them are used, and their checksums.
 
-`data/sources.csv` holds what everyone is held to. Where it has no hash of a file, the first fetch
-records one, in the same columns, and later fetches are held to that: a model cannot change under a
-study in silence. Rows copied from the record to the table hold for everyone.
+`data/sources.csv` holds checksums that apply to everyone. If it has none of a file, the first fetch
+records one, in the same columns, and later fetches are verified against it: a model cannot change
+unnoticed. Rows copied from the record to the table apply to everyone.
 """
 
 import csv
@@ -19,26 +19,22 @@ from synscale.study import csv_tables
 
 COLUMNS = ["id", "kind", "revision", "file", "sha256", "licence", "mirror", "note"]
 RECORD = "sources.csv"  # inside a fetched folder
-# Components of a pipeline that are not used, by what it is fetched for. Of two stages the first
-# alone has a text encoder: both take its embeddings.
+# Components of a pipeline that are not used, by what it is fetched for. Only the first of two
+# stages has a text encoder: both take its embeddings.
 UNUSED = {"generator": {"safety_checker", "watermarker"}}
 UNUSED["upscaler"] = UNUSED["generator"] | {"text_encoder", "tokenizer"}
 CHECKER = {"safety_checker", "feature_extractor"}
 WEIGHTS = re.compile(
-    r"(diffusion_pytorch_|pytorch_)?model(?P<variant>\.\w+)?(-\d+-of-\d+)?(?P<old>\.\w+)?\.safetensors"
+    r"(diffusion_pytorch_|pytorch_)?model(?P<variant>\.\w+)?(-\d+-of-\d+)?(?P<old>\.\w+)?"
+    r"\.safetensors"
 )
-
 PART = re.compile(r"-\d+-of-(?P<of>\d+)\.")
-WORDS = (
-    "tokenizer.json",
-    "vocab.json",
-    "vocab.txt",
-    ".model",
-)  # files of a tokenizer, one of which it has
+VOCABULARY = ("tokenizer.json", "vocab.json", "vocab.txt", ".model")  # a tokenizer has one of them
+FETCH_AGAIN = "copy or fetch the model again"
 
 
 class WeightsError(ValueError):
-    """A file of a pipeline that is missing, damaged or not the one that is known."""
+    """A file of a pipeline that is missing, damaged or not the known one."""
 
 
 def components(index: dict) -> dict[str, list[str | None]]:
@@ -56,186 +52,203 @@ def components(index: dict) -> dict[str, list[str | None]]:
     }
 
 
-def used(index: dict, use: str) -> list[str]:
-    """Components of the pipeline of a model_index.json that are used where it is fetched as a
-    generator, an upscaler or a safety checker.
+def used_components(index: dict, use: str) -> list[str]:
+    """Return the components of a model_index.json that are used.
+
+    Parameters
+    ----------
+    index : dict
+        The model_index.json.
+    use : {"generator", "upscaler", "safety_checker"}
     """
-    own = [name for name, (library, _) in components(index).items() if library]
-    return [
-        name
-        for name in own
-        if (name in CHECKER if use == "safety_checker" else name not in UNUSED[use])
-    ]
+    names = [name for name, (library, _) in components(index).items() if library]
+    if use == "safety_checker":
+        return [name for name in names if name in CHECKER]
+    return [name for name in names if name not in UNUSED[use]]
 
 
-def needed(
+def pipeline_files(
     files: Iterable[str], index: dict, variant: str | None, use: str = "generator"
 ) -> list[str]:
-    """Which files of a model's repository its pipeline is loaded from; index: its model_index.json;
-    use: as `used` takes it.
+    """Return the files of a repository that its pipeline is loaded from.
 
-    Settings of every component and, of each, the weights of the variant, or the plain ones where it
-    has none of that. Safetensors alone. Raises WeightsError where a component has its weights as
-    pickle only, or where a file is missing that it cannot do without.
+    These are the settings of every component and its weights as safetensors: of the variant, or the
+    plain ones if the component has none of the variant.
+
+    Parameters
+    ----------
+    files : iterable of str
+        Every file of the repository.
+    index : dict
+        Its model_index.json.
+    variant : str or None
+    use : str
+        As for `used_components`.
+
+    Raises
+    ------
+    WeightsError
+        If a component has its weights as pickle only, or if a necessary file is missing.
     """
     files = sorted(files)
-    chosen, variants, has_variant = ["model_index.json"], set(), variant is None
-    for name in used(index, use):
-        own = [file for file in files if file.startswith(f"{name}/") and file.count("/") == 1]
-        chosen += [file for file in own if file.endswith((".json", ".txt", ".model"))]
-        stored = {file: WEIGHTS.fullmatch(file.split("/")[1]) for file in own}
-        found = {file: match["variant"] or match["old"] for file, match in stored.items() if match}
-        kept = [file for file, of in found.items() if of == f".{variant}"] if variant else []
-        has_variant, variants = (
-            has_variant or bool(kept),
-            variants | set(filter(None, found.values())),
-        )
-        kept = kept or [file for file, of in found.items() if of is None]
-        if not kept and any(file == f"{name}/config.json" for file in own):
-            told = "no weights as safetensors (pickles can run any code and are not read)"
-            raise WeightsError(
-                f"{name}: {told}; name a revision or a mirror that has them, or a variant: {sorted(filter(None, set(found.values())))}"
-            )
-        _complete(
-            name,
-            index[name][1],
-            [file.split("/")[1] for file in own],
-            [file.split("/")[1] for file in kept],
-        )
-        chosen += kept
-    if not has_variant:
-        held = ", ".join(sorted(name.removeprefix(".") for name in variants)) or "none"
-        message = f"no weights have it (found: {held}); remove the key or name one of these"
+    selected = ["model_index.json"]
+    variants: set[str] = set()
+    for name in used_components(index, use):
+        names = [file.split("/")[1] for file in files if re.fullmatch(f"{name}/[^/]+", file)]
+        weights = {file: match for file in names if (match := WEIGHTS.fullmatch(file))}
+        variant_of = {file: match["variant"] or match["old"] for file, match in weights.items()}
+        variants |= set(filter(None, variant_of.values()))
+        loaded = [file for file in weights if variant and variant_of[file] == f".{variant}"]
+        loaded = loaded or [file for file in weights if variant_of[file] is None]
+        if not loaded and "config.json" in names:
+            others = sorted(filter(None, set(variant_of.values())))
+            reason = "no weights as safetensors (pickles can run any code and are not read)"
+            fix = f"name a revision or a mirror that has them, or a variant: {others}"
+            raise WeightsError(f"{name}: {reason}; {fix}")
+        _check_complete(name, index[name][1], names, loaded)
+        settings = [file for file in names if file.endswith((".json", ".txt", ".model"))]
+        selected += [f"{name}/{file}" for file in settings + loaded]
+    if variant and f".{variant}" not in variants:
+        known = ", ".join(sorted(name.removeprefix(".") for name in variants)) or "none"
+        message = f"no weights have it (found: {known}); remove the key or name one of these"
         raise WeightsError(f"variant = {variant!r}: {message}")
-    return chosen
+    return selected
 
 
-def _complete(name: str, kind: str, own: list[str], kept: list[str]) -> None:
-    """Raise WeightsError where a component of this class and these files, whose weights are `kept`,
-    cannot be loaded as it was saved.
+def _check_complete(component: str, kind: str, files: list[str], weights: list[str]) -> None:
+    """Raise WeightsError if a component of this class cannot be loaded as it was saved.
 
-    A tokenizer without its words can be: it reads every text as the same.
+    A tokenizer can be loaded without its vocabulary: it reads every text as the same.
     """
-    mend = "copy or fetch the model again"
-    if not own:
-        raise WeightsError(f"{name}: no file of it, though model_index.json names it: {mend}")
-    if kept and "config.json" not in own:
-        raise WeightsError(f"{name}/config.json: missing beside its weights: {mend}")
-    if "Tokenizer" in kind and "ByT5" not in kind and not any(file.endswith(WORDS) for file in own):
-        raise WeightsError(f"{name}: none of {', '.join(WORDS)}, which hold its words: {mend}")
-    parts = [match for file in kept if (match := PART.search(file))]
+    if not files:
+        reason = "has no file, though model_index.json names it"
+        raise WeightsError(f"{component}: {reason}; {FETCH_AGAIN}")
+    if weights and "config.json" not in files:
+        raise WeightsError(f"{component}/config.json: missing next to its weights; {FETCH_AGAIN}")
+    is_tokenizer = "Tokenizer" in kind and "ByT5" not in kind
+    if is_tokenizer and not any(file.endswith(VOCABULARY) for file in files):
+        reason = f"none of {', '.join(VOCABULARY)}, which contain its vocabulary"
+        raise WeightsError(f"{component}: {reason}; {FETCH_AGAIN}")
+    parts = [match for file in weights if (match := PART.search(file))]
     if parts and len(parts) != int(parts[0]["of"]):
-        raise WeightsError(
-            f"{name}: {len(parts)} of {int(parts[0]['of'])} files of its weights ({', '.join(kept)}): {mend}"
-        )
+        reason = f"{len(parts)} of {int(parts[0]['of'])} files of its weights"
+        raise WeightsError(f"{component}: {reason} ({', '.join(weights)}); {FETCH_AGAIN}")
 
 
 def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:
-    """sha256 of each file, in the order given."""
-    found = {}
+    """Return the sha256 of each file of a folder, in the given order."""
+    sha256 = {}
     for file in files:
         with (Path(folder) / file).open("rb") as stream:
-            found[file] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return found
+            sha256[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return sha256
 
 
-def readable(folder: str | Path) -> None:
-    """Raise WeightsError where a safetensors file or settings below `folder` are cut short or no
-    such file.
-    """
+def check_readable(folder: str | Path) -> None:
+    """Raise WeightsError if a safetensors or JSON file below a folder is cut short or damaged."""
     from safetensors import SafetensorError, safe_open
 
     for file in sorted(Path(folder).rglob("*.json")):
         try:
             json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise WeightsError(
-                f"{file} ({file.stat().st_size} bytes): no JSON; remove it and get it again ({error})"
-            ) from None
+            where = f"{file} ({file.stat().st_size} bytes)"
+            raise WeightsError(f"{where}: no JSON; remove it and get it again ({error})") from None
     for file in sorted(Path(folder).rglob("*.safetensors")):
         try:
             with safe_open(file, "pt"):
                 pass
         except SafetensorError as error:
-            mend = "a file cut short or damaged; remove it and get it again"
-            raise WeightsError(
-                f"{file} ({file.stat().st_size} bytes): {mend} ({' '.join(str(error).split())})"
-            ) from None
+            where = f"{file} ({file.stat().st_size} bytes)"
+            fix = "a file cut short or damaged; remove it and get it again"
+            raise WeightsError(f"{where}: {fix} ({' '.join(str(error).split())})") from None
 
 
 def rows(path: str | Path) -> list[dict]:
-    """Rows of a table of sources; none where there is no such file."""
+    """Return the rows of a table of sources; none if the file does not exist."""
     return csv_tables.rows(path, *COLUMNS[:5]) if Path(path).is_file() else []
 
 
 def write(path: str | Path, table: list[dict]) -> None:
+    """Write a table of sources."""
     with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
 
 
-def compare(found: dict[str, str], known: list[dict], where: str, mend: str) -> None:
-    """Raise WeightsError, with a line for each file that is not as `known` says; where: what says
-    so.
+def compare(sha256s: dict[str, str], known: list[dict], where: str, fix: str) -> None:
+    """Raise WeightsError with a line for each file whose checksum is not the known one.
+
+    Parameters
+    ----------
+    sha256s : dict of str to str
+        File -> its sha256.
+    known : list of dict
+        Rows of a table of sources.
+    where, fix : str
+        Table of the known checksums, and what to do, for the message.
     """
     expected = {row["file"]: row["sha256"] for row in known if row["sha256"]}
-    wrong = [
-        f"{file}: sha256 is {sha256}, expected {expected[file]} ({where}): {mend}"
-        for file, sha256 in found.items()
+    differences = [
+        f"{file}: sha256 is {sha256}, expected {expected[file]} ({where}); {fix}"
+        for file, sha256 in sha256s.items()
         if expected.get(file, sha256) != sha256
     ]
-    if wrong:
-        raise WeightsError("\n".join(wrong))
+    if differences:
+        raise WeightsError("\n".join(differences))
 
 
-def as_fetched(folder: str | Path, found: dict[str, str]) -> None:
-    """Raise WeightsError where a file of a fetched pipeline is not the one that was fetched.
-    Pipelines trained here have no record.
+def check_fetched(folder: str | Path, sha256s: dict[str, str]) -> None:
+    """Raise WeightsError if a file of a fetched pipeline is not the fetched one.
+
+    Pipelines trained by the workflow have no record.
     """
     record = Path(folder) / RECORD
-    compare(found, rows(record), str(record), f"it changed since; remove {folder} and run again")
+    compare(sha256s, rows(record), str(record), f"it changed since; remove {folder} and run again")
 
 
 def index_of(folder: str | Path) -> dict:
+    """Return the model_index.json of a folder."""
     return json.loads((Path(folder) / "model_index.json").read_text(encoding="utf-8"))
 
 
-class _Hearer(logging.Handler):
-    """Hears diffusers and transformers tell that they drew numbers for weights which no file holds:
-    they only warn of it.
+class _InitializationWarnings(logging.Handler):
+    """Collect warnings that weights are random because no file has them.
+
+    Diffusers and transformers only warn of it.
     """
 
     def __init__(self):
         super().__init__(logging.WARNING)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if "newly initialized" in (told := record.getMessage()):
-            self.heard.append(" ".join(re.sub(r"\x1b\[\d+m", "", told).split())[:500])
+        message = record.getMessage()
+        if "newly initialized" in message:
+            plain = re.sub(r"\x1b\[\d+m", "", message)  # without colours
+            self.messages.append(" ".join(plain.split())[:500])
 
 
 @contextmanager
-def all_of_files() -> Iterator[None]:
-    """Raise WeightsError where a model that is loaded meanwhile has weights that its files lack:
-    they would be others in each job.
+def require_all_weights() -> Iterator[None]:
+    """Raise WeightsError if a model is loaded meanwhile whose files lack weights.
+
+    Such weights would differ from job to job.
     """
-    hearer, levels = (
-        _Hearer(),
-        {logger: logger.level for logger in map(logging.getLogger, ("diffusers", "transformers"))},
-    )
-    for logger in levels:
-        logger.addHandler(hearer)
-        logger.setLevel(
-            min(logger.level, logging.WARNING)
-        )  # also where TRANSFORMERS_VERBOSITY wants to hear of errors alone
+    warnings = _InitializationWarnings()
+    loggers = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(warnings)
+        # Warnings are needed even if TRANSFORMERS_VERBOSITY asks for errors only.
+        logger.setLevel(min(logger.level, logging.WARNING))
     try:
         yield
     finally:
-        for logger, level in levels.items():
-            logger.removeHandler(hearer)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(warnings)
             logger.setLevel(level)
-    if hearer.heard:
-        raise WeightsError(
-            f"its files lack weights that its settings ask for; copy or fetch the model again: {hearer.heard[0]}"
-        )
+    if warnings.messages:
+        reason = "its files lack weights that its settings ask for"
+        raise WeightsError(f"{reason}; {FETCH_AGAIN}: {warnings.messages[0]}")

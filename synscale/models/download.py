@@ -1,11 +1,12 @@
-"""Files of released pipelines, classifiers and language models, from the hub or from a folder, held
-to the hashes that are known.
+"""Files of published pipelines, classifiers and language models, from the hub or from a folder.
 
-Of a folder, files are linked, not copied.
+They are verified against the known checksums. Files of a folder are linked, not copied. Only this
+module uses the network; it runs where Snakemake runs.
 """
 
 import argparse
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from synscale.models import checksums
@@ -13,174 +14,191 @@ from synscale.models.checksums import WeightsError
 from synscale.runtime import cli
 from synscale.runtime.atomic import apply_umask
 from synscale.runtime.file_names import is_clutter
+from synscale.workflow.settings.generation import HubWeights
 
 CLASSIFIER = ["config.json", "model.safetensors"]  # what timm reads of its models on the hub
 # What transformers reads: no code, no other format of the same weights.
 LANGUAGE = (".safetensors", ".json", ".txt", ".model")
 
 
-def parser(description: str, *names: str) -> argparse.ArgumentParser:
-    """The command line of every rule that fetches; names: as `command.parser` takes them."""
-    found = cli.parser(description, *names)
-    found.add_argument("--known", required=True, help="CSV of sources with hashes that are known")
-    found.add_argument(
-        "--record",
-        required=True,
-        help="CSV of hashes from the first fetch on; kept when the output is made again",
-    )
-    found.add_argument(
-        "--output",
-        required=True,
-        help="folder of the model; the second stage of a pipeline is in a folder `upscaler` of it",
-    )
-    return found
+def run(
+    description: str,
+    wildcards: tuple[str, ...],
+    arguments: list[str] | None,
+    settings_of: Callable[..., HubWeights],
+    name: str,
+) -> tuple[argparse.Namespace, HubWeights]:
+    """Fetch the weights that the command line of a fetch rule names.
 
+    Parameters
+    ----------
+    description : str
+        Help text of the command.
+    wildcards : tuple of str
+        Wildcards of the rule that name the model in the study.
+    arguments : list of str or None
+        Command line; that of the process by default.
+    settings_of : callable
+        Returns the weights, given the study and the wildcards.
+    name : str
+        Where the study names the model, for messages; may contain wildcards in braces.
 
-def chosen_of(settings: dict, files: list[str], index: dict) -> list[str]:
-    """Which of a repository's files are used. Raises WeightsError where its pipeline is none of the
-    kind that is asked for.
+    Returns
+    -------
+    tuple of Namespace and HubWeights
     """
-    model, use = settings["model"], settings["use"]
-    if use == "upscaler" and index.get("_class_name") != "IFSuperResolutionPipeline":
-        raise WeightsError(
-            f"{model}: a {index.get('_class_name')}, no IFSuperResolutionPipeline, which an upscaler must be: name a second stage of DeepFloyd IF"
-        )
-    if (
-        use == "safety_checker"
-        and (index.get("safety_checker") or [None])[-1] != "StableDiffusionSafetyChecker"
-    ):
-        raise WeightsError(
-            f"{model}: has no StableDiffusionSafetyChecker: name a pipeline that has one, such as Stable Diffusion 1.5"
-        )
-    if use != "safety_checker":
-        from synscale.models import (
-            pipeline_classes,  # here, for it imports torch, which other fetches do without
-        )
+    parser = cli.parser(description, *wildcards)
+    parser.add_argument("--known", required=True, help="CSV of sources with known checksums")
+    record_help = "CSV of checksums from the first fetch on; kept if the output is removed"
+    parser.add_argument("--record", required=True, help=record_help)
+    output_help = "folder of the model; the second stage of a pipeline is in its folder `upscaler`"
+    parser.add_argument("--output", required=True, help=output_help)
+    args, weights = cli.parse(parser, arguments, settings_of)
+    try:
+        fetch(weights, args.known, args.record, args.output)
+    except WeightsError as error:
+        raise SystemExit(f"{name.format(**vars(args))}: {error}") from None
+    return args, weights
+
+
+def _selected_pipeline_files(weights: HubWeights, files: list[str], index: dict) -> list[str]:
+    """Return the used files of the repository of a pipeline.
+
+    Raise WeightsError if the pipeline is not of the requested kind.
+    """
+    model, use = weights.model, weights.use
+    kind = index.get("_class_name")
+    if use == "upscaler" and kind != "IFSuperResolutionPipeline":
+        found = f"a {kind}, expected an IFSuperResolutionPipeline as upscaler"
+        raise WeightsError(f"{model}: {found}; name a second stage of DeepFloyd IF")
+    if use == "safety_checker":
+        checker = (index.get("safety_checker") or [None])[-1]
+        if checker != "StableDiffusionSafetyChecker":
+            fix = "name a pipeline that has one, such as Stable Diffusion 1.5"
+            raise WeightsError(f"{model}: has no StableDiffusionSafetyChecker; {fix}")
+    else:
+        from synscale.models import pipeline_classes  # imports diffusers, which is slow
 
         pipeline_classes.check(model, index, use)
-    return checksums.needed(files, index, settings["variant"], use)
+    return checksums.pipeline_files(files, index, weights.variant, use)
 
 
-def classifier_of(settings: dict, files: list[str]) -> list[str]:
-    """Files of a classifier of timm. Raises WeightsError where one is missing."""
-    if missing := [file for file in CLASSIFIER if file not in files]:
-        raise WeightsError(
-            f"{settings['model']}: no {' and no '.join(missing)}; name a model that timm has saved for the hub, weights as safetensors"
-        )
-    return CLASSIFIER
+def _selected_files(weights: HubWeights, files: list[str]) -> list[str] | None:
+    """Return the used files of the repository of a single model; None for a pipeline.
 
-
-def language_of(settings: dict, files: list[str]) -> list[str]:
-    """Files of a language model of transformers. Raises WeightsError where it has no weights as
-    safetensors, or no tokenizer.
+    Raise WeightsError if a file is missing.
     """
-    chosen = [file for file in files if "/" not in file and file.endswith(LANGUAGE)]
-    if not any(file.endswith(".safetensors") for file in chosen):
-        raise WeightsError(
-            f"{settings['model']}: no *.safetensors; name a revision that has them, or save the model by save_pretrained of transformers"
-        )
-    if "tokenizer.json" not in chosen:
-        raise WeightsError(
-            f"{settings['model']}: no tokenizer.json; save the tokenizer by save_pretrained of transformers and name the folder"
-        )
-    return chosen
+    model = weights.model
+    if weights.use == "classifier":
+        if missing := [file for file in CLASSIFIER if file not in files]:
+            fix = "name a model that timm has saved for the hub, weights as safetensors"
+            raise WeightsError(f"{model}: no {' and no '.join(missing)}; {fix}")
+        return CLASSIFIER
+    if weights.use != "language":
+        return None
+    selected = [file for file in files if "/" not in file and file.endswith(LANGUAGE)]
+    saved = "by save_pretrained of transformers"
+    if not any(file.endswith(".safetensors") for file in selected):
+        fix = f"name a revision that has them, or save the model {saved}"
+        raise WeightsError(f"{model}: no *.safetensors; {fix}")
+    if "tokenizer.json" not in selected:
+        fix = f"save the tokenizer {saved} and name the folder"
+        raise WeightsError(f"{model}: no tokenizer.json; {fix}")
+    return selected
 
 
-SINGLE = {"classifier": classifier_of, "language": language_of}  # models that are no pipelines
-
-
-def link(settings: dict, folder: Path) -> list[str]:
-    """Link the files of a folder that its model is loaded from into `folder`; return their names."""
-    source = Path(settings["model"])
+def link(weights: HubWeights, folder: Path) -> list[str]:
+    """Link the files that a model in a folder is loaded from into `folder`; return their names."""
+    source = Path(weights.model)
     names = [str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()]
     files = [name for name in names if not is_clutter(name)]
-    single = SINGLE.get(settings["use"])
-    chosen = (
-        single(settings, files)
-        if single
-        else chosen_of(settings, files, checksums.index_of(source))
-    )
-    for file in chosen:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).unlink(missing_ok=True)
-        (folder / file).symlink_to((source / file).resolve())
-    return chosen
+    selected = _selected_files(weights, files)
+    if selected is None:
+        selected = _selected_pipeline_files(weights, files, checksums.index_of(source))
+    for file in selected:
+        target = folder / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        target.symlink_to((source / file).resolve())
+    return selected
 
 
-def download(settings: dict, folder: Path) -> list[str]:
-    """Download the files that a model of the hub is loaded from into `folder`; return their names.
-    Goes on where it was cut off.
+def download(weights: HubWeights, folder: Path) -> list[str]:
+    """Download the files that a model of the hub is loaded from; return their names.
+
+    A download that was interrupted is resumed.
     """
     import huggingface_hub
 
-    model, revision = settings["model"], settings["revision"]
+    model, revision = weights.model, weights.revision
     files = huggingface_hub.HfApi().list_repo_files(model, revision=revision)
-    if settings["use"] in SINGLE:
-        chosen = SINGLE[settings["use"]](settings, files)
-    elif "model_index.json" not in files:
-        raise WeightsError(
-            f"{model} at {revision}: no model_index.json, so no pipeline of diffusers; name a mirror that is one"
-        )
-    else:
-        huggingface_hub.hf_hub_download(
-            model, "model_index.json", revision=revision, local_dir=folder
-        )
-        chosen = chosen_of(settings, files, checksums.index_of(folder))
+    selected = _selected_files(weights, files)
+    if selected is None:
+        index = "model_index.json"
+        if index not in files:
+            reason = f"no {index}, so no pipeline of diffusers"
+            raise WeightsError(f"{model} at {revision}: {reason}; name a mirror that is one")
+        huggingface_hub.hf_hub_download(model, index, revision=revision, local_dir=folder)
+        selected = _selected_pipeline_files(weights, files, checksums.index_of(folder))
     huggingface_hub.snapshot_download(
-        model, revision=revision, local_dir=folder, allow_patterns=chosen
+        model, revision=revision, local_dir=folder, allow_patterns=selected
     )
-    return chosen
+    return selected
 
 
-def get(settings: dict, folder: Path) -> list[str]:
-    """Names of the files that `folder` holds now. Raises WeightsError, with a mend, where the model
-    cannot be had.
+def get(weights: HubWeights, folder: Path) -> list[str]:
+    """Link or download a model into `folder`; return the names of its files.
+
+    Raise WeightsError, with what to do, if the model is not available.
     """
     from huggingface_hub import errors
 
-    model = settings["model"]
-    if model.startswith(("/", ".")):
-        return link(settings, folder)
-    offline = "take a machine with network, or copy its folder here and name that as `model`"
+    model = weights.model
+    if weights.is_folder:
+        return link(weights, folder)
     try:
-        return download(settings, folder)
+        return download(weights, folder)
     except errors.GatedRepoError:
-        raise WeightsError(
-            f"{model}: its licence must be accepted on the model's page, and HF_TOKEN must hold a token of that account"
-        ) from None
+        reason = "its licence must be accepted on the model's page, and HF_TOKEN must hold a token"
+        raise WeightsError(f"{model}: {reason} of that account") from None
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
-        raise WeightsError(
-            f"{model} at {settings['revision']}: not on the hub; mend model and revision ({_short(error)})"
-        ) from None
+        where = f"{model} at {weights.revision}"
+        fix = "correct model and revision"
+        raise WeightsError(f"{where}: not on the hub; {fix} ({_summary(error)})") from None
     except (errors.HTTPError, OSError) as error:
-        raise WeightsError(f"{model}: cannot be had; {offline} ({_short(error)})") from None
+        fix = "use a machine with network, or copy its folder here and name that as `model`"
+        raise WeightsError(f"{model}: not available; {fix} ({_summary(error)})") from None
 
 
-def _short(error: Exception) -> str:
+def _summary(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
-def verify(settings: dict, folder: Path, files: list[str], known: str, record: str) -> list[dict]:
-    """Hold the files to what the tables `known` and `record` say of this model and revision; rows
-    of all that is now known of them.
-    """
-    checksums.readable(folder)
-    found, revision = checksums.hashes(folder, files), settings["revision"] or ""
-    anew = "changed or damaged on its way: fetch it again"
-    told = {}
-    for path, mend in {
-        known: f"{anew}, or mend the table",
-        record: f"{anew}; if the change is meant, remove {record}",
-    }.items():
-        own = [row for row in checksums.rows(path) if row["id"] == settings["model"]]
-        checksums.compare(found, [row for row in own if row["revision"] == revision], path, mend)
-        told = told or next(({key: row[key] for key in ("licence", "mirror")} for row in own), {})
-    same = {"id": settings["model"], "kind": settings["use"], "revision": revision} | told
-    return [{**same, "file": file, "sha256": sha256} for file, sha256 in found.items()]
+def _verify(
+    weights: HubWeights, folder: Path, files: list[str], known: str, record: str
+) -> list[dict]:
+    """Verify files against the tables `known` and `record`; return a table row for each file."""
+    checksums.check_readable(folder)
+    sha256s = checksums.hashes(folder, files)
+    revision = weights.revision or ""
+    reason = "changed or damaged during the download; fetch it again"
+    fixes = {
+        known: f"{reason}, or correct the table",
+        record: f"{reason}; if the change is meant, remove {record}",
+    }
+    facts: dict[str, str] = {}
+    for path, fix in fixes.items():
+        model_rows = [row for row in checksums.rows(path) if row["id"] == weights.model]
+        same_revision = [row for row in model_rows if row["revision"] == revision]
+        checksums.compare(sha256s, same_revision, path, fix)
+        if model_rows and not facts:
+            facts = {key: model_rows[0][key] for key in ("licence", "mirror")}
+    columns = {"id": weights.model, "kind": weights.use, "revision": revision} | facts
+    return [columns | {"file": file, "sha256": sha256} for file, sha256 in sha256s.items()]
 
 
-def keep(folder: Path, files: list[str]) -> None:
-    """Remove all but these from a folder, such as what an earlier try with other settings left."""
+def _remove_others(folder: Path, files: list[str]) -> None:
+    """Remove all other files, such as those of an earlier attempt with other settings."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
@@ -189,54 +207,64 @@ def keep(folder: Path, files: list[str]) -> None:
             path.unlink()
 
 
-def fetch(name: str, stages: dict[str, dict], known: str, record: str, output: str) -> None:
-    """Fetch pipelines into the folder `output`, whole or not at all.
+def _key(row: dict) -> tuple[str, str, str]:
+    return row["id"], row["revision"], row["file"]
 
-    stages: place inside the folder ("" for the folder itself) -> model, revision, variant, and what
-    it is used as (`use`). known, record: tables of hashes that hold for everyone, and from the
-    first fetch on.
-    """
-    part = Path(f"{output}.part")
-    if any(
-        path.is_symlink() for path in part.rglob("*")
-    ):  # left by a try that was killed: a download must not write through a link
-        shutil.rmtree(part)
-    part.mkdir(parents=True, exist_ok=True)
+
+def _get_verified(
+    stages: dict[str, HubWeights], part: Path, known: str, record: str
+) -> dict[str, list[dict]]:
+    """Return a table row for each file of each stage."""
+    files = {place: get(weights, part / place) for place, weights in stages.items()}
+    names = [str(Path(place) / file) for place, stage in files.items() for file in stage]
+    _remove_others(part, names)
     try:
-        files = {place: get(settings, part / place) for place, settings in stages.items()}
-        keep(part, [str(Path(place) / file) for place, own in files.items() for file in own])
-        try:
-            tables = {
-                place: verify(settings, part / place, files[place], known, record)
-                for place, settings in stages.items()
-            }
-        except WeightsError:
-            shutil.rmtree(part)  # a download goes on from what is there, but not from a wrong file
-            raise
-    except WeightsError as error:
-        raise SystemExit(f"{name}: {error}") from None
-    checksums.write(
-        part / checksums.RECORD,
-        [
-            row | {"file": str(Path(place) / row["file"])}
-            for place, own in tables.items()
-            for row in own
-        ],
-    )
-    table = [row for own in tables.values() for row in own]
-    mine = {(row["id"], row["revision"], row["file"]) for row in table}
-    checksums.write(
-        record,
-        [
-            row
-            for row in checksums.rows(record)
-            if (row["id"], row["revision"], row["file"]) not in mine
-        ]
-        + table,
-    )
+        return {
+            place: _verify(weights, part / place, files[place], known, record)
+            for place, weights in stages.items()
+        }
+    except WeightsError:
+        shutil.rmtree(part)  # a download resumes from complete files, but not from a wrong one
+        raise
+
+
+def fetch(weights: HubWeights, known: str, record: str, output: str) -> None:
+    """Fetch a model, and its second stage if it has one, completely or not at all.
+
+    Parameters
+    ----------
+    weights : HubWeights
+    known : str
+        Table of checksums that apply to everyone.
+    record : str
+        Table of checksums from the first fetch on.
+    output : str
+        Folder of the model; its second stage is in the folder `upscaler` inside.
+
+    Raises
+    ------
+    WeightsError
+        If the model is not available, incomplete, or not the known one.
+    """
+    stages = {"": weights} | ({"upscaler": weights.upscaler} if weights.upscaler else {})
+    part = Path(f"{output}.part")
+    if any(path.is_symlink() for path in part.rglob("*")):
+        shutil.rmtree(part)  # left by an interruption; a download must not write through a link
+    part.mkdir(parents=True, exist_ok=True)
+    tables = _get_verified(stages, part, known, record)
+    inside = []
+    table = []
+    for place, stage in tables.items():
+        inside += [row | {"file": str(Path(place) / row["file"])} for row in stage]
+        table += stage
+    checksums.write(part / checksums.RECORD, inside)
+    replaced = {_key(row) for row in table}
+    others = [row for row in checksums.rows(record) if _key(row) not in replaced]
+    checksums.write(record, others + table)
     apply_umask(part)
-    shutil.rmtree(output, ignore_errors=True)  # Snakemake makes the folder of a directory output
+    shutil.rmtree(output, ignore_errors=True)  # Snakemake creates the folder of a directory output
     part.rename(output)
-    for place, own in tables.items():
-        licence = own[0].get("licence") or "not known here: read it before use"
-        print(f"{stages[place]['model']}: {len(own)} files, licence {licence}; hashes in {record}")
+    for place, stage in tables.items():
+        licence = stage[0].get("licence") or "not known here: read it before use"
+        model = stages[place].model
+        print(f"{model}: {len(stage)} files, licence {licence}; checksums in {record}")

@@ -3,13 +3,11 @@
 import inspect
 from importlib.metadata import version
 
-import synscale.runtime.torch_setup
-
 import diffusers
 from diffusers.pipelines.pipeline_loading_utils import simple_get_class_obj
 from diffusers.utils.import_utils import DummyObject
 
-import synscale.models.pixel_space  # noqa: F401  (a component of generators that are trained here)
+import synscale.models.pixel_space  # noqa: F401  (a component of trained generators)
 from synscale.models import checksums
 from synscale.models.checksums import WeightsError
 
@@ -19,31 +17,35 @@ IMAGES |= {"reference_image", "image_embeds", "image_embeddings"}
 FRAMES = {"num_frames", "frames", "video", "video_length", "frame_size"}
 FRAMES |= {"audio_length_in_s", "audio_end_in_s", "audio_duration", "control_video"}
 # Classes that take images, and generate from a text without one.
-IMAGE_IS_OPTIONAL = {
-    "BriaFibo2Pipeline",
-    "DreamLiteMobilePipeline",
-    "DreamLitePipeline",
-    "Flux2KleinKVPipeline",
-    "Flux2KleinPipeline",
-    "Flux2Pipeline",
-    "GlmImagePipeline",
-    "OmniGenPipeline",
-    "QwenImage21Pipeline",
-    "StableCascadeCombinedPipeline",
-    "UniDiffuserPipeline",
-}
+IMAGE_IS_OPTIONAL = set(
+    [
+        "BriaFibo2Pipeline",
+        "DreamLiteMobilePipeline",
+        "DreamLitePipeline",
+        "Flux2KleinKVPipeline",
+        "Flux2KleinPipeline",
+        "Flux2Pipeline",
+        "GlmImagePipeline",
+        "OmniGenPipeline",
+        "QwenImage21Pipeline",
+        "StableCascadeCombinedPipeline",
+        "UniDiffuserPipeline",
+    ]
+)
 # Classes that return embeddings, sound, text or depth, which their parameters do not show.
-NO_IMAGES = {
-    "KandinskyPriorPipeline",
-    "KandinskyV22PriorPipeline",
-    "LLaDA2Pipeline",
-    "LongCatAudioDiTPipeline",
-    "StableAudio3AudioToAudioPipeline",
-    "StableAudio3InpaintPipeline",
-    "StableAudio3Pipeline",
-    "StableDiffusionLDM3DPipeline",
-    "WuerstchenPriorPipeline",
-}
+NO_IMAGES = set(
+    [
+        "KandinskyPriorPipeline",
+        "KandinskyV22PriorPipeline",
+        "LLaDA2Pipeline",
+        "LongCatAudioDiTPipeline",
+        "StableAudio3AudioToAudioPipeline",
+        "StableAudio3InpaintPipeline",
+        "StableAudio3Pipeline",
+        "StableDiffusionLDM3DPipeline",
+        "WuerstchenPriorPipeline",
+    ]
+)
 SETTINGS = ("num_inference_steps", "height", "width", "generator")
 
 
@@ -118,16 +120,16 @@ def check(model: str, index: dict, use: str) -> None:
     if reason:
         fix = "name a text-to-image model that has a guidance scale"
         raise WeightsError(f"{where}: a {name} {reason}; {fix}")
-    for component in checksums.used(index, use):
+    for component in checksums.used_components(index, use):
         library, name = index[component]
         unknown = _unknown(f"{where}: {component}", index, library, f"{library}.{name}")
         if library not in LIBRARIES and not hasattr(diffusers.pipelines, library):
             raise unknown
         try:
-            found = simple_get_class_obj(library, name)
+            component_class = simple_get_class_obj(library, name)
         except AttributeError:
             raise unknown from None
-        if isinstance(found, DummyObject):
-            needs = ", ".join(found._backends)
+        if isinstance(component_class, DummyObject):
+            needs = ", ".join(component_class._backends)
             fix = "install them, or name another model"
             raise WeightsError(f"{where}: {component}: {name} needs packages ({needs}); {fix}")

@@ -6,176 +6,106 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import synscale.runtime.torch_setup
-
 import numpy as np
 import torch
-from diffusers import AmusedScheduler, DiffusionPipeline, ModelMixin, SchedulerMixin
+from diffusers import AmusedScheduler, DiffusionPipeline, SchedulerMixin
 
-import synscale.models.pixel_space  # noqa: F401  (diffusers loads parts of a pipeline only from modules that are imported already)
+# Diffusers loads components of a pipeline only from modules that are imported already.
+import synscale.models.pixel_space  # noqa: F401
 from synscale.models import (
     attention_reuse,
     checksums,
+    compiling,
     embedding_cache,
     pipeline_classes,
     sampling_keys,
     schedulers,
 )
 from synscale.models.schedulers import ImagewiseAmusedScheduler, SamplerError
+from synscale.models.two_stages import TwoStages
+from synscale.workflow.settings.generation import Sampling
+
+Pipeline = DiffusionPipeline | TwoStages
 
 
 def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
-    """Seed of one image: a 63-bit hash of what it is, so that it can be made again alone and no two
-    images share their noise.
+    """Return the seed of one image: a 63-bit hash of its name.
 
-    attempt: how many times the image came out blank before.
+    Any image can therefore be generated again by itself, and no two images share their noise.
+
+    Parameters
+    ----------
+    source : str
+    guidance : float
+        Guidance scale.
+    index : int
+        Index of the image in its source.
+    attempt : int
+        How many times the image was blank before.
     """
     name = f"{source}/{guidance:g}/{index}" + (f"/{attempt}" if attempt else "")
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def revision(path: str) -> str:
-    """Twelve hex digits that tell the weights of a saved pipeline from any other's.
+    """Return twelve hex digits that identify the weights of a saved pipeline.
 
-    Raises WeightsError where a file is not the one that was fetched.
+    Raise WeightsError if a file differs from the fetched one.
     """
-    hashes = checksums.hashes(
-        path, sorted(str(file.relative_to(path)) for file in Path(path).rglob("*.safetensors"))
-    )
-    checksums.as_fetched(path, hashes)
-    return hashlib.sha256(
-        "".join(f"{file} {sha256}\n" for file, sha256 in hashes.items()).encode()
-    ).hexdigest()[:12]
-
-
-class TwoStages:
-    """DeepFloyd IF as one pipeline: small images, made larger by a second pipeline, with the same
-    text embeddings and random generators.
-
-    An image's generator goes on from one stage to the next, so that all of its noise comes from its
-    one seed.
-    """
-
-    def __init__(self, first: DiffusionPipeline, upscaler: DiffusionPipeline, settings: dict):
-        self.first, self.upscaler, self.settings = first, upscaler, settings
-        self.scheduler = first.scheduler
-
-    def __call__(
-        self,
-        prompt,
-        generator,
-        guidance_scale,
-        num_inference_steps,
-        height,
-        width,
-        output_type,
-        clean_caption,
-        negative_prompt=None,
-    ):
-        prompt_embeds, negative_prompt_embeds = self.first.encode_prompt(
-            prompt, negative_prompt=negative_prompt, clean_caption=clean_caption
-        )
-        shared = {
-            "prompt_embeds": prompt_embeds,
-            "negative_prompt_embeds": negative_prompt_embeds,
-            "generator": generator,
-        }
-        small = self.first(
-            **shared,
-            guidance_scale=guidance_scale,
-            num_inference_steps=num_inference_steps,
-            height=height,
-            width=width,
-            output_type="pt",
-        ).images
-        return self.upscaler(
-            **shared,
-            image=small,
-            noise_level=self.settings["noise_level"],
-            guidance_scale=self.settings["guidance"],
-            num_inference_steps=self.settings["steps"],
-            height=self.settings["size"],
-            width=self.settings["size"],
-            output_type=output_type,
-        )
+    files = sorted(str(file.relative_to(path)) for file in Path(path).rglob("*.safetensors"))
+    hashes = checksums.hashes(path, files)
+    checksums.check_fetched(path, hashes)
+    text = "".join(f"{file} {sha256}\n" for file, sha256 in hashes.items())
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _read(
     path: str | Path, use: str, precision: str, variant: str | None, device: torch.device
 ) -> DiffusionPipeline:
-    """The pipeline saved at `path`, without the components that are not used. use: as
-    `weights.used` takes it.
-    """
-    parts = checksums.components(checksums.index_of(path))
-    off = {
-        name: None
-        for name, (library, _) in parts.items()
-        if name in checksums.UNUSED[use] or not library
-    }  # a part saved as none is asked for by some
-    off |= {"requires_safety_checker": False} if "safety_checker" in off else {}
-    kind = {
-        "local_files_only": True,
-        "use_safetensors": True,
-        "variant": variant,
-        "dtype": getattr(torch, precision),
-    }
-    with checksums.all_of_files():
-        pipeline = DiffusionPipeline.from_pretrained(path, **kind, **off).to(device)
-    if hasattr(pipeline, "watermark"):  # SDXL has one wherever the package for it is installed
+    """Return the pipeline saved at `path`, without components that this use does not need."""
+    unused = {}
+    for name, (library, _) in checksums.components(checksums.index_of(path)).items():
+        # Some pipelines require a component that was saved as none.
+        if name in checksums.UNUSED[use] or not library:
+            unused[name] = None
+    if "safety_checker" in unused:
+        unused["requires_safety_checker"] = False
+    with checksums.require_all_weights():
+        pipeline = DiffusionPipeline.from_pretrained(
+            path,
+            local_files_only=True,
+            use_safetensors=True,
+            variant=variant,
+            dtype=getattr(torch, precision),
+            **unused,
+        ).to(device)
+    if hasattr(pipeline, "watermark"):  # SDXL has one if the package for it is installed
         pipeline.watermark = None
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def _compile(pipeline: DiffusionPipeline, backend: str) -> None:
-    """What diffusers names to make a pipeline fast: channels last, the three projections of
-    attention in one product, torch.compile.
-
-    Of an autoencoder its decoder alone. Not mode max-autotune, which takes the kernels that win a
-    race: a job might round otherwise than the next. dynamic is off, as all batches have one shape.
-    """
-    for model in pipeline.components.values():
-        if not isinstance(model, ModelMixin):
-            continue
-        if all(
-            parameter.dim() <= 4 for parameter in model.parameters()
-        ):  # torch has another layout for videos
-            model.to(memory_format=torch.channels_last)
-        with_texts = any(
-            "Added" in type(processor).__name__
-            for processor in getattr(model, "attn_processors", {}).values()
-        )
-        if (
-            hasattr(model, "fuse_qkv_projections") and not with_texts
-        ):  # diffusers does not fuse where keys of texts are added
-            model.fuse_qkv_projections()
-        getattr(model, "decoder", model).compile(backend=backend, dynamic=False)
-
-
-def _prepared(pipeline: DiffusionPipeline, sampling: dict) -> DiffusionPipeline:
-    """Make a pipeline as fast as the study asks, and its schedulers exact.
+def _prepare(pipeline: DiffusionPipeline, sampling: Sampling) -> DiffusionPipeline:
+    """Apply the study's keys for speed, and let schedulers compute in float32.
 
     Generators that the workflow trains are small, and their images keep every bit.
     """
-    if sampling.get("kind") == "pretrained":
-        embedding_cache.keep(pipeline, sampling["batch_size"])
-    if sampling.get("precision", "float32") != "float32":
+    if sampling.kind == "pretrained":
+        embedding_cache.cache_embeddings(pipeline, sampling.batch_size)
+    if sampling.precision != "float32":
         for component in pipeline.components.values():
             if isinstance(component, SchedulerMixin):
                 schedulers.keep_float32(component)
-    if sampling.get("reuse_attention"):
-        attention_reuse.apply(pipeline, sampling["reuse_attention"], sampling["steps"])
-    if sampling.get("compile"):
-        _compile(pipeline, sampling["compile"])
+    if sampling.reuse_attention:
+        attention_reuse.apply(pipeline, sampling.reuse_attention, sampling.steps)
+    if sampling.compile:
+        compiling.compile_models(pipeline, sampling.compile)
     return pipeline
 
 
 def load(
-    path: str,
-    sampling: dict,
-    device: torch.device,
-    scales: Iterable[float] = (),
-) -> DiffusionPipeline | TwoStages:
+    path: str, sampling: Sampling, device: torch.device, scales: Iterable[float] = ()
+) -> Pipeline:
     """Load a saved pipeline, with the sampler of the study.
 
     Weights are read from safetensors only, because a pickle can run any code. Safety checkers,
@@ -185,8 +115,7 @@ def load(
     ----------
     path : str
         Folder of the pipeline.
-    sampling : dict
-        Settings of the generator.
+    sampling : PretrainedGenerator or TrainedSampling
     device : torch.device
     scales : iterable of float
         Every guidance scale of the source, to refuse keys that have no effect.
@@ -201,48 +130,46 @@ def load(
     WeightsError
         If a file is damaged or lacks weights.
     SamplerError
-        If the model, its sampler, a key of the generator or its second stage is of no use.
+        If the model, its sampler, a key of the generator or its second stage cannot be used.
     """
     pipeline = _load(path, sampling, device)
-    if sampling.get("kind") == "pretrained":
+    if sampling.kind == "pretrained":
         sampling_keys.check(pipeline, sampling, scales)
     return pipeline
 
 
-def _load(path: str, sampling: dict, device: torch.device) -> DiffusionPipeline | TwoStages:
-    checksums.readable(path)
-    precision = sampling.get("precision", "float32")
-    pipeline = _read(path, "generator", precision, sampling.get("variant"), device)
+def _load(path: str, sampling: Sampling, device: torch.device) -> Pipeline:
+    checksums.check_readable(path)
+    pipeline = _read(path, "generator", sampling.precision, sampling.variant, device)
+    kind = type(pipeline).__name__
     if reason := pipeline_classes.unusable(type(pipeline)):
-        raise SamplerError(f"model: a {type(pipeline).__name__} {reason}; name another model")
-    wanted = sampling.get("sampler")
-    if wanted:
-        pipeline.scheduler = schedulers.replace(pipeline.scheduler, wanted)
+        raise SamplerError(f"model: a {kind} {reason}; name another model")
+    if sampling.sampler:
+        pipeline.scheduler = schedulers.replace(pipeline.scheduler, sampling.sampler)
     elif isinstance(pipeline.scheduler, AmusedScheduler):
         pipeline.scheduler = ImagewiseAmusedScheduler.from_config(pipeline.scheduler.config)
-    upscaler = sampling.get("upscaler")
+    upscaler = sampling.upscaler
     if upscaler is None:
-        return _prepared(pipeline, sampling)
-    from diffusers import (
-        IFPipeline,
-    )  # here, for its module imports T5 and ftfy, which no other pipeline needs
+        return _prepare(pipeline, sampling)
+    # Imported here because its module imports T5 and ftfy, which no other pipeline needs.
+    from diffusers import IFPipeline
 
     if not isinstance(pipeline, IFPipeline):
-        raise SamplerError(
-            f"upscaler: it goes with an IFPipeline alone, and this is a {type(pipeline).__name__}: remove the key from the generator"
-        )
-    second = _read(Path(path) / "upscaler", "upscaler", precision, upscaler["variant"], device)
-    return TwoStages(_prepared(pipeline, sampling), _prepared(second, sampling), upscaler)
+        fix = "remove the key from the generator"
+        raise SamplerError(f"upscaler: it needs an IFPipeline, and this is a {kind}; {fix}")
+    folder = Path(path) / "upscaler"
+    second = _read(folder, "upscaler", sampling.precision, upscaler.variant, device)
+    return TwoStages(_prepare(pipeline, sampling), _prepare(second, sampling), upscaler)
 
 
-def sampler_of(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> str:
-    """Its name for the manifest."""
+def sampler_of(pipeline: Pipeline, sampling: Sampling) -> str:
+    """Return the name of the sampler for the manifest."""
     if isinstance(pipeline.scheduler, AmusedScheduler):
         return "maskgit"
-    return sampling.get("sampler") or type(pipeline.scheduler).__name__
+    return sampling.sampler or type(pipeline.scheduler).__name__
 
 
-def scheduler_of(pipeline: DiffusionPipeline | TwoStages) -> str:
+def scheduler_of(pipeline: Pipeline) -> str:
     """Return the scheduler settings of a pipeline for the manifest, as JSON."""
     settings = schedulers.describe(pipeline.scheduler)
     if isinstance(pipeline, TwoStages):
@@ -251,31 +178,25 @@ def scheduler_of(pipeline: DiffusionPipeline | TwoStages) -> str:
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    """uint8 of (N, H, W, C) in 0..1. By torch: on all threads of the job, for the device waits."""
-    found = torch.from_numpy(np.ascontiguousarray(images))
-    finite = found.isfinite().flatten(1).all(1)
-    return (
-        torch.where(finite[:, None, None, None], found, 0)
-        .mul_(255)
-        .round_()
-        .to(torch.uint8)
-        .numpy()
-    )
+    """Return uint8 pixels of images (N, H, W, C) in 0..1; an image that is not finite is black.
+
+    Torch does this on all threads of the job, because the device waits for it.
+    """
+    values = torch.from_numpy(np.ascontiguousarray(images))
+    finite = values.isfinite().flatten(1).all(1)
+    values = torch.where(finite[:, None, None, None], values, 0)
+    return values.mul_(255).round_().to(torch.uint8).numpy()
 
 
 def sample(
-    pipeline: DiffusionPipeline | TwoStages,
-    prompts: list[str],
-    seeds: list[int],
-    guidance: float,
-    sampling: dict,
+    pipeline: Pipeline, prompts: list[str], seeds: list[int], guidance: float, sampling: Sampling
 ) -> np.ndarray:
     """Sample one image for each prompt.
 
     Noise comes from a generator for each image: an image is the same in any batch, up to
     rounding. The generators are on the CPU, so that an image is also the same on any device; those
-    of released aMUSEd models are on the pipeline's device (`_noise_device`). Prompts of one length
-    are sampled together if the pipeline pads prompts to the longest one of a batch.
+    of pretrained aMUSEd models are on the pipeline's device (`_noise_device`). Prompts of one
+    length are sampled together if the pipeline pads prompts to the longest one of a batch.
 
     Parameters
     ----------
@@ -284,8 +205,7 @@ def sample(
     seeds : list of int, length N
     guidance : float
         Guidance scale.
-    sampling : dict
-        Settings of the generator.
+    sampling : PretrainedGenerator or TrainedSampling
 
     Returns
     -------
@@ -297,19 +217,20 @@ def sample(
     SamplerError
         If the pipeline refuses the settings, or generates images of another size.
     """
-    groups = sampling_keys.groups(pipeline, prompts, sampling.get("negative_prompt", ""))
+    groups = sampling_keys.groups(pipeline, prompts, sampling.negative_prompt)
     images: list[np.ndarray | None] = [None] * len(prompts)
     for places in groups:
-        parts = [prompts[place] for place in places], [seeds[place] for place in places]
-        is_whole = len(groups) == 1
-        for place, image in zip(
-            places, _sampled(pipeline, *parts, guidance, sampling, is_whole), strict=True
-        ):
+        group_prompts = [prompts[place] for place in places]
+        group_seeds = [seeds[place] for place in places]
+        # Prompts of several lengths have no common shape and are not filled up.
+        fill = bool(sampling.compile) and len(groups) == 1
+        pixels = _sample(pipeline, group_prompts, group_seeds, guidance, sampling, fill)
+        for place, image in zip(places, pixels, strict=True):
             images[place] = image
     return np.stack(images)
 
 
-def _noise_device(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> torch.device:
+def _noise_device(pipeline: Pipeline, sampling: Sampling) -> torch.device:
     """Return the device that draws the noise of an image.
 
     Noise of a diffusion model is as large as its latents, and comes from the CPU. aMUSEd draws
@@ -317,46 +238,51 @@ def _noise_device(pipeline: DiffusionPipeline | TwoStages, sampling: dict) -> to
     Generators that the workflow trains are small, and their images keep every bit.
     """
     is_amused = isinstance(getattr(pipeline, "scheduler", None), ImagewiseAmusedScheduler)
-    if is_amused and sampling.get("kind") == "pretrained":
+    if is_amused and sampling.kind == "pretrained":
         return pipeline.device
     return torch.device("cpu")
 
 
-def _sampled(
-    pipeline, prompts, seeds, guidance: float, sampling: dict, is_whole: bool
+def _sample(
+    pipeline: Pipeline,
+    prompts: list[str],
+    seeds: list[int],
+    guidance: float,
+    sampling: Sampling,
+    fill: bool,
 ) -> np.ndarray:
     """Return the images of prompts that are sampled together.
 
-    A compiled pipeline gets batches that are filled up with the last image, so that it is compiled
-    once. Prompts of several lengths have no common shape and are not filled up.
+    fill: repeat the last image up to the batch size, so that a pipeline is compiled once.
     """
-    size, count = sampling.get("size"), len(prompts)
-    if sampling.get("compile") and is_whole:
-        missing = -count % sampling["batch_size"]
-        prompts, seeds = prompts + prompts[-1:] * missing, seeds + seeds[-1:] * missing
-    negative = sampling.get("negative_prompt", "")
+    count = len(prompts)
+    if fill:
+        missing = -count % sampling.batch_size
+        prompts = prompts + prompts[-1:] * missing
+        seeds = seeds + seeds[-1:] * missing
     device = _noise_device(pipeline, sampling)
-    wanted = sampling_keys.guidance(pipeline, guidance, negative, len(prompts)) | {
+    negative = sampling.negative_prompt
+    arguments = sampling_keys.guidance(pipeline, guidance, negative, len(prompts)) | {
         "generator": [torch.Generator(device).manual_seed(seed) for seed in seeds],
-        "num_inference_steps": sampling["steps"],
+        "num_inference_steps": sampling.steps,
         "output_type": "np",
-        "height": size,
-        "width": size,
-        "temperature": tuple(sampling["temperature"]) if "temperature" in sampling else None,
-        "clean_caption": False,  # where it is on by default, it needs two more packages
-        "use_resolution_binning": False,  # generates at a size near the one that is asked for
+        "height": sampling.size,
+        "width": sampling.size,
+        "temperature": getattr(sampling, "temperature", None),
+        "clean_caption": False,  # if it is on, as by default, it needs two more packages
+        "use_resolution_binning": False,  # generates at a size near the requested one
     }
     accepted = inspect.signature(pipeline.__call__).parameters
-    arguments = {k: value for k, value in wanted.items() if k in accepted and value is not None}
-    if "intermediate_timesteps" in accepted and sampling["steps"] != 2:
+    arguments = {k: v for k, v in arguments.items() if k in accepted and v is not None}
+    if "intermediate_timesteps" in accepted and sampling.steps != 2:
         arguments["intermediate_timesteps"] = None  # its default is the time between two steps
     try:
         images = pipeline(prompt=prompts, **arguments).images
     except (ValueError, NotImplementedError) as error:
         raise SamplerError(sampling_keys.refusal(pipeline, sampling, error)) from error
-    asked = (sampling.get("upscaler") or sampling).get("size")
-    if asked and images.shape[1:3] != (asked, asked):
+    size = (sampling.upscaler or sampling).size
+    if size and images.shape[1:3] != (size, size):
         found = f"the model generates {images.shape[2]} x {images.shape[1]} pixels"
-        raise SamplerError(f"size = {asked}: {found}; name a size that it can have")
+        raise SamplerError(f"size = {size}: {found}; name a size that it can have")
     pixels = _pixels(images[:count])
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterable
 
 from synscale.models.schedulers import SamplerError
+from synscale.workflow.settings.generation import Sampling
 
 # Keys of a generator and the words by which errors of diffusers name them.
 ARGUMENTS = {
@@ -14,35 +15,37 @@ ARGUMENTS = {
 }
 # Classes whose images do not depend on the other prompts of a batch: prompts are padded to one
 # length, or masked. The tests compare images of very different prompts.
-WHOLE_BATCHES = {
-    "AmusedPipeline",
-    "AuraFlowPipeline",
-    "ChromaPipeline",
-    "Flux2KleinPipeline",
-    "FluxPipeline",
-    "HunyuanDiTPAGPipeline",
-    "HunyuanDiTPipeline",
-    "IFPipeline",
-    "KandinskyV22CombinedPipeline",
-    "LatentConsistencyModelPipeline",
-    "Lumina2Pipeline",
-    "PixArtAlphaPipeline",
-    "PixArtSigmaPAGPipeline",
-    "PixArtSigmaPipeline",
-    "QwenImagePipeline",
-    "SanaPAGPipeline",
-    "SanaPipeline",
-    "SanaSprintPipeline",
-    "StableDiffusion3PAGPipeline",
-    "StableDiffusion3Pipeline",
-    "StableDiffusionPAGPipeline",
-    "StableDiffusionPipeline",
-    "StableDiffusionSAGPipeline",
-    "StableDiffusionXLPAGPipeline",
-    "StableDiffusionXLPipeline",
-    "TwoStages",
-    "ZImagePipeline",
-}
+WHOLE_BATCHES = set(
+    [
+        "AmusedPipeline",
+        "AuraFlowPipeline",
+        "ChromaPipeline",
+        "Flux2KleinPipeline",
+        "FluxPipeline",
+        "HunyuanDiTPAGPipeline",
+        "HunyuanDiTPipeline",
+        "IFPipeline",
+        "KandinskyV22CombinedPipeline",
+        "LatentConsistencyModelPipeline",
+        "Lumina2Pipeline",
+        "PixArtAlphaPipeline",
+        "PixArtSigmaPAGPipeline",
+        "PixArtSigmaPipeline",
+        "QwenImagePipeline",
+        "SanaPAGPipeline",
+        "SanaPipeline",
+        "SanaSprintPipeline",
+        "StableDiffusion3PAGPipeline",
+        "StableDiffusion3Pipeline",
+        "StableDiffusionPAGPipeline",
+        "StableDiffusionPipeline",
+        "StableDiffusionSAGPipeline",
+        "StableDiffusionXLPAGPipeline",
+        "StableDiffusionXLPipeline",
+        "TwoStages",
+        "ZImagePipeline",
+    ]
+)
 # Classes that pad prompts to the longest one of a batch without a mask.
 EQUAL_LENGTHS = {"CogView4Pipeline", "Kandinsky3Pipeline"}
 TESTED = WHOLE_BATCHES | EQUAL_LENGTHS  # other classes sample one image at a time
@@ -82,31 +85,32 @@ def _reads_negative_prompt(pipeline, scale: float) -> bool:
     if "negative_prompt" not in parameters:
         return False
     if upscaler := getattr(pipeline, "upscaler", None):
-        return scale > 1 or _is_guided(upscaler, pipeline.settings["guidance"])
+        return scale > 1 or _is_guided(upscaler, pipeline.settings.guidance)
     return "prior_guidance_scale" in parameters or _is_guided(pipeline, scale)
 
 
-def check(pipeline, sampling: dict, scales: Iterable[float]) -> None:
+def check(pipeline, sampling: Sampling, scales: Iterable[float]) -> None:
     """Raise SamplerError for a key that would have no effect on any image.
 
     Parameters
     ----------
     pipeline : DiffusionPipeline or TwoStages
         Pipeline as it is sampled.
-    sampling : dict
-        Settings of the generator.
+    sampling : PretrainedGenerator or TrainedSampling
     scales : iterable of float
         Every guidance scale of the source.
     """
-    name, scales = type(getattr(pipeline, "first", pipeline)).__name__, sorted(scales)
-    negative = sampling.get("negative_prompt")
+    first = getattr(pipeline, "first", pipeline)
+    name = type(first).__name__
+    scales = sorted(scales)
+    negative = sampling.negative_prompt
     if negative and scales and not any(_reads_negative_prompt(pipeline, s) for s in scales):
         at = f"guidance scale{'s' * (len(scales) > 1)} {_listed(scales)}"
         message = f"a {name} ignores it at {at}; remove the key"
         raise SamplerError(f"negative_prompt = {negative!r}: {message}")
-    if _is_scale_an_input(getattr(pipeline, "first", pipeline)):
+    if _is_scale_an_input(first):
         return
-    same = [s for s in scales if not _is_guided(getattr(pipeline, "first", pipeline), s)]
+    same = [scale for scale in scales if not _is_guided(first, scale)]
     if len(same) > 1:
         reason = "runs without guidance at each of them, so that only their seeds differ"
         raise SamplerError(f"guidance scales {_listed(same)}: a {name} {reason}; keep one")
@@ -129,10 +133,10 @@ def guidance(pipeline, scale: float, negative: str, count: int) -> dict:
     return {"guidance_scale": scale, "negative_prompt": [negative] * count if negative else None}
 
 
-def refusal(pipeline, sampling: dict, error: Exception) -> str:
+def refusal(pipeline, sampling: Sampling, error: Exception) -> str:
     """Return a message for an error that diffusers raised, with the key to change."""
     named = [key for key, words in ARGUMENTS.items() if any(word in str(error) for word in words)]
-    where = f"{named[0]} = {sampling.get(named[0])!r}" if named else ", ".join(ARGUMENTS)
+    where = f"{named[0]} = {getattr(sampling, named[0])!r}" if named else ", ".join(ARGUMENTS)
     fix = f"change {named[0] if named else 'one of these keys'}"
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{where}: a {type(pipeline).__name__} refuses it ({reason}); {fix}"
@@ -160,10 +164,10 @@ def groups(pipeline, prompts: list[str], negative: str) -> list[list[int]]:
         return [list(range(len(prompts)))]
     if name not in EQUAL_LENGTHS:
         return [[place] for place in range(len(prompts))]
-    found: dict[tuple, list[int]] = {}
+    by_lengths: dict[tuple, list[int]] = {}
     for place, prompt in enumerate(prompts):
-        found.setdefault(_lengths(pipeline, prompt), []).append(place)
-    return list(found.values())
+        by_lengths.setdefault(_lengths(pipeline, prompt), []).append(place)
+    return list(by_lengths.values())
 
 
 def _lengths(pipeline, prompt: str) -> tuple[int, ...]:

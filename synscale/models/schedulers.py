@@ -88,16 +88,18 @@ def replace(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
     SamplerError
         If the sampler cannot solve the process.
     """
-    kind, name = SAMPLERS[sampler], type(scheduler).__name__
+    kind = SAMPLERS[sampler]
+    name = type(scheduler).__name__
     if kind not in scheduler.compatibles:
         raise SamplerError(f"sampler = {sampler!r}: it cannot replace a {name}; remove the key")
-    keys, settings = _keys(kind), _replacement_settings(scheduler, sampler)
+    keys = _keys(kind)
+    settings = _replacement_settings(scheduler, sampler)
     predictions = get_args(keys["prediction_type"].annotation)
     for key in sorted(PROCESS & settings.keys()):
         value = settings[key]
         if value and (key not in keys or (key == "prediction_type" and value not in predictions)):
-            found = f"the {name} has {key} = {value!r}, which it cannot run"
-            raise SamplerError(f"sampler = {sampler!r}: {found}; remove the key")
+            reason = f"the {name} has {key} = {value!r}, which it cannot run"
+            raise SamplerError(f"sampler = {sampler!r}: {reason}; remove the key")
     try:
         replacement = kind.from_config({key: settings[key] for key in settings.keys() & keys})
     except (NotImplementedError, ValueError) as error:
@@ -124,7 +126,8 @@ class _Float32State:
     """
 
     def __init__(self, scheduler: SchedulerMixin):
-        self._step, self._set_timesteps = scheduler.step, scheduler.set_timesteps
+        self._step = scheduler.step
+        self._set_timesteps = scheduler.set_timesteps
         self._sample: torch.Tensor | None = None
 
     def set_timesteps(self, *args, **kwargs) -> None:
@@ -133,11 +136,11 @@ class _Float32State:
         self._set_timesteps(*args, **kwargs)
 
     def _exact(self, sample: torch.Tensor) -> torch.Tensor:
-        """Return the sample in float32: what is kept, except where the pipeline has changed it."""
-        kept = self._sample
-        if kept is None or (kept.shape, kept.device) != (sample.shape, sample.device):
+        """Return the sample in float32: the saved one, except where the pipeline has changed it."""
+        saved = self._sample
+        if saved is None or (saved.shape, saved.device) != (sample.shape, sample.device):
             return sample.float()
-        return torch.where(kept.to(sample.dtype) == sample, kept, sample.float())
+        return torch.where(saved.to(sample.dtype) == sample, saved, sample.float())
 
     def step(self, model_output, timestep, sample, *args, **kwargs):
         """Compute a step in float32 and return its tensors in the precision of `sample`."""
@@ -194,6 +197,7 @@ class ImagewiseAmusedScheduler(AmusedScheduler):
         generator=None,
         return_dict=True,
     ):
+        """Sample the tokens of one step; parameters are those of AmusedScheduler.step."""
         batch, height, width = sample.shape
         sample = sample.reshape(batch, -1)
         logits = model_output.reshape(batch, model_output.shape[1], -1).transpose(1, 2)

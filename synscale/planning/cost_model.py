@@ -1,353 +1,333 @@
-"""What one job does, in units that a type of machine has a speed for. Pure: from the study's
-numbers, never from the size of a file.
+"""The work of one job in units that a type of machine has a speed for, from the study's numbers.
 
-Units: `job` (start-up), `run` (a model trained or evaluated), `step` (a training iteration),
-`image` (made, read or judged), `pair` (of images that are compared), `pass` (an image through a
-generator's first stage once: steps x images, twice where guidance needs it), `curve` (fitted),
-`text` (written by a model), `tflop` (arithmetic of all of it).
+| unit | meaning |
+|---|---|
+| `job` | start of the job |
+| `run` | model trained or evaluated |
+| `step` | training iteration |
+| `image` | image generated, read or evaluated |
+| `pair` | pair of images that are compared |
+| `pass` | image through the first stage of a generator: steps x images, twice with guidance |
+| `curve` | curve fitted |
+| `text` | text written by a language model |
+| `tflop` | arithmetic of all of it |
 """
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 
-from synscale.planning import evaluation_images
-from synscale.planning import flops as generators
+from synscale.planning import flops
+from synscale.planning.evaluation_images import (
+    clip_texts,
+    digits_images,
+    evaluation_images,
+    known_images,
+    total_images,
+)
 from synscale.planning.image_sizes import image_bytes
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
-from synscale.workflow.settings.data import data_settings, index_settings
-from synscale.workflow.settings.evaluation import score_settings
-from synscale.workflow.settings.generation import generation_settings, generator_settings
-from synscale.workflow.settings.prompts import prompt_settings
-from synscale.workflow.settings.training import (
-    ClassifierSettings,
-    ClipSettings,
-    classifier_settings,
-    clip_settings,
+from synscale.workflow.shards import (
+    guidance_ranges,
+    images_needed,
+    images_per_shard,
+    is_pairs,
+    is_real,
+    real_sources,
+    split_of,
 )
-from synscale.workflow.shards import images_per_shard, real_sources
 
-SMALL_FILE = 20_000
-FETCHED = 5_000_000_000  # bytes of a released model (assumed)
-VIT_BASE = {"patch_size": 16, "width": 768, "depth": 12}
-CLIP_BASE = VIT_BASE | {"context_length": 77, "text_width": 512, "text_depth": 12}
-RELEASED = 600_000_000  # bytes of a released classifier or CLIP model: the larger of them, a ViT-B/16 with its text transformer
-FLOAT = 4
+SMALL_FILE = 20_000  # bytes of a figure, a table or metrics
+INDEX_ROW = 30  # bytes of a row in the index of a data set
+SHARD_ROW = 120  # bytes of a row in an index of shards
+TEXT_ROW = 100  # bytes of a prompt
+DOWNLOAD = 5_000_000_000  # bytes of a generator or language model (assumed)
+VIT_DOWNLOAD = 600_000_000  # bytes of a ViT-B/16 with a text transformer, the larger of two
+FLOAT = 4  # bytes
+# FLOPs of the authors' checkpoints: ViT-B/16 at 224 pixels, and the text transformer of CLIP.
+AUTHORS_IMAGE = flops.transformer_flops(197, 768, 12)
+AUTHORS_TEXT = flops.transformer_flops(77, 512, 12)
 
 
 class PlanError(ValueError):
-    """What stands in the way of a plan, with its mend."""
+    """A plan that is impossible. The message says how to fix it."""
 
 
 @dataclass(frozen=True)
 class Work:
+    """The work of a job.
+
+    Parameters
+    ----------
+    units : dict of str to float
+        Count of each unit.
+    kind : str
+        Kind of the generator or evaluation set, if a machine's speed depends on it.
+    images : int
+        Images that are generated.
+    outputs : int
+        Bytes of the outputs.
+    state : int
+        Bytes next to the outputs while the job runs, which a restarted job resumes from.
+    gpus : int
+    """
+
     units: dict[str, float] = field(default_factory=lambda: {"job": 1})
-    kind: str = ""  # of the generator, where a machine's speed depends on it
-    images: int = 0  # made
-    kept: int = 0  # bytes of outputs
-    state: int = 0  # bytes beside them while the job runs
+    kind: str = ""
+    images: int = 0
+    outputs: int = 0
+    state: int = 0
     gpus: int = 0
 
 
 NOTHING = Work({})  # a job that a smaller study does not have
 
 
-# -- parameters and FLOPs ----------------------------------------------------------------------------------------------------------------
-
-
-def image_flops(architecture: dict, image_size: int) -> float:
-    """Return the FLOPs of a forward pass of one image through a ViT or the ViT of a CLIP model."""
-    patches = (image_size // architecture["patch_size"]) ** 2
-    extra = 1 if architecture.get("pool") != "avg" else 0
-    return generators.transformer_flops(
-        patches + extra, architecture["width"], architecture["depth"]
-    )
-
-
-def text_flops(architecture: dict) -> float:
-    """Return the FLOPs of a forward pass of one text through a CLIP model; 0 for a classifier."""
-    if "text_width" not in architecture:
-        return 0.0
-    shape = (architecture[key] for key in ("context_length", "text_width", "text_depth"))
-    return generators.transformer_flops(*shape)
-
-
-def forward_flops(architecture: dict, image_size: int) -> float:
-    """Of one image, and its text where there is one."""
-    return image_flops(architecture, image_size) + text_flops(architecture)
-
-
-def parameters(architecture: dict, image_size: int, channels: int) -> int:
-    """Of a ViT or CLIP model: layers, patches, positions, and the vocabulary, which is most of a
-    small CLIP.
-    """
-    width, patch = architecture["width"], architecture["patch_size"]
-    found = 12 * width**2 * architecture["depth"] + width * (
-        channels * patch**2 + (image_size // patch) ** 2
-    )
-    if "text_width" in architecture:
-        text = architecture["text_width"]
-        # Of CLIP's tokenizer: 256 bytes, the same at a word's end, its merges, start and end.
-        vocabulary = 514 + (
-            48_894 if architecture.get("merges") is None else architecture["merges"]
-        )
-        found += 12 * text**2 * architecture["text_depth"] + text * (
-            vocabulary + architecture["context_length"]
-        )
-    return found
-
-
-# -- a function for each rule ------------------------------------------------------------------------------------------------------------
-
-
-INDEX_ROW = 30  # bytes of the index of a data set
-ROW = 120  # bytes of a row of a list of shards
+def _split_images(study: Study, split: str, shard: str) -> int:
+    """Return the number of images in a shard of a split."""
+    if split in study.data.evaluation:
+        return evaluation_images(study, split)
+    if study.data.kind != "files" and split == "generator_training":
+        return digits_images(study.data.generator_training)
+    sources = (name for name in study.sources if is_real(study.sources[name]))
+    source = next(name for name in sources if split_of(study.sources[name]) == split)
+    size = images_per_shard(study, source)
+    return min(images_needed(study, split) - int(shard) * size, size)
 
 
 def _prepare_data(study: Study, split: str, shard: str) -> Work:
-    chosen = data_settings(study, split, shard)
-    kind, (start, stop) = chosen["set"]["kind"], chosen["range"] or (0, 0)
-    if kind == "files":
-        images = stop - start or evaluation_images.known_images(chosen["set"]["name"])
-        return Work({"job": 1, "image": images}, kind, kept=images * image_bytes(study, split))
-    images = stop - start or evaluation_images.digits(chosen["set"])
-    return Work(kind=kind, kept=images * image_bytes(study, split))
+    images = _split_images(study, split, shard)
+    stored = images * image_bytes(study, split)
+    if study.data.kind == "files":
+        return Work({"job": 1, "image": images}, "files", outputs=stored)
+    evaluation = study.data.evaluation.get(split)
+    return Work(kind=evaluation.kind if evaluation else "writers", outputs=stored)
 
 
 def _index_data(study: Study, split: str) -> Work:
-    """A row for each image of classes; of pairs one for each tar, which is next to nothing."""
-    chosen = index_settings(study, split)
-    images = 0 if chosen["pairs"] else evaluation_images.known_images(chosen["name"])
-    return Work({"job": 1, "image": images}, kept=INDEX_ROW * images)
+    """A row for each image; for pairs a row for each tar, which is next to nothing."""
+    if is_pairs(study, split):
+        return Work({"job": 1, "image": 0})
+    images = known_images((study.data.training | study.data.evaluation)[split].dataset)
+    return Work({"job": 1, "image": images}, outputs=INDEX_ROW * images)
 
 
 def _train_generator(study: Study, generator: str) -> Work:
-    settings = generator_settings(study, generator)
-    training, weights = settings["training"], FLOAT * generators.parameters(settings)
-    steps = training["iterations"]
-    flops = (
-        3 * generators.forward_flops(settings, study.image_size) * steps * training["batch_size"]
-    )
+    model = study.generators[generator]
+    steps, weights = model.training.iterations, FLOAT * flops.generator_weights(model)
+    images = steps * model.training.batch_size
+    tflop = 3 * flops.generator_flops(model, study.image_size) * images / 1e12
+    units = {"job": 1, "run": 1, "step": steps, "tflop": tflop}
     # State: weights, two moments of AdamW, the moving average.
-    return Work(
-        {"job": 1, "run": 1, "step": steps, "tflop": flops / 1e12},
-        generators.kind_of(settings),
-        kept=weights,
-        state=4 * weights,
-        gpus=study.gpus,
-    )
+    kind = flops.kind_of(model)
+    return Work(units, kind, outputs=weights, state=4 * weights, gpus=study.gpus)
+
+
+def _counts(study: Study, source: str, shard: str) -> dict[float, int]:
+    """Return the number of images in a shard at each guidance scale."""
+    ranges = guidance_ranges(study, source, shard)
+    return {scale: stop - start for scale, (start, stop) in ranges.items()}
 
 
 def _generate(study: Study, source: str, shard: str) -> Work:
-    planned = generation_settings(study, source, shard)
-    generator = study.generators[planned["generator"]].model_dump()
-    counts = {float(scale): stop - start for scale, (start, stop) in planned["guidance"].items()}
+    generator = study.generators[study.sources[source].generator]
+    counts = _counts(study, source, shard)
     if not counts:
         return NOTHING
-    images, kept = sum(counts.values()), sum(counts.values()) * image_bytes(study)
-    units = {
-        "job": 1,
-        "image": images,
-        "pass": sum(count * generators.passes(generator, scale) for scale, count in counts.items()),
-        "tflop": sum(
-            count * generators.image_flops(generator, study.image_size, scale)
-            for scale, count in counts.items()
-        )
-        / 1e12,
-    }
-    # State: what a restarted job goes on from, and the shard that is being written, which holds the
-    # same images.
-    return Work(
-        units, generators.kind_of(generator), images=images, kept=kept, state=kept, gpus=study.gpus
-    )
-
-
-def forward_passes(training, gpus: int, cached_features: bool = False) -> int:
-    """Return the cost of a training step in forward passes.
-
-    A forward pass is one, a backward pass two. CLIP computes features once more if there are
-    several micro-batches, and gradient checkpointing computes activations once more.
-
-    Parameters
-    ----------
-    training : Training or ClipTraining
-    gpus : int
-        GPUs that share a batch.
-    cached_features : bool
-        Whether micro-batches need the features of the complete batch first, as those of CLIP do.
-
-    Returns
-    -------
-    int
-    """
-    batch = training.batch_size
-    micro_batches = batch > max(1, gpus) * (training.micro_batch_size or batch)
-    checkpointing = getattr(training, "gradient_checkpointing", False)
-    return 3 + (cached_features and micro_batches) + checkpointing
-
-
-def _train(study: Study, settings: ClassifierSettings | ClipSettings) -> Work:
-    """Trained models lie twice while the job runs: as outputs, and as what a restarted job goes on
-    from.
-    """
-    model, size = settings.architecture.model_dump(), settings.image_size
-    steps = sum(run.iterations for run in settings.runs)
-    paired = "text_width" in model
-    passes = forward_passes(settings.recipe, study.gpus, cached_features=paired)
-    flops = passes * forward_flops(model, size) * steps * settings.recipe.batch_size
-    weights = FLOAT * parameters(model, size, study.channels)
-    count = len(settings.runs)
-    units = {"job": 1, "run": count, "step": steps, "tflop": flops / 1e12}
-    return Work(units, kept=count * weights, state=(count + 2) * weights, gpus=study.gpus)
+    images = sum(counts.values())
+    units: dict[str, float] = {"job": 1, "image": images, "pass": 0, "tflop": 0}
+    for scale, count in counts.items():
+        units["pass"] += count * flops.passes(generator, scale)
+        units["tflop"] += count * flops.sampling_flops(generator, study.image_size, scale) / 1e12
+    # State: images of an interrupted job, and the shard that is being written from them.
+    stored = images * image_bytes(study)
+    return Work(units, flops.kind_of(generator), images, stored, stored, study.gpus)
 
 
 def _index_shards(study: Study, source: str, shard: str) -> Work:
-    """The manifest of every shard that is not in the list before is read."""
-    rows = len(indexed_tars(study, source, shard))
-    return Work(
-        {"job": 1, "image": rows * images_per_shard(study, source)},
-        kept=ROW * (int(shard[-5:]) + 1),
-    )
+    """Read the manifest of every shard that is not in the previous index."""
+    images = len(indexed_tars(study, source, shard)) * images_per_shard(study, source)
+    return Work({"job": 1, "image": images}, outputs=SHARD_ROW * (int(shard[-5:]) + 1))
 
 
-def _train_classifiers(study: Study, source: str, group: str) -> Work:
-    if not group_runs(study, source, group):
-        return NOTHING
-    return _train(study, classifier_settings(study, source, group))
-
-
-def _train_clip(study: Study, source: str, group: str) -> Work:
-    if not group_runs(study, source, group):
-        return NOTHING
-    return _train(study, clip_settings(study, source, group))
-
-
-def _evaluate(study: Study, source: str, group: str) -> Work:
-    """An image is read once for all models of the job, and seen by each."""
+def _train(study: Study, source: str, group: str) -> Work:
+    """Train the runs of a group: classifiers or CLIP models."""
     runs = group_runs(study, source, group)
     if not runs:
         return NOTHING
-    trainer = training_recipe(study, runs[0].architecture)
-    size = trainer.image_size or study.image_size
-    models = [trainer.architectures[run.architecture].model_dump() for run in runs]
-    return _evaluation(study, models, size, is_clip=trainer is not study.classifiers)
-
-
-def _evaluation(study: Study, models: list[dict], size: int, is_clip: bool) -> Work:
-    images = evaluation_images.total_images(study, is_clip)
-    texts = evaluation_images.clip_texts(study) if is_clip else 0
-    flops = sum(images * image_flops(model, size) + texts * text_flops(model) for model in models)
-    units = {"job": 1, "run": len(models), "image": images, "tflop": flops / 1e12}
-    return Work(units, kept=SMALL_FILE, gpus=study.gpus)
-
-
-def _score(study: Study, source: str) -> Work:
-    chosen = score_settings(study, source)
-    sets, scored, real = (
-        len(chosen["guidance"]),
-        chosen["images"] or study.scores.images,
-        evaluation_images.evaluation_images(study, study.scores.evaluation),
+    recipe = training_recipe(study, runs[0].architecture)
+    architecture = recipe.architectures[runs[0].architecture]
+    size = recipe.image_size or study.image_size
+    is_clip = recipe is not study.classifiers
+    micro_batch = recipe.micro_batch_size or recipe.batch_size
+    passes = flops.forward_passes(
+        is_clip and recipe.batch_size > max(1, study.gpus) * micro_batch,
+        is_clip and recipe.gradient_checkpointing,
     )
-    units = {"job": 1, "image": sets * scored}
-    if (
-        chosen["guidance"] != [None]
-    ):  # real ones are compared with none: distances of real ones to each other, of each set's, between both
-        units["pair"] = real**2 + sets * (scored**2 + scored * real)
-    return Work(units, kept=SMALL_FILE, gpus=study.gpus)
+    steps = sum(recipe.iterations[run.size] for run in runs)
+    forward = flops.forward_flops(architecture, size)
+    tflop = passes * forward * steps * recipe.batch_size / 1e12
+    units = {"job": 1, "run": len(runs), "step": steps, "tflop": tflop}
+    model = FLOAT * flops.weights(architecture, size, study.channels)
+    # State: a copy of the trained models, and two moments of AdamW of the one in training.
+    state = (len(runs) + 2) * model
+    return Work(units, outputs=len(runs) * model, state=state, gpus=study.gpus)
+
+
+def _evaluate(study: Study, source: str, group: str) -> Work:
+    runs = group_runs(study, source, group)
+    if not runs:
+        return NOTHING
+    recipe = training_recipe(study, runs[0].architecture)
+    size = recipe.image_size or study.image_size
+    model = recipe.architectures[runs[0].architecture]
+    costs = flops.vit_flops(model, size), flops.text_flops(model)
+    return _evaluation(study, len(runs), costs, recipe is not study.classifiers)
 
 
 def _evaluate_author_checkpoint(study: Study, checkpoint: str) -> Work:
-    """The authors' checkpoints are ViT-B/16 and CLIP ViT-B/16 at 224 pixels."""
     is_clip = study.author_checkpoints[checkpoint].kind == "clip"
-    return _evaluation(study, [CLIP_BASE if is_clip else VIT_BASE], 224, is_clip)
+    return _evaluation(study, 1, (AUTHORS_IMAGE, AUTHORS_TEXT), is_clip)
 
 
-def _fit_laws(study: Study, law: str) -> Work:
-    chosen = [study.experiments[name] for name in study.laws[law].experiments]
-    return Work(
-        {
-            "job": 1,
-            "curve": sum(
-                len(expand_curves(e.curves, study.sources)) * len(e.architectures) for e in chosen
-            ),
-        },
-        kept=SMALL_FILE,
-    )
+def _evaluation(study: Study, models: int, costs: tuple[float, float], is_clip: bool) -> Work:
+    """Read each image once for all models. `costs` are FLOPs of an image and of a text."""
+    image, text = costs
+    images = total_images(study, is_clip)
+    texts = clip_texts(study) if is_clip else 0
+    tflop = models * (images * image + texts * text) / 1e12
+    units = {"job": 1, "run": models, "image": images, "tflop": tflop}
+    return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
+
+
+def _score(study: Study, source: str) -> Work:
+    row, images = study.sources[source], study.scores.images
+    if row.kind != "synthetic":
+        units = {"job": 1, "image": images}
+    else:
+        # Distances of real images to each other, of those of each set, and between both.
+        sets, real = len(row.images), evaluation_images(study, study.scores.evaluation)
+        distances = real**2 + sets * (images**2 + images * real)
+        units = {"job": 1, "image": sets * images, "pair": distances}
+    return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
 
 
 def _flag_images(study: Study, source: str, shard: str) -> Work:
-    counts = generation_settings(study, source, shard)["guidance"].values()
-    return Work(
-        {"job": 1, "image": sum(stop - start for start, stop in counts)},
-        kept=SMALL_FILE,
-        gpus=study.gpus,
-    )
+    images = sum(_counts(study, source, shard).values())
+    return Work({"job": 1, "image": images}, outputs=SMALL_FILE, gpus=study.gpus)
 
 
-def _fetch(model) -> Work:
-    """Of the hub; the files of a folder are linked."""
-    return NOTHING if model and model.is_folder else Work(kept=FETCHED)
+def _fit_laws(study: Study, law: str) -> Work:
+    curves = 0
+    for name in study.laws[law].experiments:
+        experiment = study.experiments[name]
+        curves += len(expand_curves(experiment.curves, study.sources)) * len(
+            experiment.architectures
+        )
+    return Work({"job": 1, "curve": curves}, outputs=SMALL_FILE)
 
 
-def _classifier(study: Study, checkpoint: str = "") -> Work:
-    return Work(kept=RELEASED)
+def _download(model) -> Work:
+    """A model of the hub; the files of a folder are linked."""
+    return NOTHING if model and model.is_folder else Work(outputs=DOWNLOAD)
+
+
+def _fetch_generator(study: Study, generator: str) -> Work:
+    return _download(study.generators[generator])
+
+
+def _fetch_model(study: Study, recipe: str) -> Work:
+    return _download(study.recipes[recipe])
+
+
+def _fetch_safety_checker(study: Study) -> Work:
+    return _download(study.safety_checker)
+
+
+def _store_vit(study: Study) -> Work:
+    return Work(outputs=VIT_DOWNLOAD)
 
 
 def _write_sentences(study: Study, recipe: str) -> Work:
-    texts = prompt_settings(study, recipe)["texts"] * class_table.count(study.classes)
-    return Work({"job": 1, "text": texts}, kept=100 * texts, gpus=study.gpus)
+    texts = study.recipes[recipe].texts * class_table.count(study.classes)
+    return Work({"job": 1, "text": texts}, outputs=TEXT_ROW * texts, gpus=study.gpus)
 
 
 def _caption_images(study: Study, recipe: str, shard: str) -> Work:
     images = sum(study.sources[name].images for name in real_sources(study))
-    held = max(0, min(images - int(shard) * study.images_per_shard, study.images_per_shard))
-    return Work({"job": 1, "image": held}, kept=100 * held, gpus=study.gpus) if held else NOTHING
+    images = min(images - int(shard) * study.images_per_shard, study.images_per_shard)
+    if images <= 0:
+        return NOTHING
+    return Work({"job": 1, "image": images}, outputs=TEXT_ROW * images, gpus=study.gpus)
+
+
+def _small(study: Study) -> Work:
+    return Work(outputs=SMALL_FILE)
 
 
 # Rules that start, read small files and write small ones, whatever the study.
 SMALL = ("plot_*", "tabulate_*", "write_prompts", "write_provenance")
-RULES = {
-    "index_data": (_index_data, ["split"]),
-    "prepare_data": (_prepare_data, ["split", "shard"]),
-    "train_generator": (_train_generator, ["generator"]),
-    "fetch_generator": (
-        lambda study, generator: _fetch(study.generators[generator]),
-        ["generator"],
-    ),
-    "fetch_model": (lambda study, recipe: _fetch(study.recipes[recipe]), ["recipe"]),
-    "fetch_safety_checker": (lambda study: _fetch(study.safety_checker), []),
-    "write_sentences": (_write_sentences, ["recipe"]),
-    "caption_images": (_caption_images, ["recipe", "shard"]),
-    "generate": (_generate, ["source", "shard"]),
-    "index_shards": (_index_shards, ["source", "shard"]),
-    "train_classifiers": (_train_classifiers, ["source", "group"]),
-    "train_clip": (_train_clip, ["source", "group"]),
-    "evaluate": (_evaluate, ["source", "group"]),
-    "evaluate_clip": (_evaluate, ["source", "group"]),
-    "score": (_score, ["source"]),
-    "evaluate_author_checkpoint": (_evaluate_author_checkpoint, ["checkpoint"]),
-    "fetch_reference": (_classifier, []),
-    "convert_author_checkpoint": (_classifier, ["checkpoint"]),
-    "flag_images": (_flag_images, ["source", "shard"]),
-    "fit_laws": (_fit_laws, ["law"]),
+# Rule -> its work, from the study and wildcards with the names of the arguments.
+RULES: dict[str, Callable[..., Work]] = {
+    "index_data": _index_data,
+    "prepare_data": _prepare_data,
+    "train_generator": _train_generator,
+    "fetch_generator": _fetch_generator,
+    "fetch_model": _fetch_model,
+    "fetch_safety_checker": _fetch_safety_checker,
+    "fetch_reference": _store_vit,
+    "write_sentences": _write_sentences,
+    "caption_images": _caption_images,
+    "generate": _generate,
+    "index_shards": _index_shards,
+    "train_classifiers": _train,
+    "train_clip": _train,
+    "evaluate": _evaluate,
+    "evaluate_clip": _evaluate,
+    "score": _score,
+    "convert_author_checkpoint": _store_vit,
+    "evaluate_author_checkpoint": _evaluate_author_checkpoint,
+    "flag_images": _flag_images,
+    "fit_laws": _fit_laws,
 }
 
 
-def known(rule: str) -> bool:
-    return rule in RULES or any(fnmatchcase(rule, pattern) for pattern in SMALL)
+@cache
+def _function(rule: str) -> tuple[Callable[..., Work] | None, tuple[str, ...]]:
+    """Return the function of a rule, None if it has none, and the wildcards that it takes."""
+    is_small = any(fnmatchcase(rule, pattern) for pattern in SMALL)
+    function = RULES.get(rule, _small if is_small else None)
+    names = tuple(inspect.signature(function).parameters)[1:] if function else ()
+    return function, names
+
+
+def is_known(rule: str) -> bool:
+    """Return whether the work of a rule is known."""
+    return _function(rule)[0] is not None
 
 
 def work(study: Study, rule: str, wildcards: dict[str, str]) -> Work:
-    """Raises PlanError for a rule of which nothing is known: it would pass for one that costs
-    nothing.
+    """Return the work of a job.
+
+    Parameters
+    ----------
+    study : Study
+        With the number of GPUs that the job requests.
+    rule : str
+    wildcards : dict of str to str
+
+    Raises
+    ------
+    PlanError
+        If the rule is unknown: its jobs would seem to cost nothing.
     """
-    if not known(rule):
-        raise PlanError(
-            f"rule {rule!r}: nothing is known of its work: add it to RULES or SMALL of synscale/planning/cost_model.py"
-        )
-    function, names = RULES.get(rule, (None, []))
-    return (
-        function(study, *(wildcards[name] for name in names)) if function else Work(kept=SMALL_FILE)
-    )
+    function, names = _function(rule)
+    if function is None:
+        fix = "add it to RULES or SMALL of synscale/planning/cost_model.py"
+        raise PlanError(f"rule {rule!r}: its work is unknown; {fix}")
+    return function(study, *(wildcards[name] for name in names))

@@ -1,6 +1,4 @@
-"""The jobs of a target, as Snakemake itself sees them: which are needed, which of them are done,
-which wait for which.
-"""
+"""The jobs of a target, from Snakemake's own graph: needed, done, and waiting for each other."""
 
 import logging
 from pathlib import Path
@@ -20,41 +18,39 @@ from snakemake.settings.types import (
 )
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from synscale.planning import hardware, summary
+from synscale.planning import budget, hardware, summary
 from synscale.planning.cost_model import PlanError
 from synscale.planning.image_sizes import ImageSizes
 from synscale.planning.summary import Job
 from synscale.study import overrides
 from synscale.study.models import Study
 from synscale.workflow.settings import figures as figure_settings
-from synscale.workflow.targets import suggestion
+from synscale.workflow.targets import NotInStudy, suggestion
 
 PROFILE = Path("profiles/default/config.yaml")
-APART = {"plan", "calibrate"}  # rules that are no part of what is planned
-QUIET = {
-    Quietness.RULES,
-    Quietness.PROGRESS,
-}  # exactly these: Snakemake then plans, and goes through no job for show
+UNPLANNED = {"plan", "calibrate"}  # rules that no plan counts
+# Exactly these: Snakemake then plans, and does not walk through the jobs to print them.
+QUIET = {Quietness.RULES, Quietness.PROGRESS}
 
 
-def targets(study_name: str, study: Study, name: str) -> list[str]:
-    """Files of a figure or table by its name, or of `all` of them. Raises NotInStudy."""
-    found = {
-        figure: f"figures/{study_name}/{figure}.pdf"
-        for figure in figure_settings.names_of(study.figures)
-    }
-    found |= {
-        table: f"tables/{study_name}/{table}.csv"
-        for table in figure_settings.names_of(study.tables)
-    }
+def targets(study: Study, name: str) -> list[str]:
+    """Return the files of a figure or table by its name, or of `all` of them.
+
+    Raises
+    ------
+    NotInStudy
+        If the study has no such figure or table.
+    """
+    figures = figure_settings.names_of(study.figures)
+    tables = figure_settings.names_of(study.tables)
+    files = {figure: f"figures/{study.name}/{figure}.pdf" for figure in figures}
+    files |= {table: f"tables/{study.name}/{table}.csv" for table in tables}
     if name == "all":
-        return [*found.values(), f"provenance/{study_name}.html"]
-    if name not in found:
-        known = suggestion(name, ["all", *found])
-        raise figure_settings.NotInStudy(
-            f"{study.title}: no figure or table {name!r} to plan; {known}"
-        )
-    return [found[name]]
+        return [*files.values(), f"provenance/{study.name}.html"]
+    if name not in files:
+        known = suggestion(name, ["all", *files])
+        raise NotInStudy(f"{study.title}: no figure or table {name!r} to plan; {known}")
+    return [files[name]]
 
 
 def _number(value) -> float | None:
@@ -63,10 +59,10 @@ def _number(value) -> float | None:
 
 
 def from_snakemake(dag) -> list[Job]:
-    """Every job of a Snakemake DAG but those of rules apart; those that are done are not `to_run`."""
+    """Return the jobs of a Snakemake graph that a plan counts."""
     waiting = set(dag.needrun_jobs(exclude_finished=False))
-    found = [job for job in dag.jobs if job.rule.name not in APART]
-    keys = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in found}
+    jobs = [job for job in dag.jobs if job.rule.name not in UNPLANNED]
+    keys = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in jobs}
     return [
         Job(
             key=keys[job],
@@ -83,7 +79,7 @@ def from_snakemake(dag) -> list[Job]:
             local=job.rule.norun or job.rule.name in dag.workflow._localrules,
             benchmark=str(job.benchmark) if job.benchmark else None,
         )
-        for job in found
+        for job in jobs
     ]
 
 
@@ -96,8 +92,8 @@ def ask(
     """Return the jobs of files in the workflow of the working directory.
 
     A dry run that prints nothing and takes no lock, so it works while jobs run. What makes a job
-    run again is set in profiles/default. With the site of a SLURM profile (synscale/cluster/site.py),
-    jobs request what they would there.
+    run again is set in profiles/default. With the site of a SLURM profile
+    (synscale/cluster/site.py), jobs request what they would there.
 
     Parameters
     ----------
@@ -114,130 +110,91 @@ def ask(
         If Snakemake cannot plan the files; it has printed the reason.
     """
     triggers = yaml.safe_load(PROFILE.read_text(encoding="utf-8")).get("rerun-triggers", [])
+    graph = {"targets": frozenset(files), "force_incomplete": True}
+    if triggers:
+        graph["rerun_triggers"] = frozenset(RerunTrigger[name.upper()] for name in triggers)
     output = OutputSettings(
         dryrun=True, quiet=QUIET, log_level_override=40, enable_file_logging=False
     )
     with SnakemakeApi(output) as api:
         try:
-            settings = ConfigSettings(
-                config=(config or {}) | {"budget": {}}
-            )  # the caller checks it
             requested = ResourceSettings(
                 cores=1,
                 overwrite_resources=parse_set_resources(resources),
                 overwrite_threads=parse_set_threads(threads),
             )
+            settings = ConfigSettings(config=(config or {}) | {"budget": {}})  # callers check it
             workflow = api.workflow(requested, settings, snakefile=Path("Snakefile"))
-            chosen = (
-                {"rerun_triggers": frozenset(RerunTrigger[name.upper()] for name in triggers)}
-                if triggers
-                else {}
-            )
-            dag = workflow.dag(
-                DAGSettings(targets=frozenset(files), force_incomplete=True, **chosen)
-            )
+            dag = workflow.dag(DAGSettings(**graph))
             dag.execute_workflow(
                 pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False)
             )
         except Exception as error:
             api.print_exception(error)
             raise SystemExit(1) from None
-        return from_snakemake(
-            workflow._workflow.dag
-        )  # the one thing here that Snakemake does not promise to keep
+        return from_snakemake(workflow._workflow.dag)  # the only private attribute that is used
 
 
-def guard(dag, studies: dict[str, Study], config: dict) -> None:
-    """Check the jobs that are about to start.
+def check_budget(dag, studies: dict[str, Study], config: dict, dry_run: bool = False) -> None:
+    """Compare the jobs of a run with the budget, if there is one.
 
     Parameters
     ----------
     dag : snakemake.dag.DAG
         Graph of the jobs.
     studies : dict of str to Study
-        The studies by name.
     config : dict
         Content of config.yaml.
+    dry_run : bool
+        Print the result instead of stopping the run.
 
     Raises
     ------
     WorkflowError
-        If the study of a job is changed for plans only, or the jobs exceed the budget.
+        If the jobs exceed the budget.
     """
-    if config.get("override"):
-        _refuse_changed(dag, config["override"])
     if not config.get("budget"):
         return
     try:
-        summary.within(config["budget"], _total(dag, studies, config))
+        limits = budget.read_budget(config["budget"])
+        is_within, text = budget.compare(limits, _total(dag, studies, config))
     except PlanError as error:
-        raise WorkflowError(str(error)) from None
+        is_within, text = False, str(error)
+    if dry_run:
+        print(f"Budget: {text}")
+    elif not is_within:
+        raise WorkflowError(f"config.yaml: budget: {text}. No job was started")
 
 
 def _total(dag, studies: dict[str, Study], config: dict) -> dict:
     """Return the row `total` of the plan of a graph."""
     machine = hardware.load(config.get("hardware", "laptop"))
     jobs = from_snakemake(dag)
-    found = summary.costs(jobs, studies, machine, ImageSizes())
-    return summary.table(jobs, found, machine)[-2]
+    return summary.table(jobs, summary.costs(jobs, studies, machine, ImageSizes()), machine)[-2]
 
 
-def check_budget(budget) -> None:
-    """Raise OverBudget if `budget` of config.yaml is not a mapping of known limits to numbers.
-
-    Values may be text, as a command line gives them.
-    """
-    where, fix = "config.yaml: budget", "write it as {core_hours: 2}"
-    if not isinstance(budget or {}, dict):
-        raise summary.OverBudget(f"{where}: not a mapping ({budget!r}); {fix}")
-    for key, value in (budget or {}).items():
-        if key not in summary.LIMITS:
-            hint = suggestion(str(key), summary.LIMITS)
-            raise summary.OverBudget(f"{where}.{key}: unknown limit; {hint}")
-        try:
-            valid = not isinstance(value, bool) and 0 <= float(value) < float("inf")
-        except (TypeError, ValueError):
-            valid = False
-        if not valid:
-            expected = f"{value!r}, expected a number from 0"
-            raise summary.OverBudget(f"{where}.{key}: not a limit ({expected}); {fix}")
-
-
-def print_budget(dag, studies: dict[str, Study], config: dict) -> None:
-    """Print at the end of a dry run whether the jobs fit into the budget, if there is one.
+def check_override(dag, override: dict | None) -> None:
+    """Refuse jobs of a changed study: their results would mix with those of the study file.
 
     Parameters
     ----------
     dag : snakemake.dag.DAG
         Graph of the jobs.
-    studies : dict of str to Study
-        The studies by name.
-    config : dict
-        Content of config.yaml.
+    override : dict or None
+        `override` of config.yaml.
+
+    Raises
+    ------
+    WorkflowError
+        If a job would run.
     """
-    budget = config.get("budget")
-    if not budget:
-        return
-    try:
-        total = _total(dag, studies, config)
-        summary.within(budget, total)
-    except PlanError as error:
-        print(f"Budget: {error}")
-        return
-    parts = [f"{key} {total[key]:.4g} of {float(limit):g}" for key, limit in budget.items()]
-    print(f"Budget: the plan of {total['jobs']} jobs is within it ({', '.join(parts)})")
-
-
-def _refuse_changed(dag, given: dict) -> None:
-    """Refuse jobs of a changed study: their results would mix with those of the study file."""
-    rules = sorted(
-        {job.rule.name for job in dag.needrun_jobs(exclude_finished=False)} - APART - {"all"}
-    )
+    jobs = dag.needrun_jobs(exclude_finished=False) if override else ()
+    rules = sorted({job.rule.name for job in jobs} - UNPLANNED - {"all"})
     if rules:
-        files = " and ".join(f"studies/{name}.yaml" for name in overrides.read(given))
+        files = " and ".join(f"studies/{name}.yaml" for name in overrides.read(override))
         raise WorkflowError(
-            f"override = {overrides.text(given)}: a changed study is for plans and dry runs only, "
-            f"but jobs would run ({', '.join(rules)}). No job was started. "
+            f"override = {overrides.text(override)}: a changed study is for plans and dry runs "
+            f"only, but jobs would run ({', '.join(rules)}). No job was started. "
             f"Edit {files}, or remove override; only jobs whose settings change run again"
         )
 
@@ -249,8 +206,10 @@ class _JobTable(logging.Handler):
 
 
 def show_jobs(settings: OutputSettings) -> None:
-    """Let `snakemake -n --quiet`, which takes half the time of other dry runs, show how many jobs
-    each rule has. Snakemake itself keeps that table back (issue 2973 of its repository).
+    """Let `snakemake -n --quiet` print how many jobs each rule has.
+
+    It takes half the time of other dry runs, but Snakemake does not print that table (issue 2973 of
+    its repository).
     """
     if settings.dryrun and settings.quiet == QUIET:
         logger.addHandler(_JobTable())

@@ -194,7 +194,7 @@ class ResourceEstimates:
     def disk_gb(self, rule: str, wildcards) -> int:
         """Return GB of a job's outputs, and of the state that is saved while it runs."""
         cost = self.cost(rule, wildcards)
-        return 1 if cost is None else max(1, math.ceil((cost.work.kept + cost.work.state) / GB))
+        return 1 if cost is None else max(1, math.ceil((cost.work.outputs + cost.work.state) / GB))
 
     def check_hardware(self, study: Study) -> None:
         """Raise WorkflowError if a study requests GPUs but the machine has none."""

@@ -1,9 +1,9 @@
-"""Images and texts that an evaluation reads: counts, from the study and the tables of its data
-sets.
+"""Number of images and texts that an evaluation reads, from the study and its data sets.
 
 Classifiers are evaluated on the sets that have the study's classes, CLIP on all sets.
 """
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from synscale.study import class_table
 from synscale.study.models import Study
 from synscale.study.models.data import classified
 
-ASSUMED_IMAGES = 1000  # of an evaluation set of which nothing is known
+ASSUMED_IMAGES = 1000  # in an evaluation set of unknown size
 DIGITS_PER_FORM = 130
 OPENAI_TEMPLATES = 80  # of `templates: openai_imagenet`
 
@@ -24,9 +24,9 @@ def known_images(dataset: str) -> int:
     return int(registry.row_of(dataset).get("images") or ASSUMED_IMAGES)
 
 
-def digits(split: dict) -> int:
-    """Return the number of images of a split of the digits, as far as its settings determine it."""
-    return DIGITS_PER_FORM * len(split["forms"]) if split.get("forms") else ASSUMED_IMAGES
+def digits_images(forms: Sequence[int]) -> int:
+    """Return the number of scans of handwritten digits on forms; a guess if there are no forms."""
+    return DIGITS_PER_FORM * len(forms) or ASSUMED_IMAGES
 
 
 def evaluation_images(study: Study, name: str) -> int:
@@ -43,8 +43,9 @@ def evaluation_images(study: Study, name: str) -> int:
     int
     """
     split = study.data.evaluation[name]
-    is_files = study.data.kind == "files"
-    return known_images(split.dataset) if is_files else digits(split.model_dump())
+    if study.data.kind == "files":
+        return known_images(split.dataset)
+    return digits_images(getattr(split, "forms", ()))
 
 
 def total_images(study: Study, is_clip: bool) -> int:
@@ -77,8 +78,8 @@ def _classes(path: str) -> int:
 def clip_texts(study: Study) -> int:
     """Return the number of texts that a CLIP model encodes for all sets and tasks.
 
-    A text is a template with the name of a class. A set with classes of its own has templates of
-    its own.
+    A text is a template with the name of a class. A set with other classes than the study's has
+    other templates, too.
     """
     templates = study.clip.templates
     count = OPENAI_TEMPLATES if isinstance(templates, str) else len(templates)

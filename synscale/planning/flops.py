@@ -1,14 +1,38 @@
-"""FLOPs of sampling a generator. A multiplication and an addition count as two."""
+"""FLOPs and weights of every model that a study trains, samples or evaluates.
+
+A multiplication and an addition count as two. Architectures and generators are those of the study
+(synscale/study/models).
+"""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from synscale.study.models.classifiers import Architecture
+from synscale.study.models.clip import ClipArchitecture
+from synscale.study.models.generators import (
+    DiffusionGenerator,
+    Generator,
+    MaskedTokenGenerator,
+    Upscaler,
+)
+
+CLIP_TOKENS = 514  # of CLIP's tokenizer: 256 bytes, the same at the end of a word, start and end
+CLIP_MERGES = 48_894
+
 
 @dataclass(frozen=True)
 class Released:
-    """FLOPs of a model that others released. size: pixels a side of its images; forward: of one of
-    them, with its text, through the UNet or transformer once; once: beside that, of its text
-    encoder (two texts, for guidance) or decoder, whichever counts.
+    """FLOPs of an image of a model with released weights.
+
+    Parameters
+    ----------
+    size : int
+        Pixels a side.
+    forward : float
+        One pass through the UNet or transformer, with the text of the image.
+    once : float
+        In addition, per image: the text encoder (two texts, for guidance) or the decoder, whichever
+        counts.
     """
 
     size: int
@@ -16,8 +40,8 @@ class Released:
     once: float = 0.0
 
 
-# Pattern of the model's id -> what `python -m scripts.count_flops` counts. A machine has speeds for
-# the models alone that its file names, so that no other one passes for the last.
+# Pattern of the model's id -> what `python -m scripts.count_flops` counts. Other models count as
+# Stable Diffusion, but no hardware file has a speed for them until it names them.
 RELEASED = {
     "*IF-I-XL*": Released(64, 2.879e12, 2 * 0.7154e12),
     "*IF-II-*": Released(256, 3.090e12),  # of L, the larger of two
@@ -27,63 +51,120 @@ RELEASED = {
 
 
 def released(model: str) -> Released:
-    return next(found for pattern, found in RELEASED.items() if fnmatchcase(model, pattern))
+    """Return the FLOPs of a model with released weights, by its id."""
+    return next(flops for pattern, flops in RELEASED.items() if fnmatchcase(model, pattern))
 
 
 def transformer_flops(tokens: int, width: int, depth: int) -> float:
-    """Forward: 24 n w^2 for the matrices of a layer (12 w^2 weights, a multiplication and an
-    addition each), 4 n^2 w for attention.
+    """Return the FLOPs of a forward pass of one sequence through a transformer.
+
+    A layer has 24 n w^2 for its matrices (12 w^2 weights) and 4 n^2 w for attention.
     """
     return depth * (24 * tokens * width**2 + 4 * tokens**2 * width)
 
 
-def forward_flops(generator: dict, image_size: int) -> float:
-    """Of one image through a generator once. A proxy for the kinds that the workflow trains: only
-    ratios within a kind count, for a machine's speed of `generate` is given by kind.
+def vit_flops(architecture: Architecture | ClipArchitecture, image_size: int) -> float:
+    """Return the FLOPs of a forward pass of one image through a ViT, that of CLIP included."""
+    has_class_token = getattr(architecture, "pool", "token") == "token"
+    tokens = (image_size // architecture.patch_size) ** 2 + has_class_token
+    return transformer_flops(tokens, architecture.width, architecture.depth)
 
-    generator: as the study has it, or its second stage. UNet: 5 residual blocks a level (2 down, 3
-    up), two 3x3 convolutions each. U-ViT: a token for each 2x2 pixels. Released: as its pixels.
+
+def text_flops(architecture: Architecture | ClipArchitecture) -> float:
+    """Return the FLOPs of a forward pass of one text through a CLIP model; 0 for a classifier."""
+    if isinstance(architecture, Architecture):
+        return 0.0
+    return transformer_flops(
+        architecture.context_length, architecture.text_width, architecture.text_depth
+    )
+
+
+def forward_flops(architecture: Architecture | ClipArchitecture, image_size: int) -> float:
+    """Return the FLOPs of a forward pass of one image, and of its text for a CLIP model."""
+    return vit_flops(architecture, image_size) + text_flops(architecture)
+
+
+def forward_passes(repeats_features: bool, gradient_checkpointing: bool) -> int:
+    """Return the cost of a training step in forward passes.
+
+    A forward pass is one, a backward pass two. Gradient checkpointing computes activations once
+    more.
+
+    Parameters
+    ----------
+    repeats_features : bool
+        Whether features are computed once more, as CLIP does for several micro-batches.
+    gradient_checkpointing : bool
     """
-    if "channels" in generator:
-        return sum(
-            5 * 2 * 2 * 9 * c**2 * (image_size / 2**level) ** 2
-            for level, c in enumerate(generator["channels"])
-        )
-    if "width" in generator:
-        return transformer_flops((image_size // 2) ** 2, generator["width"], generator["layers"])
-    model = released(generator["model"])
-    return model.forward * (generator["size"] / model.size) ** 2
+    return 3 + repeats_features + gradient_checkpointing
 
 
-def passes(stage: dict, guidance: float) -> int:
-    """How often an image goes through a stage. Without guidance (up to 1) the empty prompt's pass
-    is not made.
+def weights(architecture: Architecture | ClipArchitecture, image_size: int, channels: int) -> int:
+    """Return the number of weights of a ViT or CLIP model.
+
+    Layers, patches, positions, and the vocabulary, which is most of a small CLIP model.
     """
-    return stage["steps"] * (2 if guidance > 1 else 1)
+    width, patch = architecture.width, architecture.patch_size
+    positions = (image_size // patch) ** 2
+    count = 12 * width**2 * architecture.depth + width * (channels * patch**2 + positions)
+    if isinstance(architecture, ClipArchitecture):
+        merges = CLIP_MERGES if architecture.merges is None else architecture.merges
+        tokens = CLIP_TOKENS + merges + architecture.context_length
+        count += 12 * architecture.text_width**2 * architecture.text_depth
+        count += architecture.text_width * tokens
+    return count
 
 
-def image_flops(generator: dict, image_size: int, guidance: float) -> float:
-    """Of one image, by all stages."""
-    found = passes(generator, guidance) * forward_flops(generator, image_size)
-    if "model" in generator:
-        model = released(generator["model"])
-        found += model.once * (generator["size"] / model.size) ** 2
-    if upscaler := generator.get("upscaler"):
-        found += passes(upscaler, upscaler["guidance"]) * forward_flops(upscaler, image_size)
-    return found
+def generator_weights(generator: DiffusionGenerator | MaskedTokenGenerator) -> int:
+    """Return the number of weights of a generator that the workflow trains, without embeddings."""
+    if isinstance(generator, DiffusionGenerator):
+        return sum(5 * 2 * 9 * width**2 for width in generator.channels)
+    return 14 * generator.width**2 * generator.layers
 
 
-def kind_of(generator: dict) -> str:
-    """What a machine's speed is looked up by: `diffusion`, or of a released model `pretrained:` and
-    its name.
+def generator_flops(stage: Generator | Upscaler, image_size: int) -> float:
+    """Return the FLOPs of one pass of an image through a generator or its second stage.
+
+    For the kinds that the workflow trains this is a proxy, as speeds are per kind: 5 residual
+    blocks a level of a UNet (2 down, 3 up) with two 3x3 convolutions each; a token for each 2x2
+    pixels of a U-ViT. Released models: in proportion to their pixels.
     """
-    return generator["kind"] + (f":{generator['model']}" if "model" in generator else "")
+    if isinstance(stage, DiffusionGenerator):
+        levels = enumerate(stage.channels)
+        return sum(180 * width**2 * (image_size / 2**level) ** 2 for level, width in levels)
+    if isinstance(stage, MaskedTokenGenerator):
+        return transformer_flops((image_size // 2) ** 2, stage.width, stage.layers)
+    model = released(stage.model)
+    return model.forward * (stage.size / model.size) ** 2
 
 
-def parameters(generator: dict) -> int:
-    """Of the kinds that the workflow trains: the same blocks, and those of its texts and steps left
-    out.
+def passes(stage: Generator | Upscaler, guidance: float) -> int:
+    """Return how many times an image passes through a stage: twice a step with guidance over 1."""
+    return stage.steps * (2 if guidance > 1 else 1)
+
+
+def sampling_flops(generator: Generator, image_size: int, guidance: float) -> float:
+    """Return the FLOPs of sampling one image, by all stages.
+
+    Parameters
+    ----------
+    generator : Generator
+    image_size : int
+        Pixels a side of the study; released models have a size themselves.
+    guidance : float
+        Guidance scale of the first stage.
     """
-    if "channels" in generator:
-        return sum(5 * 2 * 9 * c**2 for c in generator["channels"])
-    return 14 * generator["width"] ** 2 * generator["layers"]
+    flops = passes(generator, guidance) * generator_flops(generator, image_size)
+    if generator.kind != "pretrained":
+        return flops
+    model, upscaler = released(generator.model), generator.upscaler
+    flops += model.once * (generator.size / model.size) ** 2
+    if upscaler:
+        flops += passes(upscaler, upscaler.guidance) * generator_flops(upscaler, image_size)
+    return flops
+
+
+def kind_of(generator: Generator) -> str:
+    """Return the kind that speeds are looked up by, such as `diffusion` or `pretrained:{model}`."""
+    is_pretrained = generator.kind == "pretrained"
+    return f"pretrained:{generator.model}" if is_pretrained else generator.kind

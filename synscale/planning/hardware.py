@@ -1,6 +1,4 @@
-"""A type of machine: seconds that a unit of work takes on it, prices, power. Read from
-profiles/hardware/{name}.yaml.
-"""
+"""A type of machine: seconds per unit of work, prices, power (profiles/hardware/{name}.yaml)."""
 
 import json
 import math
@@ -23,14 +21,14 @@ Unit = Literal["job", "run", "step", "image", "pair", "pass", "curve", "text", "
 
 
 class HardwareError(PlanError):
-    """A hardware file that is missing, unsound, or has no speed for a job."""
+    """A hardware file that is missing or invalid, or has no speed for a job."""
 
 
 class Rate(StrictModel):
-    rule: str = Field(
-        description="pattern such as plot_*; the first row that fits counts for a unit"
-    )
-    kind: str = Field(default="*", description="of generator or evaluation set")
+    """Seconds per unit of the jobs of a rule."""
+
+    rule: str = Field(description="pattern such as plot_*; the first matching row of a unit counts")
+    kind: str = Field(default="*", description="pattern of the kind of generator or evaluation set")
     unit: Unit
     seconds: AtLeastZero
     origin: str = Field(
@@ -40,14 +38,14 @@ class Rate(StrictModel):
 
 
 class Figure(StrictModel):
-    """A number that is assumed until edited."""
+    """A number with its origin."""
 
     value: AtLeastZero
     origin: str
 
 
 class Scaling(Figure):
-    """How much of the speed of a GPU is left whenever the number of GPUs of a job doubles."""
+    """Share of the speed of a GPU that is left when the number of GPUs of a job doubles."""
 
     value: float = Field(gt=0.5, le=1)
 
@@ -59,12 +57,14 @@ SCALING = Scaling(
 
 
 class Hardware(StrictModel):
+    """A type of machine."""
+
     title: str
     currency: str
     price_per_core_hour: Figure
     price_per_gpu_hour: Figure
     watts_per_core: Figure = Field(
-        description="busy, its share of the whole machine and of cooling"
+        description="power of a busy core with its part of the machine and of the cooling"
     )
     watts_per_gpu: Figure
     co2_kg_per_kwh: Figure
@@ -75,32 +75,37 @@ class Hardware(StrictModel):
 
     @property
     def has_gpus(self) -> bool:
+        """Whether the machine has a GPU."""
         return self.gpu_partition != NO_GPUS
 
     def rates_of(self, rule: str, work: Work) -> list[Rate]:
-        """The row that counts for each unit of a job. A unit without a row takes no time.
+        """Return the rate of each unit of a job. A unit without a rate takes no time.
 
-        Raises HardwareError where no unit has one, or none but the start of a job that does more
-        than start: it would pass for cheap.
+        Raises
+        ------
+        HardwareError
+            If there is no rate, or only one for the start of a job that does more: the job would
+            seem cheap.
         """
-        found = {}
+        rates: dict[str, Rate] = {}
         for rate in self.rates:
-            if (
-                rate.unit in work.units
-                and fnmatchcase(rule, rate.rule)
-                and fnmatchcase(work.kind, rate.kind)
-            ):
-                found.setdefault(rate.unit, rate)
-        if work.units and (not found or (found.keys() == {"job"} and len(work.units) > 1)):
-            of = f" of kind {work.kind!r}" if work.kind else ""
-            kind, unit = (
-                f"kind: {json.dumps(work.kind)}, " if work.kind else "",
-                next((unit for unit in ("image", "text", "run") if unit in work.units), "job"),
-            )
-            row = f"{{rule: {rule}, {kind}unit: {unit}, seconds: <a number>, origin: assumed}}"
-            mend = f"`snakemake calibrate --config study=...` measures it, or add a row to `rates` of its file under {FOLDER}: {row}"
-            raise HardwareError(f"{self.title}: no speed for rule {rule!r}{of}: {mend}")
-        return list(found.values())
+            is_of_rule = fnmatchcase(rule, rate.rule) and fnmatchcase(work.kind, rate.kind)
+            if rate.unit in work.units and is_of_rule:
+                rates.setdefault(rate.unit, rate)
+        has_start_only = rates.keys() == {"job"} and len(work.units) > 1
+        if work.units and (not rates or has_start_only):
+            raise self._no_speed(rule, work)
+        return list(rates.values())
+
+    def _no_speed(self, rule: str, work: Work) -> HardwareError:
+        of_kind = f" and kind {work.kind!r}" if work.kind else ""
+        kind = f"kind: {json.dumps(work.kind)}, " if work.kind else ""
+        unit = next((unit for unit in ("image", "text", "run") if unit in work.units), "job")
+        row = f"{{rule: {rule}, {kind}unit: {unit}, seconds: <a number>, origin: assumed}}"
+        return HardwareError(
+            f"{self.title}: no speed for rule {rule!r}{of_kind}; measure it with `snakemake "
+            f"calibrate --config study=...`, or add a row to `rates` in {FOLDER}: {row}"
+        )
 
     def speedup(self, gpus: int) -> float:
         """Return how many times faster a job is on several GPUs: n x scaling^(log2 n)."""
@@ -113,16 +118,28 @@ class Hardware(StrictModel):
         return start, sum(seconds.values()) / (self.speedup(work.gpus) if rule in PARALLEL else 1.0)
 
     def seconds(self, rule: str, work: Work) -> float:
-        """Sum over units of count x seconds, divided by the speed-up of several GPUs."""
+        """Return the seconds of a job."""
         return sum(self.seconds_of(rule, work))
 
 
 def load(name: str, folder: Path = FOLDER) -> Hardware:
-    """Raises HardwareError where there is no such file, or its content does not fit."""
+    """Read a hardware file.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, without suffix.
+    folder : Path
+
+    Raises
+    ------
+    HardwareError
+        If there is no such file, or its content is invalid.
+    """
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
-        raise HardwareError(f"hardware {name!r}: no {path}; known: {known}")
+        raise HardwareError(f"hardware = {name!r}: no file {path}; known: {known}")
     try:
         return Hardware.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValidationError, yaml.YAMLError) as error:
@@ -157,8 +174,10 @@ def require_gpus(name: str, study: str, folder: Path = FOLDER) -> None:
     if load(name, folder).has_gpus:
         return
     machines = with_gpus(folder)
+    example = machines[0] if machines else "..."
     raise HardwareError(
         f"hardware = {name!r}: is a machine without GPU, but jobs of studies/{study}.yaml request "
         f"GPUs from the cluster; choose a file of {folder} with GPUs "
-        f"({', '.join(machines) or 'none yet: add one'}) in config.yaml, or for one run by --config hardware={machines[0] if machines else '...'}"
+        f"({', '.join(machines) or 'none yet: add one'}) in config.yaml, or for one run by "
+        f"--config hardware={example}"
     )

@@ -1,12 +1,11 @@
-"""Disk that an image takes in its shard: measured from existing shards, else estimated from
-photographs.
+"""Disk that an image takes in its shard, from existing shards or estimated from photographs.
 
 A plan uses these numbers for disk only. No digest of a job depends on them.
 """
 
 import math
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ TAR_UNIT, MANIFEST_ROW = 512, 100
 # Bytes of an encoded photograph as a share of its pixels' bytes, by quality. Measured on three
 # photographs (china and flower of scikit-learn, grace_hopper of matplotlib), shorter side resized
 # to 256 and cropped to a square, by the project's encoder: 29.9 kB in the mean as JPEG of quality
-# 95. tests/unit/test_image_sizes.py measures them again.
+# 95. tests/unit/planning/test_image_sizes.py measures them again.
 SHARES = {
     "png": {100: 0.556},
     "jpeg": {50: 0.043, 75: 0.063, 85: 0.085, 90: 0.106, 95: 0.152, 98: 0.216, 100: 0.297},
@@ -27,7 +26,7 @@ SHARES = {
 }
 DEFAULT_QUALITY = {"png": 100, "jpeg": 75, "webp": 80}  # of Pillow
 LISTED = 8  # names that a plan shows
-SHARDS = 8  # shards that are measured of a folder: the first of as many guidance scales
+SHARDS = 8  # shards of a folder that are measured, the first of as many guidance scales
 
 
 def encoded_bytes(pixels: int, image_format: str, quality: int | None) -> float:
@@ -73,22 +72,7 @@ def image_bytes(study: Study, split: str | None = None) -> int:
     return TAR_UNIT * (3 + units + 2) + MANIFEST_ROW
 
 
-def _listed(names: list[str]) -> str:
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Bytes of an image with its row of the manifest, in existing shards of a folder."""
-
-    folder: Path
-    shards: int
-    images: int
-    bytes_per_image: float
-
-
-def measure(folder: Path) -> Measured | None:
+def measure(folder: Path) -> float | None:
     """Measure the first shards of a folder: `SHARDS` manifests and file sizes are read.
 
     Parameters
@@ -98,29 +82,29 @@ def measure(folder: Path) -> Measured | None:
 
     Returns
     -------
-    Measured or None
-        None if the folder has no complete shard with an image.
+    float or None
+        Bytes of an image with its row of the manifest; None without a complete shard.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq  # here, because rules that plan no disk need not wait for it
 
     manifests = [path for path in folder.glob("*.parquet") if path.stem[-5:].isdigit()]
     manifests.sort(key=lambda path: (path.stem[-5:], path.stem))  # the first shard of each scale
-    images = size = shards = 0
+    images = size = 0
     for manifest in manifests[:SHARDS]:
         tar = manifest.with_suffix(".tar")
-        if tar.is_file():
-            try:
-                images += pq.read_metadata(manifest).num_rows
-            except pa.ArrowInvalid:
-                continue  # a damaged manifest is reported by the job that reads it
-            size += tar.stat().st_size + manifest.stat().st_size
-            shards += 1
-    return Measured(folder, shards, images, size / images) if images else None
+        if not tar.is_file():
+            continue
+        try:
+            images += pq.read_metadata(manifest).num_rows
+        except pa.ArrowInvalid:
+            continue  # a damaged manifest is reported by the job that reads it
+        size += tar.stat().st_size + manifest.stat().st_size
+    return size / images if images else None
 
 
 class ImageSizes:
-    """Bytes of images for a plan: of a source's existing shards, else of its generator's.
+    """Disk of images for a plan: from a source's existing shards, else from its generator's.
 
     Parameters
     ----------
@@ -132,27 +116,27 @@ class ImageSizes:
 
     def __init__(self, root: Path = Path(), skipped: Container[str] = ()):
         self.root, self.skipped = root, skipped
-        self.used: dict[str, Measured | None] = {}  # name of the source or split -> what is used
-        self._known: dict[Path, Measured | None] = {}
+        self.used: dict[str, float | None] = {}  # {study}/{source or split} -> measured bytes
+        self._measured: dict[Path, float | None] = {}
 
-    def _measured(self, folder: Path) -> Measured | None:
-        if folder not in self._known:
-            self._known[folder] = measure(folder)
-        return self._known[folder]
+    def _measure(self, folder: Path) -> float | None:
+        if folder not in self._measured:
+            self._measured[folder] = measure(folder)
+        return self._measured[folder]
 
-    def _of_source(self, name: str, study: Study, source: str) -> Measured | None:
-        images = self.root / "results" / name / "images"
+    def _measure_source(self, name: str, study: Study, source: str) -> float | None:
+        """Measure the shards of a source, else those of a source with the same generator."""
         generator = study.sources[source].generator
-        others = [
-            other
-            for other, row in study.sources.items()
-            if row.kind == "synthetic" and row.generator == generator and other != source
-        ]
-        found = (self._measured(images / other) for other in [source, *others])
-        return next((measured for measured in found if measured), None)
+        sources = [source]
+        for other, row in study.sources.items():
+            if row.kind == "synthetic" and row.generator == generator and other != source:
+                sources.append(other)
+        images = self.root / "results" / name / "images"
+        sizes = (self._measure(images / other) for other in sources)
+        return next((size for size in sizes if size), None)
 
-    def scaled(self, work, study: Study, rule: str, wildcards: dict[str, str]):
-        """Return the work of a job with the disk that existing shards let expect.
+    def scale(self, work, study: Study, rule: str, wildcards: dict[str, str]):
+        """Return the work of a job with disk in proportion to existing shards.
 
         Parameters
         ----------
@@ -160,7 +144,7 @@ class ImageSizes:
             From the study's numbers.
         study : Study
         rule : str
-        wildcards : dict of str
+        wildcards : dict of str to str
             Wildcards of the job, with `study`.
 
         Returns
@@ -168,35 +152,27 @@ class ImageSizes:
         Work
             The same work if the job writes no images or none exist.
         """
-        name = wildcards["study"]
-        if name in self.skipped:
+        name, split = wildcards["study"], None
+        if name in self.skipped or rule not in ("generate", "prepare_data"):
             return work
         if rule == "generate":
-            label, split = f"{name}/{wildcards['source']}", None
-            measured = self._of_source(name, study, wildcards["source"])
-        elif rule == "prepare_data":
-            label, split = f"{name}/{wildcards['split']}", wildcards["split"]
-            measured = self._measured(self.root / "results" / name / "data" / split)
+            label = f"{name}/{wildcards['source']}"
+            size = self._measure_source(name, study, wildcards["source"])
         else:
+            split = wildcards["split"]
+            label = f"{name}/{split}"
+            size = self._measure(self.root / "results" / name / "data" / split)
+        self.used[label] = size
+        if size is None:
             return work
-        self.used[label] = measured
-        if measured is None:
-            return work
-        factor = measured.bytes_per_image / image_bytes(study, split)
-        return replace(work, kept=round(work.kept * factor), state=round(work.state * factor))
+        factor = size / image_bytes(study, split)
+        outputs, state = round(work.outputs * factor), round(work.state * factor)
+        return replace(work, outputs=outputs, state=state)
 
-    def described(self) -> str:
+    def describe(self) -> str:
         """Return a sentence for the plan: which sizes are measured and which are estimated."""
-        measured = [
-            f"{label} {found.bytes_per_image / 1000:.3g} kB ({found.images} images of {found.folder})"
-            for label, found in sorted(self.used.items())
-            if found
-        ]
-        estimated = sorted(label for label, found in self.used.items() if not found)
-        parts = []
-        if measured:
-            parts.append(f"measured from existing shards: {_listed(measured)}.")
-        if estimated:
-            origin = "estimated from the study's image size, format and quality"
-            parts.append(f"{origin}: {_listed(estimated)}.")
-        return " ".join(f"Disk of an image, {part}" for part in parts)
+        measured = [label for label, size in self.used.items() if size]
+        if not measured:
+            return "Disk per image: estimated from the study's image size, format and quality."
+        names = ", ".join(measured[:LISTED]) + ("" if len(measured) <= LISTED else ", ...")
+        return f"Disk per image: measured in existing shards of {names}; estimated for the rest."

@@ -1,4 +1,4 @@
-"""The same plan of a smaller study: what halving its steps or its sizes would save."""
+"""The plan of a smaller study: what halving its steps, iterations or sizes would save."""
 
 from synscale.planning.hardware import Hardware
 from synscale.planning.image_sizes import ImageSizes
@@ -6,52 +6,43 @@ from synscale.planning.summary import Job, costs, row
 from synscale.study.models import Study
 
 
+def _half(counts: dict) -> dict:
+    return {key: max(1, count // 2) for key, count in counts.items()}
+
+
 def half_steps(study: Study) -> Study:
-    """Half the sampling steps of each generator."""
-    return study.model_copy(
-        update={
-            "generators": {
-                name: g.model_copy(update={"steps": max(1, g.steps // 2)})
-                for name, g in study.generators.items()
-            }
-        }
-    )
+    """Halve the sampling steps of each generator."""
+    generators = {
+        name: generator.model_copy(update={"steps": max(1, generator.steps // 2)})
+        for name, generator in study.generators.items()
+    }
+    return study.model_copy(update={"generators": generators})
 
 
 def half_iterations(study: Study) -> Study:
-    """Half the training iterations of each classifier and CLIP model."""
-    halved = {}
-    for name in ("classifiers", "clip"):
-        part = getattr(study, name)
-        halved[name] = part and part.model_copy(
-            update={
-                "iterations": {size: max(1, count // 2) for size, count in part.iterations.items()}
-            }
-        )
+    """Halve the training iterations of each classifier and CLIP model."""
+    recipes = {"classifiers": study.classifiers, "clip": study.clip}
+    halved = {
+        name: recipe and recipe.model_copy(update={"iterations": _half(recipe.iterations)})
+        for name, recipe in recipes.items()
+    }
     return study.model_copy(update=halved)
 
 
 def half_sizes(study: Study) -> Study:
-    """Half the largest size of each experiment, and half the synthetic images of each source."""
-    sources = {}
-    for name, source in study.sources.items():
-        made = source.kind == "synthetic"
-        sources[name] = (
-            source.model_copy(
-                update={"images": {scale: max(1, n // 2) for scale, n in source.images.items()}}
-            )
-            if made
-            else source
-        )
-    experiments = {
-        name: e.model_copy(
-            update={"sizes": [size for size in e.sizes if size <= max(e.sizes) // 2]}
-        )
-        if len(e.sizes) > 1
-        else e
-        for name, e in study.experiments.items()
+    """Halve the largest size of each experiment, and the synthetic images of each source."""
+    sources = {
+        name: source.model_copy(update={"images": _half(source.images)})
+        for name, source in study.sources.items()
+        if source.kind == "synthetic"
     }
-    return study.model_copy(update={"sources": sources, "experiments": experiments})
+    experiments = {}
+    for name, experiment in study.experiments.items():
+        sizes = [size for size in experiment.sizes if size <= max(experiment.sizes) // 2]
+        if len(experiment.sizes) > 1:
+            experiment = experiment.model_copy(update={"sizes": sizes})
+        experiments[name] = experiment
+    return study.model_copy(update={"sources": study.sources | sources, "experiments": experiments})
 
 
 VARIANTS = {
@@ -67,24 +58,21 @@ def table(
     hardware: Hardware,
     sizes: ImageSizes | None = None,
 ) -> list[dict]:
-    """Plan each variant: the total, as if the same jobs were left to do, each a smaller one.
+    """Return the total of each variant, as if the same jobs were left to do, each a smaller one.
 
     Parameters
     ----------
     jobs : list of Job
-    studies : dict of Study
+    studies : dict of str to Study
     hardware : Hardware
     sizes : ImageSizes or None
         Sizes of existing images, for disk; None estimates all of them.
-
-    Returns
-    -------
-    list of dict
-        A row for each variant.
     """
-    ahead, rows = [job for job in jobs if job.to_run], []
-    for name, smaller in VARIANTS.items():
-        found = costs(ahead, {key: smaller(s) for key, s in studies.items()}, hardware, sizes)
-        own = [job for job in ahead if found[job.key].work.units]
-        rows.append(row(name, own, found, hardware) | {"partition": ""})
+    to_run = [job for job in jobs if job.to_run]
+    rows = []
+    for name, halve in VARIANTS.items():
+        smaller = {key: halve(study) for key, study in studies.items()}
+        by_key = costs(to_run, smaller, hardware, sizes)
+        remaining = [job for job in to_run if by_key[job.key].work.units]
+        rows.append(row(name, remaining, by_key, hardware) | {"partition": ""})
     return rows

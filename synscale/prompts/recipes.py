@@ -1,9 +1,9 @@
 """Prompt recipes: from a class to texts (paper, section on prompts; six names are the paper's,
-`alt_texts` and the texts of the digits ours).
+`alt_texts` and the texts of the digits are our choice).
 
 A recipe gives a pool of texts for each class. Image `index` of a source shows class `index mod C`
 and takes text `(index // C) mod pool` of it: any prefix is balanced over the classes, and does not
-change when more images are asked for.
+change when more images are requested.
 """
 
 import zlib
@@ -11,27 +11,41 @@ import zlib
 import numpy as np
 import pandas as pd
 
+from synscale.study.models.recipes import Recipe
+from synscale.workflow.settings.prompts import PromptSettings
+
 
 def alt_text(row: pd.Series, caption: str, index: int) -> str:
-    """The text of a real image-text pair, which CLIP learns from: as on the web, not every text
-    names what is in the image.
+    """Return the text of a real image-text pair, which CLIP learns from.
 
-    row: name, description, hypernyms of the class. caption: of the image. index: of the image
-    within its class.
+    As on the web, not every text names what is in the image.
+
+    Parameters
+    ----------
+    row : Series
+        name, description and hypernyms of the class.
+    caption : str
+        Caption of the image.
+    index : int
+        Index of the image within its class.
     """
     return f"{row[('name', 'hypernyms', 'description')[index % 3]]}, {caption}"
 
 
-def texts(recipe: dict, row: pd.Series, known: pd.DataFrame | None) -> list[str]:
-    """The pool of one class.
+def texts(recipe: Recipe, row: pd.Series, known: pd.DataFrame | None) -> list[str]:
+    """Return the pool of one class.
 
-    recipe: `kind` and `patterns` of the study's recipe. row: name, description, hypernyms of the
-    class. known: what is known of the class beside the class table, for the kinds that use it:
-    captions of its real training images (`caption`), their full texts (`prompt`), or texts that are
-    ready (`text`).
+    Parameters
+    ----------
+    recipe : Recipe
+    row : Series
+        name, description and hypernyms of the class.
+    known : DataFrame or None
+        Texts of the class that do not come from the class table: captions of its real training
+        images (`caption`), their complete texts (`prompt`), or finished texts (`text`).
     """
     name = row["name"]
-    match recipe["kind"]:
+    match recipe.kind:
         case "class_names":
             return [name]
         case "description":
@@ -39,7 +53,7 @@ def texts(recipe: dict, row: pd.Series, known: pd.DataFrame | None) -> list[str]
         case "hypernyms":
             return [f"{name}, {row['hypernyms']}"]
         case "sentences":
-            return [pattern.format(name=name) for pattern in recipe["patterns"]]
+            return [pattern.format(name=name) for pattern in recipe.patterns]
         case "clip_templates":
             import synscale.runtime.torch_setup  # noqa: F401
 
@@ -52,53 +66,73 @@ def texts(recipe: dict, row: pd.Series, known: pd.DataFrame | None) -> list[str]
             return known["prompt"].tolist()
         case "word_to_sentence" | "texts":
             return known["text"].tolist()
-    raise ValueError(f"unknown kind of recipe {recipe['kind']!r}")
+    raise ValueError(f"recipe of kind {recipe.kind!r} has no texts of classes")
 
 
-def pool(recipe: dict, classes: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """All texts of a recipe: class_id, text_id, text. The order within a class is shuffled, by a
-    seed made from the class name.
+def pool(settings: PromptSettings, classes: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Return all texts of a recipe.
 
-    classes: the class table. known: class_id and what `texts` makes use of: manifest of the real
-    training images (caption, prompt), a model's captions (caption) or sentences (text), the user's
-    texts (text).
+    The order within a class is shuffled, by a seed derived from the class name.
+
+    Parameters
+    ----------
+    settings : PromptSettings
+    classes : DataFrame
+        The class table.
+    known : DataFrame
+        class_id, and the columns that `texts` uses.
+
+    Returns
+    -------
+    DataFrame
+        class_id, text_id, text.
     """
-    rows, places = (
-        [],
-        known.groupby("class_id").indices,
-    )  # looked up, for a million images of a thousand classes are not to be gone through for each
+    # A million rows for a thousand classes: grouped once, not searched for each class.
+    places = known.groupby("class_id").indices
+    rows = []
     for _, row in classes.iterrows():
-        own = texts(recipe, row, known.iloc[places.get(row["class_id"], [])])
-        if not own or not all(own):
-            raise ValueError(
-                f"recipe {recipe['recipe']!r} gives no text, or an empty one, for class {row['name']!r}"
-            )
-        order = np.random.default_rng(zlib.crc32(row["name"].encode())).permutation(len(own))
-        rows += [(row["class_id"], text_id, own[i]) for text_id, i in enumerate(order)]
+        class_id = row["class_id"]
+        of_class = texts(settings.recipe, row, known.iloc[places.get(class_id, [])])
+        if not of_class or not all(of_class):
+            problem = f"no text, or an empty one, for class {row['name']!r}"
+            raise ValueError(f"recipes.{settings.name}: {problem}")
+        random = np.random.default_rng(zlib.crc32(row["name"].encode()))
+        order = random.permutation(len(of_class))
+        rows += [(class_id, text_id, of_class[i]) for text_id, i in enumerate(order)]
     return pd.DataFrame(rows, columns=["class_id", "text_id", "text"])
 
 
 def prompts(pool: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
-    """image (its index), class_id and prompt of the images `start` to `stop` (half-open).
+    """Return the prompts of a range of images.
 
-    pool: as `pool` gives it; or the manifest of real pairs, of which image `index` has the text of
-    pair `index`. Raises ValueError where pairs are missing: a shard would be made of fewer images,
-    and pass for whole.
+    Parameters
+    ----------
+    pool : DataFrame
+        Result of the function `pool`; or the manifest of real pairs, and image `index` has the text
+        of pair `index`.
+    start, stop : int
+        Half-open range of image indices.
+
+    Returns
+    -------
+    DataFrame
+        image (its index), class_id and prompt.
+
+    Raises
+    ------
+    ValueError
+        If pairs are missing: a shard would have fewer images, and pass for complete.
     """
     if "image" in pool:
-        found = pool.loc[
-            (pool["image"] >= start) & (pool["image"] < stop), ["image", "class_id", "prompt"]
-        ]
-        if found["image"].tolist() != list(range(start, stop)):
-            raise ValueError(
-                f"{len(found)} texts of real pairs where those of images {start} to {stop} are needed: make the shard of pairs again"
-            )
-        return found
+        in_range = (pool["image"] >= start) & (pool["image"] < stop)
+        rows = pool.loc[in_range, ["image", "class_id", "prompt"]]
+        if rows["image"].tolist() != list(range(start, stop)):
+            found = f"{len(rows)} texts, expected those of images {start} to {stop}"
+            raise ValueError(f"texts of real pairs are missing ({found}); write their shard again")
+        return rows
     by_class = [group["text"].to_numpy() for _, group in pool.groupby("class_id", sort=True)]
     index = np.arange(start, stop)
-    classes = index % len(by_class)
-    text = [
-        by_class[c][(i // len(by_class)) % len(by_class[c])]
-        for i, c in zip(index, classes, strict=True)
-    ]
-    return pd.DataFrame({"image": index, "class_id": classes, "prompt": text})
+    class_ids, turns = index % len(by_class), index // len(by_class)
+    of_image = zip(class_ids, turns, strict=True)
+    text = [by_class[class_id][turn % len(by_class[class_id])] for class_id, turn in of_image]
+    return pd.DataFrame({"image": index, "class_id": class_ids, "prompt": text})

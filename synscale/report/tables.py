@@ -1,5 +1,6 @@
-"""One way to write a table: a tidy csv for programs, and Markdown for readers, with a heading and
-what its numbers are; html of that for the report.
+"""One way to write a table: a tidy csv for programs, Markdown for readers, and html of that.
+
+The Markdown has a heading and explains its numbers; the html is for the report.
 """
 
 import argparse
@@ -7,7 +8,7 @@ import math
 
 import pandas as pd
 
-from synscale.report import html as pages
+from synscale.report import html
 from synscale.runtime import cli
 from synscale.runtime.atomic import atomic_write
 
@@ -15,12 +16,14 @@ FORMATS = ("csv", "md", "html")
 
 
 def arguments(description: str, *inputs: str, of: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+    """Return the command line of a table. Parameters as of `cli.files_parser`."""
     return cli.files_parser(description, FORMATS, *inputs, of=of)
 
 
 def number(value, digits: int = 2) -> str:
-    """Rounded, with a typographic minus; empty where it is missing. What rounds to zero has no
-    sign.
+    """Return a rounded number with a typographic minus; empty if it is missing.
+
+    A number that rounds to zero has no sign.
     """
     if value is None or pd.isna(value):
         return ""
@@ -30,7 +33,7 @@ def number(value, digits: int = 2) -> str:
 
 
 def interval(value, low, high, digits: int = 2) -> str:
-    """value [low, high]; the value alone where there is no interval."""
+    """Return `value [low, high]`; only the value if there is no interval."""
     if value is None or pd.isna(value):
         return "none"
     if low is None or high is None or pd.isna(low) or pd.isna(high):
@@ -39,43 +42,52 @@ def interval(value, low, high, digits: int = 2) -> str:
 
 
 def spread(mean, deviation, digits: int = 2) -> str:
-    """mean ± standard deviation; the mean alone of one seed."""
-    return number(mean, digits) + (
-        "" if deviation is None or pd.isna(deviation) else f" ± {number(deviation, digits)}"
-    )
+    """Return `mean ± standard deviation`; only the mean if there is one seed."""
+    has_spread = deviation is not None and pd.notna(deviation)
+    return number(mean, digits) + (f" ± {number(deviation, digits)}" if has_spread else "")
 
 
 def scale(guidance) -> str:
+    """Return a guidance scale; empty if there is none."""
     return "" if guidance is None or pd.isna(guidance) else f"{guidance:g}"
 
 
-def sizes(found) -> str:
-    """Distinct sizes as one: all the same, or from smallest to largest."""
-    found = sorted(set(found))
-    return f"{found[0]:,}" if len(found) == 1 else f"{found[0]:,} to {found[-1]:,}"
+def sizes(numbers) -> str:
+    """Return the range of some numbers; one number if all are the same."""
+    ordered = sorted(set(numbers))
+    return f"{ordered[0]:,}" if len(ordered) == 1 else f"{ordered[0]:,} to {ordered[-1]:,}"
 
 
 def over_seeds(counts) -> str:
-    """What a number is of its seeds; one seed alone has no spread."""
-    return (
-        "of one seed"
-        if set(counts) == {1}
-        else f"mean ± standard deviation over {sizes(counts)} seeds"
-    )
+    """Return what a number is of its seeds, given numbers of seeds. One seed has no spread."""
+    if set(counts) == {1}:
+        return "of one seed"
+    return f"mean ± standard deviation over {sizes(counts)} seeds"
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Headings and cells as the texts that they are: none is markup, and none ends its cell."""
-    texts = table.astype(object).where(table.notna(), "").map(lambda cell: pages.literal(str(cell)))
-    return texts.rename(columns=lambda name: pages.literal(str(name))).to_markdown(
+    """Return a table whose headings and cells show as the texts that they are."""
+    texts = table.astype(object).where(table.notna(), "").map(lambda cell: html.literal(str(cell)))
+    return texts.rename(columns=lambda name: html.literal(str(name))).to_markdown(
         index=False, disable_numparse=True
     )
 
 
 def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None:
-    """outputs: csv, md, html. paragraphs: heading, sentences and `markdown` tables, in order."""
-    markdown = "\n\n".join(paragraphs) + "\n"
-    with atomic_write(*outputs) as (csv, text, html):
-        tidy.to_csv(csv, index=False, float_format="%.6g")
-        text.write_text(markdown, encoding="utf-8")
-        html.write_text(pages.page(paragraphs[0].lstrip("# "), markdown), encoding="utf-8")
+    """Write a table in every format.
+
+    Parameters
+    ----------
+    tidy : DataFrame
+        Content of the csv.
+    paragraphs : list of str
+        Heading, sentences and `markdown` tables, in order.
+    outputs : list of str
+        Files for csv, md and html.
+    """
+    text = "\n\n".join(paragraphs) + "\n"
+    with atomic_write(*outputs) as (csv_file, markdown_file, html_file):
+        tidy.to_csv(csv_file, index=False, float_format="%.6g")
+        markdown_file.write_text(text, encoding="utf-8")
+        page = html.page(paragraphs[0].lstrip("# "), text)
+        html_file.write_text(page, encoding="utf-8")

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from synscale.data import datasets
-from synscale.planning import dag
+from synscale.planning import budget
 from synscale.study.checks.messages import suggest
 
 # Set by environment modules for another Python: jobs would import its packages, fail to start, or
@@ -27,7 +27,7 @@ def check(config: dict) -> None:
         if key not in KEYS:
             fix = suggest(str(key), KEYS, f"known: {', '.join(KEYS)}")
             raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
-    dag.check_budget(config.get("budget"))
+    budget.read_budget(config.get("budget"))
     study = config.get("study")
     if not isinstance(study, str):
         raise ValueError(

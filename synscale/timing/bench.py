@@ -1,4 +1,4 @@
-"""Where and for how long the work of rules is timed, and what is found."""
+"""Settings of a measurement, its result in the units of a plan, and its repetition."""
 
 import gc
 import statistics
@@ -15,14 +15,27 @@ from synscale.timing import fake_images, machine
 from synscale.training import stream
 from synscale.workflow.runs import group_of, training_runs
 
-ROUNDS = 5  # a work is repeated until it took the bench's seconds, or so often
-LARGEST = 1024  # images of a timed batch: what a larger one takes follows from its FLOPs
+ROUNDS = 5  # most repetitions of a work
+LARGEST = 1024  # images of a timed batch: the time of a larger one follows from its FLOPs
 
 
 @dataclass(frozen=True)
 class Timed:
-    """units: what was done. peak: bytes of GPU memory at most, where there is a GPU. note: how it
-    differs from what the study does.
+    """A work that was timed.
+
+    Parameters
+    ----------
+    rule, kind : str
+        As in a hardware file.
+    what : str
+        Description.
+    units : dict of str to float
+        What was done.
+    seconds : float
+    peak : int
+        Bytes of GPU memory, 0 without a GPU.
+    note : str
+        How it differs from what the study does.
     """
 
     rule: str
@@ -36,9 +49,23 @@ class Timed:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is timed, and where. file: of the study. folder: for what is written meanwhile. seconds:
-    that each work is timed for, once at least. largest: images of a batch at most. steps: of
-    sampling at most, None for the study's own.
+    """Settings of a measurement.
+
+    Parameters
+    ----------
+    file : Path
+        Study file.
+    study : Study
+    device : torch.device
+    folder : Path
+        Temporary folder.
+    threads : int
+    seconds : float
+        Time that a work is repeated for; it is timed at least once.
+    largest : int
+        Most images of a batch.
+    steps : int or None
+        Most sampling steps; None for those of the study.
     """
 
     file: Path
@@ -52,31 +79,34 @@ class Bench:
 
     @property
     def name(self) -> str:
+        """Name of the study."""
         return self.file.stem
 
     @property
     def workers(self) -> int:
+        """Worker processes of a reader."""
         return self.threads - 1
 
     @property
     def classes(self) -> pd.DataFrame:
+        """Class table of the study."""
         return class_table.read(self.study.classes)
 
     def stored(self, count: int, classes: int | None = None) -> stream.ShardedImages:
         """Images as the study stores them."""
-        storage = self.study.storage.model_dump()
         path = self.folder / f"stored-{count}-{classes}/00000.tar"
         return fake_images.shard(
             path,
             count,
             self.study.image_size,
             classes or len(self.classes),
-            storage,
+            self.study.storage,
             channels=self.study.channels,
         )
 
 
 def free(device: torch.device) -> None:
+    """Free memory that nothing uses."""
     gc.collect()
     machine.fresh(device)
 
@@ -84,54 +114,55 @@ def free(device: torch.device) -> None:
 def seconds_of(
     work: Callable[[], object], bench: Bench, warm: Callable[[], object] | None = None
 ) -> float:
-    """Median of repetitions, after a first one that does not count (`warm`, or the work itself)."""
+    """Return the median time of a work.
+
+    Parameters
+    ----------
+    work : callable
+    bench : Bench
+    warm : callable or None
+        Done first and not timed; None for the work itself.
+    """
     (warm or work)()
-    found: list[float] = []
-    while len(found) < ROUNDS and (not found or sum(found) < bench.seconds):
+    times: list[float] = []
+    while not times or (len(times) < ROUNDS and sum(times) < bench.seconds):
         start = machine.clock(bench.device)
         work()
-        found.append(machine.clock(bench.device) - start)
-    return statistics.median(found)
+        times.append(machine.clock(bench.device) - start)
+    return statistics.median(times)
 
 
 def fitting(batch: int, work: Callable[[int], list[Timed]], device: torch.device) -> list[Timed]:
-    """The work at the largest of batch, batch / 2, batch / 4, ... that the GPU has memory for; what
-    does not fit is told.
-    """
-    largest = batch
+    """Time a work at the largest of batch, batch / 2, batch / 4, ... that fits into GPU memory."""
+    size, note = batch, ""
     while True:
         free(device)
         try:
-            found = work(batch)
+            results = work(size)
         except torch.OutOfMemoryError:
-            if batch == 1:
+            if size == 1:
                 raise
-            batch //= 2
+            size //= 2
+            note = f"timed at {size}, as a batch of {batch} does not fit into the GPU"
             continue
-        note = (
-            f"timed at {batch}, for a batch of {largest} does not fit into the memory of this GPU"
-            if batch < largest
-            else ""
-        )
+        peak = machine.peak(device)
         return [
-            replace(t, note="; ".join(filter(None, (t.note, note))), peak=machine.peak(device))
-            for t in found
+            replace(t, note="; ".join(filter(None, (t.note, note))), peak=peak) for t in results
         ]
 
 
 def enough(seconds: float, bench: Bench) -> int:
-    """Steps that are timed, from the seconds of one: of a small model many, for a hundred would be
-    over in a moment.
-    """
+    """Return how many steps to time, given the seconds of one: more of a small model."""
     return int(min(1000, max(3, bench.seconds / max(seconds, 1e-6))))
 
 
 def jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Each architecture of a training recipe that an experiment uses, with a job (source, batch)
-    that trains it.
+    """Yield each architecture of a training recipe that is used, with the job of one of its runs.
+
+    A job is (source, group).
     """
-    found: dict[str, tuple[str, str]] = {}
+    jobs: dict[str, tuple[str, str]] = {}
     for run in training_runs(study):
         if recipe and run.architecture in recipe.architectures:
-            found.setdefault(run.architecture, (run.source, group_of(study, run)))
-    yield from found.items()
+            jobs.setdefault(run.architecture, (run.source, group_of(study, run)))
+    yield from jobs.items()

@@ -1,29 +1,27 @@
-"""Images that a timing makes for itself: random, but as smooth as photographs, so that a JPEG of
-them has a photograph's size.
+"""Random images for timings, as smooth as photographs, so that a JPEG of them has a photograph's
+size.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from synscale.data import shards
+from synscale.study.models.generators import Storage
 from synscale.training import stream
 
-JPEG = {"format": "jpeg", "quality": 90}
+JPEG = Storage(format="jpeg", quality=90)
 
 
 def photograph(random: np.random.Generator, size: int) -> np.ndarray:
-    """uint8 (size, size, 3)."""
-    coarse = Image.fromarray(
-        random.integers(0, 256, (size // 16 + 1, size // 16 + 1, 3), dtype=np.uint8)
-    )
+    """Return random pixels, shape (size, size, 3), uint8."""
+    cells = size // 16 + 1
+    coarse = Image.fromarray(random.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
     noise = random.normal(0, 6, (size, size, 3))
-    return (
-        (np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC)) + noise)
-        .clip(0, 255)
-        .astype(np.uint8)
-    )
+    pixels = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC)) + noise
+    return pixels.clip(0, 255).astype(np.uint8)
 
 
 def shard(
@@ -31,31 +29,34 @@ def shard(
     images: int,
     size: int = 256,
     classes: int = 10,
-    storage: dict = JPEG,
+    storage: Storage = JPEG,
     seed: int = 0,
     channels: int = 3,
 ) -> stream.ShardedImages:
-    """A tar of real images, of one grey channel or of three, and its manifest, written where there
-    is none yet.
+    """Write a tar of real images and its manifest, if it does not exist, and open it.
+
+    Parameters
+    ----------
+    path : Path
+    images : int
+    size : int
+        Pixels a side.
+    classes : int
+        Number of classes, which alternate.
+    storage : Storage
+    seed : int
+    channels : int
+        1 or 3.
     """
     random = np.random.default_rng(seed)
 
-    def pixels() -> np.ndarray:
-        made = photograph(random, size)
-        return made if channels == 3 else made[..., 0]
+    def samples() -> Iterator[tuple[str, np.ndarray, dict]]:
+        for i in range(images):
+            pixels = photograph(random, size)
+            class_id = i % classes
+            row = {"image": i, "class_id": class_id, "prompt": f"a photo of a number {class_id}"}
+            yield f"{i:09d}", pixels if channels == 3 else pixels[..., 0], row
 
     if not shards.manifest_path(path).exists():
-        rows = (
-            (
-                f"{i:09d}",
-                pixels(),
-                {
-                    "image": i,
-                    "class_id": i % classes,
-                    "prompt": f"a photo of a number {i % classes}",
-                },
-            )
-            for i in range(images)
-        )
-        shards.write(path, rows, storage)
+        shards.write(path, samples(), storage)
     return stream.open_images([str(path)])

@@ -1,7 +1,8 @@
-"""Generators, trained and sampled: their iterations, and batches of images as a job makes them."""
+"""Timing of generators: steps of their training, and batches of images as a job generates them."""
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from unittest.mock import patch
@@ -10,219 +11,188 @@ import numpy as np
 import pandas as pd
 import torch
 
-from scripts import generate, train_generator
 from synscale.data import codec, shards
-from synscale.models import pipelines
+from synscale.models import generation, pipelines, small_generators
 from synscale.planning import flops as generators
-from synscale.prompts import recipes
 from synscale.study.models import Study
 from synscale.timing import machine, stand_ins
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
-from synscale.training import partial_shards
-from synscale.workflow.settings.generation import generation_settings, generator_settings
+from synscale.training import generator_loop
+from synscale.training.partial_shards import PartialShards
+from synscale.workflow.settings.generation import (
+    GenerationSettings,
+    GeneratorTrainingSettings,
+    Sampling,
+    generation_settings,
+    generator_settings,
+)
 from synscale.workflow.shards import shard_names
 
 
 def train_generators(bench: Bench) -> Iterator[Timed]:
-    """Of each kind that is trained here: iterations beyond the first few, which are the start's."""
-    for name, own in bench.study.generators.items():
-        if own.kind == "pretrained":
+    """Time a training step of each generator that the workflow trains, without the start."""
+    for name, generator in bench.study.generators.items():
+        if generator.kind == "pretrained":
             continue
         settings = generator_settings(bench.study, name)
-        count = 2 * settings["training"]["batch_size"]
+        training = generator.training
+        count = 2 * training.batch_size
         pixels, _ = bench.stored(count).read(torch.arange(count))
         captions = [["a photo", "a number"]] * count
         work = partial(_train_generator, bench, settings, pixels.numpy(), captions)
-        few = min(5, settings["training"]["iterations"])
-        more = max(few + 1, min(50, settings["training"]["iterations"]))
-        step = max(
-            seconds_of(partial(work, more), bench) - seconds_of(partial(work, few), bench), 1e-9
-        ) / (more - few)
-        flops = (
-            3
-            * generators.forward_flops(settings, bench.study.image_size)
-            * settings["training"]["batch_size"]
-        )
-        yield Timed(
-            "train_generator",
-            generators.kind_of(settings),
-            name,
-            {"step": 1, "tflop": flops / 1e12},
-            step,
-            machine.peak(bench.device),
-        )
+        few = min(5, training.iterations)
+        more = max(few + 1, min(50, training.iterations))
+        difference = seconds_of(partial(work, more), bench) - seconds_of(partial(work, few), bench)
+        step = max(difference, 1e-9) / (more - few)
+        forward = generators.generator_flops(generator, bench.study.image_size)
+        units = {"step": 1, "tflop": 3 * forward * training.batch_size / 1e12}
+        kind = generators.kind_of(generator)
+        yield Timed("train_generator", kind, name, units, step, machine.peak(bench.device))
 
 
 def _train_generator(
-    bench: Bench, settings: dict, pixels: np.ndarray, captions: list[list[str]], iterations: int
+    bench: Bench,
+    settings: GeneratorTrainingSettings,
+    pixels: np.ndarray,
+    captions: list[list[str]],
+    iterations: int,
 ) -> None:
-    shorter = settings | {"training": settings["training"] | {"iterations": iterations}}
-    train_generator.train(
-        shorter, pixels, captions, str(bench.folder / "generator"), "timed", bench.device
-    )
+    training = settings.generator.training.model_copy(update={"iterations": iterations})
+    generator = settings.generator.model_copy(update={"training": training})
+    shorter = replace(settings, generator=generator)
+    folder = str(bench.folder / "generator")
+    generator_loop.train(shorter, pixels, captions, folder, "timed", bench.device)
 
 
 def _source_of(study: Study, generator: str) -> str | None:
-    return next(
-        (
-            name
-            for name, own in study.sources.items()
-            if own.kind == "synthetic" and own.generator == generator
-        ),
-        None,
-    )
+    for name, source in study.sources.items():
+        if source.kind == "synthetic" and source.generator == generator:
+            return name
+    return None
 
 
 def _builder(model: str) -> Callable | None:
-    """Of a model in a folder, or of what stands in for one of the hub."""
+    """Return what builds a model of a folder, or a model of the size of one on the hub."""
     if model.startswith(("/", ".")):
         return partial(pipelines.DiffusionPipeline.from_pretrained, model, dtype=torch.float32)
     return stand_ins.of(model)
 
 
-def _pipeline(bench: Bench, name: str, settings: dict):
-    """(pipeline, whether its weights are its own, seconds of loading); None where it is not on disk
-    and nothing stands in for it.
+def _load_pipeline(
+    bench: Bench, name: str, sampling: Sampling
+) -> tuple[pipelines.Pipeline, bool, float] | None:
+    """Return a pipeline, whether its weights are the true ones, and the seconds of loading.
+
+    None if it is not on disk and there is no model of its size.
     """
-    own = bench.study.generators[name]
-    path = Path(
-        f"results/{bench.name}/{'models' if own.kind == 'pretrained' else 'generators'}/{name}"
-    )
+    generator = bench.study.generators[name]
+    folder = "models" if generator.kind == "pretrained" else "generators"
+    path = Path(f"results/{bench.name}/{folder}/{name}")
     builders: dict[str, Callable | None] = {}
-    true = (path / "model_index.json").is_file()
-    if not true:
+    is_true = (path / "model_index.json").is_file()
+    if not is_true:
         path = bench.folder / "pipelines" / name
-        if own.kind != "pretrained":
-            trained = generator_settings(bench.study, name)
-            build = train_generator.KINDS[own.kind][0]
-            build(trained, train_generator.build_tokenizer(recipes_of(bench))).save_pretrained(path)
-        elif own.is_folder and own.upscaler is None:
-            path, true = Path(own.model), True
+        if generator.kind != "pretrained":
+            settings = generator_settings(bench.study, name)
+            tokenizer = small_generators.build_tokenizer(class_texts(bench))
+            small_generators.build(settings, tokenizer).save_pretrained(path)
+        elif generator.is_folder and generator.upscaler is None:
+            path = Path(generator.model)
+            is_true = True
         else:
-            models = {str(path): own.model} | (
-                {str(path / "upscaler"): own.upscaler.model} if own.upscaler else {}
-            )
-            builders = {place: _builder(model) for place, model in models.items()}
+            builders[str(path)] = _builder(generator.model)
+            if generator.upscaler:
+                builders[str(path / "upscaler")] = _builder(generator.upscaler.model)
             if None in builders.values():
                 return None
     with stand_ins.in_place(builders, bench.device):
         start = machine.clock(bench.device)
-        return (
-            pipelines.load(str(path), settings["sampling"], bench.device),
-            true,
-            machine.clock(bench.device) - start,
-        )
+        pipeline = pipelines.load(str(path), sampling, bench.device)
+        return pipeline, is_true, machine.clock(bench.device) - start
 
 
-def recipes_of(bench: Bench) -> list[str]:
-    """Texts of the first class names."""
-    return [
-        recipes.texts({"kind": "class_names"}, row, None)[0]
-        for _, row in bench.classes.head(10).iterrows()
-    ]
+def class_texts(bench: Bench) -> list[str]:
+    """Return a text of each of the first classes."""
+    return bench.classes["name"].head(10).tolist()
+
+
+def _with_fewer_steps(sampling: Sampling, most: int | None) -> Sampling:
+    """Return the settings with at most so many steps, in each of two stages."""
+    if most is None:
+        return sampling
+    changes: dict = {"steps": min(sampling.steps, most)}
+    if upscaler := sampling.upscaler:
+        steps = min(upscaler.steps, most)
+        changes["upscaler"] = upscaler.model_copy(update={"steps": steps})
+    return sampling.model_copy(update=changes)
 
 
 def generate_images(bench: Bench) -> Iterator[Timed]:
-    """Of each generator: a batch as a job makes it, with guidance where it is made with any;
-    encoding and writing too.
-    """
-    for name in bench.study.generators:
+    """Time a batch of each generator, with guidance if the source has any, until it is written."""
+    for name, generator in bench.study.generators.items():
         source = _source_of(bench.study, name)
         if source is None:
             continue
-        shard = shard_names(bench.study, source)[0]
-        settings = generation_settings(bench.study, source, shard)
+        settings = generation_settings(bench.study, source, shard_names(bench.study, source)[0])
         scales = list(bench.study.sources[source].images)
-        scale = next((own for own in scales if own > 1), scales[0])
-        sampling = settings["sampling"]
-        sampling["steps"] = min(sampling["steps"], bench.steps or sampling["steps"])
-        if sampling.get("upscaler"):
-            sampling["upscaler"]["steps"] = min(
-                sampling["upscaler"]["steps"], bench.steps or sampling["upscaler"]["steps"]
-            )
+        scale = next((other for other in scales if other > 1), scales[0])
+        settings = replace(settings, sampling=_with_fewer_steps(settings.sampling, bench.steps))
         free(bench.device)
-        kind = generators.kind_of(bench.study.generators[name].model_dump())
+        timed = partial(Timed, "generate", generators.kind_of(generator))
         try:
-            loaded = _pipeline(bench, name, settings)
+            loaded = _load_pipeline(bench, name, settings.sampling)
         except torch.OutOfMemoryError:
-            yield Timed(
-                "generate",
-                kind,
-                name,
-                {},
-                0,
-                note="its weights do not fit into the memory of this GPU",
-            )
+            note = "its weights do not fit into the memory of this GPU"
+            yield timed(name, {}, 0, note=note)
             continue
         if loaded is None:
-            yield Timed(
-                "generate",
-                kind,
-                name,
-                {},
-                0,
-                note=f"not on disk, and nothing stands in for it: snakemake results/{bench.name}/models/{name}",
-            )
+            target = f"results/{bench.name}/models/{name}"
+            note = f"not on disk, and there is no model of its size; run snakemake {target}"
+            yield timed(name, {}, 0, note=note)
             continue
-        pipeline, true, start = loaded
-        yield Timed(
-            "generate",
-            kind,
-            f"{name}, loaded",
-            {"load": 1},
-            start,
-            note="" if true else "random weights",
-        )
-        yield from fitting(
-            min(generate.batch_size(settings), bench.largest),
-            partial(_images, bench, pipeline, settings, scale, kind, name, true),
-            bench.device,
-        )
-        del pipeline, loaded
+        pipeline, is_true, seconds = loaded
+        timed = partial(timed, note="" if is_true else "random weights")
+        yield timed(f"{name}, loaded", {"load": 1}, seconds)
+        batch_size = min(settings.sampling.batch_size, bench.largest)
+        work = partial(_time_batch, bench, pipeline, settings, scale, name, timed)
+        yield from fitting(batch_size, work, bench.device)
+        del pipeline, loaded, work
 
 
-def _images(
+def _time_batch(
     bench: Bench,
-    pipeline,
-    settings: dict,
+    pipeline: pipelines.Pipeline,
+    settings: GenerationSettings,
     scale: float,
-    kind: str,
     name: str,
-    true: bool,
-    batch: int,
+    timed: Callable[..., Timed],
+    batch_size: int,
 ) -> list[Timed]:
-    sampling = settings["sampling"] | {"batch_size": batch}
-    pool = pd.DataFrame({"class_id": range(len(bench.classes.head(10))), "text": recipes_of(bench)})
+    texts = class_texts(bench)
+    pool = pd.DataFrame({"class_id": range(len(texts)), "text": texts})
+    steps = settings.sampling.steps
 
     def work(steps: int) -> None:
-        own = settings | {
-            "guidance": {f"{scale:g}": (0, batch)},
-            "sampling": sampling | {"steps": steps},
-        }
-        folder = bench.folder / "made"
-        state = partial_shards.Stretches(folder / "state", str(steps), generate.storage_of(own))
-        # Noise may come out blank, and would be made again and again.
+        changes = {"batch_size": batch_size, "steps": steps}
+        sampling = settings.sampling.model_copy(update=changes)
+        batch = replace(settings, guidance={scale: (0, batch_size)}, sampling=sampling)
+        folder = bench.folder / "generated"
+        storage = batch.storage.model_dump()
+        partial_shards = PartialShards(folder / "state", str(steps), storage)
+        class_names = bench.classes["name"]
+        shard = generation.ShardGeneration(
+            pipeline, "timed", batch, pool, class_names, partial_shards, {}
+        )
+        # Noise may be blank, and would be sampled again and again.
         with patch.object(codec, "is_blank", lambda pixels: False):
-            shards.write(
-                folder / "00000.tar",
-                generate.samples(pipeline, "timed", own, pool, bench.classes["name"], state),
-                generate.storage_of(own),
-            )
+            shards.write(folder / "00000.tar", shard.samples(), storage)
         shutil.rmtree(folder)
 
-    steps = sampling["steps"]
     seconds = seconds_of(partial(work, steps), bench, partial(work, min(2, steps)))
-    planned = bench.study.generators[name].model_dump()
-    planned |= {"steps": steps, "upscaler": sampling.get("upscaler")}
-    tflop = batch * generators.image_flops(planned, bench.study.image_size, scale) / 1e12
-    told = f"batches of {batch}, {steps} steps, guidance {scale:g}"
-    return [
-        Timed(
-            "generate",
-            kind,
-            f"{name}, {told}",
-            {"image": batch, "tflop": tflop},
-            seconds,
-            note="" if true else "random weights",
-        )
-    ]
+    generator = bench.study.generators[name].model_dump()
+    upscaler = settings.sampling.upscaler
+    generator |= {"steps": steps, "upscaler": upscaler and upscaler.model_dump()}
+    flops = generators.image_flops(generator, bench.study.image_size, scale)
+    units = {"image": batch_size, "tflop": batch_size * flops / 1e12}
+    what = f"{name}, batches of {batch_size}, {steps} steps, guidance {scale:g}"
+    return [timed(what, units, seconds)]

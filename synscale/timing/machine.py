@@ -1,4 +1,4 @@
-"""What work is timed on, and its clock."""
+"""The machine that work is timed on, and its clock."""
 
 import platform
 import resource
@@ -10,59 +10,64 @@ import torch
 
 
 def processor() -> str:
+    """Return the model of the CPU."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
-        platform.processor() or "a CPU",
-    )
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return platform.processor() or "a CPU"
 
 
 def name(device: torch.device, threads: int) -> str:
-    return (
-        torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
-    )
+    """Return the model of the GPU, or of the CPU with the number of threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def by_processor(device: torch.device) -> bool:
-    """Whether seconds are those of the processor: where one thread works and no GPU. Others who use
-    the machine then hardly make them longer.
+    """Return whether CPU time is measured: with one thread and no GPU.
+
+    Other users of the machine hardly lengthen it.
     """
     return device.type == "cpu" and torch.get_num_threads() == 1
 
 
 def clock(device: torch.device) -> float:
-    """Seconds so far: of this process's processor, or of the clock, all work on the GPU done."""
+    """Return CPU time of this process or wall time in seconds, after all work on the GPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.process_time() if by_processor(device) else time.perf_counter()
 
 
+def _children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def process(command: list[str], device: torch.device) -> float:
-    """Seconds that a process takes, of the same kind, its end among them. Raises SystemExit, with
-    what it printed, where it fails.
+    """Return the seconds that a process takes, of the same kind as `clock`.
+
+    Raises
+    ------
+    SystemExit
+        With its output, if it fails.
     """
-    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    read = _children if by_processor(device) else time.perf_counter
+    start = read()
     done = subprocess.run(command, capture_output=True, text=True)
-    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
-    return (
-        after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        if by_processor(device)
-        else wall
-    )
+    return read() - start
 
 
 def peak(device: torch.device) -> int:
-    """Bytes of GPU memory that were held at most since `fresh`; 0 where there is no GPU."""
+    """Return the most bytes of GPU memory since `fresh`; 0 without a GPU."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0
 
 
 def fresh(device: torch.device) -> None:
-    """Give back what nothing holds, so that it counts as free, and begin to count anew."""
+    """Free cached GPU memory, and reset the peak."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

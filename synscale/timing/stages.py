@@ -1,8 +1,7 @@
-"""What is timed of each rule of a study: its own code, at the study's shapes and settings, for
-seconds; and the work of that in a plan's units.
+"""What is timed of each rule of a study: its code, at the study's shapes and settings.
 
-Weights are those on disk, or else random ones (`stand_ins`): speed does not depend on them. Images
-are made for it (`pictures`).
+Weights are those on disk or random (`stand_ins`): speed does not depend on them. Images are
+generated (`fake_images`).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,16 +11,16 @@ from synscale.timing.bench import Bench, Timed
 
 STAGES: dict[str, Callable[[Bench], Iterator[Timed]]] = {
     "starts": starting.starts,
-    "prepare_data": starting.prepare,
+    "prepare_data": starting.prepare_files,
     "reads": reading.reads,
     "write_sentences": prompting.write,
     "caption_images": prompting.caption,
     "train_generator": generating.train_generators,
     "generate": generating.generate_images,
     "train_classifiers": training.train_classifiers,
-    "evaluate": evaluating.judge_classifiers,
+    "evaluate": evaluating.time_classifiers,
     "train_clip": training.train_clip,
-    "evaluate_clip": evaluating.judge_clips,
-    "score": evaluating.judge_sources,
-    "flag_images": evaluating.flag,
+    "evaluate_clip": evaluating.time_clip,
+    "score": evaluating.time_scores,
+    "flag_images": evaluating.time_flags,
 }

@@ -1,8 +1,7 @@
-"""Pipelines of the sizes of those that the studies name, with random weights: what they make is
-noise, as fast as the released ones.
+"""Pipelines of random weights, of the sizes of those that the studies name.
 
-Settings are those of the models' own files (config.json of each part on the hub);
-`scripts.count_flops` counts the same parts.
+They generate noise, as fast as the published ones generate images. Settings are those of the models
+on the hub (config.json of each component); `scripts.count_flops` counts the same components.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,13 +34,10 @@ from transformers import (
     T5Tokenizer,
 )
 
-from scripts import train_generator
+from synscale.models import small_generators
 
 WORDS = ["a photo of a", *(f"number {i}" for i in range(10))]
-
-
 TOKENS = 77  # of a text
-
 DEEPFLOYD = {
     "act_fn": "gelu",
     "addition_embed_type": "text",
@@ -57,47 +53,44 @@ DEEPFLOYD = {
 
 
 def levels(plain: int, attending: int) -> dict:
-    """Block types of a DeepFloyd UNet: levels without attention, then those with it."""
+    """Return the blocks of a DeepFloyd UNet: levels without attention, then those with it."""
     down = ["ResnetDownsampleBlock2D"] * plain + ["SimpleCrossAttnDownBlock2D"] * attending
-    return {
-        "down_block_types": down,
-        "up_block_types": ["SimpleCrossAttnUpBlock2D"] * attending
-        + ["ResnetUpsampleBlock2D"] * plain,
-    }
+    up = ["SimpleCrossAttnUpBlock2D"] * attending + ["ResnetUpsampleBlock2D"] * plain
+    return {"down_block_types": down, "up_block_types": up}
 
 
 def first_stage() -> torch.nn.Module:
-    sizes = {
-        "block_out_channels": [704, 1408, 2112, 2816],
-        "layers_per_block": 3,
-        "cross_attention_dim": 2816,
-    }
-    return UNet2DConditionModel(sample_size=64, in_channels=3, **sizes, **levels(1, 3), **DEEPFLOYD)
+    """Return a UNet of the size of DeepFloyd IF-I-XL."""
+    return UNet2DConditionModel(
+        sample_size=64,
+        in_channels=3,
+        block_out_channels=[704, 1408, 2112, 2816],
+        layers_per_block=3,
+        cross_attention_dim=2816,
+        **levels(1, 3),
+        **DEEPFLOYD,
+    )
 
 
 def second_stage() -> torch.nn.Module:
-    sizes = {
-        "block_out_channels": [160, 320, 640, 960, 1280],
-        "layers_per_block": [2, 2, 3, 5, 5],
-        "cross_attention_dim": 1280,
-    }
-    scales = {
-        "mid_block_scale_factor": 2**0.5,
-        "resnet_out_scale_factor": 2**0.5,
-        "resnet_skip_time_act": True,
-    }
+    """Return a UNet of the size of DeepFloyd IF-II-L."""
     return UNet2DConditionModel(
         sample_size=256,
         in_channels=6,
         class_embed_type="timestep",
-        **sizes,
-        **scales,
+        block_out_channels=[160, 320, 640, 960, 1280],
+        layers_per_block=[2, 2, 3, 5, 5],
+        cross_attention_dim=1280,
+        mid_block_scale_factor=2**0.5,
+        resnet_out_scale_factor=2**0.5,
+        resnet_skip_time_act=True,
         **levels(3, 2),
         **DEEPFLOYD,
     )
 
 
 def autoencoder(kind: type, channels: list[int], **settings) -> torch.nn.Module:
+    """Return an autoencoder of a class, with a level for each number of channels."""
     blocks = {
         "down_block_types": ["DownEncoderBlock2D"] * len(channels),
         "up_block_types": ["UpDecoderBlock2D"] * len(channels),
@@ -106,24 +99,26 @@ def autoencoder(kind: type, channels: list[int], **settings) -> torch.nn.Module:
 
 
 def t5_xxl() -> torch.nn.Module:
-    return T5EncoderModel(
-        T5Config(
-            d_model=4096,
-            d_kv=64,
-            d_ff=10240,
-            num_layers=24,
-            num_heads=64,
-            feed_forward_proj="gated-gelu",
-            vocab_size=32128,
-        )
+    """Return a text encoder of the size of T5 v1.1 XXL."""
+    config = T5Config(
+        d_model=4096,
+        d_kv=64,
+        d_ff=10240,
+        num_layers=24,
+        num_heads=64,
+        feed_forward_proj="gated-gelu",
+        vocab_size=32128,
     )
+    return T5EncoderModel(config)
 
 
 def u_vit() -> torch.nn.Module:
+    """Return the transformer of aMUSEd-512."""
     return UVit2DModel(sample_size=32, downsample=True, upsample=True)
 
 
 def vector_quantizer() -> torch.nn.Module:
+    """Return the autoencoder of aMUSEd-512."""
     return autoencoder(
         VQModel,
         [128, 256, 256, 512, 768],
@@ -134,8 +129,8 @@ def vector_quantizer() -> torch.nn.Module:
 
 
 def clip_text(kind: type, width: int, layers: int):
-    """A text encoder, and a tokenizer of a few words that makes texts as long."""
-    tokenizer = train_generator.build_tokenizer(WORDS)
+    """Return a tokenizer of a few words, and a text encoder for texts of 77 tokens."""
+    tokenizer = small_generators.build_tokenizer(WORDS)
     tokenizer.model_max_length = TOKENS
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -159,9 +154,22 @@ def stable_diffusion(
     groups=32,
     decoder=(128, 256, 512, 512),
 ) -> StableDiffusionPipeline:
-    """Stable Diffusion 1.5 by default. size: pixels a side; text: width and layers of its encoder."""
+    """Return a pipeline, of the size of Stable Diffusion 1.5 by default.
+
+    Parameters
+    ----------
+    size : int
+        Pixels a side.
+    channels, heads, groups
+        Of the UNet.
+    text : tuple of int
+        Width and layers of the text encoder.
+    decoder : tuple of int
+        Channels of the autoencoder.
+    """
     tokenizer, encoder = clip_text(CLIPTextModel, *text)
-    levels, blocks = len(channels), len(decoder)
+    levels = len(channels)
+    blocks = len(decoder)
     unet = UNet2DConditionModel(
         sample_size=size // 2 ** (blocks - 1),
         block_out_channels=channels,
@@ -202,54 +210,33 @@ def _if_scheduler() -> DDPMScheduler:
 
 
 def deepfloyd_if(text: Callable = t5_xxl, unet: Callable = first_stage) -> IFPipeline:
-    pieces = [
-        ("<pad>", 0.0),
-        ("</s>", 0.0),
-        ("<unk>", 0.0),
-        *((f"▁{word}", -2.0) for word in dict.fromkeys(" ".join(WORDS).split())),
-    ]
-    return IFPipeline(
-        T5Tokenizer(vocab=pieces, extra_ids=0),
-        text(),
-        unet(),
-        _if_scheduler(),
-        None,
-        None,
-        None,
-        requires_safety_checker=False,
-    )
+    """Return the first stage of DeepFloyd IF."""
+    pieces = [(piece, 0.0) for piece in ("<pad>", "</s>", "<unk>")]
+    pieces += [(f"▁{word}", -2.0) for word in dict.fromkeys(" ".join(WORDS).split())]
+    tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
+    parts = (tokenizer, text(), unet(), _if_scheduler(), None, None, None)
+    return IFPipeline(*parts, requires_safety_checker=False)
 
 
 def deepfloyd_if_upscaler(unet: Callable = second_stage) -> IFSuperResolutionPipeline:
+    """Return the second stage of DeepFloyd IF, without a text encoder."""
     noise = DDPMScheduler(beta_schedule="squaredcos_cap_v2")
-    parts = dict.fromkeys(
-        ("tokenizer", "text_encoder", "safety_checker", "feature_extractor", "watermarker")
-    )
-    return IFSuperResolutionPipeline(
-        **parts,
-        unet=unet(),
-        scheduler=_if_scheduler(),
-        image_noising_scheduler=noise,
-        requires_safety_checker=False,
-    )
+    parts = (None, None, unet(), _if_scheduler(), noise, None, None, None)
+    return IFSuperResolutionPipeline(*parts, requires_safety_checker=False)
 
 
 def amused(
     transformer: Callable = u_vit, tokens: Callable = vector_quantizer, text=(768, 12)
 ) -> AmusedPipeline:
+    """Return an aMUSEd pipeline."""
     tokenizer, encoder = clip_text(CLIPTextModelWithProjection, *text)
-    made = transformer()
-    return AmusedPipeline(
-        tokens(),
-        tokenizer,
-        encoder,
-        made,
-        AmusedScheduler(mask_token_id=made.config.vocab_size - 1),
-    )
+    denoiser = transformer()
+    scheduler = AmusedScheduler(mask_token_id=denoiser.config.vocab_size - 1)
+    return AmusedPipeline(tokens(), tokenizer, encoder, denoiser, scheduler)
 
 
-# Pattern of a model's id -> what stands in for it.
-RELEASED: dict[str, Callable[[], DiffusionPipeline]] = {
+# Pattern of the names of a model on the hub -> what builds one of its size.
+BUILDERS: dict[str, Callable[[], DiffusionPipeline]] = {
     "*stable-diffusion-v1*": stable_diffusion,
     "*IF-I-XL*": deepfloyd_if,
     "*IF-II-L*": deepfloyd_if_upscaler,
@@ -258,40 +245,54 @@ RELEASED: dict[str, Callable[[], DiffusionPipeline]] = {
 
 
 def of(model: str) -> Callable[[], DiffusionPipeline] | None:
-    """What stands in for a released model; None where nothing does."""
-    return next((build for pattern, build in RELEASED.items() if fnmatchcase(model, pattern)), None)
+    """Return what builds a pipeline of the size of a model of the hub, None if nothing does."""
+    return next((build for pattern, build in BUILDERS.items() if fnmatchcase(model, pattern)), None)
 
 
-def build(make: Callable[[], torch.nn.Module], dtype: torch.dtype, device: torch.device):
-    """On the device, and in the precision that it would be loaded in."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(
-        dtype if device.type == "cuda" else before
-    )  # on a CPU some initial weights cannot be drawn in half precision
+def build(builder: Callable, dtype: torch.dtype, device: torch.device):
+    """Build a model on a device, in the precision in which it would be loaded.
+
+    Parameters
+    ----------
+    builder : callable
+        Returns the model.
+    dtype : torch.dtype
+    device : torch.device
+    """
+    default = torch.get_default_dtype()
+    if device.type == "cuda":  # on a CPU, some weights cannot be drawn in half precision
+        torch.set_default_dtype(dtype)
     try:
         with device:
-            made = make()
+            model = builder()
     finally:
-        torch.set_default_dtype(before)
-    return made.to(dtype=dtype)
+        torch.set_default_dtype(default)
+    return model.to(dtype=dtype)
 
 
 @contextmanager
 def in_place(
     builders: dict[str, Callable[[], DiffusionPipeline]], device: torch.device
 ) -> Iterator[None]:
-    """What diffusers loads from these folders is built in its place, on the device and in the
-    precision that it would be loaded in: weights of 20 GB need not be written to be read.
+    """Build pipelines when diffusers loads them from these folders.
+
+    Weights of 20 GB need not be written to be read.
+
+    Parameters
+    ----------
+    builders : dict
+        Folder -> what builds its pipeline.
+    device : torch.device
     """
     read = DiffusionPipeline.from_pretrained
 
-    def built(path: str | Path, **named) -> DiffusionPipeline:
+    def from_pretrained(path: str | Path, **options) -> DiffusionPipeline:
         if str(path) not in builders:
-            return read(path, **named)
-        return build(builders[str(path)], named["dtype"], device)
+            return read(path, **options)
+        return build(builders[str(path)], options["dtype"], device)
 
     for path in builders:
         Path(path).mkdir(parents=True, exist_ok=True)
         (Path(path) / "model_index.json").write_text("{}", encoding="utf-8")
-    with patch.object(DiffusionPipeline, "from_pretrained", built):
+    with patch.object(DiffusionPipeline, "from_pretrained", from_pretrained):
         yield

@@ -1,8 +1,7 @@
-"""Models of transformers that write prompts or flag images, of the sizes of those that a study may
-name, with random weights.
+"""Models of transformers that write prompts or flag images, with random weights.
 
-Settings are those of the models' own config.json on the hub. Every word of a vocabulary is one that
-decodes, and no text ends before it is as long as it may be.
+Their sizes are those of the models that a study may name (config.json on the hub). Every token of a
+vocabulary can be decoded, and every text has the largest allowed length.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,46 +29,44 @@ from transformers import (
 
 from synscale.timing.stand_ins import build
 
-# A class whose from_pretrained a job calls -> what it then gets.
+# A class whose from_pretrained a job calls -> what builds its result.
 Parts = dict[type, Callable[[], object]]
 
 PADDING, BEGIN, END, UNKNOWN = range(4)  # the first tokens of every vocabulary here
 
 
 def tokenizer(words: int) -> PreTrainedTokenizerFast:
-    named = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    vocabulary = {
-        token: i
-        for i, token in enumerate([*named.values(), *(f"w{i}" for i in range(len(named), words))])
-    }
-    own = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
-    own.pre_tokenizer = pre_tokenizers.Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=own, **named)
+    """Return a tokenizer with a vocabulary of so many words."""
+    special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokens = [*special.values(), *(f"w{i}" for i in range(len(special), words))]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    word_level = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
+    word_level.pre_tokenizer = pre_tokenizers.Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=word_level, **special)
 
 
 def t5(
     width: int = 768, inner: int = 3072, layers: int = 12, heads: int = 12, words: int = 32128
 ) -> Parts:
-    """T5-base by default."""
+    """Return a T5, of the size of T5-base by default."""
 
-    def model() -> T5ForConditionalGeneration:
-        sizes = {
-            "d_model": width,
-            "d_kv": width // heads,
-            "d_ff": inner,
-            "num_layers": layers,
-            "num_heads": heads,
-            "vocab_size": words,
-        }
-        made = T5ForConditionalGeneration(
-            T5Config(
-                **sizes, decoder_start_token_id=PADDING, pad_token_id=PADDING, eos_token_id=END
-            )
+    def build_model() -> T5ForConditionalGeneration:
+        config = T5Config(
+            d_model=width,
+            d_kv=width // heads,
+            d_ff=inner,
+            num_layers=layers,
+            num_heads=heads,
+            vocab_size=words,
+            decoder_start_token_id=PADDING,
+            pad_token_id=PADDING,
+            eos_token_id=END,
         )
-        made.generation_config.eos_token_id = None
-        return made
+        model = T5ForConditionalGeneration(config)
+        model.generation_config.eos_token_id = None
+        return model
 
-    return {AutoTokenizer: partial(tokenizer, words), AutoModelForSeq2SeqLM: model}
+    return {AutoTokenizer: partial(tokenizer, words), AutoModelForSeq2SeqLM: build_model}
 
 
 EYES = {
@@ -97,76 +94,76 @@ def blip2(
     queries: dict = QUERIES,
     asked: int = 32,
 ) -> Parts:
-    """With OPT-2.7b by default. eyes, queries: of its ViT-g and its Q-Former; asked: embeddings
-    that an image comes to.
+    """Return a BLIP-2, with OPT-2.7b by default.
+
+    Parameters
+    ----------
+    width, layers, heads, words : int
+        Of the language model.
+    eyes, queries : dict
+        Sizes of the ViT-g and the Q-Former.
+    asked : int
+        Embeddings of an image.
     """
 
     def processor() -> Blip2Processor:
         side = eyes["image_size"]
-        return Blip2Processor(
-            BlipImageProcessor(size={"height": side, "width": side}),
-            tokenizer(words - 1),
-            num_query_tokens=asked,
-        )  # it adds <image>
+        images = BlipImageProcessor(size={"height": side, "width": side})
+        # It adds the token <image>.
+        return Blip2Processor(images, tokenizer(words - 1), num_query_tokens=asked)
 
-    def model() -> Blip2ForConditionalGeneration:
+    def build_model() -> Blip2ForConditionalGeneration:
         text = {
+            "model_type": "opt",
             "hidden_size": width,
             "ffn_dim": 4 * width,
             "num_hidden_layers": layers,
             "num_attention_heads": heads,
             "word_embed_proj_dim": width,
+            "vocab_size": words,
+            "pad_token_id": PADDING,
+            "bos_token_id": BEGIN,
+            "eos_token_id": END,
         }
-        made = Blip2ForConditionalGeneration(
-            Blip2Config(
-                vision_config=eyes,
-                qformer_config=queries | {"encoder_hidden_size": eyes["hidden_size"]},
-                text_config=text
-                | {
-                    "model_type": "opt",
-                    "vocab_size": words,
-                    "pad_token_id": PADDING,
-                    "bos_token_id": BEGIN,
-                    "eos_token_id": END,
-                },
-                num_query_tokens=asked,
-                image_token_index=words - 1,
-            )
+        config = Blip2Config(
+            vision_config=eyes,
+            qformer_config=queries | {"encoder_hidden_size": eyes["hidden_size"]},
+            text_config=text,
+            num_query_tokens=asked,
+            image_token_index=words - 1,
         )
-        for own in (made, made.language_model):
-            own.generation_config.eos_token_id = None
-        return made
+        model = Blip2ForConditionalGeneration(config)
+        for part in (model, model.language_model):
+            part.generation_config.eos_token_id = None
+        return model
 
-    return {Blip2Processor: processor, Blip2ForConditionalGeneration: model}
+    return {Blip2Processor: processor, Blip2ForConditionalGeneration: build_model}
 
 
 def safety_checker(
     width: int = 1024, layers: int = 24, heads: int = 16, size: int = 224, patch_size: int = 14
 ) -> Parts:
-    """With a CLIP ViT-L/14 by default."""
+    """Return a safety checker, with a CLIP ViT-L/14 by default."""
 
-    def model() -> StableDiffusionSafetyChecker:
-        sizes = {
+    def build_model() -> StableDiffusionSafetyChecker:
+        vision = {
             "hidden_size": width,
             "intermediate_size": 4 * width,
             "num_hidden_layers": layers,
             "num_attention_heads": heads,
+            "image_size": size,
+            "patch_size": patch_size,
         }
-        return StableDiffusionSafetyChecker(
-            CLIPConfig(
-                vision_config=sizes | {"image_size": size, "patch_size": patch_size},
-                projection_dim=768,
-            )
-        )
+        return StableDiffusionSafetyChecker(CLIPConfig(vision_config=vision, projection_dim=768))
 
     shape = {"size": {"shortest_edge": size}, "crop_size": {"height": size, "width": size}}
     return {
         CLIPImageProcessor: partial(CLIPImageProcessor, **shape),
-        StableDiffusionSafetyChecker: model,
+        StableDiffusionSafetyChecker: build_model,
     }
 
 
-# Pattern of a model's id -> what stands in for it, by what it is for.
+# Pattern of the names of a model on the hub -> one of its size, by what it is for.
 WRITERS = {
     "*t5-small*": partial(t5, 512, 2048, 6, 8),
     "*t5-base*": t5,
@@ -176,18 +173,19 @@ CAPTIONERS = {"*blip2-opt-2.7b*": blip2, "*blip2-opt-6.7b*": partial(blip2, 4096
 
 
 def of(model: str, known: dict[str, Callable[[], Parts]]) -> Parts | None:
-    """What stands in for a released model; None where nothing does."""
+    """Return a model of the size of one on the hub; None if there is none."""
     return next((parts() for pattern, parts in known.items() if fnmatchcase(model, pattern)), None)
 
 
 @contextmanager
 def instead(parts: Parts, device: torch.device) -> Iterator[None]:
-    """What these classes load is built: weights of 15 GB need not be written to be read."""
+    """Build what these classes would load: weights of 15 GB need not be written to be read."""
 
-    def loaded(make: Callable, *_, dtype: torch.dtype | None = None, **__):
-        return build(make, dtype, device) if dtype else make()
+    def from_pretrained(builder: Callable, *_, dtype: torch.dtype | None = None, **__):
+        return build(builder, dtype, device) if dtype else builder()
 
     with ExitStack() as patches:
-        for kind, make in parts.items():
-            patches.enter_context(patch.object(kind, "from_pretrained", partial(loaded, make)))
+        for kind, builder in parts.items():
+            replacement = partial(from_pretrained, builder)
+            patches.enter_context(patch.object(kind, "from_pretrained", replacement))
         yield

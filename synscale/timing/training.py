@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from synscale.planning.cost_model import forward_flops, forward_passes
+from synscale.planning.flops import forward_flops, forward_passes
 from synscale.planning.reader_memory import is_in_memory
 from synscale.timing import loops, machine
 from synscale.timing.bench import LARGEST, Bench, Timed, enough, fitting, jobs_of
@@ -72,7 +72,7 @@ def _classifier(bench: Bench, name: str, job: ClassifierJob, batch: int) -> list
     count = enough(few / 3, bench)
     seconds, second = seconds_of(count)
     rest = min(first, second)  # other work on the machine only adds time
-    flops = 3 * forward_flops(job.architecture.model_dump(), job.image_size) * count * batch
+    flops = 3 * forward_flops(job.architecture, job.image_size) * count * batch
     units = {"step": count, "tflop": flops / 1e12}
     return [
         Timed("train_classifiers", "", f"{name}, batches of {batch}", units, seconds),
@@ -112,8 +112,8 @@ def _clip(bench: Bench, name: str, job: ClipJob, count: int, micro_batch: int) -
     if seconds < bench.seconds:
         done = enough(seconds / done, bench)
         seconds, rest = seconds_of(done)
-    passes = forward_passes(recipe, 1, cached_features=True)
-    flops = passes * forward_flops(job.architecture.model_dump(), job.image_size) * done * batch
+    passes = forward_passes(count > 1, recipe.gradient_checkpointing)
+    flops = passes * forward_flops(job.architecture, job.image_size) * done * batch
     what = f"{name}, batches of {batch}"
     if count > 1:
         what += f" in {count} micro-batches"

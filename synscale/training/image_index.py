@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from synscale.data.codec import decoded
+from synscale.data.codec import decode
 from synscale.data.shards import ShardError, manifest_path
 from synscale.training.order import OPEN_SHARDS
 
@@ -94,7 +94,7 @@ def decode_into(data: bytes, last: np.ndarray | None) -> tuple[torch.Tensor, np.
     array : ndarray
         For the next call.
     """
-    array = decoded(data, last)
+    array = decode(data, last)
     pixels = torch.from_numpy(array if array.ndim == 3 else array[..., None])
     return pixels.permute(2, 0, 1), array
 

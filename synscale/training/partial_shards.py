@@ -1,5 +1,7 @@
-"""Stretches of a shard that is being generated: its finished images, kept so that a job that was
-killed goes on with what is missing, and so that several processes may make a shard together.
+"""Partial shards: the finished images of a shard that is being generated.
+
+They are saved so that an interrupted job resumes with the missing images, and so that several
+processes can generate a shard together.
 """
 
 import os
@@ -13,21 +15,31 @@ from synscale.cluster import allocation
 from synscale.data import shards
 from synscale.training import checkpoint
 
-Sample = tuple[str, bytes, dict]
+Sample = tuple[str, bytes, dict]  # key, encoded image, manifest row
 
 
-class Stretches:
-    """Shards of some minutes' work each, named by the number of images of the shard that stand
-    before theirs.
+class PartialShards:
+    """Shards of some minutes' work each, named by the number of images before theirs.
 
-    folder: kept between tries; emptied by `resume.discard` when the shard is whole. identity: text
-    of everything that the images depend on. storage: of the images, as `shards.encode` takes it. A
-    kill loses resume.CHECKPOINT_INTERVAL seconds of work at most, and the two batches that are being made.
+    An interruption loses at most `checkpoint.CHECKPOINT_INTERVAL` seconds of work, and the two
+    batches in progress.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Kept between attempts; removed by `checkpoint.discard` when the shard is complete.
+    identity : str
+        Text of everything that the images depend on.
+    storage : dict
+        Format of the images, as for `shards.encode`.
     """
 
     def __init__(self, folder: str | Path, identity: str, storage: dict):
-        self.folder, self.storage = Path(folder) / checkpoint.digest(identity), storage
-        self.place, self.ahead, self.saved = 0, [], time.monotonic()
+        self.folder = Path(folder) / checkpoint.digest(identity)
+        self.storage = storage
+        self.place = 0
+        self.pending: list[Sample] = []
+        self.saved = time.monotonic()
         self.batch_seconds = 0.0  # longest time between two batches
         self.save_seconds = 0.0  # longest save
         self._added: float | None = None
@@ -35,33 +47,31 @@ class Stretches:
     def _path(self, place: int) -> Path:
         return self.folder / f"{place:09d}.tar"
 
-    def kept(self) -> dict[int, int]:
-        """Place in the shard of the first image of each stretch that earlier tries have kept whole
-        -> how many images it has. Others are removed, and so is what was kept of another identity.
+    def counts(self) -> dict[int, int]:
+        """Return the place of each partial shard in the shard -> its number of images.
+
+        Damaged ones are removed, and so are those of another identity.
         """
         for other in self.folder.parent.glob("*"):
             if other != self.folder:
                 shutil.rmtree(other)
-        found = {}
+        counts = {}
         for manifest in sorted(self.folder.glob("[0-9]*.parquet")):
             place = int(manifest.stem)
             try:
-                found[place] = sum(1 for _ in shards.samples(self._path(place)))
+                counts[place] = sum(1 for _ in shards.samples(self._path(place)))
             except (OSError, ValueError, KeyError, tarfile.TarError) as error:
-                print(
-                    f"what an earlier try kept from image {place} on is damaged, and is made "
-                    f"again: {error}",
-                    flush=True,
-                )
+                reason = f"damaged, and is generated again: {error}"
+                print(f"partial shard from image {place} on is {reason}", flush=True)
                 manifest.unlink()
-        return found
+        return counts
 
     def samples(self, place: int) -> Iterator[Sample]:
-        """Those of a stretch that is kept."""
+        """Yield the samples of a partial shard."""
         return shards.samples(self._path(place))
 
-    def add(self, place: int, batch: list[Sample]) -> bool:
-        """Take the images of a batch and save them if it is time to.
+    def add(self, place: int, samples: list[Sample]) -> bool:
+        """Take the samples of a batch and save them if it is time to.
 
         Near the end of a SLURM allocation, save, requeue the job and do not return. Every process
         of a job does so at the same time, and gives the others time to finish their batch.
@@ -70,7 +80,7 @@ class Stretches:
         ----------
         place : int
             Number of images of the shard before those of the batch.
-        batch : list of tuple
+        samples : list of tuple
             Key, encoded image and manifest row of each image.
 
         Returns
@@ -78,10 +88,10 @@ class Stretches:
         bool
             Whether it was time to save.
         """
-        if place != self.place + len(self.ahead):
+        if place != self.place + len(self.pending):
             self.save()
             self.place = place
-        self.ahead += batch
+        self.pending += samples
         now = time.monotonic()
         if self._added is not None:
             self.batch_seconds = max(self.batch_seconds, now - self._added)
@@ -99,15 +109,17 @@ class Stretches:
             return
         processes = int(os.environ.get("WORLD_SIZE", 1))
         record = self.folder / f"requeued-{os.environ.get('RANK', 0)}.json"
-        stretches = len(list(self.folder.glob("[0-9]*.parquet"))) + 1
+        count = len(list(self.folder.glob("[0-9]*.parquet"))) + 1
         margin = current.margin(self.save_seconds, self.batch_seconds)
         wait = 1.5 * self.batch_seconds if processes > 1 else 0.0
-        current.continue_later(record, stretches, self.save, margin, wait)
+        current.continue_later(record, count, self.save, margin, wait)
 
     def save(self) -> None:
-        """Write the images since the last save as a stretch."""
+        """Write the images since the last save as a partial shard."""
         began = time.monotonic()
-        if self.ahead:
-            shards.write(self._path(self.place), self.ahead, self.storage)
-        self.place, self.ahead, self.saved = self.place + len(self.ahead), [], time.monotonic()
+        if self.pending:
+            shards.write(self._path(self.place), self.pending, self.storage)
+        self.place += len(self.pending)
+        self.pending = []
+        self.saved = time.monotonic()
         self.save_seconds = max(self.save_seconds, self.saved - began)

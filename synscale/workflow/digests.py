@@ -3,9 +3,8 @@
 A function has the name of its rule; `prompts` serves the three rules that work for one recipe.
 """
 
-from synscale.report import captions
 from synscale.study.models import Study
-from synscale.workflow.settings import digest, figures, tables
+from synscale.workflow.settings import claims, digest, figures, mixed_figures, tables
 from synscale.workflow.settings.author_checkpoints import (
     author_checkpoint_settings,
     author_checkpoint_table_settings,
@@ -27,6 +26,7 @@ from synscale.workflow.settings.generation import (
 )
 from synscale.workflow.settings.laws import law_settings
 from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
+from synscale.workflow.settings.provenance import provenance_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 from synscale.workflow.studies import study_input
@@ -207,13 +207,13 @@ def plot_exchange_rate(study: Study, wildcards) -> str:
 @study_input
 def plot_limited_real(study: Study, wildcards) -> str:
     """Digest of `plot_limited_real`."""
-    return digest(figures.limited_settings(study))
+    return digest(mixed_figures.limited_settings(study))
 
 
 @study_input
 def plot_clip_transfer(study: Study, wildcards) -> str:
     """Digest of `plot_clip_transfer`."""
-    return digest(figures.transfer_settings(study))
+    return digest(mixed_figures.transfer_settings(study))
 
 
 @study_input
@@ -255,7 +255,7 @@ def tabulate_laws(study: Study, wildcards) -> str:
 @study_input
 def tabulate_claims(study: Study, wildcards) -> str:
     """Digest of `tabulate_claims`."""
-    return digest(tables.claims_settings(study))
+    return digest(claims.claims_settings(study))
 
 
 @study_input
@@ -267,4 +267,4 @@ def tabulate_versus_paper(study: Study, wildcards) -> str:
 @study_input
 def write_provenance(study: Study, wildcards) -> str:
     """Digest of `write_provenance`."""
-    return digest(captions.whole(study))
+    return digest(provenance_settings(study))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from synscale.planning import dag
 from synscale.study.models import Study
 from synscale.workflow.paths import metric_files
-from synscale.workflow.settings import figures, tables
+from synscale.workflow.settings import claims, figures, tables
 from synscale.workflow.settings.figures import part_of
 from synscale.workflow.studies import study_input
 
@@ -28,7 +28,7 @@ def metrics_of_laws(study: Study, laws: list[str]) -> list[str]:
     return metric_files(study, figures.experiments_of_laws(study, laws))
 
 
-def experiment_scores(study: Study, settings: dict) -> list[str]:
+def experiment_scores(study: Study, settings) -> list[str]:
     """Return the scores of the sources of a figure of one experiment."""
     return score_files(study, figures.configuration_sources(settings))
 
@@ -48,13 +48,13 @@ def fitted_metrics(study: Study, wildcards) -> list[str]:
 @study_input
 def samples_real(study: Study, wildcards) -> list[str]:
     """Return shards with one real image of each class for every column."""
-    return figures.samples_of_real(study.name, study)
+    return figures.samples_of_real(study)
 
 
 @study_input
 def samples_images(study: Study, wildcards) -> list[str]:
     """Return the shards with the first image of each class, source after source."""
-    return figures.samples_tars(study.name, study)
+    return figures.samples_tars(study)
 
 
 @study_input
@@ -90,7 +90,7 @@ def scores_metrics(study: Study, wildcards) -> list[str]:
 @study_input
 def per_class_images(study: Study, wildcards) -> list[str]:
     """Return the first images of the curve whose classes are shown."""
-    return figures.per_class_tars(study.name, study)
+    return figures.per_class_tars(study)
 
 
 @study_input
@@ -153,7 +153,7 @@ def teaser_laws(study: Study, wildcards) -> list[str]:
 @study_input
 def prompts_pools(study: Study, wildcards) -> list[str]:
     """Return the prompts of every recipe that has a pool of them."""
-    recipes = tables.prompts_settings(study)["recipes"]
+    recipes = tables.prompts_settings(study).recipes
     return [f"results/{study.name}/prompts/{recipe}.parquet" for recipe in recipes]
 
 
@@ -185,13 +185,13 @@ def all_laws(study: Study, wildcards) -> list[str]:
 @study_input
 def claims_metrics(study: Study, wildcards) -> list[str]:
     """Return the metrics of the experiments that claims are tested on."""
-    return metric_files(study, tables.claims_experiments(study))
+    return metric_files(study, claims.claims_experiments(study))
 
 
 @study_input
 def claims_scores(study: Study, wildcards) -> list[str]:
     """Return the scores of the sources that claims compare."""
-    return score_files(study, tables.claims_sources(study))
+    return score_files(study, claims.claims_sources(study))
 
 
 @study_input
@@ -220,4 +220,4 @@ def all_results(study: Study, wildcards) -> list[str]:
 @study_input
 def planned_targets(study: Study, wildcards) -> list[str]:
     """Return the files of a figure, a table or `all` to plan."""
-    return dag.targets(study.name, study, wildcards.name)
+    return dag.targets(study, wildcards.name)

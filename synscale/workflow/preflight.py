@@ -50,7 +50,7 @@ def data_set_problems(studies: dict[str, Study], splits: dict[tuple[str, str], b
         data = datasets.of_split(split, classes, settings, images_needed(study, split) or None)
         try:
             if is_indexed:
-                datasets.checked(data)
+                datasets.check(data)
             else:
                 _ = data.place
         except datasets.DataSetError as error:

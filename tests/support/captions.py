@@ -17,7 +17,7 @@ CAPTIONS = dict.fromkeys(
 def rendered(name: str, folder: str, study) -> str:
     """Return a caption as Snakemake renders it; undefined names and errors of its markup raise."""
     path = ROOT / f"report/{CAPTIONS.get(name, name)}.rst"
-    config = {"study": folder, "facts": captions.Facts({folder: study})}
+    config = {"study": folder, "facts": captions.CaptionFacts({folder: study})}
     snakemake = SimpleNamespace(
         config=config, wildcards=SimpleNamespace(study=folder, scaling=name, table=name)
     )

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 
 from scripts import train_classifiers

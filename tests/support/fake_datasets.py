@@ -1,9 +1,8 @@
-"""Tiny data sets in the formats of the true ones: class folders, WebDataset shards, pairs as
-img2dataset writes them.
-"""
+"""Tiny data sets in real formats: class folders, WebDataset shards, pairs of img2dataset."""
 
 import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +23,8 @@ TEXTS = [
 def picture(number: int, size: tuple[int, int] = (40, 32), mode: str = "RGB") -> Image.Image:
     """Smooth, so that JPEG keeps it nearly; another one for each number. size: width, height."""
     x, y = np.meshgrid(np.linspace(0, 3, size[0]), np.linspace(0, 3, size[1]))
-    waves = [
-        128 + 100 * np.sin(x * (1 + number % 3) + number + phase) * np.cos(y + phase)
-        for phase in range(3)
-    ]
+    x = x * (1 + number % 3) + number
+    waves = [128 + 100 * np.sin(x + phase) * np.cos(y + phase) for phase in range(3)]
     return Image.fromarray(np.stack(waves, axis=-1).astype(np.uint8)).convert(mode)
 
 
@@ -56,14 +53,11 @@ def write_tar(path: Path, samples: list[dict]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with TarWriter(str(path)) as writer:
         for sample in samples:
-            writer.write(
-                {
-                    key: value
-                    if key == "__key__" or isinstance(value, bytes)
-                    else str(value).encode()
-                    for key, value in sample.items()
-                }
-            )
+            members = {}
+            for extension, value in sample.items():
+                is_text = extension != "__key__" and not isinstance(value, bytes)
+                members[extension] = str(value).encode() if is_text else value
+            writer.write(members)
     return path
 
 
@@ -71,11 +65,11 @@ def class_tars(folder: Path, classes: list[list[int]]) -> Path:
     """As ImageNet in WebDataset shards: {key}.jpg and {key}.cls. classes: of each tar, the class
     ids of its images.
     """
-    for number, own in enumerate(classes):
-        samples = [
-            {"__key__": f"{number:03d}_{i:04d}", "jpg": image_bytes(100 * number + i), "cls": label}
-            for i, label in enumerate(own)
-        ]
+    for number, labels in enumerate(classes):
+        samples = []
+        for i, label in enumerate(labels):
+            image = image_bytes(100 * number + i)
+            samples.append({"__key__": f"{number:03d}_{i:04d}", "jpg": image, "cls": label})
         write_tar(folder / f"{number:05d}.tar", samples)
     return folder
 
@@ -90,50 +84,32 @@ def pairs(
     for shard, count in enumerate(counts):
         samples, rows = [], []
         for i in range(count + fails):
-            key, failed = f"{shard:05d}{i:04d}", i < fails
+            key = f"{shard:05d}{i:04d}"
             caption = f"{TEXTS[i % len(TEXTS)]} {shard}-{i}" if i % len(TEXTS) != 4 else None
-            row = {
-                "url": f"https://images.invalid/{key}.jpg",
-                "caption": caption,
-                "key": key,
-                "status": "failed_to_download" if failed else "success",
-            }
-            row |= {
-                "error_message": "HTTP Error 404: Not Found" if failed else None,
-                "width": None if failed else size[0],
-                "height": None if failed else size[1],
-            }
+            row = {"url": f"https://images.invalid/{key}.jpg", "caption": caption, "key": key}
+            if i < fails:
+                row |= {"status": "failed_to_download"}
+                row |= {"error_message": "HTTP Error 404: Not Found", "width": None, "height": None}
+            else:
+                row |= {"status": "success", "error_message": None}
+                row |= {"width": size[0], "height": size[1]}
+                sample = {"__key__": key, "jpg": image_bytes(100 * shard + i, size)}
+                sample |= {"txt": caption or "", "json": json.dumps(row, indent=4)}
+                samples.append(sample)
             rows.append(row)
-            if not failed:
-                samples.append(
-                    {
-                        "__key__": key,
-                        "jpg": image_bytes(100 * shard + i, size),
-                        "txt": caption or "",
-                        "json": json.dumps(row, indent=4),
-                    }
-                )
         write_tar(folder / f"{shard:05d}.tar", samples)
         pd.DataFrame(rows).to_parquet(folder / f"{shard:05d}.parquet", index=False)
-        (folder / f"{shard:05d}_stats.json").write_text(
-            json.dumps({"count": count + fails, "successes": count, "failed_to_download": fails})
-        )
+        stats = {"count": count + fails, "successes": count, "failed_to_download": fails}
+        (folder / f"{shard:05d}_stats.json").write_text(json.dumps(stats))
     return folder
 
 
 def class_table(path: Path, wnids: list[str]) -> Path:
     """CSV of the study's classes, as data/imagenet_classes.csv has it."""
-    rows = [
-        {
-            "class_id": i,
-            "wnid": wnid,
-            "name": f"thing {i}",
-            "synonyms": "",
-            "description": "a thing",
-            "hypernyms": "object",
-        }
-        for i, wnid in enumerate(wnids)
-    ]
+    texts = {"synonyms": "", "description": "a thing", "hypernyms": "object"}
+    rows = []
+    for i, wnid in enumerate(wnids):
+        rows.append({"class_id": i, "wnid": wnid, "name": f"thing {i}"} | texts)
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
     return path
@@ -158,3 +134,24 @@ def of_files_study(folder: Path) -> dict[str, str]:
         "shapes": "sets/shapes/*.tar",
         "web": str(folder / "sets/web"),
     }
+
+
+def tar_of(path: Path, members: list[tuple[str, bytes]]) -> Path:
+    """A tar with these members, in this order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as file:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+    return path
+
+
+def sample(key: str, label: int = 0) -> list[tuple[str, bytes]]:
+    return [(f"{key}.jpg", image_bytes(label)), (f"{key}.cls", str(label).encode())]
+
+
+def named_table(tmp_path, names: list[str], **columns) -> str:
+    table = {"class_id": range(len(names)), "name": names} | columns
+    pd.DataFrame(table).to_csv(tmp_path / "names.csv", index=False)
+    return str(tmp_path / "names.csv")

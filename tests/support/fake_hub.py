@@ -1,6 +1,4 @@
-"""A model hub on this machine, as much of one as downloading a snapshot asks for: one model, at one
-commit.
-"""
+"""A model hub on this machine: what a download of a snapshot needs, for one commit of a model."""
 
 import hashlib
 import json
@@ -14,32 +12,34 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """Serves the files below `folder` while it is entered; `asked` holds those that were
-    downloaded. gated: to no one.
-    """
+    """Serves the files below `folder`, to no one if `gated`; `asked` lists the downloads."""
 
     def __init__(self, folder: Path, gated: bool = False):
-        self.folder, self.gated, self.asked = folder, gated, []
+        self.folder = folder
+        self.gated = gated
+        self.asked: list[str] = []
 
     def __enter__(self):
-        self.server = ThreadingHTTPServer(
-            ("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self})
-        )
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"http://127.0.0.1:{self.server.server_port}"
         return self
+
+    def environment(self, folder: Path) -> dict[str, str]:
+        """Return variables with which a process uses this hub, and a cache in the folder."""
+        home = {"HF_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "0"}
+        return {"HF_ENDPOINT": self.address, "NO_PROXY": "127.0.0.1"} | home
 
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
 
     def answer(self, path: str) -> tuple[int, dict, bytes]:
-        """Status, headers and body."""
-        files = {
-            str(file.relative_to(self.folder)): file
-            for file in self.folder.rglob("*")
-            if file.is_file()
-        }
+        """Return status, headers and body."""
+        paths = [path for path in self.folder.rglob("*") if path.is_file()]
+        files = {str(path.relative_to(self.folder)): path for path in paths}
+        is_json = {"Content-Type": "application/json"}
         resolve = f"/{MODEL}/resolve/{COMMIT}/"
         if MODEL not in path:
             return 401, {"X-Error-Code": "RepoNotFound"}, b""
@@ -48,29 +48,26 @@ class Hub:
         if COMMIT not in path:
             return 404, {"X-Error-Code": "RevisionNotFound"}, b""
         if "/revision/" in path:
-            told = {"id": MODEL, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
-            return 200, {"Content-Type": "application/json"}, json.dumps(told).encode()
+            siblings = [{"rfilename": name} for name in files]
+            facts = {"id": MODEL, "sha": COMMIT, "siblings": siblings}
+            return 200, is_json, json.dumps(facts).encode()
         if "/tree/" in path:
             rows = [
                 {"type": "file", "path": name, "size": file.stat().st_size, "oid": "0" * 40}
                 for name, file in files.items()
             ]
-            return 200, {"Content-Type": "application/json"}, json.dumps(rows).encode()
+            return 200, is_json, json.dumps(rows).encode()
         if path.startswith(resolve) and path.removeprefix(resolve) in files:
             data = files[path.removeprefix(resolve)].read_bytes()
-            return (
-                200,
-                {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": COMMIT},
-                data,
-            )
+            etag = f'"{hashlib.sha256(data).hexdigest()}"'
+            return 200, {"ETag": etag, "X-Repo-Commit": COMMIT}, data
         return 404, {"X-Error-Code": "EntryNotFound"}, b""
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        path = re.sub(
-            r"/main(?=/|$)", f"/{COMMIT}", self.path.split("?")[0]
-        )  # the branch, and its one commit
+        # The branch has one commit.
+        path = re.sub(r"/main(?=/|$)", f"/{COMMIT}", self.path.split("?")[0])
         status, headers, body = self.hub.answer(path)
         self.send_response(status)
         for name, value in headers.items():

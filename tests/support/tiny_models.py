@@ -1,8 +1,4 @@
-"""Models that judge images or write prompts, as they are released, of random weights and a few
-channels.
-"""
-
-import synscale.runtime.torch_setup  # noqa: F401
+"""Models that evaluate images or write prompts, of random weights and a few channels."""
 
 import timm
 import torch
@@ -30,7 +26,7 @@ VIT = {"img_size": 24, "patch_size": 8, "embed_dim": 16, "depth": 2, "num_heads"
 
 
 def save_t5(folder, names) -> str:
-    """names: of classes, whose words it knows beside its own."""
+    """Save a T5 that knows the words of these class names in addition to WORDS."""
     from transformers import T5Config, T5ForConditionalGeneration, T5Tokenizer
 
     pieces = [
@@ -58,9 +54,7 @@ def save_t5(folder, names) -> str:
 
 
 def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str:
-    """language: of the two that BLIP-2 is published with, one that goes on from what it is given or
-    one that answers it.
-    """
+    """Save a BLIP-2, whose language model (OPT or T5) continues or answers a text."""
     from transformers import (
         Blip2Config,
         Blip2ForConditionalGeneration,
@@ -113,12 +107,11 @@ def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str
     )
     torch.manual_seed(0)
     model = Blip2ForConditionalGeneration(config)
-    for weights in model.parameters():  # as it begins, this model hardly sees the image
-        if weights.dim() > 1:
+    for weights in model.parameters():
+        if weights.dim() > 1:  # initial weights hardly depend on the image
             weights.data.normal_()
-    model.language_model.lm_head.weight.data[[0, 2, -1]] = (
-        0  # padding, <unk> and <image> are no words
-    )
+    # Padding, <unk> and <image> are no words.
+    model.language_model.lm_head.weight.data[[0, 2, -1]] = 0
     if ends_at_once:
         last = model.language_model.model.decoder.final_layer_norm
         last.weight.data.zero_()
@@ -129,12 +122,10 @@ def save_blip2(folder, ends_at_once: bool = False, language: str = "opt") -> str
 
 
 def save_reference(folder, classes: int) -> None:
-    """A ViT as timm saves it for the hub; it was trained, one might say, at 24 px, on images
-    resized to 30.
-    """
+    """Save a ViT as timm does for the hub, of 24 px, for images resized to 30."""
     torch.manual_seed(0)
     model = timm.create_model("vit_base_patch16_224", num_classes=classes, **VIT)
-    own = {
+    config = {
         "input_size": [3, 24, 24],
         "crop_pct": 0.8,
         "mean": [0.4, 0.5, 0.6],
@@ -145,6 +136,6 @@ def save_reference(folder, classes: int) -> None:
     timm.models.save_for_hf(
         model,
         folder,
-        model_config={"pretrained_cfg": model.pretrained_cfg | own, "model_args": VIT},
+        model_config={"pretrained_cfg": model.pretrained_cfg | config, "model_args": VIT},
         safe_serialization=True,
     )

@@ -258,24 +258,11 @@ def chroma() -> ChromaPipeline:
 
 
 def hunyuan_dit() -> HunyuanDiTPipeline:
-    vocabulary = {
-        token: i
-        for i, token in enumerate(
-            [
-                "[PAD]",
-                "[UNK]",
-                "[CLS]",
-                "[SEP]",
-                "[MASK]",
-                *LETTERS,
-                *(f"##{letter}" for letter in LETTERS),
-            ]
-        )
-    }
-    tokenizer, text = (
-        BertTokenizer(vocab=vocabulary),
-        BertModel(BertConfig(vocab_size=len(vocabulary), hidden_size=WIDTH, **HEADS)).eval(),
-    )
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS]
+    tokens += [f"##{letter}" for letter in LETTERS]
+    tokenizer = BertTokenizer(vocab={token: i for i, token in enumerate(tokens)})
+    config = BertConfig(vocab_size=len(tokens), hidden_size=WIDTH, **HEADS)
+    text = BertModel(config).eval()
     tokenizer_2, text_2 = t5()
     transformer = HunyuanDiT2DModel(
         num_attention_heads=2,

@@ -1,8 +1,4 @@
-"""Text-to-image pipelines as they are released, of random weights and a few channels: most of 16 px
-from 8 x 8 latents.
-"""
-
-import synscale.runtime.torch_setup  # noqa: F401
+"""Text-to-image pipelines of random weights and a few channels; most of 16 px, 8 x 8 latents."""
 
 import torch
 from diffusers import (
@@ -44,18 +40,23 @@ from transformers import (
     T5Tokenizer,
 )
 
-from scripts import train_generator
+from synscale.models import small_generators
+from synscale.study.models.generators import PretrainedGenerator
 
 PROMPTS = ["one", "a thick two", "three", "four", "five"]
 WIDTH = 16
 T5_WIDTH = 32
 
 
+def sampling(**keys) -> PretrainedGenerator:
+    """Return the settings of a generator of 16 pixels and two steps, with other keys."""
+    defaults = {"model": "./model", "size": 16, "steps": 2, "batch_size": 4}
+    return PretrainedGenerator(kind="pretrained", **defaults | keys)
+
+
 def clip(kind=CLIPTextModel):
-    tokenizer = train_generator.build_tokenizer(PROMPTS)
-    return tokenizer, kind(
-        train_generator.text_config({"text_width": WIDTH, "text_layers": 1}, tokenizer)
-    )
+    tokenizer = small_generators.build_tokenizer(PROMPTS)
+    return tokenizer, kind(small_generators.text_config(WIDTH, 1, tokenizer))
 
 
 def t5():
@@ -109,9 +110,7 @@ def stable_diffusion() -> StableDiffusionPipeline:
 
 
 def stable_diffusion_with_checker() -> StableDiffusionPipeline:
-    """With a random safety checker, whose thresholds lie where some images are flagged and some are
-    not.
-    """
+    """Return a pipeline with a random safety checker, which flags some images and others not."""
     small = {
         "hidden_size": 16,
         "num_hidden_layers": 1,
@@ -126,10 +125,8 @@ def stable_diffusion_with_checker() -> StableDiffusionPipeline:
             projection_dim=8,
         )
     )
-    for (
-        weights
-    ) in checker.vision_model.parameters():  # as it begins, this model hardly sees the image
-        if weights.dim() > 1:
+    for weights in checker.vision_model.parameters():
+        if weights.dim() > 1:  # initial weights hardly depend on the image
             weights.data.normal_()
     checker.concept_embeds.data.normal_()
     checker.special_care_embeds.data.normal_()
@@ -164,7 +161,7 @@ def stable_diffusion_xl() -> StableDiffusionXLPipeline:
 
 
 def if_unet(**changes) -> UNet2DConditionModel:
-    """Of pixels; it predicts its variance too."""
+    """Return a UNet of pixels, which predicts its variance too."""
     return UNet2DConditionModel(
         out_channels=6,
         cross_attention_dim=T5_WIDTH,
@@ -251,11 +248,9 @@ def amused() -> AmusedPipeline:
 
 
 def stable_diffusion_3() -> StableDiffusion3Pipeline:
-    (tokenizer, text), (tokenizer_2, text_2), (tokenizer_3, text_3) = (
-        clip(CLIPTextModelWithProjection),
-        clip(CLIPTextModelWithProjection),
-        t5(),
-    )
+    tokenizer, text = clip(CLIPTextModelWithProjection)
+    tokenizer_2, text_2 = clip(CLIPTextModelWithProjection)
+    tokenizer_3, text_3 = t5()
     transformer = SD3Transformer2DModel(
         sample_size=8,
         patch_size=1,
@@ -277,7 +272,8 @@ def stable_diffusion_3() -> StableDiffusion3Pipeline:
 
 def flux() -> FluxPipeline:
     """Its guidance scale is an input of the model, as in FLUX.1 [dev]."""
-    (tokenizer, text), (tokenizer_2, text_2) = clip(), t5()
+    tokenizer, text = clip()
+    tokenizer_2, text_2 = t5()
     transformer = FluxTransformer2DModel(
         patch_size=1,
         in_channels=16,
@@ -346,18 +342,15 @@ def sana() -> SanaPipeline:
         caption_channels=WIDTH,
         sample_size=8,
     )
-    sides = ("encoder", "decoder")
-    two = {
-        f"{side}_{key}": value
-        for side in sides
-        for key, value in {"block_out_channels": (8, 8), "layers_per_block": (1, 1)}.items()
-    }
     vae = AutoencoderDC(
         latent_channels=4,
         attention_head_dim=2,
         encoder_qkv_multiscales=((), ()),
         decoder_qkv_multiscales=((), ()),
-        **two,
+        encoder_block_out_channels=(8, 8),
+        decoder_block_out_channels=(8, 8),
+        encoder_layers_per_block=(1, 1),
+        decoder_layers_per_block=(1, 1),
     )
     return SanaPipeline(tokenizer, text, vae, transformer, FlowMatchEulerDiscreteScheduler())
 
@@ -376,9 +369,8 @@ OTHERS = {
     "deepfloyd_if_upscaler": deepfloyd_if_upscaler,
     "stable_diffusion_with_checker": stable_diffusion_with_checker,
 }
-SIZES = dict.fromkeys(BUILDERS, 16) | {
-    "sana": 32
-}  # pixels a side; Sana takes multiples of 32 alone
+# Pixels a side; Sana takes only multiples of 32.
+SIZES = dict.fromkeys(BUILDERS, 16) | {"sana": 32}
 
 
 def save(name: str, folder, builders: dict = BUILDERS | OTHERS) -> None:

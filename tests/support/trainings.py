@@ -1,14 +1,13 @@
 """Short trainings on images of noise, in the test process."""
 
-import synscale.runtime.torch_setup  # noqa: F401
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from scripts import train_generator
 from synscale.study.load import load_study
 from synscale.study.models.classifiers import Architecture, Training
-from synscale.training import classifier_loop, stream
+from synscale.training import classifier_loop, generator_loop, stream
 from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.distributed import ProcessGroup
 from synscale.workflow.settings.generation import generator_settings
@@ -40,10 +39,12 @@ def train_on_noise(folder, training: Training, iterations: int) -> torch.nn.Modu
 def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
     """Return the weights of the denoiser after six steps on twenty images of noise."""
     settings = generator_settings(load_study(SMOKE), generator)
-    settings["training"]["iterations"] = 6
+    row = settings.generator
+    training = row.training.model_copy(update={"iterations": 6})
+    settings = replace(settings, generator=row.model_copy(update={"training": training}))
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
     captions = [["one", "a thick one"], ["two", "a thin two"]] * 10
-    pipeline = train_generator.train(
+    pipeline = generator_loop.train(
         settings, images, captions, str(folder), "same", torch.device("cpu")
     )
-    return getattr(pipeline, train_generator.KINDS[settings["kind"]][1]).state_dict()
+    return getattr(pipeline, generator_loop.KINDS[row.kind][0]).state_dict()

@@ -1,10 +1,6 @@
-"""Models of others, through the workflow: a checkpoint in the authors' layout to a table, and a
-released reference to scores.
-"""
+"""An authors' checkpoint to its table, and a pretrained reference to scores, in the workflow."""
 
 import json
-
-import synscale.runtime.torch_setup  # noqa: F401
 
 import pandas as pd
 import pytest
@@ -25,17 +21,16 @@ def others(workflow: Workflow) -> Workflow:
     torch.save(state_dict(), workflow.folder / "theirs.pt")
     torch.manual_seed(0)
     model = timm.create_model("vit_base_patch16_224", num_classes=10, **TINY)
-    own = {"input_size": [3, 8, 8], "crop_pct": 1.0, "num_classes": 10}
-    config = {"pretrained_cfg": model.pretrained_cfg | own, "model_args": TINY}
-    timm.models.save_for_hf(
-        model, workflow.folder / "judge", model_config=config, safe_serialization=True
-    )
+    changes = {"input_size": [3, 8, 8], "crop_pct": 1.0, "num_classes": 10}
+    config = {"pretrained_cfg": model.pretrained_cfg | changes, "model_args": TINY}
+    folder = workflow.folder / "reference"
+    timm.models.save_for_hf(model, folder, model_config=config, safe_serialization=True)
     workflow.edit("laws:\n", PUBLISHED % NUMBERS + "laws:\n")
-    workflow.edit(RUN, "reference: {model: ./judge}")
+    workflow.edit(RUN, "reference: {model: ./reference}")
     return workflow
 
 
-def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_scores(others):
+def test_checkpoint_has_a_table_and_a_pretrained_model_scores(others):
     target = ["tables/smoke/author_checkpoints.csv", "results/smoke/scores/real.json"]
     assert others.planned(*target) == {
         "prepare_data": 5,
@@ -47,13 +42,8 @@ def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_score
     }
     others.run(*target)
     table = pd.read_csv(others.folder / target[0])
-    assert set(table["evaluation"]) == {
-        "one_writer",
-        "other_writer",
-        "outlines",
-        "printed",
-        "misread",
-    }
+    sets = {"one_writer", "other_writer", "outlines", "printed", "misread"}
+    assert set(table["evaluation"]) == sets
     assert table["published"].notna().sum() == 2
     (real,) = json.loads((others.folder / target[1]).read_text())
     assert 0 <= real["recognizability"] <= 1 and real["lpips"] > 0
@@ -61,6 +51,6 @@ def test_a_checkpoint_is_set_beside_what_is_published_and_a_released_model_score
     assert others.planned(*target) == {}
 
 
-def test_a_model_that_the_study_does_not_have_is_told(others):
+def test_unknown_checkpoint_is_named(others):
     output = others.run("results/smoke/author_checkpoint_metrics/ours.parquet", check=False)
     assert "no author checkpoint 'ours'; known: theirs" in output

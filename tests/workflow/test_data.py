@@ -59,7 +59,7 @@ def copied(prepared, tmp_path) -> Workflow:
     return copy
 
 
-def test_every_shard_is_made_of_its_images(prepared):
+def test_every_shard_has_its_images(prepared):
     manifests = {}
     for split, count in BLOCKS.items():
         read = [
@@ -80,14 +80,14 @@ def test_every_shard_is_made_of_its_images(prepared):
     assert "3 addresses without an image" in log and "12 images in the index" in log
 
 
-def test_data_that_moved_make_nothing_again(copied):
+def test_data_may_be_moved_without_reruns(copied):
     (copied.folder / "sets").rename(copied.folder / "moved")
     config = (copied.folder / "config.yaml").read_text()
     (copied.folder / "config.yaml").write_text(config.replace("/sets/", "/moved/"))
     assert copied.planned(*TARS) == {}
 
 
-def test_a_path_may_come_from_the_command_line_and_reaches_a_job_of_a_scheduler(copied):
+def test_path_of_the_command_line_reaches_a_remote_job(copied):
     """Such a job is another snakemake process, which gets the same --config."""
     (copied.folder / "sets/things").rename(copied.folder / "elsewhere")
     target = "results/files/data/things/00001.tar"
@@ -98,7 +98,7 @@ def test_a_path_may_come_from_the_command_line_and_reaches_a_job_of_a_scheduler(
     assert len(shards.read(copied.folder / target)[1]) == 4  # images 6 to 9
 
 
-def test_a_wrong_data_set_is_told_before_any_job_but_can_be_planned(tmp_path):
+def test_wrong_data_set_is_reported_before_any_job(tmp_path):
     workflow = create(tmp_path / "workflow")
     (workflow.folder / "sets/things/n00000003").rename(workflow.folder / "sets/things/n0000003")
     workflow.edit("'sets/val'", "'sets/vall'", "config.yaml")
@@ -116,7 +116,7 @@ def test_a_wrong_data_set_is_told_before_any_job_but_can_be_planned(tmp_path):
     assert not (workflow.folder / "results").exists()
 
 
-def test_a_broken_image_stops_its_shard_alone(copied):
+def test_broken_image_stops_only_its_shard(copied):
     index = pd.read_parquet(copied.folder / "results/files/data/things/index.parquet")
     image = copied.folder / "sets/things" / index["origin"][8]
     target = copied.folder / "results/files/data/things/00001.tar"

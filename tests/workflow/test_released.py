@@ -1,6 +1,4 @@
-"""A study whose generator others released, from its weights to image shards, through the rules of
-every study.
-"""
+"""A study with a pretrained generator, from its weights to image shards, through the rules."""
 
 import json
 import tarfile
@@ -11,7 +9,8 @@ import pytest
 from synscale.data import shards
 from tests.support import tiny_pipelines
 
-PATTERN = "a \"{name}\"\n\\ in 'quotes' — цифра 数字 ,$(touch x)"  # quotes, a line break, letters of other scripts, words of a shell
+# Quotes, a line break, letters of other scripts, a command of a shell.
+PATTERN = "a \"{name}\"\n\\ in 'quotes' — цифра 数字 ,$(touch x)"
 TARGET = "results/smoke/images/released_images/00000.tar"
 FLAGS = "results/smoke/flags/released_images/00000.parquet"
 
@@ -20,18 +19,12 @@ FLAGS = "results/smoke/flags/released_images/00000.parquet"
 def released(workflow):
     """The smoke study with one more generator and source; images are stored as jpeg."""
     tiny_pipelines.save("stable_diffusion_with_checker", workflow.folder / "model")
-    workflow.edit(
-        "recipes:\n",
-        "  released: {kind: pretrained, model: ./model, size: 16, sampler: ddim, steps: 2, batch_size: 8}\nrecipes:\n",
-    )
-    workflow.edit(
-        "  captions:",
-        f"  odd:\n    kind: sentences\n    patterns: [{json.dumps(PATTERN)}]\n  captions:",
-    )
-    workflow.edit(
-        "  real_10:",
-        "  released_images: {kind: synthetic, generator: released, recipe: odd, images: {2.0: 20}}\n  real_10:",
-    )
+    keys = "kind: pretrained, model: ./model, size: 16, sampler: ddim, steps: 2, batch_size: 8"
+    workflow.edit("recipes:\n", f"  released: {{{keys}}}\nrecipes:\n")
+    recipe = f"  odd:\n    kind: sentences\n    patterns: [{json.dumps(PATTERN)}]\n"
+    workflow.edit("  captions:", f"{recipe}  captions:")
+    keys = "kind: synthetic, generator: released, recipe: odd, images: {2.0: 20}"
+    workflow.edit("  real_10:", f"  released_images: {{{keys}}}\n  real_10:")
     workflow.edit("generators:\n", "safety_checker: {model: ./model}\ngenerators:\n")
     workflow.edit("data:\n", "storage: {format: jpeg, quality: 95}\ndata:\n")
     return workflow
@@ -42,16 +35,11 @@ def test_from_weights_to_images_and_their_flags(released):
     assert released.planned(TARGET) == {"write_prompts": 1, "fetch_generator": 1, "generate": 1}
     released.run(TARGET)
     images, manifest = shards.read(released.folder / TARGET)
-    assert images.shape == (
-        20,
-        1,
-        8,
-        8,
-    )  # made at 16 pixels in colour, stored as the study's images are
+    # Generated at 16 pixels in colour, stored as the images of the study.
+    assert images.shape == (20, 1, 8, 8)
     names = pd.read_csv(released.folder / "data/digits_classes.csv")["name"]
-    assert manifest["prompt"].tolist() == [
-        PATTERN.format(name=names[c]) for c in manifest["class_id"]
-    ]
+    prompts = [PATTERN.format(name=names[c]) for c in manifest["class_id"]]
+    assert manifest["prompt"].tolist() == prompts
     with tarfile.open(released.folder / TARGET) as tar:
         key = manifest["key"].iloc[3]
         assert tar.extractfile(f"{key}.txt").read().decode() == manifest["prompt"].iloc[3]
@@ -60,13 +48,10 @@ def test_from_weights_to_images_and_their_flags(released):
     assert set(manifest["attempt"]) == {0}
     assert released.planned(TARGET) == {}
     assert not list(released.folder.rglob("*.part*"))
-    assert "safety_checker" not in {
-        path.name for path in (released.folder / "results/smoke/models/released").iterdir()
-    }
+    assert not (released.folder / "results/smoke/models/released/safety_checker").exists()
 
-    assert (
-        not {"flag_images", "fetch_safety_checker"} & released.planned().keys()
-    )  # on request alone
+    # Only on request.
+    assert not {"flag_images", "fetch_safety_checker"} & released.planned().keys()
     assert released.planned(FLAGS) == {"fetch_safety_checker": 1, "flag_images": 1}
     before = (released.folder / TARGET).read_bytes()
     released.run(FLAGS)
@@ -75,20 +60,15 @@ def test_from_weights_to_images_and_their_flags(released):
     assert table["key"].tolist() == manifest["key"].tolist()
     assert (table["nsfw"] == (table["concept_score"] > 0)).all()
     assert (released.folder / TARGET).read_bytes() == before
-    held = {
-        path.name
-        for path in (released.folder / "results/smoke/safety_checker").iterdir()
-        if path.name[0] != "."
-    }
-    assert held == {"model_index.json", "sources.csv", "safety_checker", "feature_extractor"}
+    paths = (released.folder / "results/smoke/safety_checker").iterdir()
+    names = {path.name for path in paths if path.name[0] != "."}
+    assert names == {"model_index.json", "sources.csv", "safety_checker", "feature_extractor"}
 
 
 def test_damaged_weights_stop_before_any_image(released):
     file = released.folder / "model/unet/diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     output = released.run(TARGET, check=False)
-    assert (
-        "a file cut short or damaged" in output
-        and "logs/smoke/fetch_generator/released.log" in output
-    )
+    assert "a file cut short or damaged" in output
+    assert "logs/smoke/fetch_generator/released.log" in output
     assert not (released.folder / TARGET).exists()

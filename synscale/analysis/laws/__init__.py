@@ -1,12 +1,15 @@
-"""Scaling laws of loss against size, fitted to log loss: what every figure and table reads its
-exponents from.
+"""Scaling laws of loss against size, fitted to log loss: the exponents of every figure and table.
 
-`power`  L(D) = (C / D)^k                       the paper's law: ordinary least squares on logs, t-interval and HC3
-`floor`  L(D) = E + (C / D)^k                   nonlinear least squares on log loss, many starts, profile intervals
-`broken` log L bends once: k before, k_after    least squares on logs at every break, the best one kept
-`two_variable`  L(N, D) = E + A / N^a + B / D^b Huber loss on log loss, many starts
+power : L(D) = (C / D)^k
+    The paper's law: ordinary least squares on logs, t-interval and HC3.
+floor : L(D) = E + (C / D)^k
+    Nonlinear least squares on log loss, many starts, profile intervals.
+broken : log L bends once, k before and k_after
+    Least squares on logs at every break; the best one.
+two_variable : L(N, D) = E + A / N^a + B / D^b
+    Huber loss on log loss, many starts.
 
-`choose` takes the law that extrapolates, `compare` sets two exponents side by side.
+`choose` takes the law that extrapolates, `compare` tests whether two exponents differ.
 """
 
 from synscale.analysis.laws.choice import Choice, choose, compare

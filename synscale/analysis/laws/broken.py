@@ -1,30 +1,35 @@
-"""A law that bends once: log loss falls by k per log size before the break and by k_after past it,
-without a jump.
+"""A law that bends once.
+
+Log loss falls by k per log size before the break and by k_after past it, without a jump.
 """
 
 import numpy as np
 from scipy.special import stdtrit
 
 FEWEST = 6
-OBJECTIVE = "least squares on log loss with one break, the best of all breaks with two sizes at least on each side; one point a size"
+OBJECTIVE = (
+    "least squares on log loss with one break, the best of all breaks with two sizes at least on "
+    "each side; one point a size"
+)
 
 
 def log_loss(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
-    return (
-        level - k * (np.minimum(x, log_break) - log_break) - k_after * np.maximum(x - log_break, 0)
-    )
+    """Return the law's log loss at log sizes x."""
+    before = k * (np.minimum(x, log_break) - log_break)
+    return level - before - k_after * np.maximum(x - log_break, 0)
 
 
 def _design(x: np.ndarray, log_break: float) -> np.ndarray:
-    """Columns of the level at the break, k and k_after, shape (N, 3)."""
+    """Return columns of the level at the break, k and k_after, shape (N, 3)."""
     return np.stack(
         [np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)], axis=1
     )
 
 
 def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
-    """Sums of squares of the best fits with a break at each of `breaks`, from sums over the sizes
-    on both sides.
+    """Return sums of squares of the best fits with a break at each of `breaks`.
+
+    They are computed from sums over the sizes on both sides of a break.
 
     Parameters
     ----------
@@ -54,28 +59,25 @@ def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
 
 
 def _best(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,), and its sum of squares."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,), and its sum of squares."""
     low, high = x[1], x[-2]
     centre = x.mean()
     bend = y - np.polynomial.Polynomial.fit(x, y, 1)(x)
     for _ in range(4):
         breaks = np.linspace(low, high, 401)
-        best, step = (
-            int(np.argmin(_costs(x - centre, bend, breaks - centre))),
-            breaks[1] - breaks[0],
-        )
+        best = int(np.argmin(_costs(x - centre, bend, breaks - centre)))
+        step = breaks[1] - breaks[0]
         low, high = max(x[1], breaks[best] - step), min(x[-2], breaks[best] + step)
     at = float(breaks[best])
     design = _design(x, at)
     coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
     level, k, k_after = map(float, coefficients)
-    return {"level": level, "k": k, "k_after": k_after, "log_break": at}, float(
-        ((design @ coefficients - y) ** 2).sum()
-    )
+    cost = float(((design @ coefficients - y) ** 2).sum())
+    return {"level": level, "k": k, "k_after": k_after, "log_break": at}, cost
 
 
 def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
-    """Directions in which log loss moves with the parameters, shape (N, 4).
+    """Return directions in which log loss moves with the parameters, shape (N, 4).
 
     A size at the break belongs to the slope before it; the search finds a break to 3e-10 of the
     range.
@@ -85,14 +87,16 @@ def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: f
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,)."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,)."""
     return _best(x, y)[0]
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. Intervals are Student's with N - 4 degrees of freedom from
-    the Jacobian at the optimum. Of eight sizes those of the slopes cover about 94 %, that of the
-    break 87 %: the sum of squares has a kink there at every size.
+    """Fit the law to log sizes and log losses x, y (N,).
+
+    Intervals are Student's with N - 4 degrees of freedom from the Jacobian at the optimum. With
+    eight sizes those of the slopes cover about 94 %, that of the break 87 %: the sum of squares has
+    a kink there at every size.
     """
     parameters, cost = _best(x, y)
     level, k, k_after, at = parameters.values()
@@ -100,6 +104,9 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     moves = tangents(x, **parameters)
     covariance = np.linalg.pinv(moves.T @ moves)
     spread = np.sqrt(np.maximum(np.diag(covariance), 0) * cost / spare) * stdtrit(spare, 0.975)
+    break_interval = None
+    if spread[3] < 20:
+        break_interval = [float(np.exp(at - spread[3])), float(np.exp(at + spread[3]))]
     return {
         "k": k,
         "k_interval": (k - float(spread[1]), k + float(spread[1])),
@@ -110,8 +117,6 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
             "k_after": k_after,
             "k_after_interval": [k_after - float(spread[2]), k_after + float(spread[2])],
             "break": float(np.exp(at)),
-            "break_interval": [float(np.exp(at - spread[3])), float(np.exp(at + spread[3]))]
-            if spread[3] < 20
-            else None,
+            "break_interval": break_interval,
         },
     }

@@ -45,9 +45,7 @@ class Choice:
     warnings: tuple[str, ...]
 
     def by_law(self) -> dict:
-        """Return k with its interval under each law and over those that are not ruled out, for
-        JSON.
-        """
+        """Return k with its interval under each law and over those not ruled out, for JSON."""
         return {
             "k_by_law": {
                 law: {"k": fitted.k, "k_interval": bounds(fitted.k_interval)}
@@ -65,21 +63,27 @@ class Choice:
 
 
 def held_out_error(law: str, x: np.ndarray, y: np.ndarray, hold: int) -> float:
-    """Fit to all but the `hold` largest of log sizes and log losses (N,) and predict those: root
-    mean square error of log loss. Infinite where too few are left, or all of these are the same.
+    """Return the root mean square error of log loss at the largest sizes, fitted without them.
+
+    Infinite if too few sizes are left, or if their losses are all the same.
+
+    Parameters
+    ----------
+    law : str
+    x, y : ndarray, shape (N,)
+        Log sizes and log losses.
+    hold : int
+        Number of sizes that are held out.
     """
     module, near = LAWS[law], slice(len(x) - hold)
     if len(x) - hold < module.FEWEST or np.ptp(y[near]) < 1e-12:
         return np.inf
-    return float(
-        np.sqrt(
-            np.mean((module.log_loss(x[-hold:], **module.curve(x[near], y[near])) - y[-hold:]) ** 2)
-        )
-    )
+    predicted = module.log_loss(x[-hold:], **module.curve(x[near], y[near]))
+    return float(np.sqrt(np.mean((predicted - y[-hold:]) ** 2)))
 
 
 def _admissible(fits: dict[str, Fit], taken: str) -> tuple[str, ...]:
-    """Laws that describe the data about as well as the one that is taken.
+    """Return the laws that describe the data about as well as the one that is taken.
 
     The law with a floor contains the pure law, so it is never ruled out in favour of it; the pure
     law is ruled out in favour of a floor if the interval of the floor excludes zero.
@@ -96,8 +100,9 @@ def _admissible(fits: dict[str, Fit], taken: str) -> tuple[str, ...]:
 
 
 def _sum_of_squares_ratio(count: int) -> float:
-    """How much smaller the sum of squares with a floor must be before AICc selects it; count:
-    sizes.
+    """Return how much smaller the sum of squares with a floor must be for AICc to select it.
+
+    count: number of sizes.
     """
     spare = np.array([count - 4, count - 5])  # of the pure law, and with a floor
     if spare[1] <= 0:
@@ -109,9 +114,15 @@ def _sum_of_squares_ratio(count: int) -> float:
 
 def _reason_for_pure(fits: dict[str, Fit], count: int) -> str:
     if count < LAWS["floor"].FEWEST:
-        return f"pure law: {count} sizes are too few for any other, so the interval holds under the pure law only"
+        return (
+            f"pure law: {count} sizes are too few for any other, so the interval holds under the "
+            "pure law only"
+        )
     if "floor" not in fits:
-        return f"pure law: the loss does not fall, so that a law with a floor fits with any exponent or none; no bend can be detected with {count} sizes"
+        return (
+            "pure law: the loss does not fall, so that a law with a floor fits with any exponent "
+            f"or none; no bend can be detected with {count} sizes"
+        )
     low, high = fits["floor"].more["floor_interval"]
     upper = f"{high:.3g}" if np.isfinite(high) else "any size"
     reason = f"pure law, not distinguished from a law with a floor of {low:.3g} to {upper}"
@@ -125,13 +136,13 @@ def _reason_for_pure(fits: dict[str, Fit], count: int) -> str:
 
 
 def choose(sizes, losses) -> Choice:
-    """Choose the simplest law that a richer one does not beat, in AICc and at predicting the
-    largest sizes.
+    """Choose the simplest law that a richer one does not beat.
 
-    A fourth of the sizes, at least one, are held out. A richer law is chosen if its AICc is lower
-    by `GAIN` or more and its held-out error is not larger, but for rounding. Otherwise the pure law
-    is the point estimate, which is no evidence for it: `not_ruled_out` lists the laws that the data
-    do not distinguish from it, and the interval of k covers all of them.
+    Laws are compared by AICc and by predicting the largest sizes: a fourth of the sizes, at least
+    one, are held out. A richer law is chosen if its AICc is lower by `GAIN` or more and its
+    held-out error is not larger, but for rounding. Otherwise the pure law is the point estimate,
+    which is no evidence for it: `not_ruled_out` lists the laws that the data do not distinguish
+    from it, and the interval of k covers all of them.
 
     Parameters
     ----------
@@ -158,7 +169,10 @@ def choose(sizes, losses) -> Choice:
         limit = errors[taken] * (1 + SAME) + ROUNDING
         if np.isfinite(fits[law].aicc) and gain >= GAIN and errors[law] <= limit < np.inf:
             predicted = f"log error {errors[law]:.3f} against {errors[taken]:.3f}"
-            reason = f"{law}: AICc lower by {gain:.1f} than {taken}; {hold} largest sizes held out: {predicted}"
+            reason = (
+                f"{law}: AICc lower by {gain:.1f} than {taken}; {hold} largest sizes held out: "
+                f"{predicted}"
+            )
             taken = law
     laws = _admissible(fits, taken)
     if len(laws) > 1 and taken != "power":
@@ -172,20 +186,26 @@ def choose(sizes, losses) -> Choice:
 
 
 def compare(first: tuple, second: tuple) -> dict:
-    """Difference of the exponents of two curves, each (sizes, losses), as one regression with an
-    interaction.
+    """Compare the exponents of two curves by one regression with an interaction.
 
-    Returns k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom)
-    and p-value. Equal spread about both lines is assumed.
+    Equal spread about both lines is assumed.
+
+    Parameters
+    ----------
+    first, second : (sizes, losses)
+
+    Returns
+    -------
+    dict
+        k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom) and
+        p-value, and the number of points.
     """
     x, y, group = [], [], []
     for place, curve in enumerate((first, second)):
-        own_x, own_y = points(*curve)
-        x, y, group = (
-            np.append(x, own_x),
-            np.append(y, own_y),
-            np.append(group, np.full(len(own_x), float(place))),
-        )
+        log_sizes, log_losses = points(*curve)
+        x = np.append(x, log_sizes)
+        y = np.append(y, log_losses)
+        group = np.append(group, np.full(len(log_sizes), float(place)))
     line = OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
     low, high = line.conf_int(0.05)[3]
     return {

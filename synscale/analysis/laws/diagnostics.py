@@ -1,5 +1,6 @@
-"""What speaks against a fitted law: a loss that does not fall, that is not monotone, or that leaves
-a pattern in its residuals.
+"""Warnings about a fitted law.
+
+The loss does not fall, is not monotone, or leaves a pattern in its residuals.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ _GROUPS = 40  # of neighbouring sizes whose averages are compared, if there are 
 
 
 def autocorrelation(residuals: np.ndarray, tangents: np.ndarray) -> float:
-    """p-value of the Durbin-Watson test against residuals that resemble their neighbours.
+    """Return p of the Durbin-Watson test against residuals that resemble their neighbours.
 
     The ratio is compared with a beta distribution of the same mean and variance, which depend on
     the tangents.
@@ -77,17 +78,13 @@ def largest_rise(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float] | N
 
 
 def warnings(fitted: Fit, sizes, losses) -> list[str]:
-    """Sentences for the reader of a fit; none if nothing speaks against the law.
+    """Return sentences for the reader of a fit; none if nothing speaks against the law.
 
     Parameters
     ----------
     fitted : Fit
     sizes, losses : array_like, shape (N,)
         The rows that it was fitted to.
-
-    Returns
-    -------
-    list of str
     """
     x, y = points(sizes, losses)
     messages = []
@@ -95,22 +92,25 @@ def warnings(fitted: Fit, sizes, losses) -> list[str]:
     interval = f"95 % interval of k of the pure law [{low:.3g}, {high:.3g}]"
     if high < 0:
         messages.append(
-            f"the loss rises with size ({interval}): k is negative; if the column is an accuracy, fit the error, 1 - accuracy"
+            f"the loss rises with size ({interval}): k is negative; if the column is an accuracy, "
+            "fit the error, 1 - accuracy"
         )
     elif low <= 0:
         messages.append(f"the loss does not clearly fall with size ({interval})")
-    found = largest_rise(x, y)
-    if found and high >= 0:
-        rise, start, end = found
+    largest = largest_rise(x, y)
+    if largest and high >= 0:
+        rise, start, end = largest
         between = f"size {np.exp(start):,.6g} to {np.exp(end):,.6g}"
         messages.append(
-            f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure law and the law with a floor only fall"
+            f"the loss is not monotone: it rises by {np.expm1(rise):.0%} from {between}; the pure "
+            "law and the law with a floor only fall"
         )
     law = LAWS[fitted.law]
     residuals = y - law.log_loss(x, **fitted.parameters)
     p = autocorrelation(residuals, law.tangents(x, **fitted.parameters))
     if p < LEVEL:
         messages.append(
-            f"lack of fit of law {fitted.law!r}: residuals of neighbouring sizes resemble each other (Durbin-Watson test, p = {p:.2g})"
+            f"lack of fit of law {fitted.law!r}: residuals of neighbouring sizes resemble each "
+            f"other (Durbin-Watson test, p = {p:.2g})"
         )
     return messages

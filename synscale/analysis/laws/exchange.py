@@ -16,7 +16,7 @@ from synscale.analysis.laws.choice import choose
 from synscale.analysis.laws.fit import LAWS, Fit, points
 
 FEWEST_DRAWS, MOST_DRAWS = 4096, 131_072
-STABLE = 0.025  # relative half-width of an end's Monte Carlo band, at most: two runs differ by less than 5 %
+STABLE = 0.025  # relative half-width of an end's Monte Carlo band: two runs differ by < 5 %
 LEVELS = np.array([0.025, 0.975])
 
 Parameters = dict[str, np.ndarray]
@@ -42,8 +42,9 @@ def _inverse(law: str, y: np.ndarray, p: Parameters) -> np.ndarray:
 
 
 def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
-    """Fit a law again, of the same kind as `fit`, to many curves. x, shape (N,); y, shape (N, S).
-    Returns arrays, shape (S,).
+    """Fit a law again, of the same kind as `fit`, to many curves.
+
+    x, shape (N,); y, shape (N, S). Returns arrays, shape (S,).
     """
     if fit.law == "floor":
         v = np.log1p(np.exp(fit.parameters["log_floor"] - fit.k * (fit.log_scale - x.max())))
@@ -66,28 +67,30 @@ def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
     if fit.law == "power":
         intercept, slope = np.polynomial.polynomial.polyfit(x, y, 1)
         return {"k": -slope, "log_scale": -intercept / slope}
-    found, least = None, np.full(y.shape[1], np.inf)
-    near = (
-        fit.parameters["log_break"]
-        + (x[-2] - x[1]) * np.outer([-1, 1], 0.5 ** np.arange(1, 14)).ravel()
-    )
-    breaks = np.concatenate([np.linspace(x[1], x[-2], 41), near, [fit.parameters["log_break"]]])
+    return _refit_broken(fit, x, y)
+
+
+def _refit_broken(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
+    """Fit the broken law again, at breaks near that of `fit` and across the sizes."""
+    best, least = None, np.full(y.shape[1], np.inf)
+    log_break = fit.parameters["log_break"]
+    near = log_break + (x[-2] - x[1]) * np.outer([-1, 1], 0.5 ** np.arange(1, 14)).ravel()
+    breaks = np.concatenate([np.linspace(x[1], x[-2], 41), near, [log_break]])
     for at in breaks[(breaks >= x[1]) & (breaks <= x[-2])]:
         design = np.stack([broken.log_loss(x, *unit, at) for unit in np.eye(3)], axis=1)
         coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
         costs = ((design @ coefficients - y) ** 2).sum(0)
         rows = np.vstack([coefficients, np.full(y.shape[1], at)])
-        found = rows if found is None else np.where(costs < least, rows, found)
+        best = rows if best is None else np.where(costs < least, rows, best)
         least = np.minimum(costs, least)
-    return dict(zip(("level", "k", "k_after", "log_break"), found, strict=True))
+    return dict(zip(("level", "k", "k_after", "log_break"), best, strict=True))
 
 
 def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> Parameters:
-    """Return parameters, shape (count, 1), of the law fitted to its values with Student's scatter
-    at log sizes x (N,).
+    """Return parameters, shape (count, 1), of the law fitted to its values with Student's scatter.
 
     For the pure law this is the sampling law of its parameters, a multivariate t with N - 2 degrees
-    of freedom.
+    of freedom. x, shape (N,): log sizes.
     """
     spare = len(x) - len(fit.parameters)
     scatter = np.sqrt(fit.residual_sum / random.chisquare(spare, count))
@@ -98,9 +101,7 @@ def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> P
 def _rates(
     real: Fit, synthetic: Fit, at: np.ndarray, real_p: Parameters, p: Parameters
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return S and dS / dD at `at` (M,) real images, for parameters of both laws, shape (S, 1)
-    each.
-    """
+    """Return S and dS / dD at `at` (M,) real images, for parameters of both laws, (S, 1) each."""
     x = np.log(at)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         y = LAWS[real.law].log_loss(x, **real_p)
@@ -113,10 +114,10 @@ def _rates(
 
 
 def _ends(rates: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return both ends (2, M) of the interval of drawn rates (S, M), and whether other draws would
-    move none by more than `STABLE`.
+    """Return both ends (2, M) of the interval of drawn rates (S, M), and whether they are stable.
 
-    The order statistics two standard errors of their rank away are the band in which an end lies.
+    They are if other draws would move none by more than `STABLE`. The order statistics two standard
+    errors of their rank away are the band in which an end is.
     """
     ordered, count = np.sort(rates, axis=0), len(rates)
     ranks = LEVELS * (count - 1)
@@ -139,39 +140,30 @@ def exchange_rate(real: tuple, synthetic: tuple, at, seed: int = 0) -> pd.DataFr
     at : array_like, shape (M,)
         Numbers of real images.
     seed : int
-        Seed of the draws. As many are taken as make both ends of the interval stable to 5 %, but at most `MOST_DRAWS`.
+        Seed of the draws. As many are taken as make both ends of the interval stable to 5 %, but at
+        most `MOST_DRAWS`.
 
     Returns
     -------
     DataFrame
-        Columns real_images; matched (S); rate (dS / dD); rate_low and rate_high (95 %, given the laws); inside, whether S is within
-        the synthetic sizes, so that nothing is extrapolated; real_law and synthetic_law; draws. A rate is infinite if no number of
-        synthetic images has the loss, and zero if the real loss does not fall.
+        Columns real_images; matched (S); rate (dS / dD); rate_low and rate_high (95 %, given the
+        laws); inside, whether S is within the synthetic sizes, so that nothing is extrapolated;
+        real_law and synthetic_law; draws. A rate is infinite if no number of synthetic images has
+        the loss, and zero if the real loss does not fall.
     """
     random, at = np.random.default_rng(seed), np.asarray(at, float)
     fits = [choose(*curve).fit for curve in (real, synthetic)]
     x = [points(*curve)[0] for curve in (real, synthetic)]
-    matched, rate = (
-        values[0]
-        for values in _rates(
-            *fits,
-            at,
-            *({name: np.array([[v]]) for name, v in fit.parameters.items()} for fit in fits),
-        )
-    )
+    best = [{name: np.array([[v]]) for name, v in fit.parameters.items()} for fit in fits]
+    matched, rate = (values[0] for values in _rates(*fits, at, *best))
     drawn, stable = [], False
     while not stable and len(drawn) * FEWEST_DRAWS < MOST_DRAWS:
         for _ in range(max(1, len(drawn))):
-            drawn.append(
-                _rates(
-                    *fits,
-                    at,
-                    *(
-                        _draw(fit, own, FEWEST_DRAWS, random)
-                        for fit, own in zip(fits, x, strict=True)
-                    ),
-                )[1]
-            )
+            parameters = [
+                _draw(fit, log_sizes, FEWEST_DRAWS, random)
+                for fit, log_sizes in zip(fits, x, strict=True)
+            ]
+            drawn.append(_rates(*fits, at, *parameters)[1])
         (low, high), stable = _ends(np.concatenate(drawn))
     sizes = np.asarray(synthetic[0], float)
     return pd.DataFrame(

@@ -11,14 +11,12 @@ ROUNDING = 1e-12  # of a log loss or a log size: what is smaller is no evidence
 
 
 class LawError(ValueError):
-    """Data that no law, or not this one, can be fitted to; the message says why."""
+    """Data that no law, or not this one, can be fitted to; the message is the reason."""
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted law. Sizes are in images (or whatever x counts), losses in nats (or whatever y is
-    in).
-    """
+    """A fitted law. Sizes are in images (or whatever x counts), losses in nats (or y's unit)."""
 
     law: str
     objective: str
@@ -29,18 +27,17 @@ class Fit:
     log_scale: float  # log C
     residual_sum: float  # of squared residuals of log loss
     parameters: dict[str, float]  # of the law's curve
-    more: dict = field(
-        default_factory=dict
-    )  # what this law tells besides: floor, break, both minima, HC3
+    more: dict = field(default_factory=dict)  # floor, break, both minima, HC3
 
     def loss(self, sizes) -> np.ndarray:
-        """The law's loss at sizes (N,)."""
+        """Return the law's loss at sizes (N,)."""
         return np.exp(LAWS[self.law].log_loss(np.log(np.asarray(sizes, float)), **self.parameters))
 
     @property
     def aicc(self) -> float:
-        """Akaike's criterion, corrected for few points, of Gaussian residuals of log loss; infinite
-        where there are too few.
+        """Akaike's criterion, corrected for few points; infinite if there are too few.
+
+        Residuals of log loss are taken as Gaussian.
         """
         free = len(self.parameters) + 1  # and the variance
         spare = self.sizes - free - 1
@@ -50,8 +47,9 @@ class Fit:
         return self.sizes * np.log(variance) + 2 * free + 2 * free * (free + 1) / spare
 
     def as_json(self) -> dict:
+        """Return the fit for JSON, which has no infinity."""
         scale = np.exp(self.log_scale) if abs(self.log_scale) < 700 else None
-        own = {
+        entry = {
             "law": self.law,
             "objective": self.objective,
             "n": self.n,
@@ -65,20 +63,28 @@ class Fit:
             if key.endswith("_interval") and value
         }
         aicc = float(self.aicc) if np.isfinite(self.aicc) else None
-        return {**own, "scale": scale, "log_scale": self.log_scale, **more, "aicc": aicc}
+        return {**entry, "scale": scale, "log_scale": self.log_scale, **more, "aicc": aicc}
 
 
 def bounds(interval) -> list[float | None]:
-    """Both ends of an interval for JSON, which has no infinity: None where it is unbounded."""
+    """Return both ends of an interval for JSON, which has no infinity: None if it is unbounded."""
     return [float(end) if np.isfinite(end) else None for end in interval]
 
 
 def points(sizes, losses) -> tuple[np.ndarray, np.ndarray]:
-    """Log sizes and log losses, one point a size: the mean over its rows of log loss.
+    """Return log sizes and log losses, one point a size: the mean over its rows of log loss.
 
     Rows of one size are seeds: they share their images (sizes are prefixes), so they are no
     independent points of a curve, and the interval must come from how well a law fits the sizes.
-    Raises LawError where there is nothing to fit.
+
+    Parameters
+    ----------
+    sizes, losses : array_like, shape (N,)
+
+    Raises
+    ------
+    LawError
+        If there is nothing to fit.
     """
     sizes, losses = np.asarray(sizes, float), np.asarray(losses, float)
     if sizes.shape != losses.shape or sizes.ndim != 1:
@@ -99,9 +105,19 @@ def points(sizes, losses) -> tuple[np.ndarray, np.ndarray]:
 
 
 def fit(law: str, sizes, losses) -> Fit:
-    """Fit a law to losses (N,) at sizes (N,); several losses at a size are seeds.
+    """Fit a law.
 
-    Raises LawError where the data do not allow it.
+    Parameters
+    ----------
+    law : str
+        A key of `LAWS`.
+    sizes, losses : array_like, shape (N,)
+        Several losses at a size are seeds.
+
+    Raises
+    ------
+    LawError
+        If the data do not allow it.
     """
     x, y = points(sizes, losses)
     module = LAWS[law]

@@ -4,40 +4,43 @@ A single start can end in the wrong one of two minima, so many are taken, all at
 below works on a batch of problems, with the analytic Jacobian and a tight tolerance. With P the
 power part at the largest size and z = k log(largest size / D),
 
-    log L = log P + log(e^v - 1 + e^z),    v = log(1 + E / P), how far the floor lifts log loss at the largest size.
+    log L = log P + log(e^v - 1 + e^z),    v = log(1 + E / P),
 
-Log P is added to the rest, so its best value is a mean and needs no search (variable projection:
-Golub and Pereyra 1973). Searched for are v and u = log k. No floor is v = 0, a bound of the search:
-log E would run away.
+with v how far the floor lifts log loss at the largest size. Log P is added to the rest, so its best
+value is a mean and needs no search (variable projection: Golub and Pereyra 1973). Searched for are
+v and u = log k. No floor is v = 0, a bound of the search: log E would run away.
 """
 
 import numpy as np
 from scipy.special import stdtrit
 
+from synscale.analysis.laws import profile
+
 FEWEST = 4
-OBJECTIVE = "nonlinear least squares on log loss, one point a size: the mean over its rows of log loss; the best of many starts"
-_NO_FLOOR = -20.0  # log of a floor over the smallest loss: profiles start here
+OBJECTIVE = (
+    "nonlinear least squares on log loss, one point a size: the mean over its rows of log loss; "
+    "the best of many starts"
+)
 _STEPS = 400  # at most
 _FAR = 600.0  # of a logarithm whose exponential must be finite
 _MOST = 1000  # points that are fitted one by one; more are averaged over narrow ranges of size
 _CELLS = 1_000_000  # resamples times points that are fitted at once: some 300 MB
-_STEEPEST = 500.0  # exponent times the span of log sizes, at most: below _FAR
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
+    """Return the law's log loss at log sizes x."""
     return np.logaddexp(log_floor, k * (log_scale - x))
 
 
 def tangents(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
-    """Directions in which log loss moves with the parameters, shape (N, 3)."""
+    """Return directions in which log loss moves with the parameters, shape (N, 3)."""
     log_power = k * (log_scale - x)
     share = np.exp(log_power - np.logaddexp(log_floor, log_power))  # of the power part in the loss
     return np.stack([share, share * (x - x.mean()), share * np.exp(k * (x - x.max()))], axis=1)
 
 
-def _products(theta, d, y, weights, floor, held_k) -> np.ndarray:
-    """Weighted inner products (3, 3, S) of both derivatives and the residuals: what a step is made
-    of, and the cost.
+def _products(theta, d, y, weights, floor, fixed_k) -> np.ndarray:
+    """Return weighted inner products (3, 3, S) of both derivatives and the residuals.
 
     theta, floor: as of `solve`; d (N, 1): log of the largest size over each; y, weights (N, S).
     """
@@ -50,7 +53,7 @@ def _products(theta, d, y, weights, floor, held_k) -> np.ndarray:
     else:
         total = 1 + np.exp(floor - theta[0] - z)
         columns[0], columns[2] = 1 / total, theta[0] + z + np.log(total) - y
-    columns[1] = 0 if held_k else z / total
+    columns[1] = 0 if fixed_k else z / total
     if floor is None:  # log P at its best takes the mean out
         columns -= ((columns * weights).sum(1) / weights.sum(0))[:, None]
     return np.einsum("ins,jns->ijs", columns * weights, columns)
@@ -62,78 +65,91 @@ def solve(
     theta,
     weights=None,
     floor=None,
-    held_k: bool = False,
+    fixed_k: bool = False,
     tolerance: float = 1e-18,
     enough: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Levenberg and Marquardt's method on a batch: the least (weighted) sum of squares from each
-    start.
+    """Minimise (weighted) sums of squares by Levenberg and Marquardt's method, a batch at once.
 
-    x (N,) log sizes, y (N,) or (N, S) log losses, weights (N, S) or None; theta (2, S): v and u,
-    or, where log floors (S,) are given and stay, log P and u; held_k: u stays. A row is done when
-    its sum is under `enough`, or by no more than a share `tolerance` of what lies over it still to
-    fall. Returns theta (2, S) and the sums of squares (S,).
+    Parameters
+    ----------
+    x : ndarray, shape (N,)
+        Log sizes.
+    y : ndarray, shape (N,) or (N, S)
+        Log losses.
+    theta : ndarray, shape (2, S)
+        Starts: v and u, or log P and u if log floors are given.
+    weights : ndarray, shape (N, S), optional
+    floor : ndarray, shape (S,), optional
+        Log floors that are fixed.
+    fixed_k : bool
+        Whether u is fixed.
+    tolerance, enough : float
+        A row is done if its sum is below `enough`, or is expected to fall by no more than this
+        share of the rest above it.
+
+    Returns
+    -------
+    theta : ndarray, shape (2, S)
+    costs : ndarray, shape (S,)
+        Sums of squares.
     """
     d, shape = (x.max() - x)[:, None], (len(x), theta.shape[1])
     y = np.broadcast_to(y if y.ndim == 2 else y[:, None], shape)
     weights = np.broadcast_to(1.0 if weights is None else weights, shape)
-    low = np.array([[0.0 if floor is None else floor.min() - _FAR], [-np.inf if held_k else -12.0]])
-    high = np.array([[_FAR if floor is None else np.inf], [np.inf if held_k else 5.0]])
-    found, costs, rows = theta.copy(), np.empty(shape[1]), np.arange(shape[1])
-    products, damping = _products(theta, d, y, weights, floor, held_k), np.full(shape[1], 1e-3)
+    low = np.array(
+        [[0.0 if floor is None else floor.min() - _FAR], [-np.inf if fixed_k else -12.0]]
+    )
+    high = np.array([[_FAR if floor is None else np.inf], [np.inf if fixed_k else 5.0]])
+    best, costs, rows = theta.copy(), np.empty(shape[1]), np.arange(shape[1])
+    products, damping = _products(theta, d, y, weights, floor, fixed_k), np.full(shape[1], 1e-3)
     for left in reversed(range(_STEPS)):
-        (vv, uv, gradient_v), (_, uu, gradient_u), (_, _, cost) = products
-        vv, uu = vv + (damping * vv + 1e-12), uu + (damping * uu + 1e-12)
-        least, most = (
-            np.maximum(low - theta, -3),
-            np.minimum(high - theta, 3),
-        )  # np.clip takes longer on so few numbers
-        step_v = np.minimum(
-            np.maximum((uv * gradient_u - uu * gradient_v) / (vv * uu - uv * uv), least[0]), most[0]
-        )
-        step_u = np.minimum(
-            np.maximum(-(gradient_u + uv * step_v) / uu, least[1]), most[1]
-        )  # the best one also where step_v is cut short
-        fall = -(step_v * gradient_v + step_u * gradient_u)
-        trial = theta + np.stack([step_v, step_u])
-        new = _products(trial, d, y, weights, floor, held_k)
+        step, fall = _step(products, damping, low - theta, high - theta)
+        trial = theta + step
+        cost = products[2, 2]
+        new = _products(trial, d, y, weights, floor, fixed_k)
         bound = cost * (1 + 1e-12)  # rounding must not refuse the last steps
-        theta, products = (
-            np.where(new[2, 2] <= bound, trial, theta),
-            np.where(new[2, 2] <= bound, new, products),
-        )
+        is_better = new[2, 2] <= bound
+        theta = np.where(is_better, trial, theta)
+        products = np.where(is_better, new, products)
         going = (
             ((1 + damping) * fall > tolerance * (cost - enough) + 1e-28)
             & (cost > enough)
             & (damping < 1e9)
             & (left > 0)
         )
-        damping = np.where(
-            new[2, 2] <= bound - fall / 2, np.maximum(damping / 4, 1e-9), damping * 5
-        )
-        if 2 * np.count_nonzero(going) <= len(
-            rows
-        ):  # to take rows out costs as much as to keep a few
-            found[:, rows], costs[rows] = theta, products[2, 2]
-            rows, theta, products, damping = (
-                rows[going],
-                theta[:, going],
-                products[..., going],
-                damping[going],
-            )
-            y, weights, floor = (
-                y[:, going],
-                weights[:, going],
-                None if floor is None else floor[going],
-            )
+        is_good = new[2, 2] <= bound - fall / 2
+        damping = np.where(is_good, np.maximum(damping / 4, 1e-9), damping * 5)
+        # To take rows out costs as much as to keep a few.
+        if 2 * np.count_nonzero(going) <= len(rows):
+            best[:, rows] = theta
+            costs[rows] = products[2, 2]
+            rows, damping = rows[going], damping[going]
+            theta, y, weights = theta[:, going], y[:, going], weights[:, going]
+            products = products[..., going]
+            floor = None if floor is None else floor[going]
             if not len(rows):
                 break
-    return found, costs
+    return best, costs
+
+
+def _step(products, damping, low, high) -> tuple[np.ndarray, np.ndarray]:
+    """Return a damped step (2, S) between two limits, and the fall that is expected of it (S,)."""
+    (vv, uv, gradient_v), (_, uu, gradient_u), _ = products
+    vv, uu = vv + (damping * vv + 1e-12), uu + (damping * uu + 1e-12)
+    least, most = np.maximum(low, -3), np.minimum(high, 3)
+    newton_v = (uv * gradient_u - uu * gradient_v) / (vv * uu - uv * uv)
+    # np.clip takes longer on so few numbers.
+    step_v = np.minimum(np.maximum(newton_v, least[0]), most[0])
+    newton_u = -(gradient_u + uv * step_v) / uu  # the best one also if step_v is cut short
+    step_u = np.minimum(np.maximum(newton_u, least[1]), most[1])
+    return np.stack([step_v, step_u]), -(step_v * gradient_v + step_u * gradient_u)
 
 
 def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Thirty-five starts (2, 35): floors from none to just under the smallest loss, exponents from
-    0.05 to 3. x, y (N,).
+    """Return 35 starts (2, 35) for x, y (N,).
+
+    Floors are from none to just under the smallest loss, exponents from 0.05 to 3.
     """
     floors = np.array([1e-6, 0.1, 0.3, 0.5, 0.7, 0.9, 0.98])[:, None]  # over the smallest loss
     k = np.array([0.05, 0.2, 0.5, 1.2, 3.0])
@@ -145,7 +161,7 @@ def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of theta (2,) = v, u, with the log P that is best for x, y (N,)."""
+    """Return arguments of `log_loss` of theta (2,) = v, u, with the best log P for x, y (N,)."""
     k = float(np.exp(theta[1]))
     z = k * (x.max() - x)
     log_power = float((y - z - np.log1p(np.exp(theta[0] - z) - np.exp(-z))).mean())
@@ -158,12 +174,11 @@ def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float
 
 
 def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Means of x and y, each shape (P,), and counts, shape (P, 1) or None, over ranges of a
-    thousandth of the span of x.
+    """Return means of x and y, (P,), and counts, (P, 1) or None, over narrow ranges of x.
 
-    Within such a range the law is a line, so a fit to the means differs by about a millionth of its
-    spread. The largest size is a range by itself, because theta refers to it. Up to `_MOST` points
-    stay as they are.
+    A range is a thousandth of the span of x. Within it the law is a line, so a fit to the means
+    differs by about a millionth of its spread. The largest size is a range by itself, because theta
+    refers to it. Up to `_MOST` points stay as they are.
     """
     if len(x) <= _MOST:
         return x, y, None
@@ -173,7 +188,7 @@ def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,), as of `fit`, without intervals."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,), as `fit` does."""
     means = _averaged(x, y)
     theta, costs = solve(*means[:2], starts(*means[:2]), means[2])
     if len(means[0]) < len(x):
@@ -181,86 +196,26 @@ def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     return curve_of(theta[:, costs.argmin()], x, y)
 
 
-def _around(*centres: float) -> np.ndarray:
-    """Values at distances of 6e-5 to 4, each twice the one before, on both sides of each centre."""
-    distances = 4 * 0.5 ** np.arange(17)
-    offsets = np.concatenate([-distances, [0.0], distances[::-1]])
-    return (np.array(centres)[:, None] + offsets).ravel()
-
-
-def _log_exponents(x: np.ndarray, minima: list[float]) -> np.ndarray:
-    """Logs of exponents for the profile: around each minimum, and on to where the law is flat or a
-    step.
-
-    With k = 1e-4 / span the loss is constant; with k = 40 / gap only the smallest size is above the
-    floor.
-    """
-    span = np.ptp(x)
-    flat = min(np.log(1e-4 / span), min(minima) - 4)
-    step = max(np.log(min(40 / (x[1] - x[0]), _STEEPEST / span)), max(minima) + 4)
-    return np.unique(np.concatenate([_around(*minima), np.linspace(flat, step, 40)]))
-
-
-def _log_floors(y: np.ndarray, best: float) -> np.ndarray:
-    """Logs of floors for the profile: around the best one, from none to four times the smallest
-    loss.
-    """
-    shares = np.concatenate([_around(np.exp(best - y.min())), np.linspace(1e-3, 4, 80)])
-    return y.min() + np.unique(np.append(np.log(shares[shares > 1e-6]), _NO_FLOOR))
-
-
-def _ends(under, grid: np.ndarray, best: float) -> tuple[float, float]:
-    """Smallest and largest value in the grid, refined, at which the sum of squares is below the
-    limit.
-
-    Parameters
-    ----------
-    under : callable
-        Maps values, shape (V,), to whether their sums of squares are below the limit, shape (V,).
-    grid : ndarray, shape (G,)
-        Ascending values. Beyond its ends the law no longer changes.
-    best : float
-        The value of the best fit.
-
-    Returns
-    -------
-    tuple of float
-        Both ends; infinite if the sum of squares is still below the limit at an end of the grid.
-    """
-    inside = np.flatnonzero(under(grid))
-    if not len(inside):
-        return best, best
-    ends = []
-    for edge, outward in ((inside[0], -1), (inside[-1], 1)):
-        if not 0 <= edge + outward < len(grid):
-            ends.append(outward * np.inf)
-            continue
-        near, far = grid[edge], grid[edge + outward]
-        for _ in range(3):
-            fine = np.linspace(near, far, 11)
-            last = np.flatnonzero(under(fine[1:-1]))
-            last = last[-1] + 1 if len(last) else 0
-            near, far = fine[last], fine[last + 1]
-        ends.append(near)
-    return min(ends[0], best), max(ends[1], best)
-
-
 def _minima(theta: np.ndarray, costs: np.ndarray) -> list[int]:
-    """Indices of the different minima, best first; two are different when their exponents are by
-    more than a thousandth.
-    """
-    found = []
+    """Return indices of the two best minima whose exponents differ by more than a thousandth."""
+    minima = []
     for i in np.argsort(costs):
-        if costs[i] < 4 * costs.min() + 1e-12 and all(
-            abs(theta[1, i] - theta[1, j]) > 1e-3 for j in found
-        ):
-            found.append(i)
-    return found[:2]
+        is_new = all(abs(theta[1, i] - theta[1, j]) > 1e-3 for j in minima)
+        if is_new and costs[i] < 4 * costs.min() + 1e-12:
+            minima.append(i)
+    return minima[:2]
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. Intervals by profile: the values at which the best fit is
-    not worse by Student's t, 95 %, with N - 3 degrees of freedom.
+    """Fit the law, with profile intervals.
+
+    Their ends are the values at which the best fit is not worse by Student's t, 95 %, with N - 3
+    degrees of freedom.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Log sizes and log losses.
     """
     mean_x, mean_y, counts = _averaged(x, y)
     theta, costs = solve(mean_x, mean_y, starts(mean_x, mean_y), counts)
@@ -272,75 +227,70 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
         theta, costs = theta[:, order], costs[order]
     else:
         costs = costs[minima]
-    u, cost = theta[1, 0], costs[0]
-    curves = [curve_of(own, x, y) for own in theta.T]
-    own, spare, lowest = curves[0], len(x) - 3, y.min() + _NO_FLOOR
-    limit = least + cost * stdtrit(spare, 0.975) ** 2 / spare + 1e-24
-    log_floor, log_power = max(own["log_floor"], lowest), own["k"] * (own["log_scale"] - x.max())
+    curves = [curve_of(column, x, y) for column in theta.T]
+    best, cost = curves[0], costs[0]
+    freedom = len(x) - 3
+    limit = least + cost * stdtrit(freedom, 0.975) ** 2 / freedom + 1e-24
+    log_floor = max(best["log_floor"], y.min() + profile.NO_FLOOR)
+    log_power = best["k"] * (best["log_scale"] - x.max())
+    k_grid = profile.log_exponents(x, list(theta[1]))
+    floor_grid = profile.log_floors(y, log_floor)
+    options = {"tolerance": 1e-6, "enough": limit}
 
-    def k_under(values):  # from no floor: with k held there is one minimum
-        return (
-            solve(
-                mean_x,
-                mean_y,
-                np.stack([np.zeros_like(values), values]),
-                counts,
-                held_k=True,
-                tolerance=1e-6,
-                enough=limit,
-            )[1]
-            <= limit
-        )
+    def k_under(values: np.ndarray) -> np.ndarray:
+        start = np.stack([np.zeros_like(values), values])  # from no floor: k is fixed, one minimum
+        return solve(mean_x, mean_y, start, counts, fixed_k=True, **options)[1] <= limit
 
-    def floor_under(values):
-        return (
-            solve(
-                mean_x,
-                mean_y,
-                np.repeat([[log_power], [u]], len(values), 1),
-                counts,
-                floor=values,
-                tolerance=1e-6,
-                enough=limit,
-            )[1]
-            <= limit
-        )
+    def floor_under(values: np.ndarray) -> np.ndarray:
+        start = np.repeat([[log_power], [theta[1, 0]]], len(values), 1)
+        return solve(mean_x, mean_y, start, counts, floor=values, **options)[1] <= limit
 
-    k_low, k_high = np.exp(_ends(k_under, _log_exponents(x, list(theta[1])), u))
-    floor = np.exp(_ends(floor_under, _log_floors(y, log_floor), log_floor))
-    none = 1e-6 * float(np.exp(y.min()))
-    zero = lambda value: 0.0 if value <= none else float(value)  # noqa: E731
+    k_low, k_high = np.exp(profile.ends(k_under, k_grid, theta[1, 0]))
+    floor_interval = np.exp(profile.ends(floor_under, floor_grid, log_floor))
+    minima = [
+        {"k": curve["k"], "floor": np.exp(curve["log_floor"]), "residual_sum": float(cost)}
+        for curve, cost in zip(curves, costs, strict=True)
+    ]
+    tiny = 1e-6 * float(np.exp(y.min()))
+    for minimum in minima:
+        minimum["floor"] = _zero_if(minimum["floor"], tiny)
     return {
-        "k": own["k"],
+        "k": best["k"],
         "k_interval": (float(k_low), float(k_high)),
-        "log_scale": own["log_scale"],
-        "residual_sum": float(cost),
-        "parameters": own,
+        "log_scale": best["log_scale"],
+        "residual_sum": float(costs[0]),
+        "parameters": best,
         "more": {
-            "floor": zero(np.exp(own["log_floor"])),
-            "floor_interval": [zero(floor[0]), float(floor[1])],
-            "minima": [
-                {
-                    "k": curve["k"],
-                    "floor": zero(np.exp(curve["log_floor"])),
-                    "residual_sum": float(cost),
-                }
-                for curve, cost in zip(curves, costs, strict=True)
-            ],
+            "floor": minima[0]["floor"],
+            "floor_interval": [_zero_if(floor_interval[0], tiny), float(floor_interval[1])],
+            "minima": minima,
         },
     }
 
 
+def _zero_if(value: float, limit: float) -> float:
+    """Return a value, or zero if it is not above a limit."""
+    return 0.0 if value <= limit else float(value)
+
+
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """k of each weighted fit. x, y (N,); weights (B, N). Returns (B,). Starts: the best fit of all
-    points, and the two next to it.
+    """Return k of each weighted fit, from the best fit of all points and the two next to it.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+    weights : ndarray, shape (B, N)
+
+    Returns
+    -------
+    ndarray, shape (B,)
     """
     theta, costs = solve(x, y, starts(x, y))
     v, u = theta[:, costs.argmin()]
-    tries = np.array([[v, v / 3, v + 0.3], [u, u - 0.3, u + 0.5]])
-    found = []
+    near = np.array([[v, v / 3, v + 0.3], [u, u - 0.3, u + 0.5]])
+    exponents = []
     for part in np.array_split(weights, max(1, weights.size // _CELLS)):
-        theta, costs = solve(x, y, np.repeat(tries, len(part), 1), np.tile(part.T, 3))
+        theta, costs = solve(x, y, np.repeat(near, len(part), 1), np.tile(part.T, 3))
         winner = costs.reshape(3, -1).argmin(0)
-        found.append(np.exp(theta[1].reshape(3, -1)[winner, np.arange(len(part))]))
-    return np.concatenate(found)
+        exponents.append(np.exp(theta[1].reshape(3, -1)[winner, np.arange(len(part))]))
+    return np.concatenate(exponents)

@@ -5,15 +5,19 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.tools import add_constant
 
 FEWEST = 3
-OBJECTIVE = "ordinary least squares on log loss against log size, one point a size: the mean over its rows of log loss"
+OBJECTIVE = (
+    "ordinary least squares on log loss against log size, one point a size: the mean over its "
+    "rows of log loss"
+)
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
+    """Return the law's log loss at log sizes x."""
     return k * (log_scale - x)
 
 
 def tangents(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
-    """Directions in which log loss moves with the parameters, shape (N, 2)."""
+    """Return directions in which log loss moves with the parameters, shape (N, 2)."""
     return np.stack([np.ones_like(x), x - x.mean()], axis=1)
 
 
@@ -23,39 +27,35 @@ def _parameters(intercept: float, slope: float) -> dict[str, float]:
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Arguments of `log_loss` of the best fit to x, y (N,)."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,)."""
     return _parameters(*np.polynomial.polynomial.polyfit(x, y, 1))
 
 
 def fit(x: np.ndarray, y: np.ndarray) -> dict:
-    """x, y (N,): log size and log loss. The interval is Student's with N - 2 degrees of freedom;
-    HC3's does not ask for equal spread.
+    """Fit the law to log sizes and log losses x, y (N,).
+
+    The interval is Student's with N - 2 degrees of freedom; HC3's does not need equal spread.
     """
     line = OLS(y, add_constant(x)).fit()
     parameters = _parameters(*line.params)
     low, high = line.conf_int(0.05)[1]
-    robust = (
-        line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1]
-        if len(x) > 3
-        else (np.nan, np.nan)
-    )
+    robust = None
+    if len(x) > 3:
+        ends = line.get_robustcov_results("HC3", use_t=True).conf_int(0.05)[1]
+        robust = [float(-end) for end in ends[::-1]] if np.isfinite(ends).all() else None
     return {
         **parameters,
         "k_interval": (float(-high), float(-low)),
         "residual_sum": float(line.ssr),
         "parameters": parameters,
-        "more": {
-            "r_squared": float(line.rsquared),
-            "k_interval_hc3": [float(-robust[1]), float(-robust[0])]
-            if np.isfinite(robust).all()
-            else None,
-        },
+        "more": {"r_squared": float(line.rsquared), "k_interval_hc3": robust},
     }
 
 
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """k of each weighted line. x, y (N,); weights (B, N), how often each point was drawn. Returns
-    (B,).
+    """Return k (B,) of each weighted line.
+
+    x, y (N,); weights (B, N): how often each point was drawn.
     """
     total = weights.sum(1)
     mean_x, mean_y = weights @ x / total, weights @ y / total

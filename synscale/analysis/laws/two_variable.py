@@ -15,7 +15,8 @@ from synscale.analysis.laws.fit import LawError
 
 DELTA = 1e-3
 OBJECTIVE = (
-    f"sum of Huber losses (delta = {DELTA:g}) of log loss, one point for each pair of sizes: the mean over "
+    f"sum of Huber losses (delta = {DELTA:g}) of log loss, one point for each pair of sizes: the "
+    "mean over "
     "its rows of log loss; L-BFGS-B with the analytic gradient, the best of 324 starts"
 )
 FEWEST = 6
@@ -30,14 +31,17 @@ _FLOORS = (0.2, 0.6, 0.9)  # over the smallest loss: where resamples start, besi
 
 
 def _terms(theta, log_n, log_d):
-    """Logs of the three parts of the loss, (3, N); theta = log A, log B, log E, a, b."""
+    """Return logs of the three parts of the loss, (3, N).
+
+    theta: log A, log B, log E, a, b.
+    """
     return np.stack(
         [theta[0] - theta[3] * log_n, theta[1] - theta[4] * log_d, np.full_like(log_n, theta[2])]
     )
 
 
-def objective(theta, log_n, log_d, y):
-    """Sum of Huber losses over DELTA squared, and its gradient (5,)."""
+def objective(theta, log_n, log_d, y) -> tuple[float, np.ndarray]:
+    """Return the sum of Huber losses over DELTA squared, and its gradient (5,)."""
     terms = _terms(theta, log_n, log_d)
     value = np.logaddexp.reduce(terms, axis=0)
     share = np.exp(terms - value)
@@ -51,8 +55,9 @@ def objective(theta, log_n, log_d, y):
 
 
 def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log sizes and log losses, one point for each pair of sizes: the mean over its rows of log
-    loss.
+    """Return log sizes and log losses, one point for each pair of sizes.
+
+    A point is the mean over its rows of log loss.
 
     Parameters
     ----------
@@ -80,7 +85,8 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
     place = place.ravel()
     if pairs.shape[1] < FEWEST:
         raise LawError(
-            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} at least"
+            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} "
+            "at least"
         )
     for name, values in zip(("model sizes", "data sizes"), pairs, strict=True):
         ratio = values.max() / values.min()
@@ -102,7 +108,7 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def _shared(log_n: np.ndarray, log_d: np.ndarray) -> float:
-    """Squared correlation of both log sizes."""
+    """Return the squared correlation of both log sizes."""
     return float(np.corrcoef(log_n, log_d)[0, 1] ** 2)
 
 
@@ -113,7 +119,7 @@ def _descend(start, log_n, log_d, y, options: dict) -> OptimizeResult:
 
 
 def _starts(y: np.ndarray) -> list[list[float]]:
-    """324 starts for centred log sizes."""
+    """Return 324 starts for centred log sizes."""
     starts = []
     for share, a, b, left in product(
         (0.01, 0.4, 0.8, 0.95), (0.1, 0.35, 0.8), (0.1, 0.35, 0.8), (0.1, 0.5, 0.9)
@@ -128,8 +134,9 @@ def _starts(y: np.ndarray) -> list[list[float]]:
 
 
 def _resample_starts(optimum: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
-    """The optimum, and the same loss at the mean sizes with other floors: from no floor at all, log
-    E has no gradient.
+    """Return the optimum, and the same loss at the mean sizes with other floors.
+
+    From no floor at all, log E has no gradient.
     """
     starts, middle = [optimum], np.logaddexp.reduce(optimum[:3])
     for share in _FLOORS:
@@ -141,7 +148,7 @@ def _resample_starts(optimum: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 
 
 def _bootstrap(optimum: np.ndarray, centred: tuple, times: int, seed: int) -> np.ndarray:
-    """Parameters of `times` case resamples of the points, each the best of its starts, (times, 5)."""
+    """Return parameters (times, 5) of case resamples of the points, each the best of its starts."""
     random, count = np.random.default_rng(seed), len(centred[2])
     starts, draws = _resample_starts(optimum, centred[2]), []
     while len(draws) < times:
@@ -159,7 +166,8 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     messages = []
     if shared > ALMOST_COLLINEAR:
         messages.append(
-            f"model and data sizes are almost collinear (squared correlation of their logarithms {shared:.3f}): the exponents a and b are hard to distinguish"
+            "model and data sizes are almost collinear (squared correlation of their logarithms "
+            f"{shared:.3f}): the exponents a and b are hard to distinguish"
         )
     for name, logs in zip(("a", "b"), log_sizes, strict=True):
         if fitted[name] <= 0 or fitted[name] * np.ptp(logs) > 30:
@@ -169,9 +177,20 @@ def _warnings(shared: float, fitted: dict, log_sizes: tuple) -> list[str]:
     return messages
 
 
-@threadpool_limits.wrap(
-    limits=1
-)  # L-BFGS-B's matrices are of five numbers: more threads wait on each other, for ten times as long
+def _parameters(rows: np.ndarray, middle: np.ndarray, least: float) -> np.ndarray:
+    """Return A, B, E, a, b of rows (..., 5) that are fitted to log sizes less their `middle`.
+
+    A log floor below `least` is no floor.
+    """
+    logs = rows[..., :3].copy()
+    logs[..., :2] += rows[..., 3:] * middle
+    scales = np.exp(np.minimum(logs, 700))
+    scales[..., 2] = np.where(logs[..., 2] < least, 0.0, scales[..., 2])
+    return np.concatenate([scales, rows[..., 3:]], axis=-1)
+
+
+# L-BFGS-B's matrices are of five numbers: more threads wait on each other, ten times as long.
+@threadpool_limits.wrap(limits=1)
 def fit(
     model_sizes: np.ndarray,
     data_sizes: np.ndarray,
@@ -209,20 +228,11 @@ def fit(
     results = [_descend(start, *centred, _TIGHT) for start in _starts(y)]
     best = min(results, key=lambda result: result.fun)
     agreeing = sum(result.fun <= best.fun * (1 + 1e-6) + 1e-12 for result in results)
-
-    def parameters(rows: np.ndarray) -> np.ndarray:
-        """A, B, E, a, b of rows (..., 5) that are fitted to centred log sizes."""
-        logs = rows[..., :3] + np.append(
-            rows[..., 3:] * middle, np.zeros((*rows.shape[:-1], 1)), axis=-1
-        )
-        scales = np.exp(np.minimum(logs, 700))
-        scales[..., 2] = np.where(logs[..., 2] < y.min() + _NO_FLOOR, 0.0, scales[..., 2])
-        return np.concatenate([scales, rows[..., 3:]], axis=-1)
-
-    fitted = dict(zip(NAMES, map(float, parameters(best.x)), strict=True))
+    least = y.min() + _NO_FLOOR
+    fitted = dict(zip(NAMES, map(float, _parameters(best.x, middle, least)), strict=True))
     intervals = {}
     if bootstrap:
-        draws = parameters(_bootstrap(best.x, centred, bootstrap, seed))
+        draws = _parameters(_bootstrap(best.x, centred, bootstrap, seed), middle, least)
         ends = np.quantile(draws, [0.025, 0.975], axis=0).T.tolist()
         intervals = {f"{name}_interval": pair for name, pair in zip(NAMES, ends, strict=True)}
     return {

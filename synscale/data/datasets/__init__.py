@@ -1,231 +1,272 @@
 """Data sets in files: what is there, in which order the study takes it, and the images themselves.
 
-registry.py          what is known of a data set, where it lies, and how a fault is told
+registry.py          what is known of a data set, its path, and its error message
 folders.py           a folder for each class
-tars.py              WebDataset tars with classes
-torchvision_sets.py  what torchvision reads
-pairs.py             tars of img2dataset, with or without its parquets
+webdataset.py        WebDataset tars with classes
+torchvision_sets.py  data sets that torchvision reads
+img2dataset.py       tars of pairs, with or without parquets
 class_names.py       names of classes in a file next to the data
-pictures.py          an image as the study stores it
+stored_format.py     an image as the study stores it
 
-Each layout has `survey(data)`, which looks without reading it all; `index(data, threads)`, which
-lists every image (class_id, origin, tar, offset, size; of pairs a row for each tar); and
-`reader(data)`, a function from a row to its image, as bytes or as a PIL image.
+Each layout has `survey(data)`, which does not read all of it; `index(data, threads)`, which lists
+every image (class_id, origin, tar, offset, size; for pairs a row for each tar); and `reader(data)`,
+a function from a row to its image, as bytes or as a PIL image.
 """
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from synscale.data.datasets import folders, img2dataset, torchvision_sets, webdataset
 from synscale.data.datasets.registry import (
     DataSet,
     DataSetError,
-    Found,
-    count_faults,
+    Survey,
+    count_problems,
+    first_few,
     is_pattern,
-    shown,
     variable,
 )
 from synscale.runtime.atomic import atomic_write
 from synscale.runtime.file_names import is_clutter, nfc
+from synscale.workflow.settings.data import IndexSettings
 
 __all__ = [
     "DataSet",
     "DataSetError",
-    "checked",
+    "balanced_order",
+    "check",
     "of_split",
-    "order",
-    "rows",
+    "read_index",
     "variable",
     "write_index",
 ]
 
 ROW_GROUP = 10_000  # rows that a reader of a shard must take at least
+MODULES = {"folders": folders, "webdataset": webdataset, "img2dataset": img2dataset}
+INDEX_TYPES = {"tar": "string", "offset": "Int64", "size": "Int64"}
 
 
-def of_split(split: str, table: str | None, settings: dict, wanted: int | None = None) -> DataSet:
-    """table: CSV of its classes, None for pairs. settings: as jobs.index_settings gives them."""
+def of_split(
+    split: str, table: str | None, settings: IndexSettings, min_images: int | None = None
+) -> DataSet:
+    """Return the data set of a split.
+
+    Parameters
+    ----------
+    split : str
+    table : str or None
+        CSV of its classes; None for pairs.
+    settings : IndexSettings
+    min_images : int, optional
+        Number of images that the study uses.
+    """
     return DataSet(
-        split=f"{'training' if settings['training'] else 'evaluation'}.{split}",
-        table=table,
-        wanted=wanted,
-        **settings,
+        settings.dataset,
+        f"{'training' if settings.is_training else 'evaluation'}.{split}",
+        table,
+        settings.is_pairs,
+        settings.is_training,
+        min_images,
+        settings.skip,
     )
 
 
 def layout_of(data: DataSet) -> str:
-    """Of the layouts that it may have, the one that lies there."""
+    """Return the layout that the data have. Raises DataSetError if it is none of the allowed."""
     if compressed := _compressed(data):
-        told = f"{len(compressed)} compressed tars, whose images cannot be read at their offsets"
-        raise data.error([f"{told}: {shown(compressed)}: decompress them"])
+        problem = "compressed tars, whose images cannot be read at their offsets"
+        names = f"{len(compressed)}: {first_few(compressed)}"
+        raise data.error([f"{problem} ({names}); decompress them"])
     if data.pairs:
-        own, name = "img2dataset", "tars"
+        layout, name = "img2dataset", "tars"
     elif webdataset.files(data.place):
-        own, name = "webdataset", "tars"
+        layout, name = "webdataset", "tars"
     else:
-        own = next(
-            (
-                layout
-                for layout in data.layouts
-                if not layout.startswith(("webdataset", "img2dataset"))
-            ),
-            "folders",
-        )
-        name = "class folders"
-    if own not in data.layouts:
-        raise data.error([f"{name} are none of its layouts ({', '.join(data.layouts)})"])
+        of_folders = [one for one in data.layouts if one not in ("webdataset", "img2dataset")]
+        layout, name = next(iter(of_folders), "folders"), "class folders"
+    if layout not in data.layouts:
+        expected = ", ".join(data.layouts)
+        raise data.error([f"wrong layout ({name}, expected {expected}); give another path"])
     if data.pairs and not webdataset.files(data.place):
-        raise data.error(["no tar in it"])
-    return own
-
-
-def _compressed(data: DataSet) -> list[str]:
-    """Names of compressed tars that the data set consists of, rather than was unpacked from."""
-    if is_pattern(data.place) or any(layout.startswith("torchvision:") for layout in data.layouts):
-        return []
-    entries = [path for path in data.place.iterdir() if not is_clutter(path.name)]
-    unpacked = any(path.is_dir() for path in entries) and not any(
-        path.suffix == ".tar" for path in entries
-    )
-    return (
-        []
-        if unpacked
-        else sorted(path.name for path in entries if path.name.endswith(webdataset.COMPRESSED))
-    )
-
-
-def module_of(layout: str):
-    known = {"folders": folders, "webdataset": webdataset, "img2dataset": img2dataset}
-    return known.get(layout, torchvision_sets)
-
-
-@contextmanager
-def _looked_into(data: DataSet) -> Iterator[None]:
-    """What the file system refuses, such as a folder without permission, is a fault of the data
-    set.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise data.error([f"cannot be read: {error}: mend it, or move it away"]) from None
-
-
-def checked(data: DataSet) -> str:
-    """Layout of a data set that is there and, as far as can be seen without reading it all, as it
-    must be. Raises DataSetError.
-    """
-    with _looked_into(data):
-        layout = layout_of(data)
-        found = module_of(layout).survey(data)
-    faults = found.faults + count_faults(data, found)
-    if faults:
-        raise data.error(faults, found.told())
+        raise data.error(["no tar in it; give another path"])
     return layout
 
 
-def order(class_ids, seed: int = 0):
-    """Indices that go round the classes, class 0 first, and leave out the classes that have no
-    image left: any prefix is as balanced as the data allow. Within a class they are shuffled.
+def _compressed(data: DataSet) -> list[str]:
+    """Return the names of compressed tars, if the data were not unpacked from them."""
+    if is_pattern(data.place) or any(layout.startswith("torchvision:") for layout in data.layouts):
+        return []
+    entries = [path for path in data.place.iterdir() if not is_clutter(path.name)]
+    has_tars = any(path.suffix == ".tar" for path in entries)
+    if not has_tars and any(path.is_dir() for path in entries):
+        return []
+    return sorted(path.name for path in entries if path.name.endswith(webdataset.COMPRESSED))
+
+
+def module_of(layout: str) -> ModuleType:
+    """Return the module that reads a layout."""
+    return MODULES.get(layout, torchvision_sets)
+
+
+@contextmanager
+def _reading(data: DataSet) -> Iterator[None]:
+    """Report what the file system refuses as an error of the data set."""
+    try:
+        yield
+    except OSError as error:
+        raise data.error([f"cannot be read: {error}; fix it, or move it away"]) from None
+
+
+def check(data: DataSet) -> str:
+    """Return the layout of a data set, after the checks that do not read all of it.
+
+    Raises DataSetError.
+    """
+    with _reading(data):
+        layout = layout_of(data)
+        survey = module_of(layout).survey(data)
+    problems = survey.problems + count_problems(data, survey)
+    if problems:
+        raise data.error(problems, survey.summary())
+    return layout
+
+
+def balanced_order(class_ids, seed: int = 0):
+    """Return indices that go round the classes, class 0 first; classes without images are left out.
+
+    Any prefix is as balanced as the data allow. Within a class the order is shuffled.
+
+    Parameters
+    ----------
+    class_ids : array-like of int, shape (N,)
+    seed : int
+
+    Returns
+    -------
+    ndarray of int, shape (N,)
     """
     import numpy as np
 
     labels, random = np.asarray(class_ids), np.random.default_rng(seed)
     rank = np.empty(len(labels), int)
     for label in np.unique(labels):
-        own = random.permutation(np.flatnonzero(labels == label))
-        rank[own] = np.arange(len(own))
+        members = random.permutation(np.flatnonzero(labels == label))
+        rank[members] = np.arange(len(members))
     return np.lexsort((labels, rank))
 
 
-def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Found:
-    """Write which images the data set has, in the order in which the study takes them, and check
-    all of them that can be without decoding.
+def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Survey:
+    """Write which images the data set has, in the order in which the study takes them.
 
-    Images to train on go round the classes, shuffled within a class (seed 0; ours); tars of pairs
-    are shuffled, their pairs are not, so that a prefix is a random set of tars (seed 0; ours);
-    images to evaluate on keep their order. Raises DataSetError, and writes nothing, where the data
-    set is not as it must be.
+    Images to train on go round the classes, shuffled within a class; tars of pairs are shuffled,
+    their pairs are not, so that a prefix is a random set of tars (seed 0 for both; our choice).
+    Images to evaluate on keep their order. Everything is checked that does not need decoding.
 
-    Memory: about 500 bytes an image of classes (0.6 GB for ImageNet); of pairs, a tar.
+    Memory: about 500 bytes for an image of classes (0.6 GB for ImageNet); for pairs, a tar.
+
+    Parameters
+    ----------
+    data : DataSet
+    path : str or Path
+        Parquet to write.
+    threads : int
+
+    Raises
+    ------
+    DataSetError
+        If the data set is not as expected; nothing is written.
     """
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with _looked_into(data):
+    with _reading(data):
         layout = layout_of(data)
-        table, found = module_of(layout).index(data, threads)
-    skipped = data.skipped if not data.pairs else set()
+        table, survey = module_of(layout).index(data, threads)
+    skipped = set() if data.pairs else data.skipped
     origins = table["origin"].map(nfc) if skipped else None
-    unknown = sorted(skipped - set(origins)) if skipped else []
-    faults = (
-        found.faults
-        + count_faults(data, found)
-        + [f"{data.skip}: no image {shown(unknown)} in it: mend or remove the line"] * bool(unknown)
-    )
-    if faults:
-        raise data.error(faults, found.told())
+    problems = survey.problems + count_problems(data, survey)
+    if skipped and (unknown := sorted(skipped - set(origins))):
+        problem = f"{data.skip}: no image {first_few(unknown)} in the data set"
+        problems.append(f"{problem}; correct or remove the line")
+    if problems:
+        raise data.error(problems, survey.summary())
     if skipped:
-        table = table[~origins.isin(skipped)].reset_index(drop=True)
-    if data.pairs:
-        table = table.iloc[np.random.default_rng(0).permutation(len(table))].reset_index(drop=True)
-        last = table["images"].cumsum()
-        table.insert(0, "image", last - table["images"])
-        images = int(last.iloc[-1])
-    else:
-        table = (
-            table.iloc[order(table["class_id"])].reset_index(drop=True) if data.training else table
-        )
-        table = table.astype({"tar": "string", "offset": "Int64", "size": "Int64"})
-        table.insert(0, "image", range(len(table)))
-        images = len(table)
+        table = table[~origins.isin(skipped)]
+    table, images = (_order_pairs if data.pairs else _order_images)(data, table)
     about = {"layout": layout, "images": images, "skipped": len(data.skipped), "dataset": data.name}
+    arrow = pa.Table.from_pandas(table, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({"about": json.dumps(about)})
     with atomic_write(path) as (part,):
-        pq.write_table(
-            pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(
-                {"about": json.dumps(about)}
-            ),
-            part,
-            row_group_size=ROW_GROUP,
-        )
-    found.notes.append(
-        f"{images} images in the index, {len(data.skipped)} left out by {data.skip or 'choice'}"
-    )
-    return found
+        pq.write_table(arrow, part, row_group_size=ROW_GROUP)
+    skips = f"{len(data.skipped)} left out by {data.skip or 'choice'}"
+    survey.notes.append(f"{images} images in the index, {skips}")
+    return survey
+
+
+def _order_pairs(data: DataSet, table):
+    """Shuffle the rows of tars. Return them and the number of pairs."""
+    import numpy as np
+
+    order = np.random.default_rng(0).permutation(len(table))
+    table = table.iloc[order].reset_index(drop=True)
+    last = table["images"].cumsum()
+    table.insert(0, "image", last - table["images"])
+    return table, int(last.iloc[-1])
+
+
+def _order_images(data: DataSet, table):
+    """Put rows of images in their order. Return them and their number."""
+    if data.training:
+        table = table.iloc[balanced_order(table["class_id"])]
+    table = table.reset_index(drop=True).astype(INDEX_TYPES)
+    table.insert(0, "image", range(len(table)))
+    return table, len(table)
 
 
 def about(index: str | Path) -> dict:
-    """layout, images, skipped and dataset of an index."""
+    """Return layout, images, skipped and dataset of an index."""
     import pyarrow.parquet as pq
 
     return json.loads(pq.read_schema(index).metadata[b"about"])
 
 
-def rows(
+def read_index(
     data: DataSet, index: str | Path, start: int, stop: int | None
 ) -> tuple[list[dict], Callable[[dict], object]]:
-    """Rows of the images `start` to `stop` (half-open; None: to the end) of an index, and what
-    reads the image of one: bytes, or a PIL image.
+    """Read a range of an index. Only the part of the file that holds it is read.
 
-    Only the part of the index is read that holds them. Raises DataSetError where the data set has
-    fewer.
+    Parameters
+    ----------
+    data : DataSet
+    index : str or Path
+    start, stop : int
+        Half-open range of images; `stop` None is the end.
+
+    Returns
+    -------
+    rows : list of dict
+    read : callable
+        From a row to its image: bytes, or a PIL image.
+
+    Raises
+    ------
+    DataSetError
+        If the data set has fewer images.
     """
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    known = about(index)
-    stop = known["images"] if stop is None else stop
-    if stop > known["images"]:
-        raise data.error(
-            [
-                f"the study takes images up to {stop}, and it has {known['images']}: lower sources.*.images"
-            ]
-        )
+    head = about(index)
+    stop = head["images"] if stop is None else stop
+    if stop > head["images"]:
+        found = f"{head['images']}, the study takes {stop}"
+        raise data.error([f"too few images ({found}); lower sources.*.images"])
     image = pc.field("image")
     not_before = image + pc.field("images") > start if data.pairs else image >= start
-    chosen = pq.read_table(index, filters=(image < stop) & not_before).to_pylist()
+    rows = pq.read_table(index, filters=(image < stop) & not_before).to_pylist()
     if data.pairs:
-        chosen = list(img2dataset.shard(data, chosen, start, stop))
-    return chosen, module_of(known["layout"]).reader(data)
+        rows = list(img2dataset.pairs_of(data, rows, start, stop))
+    return rows, module_of(head["layout"]).reader(data)

@@ -3,10 +3,11 @@
 import difflib
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from synscale.data.datasets import class_names
-from synscale.data.datasets.registry import IMAGES, DataSet, Found, shown
+from synscale.data.datasets.registry import IMAGES, DataSet, Survey, first_few
 from synscale.runtime.file_names import is_clutter, is_utf8, nfc, split_of
 from synscale.study import class_table
 
@@ -14,129 +15,134 @@ ENDINGS = tuple(f".{extension}" for extension in IMAGES)
 
 
 def is_image(name: str) -> bool:
+    """Return whether a file is an image, by its name."""
     return name.lower().endswith(ENDINGS) and not is_clutter(name)
 
 
-def listed(data: DataSet) -> tuple[dict[str, list[str]], Found]:
-    """folder -> files of its images, both sorted, and what is there; nothing is opened."""
-    with os.scandir(data.place) as entries:
-        top = sorted(
-            (entry for entry in entries if not is_clutter(entry.name)), key=lambda entry: entry.name
-        )
-    folders, other, found = {}, 0, Found("class folders")
-    for entry in top:
+def class_files(data: DataSet) -> tuple[dict[str, list[str]], dict[str, int], Survey]:
+    """List the images of each class folder; nothing is opened.
+
+    Returns
+    -------
+    files : dict of str to list of str
+        Folder -> files, both sorted, without folders that are no class.
+    ids : dict of str to int
+        Folder -> class id.
+    survey : Survey
+    """
+    with os.scandir(data.place) as scan:
+        entries = [entry for entry in scan if not is_clutter(entry.name)]
+    entries.sort(key=lambda entry: entry.name)
+    files: dict[str, list[str]] = {}
+    survey, others = Survey("class folders"), 0
+    for entry in entries:
         if entry.is_dir():
-            files = [name for name in os.listdir(entry.path) if not is_clutter(name)]
-            folders[entry.name] = sorted(filter(is_image, files))
-            other += len(files) - len(folders[entry.name])
-    loose = sum(is_image(entry.name) for entry in top)
-    if loose:
-        mend = (
-            "sort them into one folder a class"
-            if not folders
-            else "move them into the folder of their class, or away"
-        )
-        found.faults.append(
-            f"{loose} images lie in {data.place} itself, so that their class is not known: {mend}"
-        )
-    if other:
-        found.notes.append(
-            f"{other} other files in the class folders, which are no images by their names and are left out"
-        )
-    ids, faults = class_ids(data, list(folders))
-    found.faults += faults
-    empty = [data.place / name for name in sorted(ids) if not folders[name]]
+            names = [name for name in os.listdir(entry.path) if not is_clutter(name)]
+            files[entry.name] = sorted(filter(is_image, names))
+            others += len(names) - len(files[entry.name])
+    if loose := sum(is_image(entry.name) for entry in entries):
+        to_class = "move them into the folder of their class, or away"
+        fix = to_class if files else "sort them into one folder per class"
+        survey.problems.append(f"images without a class ({loose} in {data.place} itself); {fix}")
+    if others:
+        survey.notes.append(f"{others} other files in the class folders, which are left out")
+    ids, problems = class_ids(data, list(files))
+    survey.problems += problems + _file_problems(data, files, ids)
+    counts = {ids[name]: len(images) for name, images in files.items() if name in ids and images}
+    survey.classes = Counter(counts)
+    return {name: files[name] for name in sorted(ids, key=ids.get)}, ids, survey
+
+
+def _file_problems(data: DataSet, files: dict[str, list[str]], ids: dict[str, int]) -> list[str]:
+    problems = []
+    empty = [data.place / name for name in sorted(ids) if not files[name]]
     if empty:
         deeper = any(path.is_dir() for path in empty[0].iterdir())
-        found.faults.append(
-            f"{shown(empty)}: no image in it"
-            + ", but folders: move the images up into the folder of their class" * deeper
-        )
-    odd = [
-        ascii(f"{name}/{file}")
-        for name, files in folders.items()
-        for file in files
-        if not file.isascii() and not is_utf8(file)
-    ]
+        up = ", but folders; move the images up into the folder of their class"
+        fix = up if deeper else "; add images"
+        problems.append(f"{first_few(empty)}: no image in it{fix}")
+    odd = []
+    for name, images in files.items():
+        odd += [ascii(f"{name}/{file}") for file in images if not is_utf8(file)]
     if odd:
-        found.faults.append(
-            f"{len(odd)} files have names that are not UTF-8: {shown(odd)}: rename them"
-        )
-    found.classes = Counter(
-        {ids[name]: len(files) for name, files in folders.items() if name in ids and files}
-    )
-    return {name: folders[name] for name in sorted(ids, key=lambda name: ids[name])}, found
+        problems.append(f"{len(odd)} names of files are not UTF-8: {first_few(odd)}; rename them")
+    return problems
+
+
+def _ids_by_name(data: DataSet, column: str) -> dict[str, list[int]]:
+    """Return the class ids of each name that a folder may have."""
+    if column == "class_id":
+        ids = class_names.class_ids(data, data.place)
+        return {str(number): [class_id] for number, class_id in enumerate(ids)}
+    ids_by_name: dict[str, list[int]] = {}
+    for class_id, row in enumerate(data.classes):
+        ids_by_name.setdefault(nfc(row[column]), []).append(class_id)
+    return ids_by_name
 
 
 def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[str]]:
-    """folder -> class id, by the column of the class table that names most of them, and faults."""
+    """Find the class of each folder, by the column of the class table that names most of them.
+
+    Parameters
+    ----------
+    data : DataSet
+    folders : list of str
+
+    Returns
+    -------
+    ids : dict of str to int
+        Folder -> class id.
+    problems : list of str
+    """
     column, _ = class_table.match(folders, data.classes)
-    named: dict[str, list[int]] = {}
-    if column == "class_id":
-        named = {
-            str(number): [class_id]
-            for number, class_id in enumerate(class_names.class_ids(data, data.place))
-        }
-    else:
-        for i, row in enumerate(data.classes):
-            named.setdefault(nfc(row[column]), []).append(i)
-    expected = set(data.expected)
-    missing = sorted(
-        name
-        for name, ids in named.items()
-        if expected & set(ids) and name not in set(map(nfc, folders))
-    )
-    unknown = [name for name in folders if nfc(name) not in named]
-    faults = []
-    if folders and len(unknown) == len(folders) and all(map(split_of, folders)):
+    ids_by_name = _ids_by_name(data, column)
+    counts = Counter(map(nfc, folders))
+    ids = {name: ids_by_name[nfc(name)] for name in folders if nfc(name) in ids_by_name}
+    if folders and not ids and all(map(split_of, folders)):
         fix = f"give the path of one, such as {data.place}/{folders[0]}"
-        return {}, [f"{', '.join(folders)} are folders of splits: {fix}"]
-    for name, count in Counter(map(nfc, folders)).items():
-        if count > 1:
-            same = ", ".join(ascii(folder) for folder in folders if nfc(folder) == name)
-            faults.append(f"folders {same} have the same name: move the images into one")
-    if unknown:
-        told = [
-            name
-            + "".join(
-                f" (did you mean {close}?)"
-                for close in difflib.get_close_matches(name, missing, n=1)
-            )
-            for name in unknown
-        ]
-        faults.append(
-            f"{len(unknown)} folders are no {column} of {data.table}: {shown(told)}: rename them, or move them away"
-        )
+        return {}, [f"{', '.join(folders)} are folders of splits; {fix}"]
+    problems = []
+    for name in [name for name, count in counts.items() if count > 1]:
+        same = ", ".join(ascii(folder) for folder in folders if nfc(folder) == name)
+        problems.append(f"folders {same} have the same name; move the images into one")
+    expected = set(data.expected)
+    missing = [name for name in ids_by_name if name not in counts]
+    missing = sorted(name for name in missing if expected & set(ids_by_name[name]))
+    if unknown := [_with_suggestion(name, missing) for name in folders if name not in ids]:
+        problem = f"{len(unknown)} folders are no {column} of {data.table}: {first_few(unknown)}"
+        problems.append(f"{problem}; rename them, or move them away")
     if missing:
-        faults.append(f"{len(missing)} class folders are missing: {shown(missing)}")
-    found = {name: named[nfc(name)] for name in folders if nfc(name) in named}
-    for name, ids in found.items():
-        if len(ids) > 1:
+        names = first_few(missing)
+        problems.append(f"{len(missing)} class folders are missing: {names}; add them")
+    for name, candidates in ids.items():
+        if len(candidates) > 1:
             fix = "name the folders by class id or WordNet id"
-            faults.append(f"folder {name!r} is the {column} of classes {ids}: {fix}")
-    return {name: ids[0] for name, ids in found.items()}, faults
+            problems.append(f"folder {name!r} is the {column} of classes {candidates}; {fix}")
+    return {name: candidates[0] for name, candidates in ids.items()}, problems
 
 
-def survey(data: DataSet) -> Found:
-    return listed(data)[1]
+def _with_suggestion(name: str, missing: list[str]) -> str:
+    close = difflib.get_close_matches(name, missing, n=1)
+    return f"{name} (did you mean {close[0]}?)" if close else name
+
+
+def survey(data: DataSet) -> Survey:
+    """Count the images of each class."""
+    return class_files(data)[2]
 
 
 def index(data: DataSet, threads: int):
-    """Rows of every image, class by class, and what is there. See datasets.index."""
+    """Return a row for every image, class by class, and a survey. See `datasets`."""
     import pandas as pd
 
-    folders, found = listed(data)
-    ids, _ = class_ids(data, list(folders))
-    rows = [
-        (ids[name], f"{name}/{file}", None, None, None)
-        for name, files in folders.items()
-        for file in files
-    ]
-    return pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"]).astype(
-        {"class_id": int}
-    ), found
+    files, ids, counts = class_files(data)
+    rows = []
+    for name, images in files.items():
+        rows += [(ids[name], f"{name}/{file}", None, None, None) for file in images]
+    table = pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"])
+    return table.astype({"class_id": int}), counts
 
 
-def reader(data: DataSet):
-    """A function from a row of the index to the bytes of its image."""
+def reader(data: DataSet) -> Callable[[dict], bytes]:
+    """Return a function from a row of the index to the bytes of its image."""
     return lambda row: Path(data.place, row["origin"]).read_bytes()

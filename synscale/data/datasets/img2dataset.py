@@ -5,8 +5,8 @@ each address that was tried (key, status, caption, ...). The texts of a tar with
 its members .txt, or the captions in .json.
 
 At hundreds of millions of pairs the index has a row for each tar, not for each pair: 371 million
-are about 60,000 rows. The members of a tar are compared with its parquet when a shard is made of
-it.
+are about 60,000 rows. The members of a tar are compared with its parquet when a shard is created
+from it.
 """
 
 import json
@@ -14,15 +14,16 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 from synscale.data.datasets import webdataset
 from synscale.data.datasets.registry import (
     NO_CLASS,
     DataSet,
     DataSetError,
-    Found,
+    Survey,
+    first_few,
     is_pattern,
-    shown,
 )
 from synscale.runtime.file_names import is_clutter, nfc
 
@@ -30,26 +31,22 @@ SUCCESS = "success"
 FIX = "download this shard again, or move the parquet away to read the texts from the tar"
 
 
-def survey(data: DataSet) -> Found:
+def survey(data: DataSet) -> Survey:
     """Count the tars and those without a parquet; no tar is opened."""
-    found, own = Found("tars of pairs"), webdataset.files(data.place)
-    without = [tar for tar in own if not tar.with_suffix(".parquet").is_file()]
-    parquets = (
-        []
-        if is_pattern(data.place)
-        else [path for path in data.place.glob("*.parquet") if not is_clutter(path.name)]
-    )
+    result, tars = Survey("tars of pairs"), webdataset.files(data.place)
+    without = sum(not tar.with_suffix(".parquet").is_file() for tar in tars)
+    parquets = [] if is_pattern(data.place) else list(data.place.glob("*.parquet"))
+    parquets = [path for path in parquets if not is_clutter(path.name)]
     lost = sorted(path.name for path in parquets if not path.with_suffix(".tar").is_file())
     if lost:
+        problem = f"{len(lost)} parquets have no tar next to them: {first_few(lost)}"
         fix = "download these shards again, or move the parquets away"
-        found.faults.append(f"{len(lost)} parquets have no tar next to them: {shown(lost)}: {fix}")
-    found.faults += webdataset.name_faults(data)
-    found.notes.append(f"{len(own)} tars")
+        result.problems.append(f"{problem}; {fix}")
+    result.problems += webdataset.name_problems(data)
+    result.notes.append(f"{len(tars)} tars")
     if without:
-        found.notes.append(
-            f"{len(without)} tars without a parquet, whose texts are read from the tar"
-        )
-    return found
+        result.notes.append(f"{without} tars without a parquet, whose texts are read from the tar")
+    return result
 
 
 def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
@@ -57,31 +54,23 @@ def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    kinds = (
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_string_view,
-        pa.types.is_integer,
-        pa.types.is_null,
-    )
+    texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    kinds = (*texts, pa.types.is_integer, pa.types.is_null)
     try:
         with pq.ParquetFile(parquet) as file:
             schema = file.schema_arrow
             if absent := sorted(set(columns) - set(schema.names)):
-                known = shown(schema.names, 12)
-                raise DataSetError(
-                    f"{parquet}: no column {', '.join(absent)} (it has {known}): {FIX}"
-                )
+                found = f"found {first_few(schema.names, 12)}"
+                raise DataSetError(f"{parquet}: no column {', '.join(absent)} ({found}); {FIX}")
             for name in columns:
                 kind = schema.field(name).type
                 values = kind.value_type if pa.types.is_dictionary(kind) else kind
                 if not any(is_kind(values) for is_kind in kinds):
-                    raise DataSetError(
-                        f"{parquet}: column {name} is {kind}, expected string: {FIX}"
-                    )
+                    problem = f"column {name} is {kind}, expected string"
+                    raise DataSetError(f"{parquet}: {problem}; {FIX}")
             return file.read(columns=columns).to_pydict()
     except (pa.ArrowInvalid, OSError) as error:
-        raise DataSetError(f"{parquet}: not a whole parquet file ({error}): {FIX}") from None
+        raise DataSetError(f"{parquet}: not a complete parquet file ({error}); {FIX}") from None
 
 
 def count(tar: Path) -> tuple[int, int]:
@@ -94,91 +83,92 @@ def count(tar: Path) -> tuple[int, int]:
 
 
 def index(data: DataSet, threads: int):
-    """A row for each tar, in the order of its name: origin, images (pairs of it that are used),
-    failed, skipped; and what is there.
+    """Return a row for each tar, in the order of its name, and a survey. See `datasets`.
+
+    Columns: origin, images (pairs that are used), failed, skipped.
     """
     import pandas as pd
 
-    found, own, top = survey(data), webdataset.files(data.place), webdataset.root(data.place)
+    result, tars, top = survey(data), webdataset.files(data.place), webdataset.root(data.place)
     skips = Counter(origin.rpartition("/")[0] for origin in data.skipped)
 
-    def one(tar: Path):
+    def read(tar: Path):
+        name = str(tar.relative_to(top))
         try:
             images, failed = count(tar)
         except DataSetError as error:
             return error
-        name = str(tar.relative_to(top))
         return name, images - skips[nfc(name)], failed, skips[nfc(name)]
 
-    if found.faults:
-        return pd.DataFrame(), found
+    if result.problems:
+        return pd.DataFrame(), result
     with ThreadPoolExecutor(threads) as pool:
-        counted = list(pool.map(one, own))
-    found.faults += [str(error) for error in counted if isinstance(error, DataSetError)]
-    table = pd.DataFrame(
-        [row for row in counted if isinstance(row, tuple)],
-        columns=["origin", "images", "failed", "skipped"],
-    )
-    found.faults += [
-        f"{data.skip}: no tar {name!r} in it"
-        for name in sorted(set(skips) - set(table["origin"].map(nfc)))
-    ]
-    found.classes = Counter({NO_CLASS: int(table["images"].sum())})
-    found.notes.append(
-        f"{int(table['failed'].sum())} addresses without an image, as its parquets say"
-    )
-    return table, found
+        counts = list(pool.map(read, tars))
+    result.problems += [str(row) for row in counts if isinstance(row, DataSetError)]
+    rows = [row for row in counts if isinstance(row, tuple)]
+    table = pd.DataFrame(rows, columns=["origin", "images", "failed", "skipped"])
+    for name in sorted(set(skips) - set(table["origin"].map(nfc))):
+        result.problems.append(f"{data.skip}: no tar {name!r} in the data set; correct the line")
+    result.classes = Counter({NO_CLASS: int(table["images"].sum())})
+    failed = int(table["failed"].sum())
+    result.notes.append(f"{failed} addresses without an image according to the parquets")
+    return table, result
 
 
-def text_of(tar: Path, key: str, parts: dict, stream) -> str | None:
-    """Return the text of a sample: its member .txt or the caption in .json; None if it has neither.
+def text_of(tar: Path, key: str, parts: dict, stream: IO[bytes]) -> str | None:
+    """Return the text of a sample: its member .txt or the caption in .json; None without both.
 
-    stream is the open tar.
+    Parameters
+    ----------
+    tar, key
+        Place of the sample, for messages.
+    parts : dict
+        Extension -> (offset, size) in bytes.
+    stream : file
+        The open tar.
     """
-
-    def member(extension: str) -> str:
-        offset, size = parts[extension]
-        stream.seek(offset)
-        try:
-            return stream.read(size).decode()
-        except UnicodeDecodeError as error:
-            fix = "write the tar again in UTF-8"
-            raise DataSetError(
-                f"{tar}: {key}.{extension} is not UTF-8 at byte {error.start}: {fix}"
-            ) from None
-
-    if "txt" in parts:
-        return member("txt")
-    if "json" not in parts:
+    extension = next((name for name in ("txt", "json") if name in parts), None)
+    if extension is None:
         return None
+    offset, size = parts[extension]
+    stream.seek(offset)
     try:
-        known = json.loads(member("json"))
-        caption = known.get("caption", known)
-    except (ValueError, AttributeError):
-        raise DataSetError(
-            f"{tar}: {key}.json is not a JSON object: {webdataset.DAMAGED}"
-        ) from None
-    if caption is known:
+        text = stream.read(size).decode()
+    except UnicodeDecodeError as error:
+        problem = f"{key}.{extension} is not UTF-8 at byte {error.start}"
+        raise DataSetError(f"{tar}: {problem}; write the tar again in UTF-8") from None
+    if extension == "txt":
+        return text
+    try:
+        known = json.loads(text)
+        has_caption = "caption" in known
+        caption = known.get("caption")
+    except (TypeError, ValueError, AttributeError):
+        problem = f"{key}.json is not a JSON object"
+        raise DataSetError(f"{tar}: {problem}; {webdataset.DAMAGED}") from None
+    if not has_caption:
         return None
-    if not isinstance(caption, (str, int, type(None))):
-        found = f"caption of {key}.json is {str(caption)[:40]}, expected a text"
-        raise DataSetError(f"{tar}: {found}: write the tar again")
+    if not isinstance(caption, str | int | None):
+        problem = f"caption of {key}.json is {str(caption)[:40]}, expected a text"
+        raise DataSetError(f"{tar}: {problem}; write the tar again")
     return "" if caption is None else str(caption)
 
 
 def parquet_texts(parquet: Path) -> dict[str, str]:
-    """Text of each key that a parquet says was downloaded."""
+    """Return the text of each key that was downloaded, by a parquet."""
     table = rows_of(parquet, ["key", "status", "caption"])
-    rows = zip(table["key"], table["status"], table["caption"], strict=True)
-    good = [
-        (str(key), "" if text is None else str(text))
-        for key, status, text in rows
-        if status == SUCCESS
-    ]
-    if len(dict(good)) != len(good):
-        twice = [key for key, times in Counter(key for key, _ in good).items() if times > 1]
-        raise DataSetError(f"{parquet}: keys come twice: {shown(twice)}: {FIX}")
-    return dict(good)
+    texts: dict[str, str] = {}
+    twice = []
+    for key, status, text in zip(table["key"], table["status"], table["caption"], strict=True):
+        if status != SUCCESS:
+            continue
+        if str(key) in texts:
+            twice.append(str(key))
+        texts[str(key)] = "" if text is None else str(text)
+    if twice:
+        names = first_few(dict.fromkeys(twice))
+        raise DataSetError(f"{parquet}: keys are there twice: {names}; {FIX}")
+    return texts
 
 
 def members(data: DataSet, name: str) -> list[dict]:
@@ -188,62 +178,61 @@ def members(data: DataSet, name: str) -> list[dict]:
     """
     tar = webdataset.root(data.place) / name
     parquet = tar.with_suffix(".parquet")
-    found, told = {}, {}
+    rows, texts = {}, {}
     with tar.open("rb") as stream:
         for key, parts in webdataset.samples(tar):
             offset, size = webdataset.image_of(tar, key, parts)
-            found[key] = {"origin": f"{name}/{key}", "tar": name, "offset": offset, "size": size}
-            told[key] = text_of(tar, key, parts, stream)
-    texts = _matched(tar, parquet, told) if parquet.is_file() else told
+            rows[key] = {"origin": f"{name}/{key}", "tar": name, "offset": offset, "size": size}
+            texts[key] = text_of(tar, key, parts, stream)
+    if parquet.is_file():
+        texts = _matched(tar, parquet, texts)
     if silent := next((key for key, text in texts.items() if text is None), None):
-        needed = f"needed is {silent}.txt, or {silent}.json with a caption"
-        raise DataSetError(f"{tar}: sample {silent!r} has no text: {needed}")
-    origins = {nfc(row["origin"]) for row in found.values()}
-    absent = {origin for origin in data.skipped if origin.rpartition("/")[0] == nfc(name)} - origins
-    if absent:
-        raise DataSetError(
-            f"{data.skip}: no pair {shown(sorted(absent))} in {tar}: mend or remove the line"
-        )
-    return [
-        row | {"text": texts[key]}
-        for key, row in found.items()
-        if nfc(row["origin"]) not in data.skipped
-    ]
+        expected = f"expected {silent}.txt, or {silent}.json with a caption"
+        raise DataSetError(f"{tar}: sample {silent!r} has no text ({expected})")
+    names = [nfc(row["origin"]) for row in rows.values()]
+    skipped = {origin for origin in data.skipped if origin.rpartition("/")[0] == nfc(name)}
+    if absent := sorted(skipped - set(names)):
+        fix = "correct or remove the line"
+        raise DataSetError(f"{data.skip}: no pair {first_few(absent)} in {tar}; {fix}")
+    pairs = zip(names, rows.items(), strict=True)
+    return [row | {"text": texts[key]} for origin, (key, row) in pairs if origin not in skipped]
 
 
-def _matched(tar: Path, parquet: Path, told: dict[str, str | None]) -> dict[str, str]:
-    """Return the texts of the parquet, which must have the keys of the tar and its texts.
-
-    told has the text of each sample of the tar.
-    """
-    texts = parquet_texts(parquet)
+def _matched(tar: Path, parquet: Path, texts: dict[str, str | None]) -> dict[str, str]:
+    """Return the texts of the parquet, which must have the keys of the tar and its texts."""
+    captions = parquet_texts(parquet)
     differences = {
-        "rows without an image in the tar": texts.keys() - told.keys(),
-        "images without a row": told.keys() - texts.keys(),
+        "rows without an image in the tar": captions.keys() - texts.keys(),
+        "images without a row": texts.keys() - captions.keys(),
     }
     for difference, keys in differences.items():
         if keys:
-            found = f"{len(keys)} {difference}: {shown(sorted(keys))}"
-            raise DataSetError(f"{parquet} does not match {tar}: {found}: {FIX}")
-    other = sorted(key for key, text in told.items() if text not in (None, texts[key]))
+            problem = f"does not match {tar} ({len(keys)} {difference}: {first_few(sorted(keys))})"
+            raise DataSetError(f"{parquet}: {problem}; {FIX}")
+    other = sorted(key for key, text in texts.items() if text not in (None, captions[key]))
     if other:
-        found = f"another caption than the tar's .txt: {shown(other)}"
-        raise DataSetError(f"{parquet} does not match {tar}: {found}: {FIX}")
-    return texts
+        problem = f"does not match {tar} (another caption than its .txt: {first_few(other)})"
+        raise DataSetError(f"{parquet}: {problem}; {FIX}")
+    return captions
 
 
-def shard(data: DataSet, index: list[dict], start: int, stop: int) -> Iterator[dict]:
-    """Rows of the pairs `start` to `stop` (half-open). index: rows of the tars that hold them, with
-    image (of the first pair) and images.
+def pairs_of(data: DataSet, rows: list[dict], start: int, stop: int) -> Iterator[dict]:
+    """Yield rows of the pairs `start` to `stop` (half-open).
+
+    Parameters
+    ----------
+    data : DataSet
+    rows : list of dict
+        Rows of the index for the tars that hold them.
+    start, stop : int
     """
-    for row in index:
-        own = members(data, row["origin"])
-        if len(own) != row["images"]:
+    for row in rows:
+        pairs = members(data, row["origin"])
+        if len(pairs) != row["images"]:
             tar = webdataset.root(data.place) / row["origin"]
-            raise DataSetError(
-                f"{tar}: {len(own)} pairs, where the index that was made of it has {row['images']}: remove the index and start again"
-            )
-        for place, member in enumerate(own, row["image"]):
+            problem = f"{tar}: {len(pairs)} pairs, expected {row['images']} as in the index"
+            raise DataSetError(f"{problem}; remove the index and start again")
+        for place, member in enumerate(pairs, row["image"]):
             if start <= place < stop:
                 yield {"image": place} | member
 

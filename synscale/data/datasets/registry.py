@@ -1,5 +1,5 @@
 """What is known of a data set before it is read: its row of data/datasets.csv, its classes, and
-where it lies on this machine.
+its path on this machine.
 """
 
 import difflib
@@ -7,6 +7,7 @@ import os
 import posixpath
 import re
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from glob import glob, has_magic
@@ -18,30 +19,31 @@ from synscale.study import class_table, csv_tables
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
 PREFIX = "DATA_"
-IMAGES = (
-    "jpg",
-    "jpeg",
-    "png",
-    "webp",
-    "bmp",
-    "gif",
-    "tif",
-    "tiff",
-    "ppm",
-)  # extensions, in lower case
+# Extensions of images, in lower case.
+IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm")
 BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
 NO_CLASS = -1  # class id of an image of pairs
+LAYOUTS = {
+    "folders": "a folder for each class, named by its WordNet id (or name, label, class id)",
+    "webdataset": "WebDataset tars of {key}.jpg (or another image format) and {key}.cls",
+    "img2dataset": "pairs as img2dataset writes them with --output_format webdataset: "
+    "{shard}.tar, with or without {shard}.parquet",
+}
 
 
 class DataSetError(ValueError):
-    """A data set that is missing or is not what the study takes it for; the message says what was
-    looked for, what was found, and the mend.
-    """
+    """A data set that is missing or is not what the study expects."""
 
     def __init__(self, message: str):
-        super().__init__(
-            message.encode("utf-8", "backslashreplace").decode()
-        )  # a name that is not UTF-8 could not be printed
+        # A name that is not UTF-8 could not be printed.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+
+
+def first_few(items: Iterable, count: int = 5) -> str:
+    """Join the first `count` items, and say how many more there are."""
+    items = list(items)
+    more = f" and {len(items) - count} more" if len(items) > count else ""
+    return ", ".join(map(str, items[:count])) + more
 
 
 def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
@@ -52,12 +54,9 @@ def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
 
 
 def row_of(name: str) -> dict[str, str]:
-    """Row of data/datasets.csv; of a data set of the user's own, an empty one."""
-    row = (
-        next((row for row in _rows(TABLE, "id") if row["id"] == name), {})
-        if TABLE.is_file()
-        else {}
-    )
+    """Return the row of a data set in data/datasets.csv, an empty one for the user's data."""
+    rows = _rows(TABLE, "id") if TABLE.is_file() else []
+    row = next((row for row in rows if row["id"] == name), {})
     images = row.get("images") or "0"
     if not images.isdecimal():
         raise DataSetError(f"{TABLE}: images of {name} is {images!r}, expected digits")
@@ -65,12 +64,12 @@ def row_of(name: str) -> dict[str, str]:
 
 
 def variable(name: str) -> str:
-    """Environment variable that says where a data set lies."""
+    """Return the environment variable with the path of a data set."""
     return PREFIX + name.upper()
 
 
 def is_pattern(place: str | Path) -> bool:
-    """Whether a place is a pattern of tars: a folder may have brackets or braces in its name."""
+    """Return whether a path is a pattern of tars: a folder may have brackets or braces, too."""
     return bool(has_magic(str(place)) or BRACES.search(str(place))) and not os.path.isdir(place)
 
 
@@ -91,11 +90,11 @@ def expand_braces(text: str) -> list[str]:
 
 
 def matches(pattern: Path) -> tuple[list[Path], list[str]]:
-    """Return the files of a pattern, sorted, and the names in its braces that are not there."""
+    """Return the files of a pattern, sorted, and the names in its braces that do not exist."""
     names = [str(pattern)] if glob(str(pattern)) else expand_braces(str(pattern))
-    folders: dict[str, set[str]] = {}  # each is listed once, for there may be 40,000 names
+    folders: dict[str, set[str]] = {}  # each is listed once: there may be 40,000 names
 
-    def found(name: str) -> list[str]:
+    def files_of(name: str) -> list[str]:
         if has_magic(name):
             return glob(name)
         folder, file = os.path.split(name)
@@ -103,7 +102,7 @@ def matches(pattern: Path) -> tuple[list[Path], list[str]]:
             folders[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
         return [name] if file in folders[folder] else []
 
-    files = {name: found(name) for name in names}
+    files = {name: files_of(name) for name in names}
     paths = sorted({Path(path) for matched in files.values() for path in matched})
     return paths, [Path(name).name for name, matched in files.items() if not matched]
 
@@ -112,9 +111,22 @@ def matches(pattern: Path) -> tuple[list[Path], list[str]]:
 class DataSet:
     """A data set as a split of a study uses it.
 
-    split: key of the study, such as training.imagenet. table: CSV of its classes. pairs: of texts,
-    not of classes, so without a table. wanted: images that the study uses, None for all of them.
-    skip: text file with a line for each image that the user leaves out.
+    Attributes
+    ----------
+    name : str
+        Row of data/datasets.csv, or a name of the user.
+    split : str
+        Key of the study, such as training.imagenet.
+    table : str or None
+        CSV of the classes; None for pairs.
+    pairs : bool
+        Whether images have texts and no classes.
+    training : bool
+        Whether the images are trained on.
+    min_images : int or None
+        Number of images that the study uses; None is all of them.
+    skip : str or None
+        Text file with a line for each image that is left out.
     """
 
     name: str
@@ -122,11 +134,12 @@ class DataSet:
     table: str | None
     pairs: bool = False
     training: bool = False
-    wanted: int | None = None
+    min_images: int | None = None
     skip: str | None = None
 
     @cached_property
     def row(self) -> dict[str, str]:
+        """Row of data/datasets.csv."""
         return row_of(self.name)
 
     @cached_property
@@ -136,167 +149,151 @@ class DataSet:
 
     @cached_property
     def expected(self) -> list[int]:
-        """Ids of the classes that must have images: all, or for sets such as ImageNet-R those of
-        its subset.
-        """
-        if not self.row.get("subset"):
+        """Ids of the classes that must have images: all, or those of a subset (ImageNet-R)."""
+        subset = self.row.get("subset")
+        if not subset:
             return list(range(len(self.classes)))
-        chosen = {
-            row["wnid"]
-            for row in _rows(SUBSETS, "subset", "wnid")
-            if row["subset"] == self.row["subset"]
-        }
-        return [i for i, row in enumerate(self.classes) if row.get("wnid") in chosen]
+        rows = _rows(SUBSETS, "subset", "wnid")
+        wnids = {row["wnid"] for row in rows if row["subset"] == subset}
+        return [i for i, row in enumerate(self.classes) if row.get("wnid") in wnids]
 
     @property
     def layouts(self) -> list[str]:
-        """Those in which it may lie: folders, webdataset, torchvision:Name(arguments), img2dataset."""
-        return (
-            self.row.get("layout") or ("img2dataset" if self.pairs else "folders|webdataset")
-        ).split("|")
+        """Layouts that it may have: keys of LAYOUTS, torchvision:Name(arguments)."""
+        default = "img2dataset" if self.pairs else "folders|webdataset"
+        return (self.row.get("layout") or default).split("|")
 
     @cached_property
     def skipped(self) -> set[str]:
+        """Images that the user leaves out, by their origin in the index."""
         if self.skip is None:
             return set()
         try:
             lines = Path(self.skip).read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise self.error(
-                [f"{self.skip}: not UTF-8 at byte {error.start}: save it as UTF-8"]
-            ) from None
-        return {
-            nfc(posixpath.normpath(line.strip()))
-            for line in lines
-            if line.strip() and not line.startswith("#")
-        }
+            problem = f"{self.skip}: not UTF-8 at byte {error.start}; save it as UTF-8"
+            raise self.error([problem]) from None
+        names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        return {nfc(posixpath.normpath(name)) for name in names}
 
     @cached_property
     def place(self) -> Path:
-        """Where it lies: a folder, or a pattern of tars. Raises DataSetError where none is told or
-        nothing is there.
+        """A folder, or a pattern of tars.
+
+        Raises DataSetError if no path is set or nothing is there.
         """
-        told = os.environ.get(variable(self.name))
-        if not told:
-            known = [
-                name for name, value in os.environ.items() if name.startswith(PREFIX) and value
-            ]
-            close = difflib.get_close_matches(variable(self.name), known, n=1)
-            near = (
-                f" (there is {close[0]}, or paths.{close[0].removeprefix(PREFIX).lower()}: did you mean that?)"
-                if close
-                else ""
-            )
-            raise self.error(["where it lies is not told" + near])
-        place = Path(told).expanduser().absolute()
-        found, missing = matches(place) if is_pattern(place) else ([], [])
-        if not found and not os.path.isdir(place):
+        path = os.environ.get(variable(self.name))
+        if not path:
+            known = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name]]
+            near = ""
+            for close in difflib.get_close_matches(variable(self.name), known, n=1):
+                key = f"paths.{close.removeprefix(PREFIX).lower()}"
+                near = f" (there is {close}, or {key}; did you mean that?)"
+            raise self.error([f"no path is set{near}"])
+        place = Path(path).expanduser().absolute()
+        files, missing = matches(place) if is_pattern(place) else ([], [])
+        if not files and not os.path.isdir(place):
             raise self.error([f"no such {'file' if is_pattern(place) else 'folder'}: {place}"])
         if missing:
-            count = len(missing) + len(found)
-            told = f"{len(missing)} of the {count} files of the pattern are missing"
-            raise self.error([f"{told}: {shown(missing)}: get them, or change the pattern"])
+            count = f"{len(missing)} of {len(missing) + len(files)}"
+            problem = f"files of the pattern are missing ({count}: {first_few(missing)})"
+            raise self.error([f"{problem}; get them, or change the pattern"])
         return place
 
-    def error(self, faults: list[str], found: str = "") -> DataSetError:
-        """What was looked for, what was found, and how to get it, in lines of their own."""
-        place = os.environ.get(variable(self.name), "")
-        lines = [
-            f"data.{self.split}: data set {self.name!r}"
-            + (f" ({self.row['title']})" if self.row else ""),
-            *(f"  - {fault}" for fault in faults),
-        ]
-        lines.append(
-            f"  looked for: {self._looked_for()}, in {place or 'a folder'}: config.yaml's paths.{self.name}, or environment {variable(self.name)}"
-        )
-        lines += [f"  found: {found}"] * bool(found)
-        lines += [f"  how to get it: {self.row.get('how_to_get')}"] * bool(
-            self.row.get("how_to_get")
-        )
+    def error(self, problems: list[str], summary: str = "") -> DataSetError:
+        """Return an error that lists the problems, what is expected and how to get it.
+
+        Parameters
+        ----------
+        problems : list of str
+        summary : str
+            What is there, if it is known.
+        """
+        path = os.environ.get(variable(self.name), "") or "a folder"
+        title = f" ({self.row['title']})" if self.row else ""
+        keys = f"config.yaml's paths.{self.name}, or environment {variable(self.name)}"
+        lines = [f"data.{self.split}: data set {self.name!r}{title}"]
+        lines += [f"  - {problem}" for problem in problems]
+        lines.append(f"  expected: {self._description()}, in {path}: {keys}")
+        if summary:
+            lines.append(f"  found: {summary}")
+        if self.row.get("how_to_get"):
+            lines.append(f"  how to get it: {self.row['how_to_get']}")
         return DataSetError("\n".join(lines))
 
-    def _looked_for(self) -> str:
+    def _description(self) -> str:
+        """Describe what is expected, for messages."""
         if self.pairs:
-            written = "pairs as img2dataset writes them with --output_format webdataset"
-            return f"{written}: {{shard}}.tar, with or without {{shard}}.parquet"
-        said = {
-            "folders": "a folder for each class, named by its WordNet id (or name, label, class id)",
-            "webdataset": "WebDataset tars of {key}.jpg (or another image format) and {key}.cls",
-        }
-        ways = "; or ".join(
-            said.get(layout, f"what torchvision.datasets.{layout.partition(':')[2]} reads")
-            for layout in self.layouts
-        )
+            return LAYOUTS["img2dataset"]
+        layouts = []
+        for layout in self.layouts:
+            name = layout.partition(":")[2]
+            layouts.append(LAYOUTS.get(layout, f"what torchvision.datasets.{name} reads"))
         images = f", {self.row['images']} images" if self.row.get("images") else ""
-        return f"{len(self.expected)} classes of {self.table}{images}; {ways}"
+        return f"{len(self.expected)} classes of {self.table}{images}; {'; or '.join(layouts)}"
 
 
 @dataclass
-class Found:
-    """What lies there: layout, how many images of each class id, None where only reading it all
-    would tell; faults of it and what else is worth a word.
+class Survey:
+    """What is in the path of a data set.
+
+    `classes` counts the images of each class id; it is None if only reading all would tell.
     """
 
     layout: str
     classes: Counter | None = None
-    faults: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
-        known = self.classes is not None
-        classes = [f"{len(self.classes)} classes"] if known and NO_CLASS not in self.classes else []
-        return ", ".join(
-            [
-                self.layout,
-                *classes,
-                *([f"{self.classes.total()} images"] if known else []),
-                *self.notes,
-            ]
-        )
+    def summary(self) -> str:
+        """Return layout, numbers and notes as one line."""
+        parts = [self.layout]
+        if self.classes is not None:
+            if NO_CLASS not in self.classes:
+                parts.append(f"{len(self.classes)} classes")
+            parts.append(f"{self.classes.total()} images")
+        return ", ".join(parts + self.notes)
 
 
-def shown(items, most: int = 5) -> str:
-    """The first few, and how many more."""
-    items = list(items)
-    return ", ".join(map(str, items[:most])) + (
-        f" and {len(items) - most} more" if len(items) > most else ""
-    )
+def count_problems(data: DataSet, survey: Survey) -> list[str]:
+    """List classes without images, and wrong numbers of images.
 
-
-def count_faults(data: DataSet, found: Found) -> list[str]:
-    """Classes without images, and numbers of images other than those that are known or wanted."""
-    if found.classes is None:
+    Parameters
+    ----------
+    data : DataSet
+    survey : Survey
+        Problems that it has already suppress those that may follow from them.
+    """
+    if survey.classes is None:
         return []
-    faults, total = [], found.classes.total()
-    if not data.pairs:
-        missing = [data.classes[i] for i in data.expected if not found.classes[i]]
-        other = sorted(set(found.classes) - set(data.expected))
-        names = shown(f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing)
-        if missing and not found.faults:
-            fix = f"add images, or remove the classes from {data.table}"
-            faults.append(f"no image of {len(missing)} classes: {names}: {fix}")
-        if other and data.row.get("subset"):
-            subset = data.row["subset"]
-            faults.append(
-                f"images of classes that are not in its subset {subset!r}: {shown(other)}"
-            )
-        elif other:
-            known = f"{data.table} has 0 to {len(data.classes) - 1}"
-            faults.append(
-                f"images of class ids {shown(other)}, but {known}: add these classes to it"
-            )
-    if found.faults:  # more images would be there without them
-        return faults
-    known = data.row.get("images")
-    if known and not data.training and not data.skip and total != int(known):
-        faults.append(
-            f"{total} images, not {known}; if that is meant, give it a name of your own in place of {data.name!r}"
-        )
-    usable = total - (
-        0 if data.pairs else len(data.skipped)
-    )  # of pairs the skipped ones are left out already
-    if data.wanted and usable < data.wanted:
-        faults.append(
-            f"a source of the study takes {data.wanted} images, and it has {usable}: lower sources.*.images"
-        )
-    return faults
+    problems = [] if data.pairs else _class_problems(data, survey)
+    if survey.problems:
+        return problems
+    total = survey.classes.total()
+    expected = data.row.get("images")
+    if expected and not data.training and not data.skip and total != int(expected):
+        fix = f"if that is intended, use another name than {data.name!r}"
+        problems.append(f"wrong number of images ({total}, expected {expected}); {fix}")
+    usable = total if data.pairs else total - len(data.skipped)  # pairs have left them out already
+    if data.min_images and usable < data.min_images:
+        found = f"{usable}, a source of the study takes {data.min_images}"
+        problems.append(f"too few images ({found}); lower sources.*.images")
+    return problems
+
+
+def _class_problems(data: DataSet, survey: Survey) -> list[str]:
+    missing = [data.classes[i] for i in data.expected if not survey.classes[i]]
+    other = sorted(set(survey.classes) - set(data.expected))
+    problems = []
+    if missing and not survey.problems:
+        names = [f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing]
+        fix = f"add images, or remove the classes from {data.table}"
+        problems.append(f"no image of {len(missing)} classes: {first_few(names)}; {fix}")
+    if other and data.row.get("subset"):
+        problem = f"images of classes that are not in its subset {data.row['subset']!r}"
+        problems.append(f"{problem}: {first_few(other)}; move them away")
+    elif other:
+        expected = f"{data.table} has 0 to {len(data.classes) - 1}"
+        problem = f"images of class ids {first_few(other)}, but {expected}"
+        problems.append(f"{problem}; add these classes to it")
+    return problems

@@ -2,20 +2,16 @@
 
 import io
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from synscale.data import shards
+from synscale.workflow.settings.data import StoredImages
 
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
-BROKEN = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    Image.DecompressionBombError,
-)  # what Pillow raises for an image that it cannot read
+# Raised by Pillow for an image that it cannot read.
+BROKEN = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 EXIF = b"Exif\0\0"  # the first bytes of an EXIF block
 ORIENTATION = 0x0112
 UPRIGHT = {  # EXIF orientation -> transposition that turns the image upright
@@ -27,81 +23,88 @@ UPRIGHT = {  # EXIF orientation -> transposition that turns the image upright
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-ELONGATED = 16  # ratio of the sides from which on only the region that is kept is resized
+ELONGATED = 16  # ratio of the sides from which on only the region in the centre is resized
 
 
-@dataclass(frozen=True)
-class Stored:
-    """How images of a split are stored.
+def store(image: bytes | Image.Image, stored: StoredImages, evaluation: bool = False) -> bytes:
+    """Return an image as the study stores it.
 
-    size: pixels a side; the shorter side is resized to it and the centre square kept (ours).
-    storage: as `shards.encode` takes it. evaluation: pixels as torchvision's folder reader gives
-    them, which the authors evaluate with, so neither turned as EXIF says nor put on white, and
-    resized by their bilinear filter: the centre 224 of what is stored at 256 is their Resize(256),
-    CenterCrop(224), pixel by pixel. Other images are turned upright, what is transparent is white,
-    and the filter is bicubic, as in the script that the authors released for generated images.
+    The shorter side is resized to the size and the centre square cropped (our choice). Images are
+    turned upright, transparent pixels become white, and the filter is bicubic, as in the authors'
+    script for generated images. A file that is already as it would be stored is returned unchanged,
+    so that nothing is compressed twice.
+
+    Parameters
+    ----------
+    image : bytes or Image
+        The file, or the decoded image.
+    stored : StoredImages
+    evaluation : bool
+        Give the pixels that torchvision's folder reader gives, which the authors evaluate with:
+        images are neither turned nor put on white, and the filter is bilinear. The centre 224 of an
+        image of size 256 then equals their Resize(256), CenterCrop(224), pixel by pixel.
+
+    Raises
+    ------
+    BROKEN
+        If the image cannot be read.
     """
+    if isinstance(image, Image.Image):
+        return _converted(image, stored, evaluation)
+    data, opened = _open(image)
+    with opened:
+        opened.load()  # raises if the file is cut off or damaged
+        if _is_stored(opened, stored, evaluation):
+            return data
+        return _converted(opened, stored, evaluation)
 
-    size: int
-    channels: int
-    storage: dict
-    evaluation: bool = False
 
-    def of(self, image: bytes | Image.Image) -> bytes:
-        """Bytes to store. Those of the file itself where it is already as it would be stored, so
-        that nothing is compressed twice.
+def _mode(stored: StoredImages) -> str:
+    return "L" if stored.channels == 1 else "RGB"
 
-        Raises one of BROKEN where it cannot be read.
-        """
-        if isinstance(image, Image.Image):
-            return self._made(image)
-        data, opened = _opened(image)
-        with opened:
-            opened.load()  # raises where the file is cut off or damaged
-            return data if self._as_it_is(opened) else self._made(opened)
 
-    def _as_it_is(self, image: Image.Image) -> bool:
-        mode = "L" if self.channels == 1 else "RGB"
-        same = (
-            image.format == FORMATS[self.storage["format"]]
-            and image.mode == mode
-            and image.size == (self.size, self.size)
-        )
-        return (
-            same
-            and (self.evaluation or _transposition(image) is None)
-            and "transparency" not in image.info
-        )
+def _is_stored(image: Image.Image, stored: StoredImages, evaluation: bool) -> bool:
+    expected = (FORMATS[stored.format], _mode(stored), (stored.size, stored.size))
+    if (image.format, image.mode, image.size) != expected or "transparency" in image.info:
+        return False
+    return evaluation or _transposition(image) is None
 
-    def _made(self, image: Image.Image) -> bytes:
-        transposition = None if self.evaluation else _transposition(image)
-        if transposition is not None:
-            image = image.transpose(transposition)
-        image = _opaque(_eight_bits(image), white=not self.evaluation).convert(
-            "L" if self.channels == 1 else "RGB"
-        )
-        filter = Image.Resampling.BILINEAR if self.evaluation else Image.Resampling.BICUBIC
-        return shards.encode(np.asarray(centre(image, self.size, filter)), self.storage)
+
+def _converted(image: Image.Image, stored: StoredImages, evaluation: bool) -> bytes:
+    transposition = None if evaluation else _transposition(image)
+    if transposition is not None:
+        image = image.transpose(transposition)
+    image = _opaque(_eight_bits(image), white=not evaluation).convert(_mode(stored))
+    filter = Image.Resampling.BILINEAR if evaluation else Image.Resampling.BICUBIC
+    return shards.encode(np.asarray(centre(image, stored.size, filter)), stored)
 
 
 def centre(image: Image.Image, size: int, filter: Image.Resampling) -> Image.Image:
-    """The centre square of the image resized to a shorter side of `size`, with the roundings of
-    torchvision's Resize and CenterCrop.
+    """Return the centre square of the image resized to a shorter side of `size`.
 
-    The image is resized completely, so that pixels are those of torchvision, unless its sides
-    differ by a factor of ELONGATED or more. Then only the region that is kept is resized, at a cost
-    that does not depend on the ratio of the sides; Pillow rounds the corners of that region to 32
-    bits, which changes a few pixels by one grey level.
+    Roundings are those of torchvision's Resize and CenterCrop. The image is resized completely, so
+    that pixels are those of torchvision, unless its sides differ by a factor of ELONGATED or more.
+    Then only the region in the centre is resized, at a cost that does not depend on the ratio of
+    the sides; Pillow rounds the corners of that region to 32 bits, which changes a few pixels by
+    one grey level.
+
+    Parameters
+    ----------
+    image : Image
+    size : int
+        Pixels a side.
+    filter : Image.Resampling
     """
     width, height = image.size
     short = min(width, height)
     resized = (int(size * width / short), int(size * height / short))
     left, top = (round((side - size) / 2) for side in resized)
+    region = (left, top, left + size, top + size)
     if max(width, height) >= ELONGATED * short:
-        return _resized_region(image, resized, (left, top, left + size, top + size), filter)
+        return _resized_region(image, resized, region, filter)
     if resized != image.size:
         image = image.resize(resized, filter)
-    return image.crop((left, top, left + size, top + size))
+    return image.crop(region)
 
 
 def _resized_region(
@@ -110,8 +113,7 @@ def _resized_region(
     region: tuple[int, int, int, int],
     filter: Image.Resampling,
 ) -> Image.Image:
-    """A region of the image as it would be at the size `resized`, computed from the pixels that it
-    depends on.
+    """Resize only the pixels that a region depends on.
 
     Parameters
     ----------
@@ -140,8 +142,8 @@ def _resized_region(
     return image.crop((*near, *far)).resize(size, filter, tuple(box))
 
 
-def _opened(data: bytes) -> tuple[bytes, Image.Image]:
-    """The image, and its bytes without an EXIF block that keeps Pillow from opening the image."""
+def _open(data: bytes) -> tuple[bytes, Image.Image]:
+    """Return the image, and its bytes without an EXIF block that keeps Pillow from opening it."""
     try:
         return data, Image.open(io.BytesIO(data))
     except Image.UnidentifiedImageError:
@@ -152,11 +154,10 @@ def _opened(data: bytes) -> tuple[bytes, Image.Image]:
 
 
 def _transposition(image: Image.Image) -> Image.Transpose | None:
-    """The transposition that turns the image upright; None if it is upright or its EXIF block is
-    damaged.
+    """Return the transposition that turns the image upright, if there is one.
 
-    Only the orientation is read. Pillow's `exif_transpose` also rewrites the block, which fails for
-    many blocks.
+    It is None if the EXIF block is damaged. Only the orientation is read. Pillow's `exif_transpose`
+    also rewrites the block, which fails for many blocks.
     """
     image.load()  # an image that is damaged raises here; a TIFF file is turned here
     try:
@@ -166,16 +167,13 @@ def _transposition(image: Image.Image) -> Image.Transpose | None:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits scaled to 8, where Pillow would cut off what is above 255."""
+    """Scale grey of 16 bits to 8; Pillow would cut off everything above 255."""
     if image.mode in ("F", "I"):
-        raise ValueError(
-            f"pixels are of mode {image.mode}, whose range is not known: store the image with 8 or 16 bits"
-        )
-    return (
-        Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode.startswith("I;16")
-        else image
-    )
+        problem = f"pixels of mode {image.mode} have an unknown range"
+        raise ValueError(f"{problem}; store the image with 8 or 16 bits")
+    if not image.mode.startswith("I;16"):
+        return image
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 def _opaque(image: Image.Image, white: bool) -> Image.Image:

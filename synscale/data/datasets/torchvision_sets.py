@@ -8,31 +8,22 @@ import inspect
 import operator
 import re
 from collections import Counter
+from collections.abc import Callable
 
-from synscale.data.datasets.registry import DataSet, DataSetError, Found, shown
+from synscale.data.datasets.registry import DataSet, DataSetError, Survey, first_few
 from synscale.runtime.file_names import nfc
 
-LABELS = (
-    "targets",
-    "labels",
-    "y",
-)  # where a set keeps its class ids; one that has none of them is read item by item
+# Where a set has its class ids; one that has none of them is read item by item.
+LABELS = ("targets", "labels", "y")
 CLASSES = ("classes", "categories")
 # Arguments that a layout may not set.
-OTHER = (
-    "root",
-    "download",
-    "transform",
-    "target_transform",
-    "transforms",
-    "loader",
-    "is_valid_file",
-)
+TRANSFORMS = ("transform", "target_transform", "transforms")
+OTHER = ("root", "download", *TRANSFORMS, "loader", "is_valid_file")
 UNREADABLE = (RuntimeError, OSError, ValueError, KeyError, EOFError, AttributeError, IndexError)
 
 
-def called(layout: str) -> tuple[str, dict]:
-    """Name and arguments of torchvision:Name(argument=value, ...). Raises DataSetError."""
+def parse_layout(layout: str) -> tuple[str, dict]:
+    """Return name and arguments of torchvision:Name(argument=value, ...). Raises DataSetError."""
     where = f"data/datasets.csv: layout {layout!r}"
     match = re.fullmatch(r"torchvision:(\w+)\((.*)\)", layout)
     if not match:
@@ -43,7 +34,7 @@ def called(layout: str) -> tuple[str, dict]:
         if not value or not name.isidentifier():
             raise DataSetError(f"{where}: {pair.strip()!r} is not argument=value")
         if name in OTHER:
-            raise DataSetError(f"{where}: {name} is not for a layout; remove it")
+            raise DataSetError(f"{where}: {name} is not allowed in a layout; remove it")
         try:
             arguments[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
@@ -51,24 +42,25 @@ def called(layout: str) -> tuple[str, dict]:
     return match[1], arguments
 
 
-def opened(data: DataSet):
-    """Open the torchvision data set. Raises DataSetError if it is absent or takes other arguments."""
+def _layout(data: DataSet) -> str:
+    return next(layout for layout in data.layouts if layout.startswith("torchvision:"))
+
+
+def open_set(data: DataSet):
+    """Open the torchvision data set.
+
+    Raises DataSetError if it is absent or takes other arguments.
+    """
     import synscale.runtime.torch_setup  # noqa: F401
 
     from torchvision import datasets
 
-    name, arguments = called(
-        next(layout for layout in data.layouts if layout.startswith("torchvision:"))
-    )
+    name, arguments = parse_layout(_layout(data))
     kind = getattr(datasets, name, None)
     if not (isinstance(kind, type) and issubclass(kind, datasets.VisionDataset)):
         close = difflib.get_close_matches(name, datasets.__all__, n=1)
-        raise data.error(
-            [
-                f"torchvision.datasets has no data set {name}"
-                + "".join(f"; did you mean {near}?" for near in close)
-            ]
-        )
+        fix = f"; did you mean {close[0]}?" if close else ""
+        raise data.error([f"torchvision.datasets has no data set {name}{fix}"])
     parameters = inspect.signature(kind).parameters
     if "root" not in parameters:
         raise data.error([f"torchvision.datasets.{name} is not read from a folder"])
@@ -79,11 +71,11 @@ def opened(data: DataSet):
         inspect.signature(kind).bind(place, **arguments)
         return kind(place, **arguments)
     except TypeError as error:
-        taken = ", ".join(key for key in parameters if key not in (*OTHER, "kwargs"))
-        told = f": {error}; it takes {taken or 'no argument'}"
+        names = [key for key in parameters if key not in (*OTHER, "kwargs")]
+        problem = f": {error}; it takes {', '.join(names) or 'no argument'}"
     except UNREADABLE as error:
-        told = f" does not find it or cannot read it: {error}"
-    raise data.error([" ".join(f"torchvision.datasets.{name}{told}".split())])
+        problem = f" does not find it or cannot read it: {error}"
+    raise data.error([" ".join(f"torchvision.datasets.{name}{problem}".split())])
 
 
 def _plain(label: str) -> str:
@@ -91,11 +83,10 @@ def _plain(label: str) -> str:
 
 
 def _names(data: DataSet, dataset) -> list[str] | None:
-    """What the data set calls its classes, in the order of its labels, if it has names."""
+    """Return the names of the classes, in the order of the labels, if there are names."""
     attributes = ("wnids", *CLASSES) if "wnid" in data.classes[0] else CLASSES
-    names = next(
-        (list(getattr(dataset, name)) for name in attributes if getattr(dataset, name, None)), None
-    )
+    lists = [list(getattr(dataset, name, None) or []) for name in attributes]
+    names = next(filter(None, lists), None)
     if names is None and isinstance(index := getattr(dataset, "class_to_idx", None), dict):
         names = sorted(index, key=index.get)
     if names and isinstance(names[0], tuple):  # ImageNet has several names for a class
@@ -115,98 +106,100 @@ def class_map(data: DataSet, names: list[str]) -> list[int | None]:
     DataSetError
         If the names are not those of the table.
     """
-    count, best = len(data.classes), [None] * len(names)
+    count = len(data.classes)
+    best: list[int | None] = [None] * len(names)
     for key in (nfc, _plain):
         for column in ("wnid", "label", "name"):
             cells = [key(row[column]) for row in data.classes if column in row]
             times = Counter(cells)
-            ids = {cell: class_id for class_id, cell in enumerate(cells) if times[cell] == 1}
-            found = [ids.get(key(name)) for name in names]
-            known = [class_id for class_id in found if class_id is not None]
+            by_cell = {cell: class_id for class_id, cell in enumerate(cells) if times[cell] == 1}
+            ids = [by_cell.get(key(name)) for name in names]
+            known = [class_id for class_id in ids if class_id is not None]
             if len(set(known)) == len(known) > len(best) - best.count(None):
-                best = found
+                best = ids
     if None not in best or set(range(count)) <= set(best):
         return best
     in_order = all(class_id in (None, place) for place, class_id in enumerate(best))
     if len(names) == count and in_order and best.count(None) <= count / 2:
         return list(range(count))
     unknown = [name for name, class_id in zip(names, best, strict=True) if class_id is None]
-    told = f"torchvision's set has {len(names)} classes, and {len(unknown)} of them are not in"
+    problem = f"{len(unknown)} of torchvision's {len(names)} classes are not in {data.table}"
     fix = "add a column label with torchvision's names to it"
-    raise data.error([f"{told} {data.table} ({shown(unknown)}): {fix}"])
+    raise data.error([f"{problem} ({first_few(unknown)}); {fix}"])
 
 
 def class_ids_of(dataset) -> list[int]:
-    """Labels of a torchvision data set, item by item."""
+    """Return the labels of a torchvision data set, item by item."""
     for name in LABELS:
         labels = getattr(dataset, name, None)
         if labels is not None and len(labels) == len(dataset):
             return [_label(dataset, i, label) for i, label in enumerate(labels)]
-    found = []
+    ids = []
     for i in range(len(dataset)):
         try:
             item = dataset[i]
         except (OSError, SyntaxError) as error:
-            raise DataSetError(
-                f"item {i} of torchvision.datasets.{type(dataset).__name__} cannot be read: {' '.join(str(error).split())}"
-            ) from None
-        found.append(_label(dataset, i, item[1]))
-    return found
+            message = " ".join(str(error).split())
+            raise DataSetError(f"{_item(dataset, i)} cannot be read: {message}") from None
+        ids.append(_label(dataset, i, item[1]))
+    return ids
+
+
+def _item(dataset, i: int) -> str:
+    return f"item {i} of torchvision.datasets.{type(dataset).__name__}"
 
 
 def _label(dataset, i: int, label) -> int:
     try:
         return operator.index(label)
     except (TypeError, ValueError, RuntimeError):
-        item = f"item {i} of torchvision.datasets.{type(dataset).__name__}"
-        found = " ".join(repr(label).split())[:60]
-        raise DataSetError(f"the label of {item} is {found}, expected a class id") from None
+        text = " ".join(repr(label).split())[:60]
+        problem = f"the label of {_item(dataset, i)} is {text}, expected a class id"
+        raise DataSetError(problem) from None
 
 
 def labels_of(data: DataSet) -> list[int]:
-    """Class ids of the items, in the order of the class table. Raises DataSetError."""
-    dataset = opened(data)
+    """Return class ids of the items, in the order of the class table. Raises DataSetError."""
+    dataset = open_set(data)
     labels, names = class_ids_of(dataset), _names(data, dataset)
     if names is None:
         return labels
     ids = class_map(data, names)
     for i, label in enumerate(labels):
         if not 0 <= label < len(ids):
-            raise data.error(
-                [f"item {i} has label {label}, and torchvision names {len(ids)} classes"]
-            )
+            found = f"label {label}, torchvision names {len(ids)} classes"
+            raise data.error([f"item {i} has no class ({found})"])
         if ids[label] is None:
-            raise data.error(
-                [f"item {i} is of class {names[label]!r}, which is not in {data.table}: add it"]
-            )
+            problem = f"item {i} is of class {names[label]!r}, which is not in {data.table}"
+            raise data.error([f"{problem}; add it"])
     return [ids[label] for label in labels]
 
 
-def survey(data: DataSet) -> Found:
-    found = Found(next(layout for layout in data.layouts if layout.startswith("torchvision:")))
+def survey(data: DataSet) -> Survey:
+    """Open the data set, if torchvision is installed, and compare the names of its classes."""
+    result = Survey(_layout(data))
     try:
-        dataset = opened(data)
-        if names := _names(data, dataset):
-            class_map(data, names)
-        found.notes.append(f"{len(dataset)} images")
-    except (
-        ImportError
-    ):  # Snakemake may run where torch is not installed; the job that makes the index will tell
-        found.notes.append("not looked into, for torchvision is not installed here")
-    return found
+        dataset = open_set(data)
+    except ImportError:  # Snakemake may run without torch; index_data reports errors
+        result.notes.append("not checked here, because torchvision is not installed")
+        return result
+    if names := _names(data, dataset):
+        class_map(data, names)
+    result.notes.append(f"{len(dataset)} images")
+    return result
 
 
 def index(data: DataSet, threads: int):
-    """Rows of every item, in order, and what is there. See datasets.index."""
+    """Return a row for every item, in order, and a survey. See `datasets`."""
     import pandas as pd
 
     ids = labels_of(data)
     rows = [(class_id, f"item {i}", None, i, None) for i, class_id in enumerate(ids)]
     table = pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"])
-    return table, Found("torchvision", Counter(ids))
+    return table, Survey("torchvision", Counter(ids))
 
 
-def reader(data: DataSet):
-    """A function from a row of the index to a PIL image."""
-    dataset = opened(data)
+def reader(data: DataSet) -> Callable[[dict], object]:
+    """Return a function from a row of the index to a PIL image."""
+    dataset = open_set(data)
     return lambda row: dataset[row["offset"]][0]

@@ -1,6 +1,4 @@
-"""Trained models that the paper's authors released, put in place of our own and judged by our
-evaluators.
-"""
+"""Checkpoints of the paper's authors, which this project's evaluation is checked with."""
 
 from typing import Literal
 
@@ -9,23 +7,19 @@ from pydantic import Field
 from synscale.study.models.base import Name, Positive, StrictModel
 
 
-class Measured(StrictModel):
-    """What of ours is of the same kind as a published number."""
+class PublishedNumber(StrictModel):
+    """The metric that a published number is compared with."""
 
     evaluation: Name
     measure: Literal["top1", "cross_entropy"]
 
 
 class AuthorCheckpoint(StrictModel):
-    """A checkpoint in the layout of the authors' evaluation code: a state dict of timm's ViT, or of
-    open_clip's CLIP.
-    """
+    """A state dict in the layout of the authors' code: timm's ViT or open_clip's CLIP."""
 
     kind: Literal["classifier", "clip"]
-    file: str = Field(
-        min_length=1, description="checkpoint; a path that starts where snakemake does"
-    )
-    images: Positive = Field(description="that it is trained on, as its publishers say")
-    numbers: dict[str, Measured] = Field(
-        default={}, description="id in data/paper_numbers.csv -> what of ours is of the same kind"
+    file: str = Field(min_length=1, description="path of the checkpoint, from the project's folder")
+    images: Positive = Field(description="number of training images, as published")
+    numbers: dict[str, PublishedNumber] = Field(
+        default={}, description="metric of each published number, by its id in paper_numbers.csv"
     )

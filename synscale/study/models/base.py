@@ -22,6 +22,8 @@ Mark = dict[str, JsonValue]
 ROUNDING_ONLY: Mark = {"rounding_only": True}
 # Mark of a field that changes how a result is displayed, not the result.
 DISPLAY_ONLY: Mark = {"display_only": True}
+# Marks a key of a generator that its training does not read.
+SAMPLING_ONLY: Mark = {"sampling_only": True}
 
 
 def one_or_many(value: Any) -> Any:

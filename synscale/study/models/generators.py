@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from synscale.study.models.base import (
     ROUNDING_ONLY,
+    SAMPLING_ONLY,
     AboveZero,
     Backend,
     HubModel,
@@ -41,8 +42,8 @@ class DiffusionGenerator(StrictModel):
     text_width: Positive
     text_layers: Positive
     training: GeneratorTraining
-    sampler: Sampler
-    steps: Positive
+    sampler: Sampler = Field(json_schema_extra=SAMPLING_ONLY)
+    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY)
 
 
 class MaskedTokenGenerator(StrictModel):
@@ -55,9 +56,10 @@ class MaskedTokenGenerator(StrictModel):
     text_width: Positive
     text_layers: Positive
     training: GeneratorTraining
-    steps: Positive
+    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY)
     temperature: tuple[float, float] = Field(
-        description="temperature of the choice of masked tokens, first and last step"
+        description="temperature of the choice of masked tokens, first and last step",
+        json_schema_extra=SAMPLING_ONLY,
     )
 
 

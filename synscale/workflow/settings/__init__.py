@@ -69,5 +69,5 @@ def digest(settings: Settings | dict | list) -> str:
     """Return the digest of settings; of a dictionary, as long as there are any."""
     if isinstance(settings, Settings):
         return settings.digest()
-    text = json.dumps(without_rounding_only(settings), sort_keys=True)
+    text = json.dumps(without_rounding_only(settings), sort_keys=True, default=identity_of)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

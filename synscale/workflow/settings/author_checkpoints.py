@@ -1,39 +1,64 @@
 """Settings of the jobs that evaluate the checkpoints of the paper's authors."""
 
+from dataclasses import dataclass, replace
+
 from synscale.study.models import Study
+from synscale.study.models.author_checkpoints import PublishedNumber
 from synscale.workflow import targets
-from synscale.workflow.settings.evaluation import clip_evaluation_settings, evaluation_settings
+from synscale.workflow.settings import Settings
+from synscale.workflow.settings.evaluation import (
+    EvaluatedRun,
+    EvaluationSettings,
+    clip_evaluation_settings,
+    evaluation_settings,
+)
 
 
-def conversion_settings(study: Study, checkpoint: str) -> dict:
-    return {"name": checkpoint, "kind": study.author_checkpoints[checkpoint].kind}
+@dataclass(frozen=True)
+class ConversionSettings(Settings):
+    """What a converted checkpoint depends on, besides its file."""
+
+    name: str
+    kind: str
 
 
-def author_checkpoint_settings(study: Study, checkpoint: str) -> dict:
-    """As of a group with one run, whose size is what the model is trained on and whose seed nobody
-    told.
-    """
-    own = study.author_checkpoints[checkpoint]
-    judged = clip_evaluation_settings if own.kind == "clip" else evaluation_settings
-    run = {
-        "name": checkpoint,
-        "source": checkpoint,
-        "guidance": None,
-        "architecture": own.kind,
-        "size": own.images,
-        "seed": None,
-    }
-    return judged(study, checkpoint, own.kind) | {"runs": [run], "kind": own.kind}
+@dataclass(frozen=True)
+class PublishedCheckpoint:
+    """What is published of a checkpoint: its kind, training images and metrics."""
+
+    kind: str
+    images: int
+    numbers: dict[str, PublishedNumber]
 
 
-def author_checkpoint_table_settings(study: Study) -> dict:
-    """Raises NotInStudy where the study has no author checkpoints."""
+@dataclass(frozen=True)
+class AuthorCheckpointTableSettings(Settings):
+    """Checkpoints of the table, by name."""
+
+    checkpoints: dict[str, PublishedCheckpoint]
+
+
+def conversion_settings(study: Study, checkpoint: str) -> ConversionSettings:
+    """Return the settings that convert a checkpoint."""
+    return ConversionSettings(checkpoint, study.author_checkpoints[checkpoint].kind)
+
+
+def author_checkpoint_settings(study: Study, checkpoint: str) -> EvaluationSettings:
+    """Return the settings of a group with one run, whose size is its number of training images."""
+    row = study.author_checkpoints[checkpoint]
+    settings_of = clip_evaluation_settings if row.kind == "clip" else evaluation_settings
+    run = EvaluatedRun(checkpoint, checkpoint, None, row.kind, row.images, seed=None)
+    return replace(settings_of(study, checkpoint, row.kind), runs=(run,))
+
+
+def author_checkpoint_table_settings(study: Study) -> AuthorCheckpointTableSettings:
+    """Return the settings of the table. Raises NotInStudy if the study has no checkpoints."""
     if not study.author_checkpoints:
-        raise targets.NotInStudy(
-            f"{study.title}: the study has no author_checkpoints; add them, with kind, file and images of each"
-        )
-    return {
-        "author_checkpoints": {
-            name: own.model_dump(exclude={"file"}) for name, own in study.author_checkpoints.items()
+        fix = "add them, with kind, file and images of each"
+        raise targets.NotInStudy(f"{study.title}: the study has no author_checkpoints; {fix}")
+    return AuthorCheckpointTableSettings(
+        {
+            name: PublishedCheckpoint(row.kind, row.images, row.numbers)
+            for name, row in study.author_checkpoints.items()
         }
-    }
+    )

@@ -1,91 +1,119 @@
 """Settings of the jobs that read real images."""
 
+from dataclasses import dataclass
+
 from synscale.study.models import Study
+from synscale.study.models.data import EvaluationSet, WriterSet
+from synscale.workflow.settings import Settings
 from synscale.workflow.shards import images_needed, images_per_shard, is_pairs, is_real, split_of
 
 
-def index_settings(study: Study, split: str) -> dict:
-    """Which data set a split is, and how it is put into order; not how much of it the study uses,
-    so that it may use more later.
+@dataclass(frozen=True)
+class StoredImages:
+    """How images are stored: squares of `size` pixels a side with 1 or 3 channels.
+
+    `format` is png, jpeg or webp; `quality` (1 to 100) is that of jpeg and webp.
     """
-    training = split in study.data.training
-    chosen = (study.data.training if training else study.data.evaluation)[split]
-    return {
-        "name": chosen.dataset,
-        "pairs": is_pairs(study, split),
-        "training": training,
-        "skip": getattr(chosen, "skip", None),
-    }
+
+    size: int
+    channels: int
+    format: str = "png"
+    quality: int | None = None
 
 
-def _range(study: Study, split: str, shard: str | int) -> list[int]:
-    """Half-open range of images of a training split that a shard holds."""
-    size = next(
-        images_per_shard(study, name)
-        for name, row in study.sources.items()
-        if is_real(row) and split_of(row) == split
-    )
-    start = int(shard) * size  # the checks let no two sources of a split differ
-    return [start, min(images_needed(study, split), start + size)]
+@dataclass(frozen=True)
+class IndexSettings(Settings):
+    """Settings of `index_data`: which data set in files a split is, and how it is ordered.
+
+    The number of images that the study uses is not among them, so a study may use more later.
+    """
+
+    dataset: str
+    is_training: bool
+    is_pairs: bool = False
+    skip: str | None = None
 
 
-def _file_settings(study: Study, split: str, shard: str | int) -> dict:
-    found = {
-        "kind": "files",
-        "set": {"kind": "files"} | index_settings(study, split),
-        "range": None,
-    }
-    stored = {
-        "size": study.image_size,
-        "channels": study.channels,
-        "evaluation": not found["set"]["training"],
-    }
-    if found["set"]["training"]:
-        found["range"] = _range(study, split, shard)
-    # Images to evaluate on lose nothing more, whatever the study stores others as.
-    return found | {
-        "stored": stored
-        | {
-            "storage": study.storage.model_dump()
-            if found["set"]["training"]
-            else {"format": "png", "quality": None}
-        }
-    }
+@dataclass(frozen=True)
+class DataSettings(Settings):
+    """Settings of `prepare_data`: one shard of a split.
+
+    Attributes
+    ----------
+    images : IndexSettings or EvaluationSet
+        What the split consists of: a data set in files, or digits.
+    range : tuple of int or None
+        Half-open range of images that the shard holds; None is all of them, in their order.
+    balanced : int or None
+        Digits: number of images, balanced over the classes, that the split must have.
+    trained_on : tuple of int or None
+        Digits: forms that the model behind an adversarial set learns from.
+    stored : StoredImages or None
+        Files: how images are stored.
+    """
+
+    images: IndexSettings | EvaluationSet
+    range: tuple[int, int] | None = None
+    balanced: int | None = None
+    trained_on: tuple[int, ...] | None = None
+    stored: StoredImages | None = None
+
+    @property
+    def kind(self) -> str:
+        """`files`, or the kind of the set of digits."""
+        return "files" if isinstance(self.images, IndexSettings) else self.images.kind
 
 
-def data_settings(study: Study, split: str, shard: str | int) -> dict:
-    """`set`: what the split is made of. `range`: the half-open range of images that this shard
-    holds; None takes all in their order.
+def index_settings(study: Study, split: str) -> IndexSettings:
+    """Return the settings of the index of a split of a data set in files."""
+    is_training = split in study.data.training
+    row = (study.data.training if is_training else study.data.evaluation)[split]
+    skip = getattr(row, "skip", None)
+    return IndexSettings(row.dataset, is_training, is_pairs(study, split), skip)
 
-    Of digits: `balanced`: how many images, balanced over the classes in every prefix, the split
-    must hold; `trained_on`: forms that the model behind an adversarial set learns from. Of files:
-    `stored`: as `pictures.Stored` takes it.
+
+def _range(study: Study, split: str, shard: str | int) -> tuple[int, int]:
+    """Return the half-open range of images of a training split that a shard holds."""
+    sources = study.sources.items()
+    names = [name for name, row in sources if is_real(row) and split_of(row) == split]
+    size = images_per_shard(study, names[0])  # the checks let no two sources of a split differ
+    start = int(shard) * size
+    return start, min(images_needed(study, split), start + size)
+
+
+def data_settings(study: Study, split: str, shard: str | int) -> DataSettings:
+    """Return the settings of one shard of real images.
+
+    Parameters
+    ----------
+    study : Study
+    split : str
+        Training or evaluation set of the study's data.
+    shard : str or int
+        Number of the shard.
     """
     if study.data.kind == "files":
-        return _file_settings(study, split, shard)
-    settings = {"kind": study.data.kind, "balanced": None, "range": None}
+        index = index_settings(study, split)
+        shape = (study.image_size, study.channels)
+        if not index.is_training:
+            # Images to evaluate on lose nothing more, whatever the study's storage is.
+            return DataSettings(index, stored=StoredImages(*shape))
+        stored = StoredImages(*shape, study.storage.format, study.storage.quality)
+        return DataSettings(index, _range(study, split, shard), stored=stored)
     if split in study.data.evaluation:
-        chosen = study.data.evaluation[split].model_dump()
-        return settings | {
-            "set": chosen,
-            "trained_on": study.data.generator_training
-            if chosen["kind"] == "adversarial"
-            else None,
-        }
-    settings["set"] = {"kind": "writers", "forms": getattr(study.data, split)}
-    if split == "classifier_training":
-        settings["balanced"], settings["range"] = (
-            images_needed(study, split),
-            _range(study, split, shard),
-        )
-    return settings
+        images = study.data.evaluation[split]
+        is_adversarial = images.kind == "adversarial"
+        forms = tuple(study.data.generator_training) if is_adversarial else None
+        return DataSettings(images, trained_on=forms)
+    images = WriterSet(kind="writers", forms=getattr(study.data, split))
+    if split != "classifier_training":
+        return DataSettings(images)
+    return DataSettings(images, _range(study, split, shard), images_needed(study, split))
 
 
-def training_data(study: Study) -> list[dict]:
-    """What prompts are taken from and generators are trained on."""
+def training_data(study: Study) -> tuple[IndexSettings | EvaluationSet, ...]:
+    """Return what prompts are taken from and generators are trained on."""
     if study.data.kind == "files":
-        return [index_settings(study, split) for split in study.data.training]
-    return [
-        data_settings(study, split, 0)["set"]
-        for split in ("classifier_training", "generator_training")
-    ]
+        return tuple(index_settings(study, split) for split in study.data.training)
+    splits = ("classifier_training", "generator_training")
+    return tuple(data_settings(study, split, 0).images for split in splits)

@@ -1,89 +1,213 @@
 """Settings of the jobs that train or fetch generators, generate images and flag them."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import BaseModel, Field
+
 from synscale.study.models import Study
+from synscale.study.models.base import ROUNDING_ONLY, SAMPLING_ONLY
+from synscale.study.models.generators import (
+    DiffusionGenerator,
+    MaskedTokenGenerator,
+    PretrainedGenerator,
+    SafetyChecker,
+    Storage,
+)
 from synscale.workflow import targets
+from synscale.workflow.settings import IGNORED, Settings
 from synscale.workflow.shards import guidance_ranges
 
-# Version of the code that samples released models. Increase it if the code generates other images
+# Version of the code that samples pretrained models. Increase it if the code generates other images
 # from the same settings, so that no source mixes old and new ones. 2: `sampler` keeps the
 # settings of the model's scheduler, and batches follow the lengths of prompts. 3: schedulers of
 # float16 and bfloat16 models compute in float32, and aMUSEd draws its noise on the GPU.
 PIPELINE_SAMPLING = 3
 
 
-def generator_settings(study: Study, generator: str) -> dict:
-    """What a generator is trained with; how it is sampled afterwards is not part of it."""
-    settings = targets.generator(study, generator, released=False).model_dump(
-        exclude={"steps", "sampler", "temperature"}
-    )
-    patterns = [
-        pattern
-        for recipe in study.recipes.values()
-        if recipe.kind == "sentences"
-        for pattern in recipe.patterns
-    ]
-    return settings | {
-        "image_size": study.image_size,
-        "channels_in": study.channels,
-        "patterns": patterns,
-    }
+@dataclass(frozen=True)
+class HubWeights(Settings):
+    """Weights that others published, on the model hub or in a folder.
+
+    Parameters
+    ----------
+    model : str
+        owner/name on the hub; or a folder, whose path starts with / or a dot.
+    revision : str or None
+        Commit on the hub.
+    use : {"generator", "upscaler", "safety_checker", "classifier", "language"}
+        What the files are fetched for.
+    variant : str or None
+        Variant of the weight files, such as fp16.
+    upscaler : HubWeights or None
+        Second stage of a generator.
+    """
+
+    model: str
+    revision: str | None
+    use: str
+    variant: str | None = None
+    upscaler: "HubWeights | None" = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the weights are in a folder on this machine."""
+        return self.model.startswith(("/", "."))
 
 
-FILES = {"model", "revision", "variant"}  # which weights of others
+@dataclass(frozen=True)
+class GeneratorTrainingSettings(Settings):
+    """What a generator is trained with; its keys for sampling do not count.
+
+    Parameters
+    ----------
+    generator : DiffusionGenerator or MaskedTokenGenerator
+    image_size, channels : int
+        Shape of the images.
+    patterns : tuple of str
+        Sentence patterns of every recipe of the study.
+    """
+
+    ignored: ClassVar[tuple[dict, ...]] = (*IGNORED, SAMPLING_ONLY)
+
+    generator: DiffusionGenerator | MaskedTokenGenerator
+    image_size: int
+    channels: int
+    patterns: tuple[str, ...]
 
 
-def fetch_settings(study: Study, generator: str) -> dict:
-    """Which weights of others a generator has; how it is sampled is not part of it."""
-    return targets.generator(study, generator, released=True).model_dump(
-        include=dict.fromkeys(FILES, True) | {"upscaler": FILES}
-    )
+class TrainedSampling(BaseModel, frozen=True):
+    """How a generator that the workflow trains is sampled; training keys are not part of it.
+
+    The class variables are the keys of pretrained generators that these do not have.
+    """
+
+    kind: str
+    steps: int
+    sampler: str | None = None
+    temperature: tuple[float, float] | None = None
+    # On a CPU, larger batches of small models do not fit in the cache.
+    batch_size: int = Field(default=64, json_schema_extra=ROUNDING_ONLY)
+    precision: ClassVar[str] = "float32"
+    negative_prompt: ClassVar[str] = ""
+    size: ClassVar[None] = None
+    variant: ClassVar[None] = None
+    upscaler: ClassVar[None] = None
+    compile: ClassVar[None] = None
+    reuse_attention: ClassVar[None] = None
 
 
-def checker_settings(study: Study) -> dict:
-    """Which safety checker the study has. Raises NotInStudy where it has none."""
+Sampling = PretrainedGenerator | TrainedSampling
+
+
+@dataclass(frozen=True)
+class GenerationSettings(Settings):
+    """What the images of a shard depend on.
+
+    Parameters
+    ----------
+    source, generator, recipe : str
+        Names in the study.
+    guidance : dict of float to tuple of int
+        Half-open range of image indices of this shard at each guidance scale.
+    sampling : PretrainedGenerator or TrainedSampling
+    image_size, channels : int
+        Shape of the stored images.
+    storage : Storage
+        Format of the stored images.
+    version : int
+        Version of the sampling code; 0 for trained generators.
+    """
+
+    source: str
+    generator: str
+    recipe: str
+    guidance: dict[float, tuple[int, int]]
+    sampling: Sampling
+    image_size: int
+    channels: int
+    storage: Storage
+    version: int = 0
+
+    @property
+    def images(self) -> int:
+        """Number of images of the shard."""
+        return sum(stop - start for start, stop in self.guidance.values())
+
+
+@dataclass(frozen=True)
+class FlagSettings(Settings):
+    """Whose images are flagged, and by which safety checker."""
+
+    source: str
+    checker: SafetyChecker
+
+
+def hub_weights(row: BaseModel, use: str) -> HubWeights:
+    """Return the weights that a row of the study names, for one use of them."""
+    return HubWeights(row.model, row.revision, use, getattr(row, "variant", None))
+
+
+def generator_settings(study: Study, generator: str) -> GeneratorTrainingSettings:
+    """Return what a generator is trained with. Raise NotInStudy if it is downloaded."""
+    row = targets.generator(study, generator, released=False)
+    recipes = [recipe for recipe in study.recipes.values() if recipe.kind == "sentences"]
+    patterns = tuple(pattern for recipe in recipes for pattern in recipe.patterns)
+    return GeneratorTrainingSettings(row, study.image_size, study.channels, patterns)
+
+
+def fetch_settings(study: Study, generator: str) -> HubWeights:
+    """Return the weights of a pretrained generator. Raise NotInStudy if it is trained here."""
+    row = targets.generator(study, generator, released=True)
+    upscaler = row.upscaler and hub_weights(row.upscaler, "upscaler")
+    return HubWeights(row.model, row.revision, "generator", row.variant, upscaler)
+
+
+def _safety_checker(study: Study) -> SafetyChecker:
     if study.safety_checker is None:
-        raise targets.NotInStudy(
-            f"{study.title}: the study has no safety checker: add safety_checker, with model and revision, to its file"
-        )
-    return study.safety_checker.model_dump(include=FILES)
+        fix = "add safety_checker, with model and revision, to its file"
+        raise targets.NotInStudy(f"{study.title}: the study has no safety checker; {fix}")
+    return study.safety_checker
 
 
-def flag_settings(study: Study, source: str) -> dict:
-    """Whose images are flagged, and how."""
-    return {
-        "source": source,
-        "checker": checker_settings(study),
-        "batch_size": study.safety_checker.batch_size,
-    }
+def checker_settings(study: Study) -> HubWeights:
+    """Return the weights of the safety checker. Raise NotInStudy if the study has none."""
+    return hub_weights(_safety_checker(study), "safety_checker")
 
 
-def generation_settings(study: Study, source: str, shard: str) -> dict:
-    """`guidance` maps each guidance scale to the half-open range of image indices that this shard
-    makes at it.
+def flag_settings(study: Study, source: str) -> FlagSettings:
+    """Return the settings of a job that flags images. Raise NotInStudy as `checker_settings`."""
+    return FlagSettings(source, _safety_checker(study))
 
-    `stored`: where images are not kept as they come, their size, channels, format and quality.
+
+def sampling_of(generator: BaseModel) -> Sampling:
+    """Return what decides how a generator of the study is sampled."""
+    if generator.kind == "pretrained":
+        return generator
+    keys = {"kind", "steps", "sampler", "temperature"}
+    return TrainedSampling(**generator.model_dump(include=keys))
+
+
+def generation_settings(study: Study, source: str, shard: str) -> GenerationSettings:
+    """Return the settings of a job that generates a shard of a source.
+
+    Parameters
+    ----------
+    study : Study
+    source, shard : str
+        Wildcards of the rule.
     """
     row = study.sources[source]
-    ranges = {f"{scale:g}": held for scale, held in guidance_ranges(study, source, shard).items()}
     generator = study.generators[row.generator]
-    pretrained = generator.kind == "pretrained"
-    sampling = (
-        generator.model_dump()
-        if pretrained
-        else generator.model_dump(include={"kind", "steps", "sampler", "temperature"})
+    ranges = guidance_ranges(study, source, shard)
+    return GenerationSettings(
+        source=source,
+        generator=row.generator,
+        recipe=row.recipe,
+        guidance={scale: (start, stop) for scale, (start, stop) in ranges.items()},
+        sampling=sampling_of(generator),
+        image_size=study.image_size,
+        channels=study.channels,
+        storage=study.storage,
+        version=PIPELINE_SAMPLING if generator.kind == "pretrained" else 0,
     )
-    settings = {
-        "source": source,
-        "generator": row.generator,
-        "recipe": row.recipe,
-        "guidance": ranges,
-        "sampling": sampling,
-    }
-    if pretrained:
-        settings["version"] = PIPELINE_SAMPLING
-    if pretrained or study.storage.format != "png":
-        settings["stored"] = {
-            "image_size": study.image_size,
-            "channels": study.channels,
-        } | study.storage.model_dump()
-    return settings

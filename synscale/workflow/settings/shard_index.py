@@ -1,44 +1,76 @@
 """Settings of the jobs that index shards."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from synscale.study.models import Study
+from synscale.study.models.data import EvaluationSet
 from synscale.workflow.paths import indexed_tars
-from synscale.workflow.settings.data import data_settings, training_data
+from synscale.workflow.settings import Settings
+from synscale.workflow.settings.data import IndexSettings, data_settings, training_data
 from synscale.workflow.settings.generation import (
     fetch_settings,
     generation_settings,
     generator_settings,
 )
-from synscale.workflow.settings.prompts import prompt_settings
+from synscale.workflow.settings.prompts import PromptSettings, prompt_settings
 from synscale.workflow.shards import is_pretrained, is_real, split_of
 
 
-def shard_index_settings(study: Study, source: str, last: str) -> dict:
-    """What decides over the images of a list's own shards: settings of its first and last shard,
-    those between being like them; and of what they are made from.
+@dataclass(frozen=True)
+class ShardIndexSettings(Settings):
+    """Settings of `index_shards`: everything that determines the images of the shards of an index.
+
+    Attributes
+    ----------
+    shards : int
+        Number of shards that are not in the index before.
+    data : tuple
+        Settings of the real training images.
+    ends : tuple
+        Settings of the first and the last of the shards; those between are like them.
+    weights, prompts, pairs, classes
+        Settings of the generator, of the recipe and of the index of the pairs that give texts, and
+        the class table; None for real images.
     """
-    own, row = (
-        [Path(tar).stem for tar in indexed_tars(study, source, last)],
-        study.sources[source],
-    )
-    found = {"shards": len(own), "data": training_data(study)}
+
+    shards: int
+    data: tuple[IndexSettings | EvaluationSet, ...]
+    ends: tuple[Any, Any]
+    weights: Any = None
+    prompts: PromptSettings | None = None
+    pairs: "ShardIndexSettings | None" = None
+    classes: str | None = None
+
+
+def shard_index_settings(study: Study, source: str, last: str) -> ShardIndexSettings:
+    """Return the settings of the index of the shards of a source up to `last`.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+        Source of real or synthetic images.
+    last : str
+        Name of the last shard.
+    """
+    names = [Path(tar).stem for tar in indexed_tars(study, source, last)]
+    ends = (names[0], names[-1])
+    row = study.sources[source]
+    data = training_data(study)
     if is_real(row):
-        return found | {
-            "ends": [data_settings(study, split_of(row), shard) for shard in (own[0], own[-1])]
-        }
-    weights = (fetch_settings if is_pretrained(study, source) else generator_settings)(
-        study, row.generator
+        shards = tuple(data_settings(study, split_of(row), shard) for shard in ends)
+        return ShardIndexSettings(len(names), data, shards)
+    weights_of = fetch_settings if is_pretrained(study, source) else generator_settings
+    recipe = study.recipes[row.recipe]
+    has_pairs = recipe.kind == "pair_texts"
+    return ShardIndexSettings(
+        len(names),
+        data,
+        tuple(generation_settings(study, source, shard) for shard in ends),
+        weights_of(study, row.generator),
+        prompt_settings(study, row.recipe),
+        shard_index_settings(study, recipe.source, last[-5:]) if has_pairs else None,
+        study.classes,
     )
-    texts = study.recipes[row.recipe]
-    pairs = (
-        shard_index_settings(study, texts.source, last[-5:]) if texts.kind == "pair_texts" else None
-    )
-    ends = [generation_settings(study, source, shard) for shard in (own[0], own[-1])]
-    return found | {
-        "ends": ends,
-        "weights": weights,
-        "prompts": prompt_settings(study, row.recipe),
-        "pairs": pairs,
-        "classes": study.classes,
-    }

@@ -1,244 +1,193 @@
-"""What each table of a study is made of: its settings and its files, as `shown` has those of the
-figures.
-"""
+"""Settings of the jobs that write tables: what each table shows."""
 
-from synscale.study.models import CurveSelection, Study, expand_curves, resolve_mixture
-from synscale.workflow.paths import metric_files
-from synscale.workflow.runs import training_runs
-from synscale.workflow.settings.figures import (
-    experiments_of_laws,
-    labelled,
-    limited_settings,
-    part_of,
+from dataclasses import dataclass
+
+from synscale.study.models import Study, expand_curves
+from synscale.study.models.figures import Counterpart
+from synscale.workflow.settings import Settings
+from synscale.workflow.settings.curves import Label, table_labels
+from synscale.workflow.settings.figures import part_of
+from synscale.workflow.settings.laws import (
+    ExperimentSettings,
+    LawSettings,
+    experiment_settings,
+    law_settings,
 )
-from synscale.workflow.settings.laws import experiment_settings, law_settings
-from synscale.workflow.shards import is_real, real_sources
 
 
-def names(study: Study) -> list[dict]:
-    """How a table names each source at each guidance scale, mixtures too: source, guidance,
-    generator, recipe.
+@dataclass(frozen=True)
+class PromptsSettings(Settings):
+    """Table `prompts`. each: number of texts of each recipe."""
+
+    each: int
+    recipes: list[str]
+
+
+@dataclass(frozen=True)
+class ConfigurationsSettings(Settings):
+    """Table `configurations`: every configuration of one experiment."""
+
+    architecture: str
+    evaluations: list[str]
+    experiments: list[ExperimentSettings]
+    labels: list[Label]
+
+
+@dataclass(frozen=True)
+class EvaluationTableSettings(Settings):
+    """Tables `supervised`, `ood` and `clip`."""
+
+    evaluations: list[str]
+    labels: list[Label]
+
+
+@dataclass(frozen=True)
+class HyperparametersSettings(Settings):
+    """Table `hyperparameters`. parts: part -> name -> key -> value, nested as it is printed."""
+
+    parts: dict[str, dict[str, dict]]
+
+
+@dataclass(frozen=True)
+class LawsTableSettings(Settings):
+    """Table `laws`."""
+
+    laws: dict[str, LawSettings]
+    labels: list[Label]
+
+
+@dataclass(frozen=True)
+class VersusSettings(Settings):
+    """Table `versus_paper`.
+
+    Attributes
+    ----------
+    counterparts : dict of str to Counterpart
+        By the id of the published number.
+    evaluations : dict of str to list of str
+        Evaluation sets of each law.
+    experiments : dict of str to list of ExperimentSettings
+        Runs of each law with a top-1 or a cross-entropy that is compared.
+    labels : list of Label
     """
-    found = []
-    for source, guidance in expand_curves(
-        [CurveSelection(source=name) for name in study.sources], study.sources
-    ):
-        row = study.sources[source]
-        made = (
-            (row.generator, row.recipe)
-            if row.kind == "synthetic"
-            else ("mixture", getattr(row, "label", ""))
-        )
-        told = ("real", row.kind) if is_real(row) else made
-        found.append(
-            {"source": source, "guidance": guidance, "generator": told[0], "recipe": told[1]}
-        )
-    return found
+
+    counterparts: dict[str, Counterpart]
+    evaluations: dict[str, list[str]]
+    experiments: dict[str, list[ExperimentSettings]]
+    labels: list[Label]
 
 
-def prompts_settings(study: Study) -> dict:
-    """Of every recipe that has prompts of its own: the texts of real pairs are no pool, and belong
-    to no class.
-    """
-    pools = [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
-    return {"each": part_of(study, "prompts").each, "recipes": pools}
+def prompts_settings(study: Study) -> PromptsSettings:
+    """Return the settings of table `prompts`: every recipe that does not use the texts of pairs."""
+    recipes = [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
+    return PromptsSettings(part_of(study, "prompts").each, recipes)
 
 
-def configurations_settings(study: Study) -> dict:
+def configurations_settings(study: Study) -> ConfigurationsSettings:
+    """Return the settings of table `configurations`."""
     table = part_of(study, "configurations")
     curves = set(expand_curves(study.experiments[table.experiment].curves, study.sources))
-    own = table.model_dump(include={"architecture", "evaluations"}) | {
-        "experiments": experiment_settings(study, [table.experiment])
+    return ConfigurationsSettings(
+        table.architecture,
+        table.evaluations,
+        experiment_settings(study, [table.experiment]),
+        [label for label in table_labels(study) if (label.source, label.guidance) in curves],
+    )
+
+
+def table_settings(study: Study, name: str) -> EvaluationTableSettings:
+    """Return the settings of a table of metrics."""
+    return EvaluationTableSettings(part_of(study, name).evaluations, table_labels(study))
+
+
+def laws_settings(study: Study) -> LawsTableSettings:
+    """Return the settings of table `laws`."""
+    part_of(study, "laws")
+    laws = {law: law_settings(study, law) for law in study.laws}
+    return LawsTableSettings(laws, table_labels(study))
+
+
+def versus_settings(study: Study) -> VersusSettings:
+    """Return the settings of table `versus_paper`."""
+    experiments = {
+        law: experiment_settings(study, study.laws[law].experiments) for law in level_laws(study)
     }
-    return own | {
-        "labels": [row for row in names(study) if (row["source"], row["guidance"]) in curves]
-    }
+    evaluations = {law: study.laws[law].evaluation for law in versus_laws(study)}
+    counterparts = part_of(study, "versus_paper").counterparts
+    return VersusSettings(counterparts, evaluations, experiments, table_labels(study))
 
 
-def table_settings(study: Study, name: str) -> dict:
-    return {"evaluations": part_of(study, name).evaluations, "labels": names(study)}
+def versus_laws(study: Study) -> list[str]:
+    """Return the laws of the numbers that are compared with published ones, each once."""
+    counterparts = part_of(study, "versus_paper").counterparts.values()
+    return list(dict.fromkeys(counterpart.law for counterpart in counterparts))
 
 
-def evaluation_table_files(study_name: str, study: Study, clip: bool) -> list[str]:
-    return [path for path in metric_files(study) if ("/clip_metrics/" in path) == clip]
+def level_laws(study: Study) -> list[str]:
+    """Return the laws whose runs are compared with a published top-1 or cross-entropy."""
+    counterparts = part_of(study, "versus_paper").counterparts.values()
+    return list(
+        dict.fromkeys(
+            counterpart.law for counterpart in counterparts if counterpart.size is not None
+        )
+    )
 
 
-def hyperparameters_settings(study: Study) -> dict:
-    """part -> name -> key -> value, of everything that is made, trained or scored. `epochs` follows
-    from iterations, batch size and size.
-    """
+def hyperparameters_settings(study: Study) -> HyperparametersSettings:
+    """Return the settings of table `hyperparameters`: all that generates, trains or scores."""
     part_of(study, "hyperparameters")
-    parts = {"data": {name: own.model_dump() for name, own in study.data.evaluation.items()}}
+    parts = {"data": _dump(study.data.evaluation)}
     if study.data.kind == "files":
-        parts["data"] |= {name: own.model_dump() for name, own in study.data.training.items()}
+        parts["data"] |= _dump(study.data.training)
     else:
-        parts["data"] |= {
-            name: {"forms": getattr(study.data, name)}
-            for name in ("generator_training", "classifier_training")
-        }
-    parts["images"] = {
-        "all": {
-            "side": study.image_size,
-            "channels": study.channels,
-            "images in a shard": study.images_per_shard,
-        }
+        for name in ("generator_training", "classifier_training"):
+            parts["data"][name] = {"forms": getattr(study.data, name)}
+    images = {
+        "side": study.image_size,
+        "channels": study.channels,
+        "images in a shard": study.images_per_shard,
     }
     if study.storage.format != "png":
-        parts["images"]["all"] |= study.storage.model_dump()
-    parts["generators"] = {name: own.model_dump() for name, own in study.generators.items()}
-    for name, own in (("classifiers", study.classifiers), ("clip", study.clip)):
-        if own is None:
-            continue
-        parts[f"{name}: architectures"] = {
-            key: part.model_dump() for key, part in own.architectures.items()
-        }
-        parts[f"{name}: training"] = {
-            "all": own.model_dump(exclude={"architectures", "iterations", "tasks", "runs_per_job"})
-        }
-        sizes = {
-            size: {"iterations": count, "epochs": round(count * own.batch_size / size, 1)}
-            for size, count in own.iterations.items()
-        }
-        parts[f"{name}: training by size"] = {
-            f"{size} images": rows for size, rows in sizes.items()
-        }
+        images |= study.storage.model_dump()
+    parts["images"] = {"all": images}
+    parts["generators"] = _dump(study.generators)
+    for name, recipe in (("classifiers", study.classifiers), ("clip", study.clip)):
+        if recipe is not None:
+            parts |= _training_parts(name, recipe)
     if study.clip:
         parts["clip: tasks"] = {
-            name: own.model_dump(include={"evaluation", "templates"}) | {"texts": _texts(own)}
-            for name, own in study.clip.tasks.items()
+            name: task.model_dump(include={"evaluation", "templates"}) | {"texts": _texts(task)}
+            for name, task in study.clip.tasks.items()
         }
     parts["scores"] = {"all": study.scores.model_dump()}
-    return parts
+    return HyperparametersSettings(parts)
+
+
+def _dump(models: dict) -> dict[str, dict]:
+    return {name: model.model_dump() for name, model in models.items()}
+
+
+def _training_parts(name: str, recipe) -> dict[str, dict[str, dict]]:
+    """Return the parts of a training recipe. Epochs follow from iterations and batch size."""
+    by_size = {
+        f"{size} images": {
+            "iterations": count,
+            "epochs": round(count * recipe.batch_size / size, 1),
+        }
+        for size, count in recipe.iterations.items()
+    }
+    training = recipe.model_dump(exclude={"architectures", "iterations", "tasks", "runs_per_job"})
+    return {
+        f"{name}: architectures": _dump(recipe.architectures),
+        f"{name}: training": {"all": training},
+        f"{name}: training by size": by_size,
+    }
 
 
 def _texts(task) -> list[str]:
-    """What CLIP may choose from in a task, each with what counts as it."""
-    told = {
-        text: ", ".join(map(str, own)) if isinstance(own, list) else own
-        for text, own in (task.classes or task.captions).items()
-    }
-    return [text if text == own else f"{text}: {own}" for text, own in told.items()]
-
-
-def laws_settings(study: Study) -> dict:
-    part_of(study, "laws")
-    return {"laws": {law: law_settings(study, law) for law in study.laws}, "labels": names(study)}
-
-
-def claims_laws(study: Study) -> list[str]:
-    claims = part_of(study, "claims")
-    return list(
-        dict.fromkeys(
-            filter(
-                None, [claims.law, *claims.ood_laws, claims.clip_law, claims.clip_downstream_law]
-            )
-        )
-    )
-
-
-def claims_experiments(study: Study) -> list[str]:
-    limited = study.figures.limited_real.experiments if study.figures.limited_real else []
-    return list(dict.fromkeys([*experiments_of_laws(study, claims_laws(study)), *limited]))
-
-
-def claims_sources(study: Study) -> list[str]:
-    """Sources whose classes are scored."""
-    return list(
-        dict.fromkeys(
-            source for source, _ in expand_curves(part_of(study, "claims").curves, study.sources)
-        )
-    )
-
-
-def claims_settings(study: Study) -> dict:
-    """`laws`: settings of each law. `clip_pairs`: sizes of the mixture of image-text pairs and how
-    many real ones are in each, of those that real pairs alone are trained on as well. `limited`: as
-    the figure limited_real, or None. `draws`: into how many draws all sources are split, if they
-    are.
-    """
-    claims, real = part_of(study, "claims"), real_sources(study)[0]
-    clip_real = claims.clip_real or real
-    named = claims.model_dump(
-        include={
-            "law",
-            "architecture",
-            "ood_laws",
-            "clip_law",
-            "clip_downstream_law",
-            "clip_architecture",
-            "clip_mixture",
-            "min_difference",
-        }
-    )
-    curves = {
-        name: _curves(study, getattr(claims, name), claims.architecture)
-        for name in ("curves", "guidance", "recipes", "generators")
-    }
-    curves["clip_curves"] = _curves(study, claims.clip_curves, claims.clip_architecture)
-    trained = [
-        run
-        for run in training_runs(study, study.laws[claims.clip_law].experiments)
-        if run.architecture == claims.clip_architecture
-    ]
-    alone = {run.size for run in trained if run.source == clip_real}
-    sizes = sorted({run.size for run in trained if run.source == claims.clip_mixture})
-    held = {
-        size: sum(
-            part.images
-            for part in resolve_mixture(study.sources, claims.clip_mixture, None, size)
-            if part.source == clip_real
-        )
-        for size in sizes
-    }
-    limited = limited_settings(study) if study.figures.limited_real else None
-    if limited:
-        limited["mixtures"] = [
-            {key: row[key] for key in ("source", "label", "real_images")}
-            for row in limited["mixtures"]
-        ]
-    sources = [row["source"] for own in curves.values() for row in own] + [real, clip_real]
-    draws = {study.sources[source].draws for source in sources}
-    return {
-        **named,
-        **curves,
-        **({"draws": max(draws)} if len(draws) == 1 and draws != {1} else {}),
-        "real": real,
-        "clip_real": clip_real,
-        "laws": {law: law_settings(study, law) for law in claims_laws(study)},
-        "clip_pairs": [[size, count] for size, count in held.items() if count in alone],
-        "limited": limited,
-    }
-
-
-def _curves(study: Study, curves, architecture: str) -> list[dict]:
-    """As `labelled`, without the look: a table has none."""
-    return [
-        {key: value for key, value in row.items() if key != "look"}
-        for row in labelled(study, curves, [architecture])
-    ]
-
-
-def versus_settings(study: Study) -> dict:
-    counterparts = {
-        name: own.model_dump() for name, own in part_of(study, "versus_paper").counterparts.items()
-    }
-    laws = {own["law"]: study.laws[own["law"]].evaluation for own in counterparts.values()}
-    levels = {
-        law: experiment_settings(study, study.laws[law].experiments) for law in level_laws(study)
-    }
-    return {
-        "counterparts": counterparts,
-        "evaluations": laws,
-        "experiments": levels,
-        "labels": names(study),
-    }
-
-
-def versus_laws(study: Study, wildcards=None) -> list[str]:
-    return list(versus_settings(study)["evaluations"])
-
-
-def level_laws(study: Study, wildcards=None) -> list[str]:
-    """Laws whose runs are set beside a published top-1 or cross-entropy."""
-    counterparts = part_of(study, "versus_paper").counterparts.values()
-    return list(dict.fromkeys(own.law for own in counterparts if own.size is not None))
+    """Return the texts that CLIP selects from in a task, each with the classes it stands for."""
+    texts = []
+    for text, classes in (task.classes or task.captions).items():
+        names = ", ".join(map(str, classes)) if isinstance(classes, list) else classes
+        texts.append(text if text == names else f"{text}: {names}")
+    return texts

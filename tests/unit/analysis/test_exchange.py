@@ -1,4 +1,4 @@
-"""The exchange rate follows the law of each curve, and its interval does not depend on the draws."""
+"""The exchange rate of richer laws, and the stability of its interval."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -25,9 +25,7 @@ def falling(count: int, seed: int, floor: float = 0.0, noise: float = 0.02) -> t
     return sizes, losses * np.exp(random.normal(0, noise, count))
 
 
-# -- units ------------------------------------------------------------------------------------------
-
-
+# -- units -----------------------------------------------------------------------------------------
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(-6, 6), st.floats(-6, 6))
 @example(4082083, 4.0, 0.0)  # the break is at a size, but for rounding
@@ -51,9 +49,7 @@ def test_equal_held_out_errors_do_not_depend_on_units(seed, monkeypatch):
         assert laws.choose(sizes, losses).fit.law == "floor"
 
 
-# -- exact data -------------------------------------------------------------------------------------
-
-
+# -- exact data ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("k", [0.01, 0.1, 0.31, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize("count", [7, 8, 10, 12])
 def test_exact_power_law_is_chosen_as_power(k, count):
@@ -70,9 +66,7 @@ def test_exact_floor_and_break_are_still_chosen():
     assert laws.choose(DOUBLING, bent).fit.law == "broken"
 
 
-# -- few sizes --------------------------------------------------------------------------------------
-
-
+# -- few sizes -------------------------------------------------------------------------------------
 @pytest.mark.parametrize("count", [5, 6, 8])
 def test_interval_covers_floor_that_few_sizes_hide(count):
     covered = 0
@@ -110,9 +104,7 @@ def test_clear_floor_rules_the_pure_law_out():
     assert choice.k_interval == choice.fit.k_interval
 
 
-# -- data that no law describes ---------------------------------------------------------------------
-
-
+# -- data that no law describes --------------------------------------------------------------------
 def test_loss_that_is_not_monotone_is_reported():
     notes = laws.choose(DOUBLING[:10], BUMP).warnings
     assert any("not monotone: it rises by 43%" in note for note in notes)
@@ -146,9 +138,7 @@ def test_lack_of_fit_has_its_level():
         assert np.mean(np.array(p) < level) == pytest.approx(level, abs=0.03)
 
 
-# -- intervals at bounds ----------------------------------------------------------------------------
-
-
+# -- intervals at bounds ---------------------------------------------------------------------------
 def test_interval_without_upper_bound_is_infinite():
     found = laws.fit("floor", *CUT)
     assert found.k_interval[1] == np.inf
@@ -173,9 +163,7 @@ def test_floor_interval_ends_are_no_grid_ends():
     assert cut == 0
 
 
-# -- size -------------------------------------------------------------------------------------------
-
-
+# -- size ------------------------------------------------------------------------------------------
 def test_many_rows_take_linear_work(monkeypatch):
     """One pass over the rows, not one for each size."""
     sizes = np.repeat(np.arange(1, 20001), 3)

@@ -1,6 +1,4 @@
-"""Laws in the files, tables and figures of a study: k under every law that the data do not rule
-out.
-"""
+"""k under every law that the data do not rule out, in files, tables and figures."""
 
 import json
 import math
@@ -10,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts import fit_laws, plot_beyond_the_law, tabulate_laws
+from scripts import fit_laws, plot_beyond_the_law
 from synscale.analysis import laws
+from synscale.report import laws_table
 
 SIZES = (1e5 * 2.0 ** np.arange(8)).astype(int)
 
@@ -48,16 +47,16 @@ def test_fit_range_has_k_under_both_laws(few):
 
 
 def test_all_sizes_have_an_interval_over_the_laws(few):
-    whole = few["all_sizes"]
-    assert whole["k_interval"] == whole["k_interval_any_law"]
-    assert set(whole["k_by_law"]) == {"power", "floor", "broken"}
-    assert whole["k_interval"][0] < 0.4 < whole["k_interval"][1]
+    everywhere = few["all_sizes"]
+    assert everywhere["k_interval"] == everywhere["k_interval_any_law"]
+    assert set(everywhere["k_by_law"]) == {"power", "floor", "broken"}
+    assert everywhere["k_interval"][0] < 0.4 < everywhere["k_interval"][1]
 
 
 def test_laws_table_shows_k_under_both_laws(few):
     labels = {"generator": "", "recipe": "", "guidance": None}
-    curves = pd.DataFrame([tabulate_laws.row("supervised", ["unseen"], few) | labels])
-    texts = tabulate_laws.readable(curves).iloc[0]
+    curves = pd.DataFrame([laws_table.row("supervised", ["unseen"], few) | labels])
+    texts = laws_table.readable(curves).iloc[0]
     pure, floor = few["k_by_law"]["power"]["k"], few["k_by_law"]["floor"]["k"]
     assert texts["k, pure law [95 %]"].startswith(f"{pure:.2f} [")
     assert texts["k with a floor [95 %]"].startswith(f"{floor:.2f} [")
@@ -69,8 +68,8 @@ def test_laws_table_shows_an_end_without_bound(few):
         "k_by_law": few["k_by_law"] | {"floor": {"k": 0.5, "k_interval": [0.1, None]}}
     }
     labels = {"generator": "", "recipe": "", "guidance": None}
-    curves = pd.DataFrame([tabulate_laws.row("supervised", ["unseen"], unbounded) | labels])
-    assert tabulate_laws.readable(curves)["k with a floor [95 %]"][0] == "0.50 [0.10, ∞]"
+    curves = pd.DataFrame([laws_table.row("supervised", ["unseen"], unbounded) | labels])
+    assert laws_table.readable(curves)["k with a floor [95 %]"][0] == "0.50 [0.10, ∞]"
 
 
 def test_loss_that_rises_has_no_floor_column(few):
@@ -79,7 +78,7 @@ def test_loss_that_rises_has_no_floor_column(few):
     (entry,) = fit_laws.fit(rising, (SIZES[0], SIZES[4]))
     assert set(entry["k_by_law"]) == {"power"}
     assert any("the loss rises" in note for note in entry["warnings"])
-    row = tabulate_laws.row("supervised", ["unseen"], entry)
+    row = laws_table.row("supervised", ["unseen"], entry)
     assert row["floor_k"] is None and "the loss rises" in row["warnings"]
 
 
@@ -105,5 +104,5 @@ def test_law_keeps_its_colour_if_another_has_no_fit():
         rows = plot_beyond_the_law.draw(axes, curve, (SIZES[0], SIZES[4]), "a curve")
         assert {row["law"] for row in rows} == fitted
         colors = {line.get_label(): line.get_color() for line in axes.get_lines()}
-        assert colors["broken law"] == plot_beyond_the_law.LINES["broken"][0]
+        assert colors["broken law"] == plot_beyond_the_law.STYLES["broken"][0]
         plt.close(figure)

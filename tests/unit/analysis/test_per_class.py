@@ -1,6 +1,4 @@
-"""Laws of single classes: recovered, grouped by the study's thresholds, and correlated with scores
-under intervals that cover.
-"""
+"""Laws and groups of single classes, and their correlation with scores."""
 
 from itertools import product
 
@@ -12,25 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from scripts import plot_per_class
 from synscale.analysis import per_class
+from synscale.report import class_panels
+from synscale.workflow.settings.curves import Curve
+from synscale.workflow.settings.laws import ExperimentSettings, LawSettings
 
 SIZES = [30, 60, 120, 240, 480, 960]
-CURVES = [{"source": "made", "guidance": scale, "architecture": "small"} for scale in (1.0, 2.0)]
-SETTINGS = {
-    "evaluation": ["held_out"],
-    "experiments": [
-        {
-            "curves": [("made", 1.0), ("made", 2.0)],
-            "architectures": ["small"],
-            "sizes": SIZES,
-            "seeds": [0, 1],
-        }
-    ],
-    "sizes": (30, 480),
-    "easy_top1": 0.8,
-    "poor_k": 0.1,
-}
+CURVES = [Curve("made", scale, "small") for scale in (1.0, 2.0)]
+LAW = LawSettings(
+    [ExperimentSettings([("made", 1.0), ("made", 2.0)], ["small"], SIZES, [0, 1])],
+    ["held_out"],
+    (30, 480),
+)
+THRESHOLDS = 0.8, 0.1
 EXPONENTS = {0: 0.5, 1: 0.05, 2: 0.3, 3: 0.02}
 FIRST = {0: 0.2, 1: 0.3, 2: 0.85, 3: 0.9}  # top-1 at the smallest size
 
@@ -59,67 +51,64 @@ def metrics(exponents=EXPONENTS, evaluation="held_out", noise=0.0) -> pd.DataFra
     return pd.DataFrame(rows).astype({"class_id": "Int64", "guidance": "Float64"})
 
 
-# -- laws and groups -------------------------------------------------------------------------------------------------------------------
-
-
-def test_the_exponent_of_each_class_and_curve_is_recovered():
-    found = per_class.class_laws(metrics(), SETTINGS, CURVES)
-    assert list(found) == per_class.COLUMNS
-    assert len(found) == 8
-    for row in found.itertuples():
+# -- laws and groups -------------------------------------------------------------------------------
+def test_class_laws_recover_exponents():
+    result = per_class.class_laws(metrics(), LAW, CURVES)
+    assert list(result) == per_class.COLUMNS
+    assert len(result) == 8
+    for row in result.itertuples():
         assert row.k == pytest.approx(EXPONENTS[row.class_id] * row.guidance)
-    assert found["top1_last"].tolist() == [0.95] * 8
-    assert found["refused"].isna().all()
+    assert result["top1_last"].tolist() == [0.95] * 8
+    assert result["refused"].isna().all()
 
 
-def test_classes_are_grouped_by_the_thresholds():
-    found = per_class.class_laws(metrics(), SETTINGS, CURVES[:1]).set_index("class_id")
-    assert found["group"].to_dict() == {0: "scaling", 1: "poor", 2: "easy", 3: "easy"}
-    found = per_class.class_laws(
-        metrics(), SETTINGS | {"easy_top1": 0.9, "poor_k": 0.4}, CURVES[:1]
-    ).set_index("class_id")
-    assert found["group"].to_dict() == {0: "scaling", 1: "poor", 2: "poor", 3: "easy"}
+def test_class_laws_group_classes_by_thresholds():
+    result = per_class.class_laws(metrics(), LAW, CURVES[:1], THRESHOLDS).set_index("class_id")
+    assert result["group"].to_dict() == {0: "scaling", 1: "poor", 2: "easy", 3: "easy"}
+    result = per_class.class_laws(metrics(), LAW, CURVES[:1], (0.9, 0.4)).set_index("class_id")
+    assert result["group"].to_dict() == {0: "scaling", 1: "poor", 2: "poor", 3: "easy"}
 
 
-def test_a_class_without_a_law_is_kept_and_says_why():
+def test_class_without_law_is_kept_with_its_reason():
     table = metrics()
     table.loc[(table["class_id"] == 0) & (table["size"] == 120), "cross_entropy"] = 0.0
     table.loc[(table["class_id"] == 2) & (table["size"] == 120), "cross_entropy"] = 0.0
-    found = per_class.class_laws(table, SETTINGS, CURVES[:1]).set_index("class_id")
-    assert len(found) == 4
-    assert np.isnan(found.loc[0, "k"])
-    assert "positive" in found.loc[0, "refused"]
-    assert found["group"].fillna("none").to_dict() == {0: "none", 1: "poor", 2: "easy", 3: "easy"}
+    result = per_class.class_laws(table, LAW, CURVES[:1], THRESHOLDS).set_index("class_id")
+    assert len(result) == 4
+    assert np.isnan(result.loc[0, "k"])
+    assert "positive" in result.loc[0, "refused"]
+    assert result["group"].fillna("none").to_dict() == {0: "none", 1: "poor", 2: "easy", 3: "easy"}
 
 
 def test_intervals_of_a_class_cover_its_exponent():
     exponents = dict.fromkeys(range(150), 0.3)
-    found = per_class.class_laws(metrics(exponents, noise=0.1), SETTINGS, CURVES[:1])
-    covered = ((found["k_low"] <= 0.3) & (found["k_high"] >= 0.3)).mean()
+    result = per_class.class_laws(metrics(exponents, noise=0.1), LAW, CURVES[:1])
+    covered = ((result["k_low"] <= 0.3) & (result["k_high"] >= 0.3)).mean()
     assert 0.9 < covered < 0.99
 
 
-def test_several_sets_are_averaged_class_by_class():
+def test_by_class_averages_sets_class_by_class():
     other = metrics(evaluation="other")
     other["cross_entropy"] *= 3
-    found = per_class.by_class(pd.concat([metrics(), other]), ["held_out", "other"])
+    result = per_class.by_class(pd.concat([metrics(), other]), ["held_out", "other"])
     alone = per_class.by_class(metrics(), ["held_out"])
-    assert found["cross_entropy"].to_numpy() == pytest.approx(2 * alone["cross_entropy"].to_numpy())
+    assert result["cross_entropy"].to_numpy() == pytest.approx(
+        2 * alone["cross_entropy"].to_numpy()
+    )
     with pytest.raises(ValueError, match="class 3 is not in each of held_out, other"):
         per_class.by_class(
             pd.concat([metrics(), other[other["class_id"] != 3]]), ["held_out", "other"]
         )
 
 
-def test_a_missing_run_is_no_silent_gap():
+def test_class_laws_refuse_a_missing_run():
     table = metrics()
+    table = table[~((table["size"] == 60) & (table["guidance"] == 1.0))]
     with pytest.raises(ValueError, match="2 runs have no metrics"):
-        per_class.class_laws(
-            table[~((table["size"] == 60) & (table["guidance"] == 1.0))], SETTINGS, CURVES
-        )
+        per_class.class_laws(table, LAW, CURVES)
 
 
-def test_the_shown_class_is_the_median_of_its_group():
+def test_median_class_has_the_median_exponent_of_its_group():
     table = pd.DataFrame(
         {
             "class_id": range(6),
@@ -133,9 +122,7 @@ def test_the_shown_class_is_the_median_of_its_group():
     assert per_class.median_class(table.iloc[[3]], "easy") == 3
 
 
-# -- correlations ----------------------------------------------------------------------------------------------------------------------
-
-
+# -- correlations ----------------------------------------------------------------------------------
 def clusters(random, classes: int, curves: int, correlation: float) -> pd.DataFrame:
     """k and a score that share most of their spread within a class."""
     covariance = [[1, correlation], [correlation, 1]]
@@ -153,16 +140,18 @@ def clusters(random, classes: int, curves: int, correlation: float) -> pd.DataFr
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6])
-def test_intervals_of_the_rank_correlation_cover(correlation):
+def test_rank_correlation_intervals_cover(correlation):
     truth, random, trials = 6 / np.pi * np.arcsin(correlation / 2), np.random.default_rng(0), 200
     covered = 0
     for _ in range(trials):
-        found = per_class.rank_correlation(clusters(random, 10, 5, correlation), "score", times=500)
-        covered += found["low"] <= truth <= found["high"]
+        result = per_class.rank_correlation(
+            clusters(random, 10, 5, correlation), "score", times=500
+        )
+        covered += result["low"] <= truth <= result["high"]
     assert 0.92 < covered / trials <= 0.995
 
 
-def test_rows_of_a_class_are_no_independent_ones():
+def test_rank_correlation_resamples_complete_classes():
     table = clusters(np.random.default_rng(1), 12, 4, 0.3)
     wide = per_class.rank_correlation(table, "score")
     narrow = per_class.rank_correlation(table.assign(row=range(len(table))), "score", by="row")
@@ -171,12 +160,12 @@ def test_rows_of_a_class_are_no_independent_ones():
     assert (wide["n"], wide["clusters"], narrow["clusters"]) == (48, 12, 48)
 
 
-def test_the_rank_correlation_is_scipys_and_always_the_same():
+def test_rank_correlation_agrees_with_scipy():
     table = clusters(np.random.default_rng(2), 9, 3, 0.5).round(1)  # with ties
-    found = per_class.rank_correlation(table, "score")
-    assert found["rho"] == pytest.approx(stats.spearmanr(table["k"], table["score"]).statistic)
-    assert found == per_class.rank_correlation(table, "score")
-    assert found["low"] < found["rho"] < found["high"]
+    result = per_class.rank_correlation(table, "score")
+    assert result["rho"] == pytest.approx(stats.spearmanr(table["k"], table["score"]).statistic)
+    assert result == per_class.rank_correlation(table, "score")
+    assert result["low"] < result["rho"] < result["high"]
 
 
 @given(
@@ -185,7 +174,7 @@ def test_the_rank_correlation_is_scipys_and_always_the_same():
     )
 )
 @settings(max_examples=20, deadline=None)
-def test_what_curves_differ_in_as_a_whole_is_no_difference_of_classes(changes):
+def test_rank_correlation_ignores_differences_between_curves(changes):
     table = clusters(np.random.default_rng(5), 8, 4, 0.5)
     table = table.assign(
         source=np.tile(["a", "b", "c", "d"], 8),
@@ -200,20 +189,18 @@ def test_what_curves_differ_in_as_a_whole_is_no_difference_of_classes(changes):
     )
     _, axes = plt.subplots()
     drawn = [
-        plot_per_class.draw_score(
-            axes, own.rename(columns={"score": "diversity"}), "diversity", "c", []
+        class_panels.draw_score(
+            axes, rows.rename(columns={"score": "diversity"}), "diversity", "c", []
         )
-        for own in (table, changed)
+        for rows in (table, changed)
     ]
     plt.close()
     assert drawn[0] == drawn[1]
     assert drawn[0]["rho"] == expected["rho"]
 
 
-def test_classes_that_have_no_relation_seldom_seem_to():
-    """Seven curves that differ in both k and the score, as guidance scales make them: among classes
-    there is nothing.
-    """
+def test_rank_correlation_keeps_its_level():
+    """Curves differ in both k and the score, as guidance scales do; classes have no relation."""
     random, trials, seen = np.random.default_rng(6), 200, 0
     curve = np.tile(np.arange(7), 10)
     for _ in range(trials):
@@ -221,21 +208,21 @@ def test_classes_that_have_no_relation_seldom_seem_to():
             source=curve, guidance=1.0, architecture="small"
         )
         table[["k", "score"]] += curve[:, None]
-        found = per_class.rank_correlation(table, "score", times=500, within=per_class.CURVE)
-        seen += not found["low"] <= 0 <= found["high"]
+        result = per_class.rank_correlation(table, "score", times=500, within=per_class.CURVE)
+        seen += not result["low"] <= 0 <= result["high"]
     assert seen / trials < 0.07
 
 
-def test_weights_are_repetitions():
+def test_spearman_weights_are_repetitions():
     random = np.random.default_rng(3)
     x, y, weights = random.integers(0, 6, 30), random.integers(0, 6, 30), random.integers(0, 3, 30)
-    found = per_class._spearman(x, y, weights[None].astype(float))[0]
-    assert found == pytest.approx(
+    result = per_class._spearman(x, y, weights[None].astype(float))[0]
+    assert result == pytest.approx(
         stats.spearmanr(np.repeat(x, weights), np.repeat(y, weights)).statistic
     )
 
 
-def test_what_has_no_correlation_says_so():
+def test_rank_correlation_of_constants_is_missing():
     table = clusters(np.random.default_rng(4), 5, 2, 0.5)
     assert np.isnan(per_class.rank_correlation(table.assign(score=1.0), "score")["rho"])
     assert np.isnan(per_class.rank_correlation(table.iloc[:2], "score")["rho"])
@@ -249,24 +236,20 @@ def test_what_has_no_correlation_says_so():
 
 
 # -- permutations ----------------------------------------------------------------------------------
-
-
-def test_permutations_of_classes_keep_their_level():
-    """Classes without a relation: each p is below 0.05 in about 5 % of tables, though rows of a
-    class are alike.
-    """
+def test_permutation_p_keeps_its_level():
+    """Rows of a class resemble each other, yet p is below 0.05 in about 5 % of tables."""
     random, trials = np.random.default_rng(7), 300
     curve = np.tile(np.arange(5), 10)
-    found = []
+    result = []
     for _ in range(trials):
         table = clusters(random, 10, 5, 0.0).assign(
             source=curve, guidance=1.0, architecture="small"
         )
-        found.append(per_class.permutation_p(table, "score", within=per_class.CURVE, times=199))
-    assert (np.array(found) < 0.05).mean(0) == pytest.approx(0.05, abs=0.03)
+        result.append(per_class.permutation_p(table, "score", within=per_class.CURVE, times=199))
+    assert (np.array(result) < 0.05).mean(0) == pytest.approx(0.05, abs=0.03)
 
 
-def test_permutations_find_a_relation_of_classes():
+def test_permutation_p_finds_a_relation_of_classes():
     table = clusters(np.random.default_rng(8), 12, 4, 0.95)
     higher, lower = per_class.permutation_p(
         table.assign(curve=np.tile(np.arange(4), 12)), "score", within=["curve"]
@@ -275,7 +258,7 @@ def test_permutations_find_a_relation_of_classes():
     assert lower > 0.999
 
 
-def test_permutations_leave_out_what_is_missing():
+def test_permutation_p_leaves_out_missing_values():
     table = clusters(np.random.default_rng(9), 12, 4, 0.9).assign(curve=np.tile(np.arange(4), 12))
     table.loc[5, "k"] = np.nan
     assert per_class.permutation_p(table, "score", within=["curve"])[0] < 0.01

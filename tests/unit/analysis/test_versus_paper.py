@@ -1,6 +1,4 @@
-"""Sizes of mixtures of pairs: the study counts images, the labels of the released CLIP models
-probably count captions.
-"""
+"""Published numbers next to those of a study: images of mixtures, and captions."""
 
 import re
 from itertools import product
@@ -9,12 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts import tabulate_versus_paper
 from synscale.analysis import metrics
+from synscale.report import versus_paper
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.figures import VersusTable
-from synscale.study.models.sources import images_of_each_part
+from synscale.study.models.training_parts import images_of_each_part
 from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings.laws import ExperimentSettings
 from tests.support.workflow import ROOT
 
 NUMBERS = ROOT / "data/paper_numbers.csv"
@@ -29,7 +28,10 @@ def published() -> pd.DataFrame:
     return pd.read_csv(NUMBERS, dtype=str, keep_default_na=False)
 
 
-LEVEL = "      clip_vit_b_synthetic_and_real_64m_top1: {law: clip, architecture: clip_base, source: laion_and_synthetic, size: 128000000}\n"
+LEVEL = (
+    "      clip_vit_b_synthetic_and_real_64m_top1: {law: clip, architecture: clip_base, source: "
+    "laion_and_synthetic, size: 128000000}\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,8 @@ LEVEL = "      clip_vit_b_synthetic_and_real_64m_top1: {law: clip, architecture:
     [
         (
             "size: 64000000",
-            "size 64,000,000 has 32,000,000 images of each part, the published number is of 64,000,000; name the size that has as many",
+            "size 64,000,000 has 32,000,000 images of each part, the published number is of "
+            "64,000,000; name the size that has as many",
         ),
         ("size: 3000000", "size = 3000000: not trained in the experiments of laws.clip"),
         ("guidance: null", "no size; the published number is of one; add the key"),
@@ -79,16 +82,14 @@ def test_images_of_each_part_halve_those_of_a_pair_of_parts(size):
     assert images_of_each_part(sources, "real_125k", None, 125_001) is None
 
 
-def metrics_of(experiments: list[dict], evaluation: str) -> pd.DataFrame:
+def metrics_of(experiments: list[ExperimentSettings], evaluation: str) -> pd.DataFrame:
     """Random metrics of every run of these experiments."""
     random = np.random.default_rng(0)
-    rows = [
-        (source, guidance, *rest, evaluation, None, 100, *random.uniform(0.2, 0.9, 2))
-        for own in experiments
-        for (source, guidance), *rest in product(
-            own["curves"], own["architectures"], own["sizes"], own["seeds"]
-        )
-    ]
+    rows = []
+    for own in experiments:
+        for curve, *rest in product(own.curves, own.architectures, own.sizes, own.seeds):
+            values = random.uniform(0.2, 0.9, 2)
+            rows.append((*curve, *rest, evaluation, None, 100, *values))
     table = pd.DataFrame(
         rows, columns=[*metrics.RUN, "evaluation", "class_id", "images", "top1", "cross_entropy"]
     )
@@ -117,8 +118,8 @@ def test_published_levels_stand_beside_runs_of_as_many_captions():
     )
     assert table_settings.level_laws(study) == ["clip"]
     settings = table_settings.versus_settings(study)
-    runs = metrics_of(settings["experiments"]["clip"], "unseen_writers")
-    tidy = tabulate_versus_paper.beside(numbers, settings, {}, runs)
+    runs = metrics_of(settings.experiments["clip"], "unseen_writers")
+    tidy = versus_paper.compare(numbers, settings, {}, runs)
     found = tidy.set_index("id").loc[ids]
     assert found["our_size"].tolist() == [960, 960, 480, 480]
     assert found["our_seeds"].tolist() == [3, 3, 3, 3]
@@ -129,13 +130,13 @@ def test_published_levels_stand_beside_runs_of_as_many_captions():
     assert found["our_sd"].tolist()[:2] == pytest.approx(
         [100 * own["top1"].std(), own["cross_entropy"].std()]
     )
-    text = re.sub(" +", " ", tabulate_versus_paper.levels(tidy, settings["labels"]))
+    text = re.sub(" +", " ", versus_paper.levels_markdown(tidy, settings.labels))
     assert (
-        "| released checkpoints, CLIP ViT-B/16: LAION-400M Synthetic+Real | 480 captions | top-1 (%) | 55.86 "
-        in text
+        "| released checkpoints, CLIP ViT-B/16: LAION-400M Synthetic+Real | 480 captions | top-1 "
+        "(%) | 55.86 " in text
     )
     assert "mixture, real and synthetic: 960 images" in text
-    others = "".join(tabulate_versus_paper.other_numbers(tidy))
+    others = "".join(versus_paper.other_numbers(tidy))
     assert "LAION-400M Synthetic+Real" in others  # the other sizes
     assert "55.858" not in others
 

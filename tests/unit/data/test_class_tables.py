@@ -7,8 +7,6 @@ import json
 import re
 from pathlib import Path
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pandas as pd
 import pytest
 import timm.data
@@ -16,9 +14,9 @@ import torchvision.datasets
 import yaml
 from open_clip import IMAGENET_CLASSNAMES
 
-from scripts import class_tables
+from synscale.data import class_tables
 from synscale.data.datasets import DataSet, torchvision_sets
-from synscale.study.checks import data
+from synscale.study.checks import data as data_checks
 
 ROOT = Path(__file__).parents[3]
 IMAGENET = pd.read_csv(ROOT / "data/imagenet_classes.csv")
@@ -34,7 +32,7 @@ def table(name: str) -> pd.DataFrame:
     )
 
 
-def test_every_class_of_imagenet_has_an_id_a_name_and_words_of_wordnet():
+def test_imagenet_classes_have_ids_names_and_words():
     assert IMAGENET["class_id"].tolist() == list(range(1000))
     assert (
         IMAGENET["wnid"].str.fullmatch(r"n\d{8}").all()
@@ -48,16 +46,14 @@ def test_every_class_of_imagenet_has_an_id_a_name_and_words_of_wordnet():
         ).all() and (IMAGENET[column].astype(str) != "").all()
     twice = IMAGENET.groupby("name")["class_id"].agg(list)
     assert twice[twice.str.len() > 1].to_dict() == {"missile": [657, 744], "sunglasses": [836, 837]}
-    assert data.check_class_table(str(ROOT / "data/imagenet_classes.csv")) == []
+    assert data_checks.check_class_table(str(ROOT / "data/imagenet_classes.csv")) == []
 
 
-def test_a_class_table_may_have_more_columns_than_a_study_needs_but_not_fewer(tmp_path):
+def test_class_table_needs_the_columns_of_a_study(tmp_path):
     IMAGENET.drop(columns="hypernyms").to_csv(tmp_path / "classes.csv", index=False)
-    (fault,) = data.check_class_table(str(tmp_path / "classes.csv"))
-    assert (
-        "columns are ['class_id', 'description', 'name', 'synonyms', 'wnid']; class_id, name, description, hypernyms must be among them"
-        in fault
-    )
+    (fault,) = data_checks.check_class_table(str(tmp_path / "classes.csv"))
+    assert "columns are ['class_id', 'description', 'name', 'synonyms', 'wnid']" in fault
+    assert "class_id, name, description, hypernyms must be among them" in fault
 
 
 def test_hypernyms_of_imagenet_say_more_than_the_name():
@@ -74,7 +70,7 @@ def test_hypernyms_of_imagenet_say_more_than_the_name():
     assert of["newt"] == "salamander"  # its synset is eft, whose hypernym is the newt
 
 
-def test_ids_and_words_of_imagenet_are_those_of_timm_and_names_those_of_open_clip():
+def test_imagenet_classes_agree_with_timm_and_open_clip():
     info = timm.data.ImageNetInfo()
     assert IMAGENET["wnid"].tolist() == info.label_names()
     assert IMAGENET["name"].tolist() == list(IMAGENET_CLASSNAMES)
@@ -95,12 +91,12 @@ def test_subsets_are_200_classes_of_imagenet(subset):
     assert own.tolist() == class_tables.synsets(subset)
 
 
-def test_a_subset_is_stored_for_each_data_set_that_has_one():
+def test_subset_is_stored_for_each_data_set_that_has_one():
     assert set(SUBSETS["subset"]) == set(DATASETS["subset"]) - {""}
 
 
 @pytest.mark.parametrize("name", DATASETS.index)
-def test_a_data_set_says_what_is_expected_of_it(name):
+def test_data_set_describes_what_is_expected(name):
     row = DATASETS.loc[name]
     assert row[["title", "split", "layout", "how_to_get", "licence"]].astype(bool).all()
     if name == "laion":  # dead links make its number of pairs differ from download to download
@@ -199,12 +195,12 @@ def as_torchvision_orders(name: str, root: Path, labels: list[str]) -> list[str]
 @pytest.mark.parametrize(
     "name", ["food101", "dtd", "oxford_pets", "caltech101", "eurosat", "country211"]
 )
-def test_classes_stand_in_the_order_of_torchvision(name, tmp_path):
+def test_classes_are_in_the_order_of_torchvision(name, tmp_path):
     labels = table(name)["label"].tolist()
     assert as_torchvision_orders(name, tmp_path, labels) == labels
 
 
-def test_classes_stand_in_the_order_that_torchvision_or_the_reader_has_at_hand():
+def test_classes_are_in_the_order_of_their_reader():
     assert table("flowers102")["label"].tolist() == torchvision.datasets.Flowers102.classes
     assert table("gtsrb")["label"].tolist() == [f"{i:05d}" for i in range(43)]
     assert table("resisc45")["label"].tolist() == sorted(table("resisc45")["label"])
@@ -233,7 +229,7 @@ def test_labels_of_a_downstream_set_are_mapped_to_their_rows(name):
         ("fgvc_aircraft", "F/A-18", "F/A-18"),
     ],
 )
-def test_a_label_has_the_name_of_its_class(name, label, words):
+def test_label_has_the_name_of_its_class(name, label, words):
     assert table(name).set_index("label").at[label, "name"] == words
 
 
@@ -261,7 +257,7 @@ def wordnet(
     return class_tables.WordNet(folder / "data.noun"), offsets
 
 
-def test_wordnet_gives_the_parent_and_in_place_of_the_name_itself_the_parents_above(tmp_path):
+def test_wordnet_replaces_a_hypernym_of_the_same_name(tmp_path):
     found, at = wordnet(
         tmp_path,
         {
@@ -280,7 +276,5 @@ def test_wordnet_gives_the_parent_and_in_place_of_the_name_itself_the_parents_ab
     assert found[at["eft"]]["gloss"] == "a newt on land"
     assert found.hypernyms(at["eft"], "eft") == ["newt", "pet"]
     assert found.hypernyms(at["eft"], "Newt") == ["salamander", "pet"]
-    with pytest.raises(
-        SystemExit, match=r"no synset starts at 3 of this data.noun: WordNet 3.0 is needed"
-    ):
+    with pytest.raises(class_tables.SourceError, match=r"no synset starts at 3; use WordNet 3.0"):
         found[3]

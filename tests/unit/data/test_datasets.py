@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from synscale.data import datasets
 from synscale.data.datasets import DataSetError
 from tests.support import fake_datasets as fake
-from tests.support.dataset_checks import index_of, known_as, told
+from tests.support.dataset_checks import error_of, index_of, set_row
 from tests.support.fake_datasets import WNIDS
 
 
 def images_of(data, tmp_path, start=0, stop=None) -> list[tuple[int, bytes]]:
     index_of(data, tmp_path)
-    rows, read = datasets.rows(data, tmp_path / "index.parquet", start, stop)
+    rows, read = datasets.read_index(data, tmp_path / "index.parquet", start, stop)
     return [(row["class_id"], read(row)) for row in rows]
 
 
-def test_class_folders_and_tars_give_the_same_images(a_set, tmp_path):
+def test_folders_and_tars_give_the_same_images(a_set, tmp_path):
     """All of them, each with its class."""
     folders = fake.class_folders(tmp_path / "folders", dict(zip(WNIDS, [4, 2, 3], strict=True)))
     files = sorted(
@@ -40,7 +40,7 @@ def test_class_folders_and_tars_give_the_same_images(a_set, tmp_path):
 
 
 @pytest.mark.parametrize("names", [["0", "1", "2"], ["thing 0", "thing 1", "thing 2"], WNIDS])
-def test_folders_may_be_named_by_class_id_name_or_wordnet_id(a_set, tmp_path, names):
+def test_folders_are_named_by_any_column_of_classes(a_set, tmp_path, names):
     fake.class_folders(a_set.folder, dict.fromkeys(names, 2))
     index = index_of(a_set(), tmp_path)
     assert {
@@ -50,8 +50,8 @@ def test_folders_may_be_named_by_class_id_name_or_wordnet_id(a_set, tmp_path, na
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
-def test_every_prefix_is_as_balanced_as_the_data_allow(labels):
-    found = np.array(labels)[datasets.order(labels)]
+def test_balanced_order_balances_every_prefix(labels):
+    found = np.array(labels)[datasets.balanced_order(labels)]
     assert Counter(found) == Counter(labels)
     most = Counter(labels)
     for size in range(1, len(found) + 1):
@@ -61,14 +61,14 @@ def test_every_prefix_is_as_balanced_as_the_data_allow(labels):
         assert all(counts[label] >= min(highest - 1, most[label]) for label in most)
 
 
-def test_images_to_evaluate_on_keep_their_order(a_set, tmp_path):
+def test_index_of_evaluation_images_keeps_their_order(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [2, 3, 1], strict=True)))
     index = index_of(a_set(training=False), tmp_path)
     assert index["origin"].tolist() == sorted(index["origin"])
     assert index["image"].tolist() == list(range(6))
 
 
-def test_a_shard_is_the_same_rows_whatever_is_read_with_it(a_set, tmp_path, monkeypatch):
+def test_read_index_gives_the_same_rows_in_any_ranges(a_set, tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "ROW_GROUP", 4)
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [5, 6, 7], strict=True)))
     data = a_set()
@@ -78,11 +78,11 @@ def test_a_shard_is_the_same_rows_whatever_is_read_with_it(a_set, tmp_path, monk
         *images_of(data, tmp_path, 7, 14),
         *images_of(data, tmp_path, 14, 18),
     ] == whole
-    with pytest.raises(DataSetError, match="takes images up to 19, and it has 18"):
-        datasets.rows(data, tmp_path / "index.parquet", 14, 19)
+    with pytest.raises(DataSetError, match=r"too few images .18, the study takes 19"):
+        datasets.read_index(data, tmp_path / "index.parquet", 14, 19)
 
 
-def test_an_image_that_is_named_is_left_out_and_counted(a_set, tmp_path):
+def test_skipped_image_is_left_out_and_counted(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
     skip = tmp_path / "skip.txt"
     skip.write_text(f"# broken\n{WNIDS[1]}/{WNIDS[1]}_0.JPEG\n")
@@ -90,12 +90,14 @@ def test_an_image_that_is_named_is_left_out_and_counted(a_set, tmp_path):
     assert len(index) == 5 and f"{WNIDS[1]}/{WNIDS[1]}_0.JPEG" not in set(index["origin"])
     assert datasets.about(tmp_path / "index.parquet")["skipped"] == 1
     skip.write_text("nothing/like_it.JPEG\n")
-    with pytest.raises(DataSetError, match=r"skip\.txt: no image nothing/like_it\.JPEG in it"):
+    with pytest.raises(
+        DataSetError, match=r"skip\.txt: no image nothing/like_it\.JPEG in the data set"
+    ):
         index_of(a_set(skip=str(skip)), tmp_path)
 
 
-def test_torchvision_reads_what_the_table_names(a_set, tmp_path, monkeypatch):
-    known_as(monkeypatch, tmp_path, layout="torchvision:EuroSAT()|webdataset")
+def test_torchvision_layout_is_read_from_the_table(a_set, tmp_path, monkeypatch):
+    set_row(monkeypatch, tmp_path, layout="torchvision:EuroSAT()|webdataset")
     fake.class_folders(
         a_set.folder / "eurosat/2750", dict.fromkeys(["Forest", "River", "SeaLake"], 2)
     )
@@ -109,7 +111,7 @@ def test_torchvision_reads_what_the_table_names(a_set, tmp_path, monkeypatch):
     ).to_csv(table, index=False)
     data = a_set(training=False, table=str(table))
     index_of(data, tmp_path)
-    rows, read = datasets.rows(data, tmp_path / "index.parquet", 0, None)
+    rows, read = datasets.read_index(data, tmp_path / "index.parquet", 0, None)
     assert [row["class_id"] for row in rows] == [0, 0, 1, 1, 2, 2]
     assert read(rows[3]).size == (40, 32)
     pd.DataFrame(
@@ -123,10 +125,8 @@ def test_torchvision_reads_what_the_table_names(a_set, tmp_path, monkeypatch):
     assert index_of(moved, tmp_path)["class_id"].tolist() == [1, 1, 0, 0, 2, 2]
 
 
-def test_a_torchvision_set_without_a_list_of_labels_is_read_item_by_item(
-    a_set, tmp_path, monkeypatch
-):
-    known_as(monkeypatch, tmp_path, layout="torchvision:DTD(split=test, partition=1)")
+def test_torchvision_set_without_labels_is_read_by_item(a_set, tmp_path, monkeypatch):
+    set_row(monkeypatch, tmp_path, layout="torchvision:DTD(split=test, partition=1)")
     labels = ["banded", "dotted"]
     (a_set.folder / "dtd/dtd/labels").mkdir(parents=True)
     for label in labels:
@@ -144,15 +144,15 @@ def test_a_torchvision_set_without_a_list_of_labels_is_read_item_by_item(
         index_of(a_set(training=False, table=str(table)), tmp_path)
 
 
-def test_what_torchvision_does_not_find_is_told_with_how_to_get_it(a_set, tmp_path, monkeypatch):
-    known_as(monkeypatch, tmp_path, layout="torchvision:CIFAR10(train=False)")
+def test_missing_torchvision_set_reports_how_to_get_it(a_set, tmp_path, monkeypatch):
+    set_row(monkeypatch, tmp_path, layout="torchvision:CIFAR10(train=False)")
     a_set.folder.mkdir()
-    message = told(a_set(training=False))
+    message = error_of(a_set(training=False))
     assert "torchvision.datasets.CIFAR10 does not find it" in message
     assert "how to get it: unpack things.zip" in message
 
 
-def test_the_index_says_what_it_is_of(a_set, tmp_path):
+def test_about_describes_the_index(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict.fromkeys(WNIDS, 2))
     index_of(a_set(), tmp_path)
     assert json.loads(json.dumps(datasets.about(tmp_path / "index.parquet"))) == {

@@ -6,20 +6,20 @@ import pytest
 from synscale.data import datasets
 from synscale.data.datasets import DataSetError, img2dataset
 from tests.support import fake_datasets as fake
-from tests.support.dataset_checks import index_of, told
+from tests.support.dataset_checks import error_of, index_of
 
 
 def pair_set(a_set, **changes):
     return a_set(pairs=True, **changes)
 
 
-def test_pairs_have_their_texts_and_failed_rows_are_counted(a_set, tmp_path):
+def test_pairs_have_texts_and_failed_rows_are_counted(a_set, tmp_path):
     """Whatever is in a text: quotes, newlines, letters that are not Latin, nothing."""
     fake.pairs(a_set.folder, [6, 4, 7], fails=2)
     index = index_of(pair_set(a_set), tmp_path)
     assert index["images"].sum() == 17 and index["failed"].sum() == 6
     assert sorted(index["origin"]) == ["00000.tar", "00001.tar", "00002.tar"]
-    rows, read = datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, 17)
+    rows, read = datasets.read_index(pair_set(a_set), tmp_path / "index.parquet", 0, 17)
     assert [row["image"] for row in rows] == list(range(17))
     written = {}
     for parquet in a_set.folder.glob("*.parquet"):
@@ -34,7 +34,7 @@ def test_pairs_have_their_texts_and_failed_rows_are_counted(a_set, tmp_path):
     assert read(rows[0]) == fake.image_bytes(100 * int(shard[:5]) + int(place[5:]))
 
 
-def test_a_shard_of_pairs_reads_its_own_tars_alone(a_set, tmp_path, monkeypatch):
+def test_range_of_pairs_opens_only_its_tars(a_set, tmp_path, monkeypatch):
     fake.pairs(a_set.folder, [5] * 6)
     index_of(pair_set(a_set), tmp_path)
     opened = []
@@ -42,22 +42,22 @@ def test_a_shard_of_pairs_reads_its_own_tars_alone(a_set, tmp_path, monkeypatch)
     monkeypatch.setattr(
         img2dataset, "members", lambda data, name: opened.append(name) or real(data, name)
     )
-    rows, _ = datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 8, 14)
+    rows, _ = datasets.read_index(pair_set(a_set), tmp_path / "index.parquet", 8, 14)
     assert [row["image"] for row in rows] == list(range(8, 14))
     assert len(opened) == 2
 
 
-def test_pairs_that_are_named_are_left_out(a_set, tmp_path):
+def test_skipped_pairs_are_left_out(a_set, tmp_path):
     fake.pairs(a_set.folder, [3, 3])
     skip = tmp_path / "skip.txt"
     skip.write_text("00001.tar/000010002\n")
     index_of(pair_set(a_set, skip=str(skip)), tmp_path)
-    rows, _ = datasets.rows(pair_set(a_set, skip=str(skip)), tmp_path / "index.parquet", 0, 5)
+    rows, _ = datasets.read_index(pair_set(a_set, skip=str(skip)), tmp_path / "index.parquet", 0, 5)
     assert "00001.tar/000010002" not in {row["origin"] for row in rows}
     skip.write_text("00001.tar/999\n")
     index_of(pair_set(a_set, skip=str(skip)), tmp_path)
     with pytest.raises(DataSetError, match=r"no pair 00001\.tar/999"):
-        datasets.rows(pair_set(a_set, skip=str(skip)), tmp_path / "index.parquet", 0, 5)
+        datasets.read_index(pair_set(a_set, skip=str(skip)), tmp_path / "index.parquet", 0, 5)
 
 
 @pytest.mark.parametrize(
@@ -68,72 +68,64 @@ def test_pairs_that_are_named_are_left_out(a_set, tmp_path):
             lambda table: pd.concat([table, table.tail(1).assign(key="000000099")]),
             "1 rows without an image in the tar: 000000099",
         ),
-        (
-            lambda table: table.assign(caption="another"),
-            "another caption than the tar's .txt: 000000001",
-        ),
-        (lambda table: pd.concat([table, table.tail(1)]), "keys come twice: 000000004"),
+        (lambda table: table.assign(caption="another"), "another caption than its .txt: 000000001"),
+        (lambda table: pd.concat([table, table.tail(1)]), "keys are there twice: 000000004"),
         (lambda table: table.drop(columns="caption"), "no column caption"),
         (
             lambda table: table.assign(caption=[[text] for text in "abcde"]),
             "column caption is list<.*string>, expected string",
         ),
         (lambda table: table.assign(caption=0.5), "column caption is double, expected string"),
-        (
-            lambda table: table.assign(caption=range(5)),
-            "another caption than the tar's .txt: 000000001",
-        ),
+        (lambda table: table.assign(caption=range(5)), "another caption than its .txt: 000000001"),
     ],
 )
-def test_a_parquet_that_does_not_match_its_tar_is_told(a_set, tmp_path, change, match):
+def test_parquet_that_does_not_match_its_tar_is_reported(a_set, tmp_path, change, match):
     fake.pairs(a_set.folder, [4])
     change(pd.read_parquet(a_set.folder / "00000.parquet")).to_parquet(
         a_set.folder / "00000.parquet", index=False
     )
     count = index_of(pair_set(a_set), tmp_path)["images"].sum()
     with pytest.raises(DataSetError, match=match) as error:
-        datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, int(count))
+        datasets.read_index(pair_set(a_set), tmp_path / "index.parquet", 0, int(count))
     assert "00000.parquet" in str(error.value)
     assert "move the parquet away to read the texts from the tar" in str(error.value)
 
 
-def test_a_cut_off_tar_of_pairs_is_told(a_set, tmp_path):
+def test_cut_off_tar_of_pairs_is_reported(a_set, tmp_path):
     tar = fake.pairs(a_set.folder, [4]) / "00000.tar"
     tar.write_bytes(tar.read_bytes()[:-11_000])
     index_of(pair_set(a_set), tmp_path)
-    with pytest.raises(DataSetError, match=r"00000\.tar: (not a whole tar|cut off)"):
-        datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, 4)
+    with pytest.raises(DataSetError, match=r"00000\.tar: (not a complete tar|cut off)"):
+        datasets.read_index(pair_set(a_set), tmp_path / "index.parquet", 0, 4)
 
 
 def test_parquet_without_its_tar_is_reported(a_set):
     fake.pairs(a_set.folder, [2, 2, 2])
     (a_set.folder / "00002.tar").unlink()
-    message = told(pair_set(a_set))
-    assert (
-        "1 parquets have no tar next to them: 00002.parquet: download these shards again, or move the parquets away"
-        in message
-    )
+    message = error_of(pair_set(a_set))
+    assert "1 parquets have no tar next to them: 00002.parquet; download these" in message
+    assert "or move the parquets away" in message
 
 
-def test_a_cut_off_parquet_is_told(a_set, tmp_path):
+def test_cut_off_parquet_is_reported(a_set, tmp_path):
     fake.pairs(a_set.folder, [2, 2])
     file = a_set.folder / "00001.parquet"
     file.write_bytes(file.read_bytes()[:-20])
     (a_set.folder / "._00002.parquet").write_bytes(b"written by macOS")
-    with pytest.raises(DataSetError, match=r"00001\.parquet: not a whole parquet file"):
+    with pytest.raises(DataSetError, match=r"00001\.parquet: not a complete parquet file"):
         index_of(pair_set(a_set), tmp_path)
     assert not (tmp_path / "index.parquet").exists()
 
 
-def test_too_few_pairs_are_told_when_the_index_is_made(a_set, tmp_path):
+def test_too_few_pairs_are_reported_by_the_index(a_set, tmp_path):
     fake.pairs(a_set.folder, [2, 2])
-    with pytest.raises(DataSetError, match="takes 5 images, and it has 4"):
-        index_of(pair_set(a_set, wanted=5), tmp_path)
+    with pytest.raises(DataSetError, match=r"too few images .4, a source of the study takes 5"):
+        index_of(pair_set(a_set, min_images=5), tmp_path)
 
 
 def texts_of(a_set, tmp_path) -> dict[str, str]:
     count = int(index_of(pair_set(a_set), tmp_path)["images"].sum())
-    rows, _ = datasets.rows(pair_set(a_set), tmp_path / "index.parquet", 0, count)
+    rows, _ = datasets.read_index(pair_set(a_set), tmp_path / "index.parquet", 0, count)
     return {row["origin"]: row["text"] for row in rows}
 
 
@@ -145,7 +137,7 @@ def test_pairs_without_parquets_are_read_from_their_tars(a_set, tmp_path):
     for parquet in a_set.folder.glob("*.parquet"):
         parquet.unlink()
     found = datasets.write_index(pair_set(a_set), tmp_path / "index.parquet")
-    assert "3 tars without a parquet, whose texts are read from the tar" in found.told()
+    assert "3 tars without a parquet, whose texts are read from the tar" in found.summary()
     assert texts_of(a_set, tmp_path) == with_parquets
 
 
@@ -172,7 +164,7 @@ def test_texts_of_tars_may_be_in_json_members(a_set, tmp_path):
 @pytest.mark.parametrize(
     ("sample", "message"),
     [
-        ({}, r"sample '0' has no text: needed is 0\.txt, or 0\.json with a caption"),
+        ({}, r"sample '0' has no text .expected 0\.txt, or 0\.json with a caption"),
         ({"json": '{"url": "x"}'}, r"sample '0' has no text"),
         ({"json": "{"}, r"0\.json is not a JSON object"),
         ({"json": '{"caption": ["a"]}'}, r"caption of 0\.json is \['a'\], expected a text"),
@@ -208,7 +200,7 @@ def test_pairs_of_several_splits_are_not_pooled(a_set):
             (a_set.folder / f"{number:05d}.{suffix}").rename(
                 a_set.folder / f"{split}-{number}.{suffix}"
             )
-    assert "tars of several splits (test, train)" in told(pair_set(a_set))
+    assert "tars of several splits (test, train)" in error_of(pair_set(a_set))
 
 
 def test_gaps_in_the_numbers_of_shards_are_no_error(a_set, tmp_path):

@@ -1,6 +1,5 @@
 """What a study may say about data sets in files, and where they lie."""
 
-import json
 import os
 import re
 
@@ -13,7 +12,7 @@ from synscale.study.load import StudyError, load_study
 from synscale.workflow import preflight, prompt_inputs
 from synscale.workflow.paths import image_files
 from synscale.workflow.runs import run_groups
-from synscale.workflow.settings import digest
+from synscale.workflow.settings import as_json, digest
 from synscale.workflow.settings import tables as table_settings
 from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import evaluation_settings
@@ -46,19 +45,19 @@ def study(tmp_path, monkeypatch):
     return read
 
 
-def test_it_is_sound(study):
+def test_study_of_files_is_valid(study):
     assert study().data.kind == "files"
 
 
-def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_some(study):
-    own = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
-    (source, batch), *_ = run_groups(own)
-    judged = evaluation_settings(own, source, batch)
-    assert judged["evaluation"] == ["things_val"] and judged["masked"]
+def test_classifiers_are_evaluated_on_the_studys_classes(study):
+    loaded = study(("evaluation: things_val, sizes", "evaluation: things_val_unmasked, sizes"))
+    (source, group), *_ = run_groups(loaded)
+    settings = evaluation_settings(loaded, source, group)
+    assert settings.sets == ("things_val",) and settings.masked
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         (
             "data: things, images",
@@ -93,7 +92,7 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         (
             "{dataset: shapes,",
             "{dataset: forms,",
-            "data.evaluation.shapes.templates = 'own/templates.yaml': no list of texts under forms",
+            "templates = 'own/templates.yaml': no list of texts under forms",
         ),
         (
             "{dataset: things_train}",
@@ -152,13 +151,13 @@ def test_classifiers_are_judged_on_sets_of_the_studys_classes_which_may_hold_som
         ),
     ],
 )
-def test_what_does_not_fit_is_told(study, old, new, told):
+def test_contradictory_study_is_reported(study, old, new, message):
     with pytest.raises(StudyError) as error:
         study((old, new))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_texts_must_suffice(study):
+def test_too_few_texts_of_pairs_are_reported(study):
     generator = "generators: {g: {kind: pretrained, model: /nowhere, size: 32, steps: 1}}"
     made = "sources:\n  made: {kind: synthetic, generator: g, recipe: own, images: {1.5: 12}}"
     with pytest.raises(
@@ -177,14 +176,12 @@ def test_shards_cover_what_a_source_takes(study):
     assert image_files(loaded, "real") == [
         f"results/files/data/things/{shard:05d}.tar" for shard in range(2)
     ]
-    assert [data_settings(loaded, "things", shard)["range"] for shard in range(2)] == [
-        [0, 6],
-        [6, 10],
-    ]
-    assert data_settings(loaded, "things_val", 0)["range"] is None
+    ranges = [data_settings(loaded, "things", shard).range for shard in range(2)]
+    assert ranges == [(0, 6), (6, 10)]
+    assert data_settings(loaded, "things_val", 0).range is None
 
 
-def test_more_images_make_no_shard_anew_but_the_last(study):
+def test_more_images_repeat_only_the_last_shard(study):
     few = [digest(data_settings(study(), "things", shard)) for shard in range(2)]
     more = study(("data: things, images: 10", "data: things, images: 12"))
     assert digest(data_settings(more, "things", 0)) == few[0]
@@ -192,7 +189,7 @@ def test_more_images_make_no_shard_anew_but_the_last(study):
     assert index_settings(more, "things") == index_settings(study(), "things")
 
 
-def test_pairs_do_not_hang_on_the_class_table(study):
+def test_pairs_do_not_depend_on_the_class_table(study):
     loaded = study()
     assert [classes_file(loaded, split) for split in ("things", "web", "shapes")] == [
         "own/classes.csv",
@@ -207,20 +204,18 @@ def test_texts_of_pairs_are_in_no_table_of_prompts(study):
         ("recipes: {}", f"recipes: {{names: {{kind: class_names}}, {pool}}}"),
         ("tables:\n", "tables:\n  prompts: {each: 2}\n"),
     )
-    assert table_settings.prompts_settings(own)["recipes"] == ["names"]
+    assert table_settings.prompts_settings(own).recipes == ["names"]
     with pytest.raises(
-        NotInStudy,
-        match=r"recipes\.texts: has no prompts file \(its texts are those of the pairs of web\)",
+        NotInStudy, match=r"recipes\.texts: has no prompts file .* the pairs of web"
     ):
         prompt_inputs.known_texts(own, "texts")
 
 
-def test_where_data_lie_is_in_no_jobs_settings(study):
+def test_paths_of_data_are_in_no_settings(study):
     loaded = study()
     for split in ("things", "web", "things_val", "shapes"):
-        assert "sets" not in json.dumps(
-            [index_settings(loaded, split), data_settings(loaded, split, 0)]
-        )
+        settings = [index_settings(loaded, split), data_settings(loaded, split, 0)]
+        assert "sets" not in as_json(settings)
 
 
 def test_paths_reach_the_environment(tmp_path, monkeypatch):
@@ -234,7 +229,7 @@ def test_paths_reach_the_environment(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("paths", ["sets/things", ["things"], {"things:sets/things": ""}])
-def test_paths_that_are_none_are_told(paths):
+def test_invalid_paths_are_reported(paths):
     with pytest.raises(
         ValueError,
         match="must be names and paths of data sets, name: path, with a space after the colon",
@@ -243,7 +238,7 @@ def test_paths_that_are_none_are_told(paths):
 
 
 @pytest.mark.parametrize(
-    ("config", "told"),
+    ("config", "message"),
     [
         (
             {"study": "digits", "bugdet": {"core_hours": 1}},
@@ -254,27 +249,27 @@ def test_paths_that_are_none_are_told(paths):
         ({}, "study = None: must be the name"),
     ],
 )
-def test_a_key_of_the_configuration_that_is_none_is_told(config, told):
-    with pytest.raises(ValueError, match=re.escape(f"config.yaml: {told}")):
+def test_unknown_key_of_the_configuration_is_reported(config, message):
+    with pytest.raises(ValueError, match=re.escape(f"config.yaml: {message}")):
         environment.check(config)
 
 
-def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypatch, tmp_path):
+def test_preflight_checks_every_data_set_that_is_read(study, monkeypatch, tmp_path):
     loaded = study()
     splits = {("s", split): True for split in ("things", "web", "things_val", "shapes")}
     assert preflight.data_set_problems({"s": loaded}, splits) == []
     (tmp_path / "sets/things/n00000002").rename(tmp_path / "sets/things/n0000002")
     monkeypatch.setenv("DATA_WEB", str(tmp_path / "gone"))
-    told = "\n".join(preflight.data_set_problems({"s": loaded}, splits))
+    message = "\n".join(preflight.data_set_problems({"s": loaded}, splits))
     assert (
-        "studies/s.yaml: data.training.things: data set 'things_train'" in told
-        and "did you mean n00000002?" in told
+        "studies/s.yaml: data.training.things: data set 'things_train'" in message
+        and "did you mean n00000002?" in message
     )
-    assert f"no such folder: {tmp_path / 'gone'}" in told
-    told = preflight.data_set_problems(
+    assert f"no such folder: {tmp_path / 'gone'}" in message
+    message = preflight.data_set_problems(
         {"s": loaded}, dict.fromkeys(splits, False)
     )  # its index is made: it need only be there
-    assert len(told) == 1 and "gone" in told[0]
+    assert len(message) == 1 and "gone" in message[0]
     assert (
         preflight.data_set_problems(
             {"s": study(("data: things, images: 10", "data: things, images: 12"))},
@@ -284,15 +279,15 @@ def test_every_data_set_that_is_about_to_be_read_is_looked_into(study, monkeypat
     )
 
 
-def test_too_few_images_are_told_before_any_job(study):
+def test_preflight_reports_too_few_images(study):
     loaded = study(("data: things, images: 10", "data: things, images: 15"))
     assert (
-        "a source of the study takes 15 images, and it has 12"
+        "too few images (12, a source of the study takes 15)"
         in preflight.data_set_problems({"s": loaded}, {("s", "things"): True})[0]
     )
 
 
-def test_a_plan_knows_how_many_images_are_prepared(study, monkeypatch):
+def test_plan_counts_prepared_images(study, monkeypatch):
     monkeypatch.setattr(registry, "TABLE", ROOT / "data/datasets.csv")
     loaded = study(("things_val: {dataset: things_val}", "things_val: {dataset: imagenet_v2}"))
     units = [

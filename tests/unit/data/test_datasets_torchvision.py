@@ -8,7 +8,7 @@ import torch
 
 from synscale.data.datasets import DataSetError, torchvision_sets
 from tests.support import fake_datasets as fake
-from tests.support.dataset_checks import index_of, known_as, told
+from tests.support.dataset_checks import error_of, index_error_of, index_of, set_row
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def torchvision_set(a_set, tmp_path, monkeypatch):
     """A function that makes a data set of a layout, with a class table of these labels."""
 
     def make(layout: str, labels=("a", "b"), **columns):
-        known_as(monkeypatch, tmp_path, layout=f"torchvision:{layout}")
+        set_row(monkeypatch, tmp_path, layout=f"torchvision:{layout}")
         table = pd.DataFrame({"class_id": range(len(labels)), "name": labels} | columns)
         table.to_csv(tmp_path / "own.csv", index=False)
         a_set.folder.mkdir(exist_ok=True)
@@ -35,8 +35,8 @@ def torchvision_set(a_set, tmp_path, monkeypatch):
         ("DTD(split=tst)", r"Unknown value 'tst' for argument split"),
         ("DTD(partition=x)", r"partition"),
         ("DTD(test)", r"'test' is not argument=value"),
-        ("DTD(split=test, transform=x)", r"transform is not for a layout"),
-        ("DTD(root=x)", r"root is not for a layout"),
+        ("DTD(split=test, transform=x)", r"transform is not allowed in a layout"),
+        ("DTD(root=x)", r"root is not allowed in a layout"),
         ("DTTD()", r"torchvision\.datasets has no data set DTTD; did you mean DTD\?"),
         ("folder()", r"torchvision\.datasets has no data set folder"),
         ("FakeData()", r"torchvision\.datasets\.FakeData is not read from a folder"),
@@ -44,7 +44,7 @@ def torchvision_set(a_set, tmp_path, monkeypatch):
     ],
 )
 def test_wrong_arguments_are_reported(torchvision_set, layout, message):
-    assert re.search(message, told(torchvision_set(layout)))
+    assert re.search(message, error_of(torchvision_set(layout)))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_wrong_arguments_are_reported(torchvision_set, layout, message):
     ["split=test, partition=1", " split = 'test' , partition = 1 ", 'split="test",partition=1'],
 )
 def test_arguments_may_have_spaces_and_quotes(arguments):
-    assert torchvision_sets.called(f"torchvision:DTD({arguments})") == (
+    assert torchvision_sets.parse_layout(f"torchvision:DTD({arguments})") == (
         "DTD",
         {"split": "test", "partition": 1},
     )
@@ -75,9 +75,9 @@ def test_classes_are_mapped_by_name(torchvision_set, tmp_path, column):
 
 def test_classes_of_other_names_are_refused(torchvision_set):
     eurosat(torchvision_set, ["Forest", "River", "SeaLake"])
-    message = told(torchvision_set("EuroSAT()", ["wood", "stream", "lake"]))
+    message = error_of(torchvision_set("EuroSAT()", ["wood", "stream", "lake"]))
     assert (
-        "has 3 classes, and 3 of them are not in" in message and "Forest, River, SeaLake" in message
+        "3 of torchvision's 3 classes are not in" in message and "Forest, River, SeaLake" in message
     )
     assert "add a column label with torchvision's names" in message
 
@@ -101,16 +101,10 @@ def test_letters_of_emnist_need_no_class_without_images(torchvision_set, tmp_pat
     letters = [chr(ord("a") + i) for i in range(26)]
     data = torchvision_set("EMNIST(split=letters, train=False)", letters)
     assert torchvision_sets.labels_of(data) == [0, 1, 25]
-    message = told_by_index(
+    message = index_error_of(
         torchvision_set("EMNIST(split=letters, train=False)", ["N/A", *letters]), tmp_path
     )
     assert "0 (N/A)" in message and "add images, or remove the classes from" in message
-
-
-def told_by_index(data, tmp_path) -> str:
-    with pytest.raises(DataSetError) as error:
-        index_of(data, tmp_path)
-    return str(error.value)
 
 
 def test_capital_and_small_letters_are_different_classes(torchvision_set):
@@ -130,7 +124,7 @@ def test_image_of_a_class_outside_the_table_is_reported(torchvision_set, tmp_pat
     data = torchvision_set(
         "EMNIST(split=letters, train=False)", [chr(ord("a") + i) for i in range(26)]
     )
-    assert "item 0 is of class 'N/A', which is not in" in told_by_index(data, tmp_path)
+    assert "item 0 is of class 'N/A', which is not in" in index_error_of(data, tmp_path)
 
 
 @pytest.mark.parametrize("target", [{"annotation": {}}, torch.ones(40, dtype=int), "cat", None])
@@ -149,7 +143,7 @@ def test_damaged_files_are_not_blamed_on_the_arguments(torchvision_set):
         (raw / f"{part}-ubyte").write_bytes(
             bytes([0, 0, 8, 1]) + (99).to_bytes(4, "big") + b"short"
         )
-    message = told(torchvision_set("MNIST(train=False)", [str(i) for i in range(10)]))
+    message = error_of(torchvision_set("MNIST(train=False)", [str(i) for i in range(10)]))
     assert (
         "torchvision.datasets.MNIST does not find it or cannot read it: " in message
         and "it takes" not in message

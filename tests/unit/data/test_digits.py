@@ -12,7 +12,7 @@ DIGITS = load_digits()
 FORM = digits.forms(DIGITS.target)
 
 
-def test_the_array_holds_14_forms_of_at_most_130_digits():
+def test_forms_are_14_of_at_most_130_digits():
     sizes = np.bincount(FORM)
     assert len(sizes) == digits.FORMS
     assert sizes.max() == 130
@@ -20,7 +20,7 @@ def test_the_array_holds_14_forms_of_at_most_130_digits():
     assert (np.diff(FORM) >= 0).all()
 
 
-def test_every_form_asks_for_the_same_digits():
+def test_forms_have_the_same_digits():
     """The recovered forms, cut out of the array, are one sequence with a few digits missing or read
     otherwise.
     """
@@ -32,7 +32,7 @@ def test_every_form_asks_for_the_same_digits():
         assert SequenceMatcher(None, whole, text, autojunk=False).ratio() > 0.95
 
 
-def test_images_of_one_form_are_alike_beyond_their_class():
+def test_forms_are_alike_beyond_their_class():
     """By one hand: within a class, an image is nearer to those of its own form than to those of
     others.
     """
@@ -49,29 +49,29 @@ def test_images_of_one_form_are_alike_beyond_their_class():
 
 
 @given(st.sets(st.integers(31, 129), max_size=6))
-def test_digits_missing_after_the_first_runs_do_not_move_the_forms(missing):
+def test_forms_are_found_without_some_digits(missing):
     whole = [int(d) for d in "".join(map(str, DIGITS.target[FORM == 0]))]
     kept = [d for i, d in enumerate(whole) if i not in missing or i < 40]
     labels = np.array(kept * digits.FORMS)
     assert (digits.forms(labels) == np.repeat(np.arange(digits.FORMS), len(kept))).all()
 
 
-def test_another_order_is_refused():
+def test_forms_of_another_order_are_refused():
     with pytest.raises(ValueError, match="not in the order of the forms"):
         digits.forms(np.sort(DIGITS.target))
 
 
-def test_measures_tell_what_their_names_say():
+def test_measures_follow_ink_slant_and_width():
     upright = np.zeros((1, 8, 8))
     upright[0, :, 3] = 16
     leaning = np.zeros((1, 8, 8))
     leaning[0, range(8), range(7, -1, -1)] = 16  # from lower left to upper right
     thick = upright.copy()
     thick[0, :, 4:6] = 16
-    of = digits.measure(np.concatenate([upright, leaning, thick]))
-    assert of["slant"][1] > of["slant"][0] == 0
-    assert of["ink"][2] > of["ink"][0]
-    assert of["width"][2] > of["width"][0] == 0
+    measures = digits.measure(np.concatenate([upright, leaning, thick]))
+    assert measures["slant"][1] > measures["slant"][0] == 0
+    assert measures["ink"][2] > measures["ink"][0]
+    assert measures["width"][2] > measures["width"][0] == 0
 
 
 def test_captions_use_the_words_of_the_outer_quarters():
@@ -105,7 +105,7 @@ def test_printed_digits_are_balanced_and_fill_the_height():
     assert len(np.unique(images, axis=0)) > 0.9 * len(images)
 
 
-def test_misread_images_are_those_that_the_small_model_gets_wrong():
+def test_misread_images_are_errors_of_the_small_model():
     train, rest = FORM < 5, FORM >= 9
     wrong = digits_shifts.misread(
         DIGITS.images[rest], DIGITS.target[rest], DIGITS.images[train], DIGITS.target[train]

@@ -42,7 +42,7 @@ def listed(tmp_path):
     return tmp_path / "list.csv"
 
 
-def test_a_list_names_each_shard_up_to_its_last_with_its_images(listed):
+def test_index_names_each_shard_with_its_images(listed):
     rows = shard_index.read([listed])
     assert [row["tar"] for row in rows] == [
         str(listed.with_name(name)) for name in ("00000.tar", "00001.tar")
@@ -63,7 +63,7 @@ def test_a_list_names_each_shard_up_to_its_last_with_its_images(listed):
     assert shard_index.identity([listed]) != shard_index.identity([listed.with_name("first.csv")])
 
 
-def test_a_list_goes_on_from_the_one_before(listed):
+def test_index_continues_the_one_before(listed):
     whole, first, second = (listed.with_name(f"{name}.csv") for name in ("list", "first", "second"))
     index_shards.main(
         [
@@ -91,7 +91,7 @@ def test_a_list_goes_on_from_the_one_before(listed):
 
 
 @given(st.integers(0, 3 * SHARDS_PER_INDEX))
-def test_lists_that_go_on_from_each_other_name_each_shard_once(number):
+def test_indexes_in_a_row_name_each_shard_once(number):
     study = load_study(ROOT / "studies/imagenet.yaml")
     last, named = f"g2-{number:05d}", []
     while last:
@@ -104,15 +104,15 @@ def test_lists_that_go_on_from_each_other_name_each_shard_once(number):
     ]
 
 
-def test_a_shard_without_its_tar_is_told(listed):
+def test_manifest_without_its_tar_is_reported(listed):
     listed.with_name("00001.tar").unlink()
-    with pytest.raises(shards.ShardError, match=r"00001.tar: missing: remove .*00001.parquet too"):
+    with pytest.raises(shards.ShardError, match=r"00001.tar: no such file; remove .*00001.parquet"):
         shard_index.write(
             listed, [], [listed.with_name("00000.tar"), listed.with_name("00001.tar")], "s"
         )
 
 
-def test_captions_are_read_from_all_listed_shards(listed):
+def test_captions_are_read_from_all_indexed_shards(listed):
     output = listed.with_name("pool.parquet")
     what = [
         "--study",

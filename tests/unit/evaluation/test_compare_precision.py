@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import torch
 
-from scripts import compare_precision, generate
+from scripts import compare_precision
 from synscale.data import shards
-from synscale.evaluation import paired_bootstrap
-from synscale.evaluation.reference import Judged
-from synscale.models import classifier
+from synscale.evaluation.paired_bootstrap import paired_bootstrap
+from synscale.evaluation.precision_comparison import paths_of
+from synscale.evaluation.reference import ReferenceOutputs
+from synscale.models import classifier, generation
 from synscale.study.load import load_study
 from synscale.study.models.classifiers import Architecture
 from synscale.workflow.paths import reference_run
@@ -39,7 +40,7 @@ def study(tmp_path, monkeypatch):
 def finished(study, tmp_path):
     """The same study; what the comparison reads exists."""
     loaded = load_study(str(study))
-    paths = compare_precision.paths_of("released", loaded, "released_images", "00000")
+    paths = paths_of(loaded, "released_images", "00000")
     tiny_pipelines.save("stable_diffusion", tmp_path / paths.pipeline)
     prompts = tmp_path / paths.prompts
     prompts.parent.mkdir(parents=True)
@@ -69,19 +70,21 @@ def compare(study, *more: str) -> None:
 def test_precisions_are_compared_on_the_same_images(finished, tmp_path, capsys, monkeypatch):
     compare(finished, "--folder", "out")
     printed = capsys.readouterr().out
-    found = json.loads((tmp_path / "out/comparison.json").read_text())
-    assert (found["images"], found["precision"]) == (20, "bfloat16")
+    comparison = json.loads((tmp_path / "out/comparison.json").read_text())
+    assert (comparison["images"], comparison["precision"]) == (20, "bfloat16")
     for key in ("fid", "recognizability"):
-        row = found[key]
+        row = comparison[key]
         assert row["difference"] == pytest.approx(row["low_precision"] - row["float32"])
         assert row["interval_low"] <= row["interval_high"]
         assert f"{key}: float32 {row['float32']:.5g}, bfloat16" in printed
-    assert abs(found["fid"]["difference"]) < 0.1 * found["fid"]["float32"]
+    assert abs(comparison["fid"]["difference"]) < 0.1 * comparison["fid"]["float32"]
     manifests = [pd.read_parquet(path) for path in sorted((tmp_path / "out").glob("*.parquet"))]
     assert len(manifests) == 2
     assert (manifests[0]["seed"] == manifests[1]["seed"]).all()
     assert (manifests[0]["sha256"] != manifests[1]["sha256"]).any()
-    monkeypatch.setattr(generate, "samples", None)  # images of the first run are used again
+    monkeypatch.setattr(
+        generation, "ShardGeneration", None
+    )  # images of the first run are used again
     compare(finished, "--folder", "out")
 
 
@@ -107,12 +110,12 @@ def test_missing_results_are_named_with_their_command(study):
 def test_paired_bootstrap_finds_a_difference_of_all_images():
     random = np.random.default_rng(0)
     features = torch.from_numpy(random.normal(size=(200, 1))).float()
-    exact = Judged(np.zeros(200, int), np.zeros(200, int), features, 0.0)
-    fast = Judged(exact.class_ids, exact.predicted, features + 0.1, 0.0)
+    exact = ReferenceOutputs(np.zeros(200, int), np.zeros(200, int), features, 0.0)
+    fast = ReferenceOutputs(exact.class_ids, exact.predicted, features + 0.1, 0.0)
 
     def mean(images, positions):
         return float(images.features[torch.from_numpy(positions)].mean())
 
-    found = paired_bootstrap.paired_bootstrap(mean, exact, fast)
-    assert found.difference == pytest.approx(0.1, abs=1e-6)
-    assert found.interval_high - found.interval_low < 1e-4  # the draw of the images cancels
+    difference = paired_bootstrap(mean, exact, fast)
+    assert difference.difference == pytest.approx(0.1, abs=1e-6)
+    assert difference.interval_high - difference.interval_low < 1e-4  # the draw cancels

@@ -7,14 +7,19 @@ import pytest
 import torch
 
 from scripts import evaluate
-from synscale.evaluation import finished_sets, precision
+from synscale.evaluation import classifiers, evaluator, finished_sets, precision
+from synscale.evaluation.classifiers import ClassifierEvaluator
 from synscale.evaluation.precision import Agreement, Tolerance
 from synscale.models import classifier
 from synscale.study.load import load_study
 from synscale.study.models.classifiers import Architecture
 from synscale.timing import fake_images
 from synscale.training import stream
-from synscale.workflow.settings.evaluation import evaluation_settings
+from synscale.workflow.settings.evaluation import (
+    EvaluatedRun,
+    EvaluationSettings,
+    evaluation_settings,
+)
 from tests.support.classifier_runs import classifier_job
 from tests.support.workflow import SMOKE
 
@@ -22,7 +27,6 @@ CPU = deterministic(1)
 ARCHITECTURE = Architecture(label="", patch_size=4, width=16, depth=1, heads=2, pool="avg")
 BUILD = {"architecture": ARCHITECTURE, "image_size": 16, "channels": 3, "classes": 10}
 SETS = ["first", "second", "third"]
-RUN = {"source": "real", "guidance": None, "architecture": "vit", "size": 24}
 
 
 class Interrupted(Exception):
@@ -30,88 +34,92 @@ class Interrupted(Exception):
 
 
 @pytest.fixture
-def batch(tmp_path):
+def group(tmp_path):
     """Settings, folder of two models, and tars of three sets."""
-    runs = [RUN | {"seed": seed, "name": f"vit-{seed}"} for seed in range(2)]
+    runs = [EvaluatedRun(f"vit-{seed}", "real", None, "vit", 24, seed) for seed in range(2)]
     for run in runs:
-        torch.manual_seed(run["seed"])
+        torch.manual_seed(run.seed)
         model = classifier.build(**BUILD)
         torch.nn.init.normal_(model.head.weight, std=0.2)
-        classifier.save(tmp_path / f"{run['name']}.safetensors", model, {"build": BUILD})
+        classifier.save(tmp_path / f"{run.name}.safetensors", model, {"build": BUILD})
     tars = [str(tmp_path / name / "00000.tar") for name in SETS]
     for number, tar in enumerate(tars):
         fake_images.shard(tar, 12 + number, 20)
-    return {"runs": runs, "evaluation": SETS, "masked": True}, tmp_path, tars
+    return EvaluationSettings(runs=tuple(runs), sets=tuple(SETS), masked=True), tmp_path, tars
+
+
+def metrics_of(group, **options) -> pd.DataFrame:
+    settings, folder, tars = group
+    return evaluator.evaluate(ClassifierEvaluator(settings, folder, CPU), tars, **options)
 
 
 @pytest.fixture
-def judged(monkeypatch):
-    """Names of the sets that are evaluated; `judged.fails_at` names one that is interrupted."""
+def evaluated(monkeypatch):
+    """Names of the sets that are evaluated; `evaluated.fails_at` names one that is interrupted."""
 
     class Names(list):
         fails_at = None
 
-    names, judge = Names(), evaluate.judge
+    names = Names()
+    evaluate_set = classifiers.evaluate_set
 
     def recorded(models, evaluation, *args, **kwargs):
         if evaluation == names.fails_at:
             raise Interrupted
         names.append(evaluation)
-        return judge(models, evaluation, *args, **kwargs)
+        return evaluate_set(models, evaluation, *args, **kwargs)
 
-    monkeypatch.setattr(evaluate, "judge", recorded)
+    monkeypatch.setattr(classifiers, "evaluate_set", recorded)
     return names
 
 
-def test_interrupted_evaluation_resumes_with_the_next_set(batch, judged, tmp_path):
-    expected = evaluate.evaluate(*batch, CPU)
-    judged.clear()
-    judged.fails_at = "third"
+def test_interrupted_evaluation_resumes_with_the_next_set(group, evaluated, tmp_path):
+    expected = metrics_of(group)
+    evaluated.clear()
+    evaluated.fails_at = "third"
     with pytest.raises(Interrupted):
-        evaluate.evaluate(*batch, CPU, state=tmp_path / "state")
-    judged.fails_at = None
-    resumed = evaluate.evaluate(*batch, CPU, state=tmp_path / "state")
-    assert judged == SETS
+        metrics_of(group, state=tmp_path / "state")
+    evaluated.fails_at = None
+    resumed = metrics_of(group, state=tmp_path / "state")
+    assert evaluated == SETS
     pd.testing.assert_frame_equal(resumed, expected, check_exact=True)
 
 
-def test_finished_sets_are_removed_with_the_job(tmp_path, judged):
+def test_finished_sets_are_removed_with_the_job(tmp_path, evaluated):
     classifier_job(tmp_path, "models")
-    sets = evaluation_settings(load_study(str(SMOKE)), "real", "vit_tiny")["evaluation"]
+    sets = list(evaluation_settings(load_study(str(SMOKE)), "real", "vit_tiny").sets)
     state, output = tmp_path / "state", tmp_path / "metrics.parquet"
     arguments = ["--study", str(SMOKE), "--source", "real", "--group", "vit_tiny"]
     arguments += ["--models", str(tmp_path / "models"), "--output", str(output)]
     arguments += ["--state", str(state), "--sets", *[str(tmp_path / "00000.tar")] * len(sets)]
-    judged.fails_at = sets[-1]
+    evaluated.fails_at = sets[-1]
     with pytest.raises(Interrupted):
         evaluate.main(arguments)
     assert len(list(state.iterdir())) == len(sets) - 1 and not output.exists()
-    judged.fails_at = None
+    evaluated.fails_at = None
     evaluate.main(arguments)
-    assert judged == sets
+    assert evaluated == sets
     assert pd.read_parquet(output)["evaluation"].unique().tolist() == sets
     assert not state.exists()
 
 
-def test_finished_sets_of_other_models_are_not_used(batch, judged, tmp_path):
-    settings, folder, tars = batch
-    evaluate.evaluate(settings, folder, tars, CPU, state=tmp_path / "state")
-    judged.clear()
+def test_finished_sets_of_other_models_are_not_used(group, evaluated, tmp_path):
+    metrics_of(group, state=tmp_path / "state")
+    evaluated.clear()
     torch.manual_seed(9)
-    classifier.save(folder / "vit-1.safetensors", classifier.build(**BUILD), {"build": BUILD})
-    again = evaluate.evaluate(settings, folder, tars, CPU, state=tmp_path / "state")
-    assert judged == SETS
-    pd.testing.assert_frame_equal(again, evaluate.evaluate(settings, folder, tars, CPU))
+    classifier.save(tmp_path / "vit-1.safetensors", classifier.build(**BUILD), {"build": BUILD})
+    again = metrics_of(group, state=tmp_path / "state")
+    assert evaluated == SETS
+    pd.testing.assert_frame_equal(again, metrics_of(group))
 
 
-def test_a_set_that_changed_is_evaluated_again(batch, judged, tmp_path):
-    settings, folder, tars = batch
-    evaluate.evaluate(settings, folder, tars, CPU, state=tmp_path / "state")
-    judged.clear()
+def test_changed_set_is_evaluated_again(group, evaluated, tmp_path):
+    metrics_of(group, state=tmp_path / "state")
+    evaluated.clear()
     fake_images.shard(tmp_path / "changed/00000.tar", 9, 20)
-    tars[1] = str(tmp_path / "changed/00000.tar")
-    evaluate.evaluate(settings, folder, tars, CPU, state=tmp_path / "state")
-    assert judged == ["second"]
+    group[2][1] = str(tmp_path / "changed/00000.tar")
+    metrics_of(group, state=tmp_path / "state")
+    assert evaluated == ["second"]
 
 
 def test_finished_sets_keep_every_digit(tmp_path):
@@ -148,38 +156,37 @@ def test_metrics_agree_within_the_tolerance(top1, cross_entropy, is_within):
     assert Agreement(2048, top1, cross_entropy).within(Tolerance(0.002, 0.002)) is is_within
 
 
-def test_bfloat16_is_used_if_the_metrics_agree(batch, capsys):
-    settings, folder, tars = batch
-    exact = evaluate.evaluate(settings, folder, tars, CPU)
-    fast = evaluate.evaluate(settings, folder, tars, CPU, fast=torch.bfloat16)
+def test_bfloat16_is_used_if_the_metrics_agree(group, capsys):
+    exact = metrics_of(group)
+    fast = metrics_of(group, fast=torch.bfloat16)
     printed = capsys.readouterr().out
     assert "vit-0: evaluated in bfloat16; on 12 images bfloat16 changes top-1 by" in printed
     difference = (exact["cross_entropy"] - fast["cross_entropy"])[exact["class_id"].isna()].abs()
     assert 0 < difference.max() < 0.005
 
 
-def test_float32_is_used_if_the_metrics_differ(batch, monkeypatch, capsys):
-    settings, folder, tars = batch
-    exact = evaluate.evaluate(settings, folder, tars, CPU)
+def test_float32_is_used_if_the_metrics_differ(group, monkeypatch, capsys):
+    exact = metrics_of(group)
     tolerance = Tolerance(top1=0, cross_entropy=0)
     monkeypatch.setattr(precision, "Tolerance", lambda: tolerance)
-    fast = evaluate.evaluate(settings, folder, tars, CPU, fast=torch.bfloat16)
+    fast = metrics_of(group, fast=torch.bfloat16)
     pd.testing.assert_frame_equal(exact, fast, check_exact=True)
     assert "vit-0: evaluated in float32; " in capsys.readouterr().out
 
 
-def test_a_cpu_computes_in_float32_and_reads_no_sample(batch, monkeypatch):
+def test_cpu_computes_in_float32_and_reads_no_sample(group, monkeypatch):
     def read(*_, **__):
         raise AssertionError("a sample was read")
 
     monkeypatch.setattr(stream, "iter_at", read)
     assert precision.fast_dtype(CPU) == torch.float32
-    images = stream.open_images(batch[2][:1])
-    found = evaluate.choose_precisions(["a"], [None], images, CPU, torch.float32)
-    assert found == [torch.float32]
+    settings, folder, tars = group
+    models = ClassifierEvaluator(settings, folder, CPU)
+    precisions = models.choose_precisions(tars[0], models.ask("first", tars[0]), torch.float32)
+    assert precisions == [torch.float32] * 2
 
 
-def test_the_sample_is_spread_over_the_set():
+def test_sample_is_spread_over_the_set():
     positions = precision.sample_positions(50_000)
     assert len(positions) == len(positions.unique()) == 2048
     assert positions.diff().unique().tolist() == [24, 25]

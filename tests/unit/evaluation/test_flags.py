@@ -2,16 +2,12 @@
 tests/workflow/test_released.py.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pytest
 import torch
 
-from scripts import flag_images
+from synscale.models import checksums, safety_checker
 from tests.support import tiny_pipelines
-
-SETTINGS = {"variant": None}
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +19,20 @@ def checked(tmp_path_factory):
 
 
 def test_flags_are_those_of_the_checkers_own_answer(checked):
-    checker = flag_images.Checker(str(checked), SETTINGS, torch.device("cpu"))
+    checker = safety_checker.Checker(str(checked), None, torch.device("cpu"))
     images = np.random.default_rng(0).integers(0, 256, (60, 3, 8, 8), np.uint8)
-    pictures = [flag_images.picture(image) for image in images]
+    pictures = [safety_checker.as_rgb(image) for image in images]
     scores = checker.scores(pictures)
     given = checker.processor(images=pictures, return_tensors="pt")["pixel_values"]
     _, flagged = checker.model(given, np.zeros((60, 1)))
     assert 0 < sum(flagged) < 60
     assert (scores > 0).tolist() == flagged
-    special = flag_images.cosine_distance(
+    special = safety_checker.cosine_distance(
         checker.model.visual_projection(checker.model.vision_model(given)[1]),
         checker.model.special_care_embeds,
     )
     assert 0 < (special > 0.4).any(1).sum() < 60  # both thresholds were in use
-    grey = flag_images.picture(images[0, :1])
+    grey = safety_checker.as_rgb(images[0, :1])
     assert checker.scores([grey]).shape == (1,) and grey.mode == "RGB"
 
 
@@ -46,6 +42,6 @@ def test_a_checker_that_changed_since_it_was_fetched_is_refused(checked, tmp_pat
     row = "a,safety_checker,1,safety_checker/model.safetensors,0000"
     (tmp_path / "sources.csv").write_text(f"id,kind,revision,file,sha256\n{row}\n")
     with pytest.raises(
-        flag_images.weights.WeightsError, match=r"safety_checker/model\.safetensors: sha256 is"
+        checksums.WeightsError, match=r"safety_checker/model\.safetensors: sha256 is"
     ):
-        flag_images.Checker(str(tmp_path), SETTINGS, torch.device("cpu"))
+        safety_checker.Checker(str(tmp_path), None, torch.device("cpu"))

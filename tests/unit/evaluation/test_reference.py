@@ -1,14 +1,10 @@
-"""The reference classifier: a run of the study or a released model of timm, and what it says of
-images that it reads from their shards.
-"""
+"""The reference classifier: a run or a pretrained model of timm, and its outputs for images."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-
-import synscale.runtime.torch_setup  # noqa: F401
 
 import numpy as np
 import pytest
@@ -17,9 +13,10 @@ import torch
 from PIL import Image
 from sklearn.metrics import f1_score
 
-from scripts import fetch_reference, score
+from scripts import fetch_reference
 from synscale.data import shards
 from synscale.evaluation import image_set_metrics, reference
+from synscale.evaluation.scores import class_scores
 from synscale.models import classifier
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.classifiers import Architecture
@@ -35,8 +32,8 @@ RUN = "reference: {source: real, architecture: vit_tiny, size: 40, seed: 0}"
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("released")
+def pretrained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pretrained")
     save_reference(folder, classes=3)
     return folder
 
@@ -51,91 +48,72 @@ def of_ten(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Thirty images of 32 px in three classes that follow one another, at two guidance scales and
-    in two shards, and their pixels at scale 2.
-    """
-    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    """Two shards with thirty images of three classes at two guidance scales, and pixels at 2."""
+    folder = tmp_path_factory.mktemp("images")
+    random = np.random.default_rng(0)
     pixels = {scale: random.integers(0, 256, (30, 32, 32, 3), np.uint8) for scale in (1.0, 2.0)}
 
     def samples(indices):
-        for scale, own in pixels.items():
+        for scale, of_scale in pixels.items():
             for i in indices:
-                yield (
-                    f"{scale:g}-{i:04d}".replace(".", "_"),
-                    own[i],
-                    {"image": i, "guidance": scale, "class_id": i % 3, "prompt": "x"},
-                )
+                row = {"image": i, "guidance": scale, "class_id": i % 3, "prompt": "x"}
+                yield f"{scale:g}-{i:04d}", of_scale[i], row
 
-    for shard in (0, 1):
-        shards.write(
-            folder / f"{shard:05d}.tar", samples(range(20 * shard, min(30, 20 * shard + 20)))
-        )
-    return [str(folder / "00000.tar"), str(folder / "00001.tar")], pixels[2.0]
+    tars = [str(folder / f"{shard:05d}.tar") for shard in (0, 1)]
+    shards.write(tars[0], samples(range(20)))
+    shards.write(tars[1], samples(range(20, 30)))
+    return tars, pixels[2.0]
 
 
-def test_a_released_model_reads_images_as_its_own_configuration_says(released, images):
-    judge = reference.pretrained(released, CPU)
-    own = timm.data.create_transform(
-        **timm.data.resolve_model_data_config(judge.model), is_training=False
-    )
-    expected = torch.stack([own(Image.fromarray(pixels)) for pixels in images[1]])
-    found = judge.prepare(torch.from_numpy(images[1]).permute(0, 3, 1, 2))
-    assert found.shape == (30, 3, 24, 24)
-    assert (
-        found - expected
-    ).abs().max() < 2.5 / 255 / 0.2  # the two resizings round to 8 bits in their own ways
-    assert (found - expected).abs().mean() < 0.01
+def test_pretrained_model_has_the_preparation_of_timm(pretrained, images):
+    model = reference.load_pretrained(pretrained, CPU)
+    config = timm.data.resolve_model_data_config(model.model)
+    transform = timm.data.create_transform(**config, is_training=False)
+    expected = torch.stack([transform(Image.fromarray(pixels)) for pixels in images[1]])
+    prepared = model.prepare(torch.from_numpy(images[1]).permute(0, 3, 1, 2))
+    assert prepared.shape == (30, 3, 24, 24)
+    # The two resizings round to 8 bits differently.
+    assert (prepared - expected).abs().max() < 2.5 / 255 / 0.2
+    assert (prepared - expected).abs().mean() < 0.01
 
 
-def test_one_pass_over_the_shards_gives_what_a_pass_for_each_score_gives(
-    released, images, monkeypatch
-):
+def test_one_pass_over_the_shards_gives_all_scores(pretrained, images, monkeypatch):
     monkeypatch.setattr(reference, "BATCH", 4)  # so that a class takes several
-    judge = reference.pretrained(released, CPU)
-    found = judge.judge(stream.open_images(images[0], 2.0, 27))
-    pixels, labels = (
-        judge.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2)),
-        np.arange(27) % 3,
-    )
-    out = classifier.outputs(judge.model, pixels)
-    together = np.argsort(labels, kind="stable")
-    assert found.class_ids.tolist() == labels[together].tolist()
-    assert torch.allclose(found.features, out.features[together], atol=1e-5)
-    assert found.predicted.tolist() == out.logits.argmax(1)[together].tolist()
+    model = reference.load_pretrained(pretrained, CPU)
+    outputs = model.evaluate(stream.open_images(images[0], 2.0, 27))
+    pixels = model.prepare(torch.from_numpy(images[1][:27]).permute(0, 3, 1, 2))
+    labels = np.arange(27) % 3
+    expected = classifier.outputs(model.model, pixels)
+    order = np.argsort(labels, kind="stable")
+    assert outputs.class_ids.tolist() == labels[order].tolist()
+    assert torch.allclose(outputs.features, expected.features[order], atol=1e-5)
+    assert outputs.predicted.tolist() == expected.logits.argmax(1)[order].tolist()
     distances = []
-    for c in range(3):
-        spread = image_set_metrics.Spread()
+    for class_id in range(3):
+        distance = image_set_metrics.PairwiseDistance()
+        part = pixels[labels == class_id]
         with torch.inference_mode():
-            spread.add(
-                judge.model.forward_intermediates(pixels[labels == c], intermediates_only=True)
-            )
-        distances.append(spread.distance())
-    assert found.lpips == pytest.approx(np.mean(distances), rel=1e-6)
-    scores = score.scores(found.predicted, found.features.numpy(), found.class_ids)
-    assert scores["recognizability"] == pytest.approx(
-        f1_score(labels, out.logits.argmax(1), average="macro")
-    )
-    assert scores["diversity"] == pytest.approx(
-        np.mean([out.features[labels == c].numpy().std(0).mean() for c in range(3)]), rel=1e-5
-    )
+            distance.add(model.model.forward_intermediates(part, intermediates_only=True))
+        distances.append(distance.mean())
+    assert outputs.lpips == pytest.approx(np.mean(distances), rel=1e-6)
+    scores = class_scores(outputs.predicted, outputs.features.numpy(), outputs.class_ids)
+    f1 = f1_score(labels, expected.logits.argmax(1), average="macro")
+    assert scores["recognizability"] == pytest.approx(f1)
+    deviations = [expected.features[labels == c].numpy().std(0).mean() for c in range(3)]
+    assert scores["diversity"] == pytest.approx(np.mean(deviations), rel=1e-5)
 
 
-def test_a_reference_with_other_classes_is_told(released, tmp_path):
-    shards.write(
-        tmp_path / "00000.tar",
-        [("0", np.zeros((32, 32, 3), np.uint8), {"class_id": 3, "prompt": "x"})],
-    )
+def test_reference_with_other_classes_is_refused(pretrained, tmp_path):
+    tar = tmp_path / "00000.tar"
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    shards.write(tar, [("0", pixels, {"class_id": 3, "prompt": "x"})])
     with pytest.raises(ValueError, match="class 3, but the reference has 3 classes"):
-        reference.pretrained(released, CPU).judge(stream.open_images([tmp_path / "00000.tar"]))
+        reference.load_pretrained(pretrained, CPU).evaluate(stream.open_images([tar]))
 
 
-def test_a_classifier_reads_the_centre_of_an_image_and_no_padding():
-    model = classifier.build(
-        Architecture(label="", patch_size=4, width=8, depth=1, heads=2, pool="avg"),
-        image_size=8,
-        channels=1,
-        classes=2,
-    )
+def test_classifier_sees_the_centre_and_no_padding():
+    architecture = Architecture(label="", patch_size=4, width=8, depth=1, heads=2, pool="avg")
+    model = classifier.build(architecture, image_size=8, channels=1, classes=2)
     images = torch.zeros(1, 1, 12, 12, dtype=torch.uint8)
     images[:, :, 2:10, 2:10] = 255
     assert (classifier.inputs(model, images) == 1).all()
@@ -165,7 +143,7 @@ def fetch(path, tmp_path) -> None:
     )
 
 
-def test_a_released_reference_is_fetched_from_the_hub(of_ten, tmp_path):
+def test_pretrained_reference_is_fetched_from_the_hub(of_ten, tmp_path):
     arguments = [
         "--study",
         study(tmp_path, f"{{model: {MODEL}, revision: {COMMIT}}}"),
@@ -186,17 +164,18 @@ def test_a_released_reference_is_fetched_from_the_hub(of_ten, tmp_path):
             env=environment,
         )
     assert set(hub.asked) == {"config.json", "model.safetensors"}
-    assert reference.pretrained(tmp_path / "reference", CPU).model.num_classes == 10
+    assert reference.load_pretrained(tmp_path / "reference", CPU).model.num_classes == 10
     config = tmp_path / "reference/config.json"
     config.write_text(config.read_text() + " ")
     with pytest.raises(ValueError, match="it changed since"):
-        reference.pretrained(tmp_path / "reference", CPU)
+        reference.load_pretrained(tmp_path / "reference", CPU)
 
 
 def test_a_reference_of_more_classes_than_the_study_has_is_told_when_it_is_fetched(tmp_path):
     """Its answers would be taken for classes of the study that have the same number."""
     save_reference(tmp_path / "model", classes=1000)
-    message = r"the model has 1000 outputs, expected 10 \(the classes of data/digits_classes\.csv\); name one that"
+    classes = r"\(the classes of data/digits_classes\.csv\)"
+    message = rf"the model has 1000 outputs, expected 10 {classes}; name one that"
     with pytest.raises(SystemExit, match=message):
         fetch(study(tmp_path, f"{{model: {tmp_path / 'model'}}}"), tmp_path)
     assert not (tmp_path / "reference").exists()
@@ -247,25 +226,22 @@ def test_a_changed_folder_is_not_fetched_in_silence(of_ten, tmp_path):
         fetch(path, tmp_path)
 
 
-def test_settings_of_a_score_name_the_reference_and_a_run_fetches_none(tmp_path):
-    other = load_study(study(tmp_path, f"{{model: owner/name, revision: {COMMIT}}}"))
+def test_settings_name_the_reference_and_a_run_is_not_fetched(tmp_path):
+    path = study(tmp_path, f"{{model: owner/name, revision: {COMMIT}}}")
+    other = load_study(path)
     assert reference_run(other) is None
-    assert score_settings(other, "masked_captions")["reference"] == {
-        "model": "owner/name",
-        "revision": COMMIT,
-    }
-    own = load_study(SMOKE)
-    assert (
-        score_settings(own, "masked_captions")["reference"]
-        == reference_run(own).name
-        == "vit_tiny-n40-seed0"
-    )
+    settings = score_settings(other, "masked_captions")
+    assert (settings.reference.model, settings.reference.revision) == ("owner/name", COMMIT)
+    smoke = load_study(SMOKE)
+    settings = score_settings(smoke, "masked_captions")
+    assert settings.reference == reference_run(smoke)
+    assert settings.reference.name == "vit_tiny-n40-seed0"
     with pytest.raises(ValueError, match=r"scores\.reference is a run of the study"):
-        reference_settings(own)
+        reference_settings(smoke)
 
 
 @pytest.mark.parametrize(
-    ("reference", "told"),
+    ("reference", "message"),
     [
         (
             "{model: owner/name, revision: main}",
@@ -280,7 +256,7 @@ def test_settings_of_a_score_name_the_reference_and_a_run_fetches_none(tmp_path)
         ("{source: real}", "scores.reference.architecture: missing; add it"),
     ],
 )
-def test_a_fault_is_told_with_its_key_value_and_mend(tmp_path, reference, told):
+def test_error_has_key_value_and_fix(tmp_path, reference, message):
     with pytest.raises(StudyError) as error:
         load_study(study(tmp_path, reference))
-    assert told in str(error.value)
+    assert message in str(error.value)

@@ -1,14 +1,10 @@
-"""A shard of images that is killed while it is made: the same bytes in the end, and no image that
-was kept is made again.
-"""
+"""A generation job that is interrupted: the same bytes in the end, and no image sampled twice."""
 
 import os
 import signal
 import subprocess
 import sys
 from types import SimpleNamespace
-
-from synscale.runtime.torch_setup import deterministic  # noqa: F401
 
 import numpy as np
 import pandas as pd
@@ -20,130 +16,112 @@ from synscale.models import pipelines
 from synscale.runtime import launch
 from synscale.training import checkpoint, partial_shards
 from tests.support import tiny_pipelines
-from tests.support.study_with import study_with
+from tests.support.interrupted import Killed
+from tests.support.study_with import generate_options, study_with
 from tests.support.workflow import ROOT
 
-IMAGES, BATCH, PREFIX = 20, 4, "the digit "
+IMAGES = 20
+BATCH = 4
+PREFIX = "the digit "
 
 
-class Killed(Exception):
-    pass
+class FakeModel:
+    """Generates images that follow from prompt, seed and guidance, and is killed at one call.
 
-
-class Played:
-    """In place of a model: an image follows from its prompt, seed and guidance. `asked`: its calls.
-    Raises `fault` in place of call `dies_at`.
+    `calls` lists the seeds of each call.
     """
 
-    def __init__(self, dies_at: int | None = None, fault=Killed):
-        self.asked, self.dies_at, self.fault = [], dies_at, fault
+    def __init__(self, killed_at: int | None = None):
+        self.calls: list[list[int]] = []
+        self.killed_at = killed_at
 
-    def sample(self, pipeline, prompts, seeds, guidance, sampling):
-        if len(self.asked) == self.dies_at:
-            raise self.fault
-        self.asked.append(list(seeds))
-        return np.stack(
-            [self.image(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
-        )
+    @property
+    def images(self) -> int:
+        return sum(map(len, self.calls))
+
+    def sample(self, pipeline, prompts, seeds, guidance, settings):
+        if len(self.calls) == self.killed_at:
+            raise Killed
+        self.calls.append(list(seeds))
+        pairs = zip(prompts, seeds, strict=True)
+        return np.stack([self.image(prompt, seed) for prompt, seed in pairs])
 
     def image(self, prompt: str, seed: int) -> np.ndarray:
         if seed == pipelines.seed_of("released_images", 2.0, 5):  # image 5 is blank at first
             return np.zeros((16, 16, 3), np.uint8)
-        return np.random.default_rng([seed, *prompt.encode()]).integers(
-            0, 256, (16, 16, 3), np.uint8
-        )
+        random = np.random.default_rng([seed, *prompt.encode()])
+        return random.integers(0, 256, (16, 16, 3), np.uint8)
 
 
 @pytest.fixture
 def shard(tmp_path, monkeypatch):
-    """A function that makes the shard of 20 images in batches of 4 with a model that is played, and
-    gives its two files' bytes.
-    """
+    """A function that generates 20 images with a fake model and returns the bytes of both files."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(pipelines, "load", lambda *_: None)
     monkeypatch.setattr(pipelines, "revision", lambda path: path)
-    monkeypatch.setattr(pipelines, "sampler_of", lambda *_: "played")
+    monkeypatch.setattr(pipelines, "sampler_of", lambda *_: "fake")
     monkeypatch.setattr(pipelines, "scheduler_of", lambda *_: "{}")
     monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 0.0)
 
-    def make(model, name="shard", revision="r", prefix=PREFIX, batch=BATCH, more=""):
+    def shard(model, name="shard", revision="r", prefix=PREFIX, batch=BATCH, more=""):
         monkeypatch.setattr(pipelines, "sample", model.sample)
-        pool, tar = tmp_path / "pool.parquet", tmp_path / f"{name}.tar"
-        pd.DataFrame(
-            {"class_id": range(10), "text_id": 0, "text": [f"{prefix}{i}" for i in range(10)]}
-        ).to_parquet(pool)
-        study = study_with(
-            tmp_path, "owner/name", f", revision: {'0' * 40!r}, batch_size: {batch}{more}"
-        )
-        what = [
-            "--source",
-            "released_images",
-            "--shard",
-            "00000",
-            "--classes",
-            "data/digits_classes.csv",
-            "--pipeline",
-            revision,
-        ]
-        generate.main(
-            [
-                "--study",
-                str(study),
-                *what,
-                "--prompts",
-                str(pool),
-                "--output",
-                str(tar),
-                "--state",
-                str(make.state),
-            ]
-        )
+        pool = tmp_path / "pool.parquet"
+        texts = [f"{prefix}{i}" for i in range(10)]
+        pd.DataFrame({"class_id": range(10), "text_id": 0, "text": texts}).to_parquet(pool)
+        keys = f", revision: {'0' * 40!r}, batch_size: {batch}{more}"
+        study = study_with(tmp_path, "owner/name", keys)
+        tar = tmp_path / f"{name}.tar"
+        files = {"pipeline": revision, "prompts": pool, "output": tar, "state": shard.state}
+        generate.main(generate_options(study, **files))
         return tar.read_bytes(), shards.manifest_path(tar).read_bytes()
 
-    make.state = tmp_path / "state"
-    return make
+    shard.state = tmp_path / "state"
+    return shard
 
 
-def kept(shard) -> list:
+def partial_tars(shard) -> list:
     return sorted(shard.state.rglob("*.tar"))
 
 
-def test_a_killed_shard_goes_on_after_the_images_that_it_has_kept(shard):
-    whole = Played()
-    expected = shard(whole, "undisturbed")
-    assert [len(seeds) for seeds in whole.asked] == [
-        4,
-        4,
-        4,
-        1,
-        4,
-        4,
-    ]  # one image of the second batch was blank, and is drawn again after the third
-    first, second, third = Played(dies_at=4), Played(dies_at=2), Played()
-    for killed in (first, second):
-        with pytest.raises(Killed):
-            shard(killed)
-        assert not list(shard.state.parent.glob("shard*"))  # nothing that looks whole
-    assert shard(third) == expected
-    # Of each try the last batch is lost, which was sampled but not yet encoded.
-    assert first.asked + second.asked[1:] + third.asked[1:] == whole.asked
+def interrupt(shard, killed_at: int, **changes) -> FakeModel:
+    """Generate until a call of the model; return the model."""
+    model = FakeModel(killed_at)
+    with pytest.raises(Killed):
+        shard(model, **changes)
+    return model
+
+
+def test_interrupted_shard_resumes_after_its_saved_images(shard):
+    undisturbed = FakeModel()
+    expected = shard(undisturbed, "undisturbed")
+    # One image of the second batch is blank, and sampled again after the third.
+    assert [len(seeds) for seeds in undisturbed.calls] == [4, 4, 4, 1, 4, 4]
+    calls = []
+    for killed_at in (4, 2):
+        calls += interrupt(shard, killed_at).calls[bool(calls) :]
+        assert not list(shard.state.parent.glob("shard*"))  # no file that looks complete
+    last = FakeModel()
+    assert shard(last) == expected
+    # The last batch of each attempt is lost: it was sampled but not yet encoded.
+    assert calls + last.calls[1:] == undisturbed.calls
     assert not shard.state.exists()
 
 
-def test_what_is_kept_is_kept_by_time(shard, monkeypatch):
-    expected = shard(Played(), "undisturbed")
-    killed, rest = Played(dies_at=4), Played()
-    monkeypatch.setattr(
-        partial_shards, "time", SimpleNamespace(monotonic=lambda: 100.0 * len(killed.asked))
-    )  # each call takes 100 s
+def test_images_are_saved_from_time_to_time(shard, monkeypatch):
+    expected = shard(FakeModel(), "undisturbed")
+    killed = FakeModel(killed_at=4)
+    clock = SimpleNamespace(monotonic=lambda: 100.0 * len(killed.calls))  # 100 s for each call
+    monkeypatch.setattr(partial_shards, "time", clock)
     monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 300.0)
     with pytest.raises(Killed):
         shard(killed)
     # Four calls gave three batches, an image of the second of which was blank at first; the third
     # was not yet encoded, and is lost.
-    assert [len(pd.read_parquet(shards.manifest_path(tar))) for tar in kept(shard)] == [2 * BATCH]
+    manifests = [shards.manifest_path(tar) for tar in partial_tars(shard)]
+    assert [len(pd.read_parquet(manifest)) for manifest in manifests] == [2 * BATCH]
+    rest = FakeModel()
     assert shard(rest) == expected
-    assert sum(map(len, rest.asked)) == IMAGES - 2 * BATCH
+    assert rest.images == IMAGES - 2 * BATCH
 
 
 def halved(data: bytes, _) -> bytes:
@@ -151,39 +129,37 @@ def halved(data: bytes, _) -> bytes:
 
 
 def garbled(data: bytes, place: int) -> bytes:
-    """From `place` on, 60 bytes, fewer than an image has."""
-    return (
-        data[:place] + bytes(byte ^ 255 for byte in data[place : place + 60]) + data[place + 60 :]
-    )
+    """Change 60 bytes from `place` on, fewer than an image has."""
+    changed = bytes(byte ^ 255 for byte in data[place : place + 60])
+    return data[:place] + changed + data[place + 60 :]
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".parquet"])
 @pytest.mark.parametrize("damage", [halved, garbled])
-def test_a_damaged_stretch_is_made_again_and_no_other(shard, capsys, suffix, damage):
-    expected = shard(Played(), "undisturbed")
-    with pytest.raises(Killed):
-        shard(Played(dies_at=5))
-    assert len(kept(shard)) == 3
-    second = kept(shard)[1].with_suffix(suffix)
+def test_only_a_damaged_partial_shard_is_repeated(shard, capsys, suffix, damage):
+    expected = shard(FakeModel(), "undisturbed")
+    interrupt(shard, 5)
+    tars = partial_tars(shard)
+    assert len(tars) == 3
+    second = tars[1].with_suffix(suffix)
     place = pd.read_parquet(shards.manifest_path(second))["offset"][2]
     second.write_bytes(damage(second.read_bytes(), place))
-    rest = Played()
+    rest = FakeModel()
     assert shard(rest) == expected
-    # The second stretch, in which one image is blank at first, and the last two batches, which were
-    # not kept.
-    assert sum(map(len, rest.asked)) == BATCH + 1 + 2 * BATCH
-    assert "from image 4 on is damaged, and is made again" in capsys.readouterr().out
+    # The second partial shard, in which one image is blank at first, and the last two batches,
+    # which were not saved.
+    assert rest.images == BATCH + 1 + 2 * BATCH
+    assert "from image 4 on is damaged, and is generated again" in capsys.readouterr().out
 
 
-def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(shard):
-    """Its manifest comes last."""
-    expected = shard(Played(), "undisturbed")
-    with pytest.raises(Killed):
-        shard(Played(dies_at=5))
-    shards.manifest_path(kept(shard)[-1]).unlink()
-    rest = Played()
+def test_incomplete_partial_shard_is_not_used(shard):
+    """Its manifest is written last."""
+    expected = shard(FakeModel(), "undisturbed")
+    interrupt(shard, 5)
+    shards.manifest_path(partial_tars(shard)[-1]).unlink()
+    rest = FakeModel()
     assert shard(rest) == expected
-    assert sum(map(len, rest.asked)) == 3 * BATCH
+    assert rest.images == 3 * BATCH
 
 
 @pytest.mark.parametrize(
@@ -191,55 +167,51 @@ def test_a_stretch_that_was_not_written_to_its_end_is_not_taken(shard):
     [{"revision": "another"}, {"prefix": "a picture of "}, {"more": ", precision: float16"}],
     ids=str,
 )
-def test_images_of_other_weights_texts_or_settings_are_not_taken(shard, other):
-    expected = shard(Played(), "undisturbed", **other)
-    with pytest.raises(Killed):
-        shard(Played(dies_at=4))
-    before = kept(shard)
-    rest = Played()
+def test_images_of_other_settings_are_not_used(shard, other):
+    expected = shard(FakeModel(), "undisturbed", **other)
+    interrupt(shard, 4)
+    before = partial_tars(shard)
+    rest = FakeModel()
     assert shard(rest, **other) == expected
-    assert sum(map(len, rest.asked)) == IMAGES + 1
-    with pytest.raises(Killed):
-        shard(Played(dies_at=4))
-    with pytest.raises(Killed):
-        shard(Played(dies_at=0), **other)
-    assert before and not kept(shard)  # such state is removed when a job begins
+    assert rest.images == IMAGES + 1
+    interrupt(shard, 4)
+    interrupt(shard, 0, **other)
+    assert before and not partial_tars(shard)  # such images are removed when a job begins
 
 
 @pytest.mark.parametrize("batch", [1, 3, 20])
-def test_kept_images_are_continued_with_another_batch_size(shard, batch):
-    expected = shard(Played(), "undisturbed")
-    with pytest.raises(Killed):
-        shard(Played(dies_at=4))
-    assert len(kept(shard)) == 2  # 8 images
-    rest = Played()
+def test_shard_resumes_with_another_batch_size(shard, batch):
+    expected = shard(FakeModel(), "undisturbed")
+    interrupt(shard, 4)
+    assert len(partial_tars(shard)) == 2  # 8 images
+    rest = FakeModel()
     assert shard(rest, batch=batch) == expected
-    assert [len(seeds) for seeds in rest.asked] == [
-        min(batch, 12 - first) for first in range(0, 12, batch)
-    ]
+    sizes = [min(batch, 12 - first) for first in range(0, 12, batch)]
+    assert [len(seeds) for seeds in rest.calls] == sizes
 
 
-def test_a_shard_that_cannot_be_made_leaves_no_half_and_says_why(shard):
-    """Also by a second try."""
-    model = Played()
+def test_failed_shard_leaves_no_file_and_says_why(shard):
+    """A second attempt fails in the same way."""
+    model = FakeModel()
+    blank = np.zeros((16, 16, 3), np.uint8)
     model.image = lambda prompt, seed: (
-        np.zeros((16, 16, 3), np.uint8) if "7" in prompt else Played.image(model, prompt, seed)
+        blank if "7" in prompt else FakeModel.image(model, prompt, seed)
     )
+    image = "image g2-000000007, prompt 'the digit 7': of a single colour"
     for _ in range(2):
-        with pytest.raises(
-            SystemExit,
-            match="released_images, by released: image g2-000000007, prompt 'the digit 7': of a single colour",
-        ):
+        with pytest.raises(SystemExit, match=f"released_images, by released: {image}"):
             shard(model)
     assert not list(shard.state.parent.glob("shard*"))
 
 
+# A job that kills itself (or its second process) at the third call of the model.
 PROCESS = """
 import os, signal, sys, time
 from pathlib import Path
 from scripts import generate
-from synscale import pipelines, resume
-resume.CHECKPOINT_INTERVAL, sample, calls = 0.0, pipelines.sample, []
+from synscale.models import pipelines
+from synscale.training import checkpoint
+checkpoint.CHECKPOINT_INTERVAL, sample, calls = 0.0, pipelines.sample, []
 state = Path(sys.argv[sys.argv.index("--state") + 1])
 def deadly(*arguments):
     calls.append(arguments)
@@ -255,108 +227,79 @@ generate.main(sys.argv[1:])
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """Arguments of a job that makes a shard of 20 images in batches of 5 with a real model, but for
-    the output.
-    """
+    """Options, without the output, of a job with a real model: 20 images in batches of 5."""
     monkeypatch.chdir(ROOT)
     tiny_pipelines.save("stable_diffusion", tmp_path / "model")
-    pd.DataFrame({"class_id": range(10), "text_id": 0, "text": ["one", "two"] * 5}).to_parquet(
-        tmp_path / "pool.parquet"
-    )
+    pool = pd.DataFrame({"class_id": range(10), "text_id": 0, "text": ["one", "two"] * 5})
+    pool.to_parquet(tmp_path / "pool.parquet")
     study = study_with(tmp_path, tmp_path / "model", ", batch_size: 5")
-    what = [
-        "--study",
-        study,
-        "--source",
-        "released_images",
-        "--shard",
-        "00000",
-        "--classes",
-        "data/digits_classes.csv",
-    ]
-    return [
-        *map(
-            str,
-            [
-                *what,
-                "--pipeline",
-                tmp_path / "model",
-                "--prompts",
-                tmp_path / "pool.parquet",
-                "--state",
-                tmp_path / "state",
-                "--output",
-            ],
-        )
-    ]
+    files = {"pipeline": tmp_path / "model", "prompts": tmp_path / "pool.parquet"}
+    return [*generate_options(study, **files, state=tmp_path / "state"), "--output"]
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def calls(monkeypatch):
     """Seeds of each call of the model in this process."""
-    found, sample = [], pipelines.sample
-    monkeypatch.setattr(
-        pipelines,
-        "sample",
-        lambda pipeline, prompts, seeds, *rest: (
-            found.append(seeds) or sample(pipeline, prompts, seeds, *rest)
-        ),
-    )
-    return found
+    calls = []
+    sample = pipelines.sample
+
+    def recorded(pipeline, prompts, seeds, *rest):
+        calls.append(seeds)
+        return sample(pipeline, prompts, seeds, *rest)
+
+    monkeypatch.setattr(pipelines, "sample", recorded)
+    return calls
 
 
-def same(first, second) -> bool:
-    return all(
-        first.with_suffix(end).read_bytes() == second.with_suffix(end).read_bytes()
-        for end in (".tar", ".parquet")
-    )
+def are_equal(first, second) -> bool:
+    suffixes = (".tar", ".parquet")
+    pairs = [(first.with_suffix(suffix), second.with_suffix(suffix)) for suffix in suffixes]
+    return all(one.read_bytes() == other.read_bytes() for one, other in pairs)
 
 
-def started(command: list[str]) -> subprocess.CompletedProcess:
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-    }
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+def run(command: list[str]) -> subprocess.CompletedProcess:
+    variables = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(command, env=os.environ | variables, capture_output=True, text=True)
 
 
-def test_what_a_killed_process_has_kept_is_gone_on_from_with_a_real_model(tmp_path, job, asked):
+def test_killed_process_resumes_with_a_real_model(tmp_path, job, calls):
     generate.main([*job, str(tmp_path / "undisturbed.tar")])
-    tar, whole_run = tmp_path / "killed.tar", list(asked)
-    assert len(whole_run) == IMAGES // 5
-    killed = started([sys.executable, "-c", PROCESS, *job, str(tar)])
+    undisturbed = list(calls)
+    assert len(undisturbed) == IMAGES // 5
+    tar = tmp_path / "killed.tar"
+    killed = run([sys.executable, "-c", PROCESS, *job, str(tar)])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not tar.exists() and not shards.manifest_path(tar).exists()
-    asked.clear()
+    calls.clear()
     generate.main([*job, str(tar)])
-    assert asked == whole_run[1:]  # the second batch was sampled, but not yet encoded
-    assert same(tar, tmp_path / "undisturbed.tar")
+    assert calls == undisturbed[1:]  # the second batch was sampled, but not yet encoded
+    assert are_equal(tar, tmp_path / "undisturbed.tar")
     assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.slow
-def test_two_processes_make_the_shard_that_one_makes(tmp_path, job):
+def test_two_processes_generate_the_same_shard(tmp_path, job):
     generate.main([*job, str(tmp_path / "one.tar")])
-    done = started(launch.command(2, 1, 2, ["scripts.generate", *job, str(tmp_path / "two.tar")]))
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("10 images were made") == 2
-    assert same(tmp_path / "two.tar", tmp_path / "one.tar")
+    command = launch.command(2, 1, 2, ["scripts.generate", *job, str(tmp_path / "two.tar")])
+    process = run(command)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("10 images generated") == 2
+    assert are_equal(tmp_path / "two.tar", tmp_path / "one.tar")
     assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.slow
-def test_where_one_of_two_processes_is_killed_another_number_of_them_goes_on(tmp_path, job, asked):
+def test_shard_resumes_with_another_number_of_processes(tmp_path, job, calls):
     generate.main([*job, str(tmp_path / "one.tar")])
-    whole_run, tar = list(asked), tmp_path / "killed.tar"
+    count = len(calls)
+    tar = tmp_path / "killed.tar"
     (tmp_path / "deadly.py").write_text(PROCESS.replace("== 3", "== 2"))
     command = launch.command(2, 1, 2, ["scripts.generate", *job, str(tar)])
-    killed = started(
-        [*command[: command.index("-m", 3)], str(tmp_path / "deadly.py"), *job, str(tar)]
-    )
+    launcher = command[: command.index("-m", 3)]
+    killed = run([*launcher, str(tmp_path / "deadly.py"), *job, str(tar)])
     assert killed.returncode != 0
     assert not tar.exists() and not shards.manifest_path(tar).exists()
-    asked.clear()
+    calls.clear()
     generate.main([*job, str(tar)])
-    assert 0 < len(asked) < len(whole_run)
-    assert same(tar, tmp_path / "one.tar")
+    assert 0 < len(calls) < count
+    assert are_equal(tar, tmp_path / "one.tar")

@@ -11,16 +11,11 @@ import torch
 
 from synscale.models import pipelines, schedulers
 from tests.support import tiny_newer, tiny_pipelines, tiny_variants
-from tests.support.tiny_pipelines import PROMPTS
+from tests.support.tiny_pipelines import PROMPTS, sampling
 
 CPU = deterministic(1)
-STABLE_DIFFUSION = {
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "steps_offset": 1,
-}
-SAMPLING = {"kind": "pretrained", "size": 16, "steps": 2, "sampler": None, "batch_size": 4}
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+STABLE_DIFFUSION = BETAS | {"steps_offset": 1}
 
 
 def denoised(sample: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
@@ -95,11 +90,11 @@ def test_float32_steps_keep_signatures_and_the_class():
 
 def test_bfloat16_image_does_not_depend_on_the_batch_before(tmp_path):
     tiny_pipelines.save("stable_diffusion", tmp_path)
-    sampling = SAMPLING | {"sampler": "ddim", "precision": "bfloat16", "steps": 4}
-    pipeline = pipelines.load(str(tmp_path), sampling, CPU)
-    first = pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, sampling)
-    pipelines.sample(pipeline, PROMPTS[1:2], [2], 2.0, sampling)
-    assert (first == pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, sampling)).all()
+    settings = sampling(sampler="ddim", precision="bfloat16", steps=4)
+    pipeline = pipelines.load(str(tmp_path), settings, CPU)
+    first = pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, settings)
+    pipelines.sample(pipeline, PROMPTS[1:2], [2], 2.0, settings)
+    assert (first == pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, settings)).all()
 
 
 BUILDERS = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS | tiny_variants.BUILDERS
@@ -113,13 +108,13 @@ OTHERS = {"amused", "stable_diffusion_3", "stable_diffusion_3_pag"}
 @pytest.mark.parametrize("name", sorted(BUILDERS.keys() - OTHERS))
 def test_every_class_steps_in_float32(name, tmp_path, monkeypatch):
     tiny_pipelines.save(name, tmp_path, BUILDERS)
-    sampling = SAMPLING | {"size": SIZES[name], "precision": "bfloat16"}
+    settings = sampling(size=SIZES[name], precision="bfloat16")
     dtypes = set()
     for kind in {type(c) for c in BUILDERS[name]().components.values()}:
         if issubclass(kind, diffusers.SchedulerMixin):
             _record_dtypes(kind, dtypes, monkeypatch)
-    pipeline = pipelines.load(str(tmp_path), sampling, CPU)
-    images = pipelines.sample(pipeline, PROMPTS[:2], [1, 2], 3.0, sampling)
+    pipeline = pipelines.load(str(tmp_path), settings, CPU)
+    images = pipelines.sample(pipeline, PROMPTS[:2], [1, 2], 3.0, settings)
     assert dtypes == {torch.float32}
     assert np.std(images) > 0
 

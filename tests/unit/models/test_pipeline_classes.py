@@ -4,15 +4,13 @@ import json
 import re
 from importlib.metadata import version
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import diffusers
 import huggingface_hub
 import pytest
 import torch
 
-from synscale.models import checksums, pipeline_classes, pipelines
-from synscale.models import download as fetching
+from synscale.models import checksums, download, pipeline_classes, pipelines
+from synscale.workflow.settings.generation import HubWeights
 from tests.support import tiny_newer, tiny_pipelines, tiny_variants
 from tests.support.fake_hub import COMMIT, MODEL
 from tests.support.workflow import ROOT
@@ -44,7 +42,8 @@ INSTALLED = f"diffusers {version('diffusers')} is installed"
         ),
         (
             {"text_encoder": ["transformers", "FutureModel"]},
-            f"text_encoder: unknown class transformers.FutureModel (transformers {version('transformers')} is installed",
+            "text_encoder: unknown class transformers.FutureModel "
+            f"(transformers {version('transformers')} is installed",
         ),
         ({"unet": ["my_unet", "MyUNet"]}, f"unet: unknown class my_unet.MyUNet ({INSTALLED}"),
         ({"unet": ["os", "system"]}, "unet: unknown class os.system"),
@@ -80,24 +79,23 @@ def test_lists_of_settings_are_not_components(tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     files = [str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()]
     assert not {"layers", "pair", "empty"} & checksums.components(index).keys()
-    assert set(checksums.needed(files, index, None)) == set(files)
-    assert pipelines.load(str(tmp_path), {"size": 16, "steps": 2}, "cpu")
+    assert set(checksums.pipeline_files(files, index, None)) == set(files)
+    assert pipelines.load(str(tmp_path), tiny_pipelines.sampling(), "cpu")
 
 
 def test_no_weights_are_downloaded_of_an_unknown_class(tmp_path, monkeypatch):
     files = ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors"]
 
-    def download(model, name, revision, local_dir):
+    def get_index(model, name, revision, local_dir):
         assert name == "model_index.json"
         (local_dir / name).write_text(json.dumps(INDEX | {"unet": ["diffusers", "FutureUNet"]}))
 
     hub = huggingface_hub.HfApi
     monkeypatch.setattr(hub, "list_repo_files", lambda *_, **__: files)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", get_index)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: 1 / 0)
-    settings = {"model": MODEL, "revision": COMMIT, "variant": None, "use": "generator"}
     with pytest.raises(checksums.WeightsError, match=r"unet: unknown class diffusers\.FutureUNet"):
-        fetching.get(settings, tmp_path)
+        download.get(HubWeights(MODEL, COMMIT, "generator"), tmp_path)
 
 
 def text_to_image_classes() -> dict[str, type]:
@@ -135,10 +133,10 @@ def test_a_variant_that_no_component_has_is_refused():
     }
     model = "unet/diffusion_pytorch_model"
     files = ["unet/config.json", f"{model}.safetensors", f"{model}.fp16.safetensors"]
-    assert f"{model}.fp16.safetensors" in checksums.needed(files, index, "fp16")
+    assert f"{model}.fp16.safetensors" in checksums.pipeline_files(files, index, "fp16")
     message = r"variant = 'fp8': no weights have it \(found: fp16\); remove the key or name one"
     with pytest.raises(checksums.WeightsError, match=message):
-        checksums.needed(files, index, "fp8")
+        checksums.pipeline_files(files, index, "fp8")
 
 
 def test_a_variant_is_loaded_next_to_sharded_full_weights(tmp_path):
@@ -147,9 +145,9 @@ def test_a_variant_is_loaded_next_to_sharded_full_weights(tmp_path):
     pipeline.save_pretrained(tmp_path / "model", max_shard_size="20KB")
     pipeline.to(torch.bfloat16).save_pretrained(tmp_path / "model", variant="bf16")
     assert list((tmp_path / "model/unet").glob("*-of-*.safetensors"))
-    settings = {"model": str(tmp_path / "model"), "variant": "bf16", "use": "generator"}
-    files = fetching.link(settings, tmp_path / "linked")
+    weights = HubWeights(str(tmp_path / "model"), None, "generator", "bf16")
+    files = download.link(weights, tmp_path / "linked")
     stored = [file for file in files if file.endswith(".safetensors")]
     assert stored and all("bf16" in file for file in stored)
-    sampling = {"size": 16, "steps": 2, "variant": "bf16", "precision": "bfloat16"}
+    sampling = tiny_pipelines.sampling(variant="bf16", precision="bfloat16")
     assert pipelines.load(str(tmp_path / "linked"), sampling, "cpu").unet.dtype == torch.bfloat16

@@ -9,13 +9,16 @@ import diffusers
 import pandas as pd
 import pytest
 
-from scripts import generate
-from synscale.models import pipelines, schedulers
+from synscale.models import generation, pipelines, schedulers
+from synscale.models.shard_batches import Batch
+from synscale.study.models.generators import Storage
+from synscale.workflow.settings.generation import GenerationSettings, TrainedSampling
 from tests.support import tiny_pipelines
-from tests.support.tiny_pipelines import PROMPTS
+from tests.support.tiny_pipelines import PROMPTS, sampling
 
 CPU = deterministic(1)
-SAMPLING = {"kind": "pretrained", "size": 16, "steps": 4, "sampler": None, "batch_size": 4}
+SAMPLING = sampling(steps=4)
+DDIM = sampling(steps=4, sampler="ddim")
 PROCESS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 LEADING = PROCESS | {"timestep_spacing": "leading", "steps_offset": 1}
 NO_CLIPPING = ("Euler", "EulerAncestral", "LMS", "KDPM2")
@@ -51,9 +54,9 @@ def scheduler_of(kind: str, **settings):
 
 
 def sampled(path, **changes):
-    sampling = SAMPLING | changes
-    pipeline = pipelines.load(path, sampling, CPU)
-    return pipelines.sample(pipeline, PROMPTS[:2], [1, 2], 3.0, sampling)
+    settings = SAMPLING.model_copy(update=changes)
+    pipeline = pipelines.load(path, settings, CPU)
+    return pipelines.sample(pipeline, PROMPTS[:2], [1, 2], 3.0, settings)
 
 
 @pytest.mark.parametrize("kind", [*NO_CLIPPING, *MULTISTEP, "PNDM"])
@@ -66,7 +69,7 @@ def test_ddim_does_not_clip_latents_of_any_scheduler(saved, kind):
 def test_ddim_keeps_the_clipping_of_a_pixel_model(saved):
     pixels = diffusers.DDPMScheduler(**PROCESS, clip_sample_range=0.5)
     path = saved(pixels, name="deepfloyd_if")
-    scheduler = pipelines.load(path, SAMPLING | {"sampler": "ddim"}, CPU).scheduler
+    scheduler = pipelines.load(path, DDIM, CPU).scheduler
     assert scheduler.config.clip_sample and scheduler.config.clip_sample_range == 0.5
 
 
@@ -74,7 +77,7 @@ def test_ddim_keeps_the_clipping_of_a_pixel_model(saved):
 def test_keys_that_a_file_lacks_are_the_models_defaults(saved, sampler):
     """Old files lack new keys; their scheduler then has its defaults, so the sampler needs them."""
     path = saved(text=PROCESS | {"_class_name": "PNDMScheduler", "steps_offset": 1})
-    config = pipelines.load(path, SAMPLING | {"sampler": sampler}, CPU).scheduler.config
+    config = pipelines.load(path, sampling(steps=4, sampler=sampler), CPU).scheduler.config
     assert config.timestep_spacing == "leading" and config.prediction_type == "epsilon"
     assert not config.thresholding
     assert sampler == "dpmsolver++" or not config.set_alpha_to_one
@@ -83,20 +86,17 @@ def test_keys_that_a_file_lacks_are_the_models_defaults(saved, sampler):
 def test_ddim_ends_at_the_noise_level_of_the_model(saved):
     """SDXL is saved with Euler and with a key of DDIM, which Euler does not read."""
     named = LEADING | {"_class_name": "EulerDiscreteScheduler", "set_alpha_to_one": False}
-    config = pipelines.load(saved(text=named), SAMPLING | {"sampler": "ddim"}, CPU).scheduler.config
+    config = pipelines.load(saved(text=named), DDIM, CPU).scheduler.config
     assert config.set_alpha_to_one
     ends = diffusers.DPMSolverMultistepScheduler(**LEADING, final_sigmas_type="sigma_min")
-    config = pipelines.load(saved(ends), SAMPLING | {"sampler": "ddim"}, CPU).scheduler.config
+    config = pipelines.load(saved(ends), DDIM, CPU).scheduler.config
     assert not config.set_alpha_to_one
 
 
 @pytest.mark.parametrize("steps", [2, 4, 10])
 def test_ddim_steps_to_the_next_timestep_of_its_grid(saved, steps):
     """Its step assumes equal distances, which the grid of "linspace" does not have."""
-    pipeline = pipelines.load(
-        saved(scheduler_of("Euler", **PROCESS)), SAMPLING | {"sampler": "ddim"}, CPU
-    )
-    scheduler = pipeline.scheduler
+    scheduler = pipelines.load(saved(scheduler_of("Euler", **PROCESS)), DDIM, CPU).scheduler
     scheduler.set_timesteps(steps)
     distances = {int(distance) for distance in -scheduler.timesteps.diff()}
     assert distances == {1000 // steps}
@@ -104,7 +104,7 @@ def test_ddim_steps_to_the_next_timestep_of_its_grid(saved, steps):
 
 def test_dpmsolver_is_deterministic_whatever_the_model_has(saved):
     noisy = diffusers.DPMSolverMultistepScheduler(**LEADING, algorithm_type="sde-dpmsolver++")
-    pipeline = pipelines.load(saved(noisy), SAMPLING | {"sampler": "dpmsolver++"}, CPU)
+    pipeline = pipelines.load(saved(noisy), sampling(steps=4, sampler="dpmsolver++"), CPU)
     assert pipeline.scheduler.config.algorithm_type == "dpmsolver++"
 
 
@@ -135,7 +135,7 @@ def test_a_sampler_that_cannot_run_the_process_is_refused(saved, settings, messa
     kind = diffusers.HeunDiscreteScheduler if "beta_schedule" in settings else None
     scheduler = (kind or diffusers.DPMSolverMultistepScheduler)(**settings)
     with pytest.raises(pipelines.SamplerError, match=message):
-        pipelines.load(saved(scheduler), SAMPLING | {"sampler": "ddim"}, CPU)
+        pipelines.load(saved(scheduler), DDIM, CPU)
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmsolver++"])
@@ -146,8 +146,7 @@ def test_deepfloyd_if_is_sampled_by_a_named_sampler(saved, sampler):
 
 
 def test_the_manifest_text_has_every_setting_of_the_scheduler(saved):
-    sampling = SAMPLING | {"sampler": "ddim"}
-    pipeline = pipelines.load(saved(scheduler_of("Euler", **LEADING)), sampling, CPU)
+    pipeline = pipelines.load(saved(scheduler_of("Euler", **LEADING)), DDIM, CPU)
     settings = json.loads(pipelines.scheduler_of(pipeline))
     assert settings["class"] == "DDIMScheduler" and settings["clip_sample"] is False
     assert settings.items() >= LEADING.items()
@@ -158,12 +157,13 @@ def test_the_manifest_text_has_every_setting_of_the_scheduler(saved):
 
 
 @pytest.mark.parametrize("kind", ["pretrained", "diffusion"])
-def test_only_released_models_have_the_column_in_manifests(saved, kind):
+def test_only_pretrained_models_have_a_scheduler_column(saved, kind):
     """Manifests of generators that the workflow trains keep their bytes."""
     pipeline = pipelines.load(saved(), SAMPLING, CPU)
-    rows = pd.DataFrame({"image": [0], "class_id": [1], "prompt": ["one"]})
-    settings = {"recipe": "r", "generator": "g", "sampling": SAMPLING | {"kind": kind}}
-    batch, data = (0, 1.5, rows), {0: (b"", 7, 0)}
-    samples = generate.samples_of(pipeline, "rev", settings, pd.Series({1: "1"}), batch, data)
-    [(_, _, row)] = samples
+    batch = Batch(0, 1.5, pd.DataFrame({"image": [0], "class_id": [1], "prompt": ["one"]}))
+    keys = SAMPLING if kind == "pretrained" else TrainedSampling(kind=kind, steps=4)
+    settings = GenerationSettings("s", "g", "r", {}, keys, 8, 1, Storage())
+    names = pd.Series({1: "1"})
+    shard = generation.ShardGeneration(pipeline, "rev", settings, None, names, None, {})
+    [(_, _, row)] = shard.batch_samples(batch, {0: generation.EncodedImage(b"", 7, 0)})
     assert ("scheduler" in row) == (kind == "pretrained")

@@ -1,7 +1,5 @@
 """Masks of stochastic depth follow from the seed, the step and the place in the batch only."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import torch
 from timm.layers import DropPath
 

@@ -1,14 +1,10 @@
-"""Weights that others released: which files are fetched, from where, and that they are held to
-their hashes.
-"""
+"""Published weights: which files are fetched, and that their checksums are verified."""
 
 import logging
 import os
 import re
 import subprocess
 import sys
-
-import synscale.runtime.torch_setup  # noqa: F401
 
 import pandas as pd
 import pytest
@@ -18,14 +14,15 @@ from safetensors.torch import load_file, save_file
 from scripts import fetch_generator
 from synscale.data import codec
 from synscale.models import checksums, pipelines
+from synscale.study.models.generators import Upscaler
 from tests.support import tiny_pipelines
 from tests.support.fake_hub import COMMIT, MODEL, Hub
-from tests.support.study_with import study_with
+from tests.support.study_with import options, study_with
 from tests.support.tiny_pipelines import PROMPTS
 from tests.support.workflow import ROOT
 
 CPU = torch.device("cpu")
-SAMPLING = {"size": 16, "steps": 2}
+SAMPLING = tiny_pipelines.sampling()
 
 
 @pytest.fixture(autouse=True)
@@ -66,14 +63,12 @@ INDEX = {
 }
 
 
-def test_only_what_the_pipeline_is_loaded_from_is_fetched():
-    plain, half = (checksums.needed(REPOSITORY, INDEX, variant) for variant in (None, "fp16"))
-    assert not [
-        file
-        for file in plain + half
-        if file.startswith(("README", "v1-5", "safety", "vae_old"))
-        or file.endswith((".bin", ".onnx"))
-    ]
+def test_only_files_of_the_pipeline_are_fetched():
+    plain = checksums.pipeline_files(REPOSITORY, INDEX, None)
+    half = checksums.pipeline_files(REPOSITORY, INDEX, "fp16")
+    others = ("README", "v1-5", "safety", "vae_old")
+    for file in plain + half:
+        assert not file.startswith(others) and not file.endswith((".bin", ".onnx"))
     assert {file for file in plain if file.startswith("unet/diff") and file.endswith("rs")} == {
         f"unet/diffusion_pytorch_model-0000{i}-of-00002.safetensors" for i in (1, 2)
     }
@@ -87,12 +82,11 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
         "scheduler/scheduler_config.json",
         "model_index.json",
     } <= set(plain)
-    assert set(plain) - set(checksums.needed(REPOSITORY, INDEX, None, "upscaler")) == {
-        *(
-            file for file in plain if file.startswith(("text_encoder", "tokenizer"))
-        )  # both stages take the embeddings of the first
-    }
-    assert checksums.needed(REPOSITORY, INDEX, None, "safety_checker") == [
+    # Both stages take the embeddings of the first.
+    texts = {file for file in plain if file.startswith(("text_encoder", "tokenizer"))}
+    second = checksums.pipeline_files(REPOSITORY, INDEX, None, "upscaler")
+    assert set(plain) - set(second) == texts
+    assert checksums.pipeline_files(REPOSITORY, INDEX, None, "safety_checker") == [
         "model_index.json",
         "safety_checker/config.json",
         "safety_checker/model.safetensors",
@@ -100,28 +94,28 @@ def test_only_what_the_pipeline_is_loaded_from_is_fetched():
 
 
 @pytest.mark.parametrize(
-    ("lacks", "told"),
+    ("lacks", "message"),
     [
-        ("scheduler/", "scheduler: no file of it, though model_index.json names it"),
-        ("text_encoder/", "text_encoder: no file of it"),
-        ("unet/config.json", "unet/config.json: missing beside its weights"),
+        ("scheduler/", "scheduler: has no file, though model_index.json names it"),
+        ("text_encoder/", "text_encoder: has no file"),
+        ("unet/config.json", "unet/config.json: missing next to its weights"),
         ("tokenizer/spiece", "tokenizer: none of tokenizer.json, vocab.json"),
         ("unet/diffusion_pytorch_model-00002", "unet: 1 of 2 files of its weights"),
     ],
 )
-def test_a_missing_file_is_told(lacks, told):
-    with pytest.raises(checksums.WeightsError, match=told):
-        checksums.needed([file for file in REPOSITORY if not file.startswith(lacks)], INDEX, None)
+def test_missing_file_is_reported(lacks, message):
+    files = [file for file in REPOSITORY if not file.startswith(lacks)]
+    with pytest.raises(checksums.WeightsError, match=message):
+        checksums.pipeline_files(files, INDEX, None)
 
 
-def test_weights_as_pickle_alone_are_refused():
+def test_pickled_weights_are_refused():
+    files = [file for file in REPOSITORY if file != "text_encoder/model.safetensors"]
     with pytest.raises(checksums.WeightsError, match="text_encoder: no weights as safetensors"):
-        checksums.needed(
-            [file for file in REPOSITORY if file != "text_encoder/model.safetensors"], INDEX, None
-        )
+        checksums.pipeline_files(files, INDEX, None)
 
 
-def test_the_table_of_known_sources_is_well_formed():
+def test_table_of_sources_is_well_formed():
     table = checksums.rows(ROOT / "data/sources.csv")
     assert list(table[0]) == checksums.COLUMNS
     for row in table:
@@ -134,28 +128,22 @@ def test_the_table_of_known_sources_is_well_formed():
 
 
 class Fetch:
-    """`fetch_generator` on a study of its own; what it says when it stops is returned."""
+    """The command `fetch_generator` on a study; a call returns its error message."""
 
     def __init__(self, folder, model, changes=""):
-        self.folder, self.output, self.record = (
-            folder,
-            folder / "models/released",
-            folder / "models/released.sources.csv",
-        )
+        self.output = folder / "models/released"
+        self.record = folder / "models/released.sources.csv"
         self.known = folder / "known.csv"
         self.study = study_with(folder, model, changes)
 
+    @property
+    def command(self) -> list[str]:
+        files = {"known": self.known, "record": self.record, "output": self.output}
+        return options(study=self.study, generator="released", **files)
+
     def __call__(self):
-        paths = [
-            "--known",
-            str(self.known),
-            "--record",
-            str(self.record),
-            "--output",
-            str(self.output),
-        ]
         try:
-            fetch_generator.main(["--study", str(self.study), "--generator", "released", *paths])
+            fetch_generator.main(self.command)
         except SystemExit as stop:
             return str(stop)
 
@@ -167,7 +155,7 @@ def copied(tmp_path):
     return tmp_path / "model"
 
 
-def test_a_folder_is_linked_and_its_hashes_are_recorded(tmp_path, copied):
+def test_folder_is_linked_and_its_checksums_recorded(tmp_path, copied):
     (copied / "unet/evil.bin").write_bytes(b"pickle")
     fetch = Fetch(tmp_path, copied)
     assert fetch() is None
@@ -182,45 +170,40 @@ def test_a_folder_is_linked_and_its_hashes_are_recorded(tmp_path, copied):
     pipelines.load(str(fetch.output), SAMPLING, CPU)
 
 
-def test_a_variant_of_the_weights_is_taken_where_there_is_one(tmp_path, copied):
-    """As publishers lay them out: half precision beside full; here all but the text encoder has
-    both.
-    """
+def test_variant_of_the_weights_is_preferred(tmp_path, copied):
+    """As publishers lay them out: half precision next to full; the text encoder has only full."""
     tiny_pipelines.stable_diffusion().to(torch.float16).save_pretrained(copied, variant="fp16")
     (copied / "text_encoder/model.fp16.safetensors").unlink()
     fetch = Fetch(tmp_path, copied, ", variant: fp16")
     assert fetch() is None
-    held = sorted(
+    weights = sorted(
         str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*.safetensors")
     )
     unet_and_vae = [f"{part}/diffusion_pytorch_model.fp16.safetensors" for part in ("unet", "vae")]
-    assert held == ["text_encoder/model.safetensors", *unet_and_vae]
-    pipeline = pipelines.load(str(fetch.output), SAMPLING | {"variant": "fp16"}, CPU)
+    assert weights == ["text_encoder/model.safetensors", *unet_and_vae]
+    pipeline = pipelines.load(str(fetch.output), tiny_pipelines.sampling(variant="fp16"), CPU)
     assert not codec.is_blank(pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING)[0])
 
 
-def test_weights_that_changed_are_refused_with_file_expected_found_and_mend(tmp_path, copied):
+def test_changed_weights_are_refused(tmp_path, copied):
     fetch = Fetch(tmp_path, copied)
     fetch()
-    before = pd.read_csv(fetch.record).set_index("file")["sha256"]
-    tiny_pipelines.torch.manual_seed(1)
-    tiny_pipelines.stable_diffusion().save_pretrained(copied)
     file = "unet/diffusion_pytorch_model.safetensors"
-    with pytest.raises(
-        checksums.WeightsError, match=f"{file}: sha256 is .*it changed since; remove"
-    ):
-        pipelines.revision(str(fetch.output))  # what a generation job finds
-    told = fetch()
-    assert (
-        f"{file}: sha256 is " in told
-        and f"expected {before[file]} ({fetch.record})" in told
-        and "if the change is meant, remove" in told
-    )
+    before = pd.read_csv(fetch.record).set_index("file")["sha256"][file]
+    torch.manual_seed(1)
+    tiny_pipelines.stable_diffusion().save_pretrained(copied)
+    message = f"{file}: sha256 is .*it changed since; remove"
+    with pytest.raises(checksums.WeightsError, match=message):
+        pipelines.revision(str(fetch.output))  # as a generation job does
+    message = fetch()
+    expected = f"expected {before} ({fetch.record})"
+    for text in (f"{file}: sha256 is ", expected, "if the change is meant, remove"):
+        assert text in message
     fetch.record.unlink()
     assert fetch() is None
 
 
-def test_hashes_that_are_known_hold_from_the_first_fetch_on(tmp_path, copied):
+def test_first_fetch_is_verified_against_the_table(tmp_path, copied):
     fetch = Fetch(tmp_path, copied)
     row = {
         "id": str(copied),
@@ -230,18 +213,17 @@ def test_hashes_that_are_known_hold_from_the_first_fetch_on(tmp_path, copied):
         "licence": "MIT",
     }
     checksums.write(fetch.known, [row])
-    assert (
-        f"vae/config.json: sha256 is {checksums.hashes(copied, ['vae/config.json'])['vae/config.json']}, expected {'0' * 64}"
-        in fetch()
-    )
+    [sha256] = checksums.hashes(copied, ["vae/config.json"]).values()
+    assert f"vae/config.json: sha256 is {sha256}, expected {'0' * 64}" in fetch()
     assert not fetch.output.exists() and not fetch.record.exists()
 
 
-def test_a_file_cut_short_is_told(tmp_path, copied):
+def test_weights_cut_short_are_reported(tmp_path, copied):
     file = copied / "unet/diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
-    assert "unet/diffusion_pytorch_model.safetensors (" in (told := Fetch(tmp_path, copied)())
-    assert "a file cut short or damaged" in told
+    message = Fetch(tmp_path, copied)()
+    assert "unet/diffusion_pytorch_model.safetensors (" in message
+    assert "a file cut short or damaged" in message
 
 
 @pytest.mark.parametrize(
@@ -251,99 +233,70 @@ def test_a_file_cut_short_is_told(tmp_path, copied):
         ("text_encoder/model", "embeddings.token_embedding.weight"),
     ],
 )
-def test_weights_that_a_file_lacks_are_told_and_not_drawn(copied, file, key, monkeypatch):
-    held = load_file(path := copied / f"{file}.safetensors")
-    save_file({name: value for name, value in held.items() if name != key}, path, {"format": "pt"})
-    for quiet in (
-        logging.WARNING,
-        logging.ERROR,
-    ):  # what the user wants to hear of the libraries is nothing to this
+def test_missing_weights_are_reported_and_not_drawn(copied, file, key, monkeypatch):
+    path = copied / f"{file}.safetensors"
+    weights = load_file(path)
+    del weights[key]
+    save_file(weights, path, {"format": "pt"})
+    message = rf"(?s)its files lack weights that its settings ask for.*{key}"
+    for level in (logging.WARNING, logging.ERROR):  # whatever the user wants to see of libraries
         for library in ("diffusers", "transformers"):
-            monkeypatch.setattr(logging.getLogger(library), "level", quiet)
+            monkeypatch.setattr(logging.getLogger(library), "level", level)
             logging.getLogger(library).manager._clear_cache()
-        with pytest.raises(
-            checksums.WeightsError,
-            match=rf"(?s)its files lack weights that its settings ask for.*{key}",
-        ):
+        with pytest.raises(checksums.WeightsError, match=message):
             pipelines.load(str(copied), SAMPLING, CPU)
 
 
-def test_settings_cut_short_are_told(tmp_path, copied):
+def test_settings_cut_short_are_reported(tmp_path, copied):
     (copied / "unet/config.json").write_text('{"act_fn": "si')
-    assert (
-        "unet/config.json (14 bytes): no JSON; remove it and get it again"
-        in Fetch(tmp_path, copied)()
-    )
+    message = "unet/config.json (14 bytes): no JSON; remove it and get it again"
+    assert message in Fetch(tmp_path, copied)()
 
 
-def test_both_stages_of_a_model_are_fetched_and_held_to_their_hashes(tmp_path):
+def test_both_stages_are_fetched_and_verified(tmp_path):
     for name in ("deepfloyd_if", "deepfloyd_if_upscaler"):
         tiny_pipelines.save(name, tmp_path / name)
-    fetch = Fetch(
-        tmp_path,
-        tmp_path / "deepfloyd_if",
-        f", upscaler: {{model: {tmp_path}/deepfloyd_if_upscaler, size: 32, steps: 2, guidance: 3.0}}",
-    )
+    second = f"model: {tmp_path}/deepfloyd_if_upscaler, size: 32, steps: 2, guidance: 3.0"
+    fetch = Fetch(tmp_path, tmp_path / "deepfloyd_if", f", upscaler: {{{second}}}")
     assert fetch() is None
-    held = {path.name for path in (fetch.output / "upscaler").iterdir()}
-    assert held == {"model_index.json", "unet", "scheduler", "image_noising_scheduler"}
-    upscaler = {"size": 32, "steps": 2, "guidance": 3.0, "noise_level": 250, "variant": None}
-    sampling = SAMPLING | {"upscaler": upscaler}
-    assert pipelines.sample(
-        pipelines.load(str(fetch.output), sampling, CPU), PROMPTS[:1], [1], 2.0, sampling
-    ).shape == (1, 32, 32, 3)
+    names = {path.name for path in (fetch.output / "upscaler").iterdir()}
+    assert names == {"model_index.json", "unet", "scheduler", "image_noising_scheduler"}
+    upscaler = Upscaler(model="./second", size=32, steps=2, guidance=3.0)
+    sampling = tiny_pipelines.sampling(upscaler=upscaler)
+    pipeline = pipelines.load(str(fetch.output), sampling, CPU)
+    assert pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, sampling).shape == (1, 32, 32, 3)
     before = pipelines.revision(str(fetch.output))
     file = "unet/diffusion_pytorch_model.safetensors"
-    tiny_pipelines.torch.manual_seed(1)
+    torch.manual_seed(1)
     tiny_pipelines.deepfloyd_if_upscaler().save_pretrained(tmp_path / "deepfloyd_if_upscaler")
-    with pytest.raises(
-        checksums.WeightsError, match=f"upscaler/{file}: sha256 is .*it changed since; remove"
-    ):
+    message = f"upscaler/{file}: sha256 is .*it changed since; remove"
+    with pytest.raises(checksums.WeightsError, match=message):
         pipelines.revision(str(fetch.output))
-    assert (
-        f"\n{file}: sha256 is" in f"\n{fetch().removeprefix('released: ')}"
-        and not (tmp_path / "models/released.part").exists()
-    )
+    assert f"\n{file}: sha256 is" in f"\n{fetch().removeprefix('released: ')}"
+    assert not (tmp_path / "models/released.part").exists()
     fetch.record.unlink()
     assert fetch() is None and pipelines.revision(str(fetch.output)) != before
 
 
-def test_a_second_stage_of_another_kind_is_told_before_its_files_are_fetched(tmp_path, copied):
+def test_upscaler_of_another_kind_is_not_fetched(tmp_path, copied):
     changes = f", upscaler: {{model: {copied}, size: 32, steps: 2, guidance: 3.0}}"
-    assert (
-        "a StableDiffusionPipeline, no IFSuperResolutionPipeline, which an upscaler must be"
-        in Fetch(tmp_path, copied, changes)()
-    )
+    message = "a StableDiffusionPipeline, expected an IFSuperResolutionPipeline as upscaler"
+    assert message in Fetch(tmp_path, copied, changes)()
 
 
 def download(folder, hub, changes=f", revision: {COMMIT}", model=MODEL):
-    """Fetch a model of the hub in a process of its own, as a job does; return the `Fetch` and what
-    it printed.
-    """
+    """Fetch a model of the hub in a child process; return the `Fetch` and the printed text."""
     fetch = Fetch(folder, model, changes)
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.fetch_generator",
-        "--study",
-        fetch.study,
-        "--generator",
-        "released",
-    ]
-    paths = ["--known", fetch.known, "--record", fetch.record, "--output", fetch.output]
-    place = {
-        "HF_ENDPOINT": hub.address,
-        "HF_HOME": str(folder / "home"),
-        "HF_HUB_OFFLINE": "0",
-        "NO_PROXY": "127.0.0.1",
-    }
-    done = subprocess.run(
-        [*command, *paths], capture_output=True, text=True, env=os.environ | place
+    process = subprocess.run(
+        [sys.executable, "-m", "scripts.fetch_generator", *fetch.command],
+        capture_output=True,
+        text=True,
+        env=os.environ | hub.environment(folder),
     )
-    return fetch, done.stdout + done.stderr
+    return fetch, process.stdout + process.stderr
 
 
-def test_a_model_of_the_hub_is_downloaded_at_its_commit(tmp_path, copied):
+def test_hub_model_is_downloaded_at_its_commit(tmp_path, copied):
     (copied / "unet/diffusion_pytorch_model.bin").write_bytes(b"pickle")
     (copied / "everything.safetensors").write_bytes(b"the same weights in one file, for others")
     checksums.write(
@@ -351,80 +304,62 @@ def test_a_model_of_the_hub_is_downloaded_at_its_commit(tmp_path, copied):
         [{"id": MODEL, "kind": "generator", "licence": "MIT", "mirror": "of other/name"}],
     )
     with Hub(copied) as hub:
-        fetch, told = download(tmp_path, hub)
-    assert "10 files, licence MIT" in told
+        fetch, printed = download(tmp_path, hub)
+    assert "10 files, licence MIT" in printed
     table = pd.read_csv(fetch.record, dtype=str)
     assert sorted(table["file"]) == sorted(hub.asked) and len(table) == 10
     assert set(table["revision"]) == {COMMIT} and set(table["mirror"]) == {"of other/name"}
-    held = {
-        str(path.relative_to(fetch.output)) for path in fetch.output.rglob("*") if path.is_file()
-    }
-    assert held == {*table["file"], checksums.RECORD}
+    paths = [path for path in fetch.output.rglob("*") if path.is_file()]
+    names = {str(path.relative_to(fetch.output)) for path in paths}
+    assert names == {*table["file"], checksums.RECORD}
     pipelines.load(str(fetch.output), SAMPLING, CPU)
 
 
-def test_a_download_with_another_hash_is_refused_and_not_kept(tmp_path, copied):
+def test_download_with_another_checksum_is_refused(tmp_path, copied):
     file = "vae/diffusion_pytorch_model.safetensors"
-    row = {
-        "id": MODEL,
-        "revision": COMMIT,
-        "file": file,
-        "sha256": checksums.hashes(copied, [file])[file],
-    }
+    [sha256] = checksums.hashes(copied, [file]).values()
+    row = {"id": MODEL, "revision": COMMIT, "file": file, "sha256": sha256}
     checksums.write(tmp_path / "known.csv", [row])
     true = (copied / file).read_bytes()
-    (copied / file).write_bytes(
-        true[:-1] + bytes([true[-1] ^ 1])
-    )  # as large, and safetensors still
+    (copied / file).write_bytes(true[:-1] + bytes([true[-1] ^ 1]))  # still of safetensors
     with Hub(copied) as hub:
-        fetch, told = download(tmp_path, hub)
-        assert (
-            f"{file}: sha256 is " in told
-            and f"expected {row['sha256']}" in told
-            and "fetch it again" in told
-        )
+        fetch, printed = download(tmp_path, hub)
+        for text in (f"{file}: sha256 is ", f"expected {sha256}", "fetch it again"):
+            assert text in printed
         assert not fetch.output.exists() and not fetch.record.exists()
         (copied / file).write_bytes(true)
-        fetch, told = download(tmp_path, hub)
-    assert (fetch.output / file).read_bytes() == true, told
+        fetch, printed = download(tmp_path, hub)
+    assert (fetch.output / file).read_bytes() == true, printed
 
 
-def test_a_download_does_not_write_through_links_that_an_earlier_try_left(tmp_path, copied):
-    mine = tmp_path / "mine.json"
-    mine.write_text("mine")
+def test_download_does_not_write_through_old_links(tmp_path, copied):
+    other = tmp_path / "other.json"
+    other.write_text("other")
     part = tmp_path / "models/released.part"
     part.mkdir(parents=True)
-    (part / "model_index.json").symlink_to(mine)
+    (part / "model_index.json").symlink_to(other)
     with Hub(copied) as hub:
-        fetch, told = download(tmp_path, hub)
-    assert mine.read_text() == "mine"
-    assert fetch.output.is_dir(), told
+        fetch, printed = download(tmp_path, hub)
+    assert other.read_text() == "other"
+    assert fetch.output.is_dir(), printed
 
 
-def test_what_the_hub_refuses_is_told_with_a_mend(tmp_path, copied):
+def test_refusals_of_the_hub_say_what_to_do(tmp_path, copied):
     with Hub(copied, gated=True) as hub:
-        assert (
-            "its licence must be accepted on the model's page, and HF_TOKEN must hold"
-            in download(tmp_path, hub)[1]
-        )
+        message = "its licence must be accepted on the model's page, and HF_TOKEN must hold"
+        assert message in download(tmp_path, hub)[1]
+    message = "not on the hub; correct model and revision"
     with Hub(copied) as hub:
-        assert (
-            f"other/name at {COMMIT}: not on the hub; mend model and revision"
-            in download(tmp_path, hub, model="other/name")[1]
-        )
-        assert (
-            "not on the hub; mend model and revision"
-            in download(tmp_path, hub, f", revision: {'a' * 40}")[1]
-        )
+        other_model = download(tmp_path, hub, model="other/name")[1]
+        assert f"other/name at {COMMIT}: {message}" in other_model
+        assert message in download(tmp_path, hub, f", revision: {'a' * 40}")[1]
 
 
-def test_without_a_network_the_mend_is_told(tmp_path, monkeypatch):
+def test_without_network_the_message_says_what_to_do(tmp_path, monkeypatch):
     class Hub:
         def list_repo_files(self, model, revision):
             raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.HfApi", Hub)
-    assert (
-        "owner/name: cannot be had; take a machine with network"
-        in Fetch(tmp_path, "owner/name", f", revision: {COMMIT!r}")()
-    )
+    message = Fetch(tmp_path, "owner/name", f", revision: {COMMIT!r}")()
+    assert "owner/name: not available; use a machine with network" in message

@@ -116,7 +116,8 @@ def jobs_and_costs():
 def test_report_counts_allocations_of_the_longest_job():
     jobs, found = jobs_and_costs()
     assert partitions.report(jobs[:4], found) == [
-        "train_clip: 2 jobs continue in several allocations; the longest takes 20 h in 11 allocations of 2 h."
+        "train_clip: 2 jobs continue in several allocations; the longest takes 20 h in "
+        "11 allocations of 2 h."
     ]
 
 

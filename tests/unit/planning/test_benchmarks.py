@@ -31,6 +31,10 @@ from benchmarks import (
 )
 from benchmarks.measuring import OURS, Disagreement
 from synscale.data.shuffle_buffer import Shuffle
+from synscale.planning.cost_model import Work
+from synscale.planning.records import Record
+from synscale.planning.speed_fit import Done
+from synscale.planning.summary import Job
 
 CPU = torch.device("cpu")
 
@@ -180,31 +184,20 @@ def test_close_is_relative_to_the_largest():
         measuring.close([1.0], [np.nan], 0.1, "weights")
 
 
-def write_run(folder, jobs: dict[str, tuple[float, float]]) -> None:
-    for name, (seconds, busy) in jobs.items():
-        path = folder / f"logs/digits/{name}.tsv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame([{"s": seconds, "cpu_time": busy}]).to_csv(path, sep="\t", index=False)
+def done(rule: str, wall: float, cpu: float) -> Done:
+    return Done(Job(f"{rule} {wall}", rule), Work(), Record(wall, cpu, ended=100.0))
 
 
-def test_a_run_is_set_beside_what_its_cores_could_do(tmp_path):
-    write_run(tmp_path, {"score/a": (10.0, 8.0), "plot_scores": (4.0, 4.0)})
-    row = digits_run.whole_run(digits_run.jobs_of(tmp_path, "digits"), cores=2)
-    assert row["CPU s"] == 12 and row["CPU s / cores"] == 6
-    assert row["wall s"] == pytest.approx(10, abs=0.5)  # both ended just now
-    with pytest.raises(SystemExit, match="no benchmark files"):
-        digits_run.jobs_of(tmp_path, "other")
+def test_complete_run_compares_wall_time_with_the_cores():
+    row = digits_run.complete_run([done("score", 10, 8), done("plot_scores", 4, 4)], cores=2)
+    assert (row["CPU s"], row["CPU s / cores"], row["wall s"]) == (12, 6, 10)
 
 
-def test_imports_are_set_beside_jobs():
-    (row,) = digits_run.overheads(
-        pd.DataFrame({"rule": ["write_provenance"] * 2, "s": [1e6, 1e6], "cpu_time": [5.0, 5.0]})
-    )
-    assert (
-        row["jobs"] == 2
-        and 0 < row["start and import, CPU s"] < 1e6
-        and row["share of the job"] == "0%"
-    )
+def test_overheads_measure_the_imports_of_a_rule():
+    (row,) = digits_run.overheads([done("write_provenance", 1e6, 5.0)] * 2)
+    assert row["jobs"] == 2
+    assert 0 < row["start and import, CPU s"] < 1e6
+    assert row["share of the job"] == "0%"
 
 
 def test_report_is_made_of_result_files(tmp_path, monkeypatch):

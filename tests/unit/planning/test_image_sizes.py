@@ -8,12 +8,11 @@ from synscale.planning import hardware, image_sizes, summary
 from synscale.planning.cost_model import work
 from synscale.planning.image_sizes import ImageSizes, image_bytes
 from synscale.planning.summary import Job
-from synscale.study.load import load_study
 from synscale.study.models.generators import Storage
 from tests.support import photographs
+from tests.support.planning import IMAGENET
 from tests.support.workflow import ROOT
 
-IMAGENET = load_study(str(ROOT / "studies/imagenet.yaml"))
 RATES = hardware.load("a100", ROOT / "profiles/hardware")
 CASES = [("png", None), ("jpeg", 75), ("jpeg", 95), ("webp", 75), ("webp", 95)]
 
@@ -25,31 +24,31 @@ def squares():
 
 @pytest.mark.parametrize(("image_format", "quality"), CASES)
 def test_estimated_bytes_are_those_of_photographs(squares, image_format, quality):
-    storage = {"format": image_format, "quality": quality}
-    found = np.mean([len(shards.encode(pixels, storage)) for pixels in squares])
+    storage = Storage(format=image_format, quality=quality)
+    size = np.mean([len(shards.encode(pixels, storage)) for pixels in squares])
     estimate = image_sizes.encoded_bytes(3 * 256**2, image_format, quality)
-    assert estimate == pytest.approx(found, rel=0.02)
+    assert estimate == pytest.approx(size, rel=0.02)
 
 
 def test_a_shard_of_photographs_is_as_large_as_planned(squares, tmp_path):
-    storage = {"format": "jpeg", "quality": 95}
+    storage = Storage(format="jpeg", quality=95)
     rows = [{"image": i, "class_id": 0, "prompt": "a photo of a place"} for i in range(30)]
     samples = ((f"{i:09d}", squares[i % 3], row) for i, row in enumerate(rows))
     shards.write(tmp_path / "00000.tar", samples, storage)
-    found = (tmp_path / "00000.tar").stat().st_size / 30
-    assert image_bytes(IMAGENET) == pytest.approx(found, rel=0.02)
+    size = (tmp_path / "00000.tar").stat().st_size / 30
+    assert image_bytes(IMAGENET) == pytest.approx(size, rel=0.02)
     assert 30_000 < image_bytes(IMAGENET) < 36_000
 
 
-def test_images_to_evaluate_on_are_planned_as_png():
+def test_evaluation_images_are_planned_as_png():
     training = image_bytes(IMAGENET, "imagenet_train")
     assert image_bytes(IMAGENET, "imagenet") > 3 * training
     shard = {"split": "imagenet", "shard": "00000"}
-    kept = work(IMAGENET, "prepare_data", shard).kept
-    assert kept == 50_000 * image_bytes(IMAGENET, "imagenet")
+    stored = work(IMAGENET, "prepare_data", shard).outputs
+    assert stored == 50_000 * image_bytes(IMAGENET, "imagenet")
 
 
-def test_a_higher_quality_takes_more_disk():
+def test_higher_quality_takes_more_disk():
     sizes = [
         image_bytes(IMAGENET.model_copy(update={"storage": Storage(format="jpeg", quality=q)}))
         for q in (30, 60, 80, 95, 99)
@@ -64,7 +63,7 @@ def job(source: str) -> Job:
 def planned(folder, source: str, sizes: ImageSizes | None = None) -> tuple[summary.Cost, str]:
     sizes = sizes or ImageSizes(folder)
     [cost] = summary.costs([job(source)], {"imagenet": IMAGENET}, RATES, sizes).values()
-    return cost, sizes.described()
+    return cost, sizes.describe()
 
 
 @pytest.fixture
@@ -76,26 +75,28 @@ def with_shard(tmp_path):
         (f"{i}", random.integers(0, 256, (256, 256, 3), np.uint8), {"class_id": 0, "prompt": ""})
         for i in range(3)
     ]
-    shards.write(folder / "g2-00000.tar", samples, {"format": "jpeg", "quality": 95})
+    shards.write(folder / "g2-00000.tar", samples, Storage(format="jpeg", quality=95))
     return tmp_path
 
 
-def test_a_plan_learns_the_size_of_images_from_shards(with_shard):
+def test_scale_measures_existing_shards(with_shard):
     plain = work(IMAGENET, "generate", {"source": "sd_class_names", "shard": "g2-00000"})
     cost, text = planned(with_shard, "sd_class_names")
     folder = with_shard / "results/imagenet/images/sd_class_names"
     bytes_per_image = sum(path.stat().st_size for path in folder.iterdir()) / 3
     assert bytes_per_image > 2 * image_bytes(IMAGENET)
-    assert cost.work.kept == pytest.approx(25_600 * bytes_per_image, rel=1e-6)
-    assert cost.work.state == cost.work.kept
+    assert cost.work.outputs == pytest.approx(25_600 * bytes_per_image, rel=1e-6)
+    assert cost.work.state == cost.work.outputs
     assert cost.work.units == plain.units
-    assert "measured from existing shards: imagenet/sd_class_names" in text
+    assert text.startswith(
+        "Disk per image: measured in existing shards of imagenet/sd_class_names;"
+    )
 
 
-def test_a_source_without_shards_has_those_of_its_generator(with_shard):
+def test_scale_uses_shards_of_the_same_generator(with_shard):
     cost, text = planned(with_shard, "sd_description")
-    assert cost.work.kept == planned(with_shard, "sd_class_names")[0].work.kept
-    assert "images/sd_class_names)" in text
+    assert cost.work.outputs == planned(with_shard, "sd_class_names")[0].work.outputs
+    assert "shards of imagenet/sd_description;" in text
     other, text = planned(with_shard, "if_class_names")
     assert other.work == work(
         IMAGENET, "generate", {"source": "if_class_names", "shard": "g2-00000"}
@@ -103,8 +104,9 @@ def test_a_source_without_shards_has_those_of_its_generator(with_shard):
     assert "estimated from the study's image size" in text
 
 
-def test_a_plan_of_another_format_measures_no_shards(with_shard):
+def test_scale_skips_studies_with_another_format(with_shard):
     sizes = ImageSizes(with_shard, skipped={"imagenet"})
     cost, text = planned(with_shard, "sd_class_names", sizes)
     plain = work(IMAGENET, "generate", {"source": "sd_class_names", "shard": "g2-00000"})
-    assert (cost.work, text) == (plain, "")
+    assert cost.work == plain
+    assert "estimated from the study" in text

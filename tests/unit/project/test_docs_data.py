@@ -19,7 +19,7 @@ def snippets(language: str) -> list[str]:
     )
 
 
-def test_the_steps_give_a_shard_of_images(tmp_path, monkeypatch):
+def test_documented_steps_create_a_shard(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", dict(os.environ))
     table, (lines, paths, skip) = snippets("csv")[0], map(yaml.safe_load, snippets("yaml"))

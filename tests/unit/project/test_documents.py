@@ -18,7 +18,7 @@ SNIPPETS = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     "snippet", SNIPPETS, ids=lambda snippet: re.search(r"model: \S*?([\w.-]+)[,\s]", snippet)[1]
 )
-def test_each_snippet_fits_a_study(snippet, tmp_path, monkeypatch):
+def test_documented_snippet_is_valid_in_a_study(snippet, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     study = yaml.safe_load(SMOKE.read_text())
     parts = yaml.safe_load(snippet.replace("<commit>", "'" + "0" * 40 + "'"))
@@ -41,7 +41,7 @@ def released(part) -> set[tuple[str, str]]:
     return found.union(*(released(own) for own in part.values() if isinstance(own, dict)))
 
 
-def test_every_commit_that_the_document_names_is_that_of_a_known_source():
+def test_documented_commits_are_those_of_known_sources():
     known = {(row["id"], row["revision"]) for row in checksums.rows(ROOT / "data/sources.csv")}
     pinned = set().union(*(released(yaml.safe_load(snippet)) for snippet in SNIPPETS))
     assert len(pinned) == 4

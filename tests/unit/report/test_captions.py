@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from synscale.report import captions
+from synscale.report import caption_sizes
 from synscale.study.load import load_study
 from synscale.workflow.runs import training_runs
 from tests.support.captions import rendered
@@ -43,7 +43,10 @@ def test_caption_gives_trained_sizes_of_each_curve(tmp_path, monkeypatch):
     (tmp_path / "data").symlink_to(ROOT / "data")
     monkeypatch.chdir(tmp_path)
     text = re.sub(r"<[^>]*>|\s+", " ", rendered("supervised_scaling", "digits", DIGITS))
-    expected = "5 sizes, 30 to 480 training images (real) and 8 sizes, 30 to 3,840 training images (synthetic); 3 seeds at each size"
+    expected = (
+        "5 sizes, 30 to 480 training images (real) and 8 sizes, 30 to 3,840 training images "
+        "(synthetic); 3 seeds at each size"
+    )
     assert expected in text
 
 
@@ -54,13 +57,16 @@ def test_sizes_name_curves_as_far_as_they_differ():
         ("supervised", "one", 2.0, "small"): {1, 2, 4, 8},
     }
     assert (
-        captions.by_curve(DIGITS, {key: {1, 2, 4} for key in curves}, "images")
+        caption_sizes.by_curve(DIGITS, {key: {1, 2, 4} for key in curves}, "images")
         == "3 sizes, 1 to 4 images"
     )
     sources = {"real": DIGITS.sources["real"], "one": DIGITS.sources["diffusion_class_names"]}
     study = DIGITS.model_copy(update={"sources": sources})
-    expected = "3 sizes, 1 to 4 images (real and one at guidance 1) and 4 sizes, 1 to 8 images (one at guidance 2)"
-    assert captions.by_curve(study, curves, "images") == expected
+    expected = (
+        "3 sizes, 1 to 4 images (real and one at guidance 1) and 4 sizes, 1 to 8 images (one at "
+        "guidance 2)"
+    )
+    assert caption_sizes.by_curve(study, curves, "images") == expected
 
 
 def test_exchange_caption_gives_all_sizes_of_each_curve(tmp_path, monkeypatch):

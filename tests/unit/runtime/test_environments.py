@@ -50,7 +50,7 @@ def test_every_version_of_a_lock_has_hashes(name):
     assert all(re.fullmatch(r" +--hash=sha256:[0-9a-f]{64}( \\)?", line) for line in after.values())
 
 
-def test_the_lock_holds_all_that_is_asked_for():
+def test_lock_contains_every_requested_package():
     asked = [
         re.match(r"[A-Za-z0-9_.-]+", line).group()
         for line in (ROOT / "envs/laptop.in").read_text().splitlines()
@@ -78,7 +78,7 @@ def rules() -> list:
     rules(),
     ids=lambda value: value if isinstance(value, str) else value.stem,
 )
-def test_the_environment_of_a_rule_holds_what_its_script_imports(script, environment):
+def test_environment_of_a_rule_has_imported_packages(script, environment):
     own = pins(yaml.safe_load(environment.read_text())["dependencies"][-1]["pip"])
     needed_by = {normal(Requirement(text).name) for name in own for text in (requires(name) or [])}
     _, packages = imports(ROOT / f"scripts/{script}.py", ROOT)
@@ -89,5 +89,5 @@ def test_the_environment_of_a_rule_holds_what_its_script_imports(script, environ
         )
 
 
-def test_scripts_bear_the_names_of_their_rules():
+def test_script_has_the_name_of_its_rule():
     assert [script for script, _ in rules()] == list(rule_names.rules())

@@ -45,7 +45,7 @@ def test_json_has_no_nan(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told_with_the_file_that_has_no_room(tmp_path):
+def test_full_disk_is_reported_with_the_file(tmp_path):
     with (
         pytest.raises(OSError, match=r"No space left on device: '.*images\.tar'"),
         atomic_write(tmp_path / "images.tar"),
@@ -70,7 +70,7 @@ def test_new_files_have_the_permissions_of_the_umask(tmp_path, mask):
     assert mode(tmp_path / "private.safetensors") == mode(tmp_path / "plain.txt") == 0o666 & ~mask
 
 
-def test_folders_get_the_permissions_of_the_umask_but_not_what_links_point_to(tmp_path, mask):
+def test_folder_gets_permissions_but_not_targets_of_links(tmp_path, mask):
     private, model = tmp_path / "private", tmp_path / "model"
     write_privately(private)
     (model / "unet").mkdir(parents=True)

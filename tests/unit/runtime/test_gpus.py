@@ -14,7 +14,8 @@ JOB = """
 import os, pathlib, sys
 from synscale.runtime import gpu_lock
 folder = pathlib.Path(sys.argv[1])
-gpu_lock.acquire_gpus(int(sys.argv[2]), gpu_lock.Machine(folder, folder / "driver", folder / "locks"))
+machine = gpu_lock.Machine(folder, folder / "driver", folder / "locks")
+gpu_lock.acquire_gpus(int(sys.argv[2]), machine)
 show = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], flush=True); input()"
 os.execv(sys.executable, [sys.executable, "-c", show])
 """

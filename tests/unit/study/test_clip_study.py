@@ -2,8 +2,6 @@
 their own.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import open_clip
 import pytest
 import torch
@@ -59,7 +57,7 @@ def test_the_papers_architecture_is_open_clips():
     }
 
 
-def test_options_at_their_defaults_make_no_model_anew(tmp_path):
+def test_option_at_its_default_changes_no_settings(tmp_path):
     before = clip_settings(smoke(tmp_path), "real", "clip_tiny")
     same = smoke(
         tmp_path, ("crop_scale: [0.9, 1.0]", "crop_scale: [0.9, 1.0]\n  crop_ratio: [1.0, 1.0]")
@@ -99,17 +97,19 @@ def test_options_at_their_defaults_make_no_model_anew(tmp_path):
         (
             CROP,
             f"{CROP}\n  order: passes",
-            "clip.order = 'passes': removed: every training reads its pairs in shuffled epochs; delete this line",
+            "clip.order = 'passes': removed: every training reads its pairs in shuffled "
+            "epochs; delete this line",
         ),
         (
             CROP,
             f"{CROP}\n  checkpoints: 2",
-            "clip.checkpoints = 2: removed: checkpoints are saved at time intervals; delete this line",
+            "clip.checkpoints = 2: removed: checkpoints are saved at time intervals; "
+            "delete this line",
         ),
         ('templates: ["{name}", "{name}, thick"]', "templates: imagenet", "clip.templates"),
     ],
 )
-def test_options_that_cannot_be_are_told(tmp_path, old, new, told):
+def test_invalid_option_is_reported(tmp_path, old, new, told):
     with pytest.raises(StudyError) as error:
         smoke(tmp_path, (old, new))
     assert told in str(error.value)
@@ -119,7 +119,7 @@ def test_the_80_templates_have_a_name(tmp_path):
     study = smoke(
         tmp_path, ('templates: ["{name}", "{name}, thick"]', "templates: openai_imagenet")
     )
-    assert clip_evaluation_settings(study, "real", "clip_tiny")["templates"] == "openai_imagenet"
+    assert clip_evaluation_settings(study, "real", "clip_tiny").templates == "openai_imagenet"
 
 
 def sets(**own) -> FilesData:
@@ -130,7 +130,7 @@ def sets(**own) -> FilesData:
     )
 
 
-def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
+def test_set_with_other_classes_needs_two_files(tmp_path):
     study, classes, texts = smoke(tmp_path), tmp_path / "flowers.csv", tmp_path / "templates.yaml"
 
     def faults(**own):
@@ -149,7 +149,8 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     classes.write_text("class_id,name\n0,rose\n1,lily\n")
     texts.write_text(yaml.safe_dump({"pets": ["a {name}"]}))
     assert faults(**own) == [
-        f"data.evaluation.flowers.templates = {str(texts)!r}: no list of texts under flowers102; add it"
+        f"data.evaluation.flowers.templates = {str(texts)!r}: "
+        "no list of texts under flowers102; add it"
     ]
     assert "templates: missing; a set with other classes" in faults(classes=str(classes))[0]
     assert "remove the key" in faults(templates=str(texts))[0]
@@ -157,12 +158,11 @@ def test_sets_with_classes_of_their_own_bring_both_files(tmp_path):
     assert faults(**own) == []
     changed = study.model_copy(update={"data": sets(**own)})
     assert clip_tables(changed) == [str(classes), str(texts)]
-    assert clip_evaluation_settings(changed, "real", "clip_tiny")["sets"] == {
-        "flowers": {"dataset": "flowers102", **own}
-    }
+    settings = clip_evaluation_settings(changed, "real", "clip_tiny")
+    assert settings.sets_of_other_classes == {"flowers": FileSet(dataset="flowers102", **own)}
 
 
-def test_the_projects_own_sets_can_be_asked_about(tmp_path):
+def test_downstream_sets_of_the_project_are_valid(tmp_path):
     smoke(tmp_path)
     for path in sorted((ROOT / "data/downstream").glob("*.csv")):
         if path.stem != "sets":

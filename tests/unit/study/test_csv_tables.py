@@ -29,7 +29,7 @@ def data(tmp_path, monkeypatch):
     captions.paper_items.cache_clear()
 
 
-def test_byte_order_mark_in_tables_of_data_is_ignored(data, monkeypatch):
+def test_byte_order_mark_in_tables_of_data_is_ignored(data):
     assert registry.row_of("imagenet_v2")["images"] == "10000"
     subset = registry.DataSet("imagenet_r", "evaluation.r", str(data / "imagenet_classes.csv"))
     assert len(subset.expected) == 200
@@ -37,9 +37,9 @@ def test_byte_order_mark_in_tables_of_data_is_ignored(data, monkeypatch):
     assert captions.paper_items()["teaser"]["paper_item"] == "Figure 1"
     assert checksums.rows(data / "sources.csv")[0]["id"].startswith("stable-diffusion")
     assert class_table.read(data / "digits_classes.csv")["name"][9] == "nine"
-    monkeypatch.setattr(cost_model, "prompt_settings", lambda study, recipe: {"texts": 3})
-    study = SimpleNamespace(classes=str(data / "digits_classes.csv"), gpus=0)
-    assert cost_model._write_sentences(study, "own").units["text"] == 30
+    recipes = {"any": SimpleNamespace(texts=3)}
+    study = SimpleNamespace(classes=str(data / "digits_classes.csv"), gpus=0, recipes=recipes)
+    assert cost_model.work(study, "write_sentences", {"recipe": "any"}).units["text"] == 30
 
 
 def test_outer_spaces_of_cells_and_columns_are_left_out(tmp_path):
@@ -88,7 +88,7 @@ def test_duplicate_column_is_reported(tmp_path):
         csv_tables.rows(tmp_path / "t.csv")
 
 
-def test_empty_columns_and_last_rows_of_a_spreadsheet_are_left_out(tmp_path):
+def test_empty_columns_and_last_rows_are_left_out(tmp_path):
     (tmp_path / "t.csv").write_text("id,name,,\n0,robin,,\n1,heron,,\n,,,\n,,,\n")
     assert csv_tables.rows(tmp_path / "t.csv") == [
         {"id": "0", "name": "robin"},
@@ -107,7 +107,7 @@ def test_frame_keeps_columns_and_refuses_rows_that_are_too_long(tmp_path):
         csv_tables.frame(tmp_path / "t.csv")
 
 
-def test_table_of_data_sets_that_cannot_be_read_is_an_error_of_the_data_set(data, monkeypatch):
+def test_unreadable_table_is_an_error_of_its_data_set(data, monkeypatch):
     (data / "datasets.csv").write_text("id;images\nbirds;3\n")
     monkeypatch.setenv("DATA_BIRDS", str(data))
     birds = registry.DataSet("birds", "training.birds", str(data / "digits_classes.csv"))

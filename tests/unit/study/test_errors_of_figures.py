@@ -10,14 +10,16 @@ CASES = [
         "recipes: [class_names], columns",
         "recipes: [nouns], columns",
         [
-            "figures.samples.recipes = 'nouns': no such recipe; known: alt_texts, captions, class_names"
+            "figures.samples.recipes = 'nouns': no such recipe; known: alt_texts, "
+            "captions, class_names"
         ],
     ),
     (
         "{experiment: sweep,",
         "{experiment: sweeps,",
         [
-            "figures.configuration_sweep.experiment = 'sweeps': no such experiment; did you mean 'sweep'?"
+            "figures.configuration_sweep.experiment = 'sweeps': no such experiment; did "
+            "you mean 'sweep'?"
         ],
     ),
     (
@@ -29,14 +31,16 @@ CASES = [
         "sweep, architecture: vit_tiny",
         "sweep, architecture: vit_huge",
         [
-            "figures.configuration_sweep.architecture = 'vit_huge': no such architecture in experiments.sweep"
+            "figures.configuration_sweep.architecture = 'vit_huge': no such architecture "
+            "in experiments.sweep"
         ],
     ),
     (
         "&synthetic [{source: diffusion_class_names, guidance: 1.5}]",
         "&synthetic [{source: diffusion_class_names, guidance: 1.0}]",
         [
-            "figures.beyond_the_law.panels.0.curves = diffusion_class_names at guidance 1 on vit_tiny: not in the experiments of laws.supervised"
+            "figures.beyond_the_law.panels.0.curves = diffusion_class_names at guidance "
+            "1 on vit_tiny: not in the experiments of laws.supervised"
         ],
     ),
     (

@@ -49,7 +49,8 @@ CASES = [
         "  masked:",
         "  Masked/..:",
         [
-            "generators.Masked/.. = 'Masked/..': a name is part of paths; use small letters, digits and _"
+            "generators.Masked/.. = 'Masked/..': a name is part of paths; use small "
+            "letters, digits and _"
         ],
     ),
     (

@@ -28,14 +28,16 @@ CASES = [
         "sizes: [10, 20, 40]",
         "sizes: [10, 20, 80]",
         [
-            "experiments.scaling.sizes = 80: more than the 40 of sources.diffusion_class_names.images.1.5"
+            "experiments.scaling.sizes = 80: more than the 40 of "
+            "sources.diffusion_class_names.images.1.5"
         ],
     ),
     (
         "sizes: [10, 20, 40]",
         "sizes: [10, 20, 80]",
         [
-            "experiments.scaling.sizes = 80: no training iterations for it; add 80 to classifiers.iterations"
+            "experiments.scaling.sizes = 80: no training iterations for it; add 80 to "
+            "classifiers.iterations"
         ],
     ),
     (
@@ -47,7 +49,8 @@ CASES = [
         "sizes: [10, 40]}",
         "sizes: [10, 20]}",
         [
-            "laws.supervised.sizes = [10, 20]: contains 2 sizes of [10, 20, 40] (real on vit_tiny); a law needs at least 3"
+            "laws.supervised.sizes = [10, 20]: contains 2 sizes of [10, 20, 40] (real on "
+            "vit_tiny); a law needs at least 3"
         ],
     ),
     (
@@ -59,14 +62,16 @@ CASES = [
         "generator: masked,",
         "generator: imagen,",
         [
-            "sources.masked_captions.generator = 'imagen': no such generator; known: diffusion, masked"
+            "sources.masked_captions.generator = 'imagen': no such generator; known: "
+            "diffusion, masked"
         ],
     ),
     (
         "guidance: 1.5}\n  limited",
         "guidance: 3.0}\n  limited",
         [
-            "experiments.scaling.curves.1.guidance = 3.0: 'diffusion_class_names' has no images at it"
+            "experiments.scaling.curves.1.guidance = 3.0: 'diffusion_class_names' has no "
+            "images at it"
         ],
     ),
     (

@@ -95,11 +95,13 @@ def test_its_text_is_read_as_the_same(own):
     [
         (
             "{digits.generators.diffusion.stepz: 10}",
-            r"override of \S*digits.yaml: generators.diffusion.stepz = 10: unknown key; did you mean 'steps'",
+            r"override of \S*digits.yaml: generators.diffusion.stepz = 10: unknown key; "
+            r"did you mean 'steps'",
         ),
         (
             "{digits.generators.diffusion.steps: few}",
-            r"override of \S*digits.yaml: generators.diffusion.steps = 'few': input should be a valid integer",
+            r"override of \S*digits.yaml: generators.diffusion.steps = 'few': input "
+            r"should be a valid integer",
         ),
         (
             "{digits.experiments.scaling.sizes: [30, 77]}",
@@ -108,7 +110,8 @@ def test_its_text_is_read_as_the_same(own):
         ("{digits.colour: blue}", r"override of \S*digits.yaml: colour = 'blue': unknown key; "),
         (
             "{generators.diffusion.steps: 10}",
-            r"override: generators = .*: the first key must be a study, one of .*\bdigits\b.*; write it as",
+            r"override: generators = .*: the first key must be a study, one of "
+            r".*\bdigits\b.*; write it as",
         ),
         (
             "digits.generators.diffusion.steps=10",
@@ -118,6 +121,6 @@ def test_its_text_is_read_as_the_same(own):
         ("{digits: [10}", "override = .*; write it as"),
     ],
 )
-def test_what_does_not_fit_is_told(text, told):
+def test_invalid_override_is_reported(text, told):
     with pytest.raises(StudyError, match=told):
         overrides.load(DIGITS, read(text))

@@ -105,7 +105,7 @@ def test_script_is_given_the_rounding_only_keys():
     assert "micro_batch_size" not in identity_of(settings)["recipe"]
 
 
-def test_training_of_a_generator_keeps_its_batch_size_in_its_digest():
+def test_batch_size_of_generator_training_is_in_its_digest():
     smoke = load_study(SMOKE)
     training = smoke.generators["diffusion"].training.model_copy(update={"batch_size": 8})
     changed = with_keys(smoke, "generators.diffusion", training=training)
@@ -113,7 +113,7 @@ def test_training_of_a_generator_keeps_its_batch_size_in_its_digest():
     assert one != other
 
 
-# -- settings of one architecture --------------------------------------------------------------------
+# -- settings of one architecture ------------------------------------------------------------
 
 
 def classifier_digests(study: Study) -> dict[str, str]:
@@ -136,7 +136,7 @@ def test_key_of_one_architecture_repeats_no_other(keys):
     assert [run for run in before if before[run] != after[run]] == ["vit_large-n125000-seed0"]
 
 
-def test_learning_rate_of_the_recipe_repeats_no_architecture_with_its_own():
+def test_rate_of_the_recipe_repeats_no_architecture_with_another():
     before = classifier_digests(paper())
     after = classifier_digests(with_keys(paper(), "classifiers", learning_rate=2e-3))
     assert [run for run in before if before[run] != after[run]] == ["vit_base-n125000-seed0"]
@@ -175,11 +175,12 @@ def test_bad_values_of_an_architecture_are_refused(tmp_path, keys, message):
         load_study(file)
 
 
-# -- the same model ----------------------------------------------------------------------------------
+# -- the same model ------------------------------------------------------------
 
 
 def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monkeypatch):
-    """Agrees within 1e-4, as AdamW's first steps have nearly the size of the learning rate, 5e-3."""
+    """Agrees within 1e-4, as AdamW's first steps have nearly the size of the learning "
+    "rate, 5e-3."""
     from safetensors.torch import load_file
 
     from synscale.training import checkpoint

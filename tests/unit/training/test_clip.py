@@ -3,7 +3,6 @@
 import multiprocessing
 import shutil
 
-import synscale.runtime.torch_setup  # noqa: F401
 from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from synscale.data import shards
-from synscale.planning.cost_model import forward_flops
+from synscale.planning.flops import forward_flops
 from synscale.study.load import load_study
 from synscale.timing import training
 from synscale.timing.bench import Bench
@@ -216,11 +215,15 @@ def test_changed_image_stops_the_training(job):
             {"real": 1},
             r"real.tar: too few images of real at guidance None .* \(10, expected 11\)",
         ),
-        (run_of("a", ("real", None, 4)), {"real": 2}, "1 tars were named, but real have 2"),
+        (
+            run_of("a", ("real", None, 4)),
+            {"real": 2},
+            "wrong number of tars .1, expected 2 of real",
+        ),
         (
             run_of("a", ("made", 1.5, 4)),
             {"real": 1, "made": 1},
-            "1 tars were named, but real, made have 2",
+            "wrong number of tars .1, expected 2 of real, made",
         ),
     ],
 )
@@ -241,7 +244,7 @@ def test_calibration_has_the_real_number_of_micro_batches(tmp_path):
     clip = study.clip.model_copy(update={"batch_size": 16, "micro_batch_size": 4})
     own = Bench(SMOKE, study.model_copy(update={"clip": clip}), CPU, tmp_path, seconds=0.01)
     steps, rest = training.train_clip(own)
-    architecture = clip.architectures["clip_tiny"].model_dump()
+    architecture = clip.architectures["clip_tiny"]
     assert steps.what == "clip_tiny, batches of 16 in 4 micro-batches"
     flops = forward_flops(architecture, 8) * 16 / 1e12
     # One forward pass without gradients, one with, and a backward pass that counts as two.

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pytest
 import torch
 import torch.nn.functional as F

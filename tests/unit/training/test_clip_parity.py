@@ -4,7 +4,6 @@ Tolerance: 1e-4 of a loss near ln 8 = 2.1, over 12 steps in float32. The rest is
 has the fused kernel of AdamW, and computes the loss of micro-batches in chunks.
 """
 
-import synscale.runtime.torch_setup  # noqa: F401
 from synscale.runtime.torch_setup import deterministic
 
 import pytest

@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from itertools import chain
 
-import synscale.runtime.torch_setup  # noqa: F401
 from synscale.runtime.torch_setup import deterministic
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from synscale.data import shards
+from synscale.study.models.generators import Storage
 from synscale.training.distributed import ProcessGroup
 from tests.support import clip_process
 from tests.support.clip_process import BATCH, ITERATIONS, PAIRS
@@ -40,7 +40,7 @@ def tars(tmp_path_factory) -> list[str]:
             for i in range(start, min(start + SHARD, PAIRS))
         ]
         found.append(str(folder / f"{start // SHARD:05d}.tar"))
-        shards.write(found[-1], rows, {"format": "webp", "quality": 90})
+        shards.write(found[-1], rows, Storage(format="webp", quality=90))
     return found
 
 

@@ -1,13 +1,10 @@
 """A training that diverges stops, and the state on disk is the last one that is finite."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import pytest
 import torch
 
-from scripts import train_generator
 from synscale.models import classifier
-from synscale.training import checkpoint
+from synscale.training import checkpoint, generator_loop
 from tests.support.classifier_runs import classifier_job
 from tests.support.trainings import recipe, train_on_noise, train_small_generator
 
@@ -55,14 +52,14 @@ def test_divergence_in_the_last_step_gives_no_model(tmp_path):
 
 
 def test_generator_divergence_keeps_the_state_before_it(tmp_path, save_every_step, monkeypatch):
-    build, part, loss_of = train_generator.KINDS["diffusion"]
+    part, loss_of = generator_loop.KINDS["diffusion"]
     steps = []
 
     def broken(*arguments):
         steps.append(1)
         return loss_of(*arguments) * (float("inf") if len(steps) == 4 else 1)
 
-    monkeypatch.setitem(train_generator.KINDS, "diffusion", (build, part, broken))
+    monkeypatch.setitem(generator_loop.KINDS, "diffusion", (part, broken))
     message = (
         r"^generator of kind diffusion: training loss is inf at step 4 .* lower training\.learn"
     )

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from benchmarks import image_draws
-from synscale.analysis import claims
+from synscale.analysis import effects
 from synscale.study.load import load_study
-from synscale.workflow.settings import tables as table_settings
+from synscale.workflow.settings.claims import claims_settings
 from tests.support.workflow import ROOT
 
 # -- claims over draws -----------------------------------------------------------------------------
@@ -33,8 +33,8 @@ def test_interval_over_draws_contains_the_draw_of_images():
     covered = np.zeros(2)
     for _ in range(trials):
         synthetic, real = drawn_curve(0.3, 3, random), drawn_curve(0.5, 3, random)
-        over_draws = claims.over_draws(claims.mean_difference, [synthetic], real)
-        one = claims.mean_difference([synthetic[0]], real[0])
+        over_draws = effects.over_draws(effects.mean_difference, [synthetic], real)
+        one = effects.mean_difference([synthetic[0]], real[0])
         covered += [found.low <= -0.2 <= found.high for found in (over_draws, one)]
         assert over_draws.n == 3
     assert covered[0] / trials > 0.92
@@ -44,29 +44,30 @@ def test_interval_over_draws_contains_the_draw_of_images():
 def test_exponents_over_draws_are_compared_draw_by_draw():
     random = np.random.default_rng(1)
     curves = [drawn_curve(k, 4, random) for k in (0.3, 0.3, 0.5)]
-    effect, test, each = claims.spread_over_draws(curves, 0.1)
+    result = effects.spread_over_draws(curves, 0.1)
+    effect = result.effect
     k = np.array(
         [
             [float(-np.polyfit(np.log(sizes), np.log(losses), 1)[0]) for sizes, losses in own]
             for own in curves
         ]
     )
-    assert each == pytest.approx(k.mean(1))
+    assert result.exponents == pytest.approx(k.mean(1))
     assert effect.value == pytest.approx(np.ptp(k.mean(1)))
     assert effect.low < effect.value < effect.high
     centred = k - k.mean(0)  # an effect of each draw
     rest = centred - centred.mean(1, keepdims=True)
     f = 4 * (centred.mean(1) ** 2).sum() / 2 / ((rest**2).sum() / 6)
-    assert test.p == pytest.approx(stats.f.sf(f, 2, 6))
+    assert result.p == pytest.approx(stats.f.sf(f, 2, 6))
     level = [
-        claims.spread_over_draws([drawn_curve(0.3, 3, random) for _ in range(3)], 0.1)[1].p
+        effects.spread_over_draws([drawn_curve(0.3, 3, random) for _ in range(3)], 0.1).p
         for _ in range(200)
     ]
     assert np.mean(np.array(level) < 0.05) == pytest.approx(0.05, abs=0.04)
 
 
 def test_claims_know_the_draws_of_their_curves():
-    assert "draws" not in table_settings.claims_settings(load_study("studies/digits.yaml"))
+    assert claims_settings(load_study("studies/digits.yaml")).draws is None
     base = load_study("studies/digits.yaml")
     changed = {
         name: row.model_copy(update={"draws": 3})
@@ -74,11 +75,10 @@ def test_claims_know_the_draws_of_their_curves():
         if row.kind != "mixture"
     }
     drawn = base.model_copy(update={"sources": base.sources | changed})
-    assert table_settings.claims_settings(drawn)["draws"] == 3
+    assert claims_settings(drawn).draws == 3
     changed["real"] = changed["real"].model_copy(update={"draws": 2})
-    assert "draws" not in table_settings.claims_settings(
-        drawn.model_copy(update={"sources": base.sources | changed})
-    )
+    mixed = drawn.model_copy(update={"sources": base.sources | changed})
+    assert claims_settings(mixed).draws is None
 
 
 # -- the measurement of image draws ----------------------------------------------------------------

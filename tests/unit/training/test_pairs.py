@@ -1,7 +1,5 @@
 """Image-text pairs: each once in an epoch, with its text, whoever reads them."""
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pytest
 import torch
@@ -9,6 +7,7 @@ import torch
 from synscale.data import shards
 from synscale.models import clip
 from synscale.study.models import TrainingPart
+from synscale.study.models.generators import Storage
 from synscale.training import clip_loop, pairs
 from synscale.training.clip_loop import ClipJob
 from synscale.training.distributed import ProcessGroup
@@ -24,7 +23,7 @@ def write(path, numbers, guidance=(None,), **storage) -> str:
                 {} if scale is None else {"guidance": scale}
             )
             rows.append((f"{scale}-{i:03d}", np.full((8, 8, 3), 8 * i, np.uint8), row))
-    shards.write(path, rows, {"format": "png"} | storage)
+    shards.write(path, rows, Storage(**storage))
     return str(path)
 
 

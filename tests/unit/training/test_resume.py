@@ -192,14 +192,16 @@ def test_slow_steps_and_saves_begin_the_end_earlier(tmp_path, monkeypatch):
 def test_shard_near_its_end_keeps_its_images_and_is_requeued(tmp_path, slurm, monkeypatch):
     slurm("scontrol", f'echo "$@" >> {tmp_path}/calls')
     row = {"image": 0, "class_id": 0, "prompt": ""}
-    state = partial_shards.Stretches(tmp_path / "state", "identity", shards.PNG)
+    state = partial_shards.PartialShards(tmp_path / "state", "identity", shards.PNG)
     monkeypatch.setattr(allocation, "current", lambda: allocated(3600, 400))
     assert not state.add(0, [("a", b"one", row)])
     monkeypatch.setattr(allocation, "current", lambda: allocated(3600, 200))
     with pytest.raises(SystemExit, match="did not requeue it"):
         state.add(1, [("b", b"two", row)])
     assert (tmp_path / "calls").read_text() == "requeue 7\n"
-    assert partial_shards.Stretches(tmp_path / "state", "identity", shards.PNG).kept() == {0: 2}
+    assert partial_shards.PartialShards(tmp_path / "state", "identity", shards.PNG).counts() == {
+        0: 2
+    }
 
 
 def test_processes_that_share_a_shard_wait_for_each_other(tmp_path, slurm, monkeypatch):
@@ -212,7 +214,7 @@ def test_processes_that_share_a_shard_wait_for_each_other(tmp_path, slurm, monke
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setattr(allocation.time, "sleep", waits.append)
     monkeypatch.setattr(allocation, "current", lambda: allocated(3600, 200))
-    state = partial_shards.Stretches(tmp_path / "state", "identity", shards.PNG)
+    state = partial_shards.PartialShards(tmp_path / "state", "identity", shards.PNG)
     state.batch_seconds = 20.0
     with pytest.raises(SystemExit, match="did not requeue it"):
         state.add(0, [("a", b"one", {"image": 0, "class_id": 0, "prompt": ""})])

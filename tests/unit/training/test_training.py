@@ -2,18 +2,20 @@
 
 import gc
 
-import synscale.runtime.torch_setup  # noqa: F401
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from scripts import evaluate, train_generator
+from synscale.evaluation import classifiers
 from synscale.models import classifier
 from synscale.study.load import load_study
 from synscale.timing import fake_images
-from synscale.training import checkpoint, stream
+from synscale.training import (
+    checkpoint,
+    generator_loop,
+    stream,
+)
 from synscale.workflow.settings import digest
 from synscale.workflow.settings.training import classifier_settings
 from tests.support.classifier_runs import classifier_job
@@ -91,7 +93,7 @@ def test_metrics_do_not_depend_on_evaluation_batch_size(tmp_path, monkeypatch):
     found = []
     for at_once in (5, 512):
         monkeypatch.setattr(stream, "ON_CPU", at_once)
-        found.append(evaluate.judge(models, "unseen", images, False, device))
+        found.append(classifiers.evaluate_set(models, "unseen", images, False, device))
     assert found[0] == found[1] and found[0][0] != found[0][1]
 
 
@@ -118,7 +120,7 @@ def test_state_of_other_settings_is_not_continued(tmp_path):
 def test_every_form_of_prompt_is_among_the_training_captions():
     classes = pd.read_csv(ROOT / "data/digits_classes.csv")
     manifest = pd.DataFrame({"class_id": [3, 4], "caption": ["thick", "plain"]})
-    own = train_generator.training_captions(manifest, classes, ["a {name} here"], 0)
+    own = generator_loop.training_captions(manifest, classes, ["a {name} here"], 0)
     assert len(own[0]) == len(own[1])
     for text in (
         "three",

@@ -87,16 +87,16 @@ def test_ctrl_c_is_not_a_failed_job(workflow: Workflow):
 def test_dry_run_prints_an_exceeded_budget(workflow: Workflow):
     budget = "budget={core_hours: 0.00001, kwh: 5}"
     printed = workflow.dry_run(PREPARED, "--quiet", "--config", budget)
-    assert "Budget: The plan of 1 jobs takes core_hours 0.0" in printed
+    assert "Budget: the plan of 1 jobs takes core_hours 0.0" in printed
     assert "but the budget has 1e-05" in printed
 
 
 def test_dry_run_prints_what_is_left_of_a_budget(monkeypatch, capsys):
     monkeypatch.setattr(dag, "_total", lambda *_: {"jobs": 3, "core_hours": 1.25, "kwh": 0.5})
-    dag.print_budget(None, {}, {"budget": {"core_hours": "50", "kwh": 1}})
+    dag.check_budget(None, {}, {"budget": {"core_hours": "50", "kwh": 1}}, dry_run=True)
     expected = "Budget: the plan of 3 jobs is within it (core_hours 1.25 of 50, kwh 0.5 of 1)\n"
     assert capsys.readouterr().out == expected
-    dag.print_budget(None, {}, {})
+    dag.check_budget(None, {}, {}, dry_run=True)
     assert capsys.readouterr().out == ""
 
 

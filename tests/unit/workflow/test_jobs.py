@@ -1,5 +1,7 @@
 """What follows from a study: shards, runs, batches, settings."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from synscale.study.load import load_study
 from synscale.study.models import Study, resolve_mixture
 from synscale.workflow.paths import image_files, metric_files
 from synscale.workflow.runs import group_runs, run_groups, training_runs
-from synscale.workflow.settings import digest, generation
+from synscale.workflow.settings import digest, generation, identity_of
 from synscale.workflow.settings import figures as figure_settings
 from synscale.workflow.settings.generation import generation_settings, generator_settings
 from synscale.workflow.settings.prompts import prompt_settings
@@ -39,11 +41,10 @@ def test_shards_make_every_image_once(shard, images, scales):
     )
     made = {scale: [] for scale in images}
     for number in shard_names(changed, "diffusion_class_names"):
-        for scale, (start, stop) in generation_settings(changed, "diffusion_class_names", number)[
-            "guidance"
-        ].items():
+        settings = generation_settings(changed, "diffusion_class_names", number)
+        for scale, (start, stop) in settings.guidance.items():
             assert 0 < stop - start <= shard
-            made[float(scale)] += range(start, stop)
+            made[scale] += range(start, stop)
     assert made == {scale: list(range(count)) for scale, count in images.items()}
 
 
@@ -60,9 +61,9 @@ def test_the_shards_of_a_prefix_at_one_scale_hold_it(shard, count, scales):
     )
     held = []
     for name in shard_names(changed, "diffusion_class_names", count, 2.5):
-        made = generation_settings(changed, "diffusion_class_names", name)["guidance"]
-        assert scales == "all" or made.keys() == {"2.5"}  # nothing that was not asked for
-        held += range(*made["2.5"])
+        made = generation_settings(changed, "diffusion_class_names", name).guidance
+        assert scales == "all" or made.keys() == {2.5}  # nothing that was not asked for
+        held += range(*made[2.5])
     assert held[:count] == list(range(count))
     assert len(held) < count + shard
 
@@ -143,20 +144,17 @@ def test_names_of_runs_stand_in_paths():
         assert re.fullmatch(r"[a-z0-9_.-]+", run.name)
 
 
-def test_recipes_without_a_model_have_the_settings_that_they_always_had():
-    """Their prompts are not made again by what other kinds of recipes need."""
-    assert prompt_settings(load_study(SMOKE), "captions") == {
-        "recipe": "captions",
-        "kind": "captions",
-        "patterns": [],
-    }
+def test_keys_with_defaults_are_not_in_the_identity_of_prompts():
+    settings = prompt_settings(load_study(SMOKE), "captions")
+    assert identity_of(settings) == {"name": "captions", "recipe": {"kind": "captions"}}
 
 
 def test_sampling_is_no_setting_of_training_a_generator():
     base = load_study(SMOKE)
     resampled = base.generators["diffusion"].model_copy(update={"steps": 50, "sampler": "ddim"})
     changed = study(generators=base.generators | {"diffusion": resampled})
-    assert generator_settings(changed, "diffusion") == generator_settings(base, "diffusion")
+    settings = [generator_settings(own, "diffusion") for own in (changed, base)]
+    assert settings[0].digest() == settings[1].digest()
     assert generation_settings(changed, "diffusion_class_names", "00000") != generation_settings(
         base, "diffusion_class_names", "00000"
     )
@@ -167,8 +165,8 @@ def test_curves_are_labelled_by_what_differs_in_their_panel():
         load_study(ROOT / "studies/digits.yaml"), "supervised_scaling"
     )
     labels = {
-        panel["title"].split(" (")[0]: [curve["label"] for curve in panel["curves"]]
-        for panel in settings["panels"]
+        panel.title.split(" (")[0]: [curve.label for curve in panel.curves]
+        for panel in settings.panels
     }
     assert labels["guidance scale"] == ["real", "guidance 1", "guidance 1.5", "guidance 4"]
     assert labels["prompt recipe"] == ["real", "class_names", "clip_templates", "captions"]
@@ -186,18 +184,18 @@ def test_a_source_looks_the_same_in_every_figure():
     digits = load_study(ROOT / "studies/digits.yaml")
     seen = {}
     for name in ("supervised_scaling", "ood_scaling", "clip_scaling", "beyond_the_law"):
-        for panel in figure_settings.panels_settings(digits, name)["panels"]:
-            for curve in panel["curves"]:
-                look = {key: value for key, value in curve["look"].items() if key != "weight"}
-                assert seen.setdefault((curve["source"], curve["guidance"]), look) == look
+        for panel in figure_settings.panels_settings(digits, name).panels:
+            for curve in panel.curves:
+                style = replace(curve.style, weight=0)
+                assert seen.setdefault((curve.source, curve.guidance), style) == style
 
 
 def test_curves_of_a_panel_look_different():
     digits = load_study(ROOT / "studies/digits.yaml")
     for name in ("supervised_scaling", "ood_scaling", "clip_scaling"):
-        for panel in figure_settings.panels_settings(digits, name)["panels"]:
-            looks = [str(plotting.look(curve["look"])) for curve in panel["curves"]]
-            assert len(set(looks)) == len(looks)
+        for panel in figure_settings.panels_settings(digits, name).panels:
+            styles = [str(plotting.line_style(curve.style)) for curve in panel.curves]
+            assert len(set(styles)) == len(styles)
 
 
 def test_what_a_study_does_not_show_is_told_as_such():

@@ -45,5 +45,5 @@ def test_what_is_obtained_another_way_is_reported_with_its_path(workflow: Workfl
         generator_settings(study, "released")
     with pytest.raises(targets.NotInStudy, match=r"sources\.real: is not generated \(kind 'real'"):
         pipeline_folder(study, "real")
-    with pytest.raises(targets.NotInStudy, match="the study has no safety checker: add safety_ch"):
+    with pytest.raises(targets.NotInStudy, match="the study has no safety checker; add safety_ch"):
         checker_settings(study)

@@ -1,0 +1,268 @@
+"""Each claim of the paper's abstract as hypotheses, tested on the data of a study.
+
+The abstract has words, no numbers: hypotheses and tests are this project's.
+"""
+
+import numpy as np
+import pandas as pd
+
+from synscale.analysis import effects, metrics, per_class
+from synscale.analysis.claim_data import (
+    LOG_LOSS,
+    RHO,
+    SIZES,
+    ClaimRow,
+    Data,
+    K,
+    against_real,
+    interval,
+    names,
+)
+from synscale.analysis.decisions import Test, bound_test, decide
+from synscale.analysis.effects import Effect
+from synscale.report import tables
+
+NO_EFFECT = Effect(np.nan, np.nan, np.nan, 0)
+FACTORS = {
+    "guidance": "The guidance scale",
+    "recipes": "The prompt recipe",
+    "generators": "The generator",
+}
+
+
+def clip_is_a_little_lower(data: Data) -> list[ClaimRow]:
+    """Test that the exponents of CLIP on synthetic pairs are a little lower than on real ones."""
+    s = data.settings
+    rows = []
+    for law in filter(None, [s.clip_law, s.clip_downstream_law]):
+        for curve in s.clip_curves:
+            effect, n_of, note = data.mean_difference(law, [curve])
+            rows.append(
+                ClaimRow(
+                    "CLIP: synthetic images scale like real ones, a little lower"
+                    + ("" if law == s.clip_law else " (downstream)"),
+                    f"k(synthetic) − k(real) lies between −{s.min_difference:g} and 0",
+                    against_real(data, [curve], mean=""),
+                    data.evaluation(law),
+                    n_of,
+                    K,
+                    effect,
+                    bound_test(effect, above=-s.min_difference, below=0),
+                    note,
+                )
+            )
+    return rows
+
+
+def supervised_is_much_lower(data: Data) -> list[ClaimRow]:
+    """Test that the exponents of classifiers on synthetic images are much lower."""
+    s = data.settings
+    effect, n_of, note = data.mean_difference(s.law, s.curves)
+    return [
+        ClaimRow(
+            "Supervised: synthetic images scale much worse than real ones",
+            f"mean k(synthetic) − k(real) is below −{s.min_difference:g}",
+            against_real(data, s.curves),
+            data.evaluation(s.law),
+            n_of,
+            K,
+            effect,
+            bound_test(effect, below=-s.min_difference),
+            note,
+        )
+    ]
+
+
+def factors_matter(data: Data) -> list[ClaimRow]:
+    """Test that guidance scale, recipe and generator change the exponent."""
+    s = data.settings
+    rows = []
+    for key, factor in FACTORS.items():
+        curves = getattr(s, key)
+        n_of = SIZES
+        effect, test, note = NO_EFFECT, Test(np.nan, np.nan), "one curve alone: nothing to compare"
+        if len(curves) > 1:
+            if s.draws:
+                draws = [data.points_by_draw(s.law, curve) for curve in curves]
+                result = effects.spread_over_draws(draws, s.min_difference)
+                n_of = "draws of curves"
+                method = "an analysis of variance with an effect of each draw of the images"
+            else:
+                points = [data.points(s.law, curve) for curve in curves]
+                result = effects.spread(points, s.min_difference)
+                method = "one regression with an effect of each size"
+            exponents = ", ".join(
+                f"{curve.label} {tables.number(k)}"
+                for curve, k in zip(curves, result.exponents, strict=True)
+            )
+            effect, test = result.effect, Test(result.p, result.p_alike)
+            note = (
+                f"largest k minus smallest, {method}, Tukey's interval, p by F-test; k: {exponents}"
+            )
+        rows.append(
+            ClaimRow(
+                f"{factor} matters to scaling",
+                "the exponents k are not all equal; the opposite: they differ by less than "
+                f"{s.min_difference:g}",
+                f"{names(curves)}, {s.architecture}",
+                data.evaluation(s.law),
+                n_of,
+                K,
+                effect,
+                test,
+                note,
+            )
+        )
+    return rows
+
+
+def concepts_limit(data: Data, scores: pd.DataFrame) -> list[ClaimRow]:
+    """Test that recognizable classes scale better. scores: as `result_files.class_scores`."""
+    s = data.settings
+    keys = ["source", "guidance", "class_id"]
+    scores = scores[[*keys, "recognizability", "diversity"]]
+    laws = per_class.class_laws(data.table, s.laws[s.law], s.curves)
+    table = laws.merge(scores, on=keys, validate="one_to_one")
+    rho, other = (
+        per_class.rank_correlation(table, score, within=per_class.CURVE)
+        for score in ("recognizability", "diversity")
+    )
+    note = (
+        "Spearman's rho of ranks within each curve, bootstrap over "
+        f"{rho['clusters']} classes, p by permutations of them; "
+        f"of diversity: {tables.interval(other['rho'], other['low'], other['high'])}"
+    )
+    p = per_class.permutation_p(table, "recognizability", within=per_class.CURVE)
+    return [
+        ClaimRow(
+            "Supervised: concepts that generators cannot draw hold scaling back",
+            "classes that are more recognizable have a higher k: correlation above 0",
+            f"classes of {names(s.curves)}, {s.architecture}",
+            data.evaluation(s.law),
+            "classes of curves",
+            RHO,
+            Effect(rho["rho"], rho["low"], rho["high"], rho["n"]),
+            Test(*p),
+            note,
+        )
+    ]
+
+
+def synthetic_helps_few_real(data: Data) -> list[ClaimRow]:
+    """Test that synthetic images lower the loss of models trained on few real ones."""
+    s = data.settings.few_real
+    if s is None:
+        return []
+    runs = metrics.of_experiments(metrics.overall(data.table, s.evaluation), s.experiments)
+    real = metrics.of_curve(runs, s.real, None, s.architecture)
+    rows = []
+    for mixture in sorted(s.mixtures, key=lambda row: row.real_images):
+        both = metrics.of_curve(runs, mixture.source, None, s.architecture)
+        both = both[both["size"] == both["size"].max()]
+        alone = real[real["size"] == mixture.real_images]
+        effect = effects.mean_effect(effects.log_ratios(both, alone))
+        added = int(both["size"].iloc[0]) - mixture.real_images
+        top1 = [tables.number(100 * part["top1"].mean(), 1) for part in (alone, both)]
+        rows.append(
+            ClaimRow(
+                "Supervised: synthetic images help where real ones are few",
+                f"with {added:,} synthetic images added to {mixture.real_images:,} real ones "
+                "the loss is lower",
+                f"{mixture.source} against {s.real}, {s.architecture}",
+                s.evaluation,
+                "pairs of seeds",
+                LOG_LOSS,
+                effect,
+                bound_test(effect, below=0),
+                f"runs of one seed are compared; top-1 {top1[0]} % alone, "
+                f"{top1[1]} % with synthetic images",
+            )
+        )
+    return rows
+
+
+def synthetic_helps_out_of_distribution(data: Data) -> list[ClaimRow]:
+    """Test that exponents out of distribution are higher on synthetic images."""
+    s = data.settings
+    inside, _, _ = data.mean_difference(s.law, s.curves)
+    rows = []
+    for law in s.ood_laws:
+        effect, n_of, method = data.mean_difference(law, s.curves)
+        rows.append(
+            ClaimRow(
+                "Supervised: synthetic images scale well out of distribution",
+                "mean k(synthetic) − k(real) is above 0",
+                against_real(data, s.curves),
+                data.evaluation(law),
+                n_of,
+                K,
+                effect,
+                bound_test(effect, above=0),
+                f"in distribution {interval(inside)}; {method}",
+            )
+        )
+    return rows
+
+
+def synthetic_helps_real_in_clip(data: Data) -> list[ClaimRow]:
+    """Test that synthetic pairs lower the loss of CLIP models trained on as many real ones."""
+    s = data.settings
+    if not s.clip_pairs:
+        return []
+    runs = data.runs(s.clip_law)
+    both = metrics.of_curve(runs, s.clip_mixture, None, s.clip_architecture)
+    alone = metrics.of_curve(runs, s.clip_real, None, s.clip_architecture)
+    ratios = {
+        count: effects.log_ratios(both[both["size"] == size], alone[alone["size"] == count])
+        for size, count in s.clip_pairs
+    }
+    n_of, effect = "numbers of real pairs", effects.over_sizes(ratios)
+    if s.draws:
+        n_of, effect = "draws of images", effects.mean_effect(effects.by_draw(ratios, s.draws))
+    by_count = ", ".join(
+        f"{count:,}: × {tables.number(np.exp(part.mean()))}" for count, part in ratios.items()
+    )
+    return [
+        ClaimRow(
+            "CLIP: synthetic images help together with real ones",
+            "with as many synthetic pairs added to the real ones the loss is lower",
+            f"{s.clip_mixture} against its real half, {s.clip_architecture}",
+            data.evaluation(s.clip_law),
+            n_of,
+            LOG_LOSS,
+            effect,
+            bound_test(effect, below=0),
+            f"Student's interval over them, seeds averaged; ratio at each: {by_count}",
+        )
+    ]
+
+
+def claims_table(data: Data, scores: pd.DataFrame) -> pd.DataFrame:
+    """Test every claim, or each part of one.
+
+    Parameters
+    ----------
+    data : Data
+    scores : DataFrame
+        As `result_files.class_scores` returns it.
+
+    Returns
+    -------
+    DataFrame
+        A row for each hypothesis, with p values, their adjustment over all rows, and verdicts.
+    """
+    rows = [
+        *factors_matter(data),
+        *clip_is_a_little_lower(data),
+        *supervised_is_much_lower(data),
+        *concepts_limit(data, scores),
+        *synthetic_helps_few_real(data),
+        *synthetic_helps_out_of_distribution(data),
+        *synthetic_helps_real_in_clip(data),
+    ]
+    table = pd.DataFrame([row.columns() for row in rows])
+    decisions = decide([row.test for row in rows])
+    note = table.pop("note")
+    table["p_adjusted"] = [decision.p for decision in decisions]
+    table["p_opposite_adjusted"] = [decision.p_opposite for decision in decisions]
+    return table.assign(verdict=[decision.verdict for decision in decisions], note=note)

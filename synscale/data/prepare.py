@@ -1,0 +1,169 @@
+"""Samples of the shards of real images, of digits or of a data set in files."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+
+from synscale.data import datasets, digits, digits_shifts
+from synscale.data.datasets import registry, stored_format
+from synscale.prompts import recipes
+from synscale.workflow.settings.data import DataSettings
+
+AT_ONCE = 64  # images that a thread may be ahead of the writer
+
+
+class TooFewImages(ValueError):
+    """A split that has fewer images than a source takes."""
+
+
+def load_digits(settings: DataSettings) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
+    """Return the images of a split of scikit-learn's digits.
+
+    Returns
+    -------
+    images : ndarray, shape (N, 8, 8)
+        Grey levels 0 to 16.
+    labels : ndarray, shape (N,)
+    captions, origins : list of str
+    """
+    from sklearn.datasets import load_digits as load
+
+    if settings.kind == "fonts":
+        images, labels, origins = digits_shifts.printed(settings.images.angles)
+        return images, labels, digits.captions(images, labels), origins
+    bunch = load()
+    images, labels = bunch.images, bunch.target
+    form = digits.forms(labels)
+    captions = digits.captions(images, labels)
+    rows = np.flatnonzero(np.isin(form, settings.images.forms))
+    if settings.kind == "adversarial":
+        other = np.isin(form, settings.trained_on)
+        wrong = digits_shifts.misread(images[rows], labels[rows], images[other], labels[other])
+        rows = rows[wrong]
+    selected = images[rows]
+    if settings.kind == "outlines":
+        selected = digits_shifts.outlines(selected)
+    origins = [f"form {form[i]}, image {i}" for i in rows]
+    return selected, labels[rows], [captions[i] for i in rows], origins
+
+
+def balanced_digits(labels: np.ndarray, forms: list[int], min_images: int) -> np.ndarray:
+    """Return indices that go round the classes as long as every class has an image left.
+
+    Any prefix is balanced. Images are shuffled within a class: in their order the first would all
+    be by one writer.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (N,)
+    forms : list of int
+        Forms of the images, for the message.
+    min_images : int
+
+    Raises
+    ------
+    TooFewImages
+        If there are fewer than `min_images`.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    order = datasets.balanced_order(labels)[: len(counts) * counts.min()]
+    if len(order) < min_images:
+        found = f"{len(order)} balanced ones, a source takes {min_images}"
+        where = f"data.classifier_training = {forms}"
+        raise TooFewImages(f"{where}: too few images ({found}); name more forms or lower images")
+    return order
+
+
+def digits_samples(
+    settings: DataSettings, classes: pd.DataFrame
+) -> Iterator[tuple[str, np.ndarray, dict]]:
+    """Yield key, pixels and manifest row of each image of a shard of digits.
+
+    Parameters
+    ----------
+    settings : DataSettings
+    classes : DataFrame
+        The class table.
+    """
+    images, labels, captions, origins = load_digits(settings)
+    order = np.arange(len(labels))
+    if settings.balanced is not None:
+        order = balanced_digits(labels, settings.images.forms, settings.balanced)
+    pixels = np.rint(images * 255 / 16).astype(np.uint8)  # grey levels 0..16 over 8 bits
+    start, stop = settings.range or (0, len(order))
+    seen = np.zeros(len(classes), int)
+    for place, i in enumerate(order):
+        row, class_id = classes.iloc[labels[i]], int(labels[i])
+        text = recipes.alt_text(row, captions[i], seen[class_id])
+        seen[class_id] += 1
+        if start <= place < stop:
+            manifest = {
+                "image": place,
+                "class_id": class_id,
+                "class_name": row["name"],
+                "prompt": text,
+                "caption": captions[i],
+                "origin": origins[i],
+            }
+            yield f"{place:09d}", pixels[i], manifest
+
+
+def file_samples(
+    data: datasets.DataSet, index: str, settings: DataSettings, threads: int
+) -> Iterator[tuple[str, bytes, dict]]:
+    """Yield key, encoded image and manifest row of each image of a shard, in order.
+
+    An image of pairs has its text as prompt and no class (-1); one of classes has no text.
+
+    Parameters
+    ----------
+    data : DataSet
+    index : str
+        Parquet that `index_data` wrote.
+    settings : DataSettings
+    threads : int
+        Threads that decode and store.
+
+    Raises
+    ------
+    DataSetError
+        At the end, if images cannot be read. The message names all of them.
+    """
+    start, stop = settings.range or (0, None)
+    rows, read = datasets.read_index(data, index, start, stop)
+    broken = []
+
+    def convert(row: dict) -> bytes | Exception:
+        try:
+            return stored_format.store(read(row), settings.stored, evaluation=not data.training)
+        except Exception as error:  # Pillow's readers raise errors of many classes
+            return error
+
+    with ThreadPoolExecutor(threads) as pool:
+        for first in range(0, len(rows), AT_ONCE * threads):
+            some = rows[first : first + AT_ONCE * threads]
+            for row, image in zip(some, pool.map(convert, some), strict=True):
+                if isinstance(image, Exception):
+                    broken.append(f"{row['origin']}: {_described(image)}")
+                else:
+                    yield f"{row['image']:09d}", image, _manifest_row(data, row)
+    if broken:
+        key = f"data.{data.split}.skip"
+        skip = f", or list their names (before the colon) in the file of {key}"
+        fix = f"get them again{skip if data.training else ''}"
+        problem = f"{data.place}: {len(broken)} images cannot be read; {fix}"
+        raise datasets.DataSetError("\n".join([f"{problem}:", *broken]))
+
+
+def _described(error: Exception) -> str:
+    kind = "" if isinstance(error, stored_format.BROKEN) else f"{type(error).__name__}: "
+    return f"{kind}{' '.join(str(error).split())}"
+
+
+def _manifest_row(data: datasets.DataSet, row: dict) -> dict:
+    text, class_id = row.get("text", ""), row.get("class_id", registry.NO_CLASS)
+    name = "" if data.pairs else data.classes[class_id]["name"]
+    image = {"image": row["image"], "class_id": class_id, "class_name": name}
+    return image | {"prompt": text, "caption": text, "origin": row["origin"]}

@@ -1,0 +1,131 @@
+"""Text-to-image pipelines that are small enough to be trained by the workflow.
+
+Their sizes are our choice; synscale/training/generator_loop.py trains them.
+"""
+
+from synscale.models.pixel_space import GreyLevelTokens, PixelAutoencoder
+from synscale.workflow.settings.generation import GeneratorTrainingSettings
+
+MAX_TOKENS = 24
+GREY_LEVELS = 17
+
+
+def build_tokenizer(texts: list[str]):
+    """Return a CLIP tokenizer with a token for each word of `texts`.
+
+    Other words are split into letters.
+    """
+    from transformers import CLIPTokenizer
+
+    pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
+    words = set()
+    for text in texts:
+        words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(text.lower()))
+    letters = sorted(set("".join(words)) | set("abcdefghijklmnopqrstuvwxyz,."))
+    vocabulary = ["<|startoftext|>", "<|endoftext|>", *letters]
+    vocabulary += [f"{letter}</w>" for letter in letters]
+    merges = {}
+    for word in sorted(words):
+        parts = [*word[:-1], f"{word[-1]}</w>"]
+        while len(parts) > 1:
+            merges[(parts[0], parts[1])] = None
+            parts[:2] = ["".join(parts[:2])]
+            vocabulary.append(parts[0])
+    ids = {token: i for i, token in enumerate(dict.fromkeys(vocabulary))}
+    return CLIPTokenizer(vocab=ids, merges=list(merges), model_max_length=MAX_TOKENS)
+
+
+def text_config(width: int, layers: int, tokenizer):
+    """Return the configuration of a CLIP text encoder for a tokenizer."""
+    from transformers import CLIPTextConfig
+
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        max_position_embeddings=MAX_TOKENS,
+        projection_dim=width,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def build_diffusion(settings: GeneratorTrainingSettings, tokenizer):
+    """Return an untrained Stable Diffusion pipeline in pixel space."""
+    from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextModel
+
+    generator = settings.generator
+    levels = len(generator.channels)
+    unet = UNet2DConditionModel(
+        sample_size=settings.image_size,
+        in_channels=settings.channels,
+        out_channels=settings.channels,
+        block_out_channels=generator.channels,
+        layers_per_block=1,
+        down_block_types=["DownBlock2D"] * levels,
+        mid_block_type="UNetMidBlock2DCrossAttn",
+        up_block_types=["UpBlock2D"] * levels,
+        cross_attention_dim=generator.text_width,
+        attention_head_dim=8,
+        norm_num_groups=8,
+    )
+    config = text_config(generator.text_width, generator.text_layers, tokenizer)
+    scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", clip_sample=False, steps_offset=1)
+    return StableDiffusionPipeline(
+        vae=PixelAutoencoder(latent_channels=settings.channels),
+        text_encoder=CLIPTextModel(config),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def build_masked_token(settings: GeneratorTrainingSettings, tokenizer):
+    """Return an untrained aMUSEd pipeline on grey levels."""
+    from diffusers import AmusedPipeline, AmusedScheduler, UVit2DModel
+    from transformers import CLIPTextModelWithProjection
+
+    generator = settings.generator
+    config = text_config(generator.text_width, generator.text_layers, tokenizer)
+    transformer = UVit2DModel(
+        hidden_size=generator.width,
+        cond_embed_dim=generator.text_width,
+        micro_cond_encode_dim=8,
+        micro_cond_embed_dim=5 * 8,
+        encoder_hidden_size=generator.text_width,
+        vocab_size=GREY_LEVELS + 1,
+        codebook_size=GREY_LEVELS,
+        in_channels=generator.width,
+        block_out_channels=generator.width,
+        num_res_blocks=1,
+        downsample=True,
+        upsample=True,
+        block_num_heads=generator.heads,
+        num_hidden_layers=generator.layers,
+        num_attention_heads=generator.heads,
+        intermediate_size=2 * generator.width,
+        sample_size=settings.image_size,
+    )
+    # Built after the transformer: the order decides which random numbers are the initial weights.
+    text_encoder = CLIPTextModelWithProjection(config)
+    return AmusedPipeline(
+        vqvae=GreyLevelTokens(levels=GREY_LEVELS),
+        tokenizer=tokenizer,
+        text_encoder=text_encoder,
+        transformer=transformer,
+        scheduler=AmusedScheduler(mask_token_id=GREY_LEVELS),
+    )
+
+
+def build(settings: GeneratorTrainingSettings, tokenizer):
+    """Return an untrained pipeline of the generator's kind."""
+    if settings.generator.kind == "diffusion":
+        return build_diffusion(settings, tokenizer)
+    return build_masked_token(settings, tokenizer)

@@ -1,0 +1,172 @@
+"""Parts that figures share: grids of panels, logarithmic axes with readable labels, legends."""
+
+from collections.abc import Iterable
+from textwrap import fill
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axis import Axis
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from synscale.report.names import display_name
+from synscale.report.plotting import line_style
+from synscale.workflow.settings.curves import Curve
+
+# Labels of logarithmic axes.
+LOSS_TICKS = [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5, 2, 3, 4, 6, 8)]
+TOP1_TICKS = [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]  # %
+
+
+def panel_grid(
+    count: int, width: float, height: float, margins: tuple[float, float]
+) -> tuple[plt.Figure, np.ndarray]:
+    """Create panels that share their axes, at most three in a row.
+
+    Parameters
+    ----------
+    count : int
+        Number of panels; further cells of the grid stay empty.
+    width, height : float
+        Inches of a panel.
+    margins : tuple of float
+        Inches added to the width and height of the figure.
+
+    Returns
+    -------
+    figure : Figure
+    grid : ndarray of Axes, shape (rows, columns)
+    """
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(width * columns + margins[0], height * rows + margins[1]),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    for axes in lowest(grid, count):
+        axes.tick_params(labelbottom=True)
+    return figure, grid
+
+
+def lowest(grid: np.ndarray, count: int) -> np.ndarray:
+    """Return the panels of a grid of `count` that have none below."""
+    return grid.flat[count - grid.shape[1] : count]
+
+
+def draw_grid(axes: plt.Axes, **options) -> None:
+    """Draw faint grid lines."""
+    axes.grid(**{"alpha": 0.3, "linewidth": 0.4} | options)
+
+
+def draw_seeds(
+    axes: plt.Axes, points: pd.DataFrame, measure: str, factor: float = 1, **style
+) -> np.ndarray:
+    """Draw mean and range over seeds of a measure at each size; return the sizes."""
+    by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * factor
+    spread = [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]]
+    spread = np.maximum(spread, 0)  # not -1e-17
+    axes.errorbar(by_size.index, by_size["mean"], spread, elinewidth=0.6, **style)
+    return by_size.index.to_numpy()
+
+
+# -- labels of axes ------------------------------------------------------------------------------
+
+
+def count(number: float) -> str:
+    """Return a number of images as short as an axis needs it: 1,000, 125k, 1.28M."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= max(unit, 100_000):
+            return f"{number / unit:g}{letter}"
+    return f"{number:,.0f}"
+
+
+def with_room(ticks, low: float, high: float, room: float) -> list[float]:
+    """Return ascending ticks from low to high with some distance between neighbours.
+
+    room: smallest distance, as a share of the logarithmic axis.
+    """
+    shown = []
+    for tick in ticks:
+        has_room = not shown or np.log(tick / shown[-1]) > room * np.log(high / low)
+        if low <= tick <= high and has_room:
+            shown.append(tick)
+    return shown
+
+
+def label_sizes(axis: Axis, sizes) -> None:
+    """Label a logarithmic axis, which has its limits, at those of the sizes that have room."""
+    shown = with_room(sizes, *axis.get_view_interval(), 0.12)
+    axis.set_ticks(shown, [count(size) for size in shown])
+    axis.set_minor_formatter(NullFormatter())
+
+
+def label_counts(axis: Axis) -> None:
+    """Label a logarithmic axis of numbers of images, which has its limits."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def label_measure(axes: plt.Axes, ticks: list[float]) -> None:
+    """Label a logarithmic y axis at those of `ticks` that have room, and fix its limits.
+
+    If it has room for fewer than two, other numbers are labelled.
+    """
+    low, high = axes.get_ylim()
+    shown = with_room(ticks, low, high, 0.06)
+    if len(shown) < 2:
+        shown = [tick for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
+    axes.set_yticks(shown, [f"{tick:g}" for tick in shown])
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.set_ylim(low, high)
+
+
+# -- texts and legends ---------------------------------------------------------------------------
+
+
+def seeds_text(number: int) -> str:
+    """Return what points and bars of several runs are."""
+    return f"mean ± s.d. of {number} seeds" if number > 1 else "one seed"
+
+
+def wrap_title(text: str, letters: int) -> str:
+    """Break a title of more than so many letters into lines of similar length."""
+    return text if len(text) <= letters else fill(text, len(text) // 2 + 6)
+
+
+def minus(text: str) -> str:
+    """Replace hyphens by typographic minus signs."""
+    return text.replace("-", "−")
+
+
+def curve_handle(curve: Curve, **options) -> Line2D:
+    """Return the entry of a curve in a legend."""
+    style = line_style(curve.style) | options
+    return Line2D([], [], label=display_name(curve.label), **style)
+
+
+def entries(panels: Iterable[plt.Axes]) -> dict:
+    """Return the legend entries of some panels, label -> handle, each label once."""
+    handle_of = {}
+    for axes in panels:
+        handles, labels = axes.get_legend_handles_labels()
+        handle_of |= dict(zip(labels, handles, strict=True))
+    return handle_of
+
+
+def legend_below(figure: plt.Figure, handles: list | dict, ncols: int, **options) -> None:
+    """Draw a legend below all panels. handles: a list, or label -> handle."""
+    options |= {"loc": "outside lower center", "ncols": ncols}
+    if isinstance(handles, dict):
+        figure.legend(handles.values(), handles.keys(), **options)
+    else:
+        figure.legend(handles=handles, **options)

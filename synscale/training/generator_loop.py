@@ -1,0 +1,231 @@
+"""Training of small text-to-image models on captioned images, saved as diffusers pipelines.
+
+Two kinds, which differ as the paper's generators do. `diffusion`: Stable Diffusion's pipeline (UNet
+with cross-attention on a CLIP text encoder), denoising pixels. `masked_token`: aMUSEd's pipeline,
+the open Muse (U-ViT that fills in masked tokens), on grey levels. Both learn classifier-free
+guidance by training on empty captions now and then. Sizes and settings are our choice.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from synscale.models import small_generators
+from synscale.models.small_generators import GREY_LEVELS
+from synscale.prompts import recipes
+from synscale.runtime import atomic
+from synscale.study.models.generators import GeneratorTraining
+from synscale.training import checkpoint
+from synscale.training.divergence import check_finite
+from synscale.training.finite_state import gradient_norm
+from synscale.workflow.settings import as_json
+from synscale.workflow.settings.generation import GeneratorTrainingSettings
+
+ADVICE = "lower training.learning_rate of the generator"
+
+
+def training_captions(
+    manifest: pd.DataFrame, classes: pd.DataFrame, patterns: tuple[str, ...], seed: int
+) -> list[list[str]]:
+    """Return captions for each image, so that the model sees every form of prompt.
+
+    These are the image's caption with the class name, twice, and in the other forms of an alt text,
+    the class name, description, hypernyms, a sentence and a CLIP template. The last two are drawn
+    for each image.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        Of the images: class_id and caption.
+    classes : DataFrame
+        The class table.
+    patterns : tuple of str
+        Sentence patterns.
+    seed : int
+    """
+    random = np.random.default_rng(seed)
+    last = "sentences" if patterns else "class_names"
+    kinds = ["class_names", "description", "hypernyms", "clip_templates", last]
+    captions = []
+    for _, image in manifest.iterrows():
+        row = classes.iloc[image["class_id"]]
+        texts = [recipes.alt_text(row, image["caption"], form) for form in (0, 0, 1, 2)]
+        for kind in kinds:
+            options = recipes.texts({"kind": kind, "patterns": patterns}, row, None)
+            texts.append(options[random.integers(len(options))])
+        captions.append(texts)
+    return captions
+
+
+def diffusion_loss(
+    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+) -> torch.Tensor:
+    """Return the mean squared error of the predicted noise.
+
+    Parameters
+    ----------
+    pipeline : StableDiffusionPipeline
+    pixels : Tensor, shape (B, C, H, W)
+        In -1..1.
+    tokens : Tensor, shape (B, L)
+        Of the captions.
+    random : Generator
+        On the CPU.
+    """
+    count = pipeline.scheduler.config.num_train_timesteps
+    times = torch.randint(count, (len(pixels),), generator=random).to(pixels.device)
+    noise = torch.randn(pixels.shape, generator=random).to(pixels.device)
+    noisy = pipeline.scheduler.add_noise(pixels, noise, times)
+    text = pipeline.text_encoder(tokens).last_hidden_state
+    return F.mse_loss(pipeline.unet(noisy, times, text).sample, noise)
+
+
+def masked_token_loss(
+    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+) -> torch.Tensor:
+    """Return the cross-entropy of the masked tokens.
+
+    The fraction of masks is drawn from the cosine schedule (MaskGIT). Parameters are those of
+    `diffusion_loss`, with an AmusedPipeline.
+    """
+    grey = pipeline.vqvae.encode(pixels)
+    fraction = torch.cos(torch.rand(len(grey), 1, 1, generator=random) * torch.pi / 2)
+    masked = (torch.rand(grey.shape, generator=random) < fraction).to(pixels.device)
+    text = pipeline.text_encoder(tokens, output_hidden_states=True)
+    size = pixels.shape[-1]
+    # What the pipeline passes by default.
+    micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device)
+    logits = pipeline.transformer(
+        grey.masked_fill(masked, GREY_LEVELS),
+        micro_conds=micro.expand(len(grey), -1),
+        pooled_text_emb=text.text_embeds,
+        encoder_hidden_states=text.hidden_states[-2],
+    )
+    return F.cross_entropy(logits.permute(0, 2, 3, 1)[masked], grey[masked])
+
+
+# Kind -> the component that is trained next to the text encoder, and its loss.
+KINDS = {
+    "diffusion": ("unet", diffusion_loss),
+    "masked_token": ("transformer", masked_token_loss),
+}
+
+
+def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
+    return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+
+
+def _draw_batch(
+    tokens: torch.Tensor, recipe: GeneratorTraining, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return indices of images and of their captions, and whether a caption is dropped, (B,)."""
+    index = torch.randint(len(tokens), (recipe.batch_size,), generator=random)
+    caption = torch.randint(tokens.shape[1], index.shape, generator=random)
+    return index, caption, torch.rand(index.shape, generator=random) < recipe.caption_dropout
+
+
+def train(
+    settings: GeneratorTrainingSettings,
+    images: np.ndarray,
+    captions: list[list[str]],
+    state_folder: str,
+    identity: str,
+    device: torch.device,
+):
+    """Train a pipeline.
+
+    Random numbers are drawn on the CPU: batches and noise are the same on every device.
+
+    Parameters
+    ----------
+    settings : GeneratorTrainingSettings
+    images : ndarray, shape (N, C, H, W), uint8
+    captions : list of list of str
+        Captions of each image; one of them is drawn each time.
+    state_folder, identity : str
+        As for `checkpoint.TrainingCheckpoint`.
+    device : torch.device
+    """
+    recipe = settings.generator.training
+    denoiser, loss_of = KINDS[settings.generator.kind]
+    torch.manual_seed(recipe.seed)
+    tokenizer = small_generators.build_tokenizer([text for texts in captions for text in texts])
+    pipeline = small_generators.build(settings, tokenizer).to(device)
+    tokens = torch.stack([_tokens(tokenizer, texts) for texts in captions])
+    empty = _tokens(tokenizer, [""])
+    pixels = torch.from_numpy(images).float() / 127.5 - 1
+    trained = {"denoiser": getattr(pipeline, denoiser), "text_encoder": pipeline.text_encoder}
+    model = torch.nn.ModuleDict(trained).train()
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
+    )
+    random = torch.Generator().manual_seed(recipe.seed)
+    name = f"generator of kind {settings.generator.kind}"
+    parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
+    state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
+    for step in range(state.load(), recipe.iterations):
+        index, caption, is_dropped = _draw_batch(tokens, recipe, random)
+        text = torch.where(is_dropped[:, None], empty, tokens[index, caption])
+        loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        rate = optimizer.param_groups[0]["lr"]
+        optimizer.step()
+        schedule.step()
+        average.update_parameters(model)
+        is_printed = step % 100 == 0 or step == recipe.iterations - 1
+        is_due = state.due
+        if is_printed or is_due:
+            norm = gradient_norm(model)
+            value = check_finite(loss.item(), name, step + 1, rate, norm, ADVICE)
+        if is_due:
+            state.save(step + 1)
+        if is_printed:
+            print(f"iteration {step + 1}/{recipe.iterations}: loss {value:.4f}", flush=True)
+    model.load_state_dict(average.module.state_dict())
+    return pipeline
+
+
+def train_and_save(
+    settings: GeneratorTrainingSettings,
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    classes: pd.DataFrame,
+    output: str,
+    state_folder: str,
+    device: torch.device,
+) -> None:
+    """Train a pipeline on captioned images and save it, completely or not at all.
+
+    Parameters
+    ----------
+    settings : GeneratorTrainingSettings
+    images : ndarray, shape (N, C, H, W), uint8
+    manifest : DataFrame
+        Of the images: class_id, caption and sha256.
+    classes : DataFrame
+        The class table.
+    output : str
+        Folder of the pipeline.
+    state_folder : str
+        Kept until the pipeline is complete.
+    device : torch.device
+    """
+    seed = settings.generator.training.seed
+    captions = training_captions(manifest, classes, settings.patterns, seed)
+    identity = as_json([settings, captions, manifest["sha256"].tolist()], settings.ignored)
+    pipeline = train(settings, images, captions, state_folder, identity, device)
+    part = Path(f"{output}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    pipeline.to("cpu").save_pretrained(part)
+    atomic.apply_umask(part)
+    shutil.rmtree(output, ignore_errors=True)  # Snakemake creates the folder of a directory output
+    part.rename(output)
+    checkpoint.discard(state_folder)

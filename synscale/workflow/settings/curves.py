@@ -1,0 +1,171 @@
+"""CurveSelection of figures and tables: which runs, under which label, drawn in which style."""
+
+from dataclasses import dataclass
+
+from synscale.study.models import CurveSelection, Study, expand_curves, names_class
+from synscale.workflow.runs import training_recipe
+from synscale.workflow.shards import is_real
+
+
+@dataclass(frozen=True)
+class CurveStyle:
+    """Numbers that determine the colour, marker and line of a curve, the same in every figure.
+
+    Attributes
+    ----------
+    kind : str
+        `real`, `synthetic` or `mixture`.
+    hue : int or None
+        Position of the recipe; None for real images and mixtures.
+    dash : int
+        Position of the generator.
+    rank, ranks : int
+        Position of the guidance scale, or of the mixture, and the number of positions.
+    weight : int
+        Position of the architecture.
+    """
+
+    kind: str
+    hue: int | None = None
+    dash: int = 0
+    rank: int = 0
+    ranks: int = 1
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Runs of one source at one guidance scale with one architecture."""
+
+    source: str
+    guidance: float | None
+    architecture: str
+    label: str = ""
+    style: CurveStyle | None = None
+
+    @property
+    def key(self) -> tuple[str, float | None, str]:
+        """Source, guidance scale and architecture: what identifies it in metrics and laws."""
+        return self.source, self.guidance, self.architecture
+
+
+@dataclass(frozen=True)
+class Label:
+    """How a figure or table names a source at a guidance scale (None if it has none)."""
+
+    source: str
+    guidance: float | None
+    generator: str
+    recipe: str
+    style: CurveStyle | None = None
+
+
+def curve_style(
+    study: Study, source: str, guidance: float | None, architecture: str | None = None
+) -> CurveStyle:
+    """Return the style of a curve.
+
+    Hue by recipe, dash by generator, shade and marker by guidance scale, weight by architecture.
+    Real images have no hue; all mixtures share one.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+    guidance : float or None
+    architecture : str, optional
+    """
+    row = study.sources[source]
+    synthetic = [other for other in study.sources.values() if other.kind == "synthetic"]
+    scales = sorted({scale for other in synthetic for scale in other.images})
+    weight = 0
+    if architecture:
+        weight = list(training_recipe(study, architecture).architectures).index(architecture)
+    if row.kind == "mixture":
+        mixtures = [name for name, other in study.sources.items() if other.kind == "mixture"]
+        rank = mixtures.index(source)
+        return CurveStyle("mixture", rank=rank, ranks=len(mixtures), weight=weight)
+    if row.kind == "synthetic":
+        return CurveStyle(
+            "synthetic",
+            hue=list(study.recipes).index(row.recipe),
+            dash=list(study.generators).index(row.generator),
+            rank=scales.index(guidance) if guidance in scales else 0,
+            ranks=len(scales),
+            weight=weight,
+        )
+    return CurveStyle("real", ranks=len(scales), weight=weight)
+
+
+def figure_labels(study: Study) -> list[Label]:
+    """Return the labels of every configuration whose images show a named class, with styles."""
+    shown = [
+        CurveSelection(source=name)
+        for name, source in study.sources.items()
+        if names_class(source, study.recipes)
+    ]
+    labels = []
+    for source, guidance in expand_curves(shown, study.sources):
+        row = study.sources[source]
+        names = (row.generator, row.recipe) if row.kind == "synthetic" else ("real", "real")
+        labels.append(Label(source, guidance, *names, curve_style(study, source, guidance)))
+    return labels
+
+
+def table_labels(study: Study) -> list[Label]:
+    """Return the labels of every source at each of its guidance scales, mixtures too."""
+    labels = []
+    for source, guidance in expand_curves(
+        [CurveSelection(source=name) for name in study.sources], study.sources
+    ):
+        row = study.sources[source]
+        if is_real(row):
+            names = "real", row.kind
+        elif row.kind == "synthetic":
+            names = row.generator, row.recipe
+        else:
+            names = "mixture", row.label
+        labels.append(Label(source, guidance, *names))
+    return labels
+
+
+def labelled(study: Study, curves: list[CurveSelection], architectures: list[str]) -> list[Curve]:
+    """Return every curve on every architecture, with a label and a style.
+
+    A label has those of generator, recipe, guidance scale and architecture that differ among the
+    curves; real images keep their name.
+    """
+    curve_keys = [
+        (*pair, architecture)
+        for pair in expand_curves(curves, study.sources)
+        for architecture in architectures
+    ]
+    rows = [study.sources[source] for source, _, _ in curve_keys]
+    all_names = [_names(row, scale) for row, (_, scale, _) in zip(rows, curve_keys, strict=True)]
+    synthetic = [
+        names for row, names in zip(rows, all_names, strict=True) if row.kind == "synthetic"
+    ]
+    differing = [place for place in range(3) if len({names[place] for names in synthetic}) > 1]
+    several_architectures = len(set(architectures)) > 1
+    several_kinds = len({row.kind for row in rows}) > 1
+    named = []
+    for key, row, names in zip(curve_keys, rows, all_names, strict=True):
+        source, scale, architecture = key
+        texts = [names[place] for place in differing if names[place]]
+        if not texts and (several_kinds or not several_architectures):
+            texts = ["real" if is_real(row) else row.kind]
+        if row.kind == "mixture":
+            texts = [row.label]
+        if several_architectures:
+            texts.append(training_recipe(study, architecture).architectures[architecture].label)
+        style = curve_style(study, source, scale, architecture)
+        named.append(Curve(*key, ", ".join(texts), style))
+    return named
+
+
+def _names(row, scale: float | None) -> tuple[str, str, str]:
+    """Return generator, recipe and guidance scale of a source as texts; empty if it has none."""
+    guidance = "" if scale is None else f"guidance {scale:g}"
+    if row.kind != "synthetic":
+        return "", "", guidance
+    return row.generator, row.recipe, guidance
