@@ -52,7 +52,7 @@ def test_every_planned_job_has_the_image(workflow):
 @pytest.mark.parametrize(
     ("value", "used", "error"),
     [
-        ("missing.sif", True, r"container = 'missing\.sif': no such file in .*; build it as "),
+        ("missing.sif", True, r"container = 'missing\.sif': no such file in .*; build it "),
         ("a b.sif", False, "not a path or an address without spaces"),
         ({"image": "x"}, False, "not a path or an address without spaces"),
     ],

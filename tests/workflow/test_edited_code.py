@@ -21,6 +21,7 @@ READERS_OF_METRICS = {
     "plot_exchange_rate",
     "plot_limited_real",
     "plot_per_class",
+    "plot_recognizability_diversity",
     "plot_scaling",
     "plot_scores",
     "tabulate_claims",
@@ -29,7 +30,6 @@ READERS_OF_METRICS = {
     "tabulate_versus_paper",
 }
 FIGURES_AND_TABLES = READERS_OF_METRICS | {
-    "plot_recognizability_diversity",
     "plot_samples",
     "plot_teaser",
     "tabulate_hyperparameters",

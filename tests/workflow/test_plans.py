@@ -183,7 +183,7 @@ def test_failed_job_leaves_no_output_and_names_its_log(workflow: Workflow):
     workflow.edit("real: {kind: real, images: 40}", "real: {kind: real, images: 200}")
     output = workflow.run("results/smoke/data/classifier_training/00000.tar", check=False)
     assert "logs/smoke/prepare_data/classifier_training-00000.log" in output
-    assert "name more forms or fewer images" in output
+    assert "name more forms or lower images" in output
     assert not list(workflow.folder.glob("results/smoke/data/*/*"))
 
 
