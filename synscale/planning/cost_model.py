@@ -1,21 +1,7 @@
-"""The work of one job in units that a type of machine has a speed for, from the study's numbers.
-
-| unit | meaning |
-|---|---|
-| `job` | start of the job |
-| `run` | model trained or evaluated |
-| `step` | training iteration |
-| `image` | image generated, read or evaluated |
-| `pair` | pair of images that are compared |
-| `pass` | image through the first stage of a generator: steps x images, twice with guidance |
-| `curve` | curve fitted |
-| `text` | text written by a language model |
-| `tflop` | arithmetic of all of it |
-"""
+"""The work of one job, from the study's numbers, and bytes on disk (units: work_units.py)."""
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -28,6 +14,7 @@ from synscale.planning.evaluation_images import (
     total_images,
 )
 from synscale.planning.image_sizes import image_bytes
+from synscale.planning.work_units import NOTHING, PlanError, Work
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
 from synscale.workflow.paths import indexed_tars
@@ -54,40 +41,6 @@ AUTHORS_IMAGE = flops.transformer_flops(197, 768, 12)
 AUTHORS_TEXT = flops.transformer_flops(77, 512, 12)
 
 
-class PlanError(ValueError):
-    """A plan that is impossible. The message says how to fix it."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """The work of a job.
-
-    Parameters
-    ----------
-    units : dict of str to float
-        Count of each unit.
-    kind : str
-        Kind of the generator or evaluation set, if a machine's speed depends on it.
-    images : int
-        Images that are generated.
-    outputs : int
-        Bytes of the outputs.
-    state : int
-        Bytes next to the outputs while the job runs, which a restarted job resumes from.
-    gpus : int
-    """
-
-    units: dict[str, float] = field(default_factory=lambda: {"job": 1})
-    kind: str = ""
-    images: int = 0
-    outputs: int = 0
-    state: int = 0
-    gpus: int = 0
-
-
-NOTHING = Work({})  # a job that a smaller study does not have
-
-
 def _split_images(study: Study, split: str, shard: str) -> int:
     """Return the number of images in a shard of a split."""
     if split in study.data.evaluation:
@@ -110,7 +63,7 @@ def _prepare_data(study: Study, split: str, shard: str) -> Work:
 
 
 def _index_data(study: Study, split: str) -> Work:
-    """A row for each image; for pairs a row for each tar, which is next to nothing."""
+    """Write a row for each image; for pairs a row for each tar, which is next to nothing."""
     if is_pairs(study, split):
         return Work({"job": 1, "image": 0})
     images = known_images((study.data.training | study.data.evaluation)[split].dataset)
@@ -223,17 +176,15 @@ def _flag_images(study: Study, source: str, shard: str) -> Work:
 
 
 def _fit_laws(study: Study, law: str) -> Work:
-    curves = 0
-    for name in study.laws[law].experiments:
-        experiment = study.experiments[name]
-        curves += len(expand_curves(experiment.curves, study.sources)) * len(
-            experiment.architectures
-        )
+    rows = [study.experiments[name] for name in study.laws[law].experiments]
+    curves = sum(
+        len(expand_curves(row.curves, study.sources)) * len(row.architectures) for row in rows
+    )
     return Work({"job": 1, "curve": curves}, outputs=SMALL_FILE)
 
 
 def _download(model) -> Work:
-    """A model of the hub; the files of a folder are linked."""
+    """Download a model of the hub; the files of a folder are linked."""
     return NOTHING if model and model.is_folder else Work(outputs=DOWNLOAD)
 
 

@@ -126,12 +126,7 @@ class ResourceEstimates:
         return planned, max(LEAST, math.ceil(MARGIN * planned))
 
     def _request(
-        self,
-        rule: str,
-        wildcards,
-        threads: int,
-        mem_mb: float,
-        runtime: float | None = None,
+        self, rule: str, wildcards, threads: int, mem_mb: float, runtime: float | None = None
     ) -> partitions.Request:
         return partitions.Request(
             gpu=self.resource(rule, "gpu", wildcards) or 0,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from synscale.planning.work_units import Work
 from synscale.study.models import Study
 
 # An image in a shard is three tar members (png, cls, txt), each a header and content in 512-byte
@@ -135,7 +136,7 @@ class ImageSizes:
         sizes = (self._measure(images / other) for other in sources)
         return next((size for size in sizes if size), None)
 
-    def scale(self, work, study: Study, rule: str, wildcards: dict[str, str]):
+    def scale(self, work: Work, study: Study, rule: str, wildcards: dict[str, str]) -> Work:
         """Return the work of a job with disk in proportion to existing shards.
 
         Parameters

@@ -71,8 +71,12 @@ def check_training_splits(sources, data) -> Iterator[str]:
             )
 
 
-def check_file_sets(data) -> Iterator[str]:
-    """Check that names of evaluation sets are unique, and the files that they name exist."""
+def check_file_sets(data, clip) -> Iterator[str]:
+    """Check that names of evaluation sets are unique, and the files that they name exist.
+
+    Only CLIP models are evaluated on sets with other classes, so their files are checked only if
+    the study has `clip`.
+    """
     if data.kind != "files":
         return
     for name, row in data.evaluation.items():
@@ -81,6 +85,8 @@ def check_file_sets(data) -> Iterator[str]:
             yield f"{key}: the name of a training split too; rename one"
         if any(name == unmasked(other) for other in data.evaluation):
             yield f"{key}: the name of another set's metrics on all classes; rename it"
+        if clip is None:
+            continue
         if row.classes:
             yield from class_table.errors(f"{key}.classes", row.classes)
             yield from template_file_errors(f"{key}.templates", row.templates, row.dataset)
