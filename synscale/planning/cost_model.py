@@ -17,6 +17,8 @@ from synscale.planning.image_sizes import image_bytes
 from synscale.planning.work_units import NOTHING, PlanError, Work
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
+from synscale.study.models.generators import PretrainedGenerator
+from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
 from synscale.workflow.shards import (
@@ -25,7 +27,6 @@ from synscale.workflow.shards import (
     images_per_shard,
     is_pairs,
     is_real,
-    real_sources,
     split_of,
 )
 
@@ -72,6 +73,7 @@ def _index_data(study: Study, split: str) -> Work:
 
 def _train_generator(study: Study, generator: str) -> Work:
     model = study.generators[generator]
+    assert not isinstance(model, PretrainedGenerator)  # rules fetch those
     steps, weights = model.training.iterations, FLOAT * flops.generator_weights(model)
     images = steps * model.training.batch_size
     tflop = 3 * flops.generator_flops(model, study.image_size) * images / 1e12
@@ -160,13 +162,12 @@ def _evaluation(study: Study, models: int, costs: tuple[float, float], is_clip: 
 
 def _score(study: Study, source: str) -> Work:
     row, images = study.sources[source], study.scores.images
-    if row.kind != "synthetic":
-        units = {"job": 1, "image": images}
-    else:
+    units: dict[str, float] = {"job": 1, "image": images}
+    if row.kind == "synthetic":
         # Distances of real images to each other, of those of each set, and between both.
         sets, real = len(row.images), evaluation_images(study, study.scores.evaluation)
         distances = real**2 + sets * (images**2 + images * real)
-        units = {"job": 1, "image": sets * images, "pair": distances}
+        units |= {"image": sets * images, "pair": distances}
     return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
 
 
@@ -188,29 +189,13 @@ def _download(model) -> Work:
     return NOTHING if model and model.is_folder else Work(outputs=DOWNLOAD)
 
 
-def _fetch_generator(study: Study, generator: str) -> Work:
-    return _download(study.generators[generator])
-
-
-def _fetch_model(study: Study, recipe: str) -> Work:
-    return _download(study.recipes[recipe])
-
-
-def _fetch_safety_checker(study: Study) -> Work:
-    return _download(study.safety_checker)
-
-
-def _store_vit(study: Study) -> Work:
-    return Work(outputs=VIT_DOWNLOAD)
-
-
 def _write_sentences(study: Study, recipe: str) -> Work:
     texts = study.recipes[recipe].texts * class_table.count(study.classes)
     return Work({"job": 1, "text": texts}, outputs=TEXT_ROW * texts, gpus=study.gpus)
 
 
 def _caption_images(study: Study, recipe: str, shard: str) -> Work:
-    images = sum(study.sources[name].images for name in real_sources(study))
+    images = sum(row.images for row in study.sources.values() if isinstance(row, RealSource))
     images = min(images - int(shard) * study.images_per_shard, study.images_per_shard)
     if images <= 0:
         return NOTHING
@@ -228,10 +213,10 @@ RULES: dict[str, Callable[..., Work]] = {
     "index_data": _index_data,
     "prepare_data": _prepare_data,
     "train_generator": _train_generator,
-    "fetch_generator": _fetch_generator,
-    "fetch_model": _fetch_model,
-    "fetch_safety_checker": _fetch_safety_checker,
-    "fetch_reference": _store_vit,
+    "fetch_generator": lambda study, generator: _download(study.generators[generator]),
+    "fetch_model": lambda study, recipe: _download(study.recipes[recipe]),
+    "fetch_safety_checker": lambda study: _download(study.safety_checker),
+    "fetch_reference": lambda study: Work(outputs=VIT_DOWNLOAD),
     "write_sentences": _write_sentences,
     "caption_images": _caption_images,
     "generate": _generate,
@@ -241,7 +226,7 @@ RULES: dict[str, Callable[..., Work]] = {
     "evaluate": _evaluate,
     "evaluate_clip": _evaluate,
     "score": _score,
-    "convert_author_checkpoint": _store_vit,
+    "convert_author_checkpoint": lambda study: Work(outputs=VIT_DOWNLOAD),
     "evaluate_author_checkpoint": _evaluate_author_checkpoint,
     "flag_images": _flag_images,
     "fit_laws": _fit_laws,

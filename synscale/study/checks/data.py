@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.study import class_table
-from synscale.study.checks.messages import name_errors, template_file_errors
+from synscale.study.checks.messages import RELATIVE, name_errors, template_file_errors
 from synscale.study.models import expand_curves
 from synscale.study.models.data import unmasked
 
@@ -32,10 +32,8 @@ def check_digits_splits(data) -> Iterator[str]:
             yield f"data.{name} = []: empty; name at least one form"
         for form in forms:
             if owner.get(form, name) != name:
-                yield (
-                    f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; "
-                    "an image may be in one split only"
-                )
+                fix = "an image may be in one split only"
+                yield f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; {fix}"
             if name in training:  # evaluation sets may share forms
                 owner.setdefault(form, name)
     for name in set(data.evaluation) & set(training):
@@ -97,10 +95,7 @@ def check_file_sets(data, clip) -> Iterator[str]:
             )
     for name, row in data.training.items():
         if row.skip is not None and not Path(row.skip).is_file():
-            yield (
-                f"data.training.{name}.skip = {row.skip!r}: no such file; the path is relative to "
-                "the folder that snakemake runs in"
-            )
+            yield (f"data.training.{name}.skip = {row.skip!r}: no such file; {RELATIVE}")
 
 
 def check_trainable_sources(experiments, sources, data, classifiers, clip) -> Iterator[str]:
