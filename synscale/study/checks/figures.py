@@ -1,6 +1,6 @@
 """Checks of figures and tables, which show existing sources, runs and laws."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ def nested_models(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         return
     if isinstance(value, StrictModel):
         yield key, value
-    items = value.items() if isinstance(value, dict) else ()
+    items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else ()
     items = value if isinstance(value, StrictModel) else items
     for name, inner in enumerate(value) if isinstance(value, list) else items:
         yield from nested_models(f"{key}.{name}", inner)
