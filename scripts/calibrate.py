@@ -30,6 +30,7 @@ from synscale.timing.bench import LARGEST, Bench
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     add, names = options.add_argument, list(stages.STAGES)
@@ -55,6 +56,7 @@ def check_output(path: Path, overwrite: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Measure the stages of a study and write the hardware file."""
     args = parser().parse_args(arguments)
     check_output(args.output, args.overwrite)
     try:

@@ -22,18 +22,22 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def stable_diffusion_unet() -> torch.nn.Module:
+    """Return the UNet of Stable Diffusion 1.5."""
     return UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
 
 
 def stable_diffusion_decoder() -> torch.nn.Module:
+    """Return the image decoder of Stable Diffusion 1.5."""
     return stand_ins.autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder
 
 
 def amused_decoder() -> torch.nn.Module:
+    """Return the image decoder of aMUSEd."""
     return stand_ins.vector_quantizer().decoder
 
 
 def unet_inputs(channels: int, side: int, text_width: int, **others: tuple[int, ...]) -> Shapes:
+    """Return the shapes of a UNet's inputs for one image."""
     text = {"encoder_hidden_states": (1, TOKENS, text_width)}
     return {"sample": (1, channels, side, side), "timestep": (1,)} | text | others
 
@@ -72,6 +76,7 @@ def count(name: str) -> tuple[int, int]:
 
 
 def main() -> None:
+    """Print the weights and FLOPs of every part."""
     rows = []
     for name in PARTS:
         weights, flops = count(name)

@@ -21,6 +21,7 @@ from synscale.study.load import StudyError, load_study
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print the comparison with a run, or the speeds that fit it."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--study", required=True, help="name of the study")

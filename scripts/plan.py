@@ -26,6 +26,7 @@ from synscale.study.load import StudyError
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
     options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     options.add_argument("--target", required=True, nargs="+", help="files, such as a figure")
@@ -56,6 +57,7 @@ def create(args: argparse.Namespace, config: dict) -> plan_page.Plan:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Print the plan and write its page and table."""
     args = parser().parse_args(arguments)
     config = yaml.safe_load(Path("config.yaml").read_text(encoding="utf-8")) or {}
     try:

@@ -1,6 +1,7 @@
 """What a target would take before a job starts: jobs, hours, disk, images, money, energy.
 
 cost_model.py         work of each job in units (images, iterations, TFLOP), and bytes on disk
+work_units.py         units of work; the work of a job
 flops.py              FLOPs and weights of every model
 evaluation_images.py  images and texts of an evaluation
 image_sizes.py        bytes of an image, estimated or measured in existing shards

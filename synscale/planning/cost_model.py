@@ -1,21 +1,7 @@
-"""The work of one job in units that a type of machine has a speed for, from the study's numbers.
-
-| unit | meaning |
-|---|---|
-| `job` | start of the job |
-| `run` | model trained or evaluated |
-| `step` | training iteration |
-| `image` | image generated, read or evaluated |
-| `pair` | pair of images that are compared |
-| `pass` | image through the first stage of a generator: steps x images, twice with guidance |
-| `curve` | curve fitted |
-| `text` | text written by a language model |
-| `tflop` | arithmetic of all of it |
-"""
+"""The work of one job, from the study's numbers, and bytes on disk (units: work_units.py)."""
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -28,8 +14,11 @@ from synscale.planning.evaluation_images import (
     total_images,
 )
 from synscale.planning.image_sizes import image_bytes
+from synscale.planning.work_units import NOTHING, PlanError, Work
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
+from synscale.study.models.generators import PretrainedGenerator
+from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
 from synscale.workflow.shards import (
@@ -38,7 +27,6 @@ from synscale.workflow.shards import (
     images_per_shard,
     is_pairs,
     is_real,
-    real_sources,
     split_of,
 )
 
@@ -52,40 +40,6 @@ FLOAT = 4  # bytes
 # FLOPs of the authors' checkpoints: ViT-B/16 at 224 pixels, and the text transformer of CLIP.
 AUTHORS_IMAGE = flops.transformer_flops(197, 768, 12)
 AUTHORS_TEXT = flops.transformer_flops(77, 512, 12)
-
-
-class PlanError(ValueError):
-    """A plan that is impossible. The message says how to fix it."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """The work of a job.
-
-    Parameters
-    ----------
-    units : dict of str to float
-        Count of each unit.
-    kind : str
-        Kind of the generator or evaluation set, if a machine's speed depends on it.
-    images : int
-        Images that are generated.
-    outputs : int
-        Bytes of the outputs.
-    state : int
-        Bytes next to the outputs while the job runs, which a restarted job resumes from.
-    gpus : int
-    """
-
-    units: dict[str, float] = field(default_factory=lambda: {"job": 1})
-    kind: str = ""
-    images: int = 0
-    outputs: int = 0
-    state: int = 0
-    gpus: int = 0
-
-
-NOTHING = Work({})  # a job that a smaller study does not have
 
 
 def _split_images(study: Study, split: str, shard: str) -> int:
@@ -110,7 +64,7 @@ def _prepare_data(study: Study, split: str, shard: str) -> Work:
 
 
 def _index_data(study: Study, split: str) -> Work:
-    """A row for each image; for pairs a row for each tar, which is next to nothing."""
+    """Write a row for each image; for pairs a row for each tar, which is next to nothing."""
     if is_pairs(study, split):
         return Work({"job": 1, "image": 0})
     images = known_images((study.data.training | study.data.evaluation)[split].dataset)
@@ -119,6 +73,7 @@ def _index_data(study: Study, split: str) -> Work:
 
 def _train_generator(study: Study, generator: str) -> Work:
     model = study.generators[generator]
+    assert not isinstance(model, PretrainedGenerator)  # rules fetch those
     steps, weights = model.training.iterations, FLOAT * flops.generator_weights(model)
     images = steps * model.training.batch_size
     tflop = 3 * flops.generator_flops(model, study.image_size) * images / 1e12
@@ -207,13 +162,12 @@ def _evaluation(study: Study, models: int, costs: tuple[float, float], is_clip: 
 
 def _score(study: Study, source: str) -> Work:
     row, images = study.sources[source], study.scores.images
-    if row.kind != "synthetic":
-        units = {"job": 1, "image": images}
-    else:
+    units: dict[str, float] = {"job": 1, "image": images}
+    if row.kind == "synthetic":
         # Distances of real images to each other, of those of each set, and between both.
         sets, real = len(row.images), evaluation_images(study, study.scores.evaluation)
         distances = real**2 + sets * (images**2 + images * real)
-        units = {"job": 1, "image": sets * images, "pair": distances}
+        units |= {"image": sets * images, "pair": distances}
     return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
 
 
@@ -223,34 +177,16 @@ def _flag_images(study: Study, source: str, shard: str) -> Work:
 
 
 def _fit_laws(study: Study, law: str) -> Work:
-    curves = 0
-    for name in study.laws[law].experiments:
-        experiment = study.experiments[name]
-        curves += len(expand_curves(experiment.curves, study.sources)) * len(
-            experiment.architectures
-        )
+    rows = [study.experiments[name] for name in study.laws[law].experiments]
+    curves = sum(
+        len(expand_curves(row.curves, study.sources)) * len(row.architectures) for row in rows
+    )
     return Work({"job": 1, "curve": curves}, outputs=SMALL_FILE)
 
 
 def _download(model) -> Work:
-    """A model of the hub; the files of a folder are linked."""
+    """Download a model of the hub; the files of a folder are linked."""
     return NOTHING if model and model.is_folder else Work(outputs=DOWNLOAD)
-
-
-def _fetch_generator(study: Study, generator: str) -> Work:
-    return _download(study.generators[generator])
-
-
-def _fetch_model(study: Study, recipe: str) -> Work:
-    return _download(study.recipes[recipe])
-
-
-def _fetch_safety_checker(study: Study) -> Work:
-    return _download(study.safety_checker)
-
-
-def _store_vit(study: Study) -> Work:
-    return Work(outputs=VIT_DOWNLOAD)
 
 
 def _write_sentences(study: Study, recipe: str) -> Work:
@@ -259,7 +195,7 @@ def _write_sentences(study: Study, recipe: str) -> Work:
 
 
 def _caption_images(study: Study, recipe: str, shard: str) -> Work:
-    images = sum(study.sources[name].images for name in real_sources(study))
+    images = sum(row.images for row in study.sources.values() if isinstance(row, RealSource))
     images = min(images - int(shard) * study.images_per_shard, study.images_per_shard)
     if images <= 0:
         return NOTHING
@@ -277,10 +213,10 @@ RULES: dict[str, Callable[..., Work]] = {
     "index_data": _index_data,
     "prepare_data": _prepare_data,
     "train_generator": _train_generator,
-    "fetch_generator": _fetch_generator,
-    "fetch_model": _fetch_model,
-    "fetch_safety_checker": _fetch_safety_checker,
-    "fetch_reference": _store_vit,
+    "fetch_generator": lambda study, generator: _download(study.generators[generator]),
+    "fetch_model": lambda study, recipe: _download(study.recipes[recipe]),
+    "fetch_safety_checker": lambda study: _download(study.safety_checker),
+    "fetch_reference": lambda study: Work(outputs=VIT_DOWNLOAD),
     "write_sentences": _write_sentences,
     "caption_images": _caption_images,
     "generate": _generate,
@@ -290,7 +226,7 @@ RULES: dict[str, Callable[..., Work]] = {
     "evaluate": _evaluate,
     "evaluate_clip": _evaluate,
     "score": _score,
-    "convert_author_checkpoint": _store_vit,
+    "convert_author_checkpoint": lambda study: Work(outputs=VIT_DOWNLOAD),
     "evaluate_author_checkpoint": _evaluate_author_checkpoint,
     "flag_images": _flag_images,
     "fit_laws": _fit_laws,

@@ -22,26 +22,13 @@ LEAST = 10  # minutes
 GB = 1_000_000_000
 
 # Minutes of the jobs of a rule if the machine has no speed for them.
+HOUR_LONG = ["calibrate", "train_generator", "index_shards", "score", "fetch_safety_checker"]
+HOUR_LONG += ["evaluate", "evaluate_clip", "evaluate_author_checkpoint", "fetch_reference"]
+LONGEST = ["index_data", "fetch_model", "fetch_generator", "write_sentences", "caption_images"]
 MINUTES = {
-    "calibrate": 60,
-    "index_data": 240,
-    "prepare_data": 120,
-    "fetch_model": 240,
-    "write_sentences": 240,
-    "caption_images": 240,
-    "train_generator": 60,
-    "fetch_generator": 240,
-    "generate": 120,
-    "index_shards": 60,
-    "train_classifiers": 120,
-    "evaluate": 60,
-    "train_clip": 240,
-    "evaluate_clip": 60,
-    "fetch_reference": 60,
-    "score": 60,
-    "fetch_safety_checker": 60,
-    "flag_images": 60,
-    "evaluate_author_checkpoint": 60,
+    **dict.fromkeys([*HOUR_LONG, "flag_images"], 60),
+    **dict.fromkeys(["prepare_data", "generate", "train_classifiers"], 120),
+    **dict.fromkeys([*LONGEST, "train_clip"], 240),
     "write_provenance": 5,
 }
 OTHER_MINUTES = 10
@@ -77,9 +64,8 @@ class ResourceEstimates:
         self.site = site if site and site.partitions else None
         self.requested = requested
         self.known: dict[tuple, summary.Cost | None] = {}
-        self.variants: dict[tuple[str, int | None], Study] = {}
 
-    def resource(self, rule: str, name: str, wildcards, attempt: int = 1, threads: int = 1):
+    def resource(self, rule: str, name: str, wildcards, attempt: int = 1, threads: int = 1) -> Any:
         """Return what a job requests of a resource; None if its rule does not declare it."""
         resource = self.requested(rule).get(name) if self.requested else None
         if resource is None:
@@ -105,16 +91,11 @@ class ResourceEstimates:
         key = rule, gpu, *values.values()
         if key not in self.known:
             try:
-                study = self._study(values["study"], gpu)
+                study = summary.with_gpus(self.studies[values["study"]], gpu)
                 self.known[key] = summary.cost(study, rule, values, self.machine)
             except PlanError:
                 self.known[key] = None
         return self.known[key]
-
-    def _study(self, name: str, gpu: int | None) -> Study:
-        if (name, gpu) not in self.variants:
-            self.variants[name, gpu] = summary.with_gpus(self.studies[name], gpu)
-        return self.variants[name, gpu]
 
     def minutes(self, rule: str, wildcards) -> tuple[float, int]:
         """Return the planned minutes of a job, and those of its first attempt without a site."""
@@ -125,19 +106,10 @@ class ResourceEstimates:
         planned = cost.seconds / 60
         return planned, max(LEAST, math.ceil(MARGIN * planned))
 
-    def _request(
-        self,
-        rule: str,
-        wildcards,
-        threads: int,
-        mem_mb: float,
-        runtime: float | None = None,
-    ) -> partitions.Request:
+    def _request(self, rule: str, wildcards, **limits) -> partitions.Request:
         return partitions.Request(
             gpu=self.resource(rule, "gpu", wildcards) or 0,
-            threads=threads,
-            mem_mb=mem_mb,
-            runtime=runtime,
+            **limits,
             nodes=self.resource(rule, "nodes", wildcards) or 1,
             partition=self.resource(rule, "slurm_partition", wildcards) or "",
         )
@@ -158,7 +130,8 @@ class ResourceEstimates:
         if self.site is None:
             return attempt * first
         memory = self.resource(rule, "mem_mb", wildcards, attempt, threads)
-        request = self._request(rule, wildcards, threads, memory, attempt * first)
+        limits = {"threads": threads, "mem_mb": memory, "runtime": attempt * first}
+        request = self._request(rule, wildcards, **limits)
         resumable = rule in partitions.RESUMABLE
         return math.ceil(partitions.runtime(self.site, request, planned, resumable))
 
@@ -167,7 +140,7 @@ class ResourceEstimates:
         if self.site is None or attempt == 1:
             return attempt * first
         planned, _ = self.minutes(rule, wildcards)
-        request = self._request(rule, wildcards, threads, attempt * first)
+        request = self._request(rule, wildcards, threads=threads, mem_mb=attempt * first)
         resumable = rule in partitions.RESUMABLE
         return math.floor(partitions.memory(self.site, request, first, planned, resumable))
 

@@ -70,9 +70,7 @@ def _templates(path: str, dataset: str) -> int:
     return len(yaml.safe_load(Path(path).read_text(encoding="utf-8"))[dataset])
 
 
-@cache
-def _classes(path: str) -> int:
-    return class_table.count(path)
+_classes = cache(class_table.count)
 
 
 def clip_texts(study: Study) -> int:

@@ -50,10 +50,7 @@ class Scaling(Figure):
     value: float = Field(gt=0.5, le=1)
 
 
-SCALING = Scaling(
-    value=0.9,
-    origin="assumed: 90 % per doubling, 73 % on 8 GPUs (our choice)",
-)
+SCALING = Scaling(value=0.9, origin="assumed: 90 % per doubling, 73 % on 8 GPUs (our choice)")
 
 
 class Hardware(StrictModel):

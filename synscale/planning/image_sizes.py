@@ -6,10 +6,12 @@ A plan uses these numbers for disk only. No digest of a job depends on them.
 import math
 from collections.abc import Container
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from synscale.planning.work_units import Work
 from synscale.study.models import Study
 
 # An image in a shard is three tar members (png, cls, txt), each a header and content in 512-byte
@@ -117,25 +119,18 @@ class ImageSizes:
     def __init__(self, root: Path = Path(), skipped: Container[str] = ()):
         self.root, self.skipped = root, skipped
         self.used: dict[str, float | None] = {}  # {study}/{source or split} -> measured bytes
-        self._measured: dict[Path, float | None] = {}
-
-    def _measure(self, folder: Path) -> float | None:
-        if folder not in self._measured:
-            self._measured[folder] = measure(folder)
-        return self._measured[folder]
+        self._measure = cache(measure)
 
     def _measure_source(self, name: str, study: Study, source: str) -> float | None:
         """Measure the shards of a source, else those of a source with the same generator."""
         generator = study.sources[source].generator
-        sources = [source]
-        for other, row in study.sources.items():
-            if row.kind == "synthetic" and row.generator == generator and other != source:
-                sources.append(other)
+        rows = study.sources.items()
+        others = [key for key, row in rows if getattr(row, "generator", None) == generator]
         images = self.root / "results" / name / "images"
-        sizes = (self._measure(images / other) for other in sources)
+        sizes = (self._measure(images / other) for other in [source, *others])
         return next((size for size in sizes if size), None)
 
-    def scale(self, work, study: Study, rule: str, wildcards: dict[str, str]):
+    def scale(self, work: Work, study: Study, rule: str, wildcards: dict[str, str]) -> Work:
         """Return the work of a job with disk in proportion to existing shards.
 
         Parameters

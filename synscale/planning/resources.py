@@ -24,18 +24,11 @@ def configure(estimates: ResourceEstimates) -> None:
 # whatever reveals a problem: metrics of trained models, trainings on images that exist. CLIP models
 # take longest: begun last, they would run while other cores are idle. Generation comes last, as it
 # is most of the GPU-hours: trainings on real images do not wait for it.
+AWAITED = ["index_data", "fetch_model", "fetch_generator", "train_generator", "index_shards"]
+AWAITED += ["write_sentences", "caption_images", "write_prompts"]
 PRIORITIES = {
-    "index_data": 50,
-    "fetch_model": 50,
-    "write_sentences": 50,
-    "caption_images": 50,
-    "write_prompts": 50,
-    "train_generator": 50,
-    "fetch_generator": 50,
-    "index_shards": 50,
-    "evaluate": 40,
-    "evaluate_clip": 40,
-    "score": 40,
+    **dict.fromkeys(AWAITED, 50),
+    **dict.fromkeys(["evaluate", "evaluate_clip", "score"], 40),
     "train_clip": 31,
     "train_classifiers": 30,
     "prepare_data": 20,
@@ -98,6 +91,7 @@ def clip_mb(wildcards, threads: int) -> int:
     That is the images of a batch, what readers hold, stored images, and the copy of a state.
     """
     study = study_of(wildcards)
+    assert study.clip is not None  # the rule has no job without it
     size = study.clip.image_size or study.image_size
     batch = clip_memory.host_mb(study.clip, size, study.channels, threads)
     reading = pairs_mb(study, wildcards.source, wildcards.group, threads)
@@ -137,11 +131,10 @@ VARIABLE_MEGABYTES = {
 
 def mem_mb(wildcards, attempt: int, threads: int, rulename: str) -> int:
     """Return the memory of a job in MB."""
-    variable = VARIABLE_MEGABYTES.get(rulename)
-    if variable is None:
-        first = MEGABYTES.get(rulename, OTHER_MEGABYTES)
-    else:
+    if variable := VARIABLE_MEGABYTES.get(rulename):
         first = variable(wildcards, threads)
+    else:
+        first = MEGABYTES.get(rulename, OTHER_MEGABYTES)
     return _estimates.mem_mb(rulename, wildcards, first, attempt, threads)
 
 

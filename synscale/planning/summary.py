@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 from synscale.cluster import partitions
 from synscale.planning.cost_model import Work, work
@@ -60,6 +61,7 @@ class Cost:
     start: float = 0.0
 
 
+@cache
 def with_gpus(study: Study, gpu: int | None) -> Study:
     """Return the study with the number of GPUs that a job requests, as its `gpus`."""
     if gpu is None or gpu == study.gpus:
@@ -91,15 +93,12 @@ def costs(
     sizes : ImageSizes or None
         Sizes of existing images, for disk; None estimates all of them.
     """
-    by_key, variants = {}, {}
+    by_key = {}
     for job in jobs:
         if "study" not in job.wildcards:
             by_key[job.key] = Cost(0.0, Work({}))
             continue
-        name = job.wildcards["study"]
-        if (name, job.gpu) not in variants:
-            variants[name, job.gpu] = with_gpus(studies[name], job.gpu)
-        study = variants[name, job.gpu]
+        study = with_gpus(studies[job.wildcards["study"]], job.gpu)
         job_cost = cost(study, job.rule, job.wildcards, hardware)
         if sizes:
             scaled = sizes.scale(job_cost.work, study, job.rule, job.wildcards)
@@ -141,7 +140,8 @@ def longest_chain(jobs: list[Job], seconds: dict[str, float]) -> tuple[float, li
     """Return the seconds and keys of the longest chain: what a run lasts with enough workers."""
     ends, previous = chains(jobs, seconds)
     key = max(ends, key=ends.__getitem__, default=None)
-    total, chain = ends.get(key, 0.0), []
+    total = 0.0 if key is None else ends[key]
+    chain: list[str] = []
     while key is not None:
         chain.append(key)
         key = previous[key]

@@ -53,10 +53,7 @@ VARIANTS = {
 
 
 def table(
-    jobs: list[Job],
-    studies: dict[str, Study],
-    hardware: Hardware,
-    sizes: ImageSizes | None = None,
+    jobs: list[Job], studies: dict[str, Study], hardware: Hardware, sizes: ImageSizes | None = None
 ) -> list[dict]:
     """Return the total of each variant, as if the same jobs were left to do, each a smaller one.
 

@@ -17,15 +17,13 @@ def parser(description: str, *names: str) -> argparse.ArgumentParser:
     *names : str
         Wildcards of the rule that identify its result, such as a source and a shard.
     """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=raw)
     parser.add_argument("--study", required=True, help="study file")
     for name in names:
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument(
-        "--settings-digest", help="digest of the settings that the job was planned with"
-    )
+    planned = "digest of the settings that the job was planned with"
+    parser.add_argument("--settings-digest", help=planned)
     parser.set_defaults(names=names)
     return parser
 

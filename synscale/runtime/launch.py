@@ -77,6 +77,7 @@ def command(gpus: int, nodes: int, threads: int, script: list[str]) -> list[str]
 
 
 def main(arguments: list[str]) -> None:
+    """Replace this process by the one that runs the script."""
     gpus = int(arguments[0])
     if arguments[1].isdigit():
         nodes, threads, script = int(arguments[1]), int(arguments[2]), arguments[3:]

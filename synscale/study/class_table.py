@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from synscale.runtime.file_names import nfc
 from synscale.study import csv_tables
-from synscale.study.csv_tables import TableError
+from synscale.study.csv_tables import TableError, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 REQUIRED = ["class_id", "name"]  # columns of every table
 NAMES = ("wnid", "label", "name", "class_id")  # columns that a data set may name its classes by
 TEXTS = ["description", "hypernyms"]  # columns of the study's classes, for recipes
-
-
-def rows(path: str | Path) -> list[dict[str, str]]:
-    """Read the rows as `csv_tables.rows` does. Raises TableError and OSError."""
-    return csv_tables.rows(path)
 
 
 def match(names: list[str], classes: list[dict[str, str]]) -> tuple[str, list[int | None]]:
@@ -80,10 +75,8 @@ def errors(key: str, path: str, columns: list[str] = REQUIRED) -> list[str]:
         return [f"{where}: class_id must count 0, 1, 2, ... in the order of the rows"]
     ragged = [row["class_id"] for row in table if None in row or None in row.values()]
     if ragged:
-        return [
-            f"{where}: class {', '.join(ragged[:5])}: more or fewer cells than columns; "
-            f"{csv_tables.QUOTE}"
-        ]
+        problem = f"more or fewer cells than columns; {csv_tables.QUOTE}"
+        return [f"{where}: class {', '.join(ragged[:5])}: {problem}"]
     nameless = [row["class_id"] for row in table if not row["name"]]
     return [f"{where}: class {', '.join(nameless[:5])} has no name; add it"] if nameless else []
 

@@ -89,10 +89,8 @@ def read_yaml(path: str | Path) -> dict:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise StudyError(f"{path}: no such study file; studies here: {known}")
     if not re.fullmatch(NAME, path.stem):
-        raise StudyError(
-            f"{path}: the name of a study is part of paths; "
-            "rename the file to small letters, digits and _, with a letter first"
-        )
+        fix = "rename the file to small letters, digits and _, with a letter first"
+        raise StudyError(f"{path}: the name of a study is part of paths; {fix}")
     try:
         with path.open(encoding="utf-8") as file:
             content = yaml.load(file, _UniqueKeyLoader)  # noqa: S506  (it is a SafeLoader)
@@ -101,10 +99,8 @@ def read_yaml(path: str | Path) -> dict:
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     if not isinstance(content, dict):
-        raise StudyError(
-            f"{path}: not a mapping of keys (found {type(content).__name__}); "
-            "start from studies/digits.yaml"
-        )
+        fix = "start from studies/digits.yaml"
+        raise StudyError(f"{path}: not a mapping of keys (found {type(content).__name__}); {fix}")
     return content
 
 

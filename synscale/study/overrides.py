@@ -103,7 +103,5 @@ def load(path: str | Path, changes: dict[str, dict]) -> Study:
 
 def text(override: dict | None) -> str:
     """Return an override as one line that `read` accepts; `{}` for none."""
-    dumped = yaml.safe_dump(
-        override or {}, default_flow_style=True, width=1_000_000, sort_keys=False
-    )
-    return dumped.strip()
+    style = {"default_flow_style": True, "width": 1_000_000, "sort_keys": False}
+    return yaml.safe_dump(override or {}, **style).strip()

@@ -50,10 +50,9 @@ def check_tasks(clip, data, classes) -> Iterator[str]:
     count = class_table.count(classes)
     for name, task in clip.tasks.items():
         key = f"clip.tasks.{name}"
-        yield from name_errors(
-            f"{key}.evaluation", task.evaluation, data.evaluation, "evaluation set"
-        )
-        if name in data.evaluation:
+        sets = data.evaluation
+        yield from name_errors(f"{key}.evaluation", task.evaluation, sets, "evaluation set")
+        if name in sets:
             yield f"{key}: the name of an evaluation set too; rename the task"
         if (task.classes is None) == (task.captions is None):
             yield f"{key}: give either classes or captions"

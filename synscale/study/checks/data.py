@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.study import class_table
-from synscale.study.checks.messages import name_errors, template_file_errors
+from synscale.study.checks.messages import RELATIVE, name_errors, template_file_errors
 from synscale.study.models import expand_curves
 from synscale.study.models.data import unmasked
 
@@ -32,10 +32,8 @@ def check_digits_splits(data) -> Iterator[str]:
             yield f"data.{name} = []: empty; name at least one form"
         for form in forms:
             if owner.get(form, name) != name:
-                yield (
-                    f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; "
-                    "an image may be in one split only"
-                )
+                fix = "an image may be in one split only"
+                yield f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; {fix}"
             if name in training:  # evaluation sets may share forms
                 owner.setdefault(form, name)
     for name in set(data.evaluation) & set(training):
@@ -71,8 +69,12 @@ def check_training_splits(sources, data) -> Iterator[str]:
             )
 
 
-def check_file_sets(data) -> Iterator[str]:
-    """Check that names of evaluation sets are unique, and the files that they name exist."""
+def check_file_sets(data, clip) -> Iterator[str]:
+    """Check that names of evaluation sets are unique, and the files that they name exist.
+
+    Only CLIP models are evaluated on sets with other classes, so their files are checked only if
+    the study has `clip`.
+    """
     if data.kind != "files":
         return
     for name, row in data.evaluation.items():
@@ -81,6 +83,8 @@ def check_file_sets(data) -> Iterator[str]:
             yield f"{key}: the name of a training split too; rename one"
         if any(name == unmasked(other) for other in data.evaluation):
             yield f"{key}: the name of another set's metrics on all classes; rename it"
+        if clip is None:
+            continue
         if row.classes:
             yield from class_table.errors(f"{key}.classes", row.classes)
             yield from template_file_errors(f"{key}.templates", row.templates, row.dataset)
@@ -91,10 +95,7 @@ def check_file_sets(data) -> Iterator[str]:
             )
     for name, row in data.training.items():
         if row.skip is not None and not Path(row.skip).is_file():
-            yield (
-                f"data.training.{name}.skip = {row.skip!r}: no such file; the path is relative to "
-                "the folder that snakemake runs in"
-            )
+            yield (f"data.training.{name}.skip = {row.skip!r}: no such file; {RELATIVE}")
 
 
 def check_trainable_sources(experiments, sources, data, classifiers, clip) -> Iterator[str]:

@@ -48,8 +48,8 @@ def check_experiments(experiments, sources, classifiers, clip, classes, data) ->
     recipes |= {name: ("clip", clip) for name in (clip.architectures if clip else [])}
     for name, experiment in experiments.items():
         key = f"experiments.{name}"
-        for architecture in experiment.architectures:
-            yield from name_errors(f"{key}.architectures", architecture, recipes, "architecture")
+        names = experiment.architectures
+        yield from name_errors(f"{key}.architectures", names, recipes, "architecture")
         for label in ("sizes", "seeds"):
             values = getattr(experiment, label)
             ordered = sorted(set(values))
@@ -75,10 +75,8 @@ def _size_errors(key, experiment, recipes, sources, class_count, data) -> Iterat
             )
         for section, recipe in recipes.items():
             if size not in recipe.iterations:
-                yield (
-                    f"{key}.sizes = {size}: no training iterations for it; "
-                    f"add {size} to {section}.iterations"
-                )
+                fix = f"add {size} to {section}.iterations"
+                yield f"{key}.sizes = {size}: no training iterations for it; {fix}"
 
 
 def _supply_errors(key, experiment, sources, class_count, data) -> Iterator[str]:
@@ -111,17 +109,14 @@ def _part_errors(where, part, sources) -> Iterator[str]:
         place += f".{part.guidance}"
     if getattr(row, "draws", 1) > 1:
         place += f" in each of its {row.draws} draws"
-    yield (
-        f"{where}: more than the {available} of {place}; raise that, remove the size, or put the "
-        "curve into another experiment"
-    )
+    fix = "raise that, remove the size, or put the curve into another experiment"
+    yield f"{where}: more than the {available} of {place}; {fix}"
 
 
 def check_scores(scores, experiments, sources, data, classes, recipes) -> Iterator[str]:
     """Check that scores have an evaluation set, a reference, and enough images."""
-    yield from name_errors(
-        "scores.evaluation", scores.evaluation, data.evaluation, "evaluation set"
-    )
+    names = data.evaluation
+    yield from name_errors("scores.evaluation", scores.evaluation, names, "evaluation set")
     class_count = class_table.count(classes)
     if scores.images < 2 * class_count:
         yield (
@@ -158,10 +153,8 @@ def check_laws(laws, experiments, sources, data, classifiers, clip) -> Iterator[
     """Check that laws have known experiments and evaluations of one kind of model."""
     clip_architectures = set(clip.architectures) if clip else set()
     for name, law in laws.items():
-        for experiment in law.experiments:
-            yield from name_errors(
-                f"laws.{name}.experiments", experiment, experiments, "experiment"
-            )
+        key = f"laws.{name}"
+        yield from name_errors(f"{key}.experiments", law.experiments, experiments, "experiment")
         rows = [experiments[e] for e in law.experiments if e in experiments]
         architectures = {architecture for row in rows for architecture in row.architectures}
         if architectures & clip_architectures and architectures - clip_architectures:
@@ -172,8 +165,7 @@ def check_laws(laws, experiments, sources, data, classifiers, clip) -> Iterator[
         known = evaluations(data, clip=True)
         if architectures and architectures <= clip_architectures:
             known = [*known, *clip.tasks]
-        for evaluation in law.evaluation:
-            yield from name_errors(f"laws.{name}.evaluation", evaluation, known, "evaluation set")
+        yield from name_errors(f"{key}.evaluation", law.evaluation, known, "evaluation set")
         yield from _law_size_errors(name, law, rows, sources)
 
 
@@ -189,13 +181,10 @@ def _law_size_errors(name, law, experiments, sources) -> list[str]:
         inside = [size for size in trained if law.sizes[0] <= size <= law.sizes[1]]
         if len(inside) < 3:
             scale = "" if guidance is None else f" at {guidance:g}"
-            where = (
-                f"laws.{name}.sizes = {list(law.sizes)}: "
-                f"contains {len(inside)} sizes of {sorted(trained)}"
-            )
-            errors.setdefault(
-                where, f"{where} ({source}{scale} on {architecture}); a law needs at least 3"
-            )
+            where = f"laws.{name}.sizes = {list(law.sizes)}"
+            where += f": contains {len(inside)} sizes of {sorted(trained)}"
+            message = f"{where} ({source}{scale} on {architecture}); a law needs at least 3"
+            errors.setdefault(where, message)
     return list(errors.values())
 
 

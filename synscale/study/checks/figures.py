@@ -1,6 +1,6 @@
 """Checks of figures and tables, which show existing sources, runs and laws."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,10 @@ def nested_models(key: str, value: Any) -> Iterator[tuple[str, Any]]:
         return
     if isinstance(value, StrictModel):
         yield key, value
-        for name in type(value).model_fields:
-            yield from nested_models(f"{key}.{name}", getattr(value, name))
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield from nested_models(f"{key}.{name}", inner)
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from nested_models(f"{key}.{i}", inner)
+    items: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else ()
+    items = value if isinstance(value, StrictModel) else items
+    for name, inner in enumerate(value) if isinstance(value, list) else items:
+        yield from nested_models(f"{key}.{name}", inner)
 
 
 def _figures_and_tables(figures, tables) -> list[tuple[str, Any]]:
@@ -58,15 +54,13 @@ def check_names(
     }
     labels = {"evaluation": "evaluation set", "real": "source"}
     for key, model in _figures_and_tables(figures, tables):
-        for field in type(model).model_fields:
-            value = getattr(model, field)
+        for field, value in model:
             kind = field.removesuffix("s").rpartition("_")[2]
             if _is_curves(value):
                 yield from curve_errors(f"{key}.{field}", value, sources)
             elif kind in known and isinstance(value, str | list | dict):
                 what = labels.get(kind, kind)
-                for name in [value] if isinstance(value, str) else value:
-                    yield from name_errors(f"{key}.{field}", name, known[kind], what)
+                yield from name_errors(f"{key}.{field}", value, known[kind], what)
 
 
 def check_samples(figures, sources, generators, recipes, classes) -> Iterator[str]:
@@ -77,7 +71,7 @@ def check_samples(figures, sources, generators, recipes, classes) -> Iterator[st
     count = class_table.count(classes)
     for class_id in figure.classes or []:
         if class_id >= count:
-            yield (f"figures.samples.classes = {class_id}: no such class; ids are 0 to {count - 1}")
+            yield f"figures.samples.classes = {class_id}: no such class; ids are 0 to {count - 1}"
     synthetic = [source for source in sources.values() if source.kind == "synthetic"]
     used = {source.recipe for source in synthetic if source.generator == figure.generator}
     for name in figure.recipes:
@@ -104,20 +98,16 @@ def check_curves(figures, tables, laws, experiments, sources) -> Iterator[str]:
     for key, model in _figures_and_tables(figures, tables):
         fields = type(model).model_fields
         names = [model.law] if "law" in fields else list(getattr(model, "laws", None) or [])
-        if "architecture" in fields:
-            architectures = [model.architecture]
-        else:
-            architectures = getattr(model, "architectures", [])
-        curves = {field: getattr(model, field) for field in fields}
-        curves = {field: value for field, value in curves.items() if _is_curves(value)}
+        one = [model.architecture] if "architecture" in fields else []
+        architectures = getattr(model, "architectures", one)
+        curves = {field: value for field, value in model if _is_curves(value)}
         curves.pop("clip_curves", None)  # of another law, see check_claims
         if key in ("figures.exchange_rate", "tables.claims") and curves:
             curves["curves"] = [*_real_curves(sources), *curves["curves"]]
         for law in names if architectures else []:
             for field, rows in curves.items():
-                yield from _fit_errors(
-                    f"{key}.{field}", law, architectures, rows, laws, experiments, sources
-                )
+                where = f"{key}.{field}"
+                yield from _fit_errors(where, law, architectures, rows, laws, experiments, sources)
 
 
 def _fit_errors(key, law, architectures, curves, laws, experiments, sources) -> Iterator[str]:
@@ -149,17 +139,12 @@ def check_claims(tables, laws, experiments, sources) -> Iterator[str]:
     real = _real_curves(sources)
     pairs = [CurveSelection(source=claims.clip_real)] if claims.clip_real else real
     clip_curves = [*pairs, *claims.clip_curves, CurveSelection(source=claims.clip_mixture)]
-    rows = [
-        ("clip_curves", law, claims.clip_architecture, clip_curves)
-        for law in (claims.clip_law, claims.clip_downstream_law)
-        if law
-    ]
-    rows += [
-        ("curves", law, claims.architecture, [*real, *claims.curves]) for law in claims.ood_laws
-    ]
-    for field, law, architecture, curves in rows:
+    curves, clip_laws = [*real, *claims.curves], (claims.clip_law, claims.clip_downstream_law)
+    rows = [("clip_curves", law, claims.clip_architecture, clip_curves) for law in clip_laws if law]
+    rows += [("curves", law, claims.architecture, curves) for law in claims.ood_laws]
+    for field, law, architecture, shown in rows:
         key = f"tables.claims.{field}"
-        yield from _fit_errors(key, law, [architecture], curves, laws, experiments, sources)
+        yield from _fit_errors(key, law, [architecture], shown, laws, experiments, sources)
 
 
 def published_numbers() -> dict[str, dict[str, str]]:
@@ -182,9 +167,8 @@ def check_counterparts(tables, laws, experiments, sources) -> Iterator[str]:
             continue
         scales: Any = "all" if row.guidance is None else [row.guidance]
         curves = [CurveSelection(source=row.source, guidance=scales)]
-        errors = list(
-            _fit_errors(key, row.law, [row.architecture], curves, laws, experiments, sources)
-        )
+        architectures = [row.architecture]
+        errors = [*_fit_errors(key, row.law, architectures, curves, laws, experiments, sources)]
         yield from errors
         if not errors and name in published and row.law in laws:
             rows = [experiments[e] for e in laws[row.law].experiments if e in experiments]
@@ -207,10 +191,8 @@ def _level_errors(key, row, published, experiments, sources) -> Iterator[str]:
         if row.architecture in experiment.architectures and (row.source, row.guidance) in pairs:
             trained |= set(experiment.sizes)
     if row.size not in trained:
-        yield (
-            f"{key}: size = {row.size}: not trained in the experiments of laws.{row.law}; "
-            f"trained: {sorted(trained)}"
-        )
+        fix = f"trained: {sorted(trained)}"
+        yield f"{key}: size = {row.size}: not trained in the experiments of laws.{row.law}; {fix}"
         return
     images = images_of_each_part(sources, row.source, row.guidance, row.size)
     if str(images) != published["x"]:
@@ -226,11 +208,9 @@ def _level_errors(key, row, published, experiments, sources) -> Iterator[str]:
 def check_metrics_of_tables(tables, experiments, data, clip, sources, recipes) -> Iterator[str]:
     """Check that tables have metrics of evaluated sets and scores of existing classes."""
     for name in ("supervised", "ood", "configurations"):
-        table = getattr(tables, name)
-        for evaluation in table.evaluations if table else []:
-            key = f"tables.{name}.evaluations"
-            what = "evaluation set of classifiers"
-            yield from name_errors(key, evaluation, evaluations(data), what)
+        names = getattr(getattr(tables, name), "evaluations", ())
+        what = "evaluation set of classifiers"
+        yield from name_errors(f"tables.{name}.evaluations", names, evaluations(data), what)
     if tables.clip and clip is None:
         yield "tables.clip: the study has no clip; add clip or remove the table"
     scored = {"tables.claims.curves": tables.claims.curves} if tables.claims else {}
@@ -238,19 +218,14 @@ def check_metrics_of_tables(tables, experiments, data, clip, sources, recipes) -
     if table and table.experiment in experiments:
         experiment = experiments[table.experiment]
         scored["tables.configurations.experiment"] = experiment.curves
-        yield from name_errors(
-            "tables.configurations.architecture",
-            table.architecture,
-            experiment.architectures,
-            f"architecture in experiments.{table.experiment}",
-        )
+        key, what = "tables.configurations", f"architecture in experiments.{table.experiment}"
+        known = experiment.architectures
+        yield from name_errors(f"{key}.architecture", table.architecture, known, what)
     for key, curves in scored.items():
         for curve in curves:
             if curve.source in sources and not names_class(sources[curve.source], recipes):
-                yield (
-                    f"{key}: {curve.source} has no scores, as its prompts name no class; "
-                    "remove it here"
-                )
+                fix = "remove it here"
+                yield f"{key}: {curve.source} has no scores, as its prompts name no class; {fix}"
 
 
 CHECKS = [

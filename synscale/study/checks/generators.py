@@ -31,10 +31,8 @@ def check_pipelines(generators) -> Iterator[str]:
             yield from _pipeline_errors(where, stage)
             if stage.size % 8:
                 size = stage.size - stage.size % 8 or 8
-                yield (
-                    f"{where}.size = {stage.size}: not a multiple of 8, which latents need; "
-                    f"use {size}"
-                )
+                fix = f"use {size}"
+                yield f"{where}.size = {stage.size}: not a multiple of 8, which latents need; {fix}"
         if upscaler and upscaler.size <= generator.size:
             yield (
                 f"{key}.upscaler.size = {upscaler.size}: no larger than {key}.size = "
@@ -47,11 +45,9 @@ def check_trained_generators(generators) -> Iterator[str]:
     for name, generator in generators.items():
         if generator.kind == "pretrained":
             continue
-        widths = [("text_width", generator.text_width, 2)]
-        widths += [
-            (f"channels.{i}", n, 8) for i, n in enumerate(getattr(generator, "channels", []))
-        ]
-        for key, width, unit in widths:
+        channels = enumerate(getattr(generator, "channels", []))
+        widths = [(f"channels.{i}", width, 8) for i, width in channels]
+        for key, width, unit in [("text_width", generator.text_width, 2), *widths]:
             if width % unit:
                 yield f"generators.{name}.{key} = {width}: not a multiple of {unit}"
 
@@ -66,10 +62,8 @@ def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
             "save the pipeline with diffusers again"
         )
     if not model.is_folder and model.revision is None and not Path(model.model).is_dir():
-        yield (
-            f"{key}.revision = missing: branches and tags move; "
-            f"give the 40 hex digits of a commit of {model.model}"
-        )
+        fix = f"give the 40 hex digits of a commit of {model.model}"
+        yield f"{key}.revision = missing: branches and tags move; {fix}"
 
 
 def _has_class(index: Path) -> bool:
@@ -101,20 +95,16 @@ def _model_errors(key: str, model: HubModel, file: str, content: str) -> list[st
     elif not (folder / file).is_file():
         errors.append(f"{where}: has no {file}; name the folder of {content}")
     if model.revision is not None:
-        errors.append(
-            f"{key}.revision = {shorten(model.revision)}: a folder has none; remove the key "
-            "(hashes of its files are recorded)"
-        )
+        fix = "remove the key (hashes of its files are recorded)"
+        errors.append(f"{key}.revision = {shorten(model.revision)}: a folder has none; {fix}")
     return errors
 
 
 def check_storage(storage) -> Iterator[str]:
     """Check that formats with losses have a quality, png has none."""
     if storage.format == "png" and storage.quality is not None:
-        yield (
-            f"storage.quality = {storage.quality}: png is lossless and has none; "
-            "remove the key, or use format jpeg or webp"
-        )
+        fix = "remove the key, or use format jpeg or webp"
+        yield f"storage.quality = {storage.quality}: png is lossless and has none; {fix}"
     if storage.format != "png" and storage.quality is None:
         yield f"storage.quality: missing; {storage.format} needs one of 1 to 100, such as 95"
 
@@ -141,9 +131,8 @@ def check_author_checkpoints(author_checkpoints, data, clip) -> Iterator[str]:
         for number, measured in row.numbers.items():
             key = f"author_checkpoints.{name}.numbers.{number}"
             yield from name_errors(key, number, published_numbers(), f"id in {NUMBERS}")
-            yield from name_errors(
-                f"{key}.evaluation", measured.evaluation, known, "evaluation set"
-            )
+            evaluation = measured.evaluation
+            yield from name_errors(f"{key}.evaluation", evaluation, known, "evaluation set")
 
 
 CHECKS = [

@@ -1,10 +1,12 @@
 """Parts of messages that several checks share."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
+
+RELATIVE = "the path is relative to the folder that snakemake runs in"
 
 
 def shorten(value) -> str:
@@ -19,22 +21,25 @@ def suggest(name: str, known, otherwise: str) -> str:
     return f"did you mean {close[0]!r}?" if close else otherwise
 
 
-def name_errors(key: str, name: str, known, what: str) -> list[str]:
-    """Return an error if a name is not among the known ones.
+def name_errors(key: str, names: str | Iterable[str], known, what: str) -> list[str]:
+    """Return an error for each name that is not among the known ones.
 
     Parameters
     ----------
     key : str
         Key of the study that has the name.
-    name : str
+    names : str or iterable of str
+        One name or several.
     known : iterable of str
     what : str
         What the name is of, such as "recipe".
     """
-    if name in known:
-        return []
-    fix = suggest(name, known, f"known: {', '.join(sorted(known)) or 'none'}")
-    return [f"{key} = {name!r}: no such {what}; {fix}"]
+    known_names = f"known: {', '.join(sorted(known)) or 'none'}"
+    return [
+        f"{key} = {name!r}: no such {what}; {suggest(name, known, known_names)}"
+        for name in ([names] if isinstance(names, str) else names)
+        if name not in known
+    ]
 
 
 def curve_errors(key: str, curves, sources) -> Iterator[str]:
@@ -50,10 +55,8 @@ def curve_errors(key: str, curves, sources) -> Iterator[str]:
             continue
         for scale in curve.guidance:
             if scale not in source.images:
-                yield (
-                    f"{where} = {scale}: {curve.source!r} has no images at it; "
-                    f"add it to sources.{curve.source}.images"
-                )
+                fix = f"add it to sources.{curve.source}.images"
+                yield f"{where} = {scale}: {curve.source!r} has no images at it; {fix}"
 
 
 def template_errors(key: str, templates: Sequence[str]) -> Iterator[str]:
@@ -105,6 +108,5 @@ def input_size_errors(key: str, seen: int, image_size: int) -> list[str]:
     """Return an error if models see more pixels than images are stored with."""
     if seen <= image_size:
         return []
-    return [
-        f"{key}.image_size = {seen}: larger than the {image_size} of stored images (image_size)"
-    ]
+    problem = f"larger than the {image_size} of stored images (image_size)"
+    return [f"{key}.image_size = {seen}: {problem}"]

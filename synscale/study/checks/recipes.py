@@ -5,7 +5,7 @@ from pathlib import Path
 
 from synscale.prompts import text_files
 from synscale.study import class_table
-from synscale.study.checks.messages import name_errors, shorten, template_errors
+from synscale.study.checks.messages import RELATIVE, name_errors, shorten, template_errors
 
 FORMATS = (".csv", ".parquet")
 # Columns of the class table that a kind of recipe reads.
@@ -14,7 +14,6 @@ COLUMNS = {
     "hypernyms": ["hypernyms"],
     "alt_texts": class_table.TEXTS,
 }
-RELATIVE = "the path is relative to the folder that snakemake runs in"
 
 
 def check_class_texts(recipes, classes) -> Iterator[str]:
@@ -73,10 +72,8 @@ def check_real_texts(recipes, sources, data) -> Iterator[str]:
         if pairs is None:
             continue
         if pairs.kind != "pairs":
-            yield (
-                f"{key}.source = {recipe.source!r}: a source of kind {pairs.kind!r}; "
-                "name one of kind 'pairs'"
-            )
+            fix = "name one of kind 'pairs'"
+            yield f"{key}.source = {recipe.source!r}: a source of kind {pairs.kind!r}; {fix}"
             continue
         for other, source in sources.items():
             if source.kind != "synthetic" or source.recipe != name:

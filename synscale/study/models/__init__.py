@@ -28,11 +28,7 @@ from synscale.study.models.sources import (
     expand_curves,
     names_class,
 )
-from synscale.study.models.training_parts import (
-    TrainingPart,
-    images_of_each_part,
-    resolve_mixture,
-)
+from synscale.study.models.training_parts import TrainingPart, images_of_each_part, resolve_mixture
 
 __all__ = [
     "CurveSelection",

@@ -38,9 +38,7 @@ class Architecture(StrictModel):
         "first; DeiT: 0.1. The paper's is not known",
     )
     learning_rate: AboveZero | None = Field(
-        default=None,
-        exclude_if=is_none,
-        description="learning rate in place of the recipe's",
+        default=None, exclude_if=is_none, description="learning rate in place of the recipe's"
     )
     gradient_clip: AboveZero | None = Field(
         default=None,

@@ -142,10 +142,7 @@ def test_prompts_and_flags_are_timed_with_stand_ins(written, tmp_path, monkeypat
 
 def test_stages_without_work_give_a_reason(tmp_path):
     own = bench.Bench(
-        ROOT / "studies/digits.yaml",
-        load_study(str(ROOT / "studies/digits.yaml")),
-        CPU,
-        tmp_path,
+        ROOT / "studies/digits.yaml", load_study(str(ROOT / "studies/digits.yaml")), CPU, tmp_path
     )
     found = [
         t

@@ -26,11 +26,7 @@ SECONDS = st.floats(0.01, 1e4)
 
 @pytest.mark.parametrize("name", BASES)
 @given(
-    steps=st.integers(1, 1000),
-    tflop=st.floats(0.1, 1e6),
-    work=SECONDS,
-    start=SECONDS,
-    run=SECONDS,
+    steps=st.integers(1, 1000), tflop=st.floats(0.1, 1e6), work=SECONDS, start=SECONDS, run=SECONDS
 )
 def test_plan_of_timed_work_takes_its_time(name, steps, tflop, work, start, run):
     """Of a single model, whatever the base says of it."""

@@ -56,8 +56,7 @@ def test_shards_keep_prompts_unchanged(tmp_path, text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_tables_show_texts_as_text(text):
     html = pages.page(
-        text,
-        f"# {text}\n\n" + tables.markdown(pd.DataFrame({"class": [text], text: ["prompt"]})),
+        text, f"# {text}\n\n" + tables.markdown(pd.DataFrame({"class": [text], text: ["prompt"]}))
     )
     assert not re.search(r"<(script|img|iframe|object)", html)
     assert 'href="javascript:' not in html
