@@ -51,10 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Fit the law and write it."""
     parser = cli.parser(__doc__, "law")
     parser.add_argument(
-        "--metrics",
-        required=True,
-        nargs="+",
-        help="parquet files of `evaluate` or `evaluate_clip`",
+        "--metrics", required=True, nargs="+", help="parquet files of `evaluate` or `evaluate_clip`"
     )
     parser.add_argument("--output", required=True)
     args, settings = cli.parse(parser, arguments, law_settings)

@@ -65,10 +65,4 @@ def markdown(tidy: pd.DataFrame, redrawn: bool) -> list[str]:
         notes.append(f"{place}. {row.curves}; on {row.evaluation}; {row.n} {row.n_of}. {note}.")
     tests = int(tidy[["p", "p_opposite"]].notna().to_numpy().sum())
     rule = RULE.format(tests=tests, images=OTHER_IMAGES if redrawn else SAME_IMAGES)
-    return [
-        tables.markdown(texts),
-        "## Measured on",
-        "\n".join(notes),
-        "## Rule",
-        rule,
-    ]
+    return [tables.markdown(texts), "## Measured on", "\n".join(notes), "## Rule", rule]
