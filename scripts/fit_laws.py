@@ -28,8 +28,7 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
     keys = ["source", "guidance", "architecture"]
     for (source, guidance, architecture), curve in table.groupby(keys, dropna=False, sort=False):
         inside = curve[curve["size"].between(*sizes)]
-        choice = laws.choose(inside["size"], inside["cross_entropy"])
-        all_sizes = choice
+        choice = all_sizes = laws.choose(inside["size"], inside["cross_entropy"])
         if len(inside) < len(curve):
             all_sizes = laws.choose(curve["size"], curve["cross_entropy"])
         entries.append(

@@ -51,9 +51,8 @@ def markdown(tidy: pd.DataFrame, redrawn: bool) -> list[str]:
     redrawn : bool
         Whether seeds redraw the images.
     """
-    texts = pd.DataFrame(
-        {"": range(1, len(tidy) + 1), "claim": tidy["claim"], "hypothesis": tidy["hypothesis"]}
-    )
+    texts = tidy[["claim", "hypothesis"]].copy()
+    texts.insert(0, "", range(1, len(tidy) + 1))
     texts["effect [95 %]"] = tidy.apply(effect_text, axis=1)
     for name, column in (("p (adjusted)", "p"), ("p of the opposite (adjusted)", "p_opposite")):
         columns = zip(tidy[column], tidy[f"{column}_adjusted"], strict=True)
