@@ -200,7 +200,7 @@ def compare(first: tuple, second: tuple) -> dict:
     """
     curves = [points(*first), points(*second)]
     x, y = (np.concatenate(parts) for parts in zip(*curves, strict=True))
-    group = np.repeat([0.0, 1.0], [len(log_sizes) for log_sizes, _ in curves])
+    group: np.ndarray = np.repeat([0.0, 1.0], [len(log_sizes) for log_sizes, _ in curves])
     line = OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
     low, high = line.conf_int(0.05)[3]
     return {

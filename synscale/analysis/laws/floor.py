@@ -236,7 +236,7 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
         start = np.repeat([[log_power], [theta[1, 0]]], len(values), 1)
         return solve(mean_x, mean_y, start, counts, floor=values, **options)[1] <= limit
 
-    k_low, k_high = np.exp(profile.ends(k_under, k_grid, theta[1, 0]))
+    k_low, k_high = np.exp(profile.ends(k_under, k_grid, float(theta[1, 0])))
     floor_interval = np.exp(profile.ends(floor_under, floor_grid, log_floor))
     tiny = 1e-6 * float(np.exp(y.min()))
     minima = []
