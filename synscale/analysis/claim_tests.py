@@ -3,8 +3,6 @@
 The abstract has words, no numbers: hypotheses and tests are this project's.
 """
 
-from dataclasses import astuple
-
 import numpy as np
 import pandas as pd
 
@@ -214,6 +212,6 @@ def claims_table(data: Data, scores: pd.DataFrame) -> pd.DataFrame:
     ]
     table = pd.DataFrame([row.columns() for row in rows])
     note = table.pop("note")
-    decisions = [astuple(decision) for decision in decide([row.test for row in rows])]
-    table[["p_adjusted", "p_opposite_adjusted", "verdict"]] = decisions
-    return table.assign(note=note)
+    decisions = pd.DataFrame(decide([row.test for row in rows]))
+    decisions.columns = ["p_adjusted", "p_opposite_adjusted", "verdict"]
+    return table.join(decisions).assign(note=note)
