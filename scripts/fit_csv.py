@@ -37,10 +37,8 @@ def load(path: Path) -> pd.DataFrame:
     kind = suffixes[-2:-1] if compression else suffixes[-1:]
     separator = SEPARATORS.get("".join(kind))
     if separator is None:
-        raise LawError(
-            f"{path}: unknown kind of file "
-            "(expected .csv, .tsv, one of them compressed, or .parquet)"
-        )
+        expected = "expected .csv, .tsv, one of them compressed, or .parquet"
+        raise LawError(f"{path}: unknown kind of file ({expected})")
     if separator == "," and compression is None:
         return csv_tables.frame(path)
     return pd.read_csv(path, sep=separator, compression=compression, encoding="utf-8-sig")
@@ -79,11 +77,8 @@ def read(path: str, columns: list[str]) -> pd.DataFrame:
         numbers = pd.to_numeric(table[column], errors="coerce")
         if numbers.isna().any():
             row = int(np.flatnonzero(numbers.isna())[0])
-            cell = str(table[column].iat[row])
-            raise LawError(
-                f"{path}: {column} in row {row + 1} is {cell!r}, not a number; "
-                "correct or remove the row"
-            )
+            problem = f"{column} in row {row + 1} is {str(table[column].iat[row])!r}, not a number"
+            raise LawError(f"{path}: {problem}; correct or remove the row")
         table[column] = numbers.astype(float)
     return table[columns]
 
@@ -121,11 +116,7 @@ def shown(interval: list[float | None]) -> str:
 
 def summary(result: dict) -> str:
     """Return the fit as lines of text."""
-    lines = [
-        f"law        {result['law']}",
-        f"objective  {result['objective']}",
-        f"n          {result['n']}",
-    ]
+    lines = [f"{name:<10} {result[name]}" for name in ("law", "objective", "n")]
     for name in SHOWN:
         value = result.get(name)
         if value is not None:
@@ -165,21 +156,13 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("table", help="csv, tsv, compressed csv or tsv, or parquet")
     parser.add_argument("--x", required=True, help="column of sizes")
     parser.add_argument("--y", required=True, help="column of losses")
-    parser.add_argument(
-        "--x2", help="column of a second size; the law is then two_variable, with N = x2 and D = x"
-    )
-    parser.add_argument(
-        "--law", choices=[*laws.LAWS, "two_variable"], help="chosen from the data unless given"
-    )
-    parser.add_argument(
-        "--bootstrap",
-        type=whole_number,
-        metavar="TIMES",
-        help=(
-            f"resamples for an interval of k; with --x2 for all intervals, {RESAMPLES} unless "
-            "given, 0 for none"
-        ),
-    )
+    second = "column of a second size; the law is then two_variable, with N = x2 and D = x"
+    parser.add_argument("--x2", help=second)
+    names = [*laws.LAWS, "two_variable"]
+    parser.add_argument("--law", choices=names, help="chosen from the data unless given")
+    resamples = "resamples for an interval of k; with --x2 for all intervals, "
+    resamples += f"{RESAMPLES} unless given, 0 for none"
+    parser.add_argument("--bootstrap", type=whole_number, metavar="TIMES", help=resamples)
     parser.add_argument("--seed", type=whole_number, default=0, help="of the bootstrap")
     parser.add_argument("--json", type=Path, help="file to write the fit to")
     return parser
@@ -187,16 +170,14 @@ def options() -> argparse.ArgumentParser:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Exit with a message if options contradict each other, before anything is fitted."""
-    if (args.law == "two_variable" and not args.x2) or (
-        args.x2 and args.law not in (None, "two_variable")
-    ):
+    allowed = (None, "two_variable") if args.x2 else (None, *laws.LAWS)
+    if args.law not in allowed:
         parser.error("--law two_variable and --x2 go together")
     columns = {"--x": args.x, "--y": args.y} | ({"--x2": args.x2} if args.x2 else {})
     for name, other in combinations(columns, 2):
         if columns[name] == columns[other]:
-            parser.error(
-                f"{name} and {other} are the same column ({columns[name]!r}); name another one"
-            )
+            same = f"{name} and {other} are the same column ({columns[name]!r})"
+            parser.error(f"{same}; name another one")
     if args.json and args.json.is_dir():
         parser.error(f"--json {args.json}: is a folder; name a file")
     if args.bootstrap and args.law == "broken":

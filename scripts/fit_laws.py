@@ -28,8 +28,7 @@ def fit(table: pd.DataFrame, sizes: tuple[int, int]) -> list[dict]:
     keys = ["source", "guidance", "architecture"]
     for (source, guidance, architecture), curve in table.groupby(keys, dropna=False, sort=False):
         inside = curve[curve["size"].between(*sizes)]
-        choice = laws.choose(inside["size"], inside["cross_entropy"])
-        all_sizes = choice
+        choice = all_sizes = laws.choose(inside["size"], inside["cross_entropy"])
         if len(inside) < len(curve):
             all_sizes = laws.choose(curve["size"], curve["cross_entropy"])
         entries.append(
@@ -51,10 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Fit the law and write it."""
     parser = cli.parser(__doc__, "law")
     parser.add_argument(
-        "--metrics",
-        required=True,
-        nargs="+",
-        help="parquet files of `evaluate` or `evaluate_clip`",
+        "--metrics", required=True, nargs="+", help="parquet files of `evaluate` or `evaluate_clip`"
     )
     parser.add_argument("--output", required=True)
     args, settings = cli.parse(parser, arguments, law_settings)

@@ -21,11 +21,7 @@ from synscale.workflow.settings.figures import Panel, beyond_settings
 
 NAMES = {"power": "pure law", "floor": "law with a floor", "broken": "broken law"}
 SHORT = {"power": "pure", "floor": "with floor", "broken": "bent"}
-STYLES = {  # colour and dashes
-    "power": (plotting.PALETTE[0], "--"),
-    "floor": (plotting.PALETTE[1], "-."),
-    "broken": (plotting.PALETTE[2], ":"),
-}
+STYLES = dict(zip(NAMES, zip(plotting.PALETTE, ("--", "-.", ":"), strict=False), strict=True))
 
 
 def describe(choice: laws.Choice) -> str:
@@ -49,16 +45,12 @@ def rows_of(choice: laws.Choice) -> list[dict]:
         {
             "law": law,
             "chosen": law == choice.fit.law,
-            "n": fitted.n,
-            "k": fitted.k,
-            "k_low": fitted.k_interval[0],
-            "k_high": fitted.k_interval[1],
-            "aicc": fitted.aicc,
-            "held_out_error": choice.held_out[law],
+            **{"n": fitted.n, "k": fitted.k},
+            **dict(zip(("k_low", "k_high"), fitted.k_interval, strict=True)),
+            **{"aicc": fitted.aicc, "held_out_error": choice.held_out[law]},
             "not_ruled_out": law in choice.not_ruled_out,
             "warnings": "; ".join(choice.warnings),
-            "any_law_k_low": choice.k_interval[0],
-            "any_law_k_high": choice.k_interval[1],
+            **dict(zip(("any_law_k_low", "any_law_k_high"), choice.k_interval, strict=True)),
             **{name: fitted.more.get(name) for name in ("floor", "k_after", "break")},
         }
         for law, fitted in choice.fits.items()
@@ -79,9 +71,9 @@ def draw(
     choice = laws.choose(points["size"], points["cross_entropy"])
     for law, fitted in choice.fits.items():
         color, dash = STYLES[law]
-        line = ("-", 2) if law == choice.fit.law else (dash, 1)
-        style = dict(zip(("linestyle", "linewidth"), line, strict=True))
-        axes.plot(sizes, fitted.loss(sizes), color=color, label=NAMES[law], **style)
+        dash, width = ("-", 2) if law == choice.fit.law else (dash, 1)
+        style = {"color": color, "linestyle": dash, "linewidth": width}
+        axes.plot(sizes, fitted.loss(sizes), label=NAMES[law], **style)
     axes.set_title(f"{label}\n{describe(choice)}", fontsize=8)
     axes.set(xscale="log", yscale="log")
     panels.draw_grid(axes, which="both")

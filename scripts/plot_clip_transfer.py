@@ -17,14 +17,15 @@ from synscale.analysis import metrics
 from synscale.report import axes as panels
 from synscale.report import plotting
 from synscale.report.names import display_name
-from synscale.workflow.settings.mixed_figures import (
-    TransferModel,
-    TransferSettings,
-    transfer_settings,
-)
+from synscale.workflow.settings import mixed_figures
+from synscale.workflow.settings.mixed_figures import TransferModel, TransferSettings
 
 MEASURES = {"top1": "zero-shot top-1 (%)", "cross_entropy": "cross-entropy (nats)"}
 MEAN = "mean of all"
+COLUMNS = [
+    *("evaluation", "name", "model", "label", "size", "each"),
+    *("measure", "mean", "sd", "seeds"),
+]
 CHANCE = {"color": "0.35", "linewidth": 1.2, "linestyle": (0, (2, 1.5))}
 
 
@@ -62,22 +63,11 @@ def summarize(table: pd.DataFrame, settings: TransferSettings) -> pd.DataFrame:
         for place, model in enumerate(settings.models):
             by_seed = metrics.of_curve(runs, *model.curve.key)
             by_seed = by_seed[by_seed["size"] == model.size]
-            rows += [
-                {
-                    "evaluation": evaluation,
-                    "name": name,
-                    "model": place,
-                    "label": model_label(model),
-                    "size": model.size,
-                    "each": model.each,
-                    "measure": measure,
-                    "mean": by_seed[measure].mean(),
-                    "sd": by_seed[measure].std(ddof=1),
-                    "seeds": len(by_seed),
-                }
-                for measure in MEASURES
-            ]
-    return pd.DataFrame(rows)
+            key = evaluation, name, place, model_label(model), model.size, model.each
+            for measure in MEASURES:
+                values = by_seed[measure]
+                rows.append((*key, measure, values.mean(), values.std(ddof=1), len(values)))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def class_counts(table: pd.DataFrame) -> pd.Series:
@@ -108,7 +98,9 @@ def draw(axes: plt.Axes, drawn: pd.DataFrame, measure: str, styles: list[dict]) 
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw the figure."""
-    args, settings = plotting.begin(__doc__, ("metrics",), arguments, transfer_settings)
+    args, settings = plotting.begin(
+        __doc__, ("metrics",), arguments, mixed_figures.transfer_settings
+    )
     table = metrics.read(args.metrics)
     drawn = summarize(table, settings)
     counts = drawn["evaluation"].map(class_counts(table)).astype(float)
@@ -116,19 +108,16 @@ def main(arguments: list[str] | None = None) -> None:
     styles = []
     for model in settings.models:
         style = plotting.line_style(model.curve.style) | {"linestyle": "none", "markersize": 4}
-        styles.append(
-            style | ({"markersize": 7, "markerfacecolor": "#FFFFFF"} if model.extra else {})
-        )
+        large = {"markersize": 7, "markerfacecolor": "#FFFFFF"}
+        styles.append(style | (large if model.extra else {}))
     height = 0.9 + drawn["name"].nunique() * max(0.3, 0.085 * len(styles))
     options = {"figsize": (7.2, height), "sharey": True, "layout": "constrained"}
     figure, both = plt.subplots(1, len(MEASURES), **options)
     figure.get_layout_engine().set(wspace=0.06)
     for axes, measure in zip(both, MEASURES, strict=True):
         draw(axes, drawn, measure, styles)
-    handles = [
-        Line2D([], [], label=model_label(model), **style)
-        for model, style in zip(settings.models, styles, strict=True)
-    ]
+    pairs = zip(settings.models, styles, strict=True)
+    handles = [Line2D([], [], label=model_label(model), **style) for model, style in pairs]
     handles.append(Line2D([], [], label="chance", **CHANCE))
     title = f"image-text pairs; {panels.seeds_text(drawn['seeds'].min())}"
     texts = {"fontsize": 7, "title": title, "title_fontsize": 7}

@@ -21,15 +21,13 @@ def configurations(
     """Return names, metrics over seeds, scores and size (`images`) of each configuration."""
     table = metrics.of_files(metric_files, settings.evaluation, settings.experiments)
     size = table["size"].max()
-    groups = metrics.at_largest_size(table, settings.architecture).groupby(
-        CONFIGURATION, dropna=False
-    )
+    rows = metrics.at_largest_size(table, settings.architecture)
+    groups = rows.groupby(CONFIGURATION, dropna=False)
     by_seed = groups[["top1", "cross_entropy"]].agg(["mean", "std", "count"])
     by_seed.columns = ["_".join(names) for names in by_seed.columns]
     scores = result_files.scores(score_files).drop(columns="images")
-    drawn = metrics.label_table(settings.labels).merge(
-        by_seed.reset_index(), on=CONFIGURATION, validate="one_to_one"
-    )
+    labels = metrics.label_table(settings.labels)
+    drawn = labels.merge(by_seed.reset_index(), on=CONFIGURATION, validate="one_to_one")
     return drawn.merge(scores, on=CONFIGURATION).assign(images=size)
 
 
@@ -62,10 +60,8 @@ def draw_plane(
     for marker, generator in zip(plotting.MARKERS, generators, strict=False):
         is_shown = drawn["generator"] == generator
         points = drawn.loc[is_shown, ["recognizability", "diversity"]].to_numpy().T
-        label = display_name(generator)
-        drawing = axes.scatter(
-            *points, c=top1[is_shown], marker=marker, s=26, label=label, **colours
-        )
+        style = {"c": top1[is_shown], "marker": marker, "s": 26, "label": display_name(generator)}
+        drawing = axes.scatter(*points, **style, **colours)
     if len(real):
         points = real[["recognizability", "diversity"]].to_numpy().T
         star = {"color": plotting.REAL, "marker": "*", "s": 90, "label": "real, held out"}

@@ -8,7 +8,7 @@ A panel for each synthetic source; the numbers are the rates at its first, middl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from synscale.analysis import metrics
 from synscale.analysis.laws.exchange import exchange_rate
@@ -24,6 +24,11 @@ def rate_text(rate: float) -> str:
     """Return a rate with two digits: `0.54`, `66`, `3,800`, `280k`."""
     rounded = float(f"{rate:.2g}")
     return f"{rounded:g}" if rounded < 1000 else panels.count(rounded)
+
+
+def tick_text(rate: float) -> str:
+    """Return the label of a tick."""
+    return f"{rate:g}" if rate < 1 else panels.count(rate)
 
 
 def matches(rates: pd.DataFrame) -> pd.Series:
@@ -84,9 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     limits = {"xlim": (at[0] / 1.2, at[-1] * 1.2), "ylim": (visible.min() / 3, visible.max() * 6)}
     first.set(xscale="log", yscale="log", **limits)
     panels.label_sizes(first.xaxis, np.unique(real[0]))
-    first.yaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{value:g}" if value < 1 else panels.count(value))
-    )
+    first.yaxis.set_major_formatter(lambda value, _: tick_text(value))
     first.yaxis.set_minor_formatter(NullFormatter())
     figure.supxlabel("real training images", fontsize=9)
     figure.supylabel("synthetic images worth the next real one", fontsize=9)

@@ -36,21 +36,15 @@ def read_examples(
     """Return the first images of a class on the first curve, and their manifest rows."""
 
     def first(rows: pd.DataFrame) -> pd.Series:
-        is_shown = (rows["class_id"] == class_id) & (
-            rows["guidance"] == settings.curves[0].guidance
-        )
+        is_on_curve = rows["guidance"] == settings.curves[0].guidance
+        is_shown = (rows["class_id"] == class_id) & is_on_curve
         return is_shown & (is_shown.cumsum() <= settings.examples)
 
     return shards.read(tar, first)
 
 
 def draw_examples(
-    figure: plt.Figure,
-    place,
-    laws: pd.DataFrame,
-    tar: str,
-    settings: PerClassSettings,
-    names: dict[int, str],
+    figure: plt.Figure, place, laws: pd.DataFrame, tar: str, settings: PerClassSettings, names: dict
 ) -> pd.DataFrame:
     """Draw the first images of the median class of each group; return their manifest rows.
 
@@ -77,9 +71,8 @@ def draw_examples(
         here = "" if class_id is None else f"; here {names[class_id]}"
         count = (laws["group"] == group).sum()
         text = f"{letter}{group}: {count} class{'' if count == 1 else 'es'}{here}"
-        color, marker = sign
-        key = Line2D([], [], color=color, marker=marker, linewidth=0.9, markersize=3.5)
-        key.set_label(text)
+        style = dict(zip(("color", "marker"), sign, strict=True))
+        key = Line2D([], [], linewidth=0.9, markersize=3.5, label=text, **style)
         axes.legend(handles=[key], fontsize=7.5, **corner)
         if class_id is not None:
             images, manifest = read_examples(tar, class_id, settings)
@@ -89,11 +82,7 @@ def draw_examples(
 
 
 def draw(
-    laws: pd.DataFrame,
-    points: pd.DataFrame,
-    tar: str,
-    settings: PerClassSettings,
-    names: dict[int, str],
+    laws: pd.DataFrame, points: pd.DataFrame, tar: str, settings: PerClassSettings, names: dict
 ) -> tuple[plt.Figure, pd.DataFrame]:
     """Return the figure and the table of what it shows.
 
@@ -127,15 +116,8 @@ def draw(
             rows = first.dropna(subset=["k", score])
             class_names = rows["class_id"].map(names)
             name_points(axes, list(zip(rows[score], rows["k"], class_names, strict=True)))
-    parts = {
-        "loss": points,
-        "law": laws,
-        "correlation": pd.DataFrame(correlations),
-        "example": examples,
-    }
-    drawn = pd.concat([table.assign(part=part) for part, table in parts.items()])
-    drawn.insert(0, "part", drawn.pop("part"))
-    return figure, drawn
+    parts = {"loss": points, "law": laws, "correlation": pd.DataFrame(correlations)}
+    return figure, panels.part_table(parts | {"example": examples})
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -145,12 +127,10 @@ def main(arguments: list[str] | None = None) -> None:
     table = metrics.read(args.metrics)
     names = class_table.read(args.classes[0]).set_index("class_id")["name"].to_dict()
     thresholds = settings.easy_top1, settings.poor_k
-    laws = per_class.class_laws(table, settings.law, settings.curves, thresholds).merge(
-        result_files.class_scores(args.scores),
-        on=["source", "guidance", "class_id"],
-        how="left",
-        validate="many_to_one",
-    )
+    laws = per_class.class_laws(table, settings.law, settings.curves, thresholds)
+    keys = [*result_files.CONFIGURATION, "class_id"]
+    scores = result_files.class_scores(args.scores)
+    laws = laws.merge(scores, on=keys, how="left", validate="many_to_one")
     key = settings.curves[0].key
     runs = metrics.of_curve(per_class.by_class(table, settings.law.evaluation), *key)
     runs = runs[runs["size"].between(*settings.law.sizes)]

@@ -32,20 +32,12 @@ def name_scales(axes: plt.Axes, line: pd.DataFrame) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Draw the figure."""
     args, settings = plotting.begin(__doc__, ("scores",), arguments, plane_settings)
-    table = result_files.scores(args.scores).merge(
-        metrics.label_table(settings.labels), on=result_files.CONFIGURATION
-    )
+    labels = metrics.label_table(settings.labels)
+    table = result_files.scores(args.scores).merge(labels, on=result_files.CONFIGURATION)
     styles = plotting.recipe_styles(settings.labels)
     count = len(settings.generators)
-    figure, grid = plt.subplots(
-        1,
-        count,
-        figsize=(min(3.2, 7.2 / count) * count, 3.6),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figsize = min(3.2, 7.2 / count) * count, 3.6
+    figure, grid = panels.subplots(1, count, figsize, sharex=True, sharey=True)
     real = table.loc[table["generator"] == "real", PLANE].to_numpy().T
     star = {"color": plotting.REAL, "markersize": 11, "label": "real, held out"}
     by_generator = {

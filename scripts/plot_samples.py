@@ -6,12 +6,12 @@ that were generated: nothing is picked.
 
 from collections.abc import Callable
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from synscale.data import shards
 from synscale.report import plotting
+from synscale.report.axes import subplots
 from synscale.report.mosaics import show
 from synscale.report.names import display_name
 from synscale.study import class_table
@@ -53,8 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     class_ids = settings.classes or range(count)
     names = ["real images", *map(display_name, settings.rows)]
     figsize = size(len(names), len(scales), len(class_ids), columns)
-    options = {"figsize": figsize, "squeeze": False, "layout": "constrained"}
-    figure, grid = plt.subplots(len(names), len(scales), **options)
+    figure, grid = subplots(len(names), len(scales), figsize)
 
     def first(rows: pd.DataFrame, each: int = 1) -> pd.Series:
         """Select the first `each` images of each class that is shown."""

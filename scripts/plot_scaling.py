@@ -37,10 +37,8 @@ def draw_loss(axes: plt.Axes, points: pd.DataFrame, fitted: dict, label: str, st
     sizes = panels.draw_seeds(axes, points, "cross_entropy", label=label, **options)
     first, last = fitted["sizes"][0], fitted["sizes"][-1]
     line = {"color": style["color"], "linewidth": style["linewidth"]}
-    for start, end, dash in (
-        (first, last, style["linestyle"]),
-        (last, max(sizes.max(), last), ":"),
-    ):
+    ranges = (first, last, style["linestyle"]), (last, max(sizes.max(), last), ":")
+    for start, end, dash in ranges:
         x = np.geomspace(start, end, 50)
         losses = np.exp(power.log_loss(np.log(x), fitted["k"], fitted["log_scale"]))
         axes.plot(x, losses, linestyle=dash, **line)
@@ -48,24 +46,17 @@ def draw_loss(axes: plt.Axes, points: pd.DataFrame, fitted: dict, label: str, st
 
 def main(arguments: list[str] | None = None) -> None:
     """Draw the figure."""
-    args, settings = plotting.begin(
-        __doc__, ("metrics", "laws"), arguments, panels_settings, of=("scaling",)
-    )
+    inputs, wildcards = ("metrics", "laws"), ("scaling",)
+    args, settings = plotting.begin(__doc__, inputs, arguments, panels_settings, wildcards)
     table = metrics.read(args.metrics)
     fits = result_files.fitted_curves(args.laws)
     points_of = {
         name: metrics.of_experiments(metrics.overall(table, law.evaluation), law.experiments)
         for name, law in settings.laws.items()
     }
-    figure, grid = plt.subplots(
-        2,
-        len(settings.panels),
-        figsize=(2.75 * len(settings.panels) + 0.4, 5.6),
-        sharex=True,
-        sharey="row" if len(settings.laws) == 1 else False,
-        squeeze=False,
-        layout="constrained",
-    )
+    count = len(settings.panels)
+    sharing = {"sharex": True, "sharey": "row" if len(settings.laws) == 1 else False}
+    figure, grid = panels.subplots(2, count, (2.75 * count + 0.4, 5.6), **sharing)
     names = [[curve.label for curve in panel.curves] for panel in settings.panels]
     # Many panels with the same curves name them once, below the panels.
     same = len(names) > 2 and all(labels == names[0] for labels in names)

@@ -23,14 +23,8 @@ from synscale.report import plotting
 from synscale.report.names import display_name
 from synscale.workflow.settings.figures import ConfigurationSettings, scores_settings
 
-SCORES = {
-    "recognizability": "recognizability",
-    "diversity": "diversity",
-    "fid": "FID",
-    "lpips": "LPIPS",
-    "precision": "precision",
-    "recall": "recall",
-}
+SCORES = {name: name for name in ("recognizability", "diversity")}
+SCORES |= {"fid": "FID", "lpips": "LPIPS", "precision": "precision", "recall": "recall"}
 REAL_LINE = {"color": plotting.REAL, "linestyle": "--", "linewidth": 0.8}
 
 
@@ -39,15 +33,12 @@ def configurations(
 ) -> pd.DataFrame:
     """Return names, every score, size, top1 (mean over seeds), top1_std of each configuration."""
     table = metrics.of_files(metric_files, settings.evaluation, settings.experiments)
-    groups = metrics.at_largest_size(table, settings.architecture).groupby(
-        [*CONFIGURATION, "size"], dropna=False
-    )
+    rows = metrics.at_largest_size(table, settings.architecture)
+    groups = rows.groupby([*CONFIGURATION, "size"], dropna=False)
     top1 = groups["top1"].agg(top1="mean", top1_std="std", seeds="count").reset_index()
     scores = result_files.scores(score_files)[[*CONFIGURATION, *SCORES]]
-    labels = metrics.label_table(settings.labels)
-    return labels.merge(scores, on=CONFIGURATION, validate="one_to_one").merge(
-        top1, on=CONFIGURATION, validate="one_to_one"
-    )
+    keys = {"on": CONFIGURATION, "validate": "one_to_one"}
+    return metrics.label_table(settings.labels).merge(scores, **keys).merge(top1, **keys)
 
 
 def marker_styles(settings: ConfigurationSettings) -> tuple[dict[str, str], dict[str, dict]]:
@@ -162,8 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     table = configurations(args.scores, args.metrics, settings)
     synthetic = table[table["recipe"] != "real"]
     rows, reason = score_correlation.summarize(synthetic[list(SCORES)], synthetic["top1"])
-    drawn = pd.concat([table.assign(part="configuration"), rows.assign(part="regression")])
-    drawn.insert(0, "part", drawn.pop("part"))
+    drawn = shared.part_table({"configuration": table, "regression": rows})
     plotting.write(draw(table, rows, reason, settings), drawn, args.output)
 
 

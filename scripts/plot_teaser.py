@@ -14,8 +14,13 @@ from synscale.analysis import result_files
 from synscale.report import axes as panels
 from synscale.report import plotting
 from synscale.report.names import display_name
+from synscale.workflow.settings.curves import Curve
 from synscale.workflow.settings.figures import TeaserPanel, teaser_settings
 
+COLUMNS = [
+    *("panel", "law", "group", "place", "label", "source", "guidance", "architecture"),
+    *("k", "k_low", "k_high", "sizes"),
+]
 REAL_HATCH = ""
 HATCHES = ("////", "....", "\\\\\\\\", "xxxx", "oo", "++", "--")  # for grey prints
 SPACE = 0.8  # share of a group's width that its bars fill
@@ -30,23 +35,9 @@ def bars(panel: TeaserPanel, fits: dict[str, dict[tuple, dict]]) -> pd.DataFrame
     for law, group in panel.laws.items():
         for place, curve in enumerate(panel.curves):
             fitted = fits[law][curve.key]
-            rows.append(
-                {
-                    "panel": panel.title,
-                    "law": law,
-                    "group": group,
-                    "place": place,
-                    "label": curve.label,
-                    "source": curve.source,
-                    "guidance": curve.guidance,
-                    "architecture": curve.architecture,
-                    "k": fitted["k"],
-                    "k_low": fitted["k_interval"][0],
-                    "k_high": fitted["k_interval"][1],
-                    "sizes": len(fitted["sizes"]),
-                }
-            )
-    return pd.DataFrame(rows)
+            exponent = fitted["k"], *fitted["k_interval"], len(fitted["sizes"])
+            rows.append((panel.title, law, group, place, curve.label, *curve.key, *exponent))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def bar_styles(settings_panels: list[TeaserPanel]) -> list[list[dict]]:
@@ -57,18 +48,13 @@ def bar_styles(settings_panels: list[TeaserPanel]) -> list[list[dict]]:
             if curve.style.kind != "real":
                 key = curve.source, curve.guidance
                 hatches.setdefault(key, HATCHES[len(hatches) % len(HATCHES)])
-    return [
-        [
-            {
-                "facecolor": plotting.line_style(curve.style)["color"],
-                "hatch": hatches.get((curve.source, curve.guidance), REAL_HATCH),
-                "edgecolor": "white",
-                "linewidth": 0,
-            }
-            for curve in panel.curves
-        ]
-        for panel in settings_panels
-    ]
+
+    def bar_style(curve: Curve) -> dict:
+        color = plotting.line_style(curve.style)["color"]
+        hatch = hatches.get((curve.source, curve.guidance), REAL_HATCH)
+        return {"facecolor": color, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+
+    return [[bar_style(curve) for curve in panel.curves] for panel in settings_panels]
 
 
 def draw(axes: plt.Axes, rows: pd.DataFrame, styles: list[dict]) -> None:
@@ -99,25 +85,15 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = plotting.begin(__doc__, ("laws",), arguments, teaser_settings)
     fits = result_files.fitted_curves(args.laws)
     drawn = [bars(panel, fits) for panel in settings.panels]
-    figure, grid = plt.subplots(
-        1,
-        len(drawn),
-        figsize=(7.2, 3.4),
-        width_ratios=[len(rows) + rows["law"].nunique() for rows in drawn],
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    widths = [len(rows) + rows["law"].nunique() for rows in drawn]
+    figure, grid = panels.subplots(1, len(drawn), (7.2, 3.4), width_ratios=widths, sharey=True)
     styles = bar_styles(settings.panels)
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1), "fontsize": 7}
-    for axes, rows, panel, panel_styles in zip(
-        grid[0], drawn, settings.panels, styles, strict=True
-    ):
+    parts = zip(grid[0], drawn, settings.panels, styles, strict=True)
+    for axes, rows, panel, panel_styles in parts:
         draw(axes, rows, panel_styles)
-        handles = [
-            Patch(label=display_name(curve.label), **style)
-            for curve, style in zip(panel.curves, panel_styles, strict=True)
-        ]
+        pairs = zip(panel.curves, panel_styles, strict=True)
+        handles = [Patch(label=display_name(curve.label), **style) for curve, style in pairs]
         axes.legend(handles=handles, ncols=2 if len(handles) > 3 else 1, **below)
     grid[0, 0].set_ylabel("scaling ability k\n(95 % interval; higher is better →)")
     plotting.write(figure, pd.concat(drawn), args.output)

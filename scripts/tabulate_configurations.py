@@ -29,13 +29,7 @@ def accuracy(table: pd.DataFrame, settings: ConfigurationsSettings) -> pd.DataFr
         runs = metrics.of_experiments(metrics.overall(table, name), settings.experiments)
         runs = metrics.at_largest_size(runs, settings.architecture)
         groups = runs.groupby([*CONFIGURATION, "architecture", "size"], dropna=False, sort=False)
-        wide = groups.agg(
-            seeds=("seed", "nunique"),
-            top1=("top1", "mean"),
-            top1_sd=("top1", "std"),
-            cross_entropy=("cross_entropy", "mean"),
-            cross_entropy_sd=("cross_entropy", "std"),
-        )
+        wide = groups.agg(**metrics.mean_and_sd(["top1", "cross_entropy"]))
         parts.append(wide.reset_index().assign(evaluation=name))
     return pd.concat(parts)
 
@@ -67,9 +61,8 @@ def main(arguments: list[str] | None = None) -> None:
     scores = scores.astype(dict.fromkeys(SCORES, float))
     by_seed = accuracy(metrics.read(args.metrics), settings)
     labels = metrics.label_table(settings.labels)
-    tidy = labels.merge(scores, on=CONFIGURATION, validate="one_to_one").merge(
-        by_seed, on=CONFIGURATION, validate="one_to_many"
-    )
+    tidy = labels.merge(scores, on=CONFIGURATION, validate="one_to_one")
+    tidy = tidy.merge(by_seed, on=CONFIGURATION, validate="one_to_many")
     text = TEXT.format(
         architecture=settings.architecture,
         size=by_seed["size"].iloc[0],

@@ -28,16 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
         for name, law in result_files.laws(args.laws).items()
         for curve in law["curves"]
     ]
-    tidy = (
-        pd.DataFrame(rows)
-        .astype({"guidance": "Float64"})
-        .merge(
-            metrics.label_table(settings.labels),
-            on=result_files.CONFIGURATION,
-            how="left",
-            validate="many_to_one",
-        )
-    )
+    keys = {"on": result_files.CONFIGURATION, "how": "left", "validate": "many_to_one"}
+    tidy = pd.DataFrame(rows).astype({"guidance": "Float64"})
+    tidy = tidy.merge(metrics.label_table(settings.labels), **keys)
     parts = ["# Fitted laws", TEXT]
     for name, curves in tidy.groupby("law", sort=False):
         sets = settings.laws[name].evaluation

@@ -49,10 +49,7 @@ def summary(table: pd.DataFrame, settings: EvaluationTableSettings) -> pd.DataFr
     runs = runs.merge(labels, on=["source", "guidance"], validate="many_to_one")
     runs["evaluation"] = pd.Categorical(runs["evaluation"], names)  # in the order of the study
     groups = runs.groupby(["evaluation", "place", *KEYS[1:]], dropna=False, observed=True)
-    columns = {}
-    for measure in measures:
-        columns |= {measure: (measure, "mean"), f"{measure}_sd": (measure, "std")}
-    return groups.agg(seeds=("seed", "nunique"), **columns).reset_index().drop(columns="place")
+    return groups.agg(**metrics.mean_and_sd(measures)).reset_index().drop(columns="place")
 
 
 def curves(tidy: pd.DataFrame) -> pd.DataFrame:
@@ -91,20 +88,13 @@ def main(arguments: list[str] | None = None) -> None:
     rows = curves(tidy)
     if len(rows) < len(tidy):
         text += " What is trained at one size alone is in the csv."
-    parts = [
-        f"# {TITLES[args.table]}",
-        text,
-        "## Top-1 (%)",
-        by_size(rows, "top1", 1, 100),
-        "## Cross-entropy (nats)",
-        by_size(rows, "cross_entropy", 3),
-    ]
+    parts = [f"# {TITLES[args.table]}", text]
+    parts += ["## Top-1 (%)", by_size(rows, "top1", 1, 100)]
+    parts += ["## Cross-entropy (nats)", by_size(rows, "cross_entropy", 3)]
     if "logit_scale" in tidy:
-        parts += [
-            "## Learned logit scale",
-            "The same for all sets: it is the model's.",
-            by_size(rows[rows["evaluation"] == names[0]], "logit_scale", 1),
-        ]
+        of_models = by_size(rows[rows["evaluation"] == names[0]], "logit_scale", 1)
+        note = "The same for all sets: it is the model's."
+        parts += ["## Learned logit scale", note, of_models]
     tables.write(tidy, parts, args.output)
 
 

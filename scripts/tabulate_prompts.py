@@ -33,10 +33,8 @@ def examples(pool: pd.DataFrame, classes: pd.Series, each: int) -> pd.DataFrame:
     DataFrame
         class, text, and texts: their number in the pool of that class.
     """
-    pool = pool.assign(
-        texts=pool.groupby("class_id")["text_id"].transform("size"),
-        **{"class": pool["class_id"].map(classes)},
-    )
+    pool = pool.assign(texts=pool.groupby("class_id")["text_id"].transform("size"))
+    pool["class"] = pool["class_id"].map(classes)
     return pool.sort_values(["text_id", "class_id"]).head(each)[["class", "text", "texts"]]
 
 
@@ -47,15 +45,12 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = cli.parse(parser, arguments, prompts_settings)
     names = class_table.read(args.classes).set_index("class_id")["name"]
     pools = {Path(path).stem: pd.read_parquet(path) for path in args.prompts}
-    tidy = pd.concat(
-        examples(pools[recipe], names, settings.each).assign(recipe=recipe)
-        for recipe in settings.recipes
-    )
+    pools = {recipe: pools[recipe] for recipe in settings.recipes}
+    parts = {recipe: examples(pool, names, settings.each) for recipe, pool in pools.items()}
+    tidy = pd.concat(parts, names=["recipe"]).reset_index(level="recipe")
     tidy = tidy[["recipe", "class", "texts", "text"]]
-    counts = {
-        recipe: tables.sizes(pools[recipe].groupby("class_id").size())
-        for recipe in settings.recipes
-    }
+    by_class = {recipe: pool.groupby("class_id").size() for recipe, pool in pools.items()}
+    counts = {recipe: tables.sizes(sizes) for recipe, sizes in by_class.items()}
     texts = tidy[["recipe", "class", "text"]].copy()
     texts.insert(1, "texts of a class", tidy["recipe"].map(counts))
     texts.loc[texts["recipe"].duplicated(), ["recipe", "texts of a class"]] = ""

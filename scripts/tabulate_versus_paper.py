@@ -25,15 +25,10 @@ LEVELS = (
 def main(arguments: list[str] | None = None) -> None:
     """Write the table of published numbers."""
     parser = tables.arguments(__doc__, "laws")
-    parser.add_argument(
-        "--metrics",
-        nargs="*",
-        default=[],
-        help="of the runs that are compared with a published top-1 or cross-entropy",
-    )
-    parser.add_argument(
-        "--numbers", required=True, help="CSV of published numbers: data/paper_numbers.csv"
-    )
+    runs = "of the runs that are compared with a published top-1 or cross-entropy"
+    parser.add_argument("--metrics", nargs="*", default=[], help=runs)
+    numbers = "CSV of published numbers: data/paper_numbers.csv"
+    parser.add_argument("--numbers", required=True, help=numbers)
     args, settings = cli.parse(parser, arguments, versus_settings)
     table = metrics.read(args.metrics) if args.metrics else None
     fits = result_files.fitted_curves(args.laws)
@@ -42,11 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     if tidy["our_k"].notna().any():
         parts += [EXPONENTS, versus_paper.exponents_markdown(tidy, settings.labels)]
     if tidy["our_size"].notna().any():
-        parts += [
-            "## Top-1 and cross-entropy at the same size",
-            LEVELS.format(tables.over_seeds(tidy["our_seeds"].dropna())),
-            versus_paper.levels_markdown(tidy, settings.labels),
-        ]
+        text = LEVELS.format(tables.over_seeds(tidy["our_seeds"].dropna()))
+        levels = versus_paper.levels_markdown(tidy, settings.labels)
+        parts += ["## Top-1 and cross-entropy at the same size", text, levels]
     tables.write(tidy, parts + versus_paper.other_numbers(tidy), args.output)
 
 

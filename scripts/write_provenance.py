@@ -93,12 +93,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Write the provenance as html and JSON."""
     parser = cli.parser(__doc__)
     parser.add_argument("--results", required=True, nargs="+", help="figures and tables")
-    parser.add_argument(
-        "--environments", required=True, nargs="+", type=Path, help="environment files of the rules"
-    )
-    parser.add_argument(
-        "--snakemake", required=True, help="its version: a rule's environment need not have it"
-    )
+    environments = {"nargs": "+", "type": Path, "help": "environment files of the rules"}
+    parser.add_argument("--environments", required=True, **environments)
+    version = "its version: a rule's environment need not have it"
+    parser.add_argument("--snakemake", required=True, help=version)
     parser.add_argument("--output", required=True, nargs=2, help="html, json")
     args, settings = cli.parse(parser, arguments, provenance_settings)
 

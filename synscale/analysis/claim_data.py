@@ -16,6 +16,7 @@ K = "difference of k"
 LOG_LOSS = "difference of log loss"
 RHO = "rank correlation"
 WELCH = "one line through the mean log loss of the curves, Welch and Satterthwaite's interval"
+ONE_REGRESSION = "one regression with a line for each curve"
 SIZES = "sizes of curves"  # the points that exponents are fitted to
 
 
@@ -69,11 +70,9 @@ class Data:
         synthetic = [self.points(law, curve) for curve in curves]
         alone = self.points(law, real)
         if len(curves) == 1 and real.architecture == self.settings.clip_architecture:
-            effect = effects.difference(alone, *synthetic)
-            method = "one regression with a line for each curve"
+            effect, method = effects.difference(alone, *synthetic), ONE_REGRESSION
         else:
-            effect = effects.mean_difference(synthetic, alone)
-            method = WELCH
+            effect, method = effects.mean_difference(synthetic, alone), WELCH
         return effect, SIZES, method + at_same_sizes(synthetic, alone)
 
     def evaluation(self, law: str) -> str:
@@ -104,19 +103,13 @@ class ClaimRow:
         """Return the columns of the table. Only a difference of log loss has a ratio of losses."""
         ends = [self.effect.value, self.effect.low, self.effect.high]
         ratios = np.exp(ends) if self.unit == LOG_LOSS else [np.nan] * 3
+        texts = ("claim", "hypothesis", "curves", "evaluation")
         return {
-            "claim": self.claim,
-            "hypothesis": self.hypothesis,
-            "curves": self.curves,
-            "evaluation": self.evaluation,
-            "n": self.effect.n,
-            "n_of": self.n_of,
-            "unit": self.unit,
+            **{name: getattr(self, name) for name in texts},
+            **{"n": self.effect.n, "n_of": self.n_of, "unit": self.unit},
             **dict(zip(("effect", "low", "high"), ends, strict=True)),
             **dict(zip(("ratio", "ratio_low", "ratio_high"), ratios, strict=True)),
-            "p": self.test.p,
-            "p_opposite": self.test.p_opposite,
-            "note": self.note,
+            **{"p": self.test.p, "p_opposite": self.test.p_opposite, "note": self.note},
         }
 
 
@@ -149,9 +142,8 @@ def at_same_sizes(synthetic: list[Points], real: Points) -> str:
     if len(common) < 3:
         return ""
     masks = [np.isin(sizes, common) for sizes, _ in curves]
-    *inside, alone = [
-        (sizes[mask], losses[mask]) for (sizes, losses), mask in zip(curves, masks, strict=True)
-    ]
+    pairs = zip(curves, masks, strict=True)
+    *inside, alone = [(sizes[mask], losses[mask]) for (sizes, losses), mask in pairs]
     effect = interval(effects.mean_difference(inside, alone))
     sizes = f"{len(common)} sizes that all curves have ({tables.sizes(common)} images)"
     return f"; at the {sizes} {effect}"

@@ -37,20 +37,12 @@ def clip_is_a_little_lower(data: Data) -> list[ClaimRow]:
     for law in filter(None, [s.clip_law, s.clip_downstream_law]):
         for curve in s.clip_curves:
             effect, n_of, note = data.mean_difference(law, [curve])
-            rows.append(
-                ClaimRow(
-                    "CLIP: synthetic images scale like real ones, a little lower"
-                    + ("" if law == s.clip_law else " (downstream)"),
-                    f"k(synthetic) − k(real) lies between −{s.min_difference:g} and 0",
-                    against_real(data, [curve], mean=""),
-                    data.evaluation(law),
-                    n_of,
-                    K,
-                    effect,
-                    bound_test(effect, above=-s.min_difference, below=0),
-                    note,
-                )
-            )
+            claim = "CLIP: synthetic images scale like real ones, a little lower"
+            claim += "" if law == s.clip_law else " (downstream)"
+            hypothesis = f"k(synthetic) − k(real) lies between −{s.min_difference:g} and 0"
+            where = against_real(data, [curve], mean=""), data.evaluation(law)
+            test = bound_test(effect, above=-s.min_difference, below=0)
+            rows.append(ClaimRow(claim, hypothesis, *where, n_of, K, effect, test, note))
     return rows
 
 
@@ -58,19 +50,11 @@ def supervised_is_much_lower(data: Data) -> list[ClaimRow]:
     """Test that the exponents of classifiers on synthetic images are much lower."""
     s = data.settings
     effect, n_of, note = data.mean_difference(s.law, s.curves)
-    return [
-        ClaimRow(
-            "Supervised: synthetic images scale much worse than real ones",
-            f"mean k(synthetic) − k(real) is below −{s.min_difference:g}",
-            against_real(data, s.curves),
-            data.evaluation(s.law),
-            n_of,
-            K,
-            effect,
-            bound_test(effect, below=-s.min_difference),
-            note,
-        )
-    ]
+    claim = "Supervised: synthetic images scale much worse than real ones"
+    hypothesis = f"mean k(synthetic) − k(real) is below −{s.min_difference:g}"
+    where = against_real(data, s.curves), data.evaluation(s.law)
+    test = bound_test(effect, below=-s.min_difference)
+    return [ClaimRow(claim, hypothesis, *where, n_of, K, effect, test, note)]
 
 
 def factors_matter(data: Data) -> list[ClaimRow]:
@@ -99,20 +83,13 @@ def factors_matter(data: Data) -> list[ClaimRow]:
             note = (
                 f"largest k minus smallest, {method}, Tukey's interval, p by F-test; k: {exponents}"
             )
-        rows.append(
-            ClaimRow(
-                f"{factor} matters to scaling",
-                "the exponents k are not all equal; the opposite: they differ by less than "
-                f"{s.min_difference:g}",
-                f"{names(curves)}, {s.architecture}",
-                data.evaluation(s.law),
-                n_of,
-                K,
-                effect,
-                test,
-                note,
-            )
+        claim = f"{factor} matters to scaling"
+        hypothesis = (
+            "the exponents k are not all equal; the opposite: they differ by less than "
+            f"{s.min_difference:g}"
         )
+        where = f"{names(curves)}, {s.architecture}", data.evaluation(s.law)
+        rows.append(ClaimRow(claim, hypothesis, *where, n_of, K, effect, test, note))
     return rows
 
 
@@ -132,20 +109,12 @@ def concepts_limit(data: Data, scores: pd.DataFrame) -> list[ClaimRow]:
         f"{rho['clusters']} classes, p by permutations of them; "
         f"of diversity: {tables.interval(other['rho'], other['low'], other['high'])}"
     )
-    p = per_class.permutation_p(table, "recognizability", within=per_class.CURVE)
-    return [
-        ClaimRow(
-            "Supervised: concepts that generators cannot draw hold scaling back",
-            "classes that are more recognizable have a higher k: correlation above 0",
-            f"classes of {names(s.curves)}, {s.architecture}",
-            data.evaluation(s.law),
-            "classes of curves",
-            RHO,
-            Effect(rho["rho"], rho["low"], rho["high"], rho["n"]),
-            Test(*p),
-            note,
-        )
-    ]
+    test = Test(*per_class.permutation_p(table, "recognizability", within=per_class.CURVE))
+    claim = "Supervised: concepts that generators cannot draw hold scaling back"
+    hypothesis = "classes that are more recognizable have a higher k: correlation above 0"
+    where = f"classes of {names(s.curves)}, {s.architecture}", data.evaluation(s.law)
+    effect = Effect(rho["rho"], rho["low"], rho["high"], rho["n"])
+    return [ClaimRow(claim, hypothesis, *where, "classes of curves", RHO, effect, test, note)]
 
 
 def synthetic_helps_few_real(data: Data) -> list[ClaimRow]:
@@ -163,21 +132,15 @@ def synthetic_helps_few_real(data: Data) -> list[ClaimRow]:
         effect = effects.mean_effect(effects.log_ratios(both, alone))
         added = int(both["size"].iloc[0]) - mixture.real_images
         top1 = [tables.number(100 * part["top1"].mean(), 1) for part in (alone, both)]
-        rows.append(
-            ClaimRow(
-                "Supervised: synthetic images help where real ones are few",
-                f"with {added:,} synthetic images added to {mixture.real_images:,} real ones "
-                "the loss is lower",
-                f"{mixture.source} against {s.real}, {s.architecture}",
-                s.evaluation,
-                "pairs of seeds",
-                LOG_LOSS,
-                effect,
-                bound_test(effect, below=0),
-                f"runs of one seed are compared; top-1 {top1[0]} % alone, "
-                f"{top1[1]} % with synthetic images",
-            )
-        )
+        claim = "Supervised: synthetic images help where real ones are few"
+        number = f"{added:,} synthetic images added to {mixture.real_images:,} real ones"
+        hypothesis = f"with {number} the loss is lower"
+        where = f"{mixture.source} against {s.real}, {s.architecture}", s.evaluation
+        test = bound_test(effect, below=0)
+        accuracy = f"top-1 {top1[0]} % alone, {top1[1]} % with synthetic images"
+        note = f"runs of one seed are compared; {accuracy}"
+        row = ClaimRow(claim, hypothesis, *where, "pairs of seeds", LOG_LOSS, effect, test, note)
+        rows.append(row)
     return rows
 
 
@@ -188,19 +151,12 @@ def synthetic_helps_out_of_distribution(data: Data) -> list[ClaimRow]:
     rows = []
     for law in s.ood_laws:
         effect, n_of, method = data.mean_difference(law, s.curves)
-        rows.append(
-            ClaimRow(
-                "Supervised: synthetic images scale well out of distribution",
-                "mean k(synthetic) − k(real) is above 0",
-                against_real(data, s.curves),
-                data.evaluation(law),
-                n_of,
-                K,
-                effect,
-                bound_test(effect, above=0),
-                f"in distribution {interval(inside)}; {method}",
-            )
-        )
+        claim = "Supervised: synthetic images scale well out of distribution"
+        hypothesis = "mean k(synthetic) − k(real) is above 0"
+        where = against_real(data, s.curves), data.evaluation(law)
+        test = bound_test(effect, above=0)
+        note = f"in distribution {interval(inside)}; {method}"
+        rows.append(ClaimRow(claim, hypothesis, *where, n_of, K, effect, test, note))
     return rows
 
 
@@ -222,19 +178,13 @@ def synthetic_helps_real_in_clip(data: Data) -> list[ClaimRow]:
     by_count = ", ".join(
         f"{count:,}: × {tables.number(np.exp(part.mean()))}" for count, part in ratios.items()
     )
-    return [
-        ClaimRow(
-            "CLIP: synthetic images help together with real ones",
-            "with as many synthetic pairs added to the real ones the loss is lower",
-            f"{s.clip_mixture} against its real half, {s.clip_architecture}",
-            data.evaluation(s.clip_law),
-            n_of,
-            LOG_LOSS,
-            effect,
-            bound_test(effect, below=0),
-            f"Student's interval over them, seeds averaged; ratio at each: {by_count}",
-        )
-    ]
+    claim = "CLIP: synthetic images help together with real ones"
+    hypothesis = "with as many synthetic pairs added to the real ones the loss is lower"
+    curves = f"{s.clip_mixture} against its real half, {s.clip_architecture}"
+    where = curves, data.evaluation(s.clip_law)
+    test = bound_test(effect, below=0)
+    note = f"Student's interval over them, seeds averaged; ratio at each: {by_count}"
+    return [ClaimRow(claim, hypothesis, *where, n_of, LOG_LOSS, effect, test, note)]
 
 
 def claims_table(data: Data, scores: pd.DataFrame) -> pd.DataFrame:
@@ -261,8 +211,7 @@ def claims_table(data: Data, scores: pd.DataFrame) -> pd.DataFrame:
         *synthetic_helps_real_in_clip(data),
     ]
     table = pd.DataFrame([row.columns() for row in rows])
-    decisions = decide([row.test for row in rows])
     note = table.pop("note")
-    table["p_adjusted"] = [decision.p for decision in decisions]
-    table["p_opposite_adjusted"] = [decision.p_opposite for decision in decisions]
-    return table.assign(verdict=[decision.verdict for decision in decisions], note=note)
+    decisions = pd.DataFrame(decide([row.test for row in rows]))
+    decisions.columns = ["p_adjusted", "p_opposite_adjusted", "verdict"]
+    return table.join(decisions).assign(note=note)

@@ -76,7 +76,7 @@ def decide(tests: Sequence[Test]) -> list[Decision]:
     known = ~np.isnan(p)
     if known.any():
         p[known] = multipletests(p[known], SIGNIFICANT, method="holm")[1]
-    return [Decision(*map(float, row), verdict_of(*row)) for row in p]
+    return [Decision(one, other, verdict_of(one, other)) for one, other in p.tolist()]
 
 
 def verdict_of(p: float, p_opposite: float) -> str:

@@ -101,9 +101,8 @@ def contrast(curves: Sequence[Points], weights: Sequence[float]) -> Effect:
     (sum v)^2 / sum(v^2 / (N - 2)), with N the sizes of a curve.
     """
     lines = [OLS(y, add_constant(x)).fit() for x, y in (points(*curve) for curve in curves)]
-    weights = np.asarray(weights, float)
-    value = float(-weights @ [line.params[1] for line in lines])
-    variances = weights**2 * [line.bse[1] ** 2 for line in lines]
+    value = -float(np.dot(weights, [line.params[1] for line in lines]))
+    variances = np.square(weights) * [line.bse[1] ** 2 for line in lines]
     total = variances.sum()
     freedom = 1.0
     if total > 0:
@@ -120,9 +119,8 @@ def common_sizes(curves: Sequence[Points]) -> Points:
     tables = [pd.Series(y, np.exp(x).round(6)) for x, y in (points(*curve) for curve in curves)]
     both = pd.concat(tables, axis=1, join="inner").sort_index()
     if len(both) < 3:
-        raise LawError(
-            f"{len(both)} sizes that all of {len(curves)} curves have (expected 3 or more)"
-        )
+        number = f"{len(both)} sizes that all of {len(curves)} curves have"
+        raise LawError(f"{number} (expected 3 or more)")
     return np.log(both.index.to_numpy(float)), both.to_numpy().T
 
 
@@ -162,7 +160,7 @@ def spread(curves: Sequence[Points], min_difference: float) -> Spread:
     """
     x, y = common_sizes(curves)
     count, sizes = y.shape
-    group = np.repeat(np.arange(count), sizes)
+    group: np.ndarray = np.repeat(np.arange(count), sizes)
     place = np.tile(np.arange(sizes), count)
     others = np.eye(count)[group][:, 1:]  # the first curve is what the others are compared with
     equal = np.hstack([np.eye(sizes)[place], others])

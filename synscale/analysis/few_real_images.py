@@ -12,6 +12,7 @@ from synscale.workflow.settings.mixed_figures import FewRealSettings
 
 MEASURES = {"cross_entropy": -1, "top1": 1}  # 1: larger is better
 LEVEL = 0.95
+COLUMNS = ["added", "ratio", "seeds", "mean", "sd", "gain", "gain_low", "gain_high"]
 
 
 def interval(differences) -> tuple[float, float]:
@@ -62,20 +63,9 @@ def of_mixture(
     }
     rows = []
     for added, by_seed in values.items():
-        gain, low, high = _gain(by_seed, values[0], sign)
-        rows.append(
-            {
-                "added": added,
-                "ratio": added / real_images,
-                "seeds": len(by_seed),
-                "mean": by_seed.mean(),
-                "sd": by_seed.std(ddof=1),
-                "gain": gain,
-                "gain_low": low,
-                "gain_high": high,
-            }
-        )
-    table = pd.DataFrame(rows)
+        summary = len(by_seed), by_seed.mean(), by_seed.std(ddof=1)
+        rows.append((added, added / real_images, *summary, *_gain(by_seed, values[0], sign)))
+    table = pd.DataFrame(rows, columns=COLUMNS)
     table["helps"] = (table["gain_low"] > 0) & (table["added"] > 0)
     best = table.loc[(sign * table["mean"]).idxmax(), "added"]
     most = table["added"].max()
@@ -110,10 +100,7 @@ def gains(table: pd.DataFrame, settings: FewRealSettings) -> pd.DataFrame:
             )
         runs = metrics.of_curve(table, mixture.source, None, settings.architecture)
         runs = runs[runs["size"] > count]
-        tables += [
-            of_mixture(runs, alone, count, measure).assign(
-                source=mixture.source, real_images=count, measure=measure
-            )
-            for measure in MEASURES
-        ]
+        for measure in MEASURES:
+            names = {"source": mixture.source, "real_images": count, "measure": measure}
+            tables.append(of_mixture(runs, alone, count, measure).assign(**names))
     return pd.concat(tables, ignore_index=True)

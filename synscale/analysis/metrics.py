@@ -74,11 +74,8 @@ def of_curve(
     table: pd.DataFrame, source: str, guidance: float | None, architecture: str
 ) -> pd.DataFrame:
     """Return the rows of one curve."""
-    same = (
-        table["guidance"].isna()
-        if guidance is None
-        else (table["guidance"] == guidance).fillna(False)
-    )
+    scales = table["guidance"]
+    same = scales.isna() if guidance is None else (scales == guidance).fillna(False)
     return table[(table["source"] == source) & same & (table["architecture"] == architecture)]
 
 
@@ -86,6 +83,14 @@ def at_largest_size(table: pd.DataFrame, architecture: str) -> pd.DataFrame:
     """Return the rows of an architecture at the largest size of the table."""
     is_largest = table["size"] == table["size"].max()
     return table[(table["architecture"] == architecture) & is_largest]
+
+
+def mean_and_sd(measures: list[str]) -> dict[str, tuple[str, str]]:
+    """Return the aggregation over seeds: their number, then mean and `_sd` of each measure."""
+    columns = {"seeds": ("seed", "nunique")}
+    for measure in measures:
+        columns |= {measure: (measure, "mean"), f"{measure}_sd": (measure, "std")}
+    return columns
 
 
 def label_table(labels: list[Label]) -> pd.DataFrame:

@@ -72,11 +72,8 @@ def class_law(points: pd.DataFrame) -> dict:
     """
     first = points[points["size"] == points["size"].min()]
     last = points[points["size"] == points["size"].max()]
-    row = {
-        "top1_first": first["top1"].mean(),
-        "top1_last": last["top1"].mean(),
-        "loss_last": last["cross_entropy"].mean(),
-    }
+    row = {"top1_first": first["top1"].mean(), "top1_last": last["top1"].mean()}
+    row["loss_last"] = last["cross_entropy"].mean()
     try:
         fitted = laws.fit("power", points["size"], points["cross_entropy"])
     except laws.LawError as error:
@@ -156,10 +153,14 @@ def _spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     ranks = [_ranks(values, weights) for values in (x, y)]
     a, b = (rank - (weights * rank).sum(1, keepdims=True) / total for rank in ranks)
     spread = (weights * a**2).sum(1) * (weights * b**2).sum(1)
-    constant = spread <= 1e-12 * total[:, 0] ** 6
-    return np.where(
-        constant, np.nan, (weights * a * b).sum(1) / np.sqrt(np.where(constant, 1, spread))
-    )
+    spread[spread <= 1e-12 * total[:, 0] ** 6] = np.nan
+    return (weights * a * b).sum(1) / np.sqrt(spread)
+
+
+def _ranked_within(rows: pd.DataFrame, score: str, within: list[str]) -> pd.DataFrame:
+    """Return rows with k and a score as ranks within each curve, as shares of its rows."""
+    curves = rows.groupby(within, dropna=False)
+    return rows.assign(**{name: curves[name].rank(pct=True) for name in ("k", score)})
 
 
 def permutation_p(
@@ -194,14 +195,9 @@ def permutation_p(
     """
     complete = table.dropna(subset=["k", score, by])
     curves = complete.groupby(within, dropna=False)
-    ranks = complete.assign(
-        curve=curves.ngroup(), **{name: curves[name].rank(pct=True) for name in ("k", score)}
-    )
-    x, y = (
-        ranks.pivot_table(index="curve", columns=by, values=name).to_numpy()
-        for name in ("k", score)
-    )
-    x, y = (stats.rankdata(values, nan_policy="omit").reshape(values.shape) for values in (x, y))
+    ranks = _ranked_within(complete, score, within).assign(curve=curves.ngroup())
+    wide = [ranks.pivot_table(index="curve", columns=by, values=name) for name in ("k", score)]
+    x, y = (stats.rankdata(rows, nan_policy="omit").reshape(rows.shape) for rows in wide)
     count = x.shape[1]
     if count < 3 or any((curves[name].nunique() < 2).all() for name in ("k", score)):
         return np.nan, np.nan
@@ -255,8 +251,7 @@ def rank_correlation(
     """
     rows = table.dropna(subset=["k", score, by])
     if within:
-        curves = rows.groupby(within, dropna=False)
-        rows = rows.assign(**{name: curves[name].rank(pct=True) for name in ("k", score)})
+        rows = _ranked_within(rows, score, within)
     x, y = rows["k"].to_numpy(float), rows[score].to_numpy(float)
     codes, names = pd.factorize(rows[by])
     count = len(names)

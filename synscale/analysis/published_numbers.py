@@ -68,10 +68,10 @@ def compare(
     is_comparable = table["published"].notna() & (table["measure"] == "top1")
     is_within = table["difference"].abs() <= TOLERANCE
     table["within"] = is_within.where(is_comparable).astype("boolean")
-    table["kind"] = table["checkpoint"].map(lambda name: settings.checkpoints[name].kind)
-    table["images"] = table["checkpoint"].map(lambda name: settings.checkpoints[name].images)
-    order = {name: place for place, name in enumerate(settings.checkpoints)}
-    table = table.sort_values(
-        keys, key=lambda column: column.map(order) if column.name == "checkpoint" else column
-    )
-    return table[COLUMNS]
+    for column in ("kind", "images"):
+        table[column] = [
+            getattr(settings.checkpoints[name], column) for name in table["checkpoint"]
+        ]
+    order = list(settings.checkpoints)
+    table["place"] = table["checkpoint"].map(order.index)
+    return table.sort_values(["place", *keys[1:]])[COLUMNS]

@@ -26,10 +26,10 @@ def _check(table: pd.DataFrame, fewest: int) -> None:
     if infinite := [name for name in table if not np.isfinite(table[name]).all()]:
         raise CorrelationError(f"not a finite number everywhere: {', '.join(infinite)}")
     # Rounding must not pass for a difference.
-    if constant := [
-        name for name in table if np.ptp(table[name]) <= 1e-12 * np.abs(table[name]).max()
-    ]:
-        raise CorrelationError(f"the same for all configurations: {', '.join(constant)}")
+    is_constant = np.ptp(table, axis=0) <= 1e-12 * table.abs().max()
+    if is_constant.any():
+        constant = ", ".join(table.columns[is_constant])
+        raise CorrelationError(f"the same for all configurations: {constant}")
 
 
 def _fisher(r, variance) -> tuple:
@@ -94,27 +94,18 @@ def regression(scores: pd.DataFrame, accuracy) -> pd.DataFrame:
     table = (table - table.mean()) / table.std()
     design = add_constant(table[scores.columns].to_numpy())
     if np.linalg.matrix_rank(design, tol=1e-6) <= count:
-        raise CorrelationError(
-            f"some of these are linear functions of the others: {', '.join(scores)}"
-        )
+        names = ", ".join(scores)
+        raise CorrelationError(f"some of these are linear functions of the others: {names}")
     line = OLS(table["accuracy"].to_numpy(), design).fit()
     low, high = line.get_robustcov_results("HC3", use_t=True).conf_int(1 - LEVEL)[1:].T
     t = line.tvalues[1:]
     partial = t / np.sqrt(t**2 + line.df_resid)
     partial_low, partial_high = _fisher(partial, 1 / (len(table) - count - 2))
-    return pd.DataFrame(
-        {
-            "score": list(scores.columns),
-            "coefficient": line.params[1:],
-            "low": low,
-            "high": high,
-            "partial": partial,
-            "partial_low": partial_low,
-            "partial_high": partial_high,
-            "vif": [variance_inflation_factor(design, place) for place in range(1, count + 1)],
-            "r_squared": line.rsquared_adj,
-        }
-    )
+    vif = [variance_inflation_factor(design, place) for place in range(1, count + 1)]
+    rows = pd.DataFrame({"score": list(scores), "coefficient": line.params[1:]})
+    rows = rows.assign(low=low, high=high, partial=partial)
+    rows = rows.assign(partial_low=partial_low, partial_high=partial_high)
+    return rows.assign(vif=vif, r_squared=line.rsquared_adj)
 
 
 def summarize(scores: pd.DataFrame, accuracy) -> tuple[pd.DataFrame, str]:

@@ -19,6 +19,12 @@ LOSS_TICKS = [digit * 10.0**power for power in (-2, -1, 0) for digit in (1, 1.5,
 TOP1_TICKS = [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]  # %
 
 
+def subplots(rows: int, columns: int, figsize: tuple[float, float], **options) -> tuple:
+    """Create a figure with a constrained layout, and its panels, shape (rows, columns)."""
+    options |= {"figsize": figsize, "squeeze": False, "layout": "constrained"}
+    return plt.subplots(rows, columns, **options)
+
+
 def panel_grid(
     count: int, width: float, height: float, margins: tuple[float, float]
 ) -> tuple[plt.Figure, np.ndarray]:
@@ -40,15 +46,8 @@ def panel_grid(
     """
     columns = min(3, count)
     rows = -(-count // columns)
-    figure, grid = plt.subplots(
-        rows,
-        columns,
-        figsize=(width * columns + margins[0], height * rows + margins[1]),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    figsize = width * columns + margins[0], height * rows + margins[1]
+    figure, grid = subplots(rows, columns, figsize, sharex=True, sharey=True)
     for axes in grid.flat[count:]:
         axes.set_axis_off()
     for axes in lowest(grid, count):
@@ -93,7 +92,7 @@ def with_room(ticks, low: float, high: float, room: float) -> list[float]:
 
     room: smallest distance, as a share of the logarithmic axis.
     """
-    shown = []
+    shown: list[float] = []
     for tick in ticks:
         has_room = not shown or np.log(tick / shown[-1]) > room * np.log(high / low)
         if low <= tick <= high and has_room:
@@ -148,6 +147,11 @@ def minus(text: str) -> str:
     return text.replace("-", "−")
 
 
+def part_table(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return tables as one, whose first column is the name of the part."""
+    return pd.concat(parts, names=["part"]).reset_index(level="part")
+
+
 def curve_handle(curve: Curve, **options) -> Line2D:
     """Return the entry of a curve in a legend."""
     style = line_style(curve.style) | options
@@ -156,7 +160,7 @@ def curve_handle(curve: Curve, **options) -> Line2D:
 
 def entries(panels: Iterable[plt.Axes]) -> dict:
     """Return the legend entries of some panels, label -> handle, each label once."""
-    handle_of = {}
+    handle_of: dict = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         handle_of |= dict(zip(labels, handles, strict=True))
@@ -165,8 +169,7 @@ def entries(panels: Iterable[plt.Axes]) -> dict:
 
 def legend_below(figure: plt.Figure, handles: list | dict, ncols: int, **options) -> None:
     """Draw a legend below all panels. handles: a list, or label -> handle."""
-    options |= {"loc": "outside lower center", "ncols": ncols}
     if isinstance(handles, dict):
-        figure.legend(handles.values(), handles.keys(), **options)
-    else:
-        figure.legend(handles=handles, **options)
+        options |= {"labels": handles.keys()}
+        handles = list(handles.values())
+    figure.legend(handles=handles, loc="outside lower center", ncols=ncols, **options)

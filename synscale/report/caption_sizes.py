@@ -27,14 +27,9 @@ def shown_sizes(study: Study, part: StrictModel, sizes: Sizes) -> Sizes:
     shown = {
         key for _, inner in figures.nested_models("", part) for key in _shown_curves(study, inner)
     }
-    if shown:
-        return {curve: curve_sizes for curve, curve_sizes in sizes.items() if curve in shown}
     architecture = getattr(part, "architecture", None)
-    return {
-        curve: curve_sizes
-        for curve, curve_sizes in sizes.items()
-        if architecture in (None, curve[-1])
-    }
+    shown = shown or {curve for curve in sizes if architecture in (None, curve[-1])}
+    return {curve: curve_sizes for curve, curve_sizes in sizes.items() if curve in shown}
 
 
 def _shown_curves(study: Study, part: StrictModel) -> list[CurveKey]:
@@ -65,7 +60,7 @@ def trained_sizes(
         Whether to leave out the sizes that the law is not fitted to.
     """
     sizes: Sizes = {}
-    for law in laws or [None]:
+    for law in laws or (None,):
         low, high = study.laws[law].sizes if law and fitted else (0, float("inf"))
         for run in training_runs(study, study.laws[law].experiments if law else experiments):
             if low <= run.size <= high:
@@ -105,9 +100,7 @@ def by_curve(study: Study, sizes: Sizes, unit: str) -> str:
     groups: dict[tuple, list[CurveKey]] = {}
     for curve, curve_sizes in sizes.items():
         groups.setdefault(tuple(sorted(curve_sizes)), []).append(curve)
-    texts = [
-        f"{counted(len(curve_sizes), 'size')}, {span(curve_sizes)} {unit}" for curve_sizes in groups
-    ]
+    texts = [f"{counted(len(group), 'size')}, {span(group)} {unit}" for group in groups]
     if len(groups) == 1:
         return texts[0]
     for level in range(5):

@@ -134,13 +134,9 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     laws = list(dict.fromkeys(named(part, LAWS)))
     experiments = list(dict.fromkeys(named(part, EXPERIMENTS)))
     laws = laws or ([] if experiments else list(study.laws))
-    sets = list(named(part, SETS)) or [
-        evaluation for law in laws for evaluation in study.laws[law].evaluation
-    ]
-    seeds = {
-        len(study.experiments[experiment].seeds)
-        for experiment in experiments or experiments_of_laws(study, laws)
-    }
+    sets = list(named(part, SETS)) or [name for law in laws for name in study.laws[law].evaluation]
+    trained_in = experiments or experiments_of_laws(study, laws)
+    seeds = {len(study.experiments[experiment].seeds) for experiment in trained_in}
     trained = shown_sizes(study, facts.part, trained_sizes(study, laws, experiments))
     fitted = shown_sizes(study, facts.part, trained_sizes(study, laws, experiments, fitted=True))
     facts.on = measured_on(folder, study, list(dict.fromkeys(sets)))

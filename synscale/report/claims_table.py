@@ -51,9 +51,8 @@ def markdown(tidy: pd.DataFrame, redrawn: bool) -> list[str]:
     redrawn : bool
         Whether seeds redraw the images.
     """
-    texts = pd.DataFrame(
-        {"": range(1, len(tidy) + 1), "claim": tidy["claim"], "hypothesis": tidy["hypothesis"]}
-    )
+    texts = tidy[["claim", "hypothesis"]].copy()
+    texts.insert(0, "", range(1, len(tidy) + 1))
     texts["effect [95 %]"] = tidy.apply(effect_text, axis=1)
     for name, column in (("p (adjusted)", "p"), ("p of the opposite (adjusted)", "p_opposite")):
         columns = zip(tidy[column], tidy[f"{column}_adjusted"], strict=True)
@@ -65,10 +64,4 @@ def markdown(tidy: pd.DataFrame, redrawn: bool) -> list[str]:
         notes.append(f"{place}. {row.curves}; on {row.evaluation}; {row.n} {row.n_of}. {note}.")
     tests = int(tidy[["p", "p_opposite"]].notna().to_numpy().sum())
     rule = RULE.format(tests=tests, images=OTHER_IMAGES if redrawn else SAME_IMAGES)
-    return [
-        tables.markdown(texts),
-        "## Measured on",
-        "\n".join(notes),
-        "## Rule",
-        rule,
-    ]
+    return [tables.markdown(texts), "## Measured on", "\n".join(notes), "## Rule", rule]

@@ -43,15 +43,8 @@ def name_points(axes: plt.Axes, points: list[tuple[float, float, str]]) -> None:
     taken = [Bbox.from_extents(*(place - 3), *(place + 3)) for place in at]
     for x, y, name in points:
         for place in OFFSETS:
-            text = axes.annotate(
-                name,
-                (x, y),
-                place,
-                textcoords="offset points",
-                ha="left" if place[0] > 0 else "right",
-                fontsize=6,
-                zorder=20,
-            )
+            style = {"ha": "left" if place[0] > 0 else "right", "fontsize": 6, "zorder": 20}
+            text = axes.annotate(name, (x, y), place, textcoords="offset points", **style)
             text.set_in_layout(False)
             box = text.get_window_extent().padded(1)
             is_inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1

@@ -16,10 +16,8 @@ INTERVALS = {
 def _ends(name: str, interval: list[float | None]) -> dict[str, float]:
     """Return the columns of an interval of a file of laws, in which None is no bound."""
     low, high = interval
-    return {
-        f"{name}_low": -math.inf if low is None else low,
-        f"{name}_high": math.inf if high is None else high,
-    }
+    low, high = -math.inf if low is None else low, math.inf if high is None else high
+    return {f"{name}_low": low, f"{name}_high": high}
 
 
 def row(law: str, evaluation: list[str], curve: dict) -> dict:
@@ -41,17 +39,13 @@ def row(law: str, evaluation: list[str], curve: dict) -> dict:
         "sizes": len(curve["sizes"]),
         "seeds": curve["seeds"],
         "k": curve["k"],
-        "k_low": curve["k_interval"][0],
-        "k_high": curve["k_interval"][1],
-        "k_low_hc3": robust[0],
-        "k_high_hc3": robust[1],
+        **dict(zip(("k_low", "k_high"), curve["k_interval"], strict=True)),
+        **dict(zip(("k_low_hc3", "k_high_hc3"), robust, strict=True)),
         "floor_k": floor["k"],
         **_ends("floor_k", floor["k_interval"]),
         **_ends("any_law_k", curve["k_interval_any_law"]),
         "not_ruled_out": " ".join(curve["not_ruled_out"]),
-        "scale": curve["scale"],
-        "r_squared": curve["r_squared"],
-        "objective": curve["objective"],
+        **{key: curve[key] for key in ("scale", "r_squared", "objective")},
         "warnings": "; ".join(curve["warnings"]),
         "all_law": all_sizes["law"],
         "all_k": all_sizes["k"],
@@ -85,11 +79,9 @@ def readable(curves: pd.DataFrame) -> pd.DataFrame:
     for title, columns in INTERVALS.items():
         rows = curves[columns].itertuples(index=False)
         texts[title] = [tables.interval(*values) for values in rows]
-    robust = zip(curves["k_low_hc3"], curves["k_high_hc3"], strict=True)
-    texts["HC3 interval"] = [
-        f"[{tables.number(low)}, {tables.number(high)}]" if pd.notna(low) else ""
-        for low, high in robust
-    ]
+    robust = curves[["k_low_hc3", "k_high_hc3"]].map(tables.number)
+    pairs = robust.itertuples(index=False)
+    texts["HC3 interval"] = [f"[{low}, {high}]" if low else "" for low, high in pairs]
     texts["C (images)"] = curves["scale"].map(lambda c: "" if pd.isna(c) else f"{c:.3g}")
     texts["R²"] = curves["r_squared"].map(lambda value: tables.number(value, 3))
     texts["over all sizes"] = [_over_all_sizes(curve) for curve in curves.itertuples()]

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -23,6 +22,11 @@ REAL = "#000000"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
 MIXTURE = "#882255"
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")  # for grey prints; "o" is for real images
+SAVING: dict[str, dict] = {
+    ".pdf": {"metadata": {"CreationDate": None}},
+    ".svg": {"metadata": {"Date": None}},
+    ".png": {"dpi": 200},
+}
 DASHES = ("-", "--", "-.", ":")
 
 
@@ -73,12 +77,13 @@ def set_theme() -> None:
     )
 
 
-def line_style(style: CurveStyle) -> dict:
+def line_style(style: CurveStyle | None) -> dict:
     """Return the colour, marker and line of a curve: a source looks the same in every figure.
 
     Recipes have a hue each, real images are black; a larger guidance scale is darker; generators
     differ in dash and filling; a larger architecture has a wider line and marker.
     """
+    assert style is not None  # tables have labels without one
     if style.kind == "real":
         color, marker = REAL, "o"
     else:
@@ -101,10 +106,10 @@ def line_style(style: CurveStyle) -> dict:
 
 def recipe_styles(labels: list[Label]) -> dict[str, dict]:
     """Return the line style of each recipe, whatever its generator and guidance scale."""
+    synthetic = {label.recipe: label.style for label in labels if label.recipe != "real"}
     return {
-        label.recipe: line_style(replace(label.style, rank=0, ranks=1, dash=0))
-        for label in labels
-        if label.recipe != "real"
+        recipe: line_style(style and replace(style, rank=0, ranks=1, dash=0))
+        for recipe, style in synthetic.items()
     }
 
 
@@ -133,15 +138,10 @@ def write(figure: plt.Figure, drawn: pd.DataFrame, outputs: list[str]) -> None:
     outputs : list of str
     """
     settle(figure)
-    options = {
-        ".pdf": {"metadata": {"CreationDate": None}},
-        ".svg": {"metadata": {"Date": None}},
-        ".png": {"dpi": 200},
-    }
     with atomic_write(*outputs) as parts:
         for part in parts:
-            if Path(part).suffix == ".csv":
+            if part.suffix == ".csv":
                 drawn.to_csv(part, index=False)
             else:
-                figure.savefig(part, bbox_inches="tight", **options[Path(part).suffix])
+                figure.savefig(part, bbox_inches="tight", **SAVING[part.suffix])
     plt.close(figure)

@@ -68,9 +68,8 @@ def over_seeds(counts) -> str:
 def markdown(table: pd.DataFrame) -> str:
     """Return a table whose headings and cells show as the texts that they are."""
     texts = table.astype(object).where(table.notna(), "").map(lambda cell: html.literal(str(cell)))
-    return texts.rename(columns=lambda name: html.literal(str(name))).to_markdown(
-        index=False, disable_numparse=True
-    )
+    texts.columns = [html.literal(str(name)) for name in texts]
+    return texts.to_markdown(index=False, disable_numparse=True)
 
 
 def write(tidy: pd.DataFrame, paragraphs: list[str], outputs: list[str]) -> None:

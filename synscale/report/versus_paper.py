@@ -95,9 +95,8 @@ def compare(
         If the study names an id that is not published.
     """
     if unknown := [name for name in settings.counterparts if name not in set(numbers["id"])]:
-        raise SystemExit(
-            f"tables.versus_paper.counterparts: not in the published numbers: {', '.join(unknown)}"
-        )
+        where = "tables.versus_paper.counterparts"
+        raise SystemExit(f"{where}: not in the published numbers: {', '.join(unknown)}")
     metric = numbers.set_index("id")["metric"]
     runs = {
         law: metrics.of_experiments(metrics.overall(table, settings.evaluations[law]), experiments)
@@ -144,13 +143,8 @@ def exponents_markdown(table: pd.DataFrame, labels: list[Label]) -> str:
     """Return the exponents that have a counterpart."""
     rows = table[table["our_k"].notna()].copy()
     rows["published"] = pd.to_numeric(rows["value"])
-    texts = pd.DataFrame(
-        {
-            "published": rows["item"] + ": " + rows["series"],
-            "on": rows["x"],
-            "paper's k": rows["published"].map(lambda k: tables.number(k, 3)),
-        }
-    )
+    texts = pd.DataFrame({"published": rows["item"] + ": " + rows["series"], "on": rows["x"]})
+    texts["paper's k"] = [tables.number(k, 3) for k in rows["published"]]
     texts["of its real k"] = shares(rows, "published")
     texts["this study"] = curve_names(rows, labels)
     texts["on "] = [
@@ -198,17 +192,12 @@ def other_numbers(table: pd.DataFrame) -> list[str]:
         of_kind = rows[rows["kind"] == kind]
         if of_kind.empty:
             continue
+        texts = of_kind[["series", "metric", "value", "source", "confidence"]]
+        texts = texts.rename(columns={"metric": "measure"})
         places = zip(of_kind["x_name"], of_kind["x"], strict=True)
-        texts = pd.DataFrame(
-            {
-                "series": of_kind["series"],
-                "at": [_place(*pair) for pair in places],
-                "measure": of_kind["metric"],
-                "value": [f"{int(v):,}" if v.isdigit() else v for v in of_kind["value"]],
-                "source": [f"[{sources[source]}]" for source in of_kind["source"]],
-                "confidence": of_kind["confidence"],
-            }
-        )
+        texts.insert(1, "at", [_place(*pair) for pair in places])
+        texts["value"] = [f"{int(v):,}" if v.isdigit() else v for v in of_kind["value"]]
+        texts["source"] = [f"[{sources[source]}]" for source in of_kind["source"]]
         parts += [f"### {title}", tables.markdown(texts)]
     listed = [f"{place}. {html.literal(source)}" for source, place in sources.items()]
     return [*parts, "### Sources", "\n".join(listed)]

@@ -19,11 +19,10 @@ def log_loss(x: np.ndarray, level: float, k: float, k_after: float, log_break: f
     return level - before - k_after * np.maximum(x - log_break, 0)
 
 
-def _design(x: np.ndarray, log_break: float) -> np.ndarray:
+def design(x: np.ndarray, log_break: float) -> np.ndarray:
     """Return columns of the level at the break, k and k_after, shape (N, 3)."""
-    return np.stack(
-        [np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)], axis=1
-    )
+    columns = np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)
+    return np.stack(columns, axis=1)
 
 
 def _costs(x: np.ndarray, y: np.ndarray, breaks: np.ndarray) -> np.ndarray:
@@ -69,10 +68,10 @@ def _best(x: np.ndarray, y: np.ndarray) -> tuple[dict[str, float], float]:
         step = breaks[1] - breaks[0]
         low, high = max(x[1], breaks[best] - step), min(x[-2], breaks[best] + step)
     at = float(breaks[best])
-    design = _design(x, at)
-    coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
+    columns = design(x, at)
+    coefficients = np.linalg.lstsq(columns, y, rcond=None)[0]
     level, k, k_after = map(float, coefficients)
-    cost = float(((design @ coefficients - y) ** 2).sum())
+    cost = float(((columns @ coefficients - y) ** 2).sum())
     return {"level": level, "k": k, "k_after": k_after, "log_break": at}, cost
 
 
@@ -83,7 +82,7 @@ def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: f
     range.
     """
     slope = np.where(x <= log_break + 1e-8 * np.ptp(x), k, k_after)
-    return np.column_stack([_design(x, log_break), slope])
+    return np.column_stack([design(x, log_break), slope])
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:

@@ -128,9 +128,8 @@ def _reason_for_pure(fits: dict[str, Fit], count: int) -> str:
     reason = f"pure law, not distinguished from a law with a floor of {low:.3g} to {upper}"
     ratio = _sum_of_squares_ratio(count)
     if ratio > 20:
-        needed = (
-            f"a {ratio:,.0f}-fold smaller sum of squares" if np.isfinite(ratio) else "more sizes"
-        )
+        is_finite = np.isfinite(ratio)
+        needed = f"a {ratio:,.0f}-fold smaller sum of squares" if is_finite else "more sizes"
         reason += f": with {count} sizes AICc needs {needed} to select a floor"
     return f"{reason}; no bend can be detected with {count} sizes"
 
@@ -168,11 +167,10 @@ def choose(sizes, losses) -> Choice:
         gain = fits[taken].aicc - fits[law].aicc
         limit = errors[taken] * (1 + SAME) + ROUNDING
         if np.isfinite(fits[law].aicc) and gain >= GAIN and errors[law] <= limit < np.inf:
-            predicted = f"log error {errors[law]:.3f} against {errors[taken]:.3f}"
             reason = (
                 f"{law}: AICc lower by {gain:.1f} than {taken}; {hold} largest sizes held out: "
-                f"{predicted}"
             )
+            reason += f"log error {errors[law]:.3f} against {errors[taken]:.3f}"
             taken = law
     laws = _admissible(fits, taken)
     if len(laws) > 1 and taken != "power":
@@ -200,12 +198,9 @@ def compare(first: tuple, second: tuple) -> dict:
         k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom) and
         p-value, and the number of points.
     """
-    x, y, group = [], [], []
-    for place, curve in enumerate((first, second)):
-        log_sizes, log_losses = points(*curve)
-        x = np.append(x, log_sizes)
-        y = np.append(y, log_losses)
-        group = np.append(group, np.full(len(log_sizes), float(place)))
+    curves = [points(*first), points(*second)]
+    x, y = (np.concatenate(parts) for parts in zip(*curves, strict=True))
+    group: np.ndarray = np.repeat([0.0, 1.0], [len(log_sizes) for log_sizes, _ in curves])
     line = OLS(y, np.stack([np.ones_like(x), group, x, group * x], axis=1)).fit()
     low, high = line.conf_int(0.05)[3]
     return {

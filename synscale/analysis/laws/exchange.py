@@ -50,20 +50,16 @@ def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
         v = np.log1p(np.exp(fit.parameters["log_floor"] - fit.k * (fit.log_scale - x.max())))
         u = np.log(fit.k)
         tries = np.array([[v, v / 3, v + 0.3], [u, u - 0.3, u + 0.5]])
-        theta, costs = floor.solve(
-            x, np.tile(y, 3), np.repeat(tries, y.shape[1], 1), tolerance=1e-9
-        )
+        starts = np.repeat(tries, y.shape[1], 1)
+        theta, costs = floor.solve(x, np.tile(y, 3), starts, tolerance=1e-9)
         best = costs.reshape(3, -1).argmin(0)
         v, u = theta.reshape(2, 3, -1)[:, best, np.arange(y.shape[1])]
         z = np.exp(u) * (x.max() - x)[:, None]
         log_power = (y - z - np.log1p(np.exp(v - z) - np.exp(-z))).mean(0)
         with np.errstate(divide="ignore"):  # no floor has a log of minus infinity
             log_floor = log_power + np.log(np.expm1(v))
-        return {
-            "k": np.exp(u),
-            "log_scale": x.max() + log_power / np.exp(u),
-            "log_floor": log_floor,
-        }
+        log_scale = x.max() + log_power / np.exp(u)
+        return {"k": np.exp(u), "log_scale": log_scale, "log_floor": log_floor}
     if fit.law == "power":
         intercept, slope = np.polynomial.polynomial.polyfit(x, y, 1)
         return {"k": -slope, "log_scale": -intercept / slope}
@@ -72,16 +68,16 @@ def _refit(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
 
 def _refit_broken(fit: Fit, x: np.ndarray, y: np.ndarray) -> Parameters:
     """Fit the broken law again, at breaks near that of `fit` and across the sizes."""
-    best, least = None, np.full(y.shape[1], np.inf)
+    best, least = np.empty((4, y.shape[1])), np.full(y.shape[1], np.inf)
     log_break = fit.parameters["log_break"]
     near = log_break + (x[-2] - x[1]) * np.outer([-1, 1], 0.5 ** np.arange(1, 14)).ravel()
     breaks = np.concatenate([np.linspace(x[1], x[-2], 41), near, [log_break]])
     for at in breaks[(breaks >= x[1]) & (breaks <= x[-2])]:
-        design = np.stack([broken.log_loss(x, *unit, at) for unit in np.eye(3)], axis=1)
+        design = broken.design(x, at)
         coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
         costs = ((design @ coefficients - y) ** 2).sum(0)
         rows = np.vstack([coefficients, np.full(y.shape[1], at)])
-        best = rows if best is None else np.where(costs < least, rows, best)
+        best = np.where(costs < least, rows, best)
         least = np.minimum(costs, least)
     return dict(zip(("level", "k", "k_after", "log_break"), best, strict=True))
 
@@ -99,9 +95,11 @@ def _draw(fit: Fit, x: np.ndarray, count: int, random: np.random.Generator) -> P
 
 
 def _rates(
-    real: Fit, synthetic: Fit, at: np.ndarray, real_p: Parameters, p: Parameters
+    fits: list[Fit], at: np.ndarray, parameters: list[Parameters]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return S and dS / dD at `at` (M,) real images, for parameters of both laws, (S, 1) each."""
+    real, synthetic = fits
+    real_p, p = parameters
     x = np.log(at)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         y = LAWS[real.law].log_loss(x, **real_p)
@@ -155,27 +153,17 @@ def exchange_rate(real: tuple, synthetic: tuple, at, seed: int = 0) -> pd.DataFr
     fits = [choose(*curve).fit for curve in (real, synthetic)]
     x = [points(*curve)[0] for curve in (real, synthetic)]
     best = [{name: np.array([[v]]) for name, v in fit.parameters.items()} for fit in fits]
-    matched, rate = (values[0] for values in _rates(*fits, at, *best))
-    drawn, stable = [], False
+    matched, rate = (values[0] for values in _rates(fits, at, best))
+    drawn: list[np.ndarray] = []
+    stable = False
     while not stable and len(drawn) * FEWEST_DRAWS < MOST_DRAWS:
         for _ in range(max(1, len(drawn))):
-            parameters = [
-                _draw(fit, log_sizes, FEWEST_DRAWS, random)
-                for fit, log_sizes in zip(fits, x, strict=True)
-            ]
-            drawn.append(_rates(*fits, at, *parameters)[1])
+            parameters = [_draw(*pair, FEWEST_DRAWS, random) for pair in zip(fits, x, strict=True)]
+            drawn.append(_rates(fits, at, parameters)[1])
         (low, high), stable = _ends(np.concatenate(drawn))
     sizes = np.asarray(synthetic[0], float)
-    return pd.DataFrame(
-        {
-            "real_images": at,
-            "matched": matched,
-            "rate": rate,
-            "rate_low": low,
-            "rate_high": high,
-            "inside": (matched >= sizes.min()) & (matched <= sizes.max()),
-            "real_law": fits[0].law,
-            "synthetic_law": fits[1].law,
-            "draws": len(drawn) * FEWEST_DRAWS,
-        }
-    )
+    inside = (matched >= sizes.min()) & (matched <= sizes.max())
+    table = pd.DataFrame({"real_images": at, "matched": matched, "rate": rate})
+    table = table.assign(rate_low=low, rate_high=high, inside=inside)
+    names = {"real_law": fits[0].law, "synthetic_law": fits[1].law}
+    return table.assign(**names, draws=len(drawn) * FEWEST_DRAWS)

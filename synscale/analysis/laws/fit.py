@@ -49,21 +49,15 @@ class Fit:
     def as_json(self) -> dict:
         """Return the fit for JSON, which has no infinity."""
         scale = np.exp(self.log_scale) if abs(self.log_scale) < 700 else None
-        entry = {
-            "law": self.law,
-            "objective": self.objective,
-            "n": self.n,
-            "points": self.sizes,
-            "k": self.k,
-            "k_interval": bounds(self.k_interval),
-        }
+        entry = {"law": self.law, "objective": self.objective, "n": self.n, "points": self.sizes}
+        exponent = {"k": self.k, "k_interval": bounds(self.k_interval), "scale": scale}
         more = self.more | {
             key: bounds(value)
             for key, value in self.more.items()
             if key.endswith("_interval") and value
         }
         aicc = float(self.aicc) if np.isfinite(self.aicc) else None
-        return {**entry, "scale": scale, "log_scale": self.log_scale, **more, "aicc": aicc}
+        return {**entry, **exponent, "log_scale": self.log_scale, **more, "aicc": aicc}
 
 
 def bounds(interval) -> list[float | None]:

@@ -59,15 +59,15 @@ def _products(theta, d, y, weights, floor, fixed_k) -> np.ndarray:
     return np.einsum("ins,jns->ijs", columns * weights, columns)
 
 
+def _limits(floor, fixed_k: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and largest theta, (2, 1) each."""
+    low, high = (0.0, _FAR) if floor is None else (floor.min() - _FAR, np.inf)
+    low_u, high_u = (-np.inf, np.inf) if fixed_k else (-12.0, 5.0)
+    return np.array([[low], [low_u]]), np.array([[high], [high_u]])
+
+
 def solve(
-    x,
-    y,
-    theta,
-    weights=None,
-    floor=None,
-    fixed_k: bool = False,
-    tolerance: float = 1e-18,
-    enough: float = 0.0,
+    x, y, theta, weights=None, floor=None, fixed_k=False, tolerance=1e-18, enough=0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise (weighted) sums of squares by Levenberg and Marquardt's method, a batch at once.
 
@@ -97,10 +97,7 @@ def solve(
     d, shape = (x.max() - x)[:, None], (len(x), theta.shape[1])
     y = np.broadcast_to(y if y.ndim == 2 else y[:, None], shape)
     weights = np.broadcast_to(1.0 if weights is None else weights, shape)
-    low = np.array(
-        [[0.0 if floor is None else floor.min() - _FAR], [-np.inf if fixed_k else -12.0]]
-    )
-    high = np.array([[_FAR if floor is None else np.inf], [np.inf if fixed_k else 5.0]])
+    low, high = _limits(floor, fixed_k)
     best, costs, rows = theta.copy(), np.empty(shape[1]), np.arange(shape[1])
     products, damping = _products(theta, d, y, weights, floor, fixed_k), np.full(shape[1], 1e-3)
     for left in reversed(range(_STEPS)):
@@ -112,12 +109,8 @@ def solve(
         is_better = new[2, 2] <= bound
         theta = np.where(is_better, trial, theta)
         products = np.where(is_better, new, products)
-        going = (
-            ((1 + damping) * fall > tolerance * (cost - enough) + 1e-28)
-            & (cost > enough)
-            & (damping < 1e9)
-            & (left > 0)
-        )
+        going = (1 + damping) * fall > tolerance * (cost - enough) + 1e-28
+        going &= (cost > enough) & (damping < 1e9) & (left > 0)
         is_good = new[2, 2] <= bound - fall / 2
         damping = np.where(is_good, np.maximum(damping / 4, 1e-9), damping * 5)
         # To take rows out costs as much as to keep a few.
@@ -155,9 +148,8 @@ def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     k = np.array([0.05, 0.2, 0.5, 1.2, 3.0])
     log_power = np.log(np.exp(y - y.min()) - floors).mean(1, keepdims=True)
     log_power = log_power - k * (x.max() - x.mean())
-    return np.stack(
-        [np.log1p(floors * np.exp(-log_power)).ravel(), np.tile(np.log(k), len(floors))]
-    )
+    v = np.log1p(floors * np.exp(-log_power)).ravel()
+    return np.stack([v, np.tile(np.log(k), len(floors))])
 
 
 def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
@@ -198,7 +190,7 @@ def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
 
 def _minima(theta: np.ndarray, costs: np.ndarray) -> list[int]:
     """Return indices of the two best minima whose exponents differ by more than a thousandth."""
-    minima = []
+    minima: list[int] = []
     for i in np.argsort(costs):
         is_new = all(abs(theta[1, i] - theta[1, j]) > 1e-3 for j in minima)
         if is_new and costs[i] < 4 * costs.min() + 1e-12:
@@ -219,14 +211,13 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     """
     mean_x, mean_y, counts = _averaged(x, y)
     theta, costs = solve(mean_x, mean_y, starts(mean_x, mean_y), counts)
-    minima = _minima(theta, costs)
-    theta, least = theta[:, minima], costs.min()
+    least = costs.min()
+    places = _minima(theta, costs)
+    theta, costs = theta[:, places], costs[places]
     if len(mean_x) < len(x):
         theta, costs = solve(x, y, theta)
         order = np.argsort(costs)
         theta, costs = theta[:, order], costs[order]
-    else:
-        costs = costs[minima]
     curves = [curve_of(column, x, y) for column in theta.T]
     best, cost = curves[0], costs[0]
     freedom = len(x) - 3
@@ -245,15 +236,13 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
         start = np.repeat([[log_power], [theta[1, 0]]], len(values), 1)
         return solve(mean_x, mean_y, start, counts, floor=values, **options)[1] <= limit
 
-    k_low, k_high = np.exp(profile.ends(k_under, k_grid, theta[1, 0]))
+    k_low, k_high = np.exp(profile.ends(k_under, k_grid, float(theta[1, 0])))
     floor_interval = np.exp(profile.ends(floor_under, floor_grid, log_floor))
-    minima = [
-        {"k": curve["k"], "floor": np.exp(curve["log_floor"]), "residual_sum": float(cost)}
-        for curve, cost in zip(curves, costs, strict=True)
-    ]
     tiny = 1e-6 * float(np.exp(y.min()))
-    for minimum in minima:
-        minimum["floor"] = _zero_if(minimum["floor"], tiny)
+    minima = []
+    for curve, residual_sum in zip(curves, costs.tolist(), strict=True):
+        floor = _zero_if(np.exp(curve["log_floor"]), tiny)
+        minima.append({"k": curve["k"], "floor": floor, "residual_sum": residual_sum})
     return {
         "k": best["k"],
         "k_interval": (float(k_low), float(k_high)),

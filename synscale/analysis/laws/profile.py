@@ -21,7 +21,7 @@ def log_exponents(x: np.ndarray, minima: list[float]) -> np.ndarray:
     With k = 1e-4 / span the loss is constant; with k = 40 / gap only the smallest size is above the
     floor.
     """
-    span = np.ptp(x)
+    span = float(np.ptp(x))
     flat = min(np.log(1e-4 / span), min(minima) - 4)
     step = max(np.log(min(40 / (x[1] - x[0]), STEEPEST / span)), max(minima) + 4)
     return np.unique(np.concatenate([_around(*minima), np.linspace(flat, step, 40)]))
@@ -63,8 +63,7 @@ def ends(
         near, far = grid[edge], grid[edge + outward]
         for _ in range(3):
             fine = np.linspace(near, far, 11)
-            last = np.flatnonzero(under(fine[1:-1]))
-            last = last[-1] + 1 if len(last) else 0
+            last = np.flatnonzero(np.append(True, under(fine[1:-1])))[-1]
             near, far = fine[last], fine[last + 1]
         limits.append(near)
     return min(limits[0], best), max(limits[1], best)

@@ -16,8 +16,7 @@ from synscale.analysis.laws.fit import LawError
 DELTA = 1e-3
 OBJECTIVE = (
     f"sum of Huber losses (delta = {DELTA:g}) of log loss, one point for each pair of sizes: the "
-    "mean over "
-    "its rows of log loss; L-BFGS-B with the analytic gradient, the best of 324 starts"
+    "mean over its rows of log loss; L-BFGS-B with the analytic gradient, the best of 324 starts"
 )
 FEWEST = 6
 NAMES = ("A", "B", "floor", "a", "b")
@@ -35,9 +34,8 @@ def _terms(theta, log_n, log_d):
 
     theta: log A, log B, log E, a, b.
     """
-    return np.stack(
-        [theta[0] - theta[3] * log_n, theta[1] - theta[4] * log_d, np.full_like(log_n, theta[2])]
-    )
+    log_floor = np.full_like(log_n, theta[2])
+    return np.stack([theta[0] - theta[3] * log_n, theta[1] - theta[4] * log_d, log_floor])
 
 
 def objective(theta, log_n, log_d, y) -> tuple[float, np.ndarray]:
@@ -49,9 +47,8 @@ def objective(theta, log_n, log_d, y) -> tuple[float, np.ndarray]:
     small = np.abs(residual) <= DELTA
     loss = np.where(small, residual**2 / 2, DELTA * (np.abs(residual) - DELTA / 2)).sum()
     pull = np.clip(residual, -DELTA, DELTA)
-    return loss / DELTA**2, np.array(
-        [*(share @ pull), -(share[0] * pull * log_n).sum(), -(share[1] * pull * log_d).sum()]
-    ) / DELTA**2
+    slopes = -(share[0] * pull * log_n).sum(), -(share[1] * pull * log_d).sum()
+    return loss / DELTA**2, np.array([*(share @ pull), *slopes]) / DELTA**2
 
 
 def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -113,17 +110,16 @@ def _shared(log_n: np.ndarray, log_d: np.ndarray) -> float:
 
 
 def _descend(start, log_n, log_d, y, options: dict) -> OptimizeResult:
-    return minimize(
-        objective, start, (log_n, log_d, y), jac=True, method="L-BFGS-B", options=options
-    )
+    data = log_n, log_d, y
+    return minimize(objective, start, data, jac=True, method="L-BFGS-B", options=options)
 
 
 def _starts(y: np.ndarray) -> list[list[float]]:
     """Return 324 starts for centred log sizes."""
     starts = []
-    for share, a, b, left in product(
-        (0.01, 0.4, 0.8, 0.95), (0.1, 0.35, 0.8), (0.1, 0.35, 0.8), (0.1, 0.5, 0.9)
-    ):
+    exponents = (0.1, 0.35, 0.8)
+    grid = product((0.01, 0.4, 0.8, 0.95), exponents, exponents, (0.1, 0.5, 0.9))
+    for share, a, b, left in grid:
         log_floor = y.min() + np.log(share)
         above = y.min() + np.log(max(np.exp(np.median(y) - y.min()) - share, 1e-6))
         starts += [
@@ -150,7 +146,8 @@ def _resample_starts(optimum: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
 def _bootstrap(optimum: np.ndarray, centred: tuple, times: int, seed: int) -> np.ndarray:
     """Return parameters (times, 5) of case resamples of the points, each the best of its starts."""
     random, count = np.random.default_rng(seed), len(centred[2])
-    starts, draws = _resample_starts(optimum, centred[2]), []
+    starts = _resample_starts(optimum, centred[2])
+    draws: list[np.ndarray] = []
     while len(draws) < times:
         rows = random.integers(0, count, count)
         log_n, log_d, y = (values[rows] for values in centred)
@@ -191,13 +188,7 @@ def _parameters(rows: np.ndarray, middle: np.ndarray, least: float) -> np.ndarra
 
 # L-BFGS-B's matrices are of five numbers: more threads wait on each other, ten times as long.
 @threadpool_limits.wrap(limits=1)
-def fit(
-    model_sizes: np.ndarray,
-    data_sizes: np.ndarray,
-    losses: np.ndarray,
-    bootstrap: int = 200,
-    seed: int = 0,
-) -> dict:
+def fit(model_sizes, data_sizes, losses, bootstrap: int = 200, seed: int = 0) -> dict:
     """Fit the law of two variables.
 
     Intervals are 95 % percentiles of a case bootstrap of the points, each resample fitted from the
