@@ -235,10 +235,8 @@ def heads(
     """
     device = clip.model.logit_scale.device
     tokens = clip.tokenize([template.format(name=name) for name in names for template in templates])
-    vectors = [
-        clip.model.encode_text(part.to(device), normalize=True).cpu()
-        for part in tokens.split(batch_size)
-    ]
+    parts = tokens.to(device).split(batch_size)
+    vectors = [clip.model.encode_text(part, normalize=True).cpu() for part in parts]
     means = torch.cat(vectors).reshape(len(names), len(templates), -1).mean(1)
     return torch.nn.functional.normalize(means, dim=-1)
 
@@ -294,16 +292,13 @@ def from_released(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tenso
     ValueError
         If it is not such a state dict.
     """
-    weights = {
-        name.removeprefix("module."): value.float().contiguous() for name, value in state.items()
-    }
+    weights = {name.removeprefix("module."): v.float().contiguous() for name, v in state.items()}
     try:
         vocabulary = weights["token_embedding.weight"].shape[0]
         architecture, size = _architecture(weights)
     except KeyError as error:
-        raise ValueError(
-            f"no weight {error} in it: not a CLIP model of open_clip with a ViT"
-        ) from None
+        reason = "not a CLIP model of open_clip with a ViT"
+        raise ValueError(f"no weight {error} in it: {reason}") from None
     with torch.device("meta"):
         model = CLIP(**config(ClipArchitecture(label="", **architecture), size))
     expected = {name: value.shape for name, value in model.state_dict().items()}
@@ -311,9 +306,7 @@ def from_released(state: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tenso
     wrong = dict(expected.items() ^ shapes.items())
     if wrong:
         first = ", ".join(sorted(wrong)[:3])
-        raise ValueError(
-            f"{len(wrong)} weights are not those of a CLIP model with {vocabulary} tokens, "
-            f"the first: {first}"
-        )
+        reason = f"not those of a CLIP model with {vocabulary} tokens, the first: {first}"
+        raise ValueError(f"{len(wrong)} weights are {reason}")
     training = {"normalisation": "openai"}
     return weights, {"architecture": architecture, "image_size": size, "training": training}

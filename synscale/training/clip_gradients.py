@@ -98,11 +98,7 @@ class Gradients:
         return loss
 
     def of_features(
-        self,
-        images: torch.Tensor,
-        texts: torch.Tensor,
-        scale: torch.Tensor,
-        rows: int,
+        self, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, rows: int
     ) -> tuple[torch.Tensor, ...]:
         """Return the loss of a share of a batch, and its gradients, without the similarity matrix.
 

@@ -68,11 +68,7 @@ def _members(
 
 
 def train_clip(
-    settings: ClipSettings,
-    tars: list[str],
-    output: Path,
-    state: Path,
-    processes: ProcessGroup,
+    settings: ClipSettings, tars: list[str], output: Path, state: Path, processes: ProcessGroup
 ) -> None:
     """Train the CLIP models of a group.
 

@@ -109,11 +109,7 @@ def build(job: ClipJob, processes: ProcessGroup) -> CLIP:
 
 
 def iter_micro_batches(
-    job: ClipJob,
-    pairs: Pairs,
-    step: int,
-    count: int,
-    processes: ProcessGroup,
+    job: ClipJob, pairs: Pairs, step: int, count: int, processes: ProcessGroup
 ) -> Iterator[PairBatch]:
     """Return the micro-batches of a process from a step on, `count` for each step.
 
@@ -147,11 +143,7 @@ def weights_of(model: CLIP) -> dict[str, torch.Tensor]:
 
 
 def train(
-    job: ClipJob,
-    pairs: Pairs,
-    state_folder: Path,
-    identity: str,
-    processes: ProcessGroup,
+    job: ClipJob, pairs: Pairs, state_folder: Path, identity: str, processes: ProcessGroup
 ) -> CLIP:
     """Train one CLIP model, resuming from a saved state if there is one.
 

@@ -113,10 +113,7 @@ def masked_token_loss(
 
 
 # Kind -> the component that is trained next to the text encoder, and its loss.
-KINDS = {
-    "diffusion": ("unet", diffusion_loss),
-    "masked_token": ("transformer", masked_token_loss),
-}
+KINDS = {"diffusion": ("unet", diffusion_loss), "masked_token": ("transformer", masked_token_loss)}
 
 
 def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
