@@ -85,9 +85,7 @@ class _Reader(Dataset):
         batch = self._read(epochs, positions, item[2] if len(item) > 2 else None)
         return self.finish(batch) if self.finish else batch
 
-    def _read(
-        self, epochs: torch.Tensor, positions: torch.Tensor, encoded: Encoded | None
-    ) -> Batch:
+    def _read(self, epochs: torch.Tensor, positions: torch.Tensor, encoded) -> Batch:
         if self.transform is None:
             return Batch(*self.images.read(positions, encoded), positions)
         with torch.random.fork_rng(devices=[]):
@@ -283,12 +281,9 @@ def iter_at(
 
     Parameters
     ----------
-    images : Images
     positions : iterable of Tensor, shape (N,)
-    transform : callable, optional
-        Of one image, uint8 (C, H, W).
-    workers : int
-        Processes that decode and transform; 0: this one.
+    images, transform, workers
+        As of `iter_sequential`.
 
     Returns
     -------
