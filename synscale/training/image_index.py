@@ -167,7 +167,7 @@ class Index:
         stop = min(int(self.offsets[last - 1] + self.sizes[last - 1]), length)
         parts = []
         place = offset
-        while part := os.pread(self.file.fileno(), max(0, stop - place), place):
+        while place < stop and (part := os.pread(self.file.fileno(), stop - place, place)):
             parts.append(part)
             place += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts), offset
