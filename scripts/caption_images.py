@@ -12,6 +12,7 @@ from synscale.workflow.settings.prompts import prompt_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command line of rule caption_images."""
     parser = cli.parser(__doc__, "recipe")
     parser.add_argument("--model", required=True, help="folder of the model")
     parser.add_argument("--images", required=True, help="tar of the shard")
@@ -22,9 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
 
     device, texts = deterministic(args.threads), prompt_jobs.TextRows()
     images, model = shards.identity([args.images]), language_models.identity(args.model)
-    state = checkpoint.TrainingCheckpoint(
-        args.state, as_json([settings, images, model]), {"texts": texts}
-    )
+    identity = as_json([settings, images, model])
+    state = checkpoint.TrainingCheckpoint(args.state, identity, {"texts": texts})
     try:
         captioner = language_models.Captioner(args.model, device)
         table = prompt_jobs.caption_images(settings, args.images, captioner, state, texts)

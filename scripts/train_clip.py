@@ -15,9 +15,7 @@ from synscale.workflow.settings.training import clip_settings
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line of rule train_clip."""
     parser = cli.parser(__doc__, "source", "group")
-    parser.add_argument(
-        "--shard-index", required=True, nargs="+", help="lists of shards, by source"
-    )
+    parser.add_argument("--shard-index", required=True, nargs="+", help="lists of shards by source")
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
     parser.add_argument("--threads", type=int, default=1)

@@ -12,6 +12,7 @@ from synscale.workflow.settings.prompts import prompt_settings
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command line of rule write_sentences."""
     parser = cli.parser(__doc__, "recipe")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--model", required=True, help="folder of the model")
@@ -23,9 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
     device = deterministic(args.threads)
     classes, texts = class_table.read(args.classes), prompt_jobs.TextRows()
     names, model = classes["name"].tolist(), language_models.identity(args.model)
-    state = checkpoint.TrainingCheckpoint(
-        args.state, as_json([settings, names, model]), {"texts": texts}
-    )
+    identity = as_json([settings, names, model])
+    state = checkpoint.TrainingCheckpoint(args.state, identity, {"texts": texts})
     try:
         writer = language_models.Writer(args.model, device)
         table = prompt_jobs.write_sentences(settings, classes, writer, state, texts)

@@ -6,7 +6,7 @@ are allowed.
 Layout of a classifier, as the authors' evaluation code loads it: a plain state dict of a ViT of
 timm 0.5.4 with class token, biases of q, k and v, LayerNorm of eps 1e-6 and a linear head. Names
 and arithmetic are those of this project's classifiers with `pool: token`, so weights are copied
-unchanged. CLIP models: `models.clip.from_released`.
+unchanged. CLIP models: `models.released_clip.from_released`.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from pickle import UnpicklingError
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from synscale.models import classifier, clip
+from synscale.models import classifier, clip, released_clip
 from synscale.study.models.classifiers import Architecture
 from synscale.workflow.settings.author_checkpoints import ConversionSettings
 
@@ -131,7 +131,8 @@ def convert(settings: ConversionSettings, path: Path, output: str) -> None:
     is_clip = settings.kind == "clip"
     state = read_state(path)
     try:
-        model, description = (clip.from_released if is_clip else classifier_from_state)(state)
+        convert = released_clip.from_released if is_clip else classifier_from_state
+        model, description = convert(state)
     except ValueError as error:
         key = f"author_checkpoints.{settings.name}"
         raise SystemExit(

@@ -65,12 +65,10 @@ def apply(pipeline: DiffusionPipeline, every: int, steps: int) -> None:
     if not any(REUSED[0] < time < REUSED[1] and step % every for step, time in enumerate(times)):
         reason = f"no attention is reused in {steps} step{'s' * (steps > 1)}"
         raise SamplerError(f"reuse_attention = {every}: {reason}; remove the key or add steps")
-    ranges = {
-        "spatial_attention_block_skip_range": every,
-        "cross_attention_block_skip_range": every,
-        "spatial_attention_timestep_skip_range": REUSED,
-        "cross_attention_timestep_skip_range": REUSED,
-    }
+    ranges: dict[str, int | tuple[int, int]] = {}
+    for kind in ("spatial", "cross"):
+        ranges[f"{kind}_attention_block_skip_range"] = every
+        ranges[f"{kind}_attention_timestep_skip_range"] = REUSED
     progress = _Progress(pipeline)
     config = PyramidAttentionBroadcastConfig(**ranges, current_timestep_callback=progress)
     apply_pyramid_attention_broadcast(pipeline.unet, config)

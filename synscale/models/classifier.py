@@ -107,9 +107,8 @@ def inputs(model: VisionTransformer, images: torch.Tensor) -> torch.Tensor:
     size = model.patch_embed.img_size
     height, width = images.shape[-2:]
     if height < size[0] or width < size[1]:
-        raise ValueError(
-            f"images of {height} x {width} pixels, but the classifier reads {size[0]} x {size[1]}"
-        )
+        expected = f"the classifier reads {size[0]} x {size[1]}"
+        raise ValueError(f"images of {height} x {width} pixels, but {expected}")
     return normalise(center_crop(images, list(size)))
 
 

@@ -167,9 +167,10 @@ class ShardGeneration:
         """Return key, encoded image and manifest row of every image of a batch."""
         samples = []
         for row in batch.prompts.itertuples():
-            image = images[row.image]
-            manifest_row = self.manifest_row(row, batch.guidance, image)
-            samples.append((key_of(batch.guidance, row.image), image.data, manifest_row))
+            manifest_row = self.manifest_row(row, batch.guidance, images[row.image])
+            samples.append(
+                (key_of(batch.guidance, row.image), images[row.image].data, manifest_row)
+            )
         return samples
 
     def generate(self, batches: list[Batch]) -> Iterator[list[Sample]]:
@@ -243,7 +244,7 @@ def generate_shard(
     partial = PartialShards(state, identity, settings.storage)
 
     def shard() -> ShardGeneration:
-        finished = processes.broadcast(partial.counts() if processes.is_main else None)
+        finished = processes.broadcast(partial.counts() if processes.is_main else {})
         return ShardGeneration(pipeline, revision, settings, pool, class_names, partial, finished)
 
     if processes.ranks > 1:

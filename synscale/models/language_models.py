@@ -1,5 +1,4 @@
-"""Models of transformers that write prompts: a T5 from a word to sentences, a BLIP-2 from an image
-to its caption.
+"""Models of transformers that write prompts: a T5 for sentences, a BLIP-2 for captions.
 
 Every model is read from a folder, only from safetensors, and no code of a model's author is run.
 """
@@ -10,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
@@ -20,6 +18,8 @@ from transformers import (
     LogitsProcessorList,
 )
 
+from synscale.data.codec import as_rgb
+from synscale.models import checksums
 from synscale.study.models.recipes import ImageCaptions, WordToSentence
 from synscale.workflow.settings.prompts import PromptSettings
 
@@ -33,12 +33,10 @@ def identity(folder: str | Path) -> str:
 
     Files that Snakemake puts there are left out.
     """
-    digest = hashlib.sha256()
-    for path in sorted(p for p in Path(folder).rglob("*") if p.is_file() and p.name[0] != "."):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(folder)} {content}\n".encode())
-    return digest.hexdigest()
+    paths = sorted(p for p in Path(folder).rglob("*") if p.is_file() and p.name[0] != ".")
+    hashes = checksums.hashes(folder, (str(path.relative_to(folder)) for path in paths))
+    lines = [f"{file} {sha256}\n" for file, sha256 in hashes.items()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 # -- a word to sentences ---------------------------------------------------------------------------
@@ -219,9 +217,7 @@ class Captioner:
         images : ndarray, shape (N, C, H, W), uint8
             Grey or RGB.
         """
-        grey = images.shape[1] == 1
-        arrays = [image[0] if grey else image.transpose(1, 2, 0) for image in images]
-        rgb = [Image.fromarray(array).convert("RGB") for array in arrays]
+        rgb = [as_rgb(image) for image in images]
         prompts = [recipe.prompt] * len(rgb)
         inputs = self.processor(images=rgb, text=prompts, return_tensors="pt")
         inputs = inputs.to(self.model.device, self.model.dtype)

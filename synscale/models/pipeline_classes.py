@@ -17,35 +17,31 @@ IMAGES |= {"reference_image", "image_embeds", "image_embeddings"}
 FRAMES = {"num_frames", "frames", "video", "video_length", "frame_size"}
 FRAMES |= {"audio_length_in_s", "audio_end_in_s", "audio_duration", "control_video"}
 # Classes that take images, and generate from a text without one.
-IMAGE_IS_OPTIONAL = set(
-    [
-        "BriaFibo2Pipeline",
-        "DreamLiteMobilePipeline",
-        "DreamLitePipeline",
-        "Flux2KleinKVPipeline",
-        "Flux2KleinPipeline",
-        "Flux2Pipeline",
-        "GlmImagePipeline",
-        "OmniGenPipeline",
-        "QwenImage21Pipeline",
-        "StableCascadeCombinedPipeline",
-        "UniDiffuserPipeline",
-    ]
-)
+IMAGE_IS_OPTIONAL = {
+    "BriaFibo2Pipeline",
+    "DreamLiteMobilePipeline",
+    "DreamLitePipeline",
+    "Flux2KleinKVPipeline",
+    "Flux2KleinPipeline",
+    "Flux2Pipeline",
+    "GlmImagePipeline",
+    "OmniGenPipeline",
+    "QwenImage21Pipeline",
+    "StableCascadeCombinedPipeline",
+    "UniDiffuserPipeline",
+}
 # Classes that return embeddings, sound, text or depth, which their parameters do not show.
-NO_IMAGES = set(
-    [
-        "KandinskyPriorPipeline",
-        "KandinskyV22PriorPipeline",
-        "LLaDA2Pipeline",
-        "LongCatAudioDiTPipeline",
-        "StableAudio3AudioToAudioPipeline",
-        "StableAudio3InpaintPipeline",
-        "StableAudio3Pipeline",
-        "StableDiffusionLDM3DPipeline",
-        "WuerstchenPriorPipeline",
-    ]
-)
+NO_IMAGES = {
+    "KandinskyPriorPipeline",
+    "KandinskyV22PriorPipeline",
+    "LLaDA2Pipeline",
+    "LongCatAudioDiTPipeline",
+    "StableAudio3AudioToAudioPipeline",
+    "StableAudio3InpaintPipeline",
+    "StableAudio3Pipeline",
+    "StableDiffusionLDM3DPipeline",
+    "WuerstchenPriorPipeline",
+}
 SETTINGS = ("num_inference_steps", "height", "width", "generator")
 
 

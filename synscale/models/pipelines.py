@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from synscale.models.schedulers import ImagewiseAmusedScheduler, SamplerError
 from synscale.models.two_stages import TwoStages
 from synscale.workflow.settings.generation import Sampling
 
-Pipeline = DiffusionPipeline | TwoStages
+Pipeline: TypeAlias = DiffusionPipeline | TwoStages
 
 
 def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
@@ -63,7 +64,7 @@ def _read(
     path: str | Path, use: str, precision: str, variant: str | None, device: torch.device
 ) -> DiffusionPipeline:
     """Return the pipeline saved at `path`, without components that this use does not need."""
-    unused = {}
+    unused: dict[str, bool | None] = {}
     for name, (library, _) in checksums.components(checksums.index_of(path)).items():
         # Some pipelines require a component that was saved as none.
         if name in checksums.UNUSED[use] or not library:
@@ -218,16 +219,15 @@ def sample(
         If the pipeline refuses the settings, or generates images of another size.
     """
     groups = sampling_keys.groups(pipeline, prompts, sampling.negative_prompt)
-    images: list[np.ndarray | None] = [None] * len(prompts)
+    # Prompts of several lengths have no common shape and are not filled up.
+    fill = bool(sampling.compile) and len(groups) == 1
+    images: dict[int, np.ndarray] = {}
     for places in groups:
         group_prompts = [prompts[place] for place in places]
         group_seeds = [seeds[place] for place in places]
-        # Prompts of several lengths have no common shape and are not filled up.
-        fill = bool(sampling.compile) and len(groups) == 1
         pixels = _sample(pipeline, group_prompts, group_seeds, guidance, sampling, fill)
-        for place, image in zip(places, pixels, strict=True):
-            images[place] = image
-    return np.stack(images)
+        images |= zip(places, pixels, strict=True)
+    return np.stack([images[place] for place in range(len(prompts))])
 
 
 def _noise_device(pipeline: Pipeline, sampling: Sampling) -> torch.device:

@@ -7,7 +7,6 @@ more concepts.
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from diffusers.pipelines.stable_diffusion.safety_checker import (
@@ -18,6 +17,7 @@ from PIL import Image
 from transformers import CLIPImageProcessor
 
 from synscale.data import shards
+from synscale.data.codec import as_rgb
 from synscale.models import checksums
 
 
@@ -71,12 +71,6 @@ class Checker:
         return (concepts + lowered).round(decimals=3).amax(1).cpu()
 
 
-def as_rgb(pixels: np.ndarray) -> Image.Image:
-    """Return uint8 pixels (C, H, W) as an RGB image."""
-    plane = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-    return Image.fromarray(plane).convert("RGB")
-
-
 def flags(tar: str, checker: Checker, batch_size: int) -> pd.DataFrame:
     """Return key, nsfw and concept_score of every image of a shard.
 
@@ -88,7 +82,7 @@ def flags(tar: str, checker: Checker, batch_size: int) -> pd.DataFrame:
     batch_size : int
         Images that are checked at a time.
     """
-    rows = []
+    rows: list[tuple[str, float]] = []
     for images, manifest in shards.batches(tar, batch_size):
         scores = checker.scores([as_rgb(pixels) for pixels in images]).tolist()
         rows += zip(manifest["key"], scores, strict=True)

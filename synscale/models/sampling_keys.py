@@ -15,37 +15,35 @@ ARGUMENTS = {
 }
 # Classes whose images do not depend on the other prompts of a batch: prompts are padded to one
 # length, or masked. The tests compare images of very different prompts.
-WHOLE_BATCHES = set(
-    [
-        "AmusedPipeline",
-        "AuraFlowPipeline",
-        "ChromaPipeline",
-        "Flux2KleinPipeline",
-        "FluxPipeline",
-        "HunyuanDiTPAGPipeline",
-        "HunyuanDiTPipeline",
-        "IFPipeline",
-        "KandinskyV22CombinedPipeline",
-        "LatentConsistencyModelPipeline",
-        "Lumina2Pipeline",
-        "PixArtAlphaPipeline",
-        "PixArtSigmaPAGPipeline",
-        "PixArtSigmaPipeline",
-        "QwenImagePipeline",
-        "SanaPAGPipeline",
-        "SanaPipeline",
-        "SanaSprintPipeline",
-        "StableDiffusion3PAGPipeline",
-        "StableDiffusion3Pipeline",
-        "StableDiffusionPAGPipeline",
-        "StableDiffusionPipeline",
-        "StableDiffusionSAGPipeline",
-        "StableDiffusionXLPAGPipeline",
-        "StableDiffusionXLPipeline",
-        "TwoStages",
-        "ZImagePipeline",
-    ]
-)
+WHOLE_BATCHES = {
+    "AmusedPipeline",
+    "AuraFlowPipeline",
+    "ChromaPipeline",
+    "Flux2KleinPipeline",
+    "FluxPipeline",
+    "HunyuanDiTPAGPipeline",
+    "HunyuanDiTPipeline",
+    "IFPipeline",
+    "KandinskyV22CombinedPipeline",
+    "LatentConsistencyModelPipeline",
+    "Lumina2Pipeline",
+    "PixArtAlphaPipeline",
+    "PixArtSigmaPAGPipeline",
+    "PixArtSigmaPipeline",
+    "QwenImagePipeline",
+    "SanaPAGPipeline",
+    "SanaPipeline",
+    "SanaSprintPipeline",
+    "StableDiffusion3PAGPipeline",
+    "StableDiffusion3Pipeline",
+    "StableDiffusionPAGPipeline",
+    "StableDiffusionPipeline",
+    "StableDiffusionSAGPipeline",
+    "StableDiffusionXLPAGPipeline",
+    "StableDiffusionXLPipeline",
+    "TwoStages",
+    "ZImagePipeline",
+}
 # Classes that pad prompts to the longest one of a batch without a mask.
 EQUAL_LENGTHS = {"CogView4Pipeline", "Kandinsky3Pipeline"}
 TESTED = WHOLE_BATCHES | EQUAL_LENGTHS  # other classes sample one image at a time

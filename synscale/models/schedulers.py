@@ -12,12 +12,7 @@ from typing import get_args
 
 import numpy as np
 import torch
-from diffusers import (
-    AmusedScheduler,
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    SchedulerMixin,
-)
+from diffusers import AmusedScheduler, DDIMScheduler, DPMSolverMultistepScheduler, SchedulerMixin
 from diffusers.schedulers.scheduling_amused import AmusedSchedulerOutput
 
 SAMPLERS = {"ddim": DDIMScheduler, "dpmsolver++": DPMSolverMultistepScheduler}
@@ -44,7 +39,7 @@ class SamplerError(ValueError):
 
 
 def _keys(kind: type) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(kind.__init__).parameters)
+    return dict(inspect.signature(kind.__init__).parameters)  # type: ignore[misc]
 
 
 def _settings(scheduler: SchedulerMixin) -> dict:
@@ -222,6 +217,5 @@ class ImagewiseAmusedScheduler(AmusedScheduler):
             confidence = confidence.masked_fill(~unknown, torch.inf)  # what is known stays known
             cut = confidence.sort(-1).values.gather(-1, masked)
             previous = torch.where(confidence < cut, self.config.mask_token_id, clean)
-        return AmusedSchedulerOutput(
-            previous.reshape(batch, height, width), clean.reshape(batch, height, width)
-        )
+        shape = batch, height, width
+        return AmusedSchedulerOutput(previous.reshape(shape), clean.reshape(shape))

@@ -12,12 +12,7 @@ from diffusers import (
     UNet2DConditionModel,
     UVit2DModel,
 )
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from synscale.models.pixel_space import GreyLevelTokens, PixelAutoencoder
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
@@ -32,13 +27,13 @@ def build_tokenizer(texts: list[str]) -> CLIPTokenizer:
     Other words are split into letters.
     """
     pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
-    words = set()
+    words: set[str] = set()
     for text in texts:
         words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(text.lower()))
     letters = sorted(set("".join(words)) | set("abcdefghijklmnopqrstuvwxyz,."))
     vocabulary = ["<|startoftext|>", "<|endoftext|>", *letters]
     vocabulary += [f"{letter}</w>" for letter in letters]
-    merges = {}
+    merges: dict[tuple[str, str], None] = {}
     for word in sorted(words):
         parts = [*word[:-1], f"{word[-1]}</w>"]
         while len(parts) > 1:

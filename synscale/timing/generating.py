@@ -188,10 +188,9 @@ def _time_batch(
         shutil.rmtree(folder)
 
     seconds = seconds_of(partial(work, steps), bench, partial(work, min(2, steps)))
-    generator = bench.study.generators[name].model_dump()
-    upscaler = settings.sampling.upscaler
-    generator |= {"steps": steps, "upscaler": upscaler and upscaler.model_dump()}
-    flops = generators.image_flops(generator, bench.study.image_size, scale)
+    changes = {"steps": steps, "upscaler": settings.sampling.upscaler}
+    generator = bench.study.generators[name].model_copy(update=changes)
+    flops = generators.sampling_flops(generator, bench.study.image_size, scale)
     units = {"image": batch_size, "tflop": batch_size * flops / 1e12}
     what = f"{name}, batches of {batch_size}, {steps} steps, guidance {scale:g}"
     return [timed(what, units, seconds)]

@@ -71,11 +71,7 @@ class Steps:
 
 
 def classifier(
-    steps: Steps,
-    job: ClassifierJob,
-    images: stream.Images,
-    workers: int = 0,
-    loaded: bool = False,
+    steps: Steps, job: ClassifierJob, images: stream.Images, workers: int = 0, loaded: bool = False
 ) -> torch.nn.Module:
     """Train a classifier.
 

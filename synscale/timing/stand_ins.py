@@ -4,7 +4,7 @@ They generate noise, as fast as the published ones generate images. Settings are
 on the hub (config.json of each component); `scripts.count_flops` counts the same components.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -93,7 +93,7 @@ def second_stage() -> torch.nn.Module:
     )
 
 
-def autoencoder(kind: type, channels: list[int], **settings) -> torch.nn.Module:
+def autoencoder(kind: type, channels: Sequence[int], **settings) -> torch.nn.Module:
     """Return an autoencoder of a class, with a level for each number of channels."""
     blocks = {
         "down_block_types": ["DownEncoderBlock2D"] * len(channels),
@@ -185,14 +185,7 @@ def stable_diffusion(
         cross_attention_dim=text[0],
         norm_num_groups=groups,
     )
-    vae = AutoencoderKL(
-        block_out_channels=decoder,
-        down_block_types=["DownEncoderBlock2D"] * blocks,
-        up_block_types=["UpDecoderBlock2D"] * blocks,
-        layers_per_block=2,
-        latent_channels=4,
-        norm_num_groups=groups,
-    )
+    vae = autoencoder(AutoencoderKL, decoder, latent_channels=4, norm_num_groups=groups)
     scheduler = DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,

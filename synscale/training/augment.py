@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import functional
 from synscale.study.models.classifiers import Training
 from synscale.study.models.clip import ClipTraining
 
+Transform = Callable[[torch.Tensor], torch.Tensor]
 BICUBIC = v2.InterpolationMode.BICUBIC
 
 
@@ -20,18 +21,12 @@ class ResizedCrop(v2.RandomResizedCrop):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return a random part of an image, shape (C, H, W), in the output size."""
-        return functional.resized_crop_image(
-            image,
-            **self.make_params([image]),
-            size=self.size,
-            interpolation=self.interpolation,
-            antialias=self.antialias,
-        )
+        place = self.make_params([image])
+        size, kind = self.size, self.interpolation
+        return functional.resized_crop_image(image, **place, size=size, interpolation=kind)
 
 
-def crop_of_pairs(
-    recipe: ClipTraining, stored: int, size: int
-) -> Callable[[torch.Tensor], torch.Tensor] | None:
+def crop_of_pairs(recipe: ClipTraining, stored: int, size: int) -> Transform | None:
     """Return the random crop of a CLIP training, the only augmentation of open_clip's recipes.
 
     Parameters
@@ -49,13 +44,7 @@ def crop_of_pairs(
     """
     if recipe.crop_scale == (1, 1) and recipe.crop_ratio == (1, 1) and size == stored:
         return None
-    return ResizedCrop(
-        size,
-        scale=recipe.crop_scale,
-        ratio=recipe.crop_ratio,
-        interpolation=BICUBIC,
-        antialias=True,
-    )
+    return ResizedCrop(size, recipe.crop_scale, recipe.crop_ratio, BICUBIC)
 
 
 class Erasing(v2.RandomErasing):
@@ -75,9 +64,7 @@ class Erasing(v2.RandomErasing):
         return params
 
 
-def of_images(
-    recipe: Training, stored: int, size: int
-) -> Callable[[torch.Tensor], torch.Tensor] | None:
+def of_images(recipe: Training, stored: int, size: int) -> Transform | None:
     """Return the augmentation of single images of a classifier training.
 
     Parameters
@@ -95,9 +82,7 @@ def of_images(
     """
     steps = []
     if recipe.crop_scale:
-        steps.append(
-            ResizedCrop(size, scale=recipe.crop_scale, interpolation=BICUBIC, antialias=True)
-        )
+        steps.append(ResizedCrop(size, recipe.crop_scale, interpolation=BICUBIC))
     elif size != stored:
         steps.append(v2.CenterCrop(size))
     if recipe.flip:

@@ -210,7 +210,6 @@ def discard(folder: str | Path) -> None:
     for path in [path for path in _writes if path.is_relative_to(folder)]:
         write = _writes.pop(path)
         if write.exception() is not None:
-            print(
-                f"{path}: last save failed ({write.exception()}); the job is complete", flush=True
-            )
+            reason = f"last save failed ({write.exception()})"
+            print(f"{path}: {reason}; the job is complete", flush=True)
     shutil.rmtree(folder, ignore_errors=True)

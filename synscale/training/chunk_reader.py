@@ -122,9 +122,7 @@ class Item(NamedTuple):
 
 
 def read_ahead(
-    reader: ChunkReader,
-    draws: Iterable[Draw],
-    batches: int = READ_AHEAD,
+    reader: ChunkReader, draws: Iterable[Draw], batches: int = READ_AHEAD
 ) -> Iterator[Item]:
     """Read the images of each draw in a thread, some batches before they are needed.
 

@@ -37,34 +37,20 @@ def load_series(
         for part in run.parts:
             key = part.source, part.guidance
             counts[key] = max(counts.get(key, 0), part.stop)
-    sets = [
-        stream.open_images(tars[source], guidance, count)
-        for (source, guidance), count in counts.items()
-    ]
+    sets = [stream.open_images(tars[source], at, count) for (source, at), count in counts.items()]
     return dict(zip(counts, stream.load_into_memory(sets), strict=True))
 
 
 def images_of_run(run: TrainingRun, series: dict[Series, stream.Images]) -> stream.Images:
     """Return the images that a run trains on; `series` as `load_series` returns it."""
-    parts = [
-        series[part.source, part.guidance].between(part.start, part.stop) for part in run.parts
-    ]
+    parts = [series[p.source, p.guidance].between(p.start, p.stop) for p in run.parts]
     return parts[0].join(parts)
 
 
 def jobs_of(settings: ClassifierSettings, classes: int) -> list[ClassifierJob]:
     """Return the trainings of a group whose images have this number of classes."""
-    return [
-        ClassifierJob(
-            run=run,
-            architecture=settings.architecture,
-            image_size=settings.image_size,
-            channels=settings.channels,
-            classes=classes,
-            recipe=settings.recipe,
-        )
-        for run in settings.runs
-    ]
+    model = settings.architecture, settings.image_size, settings.channels, classes
+    return [ClassifierJob(run, *model, settings.recipe) for run in settings.runs]
 
 
 def _members(

@@ -23,7 +23,7 @@ from synscale.study.models.classifiers import Architecture, Training
 from synscale.training import augment, checkpoint, stream
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.order import combine_seeds
-from synscale.training.progress import TrainingProgress, compile_model
+from synscale.training.progress import TrainingProgress, clip_norm, compile_model
 from synscale.workflow.settings.training import TrainingRun
 
 ADVICE = (
@@ -175,19 +175,14 @@ def optimizer_of(
     model: torch.nn.Module, recipe: Training, total: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW, and linear warm-up followed by a cosine to zero, over `total` steps."""
+    decay, betas = recipe.weight_decay, recipe.betas
     optimizer = torch.optim.AdamW(
-        model.parameters(),
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        betas=recipe.betas,
-        fused=True,
+        model.parameters(), recipe.learning_rate, betas, weight_decay=decay, fused=True
     )
     warm = max(1, round(recipe.warmup * total))
-    schedules = [
-        LinearLR(optimizer, 1 / warm, total_iters=warm),
-        CosineAnnealingLR(optimizer, max(1, total - warm)),
-    ]
-    return optimizer, SequentialLR(optimizer, schedules, [warm])
+    rise = LinearLR(optimizer, 1 / warm, total_iters=warm)
+    fall = CosineAnnealingLR(optimizer, max(1, total - warm))
+    return optimizer, SequentialLR(optimizer, [rise, fall], [warm])
 
 
 def moving_average(model: torch.nn.Module, decay: float | None) -> AveragedModel | None:
@@ -271,10 +266,9 @@ def train(
     count = job.micro_batches(ranks)
     depth = StochasticDepth(model, recipe.batch_size // ranks // count, processes.device)
     optimizer, schedule = optimizer_of(model, recipe, total)
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     average = moving_average(model, recipe.ema_decay)
-    if average:
-        parts["average"] = average
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    parts |= {"average": average} if average else {}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
     progress = TrainingProgress(
         job.run.full_name, total, recipe.batch_size, "images", ADVICE, model, state, processes
@@ -282,13 +276,11 @@ def train(
     start = progress.resume()
     compile_model(model, recipe.compile)
     ddp_model = processes.wrap_ddp(model)
-    norm = None
     for step, batch in enumerate(batches_of(job, images, start, processes), start):
         masks = masks_of_step(job, depth, step, processes)
         optimizer.zero_grad(set_to_none=True)
         loss = gradients(ddp_model, recipe, processes, *batch, count, depth, masks)
-        if recipe.gradient_clip:
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
+        norm = clip_norm(model, recipe.gradient_clip)
         rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
         schedule.step()

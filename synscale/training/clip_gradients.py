@@ -82,7 +82,7 @@ class Gradients:
         features = [torch.cat([output[key] for output in outputs]) for key in FEATURES]
         rows = len(share[0].images)
         scale = outputs[0]["logit_scale"]
-        loss, scale_gradient, *gradients = self.of_features(*features, scale, rows)
+        loss, scale_gradient, *gradients = self.of_features(features[0], features[1], scale, rows)
         del outputs, features
         pieces = zip(*(gradient.split(rows) for gradient in gradients), strict=True)
         for number, (batch, piece) in enumerate(zip(share, pieces, strict=True), 1):
@@ -98,11 +98,7 @@ class Gradients:
         return loss
 
     def of_features(
-        self,
-        images: torch.Tensor,
-        texts: torch.Tensor,
-        scale: torch.Tensor,
-        rows: int,
+        self, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, rows: int
     ) -> tuple[torch.Tensor, ...]:
         """Return the loss of a share of a batch, and its gradients, without the similarity matrix.
 

@@ -19,10 +19,8 @@ from synscale.workflow.settings.training import ClipSettings
 
 def jobs_of(settings: ClipSettings) -> list[ClipJob]:
     """Return the trainings of a group."""
-    return [
-        ClipJob(run, settings.architecture, settings.image_size, settings.recipe)
-        for run in settings.runs
-    ]
+    model = settings.architecture, settings.image_size, settings.recipe
+    return [ClipJob(run, *model) for run in settings.runs]
 
 
 def check_jobs(jobs: list[ClipJob], processes: ProcessGroup) -> None:
@@ -68,11 +66,7 @@ def _members(
 
 
 def train_clip(
-    settings: ClipSettings,
-    tars: list[str],
-    output: Path,
-    state: Path,
-    processes: ProcessGroup,
+    settings: ClipSettings, tars: list[str], output: Path, state: Path, processes: ProcessGroup
 ) -> None:
     """Train the CLIP models of a group.
 

@@ -25,7 +25,7 @@ from synscale.training import augment, checkpoint, stream
 from synscale.training.clip_gradients import Gradients
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.pairs import PairBatch, Pairs, Tokens, load_pairs
-from synscale.training.progress import TrainingProgress, compile_model
+from synscale.training.progress import TrainingProgress, clip_norm, compile_model
 from synscale.workflow.settings.training import TrainingRun
 
 LARGEST_SCALE = math.log(100)  # of the logit scale, as in CLIP
@@ -53,10 +53,8 @@ class ClipJob:
 
     def micro_batches(self, ranks: int) -> int:
         """Return the number of micro-batches that each of `ranks` processes has in a step."""
-        recipe = self.recipe
-        return count_micro_batches(
-            "clip.batch_size", recipe.batch_size, recipe.micro_batch_size, ranks
-        )
+        size, largest = self.recipe.batch_size, self.recipe.micro_batch_size
+        return count_micro_batches("clip.batch_size", size, largest, ranks)
 
     def memory(self, ranks: int) -> Memory:
         """Return what each of `ranks` processes has to keep on its GPU."""
@@ -109,11 +107,7 @@ def build(job: ClipJob, processes: ProcessGroup) -> CLIP:
 
 
 def iter_micro_batches(
-    job: ClipJob,
-    pairs: Pairs,
-    step: int,
-    count: int,
-    processes: ProcessGroup,
+    job: ClipJob, pairs: Pairs, step: int, count: int, processes: ProcessGroup
 ) -> Iterator[PairBatch]:
     """Return the micro-batches of a process from a step on, `count` for each step.
 
@@ -147,11 +141,7 @@ def weights_of(model: CLIP) -> dict[str, torch.Tensor]:
 
 
 def train(
-    job: ClipJob,
-    pairs: Pairs,
-    state_folder: Path,
-    identity: str,
-    processes: ProcessGroup,
+    job: ClipJob, pairs: Pairs, state_folder: Path, identity: str, processes: ProcessGroup
 ) -> CLIP:
     """Train one CLIP model, resuming from a saved state if there is one.
 
@@ -188,13 +178,11 @@ def train(
     start = progress.resume()
     gradients = Gradients(model, processes.wrap_ddp(model), recipe, processes)
     batches = iter_micro_batches(job, pairs, start, count, processes)
-    norm = None
     for step, share in enumerate(zip(*[iter(batches)] * count, strict=True), start):
         schedule(step)
         optimizer.zero_grad(set_to_none=True)
         loss = gradients(share)
-        if recipe.gradient_clip:
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.gradient_clip)
+        norm = clip_norm(model, recipe.gradient_clip)
         optimizer.step()
         with torch.no_grad():
             model.logit_scale.clamp_(0, LARGEST_SCALE)

@@ -49,10 +49,8 @@ def count_micro_batches(key: str, batch_size: int, largest: int | None, ranks: i
         If the processes cannot have equal shares.
     """
     if batch_size % ranks:
-        raise SystemExit(
-            f"{key} ({batch_size}) must be divisible by the number of processes ({ranks}); "
-            "use a number of GPUs that divides it"
-        )
+        problem = f"must be divisible by the number of processes ({ranks})"
+        raise SystemExit(f"{key} ({batch_size}) {problem}; use a number of GPUs that divides it")
     share = batch_size // ranks
     counts = (n for n in range(1, share + 1) if share % n == 0)
     return next(n for n in counts if share // n <= (largest or share))
@@ -138,8 +136,7 @@ def process_group(threads: int) -> Iterator[ProcessGroup]:
     if is_cuda:
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-    dist.init_process_group(
-        "nccl" if is_cuda else "gloo", timeout=TIMEOUT, device_id=device if is_cuda else None
-    )
+    backend, device_id = ("nccl", device) if is_cuda else ("gloo", None)
+    dist.init_process_group(backend, timeout=TIMEOUT, device_id=device_id)
     yield ProcessGroup(device, dist.get_rank(), dist.get_world_size(), workers)
     dist.destroy_process_group()  # not after an error: it would wait for ended processes

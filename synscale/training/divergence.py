@@ -46,8 +46,6 @@ def check_finite(
     if math.isfinite(loss) and (gradient_norm is None or math.isfinite(gradient_norm)):
         return loss
     norm = "not computed" if gradient_norm is None else f"{gradient_norm:.4g}"
-    raise SystemExit(
-        f"{name}: training loss is {loss} at step {step} (learning rate {learning_rate:.4g}, "
-        f"gradient norm {norm}, expected finite numbers); {advice}; "
-        "the state saved before this step is kept"
-    )
+    details = f"learning rate {learning_rate:.4g}, gradient norm {norm}, expected finite numbers"
+    problem = f"training loss is {loss} at step {step} ({details})"
+    raise SystemExit(f"{name}: {problem}; {advice}; the state saved before this step is kept")

@@ -13,10 +13,9 @@ def _tensors(value, name: str) -> Iterator[tuple[str, torch.Tensor]]:
     if isinstance(value, torch.Tensor):
         yield name, value
         return
-    items = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list | tuple):
-        items = enumerate(value)
-    for key, inner in items:
+        value = dict(enumerate(value))
+    for key, inner in value.items() if isinstance(value, dict) else ():
         yield from _tensors(inner, f"{name}.{key}" if name else str(key))
 
 

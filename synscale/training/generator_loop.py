@@ -113,10 +113,7 @@ def masked_token_loss(
 
 
 # Kind -> the component that is trained next to the text encoder, and its loss.
-KINDS = {
-    "diffusion": ("unet", diffusion_loss),
-    "masked_token": ("transformer", masked_token_loss),
-}
+KINDS = {"diffusion": ("unet", diffusion_loss), "masked_token": ("transformer", masked_token_loss)}
 
 
 def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
@@ -130,6 +127,11 @@ def _draw_batch(
     index = torch.randint(len(tokens), (recipe.batch_size,), generator=random)
     caption = torch.randint(tokens.shape[1], index.shape, generator=random)
     return index, caption, torch.rand(index.shape, generator=random) < recipe.caption_dropout
+
+
+def _trained_parts(pipeline: DiffusionPipeline, denoiser: str) -> torch.nn.ModuleDict:
+    parts = {"denoiser": getattr(pipeline, denoiser), "text_encoder": pipeline.text_encoder}
+    return torch.nn.ModuleDict(parts).train()
 
 
 def train(
@@ -162,15 +164,13 @@ def train(
     tokens = torch.stack([_tokens(tokenizer, texts) for texts in captions])
     empty = _tokens(tokenizer, [""])
     pixels = torch.from_numpy(images).float() / 127.5 - 1
-    trained = {"denoiser": getattr(pipeline, denoiser), "text_encoder": pipeline.text_encoder}
-    model = torch.nn.ModuleDict(trained).train()
+    model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
     )
     random = torch.Generator().manual_seed(recipe.seed)
-    name = f"generator of kind {settings.generator.kind}"
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
     for step in range(state.load(), recipe.iterations):
@@ -186,8 +186,8 @@ def train(
         is_printed = step % 100 == 0 or step == recipe.iterations - 1
         is_due = state.due
         if is_printed or is_due:
-            norm = gradient_norm(model)
-            value = check_finite(loss.item(), name, step + 1, rate, norm, ADVICE)
+            name = f"generator of kind {settings.generator.kind}"
+            value = check_finite(loss.item(), name, step + 1, rate, gradient_norm(model), ADVICE)
         if is_due:
             state.save(step + 1)
         if is_printed:

@@ -26,6 +26,11 @@ class ShardSlice(NamedTuple):
     images: int
     start: int = 0
 
+    @property
+    def rows(self) -> slice:
+        """Rows of the images in the index of the tar at the guidance scale."""
+        return slice(self.start, self.start + self.images)
+
 
 def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> dict[str, np.ndarray]:
     """Return columns of the rows at a guidance scale, in the order of the tar.
@@ -54,9 +59,8 @@ def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> di
         content, expected = "synthetic", "real images"
         if guidance is not None:
             content, expected = "real", f"images at guidance {guidance}"
-        raise ShardError(
-            f"{tar}: contains {content} images (expected {expected}); correct its source"
-        )
+        problem = f"contains {content} images (expected {expected})"
+        raise ShardError(f"{tar}: {problem}; correct its source")
     if guidance is not None:
         columns = [*columns, "guidance"]
     table = file.read(columns=columns, use_threads=False)
@@ -106,11 +110,11 @@ class Index:
         columns = manifest_columns(tar, COLUMNS, guidance)
         self.tar = tar
         self.guidance = guidance
-        self.class_ids = columns["class_id"].astype(np.int64)
-        self.offsets = columns["offset"].astype(np.int64)
-        self.sizes = columns["size"].astype(np.int64)
+        self.class_ids: np.ndarray = columns["class_id"].astype(np.int64)
+        self.offsets: np.ndarray = columns["offset"].astype(np.int64)
+        self.sizes: np.ndarray = columns["size"].astype(np.int64)
         self.hashes = bytes.fromhex("".join(columns["sha256"]))
-        self.last = None
+        self.last: np.ndarray | None = None
         self.file = open(tar, "rb", buffering=0)  # noqa: SIM115  (open while the index exists)
 
     def __del__(self):
@@ -159,18 +163,14 @@ class Index:
             Place of its first byte in the tar.
         """
         offset = int(self.offsets[first])
-        stop = min(int(self.offsets[last - 1] + self.sizes[last - 1]), self._length())
-        parts, place = [], offset
-        while place < stop:
-            part = os.pread(self.file.fileno(), stop - place, place)
-            if not part:
-                break
+        length = os.fstat(self.file.fileno()).st_size
+        stop = min(int(self.offsets[last - 1] + self.sizes[last - 1]), length)
+        parts = []
+        place = offset
+        while place < stop and (part := os.pread(self.file.fileno(), stop - place, place)):
             parts.append(part)
             place += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts), offset
-
-    def _length(self) -> int:
-        return os.fstat(self.file.fileno()).st_size
 
 
 # In each process: twice as many, as a batch can have the last images of some shards and the first

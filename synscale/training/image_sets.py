@@ -1,9 +1,10 @@
 """Sets of training or evaluation images: in their shards, or decoded in memory."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate
 
+import numpy as np
 import pyarrow.parquet as pq
 import torch
 
@@ -14,7 +15,7 @@ from synscale.training.chunk_reader import Encoded
 from synscale.training.image_index import REGENERATE, ShardSlice
 
 
-def _slices(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int, int]]:
+def _slices(sizes: list[int], start: int, stop: int) -> list[tuple[int, int, int]]:
     """Return the part of each shard that images `start` to `stop` (half-open) are in.
 
     Returns
@@ -23,13 +24,11 @@ def _slices(sizes: Iterable[int], start: int, stop: int) -> list[tuple[int, int,
         Number of the shard, its first image of these, and how many of them it has.
     """
     slices = []
-    begin = 0
-    for place, size in enumerate(sizes):
-        end = begin + size
+    for place, (size, end) in enumerate(zip(sizes, accumulate(sizes), strict=True)):
+        begin = end - size
         images = min(stop, end) - max(start, begin)
         if images > 0:
             slices.append((place, max(start - begin, 0), images))
-        begin = end
     return slices
 
 
@@ -61,10 +60,8 @@ def stack_images(
             pixels = torch.empty(count, *image.shape, dtype=image.dtype)
         if image.shape != pixels.shape[1:]:
             shapes = f"{tuple(image.shape)}, expected {tuple(pixels.shape[1:])}"
-            raise ValueError(
-                f"images of different shapes in one batch ({shapes}); store all images of a "
-                "source alike"
-            )
+            problem = f"images of different shapes in one batch ({shapes})"
+            raise ValueError(f"{problem}; store all images of a source alike")
         pixels[place] = image
         class_ids[place] = class_id
     return pixels, class_ids
@@ -81,15 +78,15 @@ class ShardedImages:
     def __len__(self) -> int:
         return self.ends[-1] if self.ends else 0
 
+    @staticmethod
+    def _index(shard: ShardSlice) -> image_index.Index:
+        return image_index.open_index(shard.tar, shard.guidance)
+
     @property
     def class_ids(self) -> torch.Tensor:
         """Class ids of all images, shape (N,)."""
-        class_ids = []
-        for shard in self.shards:
-            index = image_index.open_index(shard.tar, shard.guidance)
-            part = index.class_ids[shard.start : shard.start + shard.images]
-            class_ids.append(torch.from_numpy(part))
-        return torch.cat(class_ids)
+        parts = [self._index(shard).class_ids[shard.rows] for shard in self.shards]
+        return torch.from_numpy(np.concatenate(parts))
 
     def locate(self, position: int) -> tuple[ShardSlice, int]:
         """Return the shard of an image, and the image's number in the tar at the guidance scale."""
@@ -100,9 +97,7 @@ class ShardedImages:
     @property
     def image_bytes(self) -> float:
         """Mean size of an image of the first shard as it is stored, in bytes."""
-        shard = self.shards[0]
-        sizes = image_index.open_index(shard.tar, shard.guidance).sizes
-        return float(sizes[shard.start : shard.start + shard.images].mean())
+        return float(self._index(self.shards[0]).sizes[self.shards[0].rows].mean())
 
     def each(
         self, positions: torch.Tensor, encoded: Encoded | None = None
@@ -129,7 +124,7 @@ class ShardedImages:
         for place, position in enumerate(positions.tolist()):
             if encoded is None:
                 shard, row = self.locate(position)
-                index = image_index.open_index(shard.tar, shard.guidance)
+                index = self._index(shard)
                 yield index.read(row), int(index.class_ids[row])
             else:
                 data, sha256 = encoded.data[place], encoded.sha256(place)
@@ -180,14 +175,14 @@ class InMemoryImages:
     image_bytes = 0.0  # nothing is read any more
 
     def each(
-        self, positions: torch.Tensor, encoded: None = None
+        self, positions: torch.Tensor, encoded: Encoded | None = None
     ) -> Iterator[tuple[torch.Tensor, int]]:
         """Yield pixels and class id of one image at a time."""
         for position in positions.tolist():
             yield self.pixels[position], int(self.class_ids[position])
 
     def read(
-        self, positions: torch.Tensor, encoded: None = None
+        self, positions: torch.Tensor, encoded: Encoded | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return pixels, uint8 (N, C, H, W), and class ids (N,)."""
         return self.pixels[positions], self.class_ids[positions]
@@ -271,16 +266,13 @@ def load_into_memory(
     list of Images
         The sets, unchanged if they do not fit.
     """
-    needed = 0
-    for images in sets:
-        if len(images):
-            needed += len(images) * images.read(torch.tensor([0]))[0].numel()
+    first = torch.tensor([0])
+    needed = sum(len(images) * images.read(first)[0].numel() for images in sets if len(images))
     if needed > most:
         return list(sets)
-    loaded = []
+    loaded: list[Images] = []
     for images in sets:
-        parts = [
-            images.read(positions) for positions in torch.arange(len(images)).split(batch_size)
-        ]
-        loaded.append(InMemoryImages(images.sizes, *map(torch.cat, zip(*parts, strict=True))))
+        batches = torch.arange(len(images)).split(batch_size)
+        parts = zip(*map(images.read, batches), strict=True)
+        loaded.append(InMemoryImages(images.sizes, *map(torch.cat, parts)))
     return loaded

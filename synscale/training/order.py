@@ -60,7 +60,7 @@ class Order:
         self.shuffle = shuffle or Shuffle()
         self.starts = self.sizes.cumsum(0) - self.sizes
         self.total = sum(sizes)
-        self.epoch = self.window = None
+        self.epoch = self.window = -1  # none yet
 
     def take(self, start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return a part of the stream of all epochs.
@@ -92,7 +92,7 @@ class Order:
             if windows > 1:
                 shards = _permutation(count, windows, self.seed, epoch)
             self.epoch = epoch
-            self.window = None
+            self.window = -1
             self.windows = shards.split(self.open_shards)
             self.ends = list(accumulate(int(self.sizes[window].sum()) for window in self.windows))
         window = bisect_right(self.ends, place)
@@ -109,10 +109,7 @@ class Order:
             self.shuffled = self._in_lanes(ranges, first, _generator(window, self.seed, epoch))
 
     def _in_lanes(
-        self,
-        ranges: list[torch.Tensor],
-        first: int,
-        random: torch.Generator,
+        self, ranges: list[torch.Tensor], first: int, random: torch.Generator
     ) -> torch.Tensor:
         """Return the images of the open shards in the order in which they are read.
 

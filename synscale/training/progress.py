@@ -24,6 +24,11 @@ def compile_model(model: torch.nn.Module, backend: str | None) -> None:
         model.compile(backend=backend, dynamic=False)
 
 
+def clip_norm(model: torch.nn.Module, largest: float | None) -> torch.Tensor | None:
+    """Clip the norm of the gradients, if it has a limit; return the norm before, otherwise None."""
+    return torch.nn.utils.clip_grad_norm_(model.parameters(), largest) if largest else None
+
+
 @dataclass
 class TrainingProgress:
     """Steps of one training.

@@ -85,9 +85,7 @@ class _Reader(Dataset):
         batch = self._read(epochs, positions, item[2] if len(item) > 2 else None)
         return self.finish(batch) if self.finish else batch
 
-    def _read(
-        self, epochs: torch.Tensor, positions: torch.Tensor, encoded: Encoded | None
-    ) -> Batch:
+    def _read(self, epochs: torch.Tensor, positions: torch.Tensor, encoded) -> Batch:
         if self.transform is None:
             return Batch(*self.images.read(positions, encoded), positions)
         with torch.random.fork_rng(devices=[]):
@@ -132,16 +130,15 @@ def load(reader: Dataset, items: Iterable[Draw | Item], workers: int) -> Iterato
 
     # A separate generator, because the loader would draw from that of the training. Workers are
     # given batches, not images.
-    return iter(
-        DataLoader(
-            reader,
-            batch_size=None,
-            sampler=map(as_sent, items),
-            num_workers=workers,
-            generator=torch.Generator().manual_seed(0),
-            pin_memory=torch.cuda.is_available(),
-        )
+    loader = DataLoader(
+        reader,
+        batch_size=None,
+        sampler=map(as_sent, items),
+        num_workers=workers,
+        generator=torch.Generator().manual_seed(0),
+        pin_memory=torch.cuda.is_available(),
     )
+    return iter(loader)
 
 
 def iter_encoded(
@@ -187,10 +184,9 @@ def iter_encoded(
         If the number of ranks does not divide the batch size.
     """
     if batch_size % ranks:
-        raise ValueError(
-            f"batch_size ({batch_size}) must be divisible by the number of processes ({ranks}); "
-            "use a number of GPUs that divides it"
-        )
+        problem = f"must be divisible by the number of processes ({ranks})"
+        fix = "use a number of GPUs that divides it"
+        raise ValueError(f"batch_size ({batch_size}) {problem}; {fix}")
     shuffle = shuffle or Shuffle(chunk=images_per_chunk(images.image_bytes))
     order = Order(images.sizes, seed, open_shards, shuffle)
     share = batch_size // ranks
@@ -232,9 +228,8 @@ def iter_training(
     -------
     iterator of Batch
     """
-    items = iter_encoded(
-        images, batch_size, iterations, seed, start, rank, ranks, open_shards, shuffle
-    )
+    steps = batch_size, iterations, seed, start
+    items = iter_encoded(images, *steps, rank, ranks, open_shards, shuffle)
     return _read(_Reader(images, transform, seed, finish), items, workers)
 
 
@@ -286,12 +281,9 @@ def iter_at(
 
     Parameters
     ----------
-    images : Images
     positions : iterable of Tensor, shape (N,)
-    transform : callable, optional
-        Of one image, uint8 (C, H, W).
-    workers : int
-        Processes that decode and transform; 0: this one.
+    images, transform, workers
+        As of `iter_sequential`.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from synscale.models import clip
+from synscale.models import clip, released_clip
 from tests.support import clip_evaluation
 from tests.support.clip_runs import CPU, NAMES, TINY
 
@@ -89,7 +89,7 @@ def test_authors_checkpoint_has_the_logits_of_open_clip(tmp_path):
     expected_model = open_clip.model.CLIP(**AUTHORS).eval()
     state = {f"module.{name}": own for name, own in expected_model.state_dict().items()}
     torch.save(state, tmp_path / "state.pt")
-    weights = clip.from_released(torch.load(tmp_path / "state.pt", weights_only=True))
+    weights = released_clip.from_released(torch.load(tmp_path / "state.pt", weights_only=True))
     clip.save(tmp_path / "ours.safetensors", *weights)
     model = clip.load(tmp_path / "ours.safetensors", CPU)
     image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
@@ -121,4 +121,4 @@ def test_other_layouts_are_refused(missing, added, message):
     state = dict(open_clip.model.CLIP(**AUTHORS).state_dict()) | added
     state.pop(missing, None)
     with pytest.raises(ValueError, match=message):
-        clip.from_released(state)
+        released_clip.from_released(state)

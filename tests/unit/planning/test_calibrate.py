@@ -131,7 +131,8 @@ def test_prompts_and_flags_are_timed_with_stand_ins(written, tmp_path, monkeypat
     [other] = [t for t in found if not t.units]
     assert (
         other.note
-        == "not on disk, and nothing stands in for it: snakemake results/digits/prompt_models/other"
+        == "not on disk, and there is no stand-in; fetch it: "
+        "snakemake results/digits/prompt_models/other"
     )
     assert (
         not machine(found)
@@ -153,7 +154,7 @@ def test_stages_without_work_give_a_reason(tmp_path):
     assert [(line.split()[0], line.split("not timed: ")[1]) for line in told] == [
         ("write_sentences", "the study has no recipe of kind word_to_sentence"),
         ("caption_images", "the study has no recipe of kind image_captions"),
-        ("flag_images", "the study names no safety_checker"),
+        ("flag_images", "the study has no safety_checker"),
     ]
     assert machine(found).rates == base().rates
 
