@@ -24,12 +24,7 @@ from synscale.models import checksums, generation, pipelines
 from synscale.study import class_table
 from synscale.study.models import Study
 from synscale.training import checkpoint, partial_shards, stream
-from synscale.workflow.paths import (
-    evaluation_file,
-    pipeline_folder,
-    prompts_file,
-    reference_folder,
-)
+from synscale.workflow.paths import evaluation_file, pipeline_folder, prompts_file, reference_folder
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GenerationSettings, generation_settings
 from synscale.workflow.shards import shard_names, synthetic_sources

@@ -81,10 +81,7 @@ def by_caption(words: list[str], manifest: pd.DataFrame) -> torch.Tensor:
 
 
 def _class_question(
-    settings: ClipEvaluationSettings,
-    classes: pd.DataFrame,
-    evaluation: str,
-    manifest: pd.DataFrame,
+    settings: ClipEvaluationSettings, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame
 ) -> Question:
     """Ask for the class: of the study's classes, or of those of the set."""
     templates = clip.templates(settings.templates)
@@ -126,10 +123,7 @@ def _task_question(name: str, task: Task, classes: Question, manifest: pd.DataFr
 
 
 def questions_about(
-    settings: ClipEvaluationSettings,
-    classes: pd.DataFrame,
-    evaluation: str,
-    manifest: pd.DataFrame,
+    settings: ClipEvaluationSettings, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame
 ) -> list[Question]:
     """Return the questions about the images of an evaluation set.
 
