@@ -121,6 +121,7 @@ class ClipEvaluator(Evaluator):
 
     load = staticmethod(clip.load)
     rows_by_run = True
+    settings: ClipEvaluationSettings
 
     def __init__(
         self,

@@ -87,8 +87,8 @@ def settings_of(study: Study, source: str, scale: float, images: int) -> Generat
         If the source or the number of images is of no use, or its generator has float32.
     """
     if source not in (known := synthetic_sources(study)):
-        names = ", ".join(known)
-        raise SystemExit(f"--source {source}: no synthetic source with classes; choose of {names}")
+        problem = "no synthetic source with classes"
+        raise SystemExit(f"--source {source}: {problem}; choose of {', '.join(known)}")
     row = study.sources[source]
     least = 2 * class_table.count(study.classes)
     if images < least:
@@ -184,9 +184,8 @@ def compare(
     images = [stream.open_images([tar], scale) for tar in tars]
     exact, fast = (reference.evaluate(part, workers) for part in images)
     real = reference.evaluate(stream.open_images([real_tar]), workers)
-    statistics = image_set_metrics.gaussian_statistics(real.features)
-    measures = {"fid": partial(frechet_distance, statistics), "recognizability": recognizability}
+    fid = partial(frechet_distance, image_set_metrics.gaussian_statistics(real.features))
     return {
-        name: paired_bootstrap(measure, exact, fast, resamples)
-        for name, measure in measures.items()
+        "fid": paired_bootstrap(fid, exact, fast, resamples),
+        "recognizability": paired_bootstrap(recognizability, exact, fast, resamples),
     }
