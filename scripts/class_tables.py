@@ -21,9 +21,9 @@ each order was checked.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from synscale.data import class_tables
@@ -31,10 +31,8 @@ from synscale.runtime.atomic import atomic_write
 
 
 def write_csv(path: Path, rows: list[dict]) -> None:
-    with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with atomic_write(path) as (part,):
+        pd.DataFrame(rows).to_csv(part, index=False)
 
 
 def write_tables(folder: Path, packages: class_tables.Packages, wordnet: str) -> None:

@@ -8,13 +8,14 @@ with spaces for underscores. Edit names that mean nothing to a text-to-image mod
 """
 
 import argparse
-import csv
 from pathlib import Path
+
+import pandas as pd
 
 from synscale.data.datasets import class_names
 from synscale.runtime.atomic import atomic_write
 
-COLUMNS = ("class_id", "name", "label")
+COLUMNS = ["class_id", "name", "label"]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -30,9 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         raise SystemExit(str(error)) from None
     table = class_names.class_rows(labels)
-    with atomic_write(args.output) as (part,), part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerows([COLUMNS, *table])
+    with atomic_write(args.output) as (part,):
+        pd.DataFrame(table, columns=COLUMNS).to_csv(part, index=False)
     first = ", ".join(name for _, name, _ in table[:5])
     print(f"{len(table)} classes in {args.output}; the first: {first}")
 

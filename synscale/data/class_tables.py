@@ -54,8 +54,8 @@ class WordNet:
         if not line.startswith(f"{offset:08d} "):
             fix = "use WordNet 3.0; other versions have other offsets"
             raise SourceError(f"data.noun: no synset starts at {offset}; {fix}")
-        fields, gloss = line.split("|", 1)
-        fields = fields.split()
+        head, gloss = line.split("|", 1)
+        fields = head.split()
         words = int(fields[3], 16)
         pointers = fields[5 + 2 * words :]
         # Four fields each: symbol, offset, part of speech, source and target.
@@ -79,7 +79,7 @@ class WordNet:
         name : str
             Name of the class.
         """
-        lemmas_above = []
+        lemmas_above: list[str] = []
         for parent in self[offset]["hypernyms"]:
             lemmas = self[parent]["lemmas"]
             same = name.lower() in (lemma.lower() for lemma in lemmas)
@@ -103,16 +103,9 @@ def imagenet(wordnet: WordNet) -> list[dict]:
     for class_id, (wnid, name) in enumerate(classes):
         offset = int(wnid[1:])
         synset = wordnet[offset]
-        rows.append(
-            {
-                "class_id": class_id,
-                "wnid": wnid,
-                "name": name,
-                "synonyms": ";".join(synset["lemmas"]),
-                "description": synset["gloss"],
-                "hypernyms": ", ".join(wordnet.hypernyms(offset, name)),
-            }
-        )
+        row = {"class_id": class_id, "wnid": wnid, "name": name}
+        row |= {"synonyms": ";".join(synset["lemmas"]), "description": synset["gloss"]}
+        rows.append(row | {"hypernyms": ", ".join(wordnet.hypernyms(offset, name))})
     return rows
 
 
@@ -184,8 +177,7 @@ def downstream(packages: Packages) -> dict[str, dict[str, str]]:
     sun397 = packages.text("tensorflow_datasets", SUN397_LABELS).split()
     resisc45 = packages.constant("tensorflow_datasets", RESISC45_LABELS, "_LABELS")
     # The first category is the background. One name has two spaces in a row.
-    caltech101 = [" ".join(name.split()) for name in names["caltech101"]]
-    caltech101 = zip(packages.categories("CALTECH101")[1:], caltech101[1:], strict=True)
+    caltech101 = [" ".join(name.split()) for name in names["caltech101"][1:]]
     return {
         # Sorted as torchvision does: cheese_plate before cheesecake.
         "food101": spaced(sorted(packages.categories("FOOD101"))),
@@ -196,7 +188,7 @@ def downstream(packages: Packages) -> dict[str, dict[str, str]]:
         "fgvc_aircraft": same(packages.categories("FGVCAIRCRAFT")),
         "dtd": spaced(packages.categories("DTD")),
         "oxford_pets": same(names["pets"]),
-        "caltech101": dict(caltech101),
+        "caltech101": dict(zip(packages.categories("CALTECH101")[1:], caltech101, strict=True)),
         "flowers102": dict(zip(Flowers102.classes, names["flowers"], strict=True)),
         "stl10": spaced(STL10.split()),
         "eurosat": dict(zip(EUROSAT.split(), names["eurosat"], strict=True)),

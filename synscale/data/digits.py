@@ -24,7 +24,7 @@ def forms(labels: np.ndarray) -> np.ndarray:
     if len(starts) != FORMS or starts[0] != 0:
         detail = f"{len(starts)} forms, expected {FORMS} from the first label on"
         raise ValueError(f"scikit-learn's digits are not in the order of the forms ({detail})")
-    return np.searchsorted(starts, np.arange(len(text)), side="right") - 1
+    return np.asarray(np.searchsorted(starts, np.arange(len(text)), side="right")) - 1
 
 
 def measure(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -68,7 +68,7 @@ def captions(images: np.ndarray, labels: np.ndarray) -> list[str]:
         Grey levels 0 to 16.
     labels : ndarray, shape (N,)
     """
-    words = [[] for _ in labels]
+    words: list[list[str]] = [[] for _ in labels]
     for name, values in measure(images).items():
         for label in np.unique(labels):
             members = np.flatnonzero(labels == label)

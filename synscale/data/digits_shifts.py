@@ -72,7 +72,9 @@ def printed(angles: list[float]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """
     from PIL import ImageFont
 
-    bitmaps, labels, origins = [], [], []
+    bitmaps: list[np.ndarray] = []
+    labels: list[int] = []
+    origins: list[str] = []
     for path in fonts():
         font = ImageFont.truetype(path, 96)
         for angle in angles:

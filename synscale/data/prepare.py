@@ -1,5 +1,6 @@
 """Samples of the shards of real images, of digits or of a data set in files."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -71,8 +72,8 @@ def balanced_digits(labels: np.ndarray, forms: list[int], min_images: int) -> np
     order = datasets.balanced_order(labels)[: len(counts) * counts.min()]
     if len(order) < min_images:
         detail = f"{len(order)} balanced ones, a source takes {min_images}"
-        where = f"data.classifier_training = {forms}"
-        raise TooFewImages(f"{where}: too few images ({detail}); name more forms or lower images")
+        problem = f"data.classifier_training = {forms}: too few images ({detail})"
+        raise TooFewImages(f"{problem}; name more forms or lower images")
     return order
 
 
@@ -93,20 +94,14 @@ def digits_samples(
         order = balanced_digits(labels, settings.images.forms, settings.balanced)
     pixels = np.rint(images * 255 / 16).astype(np.uint8)  # grey levels 0..16 over 8 bits
     start, stop = settings.range or (0, len(order))
-    seen = np.zeros(len(classes), int)
+    seen: Counter[int] = Counter()
     for place, i in enumerate(order):
         row, class_id = classes.iloc[labels[i]], int(labels[i])
         text = recipes.alt_text(row, captions[i], seen[class_id])
         seen[class_id] += 1
         if start <= place < stop:
-            manifest = {
-                "image": place,
-                "class_id": class_id,
-                "class_name": row["name"],
-                "prompt": text,
-                "caption": captions[i],
-                "origin": origins[i],
-            }
+            manifest = {"image": place, "class_id": class_id, "class_name": row["name"]}
+            manifest |= {"prompt": text, "caption": captions[i], "origin": origins[i]}
             yield f"{place:09d}", pixels[i], manifest
 
 

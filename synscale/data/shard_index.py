@@ -51,7 +51,7 @@ def write(
 
 def read(paths: list[str | Path]) -> list[dict[str, str]]:
     """Return the rows of several indexes, one after the other."""
-    rows = []
+    rows: list[dict[str, str]] = []
     for path in paths:
         with Path(path).open(encoding="utf-8", newline="") as file:
             rows += csv.DictReader(file)

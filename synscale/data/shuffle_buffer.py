@@ -128,11 +128,7 @@ def shuffle_for(batch_size: int, image_bytes: float = 0) -> Shuffle:
 
 
 def most_bytes(
-    images: int,
-    batch_size: int,
-    image_bytes: float,
-    threads: int,
-    draw: int | None = None,
+    images: int, batch_size: int, image_bytes: float, threads: int, draw: int | None = None
 ) -> int:
     """Return the largest memory in which the processes of a node keep stored images.
 

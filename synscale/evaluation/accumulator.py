@@ -36,9 +36,8 @@ class MetricAccumulator:
     def __init__(self, evaluation: str, images: int, classes: Iterable[int] | None = None):
         self.evaluation = evaluation
         self.images = images
-        self.classes = None
-        if classes is not None:
-            self.classes = torch.tensor(sorted({int(class_id) for class_id in classes}))
+        classes = None if classes is None else sorted({int(class_id) for class_id in classes})
+        self.classes = None if classes is None else torch.tensor(classes)
         self.added = 0
         self.labels = torch.empty(images, dtype=torch.long)
         # Name of the rows -> whether top-1 is right and loss, shape (2, images).
@@ -99,8 +98,6 @@ class MetricAccumulator:
             for class_id in (None, *self.labels.unique().tolist()):
                 images = slice(None) if class_id is None else self.labels == class_id
                 row = {"evaluation": evaluation, "class_id": class_id}
-                row["images"] = len(is_right[images])
-                row["top1"] = is_right[images].mean().item()
-                row["cross_entropy"] = loss[images].mean().item()
-                rows.append(row)
+                row |= {"images": len(is_right[images]), "top1": is_right[images].mean().item()}
+                rows.append(row | {"cross_entropy": loss[images].mean().item()})
         return rows

@@ -41,11 +41,8 @@ def _differences(model: VisionTransformer, state: dict[str, torch.Tensor]) -> li
         "unknown": [name for name in shapes if name not in expected],
         "of another shape": [name for name in both if shapes[name] != expected[name]],
     }
-    return [
-        f"{len(names)} weights {problem}: {_listed(names)}"
-        for problem, names in names_of.items()
-        if names
-    ]
+    problems = [(problem, names) for problem, names in names_of.items() if names]
+    return [f"{len(names)} weights {problem}: {_listed(names)}" for problem, names in problems]
 
 
 def classifier_from_state(state: dict[str, torch.Tensor]) -> tuple[VisionTransformer, dict]:
@@ -61,20 +58,12 @@ def classifier_from_state(state: dict[str, torch.Tensor]) -> tuple[VisionTransfo
         raise LayoutError(
             f"no weight {error}: not a ViT of timm with a head (weights: {_listed(list(state))})"
         ) from None
-    architecture = Architecture(
-        label="",
-        patch_size=patch,
-        width=width,
-        depth=len({name.split(".")[1] for name in state if name.startswith("blocks.")}),
-        heads=max(1, width // HEAD_WIDTH),
-        pool="token",
-    )
-    build = {
-        "architecture": architecture,
-        "image_size": patch * round((tokens - 1) ** 0.5),
-        "channels": channels,
-        "classes": classes,
-    }
+    depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
+    shape = {"patch_size": patch, "width": width, "depth": depth}
+    heads = max(1, width // HEAD_WIDTH)
+    architecture = Architecture(label="", **shape, heads=heads, pool="token")
+    build = {"architecture": architecture, "image_size": patch * round((tokens - 1) ** 0.5)}
+    build |= {"channels": channels, "classes": classes}
     model = classifier.build(**build)
     if differences := _differences(model, state):
         size = f"{architecture.depth} blocks of width {width}"
@@ -90,18 +79,12 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     except FileNotFoundError:
         fix = "download the checkpoint (docs/check_against_the_authors.md)"
         raise SystemExit(f"{path}: no such file; {fix}") from None
-    except UnpicklingError as error:
+    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise SystemExit(
-            f"{path}: has more than weights, or is no checkpoint of torch ({reason}); "
-            "download it again"
-        ) from None
-    except (RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0][:200]
-        size = f"{path.stat().st_size} bytes"
-        raise SystemExit(
-            f"{path}: incomplete or damaged ({size}; {reason}); download it again"
-        ) from None
+        problem = f"incomplete or damaged ({path.stat().st_size} bytes; {reason})"
+        if isinstance(error, UnpicklingError):
+            problem = f"has more than weights, or is no checkpoint of torch ({reason})"
+        raise SystemExit(f"{path}: {problem}; download it again") from None
     is_dict = isinstance(state, dict)
     if not is_dict or not all(isinstance(weight, torch.Tensor) for weight in state.values()):
         content = _listed(list(state)) if is_dict else type(state).__name__

@@ -43,10 +43,7 @@ def _resized(models: list[clip.Clip]) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def encode_set(
-    models: list[clip.Clip],
-    tar: str,
-    workers: int = 0,
-    precisions: list[torch.dtype] | None = None,
+    models: list[clip.Clip], tar: str, workers: int = 0, precisions: list[torch.dtype] | None = None
 ) -> list[torch.Tensor]:
     """Compute the features of all images of a set. An image is decoded and resized once.
 
@@ -124,6 +121,7 @@ class ClipEvaluator(Evaluator):
 
     load = staticmethod(clip.load)
     rows_by_run = True
+    settings: ClipEvaluationSettings
 
     def __init__(
         self,

@@ -32,9 +32,9 @@ class FinishedSets:
         self.folder = None if folder is None else Path(folder)
         self.identity = identity
 
-    def _path(self, name: str, identity: str) -> Path:
+    def _path(self, name: str, identity: str) -> Path | None:
         digest = checkpoint.digest(json.dumps([self.identity, identity]))
-        return self.folder / f"{name}-{digest}.json"
+        return self.folder / f"{name}-{digest}.json" if self.folder else None
 
     def load(self, name: str, identity: str = "") -> Any:
         """Return the result that an earlier attempt has kept.
@@ -51,10 +51,11 @@ class FinishedSets:
         object
             What `add` was given, or None if nothing is kept.
         """
-        if self.folder is None or not self._path(name, identity).exists():
+        path = self._path(name, identity)
+        if path is None or not path.exists():
             return None
         print(f"{name}: finished by an earlier attempt", flush=True)
-        return json.loads(self._path(name, identity).read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
 
     def add(self, name: str, result: Any, identity: str = "") -> None:
         """Keep the result of a set. An evaluation may be interrupted after this call at no cost.
@@ -68,7 +69,6 @@ class FinishedSets:
         identity : str
             As for `load`.
         """
-        if self.folder is None:
-            return
-        with atomic_write(self._path(name, identity)) as (part,):
-            part.write_text(json.dumps(result), encoding="utf-8")
+        if path := self._path(name, identity):
+            with atomic_write(path) as (part,):
+                part.write_text(json.dumps(result), encoding="utf-8")

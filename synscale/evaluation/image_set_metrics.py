@@ -70,10 +70,7 @@ def neighbour_distances(features: torch.Tensor) -> torch.Tensor:
 
 
 def precision_and_recall(
-    features: torch.Tensor,
-    real: torch.Tensor,
-    radii: torch.Tensor,
-    real_radii: torch.Tensor,
+    features: torch.Tensor, real: torch.Tensor, radii: torch.Tensor, real_radii: torch.Tensor
 ) -> tuple[float, float]:
     """Return the share of images in a ball around a real one, and of real ones in one around them.
 

@@ -6,8 +6,7 @@ its first evaluation set in both precisions. If top-1 or cross-entropy differ by
 tolerance, the model is evaluated in float32. Sample and tolerance are our choice.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,13 +48,6 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-@contextmanager
-def autocast(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
-    """Compute in a lower precision where torch's autocast allows it; float32 changes nothing."""
-    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-        yield
-
-
 def agreement(exact: torch.Tensor, fast: torch.Tensor, labels: torch.Tensor) -> Agreement:
     """Compare the metrics of logits in two precisions.
 
@@ -82,7 +74,6 @@ def choose(
     logits: Callable[[torch.dtype], torch.Tensor],
     labels: torch.Tensor,
     fast: torch.dtype,
-    tolerance: Tolerance | None = None,
 ) -> torch.dtype:
     """Choose the precision of a model, and print why.
 
@@ -96,17 +87,15 @@ def choose(
         Classes of the sample; N is 0 if nothing can be compared.
     fast : torch.dtype
         Lower precision that the device has; float32 compares nothing.
-    tolerance : Tolerance or None
-        None is the default.
 
     Returns
     -------
     torch.dtype
         `fast` if its metrics are within the tolerance, else float32.
     """
-    tolerance = tolerance or Tolerance()
     if fast == torch.float32 or not len(labels):
         return torch.float32
+    tolerance = Tolerance()
     differences = agreement(logits(torch.float32), logits(fast), labels)
     choice = fast if differences.within(tolerance) else torch.float32
     fast_name = str(fast).removeprefix("torch.")
@@ -120,19 +109,17 @@ def choose(
     return choice
 
 
-def sample_positions(images: int, size: int = SAMPLE) -> torch.Tensor:
+def sample_positions(images: int) -> torch.Tensor:
     """Return positions of the sample: at equal distances, because a set is sorted by class.
 
     Parameters
     ----------
     images : int
         Images of the set.
-    size : int
-        Images of the sample at most.
 
     Returns
     -------
-    Tensor, shape (min(images, size),), int64
+    Tensor, shape (min(images, SAMPLE),), int64
     """
-    count = min(images, size)
+    count = min(images, SAMPLE)
     return torch.arange(count) * images // max(count, 1)

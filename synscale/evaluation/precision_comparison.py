@@ -24,12 +24,7 @@ from synscale.models import checksums, generation, pipelines
 from synscale.study import class_table
 from synscale.study.models import Study
 from synscale.training import checkpoint, partial_shards, stream
-from synscale.workflow.paths import (
-    evaluation_file,
-    pipeline_folder,
-    prompts_file,
-    reference_folder,
-)
+from synscale.workflow.paths import evaluation_file, pipeline_folder, prompts_file, reference_folder
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GenerationSettings, generation_settings
 from synscale.workflow.shards import shard_names, synthetic_sources
@@ -92,8 +87,8 @@ def settings_of(study: Study, source: str, scale: float, images: int) -> Generat
         If the source or the number of images is of no use, or its generator has float32.
     """
     if source not in (known := synthetic_sources(study)):
-        names = ", ".join(known)
-        raise SystemExit(f"--source {source}: no synthetic source with classes; choose of {names}")
+        problem = "no synthetic source with classes"
+        raise SystemExit(f"--source {source}: {problem}; choose of {', '.join(known)}")
     row = study.sources[source]
     least = 2 * class_table.count(study.classes)
     if images < least:
@@ -189,9 +184,8 @@ def compare(
     images = [stream.open_images([tar], scale) for tar in tars]
     exact, fast = (reference.evaluate(part, workers) for part in images)
     real = reference.evaluate(stream.open_images([real_tar]), workers)
-    statistics = image_set_metrics.gaussian_statistics(real.features)
-    measures = {"fid": partial(frechet_distance, statistics), "recognizability": recognizability}
+    fid = partial(frechet_distance, image_set_metrics.gaussian_statistics(real.features))
     return {
-        name: paired_bootstrap(measure, exact, fast, resamples)
-        for name, measure in measures.items()
+        "fid": paired_bootstrap(fid, exact, fast, resamples),
+        "recognizability": paired_bootstrap(recognizability, exact, fast, resamples),
     }

@@ -74,7 +74,7 @@ def load_reference(
     """
     if run is None:
         return reference.load_pretrained(folder, device)
-    return reference.load_trained(Path(folder) / f"{run.name}.safetensors", device)
+    return reference.load_trained(Path(folder, f"{run.name}.safetensors"), device)
 
 
 def score(

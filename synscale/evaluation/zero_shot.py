@@ -81,18 +81,14 @@ def by_caption(words: list[str], manifest: pd.DataFrame) -> torch.Tensor:
 
 
 def _class_question(
-    settings: ClipEvaluationSettings,
-    classes: pd.DataFrame,
-    evaluation: str,
-    manifest: pd.DataFrame,
+    settings: ClipEvaluationSettings, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame
 ) -> Question:
     """Ask for the class: of the study's classes, or of those of the set."""
     templates = clip.templates(settings.templates)
-    other = settings.sets_of_other_classes.get(evaluation)
-    if other:
+    if other := settings.sets_of_other_classes.get(evaluation):
+        assert other.classes is not None and other.templates is not None  # a set of other classes
         classes = class_table.read(other.classes)
-        texts = yaml.safe_load(Path(other.templates).read_text(encoding="utf-8"))
-        templates = texts[other.dataset]
+        templates = yaml.safe_load(Path(other.templates).read_text("utf-8"))[other.dataset]
     labels = by_class([[class_id] for class_id in classes["class_id"]], manifest)
     if (labels == OUT).any():
         unknown = sorted(set(manifest["class_id"][labels.numpy() == OUT]))
@@ -115,21 +111,16 @@ def _task_question(name: str, task: Task, classes: Question, manifest: pd.DataFr
     if task.captions:
         if "caption" not in manifest:
             raise SystemExit(f"task {name}: the images of {task.evaluation} have no captions")
-        labels = by_caption(list(task.captions.values()), manifest)
-    if task.classes:
-        labels = by_class(list(task.classes.values()), manifest)
-    if task.captions or task.classes:
-        names = tuple(task.captions or task.classes)
+        names, labels = tuple(task.captions), by_caption(list(task.captions.values()), manifest)
+    elif task.classes:
+        names, labels = tuple(task.classes), by_class(list(task.classes.values()), manifest)
     if (labels == OUT).all():
         raise SystemExit(f"task {name}: no image of {task.evaluation} has one of its labels")
     return Question(name, names, tuple(task.templates), tuple(range(len(names))), labels)
 
 
 def questions_about(
-    settings: ClipEvaluationSettings,
-    classes: pd.DataFrame,
-    evaluation: str,
-    manifest: pd.DataFrame,
+    settings: ClipEvaluationSettings, classes: pd.DataFrame, evaluation: str, manifest: pd.DataFrame
 ) -> list[Question]:
     """Return the questions about the images of an evaluation set.
 

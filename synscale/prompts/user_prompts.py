@@ -103,13 +103,9 @@ def _classes(path: str, table: pa.Table, columns: dict, classes: pd.DataFrame) -
         shown = _values(path, table, column, [*NUMBERS, *STRINGS], "integers")
         class_ids = [_class_id(value, len(classes)) for value in shown]
         reason = f"class_id must be one of 0 to {len(classes) - 1}"
-    return pd.DataFrame(
-        {
-            "shown": pd.Series(shown, dtype=object),
-            "class_id": pd.array(class_ids, dtype="Int64"),
-            "reason": reason,
-        }
-    )
+    values = pd.Series(shown, dtype=object)
+    ids = pd.array(class_ids, dtype="Int64")
+    return pd.DataFrame({"shown": values, "class_id": ids, "reason": reason})
 
 
 def _class_id(value, count: int) -> int | None:

@@ -63,15 +63,9 @@ def of_split(
     min_images : int, optional
         Number of images that the study uses.
     """
-    return DataSet(
-        settings.dataset,
-        f"{'training' if settings.is_training else 'evaluation'}.{split}",
-        table,
-        settings.is_pairs,
-        settings.is_training,
-        min_images,
-        settings.skip,
-    )
+    is_pairs, is_training = settings.is_pairs, settings.is_training
+    key = f"{'training' if is_training else 'evaluation'}.{split}"
+    return DataSet(settings.dataset, key, table, is_pairs, is_training, min_images, settings.skip)
 
 
 def layout_of(data: DataSet) -> str:
@@ -151,7 +145,7 @@ def balanced_order(class_ids, seed: int = 0):
     import numpy as np
 
     labels, random = np.asarray(class_ids), np.random.default_rng(seed)
-    rank = np.empty(len(labels), int)
+    rank = np.empty_like(labels, int)
     for label in np.unique(labels):
         members = random.permutation(np.flatnonzero(labels == label))
         rank[members] = np.arange(len(members))
@@ -185,16 +179,15 @@ def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Survey:
     with _reading(data):
         layout = layout_of(data)
         table, survey = module_of(layout).index(data, threads)
-    skipped = set() if data.pairs else data.skipped
-    origins = table["origin"].map(nfc) if skipped else None
     problems = survey.problems + count_problems(data, survey)
-    if skipped and (unknown := sorted(skipped - set(origins))):
-        problem = f"{data.skip}: no image {first_few(unknown)} in the data set"
-        problems.append(f"{problem}; correct or remove the line")
+    if data.skipped and not data.pairs:
+        origins = table["origin"].map(nfc)
+        if unknown := sorted(data.skipped - set(origins)):
+            problem = f"{data.skip}: no image {first_few(unknown)} in the data set"
+            problems.append(f"{problem}; correct or remove the line")
+        table = table[~origins.isin(data.skipped)]
     if problems:
         raise data.error(problems, survey.summary())
-    if skipped:
-        table = table[~origins.isin(skipped)]
     table, images = (_order_pairs if data.pairs else _order_images)(data, table)
     about = {"layout": layout, "images": images, "skipped": len(data.skipped), "dataset": data.name}
     arrow = pa.Table.from_pandas(table, preserve_index=False)

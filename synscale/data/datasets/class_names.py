@@ -30,13 +30,12 @@ def class_ids(data: DataSet, *folders: Path) -> list[int]:
     except UnicodeDecodeError as error:
         raise data.error([f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"]) from None
     column, ids = class_table.match(names, data.classes)
-    classes = enumerate(zip(names, ids, strict=True))
-    unknown = [f"{name!r} (class {number})" for number, (name, i) in classes if i is None]
+    unknown = [f"{names[i]!r} (class {i})" for i, class_id in enumerate(ids) if class_id is None]
     if unknown:
         fix = f"rename it, or move {path.name} away if the integers are class ids of the table"
         problem = f"{first_few(unknown)} is no {column} of {data.table}, or of several classes"
         raise data.error([f"{path}: {problem}; {fix}"])
-    return ids
+    return [class_id for class_id in ids if class_id is not None]
 
 
 def class_folders(folder: Path) -> list[str]:

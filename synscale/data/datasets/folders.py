@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synscale.data.datasets import class_names
+from synscale.data.datasets.index_table import Index, image_table
 from synscale.data.datasets.registry import IMAGES, DataSet, Survey, first_few
 from synscale.runtime.file_names import is_clutter, is_utf8, nfc, split_of
 from synscale.study import class_table
@@ -50,7 +51,7 @@ def class_files(data: DataSet) -> tuple[dict[str, list[str]], dict[str, int], Su
     survey.problems += problems + _file_problems(data, files, ids)
     counts = {ids[name]: len(images) for name, images in files.items() if name in ids and images}
     survey.classes = Counter(counts)
-    return {name: files[name] for name in sorted(ids, key=ids.get)}, ids, survey
+    return {name: files[name] for name in sorted(ids, key=ids.__getitem__)}, ids, survey
 
 
 def _file_problems(data: DataSet, files: dict[str, list[str]], ids: dict[str, int]) -> list[str]:
@@ -131,16 +132,13 @@ def survey(data: DataSet) -> Survey:
     return class_files(data)[2]
 
 
-def index(data: DataSet, threads: int):
+def index(data: DataSet, threads: int) -> Index:
     """Return a row for every image, class by class, and a survey. See `datasets`."""
-    import pandas as pd
-
     files, ids, counts = class_files(data)
     rows = []
     for name, images in files.items():
         rows += [(ids[name], f"{name}/{file}", None, None, None) for file in images]
-    table = pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"])
-    return table.astype({"class_id": int}), counts
+    return image_table(rows), counts
 
 
 def reader(data: DataSet) -> Callable[[dict], bytes]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from synscale.data.datasets import webdataset
+from synscale.data.datasets.index_table import Index
 from synscale.data.datasets.registry import (
     NO_CLASS,
     DataSet,
@@ -82,7 +83,7 @@ def count(tar: Path) -> tuple[int, int]:
     return status[SUCCESS], status.total() - status[SUCCESS]
 
 
-def index(data: DataSet, threads: int):
+def index(data: DataSet, threads: int) -> Index:
     """Return a row for each tar, in the order of its name, and a survey. See `datasets`.
 
     Columns: origin, images (pairs that are used), failed, skipped.

@@ -145,7 +145,7 @@ class DataSet:
     @cached_property
     def classes(self) -> list[dict[str, str]]:
         """Rows of the class table, class ids 0, 1, 2, ..."""
-        return [] if self.pairs else class_table.rows(self.table)
+        return [] if self.pairs else class_table.rows(str(self.table))
 
     @cached_property
     def expected(self) -> list[int]:
@@ -266,7 +266,7 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
     """
     if survey.classes is None:
         return []
-    problems = [] if data.pairs else _class_problems(data, survey)
+    problems = [] if data.pairs else _class_problems(data, survey, survey.classes)
     if survey.problems:
         return problems
     total = survey.classes.total()
@@ -281,9 +281,9 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
     return problems
 
 
-def _class_problems(data: DataSet, survey: Survey) -> list[str]:
-    missing = [data.classes[i] for i in data.expected if not survey.classes[i]]
-    other = sorted(set(survey.classes) - set(data.expected))
+def _class_problems(data: DataSet, survey: Survey, counts: Counter) -> list[str]:
+    missing = [data.classes[i] for i in data.expected if not counts[i]]
+    other = sorted(set(counts) - set(data.expected))
     problems = []
     if missing and not survey.problems:
         names = [f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing]

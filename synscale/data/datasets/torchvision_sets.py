@@ -9,7 +9,9 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
+from synscale.data.datasets.index_table import Index, image_table
 from synscale.data.datasets.registry import DataSet, DataSetError, Survey, first_few
 from synscale.runtime.file_names import nfc
 
@@ -46,7 +48,7 @@ def _layout(data: DataSet) -> str:
     return next(layout for layout in data.layouts if layout.startswith("torchvision:"))
 
 
-def open_set(data: DataSet):
+def open_set(data: DataSet) -> Any:
     """Open the torchvision data set.
 
     Raises DataSetError if it is absent or takes other arguments.
@@ -88,7 +90,7 @@ def _names(data: DataSet, dataset) -> list[str] | None:
     lists = [list(getattr(dataset, name, None) or []) for name in attributes]
     names = next(filter(None, lists), None)
     if names is None and isinstance(index := getattr(dataset, "class_to_idx", None), dict):
-        names = sorted(index, key=index.get)
+        names = sorted(index, key=index.__getitem__)
     if names and isinstance(names[0], tuple):  # ImageNet has several names for a class
         names = [name[0] for name in names]
     return names if names and isinstance(names[0], str) else None
@@ -153,9 +155,8 @@ def _label(dataset, i: int, label) -> int:
     try:
         return operator.index(label)
     except (TypeError, ValueError, RuntimeError):
-        text = " ".join(repr(label).split())[:60]
-        problem = f"the label of {_item(dataset, i)} is {text}, expected a class id"
-        raise DataSetError(problem) from None
+        problem = f"the label of {_item(dataset, i)} is {' '.join(repr(label).split())[:60]}"
+        raise DataSetError(f"{problem}, expected a class id") from None
 
 
 def labels_of(data: DataSet) -> list[int]:
@@ -164,15 +165,16 @@ def labels_of(data: DataSet) -> list[int]:
     labels, names = class_ids_of(dataset), _names(data, dataset)
     if names is None:
         return labels
-    ids = class_map(data, names)
+    ids, class_ids = class_map(data, names), []
     for i, label in enumerate(labels):
         if not 0 <= label < len(ids):
             detail = f"label {label}, torchvision names {len(ids)} classes"
             raise data.error([f"item {i} has no class ({detail})"])
-        if ids[label] is None:
+        if (class_id := ids[label]) is None:
             problem = f"item {i} is of class {names[label]!r}, which is not in {data.table}"
             raise data.error([f"{problem}; add it"])
-    return [ids[label] for label in labels]
+        class_ids.append(class_id)
+    return class_ids
 
 
 def survey(data: DataSet) -> Survey:
@@ -189,14 +191,11 @@ def survey(data: DataSet) -> Survey:
     return result
 
 
-def index(data: DataSet, threads: int):
+def index(data: DataSet, threads: int) -> Index:
     """Return a row for every item, in order, and a survey. See `datasets`."""
-    import pandas as pd
-
     ids = labels_of(data)
     rows = [(class_id, f"item {i}", None, i, None) for i, class_id in enumerate(ids)]
-    table = pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"])
-    return table, Survey("torchvision", Counter(ids))
+    return image_table(rows), Survey("torchvision", Counter(ids))
 
 
 def reader(data: DataSet) -> Callable[[dict], object]:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from synscale.data.datasets import class_names
+from synscale.data.datasets.index_table import Index, image_table
 from synscale.data.datasets.registry import (
     IMAGES,
     DataSet,
@@ -23,7 +24,6 @@ from synscale.data.datasets.registry import (
 from synscale.runtime.file_names import is_clutter, is_utf8, splits
 
 BLOCK = 512  # bytes, the unit of a tar
-COLUMNS = ["class_id", "origin", "tar", "offset", "size"]  # of an index of classes
 METADATA = re.compile(r"__[^/]*__(\.|/|$)")  # members that webdataset does not take for samples
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
 MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -194,13 +194,13 @@ def survey(data: DataSet) -> Survey:
     return result
 
 
-def index(data: DataSet, threads: int):
+def index(data: DataSet, threads: int) -> Index:
     """Return a row for every image, tar by tar, and a survey. See `datasets`."""
     import pandas as pd
 
     result = Survey("WebDataset tars", problems=name_problems(data))
     if result.problems:
-        return pd.DataFrame(columns=COLUMNS), result
+        return image_table([]), result
     class_ids, tars, top = _class_ids(data), files(data.place), root(data.place)
 
     def read(tar: Path):
@@ -209,7 +209,7 @@ def index(data: DataSet, threads: int):
         except DataSetError as error:
             return error
 
-    tables, empty = [pd.DataFrame(columns=COLUMNS)], []
+    tables, empty = [image_table([])], []
     with ThreadPoolExecutor(threads) as pool:
         for tar, rows in zip(tars, pool.map(read, tars), strict=True):
             name = str(tar.relative_to(top))
@@ -217,10 +217,10 @@ def index(data: DataSet, threads: int):
                 result.problems.append(str(rows))
             elif rows:
                 rows = [(i, f"{name}/{key}", name, *place) for i, key, *place in rows]
-                tables.append(pd.DataFrame(rows, columns=COLUMNS))
+                tables.append(image_table(rows))
             else:
                 empty.append(tar.name)
-    table = pd.concat(tables, ignore_index=True).astype({"class_id": int})
+    table = pd.concat(tables, ignore_index=True)
     result.classes = Counter(table["class_id"].tolist())
     result.notes.append(f"{len(tars)} tars")
     if empty:
