@@ -19,7 +19,6 @@ from synscale.workflow.paths import (
     pipeline_folder,
     prompts_file,
 )
-from synscale.workflow.settings import digest
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.shards import classes_file, is_real, shard_names, skipped_file, split_of
 
@@ -84,7 +83,7 @@ class _Indexes:
         index = self.root / f"results/{self.study.name}/shard_index/{source}/{last}.csv"
         if not index.is_file():
             return False
-        if _settings_digest(index) != digest(shard_index_settings(self.study, source, last)):
+        if _settings_digest(index) != shard_index_settings(self.study, source, last).digest():
             return False
         written = self.shard_time(index)
         tars = [self.root / tar for tar in indexed_tars(self.study, source, last)]

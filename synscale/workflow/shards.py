@@ -12,6 +12,7 @@ def _prefix(scale: float) -> str:
 
 
 def images_per_shard(study: Study, source: str) -> int:
+    """Return the number of image indices in a shard of a source."""
     return getattr(study.sources[source], "images_per_shard", None) or study.images_per_shard
 
 
@@ -136,4 +137,5 @@ def skipped_file(study: Study, split: str) -> str | None:
 
 
 def is_pretrained(study: Study, source: str) -> bool:
+    """Return whether the generator of a source is downloaded, not trained by the workflow."""
     return study.generators[study.sources[source].generator].kind == "pretrained"
