@@ -36,7 +36,7 @@ from synscale.workflow.studies import from_wildcards, study_input
 
 
 def digest_of(settings_of: Callable[..., Settings], *names: str) -> Callable[..., str]:
-    """Return a function for a rule: the digest of its settings. Parameters as of `from_wildcards`."""
+    """Return a function that returns the digest of settings. Parameters as of `from_wildcards`."""
     return from_wildcards(lambda *values: settings_of(*values).digest(), *names)
 
 

@@ -117,7 +117,7 @@ class _Indexes:
 
 
 def _generated_from(study: Study, source: str, shards: list[str]) -> list[str]:
-    """Inputs of the jobs that generate these shards, and of those that write their prompts.
+    """Return the inputs of the jobs that generate these shards or write their prompts.
 
     Some belong to the user, and no digest covers their content.
     """
