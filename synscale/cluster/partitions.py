@@ -155,6 +155,7 @@ def memory(site: Site, request: Request, first: float, planned: float, resumable
     fitting = taking(site, replace(request, mem_mb=first, runtime=runtime))
     if not fitting:
         return first
+    assert request.mem_mb is not None
     return max(first, min(request.mem_mb, largest(p.max_mem_mb for p in fitting)))
 
 

@@ -188,8 +188,8 @@ class Check:
             self.note(where, f"is {state} (expected resource: value)")
             return {}
         values = self.resources(values, where)
-        nodes = values.get("nodes", 1)
-        gpus = values.get("gpu", 0)
+        nodes = int(values.get("nodes", 1))
+        gpus = int(values.get("gpu", 0))
         if nodes > 1 and rule not in rules_with("nodes"):
             able = " and ".join(rules_with("nodes"))
             self.note(where, f"nodes = {nodes}: only {able} can use several nodes; remove nodes")

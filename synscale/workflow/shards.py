@@ -34,13 +34,13 @@ def last_shards(
     guidance : float or None
         One guidance scale; None is all of them.
     """
-    row = study.sources[source]
+    available = study.sources[source].images
     size = images_per_shard(study, source)
-    if is_real(row):
-        series = {"": row.images}
+    if isinstance(available, int):  # real images
+        series = {"": available}
     else:
-        scales = row.images if guidance is None else [guidance]
-        counts = {_prefix(scale): row.images[scale] for scale in scales}
+        scales = available if guidance is None else [guidance]
+        counts = {_prefix(scale): available[scale] for scale in scales}
         series = counts if study.guidance_per_shard == "one" else {"": max(counts.values())}
     last = {prefix: math.ceil(min(images or n, n) / size) - 1 for prefix, n in series.items()}
     return [f"{prefix}{number:05d}" for prefix, number in last.items()]

@@ -214,7 +214,7 @@ def panels_settings(study: Study, name: str) -> PanelsSettings:
     """Return the settings of a figure that consists of panels of curves, each with a law."""
     panels = [
         Panel(panel.title, panel.law, labelled(study, panel.curves, panel.architectures))
-        for panel in part_of(study, name, getattr(study.figures, name)).panels
+        for panel in part_of(study, name, getattr(study.figures, name, None)).panels
     ]
     laws = {panel.law: law_settings(study, panel.law) for panel in panels}
     return PanelsSettings(laws, panels)
@@ -227,7 +227,7 @@ def beyond_settings(study: Study) -> PanelsSettings:
 
 def panel_laws(study: Study, name: str) -> list[str]:
     """Return the laws of the panels of a figure, each once."""
-    panels = part_of(study, name, getattr(study.figures, name)).panels
+    panels = part_of(study, name, getattr(study.figures, name, None)).panels
     return list(dict.fromkeys(panel.law for panel in panels))
 
 

@@ -97,7 +97,7 @@ def configurations_settings(study: Study) -> ConfigurationsSettings:
 
 def table_settings(study: Study, name: str) -> EvaluationTableSettings:
     """Return the settings of a table of metrics."""
-    table = part_of(study, name, getattr(study.tables, name))
+    table = part_of(study, name, getattr(study.tables, name, None))
     return EvaluationTableSettings(table.evaluations, table_labels(study))
 
 
