@@ -30,7 +30,6 @@ from snakemake.settings.types import (
 
 from synscale.data import shard_index
 from synscale.study.load import load_study
-from synscale.workflow.settings import digest
 from synscale.workflow.settings.shard_index import shard_index_settings
 
 ROOT = Path(__file__).parents[1]
@@ -108,9 +107,8 @@ def let_be_done(dag) -> None:
                 marker.touch()
                 if job.rule.name == "index_shards":
                     study = load_study(f"studies/{job.wildcards.study}.yaml")
-                    settings = digest(
-                        shard_index_settings(study, job.wildcards.source, job.wildcards.shard)
-                    )
+                    names = job.wildcards.source, job.wildcards.shard
+                    settings = shard_index_settings(study, *names).digest()
                     output.write_text(
                         f"{','.join(shard_index.HEAD)}\nnone,0,none,{settings}\n", encoding="utf-8"
                     )

@@ -109,12 +109,7 @@ class Allocation:
         return time.monotonic() >= self.end - self.margin(save, step)
 
     def continue_later(
-        self,
-        record: Path,
-        done: int,
-        save: Callable[[], None],
-        margin: float,
-        wait: float = 0.0,
+        self, record: Path, done: int, save: Callable[[], None], margin: float, wait: float = 0.0
     ) -> NoReturn:
         """Save, requeue this job, and wait until SLURM ends it.
 

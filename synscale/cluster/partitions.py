@@ -53,7 +53,7 @@ class Stage:
 
 
 def _excess(partition: Partition, request: Request) -> dict[str, tuple[float, float]]:
-    """What a partition does not take: resource -> (requested, limit)."""
+    """Return what a partition does not take: resource -> (requested, limit)."""
     limits = {
         "gpu": partition.max_gpu,
         "threads": partition.max_threads,
@@ -127,6 +127,7 @@ def runtime(site: Site, request: Request, planned: float, resumable: bool) -> fl
     longest = largest(partition.max_runtime for partition in fitting)
     if not resumable and planned > longest:
         return planned
+    assert request.runtime is not None
     return min(request.runtime, longest)
 
 
@@ -154,11 +155,12 @@ def memory(site: Site, request: Request, first: float, planned: float, resumable
     fitting = taking(site, replace(request, mem_mb=first, runtime=runtime))
     if not fitting:
         return first
+    assert request.mem_mb is not None
     return max(first, min(request.mem_mb, largest(p.max_mem_mb for p in fitting)))
 
 
 def count(seconds: float, start: float, minutes: float | None) -> int:
-    """Number of allocations that a resumable job needs.
+    """Return the number of allocations that a resumable job needs.
 
     Parameters
     ----------
@@ -195,7 +197,7 @@ def stages(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[Stage]:
 
 
 def report(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[str]:
-    """A sentence for each rule whose jobs need several allocations."""
+    """Return a sentence for each rule whose jobs need several allocations."""
     return [
         f"{stage.rule}: {stage.jobs} jobs continue in several allocations; the longest takes "
         f"{stage.longest_hours:,.0f} h in {stage.allocations} allocations "
@@ -205,7 +207,7 @@ def report(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[str]:
 
 
 def misfits(jobs: Iterable["Job"], site: Site | None) -> list[str]:
-    """A sentence for each kind of job that no partition takes; nothing without named partitions.
+    """Return a sentence for each kind of job that no partition takes; none without partitions.
 
     The limits shown are those of the partition that comes closest.
     """
@@ -230,7 +232,7 @@ def misfits(jobs: Iterable["Job"], site: Site | None) -> list[str]:
 
 
 def _misfit(rule: str, partition: str, *resources_and_values) -> str:
-    """A sentence about the jobs of a rule that exceed the same limits of a partition."""
+    """Return a sentence about the jobs of a rule that exceed the same limits of a partition."""
     *resources, values = resources_and_values
     units = {"runtime": " min", "mem_mb": " MB"}
     parts = []

@@ -89,7 +89,7 @@ class Site:
         if nodes == 1:
             return values
         model = values.get("gpu_model", self.gpu_model)
-        share = ":".join([*([model] if model else []), str(values["gpu"] // nodes)])
+        share = ":".join([*([model] if model else []), str(int(values["gpu"]) // int(nodes))])
         several = {
             "mpi": "srun",
             "tasks": nodes,

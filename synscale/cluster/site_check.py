@@ -83,9 +83,11 @@ class Check:
                 self._walk(value, f"{where}.{key.value}".lstrip("."))
 
     def note(self, where: str, problem: str) -> None:
+        """Note a problem."""
         self.problems.append(f"{where}: {problem}")
 
     def site(self, content: dict) -> Site:
+        """Convert the content of the file."""
         keys = [key for key in ("account", "qos", "gpu_model", "constraint") if key in content]
         texts = {key: self.text(content[key], key) for key in keys}
         self.names(content, KEYS, "")
@@ -117,6 +119,7 @@ class Check:
                 self.note(f"{prefix}{key}", unknown(kind, key, known))
 
     def threads(self, rule: str, threads: dict) -> int:
+        """Convert the threads of a rule."""
         return self.count(threads[rule], f"set-threads.{rule}", 1)
 
     def mapping(self, parent: dict, key: str, content: str) -> dict:
@@ -129,6 +132,7 @@ class Check:
         return {}
 
     def text(self, value, where: str) -> str:
+        """Convert text, which must not be empty."""
         written = self.written.get(where, "")
         if isinstance(value, str) and value.strip():
             return value
@@ -145,6 +149,7 @@ class Check:
         return ""
 
     def model(self, value, where: str) -> None:
+        """Note a GPU model whose name the plugin does not accept."""
         if isinstance(value, str) and value and not re.fullmatch(r"[A-Za-z0-9_.]+", value):
             self.note(
                 where,
@@ -154,6 +159,7 @@ class Check:
             )
 
     def count(self, value, where: str, least: int) -> int:
+        """Convert an integer of at least `least`."""
         if isinstance(value, int) and not isinstance(value, bool) and value >= least:
             return value
         number = self.written.get(where, value)
@@ -161,6 +167,7 @@ class Check:
         return least
 
     def amount(self, value, where: str) -> int | str:
+        """Convert a number, size or expression."""
         written = self.written.get(where, "")
         if ":" in written and isinstance(value, int):
             quotes = f'write it in quotes: "{written}"'
@@ -173,6 +180,7 @@ class Check:
         return value
 
     def of_rule(self, rule: str, parent: dict) -> dict[str, int | str]:
+        """Convert the resources of a rule."""
         where = f"set-resources.{rule}"
         values = parent[rule]
         if not isinstance(values, dict) or not values:
@@ -180,8 +188,8 @@ class Check:
             self.note(where, f"is {state} (expected resource: value)")
             return {}
         values = self.resources(values, where)
-        nodes = values.get("nodes", 1)
-        gpus = values.get("gpu", 0)
+        nodes = int(values.get("nodes", 1))
+        gpus = int(values.get("gpu", 0))
         if nodes > 1 and rule not in rules_with("nodes"):
             able = " and ".join(rules_with("nodes"))
             self.note(where, f"nodes = {nodes}: only {able} can use several nodes; remove nodes")
@@ -193,10 +201,11 @@ class Check:
         return values
 
     def resources(self, values: dict, where: str) -> dict[str, int | str]:
+        """Convert resources by name."""
         self.names(values, (*COUNTS, *AMOUNTS, *TEXTS), f"{where}.", "resource")
         if len(sizes := [name for name in values if name in MEMORY]) > 1:
             self.note(where, f"names memory {len(sizes)} times ({', '.join(sizes)}); keep one")
-        checked = {}
+        checked: dict[str, int | str] = {}
         for name, value in values.items():
             place = f"{where}.{name}"
             if name in COUNTS:
@@ -209,6 +218,7 @@ class Check:
         return checked
 
     def partition(self, name, values) -> Partition:
+        """Convert the limits of a partition."""
         where = f"partitions.{name}"
         if not isinstance(name, str):
             self.note(where, f"the name is not text ({name!r}); write it in quotes")
@@ -239,6 +249,7 @@ class Check:
         )
 
     def texts(self, values, where: str) -> tuple[str, ...]:
+        """Convert a list of texts."""
         if isinstance(values, list) and all(isinstance(value, str) for value in values):
             return tuple(values)
         fix = "write [one, another], numbers in quotes"
@@ -249,7 +260,7 @@ class Check:
         """Convert a time as the plugin does, which reads the same file."""
         if value is None and where not in self.written:
             return None
-        written = self.written.get(where)
+        written = self.written.get(where, "")
         if isinstance(value, int) and ":" in written:
             quotes = f'write it in quotes: "{written}"'
             self.note(where, f"is read as {value} minutes ({written}); {quotes}")

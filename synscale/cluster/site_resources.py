@@ -68,11 +68,8 @@ def apply(settings: ResourceSettings, site: Site, gpu_studies: Collection[str], 
 
 
 def gpu_resources(
-    site: Site,
-    rule: str,
-    gpu_studies: Collection[str],
-    study: str,
-) -> dict[str, str]:
+    site: Site, rule: str, gpu_studies: Collection[str], study: str
+) -> dict[str, int | str]:
     """Return GPU type and node features of a rule, as expressions that are None without a GPU.
 
     Parameters
@@ -97,12 +94,8 @@ def gpu_resources(
 def require_gpu_option() -> None:
     """Raise SiteError if this SLURM refuses `sbatch --gpus`, by which the plugin requests GPUs."""
     try:
-        answer = subprocess.run(
-            ["scontrol", "show", "config"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
+        command = ["scontrol", "show", "config"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return
     select = re.search(r"^SelectType\s*=\s*(\S+)", answer.stdout, re.MULTILINE)

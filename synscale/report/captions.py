@@ -129,7 +129,8 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
         redrawn = [source for source, row in study.sources.items() if getattr(row, "draws", 1) > 1]
         facts.redrawn = join_words([display_name(source) for source in redrawn])
         return facts
-    facts.part = part_of(study, name)
+    figure = getattr(study.figures, name, None)
+    facts.part = part_of(study, name, figure or getattr(study.tables, name, None))
     part = facts.part.model_dump()
     laws = list(dict.fromkeys(named(part, LAWS)))
     experiments = list(dict.fromkeys(named(part, EXPERIMENTS)))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 from synscale.study.load import StudyError, load_study
-from synscale.workflow.settings import digest
 
 
 def parser(description: str, *names: str) -> argparse.ArgumentParser:
@@ -80,6 +79,6 @@ def parse(
         settings = settings_of(load_study(args.study), *wildcards)
     except StudyError as error:
         raise SystemExit(str(error)) from None
-    if args.settings_digest and args.settings_digest != digest(settings):
+    if args.settings_digest and args.settings_digest != settings.digest():
         raise SystemExit(f"{args.study}: edited since this job was planned; run snakemake again")
     return args, settings

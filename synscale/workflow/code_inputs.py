@@ -1,5 +1,4 @@
-"""The code that a rule depends on: its script and every module of the project that the script
-imports.
+"""The code that a rule depends on: its script and all modules of the project that it imports.
 
 Snakemake reruns a job when one of its input files changes, but it does not know what a script
 imports. Cheap rules (fits, figures and tables) list their code as inputs, so that an edit of any of
@@ -81,14 +80,14 @@ def _statements(
     modules, each with whether its functions may be called.
     """
     here = ".".join(path.relative_to(root).parent.parts)
-    imported = []
+    imported: list[tuple[bool, str, list[str]]] = []
     for node, in_function in _nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             imported += [(in_function, alias.name, []) for alias in node.names]
         else:
             name = resolve_name("." * node.level + (node.module or ""), here)
             imported.append((in_function, name, [f"{name}.{alias.name}" for alias in node.names]))
-    statements = []
+    statements: list[tuple[bool, str, tuple[tuple[Path, bool], ...]]] = []
     for in_function, name, members in imported:
         package = name.partition(".")[0]
         if package not in ("scripts", "synscale"):
@@ -118,7 +117,7 @@ def _nodes(
 
 
 def _with_parents(name: str) -> list[str]:
-    """A dotted name after the packages that it is in: `a`, `a.b`, `a.b.c`."""
+    """Return a dotted name after the packages that it is in: `a`, `a.b`, `a.b.c`."""
     parts = name.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 

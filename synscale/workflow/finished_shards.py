@@ -19,7 +19,6 @@ from synscale.workflow.paths import (
     pipeline_folder,
     prompts_file,
 )
-from synscale.workflow.settings import digest
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.shards import classes_file, is_real, shard_names, skipped_file, split_of
 
@@ -84,7 +83,7 @@ class _Indexes:
         index = self.root / f"results/{self.study.name}/shard_index/{source}/{last}.csv"
         if not index.is_file():
             return False
-        if _settings_digest(index) != digest(shard_index_settings(self.study, source, last)):
+        if _settings_digest(index) != shard_index_settings(self.study, source, last).digest():
             return False
         written = self.shard_time(index)
         tars = [self.root / tar for tar in indexed_tars(self.study, source, last)]
@@ -118,7 +117,7 @@ class _Indexes:
 
 
 def _generated_from(study: Study, source: str, shards: list[str]) -> list[str]:
-    """Inputs of the jobs that generate these shards, and of those that write their prompts.
+    """Return the inputs of the jobs that generate these shards or write their prompts.
 
     Some belong to the user, and no digest covers their content.
     """

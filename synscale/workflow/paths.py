@@ -2,13 +2,7 @@
 
 from synscale.study.models import Study
 from synscale.workflow import targets
-from synscale.workflow.runs import (
-    Run,
-    group_of,
-    training_inputs,
-    training_recipe,
-    training_runs,
-)
+from synscale.workflow.runs import Run, group_of, training_inputs, training_recipe, training_runs
 from synscale.workflow.shards import (
     SHARDS_PER_INDEX,
     is_pretrained,
@@ -119,7 +113,7 @@ def training_indexes(study: Study, source: str, group: str) -> list[str]:
 
 def metric_files(study: Study, experiments: list[str] | None = None) -> list[str]:
     """Return the metrics of every run of these experiments; None is all experiments."""
-    files = {}
+    files: dict[str, None] = {}
     for run in training_runs(study, experiments):
         is_classifier = training_recipe(study, run.architecture) is study.classifiers
         folder = "metrics" if is_classifier else "clip_metrics"

@@ -29,6 +29,7 @@ class Form:
 
     @property
     def wildcards(self) -> int:
+        """Number of different or repeated wildcards in the pattern."""
         return len(WILDCARD.findall(self.pattern))
 
     def values(self, path: str) -> dict[str, str] | None:
@@ -71,7 +72,7 @@ def check(requested: Iterable[str], forms: Sequence[Form], studies: dict[str, St
 
 
 def _problem(path: str, forms: Sequence[Form], studies: dict[str, Study]) -> str | None:
-    """Why no rule makes a file; None if one does, or if the file exists."""
+    """Return why no rule makes a file; None if one does, or if the file exists."""
     matches = [(form, values) for form in forms if (values := form.values(path)) is not None]
     fewest = min((form.wildcards for form, _ in matches), default=0)
     problems = []
@@ -99,11 +100,11 @@ def _problem(path: str, forms: Sequence[Form], studies: dict[str, Study]) -> str
 
 
 def _no_form(path: str, forms: Sequence[Form], studies: dict[str, Study]) -> str:
-    """What may be meant by a path that has no known form."""
+    """Return what may be meant by a path that has no known form."""
     relative = os.path.relpath(path)
     if relative != path and any(form.values(relative) for form in forms):
         return f"no rule makes it; write it as {relative}"
-    examples = {}
+    examples: dict[str, str] = {}
     for name, study in studies.items():
         paths = [f"figures/{name}/{figure}.pdf" for figure in names_of(study.figures)]
         paths += [f"tables/{name}/{table}.csv" for table in names_of(study.tables)]

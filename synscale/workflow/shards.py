@@ -12,6 +12,7 @@ def _prefix(scale: float) -> str:
 
 
 def images_per_shard(study: Study, source: str) -> int:
+    """Return the number of image indices in a shard of a source."""
     return getattr(study.sources[source], "images_per_shard", None) or study.images_per_shard
 
 
@@ -33,13 +34,13 @@ def last_shards(
     guidance : float or None
         One guidance scale; None is all of them.
     """
-    row = study.sources[source]
+    available = study.sources[source].images
     size = images_per_shard(study, source)
-    if is_real(row):
-        series = {"": row.images}
+    if isinstance(available, int):  # real images
+        series = {"": available}
     else:
-        scales = row.images if guidance is None else [guidance]
-        counts = {_prefix(scale): row.images[scale] for scale in scales}
+        scales = available if guidance is None else [guidance]
+        counts = {_prefix(scale): available[scale] for scale in scales}
         series = counts if study.guidance_per_shard == "one" else {"": max(counts.values())}
     last = {prefix: math.ceil(min(images or n, n) / size) - 1 for prefix, n in series.items()}
     return [f"{prefix}{number:05d}" for prefix, number in last.items()]
@@ -136,4 +137,5 @@ def skipped_file(study: Study, split: str) -> str | None:
 
 
 def is_pretrained(study: Study, source: str) -> bool:
+    """Return whether the generator of a source is downloaded, not trained by the workflow."""
     return study.generators[study.sources[source].generator].kind == "pretrained"

@@ -2,8 +2,10 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from synscale.study.models import Study
+from synscale.study.models.sources import SyntheticSource
 
 # Wildcard -> key of the study that defines its values.
 PARTS = {
@@ -57,7 +59,7 @@ def check(study: Study, wildcards) -> None:
             raise NotInStudy(f"studies/{study.name}.yaml: no {wildcard} {name!r}; {fix}")
 
 
-def generator(study: Study, name: str, released: bool):
+def generator(study: Study, name: str, released: bool) -> Any:
     """Return the generator of a name.
 
     Parameters
@@ -85,7 +87,7 @@ def generator(study: Study, name: str, released: bool):
     return settings
 
 
-def synthetic(study: Study, source: str):
+def synthetic(study: Study, source: str) -> SyntheticSource:
     """Return the source of a name. Raises NotInStudy if its images are not generated."""
     settings = study.sources[source]
     if settings.kind != "synthetic":

@@ -18,7 +18,27 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Backend = Literal["inductor", "aot_eager", "eager"]
 
 Mark = dict[str, JsonValue]
-# Mark of a field that changes a result by rounding only (study/models/rounding.py).
+# Mark of a field that changes a result by rounding only.
+#
+# Such a key changes in which order, or in how many parts, floating-point numbers are computed. In
+# exact arithmetic the result would be the same, and no random number depends on the key. Two
+# results differ as they do between two types of GPU, including the rare choice that rounding
+# decides, such as a token of a masked-token generator. These keys fit a job to the memory of a
+# machine. They are marked in the models of the study, by `Field(json_schema_extra=ROUNDING_ONLY)`,
+# and are part neither of the digest by which Snakemake decides what runs again, nor of the identity
+# of saved states.
+#
+# | key | effect |
+# |---|---|
+# | `micro_batch_size` of classifiers and clip | micro-batches whose gradients are added up |
+# | `gradient_checkpointing` of clip | activations are computed a second time |
+# | `batch_size` of released generators | images that are sampled together; each has its generator |
+# | `batch_size` of recipes by models and of the safety checker | texts or images at a time |
+#
+# Not among them: `precision`, which changes the rounding of every product by a factor of 65,536
+# (bfloat16 has 8 significant bits, float32 has 24), and `compile`, with which random layers draw
+# other numbers and intermediate values in bfloat16 are no longer rounded. The `batch_size` of a
+# training changes the training itself.
 ROUNDING_ONLY: Mark = {"rounding_only": True}
 # Mark of a field that changes how a result is displayed, not the result.
 DISPLAY_ONLY: Mark = {"display_only": True}

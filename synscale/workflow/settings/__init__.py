@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from synscale.study.models.base import DISPLAY_ONLY, ROUNDING_ONLY
-from synscale.study.models.rounding import without_rounding_only
 
 IGNORED = (ROUNDING_ONLY, DISPLAY_ONLY)
 
@@ -63,11 +62,3 @@ class Settings:
     def digest(self) -> str:
         """Return 16 hex digits for what the result of a job depends on, other than by rounding."""
         return hashlib.sha256(as_json(self, self.ignored).encode()).hexdigest()[:16]
-
-
-def digest(settings: Settings | dict | list) -> str:
-    """Return the digest of settings; of a dictionary, as long as there are any."""
-    if isinstance(settings, Settings):
-        return settings.digest()
-    text = json.dumps(without_rounding_only(settings), sort_keys=True, default=identity_of)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

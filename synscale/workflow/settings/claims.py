@@ -54,7 +54,7 @@ class ClaimsSettings(Settings):
 
 def claims_laws(study: Study) -> list[str]:
     """Return the laws that claims are tested on, each once."""
-    claims = part_of(study, "claims")
+    claims = part_of(study, "claims", study.tables.claims)
     laws = [claims.law, *claims.ood_laws, claims.clip_law, claims.clip_downstream_law]
     return list(dict.fromkeys(filter(None, laws)))
 
@@ -67,13 +67,13 @@ def claims_experiments(study: Study) -> list[str]:
 
 def claims_sources(study: Study) -> list[str]:
     """Return the sources whose classes are scored, each once."""
-    curves = expand_curves(part_of(study, "claims").curves, study.sources)
+    curves = expand_curves(part_of(study, "claims", study.tables.claims).curves, study.sources)
     return list(dict.fromkeys(source for source, _ in curves))
 
 
 def claims_settings(study: Study) -> ClaimsSettings:
     """Return the settings of table `claims`."""
-    claims = part_of(study, "claims")
+    claims = part_of(study, "claims", study.tables.claims)
     real = real_sources(study)[0]
     clip_real = claims.clip_real or real
     curves = {

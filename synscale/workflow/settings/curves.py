@@ -115,9 +115,9 @@ def figure_labels(study: Study) -> list[Label]:
 def table_labels(study: Study) -> list[Label]:
     """Return the labels of every source at each of its guidance scales, mixtures too."""
     labels = []
-    for source, guidance in expand_curves(
-        [CurveSelection(source=name) for name in study.sources], study.sources
-    ):
+    every_source = [CurveSelection(source=name) for name in study.sources]
+    names: tuple[str, str]
+    for source, guidance in expand_curves(every_source, study.sources):
         row = study.sources[source]
         if is_real(row):
             names = "real", row.kind

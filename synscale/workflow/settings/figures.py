@@ -1,10 +1,12 @@
 """Settings of the jobs that draw figures: what each figure shows."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
 from synscale.study.models.base import StrictModel
+from synscale.study.models.figures import SweepFigure
 from synscale.workflow.paths import image_files
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Curve, Label, figure_labels, labelled
@@ -17,10 +19,11 @@ from synscale.workflow.settings.laws import (
 from synscale.workflow.shards import real_sources, synthetic_sources
 from synscale.workflow.targets import NotInStudy
 
+Part = TypeVar("Part", bound=StrictModel)
 
-def part_of(study: Study, name: str) -> StrictModel:
-    """Return the study's key of a figure or table. Raise NotInStudy if it has none."""
-    part = getattr(study.figures, name, None) or getattr(study.tables, name, None)
+
+def part_of(study: Study, name: str, part: Part | None) -> Part:
+    """Return the study's key of the figure or table `name`. Raise NotInStudy if it has none."""
     if part is None:
         raise NotInStudy(
             f"{study.title}: the study has no figure or table {name!r}; "
@@ -54,7 +57,7 @@ class SamplesSettings(Settings):
 
 def samples_sources(study: Study) -> list[str]:
     """Return the source of each recipe in the figure."""
-    figure = part_of(study, "samples")
+    figure = part_of(study, "samples", study.figures.samples)
     return [synthetic_sources(study, [figure.generator], [recipe])[0] for recipe in figure.recipes]
 
 
@@ -72,7 +75,7 @@ def samples_of_real(study: Study) -> list[str]:
 
 def samples_settings(study: Study) -> SamplesSettings:
     """Return the settings of figure `samples`."""
-    figure = part_of(study, "samples")
+    figure = part_of(study, "samples", study.figures.samples)
     sources = samples_sources(study)
     count = class_table.count(study.classes)
     rows = {
@@ -109,7 +112,9 @@ class ConfigurationSettings(Settings):
 
 def plane_sources(study: Study) -> list[str]:
     """Return the sources whose scores figure `recognizability_diversity` shows."""
-    generators = part_of(study, "recognizability_diversity").generators
+    generators = part_of(
+        study, "recognizability_diversity", study.figures.recognizability_diversity
+    ).generators
     return real_sources(study) + synthetic_sources(study, generators)
 
 
@@ -117,7 +122,9 @@ def plane_settings(study: Study) -> PlaneSettings:
     """Return the settings of figure `recognizability_diversity`."""
     sources = plane_sources(study)
     labels = [label for label in figure_labels(study) if label.source in sources]
-    generators = part_of(study, "recognizability_diversity").generators
+    generators = part_of(
+        study, "recognizability_diversity", study.figures.recognizability_diversity
+    ).generators
     return PlaneSettings(generators, _names(labels, "recipe"), labels)
 
 
@@ -127,7 +134,7 @@ def _names(labels: list[Label], key: str) -> list[str]:
     return [name for name in names if name != "real"]
 
 
-def _configurations(study: Study, figure) -> ConfigurationSettings:
+def _configurations(study: Study, figure: SweepFigure) -> ConfigurationSettings:
     curves = set(expand_curves(study.experiments[figure.experiment].curves, study.sources))
     labels = [label for label in figure_labels(study) if (label.source, label.guidance) in curves]
     return ConfigurationSettings(
@@ -142,12 +149,14 @@ def _configurations(study: Study, figure) -> ConfigurationSettings:
 
 def sweep_settings(study: Study) -> ConfigurationSettings:
     """Return the settings of figure `configuration_sweep`."""
-    return _configurations(study, part_of(study, "configuration_sweep"))
+    return _configurations(
+        study, part_of(study, "configuration_sweep", study.figures.configuration_sweep)
+    )
 
 
 def scores_settings(study: Study) -> ConfigurationSettings:
     """Return the settings of figure `scores`."""
-    return _configurations(study, part_of(study, "scores"))
+    return _configurations(study, part_of(study, "scores", study.figures.scores))
 
 
 def configuration_sources(settings) -> list[str]:
@@ -205,11 +214,10 @@ def panels_settings(study: Study, name: str) -> PanelsSettings:
     """Return the settings of a figure that consists of panels of curves, each with a law."""
     panels = [
         Panel(panel.title, panel.law, labelled(study, panel.curves, panel.architectures))
-        for panel in part_of(study, name).panels
+        for panel in part_of(study, name, getattr(study.figures, name, None)).panels
     ]
-    return PanelsSettings(
-        {law: law_settings(study, law) for law in panel_laws(study, name)}, panels
-    )
+    laws = {panel.law: law_settings(study, panel.law) for panel in panels}
+    return PanelsSettings(laws, panels)
 
 
 def beyond_settings(study: Study) -> PanelsSettings:
@@ -219,12 +227,13 @@ def beyond_settings(study: Study) -> PanelsSettings:
 
 def panel_laws(study: Study, name: str) -> list[str]:
     """Return the laws of the panels of a figure, each once."""
-    return list(dict.fromkeys(panel.law for panel in part_of(study, name).panels))
+    panels = part_of(study, name, getattr(study.figures, name, None)).panels
+    return list(dict.fromkeys(panel.law for panel in panels))
 
 
 def exchange_settings(study: Study) -> ExchangeSettings:
     """Return the settings of figure `exchange_rate`."""
-    figure = part_of(study, "exchange_rate")
+    figure = part_of(study, "exchange_rate", study.figures.exchange_rate)
     return ExchangeSettings(
         law=law_settings(study, figure.law),
         architecture=figure.architecture,
@@ -237,16 +246,15 @@ def teaser_settings(study: Study) -> TeaserSettings:
     """Return the settings of figure `teaser`."""
     panels = [
         TeaserPanel(panel.title, panel.laws, labelled(study, panel.curves, [panel.architecture]))
-        for panel in part_of(study, "teaser").panels
+        for panel in part_of(study, "teaser", study.figures.teaser).panels
     ]
     return TeaserSettings(panels)
 
 
 def teaser_laws(study: Study) -> list[str]:
     """Return the laws of figure `teaser`, each once."""
-    return list(
-        dict.fromkeys(law for panel in part_of(study, "teaser").panels for law in panel.laws)
-    )
+    panels = part_of(study, "teaser", study.figures.teaser).panels
+    return list(dict.fromkeys(law for panel in panels for law in panel.laws))
 
 
 # -- classes ---------------------------------------------------------------------------------------
@@ -265,7 +273,7 @@ class PerClassSettings(Settings):
 
 def per_class_settings(study: Study) -> PerClassSettings:
     """Return the settings of figure `per_class`."""
-    figure = part_of(study, "per_class")
+    figure = part_of(study, "per_class", study.figures.per_class)
     return PerClassSettings(
         law=law_settings(study, figure.law),
         curves=labelled(study, figure.curves, [figure.architecture]),

@@ -6,9 +6,10 @@ from typing import ClassVar
 from pydantic import BaseModel, Field
 
 from synscale.study.models import Study
-from synscale.study.models.base import ROUNDING_ONLY, SAMPLING_ONLY
+from synscale.study.models.base import ROUNDING_ONLY, SAMPLING_ONLY, HubModel
 from synscale.study.models.generators import (
     DiffusionGenerator,
+    Generator,
     MaskedTokenGenerator,
     PretrainedGenerator,
     SafetyChecker,
@@ -143,7 +144,7 @@ class FlagSettings(Settings):
     checker: SafetyChecker
 
 
-def hub_weights(row: BaseModel, use: str) -> HubWeights:
+def hub_weights(row: HubModel, use: str) -> HubWeights:
     """Return the weights that a row of the study names, for one use of them."""
     return HubWeights(row.model, row.revision, use, getattr(row, "variant", None))
 
@@ -180,7 +181,7 @@ def flag_settings(study: Study, source: str) -> FlagSettings:
     return FlagSettings(source, _safety_checker(study))
 
 
-def sampling_of(generator: BaseModel) -> Sampling:
+def sampling_of(generator: Generator) -> Sampling:
     """Return what decides how a generator of the study is sampled."""
     if generator.kind == "pretrained":
         return generator

@@ -65,7 +65,7 @@ class TransferSettings(Settings):
 
 def limited_settings(study: Study) -> FewRealSettings:
     """Return the settings of figure `limited_real`."""
-    figure = part_of(study, "limited_real")
+    figure = part_of(study, "limited_real", study.figures.limited_real)
     rows = [(name, study.sources[name]) for name in figure.mixtures]
     return FewRealSettings(
         architecture=figure.architecture,
@@ -101,7 +101,7 @@ def transfer_settings(study: Study) -> TransferSettings:
     synthetic ones are shown again at their largest size. Raise NotInStudy if no number of images of
     each part is common to all curves.
     """
-    figure = part_of(study, "clip_transfer")
+    figure = part_of(study, "clip_transfer", study.figures.clip_transfer)
     curves = labelled(study, figure.curves, [figure.architecture])
     sizes = [_even_sizes(study, curve, figure.experiments) for curve in curves]
     common = set.intersection(*map(set, sizes))

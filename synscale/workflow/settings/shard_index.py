@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synscale.study.models import Study
 from synscale.study.models.data import EvaluationSet
@@ -37,8 +36,8 @@ class ShardIndexSettings(Settings):
 
     shards: int
     data: tuple[IndexSettings | EvaluationSet, ...]
-    ends: tuple[Any, Any]
-    weights: Any = None
+    ends: tuple[Settings, ...]
+    weights: Settings | None = None
     prompts: PromptSettings | None = None
     pairs: "ShardIndexSettings | None" = None
     classes: str | None = None

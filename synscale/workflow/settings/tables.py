@@ -80,12 +80,12 @@ class VersusSettings(Settings):
 def prompts_settings(study: Study) -> PromptsSettings:
     """Return the settings of table `prompts`: every recipe that does not use the texts of pairs."""
     recipes = [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
-    return PromptsSettings(part_of(study, "prompts").each, recipes)
+    return PromptsSettings(part_of(study, "prompts", study.tables.prompts).each, recipes)
 
 
 def configurations_settings(study: Study) -> ConfigurationsSettings:
     """Return the settings of table `configurations`."""
-    table = part_of(study, "configurations")
+    table = part_of(study, "configurations", study.tables.configurations)
     curves = set(expand_curves(study.experiments[table.experiment].curves, study.sources))
     return ConfigurationsSettings(
         table.architecture,
@@ -97,12 +97,13 @@ def configurations_settings(study: Study) -> ConfigurationsSettings:
 
 def table_settings(study: Study, name: str) -> EvaluationTableSettings:
     """Return the settings of a table of metrics."""
-    return EvaluationTableSettings(part_of(study, name).evaluations, table_labels(study))
+    table = part_of(study, name, getattr(study.tables, name, None))
+    return EvaluationTableSettings(table.evaluations, table_labels(study))
 
 
 def laws_settings(study: Study) -> LawsTableSettings:
     """Return the settings of table `laws`."""
-    part_of(study, "laws")
+    part_of(study, "laws", study.tables.laws)
     laws = {law: law_settings(study, law) for law in study.laws}
     return LawsTableSettings(laws, table_labels(study))
 
@@ -113,19 +114,19 @@ def versus_settings(study: Study) -> VersusSettings:
         law: experiment_settings(study, study.laws[law].experiments) for law in level_laws(study)
     }
     evaluations = {law: study.laws[law].evaluation for law in versus_laws(study)}
-    counterparts = part_of(study, "versus_paper").counterparts
+    counterparts = part_of(study, "versus_paper", study.tables.versus_paper).counterparts
     return VersusSettings(counterparts, evaluations, experiments, table_labels(study))
 
 
 def versus_laws(study: Study) -> list[str]:
     """Return the laws of the numbers that are compared with published ones, each once."""
-    counterparts = part_of(study, "versus_paper").counterparts.values()
+    counterparts = part_of(study, "versus_paper", study.tables.versus_paper).counterparts.values()
     return list(dict.fromkeys(counterpart.law for counterpart in counterparts))
 
 
 def level_laws(study: Study) -> list[str]:
     """Return the laws whose runs are compared with a published top-1 or cross-entropy."""
-    counterparts = part_of(study, "versus_paper").counterparts.values()
+    counterparts = part_of(study, "versus_paper", study.tables.versus_paper).counterparts.values()
     return list(
         dict.fromkeys(
             counterpart.law for counterpart in counterparts if counterpart.size is not None
@@ -135,7 +136,7 @@ def level_laws(study: Study) -> list[str]:
 
 def hyperparameters_settings(study: Study) -> HyperparametersSettings:
     """Return the settings of table `hyperparameters`: all that generates, trains or scores."""
-    part_of(study, "hyperparameters")
+    part_of(study, "hyperparameters", study.tables.hyperparameters)
     parts = {"data": _dump(study.data.evaluation)}
     if study.data.kind == "files":
         parts["data"] |= _dump(study.data.training)

@@ -143,4 +143,5 @@ def clip_settings(study: Study, source: str, group: str) -> ClipSettings:
     -------
     ClipSettings
     """
+    assert study.clip is not None
     return ClipSettings(**_common(study, source, group), recipe=_recipe(ClipTraining, study.clip))

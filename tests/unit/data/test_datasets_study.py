@@ -12,7 +12,7 @@ from synscale.study.load import StudyError, load_study
 from synscale.workflow import preflight, prompt_inputs
 from synscale.workflow.paths import image_files
 from synscale.workflow.runs import run_groups
-from synscale.workflow.settings import as_json, digest
+from synscale.workflow.settings import as_json
 from synscale.workflow.settings import tables as table_settings
 from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import evaluation_settings
@@ -182,10 +182,10 @@ def test_shards_cover_what_a_source_takes(study):
 
 
 def test_more_images_repeat_only_the_last_shard(study):
-    few = [digest(data_settings(study(), "things", shard)) for shard in range(2)]
+    few = [data_settings(study(), "things", shard).digest() for shard in range(2)]
     more = study(("data: things, images: 10", "data: things, images: 12"))
-    assert digest(data_settings(more, "things", 0)) == few[0]
-    assert digest(data_settings(more, "things", 1)) != few[1]
+    assert data_settings(more, "things", 0).digest() == few[0]
+    assert data_settings(more, "things", 1).digest() != few[1]
     assert index_settings(more, "things") == index_settings(study(), "things")
 
 

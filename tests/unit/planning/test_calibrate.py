@@ -130,8 +130,7 @@ def test_prompts_and_flags_are_timed_with_stand_ins(written, tmp_path, monkeypat
     assert all("random weights" in t.note and t.seconds > 0 for t in found if t.units)
     [other] = [t for t in found if not t.units]
     assert (
-        other.note
-        == "not on disk, and there is no stand-in; fetch it: "
+        other.note == "not on disk, and there is no stand-in; fetch it: "
         "snakemake results/digits/prompt_models/other"
     )
     assert (

@@ -6,12 +6,12 @@ import pytest
 
 from synscale.study.load import StudyError, load_study
 from synscale.study.models import Study
+from synscale.study.models.base import ROUNDING_ONLY
 from synscale.study.models.classifiers import Training
 from synscale.study.models.clip import ClipTraining
 from synscale.study.models.generators import GeneratorTraining, PretrainedGenerator, SafetyChecker
 from synscale.study.models.recipes import ModelRecipe
-from synscale.study.models.rounding import rounding_only
-from synscale.workflow.settings import digest, identity_of
+from synscale.workflow.settings import identity_of
 from synscale.workflow.settings.generation import (
     flag_settings,
     generation_settings,
@@ -35,7 +35,9 @@ MODELS = {
 
 @pytest.mark.parametrize("model", MODELS)
 def test_marked_fields(model):
-    assert rounding_only(model) == MODELS[model]
+    fields = model.model_fields.items()
+    marked = {name for name, field in fields if field.json_schema_extra == ROUNDING_ONLY}
+    assert marked == MODELS[model]
 
 
 @cache
@@ -65,7 +67,7 @@ def digests(study: Study) -> dict[str, str]:
         "caption_images": prompt_settings(study, "captions"),
         "flag_images": flag_settings(study, "sd_captions"),
     }
-    return {rule: digest(settings) for rule, settings in found.items()}
+    return {rule: settings.digest() for rule, settings in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +111,7 @@ def test_batch_size_of_generator_training_is_in_its_digest():
     smoke = load_study(SMOKE)
     training = smoke.generators["diffusion"].training.model_copy(update={"batch_size": 8})
     changed = with_keys(smoke, "generators.diffusion", training=training)
-    one, other = (digest(generator_settings(own, "diffusion")) for own in (smoke, changed))
+    one, other = (generator_settings(own, "diffusion").digest() for own in (smoke, changed))
     assert one != other
 
 
@@ -118,7 +120,7 @@ def test_batch_size_of_generator_training_is_in_its_digest():
 
 def classifier_digests(study: Study) -> dict[str, str]:
     runs = ("vit_base-n125000-seed0", "vit_large-n125000-seed0")
-    return {run: digest(classifier_settings(study, "real", run)) for run in runs}
+    return {run: classifier_settings(study, "real", run).digest() for run in runs}
 
 
 def with_architecture(study: Study, name: str, **keys) -> Study:
@@ -192,7 +194,7 @@ def test_state_is_continued_with_other_micro_batches(tmp_path, kill_after, monke
     for name, key in (("whole", ""), ("parts", "  micro_batch_size: 4\n")):
         studies[name] = tmp_path / f"{name}.yaml"
         studies[name].write_text(text.replace("  position_std", f"{key}  position_std", 1))
-    planned = digest(classifier_settings(load_study(studies["whole"]), "real", "vit_tiny"))
+    planned = classifier_settings(load_study(studies["whole"]), "real", "vit_tiny").digest()
     classifier_job(tmp_path, "undisturbed", study=studies["whole"])
     kill_after(3)
     with pytest.raises(Killed):

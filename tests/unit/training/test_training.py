@@ -12,8 +12,11 @@ from synscale.evaluation import classifiers
 from synscale.models import classifier
 from synscale.study.load import load_study
 from synscale.timing import fake_images
-from synscale.training import checkpoint, generator_loop, stream
-from synscale.workflow.settings import digest
+from synscale.training import (
+    checkpoint,
+    generator_loop,
+    stream,
+)
 from synscale.workflow.settings.training import classifier_settings
 from tests.support.classifier_runs import classifier_job
 from tests.support.interrupted import Killed
@@ -26,7 +29,7 @@ def test_edited_study_stops_a_planned_job(tmp_path):
         tmp_path,
         "a",
         "--settings-digest",
-        digest(classifier_settings(load_study(SMOKE), "real", "vit_tiny")),
+        classifier_settings(load_study(SMOKE), "real", "vit_tiny").digest(),
     )
     with pytest.raises(SystemExit, match=r"smoke.yaml: edited since this job was planned"):
         classifier_job(tmp_path, "b", "--settings-digest", "0123456789abcdef")

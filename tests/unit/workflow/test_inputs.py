@@ -34,9 +34,7 @@ def functions_of(module) -> dict[str, FunctionType]:
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, FunctionType)
-        and value.__module__ == module.__name__
-        and next(iter(get_function_params(value))) == "wildcards"
+        if isinstance(value, FunctionType) and next(iter(get_function_params(value))) == "wildcards"
     }
 
 

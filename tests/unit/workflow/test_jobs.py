@@ -11,8 +11,8 @@ from synscale.study.load import load_study
 from synscale.study.models import Study, resolve_mixture
 from synscale.workflow.paths import image_files, metric_files
 from synscale.workflow.runs import group_runs, run_groups, training_runs
-from synscale.workflow.settings import digest, generation, identity_of
 from synscale.workflow.settings import figures as figure_settings
+from synscale.workflow.settings import generation, identity_of
 from synscale.workflow.settings.generation import generation_settings, generator_settings
 from synscale.workflow.settings.prompts import prompt_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
@@ -210,7 +210,7 @@ def test_new_sampling_code_regenerates_released_models_only(monkeypatch):
     targets = [(paper, "sd_class_names", "g1_5-00000"), (smoke, "diffusion_class_names", "00000")]
 
     def digests():
-        return [digest(generation_settings(*target)) for target in targets]
+        return [generation_settings(*target).digest() for target in targets]
 
     before = digests()
     monkeypatch.setattr(generation, "PIPELINE_SAMPLING", generation.PIPELINE_SAMPLING + 1)
