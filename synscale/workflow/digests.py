@@ -1,13 +1,10 @@
 """Digests of the settings of every rule, for `params`: a job runs again if its digest changes.
 
-A function has the name of its rule; `prompts` serves the three rules that work for one recipe:
-`write_sentences`, `caption_images` and `write_prompts`.
+A function has the name of its rule; `prompts` serves the three rules that work for one recipe.
 """
 
-from collections.abc import Callable
-
 from synscale.study.models import Study
-from synscale.workflow.settings import Settings, claims, figures, mixed_figures, tables
+from synscale.workflow.settings import claims, figures, mixed_figures, tables
 from synscale.workflow.settings.author_checkpoints import (
     author_checkpoint_settings,
     author_checkpoint_table_settings,
@@ -32,52 +29,61 @@ from synscale.workflow.settings.prompts import language_model_settings, prompt_s
 from synscale.workflow.settings.provenance import provenance_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
-from synscale.workflow.studies import from_wildcards, study_input
+from synscale.workflow.studies import study_input
 
 
-def digest_of(settings_of: Callable[..., Settings], *names: str) -> Callable[..., str]:
-    """Return a function that returns the digest of settings. Parameters as of `from_wildcards`."""
-    return from_wildcards(lambda *values: settings_of(*values).digest(), *names)
+@study_input
+def index_data(study: Study, wildcards) -> str:
+    """Digest of `index_data`."""
+    return index_settings(study, wildcards.split).digest()
 
 
-index_data = digest_of(index_settings, "split")
-prepare_data = digest_of(data_settings, "split", "shard")
-fetch_model = digest_of(language_model_settings, "recipe")
-prompts = digest_of(prompt_settings, "recipe")
-train_generator = digest_of(generator_settings, "generator")
-fetch_generator = digest_of(fetch_settings, "generator")
-generate = digest_of(generation_settings, "source", "shard")
-fetch_safety_checker = digest_of(checker_settings)
-flag_images = digest_of(flag_settings, "source")
-train_classifiers = digest_of(classifier_settings, "source", "group")
-train_clip = digest_of(clip_settings, "source", "group")
-evaluate = digest_of(evaluation_settings, "source", "group")
-evaluate_clip = digest_of(clip_evaluation_settings, "source", "group")
-fetch_reference = digest_of(reference_settings)
-score = digest_of(score_settings, "source")
-convert_author_checkpoint = digest_of(conversion_settings, "checkpoint")
-evaluate_author_checkpoint = digest_of(author_checkpoint_settings, "checkpoint")
-tabulate_author_checkpoints = digest_of(author_checkpoint_table_settings)
-fit_laws = digest_of(law_settings, "law")
-plot_samples = digest_of(figures.samples_settings)
-plot_recognizability_diversity = digest_of(figures.plane_settings)
-plot_configuration_sweep = digest_of(figures.sweep_settings)
-plot_scores = digest_of(figures.scores_settings)
-plot_per_class = digest_of(figures.per_class_settings)
-plot_scaling = digest_of(figures.panels_settings, "scaling")
-plot_beyond_the_law = digest_of(figures.beyond_settings)
-plot_exchange_rate = digest_of(figures.exchange_settings)
-plot_limited_real = digest_of(mixed_figures.limited_settings)
-plot_clip_transfer = digest_of(mixed_figures.transfer_settings)
-plot_teaser = digest_of(figures.teaser_settings)
-tabulate_prompts = digest_of(tables.prompts_settings)
-tabulate_configurations = digest_of(tables.configurations_settings)
-tabulate_metrics = digest_of(tables.table_settings, "table")
-tabulate_hyperparameters = digest_of(tables.hyperparameters_settings)
-tabulate_laws = digest_of(tables.laws_settings)
-tabulate_claims = digest_of(claims.claims_settings)
-tabulate_versus_paper = digest_of(tables.versus_settings)
-write_provenance = digest_of(provenance_settings)
+@study_input
+def prepare_data(study: Study, wildcards) -> str:
+    """Digest of `prepare_data`."""
+    return data_settings(study, wildcards.split, wildcards.shard).digest()
+
+
+@study_input
+def fetch_model(study: Study, wildcards) -> str:
+    """Digest of `fetch_model`."""
+    return language_model_settings(study, wildcards.recipe).digest()
+
+
+@study_input
+def prompts(study: Study, wildcards) -> str:
+    """Digest of `write_sentences`, `caption_images` and `write_prompts`."""
+    return prompt_settings(study, wildcards.recipe).digest()
+
+
+@study_input
+def train_generator(study: Study, wildcards) -> str:
+    """Digest of `train_generator`."""
+    return generator_settings(study, wildcards.generator).digest()
+
+
+@study_input
+def fetch_generator(study: Study, wildcards) -> str:
+    """Digest of `fetch_generator`."""
+    return fetch_settings(study, wildcards.generator).digest()
+
+
+@study_input
+def generate(study: Study, wildcards) -> str:
+    """Digest of `generate`."""
+    return generation_settings(study, wildcards.source, wildcards.shard).digest()
+
+
+@study_input
+def fetch_safety_checker(study: Study, wildcards) -> str:
+    """Digest of `fetch_safety_checker`."""
+    return checker_settings(study).digest()
+
+
+@study_input
+def flag_images(study: Study, wildcards) -> str:
+    """Digest of `flag_images`."""
+    return flag_settings(study, wildcards.source).digest()
 
 
 @study_input
@@ -88,3 +94,177 @@ def index_shards(study: Study, wildcards, input) -> str:
     the same is not written again.
     """
     return shard_index_settings(study, wildcards.source, wildcards.shard).digest()
+
+
+@study_input
+def train_classifiers(study: Study, wildcards) -> str:
+    """Digest of `train_classifiers`."""
+    return classifier_settings(study, wildcards.source, wildcards.group).digest()
+
+
+@study_input
+def train_clip(study: Study, wildcards) -> str:
+    """Digest of `train_clip`."""
+    return clip_settings(study, wildcards.source, wildcards.group).digest()
+
+
+@study_input
+def evaluate(study: Study, wildcards) -> str:
+    """Digest of `evaluate`."""
+    return evaluation_settings(study, wildcards.source, wildcards.group).digest()
+
+
+@study_input
+def evaluate_clip(study: Study, wildcards) -> str:
+    """Digest of `evaluate_clip`."""
+    return clip_evaluation_settings(study, wildcards.source, wildcards.group).digest()
+
+
+@study_input
+def fetch_reference(study: Study, wildcards) -> str:
+    """Digest of `fetch_reference`."""
+    return reference_settings(study).digest()
+
+
+@study_input
+def score(study: Study, wildcards) -> str:
+    """Digest of `score`."""
+    return score_settings(study, wildcards.source).digest()
+
+
+@study_input
+def convert_author_checkpoint(study: Study, wildcards) -> str:
+    """Digest of `convert_author_checkpoint`."""
+    return conversion_settings(study, wildcards.checkpoint).digest()
+
+
+@study_input
+def evaluate_author_checkpoint(study: Study, wildcards) -> str:
+    """Digest of `evaluate_author_checkpoint`."""
+    return author_checkpoint_settings(study, wildcards.checkpoint).digest()
+
+
+@study_input
+def tabulate_author_checkpoints(study: Study, wildcards) -> str:
+    """Digest of `tabulate_author_checkpoints`."""
+    return author_checkpoint_table_settings(study).digest()
+
+
+@study_input
+def fit_laws(study: Study, wildcards) -> str:
+    """Digest of `fit_laws`."""
+    return law_settings(study, wildcards.law).digest()
+
+
+@study_input
+def plot_samples(study: Study, wildcards) -> str:
+    """Digest of `plot_samples`."""
+    return figures.samples_settings(study).digest()
+
+
+@study_input
+def plot_recognizability_diversity(study: Study, wildcards) -> str:
+    """Digest of `plot_recognizability_diversity`."""
+    return figures.plane_settings(study).digest()
+
+
+@study_input
+def plot_configuration_sweep(study: Study, wildcards) -> str:
+    """Digest of `plot_configuration_sweep`."""
+    return figures.sweep_settings(study).digest()
+
+
+@study_input
+def plot_scores(study: Study, wildcards) -> str:
+    """Digest of `plot_scores`."""
+    return figures.scores_settings(study).digest()
+
+
+@study_input
+def plot_per_class(study: Study, wildcards) -> str:
+    """Digest of `plot_per_class`."""
+    return figures.per_class_settings(study).digest()
+
+
+@study_input
+def plot_scaling(study: Study, wildcards) -> str:
+    """Digest of `plot_scaling`."""
+    return figures.panels_settings(study, wildcards.scaling).digest()
+
+
+@study_input
+def plot_beyond_the_law(study: Study, wildcards) -> str:
+    """Digest of `plot_beyond_the_law`."""
+    return figures.beyond_settings(study).digest()
+
+
+@study_input
+def plot_exchange_rate(study: Study, wildcards) -> str:
+    """Digest of `plot_exchange_rate`."""
+    return figures.exchange_settings(study).digest()
+
+
+@study_input
+def plot_limited_real(study: Study, wildcards) -> str:
+    """Digest of `plot_limited_real`."""
+    return mixed_figures.limited_settings(study).digest()
+
+
+@study_input
+def plot_clip_transfer(study: Study, wildcards) -> str:
+    """Digest of `plot_clip_transfer`."""
+    return mixed_figures.transfer_settings(study).digest()
+
+
+@study_input
+def plot_teaser(study: Study, wildcards) -> str:
+    """Digest of `plot_teaser`."""
+    return figures.teaser_settings(study).digest()
+
+
+@study_input
+def tabulate_prompts(study: Study, wildcards) -> str:
+    """Digest of `tabulate_prompts`."""
+    return tables.prompts_settings(study).digest()
+
+
+@study_input
+def tabulate_configurations(study: Study, wildcards) -> str:
+    """Digest of `tabulate_configurations`."""
+    return tables.configurations_settings(study).digest()
+
+
+@study_input
+def tabulate_metrics(study: Study, wildcards) -> str:
+    """Digest of `tabulate_metrics`."""
+    return tables.table_settings(study, wildcards.table).digest()
+
+
+@study_input
+def tabulate_hyperparameters(study: Study, wildcards) -> str:
+    """Digest of `tabulate_hyperparameters`."""
+    return tables.hyperparameters_settings(study).digest()
+
+
+@study_input
+def tabulate_laws(study: Study, wildcards) -> str:
+    """Digest of `tabulate_laws`."""
+    return tables.laws_settings(study).digest()
+
+
+@study_input
+def tabulate_claims(study: Study, wildcards) -> str:
+    """Digest of `tabulate_claims`."""
+    return claims.claims_settings(study).digest()
+
+
+@study_input
+def tabulate_versus_paper(study: Study, wildcards) -> str:
+    """Digest of `tabulate_versus_paper`."""
+    return tables.versus_settings(study).digest()
+
+
+@study_input
+def write_provenance(study: Study, wildcards) -> str:
+    """Digest of `write_provenance`."""
+    return provenance_settings(study).digest()

@@ -3,15 +3,14 @@
 Functions are named after the figure or table and the kind of file.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from synscale.planning import dag
 from synscale.study.models import Study
 from synscale.workflow.paths import metric_files
 from synscale.workflow.settings import claims, figures, tables
 from synscale.workflow.settings.figures import part_of
-from synscale.workflow.studies import from_wildcards, study_input
+from synscale.workflow.studies import study_input
 
 
 def score_files(study: Study, sources: Iterable[str]) -> list[str]:
@@ -34,28 +33,6 @@ def experiment_scores(study: Study, settings) -> list[str]:
     return score_files(study, figures.configuration_sources(settings))
 
 
-def files_of(
-    paths: Callable[[Study, Any], list[str]], parts: Callable[..., Any], *names: str
-) -> Callable:
-    """Return a function for a rule: the files of the parts of a study that a function names.
-
-    Parameters
-    ----------
-    paths : callable
-        Files, given the study and what `parts` returns, such as `score_files`.
-    parts : callable
-        Sources, laws, experiments or settings, given the study and the values of some wildcards.
-    *names : str
-        Names of these wildcards.
-    """
-
-    def files(study: Study, *values: str) -> list[str]:
-        """Return the files of the parts."""
-        return paths(study, parts(study, *values))
-
-    return from_wildcards(files, *names)
-
-
 # -- fits ----------------------------------------------------------------------------------------
 
 
@@ -68,14 +45,28 @@ def fitted_metrics(study: Study, wildcards) -> list[str]:
 # -- figures -------------------------------------------------------------------------------------
 
 
-# Shards with one real image of each class for every column.
-samples_real = from_wildcards(figures.samples_of_real)
-# The shards with the first image of each class, source after source.
-samples_images = from_wildcards(figures.samples_tars)
-# The scores of real images and of the figure's generators.
-recognizability_diversity_scores = files_of(score_files, figures.plane_sources)
-# The scores of the sources of the figure's experiment.
-configuration_sweep_scores = files_of(experiment_scores, figures.sweep_settings)
+@study_input
+def samples_real(study: Study, wildcards) -> list[str]:
+    """Return shards with one real image of each class for every column."""
+    return figures.samples_of_real(study)
+
+
+@study_input
+def samples_images(study: Study, wildcards) -> list[str]:
+    """Return the shards with the first image of each class, source after source."""
+    return figures.samples_tars(study)
+
+
+@study_input
+def recognizability_diversity_scores(study: Study, wildcards) -> list[str]:
+    """Return the scores of real images and of the figure's generators."""
+    return score_files(study, figures.plane_sources(study))
+
+
+@study_input
+def configuration_sweep_scores(study: Study, wildcards) -> list[str]:
+    """Return the scores of the sources of the figure's experiment."""
+    return experiment_scores(study, figures.sweep_settings(study))
 
 
 @study_input
@@ -86,8 +77,10 @@ def configuration_sweep_metrics(study: Study, wildcards) -> list[str]:
     )
 
 
-# The scores of the sources of the figure's experiment.
-scores_scores = files_of(experiment_scores, figures.scores_settings)
+@study_input
+def scores_scores(study: Study, wildcards) -> list[str]:
+    """Return the scores of the sources of the figure's experiment."""
+    return experiment_scores(study, figures.scores_settings(study))
 
 
 @study_input
@@ -96,10 +89,16 @@ def scores_metrics(study: Study, wildcards) -> list[str]:
     return metric_files(study, [part_of(study, "scores", study.figures.scores).experiment])
 
 
-# The first images of the curve whose classes are shown.
-per_class_images = from_wildcards(figures.per_class_tars)
-# The scores of the sources of the figure's curves.
-per_class_scores = files_of(score_files, figures.per_class_sources)
+@study_input
+def per_class_images(study: Study, wildcards) -> list[str]:
+    """Return the first images of the curve whose classes are shown."""
+    return figures.per_class_tars(study)
+
+
+@study_input
+def per_class_scores(study: Study, wildcards) -> list[str]:
+    """Return the scores of the sources of the figure's curves."""
+    return score_files(study, figures.per_class_sources(study))
 
 
 @study_input
@@ -108,10 +107,16 @@ def per_class_metrics(study: Study, wildcards) -> list[str]:
     return metrics_of_laws(study, [part_of(study, "per_class", study.figures.per_class).law])
 
 
-# The metrics of the laws of a scaling figure's panels.
-scaling_metrics = files_of(metrics_of_laws, figures.panel_laws, "scaling")
-# The fits of the laws of a scaling figure's panels.
-scaling_laws = files_of(law_files, figures.panel_laws, "scaling")
+@study_input
+def scaling_metrics(study: Study, wildcards) -> list[str]:
+    """Return the metrics of the laws of a scaling figure's panels."""
+    return metrics_of_laws(study, figures.panel_laws(study, wildcards.scaling))
+
+
+@study_input
+def scaling_laws(study: Study, wildcards) -> list[str]:
+    """Return the fits of the laws of a scaling figure's panels."""
+    return law_files(study, figures.panel_laws(study, wildcards.scaling))
 
 
 @study_input
@@ -144,8 +149,10 @@ def clip_transfer_metrics(study: Study, wildcards) -> list[str]:
     )
 
 
-# The fits of the laws of the figure's panels.
-teaser_laws = files_of(law_files, figures.teaser_laws)
+@study_input
+def teaser_laws(study: Study, wildcards) -> list[str]:
+    """Return the fits of the laws of the figure's panels."""
+    return law_files(study, figures.teaser_laws(study))
 
 
 # -- tables --------------------------------------------------------------------------------------
@@ -158,8 +165,10 @@ def prompts_pools(study: Study, wildcards) -> list[str]:
     return [f"results/{study.name}/prompts/{recipe}.parquet" for recipe in recipes]
 
 
-# The scores of the sources of the table's experiment.
-configurations_scores = files_of(experiment_scores, tables.configurations_settings)
+@study_input
+def configurations_scores(study: Study, wildcards) -> list[str]:
+    """Return the scores of the sources of the table's experiment."""
+    return experiment_scores(study, tables.configurations_settings(study))
 
 
 @study_input
@@ -183,14 +192,28 @@ def all_laws(study: Study, wildcards) -> list[str]:
     return law_files(study, study.laws)
 
 
-# The metrics of the experiments that claims are tested on.
-claims_metrics = files_of(metric_files, claims.claims_experiments)
-# The scores of the sources that claims compare.
-claims_scores = files_of(score_files, claims.claims_sources)
-# The fits of the laws that have a published exponent.
-versus_paper_laws = files_of(law_files, tables.versus_laws)
-# The metrics of the laws that have a published top-1 or cross-entropy.
-versus_paper_metrics = files_of(metrics_of_laws, tables.level_laws)
+@study_input
+def claims_metrics(study: Study, wildcards) -> list[str]:
+    """Return the metrics of the experiments that claims are tested on."""
+    return metric_files(study, claims.claims_experiments(study))
+
+
+@study_input
+def claims_scores(study: Study, wildcards) -> list[str]:
+    """Return the scores of the sources that claims compare."""
+    return score_files(study, claims.claims_sources(study))
+
+
+@study_input
+def versus_paper_laws(study: Study, wildcards) -> list[str]:
+    """Return the fits of the laws that have a published exponent."""
+    return law_files(study, tables.versus_laws(study))
+
+
+@study_input
+def versus_paper_metrics(study: Study, wildcards) -> list[str]:
+    """Return the metrics of the laws that have a published top-1 or cross-entropy."""
+    return metrics_of_laws(study, tables.level_laws(study))
 
 
 @study_input
@@ -204,5 +227,7 @@ def all_results(study: Study, wildcards) -> list[str]:
     ]
 
 
-# The files of a figure, a table or `all` to plan.
-planned_targets = from_wildcards(dag.targets, "name")
+@study_input
+def planned_targets(study: Study, wildcards) -> list[str]:
+    """Return the files of a figure, a table or `all` to plan."""
+    return dag.targets(study, wildcards.name)

@@ -9,7 +9,7 @@ from synscale.study.models import Study
 from synscale.study.models.data import classified
 from synscale.workflow import paths, prompt_inputs, shards
 from synscale.workflow.settings.evaluation import clip_tables
-from synscale.workflow.studies import from_wildcards, study_input
+from synscale.workflow.studies import study_input
 
 
 @study_input
@@ -30,15 +30,58 @@ def skipped_images(study: Study, wildcards) -> str | list[str]:
     return shards.skipped_file(study, wildcards.split) or []
 
 
-data_index = from_wildcards(paths.data_index, "split")
-local_model = from_wildcards(prompt_inputs.local_model, "recipe")
-captioned_shard = from_wildcards(prompt_inputs.captioned_shard, "shard")
-known_texts = from_wildcards(prompt_inputs.known_texts, "recipe")
-pipeline = from_wildcards(paths.pipeline_folder, "source")
-prompts = from_wildcards(paths.prompts_file, "source", "shard")
-previous_index = from_wildcards(paths.index_before, "source", "shard")
-shards_to_index = from_wildcards(paths.indexed_tars, "source", "shard")
-training_indexes = from_wildcards(paths.training_indexes, "source", "group")
+@study_input
+def data_index(study: Study, wildcards) -> list[str]:
+    """Return the index of a data set in files."""
+    return paths.data_index(study, wildcards.split)
+
+
+@study_input
+def local_model(study: Study, wildcards) -> list[str]:
+    """Return the files of a language model in a folder of the user."""
+    return prompt_inputs.local_model(study, wildcards.recipe)
+
+
+@study_input
+def captioned_shard(study: Study, wildcards) -> str:
+    """Return the shard of real images that a job describes."""
+    return prompt_inputs.captioned_shard(study, wildcards.shard)
+
+
+@study_input
+def known_texts(study: Study, wildcards) -> list[str]:
+    """Return the files, other than the class table, that prompts are written from."""
+    return prompt_inputs.known_texts(study, wildcards.recipe)
+
+
+@study_input
+def pipeline(study: Study, wildcards) -> str:
+    """Return the folder of the pipeline that generates a source."""
+    return paths.pipeline_folder(study, wildcards.source)
+
+
+@study_input
+def prompts(study: Study, wildcards) -> str:
+    """Return the prompts of a shard."""
+    return paths.prompts_file(study, wildcards.source, wildcards.shard)
+
+
+@study_input
+def previous_index(study: Study, wildcards) -> list[str]:
+    """Return the index that an index of shards continues."""
+    return paths.index_before(study, wildcards.source, wildcards.shard)
+
+
+@study_input
+def shards_to_index(study: Study, wildcards) -> list[str]:
+    """Return the shards that are rows of an index, but of no earlier one."""
+    return paths.indexed_tars(study, wildcards.source, wildcards.shard)
+
+
+@study_input
+def training_indexes(study: Study, wildcards) -> list[str]:
+    """Return the indexes of the shards that a group of runs trains on."""
+    return paths.training_indexes(study, wildcards.source, wildcards.group)
 
 
 @study_input
@@ -53,8 +96,16 @@ def classified_tars(study: Study, wildcards) -> list[str]:
     return [paths.evaluation_file(study, name) for name in classified(study.data)]
 
 
-clip_class_tables = from_wildcards(clip_tables)
-reference = from_wildcards(paths.reference_folder)
+@study_input
+def clip_class_tables(study: Study, wildcards) -> list[str]:
+    """Return the tables of the evaluation sets that have other classes."""
+    return clip_tables(study)
+
+
+@study_input
+def reference(study: Study, wildcards) -> str:
+    """Return the folder of the classifier that scores images."""
+    return paths.reference_folder(study)
 
 
 @study_input

@@ -16,7 +16,6 @@ from synscale.workflow.shards import is_real, shard_names, split_of
 from synscale.workflow.targets import NotInStudy, suggestion
 
 Values = dict[str, str]  # wildcard -> value
-Known = Callable[[Study, Values], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Wildcard:
 
     name: str
     what: str
-    known: Known
+    known: Callable[[Study, Values], Iterable[str]]
 
 
 @cache
@@ -49,30 +48,30 @@ def _groups(study: Study) -> dict[tuple[str, bool], list[str]]:
     return groups
 
 
-def _names(part: str, *kinds: str, other: bool = False) -> Known:
-    """Return a function that returns the names in a part of the study, such as `sources`.
+def _sources_of_kinds(study: Study, *kinds: str) -> list[str]:
+    return [name for name, source in study.sources.items() if source.kind in kinds]
 
-    Parameters
-    ----------
-    part : str
-    *kinds : str
-        Only names of these kinds; if `other` is set, only names of other kinds.
-    other : bool
-    """
 
-    def known(study: Study, values: Values) -> list[str]:
-        return [name for name, row in getattr(study, part).items() if (row.kind in kinds) != other]
+def _recipes_of_kinds(study: Study, *kinds: str) -> list[str]:
+    return [name for name, recipe in study.recipes.items() if recipe.kind in kinds]
 
-    return known
+
+def _synthetic_sources(study: Study, values: Values) -> list[str]:
+    return _sources_of_kinds(study, "synthetic")
+
+
+def _indexed_sources(study: Study, values: Values) -> list[str]:
+    """Sources that have shards: a mixture uses those of others."""
+    return _sources_of_kinds(study, "real", "pairs", "synthetic")
 
 
 def _scored_sources(study: Study, values: Values) -> list[str]:
-    """Return sources whose images have classes."""
-    without_classes = [name for name, row in study.recipes.items() if row.kind == "pair_texts"]
+    """Sources whose images have classes."""
+    without_classes = _recipes_of_kinds(study, "pair_texts")
     return [
         name
-        for name, row in study.sources.items()
-        if row.kind in ("real", "synthetic") and getattr(row, "recipe", None) not in without_classes
+        for name in _sources_of_kinds(study, "real", "synthetic")
+        if getattr(study.sources[name], "recipe", None) not in without_classes
     ]
 
 
@@ -111,7 +110,7 @@ def _splits_in_files(study: Study, values: Values) -> list[str]:
 
 
 def _split_shards(study: Study, values: Values) -> Iterable[str]:
-    """Return the shards of a split: one of evaluation sets and of digits for generators."""
+    """An evaluation set is one shard, as are the digits that generators learn from."""
     split = values["split"]
     if split in study.data.evaluation or split == "generator_training":
         return ["00000"]
@@ -120,6 +119,38 @@ def _split_shards(study: Study, values: Values) -> Iterable[str]:
         if is_real(source) and split_of(source) == split:
             shards |= dict.fromkeys(_shards(study, name))
     return shards
+
+
+def _model_recipes(study: Study, values: Values) -> list[str]:
+    return _recipes_of_kinds(study, "word_to_sentence", "image_captions")
+
+
+def _sentence_recipes(study: Study, values: Values) -> list[str]:
+    return _recipes_of_kinds(study, "word_to_sentence")
+
+
+def _caption_recipes(study: Study, values: Values) -> list[str]:
+    return _recipes_of_kinds(study, "image_captions")
+
+
+def _prompt_recipes(study: Study, values: Values) -> list[str]:
+    return [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
+
+
+def _trained_generators(study: Study, values: Values) -> list[str]:
+    return [name for name, row in study.generators.items() if row.kind != "pretrained"]
+
+
+def _downloaded_generators(study: Study, values: Values) -> list[str]:
+    return [name for name, row in study.generators.items() if row.kind == "pretrained"]
+
+
+def _laws(study: Study, values: Values) -> Iterable[str]:
+    return study.laws
+
+
+def _checkpoints(study: Study, values: Values) -> Iterable[str]:
+    return study.author_checkpoints
 
 
 def _figures(study: Study, values: Values) -> list[str]:
@@ -137,12 +168,10 @@ def _planned(study: Study, values: Values) -> list[str]:
 SHARD = Wildcard("shard", "shard", _source_shards)
 SPLIT = Wildcard("split", "data split", _splits)
 SPLIT_SHARD = Wildcard("shard", "shard", _split_shards)
-SYNTHETIC = Wildcard("source", "synthetic source", _names("sources", "synthetic"))
-INDEXED = Wildcard("source", "source of images", _names("sources", "mixture", other=True))
-CHECKPOINT = Wildcard(
-    "checkpoint", "author checkpoint", lambda study, values: study.author_checkpoints
-)
-CAPTIONS = Wildcard("recipe", "recipe of captions by a model", _names("recipes", "image_captions"))
+SYNTHETIC = Wildcard("source", "synthetic source", _synthetic_sources)
+INDEXED = Wildcard("source", "source of images", _indexed_sources)
+CHECKPOINT = Wildcard("checkpoint", "author checkpoint", _checkpoints)
+CAPTIONS = Wildcard("recipe", "recipe of captions by a model", _caption_recipes)
 CAPTIONED_SHARD = Wildcard("shard", "shard of real images", _captioned_shards)
 CLASSIFIERS = (
     Wildcard("source", "source that classifiers are trained on", _classifier_sources),
@@ -156,24 +185,12 @@ CLIP_MODELS = (
 RULES: dict[str, tuple[Wildcard, ...]] = {
     "index_data": (Wildcard("split", "data set in files", _splits_in_files),),
     "prepare_data": (SPLIT, SPLIT_SHARD),
-    "fetch_model": (
-        Wildcard(
-            "recipe", "recipe with a model", _names("recipes", "word_to_sentence", "image_captions")
-        ),
-    ),
-    "write_sentences": (
-        Wildcard("recipe", "recipe of sentences", _names("recipes", "word_to_sentence")),
-    ),
+    "fetch_model": (Wildcard("recipe", "recipe with a model", _model_recipes),),
+    "write_sentences": (Wildcard("recipe", "recipe of sentences", _sentence_recipes),),
     "caption_images": (CAPTIONS, CAPTIONED_SHARD),
-    "write_prompts": (
-        Wildcard("recipe", "recipe with prompts", _names("recipes", "pair_texts", other=True)),
-    ),
-    "train_generator": (
-        Wildcard("generator", "generator to train", _names("generators", "pretrained", other=True)),
-    ),
-    "fetch_generator": (
-        Wildcard("generator", "generator to download", _names("generators", "pretrained")),
-    ),
+    "write_prompts": (Wildcard("recipe", "recipe with prompts", _prompt_recipes),),
+    "train_generator": (Wildcard("generator", "generator to train", _trained_generators),),
+    "fetch_generator": (Wildcard("generator", "generator to download", _downloaded_generators),),
     "generate": (SYNTHETIC, SHARD),
     "flag_images": (SYNTHETIC, SHARD),
     "index_shards": (INDEXED, SHARD),
@@ -182,7 +199,7 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "train_clip": CLIP_MODELS,
     "evaluate_clip": CLIP_MODELS,
     "score": (Wildcard("source", "source to score", _scored_sources),),
-    "fit_laws": (Wildcard("law", "law", lambda study, values: study.laws),),
+    "fit_laws": (Wildcard("law", "law", _laws),),
     "convert_author_checkpoint": (CHECKPOINT,),
     "evaluate_author_checkpoint": (CHECKPOINT,),
     "plot_scaling": (Wildcard("scaling", "figure", _figures),),

@@ -95,24 +95,6 @@ def study_input(function: Callable) -> Callable:
     return of_wildcards
 
 
-def from_wildcards(function: Callable, *names: str) -> Callable:
-    """Turn `function(study, value, ...)` into a function of the wildcards of a rule.
-
-    Parameters
-    ----------
-    function : callable
-        Function of the study and of the values of some wildcards.
-    *names : str
-        Names of these wildcards.
-    """
-
-    def of_study(study: Study, wildcards):
-        return function(study, *(getattr(wildcards, name) for name in names))
-
-    of_study.__doc__ = function.__doc__
-    return study_input(of_study)
-
-
 def keep_parameters(*functions: Callable) -> None:
     """Let Snakemake find the parameters of functions without inspecting them.
 
