@@ -1,6 +1,6 @@
-"""Compare images of a generator in float32 and in a lower precision, before millions are generated.
+r"""Compare images of a generator in float32 and in a lower precision.
 
-    python -m scripts.compare_precision --study studies/imagenet.yaml \\
+    python -m scripts.compare_precision --study studies/imagenet.yaml \
         --source sd_class_names --guidance 2
 
 The command prints the differences of FID and recognizability, the generator's precision minus

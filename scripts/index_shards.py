@@ -1,8 +1,7 @@
-"""List the shards of a source up to one of them: tar, number of images, digests of its manifest and
-of its settings.
+"""Index the shards of a source up to one of them.
 
-Training reads the index: a job that names thousands of tars would be slow to plan, and its command
-too long to run.
+A row has the tar, its number of images, and digests of its manifest and settings. Training reads
+the index: a job that names thousands of tars would be slow to plan, and its command too long.
 """
 
 import argparse

@@ -1,1 +1,1 @@
-"""How much is one more synthetic training image worth, compared with a real one?"""
+"""The value of one more synthetic training image, compared with a real one."""

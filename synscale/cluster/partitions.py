@@ -62,8 +62,11 @@ def _excess(partition: Partition, request: Request) -> dict[str, tuple[float, fl
         "nodes": partition.max_nodes,
     }
     pairs = {name: (getattr(request, name), limit) for name, limit in limits.items()}
-    known = {name: pair for name, pair in pairs.items() if None not in pair}
-    return {name: (value, limit) for name, (value, limit) in known.items() if value > limit}
+    return {
+        name: (value, limit)
+        for name, (value, limit) in pairs.items()
+        if value is not None and limit is not None and value > limit
+    }
 
 
 def _distance(partition: Partition, request: Request) -> tuple[int, float]:
@@ -187,7 +190,7 @@ def stages(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[Stage]:
         cost = costs[job.key]
         number = count(cost.seconds, cost.start, job.runtime)
         if number > 1:
-            rules.setdefault(job.rule, []).append((cost.seconds, job.runtime, number))
+            rules.setdefault(job.rule, []).append((cost.seconds, job.runtime or 0.0, number))
     found_stages = []
     for rule, rows in rules.items():
         seconds, minutes, _ = max(rows)

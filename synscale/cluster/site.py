@@ -89,7 +89,8 @@ class Site:
         if nodes == 1:
             return values
         model = values.get("gpu_model", self.gpu_model)
-        share = ":".join([*([model] if model else []), str(int(values["gpu"]) // int(nodes))])
+        gpus = str(int(values["gpu"]) // int(nodes))
+        share = f"{model}:{gpus}" if model else gpus
         several = {
             "mpi": "srun",
             "tasks": nodes,

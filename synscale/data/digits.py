@@ -1,5 +1,6 @@
-"""scikit-learn's handwritten digits: which form each image was written on, and captions from what
-is measured on the pixels.
+"""The handwritten digits of scikit-learn: the form of each image, and captions.
+
+Captions are composed of what is measured on the pixels.
 """
 
 import re

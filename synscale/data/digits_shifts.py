@@ -1,5 +1,6 @@
-"""Evaluation sets of digits that are shifted from the training data, each modelled on one of
-ImageNet's (our choice, including how they are generated).
+"""Evaluation sets of digits that are shifted from the training data.
+
+Each is modelled on one of ImageNet's (our choice, including how they are generated).
 
 All are images (N, 8, 8) with grey levels 0 to 16, counted from a 32 x 32 bitmap in cells of 4 x 4,
 as the handwritten digits were.

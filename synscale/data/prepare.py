@@ -126,13 +126,15 @@ def file_samples(
     DataSetError
         At the end, if images cannot be read. The message names all of them.
     """
+    stored = settings.stored
+    assert stored is not None  # as of every data set in files
     start, stop = settings.range or (0, None)
     rows, read = datasets.read_index(data, index, start, stop)
     broken = []
 
     def convert(row: dict) -> bytes | Exception:
         try:
-            return stored_format.store(read(row), settings.stored, evaluation=not data.training)
+            return stored_format.store(read(row), stored, evaluation=not data.training)
         except Exception as error:  # Pillow's readers raise errors of many classes
             return error
 

@@ -6,6 +6,7 @@ Columns: `tar`, `images` in it, `digest` of the classes and image hashes of its 
 
 import csv
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as parquet
@@ -49,7 +50,7 @@ def write(
             table.writerow([tar, images, shards.identity([tar]), settings])
 
 
-def read(paths: list[str | Path]) -> list[dict[str, str]]:
+def read(paths: Sequence[str | Path]) -> list[dict[str, str]]:
     """Return the rows of several indexes, one after the other."""
     rows: list[dict[str, str]] = []
     for path in paths:
@@ -58,11 +59,11 @@ def read(paths: list[str | Path]) -> list[dict[str, str]]:
     return rows
 
 
-def tars(paths: list[str | Path]) -> list[str]:
+def tars(paths: Sequence[str | Path]) -> list[str]:
     """Return the tars of several indexes."""
     return [row["tar"] for row in read(paths)]
 
 
-def identity(paths: list[str | Path]) -> str:
+def identity(paths: Sequence[str | Path]) -> str:
     """Return a digest of every indexed image and its class, in order."""
     return hashlib.sha256("".join(row["digest"] for row in read(paths)).encode()).hexdigest()

@@ -1,5 +1,6 @@
-"""Image shards: a WebDataset tar of {key}.png (or .jpg, .webp), {key}.cls and {key}.txt, and next
-to it a parquet manifest with a row for each image.
+"""Image shards: a WebDataset tar, and next to it a parquet manifest with a row for each image.
+
+Members of the tar are {key}.png (or .jpg, .webp), {key}.cls and {key}.txt.
 """
 
 import hashlib

@@ -57,7 +57,7 @@ def paired_bootstrap(
     samples = (random.integers(0, count, count) for _ in range(resamples))
     differences = [measure(fast, images) - measure(exact, images) for images in samples]
     values = measure(exact, everything), measure(fast, everything)
-    interval = np.percentile(differences, [2.5, 97.5]).tolist()
+    interval: list[float] = np.percentile(differences, [2.5, 97.5]).tolist()
     return Difference(*values, values[1] - values[0], *interval)
 
 

@@ -1,5 +1,6 @@
-"""Prompt recipes: from a class to texts (paper, section on prompts; six names are the paper's,
-`alt_texts` and the texts of the digits are our choice).
+"""Prompt recipes: from a class to texts (paper, section on prompts).
+
+Six names are the paper's; `alt_texts` and the texts of the digits are our choice.
 
 A recipe gives a pool of texts for each class. Image `index` of a source shows class `index mod C`
 and takes text `(index // C) mod pool` of it: any prefix is balanced over the classes, and does not
@@ -45,6 +46,7 @@ def texts(recipe: Recipe, row: pd.Series, known: pd.DataFrame | None) -> list[st
         images (`caption`), their complete texts (`prompt`), or finished texts (`text`).
     """
     name = row["name"]
+    known = pd.DataFrame() if known is None else known
     match recipe.kind:
         case "class_names":
             return [name]
@@ -132,7 +134,8 @@ def prompts(pool: pd.DataFrame, start: int, stop: int) -> pd.DataFrame:
         return rows
     by_class = [group["text"].to_numpy() for _, group in pool.groupby("class_id", sort=True)]
     index = np.arange(start, stop)
-    class_ids, turns = index % len(by_class), index // len(by_class)
+    class_ids: np.ndarray = index % len(by_class)
+    turns: np.ndarray = index // len(by_class)
     of_image = zip(class_ids, turns, strict=True)
     text = [by_class[class_id][turn % len(by_class[class_id])] for class_id, turn in of_image]
     return pd.DataFrame({"image": index, "class_id": class_ids, "prompt": text})

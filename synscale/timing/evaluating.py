@@ -31,7 +31,8 @@ def _save_classifier(bench: Bench, path: Path, architecture: Architecture, image
         "channels": bench.study.channels,
         "classes": len(bench.classes),
     }
-    classifier.save(path, classifier.build(**build), {"build": build})
+    model = classifier.build(**build)  # type: ignore[arg-type]
+    classifier.save(path, model, {"build": build})
 
 
 def time_classifiers(bench: Bench) -> Iterator[Timed]:
@@ -85,7 +86,7 @@ def time_clip(bench: Bench) -> Iterator[Timed]:
             precisions = [fast] * len(models)
             encode = partial(clip_evaluation.encode_set, models, tar, bench.workers, precisions)
             seconds = seconds_of(encode, bench) * total / count + len(models) * heads
-            units = {"job": 1, "run": len(models)}
+            units: dict[str, float] = {"job": 1, "run": len(models)}
             what = f"{name}, {len(models)} at once"
             yield Timed("evaluate_clip", "", what, units, seconds, machine.peak(bench.device))
 

@@ -1,5 +1,6 @@
-"""Random images for timings, as smooth as photographs, so that a JPEG of them has a photograph's
-size.
+"""Random images for timings.
+
+They are as smooth as photographs, so that a JPEG of them has a photograph's size.
 """
 
 from collections.abc import Iterator

@@ -105,7 +105,7 @@ def _load_pipeline(
                 builders[str(path / "upscaler")] = _builder(generator.upscaler.model)
             if None in builders.values():
                 return None
-    with stand_ins.in_place(builders, bench.device):
+    with stand_ins.in_place(builders, bench.device):  # type: ignore[arg-type]
         start = machine.clock(bench.device)
         pipeline = pipelines.load(str(path), sampling, bench.device)
         return pipeline, is_true, machine.clock(bench.device) - start
@@ -134,7 +134,7 @@ def generate_images(bench: Bench) -> Iterator[Timed]:
         if source is None:
             continue
         settings = generation_settings(bench.study, source, shard_names(bench.study, source)[0])
-        scales = list(bench.study.sources[source].images)
+        scales = list(bench.study.sources[source].images)  # type: ignore[arg-type]
         scale = next((other for other in scales if other > 1), scales[0])
         settings = replace(settings, sampling=_with_fewer_steps(settings.sampling, bench.steps))
         free(bench.device)

@@ -1,7 +1,7 @@
 """The training loops of the workflow, timed from outside by their steps."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
@@ -44,7 +44,7 @@ class Steps:
         self.seconds = 0.0
 
     def watched(
-        self, batches: Iterator[stream.Batch], loaded: bool = False
+        self, batches: Iterable[stream.Batch], loaded: bool = False
     ) -> Iterator[stream.Batch]:
         """Yield the batches; `loaded`: all of them are put on the device first."""
         if loaded:

@@ -28,7 +28,7 @@ class Job:
 
     rule: str
     kind: str
-    stand_ins: dict[str, Callable]
+    stand_ins: dict[str, Callable[[], stand_ins_transformers.Parts]]
     load: Callable
     time: Callable
 
@@ -58,7 +58,7 @@ def _recipes(bench: Bench, kind: str) -> dict[str, ModelRecipe]:
     """Return one recipe of each model."""
     recipes = bench.study.recipes.items()
     names = {recipe.model: name for name, recipe in reversed(recipes) if recipe.kind == kind}
-    return {name: bench.study.recipes[name] for name in names.values()}
+    return {name: bench.study.recipes[name] for name in names.values()}  # type: ignore[misc]
 
 
 def _timings(bench: Bench, job: Job) -> Iterator[Timed]:

@@ -266,7 +266,7 @@ def build(builder: Callable[[], T], dtype: torch.dtype, device: torch.device) ->
             model = builder()
     finally:
         torch.set_default_dtype(default)
-    return model.to(dtype=dtype)
+    return model.to(dtype=dtype)  # type: ignore[attr-defined]
 
 
 @contextmanager

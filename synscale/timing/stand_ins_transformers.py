@@ -164,12 +164,15 @@ def safety_checker(
 
 
 # Pattern of the names of a model on the hub -> one of its size, by what it is for.
-WRITERS = {
+WRITERS: dict[str, Callable[[], Parts]] = {
     "*t5-small*": partial(t5, 512, 2048, 6, 8),
     "*t5-base*": t5,
     "*t5-large*": partial(t5, 1024, 4096, 24, 16),
 }
-CAPTIONERS = {"*blip2-opt-2.7b*": blip2, "*blip2-opt-6.7b*": partial(blip2, 4096)}
+CAPTIONERS: dict[str, Callable[[], Parts]] = {
+    "*blip2-opt-2.7b*": blip2,
+    "*blip2-opt-6.7b*": partial(blip2, 4096),
+}
 
 
 def of(model: str, known: dict[str, Callable[[], Parts]]) -> Parts | None:

@@ -10,7 +10,7 @@ import numpy as np
 from synscale.data import datasets, prepare, shards
 from synscale.timing import fake_images, machine
 from synscale.timing.bench import Bench, Timed, seconds_of
-from synscale.workflow.settings.data import data_settings
+from synscale.workflow.settings.data import IndexSettings, data_settings
 
 PHOTOGRAPH = 500  # pixels a side of a file of a data set, as most of ImageNet's
 PHOTOGRAPHS = 64
@@ -28,7 +28,9 @@ def prepare_files(bench: Bench) -> Iterator[Timed]:
         pixels = fake_images.photograph(random, PHOTOGRAPH)
         files.append(shards.encode(pixels, fake_images.JPEG))
     rows = [{"image": i, "class_id": 0, "origin": str(i)} for i in range(PHOTOGRAPHS)]
+    assert isinstance(settings.images, IndexSettings) and settings.stored is not None
     data = datasets.of_split(split, bench.study.classes, settings.images)
+    stored = settings.stored
 
     def read_index(*_):
         return rows, lambda row: files[row["image"]]
@@ -36,7 +38,7 @@ def prepare_files(bench: Bench) -> Iterator[Timed]:
     def work() -> None:
         with patch.object(datasets, "read_index", read_index):
             samples = prepare.file_samples(data, "", settings, bench.threads)
-            shards.write(bench.folder / "prepared/00000.tar", samples, settings.stored)
+            shards.write(bench.folder / "prepared/00000.tar", samples, stored)
 
     title = f"photographs of {PHOTOGRAPH} pixels, {bench.threads} threads"
     seconds = seconds_of(work, bench)

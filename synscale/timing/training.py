@@ -58,10 +58,10 @@ def train_classifiers(bench: Bench) -> Iterator[Timed]:
 
 def _classifier(bench: Bench, name: str, job: ClassifierJob, batch: int) -> list[Timed]:
     recipe = job.recipe.model_copy(update={"batch_size": batch})
-    images = bench.stored(min(2 * batch, LARGEST))
+    images: stream.Images = bench.stored(min(2 * batch, LARGEST))
     most = max(run.size for run in training_runs(bench.study) if run.architecture == name)
     if is_in_memory(bench.study, most):
-        [images] = stream.load_into_memory([images])
+        [images] = stream.load_into_memory([bench.stored(min(2 * batch, LARGEST))])
 
     def train(steps: loops.Steps, count: int) -> None:
         timed = replace(job, run=loops.timed_run(count), recipe=recipe)

@@ -44,7 +44,7 @@ def load_series(
 def images_of_run(run: TrainingRun, series: dict[Series, stream.Images]) -> stream.Images:
     """Return the images that a run trains on; `series` as `load_series` returns it."""
     parts = [series[p.source, p.guidance].between(p.start, p.stop) for p in run.parts]
-    return parts[0].join(parts)
+    return parts[0].join(parts)  # type: ignore[arg-type]
 
 
 def jobs_of(settings: ClassifierSettings, classes: int) -> list[ClassifierJob]:

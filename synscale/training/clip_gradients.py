@@ -129,7 +129,7 @@ class Gradients:
                 rank=processes.rank,
                 world_size=processes.ranks,
             )
-        features = [part.detach().float().requires_grad_() for part in features]
+        features = tuple(part.detach().float().requires_grad_() for part in features)
         scale = scale.detach().float().requires_grad_()
         losses = []
         for one, other in (features, features[::-1]):

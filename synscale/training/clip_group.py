@@ -55,7 +55,8 @@ def _members(
     jobs: list[ClipJob], tars: dict[str, list[str]], processes: ProcessGroup
 ) -> Iterator[GroupMember]:
     opened = [pairs.open_pairs(tars, job.run.parts) for job in jobs] if processes.is_main else None
-    for job, run_pairs in zip(jobs, processes.broadcast(opened), strict=True):
+    of_jobs: list[pairs.Pairs] = processes.broadcast(opened)  # type: ignore[arg-type]
+    for job, run_pairs in zip(jobs, of_jobs, strict=True):
         identity = as_json([job, run_pairs.identity])
         yield GroupMember(
             name=job.run.name,

@@ -120,7 +120,7 @@ def iter_micro_batches(
     crop = augment.crop_of_pairs(recipe, stored, job.image_size)
     architecture = job.architecture
     tokenize = clip.tokenizer(architecture.context_length, architecture.merges)
-    return stream.iter_training(
+    return stream.iter_training(  # type: ignore[return-value]
         images,
         recipe.batch_size // count,
         job.run.iterations * count,

@@ -53,7 +53,8 @@ def training_captions(
     random = np.random.default_rng(seed)
     last = "sentences" if patterns else "class_names"
     kinds = ("class_names", "description", "hypernyms", "clip_templates", last)
-    forms = [ClassRecipe(kind=kind, patterns=list(patterns)) for kind in kinds]
+    values = [{"kind": kind, "patterns": list(patterns)} for kind in kinds]
+    forms = [ClassRecipe.model_validate(value) for value in values]
     captions = []
     for _, image in manifest.iterrows():
         row = classes.iloc[image["class_id"]]

@@ -100,12 +100,13 @@ class _Reader(Dataset):
         for (image, class_id), epoch, position in draws:
             # Seeds of single images, so that neither workers nor ranks change the result.
             torch.default_generator.manual_seed(combine_seeds(position, self.seed, epoch))
-            yield self.transform(image), class_id  # while it is in the cache
+            transform = self.transform or torch.nn.Identity()
+            yield transform(image), class_id  # while it is in the cache
 
 
 def _read(reader: _Reader, items: Iterable, workers: int) -> Iterator[Batch]:
     if not workers or (isinstance(reader.images, InMemoryImages) and reader.transform is None):
-        return (reader[item] for item in items)
+        return (reader[item] for item in items)  # type: ignore[misc]
     return load(reader, items, workers)
 
 

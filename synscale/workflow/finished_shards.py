@@ -124,8 +124,8 @@ def _generated_from(study: Study, source: str, shards: list[str]) -> list[str]:
     row = study.sources[source]
     if is_real(row):
         split = split_of(row)
-        files = [*data_index(study, split), classes_file(study, split), skipped_file(study, split)]
-        return [file for file in files if file]
+        tables = [classes_file(study, split), skipped_file(study, split)]
+        return [*data_index(study, split), *filter(None, tables)]
     prompts = {prompts_file(study, source, shard) for shard in shards}
     files = [pipeline_folder(study, source), study.classes, *prompts]
     if study.recipes[row.recipe].kind != "pair_texts":

@@ -61,12 +61,12 @@ def _synthetic_sources(study: Study, values: Values) -> list[str]:
 
 
 def _indexed_sources(study: Study, values: Values) -> list[str]:
-    """Sources that have shards: a mixture uses those of others."""
+    """Return the sources that have shards; a mixture uses those of others."""
     return _sources_of_kinds(study, "real", "pairs", "synthetic")
 
 
 def _scored_sources(study: Study, values: Values) -> list[str]:
-    """Sources whose images have classes."""
+    """Return the sources whose images have classes."""
     without_classes = _recipes_of_kinds(study, "pair_texts")
     return [
         name
@@ -110,7 +110,7 @@ def _splits_in_files(study: Study, values: Values) -> list[str]:
 
 
 def _split_shards(study: Study, values: Values) -> Iterable[str]:
-    """An evaluation set is one shard, as are the digits that generators learn from."""
+    """Return the shards of a split: one of an evaluation set and of generators' digits."""
     split = values["split"]
     if split in study.data.evaluation or split == "generator_training":
         return ["00000"]

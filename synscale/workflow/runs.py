@@ -39,8 +39,8 @@ class Run:
 
 def training_recipe(study: Study, architecture: str) -> Classifiers | Clip:
     """Return the recipe of an architecture: `classifiers` or `clip` of the study."""
-    is_clip = study.clip and architecture in study.clip.architectures
-    return study.clip if is_clip else study.classifiers
+    clip = study.clip
+    return clip if clip and architecture in clip.architectures else study.classifiers
 
 
 def training_runs(study: Study, experiments: list[str] | None = None) -> list[Run]:

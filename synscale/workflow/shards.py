@@ -115,7 +115,8 @@ def is_pairs(study: Study, split: str) -> bool:
 def images_needed(study: Study, split: str) -> int:
     """Return how many images of a training split the study uses."""
     real = [source for source in study.sources.values() if is_real(source)]
-    return max((source.images for source in real if split_of(source) == split), default=0)
+    counts: list[int] = [source.images for source in real if split_of(source) == split]  # type: ignore[misc]
+    return max(counts, default=0)
 
 
 def classes_file(study: Study, split: str) -> str | None:

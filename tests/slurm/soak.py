@@ -27,7 +27,8 @@ def table(hits: list[tuple[Hit, bool]], seconds: float, seed: int) -> str:
     for bit.
     """
     lines = [
-        f"{len(hits)} faults in {seconds / 60:.0f} minutes, seed {seed}: {sum(equal for _, equal in hits)} recovered with equal output.",
+        f"{len(hits)} faults in {seconds / 60:.0f} minutes, seed {seed}: "
+        f"{sum(equal for _, equal in hits)} recovered with equal output.",
         "",
         "| fault | stage | injected | recovered | work lost, s: median (most) | output equal |",
         "|---|---|---|---|---|---|",
@@ -41,7 +42,8 @@ def table(hits: list[tuple[Hit, bool]], seconds: float, seed: int) -> str:
                 lost, good = [one for one, _ in own], sum(equal for _, equal in own)
                 verdict = "bit for bit" if good == len(own) else f"{len(own) - good} NOT"
                 lines.append(
-                    f"| {fault} | {stage} | {len(own)} | {good} | {statistics.median(lost):.1f} ({max(lost):.1f}) | {verdict} |"
+                    f"| {fault} | {stage} | {len(own)} | {good} | "
+                    f"{statistics.median(lost):.1f} ({max(lost):.1f}) | {verdict} |"
                 )
     return "\n".join(lines) + "\n"
 
@@ -70,7 +72,8 @@ def soak(faults: int, seed: int, report: Path) -> list[tuple[Hit, bool]]:
             equal = outputs(workflow) == expected
             hits += [(hit, equal) for hit in found]
             print(
-                f"{time.monotonic() - began:.0f} s: {len(hits)} faults, this round's output {'equal' if equal else 'DIFFERS'}",
+                f"{time.monotonic() - began:.0f} s: {len(hits)} faults, "
+                f"this round's output {'equal' if equal else 'DIFFERS'}",
                 flush=True,
             )
             head = report.read_text().split(MARKER)[0] if report.exists() else ""

@@ -40,7 +40,7 @@ def watch(workflow, stop: threading.Event) -> None:
 
 
 def documented_commands() -> list[str]:
-    """Return the commands of docs/cluster.md from the site file to the figure, for the smoke study."""
+    """Return the commands of docs/cluster.md up to the figure, for the smoke study."""
     section = (
         (ROOT / "docs/cluster.md")
         .read_text()

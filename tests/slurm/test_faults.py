@@ -168,7 +168,8 @@ def test_an_output_that_shows_late_is_waited_for(study):
     ended.
     """
     pool = "{output.pool:q}"
-    later = f"(setsid sh -c 'mv {pool} {pool}.late; sleep 3; mv {pool}.late {pool}' > /dev/null 2>&1 &); sleep 0.2"
+    move = f"mv {pool} {pool}.late; sleep 3; mv {pool}.late {pool}"
+    later = f"(setsid sh -c '{move}' > /dev/null 2>&1 &); sleep 0.2"
     study.edit(
         f'"--output {pool} > {{log:q}} 2>&1"',
         f'"--output {pool} > {{log:q}} 2>&1; {later}"',

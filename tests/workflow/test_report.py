@@ -17,7 +17,7 @@ NAMES = [*Figures.model_fields, *Tables.model_fields]
 ITEMS = captions.paper_items()
 
 
-# -- captions: no run and no browser -------------------------------------------------------------------------------------------------
+# -- captions: no run and no browser ---------------------------------------------------------------
 
 
 def test_every_figure_and_table_has_its_section_of_the_paper():

@@ -55,7 +55,8 @@ def install_browser() -> None:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         pytest.skip(
-            f"no chromium and chromedriver here, and no root to install them: apt-get install {' '.join(PACKAGES)}"
+            "no chromium and chromedriver here, and no root to install them: "
+            f"apt-get install {' '.join(PACKAGES)}"
         )
     install = ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES]
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -191,7 +192,8 @@ def test_every_figure_shows_with_its_caption(page, name):
     shown = page.wait("#app > div > div img")  # beside the menu, which has an image of its own
     size = WebDriverWait(page.browser, 20).until(
         lambda driver: driver.execute_script(
-            "return arguments[0].complete && [arguments[0].naturalWidth, arguments[0].naturalHeight]",
+            "const image = arguments[0];"
+            "return image.complete && [image.naturalWidth, image.naturalHeight]",
             shown,
         )
     )
@@ -200,7 +202,10 @@ def test_every_figure_shows_with_its_caption(page, name):
     assert f"filename={name}.svg" in shown.get_attribute("src")[:200]
     # Not cut at the left, which the page does with what is wider than its place; the menu takes a
     # moment to settle.
-    beside = "return arguments[0].getBoundingClientRect().left >= document.querySelector('#app > div > nav').getBoundingClientRect().right"
+    beside = (
+        "const menu = document.querySelector('#app > div > nav');"
+        "return arguments[0].getBoundingClientRect().left >= menu.getBoundingClientRect().right"
+    )
     WebDriverWait(page.browser, 20).until(
         lambda driver: driver.execute_script(beside, shown), "the menu hides a part of the figure"
     )

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 FIGURES, TABLES = list(Figures.model_fields), list(Tables.model_fields)
 
 
-# -- from nothing to figures ---------------------------------------------------------------------------------------------------------
+# -- from nothing to figures -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("figure", FIGURES)

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from synscale.data.datasets import folders, img2dataset, torchvision_sets, webdataset
 from synscale.data.datasets.registry import (
@@ -32,6 +33,9 @@ from synscale.data.datasets.registry import (
 from synscale.runtime.atomic import atomic_write
 from synscale.runtime.file_names import is_clutter, nfc
 from synscale.workflow.settings.data import IndexSettings
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = [
     "DataSet",
@@ -128,7 +132,7 @@ def check(data: DataSet) -> str:
     return layout
 
 
-def balanced_order(class_ids, seed: int = 0):
+def balanced_order(class_ids, seed: int = 0) -> "np.ndarray":
     """Return indices that go round the classes, class 0 first; classes without images are left out.
 
     Any prefix is as balanced as the data allow. Within a class the order is shuffled.

@@ -179,14 +179,15 @@ def members(data: DataSet, name: str) -> list[dict]:
     """
     tar = webdataset.root(data.place) / name
     parquet = tar.with_suffix(".parquet")
-    rows, texts = {}, {}
+    rows: dict[str, dict] = {}
+    texts: dict[str, str | None] = {}
     with tar.open("rb") as stream:
         for key, parts in webdataset.samples(tar):
             offset, size = webdataset.image_of(tar, key, parts)
             rows[key] = {"origin": f"{name}/{key}", "tar": name, "offset": offset, "size": size}
             texts[key] = text_of(tar, key, parts, stream)
     if parquet.is_file():
-        texts = _matched(tar, parquet, texts)
+        texts = {**_matched(tar, parquet, texts)}
     if silent := next((key for key, text in texts.items() if text is None), None):
         expected = f"expected {silent}.txt, or {silent}.json with a caption"
         raise DataSetError(f"{tar}: sample {silent!r} has no text ({expected})")

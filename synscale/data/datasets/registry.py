@@ -1,5 +1,6 @@
-"""What is known of a data set before it is read: its row of data/datasets.csv, its classes, and
-its path on this machine.
+"""What is known of a data set before it is read.
+
+That is its row of data/datasets.csv, its classes, and its path on this machine.
 """
 
 import difflib

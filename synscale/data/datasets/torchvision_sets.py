@@ -1,5 +1,6 @@
-"""Data sets that torchvision reads, as data/datasets.csv names them: torchvision:GTSRB(split=test).
-Nothing is downloaded.
+"""Data sets that torchvision reads. Nothing is downloaded.
+
+data/datasets.csv names them like this: torchvision:GTSRB(split=test).
 """
 
 import ast

@@ -1,5 +1,6 @@
-"""WebDataset tars: samples are members of one key, {key}.jpg and {key}.cls. Tars of pairs are read
-with the same functions.
+"""WebDataset tars: samples are members of one key, {key}.jpg and {key}.cls.
+
+Tars of pairs are read with the same functions.
 """
 
 import posixpath

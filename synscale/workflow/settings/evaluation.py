@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from synscale.study.models import Study
 from synscale.study.models.clip import Task
 from synscale.study.models.data import FileSet, classified
+from synscale.study.models.sources import SyntheticSource
 from synscale.workflow import targets
 from synscale.workflow.paths import reference_run
 from synscale.workflow.runs import Run, group_runs
@@ -111,7 +112,8 @@ def _sets_of_other_classes(study: Study) -> dict[str, FileSet]:
 def clip_tables(study: Study) -> list[str]:
     """Return the files with classes and templates of the sets that only CLIP is evaluated on."""
     sets = _sets_of_other_classes(study).values()
-    return sorted({path for row in sets for path in (row.classes, row.templates)})
+    paths = {path for row in sets for path in (row.classes, row.templates)}
+    return sorted(path for path in paths if path)
 
 
 def clip_evaluation_settings(study: Study, source: str, group: str) -> ClipEvaluationSettings:
@@ -141,7 +143,7 @@ def score_settings(study: Study, source: str) -> ScoreSettings:
     is_synthetic = row.kind == "synthetic"
     return ScoreSettings(
         source=source,
-        guidance=tuple(row.images) if is_synthetic else (None,),
+        guidance=tuple(row.images) if isinstance(row, SyntheticSource) else (None,),
         images=study.scores.images if is_synthetic else None,
         reference=reference_run(study) or reference_settings(study),
     )

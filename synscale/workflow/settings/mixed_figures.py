@@ -73,7 +73,9 @@ def limited_settings(study: Study) -> FewRealSettings:
         experiments=experiment_settings(study, figure.experiments),
         real=real_sources(study)[0],
         mixtures=[
-            FewRealMixture(name, row.label, row.parts[0].images, curve_style(study, name, None))
+            FewRealMixture(
+                name, row.label, row.parts[0].images or 0, curve_style(study, name, None)
+            )
             for name, row in rows
         ],
     )

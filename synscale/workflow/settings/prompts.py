@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from synscale.study.models import Study
+from synscale.study.models.base import HubModel
 from synscale.study.models.recipes import Recipe
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.generation import HubWeights, hub_weights
@@ -23,4 +24,6 @@ def prompt_settings(study: Study, recipe: str) -> PromptSettings:
 
 def language_model_settings(study: Study, recipe: str) -> HubWeights:
     """Return the settings of the download of a recipe's model."""
-    return hub_weights(study.recipes[recipe], "language")
+    row = study.recipes[recipe]
+    assert isinstance(row, HubModel)
+    return hub_weights(row, "language")

@@ -27,7 +27,10 @@ from synscale.runtime import gpu_lock
 CONFIG = Path(__file__).parent / "config"
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd")
 GPUS = 4
-NODE = "NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 Boards=1 SocketsPerBoard=1 CoresPerSocket=16 ThreadsPerCore=1 RealMemory=64000 Feature=nvlink State=UNKNOWN"
+NODE = (
+    "NodeHostname={host} NodeAddr=127.0.0.1 CPUs=16 Boards=1 SocketsPerBoard=1 CoresPerSocket=16 "
+    "ThreadsPerCore=1 RealMemory=64000 Feature=nvlink State=UNKNOWN"
+)
 ACCOUNT = "lab"
 
 
@@ -72,7 +75,8 @@ class Cluster:
         missing = [program for program in PROGRAMS if not shutil.which(program)]
         if missing or os.geteuid():
             raise RuntimeError(
-                f"needs root and Debian's slurm-wlm slurmdbd munge mariadb-server (missing: {', '.join(missing) or 'nothing'})"
+                "needs root and Debian's slurm-wlm slurmdbd munge mariadb-server "
+                f"(missing: {', '.join(missing) or 'nothing'})"
             )
         for name in ("state", "spool", "log", "run", "dev", "munge", "bin"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -164,11 +168,13 @@ class Cluster:
         }
         own = GPUS // self.nodes
         self.values["nodes"] = "\n".join(
-            f"NodeName={name} Port={self.values[name]} Gres=gpu:h100:{own} {NODE.format(**self.values)}"
+            f"NodeName={name} Port={self.values[name]} Gres=gpu:h100:{own} "
+            + NODE.format(**self.values)
             for name in self.names
         )
         self.values["gpus"] = "\n".join(
-            f"NodeName={name} Name=gpu Type=h100 File={self.folder}/dev/gpu[{own * number}-{own * (number + 1) - 1}]"
+            f"NodeName={name} Name=gpu Type=h100 "
+            f"File={self.folder}/dev/gpu[{own * number}-{own * (number + 1) - 1}]"
             for number, name in enumerate(self.names)
         )
         for path in CONFIG.iterdir():
@@ -257,7 +263,8 @@ class Cluster:
             "mariadbd did not start",
         )
         users = [
-            f"create user 'slurm'@'{host}' identified by 'slurm'; grant all on slurm_acct_db.* to 'slurm'@'{host}';"
+            f"create user 'slurm'@'{host}' identified by 'slurm'; "
+            f"grant all on slurm_acct_db.* to 'slurm'@'{host}';"
             for host in ("localhost", "127.0.0.1")
         ]
         subprocess.run(

@@ -181,7 +181,7 @@ class OnCluster(Workflow):
         return max([process.create_time(), *kept])
 
     def assert_nothing_passes_for_whole(self) -> int:
-        """Every result with its final name can be read to the end. Returns how many were looked at."""
+        """Assert that every result with its final name can be read. Return their number."""
         count = 0
         for path in (self.folder / "results").rglob("*"):
             if (
