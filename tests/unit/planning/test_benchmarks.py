@@ -101,7 +101,7 @@ def test_pixels_that_differ_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
         batches, "as_tensor", lambda image: torch.zeros(3, *image.size, dtype=torch.uint8)
     )
-    with pytest.raises(Disagreement, match="they differ by"):
+    with pytest.raises(Disagreement, match="decodes other pixels"):
         batches.measure(tmp_path, 64, 32, 1, CPU)
 
 
