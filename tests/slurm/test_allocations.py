@@ -44,7 +44,7 @@ def study(cluster, tmp_path_factory):
     workflow.expected = digests(workflow.folder / TARGET)
     assert len(workflow.expected) == RUNS
     shutil.rmtree(workflow.folder / TARGET)
-    due = "        now = time.monotonic()\n        if self._looked"
+    due = "        now = time.monotonic()\n        if self._asked"
     workflow.edit(
         due,
         due.replace("now =", f"time.sleep({STEP})\n        now =", 1),

@@ -170,11 +170,7 @@ def test_an_output_that_shows_late_is_waited_for(study):
     pool = "{output.pool:q}"
     move = f"mv {pool} {pool}.late; sleep 3; mv {pool}.late {pool}"
     later = f"(setsid sh -c '{move}' > /dev/null 2>&1 &); sleep 0.2"
-    study.edit(
-        f'"--output {pool} > {{log:q}} 2>&1"',
-        f'"--output {pool} > {{log:q}} 2>&1; {later}"',
-        "rules/prompts.smk",
-    )
+    study.edit('"> {log:q} 2>&1"', f'"> {{log:q}} 2>&1; {later}"', "rules/prompts.smk")
     began = time.monotonic()
     study.run("results/smoke/prompts/captions.parquet", "--force")
     assert time.monotonic() - began > 3

@@ -58,7 +58,11 @@ def long_study(folder: Path, cluster: Cluster) -> OnCluster:
         "CHECKPOINT_INTERVAL = 0.5",
         "synscale/training/checkpoint.py",
     )
-    workflow.edit("BATCH = 64", "BATCH = 4", "scripts/generate.py")
+    workflow.edit(
+        "batch_size: int = Field(default=64",
+        "batch_size: int = Field(default=4",
+        "synscale/workflow/settings/generation.py",
+    )
     workflow.edit(
         '    os.environ.setdefault("CUBLAS',
         f'{HOG}\n    os.environ.setdefault("CUBLAS',
