@@ -95,7 +95,7 @@ class Hardware(StrictModel):
         return list(rates.values())
 
     def _no_speed(self, rule: str, work: Work) -> HardwareError:
-        of_kind = f" and kind {work.kind!r}" if work.kind else ""
+        of_kind = f" of kind {work.kind!r}" if work.kind else ""
         kind = f"kind: {json.dumps(work.kind)}, " if work.kind else ""
         unit = next((unit for unit in ("image", "text", "run") if unit in work.units), "job")
         row = f"{{rule: {rule}, {kind}unit: {unit}, seconds: <a number>, origin: assumed}}"

@@ -31,7 +31,7 @@ def test_edited_study_gives_no_report(finished, tmp_path):
     copy = finished.copy(tmp_path / "workflow")
     copy.edit("title: Smoke", "title: Another")
     output = copy.run("--report", "report.html", check=False)
-    assert "edited since its results were made: run snakemake" in output
+    assert "edited since its results were written; run snakemake" in output
 
 
 def test_provenance_tells_versions_commit_study_and_results(finished):
