@@ -128,7 +128,7 @@ def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_m
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "say `hardware: mine` in config.yaml" in done.stdout
+    assert "set `hardware: mine` in config.yaml" in done.stdout
 
     own = hardware.load("mine", miniature.folder / "profiles/hardware")
     measured = {
