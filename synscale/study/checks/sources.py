@@ -42,7 +42,7 @@ def check_sources_differ(sources) -> Iterator[str]:
 def count_images(source) -> dict[float | None, int]:
     """Return the number of images of a source at each guidance scale, None for real images.
 
-    A mixture has no images of its own.
+    A mixture has no images itself.
     """
     if source.kind == "mixture":
         return {}

@@ -61,8 +61,13 @@ def test_keys_of_a_smaller_laion_fit_the_study(monkeypatch):
         del content["tables"]["versus_paper"]["counterparts"][re.match(untrained, line)[1]]
     study = validate(content, "study")
     for size, iterations in keys["clip"]["iterations"].items():
-        assert iterations % 256 == 0
-        assert iterations * study.clip.batch_size == pytest.approx(32 * size, rel=0.01)
+        assert iterations == round(32 * size / study.clip.batch_size)
+
+
+def test_clip_iterations_of_the_paper_are_32_epochs():
+    clip = load_study(STUDIES["imagenet"]).clip
+    epochs = {size: round(32 * size / clip.batch_size) for size in clip.iterations}
+    assert clip.iterations == {size: max(10_000, count) for size, count in epochs.items()}
 
 
 def test_pages_prefer_to_change_a_study_in_place():

@@ -191,13 +191,19 @@ def test_tests_import_no_other_test():
 def text_files() -> list[Path]:
     files = [ROOT / "README.md", ROOT / "Makefile", ROOT / "config.yaml", ROOT / "pyproject.toml"]
     files += [*rule_files(), *python_files("synscale", "scripts", "benchmarks", "envs")]
-    for pattern in ("docs/*.md", "report/*.rst", "studies/*.yaml", "profiles/**/*.yaml"):
+    for pattern in (
+        "docs/*.md",
+        "report/*.rst",
+        "studies/*.yaml",
+        "envs/*.yaml",
+        "profiles/**/*.yaml",
+    ):
         files += sorted(ROOT.glob(pattern))
     return files
 
 
 def test_named_files_exist():
-    pattern = r"(?<![\w./{-])(?:synscale|scripts|benchmarks|envs)/[\w/]+\.(?:py|lock|in)\b"
+    pattern = r"(?<![\w./{-])(?:synscale|scripts|benchmarks|envs|tests)/[\w/]+\.(?:py|lock|in)\b"
     missing = {}
     for path in text_files():
         names = set(re.findall(pattern, path.read_text(encoding="utf-8")))
