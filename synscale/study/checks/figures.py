@@ -228,8 +228,23 @@ def check_metrics_of_tables(tables, experiments, data, clip, sources, recipes) -
                 yield f"{key}: {curve.source} has no scores, as its prompts name no class; {fix}"
 
 
+def check_limited_real(figures, sources) -> Iterator[str]:
+    """Check that mixtures of few real images begin with a fixed number of real images."""
+    mixtures = figures.limited_real.mixtures if figures.limited_real else ()
+    for name in mixtures:
+        if name not in sources or sources[name].kind != "mixture":
+            continue  # reported by check_names
+        part = sources[name].parts[0]
+        if part.images is None or part.source not in sources or sources[part.source].kind != "real":
+            yield (
+                f"figures.limited_real.mixtures = {name!r}: its first part is not a fixed number "
+                f"of real images; set the source and images of sources.{name}.parts.0"
+            )
+
+
 CHECKS = [
     check_names,
+    check_limited_real,
     check_samples,
     check_runs,
     check_curves,

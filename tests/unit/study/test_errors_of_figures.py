@@ -7,6 +7,14 @@ from tests.support.study_errors import assert_errors
 # Old and new text of the smoke study, and messages.
 CASES = [
     (
+        "evaluation: one_writer, mixtures: real_10}",
+        "evaluation: one_writer, mixtures: both}",
+        [
+            "figures.limited_real.mixtures = 'both': its first part is not a fixed number of "
+            "real images; set the source and images of sources.both.parts.0"
+        ],
+    ),
+    (
         "recipes: [class_names], columns",
         "recipes: [nouns], columns",
         [
