@@ -1,5 +1,6 @@
 # in:  image shards with their texts, of one source or of the parts of a mixture; evaluation sets
 # out: results/{study}/clip/{source}/{group}/{run}.safetensors
+#      results/{study}/clip_histories/{source}/{group}.csv: losses, learning rate and speed by step
 #      results/{study}/clip_metrics/{source}/{group}.parquet: zero-shot top-1 and cross-entropy, on
 #      evaluation sets and tasks
 #
@@ -10,9 +11,12 @@
 
 rule train_clip:
     input:
+        classes=inputs.class_table,
         shard_index=inputs.training_indexes,
+        held_out=inputs.held_out,
     output:
         models=directory("results/{study}/clip/{source}/{group}"),
+        histories="results/{study}/clip_histories/{source}/{group}.csv",
     log:
         "logs/{study}/train_clip/{source}-{group}.log",
     benchmark:
@@ -36,8 +40,9 @@ rule train_clip:
         "scripts.train_clip "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
         "--group {wildcards.group} --settings-digest {params.settings_digest} "
-        "--shard-index {input.shard_index:q} --output {output.models:q} --state {params.state:q} "
-        "--threads {threads} > {log:q} 2>&1"
+        "--classes {input.classes:q} --shard-index {input.shard_index:q} "
+        "--held-out {input.held_out:q} --output {output.models:q} --histories {output.histories:q} "
+        "--state {params.state:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule evaluate_clip:

@@ -22,6 +22,7 @@ from synscale.workflow.settings.figures import names_of
 try:
     environment.check(config)
     environment.prepare(config.get("paths"))
+    environment.tensorboard(config)
     CONTAINER = environment.container(
         config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
     )

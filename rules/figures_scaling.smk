@@ -1,4 +1,4 @@
-# in:  metrics, laws
+# in:  metrics, laws, histories of trainings
 # out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv contains what is drawn
 #
 # Figures of the gain from more images. `plot_scaling` draws every {...}_scaling.pdf. Each rule is
@@ -94,3 +94,18 @@ use rule plot_samples as plot_teaser with:
     params:
         command="plot_teaser",
         settings_digest=digests.plot_teaser,
+
+
+use rule plot_samples as plot_training_curves with:
+    input:
+        histories=figure_inputs.training_curves_histories,
+        code=Script("plot_training_curves").code,
+    output:
+        figure_files("training_curves"),
+    log:
+        "logs/{study}/plot_training_curves.log",
+    benchmark:
+        "logs/{study}/plot_training_curves.tsv"
+    params:
+        command="plot_training_curves",
+        settings_digest=digests.plot_training_curves,

@@ -1,5 +1,6 @@
 # in:  captioned images, or downloaded weights; prompts
 # out: results/{study}/generators/{generator}/, a diffusers pipeline that is trained here
+#      results/{study}/generators/{generator}.history.csv: losses, learning rate, speed by step
 #      results/{study}/models/{generator}/, a downloaded one
 #      results/{study}/images/{source}/{shard}.tar (+ .parquet): images at each guidance scale
 #
@@ -11,8 +12,10 @@ rule train_generator:
     input:
         classes=inputs.class_table,
         tar="results/{study}/data/generator_training/00000.tar",
+        held_out=inputs.held_out,
     output:
         pipeline=directory("results/{study}/generators/{generator}"),
+        history="results/{study}/generators/{generator}.history.csv",
     log:
         "logs/{study}/train_generator/{generator}.log",
     benchmark:
@@ -34,8 +37,9 @@ rule train_generator:
         "python -m synscale.runtime.launch {resources.gpu} scripts.train_generator "
         "--study studies/{wildcards.study}.yaml --generator {wildcards.generator} "
         "--settings-digest {params.settings_digest} --classes {input.classes:q} "
-        "--images {input.tar:q} --output {output.pipeline:q} --state {params.state:q} "
-        "--threads {threads} > {log:q} 2>&1"
+        "--images {input.tar:q} --held-out {input.held_out:q} --output {output.pipeline:q} "
+        "--history {output.history:q} --state {params.state:q} --threads {threads} "
+        "> {log:q} 2>&1"
 
 
 rule fetch_generator:

@@ -82,6 +82,7 @@ use rule tabulate_prompts as tabulate_hyperparameters with:
 use rule tabulate_prompts as tabulate_laws with:
     input:
         laws=figure_inputs.all_laws,
+        histories=figure_inputs.laws_histories,
         code=Script("tabulate_laws").code,
     output:
         table_files("laws"),

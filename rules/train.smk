@@ -1,6 +1,7 @@
 # in:  image shards of one source, or of the parts of a mixture
 # out: results/{study}/shard_index/{source}/{shard}.csv: the shards up to one of them
 #      results/{study}/classifiers/{source}/{group}/{run}.safetensors
+#      results/{study}/histories/{source}/{group}.csv: losses, learning rate and speed by step
 #
 # A run is a guidance scale, an architecture, a size and a seed. A group is the runs that share a
 # job: all of an architecture if a run takes seconds, a single one if it takes GPU-days (the study's
@@ -43,8 +44,10 @@ rule train_classifiers:
     input:
         classes=inputs.class_table,
         shard_index=inputs.training_indexes,
+        held_out=inputs.held_out,
     output:
         models=directory("results/{study}/classifiers/{source}/{group}"),
+        histories="results/{study}/histories/{source}/{group}.csv",
     log:
         "logs/{study}/train_classifiers/{source}-{group}.log",
     benchmark:
@@ -69,4 +72,5 @@ rule train_classifiers:
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
         "--group {wildcards.group} --settings-digest {params.settings_digest} "
         "--classes {input.classes:q} --shard-index {input.shard_index:q} "
-        "--output {output.models:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "--held-out {input.held_out:q} --output {output.models:q} --histories {output.histories:q} "
+        "--state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -5,7 +5,7 @@ Next to it the law that each curve follows over all its sizes.
 
 import pandas as pd
 
-from synscale.analysis import metrics, result_files
+from synscale.analysis import metrics, result_files, training_history
 from synscale.report import laws_table, tables
 from synscale.runtime import cli
 from synscale.workflow.settings.tables import laws_settings
@@ -16,13 +16,16 @@ TEXT = (
     "floor, L(D) = E + (C / D)^k, by the profile (∞: no bound). k of the pure law is too small if "
     "there is a floor, and few sizes cannot show one: compare both columns. Over all sizes: every "
     "law that the data do not rule out, the chosen one first, with its k and an interval over all "
-    "of them (how often it covers: docs/laws.md); the reason is in the csv."
+    "of them (how often it covers: docs/laws.md); the reason is in the csv. Still falling: runs "
+    "whose held-out loss fell by more than 2 % in the last fifth of their steps (our choice); more "
+    "steps would lower their loss, and may change k."
 )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the table of laws."""
-    args, settings = cli.parse(tables.arguments(__doc__, "laws"), arguments, laws_settings)
+    parser = tables.arguments(__doc__, "laws", "histories")
+    args, settings = cli.parse(parser, arguments, laws_settings)
     rows = [
         laws_table.row(name, law["evaluation"], curve)
         for name, law in result_files.laws(args.laws).items()
@@ -31,6 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     keys = {"on": result_files.CONFIGURATION, "how": "left", "validate": "many_to_one"}
     tidy = pd.DataFrame(rows).astype({"guidance": "Float64"})
     tidy = tidy.merge(metrics.label_table(settings.labels), **keys)
+    histories = training_history.read(args.histories, settings.runs)
+    tidy["still_falling"] = training_history.unfinished(training_history.ends(histories), tidy)
     parts = ["# Fitted laws", TEXT]
     for name, curves in tidy.groupby("law", sort=False):
         sets = settings.laws[name].evaluation

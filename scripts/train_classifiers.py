@@ -17,14 +17,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = cli.parser(__doc__, "source", "group")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--shard-index", required=True, nargs="+", help="lists of shards by source")
+    parser.add_argument("--held-out", nargs="*", default=[], help="tar of an evaluation set")
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
+    parser.add_argument("--histories", required=True, type=Path, help="CSV of all runs")
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, classifier_settings)
     classes = len(class_table.read(args.classes))
-    output, state = Path(args.output), Path(args.state)
+    files = Path(args.output), args.histories, Path(args.state)
     with process_group(args.threads) as processes:
-        train_classifiers(settings, args.shard_index, classes, output, state, processes)
+        train_classifiers(settings, args.shard_index, classes, args.held_out, *files, processes)
 
 
 if __name__ == "__main__":

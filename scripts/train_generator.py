@@ -3,6 +3,8 @@
 The kinds are those of synscale/training/generator_loop.py.
 """
 
+from pathlib import Path
+
 from synscale.runtime.torch_setup import deterministic
 
 from synscale.data import shards
@@ -17,16 +19,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser = cli.parser(__doc__, "generator")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--images", required=True, help="tar of captioned images")
+    parser.add_argument("--held-out", nargs="*", default=[], help="tar of an evaluation set")
     parser.add_argument("--output", required=True, help="folder of the pipeline")
+    parser.add_argument("--history", required=True, type=Path, help="CSV of the training")
     parser.add_argument("--state", required=True, help="folder of the training state")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, generator_settings)
     device = deterministic(args.threads)
     images, manifest = shards.read(args.images)
     classes = class_table.read(args.classes)
-    generator_loop.train_and_save(
-        settings, images, manifest, classes, args.output, args.state, device
-    )
+    files = args.held_out, args.output, args.history, args.state
+    generator_loop.train_and_save(settings, images, manifest, classes, *files, device)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ code, from its stored form. Texts are encoded in float32.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from synscale.data import shards
-from synscale.data.codec import as_stored
 from synscale.evaluation.accumulator import MetricAccumulator
 from synscale.evaluation.evaluator import BATCH, FLOAT32, Evaluator
 from synscale.evaluation.zero_shot import OUT, Question, questions_about
@@ -33,13 +33,7 @@ def _resized(models: list[clip.Clip]) -> Callable[[torch.Tensor], torch.Tensor]:
             f"models of one group see {size} and {others.pop()} pixels a side; evaluate them in "
             "separate groups"
         )
-
-    def resize(image: torch.Tensor) -> torch.Tensor:
-        pixels = image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy()
-        resized = as_stored(pixels, size, len(image))
-        return torch.tensor(resized[None] if resized.ndim == 2 else resized.transpose(2, 0, 1))
-
-    return resize
+    return partial(clip.resized, size=size)
 
 
 def encode_set(

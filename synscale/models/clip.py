@@ -15,6 +15,7 @@ from open_clip.tokenizer import SimpleTokenizer, default_bpe
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from synscale.data.codec import as_stored
 from synscale.runtime.atomic import atomic_write
 from synscale.study.models.clip import ClipArchitecture
 from synscale.workflow.settings import as_json
@@ -133,14 +134,36 @@ def load(path: str | Path, device: torch.device) -> Clip:
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["description"])
     architecture = ClipArchitecture(label="", **description["architecture"])
-    model = CLIP(**config(architecture, description["image_size"]))
+    size = description["image_size"]
+    model = CLIP(**config(architecture, size))
     model.load_state_dict(load_file(path))
-    return Clip(
-        model.to(device).eval(),
-        tokenizer(architecture.context_length, architecture.merges),
-        description["image_size"],
-        description["training"].get("normalisation", "half"),
-    )
+    normalisation = description["training"].get("normalisation", "half")
+    return view(architecture, size, normalisation, model.to(device).eval())
+
+
+def view(architecture: ClipArchitecture, image_size: int, normalisation: str, model: CLIP) -> Clip:
+    """Return a model with its tokenizer, for evaluation."""
+    tokenize = tokenizer(architecture.context_length, architecture.merges)
+    return Clip(model, tokenize, image_size, normalisation)
+
+
+def resized(image: torch.Tensor, size: int) -> torch.Tensor:
+    """Return a stored image in the size that a model sees, as the paper's evaluation code does.
+
+    Parameters
+    ----------
+    image : Tensor, shape (C, H, W), uint8
+        C is 1 or 3.
+    size : int
+        Pixels a side.
+
+    Returns
+    -------
+    Tensor, shape (C, size, size), uint8
+    """
+    pixels = image[0].numpy() if len(image) == 1 else image.permute(1, 2, 0).numpy()
+    stored = as_stored(pixels, size, len(image))
+    return torch.tensor(stored[None] if stored.ndim == 2 else stored.transpose(2, 0, 1))
 
 
 @cache

@@ -85,5 +85,6 @@ def readable(curves: pd.DataFrame) -> pd.DataFrame:
     texts["C (images)"] = curves["scale"].map(lambda c: "" if pd.isna(c) else f"{c:.3g}")
     texts["R²"] = curves["r_squared"].map(lambda value: tables.number(value, 3))
     texts["over all sizes"] = [_over_all_sizes(curve) for curve in curves.itertuples()]
+    texts["still falling"] = curves["still_falling"]
     texts["warnings"] = curves["all_warnings"]
     return texts

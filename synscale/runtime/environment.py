@@ -1,5 +1,6 @@
 """Keys of config.yaml, and the environment variables that jobs inherit from Snakemake."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from synscale.study.checks.messages import suggest
 FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
 # Keys of config.yaml.
 KEYS = ["study", "hardware", "budget", "skip_finished_shards", "paths", "container", "override"]
+KEYS += ["tensorboard"]
+TENSORBOARD = "SYNSCALE_TENSORBOARD"  # environment variable: folder for TensorBoard's files
 RENAMED = {"trust_lists": "skip_finished_shards"}  # former keys
 
 
@@ -60,6 +63,27 @@ def container(config: dict, used: bool) -> str:
     if used and image and "://" not in image and not Path(image).is_file():
         raise ValueError(f"{where}: no such file in {os.getcwd()}; build it (docs/containers.md)")
     return image
+
+
+def tensorboard(config: dict) -> None:
+    """Let jobs write their histories for TensorBoard too, if config.yaml names a folder for it.
+
+    Raises
+    ------
+    ValueError
+        If the value is not a path, or if TensorBoard is not installed.
+    """
+    folder = config.get("tensorboard") or ""
+    where = f"config.yaml: tensorboard = {folder!r}"
+    if not isinstance(folder, str):
+        raise ValueError(f"{where}: not a path; write the name of a folder, or '' for none")
+    if folder and importlib.util.find_spec("tensorboard") is None:
+        fix = "run `python -m pip install tensorboard`, or remove the value"
+        raise ValueError(f"{where}: package tensorboard is not installed; {fix}")
+    if folder:
+        os.environ[TENSORBOARD] = os.path.abspath(folder)
+    else:
+        os.environ.pop(TENSORBOARD, None)
 
 
 def prepare(paths: dict[str, str] | None = None) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synscale.data import shard_index, shards
 from synscale.models import classifier
-from synscale.training import classifier_loop, stream
+from synscale.training import classifier_loop, held_out, stream
 from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.distributed import ProcessGroup
 from synscale.training.groups import GroupMember, train_group
@@ -54,19 +54,23 @@ def jobs_of(settings: ClassifierSettings, classes: int) -> list[ClassifierJob]:
 
 
 def _members(
-    jobs: list[ClassifierJob], tars: dict[str, list[str]], data: object, processes: ProcessGroup
+    jobs: list[ClassifierJob],
+    tars: dict[str, list[str]],
+    data: object,
+    processes: ProcessGroup,
+    loss: held_out.ClassifierLoss | None,
 ) -> Iterator[GroupMember]:
     series = load_series([job.run for job in jobs], tars)
     for job in jobs:
         images = images_of_run(job.run, series)
         identity = as_json([job, data])
         description = {"build": job.build_arguments, "run": job.run, "training": job.recipe}
+        work = partial(classifier_loop.train, job, images, held_out_loss=loss)
         yield GroupMember(
+            source=job.run.source,
             name=job.run.name,
             identity=identity,
-            train=partial(
-                classifier_loop.train, job, images, identity=identity, processes=processes
-            ),
+            train=partial(work, identity=identity, processes=processes),
             save=partial(classifier.save, description=description),
         )
 
@@ -75,7 +79,9 @@ def train_classifiers(
     settings: ClassifierSettings,
     index_files: list[str],
     classes: int,
+    evaluation: list[str],
     output: Path,
+    histories: Path,
     state: Path,
     processes: ProcessGroup,
 ) -> None:
@@ -87,8 +93,10 @@ def train_classifiers(
     index_files : list of str
         Shard indexes of the sources, in order.
     classes : int
-    output, state : Path
-        Folders, as of `train_group`.
+    evaluation : list of str
+        Tar of the evaluation set whose images are held out; none records no held-out loss.
+    output, histories, state : Path
+        As of `train_group`.
     processes : ProcessGroup
 
     Raises
@@ -100,5 +108,9 @@ def train_classifiers(
     """
     tars = shards.by_source(shard_index.tars(index_files), settings.inputs)
     data = shard_index.identity(index_files)
-    members = _members(jobs_of(settings, classes), tars, data, processes)
-    train_group(members, output, state, processes)
+    loss = None
+    if evaluation and processes.is_main:
+        count = held_out.count_of(settings.recipe.batch_size)
+        loss = held_out.ClassifierLoss(held_out.read_evenly(evaluation[0], count))
+    members = _members(jobs_of(settings, classes), tars, data, processes, loss)
+    train_group(members, output, histories, state, processes)

@@ -5,9 +5,10 @@ every batch. Their number changes nothing but rounding, and the neighbours that 
 find at the ends of a share.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -238,6 +239,7 @@ def train(
     state_folder: Path,
     identity: str,
     processes: ProcessGroup,
+    held_out_loss: Callable[[torch.nn.Module], float] | None = None,
 ) -> torch.nn.Module:
     """Train one classifier, resuming from a saved state if there is one.
 
@@ -250,6 +252,8 @@ def train(
     identity : str
         Everything that the result depends on.
     processes : ProcessGroup
+    held_out_loss : callable, optional
+        Of the weights that are saved, for the history.
 
     Returns
     -------
@@ -270,8 +274,18 @@ def train(
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     parts |= {"average": average} if average else {}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
+    loss_now = held_out_loss and partial(held_out_loss, average.module if average else model)
     progress = TrainingProgress(
-        job.run.full_name, total, recipe.batch_size, "images", ADVICE, model, state, processes
+        job.run.full_name,
+        total,
+        recipe.batch_size,
+        "images",
+        ADVICE,
+        model,
+        state,
+        processes,
+        len(images),
+        loss_now,
     )
     start = progress.resume()
     compile_model(model, recipe.compile)

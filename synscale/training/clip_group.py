@@ -9,7 +9,8 @@ import torch
 from synscale.data import shards
 from synscale.models import clip
 from synscale.planning import clip_memory
-from synscale.training import clip_loop, pairs
+from synscale.study import class_table
+from synscale.training import clip_loop, held_out, pairs, stream
 from synscale.training.clip_loop import ClipJob
 from synscale.training.distributed import ProcessGroup
 from synscale.training.groups import GroupMember, train_group
@@ -51,23 +52,55 @@ def save(path: Path, model: torch.nn.Module, job: ClipJob) -> None:
     clip.save(path, clip_loop.weights_of(model), description)
 
 
+def held_out_loss(settings: ClipSettings, evaluation: str, classes: str) -> held_out.ZeroShotLoss:
+    """Return the held-out loss of the models of a group.
+
+    Parameters
+    ----------
+    settings : ClipSettings
+    evaluation : str
+        Tar of the evaluation set.
+    classes : str
+        Table of its classes.
+    """
+    recipe, architecture, size = settings.recipe, settings.architecture, settings.image_size
+    images = held_out.read_evenly(evaluation, held_out.count_of(recipe.batch_size))
+    pixels = torch.stack([clip.resized(image, size) for image in images.pixels])
+    return held_out.ZeroShotLoss(
+        images=stream.InMemoryImages(images.sizes, pixels, images.class_ids),
+        names=tuple(class_table.read(classes)["name"]),
+        view=partial(clip.view, architecture, size, recipe.normalisation),
+    )
+
+
 def _members(
-    jobs: list[ClipJob], tars: dict[str, list[str]], processes: ProcessGroup
+    jobs: list[ClipJob],
+    tars: dict[str, list[str]],
+    processes: ProcessGroup,
+    loss: held_out.ZeroShotLoss | None,
 ) -> Iterator[GroupMember]:
     opened = [pairs.open_pairs(tars, job.run.parts) for job in jobs] if processes.is_main else None
     of_jobs: list[pairs.Pairs] = processes.broadcast(opened)  # type: ignore[arg-type]
     for job, run_pairs in zip(jobs, of_jobs, strict=True):
         identity = as_json([job, run_pairs.identity])
+        work = partial(clip_loop.train, job, run_pairs, held_out_loss=loss)
         yield GroupMember(
+            source=job.run.source,
             name=job.run.name,
             identity=identity,
-            train=partial(clip_loop.train, job, run_pairs, identity=identity, processes=processes),
+            train=partial(work, identity=identity, processes=processes),
             save=partial(save, job=job),
         )
 
 
 def train_clip(
-    settings: ClipSettings, tars: list[str], output: Path, state: Path, processes: ProcessGroup
+    settings: ClipSettings,
+    tars: list[str],
+    evaluation: list[str],
+    output: Path,
+    histories: Path,
+    state: Path,
+    processes: ProcessGroup,
 ) -> None:
     """Train the CLIP models of a group.
 
@@ -76,8 +109,10 @@ def train_clip(
     settings : ClipSettings
     tars : list of str
         Shards, source after source.
-    output, state : Path
-        Folders, as of `train_group`.
+    evaluation : list of str
+        Tar of an evaluation set and table of its classes; none records no held-out loss.
+    output, histories, state : Path
+        As of `train_group`.
     processes : ProcessGroup
 
     Raises
@@ -89,5 +124,7 @@ def train_clip(
     """
     jobs = jobs_of(settings)
     check_jobs(jobs, processes)
-    members = _members(jobs, shards.by_source(tars, settings.inputs), processes)
-    train_group(members, output, state, processes)
+    is_recorded = evaluation and processes.is_main
+    loss = held_out_loss(settings, *evaluation) if is_recorded else None
+    members = _members(jobs, shards.by_source(tars, settings.inputs), processes, loss)
+    train_group(members, output, histories, state, processes)

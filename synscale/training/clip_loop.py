@@ -9,8 +9,9 @@ read, from the seed, the epoch and the pair. A training can therefore be resumed
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -141,7 +142,12 @@ def weights_of(model: CLIP) -> dict[str, torch.Tensor]:
 
 
 def train(
-    job: ClipJob, pairs: Pairs, state_folder: Path, identity: str, processes: ProcessGroup
+    job: ClipJob,
+    pairs: Pairs,
+    state_folder: Path,
+    identity: str,
+    processes: ProcessGroup,
+    held_out_loss: Callable[[CLIP], float] | None = None,
 ) -> CLIP:
     """Train one CLIP model, resuming from a saved state if there is one.
 
@@ -155,6 +161,8 @@ def train(
     identity : str
         Everything that the result depends on.
     processes : ProcessGroup
+    held_out_loss : callable, optional
+        Of the model, for the history.
 
     Returns
     -------
@@ -173,7 +181,16 @@ def train(
     parts = {"model": model, "optimizer": optimizer}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
     progress = TrainingProgress(
-        job.run.full_name, total, recipe.batch_size, "pairs", ADVICE, model, state, processes
+        job.run.full_name,
+        total,
+        recipe.batch_size,
+        "pairs",
+        ADVICE,
+        model,
+        state,
+        processes,
+        len(pairs.images),
+        held_out_loss and partial(held_out_loss, model),
     )
     start = progress.resume()
     gradients = Gradients(model, processes.wrap_ddp(model), recipe, processes)

@@ -7,7 +7,9 @@ guidance by training on empty captions now and then. Sizes and settings are our 
 """
 
 import shutil
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -22,9 +24,10 @@ from synscale.prompts import recipes
 from synscale.runtime import atomic
 from synscale.study.models.generators import GeneratorTraining
 from synscale.study.models.recipes import ClassRecipe
-from synscale.training import checkpoint
-from synscale.training.divergence import check_finite
-from synscale.training.finite_state import gradient_norm
+from synscale.training import checkpoint, held_out, history
+from synscale.training.distributed import ProcessGroup
+from synscale.training.image_sets import InMemoryImages
+from synscale.training.progress import TrainingProgress
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
@@ -117,6 +120,11 @@ def masked_token_loss(
 KINDS = {"diffusion": ("unet", diffusion_loss), "masked_token": ("transformer", masked_token_loss)}
 
 
+def _in_range(images: torch.Tensor) -> torch.Tensor:
+    """Return uint8 images as float in -1..1."""
+    return images.float() / 127.5 - 1
+
+
 def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
     return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
@@ -135,6 +143,22 @@ def _trained_parts(pipeline: DiffusionPipeline, denoiser: str) -> torch.nn.Modul
     return torch.nn.ModuleDict(parts).train()
 
 
+def _held_out_loss(
+    pipeline: DiffusionPipeline,
+    average: AveragedModel,
+    kind: str,
+    pixels: torch.Tensor,
+    tokens: torch.Tensor,
+) -> float:
+    """Return the loss of the averaged weights on held-out images, with the same noise each time."""
+    denoiser, loss_of = KINDS[kind]
+    other = {name: getattr(pipeline, name, None) for name in ("scheduler", "vqvae")}
+    parts = {denoiser: average.module["denoiser"], "text_encoder": average.module["text_encoder"]}
+    with held_out.evaluating(average.module):
+        random = torch.Generator().manual_seed(0)
+        return loss_of(SimpleNamespace(**parts, **other), pixels, tokens, random).item()
+
+
 def train(
     settings: GeneratorTrainingSettings,
     images: np.ndarray,
@@ -142,6 +166,7 @@ def train(
     state_folder: str,
     identity: str,
     device: torch.device,
+    evaluation: tuple[InMemoryImages, list[str]] | None = None,
 ) -> DiffusionPipeline:
     """Train a pipeline.
 
@@ -156,6 +181,8 @@ def train(
     state_folder, identity : str
         As for `checkpoint.TrainingCheckpoint`.
     device : torch.device
+    evaluation : tuple of InMemoryImages and list of str, optional
+        Held-out images and their captions, for the history.
     """
     recipe = settings.generator.training
     denoiser, loss_of = KINDS[settings.generator.kind]
@@ -164,7 +191,7 @@ def train(
     pipeline = small_generators.build(settings, tokenizer).to(device)
     tokens = torch.stack([_tokens(tokenizer, texts) for texts in captions])
     empty = _tokens(tokenizer, [""])
-    pixels = torch.from_numpy(images).float() / 127.5 - 1
+    pixels = _in_range(torch.from_numpy(images))
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
@@ -174,7 +201,18 @@ def train(
     random = torch.Generator().manual_seed(recipe.seed)
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
-    for step in range(state.load(), recipe.iterations):
+    loss_now = None
+    if evaluation:
+        shown = _in_range(evaluation[0].pixels).to(device), _tokens(tokenizer, evaluation[1])
+        kind = settings.generator.kind
+        loss_now = partial(_held_out_loss, pipeline, average, kind, shown[0], shown[1].to(device))
+    name = f"generator of kind {settings.generator.kind}"
+    sizes = recipe.iterations, recipe.batch_size, "images"
+    processes = ProcessGroup(device)
+    progress = TrainingProgress(
+        name, *sizes, ADVICE, model, state, processes, len(images), loss_now
+    )
+    for _ in range(progress.resume(), recipe.iterations):
         index, caption, is_dropped = _draw_batch(tokens, recipe, random)
         text = torch.where(is_dropped[:, None], empty, tokens[index, caption])
         loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
@@ -184,15 +222,8 @@ def train(
         optimizer.step()
         schedule.step()
         average.update_parameters(model)
-        is_printed = step % 100 == 0 or step == recipe.iterations - 1
-        is_due = state.due
-        if is_printed or is_due:
-            name = f"generator of kind {settings.generator.kind}"
-            value = check_finite(loss.item(), name, step + 1, rate, gradient_norm(model), ADVICE)
-        if is_due:
-            state.save(step + 1)
-        if is_printed:
-            print(f"iteration {step + 1}/{recipe.iterations}: loss {value:.4f}", flush=True)
+        progress.end_step(loss.detach(), rate, None)
+    progress.finish()
     model.load_state_dict(average.module.state_dict())
     return pipeline
 
@@ -202,7 +233,9 @@ def train_and_save(
     images: np.ndarray,
     manifest: pd.DataFrame,
     classes: pd.DataFrame,
+    evaluation: list[str],
     output: str,
+    histories: Path,
     state_folder: str,
     device: torch.device,
 ) -> None:
@@ -216,8 +249,12 @@ def train_and_save(
         Of the images: class_id, caption and sha256.
     classes : DataFrame
         The class table.
+    evaluation : list of str
+        Tar of the evaluation set whose images are held out; none records no held-out loss.
     output : str
         Folder of the pipeline.
+    histories : Path
+        CSV of the history.
     state_folder : str
         Kept until the pipeline is complete.
     device : torch.device
@@ -225,7 +262,14 @@ def train_and_save(
     seed = settings.generator.training.seed
     captions = training_captions(manifest, classes, settings.patterns, seed)
     identity = as_json([settings, captions, manifest["sha256"].tolist()], settings.ignored)
-    pipeline = train(settings, images, captions, state_folder, identity, device)
+    shown = None
+    if evaluation:
+        count = held_out.count_of(settings.generator.training.batch_size)
+        seen = held_out.read_evenly(evaluation[0], count)
+        shown = seen, [classes["name"][row] for row in seen.class_ids.tolist()]
+    pipeline = train(settings, images, captions, state_folder, identity, device, shown)
+    rows = Path(state_folder) / f"{checkpoint.digest(identity)}.csv"
+    history.write_job(histories, [("", settings.generator.kind, rows)])
     part = Path(f"{output}.part")
     shutil.rmtree(part, ignore_errors=True)
     pipeline.to("cpu").save_pretrained(part)

@@ -1,7 +1,8 @@
-"""What the training loops share: resume, check the loss, save by time, and report."""
+"""What the training loops share: resume, check the loss, record it, save by time, and report."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 
@@ -9,6 +10,7 @@ from synscale.training.checkpoint import TrainingCheckpoint
 from synscale.training.distributed import ProcessGroup
 from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
+from synscale.training.history import TrainingHistory
 
 CHECK_STEPS = 100  # between checks of the loss: reading it makes the CPU wait for the GPU
 
@@ -27,6 +29,12 @@ def compile_model(model: torch.nn.Module, backend: str | None) -> None:
 def clip_norm(model: torch.nn.Module, largest: float | None) -> torch.Tensor | None:
     """Clip the norm of the gradients, if it has a limit; return the norm before, otherwise None."""
     return torch.nn.utils.clip_grad_norm_(model.parameters(), largest) if largest else None
+
+
+def time_left(seconds: float) -> str:
+    """Return seconds as text in minutes, or in hours if there are two or more."""
+    minutes = round(seconds / 60)
+    return f"{minutes} min left" if minutes < 120 else f"{minutes / 60:.1f} h left"
 
 
 @dataclass
@@ -50,6 +58,10 @@ class TrainingProgress:
     model : Module
     checkpoint : TrainingCheckpoint
     processes : ProcessGroup
+    images : int
+        Images or pairs of an epoch.
+    held_out : callable, optional
+        Returns the held-out loss; None records none.
     """
 
     name: str
@@ -60,13 +72,21 @@ class TrainingProgress:
     model: torch.nn.Module
     checkpoint: TrainingCheckpoint
     processes: ProcessGroup
+    images: int
+    held_out: Callable[[], float] | None = None
 
+    history: TrainingHistory = field(init=False)
     step: int = 0
     first: int = 0
     began: float = 0.0
     loss: torch.Tensor | None = None
     learning_rate: float = 0.0
     norm: torch.Tensor | None = None
+
+    def __post_init__(self):
+        path = self.checkpoint.path.with_suffix(".csv")
+        sizes = self.total, self.batch_size, self.images
+        self.history = TrainingHistory(path, self.name, *sizes)
 
     def resume(self) -> int:
         """Load the saved state, if there is one, and return the number of its steps.
@@ -83,12 +103,14 @@ class TrainingProgress:
                 f"{self.name}: rank {self.processes.rank} loaded step {step} but rank 0 loaded "
                 f"step {expected} (stale network file system?); run the job again"
             )
+        if self.processes.is_main:
+            self.history.resume(step)
         self.step = self.first = step
         self.began = time.monotonic()
         return step
 
     def end_step(self, loss: torch.Tensor, learning_rate: float, norm: torch.Tensor | None) -> None:
-        """Note the end of a step, and save the state if it is time to.
+        """Note the end of a step; record it, and save the state, if it is time to.
 
         Parameters
         ----------
@@ -107,16 +129,23 @@ class TrainingProgress:
         self.loss = loss
         self.learning_rate = learning_rate
         self.norm = norm
+        is_recorded = self.step in self.history.steps
+        if is_recorded:
+            mean = self.processes.mean(loss)  # all processes take part
         if not self.processes.is_main:
             return
+        if is_recorded:
+            self._record(mean)
         is_due = self.checkpoint.due
         if is_due or self.step % CHECK_STEPS == 0:
             value = self._check(loss.item())
         if is_due:
             self.checkpoint.save(self.step)
             speed = (self.step - self.first) * self.batch_size / (time.monotonic() - self.began)
+            left = time_left((self.total - self.step) * self.batch_size / speed)
             progress = f"step {self.step} of {self.total}, training loss {value:.4f}"
-            print(f"{self.name}: {progress}, {speed:.0f} {self.unit} per second", flush=True)
+            speed_text = f"{speed:.0f} {self.unit} per second"
+            print(f"{self.name}: {progress}, {speed_text}, {left}", flush=True)
 
     def finish(self) -> None:
         """Report the last loss. Raises SystemExit if it is not finite."""
@@ -126,6 +155,16 @@ class TrainingProgress:
         if self.processes.is_main:
             print(f"{self.name}: {self.total} steps, {end}", flush=True)
 
+    def _record(self, loss: float) -> None:
+        self._check(loss)
+        is_held_out = self.held_out is not None and self.step in self.history.held_out
+        held_out = self.held_out() if is_held_out else None  # type: ignore[misc]
+        self.history.add(self.step, loss, self.learning_rate, self._norm(), held_out)
+
+    def _norm(self) -> float:
+        return gradient_norm(self.model) if self.norm is None else self.norm.item()
+
     def _check(self, loss: float) -> float:
-        norm = gradient_norm(self.model) if self.norm is None else self.norm.item()
-        return check_finite(loss, self.name, self.step, self.learning_rate, norm, self.advice)
+        return check_finite(
+            loss, self.name, self.step, self.learning_rate, self._norm(), self.advice
+        )

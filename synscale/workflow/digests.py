@@ -217,6 +217,12 @@ def plot_clip_transfer(study: Study, wildcards) -> str:
 
 
 @study_input
+def plot_training_curves(study: Study, wildcards) -> str:
+    """Digest of `plot_training_curves`."""
+    return mixed_figures.training_curves_settings(study).digest()
+
+
+@study_input
 def plot_teaser(study: Study, wildcards) -> str:
     """Digest of `plot_teaser`."""
     return figures.teaser_settings(study).digest()

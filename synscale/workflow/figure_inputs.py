@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from synscale.planning import dag
 from synscale.study.models import Study
-from synscale.workflow.paths import metric_files
+from synscale.workflow.paths import history_files, metric_files
 from synscale.workflow.settings import claims, figures, tables
 from synscale.workflow.settings.figures import part_of
 from synscale.workflow.studies import study_input
@@ -155,6 +155,13 @@ def teaser_laws(study: Study, wildcards) -> list[str]:
     return law_files(study, figures.teaser_laws(study))
 
 
+@study_input
+def training_curves_histories(study: Study, wildcards) -> list[str]:
+    """Return the histories of the figure's trainings."""
+    figure = part_of(study, "training_curves", study.figures.training_curves)
+    return history_files(study, figure.experiments)
+
+
 # -- tables --------------------------------------------------------------------------------------
 
 
@@ -190,6 +197,12 @@ def evaluation_metrics(study: Study, wildcards) -> list[str]:
 def all_laws(study: Study, wildcards) -> list[str]:
     """Return the fits of every law."""
     return law_files(study, study.laws)
+
+
+@study_input
+def laws_histories(study: Study, wildcards) -> list[str]:
+    """Return the histories of the trainings that laws are fitted to."""
+    return history_files(study, figures.experiments_of_laws(study, list(study.laws)))
 
 
 @study_input

@@ -97,6 +97,12 @@ def classified_tars(study: Study, wildcards) -> list[str]:
 
 
 @study_input
+def held_out(study: Study, wildcards) -> list[str]:
+    """Return the set on which trainings record a loss: the first with the study's classes."""
+    return [paths.evaluation_file(study, name) for name in classified(study.data)[:1]]
+
+
+@study_input
 def clip_class_tables(study: Study, wildcards) -> list[str]:
     """Return the tables of the evaluation sets that have other classes."""
     return clip_tables(study)

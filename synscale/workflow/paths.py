@@ -111,14 +111,24 @@ def training_indexes(study: Study, source: str, group: str) -> list[str]:
     ]
 
 
-def metric_files(study: Study, experiments: list[str] | None = None) -> list[str]:
-    """Return the metrics of every run of these experiments; None is all experiments."""
+def _job_files(study: Study, experiments: list[str] | None, kind: str, suffix: str) -> list[str]:
+    """Return a file of each job that trains, or evaluates, runs of these experiments."""
     files: dict[str, None] = {}
     for run in training_runs(study, experiments):
         is_classifier = training_recipe(study, run.architecture) is study.classifiers
-        folder = "metrics" if is_classifier else "clip_metrics"
-        files[f"results/{study.name}/{folder}/{run.source}/{group_of(study, run)}.parquet"] = None
+        folder = kind if is_classifier else f"clip_{kind}"
+        files[f"results/{study.name}/{folder}/{run.source}/{group_of(study, run)}.{suffix}"] = None
     return list(files)
+
+
+def metric_files(study: Study, experiments: list[str] | None = None) -> list[str]:
+    """Return the metrics of every run of these experiments; None is all experiments."""
+    return _job_files(study, experiments, "metrics", "parquet")
+
+
+def history_files(study: Study, experiments: list[str]) -> list[str]:
+    """Return the histories of every training of these experiments."""
+    return _job_files(study, experiments, "histories", "csv")
 
 
 def reference_run(study: Study) -> Run | None:

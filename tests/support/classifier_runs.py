@@ -34,6 +34,7 @@ def classifier_arguments(folder: Path, name: str, study: Path = SMOKE) -> list[s
         "classes": ROOT / "data/digits_classes.csv",
         "shard-index": noise_shards(folder),
         "output": folder / name,
+        "histories": folder / f"{name}.csv",
         "state": folder / f"state_{name}",
     }
     return [word for option, value in options.items() for word in (f"--{option}", str(value))]

@@ -23,7 +23,15 @@ def train(folder: Path) -> None:
     tar = write_source(folder / "real.tar", 40)
     run = run_of("learned", ("real", None, 40), iterations=40)
     settings = settings_of(run, inputs={"real": 1}, learning_rate=1e-2)
-    train_clip(settings, [tar], folder / "models", folder / "state", ProcessGroup(CPU))
+    train_clip(
+        settings,
+        [tar],
+        [],
+        folder / "models",
+        folder / "histories.csv",
+        folder / "state",
+        ProcessGroup(CPU),
+    )
     (folder / "set").mkdir()
     write_source(folder / "set/unseen.tar", 24)
 

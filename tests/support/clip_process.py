@@ -57,7 +57,8 @@ def train(task: dict, processes: ProcessGroup) -> None:
         patch.object(checkpoint.TrainingCheckpoint, "due", property(lambda self: True)),
         patch.object(clip_loop.Gradients, "__call__", watched),
     ):
-        train_clip(settings, task["tars"], folder / "models", folder / "state", processes)
+        files = folder / "models", folder / "histories.csv", folder / "state"
+        train_clip(settings, task["tars"], [], *files, processes)
     seen = {"losses": losses, "positions": positions}
     (folder / f"seen.{processes.rank}.json").write_text(json.dumps(seen))
 

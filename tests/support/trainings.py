@@ -26,14 +26,15 @@ def architecture() -> Architecture:
     return load_study(SMOKE).classifiers.architectures["vit_tiny"]
 
 
-def train_on_noise(folder, training: Training, iterations: int) -> torch.nn.Module:
+def train_on_noise(folder, training: Training, iterations: int, **options) -> torch.nn.Module:
     """Return the model of a short training on forty images of noise."""
     random = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (40, 1, 8, 8), dtype=torch.uint8, generator=random)
     images = stream.InMemoryImages([40], pixels, torch.arange(40) % 10)
     run = TrainingRun("real", "run", 0, iterations)
     job = ClassifierJob(run, architecture(), 8, 1, 10, training)
-    return classifier_loop.train(job, images, folder, "", ProcessGroup(torch.device("cpu")))
+    processes = ProcessGroup(torch.device("cpu"))
+    return classifier_loop.train(job, images, folder, "", processes, **options)
 
 
 def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:

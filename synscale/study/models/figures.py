@@ -113,6 +113,12 @@ class TransferFigure(StrictModel):
     curves: Curves
 
 
+class TrainingCurvesFigure(StrictModel):
+    """Held-out loss over the steps of each training."""
+
+    experiments: Names
+
+
 class Figures(StrictModel):
     """Figures of a study by name."""
 
@@ -129,6 +135,7 @@ class Figures(StrictModel):
     clip_transfer: TransferFigure | None = None
     teaser: TeaserFigure | None = None
     exchange_rate: ExchangeFigure | None = None
+    training_curves: TrainingCurvesFigure | None = None
 
 
 class EvaluationTable(StrictModel):

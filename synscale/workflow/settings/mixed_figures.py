@@ -1,9 +1,9 @@
-"""Settings of the figures of mixtures and of CLIP models, whose sizes must be made comparable."""
+"""Settings of the figures of mixtures, of CLIP models of comparable sizes, and of trainings."""
 
 from dataclasses import dataclass
 
 from synscale.study.models import Study, images_of_each_part
-from synscale.workflow.runs import training_runs
+from synscale.workflow.runs import Run, training_runs
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Curve, CurveStyle, curve_style, labelled
 from synscale.workflow.settings.figures import part_of
@@ -61,6 +61,19 @@ class TransferSettings(Settings):
     evaluations: dict[str, str]
     experiments: list[ExperimentSettings]
     models: list[TransferModel]
+
+
+@dataclass(frozen=True)
+class TrainingCurvesSettings(Settings):
+    """Figure `training_curves`."""
+
+    runs: list[Run]
+
+
+def training_curves_settings(study: Study) -> TrainingCurvesSettings:
+    """Return the settings of figure `training_curves`."""
+    figure = part_of(study, "training_curves", study.figures.training_curves)
+    return TrainingCurvesSettings(training_runs(study, figure.experiments))
 
 
 def limited_settings(study: Study) -> FewRealSettings:

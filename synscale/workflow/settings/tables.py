@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from synscale.study.models import Study, expand_curves
 from synscale.study.models.figures import Counterpart
+from synscale.workflow.runs import Run, training_runs
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Label, table_labels
-from synscale.workflow.settings.figures import part_of
+from synscale.workflow.settings.figures import experiments_of_laws, part_of
 from synscale.workflow.settings.laws import (
     ExperimentSettings,
     LawSettings,
@@ -50,10 +51,11 @@ class HyperparametersSettings(Settings):
 
 @dataclass(frozen=True)
 class LawsTableSettings(Settings):
-    """Table `laws`."""
+    """Table `laws`. runs: all trainings that the laws are fitted to."""
 
     laws: dict[str, LawSettings]
     labels: list[Label]
+    runs: list[Run]
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def laws_settings(study: Study) -> LawsTableSettings:
     """Return the settings of table `laws`."""
     part_of(study, "laws", study.tables.laws)
     laws = {law: law_settings(study, law) for law in study.laws}
-    return LawsTableSettings(laws, table_labels(study))
+    runs = training_runs(study, experiments_of_laws(study, list(study.laws)))
+    return LawsTableSettings(laws, table_labels(study), runs)
 
 
 def versus_settings(study: Study) -> VersusSettings:

@@ -51,7 +51,8 @@ def job(tmp_path):
 
     def start(name, **training):
         settings = settings_of(*runs, inputs={"real": 1, "made": 1}, **training)
-        train_clip(settings, tars, tmp_path / name, tmp_path / f"state_{name}", ProcessGroup(CPU))
+        files = tmp_path / name, tmp_path / f"{name}.csv", tmp_path / f"state_{name}"
+        train_clip(settings, tars, [], *files, ProcessGroup(CPU))
         return {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())}
 
     start.tars, start.folder = tars, tmp_path
@@ -92,7 +93,8 @@ def run(tmp_path):
     def start(name, workers=0, **training):
         settings = settings_of(row, inputs={"real": 1}, **training)
         output, processes = tmp_path / name, ProcessGroup(CPU, workers=workers)
-        train_clip(settings, [tar], output, tmp_path / f"state_{name}", processes)
+        files = output, tmp_path / f"{name}.csv", tmp_path / f"state_{name}"
+        train_clip(settings, [tar], [], *files, processes)
         return (output / "one.safetensors").read_bytes()
 
     start.folder = tmp_path
@@ -233,7 +235,9 @@ def test_what_cannot_be_trained_is_reported(tmp_path, run, inputs, message):
         train_clip(
             settings_of(run, inputs=inputs),
             [tar],
+            [],
             tmp_path / "out",
+            tmp_path / "out.csv",
             tmp_path / "state",
             ProcessGroup(CPU),
         )

@@ -74,7 +74,8 @@ def test_job_refuses_before_training(tmp_path, monkeypatch):
     processes = ProcessGroup(torch.device("cuda"))
     settings = settings_of(run_of("one", ("real", None, 4)), inputs={"real": 1})
     with pytest.raises(SystemExit, match="both one: 8 pairs at a time do not fit into the GPU"):
-        train_clip(settings, ["real.tar"], tmp_path / "out", tmp_path / "state", processes)
+        files = tmp_path / "out", tmp_path / "out.csv", tmp_path / "state"
+        train_clip(settings, ["real.tar"], [], *files, processes)
 
 
 def saved_bytes(job, pairs: int) -> int:
