@@ -53,7 +53,7 @@ def test_two_allocations_do_not_wait_for_each_other(cluster, tmp_path):
 def test_gpu_job_without_cuda_ends_at_once(cluster, tmp_path):
     """The GPUs of this cluster are pretend, so torch finds none."""
     script = ["scripts.train_generator", "--study", str(SMOKE), "--generator", "diffusion"]
-    files = ("classes", "images", "output", "state")
+    files = ("classes", "images", "history", "output", "state")
     script += [word for name in files for word in (f"--{name}", str(tmp_path / name))]
     launch = [sys.executable, "-m", "synscale.runtime.launch", "1", *script]
     done = run(cluster, "srun", *WHERE, "--gpus=h100:1", *launch, **{gpu_lock.CPU: ""})
