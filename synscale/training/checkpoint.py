@@ -93,7 +93,7 @@ class TrainingCheckpoint:
     identity : str
         Text of everything that the result depends on. State of another text is not loaded.
     parts : dict
-        Name -> object with state_dict and load_state_dict, or a torch.Generator.
+        Name -> object with state_dict and load_state_dict, or a torch.Generator. None is left out.
     every : float, optional
         Seconds of work that an interruption may lose; `CHECKPOINT_INTERVAL` by default.
     background : bool, optional
@@ -109,7 +109,7 @@ class TrainingCheckpoint:
         background: bool | None = None,
     ):
         self.path = Path(folder) / f"{digest(identity)}.state"
-        self.parts = parts
+        self.parts = {name: part for name, part in parts.items() if part is not None}
         self.every = CHECKPOINT_INTERVAL if every is None else every
         self.background = background
         self.saved = self._began = time.monotonic()

@@ -271,22 +271,12 @@ def train(
     depth = StochasticDepth(model, recipe.batch_size // ranks // count, processes.device)
     optimizer, schedule = optimizer_of(model, recipe, total)
     average = moving_average(model, recipe.ema_decay)
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    parts |= {"average": average} if average else {}
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
-    loss_now = held_out_loss and partial(held_out_loss, average.module if average else model)
-    progress = TrainingProgress(
-        job.run.full_name,
-        total,
-        recipe.batch_size,
-        "images",
-        ADVICE,
-        model,
-        state,
-        processes,
-        len(images),
-        loss_now,
-    )
+    sizes = total, recipe.batch_size, "images"
+    result = average.module if average else model
+    epoch = len(images), held_out_loss and partial(held_out_loss, result)
+    progress = TrainingProgress(job.run.full_name, *sizes, ADVICE, model, state, processes, *epoch)
     start = progress.resume()
     compile_model(model, recipe.compile)
     ddp_model = processes.wrap_ddp(model)
@@ -302,4 +292,4 @@ def train(
             average.update_parameters(model)
         progress.end_step(loss, rate, norm)
     progress.finish()
-    return average.module if average else model
+    return result

@@ -180,18 +180,9 @@ def train(
     schedule = cosine_lr(optimizer, recipe.learning_rate, round(recipe.warmup * total), total)
     parts = {"model": model, "optimizer": optimizer}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
-    progress = TrainingProgress(
-        job.run.full_name,
-        total,
-        recipe.batch_size,
-        "pairs",
-        ADVICE,
-        model,
-        state,
-        processes,
-        len(pairs.images),
-        held_out_loss and partial(held_out_loss, model),
-    )
+    sizes = total, recipe.batch_size, "pairs"
+    epoch = len(pairs.images), held_out_loss and partial(held_out_loss, model)
+    progress = TrainingProgress(job.run.full_name, *sizes, ADVICE, model, state, processes, *epoch)
     start = progress.resume()
     gradients = Gradients(model, processes.wrap_ddp(model), recipe, processes)
     batches = iter_micro_batches(job, pairs, start, count, processes)

@@ -147,16 +147,27 @@ def _held_out_loss(
     pipeline: DiffusionPipeline,
     average: AveragedModel,
     kind: str,
-    pixels: torch.Tensor,
-    tokens: torch.Tensor,
+    evaluation: tuple[InMemoryImages, list[str]],
 ) -> float:
     """Return the loss of the averaged weights on held-out images, with the same noise each time."""
     denoiser, loss_of = KINDS[kind]
+    pixels = _in_range(evaluation[0].pixels).to(pipeline.device)
+    tokens = _tokens(pipeline.tokenizer, evaluation[1]).to(pipeline.device)
     other = {name: getattr(pipeline, name, None) for name in ("scheduler", "vqvae")}
     parts = {denoiser: average.module["denoiser"], "text_encoder": average.module["text_encoder"]}
     with held_out.evaluating(average.module):
         random = torch.Generator().manual_seed(0)
         return loss_of(SimpleNamespace(**parts, **other), pixels, tokens, random).item()
+
+
+def _optimizer_of(
+    model: torch.nn.Module, recipe: GeneratorTraining
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
+    )
+    return optimizer, schedule
 
 
 def train(
@@ -185,7 +196,8 @@ def train(
         Held-out images and their captions, for the history.
     """
     recipe = settings.generator.training
-    denoiser, loss_of = KINDS[settings.generator.kind]
+    kind = settings.generator.kind
+    denoiser, loss_of = KINDS[kind]
     torch.manual_seed(recipe.seed)
     tokenizer = small_generators.build_tokenizer([text for texts in captions for text in texts])
     pipeline = small_generators.build(settings, tokenizer).to(device)
@@ -194,19 +206,11 @@ def train(
     pixels = _in_range(torch.from_numpy(images))
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
-    )
+    optimizer, schedule = _optimizer_of(model, recipe)
     random = torch.Generator().manual_seed(recipe.seed)
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
-    loss_now = None
-    if evaluation:
-        shown = _in_range(evaluation[0].pixels).to(device), _tokens(tokenizer, evaluation[1])
-        kind = settings.generator.kind
-        loss_now = partial(_held_out_loss, pipeline, average, kind, shown[0], shown[1].to(device))
-    name = f"generator of kind {settings.generator.kind}"
+    loss_now = evaluation and partial(_held_out_loss, pipeline, average, kind, evaluation)
     sizes = recipe.iterations, recipe.batch_size, "images"
     processes = ProcessGroup(device)
     progress = TrainingProgress(

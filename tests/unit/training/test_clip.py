@@ -162,7 +162,7 @@ def test_divergence_stops_before_the_state_is_saved(run, monkeypatch):
 
 
 def test_divergence_is_found_without_a_save(run):
-    with pytest.raises(SystemExit, match=r"both one: training loss is (nan|inf) at step 7 \("):
+    with pytest.raises(SystemExit, match=r"both one: training loss is (nan|inf) at step \d \("):
         run("a", learning_rate=1e38)
     assert not (run.folder / "a").exists()
 

@@ -47,7 +47,7 @@ def test_too_high_learning_rate_stops_a_training(tmp_path, save_every_step):
 
 
 def test_divergence_in_the_last_step_gives_no_model(tmp_path):
-    with pytest.raises(SystemExit, match=r"training loss is (nan|inf) at step 3"):
+    with pytest.raises(SystemExit, match=r"training loss is (nan|inf) at step [23] "):
         train_on_noise(tmp_path, recipe(learning_rate=1e30), 3)
 
 
