@@ -214,7 +214,7 @@ def train(
     sizes = recipe.iterations, recipe.batch_size, "images"
     processes = ProcessGroup(device)
     progress = TrainingProgress(
-        name, *sizes, ADVICE, model, state, processes, len(images), loss_now
+        f"generator of kind {kind}", *sizes, ADVICE, model, state, processes, len(images), loss_now
     )
     for _ in range(progress.resume(), recipe.iterations):
         index, caption, is_dropped = _draw_batch(tokens, recipe, random)

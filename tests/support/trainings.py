@@ -37,7 +37,7 @@ def train_on_noise(folder, training: Training, iterations: int, **options) -> to
     return classifier_loop.train(job, images, folder, "", processes, **options)
 
 
-def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
+def train_small_generator(generator: str, folder, **options) -> dict[str, torch.Tensor]:
     """Return the weights of the denoiser after six steps on twenty images of noise."""
     settings = generator_settings(load_study(SMOKE), generator)
     row = settings.generator
@@ -46,6 +46,6 @@ def train_small_generator(generator: str, folder) -> dict[str, torch.Tensor]:
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
     captions = [["one", "a thick one"], ["two", "a thin two"]] * 10
     pipeline = generator_loop.train(
-        settings, images, captions, str(folder), "same", torch.device("cpu")
+        settings, images, captions, str(folder), "same", torch.device("cpu"), **options
     )
     return getattr(pipeline, generator_loop.KINDS[row.kind][0]).state_dict()

@@ -7,6 +7,7 @@ from types import ModuleType
 
 from synscale.runtime.torch_setup import deterministic
 
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -14,10 +15,14 @@ from hypothesis import strategies as st
 
 from synscale.runtime import environment
 from synscale.training import checkpoint, history, stream
+from synscale.training.clip_group import train_clip
+from synscale.training.distributed import ProcessGroup
 from synscale.training.held_out import ClassifierLoss
 from synscale.training.history import COLUMNS, TrainingHistory
+from tests.support.clip_runs import run_of, settings_of, write_source
 from tests.support.interrupted import Killed
-from tests.support.trainings import recipe, train_on_noise
+from tests.support.trainings import recipe, train_on_noise, train_small_generator
+from tests.support.workflow import ROOT
 
 STEPS = 50
 STABLE = COLUMNS.index("images_per_second")  # columns before it do not depend on time
@@ -144,3 +149,38 @@ def test_tensorboard_is_reported_if_it_is_not_installed(monkeypatch):
     with pytest.raises(ValueError, match="tensorboard = 3: not a path"):
         environment.tensorboard({"tensorboard": 3})
     environment.tensorboard({"tensorboard": ""})
+
+
+def test_generator_history_is_the_same_after_an_interruption(tmp_path, monkeypatch):
+    evaluation = held_out_images(), ["one"] * 24
+    train_small_generator("diffusion", tmp_path / "a", evaluation=evaluation)
+    with monkeypatch.context() as patch:
+        steps = []
+
+        def is_due(self):
+            steps.append(0)
+            if len(steps) == 5:
+                raise Killed
+            return len(steps) == 3
+
+        patch.setattr(checkpoint.TrainingCheckpoint, "due", property(is_due))
+        with pytest.raises(Killed):
+            train_small_generator("diffusion", tmp_path / "b", evaluation=evaluation)
+    train_small_generator("diffusion", tmp_path / "b", evaluation=evaluation)
+    first, second = ([row[:STABLE] for row in rows_of(tmp_path / name)] for name in "ab")
+    assert first == second and len(first) == 1 + 6
+    assert all(float(row[COLUMNS.index("held_out_loss")]) > 0 for row in first[1:])
+
+
+def test_clip_history_has_a_zero_shot_loss_that_changes_no_weight(tmp_path):
+    tar = write_source(tmp_path / "real.tar", 20)
+    settings = settings_of(run_of("one", ("real", None, 20), iterations=20), inputs={"real": 1})
+    for name, evaluation in (("a", []), ("b", [tar, str(ROOT / "data/digits_classes.csv")])):
+        files = tmp_path / name, tmp_path / f"{name}.csv", tmp_path / f"state_{name}"
+        train_clip(settings, [tar], evaluation, *files, ProcessGroup(torch.device("cpu")))
+    models = [(tmp_path / name / "one.safetensors").read_bytes() for name in "ab"]
+    assert models[0] == models[1]
+    table = pd.read_csv(tmp_path / "b.csv")
+    assert list(table["iteration"]) == list(range(1, 21))
+    assert table["held_out_loss"].between(1, 20).all()
+    assert pd.read_csv(tmp_path / "a.csv")["held_out_loss"].isna().all()
