@@ -17,6 +17,7 @@ from synscale.report import plotting
 from synscale.report.names import display_name
 from synscale.workflow.settings.mixed_figures import training_curves_settings
 
+COLUMNS = 4
 MARKER = {"marker": "o", "markersize": 3.5, "linestyle": "none"}
 
 
@@ -46,6 +47,9 @@ def draw(axes: plt.Axes, rows: pd.DataFrame, ended: pd.DataFrame, colors: dict[i
         place = end.iteration, end.held_out_loss
         axes.plot(*place, color=colors[end.size], markerfacecolor=filling, **MARKER)
     axes.set(xscale="log", yscale="log")
+    panels.label_counts(axes.xaxis)
+    panels.label_measure(axes, panels.LOSS_TICKS)
+    axes.tick_params(labelsize=7)
     panels.draw_grid(axes)
 
 
@@ -60,12 +64,15 @@ def main(arguments: list[str] | None = None) -> None:
     sizes = sorted(points["size"].unique())
     colors = dict(zip(sizes, sns.color_palette("viridis_r", len(sizes)), strict=True))
     curves = list(points.groupby(SERIES, dropna=False, sort=False))
-    figure, grid = panels.panel_grid(len(curves), 2.4, 1.9, (0.2, 0.7))
-    for axes, (key, rows) in zip(grid.flat, curves, strict=False):
-        same = ended.merge(rows[SERIES].drop_duplicates(), on=SERIES)
-        draw(axes, rows, same, colors)
+    columns = min(COLUMNS, len(curves))
+    rows = -(-len(curves) // columns)
+    figure, grid = panels.subplots(rows, columns, (2.0 * columns + 0.2, 1.7 * rows + 0.7))
+    for axes, (key, steps) in zip(grid.flat, curves, strict=False):
+        same = ended.merge(steps[SERIES].drop_duplicates(), on=SERIES)
+        draw(axes, steps, same, colors)
         axes.set_title(title(*key), fontsize=7)
-    panels.label_measure(grid[0, 0], panels.LOSS_TICKS)
+    for axes in grid.flat[len(curves) :]:
+        axes.set_axis_off()
     for axes in grid[:, 0]:
         axes.set_ylabel("held-out loss (nats)")
     for axes in panels.lowest(grid, len(curves)):
