@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from synscale.study import automatic
 from synscale.study.checks import clip, data, experiments, figures, generators, recipes, sources
 from synscale.study.checks.messages import shorten, suggest
 from synscale.study.csv_tables import TableError
@@ -19,7 +20,7 @@ from synscale.study.models.base import COMMIT, NAME
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # of pydantic, in the location of an error
 CHECKS = [
     check
-    for module in (sources, experiments, clip, data, generators, recipes, figures)
+    for module in (sources, experiments, clip, data, generators, recipes)
     for check in module.CHECKS
 ]
 
@@ -119,24 +120,39 @@ def validate(raw: dict, where: str) -> Study:
     StudyError
         With a line for each error.
     """
-    sections, errors = _read_sections(raw)
-    for check in CHECKS:
+    errors = [_unknown_key(str(key), raw[key], Study) for key in raw.keys() - Study.model_fields]
+    sections: dict[str, Any] = {}
+    errors += _read_sections(raw, Study.model_fields.keys() - automatic.SECTIONS, sections)
+    errors += _check(CHECKS, sections)
+    shown = {name: automatic.without_auto(raw.get(name)) for name in automatic.SECTIONS}
+    for name in automatic.SECTIONS if not errors else ():
+        shown[name], unsupported = automatic.fill(name, raw.get(name), sections)
+        errors += unsupported
+    errors += _read_sections(shown, automatic.SECTIONS, sections)
+    errors += _check(figures.CHECKS, sections)
+    if errors:
+        raise StudyError("\n".join(f"{where}: {error}" for error in dict.fromkeys(errors)))
+    return Study.model_construct(**sections)
+
+
+def _check(checks: list[Callable], sections: dict[str, Any]) -> list[str]:
+    """Return the errors that checks find in the valid sections of a study."""
+    errors: list[str] = []
+    for check in checks:
         needed = inspect.signature(check).parameters
         if all(name in sections for name in needed):
             try:
                 errors += check(**{name: sections[name] for name in needed})
             except TableError as error:  # in a table of data/ that a check reads
                 errors.append(str(error))
-    if errors:
-        raise StudyError("\n".join(f"{where}: {error}" for error in dict.fromkeys(errors)))
-    return Study.model_construct(**sections)
+    return errors
 
 
-def _read_sections(raw: dict) -> tuple[dict[str, Any], list[str]]:
-    """Return the valid top-level sections of a study, and the errors of the others."""
-    sections: dict[str, Any] = {}
-    errors = [_unknown_key(str(key), raw[key], Study) for key in raw.keys() - Study.model_fields]
-    for key, field in Study.model_fields.items():
+def _read_sections(raw: dict, keys: Iterable[str], sections: dict[str, Any]) -> list[str]:
+    """Add the valid ones of some top-level sections of a study; return the errors of the others."""
+    errors: list[str] = []
+    for key in sorted(keys, key=list(Study.model_fields).index):
+        field = Study.model_fields[key]
         if key in raw:
             errors += _boolean_errors(key, raw[key])
             try:
@@ -149,7 +165,7 @@ def _read_sections(raw: dict) -> tuple[dict[str, Any], list[str]]:
             errors.append(_missing_key(key, key, [Study]))
         elif not field.is_required():
             sections[key] = field.default
-    return sections, errors
+    return errors
 
 
 @cache

@@ -70,8 +70,12 @@ class Study(StrictModel):
         default={}, description="checkpoints of the paper's authors, to verify our evaluation"
     )
     laws: dict[Name, Law]
-    figures: Figures
-    tables: Tables
+    figures: Figures = Field(
+        default=Figures(), description="by default, all that the experiments support"
+    )
+    tables: Tables = Field(
+        default=Tables(), description="by default, all that the experiments support"
+    )
 
     _name: str = PrivateAttr(default="")
 

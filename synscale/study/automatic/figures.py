@@ -1,0 +1,217 @@
+"""The keys of each automatic figure and table; None if the experiments have nothing for it."""
+
+from collections.abc import Callable
+
+from synscale.study.automatic.contents import Contents
+from synscale.study.models import expand_curves, images_of_each_part
+from synscale.study.models.data import classified
+
+EXAMPLES = 10  # images of each class in figure `per_class`
+
+
+def _samples(study: Contents) -> dict | None:
+    recipes: dict[str, list[str]] = {}
+    for name, row in study.sources.items():
+        if study.is_synthetic(name):
+            recipes.setdefault(row.generator, []).append(row.recipe)
+    generator = max(recipes, key=lambda name: len(recipes[name]), default=None)
+    return generator and {"generator": generator, "recipes": recipes[generator], "columns": 5}
+
+
+def _plane(study: Contents) -> dict | None:
+    used = [row.generator for name, row in study.sources.items() if study.is_synthetic(name)]
+    return {"generators": list(dict.fromkeys(used))} if used else None
+
+
+def _sweep(study: Contents) -> dict | None:
+    sweep = study.sweep()
+    return sweep and sweep | {"evaluation": study.evaluation}
+
+
+def _title(names: list[str]) -> str:
+    return names[0].replace("_", " ") if len(names) == 1 else f"mean of {len(names)}"
+
+
+def _law_panel(study: Contents, law: str, architecture: str, title: str) -> dict:
+    curves = study.curves(law, architecture)
+    return {"title": title, "law": law, "architectures": architecture, "curves": curves}
+
+
+def _supervised(study: Contents) -> dict | None:
+    laws = study.laws_of(clip=False)[:1]
+    labels = {name: row.label for name, row in study.classifiers.architectures.items()}
+    panels = [
+        _law_panel(study, law, a, labels[a]) for law in laws for a in study.architectures(law)
+    ]
+    return {"panels": panels} if panels else None
+
+
+def _ood(study: Contents) -> dict | None:
+    laws = study.laws_of(clip=False)[1:]
+    panels = [
+        _law_panel(study, law, study.architectures(law)[0], _title(study.laws[law].evaluation))
+        for law in laws
+    ]
+    return {"panels": panels} if panels else None
+
+
+def _clip_scaling(study: Contents) -> dict | None:
+    panels = [
+        _law_panel(study, law, study.architectures(law)[0], _title(study.laws[law].evaluation))
+        for law in study.laws_of(clip=True)
+    ]
+    return {"panels": panels} if panels else None
+
+
+def _beyond(study: Contents) -> dict | None:
+    panels = []
+    for law in study.laws_of(clip=False)[:1]:
+        architecture = study.architectures(law)[0]
+        for curve in study.curves(law, architecture, synthetic=True):
+            panel = {"title": curve["source"].replace("_", " "), "law": law}
+            panels.append(panel | {"architectures": architecture, "curves": [curve]})
+    return {"panels": panels} if panels else None
+
+
+def _main_law(study: Contents) -> dict | None:
+    """Return the main law, its first architecture and its synthetic curves."""
+    for law in study.laws_of(clip=False)[:1]:
+        architecture = study.architectures(law)[0]
+        curves = study.curves(law, architecture, synthetic=True)
+        return {"law": law, "architecture": architecture, "curves": curves} if curves else None
+    return None
+
+
+def _per_class(study: Contents) -> dict | None:
+    main = _main_law(study)
+    return main and main | {"easy_top1": 0.9, "poor_k": 0.1, "examples": EXAMPLES}
+
+
+def _limited_real(study: Contents) -> dict | None:
+    mixtures = {
+        name: row
+        for name, row in study.sources.items()
+        if row.kind == "mixture"
+        and row.parts[0].images is not None
+        and study.sources[row.parts[0].source].kind == "real"
+    }
+    trained = {
+        name: [source for source, _ in expand_curves(row.curves, study.sources)]
+        for name, row in study.experiments.items()
+        if row.architectures[0] in study.classifiers.architectures
+    }
+    real = {row.parts[0].source for row in mixtures.values()}
+    fitted = {name for law in study.laws.values() for name in law.experiments}
+    experiments = [
+        name
+        for name, used in trained.items()
+        if set(used) & {*mixtures} or (name in fitted and set(used) & real)
+    ]
+    shown = [name for name in mixtures if any(name in used for used in trained.values())]
+    if not shown:
+        return None
+    with_mixture = next(name for name, used in trained.items() if shown[0] in used)
+    architecture = study.experiments[with_mixture].architectures[0]
+    kept = [e for e in experiments if architecture in study.experiments[e].architectures]
+    keys = {"experiments": kept, "architecture": architecture, "evaluation": study.evaluation}
+    return keys | {"mixtures": shown}
+
+
+def _clip_transfer(study: Contents) -> dict | None:
+    for law in study.laws_of(clip=True)[:1]:
+        architecture = study.architectures(law)[0]
+        curves = study.curves(law, architecture)
+        experiments = study.laws[law].experiments
+        if not _common_sizes(study, experiments, architecture):
+            return None
+        names = [*study.data.evaluation, *study.clip.tasks]
+        evaluations = {name: name.replace("_", " ") for name in names}
+        keys = {"experiments": experiments, "architecture": architecture}
+        return keys | {"evaluations": evaluations, "curves": curves}
+    return None
+
+
+def _common_sizes(study: Contents, experiments: list[str], architecture: str) -> set[int]:
+    """Return the numbers of images of each part that every curve of some experiments has."""
+    numbers: dict[tuple, set[int]] = {}
+    for name in experiments:
+        row = study.experiments[name]
+        if architecture in row.architectures:
+            for curve in expand_curves(row.curves, study.sources):
+                each = {images_of_each_part(study.sources, *curve, size) for size in row.sizes}
+                numbers.setdefault(curve, set()).update(n for n in each if n is not None)
+    return set.intersection(*numbers.values()) if numbers else set()
+
+
+def _teaser(study: Contents) -> dict | None:
+    panels = []
+    for title, clip in (("Supervised", False), ("CLIP", True)):
+        laws = study.laws_of(clip)
+        if laws:
+            architecture = study.architectures(laws[0])[0]
+            names = {law: _title(study.laws[law].evaluation) for law in laws}
+            first, *others = (study.curves(law, architecture) for law in laws)
+            curves = [curve for curve in first if all(curve in other for other in others)]
+            panel = {"title": title, "architecture": architecture, "laws": names}
+            panels.append(panel | {"curves": curves})
+    return {"panels": panels} if panels else None
+
+
+def _training_curves(study: Contents) -> dict | None:
+    names = [name for law in study.laws.values() for name in law.experiments]
+    return {"experiments": list(dict.fromkeys(names)) or list(study.experiments)}
+
+
+FIGURES: dict[str, Callable[[Contents], dict | None]] = {
+    "samples": _samples,
+    "recognizability_diversity": _plane,
+    "configuration_sweep": _sweep,
+    "scores": _sweep,
+    "supervised_scaling": _supervised,
+    "beyond_the_law": _beyond,
+    "per_class": _per_class,
+    "ood_scaling": _ood,
+    "limited_real": _limited_real,
+    "clip_scaling": _clip_scaling,
+    "clip_transfer": _clip_transfer,
+    "teaser": _teaser,
+    "exchange_rate": _main_law,
+    "training_curves": _training_curves,
+}
+
+
+def _configurations(study: Contents) -> dict | None:
+    sweep = study.sweep()
+    return sweep and sweep | {"evaluations": study.evaluation}
+
+
+def _clip_table(study: Contents) -> dict | None:
+    return study.clip and {"evaluations": [*study.data.evaluation, *study.clip.tasks]}
+
+
+def _ood_table(study: Contents) -> dict | None:
+    others = classified(study.data)[1:]
+    return {"evaluations": others} if others else None
+
+
+def _prompts(study: Contents) -> dict | None:
+    return {"each": 2} if study.recipes else None
+
+
+def _supervised_table(study: Contents) -> dict | None:
+    return {"evaluations": study.evaluation}
+
+
+def _without_keys(study: Contents) -> dict | None:
+    return {}
+
+
+TABLES: dict[str, Callable[[Contents], dict | None]] = {
+    "prompts": _prompts,
+    "configurations": _configurations,
+    "supervised": _supervised_table,
+    "ood": _ood_table,
+    "clip": _clip_table,
+    "hyperparameters": _without_keys,
+    "laws": _without_keys,
+}
