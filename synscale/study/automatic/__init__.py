@@ -29,7 +29,7 @@ def _errors(section: str, name: str, value: dict, sections: dict[str, Any]) -> I
     model, _ = SECTIONS[section]
     empty = {"figures": Figures(), "tables": Tables()}
     try:
-        known = sections | empty | {section: model(**{name: value})}
+        known = sections | empty | {section: model.model_validate({name: value})}
     except ValidationError as error:
         yield str(error)
         return

@@ -43,17 +43,18 @@ class Contents:
 
     def curves(self, law: str, architecture: str, synthetic: bool = False) -> list[dict]:
         """Return the curves that a law has on an architecture, by source."""
-        scales: dict[str, list[float]] = {}
+        scales: dict[str, list[float | None]] = {}
         for name in self.laws[law].experiments:
             row = self.experiments[name]
             if architecture in row.architectures:
                 for source, scale in expand_curves(row.curves, self.sources):
                     scales.setdefault(source, []).append(scale)
         kept = {s: v for s, v in scales.items() if not synthetic or self.is_synthetic(s)}
-        return [
-            {"source": source} | ({} if None in values else {"guidance": sorted(set(values))})
-            for source, values in kept.items()
-        ]
+        curves: list[dict] = []
+        for source, values in kept.items():
+            numbers = sorted({scale for scale in values if scale is not None})
+            curves.append({"source": source} | ({"guidance": numbers} if numbers else {}))
+        return curves
 
     def is_synthetic(self, source: str) -> bool:
         """Whether a source is synthetic images of the classes."""

@@ -15,7 +15,9 @@ def _samples(study: Contents) -> dict | None:
         if study.is_synthetic(name):
             recipes.setdefault(row.generator, []).append(row.recipe)
     generator = max(recipes, key=lambda name: len(recipes[name]), default=None)
-    return generator and {"generator": generator, "recipes": recipes[generator], "columns": 5}
+    if generator is None:
+        return None
+    return {"generator": generator, "recipes": recipes[generator], "columns": 5}
 
 
 def _plane(study: Contents) -> dict | None:

@@ -1,6 +1,6 @@
 """Checks of figures and tables, which show existing sources, runs and laws."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,7 @@ def check_limited_real(figures, sources) -> Iterator[str]:
             )
 
 
-CHECKS = [
+CHECKS: list[Callable[..., Iterator[str]]] = [
     check_names,
     check_limited_real,
     check_samples,
