@@ -1,0 +1,170 @@
+"""Write a study about your own images: a class table and a study file, to be edited.
+
+python -m scripts.new_study birds --train photos/train --test photos/test
+    --generator owner/name@revision | --generator ./folder | --train-generator
+    [--classes CSV] [--image-size 128] [--gpus 1]
+
+The folders have one folder for each class, or WebDataset tars; a row of data/datasets.csv works
+too. Without --test, a tenth of the training images is held out. Nothing is overwritten.
+"""
+
+import argparse
+import re
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from scripts import plan as plan_command
+from synscale.data import inspection
+from synscale.data.datasets import DataSetError, class_names
+from synscale.data.datasets.registry import first_few
+from synscale.data.inspection import Inspection
+from synscale.runtime.atomic import atomic_write
+from synscale.study import scaffold
+from synscale.study.load import StudyError, load_study
+from synscale.study.models.base import COMMIT, NAME
+
+COLUMNS = ["class_id", "name", "label"]
+HELD_OUT = 0.1  # of the training images, without --test
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    options.add_argument("name", help="name of the study: small letters, digits and _")
+    options.add_argument("--train", required=True, help="folder or tars of the training images")
+    options.add_argument("--test", help="folder or tars of the test images")
+    options.add_argument("--classes", help="CSV of the classes, if no folders name them")
+    kind = options.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--generator", help="owner/name@revision on the model hub, or ./folder")
+    kind.add_argument("--train-generator", action="store_true", help="on half of the images")
+    options.add_argument("--image-size", type=int, help="pixels a side; by default from the images")
+    options.add_argument("--gpus", type=int, default=0, help="GPUs of a job; 0, the default: CPU")
+    return options
+
+
+def class_table(args: argparse.Namespace) -> pd.DataFrame:
+    """Return the class table: that of --classes, or the folders of the training images.
+
+    Raises
+    ------
+    SystemExit
+        If there is none, or if it has one class only.
+    """
+    if args.classes:
+        table = pd.read_csv(args.classes, dtype=str, keep_default_na=False)
+    else:
+        try:
+            labels = class_names.class_folders(Path(args.train))
+        except ValueError as error:
+            raise SystemExit(f"--train: {error}, or name the classes with --classes") from None
+        table = pd.DataFrame(class_names.class_rows(labels), columns=COLUMNS)
+    if len(table) < 2:
+        found = ", ".join(table["name"]) or "none"
+        raise SystemExit(f"--train: one class only ({found}); a classifier needs two or more")
+    return table
+
+
+def check_images(args: argparse.Namespace, table: str) -> Inspection:
+    """Return what the training images are, after checks of them and of the test images.
+
+    Raises
+    ------
+    SystemExit
+        If images are missing or broken, or if test images are among the training images.
+    """
+    seen = {}
+    for option, section in (("train", "training"), ("test", "evaluation")):
+        path = getattr(args, option)
+        if path is None:
+            continue
+        try:
+            seen[option] = inspection.inspect(path, table, section)
+        except DataSetError as error:
+            raise SystemExit(f"--{option}: {error}") from None
+        print(f"{path}: {seen[option].summary()}")
+        if broken := seen[option].broken:
+            fix = "replace or remove them"
+            raise SystemExit(
+                f"--{option}: {len(broken)} broken images ({first_few(broken)}); {fix}"
+            )
+    if args.test and (shared := inspection.shared_images(args.train, args.test, table)):
+        detail = f"{len(shared)}, such as {first_few(shared, 3)}"
+        raise SystemExit(
+            f"--test: images that are training images ({detail}); remove them from one"
+        )
+    return seen["train"]
+
+
+def generator_of(args: argparse.Namespace, image_size: int) -> str:
+    """Return the value of the generator in the study. Raises SystemExit for a bad --generator."""
+    if args.train_generator:
+        training = "{iterations: 3000, batch_size: 64, learning_rate: 2.0e-3, ema_decay: 0.99, caption_dropout: 0.15}"
+        keys = "kind: diffusion, data: for_generator, channels: [32, 64], text_width: 32"
+        return f"{{{keys}, text_layers: 1, sampler: dpmsolver++, steps: 8, training: {training}}}"
+    model, _, revision = args.generator.partition("@")
+    if not model.startswith(("/", ".")) and not re.fullmatch(COMMIT, revision):
+        expected = "owner/name@ and the 40 hex digits of a commit, or a folder such as ./model"
+        raise SystemExit(f"--generator {args.generator}: no revision (expected {expected})")
+    version = f", revision: {revision}" if revision else ""
+    size = max(64, image_size) if revision == "" else 512
+    return f"{{kind: pretrained, model: {model}{version}, size: {size}, steps: 30}} # size: pixels it generates"
+
+
+def data_lines(args: argparse.Namespace) -> tuple[str, str]:
+    """Return the lines of the sections data.training and data.evaluation."""
+    return f"    real: {{dataset: {args.train}}}", f"    test: {{dataset: {args.test}}}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write the class table and the study file, and print the plan."""
+    args = parser().parse_args(arguments)
+    study, classes = Path(f"studies/{args.name}.yaml"), Path(f"data/{args.name}_classes.csv")
+    if not re.fullmatch(NAME, args.name):
+        fix = "use small letters, digits and _, with a letter first"
+        raise SystemExit(f"{args.name}: the name of a study is part of paths; {fix}")
+    for path in (study, classes):
+        if path.exists():
+            raise SystemExit(f"{path}: exists already; choose another name, or remove it")
+    table = class_table(args)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, classes.name)
+        table.to_csv(path, index=False)
+        images = check_images(args, str(path))
+    side = args.image_size or scaffold.side_of(images.median_side)
+    training, evaluation = data_lines(args)
+    kind = "trained" if args.train_generator else "pretrained"
+    try:
+        text = scaffold.text(
+            scaffold.Plan(
+                name=args.name,
+                classes=len(table),
+                images=images.images,
+                image_size=side,
+                channels=1 if images.is_grey else 3,
+                gpus=args.gpus,
+                training=training,
+                evaluation=evaluation,
+                generator=generator_of(args, side),
+                kind=kind,
+            )
+        )
+    except scaffold.ScaffoldError as error:
+        raise SystemExit(f"--train: {error}") from None
+    with atomic_write(classes, study) as (table_part, study_part):
+        table.to_csv(table_part, index=False)
+        study_part.write_text(text, encoding="utf-8")
+    try:
+        load_study(study)
+    except StudyError as error:
+        raise SystemExit(f"{error}\n{study} was written; correct it") from None
+    figure = f"figures/{args.name}/exchange_rate.pdf"
+    print(f"\nWrote {study} and {classes}. The compute plan of {figure}:\n")
+    plan_command.main(["--target", figure, "--allow-over-budget"])
+    print(f"\nNext: edit {study}, then run\n  snakemake {figure}")
+
+
+if __name__ == "__main__":
+    main()
