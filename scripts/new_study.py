@@ -26,6 +26,12 @@ from synscale.study.load import StudyError, load_study
 from synscale.study.models.base import COMMIT, NAME
 
 COLUMNS = ["class_id", "name", "label"]
+# A diffusion model of pixels, trained by the workflow.
+SMALL_GENERATOR = (
+    "{kind: diffusion, data: for_generator, channels: [32, 64], text_width: 32, text_layers: 1, "
+    "sampler: dpmsolver++, steps: 8, training: {iterations: 3000, batch_size: 64, "
+    "learning_rate: 2.0e-3, ema_decay: 0.99, caption_dropout: 0.15}}"
+)
 HELD_OUT = 0.1  # of the training images, without --test
 
 
@@ -101,16 +107,16 @@ def check_images(args: argparse.Namespace, table: str) -> Inspection:
 def generator_of(args: argparse.Namespace, image_size: int) -> str:
     """Return the value of the generator in the study. Raises SystemExit for a bad --generator."""
     if args.train_generator:
-        training = "{iterations: 3000, batch_size: 64, learning_rate: 2.0e-3, ema_decay: 0.99, caption_dropout: 0.15}"
-        keys = "kind: diffusion, data: for_generator, channels: [32, 64], text_width: 32"
-        return f"{{{keys}, text_layers: 1, sampler: dpmsolver++, steps: 8, training: {training}}}"
+        return SMALL_GENERATOR
     model, _, revision = args.generator.partition("@")
-    if not model.startswith(("/", ".")) and not re.fullmatch(COMMIT, revision):
+    is_folder = model.startswith(("/", "."))
+    if not is_folder and not re.fullmatch(COMMIT, revision):
         expected = "owner/name@ and the 40 hex digits of a commit, or a folder such as ./model"
         raise SystemExit(f"--generator {args.generator}: no revision (expected {expected})")
-    version = f", revision: {revision}" if revision else ""
-    size = max(64, image_size) if revision == "" else 512
-    return f"{{kind: pretrained, model: {model}{version}, size: {size}, steps: 30}} # size: pixels it generates"
+    version = "" if is_folder else f", revision: {revision}"
+    size = max(64, image_size) if is_folder else 512
+    keys = f"kind: pretrained, model: {model}{version}, size: {size}, steps: 30"
+    return f"{{{keys}}} # size: pixels a side that it generates"
 
 
 def data_lines(args: argparse.Namespace) -> tuple[str, str]:

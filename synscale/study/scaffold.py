@@ -80,7 +80,7 @@ class Plan:
         """Training iterations of each size; each doubling multiplies them by 1.4."""
         first = 2000 if self.gpus else 200
         sizes = self.synthetic_sizes
-        return {size: round(first * 2 ** (i / 2), -1) for i, size in enumerate(sizes)}
+        return {size: 10 * round(first / 10 * 2 ** (i / 2)) for i, size in enumerate(sizes)}
 
 
 def side_of(median_side: int) -> int:
