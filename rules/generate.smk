@@ -1,6 +1,6 @@
 # in:  captioned images, or downloaded weights; prompts
 # out: results/{study}/generators/{generator}/, a diffusers pipeline that is trained here
-#      results/{study}/generators/{generator}.history.csv: losses, learning rate, speed by step
+#      results/{study}/generator_histories/{generator}.csv: losses, learning rate, speed by step
 #      results/{study}/models/{generator}/, a downloaded one
 #      results/{study}/images/{source}/{shard}.tar (+ .parquet): images at each guidance scale
 #
@@ -15,7 +15,7 @@ rule train_generator:
         held_out=inputs.held_out,
     output:
         pipeline=directory("results/{study}/generators/{generator}"),
-        history="results/{study}/generators/{generator}.history.csv",
+        history="results/{study}/generator_histories/{generator}.csv",
     log:
         "logs/{study}/train_generator/{generator}.log",
     benchmark:

@@ -15,7 +15,7 @@ from synscale.report import tables
 from synscale.study.load import load_study
 from synscale.study.models import Study
 from synscale.workflow.paths import metric_files
-from synscale.workflow.runs import group_runs
+from synscale.workflow.runs import group_runs, training_runs
 from synscale.workflow.settings.laws import law_settings
 from synscale.workflow.shards import real_sources, synthetic_sources
 from tests.support.simulated_metrics import CLASSES, rows_of, score_entries
@@ -34,6 +34,7 @@ class Results:
     scores: list[str]
     laws: list[str]
     prompts: list[str]
+    histories: list[str]
 
 
 def simulate(folder: Path) -> Results:
@@ -44,6 +45,7 @@ def simulate(folder: Path) -> Results:
     files["scores"] = _write_scores(study, folder, random)
     files["laws"] = _write_laws(study, folder, files)
     files["prompts"] = _write_prompts(study, folder)
+    files["histories"] = [_write_history(study, folder)]
     return Results(study, **{name: list(map(str, paths)) for name, paths in files.items()})
 
 
@@ -60,6 +62,19 @@ def _write_metrics(study: Study, folder: Path, random) -> dict[str, list[Path]]:
         files[kind].append(folder / f"{kind}-{source}-{name}")
         table.to_parquet(files[kind][-1])
     return files
+
+
+def _write_history(study: Study, folder: Path) -> Path:
+    """Write held-out losses that fall by 1 % of the last one at the end, by 10 % with seed 0."""
+    rows = []
+    for run in training_runs(study):
+        fall = 0.1 if run.seed == 0 else 0.01
+        for iteration, loss in ((80, 1 / (1 - fall)), (100, 1.0)):
+            rows.append((run.source, run.name, iteration, loss))
+    path = folder / "histories.csv"
+    columns = ["source", "run", "iteration", "held_out_loss"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    return path
 
 
 def _write_scores(study: Study, folder: Path, random) -> list[Path]:

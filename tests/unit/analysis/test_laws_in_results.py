@@ -54,7 +54,7 @@ def test_all_sizes_have_an_interval_over_the_laws(few):
 
 
 def test_laws_table_shows_k_under_both_laws(few):
-    labels = {"generator": "", "recipe": "", "guidance": None}
+    labels = {"generator": "", "recipe": "", "guidance": None, "still_falling": ""}
     curves = pd.DataFrame([laws_table.row("supervised", ["unseen"], few) | labels])
     texts = laws_table.readable(curves).iloc[0]
     pure, floor = few["k_by_law"]["power"]["k"], few["k_by_law"]["floor"]["k"]
@@ -67,7 +67,7 @@ def test_laws_table_shows_an_end_without_bound(few):
     unbounded = few | {
         "k_by_law": few["k_by_law"] | {"floor": {"k": 0.5, "k_interval": [0.1, None]}}
     }
-    labels = {"generator": "", "recipe": "", "guidance": None}
+    labels = {"generator": "", "recipe": "", "guidance": None, "still_falling": ""}
     curves = pd.DataFrame([laws_table.row("supervised", ["unseen"], unbounded) | labels])
     assert laws_table.readable(curves)["k with a floor [95 %]"][0] == "0.50 [0.10, ∞]"
 

@@ -116,7 +116,8 @@ def test_damaged_exif_leaves_the_image_readable(block, format, as_it_is):
     plain = pixels(store(saved(image, format, **options), stored))
     data = store(saved(image, format, exif=b"Exif\0\0" + block, **options), stored)
     turned = [np.rot90(side, turns) for side in (plain, plain[:, ::-1]) for turns in range(4)]
-    tolerance = 40 if format == "jpeg" and as_it_is else 0  # a turned JPEG is compressed twice
+    # A turned JPEG or WebP is compressed again.
+    tolerance = 40 if format != "png" and as_it_is else 0
     assert any(np.abs(pixels(data) - other).max() <= tolerance for other in turned)
 
 
@@ -157,8 +158,9 @@ def resized_then_cropped(image: Image.Image, size: int, filter: Image.Resampling
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 40), st.sampled_from(FILTERS))
+@example(3, 60, 7, Image.Resampling.BICUBIC)
 def test_centre_equals_resize_then_crop(width, height, size, filter):
-    """The same pixels; those of an elongated image differ by one grey level at most."""
+    """The same pixels, except for elongated images, of which Pillow resizes height first."""
     image = Image.fromarray(
         np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
     )
@@ -167,7 +169,8 @@ def test_centre_equals_resize_then_crop(width, height, size, filter):
         - resized_then_cropped(image, size, filter)
     )
     ordinary = max(width, height) <= 15 * min(width, height)
-    assert difference.max() <= (0 if ordinary else 1)
+    elongated = 16 if filter == Image.Resampling.BICUBIC else 1
+    assert difference.max() <= (0 if ordinary else elongated)
 
 
 @pytest.mark.parametrize("shape", [(1, 1_000_000), (1_000_000, 3)])

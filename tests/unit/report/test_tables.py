@@ -116,7 +116,8 @@ def test_hyperparameters_are_those_of_the_study(tmp_path):
 
 
 def test_every_law_is_in_the_table(results, tmp_path):
-    tidy, text = tabulate(tabulate_laws, tmp_path, "--laws", *results.laws)
+    files = ["--laws", *results.laws, "--histories", *results.histories]
+    tidy, text = tabulate(tabulate_laws, tmp_path, *files)
     assert list(tidy["law"].drop_duplicates()) == list(results.study.laws)
     row = tidy[
         (tidy["law"] == "supervised")
@@ -126,6 +127,7 @@ def test_every_law_is_in_the_table(results, tmp_path):
     assert row["k"] == pytest.approx(0.6, abs=0.02)
     assert row["k_low"] < row["k"] < row["k_high"]
     assert (row["smallest"], row["largest"], row["sizes"], row["seeds"]) == (30, 480, 5, 3)
+    assert row["still_falling"] == "5 of 15"
     assert "mean loss of v2, sketch" in text
 
 
@@ -147,6 +149,11 @@ def test_curve_that_hardly_falls_has_no_scale(results, tmp_path):
         curve |= laws.fit("power", [30, 60, 120, 240], [2.3, 2.2995, 2.3005, 2.2999]).as_json()
     (tmp_path / f"{Path(results.laws[0]).name}").write_text(json.dumps(law))
     tidy, _ = tabulate(
-        tabulate_laws, tmp_path, "--laws", str(tmp_path / Path(results.laws[0]).name)
+        tabulate_laws,
+        tmp_path,
+        "--laws",
+        str(tmp_path / Path(results.laws[0]).name),
+        "--histories",
+        *results.histories,
     )
     assert tidy["scale"].isna().all()
