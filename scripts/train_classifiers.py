@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, classifier_settings)
-    classes = len(class_table.read(args.classes))
+    classes = len(class_table.rows(args.classes))
     output, state = Path(args.output), Path(args.state)
     with process_group(args.threads) as processes:
         train_classifiers(settings, args.shard_index, classes, output, state, processes)
