@@ -135,8 +135,10 @@ def install() -> None:
         return
     compiler = StandIn(COMPILER)
     compiler.__path__ = []
-    compiler.disable = _disable
-    compiler.graph_break = _graph_break
+    eval_frame = StandIn(f"{COMPILER}.eval_frame")
+    vars(eval_frame)["OptimizedModule"] = type("OptimizedModule", (), {})
+    # diffusers asks by the attribute eval_frame whether a model is compiled.
+    vars(compiler).update(disable=_disable, graph_break=_graph_break, eval_frame=eval_frame)
     for name in ("allow_in_graph", "assume_constant_result"):
         setattr(compiler, name, _marker(name))
     _stand_ins[COMPILER] = compiler
@@ -158,6 +160,8 @@ def load() -> ModuleType:
         for name, stand_in in _stand_ins.items():
             if sys.modules.get(name) is stand_in:
                 del sys.modules[name]
+            for attribute in [key for key in vars(stand_in) if not key.startswith("__")]:
+                delattr(stand_in, attribute)  # from now on, the real module's
         del torch._dynamo
         compiler = importlib.import_module(COMPILER)
         for untraced in _untraced:
