@@ -29,13 +29,15 @@ SAVING: dict[str, dict] = {
 DASHES = ("-", "--", "-.", ":")
 # seaborn's style "ticks" in its context "paper" with fonts of 90 %. Its import takes two seconds.
 TEXT, DARK, PALE = 8.64, ".15", ".8"  # points, and shades of grey
+CYCLE = ("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3")
+CYCLE += ("#937860", "#DA8BC3", "#8C8C8C", "#CCB974", "#64B5CD")
 THEME = {
     "axes.axisbelow": True,
     "axes.edgecolor": DARK,
     "axes.labelcolor": DARK,
     "axes.labelsize": TEXT,
     "axes.linewidth": 1.0,
-    "axes.prop_cycle": plt.cycler(color=("#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3")),
+    "axes.prop_cycle": plt.cycler(color=CYCLE),
     "axes.titlesize": TEXT,
     "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "sans-serif"],
     "font.size": TEXT,
