@@ -8,15 +8,19 @@ import io
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+import pyarrow.parquet as pq
 from PIL import Image
 
 from synscale.data.codec import decode
 from synscale.runtime.atomic import atomic_write
 from synscale.study.models.generators import Storage
 from synscale.workflow.settings.data import StoredImages
+
+if TYPE_CHECKING:
+    import pandas as pd  # at run time where it is used: most jobs read manifests by pyarrow
 
 EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 PNG = Storage()
@@ -30,6 +34,12 @@ class ShardError(ValueError):
 def manifest_path(tar: str | Path) -> Path:
     """Return the path of the manifest of a shard."""
     return Path(tar).with_suffix(".parquet")
+
+
+def _manifest(tar: str | Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.read_parquet(manifest_path(tar))
 
 
 def encode(pixels: np.ndarray, storage: Storage | StoredImages = PNG) -> bytes:
@@ -67,6 +77,7 @@ def write(
     storage : Storage or StoredImages
         Format of the encoded images.
     """
+    import pandas as pd
     from webdataset import TarWriter
 
     extension = EXTENSIONS[storage.format]
@@ -88,7 +99,7 @@ def write(
         pd.DataFrame(rows).to_parquet(manifest_part, index=False)
 
 
-def _encoded(tar: str | Path, manifest: pd.DataFrame) -> Iterator[bytes]:
+def _encoded(tar: str | Path, manifest: "pd.DataFrame") -> Iterator[bytes]:
     """Yield each image of a shard as it is stored, in order.
 
     Raises ShardError if one is missing, unexpected, out of order or changed.
@@ -121,7 +132,7 @@ def samples(tar: str | Path) -> Iterator[tuple[str, bytes, dict]]:
 
     Raises ShardError if an image is missing, unexpected, out of order or changed.
     """
-    manifest = pd.read_parquet(manifest_path(tar))
+    manifest = _manifest(tar)
     rows = manifest.drop(columns=["sha256", "offset", "size"]).to_dict("records")
     for row, data in zip(rows, _encoded(tar, manifest), strict=True):
         yield row.pop("key"), data, row
@@ -134,8 +145,8 @@ def _stacked(images: list[np.ndarray]) -> np.ndarray:
 
 
 def read(
-    tar: str | Path, select: Callable[[pd.DataFrame], pd.Series] | None = None
-) -> tuple[np.ndarray, pd.DataFrame]:
+    tar: str | Path, select: "Callable[[pd.DataFrame], pd.Series] | None" = None
+) -> "tuple[np.ndarray, pd.DataFrame]":
     """Read images of a shard and their manifest rows, both in the order of the tar.
 
     Parameters
@@ -155,7 +166,7 @@ def read(
     ShardError
         If an image is missing, unexpected, out of order or changed.
     """
-    manifest = pd.read_parquet(manifest_path(tar))
+    manifest = _manifest(tar)
     mask = np.ones(len(manifest), bool) if select is None else select(manifest).to_numpy(bool)
     encoded = zip(_encoded(tar, manifest), mask, strict=True)
     return _stacked([decode(data) for data, is_selected in encoded if is_selected]), manifest[mask]
@@ -163,12 +174,12 @@ def read(
 
 def batches(
     tar: str | Path, size: int, first: int = 0
-) -> Iterator[tuple[np.ndarray, pd.DataFrame]]:
+) -> "Iterator[tuple[np.ndarray, pd.DataFrame]]":
     """Yield up to `size` images at a time from row `first` on, as `read` returns them.
 
     No more images are in memory. An image is verified when it is read.
     """
-    manifest = pd.read_parquet(manifest_path(tar))
+    manifest = _manifest(tar)
     images = []
     for place, data in enumerate(_encoded(tar, manifest), 1):
         if place > first:
@@ -204,6 +215,8 @@ def identity(tars: list[str | Path]) -> str:
     """Return a digest of every image and its class, in order, by the hashes in the manifests."""
     digest = hashlib.sha256()
     for tar in tars:
-        table = pd.read_parquet(manifest_path(tar))[["class_id", "sha256"]]
-        digest.update(table.to_csv(index=False).encode())
+        columns = pq.read_table(manifest_path(tar), columns=["class_id", "sha256"]).to_pydict()
+        rows = zip(columns["class_id"], columns["sha256"], strict=True)
+        digest.update(b"class_id,sha256\n")
+        digest.update("".join(f"{class_id},{sha256}\n" for class_id, sha256 in rows).encode())
     return digest.hexdigest()

@@ -19,7 +19,6 @@ import torch
 from synscale.data import shards
 from synscale.evaluation import precision
 from synscale.evaluation.finished_sets import FinishedSets
-from synscale.evaluation.zero_shot import OUT
 from synscale.models import checksums
 from synscale.runtime.atomic import atomic_write
 from synscale.training import checkpoint, stream
@@ -27,6 +26,7 @@ from synscale.workflow.settings import as_json
 from synscale.workflow.settings.evaluation import EvaluationSettings
 
 BATCH = 512
+OUT = -1  # label of an image that a question leaves out
 FLOAT32 = torch.float32
 
 

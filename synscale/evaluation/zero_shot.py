@@ -8,12 +8,11 @@ import pandas as pd
 import torch
 import yaml
 
+from synscale.evaluation.evaluator import OUT
 from synscale.models import clip
 from synscale.study import class_table
 from synscale.study.models.clip import Task
 from synscale.workflow.settings.evaluation import ClipEvaluationSettings
-
-OUT = -1  # label of an image that a question leaves out
 
 
 @dataclass(frozen=True)

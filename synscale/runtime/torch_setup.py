@@ -23,7 +23,7 @@ import torch  # noqa: E402
 gc.enable()
 gc.freeze()
 
-from synscale.runtime import gpu_lock  # noqa: E402
+from synscale.runtime import gpu_lock, lazy_compiler  # noqa: E402
 
 _SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -48,6 +48,7 @@ def _declare_missing_operators() -> None:
                 _LIBRARY.define(schema)
 
 
+lazy_compiler.install()
 _declare_missing_operators()
 
 

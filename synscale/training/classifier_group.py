@@ -1,8 +1,12 @@
 """The classifiers of one training job: their images, and the files that they become."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import torch
+import torch.nn.functional as F
 
 from synscale.data import shard_index, shards
 from synscale.models import classifier
@@ -14,6 +18,35 @@ from synscale.workflow.settings import as_json
 from synscale.workflow.settings.training import ClassifierSettings, TrainingRun
 
 Series = tuple[str, float | None]  # source and guidance scale
+
+
+@dataclass(frozen=True)
+class ClassifierLoss:
+    """Cross-entropy of a classifier.
+
+    Parameters
+    ----------
+    images : InMemoryImages
+    """
+
+    images: stream.InMemoryImages
+
+    def __call__(self, model: torch.nn.Module) -> float:
+        """Return the mean loss of a model, in nats."""
+        device = next(model.parameters()).device
+        total = 0.0
+        parts = zip(
+            self.images.pixels.split(held_out.AT_ONCE),
+            self.images.class_ids.split(held_out.AT_ONCE),
+            strict=True,
+        )
+        with held_out.evaluating(model):
+            for pixels, class_ids in parts:
+                inputs = classifier.inputs(model, pixels.to(device))
+                logits = model.forward(inputs).float()  # not compiled, because batches differ
+                labels = class_ids.to(device)
+                total += F.cross_entropy(logits, labels, reduction="sum").item()
+        return total / len(self.images)
 
 
 def load_series(
@@ -58,7 +91,7 @@ def _members(
     tars: dict[str, list[str]],
     data: object,
     processes: ProcessGroup,
-    loss: held_out.ClassifierLoss | None,
+    loss: ClassifierLoss | None,
 ) -> Iterator[GroupMember]:
     series = load_series([job.run for job in jobs], tars)
     for job in jobs:
@@ -111,6 +144,6 @@ def train_classifiers(
     loss = None
     if evaluation and processes.is_main:
         count = held_out.count_of(settings.recipe.batch_size)
-        loss = held_out.ClassifierLoss(held_out.read_evenly(evaluation[0], count))
+        loss = ClassifierLoss(held_out.read_evenly(evaluation[0], count))
     members = _members(jobs_of(settings, classes), tars, data, processes, loss)
     train_group(members, output, histories, state, processes)

@@ -1,10 +1,12 @@
 """The CLIP models of one training job: their pairs, and the files that they become."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
 from synscale.data import shards
 from synscale.models import clip
@@ -52,7 +54,38 @@ def save(path: Path, model: torch.nn.Module, job: ClipJob) -> None:
     clip.save(path, clip_loop.weights_of(model), description)
 
 
-def held_out_loss(settings: ClipSettings, evaluation: str, classes: str) -> held_out.ZeroShotLoss:
+@dataclass(frozen=True)
+class ZeroShotLoss:
+    """Zero-shot cross-entropy of a CLIP model. The text of a class is its name.
+
+    Parameters
+    ----------
+    images : InMemoryImages
+        Images of the size that the model sees.
+    names : tuple of str
+        Names of the classes.
+    view : callable
+        Returns a `clip.Clip` of a model.
+    """
+
+    images: stream.InMemoryImages
+    names: tuple[str, ...]
+    view: Callable[[torch.nn.Module], clip.Clip]
+
+    def __call__(self, model: torch.nn.Module) -> float:
+        """Return the mean loss of a model, in nats."""
+        with held_out.evaluating(model):
+            seen = self.view(model)
+            heads = clip.heads(seen, list(self.names), ["{name}"])
+            parts = [
+                clip.image_features(seen, part)
+                for part in self.images.pixels.split(held_out.AT_ONCE)
+            ]
+            logits = clip.logits(seen, torch.cat(parts), heads)
+            return F.cross_entropy(logits, self.images.class_ids).item()
+
+
+def held_out_loss(settings: ClipSettings, evaluation: str, classes: str) -> ZeroShotLoss:
     """Return the held-out loss of the models of a group.
 
     Parameters
@@ -66,7 +99,7 @@ def held_out_loss(settings: ClipSettings, evaluation: str, classes: str) -> held
     recipe, architecture, size = settings.recipe, settings.architecture, settings.image_size
     images = held_out.read_evenly(evaluation, held_out.count_of(recipe.batch_size))
     pixels = torch.stack([clip.resized(image, size) for image in images.pixels])
-    return held_out.ZeroShotLoss(
+    return ZeroShotLoss(
         images=stream.InMemoryImages(images.sizes, pixels, images.class_ids),
         names=tuple(class_table.read(classes)["name"]),
         view=partial(clip.view, architecture, size, recipe.normalisation),
@@ -77,7 +110,7 @@ def _members(
     jobs: list[ClipJob],
     tars: dict[str, list[str]],
     processes: ProcessGroup,
-    loss: held_out.ZeroShotLoss | None,
+    loss: ZeroShotLoss | None,
 ) -> Iterator[GroupMember]:
     opened = [pairs.open_pairs(tars, job.run.parts) for job in jobs] if processes.is_main else None
     of_jobs: list[pairs.Pairs] = processes.broadcast(opened)  # type: ignore[arg-type]

@@ -1,17 +1,15 @@
 """The held-out loss of a training: on a few images of the study's first evaluation set.
 
 It is recorded to show whether a training has reached a plateau (`history`). It changes nothing: no
-random number is drawn, no weight and no checkpoint is selected by it.
+random number is drawn, no weight and no checkpoint is selected by it. Each kind of training has its
+own loss.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
-from synscale.models import classifier, clip
 from synscale.training import stream
 from synscale.training.image_sets import InMemoryImages
 
@@ -50,58 +48,3 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(is_training)
-
-
-@dataclass(frozen=True)
-class ClassifierLoss:
-    """Cross-entropy of a classifier.
-
-    Parameters
-    ----------
-    images : InMemoryImages
-    """
-
-    images: InMemoryImages
-
-    def __call__(self, model: torch.nn.Module) -> float:
-        """Return the mean loss of a model, in nats."""
-        device = next(model.parameters()).device
-        total = 0.0
-        parts = zip(
-            self.images.pixels.split(AT_ONCE), self.images.class_ids.split(AT_ONCE), strict=True
-        )
-        with evaluating(model):
-            for pixels, class_ids in parts:
-                inputs = classifier.inputs(model, pixels.to(device))
-                logits = model.forward(inputs).float()  # not compiled, because batches differ
-                labels = class_ids.to(device)
-                total += F.cross_entropy(logits, labels, reduction="sum").item()
-        return total / len(self.images)
-
-
-@dataclass(frozen=True)
-class ZeroShotLoss:
-    """Zero-shot cross-entropy of a CLIP model. The text of a class is its name.
-
-    Parameters
-    ----------
-    images : InMemoryImages
-        Images of the size that the model sees.
-    names : tuple of str
-        Names of the classes.
-    view : callable
-        Returns a `clip.Clip` of a model.
-    """
-
-    images: InMemoryImages
-    names: tuple[str, ...]
-    view: Callable[[torch.nn.Module], clip.Clip]
-
-    def __call__(self, model: torch.nn.Module) -> float:
-        """Return the mean loss of a model, in nats."""
-        with evaluating(model):
-            seen = self.view(model)
-            heads = clip.heads(seen, list(self.names), ["{name}"])
-            parts = [clip.image_features(seen, part) for part in self.images.pixels.split(AT_ONCE)]
-            logits = clip.logits(seen, torch.cat(parts), heads)
-            return F.cross_entropy(logits, self.images.class_ids).item()

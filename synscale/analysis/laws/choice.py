@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from statsmodels.regression.linear_model import OLS
 
 from synscale.analysis.laws.diagnostics import warnings
 from synscale.analysis.laws.fit import LAWS, ROUNDING, Fit, LawError, bounds, fit, points
@@ -198,6 +197,8 @@ def compare(first: tuple, second: tuple) -> dict:
         k of each, their difference with its 95 % interval (Student, N - 4 degrees of freedom) and
         p-value, and the number of points.
     """
+    from statsmodels.regression.linear_model import OLS  # here, as figures only draw laws
+
     curves = [points(*first), points(*second)]
     x, y = (np.concatenate(parts) for parts in zip(*curves, strict=True))
     group: np.ndarray = np.repeat([0.0, 1.0], [len(log_sizes) for log_sizes, _ in curves])

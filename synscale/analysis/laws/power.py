@@ -1,8 +1,6 @@
 """The paper's law, L(D) = (C / D)^k: a straight line of log loss on log size."""
 
 import numpy as np
-from statsmodels.regression.linear_model import OLS
-from statsmodels.tools import add_constant
 
 FEWEST = 3
 OBJECTIVE = (
@@ -36,6 +34,9 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
 
     The interval is Student's with N - 2 degrees of freedom; HC3's does not need equal spread.
     """
+    from statsmodels.regression.linear_model import OLS  # here, as figures only draw laws
+    from statsmodels.tools import add_constant
+
     line = OLS(y, add_constant(x)).fit()
     parameters = _parameters(*line.params)
     low, high = line.conf_int(0.05)[1]

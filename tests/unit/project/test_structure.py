@@ -8,12 +8,14 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from tests.support.workflow import ROOT
 
 TORCH_PACKAGES = ("models", "training", "evaluation", "timing")
 TORCH_LIBRARIES = ("torch", "torchvision", "timm", "diffusers", "open_clip", "transformers")
 # Modules of torch-free packages that start torch for the others.
-STARTERS = ("synscale.runtime.torch_setup",)
+STARTERS = ("synscale.runtime.lazy_compiler", "synscale.runtime.torch_setup")
 
 LARGEST_FILE = 300
 LARGEST_FUNCTION = 60
@@ -64,6 +66,56 @@ def test_torch_free_packages_import_no_torch():
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {}
+
+
+# In this order: scripts of the most jobs, and what they and those before them do not import.
+# sympy is imported by torch's compiler.
+LIGHT_SCRIPTS = {
+    "index_shards": ("pandas", "torch"),
+    "train_classifiers": ("sympy", "pandas", "scipy", "transformers", "diffusers", "open_clip"),
+    "score": ("sympy", "pandas", "scipy", "transformers", "diffusers", "open_clip"),
+    "evaluate": ("sympy", "scipy", "transformers", "diffusers", "open_clip"),
+    "train_clip": ("sympy", "scipy", "diffusers"),
+}
+LIGHT_FIGURES = {
+    "plot_teaser": ("torch", "scipy", "statsmodels"),
+    "plot_scaling": ("torch", "scipy.stats", "statsmodels"),
+    "fit_laws": ("torch", "statsmodels"),
+}
+
+
+@pytest.mark.parametrize("scripts", [LIGHT_SCRIPTS, LIGHT_FIGURES])
+def test_scripts_of_many_jobs_import_no_heavy_library(scripts):
+    """Imports take seconds in each of a hundred jobs. One process imports the scripts in order."""
+    program = (
+        "import importlib, json, sys\n"
+        "heavy = {}\n"
+        "for name, libraries in json.loads(sys.argv[1]).items():\n"
+        "    importlib.import_module(f'scripts.{name}')\n"
+        "    heavy[name] = [library for library in libraries if library in sys.modules]\n"
+        "print(json.dumps({name: found for name, found in heavy.items() if found}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(scripts)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {}
+
+
+def test_diffusers_imports_no_compiler():
+    program = (
+        "import sys\n"
+        "import scripts.train_generator, scripts.generate\n"
+        "from diffusers.utils.torch_utils import is_compiled_module\n"
+        "import torch\n"
+        "assert not is_compiled_module(torch.nn.Linear(1, 1))\n"
+        "print('torch._dynamo.convert_frame' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("False\n", 0), done.stderr
 
 
 def test_torch_free_packages_import_no_torch_package():

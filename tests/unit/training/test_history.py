@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from synscale.runtime import environment
 from synscale.training import checkpoint, history, stream
+from synscale.training.classifier_group import ClassifierLoss
 from synscale.training.clip_group import train_clip
 from synscale.training.distributed import ProcessGroup
-from synscale.training.held_out import ClassifierLoss
 from synscale.training.history import COLUMNS, TrainingHistory
 from tests.support.clip_runs import run_of, settings_of, write_source
 from tests.support.interrupted import Killed
