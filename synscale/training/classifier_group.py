@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+from synscale.runtime.torch_setup import use_onednn
+
 from synscale.data import shard_index, shards
 from synscale.models import classifier
 from synscale.training import classifier_loop, stream
@@ -101,4 +103,5 @@ def train_classifiers(
     tars = shards.by_source(shard_index.tars(index_files), settings.inputs)
     data = shard_index.identity(index_files)
     members = _members(jobs_of(settings, classes), tars, data, processes)
-    train_group(members, output, state, processes)
+    with use_onednn(settings.recipe.precision == "bfloat16"):  # whose products it computes
+        train_group(members, output, state, processes)
