@@ -118,7 +118,7 @@ def peer(
     at_best: bool,
 ) -> dict:
     """Return all scores, from a pass over the images for each."""
-    batch_size = stream.evaluation_batch_size(reference.BATCH, device)
+    batch_size = stream.evaluation_batch_size(reference.BATCH, device, images)
 
     def fidelities(**metrics: bool) -> dict:
         return torch_fidelity.calculate_metrics(

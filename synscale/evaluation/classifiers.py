@@ -45,7 +45,7 @@ def evaluate_set(
     classes = images.class_ids.unique().tolist() if masked else None
     accumulators = [MetricAccumulator(evaluation, len(images), classes) for _ in models]
     precisions = precisions or [FLOAT32] * len(models)
-    batch_size = stream.evaluation_batch_size(BATCH, device)
+    batch_size = stream.evaluation_batch_size(BATCH, device, images)
     for batch in stream.iter_sequential(images, batch_size, workers=workers):
         pixels = batch.images.to(device)
         inputs = {}  # by size: prepared once for all models that read the same

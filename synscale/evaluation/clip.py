@@ -57,7 +57,8 @@ def encode_set(
         Features of each model.
     """
     images = stream.open_images([tar])
-    batch_size = stream.evaluation_batch_size(BATCH, models[0].model.logit_scale.device)
+    device = models[0].model.logit_scale.device
+    batch_size = stream.evaluation_batch_size(BATCH, device, images)
     precisions = precisions or [FLOAT32] * len(models)
     features: list[list[torch.Tensor]] = [[] for _ in models]
     for batch in stream.iter_sequential(images, batch_size, _resized(models), workers):

@@ -121,8 +121,8 @@ class Evaluator(ABC):
         labels = self.labels(asked)
         positions = (labels != OUT).nonzero()[:, 0]
         positions = positions[precision.sample_positions(len(positions))]
-        batches = positions.split(stream.evaluation_batch_size(BATCH, self.device))
         images = stream.open_images([tar])
+        batches = positions.split(stream.evaluation_batch_size(BATCH, self.device, images))
         parts: dict[tuple[int, torch.dtype], list[torch.Tensor]] = {}
         for batch in stream.iter_at(images, batches, self.transform, self.workers):
             for number in range(len(self.models)):

@@ -85,7 +85,7 @@ class Reference:
         class_ids, indices = torch.sort(images.class_ids, stable=True)
         self._check_classes(class_ids)
         counts = class_ids.unique_consecutive(return_counts=True)[1].tolist()
-        size = stream.evaluation_batch_size(BATCH, device)
+        size = stream.evaluation_batch_size(BATCH, device, images)
         groups = [group.split(size) for group in indices.split(counts)]
         parts = [part for group in groups for part in group]
         batches = stream.iter_at(images, parts, workers=workers)

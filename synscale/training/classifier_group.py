@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from synscale.runtime.torch_setup import use_onednn
+
 import torch
 import torch.nn.functional as F
 
@@ -146,4 +148,5 @@ def train_classifiers(
         count = held_out.count_of(settings.recipe.batch_size)
         loss = ClassifierLoss(held_out.read_evenly(evaluation[0], count))
     members = _members(jobs_of(settings, classes), tars, data, processes, loss)
-    train_group(members, output, histories, state, processes)
+    with use_onednn(settings.recipe.precision == "bfloat16"):  # whose products it computes
+        train_group(members, output, histories, state, processes)

@@ -88,11 +88,13 @@ def test_garbage_collection_is_enabled_after_torch_import():
 
 def test_metrics_do_not_depend_on_evaluation_batch_size(tmp_path, monkeypatch):
     images, device = fake_images.shard(tmp_path / "00000.tar", 24, 20), torch.device("cpu")
+    assert stream.evaluation_batch_size(512, device, images) == 320
     models = [
         classifier.build(architecture().model_copy(update={"patch_size": 4}), 16, 3, 10).eval()
         for _ in range(2)
     ]
     found = []
+    monkeypatch.setattr(stream, "SMALL", 1)
     for at_once in (5, 512):
         monkeypatch.setattr(stream, "ON_CPU", at_once)
         found.append(classifiers.evaluate_set(models, "unseen", images, False, device))
