@@ -1,6 +1,7 @@
 """Data sets in files: what is there, in which order the study takes it, and the images themselves.
 
 registry.py          what is known of a data set, its path, and its error message
+patterns.py          names of tars with * or braces
 folders.py           a folder for each class
 webdataset.py        WebDataset tars with classes
 torchvision_sets.py  data sets that torchvision reads
@@ -21,13 +22,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from synscale.data.datasets import folders, img2dataset, torchvision_sets, webdataset
+from synscale.data.datasets.patterns import is_pattern
 from synscale.data.datasets.registry import (
     DataSet,
     DataSetError,
     Survey,
     count_problems,
     first_few,
-    is_pattern,
     variable,
 )
 from synscale.runtime.atomic import atomic_write
@@ -67,9 +68,17 @@ def of_split(
     min_images : int, optional
         Number of images that the study uses.
     """
-    is_pairs, is_training = settings.is_pairs, settings.is_training
-    key = f"{'training' if is_training else 'evaluation'}.{split}"
-    return DataSet(settings.dataset, key, table, is_pairs, is_training, min_images, settings.skip)
+    section = "training" if settings.is_training else "evaluation"
+    return DataSet(
+        name=settings.dataset,
+        split=f"{'sources' if settings.is_elsewhere else section}.{split}",
+        table=table,
+        pairs=settings.is_pairs,
+        training=settings.is_training,
+        min_images=min_images,
+        skip=settings.skip,
+        has_prompts=settings.has_prompts,
+    )
 
 
 def layout_of(data: DataSet) -> str:

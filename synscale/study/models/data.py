@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synscale.study.models.base import Name, StrictModel
+from synscale.study.models.base import SKIP, Name, StrictModel
 
 Form = Annotated[int, Field(ge=0, le=13)]
 Forms = Annotated[list[Form], Field(min_length=1)]
@@ -65,11 +65,7 @@ class TrainingSet(StrictModel):
     """Real training images: of classes for sources of kind `real`, with texts for kind `pairs`."""
 
     dataset: Name = Field(description=DATASET)
-    skip: str | None = Field(
-        default=None,
-        description="text file with a line for each image to skip, named as in the message about "
-        "a broken image",
-    )
+    skip: str | None = Field(default=None, description=SKIP)
 
 
 class FileSet(StrictModel):

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from synscale.study.models import Study
 from synscale.study.models.data import EvaluationSet, WriterSet
 from synscale.workflow.settings import Settings
-from synscale.workflow.shards import images_needed, images_per_shard, is_pairs, is_real, split_of
+from synscale.workflow.shards import (
+    images_needed,
+    images_per_shard,
+    is_elsewhere,
+    is_in_files,
+    is_pairs,
+    sources_of_split,
+)
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,29 @@ class IndexSettings(Settings):
     """Settings of `index_data`: which data set in files a split is, and how it is ordered.
 
     The number of images that the study uses is not among them, so a study may use more later.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the data set; or a path, which has a / in it.
+    is_training : bool
+        Whether the images are trained on.
+    is_pairs : bool
+        Whether they have texts and no classes.
+    skip : str or None
+        Text file of the images that are left out.
+    is_elsewhere : bool
+        Whether they were generated elsewhere.
+    has_prompts : bool
+        Whether each image of a class has a text, too.
     """
 
     dataset: str
     is_training: bool
     is_pairs: bool = False
     skip: str | None = None
+    is_elsewhere: bool = False
+    has_prompts: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +90,10 @@ class DataSettings(Settings):
 
 def index_settings(study: Study, split: str) -> IndexSettings:
     """Return the settings of the index of a split of a data set in files."""
+    if is_elsewhere(study, split):
+        source = study.sources[split]
+        flags = {"is_elsewhere": True, "has_prompts": source.prompts}
+        return IndexSettings(source.folder, is_training=True, skip=source.skip, **flags)
     is_training = split in study.data.training
     row = (study.data.training if is_training else study.data.evaluation)[split]
     skip = getattr(row, "skip", None)
@@ -74,9 +102,8 @@ def index_settings(study: Study, split: str) -> IndexSettings:
 
 def _range(study: Study, split: str, shard: str | int) -> tuple[int, int]:
     """Return the half-open range of images of a training split that a shard holds."""
-    sources = study.sources.items()
-    names = [name for name, row in sources if is_real(row) and split_of(row) == split]
-    size = images_per_shard(study, names[0])  # the checks let no two sources of a split differ
+    # The checks let no two sources of a split differ.
+    size = images_per_shard(study, sources_of_split(study, split)[0])
     start = int(shard) * size
     return start, min(images_needed(study, split), start + size)
 
@@ -92,7 +119,7 @@ def data_settings(study: Study, split: str, shard: str | int) -> DataSettings:
     shard : str or int
         Number of the shard.
     """
-    if study.data.kind == "files":
+    if is_in_files(study, split):
         index = index_settings(study, split)
         shape = (study.image_size, study.channels)
         if not index.is_training:
@@ -100,6 +127,7 @@ def data_settings(study: Study, split: str, shard: str | int) -> DataSettings:
             return DataSettings(index, stored=StoredImages(*shape))
         stored = StoredImages(*shape, study.storage.format, study.storage.quality)
         return DataSettings(index, _range(study, split, shard), stored=stored)
+    assert study.data.kind == "sklearn_digits"
     if split in study.data.evaluation:
         images = study.data.evaluation[split]
         is_adversarial = images.kind == "adversarial"

@@ -79,7 +79,8 @@ class ScoreSettings(Settings):
     guidance : tuple of float or None
         Guidance scales; (None,) for images without one.
     images : int or None
-        Images at each guidance scale; None for all.
+        Images at each guidance scale; None for all of the evaluation set, the score of real
+        images.
     reference : Run or HubWeights
     """
 
@@ -140,10 +141,9 @@ def reference_settings(study: Study) -> HubWeights:
 def score_settings(study: Study, source: str) -> ScoreSettings:
     """Return the settings that score the images of a source."""
     row = study.sources[source]
-    is_synthetic = row.kind == "synthetic"
     return ScoreSettings(
         source=source,
         guidance=tuple(row.images) if isinstance(row, SyntheticSource) else (None,),
-        images=study.scores.images if is_synthetic else None,
+        images=None if row.kind == "real" else study.scores.images,
         reference=reference_run(study) or reference_settings(study),
     )
