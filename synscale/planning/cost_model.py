@@ -21,6 +21,7 @@ from synscale.study.models.generators import PretrainedGenerator
 from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
+from synscale.workflow.settings.data import index_settings
 from synscale.workflow.shards import (
     guidance_ranges,
     images_needed,
@@ -69,7 +70,7 @@ def _index_data(study: Study, split: str) -> Work:
     if is_elsewhere(study, split):
         images = images_needed(study, split)
     else:
-        images = known_images((study.data.training | study.data.evaluation)[split].dataset)
+        images = known_images(index_settings(study, split).dataset)
     return Work({"job": 1, "image": images}, outputs=INDEX_ROW * images)
 
 

@@ -100,6 +100,11 @@ def is_in_files(study: Study, split: str) -> bool:
     return study.data.kind == "files" or is_elsewhere(study, split)
 
 
+def held_out_of(study: Study, split: str) -> str | None:
+    """Return the training split that the images of an evaluation set are held out of, if any."""
+    return getattr(study.data.evaluation.get(split), "of", None)
+
+
 def sources_of_split(study: Study, split: str) -> list[str]:
     """Return the sources whose images a training split contains."""
     return [
@@ -162,8 +167,8 @@ def skipped_file(study: Study, split: str) -> str | None:
         return study.sources[split].skip
     if study.data.kind != "files":
         return None
-    row = study.data.training.get(split) or study.data.evaluation[split]
-    return getattr(row, "skip", None)
+    sets = study.data.training | study.data.evaluation
+    return getattr(sets[held_out_of(study, split) or split], "skip", None)
 
 
 def is_pretrained(study: Study, source: str) -> bool:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from synscale.data.datasets.held_out import held_out_images
 from synscale.data.datasets.patterns import is_pattern, matches
 from synscale.runtime.file_names import nfc
 from synscale.study import class_table, csv_tables
 from synscale.study.models.base import is_path
+from synscale.workflow.settings.data import HeldOutImages
 
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
@@ -90,6 +92,8 @@ class DataSet:
         Text file with a line for each image that is left out.
     has_prompts : bool
         Whether each image of a class has a text, too.
+    held_out : HeldOutImages or None
+        Images of the data set that are left out of training, or that the split consists of.
     """
 
     name: str
@@ -100,6 +104,7 @@ class DataSet:
     min_images: int | None = None
     skip: str | None = None
     has_prompts: bool = False
+    held_out: HeldOutImages | None = None
 
     @cached_property
     def row(self) -> dict[str, str]:
@@ -252,6 +257,12 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
         fix = f"if that is intended, use another name than {data.name!r}"
         problems.append(f"wrong number of images ({total}, expected {expected}); {fix}")
     usable = total if data.pairs else total - len(data.skipped)  # pairs have left them out already
+    if data.held_out:
+        single = [data.classes[i]["name"] for i, count in survey.classes.items() if count == 1]
+        if single:
+            problem = f"one image of {len(single)} classes: {first_few(single)}"
+            problems.append(f"{problem}; none can be held out; add images")
+        usable -= held_out_images(survey.classes, data.held_out.fraction)
     if data.min_images and usable < data.min_images:
         detail = f"{usable}, a source of the study takes {data.min_images}"
         problems.append(f"too few images ({detail}); lower sources.*.images")

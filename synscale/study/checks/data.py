@@ -127,6 +127,29 @@ def check_file_sets(data, clip) -> Iterator[str]:
             yield (f"data.training.{name}.skip = {row.skip!r}: no such file; {RELATIVE}")
 
 
+def check_held_out_sets(data, sources) -> Iterator[str]:
+    """Check that held-out sets name a training set with classes, each data set once."""
+    if data.kind != "files":
+        return
+    pairs = {source.data for source in sources.values() if source.kind == "pairs"}
+    first: dict[str, str] = {}  # first held-out set of each data set
+    for name, row in data.evaluation.items():
+        if row.kind != "held_out":
+            continue
+        key = f"data.evaluation.{name}"
+        if row.of not in data.training:
+            yield from name_errors(f"{key}.of", row.of, data.training, "training set")
+            continue
+        if row.of in pairs:
+            yield f"{key}.of = {row.of!r}: pairs have no classes to evaluate; name another set"
+        other = first.setdefault(data.training[row.of].dataset, name)
+        if other != name:
+            yield (
+                f"{key}.of = {row.of!r}: data.evaluation.{other} is held out of the same data "
+                "set; remove one"
+            )
+
+
 def check_trainable_sources(experiments, sources, data, classifiers, clip) -> Iterator[str]:
     """Check that CLIP models train on images with texts, and classifiers on images of classes."""
     for name, experiment in experiments.items():
@@ -184,6 +207,7 @@ CHECKS = [
     check_training_splits,
     check_images_elsewhere,
     check_file_sets,
+    check_held_out_sets,
     check_trainable_sources,
     check_sets_of_classifiers,
 ]

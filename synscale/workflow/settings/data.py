@@ -6,6 +6,7 @@ from synscale.study.models import Study
 from synscale.study.models.data import EvaluationSet, WriterSet
 from synscale.workflow.settings import Settings
 from synscale.workflow.shards import (
+    held_out_of,
     images_needed,
     images_per_shard,
     is_elsewhere,
@@ -29,6 +30,14 @@ class StoredImages:
 
 
 @dataclass(frozen=True)
+class HeldOutImages:
+    """Which images of a data set are held out of training: a fraction of each class."""
+
+    fraction: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class IndexSettings(Settings):
     """Settings of `index_data`: which data set in files a split is, and how it is ordered.
 
@@ -48,6 +57,8 @@ class IndexSettings(Settings):
         Whether they were generated elsewhere.
     has_prompts : bool
         Whether each image of a class has a text, too.
+    held_out : HeldOutImages or None
+        Images that a set to train on lacks, and of which a set to evaluate on consists.
     """
 
     dataset: str
@@ -56,6 +67,7 @@ class IndexSettings(Settings):
     skip: str | None = None
     is_elsewhere: bool = False
     has_prompts: bool = False
+    held_out: HeldOutImages | None = None
 
 
 @dataclass(frozen=True)
@@ -92,12 +104,32 @@ def index_settings(study: Study, split: str) -> IndexSettings:
     """Return the settings of the index of a split of a data set in files."""
     if is_elsewhere(study, split):
         source = study.sources[split]
-        flags = {"is_elsewhere": True, "has_prompts": source.prompts}
-        return IndexSettings(source.folder, is_training=True, skip=source.skip, **flags)
+        return IndexSettings(
+            source.folder,
+            is_training=True,
+            skip=source.skip,
+            is_elsewhere=True,
+            has_prompts=source.prompts,
+        )
     is_training = split in study.data.training
-    row = (study.data.training if is_training else study.data.evaluation)[split]
-    skip = getattr(row, "skip", None)
-    return IndexSettings(row.dataset, is_training, is_pairs(study, split), skip)
+    row = (study.data.training | study.data.evaluation)[held_out_of(study, split) or split]
+    return IndexSettings(
+        row.dataset,
+        is_training,
+        is_pairs(study, split),
+        getattr(row, "skip", None),
+        held_out=_held_out(study, split, row.dataset, is_training),
+    )
+
+
+def _held_out(study: Study, split: str, dataset: str, is_training: bool) -> HeldOutImages | None:
+    """Return which images of a data set are held out; None if the split does not depend on it."""
+    for name, row in study.data.evaluation.items():
+        if row.kind != "held_out" or study.data.training[row.of].dataset != dataset:
+            continue
+        if is_training or name == split:
+            return HeldOutImages(row.fraction, row.seed)
+    return None
 
 
 def _range(study: Study, split: str, shard: str | int) -> tuple[int, int]:

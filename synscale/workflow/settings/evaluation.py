@@ -107,7 +107,8 @@ def evaluation_settings(study: Study, source: str, group: str) -> EvaluationSett
 def _sets_of_other_classes(study: Study) -> dict[str, FileSet]:
     if study.data.kind != "files":
         return {}
-    return {name: row for name, row in study.data.evaluation.items() if row.classes}
+    sets = study.data.evaluation.items()
+    return {name: row for name, row in sets if isinstance(row, FileSet) and row.classes}
 
 
 def clip_tables(study: Study) -> list[str]:
