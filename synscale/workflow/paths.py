@@ -5,8 +5,9 @@ from synscale.workflow import targets
 from synscale.workflow.runs import Run, group_of, training_inputs, training_recipe, training_runs
 from synscale.workflow.shards import (
     SHARDS_PER_INDEX,
+    is_in_files,
+    is_prepared,
     is_pretrained,
-    is_real,
     last_shards,
     shard_names,
     shards_until,
@@ -17,7 +18,7 @@ from synscale.workflow.shards import (
 def _images_folder(study: Study, source: str) -> str:
     row = study.sources[source]
     return f"results/{study.name}/" + (
-        f"data/{split_of(row)}" if is_real(row) else f"images/{source}"
+        f"data/{split_of(study, source)}" if is_prepared(row) else f"images/{source}"
     )
 
 
@@ -77,7 +78,7 @@ def evaluation_file(study: Study, name: str) -> str:
 
 def data_index(study: Study, split: str) -> list[str]:
     """Return the index of a split if it is a data set in files: its shards are ranges of rows."""
-    if study.data.kind != "files":
+    if not is_in_files(study, split):
         return []
     return [f"results/{study.name}/data/{split}/index.parquet"]
 
@@ -90,7 +91,7 @@ def prompts_file(study: Study, source: str, shard: str) -> str:
     """
     recipe = study.sources[source].recipe
     if study.recipes[recipe].kind == "pair_texts":
-        split = split_of(study.sources[study.recipes[recipe].source])
+        split = split_of(study, study.recipes[recipe].source)
         return f"results/{study.name}/data/{split}/{shard[-5:]}.parquet"
     return f"results/{study.name}/prompts/{recipe}.parquet"
 
