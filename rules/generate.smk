@@ -11,7 +11,7 @@
 rule train_generator:
     input:
         classes=inputs.class_table,
-        tar="results/{study}/data/generator_training/00000.tar",
+        tars=inputs.generator_images,
         held_out=inputs.held_out,
     output:
         pipeline=directory("results/{study}/generators/{generator}"),
@@ -37,7 +37,7 @@ rule train_generator:
         "python -m synscale.runtime.launch {resources.gpu} scripts.train_generator "
         "--study studies/{wildcards.study}.yaml --generator {wildcards.generator} "
         "--settings-digest {params.settings_digest} --classes {input.classes:q} "
-        "--images {input.tar:q} --held-out {input.held_out:q} --output {output.pipeline:q} "
+        "--images {input.tars:q} --held-out {input.held_out:q} --output {output.pipeline:q} "
         "--history {output.history:q} --state {params.state:q} --threads {threads} "
         "> {log:q} 2>&1"
 

@@ -146,7 +146,8 @@ def _load(path: str, sampling: Sampling, device: torch.device) -> Pipeline:
     if reason := pipeline_classes.unusable(type(pipeline)):
         raise SamplerError(f"model: a {kind} {reason}; name another model")
     if sampling.sampler:
-        pipeline.scheduler = schedulers.replace(pipeline.scheduler, sampling.sampler)
+        threshold = sampling.kind == "diffusion" and sampling.threshold
+        pipeline.scheduler = schedulers.replace(pipeline.scheduler, sampling.sampler, threshold)
     elif isinstance(pipeline.scheduler, AmusedScheduler):
         pipeline.scheduler = ImagewiseAmusedScheduler.from_config(pipeline.scheduler.config)
     upscaler = sampling.upscaler

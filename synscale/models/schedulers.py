@@ -52,7 +52,7 @@ def _settings(scheduler: SchedulerMixin) -> dict:
     return {key: value for key, value in scheduler.config.items() if key in keys}
 
 
-def _replacement_settings(scheduler: SchedulerMixin, sampler: str) -> dict:
+def _replacement_settings(scheduler: SchedulerMixin, sampler: str, threshold: bool) -> dict:
     saved = _settings(scheduler)
     settings = ABSENT | {"set_alpha_to_one": saved.get("final_sigmas_type") != "sigma_min"}
     settings |= saved | FORCED.get(sampler, {})
@@ -60,10 +60,12 @@ def _replacement_settings(scheduler: SchedulerMixin, sampler: str) -> dict:
         # A step of diffusers' DDIM assumes equal distances (huggingface/diffusers issue 11347).
         # "trailing" has them, and starts at the noisiest time as "linspace" does.
         settings["timestep_spacing"] = "trailing"
+    if threshold:
+        settings |= {"thresholding": True, "sample_max_value": 1.0}  # no quantile: plain clipping
     return settings
 
 
-def replace(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
+def replace(scheduler: SchedulerMixin, sampler: str, threshold: bool = False) -> SchedulerMixin:
     """Build the sampler that solves the process of a model's scheduler.
 
     Parameters
@@ -72,6 +74,8 @@ def replace(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
         Scheduler of the model as it was saved.
     sampler : str
         Key of `SAMPLERS`.
+    threshold : bool
+        Whether predicted pixels are clipped to -1..1 at every step; not for latents.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def replace(scheduler: SchedulerMixin, sampler: str) -> SchedulerMixin:
     if kind not in scheduler.compatibles:
         raise SamplerError(f"sampler = {sampler!r}: it cannot replace a {name}; remove the key")
     keys = _keys(kind)
-    settings = _replacement_settings(scheduler, sampler)
+    settings = _replacement_settings(scheduler, sampler, threshold)
     predictions = get_args(keys["prediction_type"].annotation)
     for key in sorted(PROCESS & settings.keys()):
         value = settings[key]

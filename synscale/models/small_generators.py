@@ -3,6 +3,9 @@
 Their sizes are our choice; synscale/training/generator_loop.py trains them.
 """
 
+from collections import Counter
+from collections.abc import Iterable
+
 from diffusers import (
     AmusedPipeline,
     AmusedScheduler,
@@ -18,19 +21,21 @@ from synscale.models.pixel_space import GreyLevelTokens, PixelAutoencoder
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
 MAX_TOKENS = 24
-GREY_LEVELS = 17
+MOST_WORDS = 20_000  # with a token of their own
+GREY_LEVELS = 17  # of the digits
 
 
-def build_tokenizer(texts: list[str]) -> CLIPTokenizer:
-    """Return a CLIP tokenizer with a token for each word of `texts`.
+def build_tokenizer(texts: Iterable[str]) -> CLIPTokenizer:
+    """Return a CLIP tokenizer with a token for each of the most frequent words of `texts`.
 
     Other words are split into letters.
     """
     pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
-    words: set[str] = set()
+    counts: Counter[str] = Counter()
     for text in texts:
-        words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(text.lower()))
-    letters = sorted(set("".join(words)) | set("abcdefghijklmnopqrstuvwxyz,."))
+        counts.update(word for word, _ in pre_tokenizer.pre_tokenize_str(text.lower()))
+    words = [word for word, _ in counts.most_common(MOST_WORDS)]
+    letters = sorted(set("".join(counts)) | set("abcdefghijklmnopqrstuvwxyz,."))
     vocabulary = ["<|startoftext|>", "<|endoftext|>", *letters]
     vocabulary += [f"{letter}</w>" for letter in letters]
     merges: dict[tuple[str, str], None] = {}
@@ -98,6 +103,7 @@ def build_masked_token(
 ) -> AmusedPipeline:
     """Return an untrained aMUSEd pipeline on grey levels."""
     generator = settings.generator
+    levels = generator.levels or GREY_LEVELS
     config = text_config(generator.text_width, generator.text_layers, tokenizer)
     transformer = UVit2DModel(
         hidden_size=generator.width,
@@ -105,8 +111,8 @@ def build_masked_token(
         micro_cond_encode_dim=8,
         micro_cond_embed_dim=5 * 8,
         encoder_hidden_size=generator.text_width,
-        vocab_size=GREY_LEVELS + 1,
-        codebook_size=GREY_LEVELS,
+        vocab_size=levels + 1,
+        codebook_size=levels,
         in_channels=generator.width,
         block_out_channels=generator.width,
         num_res_blocks=1,
@@ -121,11 +127,11 @@ def build_masked_token(
     # Built after the transformer: the order decides which random numbers are the initial weights.
     text_encoder = CLIPTextModelWithProjection(config)
     return AmusedPipeline(
-        vqvae=GreyLevelTokens(levels=GREY_LEVELS),
+        vqvae=GreyLevelTokens(levels=levels),
         tokenizer=tokenizer,
         text_encoder=text_encoder,
         transformer=transformer,
-        scheduler=AmusedScheduler(mask_token_id=GREY_LEVELS),
+        scheduler=AmusedScheduler(mask_token_id=levels),
     )
 
 

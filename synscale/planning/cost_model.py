@@ -26,10 +26,10 @@ from synscale.workflow.shards import (
     guidance_ranges,
     images_needed,
     images_per_shard,
+    images_per_shard_of_split,
     is_elsewhere,
     is_in_files,
     is_pairs,
-    sources_of_split,
 )
 
 SMALL_FILE = 20_000  # bytes of a figure, a table or metrics
@@ -50,7 +50,7 @@ def _split_images(study: Study, split: str, shard: str) -> int:
         return evaluation_images(study, split)
     if study.data.kind != "files" and split == "generator_training":
         return digits_images(study.data.generator_training)
-    size = images_per_shard(study, sources_of_split(study, split)[0])
+    size = images_per_shard_of_split(study, split)
     return min(images_needed(study, split) - int(shard) * size, size)
 
 

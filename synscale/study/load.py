@@ -11,7 +11,16 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from synscale.study import automatic
-from synscale.study.checks import clip, data, experiments, figures, generators, recipes, sources
+from synscale.study.checks import (
+    clip,
+    data,
+    experiments,
+    figures,
+    generators,
+    recipes,
+    sources,
+    training_sets,
+)
 from synscale.study.checks.messages import shorten, suggest
 from synscale.study.csv_tables import TableError
 from synscale.study.models import Study
@@ -20,7 +29,7 @@ from synscale.study.models.base import COMMIT, NAME
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # of pydantic, in the location of an error
 CHECKS = [
     check
-    for module in (sources, experiments, clip, data, generators, recipes)
+    for module in (sources, experiments, clip, data, training_sets, generators, recipes)
     for check in module.CHECKS
 ]
 

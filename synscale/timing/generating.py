@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -18,6 +17,8 @@ from synscale.study.models import Study
 from synscale.timing import machine, stand_ins
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
 from synscale.training import generator_loop
+from synscale.training.generator_texts import ImageTexts
+from synscale.training.image_sets import InMemoryImages
 from synscale.training.partial_shards import PartialShards
 from synscale.workflow.settings.generation import (
     GenerationSettings,
@@ -37,9 +38,10 @@ def train_generators(bench: Bench) -> Iterator[Timed]:
         settings = generator_settings(bench.study, name)
         training = generator.training
         count = 2 * training.batch_size
-        pixels, _ = bench.stored(count).read(torch.arange(count))
-        captions = [["a photo", "a number"]] * count
-        work = partial(_train_generator, bench, settings, pixels.numpy(), captions)
+        pixels, class_ids = bench.stored(count).read(torch.arange(count))
+        images = InMemoryImages([count], pixels, class_ids)
+        captions = ImageTexts.of([["a photo", "a number"]] * count)
+        work = partial(_train_generator, bench, settings, images, captions)
         few = min(5, training.iterations)
         more = max(few + 1, min(50, training.iterations))
         difference = seconds_of(partial(work, more), bench) - seconds_of(partial(work, few), bench)
@@ -53,15 +55,15 @@ def train_generators(bench: Bench) -> Iterator[Timed]:
 def _train_generator(
     bench: Bench,
     settings: GeneratorTrainingSettings,
-    pixels: np.ndarray,
-    captions: list[list[str]],
+    images: InMemoryImages,
+    captions: ImageTexts,
     iterations: int,
 ) -> None:
     training = settings.generator.training.model_copy(update={"iterations": iterations})
     generator = settings.generator.model_copy(update={"training": training})
     shorter = replace(settings, generator=generator)
     folder = str(bench.folder / "generator")
-    generator_loop.train(shorter, pixels, captions, folder, "timed", bench.device)
+    generator_loop.train(shorter, images, captions, folder, "timed", bench.device)
 
 
 def _source_of(study: Study, generator: str) -> str | None:

@@ -7,66 +7,32 @@ guidance by training on empty captions now and then. Sizes and settings are our 
 """
 
 import shutil
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from synscale.data import shards
+from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import small_generators
-from synscale.models.small_generators import GREY_LEVELS
-from synscale.prompts import recipes
 from synscale.runtime import atomic
 from synscale.study.models.generators import GeneratorTraining
-from synscale.study.models.recipes import ClassRecipe
-from synscale.training import checkpoint, held_out, history
+from synscale.training import checkpoint, generator_texts, held_out, history, stream
 from synscale.training.distributed import ProcessGroup
-from synscale.training.image_sets import InMemoryImages
+from synscale.training.generator_texts import ImageTexts, tokens_of
+from synscale.training.image_sets import Images, InMemoryImages
 from synscale.training.progress import TrainingProgress
+from synscale.training.stream import Batch
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
 ADVICE = "lower training.learning_rate of the generator"
-
-
-def training_captions(
-    manifest: pd.DataFrame, classes: pd.DataFrame, patterns: tuple[str, ...], seed: int
-) -> list[list[str]]:
-    """Return captions for each image, so that the model sees every form of prompt.
-
-    These are the image's caption with the class name, twice, and in the other forms of an alt text,
-    the class name, description, hypernyms, a sentence and a CLIP template. The last two are drawn
-    for each image.
-
-    Parameters
-    ----------
-    manifest : DataFrame
-        Of the images: class_id and caption.
-    classes : DataFrame
-        The class table.
-    patterns : tuple of str
-        Sentence patterns.
-    seed : int
-    """
-    random = np.random.default_rng(seed)
-    last = "sentences" if patterns else "class_names"
-    kinds = ("class_names", "description", "hypernyms", "clip_templates", last)
-    values = [{"kind": kind, "patterns": list(patterns)} for kind in kinds]
-    forms = [ClassRecipe.model_validate(value) for value in values]
-    captions = []
-    for _, image in manifest.iterrows():
-        row = classes.iloc[image["class_id"]]
-        texts = [recipes.alt_text(row, image["caption"], index) for index in (0, 0, 1, 2)]
-        for form in forms:
-            options = recipes.texts(form, row, None)
-            texts.append(options[random.integers(len(options))])
-        captions.append(texts)
-    return captions
 
 
 def diffusion_loss(
@@ -108,7 +74,7 @@ def masked_token_loss(
     # What the pipeline passes by default.
     micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device)
     logits = pipeline.transformer(
-        grey.masked_fill(masked, GREY_LEVELS),
+        grey.masked_fill(masked, pipeline.vqvae.config.levels),
         micro_conds=micro.expand(len(grey), -1),
         pooled_text_emb=text.text_embeds,
         encoder_hidden_states=text.hidden_states[-2],
@@ -125,17 +91,35 @@ def _in_range(images: torch.Tensor) -> torch.Tensor:
     return images.float() / 127.5 - 1
 
 
-def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
-    return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+def _batches(
+    settings: GeneratorTrainingSettings,
+    images: Images,
+    start: int,
+    random: torch.Generator,
+    workers: int,
+) -> Iterator[Batch]:
+    """Yield a batch for each step from `start` on: of files in epochs, of digits drawn."""
+    recipe = settings.generator.training
+    if settings.images:
+        sizes = recipe.batch_size, recipe.iterations, recipe.seed
+        shuffle = shuffle_for(recipe.batch_size, images.image_bytes)
+        yield from stream.iter_training(images, *sizes, start, workers=workers, shuffle=shuffle)
+        return
+    for _ in range(start, recipe.iterations):
+        positions = torch.randint(len(images), (recipe.batch_size,), generator=random)
+        yield Batch(*images.read(positions), positions)
 
 
-def _draw_batch(
-    tokens: torch.Tensor, recipe: GeneratorTraining, random: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return indices of images and of their captions, and whether a caption is dropped, (B,)."""
-    index = torch.randint(len(tokens), (recipe.batch_size,), generator=random)
-    caption = torch.randint(tokens.shape[1], index.shape, generator=random)
-    return index, caption, torch.rand(index.shape, generator=random) < recipe.caption_dropout
+def _draw_texts(
+    positions: torch.Tensor,
+    rows: torch.Tensor,
+    recipe: GeneratorTraining,
+    random: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the number of a text of each image, and whether the text is dropped, (B,)."""
+    place = torch.randint(rows.shape[1], positions.shape, generator=random)
+    is_dropped = torch.rand(positions.shape, generator=random) < recipe.caption_dropout
+    return rows[positions, place].long(), is_dropped
 
 
 def _trained_parts(pipeline: DiffusionPipeline, denoiser: str) -> torch.nn.ModuleDict:
@@ -152,7 +136,7 @@ def _held_out_loss(
     """Return the loss of the averaged weights on held-out images, with the same noise each time."""
     denoiser, loss_of = KINDS[kind]
     pixels = _in_range(evaluation[0].pixels).to(pipeline.device)
-    tokens = _tokens(pipeline.tokenizer, evaluation[1]).to(pipeline.device)
+    tokens = tokens_of(pipeline.tokenizer, evaluation[1]).to(pipeline.device)
     other = {name: getattr(pipeline, name, None) for name in ("scheduler", "vqvae")}
     parts = {denoiser: average.module["denoiser"], "text_encoder": average.module["text_encoder"]}
     with held_out.evaluating(average.module):
@@ -172,8 +156,8 @@ def _optimizer_of(
 
 def train(
     settings: GeneratorTrainingSettings,
-    images: np.ndarray,
-    captions: list[list[str]],
+    images: Images,
+    captions: ImageTexts,
     state_folder: str,
     identity: str,
     device: torch.device,
@@ -186,8 +170,9 @@ def train(
     Parameters
     ----------
     settings : GeneratorTrainingSettings
-    images : ndarray, shape (N, C, H, W), uint8
-    captions : list of list of str
+    images : ShardedImages or InMemoryImages
+        N images. Those of a data set in files are read in epochs; digits are drawn.
+    captions : ImageTexts
         Captions of each image; one of them is drawn each time.
     state_folder, identity : str
         As for `checkpoint.TrainingCheckpoint`.
@@ -199,11 +184,9 @@ def train(
     kind = settings.generator.kind
     denoiser, loss_of = KINDS[kind]
     torch.manual_seed(recipe.seed)
-    tokenizer = small_generators.build_tokenizer([text for texts in captions for text in texts])
+    tokenizer = small_generators.build_tokenizer(captions.texts)
     pipeline = small_generators.build(settings, tokenizer).to(device)
-    tokens = torch.stack([_tokens(tokenizer, texts) for texts in captions])
-    empty = _tokens(tokenizer, [""])
-    pixels = _in_range(torch.from_numpy(images))
+    tokens, empty = tokens_of(tokenizer, captions.texts), tokens_of(tokenizer, [""])
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
     optimizer, schedule = _optimizer_of(model, recipe)
@@ -216,10 +199,11 @@ def train(
     progress = TrainingProgress(
         f"generator of kind {kind}", *sizes, ADVICE, model, state, processes, len(images), loss_now
     )
-    for _ in range(progress.resume(), recipe.iterations):
-        index, caption, is_dropped = _draw_batch(tokens, recipe, random)
-        text = torch.where(is_dropped[:, None], empty, tokens[index, caption])
-        loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
+    start = progress.resume()
+    for batch in _batches(settings, images, start, random, processes.workers):
+        index, is_dropped = _draw_texts(batch.positions, captions.rows, recipe, random)
+        text = torch.where(is_dropped[:, None], empty, tokens[index])
+        loss = loss_of(pipeline, _in_range(batch.images).to(device), text.to(device), random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         rate = optimizer.param_groups[0]["lr"]
@@ -232,10 +216,23 @@ def train(
     return pipeline
 
 
+def _texts_of(
+    settings: GeneratorTrainingSettings, tars: list[str], classes: pd.DataFrame
+) -> ImageTexts:
+    """Return the texts of the images that a generator is trained on."""
+    columns = ["class_id", "caption"]
+    paths = map(shards.manifest_path, tars)
+    manifest = pd.concat(pd.read_parquet(path, columns=columns) for path in paths)
+    is_digits = settings.images is None
+    captions_of = generator_texts.digits_captions if is_digits else generator_texts.file_captions
+    seed = settings.generator.training.seed
+    captions = captions_of(manifest[: settings.images], classes, settings.patterns, seed)
+    return ImageTexts.of(captions)
+
+
 def train_and_save(
     settings: GeneratorTrainingSettings,
-    images: np.ndarray,
-    manifest: pd.DataFrame,
+    tars: list[str],
     classes: pd.DataFrame,
     evaluation: list[str],
     output: str,
@@ -248,9 +245,8 @@ def train_and_save(
     Parameters
     ----------
     settings : GeneratorTrainingSettings
-    images : ndarray, shape (N, C, H, W), uint8
-    manifest : DataFrame
-        Of the images: class_id, caption and sha256.
+    tars : list of str
+        Shards of captioned images.
     classes : DataFrame
         The class table.
     evaluation : list of str
@@ -263,9 +259,9 @@ def train_and_save(
         Kept until the pipeline is complete.
     device : torch.device
     """
-    seed = settings.generator.training.seed
-    captions = training_captions(manifest, classes, settings.patterns, seed)
-    identity = as_json([settings, captions, manifest["sha256"].tolist()], settings.ignored)
+    (images,) = stream.load_into_memory([stream.open_images(tars, None, settings.images)])
+    captions = _texts_of(settings, tars, classes)
+    identity = as_json([settings, captions.digest(), shards.identity(tars)], settings.ignored)
     shown = None
     if evaluation:
         count = held_out.count_of(settings.generator.training.batch_size)

@@ -7,7 +7,7 @@ import shlex
 
 from synscale.study.models import Study
 from synscale.study.models.data import classified
-from synscale.workflow import paths, prompt_inputs, shards
+from synscale.workflow import paths, prompt_inputs, shards, targets
 from synscale.workflow.settings.evaluation import clip_tables
 from synscale.workflow.studies import study_input
 
@@ -65,6 +65,13 @@ def known_texts(study: Study, wildcards) -> list[str]:
 def pipeline(study: Study, wildcards) -> str:
     """Return the folder of the pipeline that generates a source."""
     return paths.pipeline_folder(study, wildcards.source)
+
+
+@study_input
+def generator_images(study: Study, wildcards) -> list[str]:
+    """Return the shards that a generator is trained on."""
+    targets.generator(study, wildcards.generator, released=False)
+    return paths.generator_images(study, wildcards.generator)
 
 
 @study_input

@@ -10,8 +10,10 @@ from synscale.workflow.shards import (
     is_pretrained,
     last_shards,
     shard_names,
+    shards_of_generator,
     shards_until,
     split_of,
+    split_of_generator,
 )
 
 
@@ -94,6 +96,12 @@ def prompts_file(study: Study, source: str, shard: str) -> str:
         split = split_of(study, study.recipes[recipe].source)
         return f"results/{study.name}/data/{split}/{shard[-5:]}.parquet"
     return f"results/{study.name}/prompts/{recipe}.parquet"
+
+
+def generator_images(study: Study, generator: str) -> list[str]:
+    """Return the tars that a generator is trained on."""
+    folder = f"results/{study.name}/data/{split_of_generator(study, generator)}"
+    return [f"{folder}/{shard}.tar" for shard in shards_of_generator(study, generator)]
 
 
 def pipeline_folder(study: Study, source: str) -> str:

@@ -12,7 +12,13 @@ from synscale.workflow.settings.author_checkpoints import author_checkpoint_tabl
 from synscale.workflow.settings.evaluation import reference_settings
 from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.generation import checker_settings
-from synscale.workflow.shards import is_in_files, shard_names, sources_of_split
+from synscale.workflow.shards import (
+    generators_of_split,
+    is_in_files,
+    shard_names,
+    shards_of_generator,
+    sources_of_split,
+)
 from synscale.workflow.targets import NotInStudy, suggestion
 
 Values = dict[str, str]  # wildcard -> value
@@ -119,6 +125,8 @@ def _split_shards(study: Study, values: Values) -> Iterable[str]:
     shards: dict[str, None] = {}
     for name in sources_of_split(study, split):
         shards |= dict.fromkeys(_shards(study, name))
+    for name in generators_of_split(study, split):
+        shards |= dict.fromkeys(shards_of_generator(study, name))
     return shards
 
 

@@ -145,9 +145,50 @@ def is_pairs(study: Study, split: str) -> bool:
     return any(source.kind == "pairs" and source.data == split for source in study.sources.values())
 
 
+def split_of_generator(study: Study, generator: str) -> str:
+    """Return the training split of a generator that the workflow trains."""
+    return study.generators[generator].data or "generator_training"
+
+
+def images_of_generator(study: Study, generator: str) -> int | None:
+    """Return on how many images of its split a generator is trained; None is all, as of digits."""
+    row = study.generators[generator]
+    if study.data.kind != "files" or row.images:
+        return row.images
+    start, stop = study.data.training[row.data].part
+    return stop - start
+
+
+def shards_of_generator(study: Study, generator: str) -> list[str]:
+    """Return the names of the shards that a generator is trained on."""
+    images = images_of_generator(study, generator)
+    split = split_of_generator(study, generator)
+    count = math.ceil(images / images_per_shard_of_split(study, split)) if images else 1
+    return [f"{number:05d}" for number in range(count)]
+
+
+def generators_of_split(study: Study, split: str) -> list[str]:
+    """Return the generators that the workflow trains on a split of a data set in files."""
+    return [
+        name
+        for name, row in study.generators.items()
+        if row.kind != "pretrained" and split_of_generator(study, name) == split
+    ]
+
+
+def images_per_shard_of_split(study: Study, split: str) -> int:
+    """Return the number of images in a shard of a training split, which may have no source."""
+    # The checks let no two sources of a split differ.
+    sources = sources_of_split(study, split)
+    return images_per_shard(study, sources[0]) if sources else study.images_per_shard
+
+
 def images_needed(study: Study, split: str) -> int:
-    """Return how many images of a training split the study uses."""
+    """Return how many images of a training split the study uses: its sources and generators."""
     counts: list[int] = [study.sources[name].images for name in sources_of_split(study, split)]  # type: ignore[misc]
+    if study.data.kind == "files":
+        names = generators_of_split(study, split)
+        counts += [images_of_generator(study, name) for name in names]  # type: ignore[misc]
     return max(counts, default=0)
 
 

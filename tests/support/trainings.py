@@ -10,6 +10,7 @@ from synscale.study.models.classifiers import Architecture, Training
 from synscale.training import classifier_loop, generator_loop, stream
 from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.distributed import ProcessGroup
+from synscale.training.generator_texts import ImageTexts
 from synscale.workflow.settings.generation import generator_settings
 from synscale.workflow.settings.training import TrainingRun
 from tests.support.workflow import SMOKE
@@ -43,8 +44,9 @@ def train_small_generator(generator: str, folder, **options) -> dict[str, torch.
     row = settings.generator
     training = row.training.model_copy(update={"iterations": 6})
     settings = replace(settings, generator=row.model_copy(update={"training": training}))
-    images = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
-    captions = [["one", "a thick one"], ["two", "a thin two"]] * 10
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
+    images = stream.InMemoryImages([20], torch.from_numpy(pixels), torch.zeros(20).long())
+    captions = ImageTexts.of([["one", "a thick one"], ["two", "a thin two"]] * 10)
     pipeline = generator_loop.train(
         settings, images, captions, str(folder), "same", torch.device("cpu"), **options
     )

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from synscale.data.datasets import (
     folders,
@@ -39,12 +38,10 @@ from synscale.data.datasets.registry import (
     first_few,
     variable,
 )
+from synscale.data.datasets.selection import balanced_order
 from synscale.runtime.atomic import atomic_write
 from synscale.runtime.file_names import is_clutter
 from synscale.workflow.settings.data import IndexSettings
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = [
     "DataSet",
@@ -87,6 +84,7 @@ def of_split(
         skip=settings.skip,
         has_prompts=settings.has_prompts,
         held_out=settings.held_out,
+        part=settings.part,
     )
 
 
@@ -148,30 +146,6 @@ def check(data: DataSet) -> str:
     if problems:
         raise data.error(problems, survey.summary())
     return layout
-
-
-def balanced_order(class_ids, seed: int = 0) -> "np.ndarray":
-    """Return indices that go round the classes, class 0 first; classes without images are left out.
-
-    Any prefix is as balanced as the data allow. Within a class the order is shuffled.
-
-    Parameters
-    ----------
-    class_ids : array-like of int, shape (N,)
-    seed : int
-
-    Returns
-    -------
-    ndarray of int, shape (N,)
-    """
-    import numpy as np
-
-    labels, random = np.asarray(class_ids), np.random.default_rng(seed)
-    rank = np.empty_like(labels, int)
-    for label in np.unique(labels):
-        members = random.permutation(np.flatnonzero(labels == label))
-        rank[members] = np.arange(len(members))
-    return np.lexsort((labels, rank))
 
 
 def write_index(

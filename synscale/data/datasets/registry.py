@@ -94,6 +94,8 @@ class DataSet:
         Whether each image of a class has a text, too.
     held_out : HeldOutImages or None
         Images of the data set that are left out of training, or that the split consists of.
+    part : tuple of int or None
+        Half-open range of the images to train on that the split consists of; its end may be None.
     """
 
     name: str
@@ -105,6 +107,7 @@ class DataSet:
     skip: str | None = None
     has_prompts: bool = False
     held_out: HeldOutImages | None = None
+    part: tuple[int, int | None] | None = None
 
     @cached_property
     def row(self) -> dict[str, str]:
@@ -256,13 +259,21 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
     if expected and not data.training and not data.skip and total != int(expected):
         fix = f"if that is intended, use another name than {data.name!r}"
         problems.append(f"wrong number of images ({total}, expected {expected}); {fix}")
-    usable = total if data.pairs else total - len(data.skipped)  # pairs have left them out already
+    # Pairs have left them out already, and a part need not have them.
+    usable = total if data.pairs or data.part else total - len(data.skipped)
     if data.held_out:
         single = [data.classes[i]["name"] for i, count in survey.classes.items() if count == 1]
         if single:
             problem = f"one image of {len(single)} classes: {first_few(single)}"
             problems.append(f"{problem}; none can be held out; add images")
         usable -= held_out_images(survey.classes, data.held_out.fraction)
+    if data.part:
+        start, stop = data.part
+        if usable < (stop or start + 1):
+            found = f"{usable} images that are not held out, expected {stop or start + 1}"
+            problems.append(f"too few images for part = {list(data.part)} ({found}); change it")
+            return problems
+        usable = (stop or usable) - start
     if data.min_images and usable < data.min_images:
         detail = f"{usable}, a source of the study takes {data.min_images}"
         problems.append(f"too few images ({detail}); lower sources.*.images")

@@ -11,7 +11,7 @@ from pathlib import Path
 from synscale.study import class_table
 from synscale.study.checks.messages import RELATIVE, name_errors, template_file_errors
 from synscale.study.models import expand_curves
-from synscale.study.models.base import NAME, is_path
+from synscale.study.models.base import NAME, is_path, place_of
 from synscale.study.models.data import unmasked
 
 DIGITS_SPLITS = ("generator_training", "classifier_training")
@@ -142,7 +142,7 @@ def check_held_out_sets(data, sources) -> Iterator[str]:
             continue
         if row.of in pairs:
             yield f"{key}.of = {row.of!r}: pairs have no classes to evaluate; name another set"
-        other = first.setdefault(data.training[row.of].dataset, name)
+        other = first.setdefault(place_of(data.training[row.of].dataset), name)
         if other != name:
             yield (
                 f"{key}.of = {row.of!r}: data.evaluation.{other} is held out of the same data "

@@ -1,5 +1,6 @@
 """Base class, kinds of names and numbers, and marks that the models of a study share."""
 
+import posixpath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
@@ -57,6 +58,11 @@ def one_or_many(value: Any) -> Any:
 def is_none(value) -> bool:
     """Whether a value is None, for `exclude_if`."""
     return value is None
+
+
+def place_of(name: str) -> str:
+    """Return the name of a data set, or its path in a form that is the same for each spelling."""
+    return posixpath.normpath(name) if is_path(name) else name
 
 
 def is_path(name: str) -> bool:

@@ -4,13 +4,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from synscale.study.models.base import SKIP, Name, StrictModel
+from synscale.study.models.base import SKIP, Name, Positive, StrictModel
 
 Form = Annotated[int, Field(ge=0, le=13)]
 Forms = Annotated[list[Form], Field(min_length=1)]
 
 DATASET = (
-    "row of data/datasets.csv, or a new name; config.yaml's paths have its folder on this machine"
+    "row of data/datasets.csv, or a new name; config.yaml's paths have its folder on this machine; "
+    "or a path with a / in it"
 )
 
 
@@ -64,8 +65,14 @@ class DigitsData(StrictModel):
 class TrainingSet(StrictModel):
     """Real training images: of classes for sources of kind `real`, with texts for kind `pairs`."""
 
-    dataset: Name = Field(description=DATASET)
+    dataset: str = Field(description=DATASET)
     skip: str | None = Field(default=None, description=SKIP)
+    part: tuple[Annotated[int, Field(ge=0)], Positive | None] | None = Field(
+        default=None,
+        description="first image, and image after the last (null: the end), among the images that "
+        "are not held out, in an order that goes round the classes; parts of a data set are "
+        "disjoint",
+    )
 
 
 class FileSet(StrictModel):
@@ -76,7 +83,7 @@ class FileSet(StrictModel):
     """
 
     kind: Literal["files"] = "files"
-    dataset: Name = Field(description=DATASET)
+    dataset: str = Field(description=DATASET)
     classes: str | None = Field(
         default=None, description="CSV of the set's classes if they are not the study's"
     )

@@ -1,5 +1,6 @@
 """Text-to-image models, trained by the workflow or pretrained, and the storage of images."""
 
+from operator import not_
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from synscale.study.models.base import (
     AboveZero,
     Backend,
     HubModel,
+    Name,
     Positive,
     Share,
     StrictModel,
@@ -34,7 +36,22 @@ class GeneratorTraining(StrictModel):
     seed: int = 0
 
 
-class DiffusionGenerator(StrictModel):
+class TrainedGenerator(StrictModel):
+    """Keys of generators that the workflow trains: on which images."""
+
+    data: Name | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="training set of the data; the digits have only generator_training",
+    )
+    images: Positive | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="number of images of a data set in files; by default the length of its part",
+    )
+
+
+class DiffusionGenerator(TrainedGenerator):
     """Stable Diffusion pipeline in pixel space, trained by the workflow."""
 
     kind: Literal["diffusion"]
@@ -44,12 +61,21 @@ class DiffusionGenerator(StrictModel):
     training: GeneratorTraining
     sampler: Sampler = Field(json_schema_extra=SAMPLING_ONLY)
     steps: Positive = Field(json_schema_extra=SAMPLING_ONLY)
+    threshold: bool = Field(
+        default=False,
+        exclude_if=not_,
+        description="clip predicted pixels to the range of images at every step of sampling",
+        json_schema_extra=SAMPLING_ONLY,
+    )
 
 
-class MaskedTokenGenerator(StrictModel):
+class MaskedTokenGenerator(TrainedGenerator):
     """aMUSEd pipeline (the open Muse) with grey levels as tokens, trained by the workflow."""
 
     kind: Literal["masked_token"]
+    levels: Annotated[int, Field(ge=2, le=256)] | None = Field(
+        default=None, exclude_if=is_none, description="number of grey levels; 17 for the digits"
+    )
     width: Positive
     layers: Positive
     heads: Positive

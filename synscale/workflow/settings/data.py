@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from synscale.study.models import Study
+from synscale.study.models.base import place_of
 from synscale.study.models.data import EvaluationSet, WriterSet
 from synscale.workflow.settings import Settings
 from synscale.workflow.shards import (
     held_out_of,
     images_needed,
-    images_per_shard,
+    images_per_shard_of_split,
     is_elsewhere,
     is_in_files,
     is_pairs,
-    sources_of_split,
 )
 
 
@@ -59,6 +59,8 @@ class IndexSettings(Settings):
         Whether each image of a class has a text, too.
     held_out : HeldOutImages or None
         Images that a set to train on lacks, and of which a set to evaluate on consists.
+    part : tuple or None
+        Half-open range of the images to train on that the split consists of; None is the end.
     """
 
     dataset: str
@@ -68,6 +70,7 @@ class IndexSettings(Settings):
     is_elsewhere: bool = False
     has_prompts: bool = False
     held_out: HeldOutImages | None = None
+    part: tuple[int, int | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -119,13 +122,16 @@ def index_settings(study: Study, split: str) -> IndexSettings:
         is_pairs(study, split),
         getattr(row, "skip", None),
         held_out=_held_out(study, split, row.dataset, is_training),
+        part=row.part if is_training else None,
     )
 
 
 def _held_out(study: Study, split: str, dataset: str, is_training: bool) -> HeldOutImages | None:
     """Return which images of a data set are held out; None if the split does not depend on it."""
     for name, row in study.data.evaluation.items():
-        if row.kind != "held_out" or study.data.training[row.of].dataset != dataset:
+        if row.kind != "held_out":
+            continue
+        if place_of(study.data.training[row.of].dataset) != place_of(dataset):
             continue
         if is_training or name == split:
             return HeldOutImages(row.fraction, row.seed)
@@ -134,8 +140,7 @@ def _held_out(study: Study, split: str, dataset: str, is_training: bool) -> Held
 
 def _range(study: Study, split: str, shard: str | int) -> tuple[int, int]:
     """Return the half-open range of images of a training split that a shard holds."""
-    # The checks let no two sources of a split differ.
-    size = images_per_shard(study, sources_of_split(study, split)[0])
+    size = images_per_shard_of_split(study, split)
     start = int(shard) * size
     return start, min(images_needed(study, split), start + size)
 

@@ -17,7 +17,7 @@ from synscale.study.models.generators import (
 )
 from synscale.workflow import targets
 from synscale.workflow.settings import IGNORED, Settings
-from synscale.workflow.shards import guidance_ranges
+from synscale.workflow.shards import guidance_ranges, images_of_generator
 
 # Version of the code that samples pretrained models. Increase it if the code generates other images
 # from the same settings, so that no source mixes old and new ones. 2: `sampler` keeps the
@@ -67,6 +67,8 @@ class GeneratorTrainingSettings(Settings):
         Shape of the images.
     patterns : tuple of str
         Sentence patterns of every recipe of the study.
+    images : int or None
+        Number of images of a data set in files; None for digits, of which all are used.
     """
 
     ignored: ClassVar[tuple[dict, ...]] = (*IGNORED, SAMPLING_ONLY)
@@ -75,6 +77,7 @@ class GeneratorTrainingSettings(Settings):
     image_size: int
     channels: int
     patterns: tuple[str, ...]
+    images: int | None = None
 
 
 class TrainedSampling(BaseModel, frozen=True):
@@ -87,6 +90,7 @@ class TrainedSampling(BaseModel, frozen=True):
     steps: int
     sampler: str | None = None
     temperature: tuple[float, float] | None = None
+    threshold: bool = False
     # On a CPU, larger batches of small models do not fit in the cache.
     batch_size: int = Field(default=64, json_schema_extra=ROUNDING_ONLY)
     precision: ClassVar[str] = "float32"
@@ -154,7 +158,8 @@ def generator_settings(study: Study, generator: str) -> GeneratorTrainingSetting
     row = targets.generator(study, generator, released=False)
     recipes = [recipe for recipe in study.recipes.values() if recipe.kind == "sentences"]
     patterns = tuple(pattern for recipe in recipes for pattern in recipe.patterns)
-    return GeneratorTrainingSettings(row, study.image_size, study.channels, patterns)
+    images = images_of_generator(study, generator)
+    return GeneratorTrainingSettings(row, study.image_size, study.channels, patterns, images)
 
 
 def fetch_settings(study: Study, generator: str) -> HubWeights:
@@ -185,7 +190,7 @@ def sampling_of(generator: Generator) -> Sampling:
     """Return what decides how a generator of the study is sampled."""
     if generator.kind == "pretrained":
         return generator
-    keys = {"kind", "steps", "sampler", "temperature"}
+    keys = {"kind", "steps", "sampler", "temperature", "threshold"}
     return TrainedSampling(**generator.model_dump(include=keys))
 
 

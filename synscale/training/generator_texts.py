@@ -1,0 +1,116 @@
+"""Texts that small text-to-image models are trained with, several for each image.
+
+An image has its caption or the name of its class, and the other forms of prompts. Distinct texts
+are kept once, because a data set of classes has few of them.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import CLIPTokenizer
+
+from synscale.data.datasets.registry import NO_CLASS
+from synscale.prompts import recipes
+from synscale.study.models.recipes import ClassRecipe
+
+AT_ONCE = 10_000  # texts that are tokenized together
+
+
+@dataclass(frozen=True)
+class ImageTexts:
+    """Texts of images.
+
+    Parameters
+    ----------
+    texts : list of str
+        Distinct texts.
+    rows : Tensor, shape (N, K), int32
+        Places in `texts` of the K texts of each image.
+    """
+
+    texts: list[str]
+    rows: torch.Tensor
+
+    @classmethod
+    def of(cls, captions: "Iterator[list[str]] | list[list[str]]") -> "ImageTexts":
+        """Return the texts of images, the same number for each."""
+        places: dict[str, int] = {}
+        rows = [[places.setdefault(text, len(places)) for text in texts] for texts in captions]
+        return cls(list(places), torch.tensor(rows, dtype=torch.int32))
+
+    def digest(self) -> str:
+        """Return a hash of the texts of all images."""
+        texts = hashlib.sha256("\n".join(self.texts).encode())
+        return hashlib.sha256(texts.digest() + self.rows.numpy().tobytes()).hexdigest()
+
+
+def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """Return the tokens of texts, shape (N, L), int64; longer ones are cut."""
+    options = {"padding": "max_length", "truncation": True, "return_tensors": "pt"}
+    parts = [texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE)]
+    return torch.cat([tokenizer(part, **options).input_ids for part in parts])
+
+
+def _forms(patterns: tuple[str, ...], kinds: tuple[str, ...]) -> list[ClassRecipe]:
+    last = "sentences" if patterns else "class_names"
+    values = [{"kind": kind, "patterns": list(patterns)} for kind in (*kinds, last)]
+    return [ClassRecipe.model_validate(value) for value in values]
+
+
+def digits_captions(
+    manifest: pd.DataFrame, classes: pd.DataFrame, patterns: tuple[str, ...], seed: int
+) -> list[list[str]]:
+    """Return captions for each image, so that the model sees every form of prompt.
+
+    These are the image's caption with the class name, twice, and in the other forms of an alt text,
+    the class name, description, hypernyms, a sentence and a CLIP template. The last two are drawn
+    for each image.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        Of the images: class_id and caption.
+    classes : DataFrame
+        The class table.
+    patterns : tuple of str
+        Sentence patterns.
+    seed : int
+    """
+    random = np.random.default_rng(seed)
+    forms = _forms(patterns, ("class_names", "description", "hypernyms", "clip_templates"))
+    captions = []
+    for _, image in manifest.iterrows():
+        row = classes.iloc[image["class_id"]]
+        texts = [recipes.alt_text(row, image["caption"], index) for index in (0, 0, 1, 2)]
+        for form in forms:
+            options = recipes.texts(form, row, None)
+            texts.append(options[random.integers(len(options))])
+        captions.append(texts)
+    return captions
+
+
+def file_captions(
+    manifest: pd.DataFrame, classes: pd.DataFrame, patterns: tuple[str, ...], seed: int
+) -> Iterator[list[str]]:
+    """Yield the texts of each image of a data set in files.
+
+    An image without a class has its text only. One with a class has the caption with and without
+    the class name, or the name twice; and a text of each form of prompt that the class table
+    allows. Parameters are those of `digits_captions`.
+    """
+    random = np.random.default_rng(seed)
+    columns = [name for name in ("description", "hypernyms") if name in classes]
+    forms = _forms(patterns, ("class_names", *columns, "clip_templates"))
+    options = [[recipes.texts(form, row, None) for form in forms] for _, row in classes.iterrows()]
+    names = classes["name"].tolist()
+    for class_id, caption in zip(manifest["class_id"], manifest["caption"], strict=True):
+        if class_id == NO_CLASS:
+            yield [caption]
+            continue
+        name = names[class_id]
+        texts = [caption, f"{name}, {caption}"] if caption else [name, name]
+        yield texts + [form[random.integers(len(form))] for form in options[class_id]]
