@@ -14,6 +14,7 @@ OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
 ORDER = (
     "law_fitting",
     "batches",
+    "augmentation",
     "reading",
     "evaluation",
     "scores",

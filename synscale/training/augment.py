@@ -11,6 +11,7 @@ from torchvision.transforms.v2 import functional
 
 from synscale.study.models.classifiers import Training
 from synscale.study.models.clip import ClipTraining
+from synscale.training.rand_augment import RandAugment
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 BICUBIC = v2.InterpolationMode.BICUBIC
@@ -80,7 +81,7 @@ def of_images(recipe: Training, stored: int, size: int) -> Transform | None:
     callable or None
         Of an image, uint8, shape (C, stored, stored). None if images are used as they are stored.
     """
-    steps = []
+    steps: list[Transform] = []
     if recipe.crop_scale:
         steps.append(ResizedCrop(size, recipe.crop_scale, interpolation=BICUBIC))
     elif size != stored:
@@ -88,7 +89,7 @@ def of_images(recipe: Training, stored: int, size: int) -> Transform | None:
     if recipe.flip:
         steps.append(v2.RandomHorizontalFlip())
     if recipe.rand_augment:
-        steps.append(v2.RandAugment(recipe.rand_augment.operations, recipe.rand_augment.magnitude))
+        steps.append(RandAugment(recipe.rand_augment.operations, recipe.rand_augment.magnitude))
     if recipe.erasing:
         steps.append(Erasing(recipe.erasing))
     return v2.Compose(steps) if steps else None
