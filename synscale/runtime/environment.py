@@ -12,7 +12,8 @@ from synscale.study.checks.messages import suggest
 # fail to find `scripts` in the working folder.
 FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
 # Keys of config.yaml.
-KEYS = ["study", "hardware", "budget", "skip_finished_shards", "paths", "container", "override"]
+KEYS = ["study", "hardware", "show_plan", "budget", "skip_finished_shards", "paths"]
+KEYS += ["container", "override"]
 RENAMED = {"trust_lists": "skip_finished_shards"}  # former keys
 
 
@@ -28,6 +29,9 @@ def check(config: dict) -> None:
             fix = suggest(str(key), KEYS, f"known: {', '.join(KEYS)}")
             raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
     budget.read_budget(config.get("budget"))
+    if not isinstance(config.get("show_plan", True), bool):
+        found = f"{config['show_plan']!r}, expected true or false"
+        raise ValueError(f"config.yaml: show_plan: not a switch ({found}); write true or false")
     study = config.get("study")
     if not isinstance(study, str):
         raise ValueError(

@@ -263,7 +263,7 @@ def test_gpu_study_is_refused_with_hardware_without_gpu(workflow, folder):
     workflow.edit("gpus: 0", "gpus: 1")
     printed = workflow.dry_run(FIGURE, "--quiet", "--profile", str(folder), check=False)
     assert "config.yaml: hardware = 'laptop': is a machine without GPU, but jobs of" in printed
-    assert "studies/smoke.yaml request GPUs from the cluster; choose a file of" in printed
+    assert "studies/smoke.yaml request GPUs; choose a file of" in printed
     assert "profiles/hardware with GPUs (a100, h100)" in printed
     assert "train_classifiers" not in printed
 
