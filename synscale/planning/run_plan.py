@@ -11,6 +11,7 @@ from pathlib import Path
 from synscale.planning import dag, hardware, plan_table, summary
 from synscale.planning.cost_model import PlanError
 from synscale.planning.image_sizes import ImageSizes
+from synscale.runtime import environment
 from synscale.study.models import Study
 
 WIDTH = 120  # characters of a line
@@ -93,11 +94,6 @@ def page_command(targets: list[str], study: str) -> str:
     return " ".join(["python -m scripts.plan --html plan.html --target", *map(str, paths), *more])
 
 
-def is_shown(config: dict) -> bool:
-    """Return whether `show_plan` of config.yaml is true, its default."""
-    return bool(config.get("show_plan", True))
-
-
 def show_table(workflow, studies: dict[str, Study], config: dict) -> None:
     """Print the table of a dry run.
 
@@ -108,7 +104,7 @@ def show_table(workflow, studies: dict[str, Study], config: dict) -> None:
     config : dict
         Content of config.yaml.
     """
-    if not is_shown(config):
+    if not environment.switch(config, "show_plan"):
         return
     targets = sorted(map(str, workflow.dag_settings.targets))
     try:
@@ -134,7 +130,7 @@ def show_table(workflow, studies: dict[str, Study], config: dict) -> None:
 
 def show_start(workflow, studies: dict[str, Study], config: dict) -> None:
     """Print what a run is about to do and how long it takes. Parameters as of `show_table`."""
-    if not is_shown(config):
+    if not environment.switch(config, "show_plan"):
         return
     try:
         plan = create(workflow.dag, studies, config)

@@ -14,6 +14,7 @@ FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
 # Keys of config.yaml.
 KEYS = ["study", "hardware", "show_plan", "budget", "skip_finished_shards", "paths"]
 KEYS += ["container", "override"]
+SWITCHES = {"show_plan": True, "skip_finished_shards": False}  # keys that are true or false
 RENAMED = {"trust_lists": "skip_finished_shards"}  # former keys
 
 
@@ -29,15 +30,39 @@ def check(config: dict) -> None:
             fix = suggest(str(key), KEYS, f"known: {', '.join(KEYS)}")
             raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
     budget.read_budget(config.get("budget"))
-    if not isinstance(config.get("show_plan", True), bool):
-        found = f"{config['show_plan']!r}, expected true or false"
-        raise ValueError(f"config.yaml: show_plan: not a switch ({found}); write true or false")
+    for key in SWITCHES:
+        switch(config, key)
     study = config.get("study")
     if not isinstance(study, str):
         raise ValueError(
             f"config.yaml: study = {study!r}: must be the name of a file of studies/, "
             "such as digits"
         )
+
+
+def switch(config: dict, key: str) -> bool:
+    """Return a key of config.yaml that is true or false; --config gives it as text.
+
+    Parameters
+    ----------
+    config : dict
+        Content of config.yaml.
+    key : str
+        Key of `SWITCHES`.
+
+    Raises
+    ------
+    ValueError
+        If the value is something else.
+    """
+    value = config.get(key, SWITCHES[key])
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise ValueError(
+            f"config.yaml: {key}: not a switch ({value!r}, expected true or false); "
+            "write one of the two"
+        )
+    return text == "true"
 
 
 def container(config: dict, used: bool) -> str:

@@ -15,6 +15,7 @@ SHOWN = 3  # jobs of each rule
 WIDTH = 180  # characters of a line
 # Resources that Snakemake adds by itself, or in a second unit.
 HIDDEN = {"_cores", "_nodes", "tmpdir", "mem", "mem_mib", "disk", "disk_mib"}
+WAITING = "input files updated by another job"
 NOTE = (
     f"At most {SHOWN} jobs of each rule are listed; add -p for all jobs with their files, "
     "reasons and commands."
@@ -24,13 +25,16 @@ NOTE = (
 def short_reason(reason: str) -> str:
     """Return the reasons of a job without the names of files.
 
+    Nearly every job waits for another one, so this is left out if there is a second reason.
+
     Parameters
     ----------
     reason : str
         Such as `Missing output files: a; Input files updated by another job: b, c`.
     """
-    names = (part.partition(":")[0].strip() for part in reason.split(";"))
-    return ", ".join(dict.fromkeys(name.lower() for name in names if name))
+    parts = (part.partition(":")[0].strip().lower() for part in reason.split(";"))
+    names = list(dict.fromkeys(filter(None, parts)))
+    return ", ".join([name for name in names if name != WAITING] or names)
 
 
 def job_line(job: dict, with_reason: bool = True) -> str:

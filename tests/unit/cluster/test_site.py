@@ -238,7 +238,7 @@ def test_head_node_with_one_core_requests_threads_as_written(workflow, folder, m
     (folder / "site.yaml").write_text(SITE)
     workflow.edit("gpus: 0", "gpus: 1")
     printed = workflow.dry_run(
-        FIGURE,
+        *(FIGURE, "-p"),
         *("--profile", str(folder)),
         *("--config", "hardware=a100"),
         *("--default-resources", "constraint=fast"),
@@ -295,7 +295,7 @@ def test_slurm_that_accepts_gres_only_is_refused(tmp_path, monkeypatch, select, 
 def test_study_without_gpu_requests_none_from_a_gpu_site(workflow, folder, monkeypatch):
     (folder / "site.yaml").write_text(SITE)
     monkeypatch.setenv("SNAKEMAKE_PROFILE", str(folder))
-    printed = workflow.dry_run("results/smoke/classifiers/real/vit_tiny")
+    printed = workflow.dry_run("results/smoke/classifiers/real/vit_tiny", "-p")
     assert "threads: 8" in printed
     assert "gpu_model" not in printed
     assert "constraint" not in printed
