@@ -155,14 +155,9 @@ def plain_rule(number: int, job) -> str:
     outputs = texts(job.output)
     if job.output and job.output[0].is_directory:
         outputs = f"directory({outputs})"
-    digest = json.dumps(str(job.params.get("settings_digest", "")))
-    benchmark = [job.benchmark] if job.benchmark else []
     lines = [f"rule job_{number}:", f"    input: {texts(job.input)}"]
-    directives = {"output": outputs, "log": texts(job.log), "benchmark": texts(benchmark)}
-    lines += [f"    {name}: {value}" for name, value in directives.items() if value]
-    lines += ["    threads: 1", "    resources: mem_mb=1000, runtime=10"]
-    if job.output:
-        lines += [f"    params: settings_digest={digest}", '    shell: "true"']
+    if outputs:
+        lines += [f"    output: {outputs}", '    shell: "true"']
     return "\n".join(lines)
 
 
@@ -174,5 +169,7 @@ def export(folder: Path, targets: list[str]) -> None:
     files = targets or [str(file) for job in jobs if job.rule.name == "all" for file in job.input]
     rules = [rule for rule, job in zip(rules, jobs, strict=True) if job.rule.name != "all"]
     inputs = ", ".join(map(json.dumps, files))
-    text = "\n\n\n".join([f"rule all:\n    input: {inputs}", *rules])
+    # As in rules/common.smk.
+    start = "import gc\n\ngc.set_threshold(1_000_000)"
+    text = "\n\n\n".join([start, f"rule all:\n    input: {inputs}", *rules])
     (folder / PLAIN).write_text(f"{text}\n", encoding="utf-8")

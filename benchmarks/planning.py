@@ -4,10 +4,10 @@ python -m benchmarks.planning [--study imagenet] [--shard 10000] [--pairs 100000
     [--target figures/planning/teaser.pdf]
 
 The plain Snakefile is exported from this workflow's graph: a rule for each job, with the same
-inputs, outputs, log, benchmark and digest as texts, and no functions. Both are planned in turn with
-the same flags. No job runs: a plan reads no image. With --done each output becomes an empty file of
-the right age with Snakemake's record of its job, and the finished study is planned again, with and
-without skip_finished_shards.
+inputs and outputs as texts, and no functions, digests, logs or resources. Both are planned in turn
+with the same flags. No job runs: a plan reads no image. With --done each output becomes an empty
+file of the right age with Snakemake's record of its job, and the finished study is planned again,
+with and without skip_finished_shards.
 """
 
 import tempfile
@@ -40,14 +40,14 @@ PREDICTION = (
     "plain one slower, so that 1.0 is possible. The table adds 0.6 s at 10,000 jobs, 4 %."
 )
 NOTES = [
-    "Snakemake needs 0.75 ms for a job of a rule that has only an output (2026-11-25), so the number "
-    "of jobs decides: 90,000 shards of 10,000 images would take minutes. `images_per_shard` of a "
-    "source keeps the imagenet study under 17,000 jobs.",
+    "Snakemake needs 0.75 ms for a job of a rule that has only an output (2026-11-25), so the "
+    "number of jobs decides: 90,000 shards of 10,000 images would take minutes. `images_per_shard` "
+    "of a source keeps the imagenet study under 17,000 jobs.",
     "Three decisions keep planning linear in the number of shards: a training lists indexes of "
     "shards, not shards; each index continues the previous one; garbage is collected every million "
     "objects, because the objects of a plan live until its end.",
-    "With `skip_finished_shards: true`, an index represents its shards. A finished imagenet study of "
-    "16,442 jobs was planned in 4.4 s instead of 20.3 s (2026-11-25, `--done`).",
+    "With `skip_finished_shards: true`, an index represents its shards. A finished imagenet study "
+    "of 16,442 jobs was planned in 4.4 s instead of 20.3 s (2026-11-25, `--done`).",
 ]
 
 
