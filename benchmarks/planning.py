@@ -40,6 +40,8 @@ PREDICTION = (
     "plain one slower, so that 1.0 is possible. The table adds 0.6 s at 10,000 jobs, 4 %."
 )
 NOTES = [
+    "The plain Snakefile is slower because Snakemake parses a rule for each job. With logs, "
+    "benchmarks, digests and resources in its rules, the ratio was 0.63 (2026-11-30, two rounds).",
     "Snakemake needs 0.75 ms for a job of a rule that has only an output (2026-11-25), so the "
     "number of jobs decides: 90,000 shards of 10,000 images would take minutes. `images_per_shard` "
     "of a source keeps the imagenet study under 17,000 jobs.",
