@@ -3,6 +3,7 @@
 import json
 import math
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -70,6 +71,11 @@ class Hardware(StrictModel):
     gpu_scaling: Scaling = SCALING
     rates: list[Rate]
 
+    @cached_property
+    def _rates_by_kind(self) -> dict[tuple, list[Rate]]:
+        """Results of `rates_of`: ten thousand shards have the same rule, kind and units."""
+        return {}
+
     @property
     def has_gpus(self) -> bool:
         """Whether the machine has a GPU."""
@@ -84,6 +90,12 @@ class Hardware(StrictModel):
             If there is no rate, or only one for the start of a job that does more: the job would
             seem cheap.
         """
+        key = (rule, work.kind, *work.units)
+        if key not in self._rates_by_kind:
+            self._rates_by_kind[key] = self._find_rates(rule, work)
+        return self._rates_by_kind[key]
+
+    def _find_rates(self, rule: str, work: Work) -> list[Rate]:
         rates: dict[str, Rate] = {}
         for rate in self.rates:
             is_of_rule = fnmatchcase(rule, rate.rule) and fnmatchcase(work.kind, rate.kind)
@@ -168,13 +180,17 @@ def require_gpus(name: str, study: str, folder: Path = FOLDER) -> None:
     folder : Path
         Where hardware files are.
     """
-    if load(name, folder).has_gpus:
-        return
+    if not load(name, folder).has_gpus:
+        raise without_gpus(name, study, folder)
+
+
+def without_gpus(name: str, study: str, folder: Path = FOLDER) -> HardwareError:
+    """Return the error of a machine without GPU. Parameters as of `require_gpus`."""
     machines = with_gpus(folder)
     example = machines[0] if machines else "..."
-    raise HardwareError(
+    return HardwareError(
         f"hardware = {name!r}: is a machine without GPU, but jobs of studies/{study}.yaml request "
-        f"GPUs from the cluster; choose a file of {folder} with GPUs "
+        f"GPUs; choose a file of {folder} with GPUs "
         f"({', '.join(machines) or 'none yet: add one'}) in config.yaml, or for one run by "
         f"--config hardware={example}"
     )
