@@ -17,7 +17,8 @@ FLOAT = 4  # bytes
 # the last. A test counts again.
 VALUES_PER_TOKEN = 20
 VALUES_PER_TOKEN_COMPILED = 16
-# The last block of a tower has one query (models/pooled_clip.py): residual stream, norm, keys, values.
+# The last block of a tower has one query (models/pooled_clip.py). It keeps the residual stream, its
+# norm, keys and values of all tokens.
 VALUES_OF_LAST_BLOCK = 4
 # Copies of a similarity matrix in float32 while its loss is differentiated: logits, their
 # log-softmax, their gradient.

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from synscale.data.shuffle_buffer import Shuffle, images_per_chunk
-from synscale.training.chunk_reader import ChunkReader, Draw, Encoded, Item, read_ahead
+from synscale.training.chunk_reader import ChunkReader, Draw, Item, read_ahead
 from synscale.training.image_index import ShardSlice
 from synscale.training.image_sets import (
     Images,
