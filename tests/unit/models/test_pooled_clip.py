@@ -29,4 +29,5 @@ def test_pooled_clip_has_gradients_of_open_clip(depth, checkpointing):
     pooled = gradients_of(PooledCLIP, depth, checkpointing)
     assert pooled.keys() == expected.keys()
     for name, values in pooled.items():
-        assert torch.allclose(values, expected[name], atol=1e-5), name
+        largest = expected[name].abs().max().item()
+        assert torch.allclose(values, expected[name], atol=1e-5 * largest), name
