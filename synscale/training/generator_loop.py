@@ -8,6 +8,7 @@ guidance by training on empty captions now and then. Sizes and settings are our 
 
 import shutil
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from synscale.training.finite_state import gradient_norm
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
+Tokens: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 ADVICE = "lower training.learning_rate of the generator"
 
 
@@ -55,19 +57,18 @@ def training_captions(
     kinds = ("class_names", "description", "hypernyms", "clip_templates", last)
     values = [{"kind": kind, "patterns": list(patterns)} for kind in kinds]
     forms = [ClassRecipe.model_validate(value) for value in values]
+    rows = {class_id: classes.iloc[class_id] for class_id in manifest["class_id"].unique()}
+    options = {i: [recipes.texts(form, row, None) for form in forms] for i, row in rows.items()}
     captions = []
-    for _, image in manifest.iterrows():
-        row = classes.iloc[image["class_id"]]
-        texts = [recipes.alt_text(row, image["caption"], index) for index in (0, 0, 1, 2)]
-        for form in forms:
-            options = recipes.texts(form, row, None)
-            texts.append(options[random.integers(len(options))])
+    for class_id, caption in zip(manifest["class_id"], manifest["caption"], strict=True):
+        texts = [recipes.alt_text(rows[class_id], caption, index) for index in (0, 0, 1, 2)]
+        texts += [pool[random.integers(len(pool))] for pool in options[class_id]]
         captions.append(texts)
     return captions
 
 
 def diffusion_loss(
-    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+    pipeline, pixels: torch.Tensor, tokens: Tokens, random: torch.Generator
 ) -> torch.Tensor:
     """Return the mean squared error of the predicted noise.
 
@@ -76,8 +77,8 @@ def diffusion_loss(
     pipeline : StableDiffusionPipeline
     pixels : Tensor, shape (B, C, H, W)
         In -1..1.
-    tokens : Tensor, shape (B, L)
-        Of the captions.
+    tokens : tuple of Tensor, shapes (D, L) and (B,)
+        Tokens of the distinct captions, and the row of each image's caption.
     random : Generator
         On the CPU.
     """
@@ -85,12 +86,13 @@ def diffusion_loss(
     times = torch.randint(count, (len(pixels),), generator=random).to(pixels.device)
     noise = torch.randn(pixels.shape, generator=random).to(pixels.device)
     noisy = pipeline.scheduler.add_noise(pixels, noise, times)
-    text = pipeline.text_encoder(tokens).last_hidden_state
+    distinct, rows = tokens
+    text = pipeline.text_encoder(distinct).last_hidden_state[rows]
     return F.mse_loss(pipeline.unet(noisy, times, text).sample, noise)
 
 
 def masked_token_loss(
-    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+    pipeline, pixels: torch.Tensor, tokens: Tokens, random: torch.Generator
 ) -> torch.Tensor:
     """Return the cross-entropy of the masked tokens.
 
@@ -100,15 +102,16 @@ def masked_token_loss(
     grey = pipeline.vqvae.encode(pixels)
     fraction = torch.cos(torch.rand(len(grey), 1, 1, generator=random) * torch.pi / 2)
     masked = (torch.rand(grey.shape, generator=random) < fraction).to(pixels.device)
-    text = pipeline.text_encoder(tokens, output_hidden_states=True)
+    distinct, rows = tokens
+    text = pipeline.text_encoder(distinct, output_hidden_states=True)
     size = pixels.shape[-1]
     # What the pipeline passes by default.
     micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device)
     logits = pipeline.transformer(
         grey.masked_fill(masked, GREY_LEVELS),
         micro_conds=micro.expand(len(grey), -1),
-        pooled_text_emb=text.text_embeds,
-        encoder_hidden_states=text.hidden_states[-2],
+        pooled_text_emb=text.text_embeds[rows],
+        encoder_hidden_states=text.hidden_states[-2][rows],
     )
     return F.cross_entropy(logits.permute(0, 2, 3, 1)[masked], grey[masked])
 
@@ -122,12 +125,13 @@ def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
 
 
 def _draw_batch(
-    tokens: torch.Tensor, recipe: GeneratorTraining, random: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return indices of images and of their captions, and whether a caption is dropped, (B,)."""
-    index = torch.randint(len(tokens), (recipe.batch_size,), generator=random)
-    caption = torch.randint(tokens.shape[1], index.shape, generator=random)
-    return index, caption, torch.rand(index.shape, generator=random) < recipe.caption_dropout
+    captions: torch.Tensor, recipe: GeneratorTraining, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return indices of images and numbers of their captions, (B,); a dropped caption is 0."""
+    index = torch.randint(len(captions), (recipe.batch_size,), generator=random)
+    caption = torch.randint(captions.shape[1], index.shape, generator=random)
+    is_dropped = torch.rand(index.shape, generator=random) < recipe.caption_dropout
+    return index, captions[index, caption].masked_fill(is_dropped, 0)
 
 
 def _trained_parts(pipeline: DiffusionPipeline, denoiser: str) -> torch.nn.ModuleDict:
@@ -162,8 +166,11 @@ def train(
     torch.manual_seed(recipe.seed)
     tokenizer = small_generators.build_tokenizer([text for texts in captions for text in texts])
     pipeline = small_generators.build(settings, tokenizer).to(device)
-    tokens = torch.stack([_tokens(tokenizer, texts) for texts in captions])
-    empty = _tokens(tokenizer, [""])
+    numbers = {"": 0}  # number of each distinct caption; the empty one replaces dropped ones
+    numbered = torch.tensor(
+        [[numbers.setdefault(text, len(numbers)) for text in texts] for texts in captions]
+    )
+    tokens = _tokens(tokenizer, list(numbers))
     pixels = torch.from_numpy(images).float() / 127.5 - 1
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
@@ -175,9 +182,10 @@ def train(
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
     for step in range(state.load(), recipe.iterations):
-        index, caption, is_dropped = _draw_batch(tokens, recipe, random)
-        text = torch.where(is_dropped[:, None], empty, tokens[index, caption])
-        loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
+        index, caption = _draw_batch(numbered, recipe, random)
+        distinct, rows = caption.unique(return_inverse=True)
+        text = tokens[distinct].to(device), rows.to(device)
+        loss = loss_of(pipeline, pixels[index].to(device), text, random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         rate = optimizer.param_groups[0]["lr"]
