@@ -67,17 +67,18 @@ def write(
     storage : Storage or StoredImages
         Format of the encoded images.
     """
+    extension = EXTENSIONS[storage.format]
     rows = []
     with atomic_write(tar, manifest_path(tar)) as (tar_part, manifest_part):
         with tarfile.open(tar_part, "w") as file:
             for key, pixels, row in samples:
                 data = pixels if isinstance(pixels, bytes) else encode(pixels, storage)
-                _add(file, f"{key}.cls", str(row["class_id"]).encode())
-                place = _add(file, f"{key}.{EXTENSIONS[storage.format]}", data)
-                _add(file, f"{key}.txt", row["prompt"].encode())
+                texts = {"cls": str(row["class_id"]).encode(), "txt": row["prompt"].encode()}
+                members = sorted((texts | {extension: data}).items())
+                offsets = {name: _add(file, f"{key}.{name}", member) for name, member in members}
                 sha256 = hashlib.sha256(data).hexdigest()
-                rows.append({"key": key, **row, "sha256": sha256, "offset": place})
-                rows[-1]["size"] = len(data)
+                place = {"offset": offsets[extension], "size": len(data)}
+                rows.append({"key": key, **row, "sha256": sha256, **place})
         pd.DataFrame(rows).to_parquet(manifest_part, index=False)
 
 

@@ -173,7 +173,10 @@ def train(
     tokens = _tokens(tokenizer, list(numbers))
     pixels = torch.from_numpy(images).float() / 127.5 - 1
     model = _trained_parts(pipeline, denoiser)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
+    average = AveragedModel(model)
+    # Listed once: AveragedModel looks for all parameters and buffers in every step.
+    averaged, weights = list(average.module.parameters()), list(model.parameters())
+    update_average = get_ema_multi_avg_fn(recipe.ema_decay)
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
@@ -191,7 +194,10 @@ def train(
         rate = optimizer.param_groups[0]["lr"]
         optimizer.step()
         schedule.step()
-        average.update_parameters(model)
+        if step == 0:
+            average.update_parameters(model)  # a copy
+        else:
+            update_average(averaged, weights, step)
         is_printed = step % 100 == 0 or step == recipe.iterations - 1
         is_due = state.due
         if is_printed or is_due:
