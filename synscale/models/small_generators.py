@@ -28,7 +28,7 @@ def build_tokenizer(texts: list[str]) -> CLIPTokenizer:
     """
     pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
     words: set[str] = set()
-    for text in texts:
+    for text in dict.fromkeys(texts):
         words.update(word for word, _ in pre_tokenizer.pre_tokenize_str(text.lower()))
     letters = sorted(set("".join(words)) | set("abcdefghijklmnopqrstuvwxyz,."))
     vocabulary = ["<|startoftext|>", "<|endoftext|>", *letters]

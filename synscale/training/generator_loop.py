@@ -10,6 +10,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,7 @@ from synscale.training.progress import TrainingProgress
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
+Tokens: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 ADVICE = "lower training.learning_rate of the generator"
 
 
@@ -58,19 +60,18 @@ def training_captions(
     kinds = ("class_names", "description", "hypernyms", "clip_templates", last)
     values = [{"kind": kind, "patterns": list(patterns)} for kind in kinds]
     forms = [ClassRecipe.model_validate(value) for value in values]
+    rows = {class_id: classes.iloc[class_id] for class_id in manifest["class_id"].unique()}
+    options = {i: [recipes.texts(form, row, None) for form in forms] for i, row in rows.items()}
     captions = []
-    for _, image in manifest.iterrows():
-        row = classes.iloc[image["class_id"]]
-        texts = [recipes.alt_text(row, image["caption"], index) for index in (0, 0, 1, 2)]
-        for form in forms:
-            options = recipes.texts(form, row, None)
-            texts.append(options[random.integers(len(options))])
+    for class_id, caption in zip(manifest["class_id"], manifest["caption"], strict=True):
+        texts = [recipes.alt_text(rows[class_id], caption, index) for index in (0, 0, 1, 2)]
+        texts += [pool[random.integers(len(pool))] for pool in options[class_id]]
         captions.append(texts)
     return captions
 
 
 def diffusion_loss(
-    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+    pipeline, pixels: torch.Tensor, tokens: Tokens, random: torch.Generator
 ) -> torch.Tensor:
     """Return the mean squared error of the predicted noise.
 
@@ -79,8 +80,8 @@ def diffusion_loss(
     pipeline : StableDiffusionPipeline
     pixels : Tensor, shape (B, C, H, W)
         In -1..1.
-    tokens : Tensor, shape (B, L)
-        Of the captions.
+    tokens : tuple of Tensor, shapes (D, L) and (B,)
+        Tokens of the distinct captions, and the row of each image's caption.
     random : Generator
         On the CPU.
     """
@@ -88,12 +89,13 @@ def diffusion_loss(
     times = torch.randint(count, (len(pixels),), generator=random).to(pixels.device)
     noise = torch.randn(pixels.shape, generator=random).to(pixels.device)
     noisy = pipeline.scheduler.add_noise(pixels, noise, times)
-    text = pipeline.text_encoder(tokens).last_hidden_state
+    distinct, rows = tokens
+    text = pipeline.text_encoder(distinct).last_hidden_state[rows]
     return F.mse_loss(pipeline.unet(noisy, times, text).sample, noise)
 
 
 def masked_token_loss(
-    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+    pipeline, pixels: torch.Tensor, tokens: Tokens, random: torch.Generator
 ) -> torch.Tensor:
     """Return the cross-entropy of the masked tokens.
 
@@ -103,15 +105,16 @@ def masked_token_loss(
     grey = pipeline.vqvae.encode(pixels)
     fraction = torch.cos(torch.rand(len(grey), 1, 1, generator=random) * torch.pi / 2)
     masked = (torch.rand(grey.shape, generator=random) < fraction).to(pixels.device)
-    text = pipeline.text_encoder(tokens, output_hidden_states=True)
+    distinct, rows = tokens
+    text = pipeline.text_encoder(distinct, output_hidden_states=True)
     size = pixels.shape[-1]
     # What the pipeline passes by default.
     micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device)
     logits = pipeline.transformer(
         grey.masked_fill(masked, GREY_LEVELS),
         micro_conds=micro.expand(len(grey), -1),
-        pooled_text_emb=text.text_embeds,
-        encoder_hidden_states=text.hidden_states[-2],
+        pooled_text_emb=text.text_embeds[rows],
+        encoder_hidden_states=text.hidden_states[-2][rows],
     )
     return F.cross_entropy(logits.permute(0, 2, 3, 1)[masked], grey[masked])
 
@@ -130,12 +133,13 @@ def _tokens(tokenizer, texts: list[str]) -> torch.Tensor:
 
 
 def _draw_batch(
-    tokens: torch.Tensor, recipe: GeneratorTraining, random: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return indices of images and of their captions, and whether a caption is dropped, (B,)."""
-    index = torch.randint(len(tokens), (recipe.batch_size,), generator=random)
-    caption = torch.randint(tokens.shape[1], index.shape, generator=random)
-    return index, caption, torch.rand(index.shape, generator=random) < recipe.caption_dropout
+    captions: torch.Tensor, recipe: GeneratorTraining, random: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return indices of images and numbers of their captions, (B,); a dropped caption is 0."""
+    index = torch.randint(len(captions), (recipe.batch_size,), generator=random)
+    caption = torch.randint(captions.shape[1], index.shape, generator=random)
+    is_dropped = torch.rand(index.shape, generator=random) < recipe.caption_dropout
+    return index, captions[index, caption].masked_fill(is_dropped, 0)
 
 
 def _trained_parts(pipeline: DiffusionPipeline, denoiser: str) -> torch.nn.ModuleDict:
@@ -152,12 +156,14 @@ def _held_out_loss(
     """Return the loss of the averaged weights on held-out images, with the same noise each time."""
     denoiser, loss_of = KINDS[kind]
     pixels = _in_range(evaluation[0].pixels).to(pipeline.device)
-    tokens = _tokens(pipeline.tokenizer, evaluation[1]).to(pipeline.device)
+    distinct = sorted(set(evaluation[1]))
+    rows = torch.tensor([distinct.index(text) for text in evaluation[1]])
+    text = _tokens(pipeline.tokenizer, distinct).to(pipeline.device), rows.to(pipeline.device)
     other = {name: getattr(pipeline, name, None) for name in ("scheduler", "vqvae")}
     parts = {denoiser: average.module["denoiser"], "text_encoder": average.module["text_encoder"]}
     with held_out.evaluating(average.module):
         random = torch.Generator().manual_seed(0)
-        return loss_of(SimpleNamespace(**parts, **other), pixels, tokens, random).item()
+        return loss_of(SimpleNamespace(**parts, **other), pixels, text, random).item()
 
 
 def _optimizer_of(
@@ -201,8 +207,11 @@ def train(
     torch.manual_seed(recipe.seed)
     tokenizer = small_generators.build_tokenizer([text for texts in captions for text in texts])
     pipeline = small_generators.build(settings, tokenizer).to(device)
-    tokens = torch.stack([_tokens(tokenizer, texts) for texts in captions])
-    empty = _tokens(tokenizer, [""])
+    numbers = {"": 0}  # number of each distinct caption; the empty one replaces dropped ones
+    numbered = torch.tensor(
+        [[numbers.setdefault(text, len(numbers)) for text in texts] for texts in captions]
+    )
+    tokens = _tokens(tokenizer, list(numbers))
     pixels = _in_range(torch.from_numpy(images))
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
@@ -217,9 +226,10 @@ def train(
         f"generator of kind {kind}", *sizes, ADVICE, model, state, processes, len(images), loss_now
     )
     for _ in range(progress.resume(), recipe.iterations):
-        index, caption, is_dropped = _draw_batch(tokens, recipe, random)
-        text = torch.where(is_dropped[:, None], empty, tokens[index, caption])
-        loss = loss_of(pipeline, pixels[index].to(device), text.to(device), random)
+        index, caption = _draw_batch(numbered, recipe, random)
+        distinct, rows = caption.unique(return_inverse=True)
+        text = tokens[distinct].to(device), rows.to(device)
+        loss = loss_of(pipeline, pixels[index].to(device), text, random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         rate = optimizer.param_groups[0]["lr"]
