@@ -29,6 +29,7 @@ from synscale.workflow.targets import NotInStudy, suggestion
 
 PROFILE = Path("profiles/default/config.yaml")
 UNPLANNED = {"plan", "calibrate"}  # rules that no plan counts
+ALL_CORES = 1 << 16  # plans have the threads that jobs request, whatever this machine has
 # Exactly these: Snakemake then plans, and does not walk through the jobs to print them.
 QUIET = {Quietness.RULES, Quietness.PROGRESS}
 
@@ -119,7 +120,7 @@ def ask(
     with SnakemakeApi(output) as api:
         try:
             requested = ResourceSettings(
-                cores=1,
+                cores=ALL_CORES,
                 overwrite_resources=parse_set_resources(resources),
                 overwrite_threads=parse_set_threads(threads),
             )

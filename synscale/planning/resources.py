@@ -143,9 +143,9 @@ def runtime(wildcards, attempt: int, threads: int, rulename: str) -> int:
     return _estimates.runtime(rulename, wildcards, attempt, threads)
 
 
-def gpu_hours(wildcards, rulename: str) -> int:
+def gpu_hours(wildcards, threads: int, rulename: str) -> int:
     """Return the planned GPU-hours of a job."""
-    return _estimates.gpu_hours(rulename, wildcards)
+    return _estimates.gpu_hours(rulename, wildcards, threads)
 
 
 def disk_gb(wildcards, rulename: str) -> int:
