@@ -13,8 +13,9 @@ from unittest.mock import patch
 import torch
 
 from synscale.data.shuffle_buffer import shuffle_for
+from synscale.planning.reader_memory import is_in_memory
 from synscale.planning.readers import reading_units
-from synscale.study.models import TrainingPart
+from synscale.study.models import Study, TrainingPart
 from synscale.study.models.classifiers import Classifiers
 from synscale.study.models.clip import Clip
 from synscale.timing import loops
@@ -24,19 +25,29 @@ from synscale.training.clip_loop import ClipJob
 from synscale.training.distributed import ProcessGroup
 from synscale.workflow.runs import group_runs, run_groups, training_recipe
 
+Recipe = Classifiers | Clip | None
 BATCH = 64  # images of a timed batch: an image takes the same time in a larger one
 MOST_BATCHES = 10_000
 
 
-def reads(bench: Bench, recipe: Classifiers | Clip | None) -> bool:
+def _groups(study: Study, recipe: Recipe) -> list[tuple[str, str]]:
+    """Return source and group of each training job of a recipe."""
+    return [
+        (source, group)
+        for source, group in run_groups(study)
+        if training_recipe(study, group_runs(study, source, group)[0].architecture) is recipe
+    ]
+
+
+def reads(study: Study, recipe: Recipe) -> bool:
     """Return whether any training of a recipe reads images while it computes."""
-    study = bench.study
-    for source, group in run_groups(study):
-        architecture = group_runs(study, source, group)[0].architecture
-        is_of_recipe = training_recipe(study, architecture) is recipe
-        if is_of_recipe and reading_units(study, source, group):
-            return True
-    return False
+    return any(reading_units(study, *group) for group in _groups(study, recipe))
+
+
+def _are_in_memory(study: Study, recipe: Recipe) -> bool:
+    """Return whether the images of all trainings of a recipe are decoded once."""
+    runs = (run for group in _groups(study, recipe) for run in group_runs(study, *group))
+    return all(is_in_memory(study, run.size) for run in runs)
 
 
 def _timed(bench: Bench, rule: str, batches: Iterator) -> Timed:
@@ -60,9 +71,11 @@ def _timed(bench: Bench, rule: str, batches: Iterator) -> Timed:
 def time_classifiers(bench: Bench) -> Iterator[Timed]:
     """Time the reader of classifiers, if their trainings read images."""
     recipe, stored = bench.study.classifiers, bench.study.image_size
-    if not reads(bench, recipe):
+    if not reads(bench.study, recipe):
         return
-    images = bench.stored(8 * BATCH)
+    images: stream.Images = bench.stored(8 * BATCH)
+    if _are_in_memory(bench.study, recipe):
+        [images] = stream.load_into_memory([bench.stored(8 * BATCH)])
     transform = augment.of_images(recipe, stored, recipe.image_size or stored)
     shuffle = shuffle_for(BATCH, images.image_bytes)
     steps = BATCH, MOST_BATCHES + 1, 0
@@ -72,15 +85,17 @@ def time_classifiers(bench: Bench) -> Iterator[Timed]:
 
 def time_pairs(bench: Bench, job: ClipJob) -> Iterator[Timed]:
     """Time the reader of CLIP models, if their trainings read images. `job`: any of them."""
-    if not reads(bench, bench.study.clip):
+    if not reads(bench.study, bench.study.clip):
         return
     count = 8 * BATCH
     tar = Path(bench.stored(count).shards[0].tar)
     opened = pairs.open_pairs({"real": [str(tar)]}, [TrainingPart("real", None, count)])
     recipe = job.recipe.model_copy(update={"batch_size": BATCH, "micro_batch_size": None})
     timed = replace(job, run=loops.timed_run(MOST_BATCHES + 1), recipe=recipe)
-    # The timed pairs would fit into memory; those of the study do not.
-    with patch.object(clip_loop, "load_pairs", lambda stored: stored.images):
+    # These few pairs fit into memory, those of the study may not.
+    in_memory = _are_in_memory(bench.study, bench.study.clip)
+    images = pairs.load_pairs(opened) if in_memory else opened.images
+    with patch.object(clip_loop, "load_pairs", return_value=images):
         processes = ProcessGroup(torch.device("cpu"))
         batches = clip_loop.iter_micro_batches(timed, opened, 0, 1, processes)
     yield _timed(bench, "train_clip", batches)

@@ -66,7 +66,9 @@ def _classifier(bench: Bench, name: str, job: ClassifierJob, batch: int) -> list
         timed = replace(job, run=loops.timed_run(count), recipe=recipe)
         loops.classifier(steps, timed, images, bench.workers)
 
-    seconds_of = _timed_steps(bench, 3, 1, train, readers.reads(bench, bench.study.classifiers))
+    seconds_of = _timed_steps(
+        bench, 3, 1, train, readers.reads(bench.study, bench.study.classifiers)
+    )
     few, first = seconds_of(3)
     count = enough(few / 3, bench)
     seconds, second = seconds_of(count)
@@ -107,7 +109,9 @@ def _clip(bench: Bench, name: str, job: ClipJob, count: int, micro_batch: int) -
         model = loops.clip(steps, timed, tar, images, bench.workers)
         clip_group.save(bench.folder / "clip" / f"{name}.safetensors", model, timed)
 
-    seconds_of = _timed_steps(bench, skipped, count, train, readers.reads(bench, bench.study.clip))
+    seconds_of = _timed_steps(
+        bench, skipped, count, train, readers.reads(bench.study, bench.study.clip)
+    )
     done, rest = 2, float("inf")
     seconds, first = seconds_of(done)
     if seconds < bench.seconds:
