@@ -11,6 +11,7 @@ import time
 
 from synscale.cluster import submission
 from synscale.planning import dag as plans
+from synscale.planning import time_left
 from synscale.study import overrides
 from synscale.workflow import preflight
 
@@ -59,3 +60,4 @@ onstart:
 
 plans.show_jobs(workflow.output_settings)
 submission.show(workflow, ESTIMATES)
+time_left.show(workflow, STUDIES, HARDWARE)

@@ -59,11 +59,16 @@ def _number(value) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
+def key_of(job) -> str:
+    """Return the key of a job of Snakemake: its rule and wildcards."""
+    return " ".join([job.rule.name, *job.wildcards_dict.values()])
+
+
 def from_snakemake(dag) -> list[Job]:
     """Return the jobs of a Snakemake graph that a plan counts."""
     waiting = set(dag.needrun_jobs(exclude_finished=False))
     jobs = [job for job in dag.jobs if job.rule.name not in UNPLANNED]
-    keys = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in jobs}
+    keys = {job: key_of(job) for job in jobs}
     return [
         Job(
             key=keys[job],

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from synscale.runtime.time_left import time_left
 from synscale.training.checkpoint import TrainingCheckpoint
 from synscale.training.distributed import ProcessGroup
 from synscale.training.divergence import check_finite
@@ -114,9 +115,14 @@ class TrainingProgress:
             value = self._check(loss.item())
         if is_due:
             self.checkpoint.save(self.step)
-            speed = (self.step - self.first) * self.batch_size / (time.monotonic() - self.began)
-            progress = f"step {self.step} of {self.total}, training loss {value:.4f}"
-            print(f"{self.name}: {progress}, {speed:.0f} {self.unit} per second", flush=True)
+            self._report(value)
+
+    def _report(self, loss: float) -> None:
+        done, seconds = self.step - self.first, time.monotonic() - self.began
+        speed = f"{done * self.batch_size / seconds:.0f} {self.unit} per second"
+        left = time_left(done, self.total - self.first, seconds)
+        progress = f"step {self.step} of {self.total}, training loss {loss:.4f}"
+        print(f"{self.name}: {progress}, {speed}, {left}", flush=True)
 
     def finish(self) -> None:
         """Report the last loss. Raises SystemExit if it is not finite."""
