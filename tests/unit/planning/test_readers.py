@@ -2,17 +2,19 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synscale.planning import hardware, plan_page, readers, summary
+from synscale.planning import hardware, plan_page, readers, resources, summary
 from synscale.planning.cost_model import Work, work
 from synscale.planning.estimates import ResourceEstimates
 from synscale.planning.readers import JobTime, Readers
 from synscale.planning.summary import Job, cost
 from synscale.training import augment
+from synscale.workflow import studies
 from tests.support.planning import DIGITS, IMAGENET, MACHINE
 from tests.support.workflow import ROOT
 
@@ -165,6 +167,13 @@ def test_plan_without_training_has_no_limit():
     assert (row["limit"], row["reader_cores_per_gpu"]) == ("", None)
     plan = plan_page.Plan(["figures/digits/teaser.pdf"], jobs, costs, MACHINE, [])
     assert "No training on a GPU reads images." in plan.details()
+
+
+@pytest.mark.parametrize(("gpus", "threads"), [(0, 1), (1, 8), (4, 32), (16, 64)])
+def test_training_requests_eight_threads_for_each_gpu(monkeypatch, gpus, threads):
+    study = DIGITS.model_copy(update={"gpus": gpus})
+    monkeypatch.setattr(studies, "study_of", lambda _: study)
+    assert resources.training_threads(SimpleNamespace()) == threads
 
 
 def test_jobs_request_time_for_their_readers():
