@@ -11,7 +11,7 @@ import time
 
 from synscale.cluster import submission
 from synscale.planning import dag as plans
-from synscale.planning import run_plan
+from synscale.planning import run_plan, time_left
 from synscale.study import overrides
 from synscale.workflow import listing, preflight
 
@@ -61,3 +61,4 @@ onstart:
 
 plans.show_jobs(workflow.output_settings)
 listing.shorten(workflow.output_settings)
+time_left.show(workflow, STUDIES, HARDWARE)

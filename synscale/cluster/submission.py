@@ -45,7 +45,9 @@ def warnings(graph, estimates: ResourceEstimates) -> list[str]:
     jobs = dag.from_snakemake(graph)
     nothing = Cost(0.0, Work({}))
     costs = {
-        job.key: estimates.cost_on(job.rule, job.wildcards, job.gpu) or nothing for job in jobs
+        job.key: estimates.cost_on(job.rule, job.wildcards, job.gpu, job.threads, job.nodes)
+        or nothing
+        for job in jobs
     }
     return [*partitions.misfits(jobs, estimates.site), *partitions.report(jobs, costs)]
 

@@ -29,6 +29,7 @@ from synscale.workflow.targets import NotInStudy, suggestion
 
 PROFILE = Path("profiles/default/config.yaml")
 UNPLANNED = {"plan", "calibrate"}  # rules that no plan counts
+ALL_CORES = 1 << 16  # plans have the threads that jobs request, whatever this machine has
 # Exactly these: Snakemake then plans, and does not walk through the jobs to print them.
 QUIET = {Quietness.RULES, Quietness.PROGRESS}
 # Callers of `ask` compare the budget and print the plan.
@@ -58,6 +59,11 @@ def targets(study: Study, name: str) -> list[str]:
 def _number(value) -> float | None:
     """Return a resource as a number; None if it follows from inputs that do not exist yet."""
     return value if isinstance(value, int | float) else None
+
+
+def key_of(job) -> str:
+    """Return the key of a job of Snakemake: its rule and wildcards."""
+    return " ".join([job.rule.name, *job.wildcards_dict.values()])
 
 
 def _parallelism(job) -> dict:
@@ -101,7 +107,7 @@ def from_snakemake(dag, scheduled: bool = True) -> list[Job]:
     """
     waiting = set(dag.needrun_jobs(exclude_finished=False))
     jobs = [job for job in dag.jobs if job.rule.name not in UNPLANNED]
-    keys = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in jobs}
+    keys = {job: key_of(job) for job in jobs}
     evaluate = _requests if scheduled else _parallelism
     evaluated: dict[tuple, dict] = {}
     result = []
@@ -160,7 +166,7 @@ def ask(
     with SnakemakeApi(output) as api:
         try:
             requested = ResourceSettings(
-                cores=1,
+                cores=ALL_CORES,
                 overwrite_resources=parse_set_resources(resources),
                 overwrite_threads=parse_set_threads(threads),
             )

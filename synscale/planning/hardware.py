@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from synscale.planning import readers
 from synscale.planning.cost_model import PlanError, Work
 from synscale.study.models.base import StrictModel
 
@@ -18,7 +19,9 @@ NO_GPUS = "none"  # as gpu_partition
 # Rules that use several GPUs: synscale/runtime/launch.py starts a process for each.
 PARALLEL = frozenset({"generate", "train_classifiers", "train_clip"})
 AtLeastZero = Annotated[float, Field(ge=0)]
-Unit = Literal["job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop"]
+Unit = Literal[
+    "job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop", "read", "augment"
+]
 
 
 class HardwareError(PlanError):
@@ -36,6 +39,17 @@ class Rate(StrictModel):
         pattern=r"^(measured|estimated|assumed)\b",
         description="measured (command, date), estimated (how), assumed",
     )
+    image_size: int | None = Field(
+        default=None,
+        gt=0,
+        description="pixels a side of the stored images that the seconds hold for; images of "
+        "another size take time in proportion to their pixels",
+    )
+
+    def seconds_of(self, work: Work) -> float:
+        """Return the seconds that a job takes for this unit."""
+        sides = work.image_size / self.image_size if self.image_size and work.image_size else 1.0
+        return self.seconds * work.units[self.unit] * sides**2
 
 
 class Figure(StrictModel):
@@ -120,15 +134,19 @@ class Hardware(StrictModel):
         """Return how many times faster a job is on several GPUs: n x scaling^(log2 n)."""
         return gpus * self.gpu_scaling.value ** math.log2(gpus) if gpus > 1 else 1.0
 
-    def seconds_of(self, rule: str, work: Work) -> tuple[float, float]:
-        """Return the seconds of a job's start, and of the rest, which several GPUs shorten."""
-        seconds = {r.unit: r.seconds * work.units[r.unit] for r in self.rates_of(rule, work)}
+    def time_of(self, rule: str, work: Work) -> readers.JobTime:
+        """Return the seconds of a job: start, computing on its GPUs, and reading."""
+        seconds: dict[str, float] = {}
+        for rate in self.rates_of(rule, work):
+            seconds[rate.unit] = rate.seconds_of(work)
         start = seconds.pop("job", 0.0)
-        return start, sum(seconds.values()) / (self.speedup(work.gpus) if rule in PARALLEL else 1.0)
+        reading = sum(seconds.pop(unit, 0.0) for unit in readers.UNITS)
+        computing = sum(seconds.values()) / (self.speedup(work.gpus) if rule in PARALLEL else 1.0)
+        return readers.JobTime(start, computing, reading, work.gpus, work.readers)
 
     def seconds(self, rule: str, work: Work) -> float:
         """Return the seconds of a job."""
-        return sum(self.seconds_of(rule, work))
+        return self.time_of(rule, work).seconds
 
 
 def load(name: str, folder: Path = FOLDER) -> Hardware:

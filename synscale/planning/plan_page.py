@@ -1,5 +1,6 @@
 """The page of a plan: costs per stage, a smaller study, the longest chain, speeds and factors."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,9 +9,10 @@ import pandas as pd
 
 from synscale.cluster import partitions
 from synscale.cluster.site import Site
-from synscale.planning import hardware, plan_table, summary, what_if
+from synscale.planning import hardware, plan_table, readers, summary, what_if
 from synscale.planning.image_sizes import ImageSizes
 from synscale.planning.plan_table import format_amount, format_hours
+from synscale.planning.readers import Readers
 from synscale.planning.summary import HOUR, Cost, Job
 from synscale.report import html, tables
 from synscale.study import overrides
@@ -79,6 +81,7 @@ class Plan:
             over_budget,
             *partitions.misfits(self.jobs, self.cluster),
             *partitions.report(self.jobs, self.costs),
+            *readers.advice(self._trainings()),
             self.disk,
         ]
         return [part for part in parts if part]
@@ -103,13 +106,39 @@ class Plan:
             format_rows(rows, self.machine.currency),
             *partitions.misfits(self.jobs, self.cluster),
             *partitions.report(self.jobs, self.costs),
+            *readers.advice(self._trainings()),
             EXPLANATION,
             html.literal(self.disk) if total["jobs"] else "",
         ]
         return [part for part in parts if part]
 
+    def _trainings(self) -> dict[str, list[Readers]]:
+        """Return the readers of the jobs to run, by rule."""
+        trainings: dict[str, list[Readers]] = {}
+        for job in self.jobs:
+            if job.to_run and (found := self.costs[job.key].readers):
+                trainings.setdefault(job.rule, []).append(found)
+        return trainings
+
+    def _reader_table(self) -> str:
+        """Return readers of trainings as Markdown: a row for each rule and number of cores."""
+        counts = Counter(
+            (rule, training) for rule, jobs in self._trainings().items() for training in jobs
+        )
+        rows = [
+            {
+                "stage": rule,
+                "jobs": jobs,
+                "limit": training.limit,
+                "reader cores per GPU": training.requested,
+                "needed to keep the GPU busy": training.needed,
+            }
+            for (rule, training), jobs in counts.items()
+        ]
+        return tables.markdown(pd.DataFrame(rows)) if rows else "No training on a GPU reads images."
+
     def details(self) -> list[str]:
-        """Return the rest of the page: a smaller study, the longest chain, speeds and factors."""
+        """Return the rest of the page: smaller studies, chain, readers, speeds and factors."""
         to_run = [job for job in self.jobs if job.to_run]
         times = {key: cost.seconds for key, cost in self.costs.items()}
         seconds, chain = summary.longest_chain(to_run, times)
@@ -128,6 +157,8 @@ class Plan:
             format_rows([self.rows[-2], *self.smaller], self.machine.currency),
             f"## Longest chain: {format_hours(seconds / HOUR)} on any number of machines",
             tables.markdown(pd.DataFrame(steps)) if steps else "Nothing is left to do.",
+            "## Readers of training images",
+            self._reader_table(),
             "## Speeds used",
             tables.markdown(pd.DataFrame(rates)) if rates else "None.",
             "## Factors",
