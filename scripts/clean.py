@@ -1,10 +1,11 @@
 """Remove the intermediate files of a finished study: image shards, trained models, states.
 
-Figures and tables stay, and can be drawn again without these files. A later job that needs them,
-such as a new size, runs the jobs before it again.
+Images that another study uses stay. Figures and tables stay, and can be drawn again without these
+files. A later job that needs them, such as a new size, runs the jobs before it again.
 """
 
 import argparse
+from pathlib import Path
 
 from synscale.study.load import StudyError, load_study
 from synscale.workflow import cleaning
@@ -27,10 +28,11 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     try:
         study = load_study(f"studies/{args.study}.yaml")
+        studies = [load_study(path) for path in Path("studies").glob("*.yaml")]
         cleaning.check_finished(study)
     except (StudyError, cleaning.NotFinished) as error:
         raise SystemExit(str(error)) from None
-    kept = cleaning.shards_of_figures(study)
+    kept = cleaning.shards_of_figures(study) | cleaning.lent_shards(study, studies)
     rows = [row for row in cleaning.removals(study, kept) if row.kind not in args.keep]
     for row in rows:
         print(f"{row.kind:<8} {row.files:>9,} files {size_text(row.size):>12}")

@@ -8,10 +8,12 @@ new job needs such a file, the jobs before it run again.
 
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from synscale.study.models import Study
+from synscale.workflow.paths import image_files
 from synscale.workflow.settings import figures
 from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.provenance import provenance_settings
@@ -78,6 +80,17 @@ def shards_of_figures(study: Study) -> set[str]:
     if study.figures.per_class:
         tars += figures.per_class_tars(study)
     return set(tars)
+
+
+def lent_shards(study: Study, studies: Iterable[Study]) -> set[str]:
+    """Return the shards of a study that other studies use."""
+    return {
+        tar
+        for other in studies
+        for source, row in other.sources.items()
+        if getattr(row, "images_of", None) == study.name
+        for tar in image_files(other, source)
+    }
 
 
 def removals(study: Study, kept: set[str], root: Path = Path()) -> list[Removal]:

@@ -12,7 +12,7 @@ from synscale.workflow.settings.author_checkpoints import author_checkpoint_tabl
 from synscale.workflow.settings.evaluation import reference_settings
 from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.generation import checker_settings
-from synscale.workflow.shards import is_in_files, shard_names, sources_of_split
+from synscale.workflow.shards import is_in_files, shard_names, sources_of_split, study_of_images
 from synscale.workflow.targets import NotInStudy, suggestion
 
 Values = dict[str, str]  # wildcard -> value
@@ -57,7 +57,8 @@ def _recipes_of_kinds(study: Study, *kinds: str) -> list[str]:
 
 
 def _synthetic_sources(study: Study, values: Values) -> list[str]:
-    return _sources_of_kinds(study, "synthetic")
+    names = _sources_of_kinds(study, "synthetic")
+    return [name for name in names if study_of_images(study, name) == study.name]
 
 
 def _indexed_sources(study: Study, values: Values) -> list[str]:
