@@ -12,6 +12,7 @@ rule index_data:
     input:
         classes=inputs.split_classes,
         skip=inputs.skipped_images,
+        training=inputs.training_index,
     output:
         "results/{study}/data/{split}/index.parquet",
     log:
@@ -30,7 +31,8 @@ rule index_data:
     shell:
         "python -m scripts.index_data --study studies/{wildcards.study}.yaml "
         "--split {wildcards.split} --settings-digest {params.settings_digest} "
-        "--classes {input.classes:q} --threads {threads} --output {output:q} > {log:q} 2>&1"
+        "--classes {input.classes:q} --training-index {input.training:q} --threads {threads} "
+        "--output {output:q} > {log:q} 2>&1"
 
 
 rule prepare_data:

@@ -13,6 +13,11 @@ from synscale.workflow.shards import images_needed
 def main(arguments: list[str] | None = None) -> None:
     parser = cli.parser(__doc__, "split")
     parser.add_argument("--classes", nargs="?", help="CSV of the split's classes; not for pairs")
+    parser.add_argument(
+        "--training-index",
+        nargs="?",
+        help="parquet of the training set that images are held out of",
+    )
     parser.add_argument("--output", required=True, help="parquet")
     parser.add_argument("--threads", type=int, default=1)
     args, settings = cli.parse(parser, arguments, index_settings)
@@ -21,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     min_images = images_needed(load_study(args.study), args.split) or None
     data = datasets.of_split(args.split, args.classes, settings, min_images)
     try:
-        survey = datasets.write_index(data, args.output, args.threads)
+        survey = datasets.write_index(data, args.output, args.threads, args.training_index)
     except datasets.DataSetError as error:
         raise SystemExit(str(error)) from None
     print(f"{args.split}: {survey.summary()}")

@@ -12,6 +12,7 @@ from synscale.analysis.result_files import CONFIGURATION
 from synscale.report import axes as panels
 from synscale.report import plotting
 from synscale.report.names import display_name
+from synscale.workflow.settings.curves import ELSEWHERE
 from synscale.workflow.settings.figures import ConfigurationSettings, sweep_settings
 
 
@@ -32,18 +33,23 @@ def configurations(
 
 
 def draw_top1(
-    axes: plt.Axes, rows: pd.DataFrame, real: pd.DataFrame, styles: dict[str, dict]
+    axes: plt.Axes, rows: pd.DataFrame, unguided: pd.DataFrame, styles: dict[str, dict]
 ) -> None:
-    """Draw top-1 of one generator against guidance scale, a line for each recipe."""
+    """Draw top-1 of one generator against guidance scale, a line for each recipe.
+
+    Horizontal lines are real images and those that were generated elsewhere (`unguided`).
+    """
+    rows = rows.dropna(subset=["guidance"])
     for recipe, style in styles.items():
         line = rows[rows["recipe"] == recipe].sort_values("guidance").astype({"guidance": float})
         if not line.empty:
             top1, spread = 100 * line["top1_mean"], 100 * line["top1_std"]
             label = display_name(recipe)
             axes.errorbar(line["guidance"], top1, spread, label=label, elinewidth=0.6, **style)
-    for level in real["top1_mean"]:
-        line = {"color": plotting.REAL, "linestyle": "--", "linewidth": 1}
-        axes.axhline(100 * level, label="real", **line)
+    for row in unguided.itertuples():
+        color = styles[row.recipe]["color"] if row.recipe in styles else plotting.REAL
+        line = {"color": color, "linestyle": "--", "linewidth": 1}
+        axes.axhline(100 * row.top1_mean, label=row.recipe, **line)
     ticks = sorted({float(scale) for scale in rows["guidance"]})
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -81,22 +87,25 @@ def main(arguments: list[str] | None = None) -> None:
     all_styles = plotting.recipe_styles(settings.labels)
     styles = {recipe: all_styles[recipe] for recipe in settings.recipes}
     real = drawn[drawn["generator"] == "real"]
-    columns = min(2, len(generators))
-    lines = len(generators) // columns + 1
+    unguided = drawn[drawn["generator"].isin(["real", ELSEWHERE])]
+    # A panel for each generator; one if all images were generated elsewhere.
+    names = [name for name in generators if name != ELSEWHERE] or generators
+    columns = min(2, len(names))
+    lines = len(names) // columns + 1
     figure = plt.figure(figsize=(7.2, 2.6 * lines + 0.5), layout="constrained")
     grid = figure.add_gridspec(lines, columns)
     shown = []
-    for place, generator in enumerate(generators):
+    for place, generator in enumerate(names):
         sharey = shown[0] if shown else None
         axes = figure.add_subplot(grid[divmod(place, columns)], sharey=sharey)
         shown.append(axes)
-        draw_top1(axes, drawn[drawn["generator"] == generator], real, styles)
+        draw_top1(axes, drawn[drawn["generator"] == generator], unguided, styles)
         axes.set(title=display_name(generator), xlabel="guidance scale")
         axes.tick_params(labelleft=place % columns == 0)
         if place % columns == 0:
             axes.set_ylabel(f"top-1 (%), {panels.count(drawn['images'].iloc[0])} images")
     panels.legend_below(figure, panels.entries(shown), ncols=4)
-    plane = figure.add_subplot(grid[-1, len(generators) % columns :])
+    plane = figure.add_subplot(grid[-1, len(names) % columns :])
     draw_plane(plane, drawn, real, generators)
     plotting.write(figure, drawn, args.output)
 

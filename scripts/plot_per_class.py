@@ -36,8 +36,9 @@ def read_examples(
     """Return the first images of a class on the first curve, and their manifest rows."""
 
     def first(rows: pd.DataFrame) -> pd.Series:
-        is_on_curve = rows["guidance"] == settings.curves[0].guidance
-        is_shown = (rows["class_id"] == class_id) & is_on_curve
+        is_shown = rows["class_id"] == class_id
+        if settings.curves[0].guidance is not None:
+            is_shown &= rows["guidance"] == settings.curves[0].guidance
         return is_shown & (is_shown.cumsum() <= settings.examples)
 
     return shards.read(tar, first)
@@ -77,7 +78,8 @@ def draw_examples(
         if class_id is not None:
             images, manifest = read_examples(tar, class_id, settings)
             show(axes, images, min(settings.examples, COLUMNS))
-            shown.append(manifest[["key", "class_id", "guidance"]].assign(group=group))
+            columns = [name for name in ("key", "class_id", "guidance") if name in manifest]
+            shown.append(manifest[columns].assign(group=group))
     return pd.concat(shown) if shown else pd.DataFrame()
 
 

@@ -1,6 +1,6 @@
 """Recognizability against diversity: a line for each prompt recipe through its guidance scales.
 
-A panel for each generator.
+A panel for each generator. Images that were generated elsewhere are a point in every panel.
 """
 
 import matplotlib.pyplot as plt
@@ -10,6 +10,7 @@ from synscale.analysis import metrics, result_files
 from synscale.report import axes as panels
 from synscale.report import plotting
 from synscale.report.names import display_name
+from synscale.workflow.settings.curves import ELSEWHERE
 from synscale.workflow.settings.figures import plane_settings
 
 PLANE = ["recognizability", "diversity"]
@@ -35,14 +36,16 @@ def main(arguments: list[str] | None = None) -> None:
     labels = metrics.label_table(settings.labels)
     table = result_files.scores(args.scores).merge(labels, on=result_files.CONFIGURATION)
     styles = plotting.recipe_styles(settings.labels)
-    count = len(settings.generators)
+    generators = settings.generators or [ELSEWHERE]
+    count = len(generators)
     figsize = min(3.2, 7.2 / count) * count, 3.6
     figure, grid = panels.subplots(1, count, figsize, sharex=True, sharey=True)
     real = table.loc[table["generator"] == "real", PLANE].to_numpy().T
     star = {"color": plotting.REAL, "markersize": 11, "label": "real, held out"}
+    elsewhere = table[table["generator"] == ELSEWHERE]
     by_generator = {
         generator: table[table["generator"] == generator].sort_values("guidance")
-        for generator in settings.generators
+        for generator in generators
     }
     for axes, (generator, rows) in zip(grid[0], by_generator.items(), strict=True):
         for recipe in settings.recipes:
@@ -50,13 +53,15 @@ def main(arguments: list[str] | None = None) -> None:
             if not line.empty:
                 axes.plot(*line.to_numpy().T, label=display_name(recipe), **styles[recipe])
         axes.plot(*real, "*", **star)
+        for row in elsewhere.itertuples():
+            axes.plot(row.recognizability, row.diversity, label=row.recipe, **styles[row.recipe])
         axes.set(title=display_name(generator), xlabel="recognizability (mean F1)")
         axes.grid(alpha=0.3)
     grid[0][0].set_ylabel("diversity (within-class s.d. of features)")
     panels.legend_below(figure, panels.entries(grid[0]), ncols=4, fontsize=8)
     figure.draw_without_rendering()
     for axes, rows in zip(grid[0], by_generator.values(), strict=True):
-        name_scales(axes, rows[rows["recipe"] == settings.recipes[0]])
+        name_scales(axes, rows[rows["recipe"].isin(settings.recipes[:1])])
     plotting.write(figure, table, args.output)
 
 

@@ -16,10 +16,14 @@ from pathlib import Path
 from textwrap import indent
 
 import yaml
+from pyarrow import parquet
 
+from synscale.data import shards
 from synscale.report import html
 from synscale.runtime import cli
 from synscale.runtime.atomic import atomic_write
+from synscale.study.models import Study
+from synscale.workflow.paths import image_files
 from synscale.workflow.settings.provenance import provenance_settings
 
 SCRIPT = Path(__file__).resolve()
@@ -67,6 +71,23 @@ def result(path: str) -> dict[str, str]:
     return {"path": path, "sha256": checksum, "written": written}
 
 
+def generated_elsewhere(study: Study) -> list[dict[str, str]]:
+    """Return the folder of each source that was generated elsewhere, and a hash of its images.
+
+    The hash covers class and sha256 of every image that results use, in order; it is empty if there
+    is none.
+    """
+    rows = []
+    for name, source in study.sources.items():
+        if source.kind == "images":
+            tars = [tar for tar in image_files(study, name) if shards.manifest_path(tar).is_file()]
+            digest = shards.identity(tars) if tars else ""
+            images = sum(parquet.read_metadata(shards.manifest_path(tar)).num_rows for tar in tars)
+            row = {"source": name, "folder": source.folder, "images": str(images)}
+            rows.append(row | {"sha256": digest})
+    return rows
+
+
 def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table of texts."""
     texts = [[html.literal(cell) for cell in row] for row in rows]
@@ -86,6 +107,10 @@ def page(record: dict) -> str:
         "## Study file",
         indent(record["study"], "    "),
     ]
+    if record["generated_elsewhere"]:
+        rows = [row.values() for row in record["generated_elsewhere"]]
+        head = ["source", "folder", "images", "sha256"]
+        parts[-2:-2] = ["## Images that were generated elsewhere", table(head, rows)]
     return html.page("provenance", "\n\n".join(parts))
 
 
@@ -108,6 +133,7 @@ def main(arguments: list[str] | None = None) -> None:
         "versions": {"snakemake": args.snakemake} | versions(args.environments),
         "settings": settings.digest(),
         "results": [result(path) for path in args.results],
+        "generated_elsewhere": generated_elsewhere(settings.study),
         "study": Path(args.study).read_text(encoding="utf-8"),
     }
     with atomic_write(*args.output) as (html_file, json_file):

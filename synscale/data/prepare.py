@@ -107,7 +107,8 @@ def file_samples(
 ) -> Iterator[tuple[str, bytes, dict]]:
     """Yield key, encoded image and manifest row of each image of a shard, in order.
 
-    An image of pairs has its text as prompt and no class (-1); one of classes has no text.
+    An image of pairs has its text as prompt and no class (-1); one of classes has a text only if it
+    was generated elsewhere from a prompt.
 
     Parameters
     ----------
@@ -144,7 +145,7 @@ def file_samples(
                 else:
                     yield f"{row['image']:09d}", image, _manifest_row(data, row)
     if broken:
-        key = f"data.{data.split}.skip"
+        key = f"{data.key}.skip"
         skip = f", or list their names (before the colon) in the file of {key}"
         fix = f"get them again{skip if data.training else ''}"
         problem = f"{data.place}: {len(broken)} images cannot be read; {fix}"

@@ -104,7 +104,7 @@ def score(
         Scores at each guidance scale.
     """
     real = None
-    if settings.guidance != (None,):
+    if settings.images is not None:
         outputs = classifier.evaluate(stream.open_images([real_tar]), workers)
         real = RealImages(outputs.features, next(classifier.model.parameters()).device)
     entries = []
@@ -113,7 +113,7 @@ def score(
         images = stream.open_images(tars, scale, settings.images)
         outputs = classifier.evaluate(images, workers)
         entry = {"source": settings.source, "guidance": scale}
-        entry |= NO_COMPARISON if scale is None else real.compare(outputs.features)
+        entry |= NO_COMPARISON if real is None else real.compare(outputs.features)
         entry["lpips"] = outputs.lpips
         features = outputs.features.numpy()
         entries.append(entry | class_scores(outputs.predicted, features, outputs.class_ids))

@@ -22,13 +22,15 @@ from synscale.study.models.generators import PretrainedGenerator
 from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, training_recipe
+from synscale.workflow.settings.data import index_settings
 from synscale.workflow.shards import (
     guidance_ranges,
     images_needed,
     images_per_shard,
+    is_elsewhere,
+    is_in_files,
     is_pairs,
-    is_real,
-    split_of,
+    sources_of_split,
 )
 
 SMALL_FILE = 20_000  # bytes of a figure, a table or metrics
@@ -49,16 +51,14 @@ def _split_images(study: Study, split: str, shard: str) -> int:
         return evaluation_images(study, split)
     if study.data.kind != "files" and split == "generator_training":
         return digits_images(study.data.generator_training)
-    sources = (name for name in study.sources if is_real(study.sources[name]))
-    source = next(name for name in sources if split_of(study.sources[name]) == split)
-    size = images_per_shard(study, source)
+    size = images_per_shard(study, sources_of_split(study, split)[0])
     return min(images_needed(study, split) - int(shard) * size, size)
 
 
 def _prepare_data(study: Study, split: str, shard: str) -> Work:
     images = _split_images(study, split, shard)
     stored = images * image_bytes(study, split)
-    if study.data.kind == "files":
+    if is_in_files(study, split):
         return Work({"job": 1, "image": images}, "files", outputs=stored)
     evaluation = study.data.evaluation.get(split)
     return Work(kind=evaluation.kind if evaluation else "writers", outputs=stored)
@@ -68,7 +68,10 @@ def _index_data(study: Study, split: str) -> Work:
     """Write a row for each image; for pairs a row for each tar, which is next to nothing."""
     if is_pairs(study, split):
         return Work({"job": 1, "image": 0})
-    images = known_images((study.data.training | study.data.evaluation)[split].dataset)
+    if is_elsewhere(study, split):
+        images = images_needed(study, split)
+    else:
+        images = known_images(index_settings(study, split).dataset)
     return Work({"job": 1, "image": images}, outputs=INDEX_ROW * images)
 
 
@@ -166,9 +169,10 @@ def _evaluation(study: Study, models: int, costs: tuple[float, float], is_clip: 
 def _score(study: Study, source: str) -> Work:
     row, images = study.sources[source], study.scores.images
     units: dict[str, float] = {"job": 1, "image": images}
-    if row.kind == "synthetic":
+    if row.kind != "real":
         # Distances of real images to each other, of those of each set, and between both.
-        sets, real = len(row.images), evaluation_images(study, study.scores.evaluation)
+        sets = len(row.images) if row.kind == "synthetic" else 1
+        real = evaluation_images(study, study.scores.evaluation)
         distances = real**2 + sets * (images**2 + images * real)
         units |= {"image": sets * images, "pair": distances}
     return Work(units, outputs=SMALL_FILE, gpus=study.gpus)

@@ -12,7 +12,7 @@ import yaml
 from synscale.data.datasets import registry
 from synscale.study import class_table
 from synscale.study.models import Study
-from synscale.study.models.data import classified
+from synscale.study.models.data import FileSet, classified
 
 ASSUMED_IMAGES = 1000  # in an evaluation set of unknown size
 DIGITS_PER_FORM = 130
@@ -44,6 +44,8 @@ def evaluation_images(study: Study, name: str) -> int:
     int
     """
     split = study.data.evaluation[name]
+    if split.kind == "held_out":
+        return max(1, round(split.fraction * known_images(study.data.training[split.of].dataset)))
     if study.data.kind == "files":
         return known_images(split.dataset)
     return digits_images(getattr(split, "forms", ()))
@@ -84,7 +86,7 @@ def clip_texts(study: Study) -> int:
     count = OPENAI_TEMPLATES if isinstance(templates, str) else len(templates)
     total = _classes(study.classes) * count
     for split in study.data.evaluation.values():
-        if getattr(split, "classes", None):
+        if isinstance(split, FileSet) and split.classes and split.templates:
             total += _classes(split.classes) * _templates(split.templates, split.dataset)
     for task in study.clip.tasks.values():
         names = len(task.captions or task.classes or ()) or _classes(study.classes)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from synscale.report.caption_sizes import by_curve, shown_sizes, trained_sizes
+from synscale.report.imbalance import class_imbalance
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
 from synscale.study import csv_tables
 from synscale.study.models import Study
@@ -144,5 +145,6 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts.sizes = partial(by_curve, study, trained)
     facts.seeds = f"{span(seeds)} {'seed' if seeds == {1} else 'seeds'}"
     facts.largest = f"{max(size for sizes in trained.values() for size in sizes):,}"
+    facts.imbalance = class_imbalance(study, trained)
     facts.fitted = by_curve(study, fitted, "images")
     return facts

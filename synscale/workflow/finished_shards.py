@@ -20,7 +20,7 @@ from synscale.workflow.paths import (
     prompts_file,
 )
 from synscale.workflow.settings.shard_index import shard_index_settings
-from synscale.workflow.shards import classes_file, is_real, shard_names, skipped_file, split_of
+from synscale.workflow.shards import classes_file, is_prepared, shard_names, skipped_file, split_of
 
 
 def unfinished(studies: dict[str, Study], skip: bool) -> str:
@@ -122,8 +122,8 @@ def _generated_from(study: Study, source: str, shards: list[str]) -> list[str]:
     Some belong to the user, and no digest covers their content.
     """
     row = study.sources[source]
-    if is_real(row):
-        split = split_of(row)
+    if is_prepared(row):
+        split = split_of(study, source)
         tables = [classes_file(study, split), skipped_file(study, split)]
         return [*data_index(study, split), *filter(None, tables)]
     prompts = {prompts_file(study, source, shard) for shard in shards}

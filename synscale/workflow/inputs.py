@@ -31,6 +31,13 @@ def skipped_images(study: Study, wildcards) -> str | list[str]:
 
 
 @study_input
+def training_index(study: Study, wildcards) -> list[str]:
+    """Return the index of the training set that an evaluation set is held out of, if any."""
+    split = shards.held_out_of(study, wildcards.split)
+    return paths.data_index(study, split) if split else []
+
+
+@study_input
 def data_index(study: Study, wildcards) -> list[str]:
     """Return the index of a data set in files."""
     return paths.data_index(study, wildcards.split)

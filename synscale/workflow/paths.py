@@ -5,20 +5,21 @@ from synscale.workflow import targets
 from synscale.workflow.runs import Run, group_of, training_inputs, training_recipe, training_runs
 from synscale.workflow.shards import (
     SHARDS_PER_INDEX,
+    is_in_files,
+    is_prepared,
     is_pretrained,
-    is_real,
     last_shards,
     shard_names,
     shards_until,
     split_of,
+    study_of_images,
 )
 
 
 def _images_folder(study: Study, source: str) -> str:
-    row = study.sources[source]
-    return f"results/{study.name}/" + (
-        f"data/{split_of(row)}" if is_real(row) else f"images/{source}"
-    )
+    if is_prepared(study.sources[source]):
+        return f"results/{study.name}/data/{split_of(study, source)}"
+    return f"results/{study_of_images(study, source)}/images/{source}"
 
 
 def image_files(
@@ -77,7 +78,7 @@ def evaluation_file(study: Study, name: str) -> str:
 
 def data_index(study: Study, split: str) -> list[str]:
     """Return the index of a split if it is a data set in files: its shards are ranges of rows."""
-    if study.data.kind != "files":
+    if not is_in_files(study, split):
         return []
     return [f"results/{study.name}/data/{split}/index.parquet"]
 
@@ -88,18 +89,19 @@ def prompts_file(study: Study, source: str, shard: str) -> str:
     It is the pool of texts of a recipe, or the manifest of real pairs, whose texts are used one by
     one.
     """
+    results = f"results/{study_of_images(study, source)}"
     recipe = study.sources[source].recipe
     if study.recipes[recipe].kind == "pair_texts":
-        split = split_of(study.sources[study.recipes[recipe].source])
-        return f"results/{study.name}/data/{split}/{shard[-5:]}.parquet"
-    return f"results/{study.name}/prompts/{recipe}.parquet"
+        split = split_of(study, study.recipes[recipe].source)
+        return f"{results}/data/{split}/{shard[-5:]}.parquet"
+    return f"{results}/prompts/{recipe}.parquet"
 
 
 def pipeline_folder(study: Study, source: str) -> str:
     """Return the folder of the pipeline of a source: trained by the workflow, or fetched."""
     generator = targets.synthetic(study, source).generator
     folder = "models" if is_pretrained(study, source) else "generators"
-    return f"results/{study.name}/{folder}/{generator}"
+    return f"results/{study_of_images(study, source)}/{folder}/{generator}"
 
 
 def training_indexes(study: Study, source: str, group: str) -> list[str]:

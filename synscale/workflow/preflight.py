@@ -5,7 +5,7 @@ from snakemake.exceptions import WorkflowError
 from synscale.data import datasets
 from synscale.study.models import Study
 from synscale.workflow.settings.data import index_settings
-from synscale.workflow.shards import classes_file, images_needed
+from synscale.workflow.shards import classes_file, images_needed, is_in_files
 
 
 def splits_to_read(dag) -> dict[tuple[str, str], bool]:
@@ -43,7 +43,7 @@ def data_set_problems(studies: dict[str, Study], splits: dict[tuple[str, str], b
     problems = []
     for (name, split), is_indexed in splits.items():
         study = studies[name]
-        if study.data.kind != "files":
+        if not is_in_files(study, split):
             continue
         settings = index_settings(study, split)
         classes = classes_file(study, split)

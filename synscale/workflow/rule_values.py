@@ -12,7 +12,7 @@ from synscale.workflow.settings.author_checkpoints import author_checkpoint_tabl
 from synscale.workflow.settings.evaluation import reference_settings
 from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.generation import checker_settings
-from synscale.workflow.shards import is_real, shard_names, split_of
+from synscale.workflow.shards import is_in_files, shard_names, sources_of_split, study_of_images
 from synscale.workflow.targets import NotInStudy, suggestion
 
 Values = dict[str, str]  # wildcard -> value
@@ -57,12 +57,13 @@ def _recipes_of_kinds(study: Study, *kinds: str) -> list[str]:
 
 
 def _synthetic_sources(study: Study, values: Values) -> list[str]:
-    return _sources_of_kinds(study, "synthetic")
+    names = _sources_of_kinds(study, "synthetic")
+    return [name for name in names if study_of_images(study, name) == study.name]
 
 
 def _indexed_sources(study: Study, values: Values) -> list[str]:
     """Return the sources that have shards; a mixture uses those of others."""
-    return _sources_of_kinds(study, "real", "pairs", "synthetic")
+    return _sources_of_kinds(study, "real", "pairs", "synthetic", "images")
 
 
 def _scored_sources(study: Study, values: Values) -> list[str]:
@@ -70,7 +71,7 @@ def _scored_sources(study: Study, values: Values) -> list[str]:
     without_classes = _recipes_of_kinds(study, "pair_texts")
     return [
         name
-        for name in _sources_of_kinds(study, "real", "synthetic")
+        for name in _sources_of_kinds(study, "real", "synthetic", "images")
         if getattr(study.sources[name], "recipe", None) not in without_classes
     ]
 
@@ -100,13 +101,15 @@ def _captioned_shards(study: Study, values: Values) -> list[str]:
 
 
 def _splits(study: Study, values: Values) -> list[str]:
+    elsewhere = _sources_of_kinds(study, "images")
     if study.data.kind == "files":
-        return [*study.data.training, *study.data.evaluation]
-    return ["generator_training", "classifier_training", *study.data.evaluation]
+        return [*study.data.training, *study.data.evaluation, *elsewhere]
+    training = ["generator_training", "classifier_training"]
+    return [*training, *study.data.evaluation, *elsewhere]
 
 
 def _splits_in_files(study: Study, values: Values) -> list[str]:
-    return _splits(study, values) if study.data.kind == "files" else []
+    return [split for split in _splits(study, values) if is_in_files(study, split)]
 
 
 def _split_shards(study: Study, values: Values) -> Iterable[str]:
@@ -115,9 +118,8 @@ def _split_shards(study: Study, values: Values) -> Iterable[str]:
     if split in study.data.evaluation or split == "generator_training":
         return ["00000"]
     shards: dict[str, None] = {}
-    for name, source in study.sources.items():
-        if is_real(source) and split_of(source) == split:
-            shards |= dict.fromkeys(_shards(study, name))
+    for name in sources_of_split(study, split):
+        shards |= dict.fromkeys(_shards(study, name))
     return shards
 
 

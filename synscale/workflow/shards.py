@@ -36,7 +36,7 @@ def last_shards(
     """
     available = study.sources[source].images
     size = images_per_shard(study, source)
-    if isinstance(available, int):  # real images
+    if isinstance(available, int):  # images without guidance scales
         series = {"": available}
     else:
         scales = available if guidance is None else [guidance]
@@ -76,9 +76,47 @@ def is_real(source) -> bool:
     return source.kind in ("real", "pairs")
 
 
-def split_of(source) -> str:
-    """Return the training split that contains the images of a real source."""
-    return source.data or "classifier_training"
+def is_prepared(source) -> bool:
+    """Return whether the shards of a source are prepared from existing images, not generated."""
+    return is_real(source) or source.kind == "images"
+
+
+def split_of(study: Study, source: str) -> str:
+    """Return the split that contains the images of a source that is prepared.
+
+    Images that were generated elsewhere are a split of the source's name.
+    """
+    row = study.sources[source]
+    return source if row.kind == "images" else row.data or "classifier_training"
+
+
+def study_of_images(study: Study, source: str) -> str:
+    """Return the name of the study whose results have the images of a source."""
+    return getattr(study.sources[source], "images_of", None) or study.name
+
+
+def is_elsewhere(study: Study, split: str) -> bool:
+    """Return whether a split consists of images that were generated elsewhere."""
+    return split in study.sources and study.sources[split].kind == "images"
+
+
+def is_in_files(study: Study, split: str) -> bool:
+    """Return whether the images of a split are files of the user."""
+    return study.data.kind == "files" or is_elsewhere(study, split)
+
+
+def held_out_of(study: Study, split: str) -> str | None:
+    """Return the training split that the images of an evaluation set are held out of, if any."""
+    return getattr(study.data.evaluation.get(split), "of", None)
+
+
+def sources_of_split(study: Study, split: str) -> list[str]:
+    """Return the sources whose images a training split contains."""
+    return [
+        name
+        for name, source in study.sources.items()
+        if is_prepared(source) and split_of(study, name) == split
+    ]
 
 
 def real_sources(study: Study) -> list[str]:
@@ -114,8 +152,7 @@ def is_pairs(study: Study, split: str) -> bool:
 
 def images_needed(study: Study, split: str) -> int:
     """Return how many images of a training split the study uses."""
-    real = [source for source in study.sources.values() if is_real(source)]
-    counts: list[int] = [source.images for source in real if split_of(source) == split]  # type: ignore[misc]
+    counts: list[int] = [study.sources[name].images for name in sources_of_split(study, split)]  # type: ignore[misc]
     return max(counts, default=0)
 
 
@@ -131,10 +168,12 @@ def classes_file(study: Study, split: str) -> str | None:
 
 def skipped_file(study: Study, split: str) -> str | None:
     """Return the list of the images of a data set in files that are left out, if there is one."""
+    if is_elsewhere(study, split):
+        return study.sources[split].skip
     if study.data.kind != "files":
         return None
-    row = study.data.training.get(split) or study.data.evaluation[split]
-    return getattr(row, "skip", None)
+    sets = study.data.training | study.data.evaluation
+    return getattr(sets[held_out_of(study, split) or split], "skip", None)
 
 
 def is_pretrained(study: Study, source: str) -> bool:

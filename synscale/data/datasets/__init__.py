@@ -1,11 +1,14 @@
 """Data sets in files: what is there, in which order the study takes it, and the images themselves.
 
 registry.py          what is known of a data set, its path, and its error message
+patterns.py          names of tars with * or braces
 folders.py           a folder for each class
 webdataset.py        WebDataset tars with classes
 torchvision_sets.py  data sets that torchvision reads
 img2dataset.py       tars of pairs, with or without parquets
 class_names.py       names of classes in a file next to the data
+held_out.py          images that are held out of training
+selection.py         the images of a data set that a split takes
 stored_format.py     an image as the study stores it
 
 Each layout has `survey(data)`, which does not read all of it; `index(data, threads)`, which lists
@@ -20,18 +23,24 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from synscale.data.datasets import folders, img2dataset, torchvision_sets, webdataset
+from synscale.data.datasets import (
+    folders,
+    img2dataset,
+    selection,
+    torchvision_sets,
+    webdataset,
+)
+from synscale.data.datasets.patterns import is_pattern
 from synscale.data.datasets.registry import (
     DataSet,
     DataSetError,
     Survey,
     count_problems,
     first_few,
-    is_pattern,
     variable,
 )
 from synscale.runtime.atomic import atomic_write
-from synscale.runtime.file_names import is_clutter, nfc
+from synscale.runtime.file_names import is_clutter
 from synscale.workflow.settings.data import IndexSettings
 
 if TYPE_CHECKING:
@@ -67,9 +76,18 @@ def of_split(
     min_images : int, optional
         Number of images that the study uses.
     """
-    is_pairs, is_training = settings.is_pairs, settings.is_training
-    key = f"{'training' if is_training else 'evaluation'}.{split}"
-    return DataSet(settings.dataset, key, table, is_pairs, is_training, min_images, settings.skip)
+    section = "training" if settings.is_training else "evaluation"
+    return DataSet(
+        name=settings.dataset,
+        split=f"{'sources' if settings.is_elsewhere else section}.{split}",
+        table=table,
+        pairs=settings.is_pairs,
+        training=settings.is_training,
+        min_images=min_images,
+        skip=settings.skip,
+        has_prompts=settings.has_prompts,
+        held_out=settings.held_out,
+    )
 
 
 def layout_of(data: DataSet) -> str:
@@ -156,7 +174,9 @@ def balanced_order(class_ids, seed: int = 0) -> "np.ndarray":
     return np.lexsort((labels, rank))
 
 
-def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Survey:
+def write_index(
+    data: DataSet, path: str | Path, threads: int = 1, training_index: str | Path | None = None
+) -> Survey:
     """Write which images the data set has, in the order in which the study takes them.
 
     Images to train on go round the classes, shuffled within a class; tars of pairs are shuffled,
@@ -171,6 +191,8 @@ def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Survey:
     path : str or Path
         Parquet to write.
     threads : int
+    training_index : str or Path, optional
+        Index of the training set that the images are held out of; no image may be in both.
 
     Raises
     ------
@@ -184,12 +206,8 @@ def write_index(data: DataSet, path: str | Path, threads: int = 1) -> Survey:
         layout = layout_of(data)
         table, survey = module_of(layout).index(data, threads)
     problems = survey.problems + count_problems(data, survey)
-    if data.skipped and not data.pairs:
-        origins = table["origin"].map(nfc)
-        if unknown := sorted(data.skipped - set(origins)):
-            problem = f"{data.skip}: no image {first_few(unknown)} in the data set"
-            problems.append(f"{problem}; correct or remove the line")
-        table = table[~origins.isin(data.skipped)]
+    if not problems and not data.pairs:
+        table, problems = selection.select(data, table, training_index)
     if problems:
         raise data.error(problems, survey.summary())
     table, images = (_order_pairs if data.pairs else _order_images)(data, table)

@@ -40,7 +40,8 @@ def class_files(data: DataSet) -> tuple[dict[str, list[str]], dict[str, int], Su
         if entry.is_dir():
             names = [name for name in os.listdir(entry.path) if not is_clutter(name)]
             files[entry.name] = sorted(filter(is_image, names))
-            others += len(names) - len(files[entry.name])
+            texts = data.has_prompts and sum(name.endswith(".txt") for name in names)
+            others += len(names) - len(files[entry.name]) - texts
     if loose := sum(is_image(entry.name) for entry in entries):
         to_class = "move them into the folder of their class, or away"
         fix = to_class if files else "sort them into one folder per class"
@@ -135,10 +136,23 @@ def survey(data: DataSet) -> Survey:
 def index(data: DataSet, threads: int) -> Index:
     """Return a row for every image, class by class, and a survey. See `datasets`."""
     files, ids, counts = class_files(data)
-    rows = []
+    rows: list[tuple] = []
     for name, images in files.items():
         rows += [(ids[name], f"{name}/{file}", None, None, None) for file in images]
+    if data.has_prompts:
+        texts, problems = _texts(data, [origin for _, origin, *_ in rows])
+        counts.problems += problems
+        rows = [(*row, text) for row, text in zip(rows, texts, strict=True)]
     return image_table(rows), counts
+
+
+def _texts(data: DataSet, origins: list[str]) -> tuple[list[str], list[str]]:
+    """Return the text of each image, in the file of its name with .txt, and problems."""
+    paths = [Path(data.place, origin).with_suffix(".txt") for origin in origins]
+    if missing := [path for path in paths if not path.is_file()]:
+        problem = f"{len(missing)} images have no text: {first_few(missing)}"
+        return [""] * len(origins), [f"{problem}; add these files, or remove the key prompts"]
+    return [path.read_text(encoding="utf-8", errors="replace").strip() for path in paths], []
 
 
 def reader(data: DataSet) -> Callable[[dict], bytes]:

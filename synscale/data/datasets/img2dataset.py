@@ -18,13 +18,13 @@ from typing import IO
 
 from synscale.data.datasets import webdataset
 from synscale.data.datasets.index_table import Index
+from synscale.data.datasets.patterns import is_pattern
 from synscale.data.datasets.registry import (
     NO_CLASS,
     DataSet,
     DataSetError,
     Survey,
     first_few,
-    is_pattern,
 )
 from synscale.runtime.file_names import is_clutter, nfc
 

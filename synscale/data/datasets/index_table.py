@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Index: TypeAlias = "tuple[pd.DataFrame, Survey]"
+COLUMNS = ["class_id", "origin", "tar", "offset", "size", "text"]
 
 
 def image_table(rows: Sequence[tuple]) -> "pd.DataFrame":
-    """Return rows of (class_id, origin, tar, offset, size) as a table."""
+    """Return rows of `COLUMNS` as a table; rows without a text have one cell less."""
     import pandas as pd
 
-    table = pd.DataFrame(rows, columns=["class_id", "origin", "tar", "offset", "size"])
+    table = pd.DataFrame(rows, columns=COLUMNS[: len(rows[0]) if rows else -1])
     return table.astype({"class_id": int})

@@ -6,23 +6,24 @@ That is its row of data/datasets.csv, its classes, and its path on this machine.
 import difflib
 import os
 import posixpath
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from glob import glob, has_magic
 from pathlib import Path
 
+from synscale.data.datasets.held_out import held_out_images
+from synscale.data.datasets.patterns import is_pattern, matches
 from synscale.runtime.file_names import nfc
 from synscale.study import class_table, csv_tables
+from synscale.study.models.base import is_path
+from synscale.workflow.settings.data import HeldOutImages
 
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
 PREFIX = "DATA_"
 # Extensions of images, in lower case.
 IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm")
-BRACES = re.compile(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}")
 NO_CLASS = -1  # class id of an image of pairs
 LAYOUTS = {
     "folders": "a folder for each class, named by its WordNet id (or name, label, class id)",
@@ -69,45 +70,6 @@ def variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def is_pattern(place: str | Path) -> bool:
-    """Return whether a path is a pattern of tars: a folder may have brackets or braces, too."""
-    return bool(has_magic(str(place)) or BRACES.search(str(place))) and not os.path.isdir(place)
-
-
-def expand_braces(text: str) -> list[str]:
-    """Expand {a,b} and ranges such as {00000..00099}, as a shell and webdataset do."""
-    match = BRACES.search(text)
-    if not match:
-        return [text]
-    first, last, words = match.groups()
-    if words is None:
-        width = max(len(first), len(last)) if "0" in (first[0], last[0]) else 0
-        step = 1 if int(first) <= int(last) else -1
-        choices = [f"{number:0{width}d}" for number in range(int(first), int(last) + step, step)]
-    else:
-        choices = words.split(",")
-    ends = expand_braces(text[match.end() :])
-    return [f"{text[: match.start()]}{choice}{end}" for choice in choices for end in ends]
-
-
-def matches(pattern: Path) -> tuple[list[Path], list[str]]:
-    """Return the files of a pattern, sorted, and the names in its braces that do not exist."""
-    names = [str(pattern)] if glob(str(pattern)) else expand_braces(str(pattern))
-    folders: dict[str, set[str]] = {}  # each is listed once: there may be 40,000 names
-
-    def files_of(name: str) -> list[str]:
-        if has_magic(name):
-            return glob(name)
-        folder, file = os.path.split(name)
-        if folder not in folders:
-            folders[folder] = set(os.listdir(folder)) if os.path.isdir(folder) else set()
-        return [name] if file in folders[folder] else []
-
-    files = {name: files_of(name) for name in names}
-    paths = sorted({Path(path) for matched in files.values() for path in matched})
-    return paths, [Path(name).name for name, matched in files.items() if not matched]
-
-
 @dataclass(frozen=True)
 class DataSet:
     """A data set as a split of a study uses it.
@@ -115,9 +77,9 @@ class DataSet:
     Attributes
     ----------
     name : str
-        Row of data/datasets.csv, or a name of the user.
+        Row of data/datasets.csv, or a name of the user; or a path.
     split : str
-        Key of the study, such as training.imagenet.
+        Key in the study's data, such as training.imagenet; or a key of the study such as sources.x.
     table : str or None
         CSV of the classes; None for pairs.
     pairs : bool
@@ -128,6 +90,10 @@ class DataSet:
         Number of images that the study uses; None is all of them.
     skip : str or None
         Text file with a line for each image that is left out.
+    has_prompts : bool
+        Whether each image of a class has a text, too.
+    held_out : HeldOutImages or None
+        Images of the data set that are left out of training, or that the split consists of.
     """
 
     name: str
@@ -137,6 +103,8 @@ class DataSet:
     training: bool = False
     min_images: int | None = None
     skip: str | None = None
+    has_prompts: bool = False
+    held_out: HeldOutImages | None = None
 
     @cached_property
     def row(self) -> dict[str, str]:
@@ -183,13 +151,15 @@ class DataSet:
 
         Raises DataSetError if no path is set or nothing is there.
         """
-        path = os.environ.get(variable(self.name))
+        path = self._path
         if not path:
             known = [name for name in os.environ if name.startswith(PREFIX) and os.environ[name]]
             near = ""
             for close in difflib.get_close_matches(variable(self.name), known, n=1):
                 key = f"paths.{close.removeprefix(PREFIX).lower()}"
                 near = f" (there is {close}, or {key}; did you mean that?)"
+            if not near and os.path.isdir(self.name):
+                near = f" (there is a folder ./{self.name}; write its path with ./)"
             raise self.error([f"no path is set{near}"])
         place = Path(path).expanduser().absolute()
         files, missing = matches(place) if is_pattern(place) else ([], [])
@@ -210,17 +180,28 @@ class DataSet:
         summary : str
             What is there, if it is known.
         """
-        path = os.environ.get(variable(self.name), "") or "a folder"
         title = f" ({self.row['title']})" if self.row else ""
-        keys = f"config.yaml's paths.{self.name}, or environment {variable(self.name)}"
-        lines = [f"data.{self.split}: data set {self.name!r}{title}"]
+        place = f"in {self._path or 'a folder'}"
+        if not is_path(self.name):
+            place += f": config.yaml's paths.{self.name}, or environment {variable(self.name)}"
+        lines = [f"{self.key}: data set {self.name!r}{title}"]
         lines += [f"  - {problem}" for problem in problems]
-        lines.append(f"  expected: {self._description()}, in {path}: {keys}")
+        lines.append(f"  expected: {self._description()}, {place}")
         if summary:
             lines.append(f"  found: {summary}")
         if self.row.get("how_to_get"):
             lines.append(f"  how to get it: {self.row['how_to_get']}")
         return DataSetError("\n".join(lines))
+
+    @property
+    def key(self) -> str:
+        """Key of the study that the images belong to."""
+        return self.split if self.split.startswith("sources.") else f"data.{self.split}"
+
+    @property
+    def _path(self) -> str:
+        """Path as the user wrote it, empty if it is not set."""
+        return self.name if is_path(self.name) else os.environ.get(variable(self.name), "")
 
     def _description(self) -> str:
         """Describe what is expected, for messages."""
@@ -276,6 +257,12 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
         fix = f"if that is intended, use another name than {data.name!r}"
         problems.append(f"wrong number of images ({total}, expected {expected}); {fix}")
     usable = total if data.pairs else total - len(data.skipped)  # pairs have left them out already
+    if data.held_out:
+        single = [data.classes[i]["name"] for i, count in survey.classes.items() if count == 1]
+        if single:
+            problem = f"one image of {len(single)} classes: {first_few(single)}"
+            problems.append(f"{problem}; none can be held out; add images")
+        usable -= held_out_images(survey.classes, data.held_out.fraction)
     if data.min_images and usable < data.min_images:
         detail = f"{usable}, a source of the study takes {data.min_images}"
         problems.append(f"too few images ({detail}); lower sources.*.images")

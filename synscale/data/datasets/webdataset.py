@@ -13,14 +13,13 @@ from pathlib import Path
 
 from synscale.data.datasets import class_names
 from synscale.data.datasets.index_table import Index, image_table
+from synscale.data.datasets.patterns import is_pattern, matches
 from synscale.data.datasets.registry import (
     IMAGES,
     DataSet,
     DataSetError,
     Survey,
     first_few,
-    is_pattern,
-    matches,
 )
 from synscale.runtime.file_names import is_clutter, is_utf8, splits
 
@@ -135,28 +134,36 @@ def image_of(tar: Path, key: str, parts: dict) -> tuple[int, int]:
     return parts[images[0]]
 
 
-def labelled(tar: Path, class_ids: list[int]) -> list[tuple[int, str, int, int]]:
-    """List (class id, key, offset, size) of each image.
+def labelled(tar: Path, class_ids: list[int], has_prompts: bool = False) -> list[tuple]:
+    """List (class id, key, offset, size) of each image; with prompts, its text follows.
 
     Parameters
     ----------
     tar : Path
     class_ids : list of int
         Class id of each integer in .cls.
+    has_prompts : bool
+        Whether each image has a text in .txt.
     """
     rows = []
     with tar.open("rb") as stream:
+
+        def text_of(key: str, parts: dict, extension: str, what: str) -> str:
+            if extension not in parts:
+                detail = f"found {', '.join(sorted(parts))}, expected {key}.{extension}"
+                raise DataSetError(f"{tar}: sample {key!r} has no {what} ({detail})")
+            offset, size = parts[extension]
+            stream.seek(offset)
+            return stream.read(size).decode(errors="replace").strip()
+
         for key, parts in samples(tar):
             place = image_of(tar, key, parts)
-            if "cls" not in parts:
-                detail = f"found {', '.join(sorted(parts))}, expected {key}.cls"
-                raise DataSetError(f"{tar}: sample {key!r} has no class ({detail})")
-            stream.seek(parts["cls"][0])
-            text = stream.read(parts["cls"][1]).decode(errors="replace").strip()
+            text = text_of(key, parts, "cls", "class")
             if not text.isascii() or not text.isdigit() or int(text) >= len(class_ids):
                 expected = f"expected a class id from 0 to {len(class_ids) - 1}"
                 raise DataSetError(f"{tar}: {key}.cls = {text[:40]!r}: {expected}")
-            rows.append((class_ids[int(text)], key, *place))
+            prompt = [text_of(key, parts, "txt", "text")] if has_prompts else []
+            rows.append((class_ids[int(text)], key, *place, *prompt))
     return rows
 
 
@@ -188,7 +195,7 @@ def survey(data: DataSet) -> Survey:
         return result
     result.problems += name_problems(data)
     try:
-        count = len(labelled(tars[0], _class_ids(data)))
+        count = len(labelled(tars[0], _class_ids(data), data.has_prompts))
         result.notes.append(f"{len(tars)} tars, {count} images in the first")
     except DataSetError as error:
         result.problems.append(str(error))
@@ -206,7 +213,7 @@ def index(data: DataSet, threads: int) -> Index:
 
     def read(tar: Path):
         try:
-            return labelled(tar, class_ids)
+            return labelled(tar, class_ids, data.has_prompts)
         except DataSetError as error:
             return error
 

@@ -4,13 +4,17 @@ A job reports missing data before it reads them (data/datasets), as a study may 
 machine.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.study import class_table
 from synscale.study.checks.messages import RELATIVE, name_errors, template_file_errors
 from synscale.study.models import expand_curves
+from synscale.study.models.base import NAME, is_path
 from synscale.study.models.data import unmasked
+
+DIGITS_SPLITS = ("generator_training", "classifier_training")
 
 
 def check_class_table(classes) -> list[str]:
@@ -22,7 +26,7 @@ def check_digits_splits(data) -> Iterator[str]:
     """Check that a form in a training split is in no other split or evaluation set."""
     if data.kind != "sklearn_digits":
         return
-    training = ("generator_training", "classifier_training")
+    training = DIGITS_SPLITS
     sets = {name: getattr(data, name) for name in training}
     for name, row in data.evaluation.items():
         sets[f"evaluation.{name}"] = getattr(row, "forms", [])
@@ -69,6 +73,31 @@ def check_training_splits(sources, data) -> Iterator[str]:
             )
 
 
+def check_images_elsewhere(sources, data) -> Iterator[str]:
+    """Check the folders of images that were generated elsewhere, and that no split has their name.
+
+    Whether a folder exists is checked before the first job that reads it.
+    """
+    training = data.training if data.kind == "files" else DIGITS_SPLITS
+    for name, source in sources.items():
+        if source.kind != "images":
+            continue
+        key = f"sources.{name}"
+        if not is_path(source.folder) and not re.fullmatch(NAME, source.folder):
+            yield (
+                f"{key}.folder = {source.folder!r}: neither a path with a / in it nor a name in "
+                f"config.yaml's paths; for a path write './{source.folder}'"
+            )
+        for section, names in (
+            ("a training split", training),
+            ("an evaluation set", data.evaluation),
+        ):
+            if name in names:
+                yield f"{key}: also the name of {section}; rename one"
+        if source.skip is not None and not Path(source.skip).is_file():
+            yield f"{key}.skip = {source.skip!r}: no such file; {RELATIVE}"
+
+
 def check_file_sets(data, clip) -> Iterator[str]:
     """Check that names of evaluation sets are unique, and the files that they name exist.
 
@@ -98,14 +127,38 @@ def check_file_sets(data, clip) -> Iterator[str]:
             yield (f"data.training.{name}.skip = {row.skip!r}: no such file; {RELATIVE}")
 
 
-def check_trainable_sources(experiments, sources, data, classifiers, clip) -> Iterator[str]:
-    """Check that CLIP models train on pairs, and classifiers on images of classes."""
+def check_held_out_sets(data, sources) -> Iterator[str]:
+    """Check that held-out sets name a training set with classes, each data set once."""
     if data.kind != "files":
         return
+    pairs = {source.data for source in sources.values() if source.kind == "pairs"}
+    first: dict[str, str] = {}  # first held-out set of each data set
+    for name, row in data.evaluation.items():
+        if row.kind != "held_out":
+            continue
+        key = f"data.evaluation.{name}"
+        if row.of not in data.training:
+            yield from name_errors(f"{key}.of", row.of, data.training, "training set")
+            continue
+        if row.of in pairs:
+            yield f"{key}.of = {row.of!r}: pairs have no classes to evaluate; name another set"
+        other = first.setdefault(data.training[row.of].dataset, name)
+        if other != name:
+            yield (
+                f"{key}.of = {row.of!r}: data.evaluation.{other} is held out of the same data "
+                "set; remove one"
+            )
+
+
+def check_trainable_sources(experiments, sources, data, classifiers, clip) -> Iterator[str]:
+    """Check that CLIP models train on images with texts, and classifiers on images of classes."""
     for name, experiment in experiments.items():
         used = {source for source, _ in expand_curves(experiment.curves, sources)}
         for source in list(used):
             used |= {part.source for part in getattr(sources[source], "parts", ())}
+        yield from _missing_prompts(f"experiments.{name}.curves", used, experiment, sources, clip)
+        if data.kind != "files":
+            continue
         kinds = {sources[source].kind: source for source in used if source in sources}
         architectures = set(experiment.architectures)
         key = f"experiments.{name}.curves"
@@ -118,6 +171,18 @@ def check_trainable_sources(experiments, sources, data, classifiers, clip) -> It
             yield (
                 f"{key} = {kinds['real']!r}: images of classes have no texts, so CLIP cannot be "
                 "trained on them; use pairs"
+            )
+
+
+def _missing_prompts(key: str, used: set[str], experiment, sources, clip) -> Iterator[str]:
+    """Yield an error for each source of images without texts that CLIP is to be trained on."""
+    if not clip or not set(experiment.architectures) & set(clip.architectures):
+        return
+    for source in sorted(used & sources.keys()):
+        if sources[source].kind == "images" and not sources[source].prompts:
+            yield (
+                f"{key} = {source!r}: CLIP needs the text of every image; add sources.{source}"
+                ".prompts: true if the folder has them, or remove the source here"
             )
 
 
@@ -140,7 +205,9 @@ CHECKS = [
     check_class_table,
     check_digits_splits,
     check_training_splits,
+    check_images_elsewhere,
     check_file_sets,
+    check_held_out_sets,
     check_trainable_sources,
     check_sets_of_classifiers,
 ]

@@ -82,6 +82,17 @@ def check_samples(figures, sources, generators, recipes, classes) -> Iterator[st
             )
 
 
+def check_plane(figures, sources) -> Iterator[str]:
+    """Check that the plane of recognizability and diversity has images to show."""
+    figure = figures.recognizability_diversity
+    elsewhere = any(source.kind == "images" for source in sources.values())
+    if figure is not None and not figure.generators and not elsewhere:
+        yield (
+            "figures.recognizability_diversity.generators = []: nothing to show; name a "
+            "generator, or add a source of kind images"
+        )
+
+
 def check_runs(figures, experiments) -> Iterator[str]:
     """Check that experiments of a figure train its architecture."""
     for key, model in nested_models("figures", figures):
@@ -246,6 +257,7 @@ CHECKS: list[Callable[..., Iterator[str]]] = [
     check_names,
     check_limited_real,
     check_samples,
+    check_plane,
     check_runs,
     check_curves,
     check_claims,

@@ -50,8 +50,9 @@ def curve_errors(key: str, curves, sources) -> Iterator[str]:
         if source is None or curve.guidance == "all":
             continue
         where = f"{key}.{i}.guidance"
-        if source.kind in ("real", "pairs"):
-            yield f"{where} = {curve.guidance}: real images have no guidance scale; remove the key"
+        if source.kind in ("real", "pairs", "images"):
+            what = "images of a folder" if source.kind == "images" else "real images"
+            yield f"{where} = {curve.guidance}: {what} have no guidance scale; remove the key"
             continue
         for scale in curve.guidance:
             if scale not in source.images:

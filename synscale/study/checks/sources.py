@@ -30,17 +30,21 @@ def check_sources_differ(sources) -> Iterator[str]:
         if source.kind == "synthetic":
             identity = (source.generator, source.recipe)
         else:
-            identity = (source.kind, source.data)
+            where = source.folder if source.kind == "images" else source.data
+            identity = (source.kind, where)
         other = first.setdefault(identity, name)
         if other != name:
+            fix = "put their guidance scales into one"
+            if source.kind != "synthetic":
+                fix = "remove one and use the other"
             yield (
                 f"sources.{name} = {' x '.join(filter(None, identity))}: the same as "
-                f"sources.{other}; put their guidance scales into one"
+                f"sources.{other}; {fix}"
             )
 
 
 def count_images(source) -> dict[float | None, int]:
-    """Return the number of images of a source at each guidance scale, None for real images.
+    """Return the number of images of a source at each guidance scale, None if it has none.
 
     A mixture has no images itself.
     """
@@ -50,8 +54,10 @@ def count_images(source) -> dict[float | None, int]:
 
 
 def is_unbalanced(source, data) -> bool:
-    """Whether classes of a source may have different numbers of images: real images in files."""
-    return data.kind == "files" and source is not None and source.kind in ("real", "pairs")
+    """Whether classes of a source may have different numbers of images: those in files."""
+    if source is None:
+        return False
+    return source.kind == "images" or (data.kind == "files" and source.kind in ("real", "pairs"))
 
 
 def round_down(count: int, unit: int) -> int:

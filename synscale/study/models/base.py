@@ -17,6 +17,9 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 # Backends of torch.compile: the first generates kernels, the others only test its graph capture.
 Backend = Literal["inductor", "aot_eager", "eager"]
 
+# Description of the key `skip`.
+SKIP = "text file with a line for each image to skip, named as in the message about a broken image"
+
 Mark = dict[str, JsonValue]
 # Mark of a field that changes a result by rounding only.
 #
@@ -54,6 +57,11 @@ def one_or_many(value: Any) -> Any:
 def is_none(value) -> bool:
     """Whether a value is None, for `exclude_if`."""
     return value is None
+
+
+def is_path(name: str) -> bool:
+    """Whether the name of a data set is its path; other names are in config.yaml's paths."""
+    return "/" in name or name.startswith((".", "~"))
 
 
 class StrictModel(BaseModel):

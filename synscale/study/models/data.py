@@ -1,10 +1,10 @@
 """Real images of a study: scikit-learn's digits, or data sets in files (`paths` in config.yaml)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
-from synscale.study.models.base import Name, StrictModel
+from synscale.study.models.base import SKIP, Name, StrictModel
 
 Form = Annotated[int, Field(ge=0, le=13)]
 Forms = Annotated[list[Form], Field(min_length=1)]
@@ -65,11 +65,7 @@ class TrainingSet(StrictModel):
     """Real training images: of classes for sources of kind `real`, with texts for kind `pairs`."""
 
     dataset: Name = Field(description=DATASET)
-    skip: str | None = Field(
-        default=None,
-        description="text file with a line for each image to skip, named as in the message about "
-        "a broken image",
-    )
+    skip: str | None = Field(default=None, description=SKIP)
 
 
 class FileSet(StrictModel):
@@ -79,6 +75,7 @@ class FileSet(StrictModel):
     on such a set, zero-shot.
     """
 
+    kind: Literal["files"] = "files"
     dataset: Name = Field(description=DATASET)
     classes: str | None = Field(
         default=None, description="CSV of the set's classes if they are not the study's"
@@ -86,6 +83,31 @@ class FileSet(StrictModel):
     templates: str | None = Field(
         default=None, description="YAML file, data set -> list of texts with {name} in them"
     )
+
+
+class HeldOutSet(StrictModel):
+    """Images of a training set that no run is trained on, the same fraction of every class.
+
+    Which images they are follows from their names and the seed.
+    """
+
+    classes: ClassVar[None] = None
+    templates: ClassVar[None] = None
+
+    kind: Literal["held_out"]
+    of: Name = Field(description="training set that the images are taken from")
+    fraction: float = Field(gt=0, lt=1, description="fraction of the images of each class")
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+def _kind(value: Any) -> str:
+    return value.get("kind", "files") if isinstance(value, dict) else value.kind
+
+
+FileEvaluationSet = Annotated[
+    Annotated[FileSet, Tag("files")] | Annotated[HeldOutSet, Tag("held_out")],
+    Discriminator(_kind),
+]
 
 
 class FilesData(StrictModel):
@@ -97,7 +119,7 @@ class FilesData(StrictModel):
 
     kind: Literal["files"]
     training: dict[Name, TrainingSet] = Field(min_length=1)
-    evaluation: dict[Name, FileSet] = Field(min_length=1)
+    evaluation: dict[Name, FileEvaluationSet] = Field(min_length=1)
 
 
 Data = Annotated[DigitsData | FilesData, Field(discriminator="kind")]

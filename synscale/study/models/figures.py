@@ -25,7 +25,10 @@ class SamplesFigure(StrictModel):
 class PlaneFigure(StrictModel):
     """Recognizability against diversity of each configuration."""
 
-    generators: Names
+    generators: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(
+        description="generators that have a panel; may be empty if all images were generated "
+        "elsewhere"
+    )
 
 
 class SweepFigure(StrictModel):

@@ -4,7 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from synscale.study.models.base import HubModel, Name, Positive, StrictModel, one_or_many
+from synscale.study.models.base import (
+    DISPLAY_ONLY,
+    SKIP,
+    HubModel,
+    Name,
+    Positive,
+    StrictModel,
+    one_or_many,
+)
 
 PerShard = Annotated[
     Positive | None,
@@ -60,6 +68,36 @@ class SyntheticSource(StrictModel):
     images: dict[float, Positive] = Field(
         min_length=1, description="number of images at each guidance scale"
     )
+    images_of: Name | None = Field(
+        default=None,
+        description="study whose images of the source of the same name are used; everything that "
+        "they depend on must be equal",
+    )
+    draws: Draws = 1
+    images_per_shard: PerShard = None
+
+
+class ImagesSource(StrictModel):
+    """Images of the study's classes that were generated elsewhere."""
+
+    kind: Literal["images"]
+    folder: str = Field(
+        min_length=1,
+        description="class folders or WebDataset tars: a path, which has a / in it, or a name in "
+        "config.yaml's paths",
+    )
+    images: Positive = Field(description="number of images to use, balanced over the classes")
+    prompts: bool = Field(
+        default=False,
+        description="whether every image has a text, {key}.txt in its tar or a .txt file of its "
+        "name in its folder; CLIP needs them",
+    )
+    label: str = Field(
+        default="",
+        description="name in figures; by default the name of the source",
+        json_schema_extra=DISPLAY_ONLY,
+    )
+    skip: str | None = Field(default=None, description=SKIP)
     draws: Draws = 1
     images_per_shard: PerShard = None
 
@@ -87,7 +125,9 @@ class Mixture(StrictModel):
     label: str = Field(description="name in figures")
 
 
-Source = Annotated[RealSource | PairSource | SyntheticSource | Mixture, Field(discriminator="kind")]
+Source = Annotated[
+    RealSource | PairSource | SyntheticSource | ImagesSource | Mixture, Field(discriminator="kind")
+]
 
 
 class CurveSelection(StrictModel):
@@ -115,8 +155,8 @@ def expand_curves(
 ) -> list[tuple[str, float | None]]:
     """Return source and guidance scale of each curve, in the order of the list.
 
-    Real images and mixtures have the scale None. Unknown sources are left out; a check reports
-    them.
+    Images without a guidance scale and mixtures have the scale None. Unknown sources are left out;
+    a check reports them.
     """
     pairs: list[tuple[str, float | None]] = []
     for curve in curves:
@@ -134,7 +174,7 @@ def names_class(source, recipes: dict) -> bool:
     if source.kind == "synthetic":
         recipe = recipes.get(source.recipe)
         return recipe is not None and recipe.kind not in ("alt_texts", "pair_texts")
-    return source.kind == "real"
+    return source.kind in ("real", "images")
 
 
 class ReferenceRun(StrictModel):

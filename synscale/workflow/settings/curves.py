@@ -6,6 +6,9 @@ from synscale.study.models import CurveSelection, Study, expand_curves, names_cl
 from synscale.workflow.runs import training_recipe
 from synscale.workflow.shards import is_real
 
+# In place of the generator of images that were generated elsewhere, in labels.
+ELSEWHERE = "elsewhere"
+
 
 @dataclass(frozen=True)
 class CurveStyle:
@@ -66,7 +69,8 @@ def curve_style(
     """Return the style of a curve.
 
     Hue by recipe, dash by generator, shade and marker by guidance scale, weight by architecture.
-    Real images have no hue; all mixtures share one.
+    Real images have no hue; all mixtures share one. Images that were generated elsewhere have the
+    hues after those of the recipes.
 
     Parameters
     ----------
@@ -94,6 +98,10 @@ def curve_style(
             ranks=len(scales),
             weight=weight,
         )
+    if row.kind == "images":
+        elsewhere = [name for name, other in study.sources.items() if other.kind == "images"]
+        hue = len(study.recipes) + elsewhere.index(source)
+        return CurveStyle("synthetic", hue=hue, weight=weight)
     return CurveStyle("real", ranks=len(scales), weight=weight)
 
 
@@ -107,9 +115,16 @@ def figure_labels(study: Study) -> list[Label]:
     labels = []
     for source, guidance in expand_curves(shown, study.sources):
         row = study.sources[source]
-        names = (row.generator, row.recipe) if row.kind == "synthetic" else ("real", "real")
+        names = _configuration(source, row)
         labels.append(Label(source, guidance, *names, curve_style(study, source, guidance)))
     return labels
+
+
+def _configuration(source: str, row) -> tuple[str, str]:
+    """Return the names of generator and recipe of a source whose images show a named class."""
+    if row.kind == "synthetic":
+        return row.generator, row.recipe
+    return (ELSEWHERE, row.label or source) if row.kind == "images" else ("real", "real")
 
 
 def table_labels(study: Study) -> list[Label]:
@@ -121,10 +136,10 @@ def table_labels(study: Study) -> list[Label]:
         row = study.sources[source]
         if is_real(row):
             names = "real", row.kind
-        elif row.kind == "synthetic":
-            names = row.generator, row.recipe
-        else:
+        elif row.kind == "mixture":
             names = "mixture", row.label
+        else:
+            names = _configuration(source, row)
         labels.append(Label(source, guidance, *names))
     return labels
 
@@ -133,7 +148,8 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
     """Return every curve on every architecture, with a label and a style.
 
     A label has those of generator, recipe, guidance scale and architecture that differ among the
-    curves; real images keep their name.
+    curves; real images keep their name, and images that were generated elsewhere that of their
+    source.
     """
     curve_keys = [
         (*pair, architecture)
@@ -154,8 +170,8 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
         texts = [names[place] for place in differing if names[place]]
         if not texts and (several_kinds or not several_architectures):
             texts = ["real" if is_real(row) else row.kind]
-        if row.kind == "mixture":
-            texts = [row.label]
+        if row.kind in ("mixture", "images"):
+            texts = [row.label or source]
         if several_architectures:
             texts.append(training_recipe(study, architecture).architectures[architecture].label)
         style = curve_style(study, source, scale, architecture)

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from synscale.study.models import Study
 from synscale.study.models.data import EvaluationSet, WriterSet
 from synscale.workflow.settings import Settings
-from synscale.workflow.shards import images_needed, images_per_shard, is_pairs, is_real, split_of
+from synscale.workflow.shards import (
+    held_out_of,
+    images_needed,
+    images_per_shard,
+    is_elsewhere,
+    is_in_files,
+    is_pairs,
+    sources_of_split,
+)
 
 
 @dataclass(frozen=True)
@@ -22,16 +30,44 @@ class StoredImages:
 
 
 @dataclass(frozen=True)
+class HeldOutImages:
+    """Which images of a data set are held out of training: a fraction of each class."""
+
+    fraction: float
+    seed: int
+
+
+@dataclass(frozen=True)
 class IndexSettings(Settings):
     """Settings of `index_data`: which data set in files a split is, and how it is ordered.
 
     The number of images that the study uses is not among them, so a study may use more later.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the data set; or a path, which has a / in it.
+    is_training : bool
+        Whether the images are trained on.
+    is_pairs : bool
+        Whether they have texts and no classes.
+    skip : str or None
+        Text file of the images that are left out.
+    is_elsewhere : bool
+        Whether they were generated elsewhere.
+    has_prompts : bool
+        Whether each image of a class has a text, too.
+    held_out : HeldOutImages or None
+        Images that a set to train on lacks, and of which a set to evaluate on consists.
     """
 
     dataset: str
     is_training: bool
     is_pairs: bool = False
     skip: str | None = None
+    is_elsewhere: bool = False
+    has_prompts: bool = False
+    held_out: HeldOutImages | None = None
 
 
 @dataclass(frozen=True)
@@ -66,17 +102,40 @@ class DataSettings(Settings):
 
 def index_settings(study: Study, split: str) -> IndexSettings:
     """Return the settings of the index of a split of a data set in files."""
+    if is_elsewhere(study, split):
+        source = study.sources[split]
+        return IndexSettings(
+            source.folder,
+            is_training=True,
+            skip=source.skip,
+            is_elsewhere=True,
+            has_prompts=source.prompts,
+        )
     is_training = split in study.data.training
-    row = (study.data.training if is_training else study.data.evaluation)[split]
-    skip = getattr(row, "skip", None)
-    return IndexSettings(row.dataset, is_training, is_pairs(study, split), skip)
+    row = (study.data.training | study.data.evaluation)[held_out_of(study, split) or split]
+    return IndexSettings(
+        row.dataset,
+        is_training,
+        is_pairs(study, split),
+        getattr(row, "skip", None),
+        held_out=_held_out(study, split, row.dataset, is_training),
+    )
+
+
+def _held_out(study: Study, split: str, dataset: str, is_training: bool) -> HeldOutImages | None:
+    """Return which images of a data set are held out; None if the split does not depend on it."""
+    for name, row in study.data.evaluation.items():
+        if row.kind != "held_out" or study.data.training[row.of].dataset != dataset:
+            continue
+        if is_training or name == split:
+            return HeldOutImages(row.fraction, row.seed)
+    return None
 
 
 def _range(study: Study, split: str, shard: str | int) -> tuple[int, int]:
     """Return the half-open range of images of a training split that a shard holds."""
-    sources = study.sources.items()
-    names = [name for name, row in sources if is_real(row) and split_of(row) == split]
-    size = images_per_shard(study, names[0])  # the checks let no two sources of a split differ
+    # The checks let no two sources of a split differ.
+    size = images_per_shard(study, sources_of_split(study, split)[0])
     start = int(shard) * size
     return start, min(images_needed(study, split), start + size)
 
@@ -92,7 +151,7 @@ def data_settings(study: Study, split: str, shard: str | int) -> DataSettings:
     shard : str or int
         Number of the shard.
     """
-    if study.data.kind == "files":
+    if is_in_files(study, split):
         index = index_settings(study, split)
         shape = (study.image_size, study.channels)
         if not index.is_training:
@@ -100,6 +159,7 @@ def data_settings(study: Study, split: str, shard: str | int) -> DataSettings:
             return DataSettings(index, stored=StoredImages(*shape))
         stored = StoredImages(*shape, study.storage.format, study.storage.quality)
         return DataSettings(index, _range(study, split, shard), stored=stored)
+    assert study.data.kind == "sklearn_digits"
     if split in study.data.evaluation:
         images = study.data.evaluation[split]
         is_adversarial = images.kind == "adversarial"

@@ -79,7 +79,8 @@ class ScoreSettings(Settings):
     guidance : tuple of float or None
         Guidance scales; (None,) for images without one.
     images : int or None
-        Images at each guidance scale; None for all.
+        Images at each guidance scale; None for all of the evaluation set, the score of real
+        images.
     reference : Run or HubWeights
     """
 
@@ -106,7 +107,8 @@ def evaluation_settings(study: Study, source: str, group: str) -> EvaluationSett
 def _sets_of_other_classes(study: Study) -> dict[str, FileSet]:
     if study.data.kind != "files":
         return {}
-    return {name: row for name, row in study.data.evaluation.items() if row.classes}
+    sets = study.data.evaluation.items()
+    return {name: row for name, row in sets if isinstance(row, FileSet) and row.classes}
 
 
 def clip_tables(study: Study) -> list[str]:
@@ -140,10 +142,9 @@ def reference_settings(study: Study) -> HubWeights:
 def score_settings(study: Study, source: str) -> ScoreSettings:
     """Return the settings that score the images of a source."""
     row = study.sources[source]
-    is_synthetic = row.kind == "synthetic"
     return ScoreSettings(
         source=source,
         guidance=tuple(row.images) if isinstance(row, SyntheticSource) else (None,),
-        images=study.scores.images if is_synthetic else None,
+        images=None if row.kind == "real" else study.scores.images,
         reference=reference_run(study) or reference_settings(study),
     )

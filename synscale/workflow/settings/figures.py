@@ -9,14 +9,14 @@ from synscale.study.models.base import StrictModel
 from synscale.study.models.figures import SweepFigure
 from synscale.workflow.paths import image_files
 from synscale.workflow.settings import Settings
-from synscale.workflow.settings.curves import Curve, Label, figure_labels, labelled
+from synscale.workflow.settings.curves import ELSEWHERE, Curve, Label, figure_labels, labelled
 from synscale.workflow.settings.laws import (
     ExperimentSettings,
     LawSettings,
     experiment_settings,
     law_settings,
 )
-from synscale.workflow.shards import real_sources, synthetic_sources
+from synscale.workflow.shards import is_elsewhere, real_sources, synthetic_sources
 from synscale.workflow.targets import NotInStudy
 
 Part = TypeVar("Part", bound=StrictModel)
@@ -115,7 +115,8 @@ def plane_sources(study: Study) -> list[str]:
     generators = part_of(
         study, "recognizability_diversity", study.figures.recognizability_diversity
     ).generators
-    return real_sources(study) + synthetic_sources(study, generators)
+    elsewhere = [name for name in study.sources if is_elsewhere(study, name)]
+    return real_sources(study) + synthetic_sources(study, generators) + elsewhere
 
 
 def plane_settings(study: Study) -> PlaneSettings:
@@ -125,7 +126,8 @@ def plane_settings(study: Study) -> PlaneSettings:
     generators = part_of(
         study, "recognizability_diversity", study.figures.recognizability_diversity
     ).generators
-    return PlaneSettings(generators, _names(labels, "recipe"), labels)
+    recipes = [label for label in labels if label.generator != ELSEWHERE]
+    return PlaneSettings(generators, _names(recipes, "recipe"), labels)
 
 
 def _names(labels: list[Label], key: str) -> list[str]:

@@ -14,7 +14,7 @@ from synscale.workflow.settings.generation import (
     generator_settings,
 )
 from synscale.workflow.settings.prompts import PromptSettings, prompt_settings
-from synscale.workflow.shards import is_pretrained, is_real, split_of
+from synscale.workflow.shards import is_elsewhere, is_prepared, is_pretrained, split_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class ShardIndexSettings(Settings):
     shards : int
         Number of shards that are not in the index before.
     data : tuple
-        Settings of the real training images.
+        Settings of the real training images; none for images that were generated elsewhere.
     ends : tuple
         Settings of the first and the last of the shards; those between are like them.
     weights, prompts, pairs, classes
@@ -57,9 +57,10 @@ def shard_index_settings(study: Study, source: str, last: str) -> ShardIndexSett
     names = [Path(tar).stem for tar in indexed_tars(study, source, last)]
     ends = (names[0], names[-1])
     row = study.sources[source]
-    data = training_data(study)
-    if is_real(row):
-        shards = tuple(data_settings(study, split_of(row), shard) for shard in ends)
+    data = () if is_elsewhere(study, source) else training_data(study)
+    if is_prepared(row):
+        split = split_of(study, source)
+        shards = tuple(data_settings(study, split, shard) for shard in ends)
         return ShardIndexSettings(len(names), data, shards)
     weights_of = fetch_settings if is_pretrained(study, source) else generator_settings
     recipe = study.recipes[row.recipe]
