@@ -25,8 +25,9 @@ endif
 .PHONY: environment moved figures report test test-all test-slurm lint lock hashes clean
 
 figures: $(READY)
-	@$(RUN) snakemake
-	@echo 'Every figure is in figures/digits/, every table in tables/digits/.'
+	@echo 'Every figure and table of the digits study. Jobs and minutes follow when they are planned.'
+	@$(RUN) snakemake --quiet host
+	@echo 'Figures are in figures/digits/, tables in tables/digits/. One page with all of them: make report'
 
 # One page with every figure, table and caption, and where they come from; it needs nothing else to be read.
 report: figures

@@ -71,4 +71,11 @@ onerror:
     print(hooks.failure(workflow))
 
 
-hooks.install(workflow, STUDIES, lambda dag: plans.check_budget(dag, STUDIES, config, True))
+def after_dry_run():
+    for warning in submission.warnings(workflow.dag, ESTIMATES):
+        print(warning)
+    run_plan.show_table(workflow, STUDIES, config)
+    plans.check_budget(workflow.dag, STUDIES, config, dry_run=True)
+
+
+hooks.install(workflow, STUDIES, after_dry_run)

@@ -14,10 +14,12 @@ OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
 ORDER = (
     "law_fitting",
     "batches",
+    "augmentation",
     "reading",
     "evaluation",
     "scores",
     "growth",
+    "planning",
     "digits_run",
     "vit_training",
     "clip_training",
@@ -40,8 +42,7 @@ benchmark runs this project's code and its peer in turn on the same work, in one
 that both give the same result before it times anything. *Times ours*: how many times as long as
 this project's code the peer takes, the median over rounds of runs next to each other, then the
 lowest and highest; above 1 this project's code is faster. Seconds are CPU time on a CPU and wall
-time on a GPU. Predictions were written before the measurements and were not changed. How long
-planning takes: [planning.md](../benchmarks/planning.md)."""
+time on a GPU. Predictions were written before the measurements and were not changed."""
 
 
 def section(result: dict) -> list[str]:

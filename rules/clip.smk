@@ -24,7 +24,7 @@ rule train_clip:
     priority: resources.priority
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: resources.training_threads
     resources:
         mem_mb=resources.mem_mb,
         runtime=resources.runtime,

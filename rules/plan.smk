@@ -11,8 +11,9 @@ import time
 
 from synscale.cluster import submission
 from synscale.planning import dag as plans
+from synscale.planning import run_plan, time_left
 from synscale.study import overrides
-from synscale.workflow import preflight
+from synscale.workflow import listing, preflight
 
 
 # Lambdas, as these values are not those of a study but of the run: its time, config and options.
@@ -55,7 +56,9 @@ onstart:
     plans.check_budget(workflow.dag, STUDIES, config)
     submission.check(workflow.dag, ESTIMATES)
     preflight.check_data_sets(workflow.dag, STUDIES)
+    run_plan.show_start(workflow, STUDIES, config)
 
 
 plans.show_jobs(workflow.output_settings)
-submission.show(workflow, ESTIMATES)
+listing.shorten(workflow.output_settings)
+time_left.show(workflow, STUDIES, HARDWARE)

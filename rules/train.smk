@@ -11,7 +11,7 @@
 from synscale.workflow import finished_shards
 
 # Jobs of a run that has been planned refer to no finished shards.
-SKIP = config.get("skip_finished_shards") and workflow.exec_mode == ExecMode.DEFAULT
+SKIP = environment.switch(config, "skip_finished_shards") and workflow.exec_mode == ExecMode.DEFAULT
 
 
 rule index_shards:
@@ -55,7 +55,7 @@ rule train_classifiers:
     priority: resources.priority
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: resources.training_threads
     resources:
         mem_mb=resources.mem_mb,
         runtime=resources.runtime,

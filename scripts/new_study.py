@@ -9,8 +9,10 @@ too. Without --test, a tenth of the training images is held out. Nothing is over
 """
 
 import argparse
+import json
 import re
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -18,20 +20,23 @@ import pandas as pd
 from scripts import plan as plan_command
 from synscale.data import inspection
 from synscale.data.datasets import DataSetError, class_names
+from synscale.data.datasets.held_out import held_out_images
 from synscale.data.datasets.registry import first_few
 from synscale.data.inspection import Inspection
 from synscale.runtime.atomic import atomic_write
 from synscale.study import scaffold
+from synscale.study.checks import training_sets
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.base import COMMIT, NAME
+from synscale.study.models.base import COMMIT, NAME, is_path
 
 COLUMNS = ["class_id", "name", "label"]
 # A diffusion model of pixels, trained by the workflow.
 SMALL_GENERATOR = (
-    "{kind: diffusion, data: for_generator, channels: [32, 64], text_width: 32, text_layers: 1, "
-    "sampler: dpmsolver++, steps: 8, training: {iterations: 3000, batch_size: 64, "
-    "learning_rate: 2.0e-3, ema_decay: 0.99, caption_dropout: 0.15}}"
+    "{{kind: diffusion, data: for_generator, images: {images}, channels: [32, 64], text_width: 32, "
+    "text_layers: 1, sampler: dpmsolver++, steps: 8, threshold: true, training: {{iterations: "
+    "3000, batch_size: 64, learning_rate: 2.0e-3, ema_decay: 0.99, caption_dropout: 0.15}}}}"
 )
+LARGEST, UNIT = training_sets.LARGEST, training_sets.UNIT  # pixels a side of what it generates
 HELD_OUT = 0.1  # of the training images, without --test
 
 
@@ -104,10 +109,18 @@ def check_images(args: argparse.Namespace, table: str) -> Inspection:
     return seen["train"]
 
 
-def generator_of(args: argparse.Namespace, image_size: int) -> str:
-    """Return the value of the generator in the study. Raises SystemExit for a bad --generator."""
+def generator_of(args: argparse.Namespace, image_size: int, images: int) -> str:
+    """Return the value of the generator in the study. Raises SystemExit for a bad --generator.
+
+    Parameters
+    ----------
+    args : Namespace
+    image_size : int
+    images : int
+        Number of images that a generator is trained on here.
+    """
     if args.train_generator:
-        return SMALL_GENERATOR
+        return SMALL_GENERATOR.format(images=images)
     model, _, revision = args.generator.partition("@")
     is_folder = model.startswith(("/", "."))
     if not is_folder and not re.fullmatch(COMMIT, revision):
@@ -119,9 +132,52 @@ def generator_of(args: argparse.Namespace, image_size: int) -> str:
     return f"{{{keys}}} # size: pixels a side that it generates"
 
 
-def data_lines(args: argparse.Namespace) -> tuple[str, str]:
-    """Return the lines of the sections data.training and data.evaluation."""
-    return f"    real: {{dataset: {args.train}}}", f"    test: {{dataset: {args.test}}}"
+def place(path: str) -> str:
+    """Return a path as the study names it, with a / in it; names of data sets are unchanged."""
+    return f"./{path}" if not is_path(path) and Path(path).is_dir() else path
+
+
+def split_images(args: argparse.Namespace, images: Inspection) -> tuple[int, int]:
+    """Return how many images classifiers and a generator are trained on, without held-out ones."""
+    usable = images.images
+    if args.test is None:
+        usable -= held_out_images(Counter(images.counts), HELD_OUT)
+    for_generator = usable // 2 if args.train_generator else 0
+    return usable - for_generator, for_generator
+
+
+def data_lines(args: argparse.Namespace, pool: int) -> tuple[str, str]:
+    """Return the lines of the sections data.training and data.evaluation.
+
+    Parameters
+    ----------
+    args : Namespace
+    pool : int
+        Number of images that classifiers are trained on.
+    """
+
+    def quoted(path: str) -> str:
+        return path if re.fullmatch(r"[\w./~-]+", path) else json.dumps(path, ensure_ascii=False)
+
+    train = quoted(args.train)
+    training = [f"    real: {{dataset: {train}}}"]
+    if args.train_generator:
+        training = [
+            f"    real: {{dataset: {train}, part: [0, {pool}]}}",
+            f"    for_generator: {{dataset: {train}, part: [{pool}, null]}} # no other images",
+        ]
+    test = f"{{kind: held_out, of: real, fraction: {HELD_OUT}}}"
+    if args.test:
+        test = f"{{dataset: {quoted(args.test)}}}"
+    return "\n".join(training), f"    test: {test}"
+
+
+def side_of(args: argparse.Namespace, images: Inspection) -> int:
+    """Return the pixels a side of the study: those asked for, or such as fit the images."""
+    side = args.image_size or scaffold.side_of(images.median_side)
+    if args.image_size or not args.train_generator:
+        return side
+    return min(LARGEST, max(UNIT, side - side % UNIT))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -134,26 +190,28 @@ def main(arguments: list[str] | None = None) -> None:
     for path in (study, classes):
         if path.exists():
             raise SystemExit(f"{path}: exists already; choose another name, or remove it")
+    args.train, args.test = place(args.train), args.test and place(args.test)
     table = class_table(args)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, classes.name)
         table.to_csv(path, index=False)
         images = check_images(args, str(path))
-    side = args.image_size or scaffold.side_of(images.median_side)
-    training, evaluation = data_lines(args)
+    side = side_of(args, images)
+    pool, for_generator = split_images(args, images)
+    training, evaluation = data_lines(args, pool)
     kind = "trained" if args.train_generator else "pretrained"
     try:
         text = scaffold.text(
             scaffold.Plan(
                 name=args.name,
                 classes=len(table),
-                images=images.images,
+                images=pool,
                 image_size=side,
                 channels=1 if images.is_grey else 3,
                 gpus=args.gpus,
                 training=training,
                 evaluation=evaluation,
-                generator=generator_of(args, side),
+                generator=generator_of(args, side, for_generator),
                 kind=kind,
             )
         )

@@ -67,10 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(str(error)) from None
     rows = plan.rows
     is_within, comparison = budget.compare(limits, rows[-2])
-    summary = plan.paragraphs("" if is_within else f"budget: {comparison}")
+    over_budget = "" if is_within else f"budget: {comparison}"
     if args.html:
         with atomic_write(args.html) as (part,):
-            text = "\n\n".join([*summary, *plan.details()])
+            text = "\n\n".join([*plan.paragraphs(over_budget), *plan.details()])
             part.write_text(html.page(plan.title, text), encoding="utf-8")
     if args.csv:
         table = pd.DataFrame([*rows, *plan.smaller])
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> None:
             table["override"] = plan.override
         with atomic_write(args.csv) as (part,):
             table.to_csv(part, index=False, float_format="%.6g")
-    print("\n\n".join(summary))
+    print("\n\n".join(plan.short(over_budget)))
     if not (is_within or args.allow_over_budget):
         raise SystemExit(f"budget: {comparison}")
 

@@ -9,7 +9,7 @@ import synscale.runtime.torch_setup  # noqa: F401  (before torchvision, timm, op
 import hypothesis
 import pytest
 
-from benchmarks import planning
+from benchmarks import planned_workflow
 from tests.support.shared import create_once, fingerprint
 from tests.support.workflow import Workflow, in_fork
 
@@ -73,7 +73,7 @@ def no_jobs_left(tmp_path_factory, worker_id) -> Workflow:
 
     def create(folder):
         Workflow.create(folder, copied=COPIED)
-        status, printed = in_fork(planning.finish, folder)
+        status, printed = in_fork(planned_workflow.mark_done, folder, [])
         assert status == 0, printed
 
     return Workflow(create_once(tmp_path_factory, worker_id, "no_jobs_left", create))

@@ -5,12 +5,8 @@ accept the job and leave it pending, or the executor would send it to the defaul
 run prints the same as a warning, and how many allocations long jobs need.
 """
 
-import logging
-
 from snakemake.exceptions import WorkflowError
-from snakemake.logging import logger
 from snakemake.settings.types import ResourceSettings
-from snakemake_interface_logger_plugins.common import LogEvent
 
 from synscale.cluster import partitions, site, site_resources
 from synscale.planning import dag
@@ -40,42 +36,20 @@ def check(graph, estimates: ResourceEstimates) -> None:
 
 
 def warnings(graph, estimates: ResourceEstimates) -> list[str]:
-    """Jobs that fit nowhere, and jobs that need several allocations. Parameters as of `check`."""
+    """Return warnings about jobs that fit nowhere or need several allocations.
+
+    Parameters as of `check`.
+    """
     if estimates.site is None:
         return []
     jobs = dag.from_snakemake(graph)
     nothing = Cost(0.0, Work({}))
     costs = {
-        job.key: estimates.cost_on(job.rule, job.wildcards, job.gpu) or nothing for job in jobs
+        job.key: estimates.cost_on(job.rule, job.wildcards, job.gpu, job.threads, job.nodes)
+        or nothing
+        for job in jobs
     }
     return [*partitions.misfits(jobs, estimates.site), *partitions.report(jobs, costs)]
-
-
-class _Warnings(logging.Handler):
-    """Prints the warnings with each job table of a dry run: before the jobs, and at its end."""
-
-    def __init__(self, workflow, estimates: ResourceEstimates):
-        super().__init__()
-        self.workflow, self.estimates = workflow, estimates
-        self.lines: list[str] | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if getattr(record, "event", None) == LogEvent.RUN_INFO:
-            if self.lines is None:
-                self.lines = warnings(self.workflow.dag, self.estimates)
-            print(*self.lines, sep="\n", end="\n" * bool(self.lines))
-
-
-def show(workflow, estimates: ResourceEstimates) -> None:
-    """Let dry runs print the warnings.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-    estimates : ResourceEstimates
-    """
-    if workflow.output_settings.dryrun and estimates.site is not None:
-        logger.addHandler(_Warnings(workflow, estimates))
 
 
 def check_gpus(workflow, estimates: ResourceEstimates, default: str) -> None:

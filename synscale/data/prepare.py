@@ -29,13 +29,10 @@ def load_digits(settings: DataSettings) -> tuple[np.ndarray, np.ndarray, list[st
     labels : ndarray, shape (N,)
     captions, origins : list of str
     """
-    from sklearn.datasets import load_digits as load
-
     if settings.kind == "fonts":
         images, labels, origins = digits_shifts.printed(settings.images.angles)
         return images, labels, digits.captions(images, labels), origins
-    bunch = load()
-    images, labels = bunch.images, bunch.target
+    images, labels = digits.load()
     form = digits.forms(labels)
     captions = digits.captions(images, labels)
     rows = np.flatnonzero(np.isin(form, settings.images.forms))

@@ -78,25 +78,33 @@ def write(
         Format of the encoded images.
     """
     import pandas as pd
-    from webdataset import TarWriter
 
     extension = EXTENSIONS[storage.format]
     rows = []
     with atomic_write(tar, manifest_path(tar)) as (tar_part, manifest_part):
-        with (
-            tar_part.open("wb") as stream,
-            TarWriter(stream, mtime=0, user="root", group="root") as writer,
-        ):
+        with tarfile.open(tar_part, "w") as file:
             for key, pixels, row in samples:
                 data = pixels if isinstance(pixels, bytes) else encode(pixels, storage)
-                members = {extension: data, "cls": str(row["class_id"]), "txt": row["prompt"]}
-                writer.write({"__key__": key} | members)
-                rows.append({"key": key, **row, "sha256": hashlib.sha256(data).hexdigest()})
-        with tarfile.open(tar_part) as file:
-            places = {member.name: (member.offset_data, member.size) for member in file}
-        for row in rows:
-            row["offset"], row["size"] = places[f"{row['key']}.{extension}"]
+                texts = {"cls": str(row["class_id"]).encode(), "txt": row["prompt"].encode()}
+                members = sorted((texts | {extension: data}).items())
+                offsets = {name: _add(file, f"{key}.{name}", member) for name, member in members}
+                sha256 = hashlib.sha256(data).hexdigest()
+                place = {"offset": offsets[extension], "size": len(data)}
+                rows.append({"key": key, **row, "sha256": sha256, **place})
         pd.DataFrame(rows).to_parquet(manifest_part, index=False)
+
+
+def _add(file: tarfile.TarFile, name: str, data: bytes) -> int:
+    """Add a member as webdataset's TarWriter does, and return the offset of its data.
+
+    An import of webdataset imports torch, which takes longer than most of these jobs.
+    """
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    member.mode = 0o444
+    member.uname = member.gname = "root"
+    file.addfile(member, io.BytesIO(data))
+    return file.offset - -(-len(data) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
 def _encoded(tar: str | Path, manifest: "pd.DataFrame") -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
+import pyarrow.parquet as pq
 import torch
 
 from synscale.data import shards
@@ -21,6 +22,7 @@ from synscale.evaluation import precision
 from synscale.evaluation.finished_sets import FinishedSets
 from synscale.models import checksums
 from synscale.runtime.atomic import atomic_write
+from synscale.runtime.time_left import Stopwatch
 from synscale.training import checkpoint, stream
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.evaluation import EvaluationSettings
@@ -188,7 +190,9 @@ def evaluate(
     finished = FinishedSets(state, evaluator.identity())
     precisions: list[torch.dtype] = []
     table = []
-    for evaluation, tar in zip(evaluator.settings.sets, tars, strict=True):
+    images = [pq.read_metadata(shards.manifest_path(tar)).num_rows for tar in tars]
+    done, stopwatch = 0, Stopwatch(sum(images))
+    for evaluation, tar, count in zip(evaluator.settings.sets, tars, images, strict=True):
         asked = evaluator.ask(evaluation, tar)
         key = json.dumps([set_identity(tar), str(fast), evaluator.key(asked)])
         precisions = precisions or _precisions(evaluator, tar, asked, fast, finished, key)
@@ -197,6 +201,10 @@ def evaluate(
         if rows_of_models is None:
             rows_of_models = evaluator.measure(evaluation, tar, asked, precisions)
             finished.add(evaluation, rows_of_models, key)
+            done += count
+            print(f"{evaluation}: {count} images, {stopwatch.left(done)}", flush=True)
+        else:
+            stopwatch.total -= count
         for number, rows in enumerate(rows_of_models):
             table += [(number, row) for row in rows]
     if evaluator.rows_by_run:

@@ -16,6 +16,7 @@ import torch
 
 from synscale.evaluation import reference
 from synscale.evaluation.image_set_metrics import RealImages
+from synscale.runtime.time_left import Stopwatch
 from synscale.training import stream
 from synscale.workflow.runs import Run
 from synscale.workflow.settings.evaluation import ScoreSettings
@@ -107,6 +108,7 @@ def score(
         outputs = classifier.evaluate(stream.open_images([real_tar]), workers)
         real = RealImages(outputs.features, next(classifier.model.parameters()).device)
     entries = []
+    stopwatch = Stopwatch(len(settings.guidance))
     for scale in settings.guidance:
         images = stream.open_images(tars, scale, settings.images)
         outputs = classifier.evaluate(images, workers)
@@ -115,4 +117,6 @@ def score(
         entry["lpips"] = outputs.lpips
         features = outputs.features.numpy()
         entries.append(entry | class_scores(outputs.predicted, features, outputs.class_ids))
+        left = stopwatch.left(len(entries))
+        print(f"set {len(entries)} of {len(settings.guidance)} is scored, {left}", flush=True)
     return entries

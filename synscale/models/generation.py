@@ -19,6 +19,7 @@ import pandas as pd
 from synscale.data import codec, shards
 from synscale.models import checksums, pipelines
 from synscale.models.shard_batches import Batch, missing_batches
+from synscale.runtime.time_left import time_left
 from synscale.training import checkpoint, distributed
 from synscale.training.partial_shards import PartialShards, Sample
 from synscale.workflow.settings import as_json
@@ -184,8 +185,9 @@ class ShardGeneration:
             done += len(samples)
             repeated += sum(image.attempt > 0 for image in images.values())
             if self.partial.add(batch.place, samples):
-                rate = done / (time.monotonic() - began)
-                print(f"{done} of {total} images, {rate:.3g} a second", flush=True)
+                seconds = time.monotonic() - began
+                speed = f"{done / seconds:.3g} a second, {time_left(done, total, seconds)}"
+                print(f"{done} of {total} images, {speed}", flush=True)
             yield samples
         print(f"{done} images generated; {repeated} were blank and sampled again", flush=True)
 

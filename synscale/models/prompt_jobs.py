@@ -1,9 +1,11 @@
 """The work of the jobs in which models write prompts, which resume after an interruption."""
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from synscale.data import shards
 from synscale.models.language_models import Captioner, TextError, Writer
+from synscale.runtime.time_left import Stopwatch
 from synscale.workflow.settings.prompts import PromptSettings
 
 
@@ -43,12 +45,15 @@ def write_sentences(
     DataFrame
         class_id and text of every sentence.
     """
-    for done in range(state.load(), len(classes)):
+    first = state.load()
+    stopwatch = Stopwatch(len(classes) - first)
+    for done in range(first, len(classes)):
         row = classes.iloc[done]
         class_id, name = int(row["class_id"]), row["name"]
         texts.rows += [[class_id, text] for text in writer.sentences(settings, class_id, name)]
         state.save_if_due(done + 1)
-        print(f"class {done + 1}/{len(classes)}: {name}", flush=True)
+        left = stopwatch.left(done + 1 - first)
+        print(f"class {done + 1} of {len(classes)}: {name}, {left}", flush=True)
     return pd.DataFrame(texts.rows, columns=["class_id", "text"])
 
 
@@ -77,7 +82,9 @@ def caption_images(
     TextError
         If a caption is empty.
     """
-    done = state.load()
+    done = first = state.load()
+    total = pq.read_metadata(shards.manifest_path(tar)).num_rows
+    stopwatch = Stopwatch(total - first)
     for images, rows in shards.batches(tar, settings.recipe.batch_size, done):
         captions = captioner.captions(settings.recipe, images)
         for key, class_id, text in zip(rows["key"], rows["class_id"], captions, strict=True):
@@ -88,5 +95,6 @@ def caption_images(
             texts.rows.append([key, int(class_id), text])
         done += len(images)
         state.save_if_due(done)
-        print(f"{done} images: {texts.rows[-1][2]}", flush=True)
+        left = stopwatch.left(done - first)
+        print(f"{done} of {total} images, {left}: {texts.rows[-1][2]}", flush=True)
     return pd.DataFrame(texts.rows, columns=["key", "class_id", "caption"])

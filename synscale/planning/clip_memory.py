@@ -17,6 +17,9 @@ FLOAT = 4  # bytes
 # the last. A test counts again.
 VALUES_PER_TOKEN = 20
 VALUES_PER_TOKEN_COMPILED = 16
+# The last block of a tower has one query (models/pooled_clip.py). It keeps the residual stream, its
+# norm, keys and values of all tokens.
+VALUES_OF_LAST_BLOCK = 4
 # Copies of a similarity matrix in float32 while its loss is differentiated: logits, their
 # log-softmax, their gradient.
 MATRIX_COPIES = 3
@@ -72,18 +75,20 @@ class Memory:
         """Bytes of what the backward pass of one micro-batch needs.
 
         Values of a layer: tokens x width x VALUES_PER_TOKEN, for image and text. With gradient
-        checkpointing a layer keeps its input only, and one layer at a time is computed again.
+        checkpointing a layer keeps its input only, and one layer at a time is computed again. The
+        last layers of both towers keep less.
         """
         model = self.architecture
         patches = (self.image_size // model.patch_size) ** 2 + 1
         image = patches * model.width
         text = model.context_length * model.text_width
-        inputs = image * model.depth + text * model.text_depth
+        earlier = image * (model.depth - 1) + text * (model.text_depth - 1)
         values = VALUES_PER_TOKEN_COMPILED if self.compiled else VALUES_PER_TOKEN
         if self.gradient_checkpointing:
-            numbers = inputs + values * max(image, text)
+            layer = values if min(model.depth, model.text_depth) > 1 else VALUES_OF_LAST_BLOCK
+            numbers = earlier + image + text + layer * max(image, text)
         else:
-            numbers = values * inputs
+            numbers = values * earlier + VALUES_OF_LAST_BLOCK * (image + text)
         return self.micro_batch * numbers * (2 if self.bfloat16 else FLOAT)
 
     @property

@@ -14,6 +14,7 @@ from synscale.planning.evaluation_images import (
     total_images,
 )
 from synscale.planning.image_sizes import image_bytes
+from synscale.planning.readers import reading_units
 from synscale.planning.work_units import NOTHING, PlanError, Work
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
@@ -131,10 +132,12 @@ def _train(study: Study, source: str, group: str) -> Work:
     forward = flops.forward_flops(architecture, size)
     tflop = passes * forward * steps * recipe.batch_size / 1e12
     units = {"job": 1, "run": len(runs), "step": steps, "tflop": tflop}
+    units |= reading_units(study, source, group)
     model = FLOAT * flops.weights(architecture, size, study.channels)
     # State: a copy of the trained models, and two moments of AdamW of the one in training.
     state = (len(runs) + 2) * model
-    return Work(units, outputs=len(runs) * model, state=state, gpus=study.gpus)
+    outputs = len(runs) * model
+    return Work(units, outputs=outputs, state=state, gpus=study.gpus, image_size=study.image_size)
 
 
 def _evaluate(study: Study, source: str, group: str) -> Work:

@@ -29,8 +29,11 @@ from synscale.workflow.targets import NotInStudy, suggestion
 
 PROFILE = Path("profiles/default/config.yaml")
 UNPLANNED = {"plan", "calibrate"}  # rules that no plan counts
+ALL_CORES = 1 << 16  # plans have the threads that jobs request, whatever this machine has
 # Exactly these: Snakemake then plans, and does not walk through the jobs to print them.
 QUIET = {Quietness.RULES, Quietness.PROGRESS}
+# Callers of `ask` compare the budget and print the plan.
+QUIET_CONFIG = {"budget": {}, "show_plan": False}
 
 
 def targets(study: Study, name: str) -> list[str]:
@@ -58,29 +61,73 @@ def _number(value) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def from_snakemake(dag) -> list[Job]:
-    """Return the jobs of a Snakemake graph that a plan counts."""
+def key_of(job) -> str:
+    """Return the key of a job of Snakemake: its rule and wildcards."""
+    return " ".join([job.rule.name, *job.wildcards_dict.values()])
+
+
+def _parallelism(job) -> dict:
+    """Return the requests that the time of a job depends on."""
+    if "gpu" not in job.rule.resources:
+        return {}
+    resources = job.resources
+    return {
+        "gpu": resources.get("gpu"),
+        "threads": job.threads,
+        "nodes": resources.get("nodes") or 1,
+    }
+
+
+def _requests(job) -> dict:
+    """Return what a job requests of a scheduler."""
+    resources = job.resources
+    return {
+        "gpu": resources.get("gpu"),
+        "threads": job.threads,
+        "nodes": resources.get("nodes") or 1,
+        "runtime": resources.get("runtime"),
+        "mem_mb": _number(resources.get("mem_mb")),
+        "partition": str(resources.get("slurm_partition") or ""),
+        "local": job.rule.norun or job.rule.name in job.dag.workflow._localrules,
+    }
+
+
+def from_snakemake(dag, scheduled: bool = True) -> list[Job]:
+    """Return the jobs of a Snakemake graph that a plan counts.
+
+    Snakemake takes milliseconds to evaluate the resources of a job. Shards of a source request the
+    same, so one of them is evaluated.
+
+    Parameters
+    ----------
+    dag : snakemake.dag.DAG
+    scheduled : bool
+        Include what jobs request of a scheduler, and their benchmark files. Otherwise only GPUs,
+        nodes and threads of jobs on GPUs, evaluated for one job of each rule and study.
+    """
     waiting = set(dag.needrun_jobs(exclude_finished=False))
     jobs = [job for job in dag.jobs if job.rule.name not in UNPLANNED]
-    keys = {job: " ".join([job.rule.name, *job.wildcards_dict.values()]) for job in jobs}
-    return [
-        Job(
+    keys = {job: key_of(job) for job in jobs}
+    evaluate = _requests if scheduled else _parallelism
+    evaluated: dict[tuple, dict] = {}
+    result = []
+    for job in jobs:
+        wildcards = dict(job.wildcards_dict)
+        names = wildcards.keys() - {"shard"} if scheduled else wildcards.keys() & {"study"}
+        settings = (job.rule.name, *sorted((name, wildcards[name]) for name in names))
+        if settings not in evaluated:
+            evaluated[settings] = evaluate(job)
+        planned = Job(
             key=keys[job],
             rule=job.rule.name,
-            wildcards=dict(job.wildcards_dict),
+            wildcards=wildcards,
             needs=tuple(keys[need] for need in dag.dependencies[job] if need in keys),
             to_run=job in waiting,
-            runtime=job.resources.get("runtime"),
-            gpu=job.resources.get("gpu"),
-            threads=job.threads,
-            mem_mb=_number(job.resources.get("mem_mb")),
-            nodes=job.resources.get("nodes") or 1,
-            partition=str(job.resources.get("slurm_partition") or ""),
-            local=job.rule.norun or job.rule.name in dag.workflow._localrules,
-            benchmark=str(job.benchmark) if job.benchmark else None,
+            benchmark=str(job.benchmark) if scheduled and job.benchmark else None,
+            **evaluated[settings],
         )
-        for job in jobs
-    ]
+        result.append(planned)
+    return result
 
 
 def ask(
@@ -119,11 +166,11 @@ def ask(
     with SnakemakeApi(output) as api:
         try:
             requested = ResourceSettings(
-                cores=1,
+                cores=ALL_CORES,
                 overwrite_resources=parse_set_resources(resources),
                 overwrite_threads=parse_set_threads(threads),
             )
-            settings = ConfigSettings(config=(config or {}) | {"budget": {}})  # callers check it
+            settings = ConfigSettings(config=(config or {}) | QUIET_CONFIG)
             workflow = api.workflow(requested, settings, snakefile=Path("Snakefile"))
             dag = workflow.dag(DAGSettings(**graph))
             dag.execute_workflow(
@@ -169,7 +216,7 @@ def check_budget(dag, studies: dict[str, Study], config: dict, dry_run: bool = F
 def _total(dag, studies: dict[str, Study], config: dict) -> dict:
     """Return the row `total` of the plan of a graph."""
     machine = hardware.load(config.get("hardware", "laptop"))
-    jobs = from_snakemake(dag)
+    jobs = from_snakemake(dag, scheduled=False)
     return summary.table(jobs, summary.costs(jobs, studies, machine, ImageSizes()), machine)[-2]
 
 

@@ -15,6 +15,7 @@ from synscale.cluster import partitions
 from synscale.cluster.site import Site
 from synscale.planning import hardware, summary
 from synscale.planning.cost_model import PlanError
+from synscale.planning.readers import readers_per_gpu
 from synscale.study.models import Study
 
 MARGIN = 2  # a job may take this many times what is planned
@@ -73,33 +74,52 @@ class ResourceEstimates:
         context = {"attempt": attempt, "threads": threads, "rulename": rule}
         return resource.evaluate(wildcards, input=None, async_run=None, **context).value
 
-    def cost(self, rule: str, wildcards) -> summary.Cost | None:
+    def cost(self, rule: str, wildcards, threads: int = 1) -> summary.Cost | None:
         """Return the cost of a job, with the GPUs that it requests; None if it has no speed."""
-        return self.cost_on(rule, dict(wildcards), self.resource(rule, "gpu", wildcards))
+        gpu = self.resource(rule, "gpu", wildcards)
+        nodes = self.resource(rule, "nodes", wildcards) if threads > 1 else None
+        return self.cost_on(rule, dict(wildcards), gpu, threads, nodes or 1)
 
-    def cost_on(self, rule: str, wildcards: dict[str, str], gpu: int | None) -> summary.Cost | None:
+    def cost_on(
+        self,
+        rule: str,
+        wildcards: dict[str, str],
+        gpu: int | None,
+        threads: int = 1,
+        nodes: int = 1,
+    ) -> summary.Cost | None:
         """Return the cost of a job on a number of GPUs; None if it has no speed.
 
         A source has tens of thousands of shards: each costs what the first does, which is the
         largest.
+
+        Parameters
+        ----------
+        rule : str
+        wildcards : dict of str to str
+        gpu : int or None
+            GPUs over all nodes; None for those of the study.
+        threads, nodes : int
+            Threads on each node, and nodes.
         """
         values = dict(wildcards)
         if "study" not in values:
             return None
         if "shard" in values:
             values["shard"] = values["shard"][:-5] + "00000"
-        key = rule, gpu, *values.values()
+        key = rule, gpu, threads, nodes, *values.values()
         if key not in self.known:
             try:
                 study = summary.with_gpus(self.studies[values["study"]], gpu)
-                self.known[key] = summary.cost(study, rule, values, self.machine)
+                readers = readers_per_gpu(threads, study.gpus, nodes)
+                self.known[key] = summary.cost(study, rule, values, self.machine, readers)
             except PlanError:
                 self.known[key] = None
         return self.known[key]
 
-    def minutes(self, rule: str, wildcards) -> tuple[float, int]:
+    def minutes(self, rule: str, wildcards, threads: int = 1) -> tuple[float, int]:
         """Return the planned minutes of a job, and those of its first attempt without a site."""
-        cost = self.cost(rule, wildcards)
+        cost = self.cost(rule, wildcards, threads)
         if cost is None:
             guess = MINUTES.get(rule, OTHER_MINUTES)
             return guess, guess
@@ -126,7 +146,7 @@ class ResourceEstimates:
         threads : int
             Threads of the job on each node.
         """
-        planned, first = self.minutes(rule, wildcards)
+        planned, first = self.minutes(rule, wildcards, threads)
         if self.site is None:
             return attempt * first
         memory = self.resource(rule, "mem_mb", wildcards, attempt, threads)
@@ -139,7 +159,7 @@ class ResourceEstimates:
         """Return MB: the amount of the first attempt times the attempt. Parameters as `runtime`."""
         if self.site is None or attempt == 1:
             return attempt * first
-        planned, _ = self.minutes(rule, wildcards)
+        planned, _ = self.minutes(rule, wildcards, threads)
         request = self._request(rule, wildcards, threads=threads, mem_mb=attempt * first)
         resumable = rule in partitions.RESUMABLE
         return math.floor(partitions.memory(self.site, request, first, planned, resumable))
@@ -159,9 +179,9 @@ class ResourceEstimates:
             return 0
         return 100 * round(2 * cost.work.state / 1e8)
 
-    def gpu_hours(self, rule: str, wildcards) -> int:
+    def gpu_hours(self, rule: str, wildcards, threads: int = 1) -> int:
         """Return the planned GPU-hours of a job, rounded up."""
-        cost = self.cost(rule, wildcards)
+        cost = self.cost(rule, wildcards, threads)
         return 0 if cost is None else math.ceil(cost.seconds * cost.work.gpus / summary.HOUR)
 
     def disk_gb(self, rule: str, wildcards) -> int:

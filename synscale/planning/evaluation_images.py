@@ -19,6 +19,7 @@ DIGITS_PER_FORM = 130
 OPENAI_TEMPLATES = 80  # of `templates: openai_imagenet`
 
 
+@cache
 def known_images(dataset: str) -> int:
     """Return the number of images of a data set in data/datasets.csv."""
     return int(registry.row_of(dataset).get("images") or ASSUMED_IMAGES)

@@ -3,12 +3,14 @@
 import json
 import math
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
 from pydantic import Field, ValidationError
 
+from synscale.planning import readers
 from synscale.planning.cost_model import PlanError, Work
 from synscale.study.models.base import StrictModel
 
@@ -17,7 +19,9 @@ NO_GPUS = "none"  # as gpu_partition
 # Rules that use several GPUs: synscale/runtime/launch.py starts a process for each.
 PARALLEL = frozenset({"generate", "train_classifiers", "train_clip"})
 AtLeastZero = Annotated[float, Field(ge=0)]
-Unit = Literal["job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop"]
+Unit = Literal[
+    "job", "run", "step", "image", "pair", "pass", "curve", "text", "tflop", "read", "augment"
+]
 
 
 class HardwareError(PlanError):
@@ -35,6 +39,17 @@ class Rate(StrictModel):
         pattern=r"^(measured|estimated|assumed)\b",
         description="measured (command, date), estimated (how), assumed",
     )
+    image_size: int | None = Field(
+        default=None,
+        gt=0,
+        description="pixels a side of the stored images that the seconds hold for; images of "
+        "another size take time in proportion to their pixels",
+    )
+
+    def seconds_of(self, work: Work) -> float:
+        """Return the seconds that a job takes for this unit."""
+        sides = work.image_size / self.image_size if self.image_size and work.image_size else 1.0
+        return self.seconds * work.units[self.unit] * sides**2
 
 
 class Figure(StrictModel):
@@ -70,6 +85,11 @@ class Hardware(StrictModel):
     gpu_scaling: Scaling = SCALING
     rates: list[Rate]
 
+    @cached_property
+    def _rates_by_kind(self) -> dict[tuple, list[Rate]]:
+        """Results of `rates_of`: ten thousand shards have the same rule, kind and units."""
+        return {}
+
     @property
     def has_gpus(self) -> bool:
         """Whether the machine has a GPU."""
@@ -84,6 +104,12 @@ class Hardware(StrictModel):
             If there is no rate, or only one for the start of a job that does more: the job would
             seem cheap.
         """
+        key = (rule, work.kind, *work.units)
+        if key not in self._rates_by_kind:
+            self._rates_by_kind[key] = self._find_rates(rule, work)
+        return self._rates_by_kind[key]
+
+    def _find_rates(self, rule: str, work: Work) -> list[Rate]:
         rates: dict[str, Rate] = {}
         for rate in self.rates:
             is_of_rule = fnmatchcase(rule, rate.rule) and fnmatchcase(work.kind, rate.kind)
@@ -108,15 +134,19 @@ class Hardware(StrictModel):
         """Return how many times faster a job is on several GPUs: n x scaling^(log2 n)."""
         return gpus * self.gpu_scaling.value ** math.log2(gpus) if gpus > 1 else 1.0
 
-    def seconds_of(self, rule: str, work: Work) -> tuple[float, float]:
-        """Return the seconds of a job's start, and of the rest, which several GPUs shorten."""
-        seconds = {r.unit: r.seconds * work.units[r.unit] for r in self.rates_of(rule, work)}
+    def time_of(self, rule: str, work: Work) -> readers.JobTime:
+        """Return the seconds of a job: start, computing on its GPUs, and reading."""
+        seconds: dict[str, float] = {}
+        for rate in self.rates_of(rule, work):
+            seconds[rate.unit] = rate.seconds_of(work)
         start = seconds.pop("job", 0.0)
-        return start, sum(seconds.values()) / (self.speedup(work.gpus) if rule in PARALLEL else 1.0)
+        reading = sum(seconds.pop(unit, 0.0) for unit in readers.UNITS)
+        computing = sum(seconds.values()) / (self.speedup(work.gpus) if rule in PARALLEL else 1.0)
+        return readers.JobTime(start, computing, reading, work.gpus, work.readers)
 
     def seconds(self, rule: str, work: Work) -> float:
         """Return the seconds of a job."""
-        return sum(self.seconds_of(rule, work))
+        return self.time_of(rule, work).seconds
 
 
 def load(name: str, folder: Path = FOLDER) -> Hardware:
@@ -168,13 +198,17 @@ def require_gpus(name: str, study: str, folder: Path = FOLDER) -> None:
     folder : Path
         Where hardware files are.
     """
-    if load(name, folder).has_gpus:
-        return
+    if not load(name, folder).has_gpus:
+        raise without_gpus(name, study, folder)
+
+
+def without_gpus(name: str, study: str, folder: Path = FOLDER) -> HardwareError:
+    """Return the error of a machine without GPU. Parameters as of `require_gpus`."""
     machines = with_gpus(folder)
     example = machines[0] if machines else "..."
-    raise HardwareError(
+    return HardwareError(
         f"hardware = {name!r}: is a machine without GPU, but jobs of studies/{study}.yaml request "
-        f"GPUs from the cluster; choose a file of {folder} with GPUs "
+        f"GPUs; choose a file of {folder} with GPUs "
         f"({', '.join(machines) or 'none yet: add one'}) in config.yaml, or for one run by "
         f"--config hardware={example}"
     )

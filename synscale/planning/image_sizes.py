@@ -52,6 +52,7 @@ def encoded_bytes(pixels: int, image_format: str, quality: int | None) -> float:
     return pixels * float(np.interp(quality, list(shares), list(shares.values())))
 
 
+@cache
 def image_bytes(study: Study, split: str | None = None) -> int:
     """Estimate the bytes of an image in its shard, with class, text and row of the manifest.
 
@@ -120,8 +121,9 @@ class ImageSizes:
         self.root, self.skipped = root, skipped
         self.used: dict[str, float | None] = {}  # {study}/{source or split} -> measured bytes
         self._measure = cache(measure)
+        self._measure_source = cache(self._find_size)
 
-    def _measure_source(self, name: str, study: Study, source: str) -> float | None:
+    def _find_size(self, name: str, study: Study, source: str) -> float | None:
         """Measure the shards of a source, else those of a source with the same generator."""
         generator = study.sources[source].generator
         rows = study.sources.items()

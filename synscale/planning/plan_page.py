@@ -1,5 +1,6 @@
 """The page of a plan: costs per stage, a smaller study, the longest chain, speeds and factors."""
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,31 +9,16 @@ import pandas as pd
 
 from synscale.cluster import partitions
 from synscale.cluster.site import Site
-from synscale.planning import hardware, summary, what_if
+from synscale.planning import hardware, plan_table, readers, summary, what_if
 from synscale.planning.image_sizes import ImageSizes
+from synscale.planning.plan_table import format_amount, format_hours
+from synscale.planning.readers import Readers
 from synscale.planning.summary import HOUR, Cost, Job
 from synscale.report import html, tables
 from synscale.study import overrides
 from synscale.study.load import StudyError
 from synscale.study.models import Study
 
-COLUMNS = {
-    "stage": "stage",
-    "jobs": "jobs",
-    "gpu_hours": "GPU-hours",
-    "core_hours": "core-hours",
-    "chain_hours": "longest chain",
-    "longest_job_hours": "longest job",
-    "allocations": "allocations",
-    "images": "images generated",
-    "disk_kept_gb": "disk kept, GB",
-    "disk_peak_gb": "disk at most, GB",
-    "money": "money",
-    "kwh": "kWh",
-    "co2_kg": "kg CO2",
-    "partition": "partition",
-}
-TIMES = {"chain_hours", "longest_job_hours"}
 FORMAT_KEYS = {"image_size", "channels", "storage"}  # of a study: how its images are stored
 EXPLANATION = (
     "Disk at most: if all jobs ran at once. Hours are wall time with one core per job; money, "
@@ -40,43 +26,9 @@ EXPLANATION = (
 )
 
 
-def format_amount(value) -> str:
-    """Return a number with three digits, an integer with all; text as it is."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int):
-        return f"{value:,}"
-    if 0 < value < 0.001:
-        return f"{value:.1g}"
-    return f"{float(f'{value:.3g}'):,}" if value else "0"
-
-
-def format_hours(hours: float) -> str:
-    """Return a duration in seconds, minutes or hours."""
-    seconds = hours * HOUR
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if hours < 2 else f"{hours:,.0f} h"
-
-
 def format_rows(rows: list[dict], currency: str) -> str:
-    """Return rows of a plan as Markdown, without columns that say nothing.
-
-    GPU-hours are left out if no job uses a GPU, allocations if no job needs several.
-    """
-    columns = dict(COLUMNS) | {"money": currency}
-    if not any(row["gpu_hours"] for row in rows):
-        del columns["gpu_hours"]
-    if all(row["allocations"] <= 1 for row in rows):
-        del columns["allocations"]
-    cells = [
-        {
-            name: format_hours(row[key]) if key in TIMES else format_amount(row[key])
-            for key, name in columns.items()
-        }
-        for row in rows
-    ]
-    return tables.markdown(pd.DataFrame(cells))
+    """Return rows of a plan as Markdown, without columns that say nothing."""
+    return tables.markdown(pd.DataFrame(plan_table.cells(rows, currency)))
 
 
 @dataclass(frozen=True)
@@ -120,6 +72,20 @@ class Plan:
         """Rows of the cost table; `total` is the last but one."""
         return summary.table(self.jobs, self.costs, self.machine)
 
+    def short(self, over_budget: str = "") -> list[str]:
+        """Return the summary for a terminal. Parameters as of `paragraphs`."""
+        override = f"The study is not the one in its file: override = {self.override}"
+        parts = [
+            plan_table.text(self.title, self.rows, self.machine),
+            override if self.override else "",
+            over_budget,
+            *partitions.misfits(self.jobs, self.cluster),
+            *partitions.report(self.jobs, self.costs),
+            *readers.advice(self._trainings()),
+            self.disk,
+        ]
+        return [part for part in parts if part]
+
     def paragraphs(self, over_budget: str = "") -> list[str]:
         """Return the summary: heading, cost table, warnings.
 
@@ -140,13 +106,39 @@ class Plan:
             format_rows(rows, self.machine.currency),
             *partitions.misfits(self.jobs, self.cluster),
             *partitions.report(self.jobs, self.costs),
+            *readers.advice(self._trainings()),
             EXPLANATION,
             html.literal(self.disk) if total["jobs"] else "",
         ]
         return [part for part in parts if part]
 
+    def _trainings(self) -> dict[str, list[Readers]]:
+        """Return the readers of the jobs to run, by rule."""
+        trainings: dict[str, list[Readers]] = {}
+        for job in self.jobs:
+            if job.to_run and (found := self.costs[job.key].readers):
+                trainings.setdefault(job.rule, []).append(found)
+        return trainings
+
+    def _reader_table(self) -> str:
+        """Return readers of trainings as Markdown: a row for each rule and number of cores."""
+        counts = Counter(
+            (rule, training) for rule, jobs in self._trainings().items() for training in jobs
+        )
+        rows = [
+            {
+                "stage": rule,
+                "jobs": jobs,
+                "limit": training.limit,
+                "reader cores per GPU": training.requested,
+                "needed to keep the GPU busy": training.needed,
+            }
+            for (rule, training), jobs in counts.items()
+        ]
+        return tables.markdown(pd.DataFrame(rows)) if rows else "No training on a GPU reads images."
+
     def details(self) -> list[str]:
-        """Return the rest of the page: a smaller study, the longest chain, speeds and factors."""
+        """Return the rest of the page: smaller studies, chain, readers, speeds and factors."""
         to_run = [job for job in self.jobs if job.to_run]
         times = {key: cost.seconds for key, cost in self.costs.items()}
         seconds, chain = summary.longest_chain(to_run, times)
@@ -165,6 +157,8 @@ class Plan:
             format_rows([self.rows[-2], *self.smaller], self.machine.currency),
             f"## Longest chain: {format_hours(seconds / HOUR)} on any number of machines",
             tables.markdown(pd.DataFrame(steps)) if steps else "Nothing is left to do.",
+            "## Readers of training images",
+            self._reader_table(),
             "## Speeds used",
             tables.markdown(pd.DataFrame(rates)) if rates else "None.",
             "## Factors",

@@ -4,6 +4,7 @@ Rules name the functions at the end of this module, which Snakemake calls with t
 job and the name of its rule. The tables have what differs between rules.
 """
 
+from synscale.data.shuffle_buffer import GPUS_PER_NODE
 from synscale.planning import clip_memory
 from synscale.planning.estimates import ResourceEstimates
 from synscale.planning.reader_memory import pairs_mb, reading_mb
@@ -143,9 +144,9 @@ def runtime(wildcards, attempt: int, threads: int, rulename: str) -> int:
     return _estimates.runtime(rulename, wildcards, attempt, threads)
 
 
-def gpu_hours(wildcards, rulename: str) -> int:
+def gpu_hours(wildcards, threads: int, rulename: str) -> int:
     """Return the planned GPU-hours of a job."""
-    return _estimates.gpu_hours(rulename, wildcards)
+    return _estimates.gpu_hours(rulename, wildcards, threads)
 
 
 def disk_gb(wildcards, rulename: str) -> int:
@@ -172,6 +173,15 @@ def evaluation_threads(study: Study, wildcards) -> int:
     With a GPU, 7 of 8 threads read images for it. A CPU computes longer than it reads.
     """
     return 8 if study.gpus else 1
+
+
+@study_input
+def training_threads(study: Study, wildcards) -> int:
+    """Return the threads of a training: eight for each GPU of the study, on one node.
+
+    Seven of eight read images for the GPU. A CPU computes longer than it reads.
+    """
+    return max(1, 8 * min(study.gpus, GPUS_PER_NODE))
 
 
 @study_input

@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 import pandas as pd
 
 from synscale.planning import dag, records
-from synscale.planning.cost_model import Work, work
+from synscale.planning.cost_model import Work
 from synscale.planning.hardware import Hardware
 from synscale.planning.least_squares import fit
-from synscale.planning.summary import Job
+from synscale.planning.readers import UNITS
+from synscale.planning.summary import Job, work_of
 from synscale.report import html, tables
 from synscale.study.models import Study
 
@@ -73,7 +74,7 @@ def read_run(study: Study, run: Path) -> list[Done]:
     for job in dag.ask(dag.targets(study, "all")):
         if job.benchmark and (run / job.benchmark).is_file():
             record = records.read(run / job.benchmark)
-            done.append(Done(job, work(study, job.rule, job.wildcards), record))
+            done.append(Done(job, work_of(study, job), record))
     if not done:
         raise SystemExit(f"{run / 'logs' / study.name}: no benchmark files; run the study first")
     return done
@@ -104,7 +105,7 @@ def fit_rates(done: list[Done], kind: TimeKind, origin: str) -> list[dict]:
     Returns
     -------
     list of dict
-        Rows for `rates` of a hardware file.
+        Rows for `rates` of a hardware file. The time of readers is within that of other units.
     """
     groups: dict[tuple[str, str], list] = {}
     for job, job_work, record in done:
@@ -115,7 +116,8 @@ def fit_rates(done: list[Done], kind: TimeKind, origin: str) -> list[dict]:
         name = {"rule": rule, "kind": work_kind} if work_kind else {"rule": rule}
         source = {"origin": f"measured ({origin}, {len(rows)} jobs)"}
         units = FITTED.get(rule, tuple(rows[0][0].units))
-        for unit, seconds in fit(rows, units).items():
+        reading = {unit: 0.0 for unit in UNITS for job_work, _ in rows if unit in job_work.units}
+        for unit, seconds in (fit(rows, units) | reading).items():
             rates.append(name | {"unit": unit, "seconds": float(f"{seconds:.3g}")} | source)
     return rates
 

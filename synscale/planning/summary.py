@@ -8,6 +8,7 @@ from synscale.cluster import partitions
 from synscale.planning.cost_model import Work, work
 from synscale.planning.hardware import Hardware
 from synscale.planning.image_sizes import ImageSizes
+from synscale.planning.readers import Readers, limit_of, readers_per_gpu
 from synscale.study.models import Study
 
 HOUR = 3600
@@ -59,6 +60,7 @@ class Cost:
     seconds: float
     work: Work
     start: float = 0.0
+    readers: Readers | None = None
 
 
 @cache
@@ -69,11 +71,34 @@ def with_gpus(study: Study, gpu: int | None) -> Study:
     return study.model_copy(update={"gpus": gpu})
 
 
-def cost(study: Study, rule: str, wildcards: dict[str, str], hardware: Hardware) -> Cost:
-    """Return the cost of a job with one core and the study's number of GPUs."""
-    job_work = work(study, rule, wildcards)
-    start, rest = hardware.seconds_of(rule, job_work)
-    return Cost(start + rest, job_work, start)
+def work_of(study: Study, job: Job) -> Work:
+    """Return the work of a job with the GPUs and threads that it requests."""
+    study = with_gpus(study, job.gpu)
+    readers = readers_per_gpu(job.threads, study.gpus, job.nodes)
+    return replace(work(study, job.rule, job.wildcards), readers=readers)
+
+
+def cost_of_work(rule: str, job_work: Work, hardware: Hardware) -> Cost:
+    """Return the cost of a job, given its work."""
+    time = hardware.time_of(rule, job_work)
+    return Cost(time.seconds, job_work, time.start, time.readers)
+
+
+def cost(
+    study: Study, rule: str, wildcards: dict[str, str], hardware: Hardware, readers: int = 1
+) -> Cost:
+    """Return the cost of a job with the study's number of GPUs.
+
+    Parameters
+    ----------
+    study : Study
+    rule : str
+    wildcards : dict of str to str
+    hardware : Hardware
+    readers : int
+        Cores for each GPU that read images.
+    """
+    return cost_of_work(rule, replace(work(study, rule, wildcards), readers=readers), hardware)
 
 
 def costs(
@@ -98,8 +123,8 @@ def costs(
         if "study" not in job.wildcards:
             by_key[job.key] = Cost(0.0, Work({}))
             continue
-        study = with_gpus(studies[job.wildcards["study"]], job.gpu)
-        job_cost = cost(study, job.rule, job.wildcards, hardware)
+        study = studies[job.wildcards["study"]]
+        job_cost = cost_of_work(job.rule, work_of(study, job), hardware)
         if sizes:
             scaled = sizes.scale(job_cost.work, study, job.rule, job.wildcards)
             job_cost = replace(job_cost, work=scaled)
@@ -151,8 +176,9 @@ def longest_chain(jobs: list[Job], seconds: dict[str, float]) -> tuple[float, li
 def row(name: str, jobs: list[Job], costs: dict[str, Cost], hardware: Hardware) -> dict:
     """Return the row of a plan that sums up some jobs.
 
-    `disk_kept_gb` is outputs; `disk_peak_gb` is also the state of all these jobs if they ran at
-    once, the most that is possible.
+    `limit` is what limits trainings, the reader or the GPU; `reader_cores_per_gpu` is what the GPU
+    of each of them needs at most. `disk_kept_gb` is outputs; `disk_peak_gb` is also the state of
+    all these jobs if they ran at once, the most that is possible.
     """
     job_costs = [costs[job.key] for job in jobs]
     core_hours = sum(c.seconds for c in job_costs) / HOUR
@@ -162,6 +188,7 @@ def row(name: str, jobs: list[Job], costs: dict[str, Cost], hardware: Hardware) 
     money = core_hours * hardware.price_per_core_hour.value
     money += gpu_hours * hardware.price_per_gpu_hour.value
     seconds = {job.key: costs[job.key].seconds for job in jobs}
+    trainings = [c.readers for c in job_costs if c.readers]
     return {
         "stage": name,
         "jobs": len(jobs),
@@ -169,6 +196,8 @@ def row(name: str, jobs: list[Job], costs: dict[str, Cost], hardware: Hardware) 
         "core_hours": core_hours,
         "chain_hours": longest_chain(jobs, seconds)[0] / HOUR,
         "longest_job_hours": max(seconds.values(), default=0.0) / HOUR,
+        "limit": limit_of(trainings),
+        "reader_cores_per_gpu": max((each.needed for each in trainings), default=None),
         "allocations": max((s.allocations for s in partitions.stages(jobs, costs)), default=1),
         "images": sum(c.work.images for c in job_costs),
         "disk_kept_gb": sum(c.work.outputs for c in job_costs) / 1e9,

@@ -11,6 +11,8 @@
 | `curve` | curve fitted |
 | `text` | text written by a language model |
 | `tflop` | arithmetic of all of it |
+| `read` | image that a training reads: decoded, cropped, flipped, erased; of a pair also its text |
+| `augment` | operation of RandAugment on an image that is read |
 """
 
 from dataclasses import dataclass, field
@@ -37,6 +39,10 @@ class Work:
     state : int
         Bytes next to the outputs while the job runs, which a restarted job resumes from.
     gpus : int
+    readers : int
+        Cores for each GPU that read images for a training.
+    image_size : int
+        Pixels a side of the stored images that are read.
     """
 
     units: dict[str, float] = field(default_factory=lambda: {"job": 1})
@@ -45,6 +51,8 @@ class Work:
     outputs: int = 0
     state: int = 0
     gpus: int = 0
+    readers: int = 1
+    image_size: int = 0
 
 
 NOTHING = Work({})  # a job that a smaller study does not have

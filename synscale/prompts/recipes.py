@@ -7,7 +7,12 @@ and takes text `(index // C) mod pool` of it: any prefix is balanced over the cl
 change when more images are requested.
 """
 
+import runpy
 import zlib
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -31,6 +36,18 @@ def alt_text(row: pd.Series, caption: str, index: int) -> str:
         Index of the image within its class.
     """
     return f"{row[('name', 'hypernyms', 'description')[index % 3]]}, {caption}"
+
+
+@cache
+def openai_templates() -> tuple[Callable[[str], str], ...]:
+    """Return open_clip's OPENAI_IMAGENET_TEMPLATES.
+
+    Its file is run by itself: an import of the package takes eight seconds, most of them for torch.
+    """
+    spec = find_spec("open_clip")
+    assert spec is not None and spec.origin is not None
+    file = Path(spec.origin).with_name("zero_shot_metadata.py")
+    return runpy.run_path(str(file))["OPENAI_IMAGENET_TEMPLATES"]
 
 
 def texts(recipe: Recipe, row: pd.Series, known: pd.DataFrame | None) -> list[str]:
@@ -57,11 +74,7 @@ def texts(recipe: Recipe, row: pd.Series, known: pd.DataFrame | None) -> list[st
         case "sentences":
             return [pattern.format(name=name) for pattern in recipe.patterns]
         case "clip_templates":
-            import synscale.runtime.torch_setup  # noqa: F401
-
-            from open_clip import OPENAI_IMAGENET_TEMPLATES
-
-            return [template(name) for template in OPENAI_IMAGENET_TEMPLATES]
+            return [template(name) for template in openai_templates()]
         case "captions" | "image_captions":
             return [f"{name}, {caption}" for caption in known["caption"]]
         case "alt_texts":

@@ -13,8 +13,9 @@ from synscale.study.checks.messages import suggest
 # fail to find `scripts` in the working folder.
 FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
 # Keys of config.yaml.
-KEYS = ["study", "hardware", "budget", "skip_finished_shards", "paths", "container", "override"]
-KEYS += ["tensorboard"]
+KEYS = ["study", "hardware", "show_plan", "budget", "skip_finished_shards", "paths"]
+KEYS += ["container", "override", "tensorboard"]
+SWITCHES = {"show_plan": True, "skip_finished_shards": False}  # keys that are true or false
 TENSORBOARD = "SYNSCALE_TENSORBOARD"  # environment variable: folder for TensorBoard's files
 RENAMED = {"trust_lists": "skip_finished_shards"}  # former keys
 
@@ -31,12 +32,39 @@ def check(config: dict) -> None:
             fix = suggest(str(key), KEYS, f"known: {', '.join(KEYS)}")
             raise ValueError(f"config.yaml: {key} = {value!r}: unknown key; {fix}")
     budget.read_budget(config.get("budget"))
+    for key in SWITCHES:
+        switch(config, key)
     study = config.get("study")
     if not isinstance(study, str):
         raise ValueError(
             f"config.yaml: study = {study!r}: must be the name of a file of studies/, "
             "such as digits"
         )
+
+
+def switch(config: dict, key: str) -> bool:
+    """Return a key of config.yaml that is true or false; --config gives it as text.
+
+    Parameters
+    ----------
+    config : dict
+        Content of config.yaml.
+    key : str
+        Key of `SWITCHES`.
+
+    Raises
+    ------
+    ValueError
+        If the value is something else.
+    """
+    value = config.get(key, SWITCHES[key])
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise ValueError(
+            f"config.yaml: {key}: not a switch ({value!r}, expected true or false); "
+            "write one of the two"
+        )
+    return text == "true"
 
 
 def container(config: dict, used: bool) -> str:

@@ -36,6 +36,8 @@ class Timed:
         Bytes of GPU memory, 0 without a GPU.
     note : str
         How it differs from what the study does.
+    image_size : int or None
+        Pixels a side of the images, if the time is in proportion to their pixels.
     """
 
     rule: str
@@ -45,6 +47,7 @@ class Timed:
     seconds: float
     peak: int = 0
     note: str = ""
+    image_size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import get_args
 import pandas as pd
 import yaml
 
-from synscale.planning import hardware
+from synscale.planning import hardware, readers
 from synscale.planning.cost_model import Work
 from synscale.planning.hardware import Hardware, Rate
 from synscale.planning.least_squares import fit
@@ -34,7 +34,8 @@ FITTED = {
 }
 # Work that is timed separately: a start, loading weights, a model without its steps.
 SEPARATE = [{"job": 1}, {"load": 1}, {"run": 1}]
-SHOWN_UNITS = ("image", "pair", "text", "step", "run", "load", "job")  # the first of these counts
+# The first of these that was timed is shown.
+SHOWN_UNITS = ("read", "image", "pair", "text", "step", "run", "load", "job")
 
 
 def measure(bench: Bench, names: list[str]) -> list[Timed]:
@@ -60,7 +61,7 @@ def fit_speeds(timed: list[Timed], rule: str, kind: str) -> dict[str, float]:
         Kind of the generator, "" if there is none.
     """
     rows = [t for t in timed if t.rule == rule and t.kind in ("", kind) and t.units]
-    work = [(Work(t.units), t.seconds) for t in rows if t.units not in SEPARATE]
+    work = [(Work(t.units), t.seconds) for t in rows if not _is_separate(t)]
     speeds = fit(work, FITTED[rule])
     starts, loads, runs = ([t.seconds for t in rows if t.units == units] for units in SEPARATE)
     if runs:
@@ -72,7 +73,8 @@ def fit_speeds(timed: list[Timed], rule: str, kind: str) -> dict[str, float]:
 def rates(timed: list[Timed], base: Hardware, origin: str) -> list[Rate]:
     """Return the rates of a hardware file: the measured ones, then those of the base.
 
-    A unit that only the base has counts zero, as its time is within the measured ones.
+    A unit that only the base has counts zero, as its time is within the measured ones. Units of a
+    reader stay if no reader was timed.
 
     Parameters
     ----------
@@ -82,18 +84,37 @@ def rates(timed: list[Timed], base: Hardware, origin: str) -> list[Rate]:
         Command, machine and date.
     """
     measured: list[Rate] = []
-    work = [t for t in timed if t.units and t.units not in SEPARATE]
+    work = [t for t in timed if t.units and not _is_separate(t)]
     for rule, kind in dict.fromkeys((t.rule, t.kind) for t in work):
         notes = [t.note for t in timed if (t.rule, t.kind) == (rule, kind) and t.note]
         fitted = fit_speeds(timed, rule, kind)
-        zeros = {unit: 0.0 for unit in get_args(hardware.Unit) if _has(base, rule, kind, unit)}
+        units = [unit for unit in get_args(hardware.Unit) if unit not in readers.UNITS]
+        zeros = {unit: 0.0 for unit in units if _has(base, rule, kind, unit)}
         for unit, seconds in (zeros | fitted).items():
             details = dict.fromkeys([origin, *(notes if unit in fitted else ["within the others"])])
             row = {"rule": rule, "kind": kind or "*", "unit": unit}
             row["seconds"] = float(f"{seconds:.3g}")
             measured.append(Rate(**row, origin=f"measured ({'; '.join(details)})"))
-    replaced = {(rate.rule, rate.kind) for rate in measured}
-    return measured + [rate for rate in base.rates if (rate.rule, rate.kind) not in replaced]
+    measured += [rate for t in timed if "read" in t.units for rate in _reader_rates(t, origin)]
+    replaced = {(rate.rule, rate.kind, rate.unit) for rate in measured}
+    return measured + [
+        rate for rate in base.rates if (rate.rule, rate.kind, rate.unit) not in replaced
+    ]
+
+
+def _reader_rates(timed: Timed, origin: str) -> list[Rate]:
+    """Return the rates of a timed reader, whose seconds include RandAugment."""
+    seconds = float(f"{timed.seconds / timed.units['read']:.3g}")
+    size, reader = timed.image_size, f"measured ({origin}; {timed.what})"
+    within = f"measured ({origin}; within read)"
+    return [
+        Rate(rule=timed.rule, unit="read", seconds=seconds, image_size=size, origin=reader),
+        Rate(rule=timed.rule, unit="augment", seconds=0.0, origin=within),
+    ]
+
+
+def _is_separate(timed: Timed) -> bool:
+    return timed.units in SEPARATE or "read" in timed.units
 
 
 def _has(base: Hardware, rule: str, kind: str, unit: str) -> bool:
@@ -128,6 +149,8 @@ def hardware_text(machine: Hardware, study: str, base: str, origin: str) -> str:
     for row in rows:
         if row["kind"] == "*":
             del row["kind"]
+        if row["image_size"] is None:
+            del row["image_size"]
     return "\n".join(
         [
             f"{MARK} --study {study} ({origin}).",

@@ -1,5 +1,7 @@
 """The training loops of the workflow, timed from outside by their steps."""
 
+import inspect
+import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -33,14 +35,21 @@ class Steps:
         Steps that are not timed; of CLIP, micro-batches.
     clock : callable
         Returns the seconds of a device.
+    repeats : bool
+        Whether each batch is the first one, so that no step waits for a reader.
     """
 
     def __init__(
-        self, device: torch.device, skip: int, clock: Callable[[torch.device], float] = clock
+        self,
+        device: torch.device,
+        skip: int,
+        clock: Callable[[torch.device], float] = clock,
+        repeats: bool = False,
     ):
         self.device = device
         self.skip = skip
         self.clock = clock
+        self.repeats = repeats
         self.seconds = 0.0
 
     def watched(
@@ -61,7 +70,11 @@ class Steps:
         iter_training = stream.iter_training
 
         def watched(*arguments, **named) -> Iterator[stream.Batch]:
-            return self.watched(iter_training(*arguments, **named), loaded)
+            batches = iter_training(*arguments, **named)
+            if self.repeats:
+                bound = inspect.signature(iter_training).bind(*arguments, **named)
+                batches = itertools.repeat(next(batches), bound.arguments["iterations"])
+            return self.watched(batches, loaded)
 
         with (
             tempfile.TemporaryDirectory() as folder,

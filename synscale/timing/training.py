@@ -6,18 +6,20 @@ from functools import partial
 from pathlib import Path
 
 from synscale.planning.flops import forward_flops, forward_passes
-from synscale.planning.reader_memory import is_in_memory
-from synscale.timing import loops, machine
+from synscale.timing import loops, machine, readers
 from synscale.timing.bench import LARGEST, Bench, Timed, enough, fitting, jobs_of
 from synscale.training import classifier_group, clip_group, stream
 from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.clip_loop import ClipJob
-from synscale.workflow.runs import training_runs
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 
 
 def _timed_steps(
-    bench: Bench, skipped: int, per_step: int, train: Callable[[loops.Steps, int], object]
+    bench: Bench,
+    skipped: int,
+    per_step: int,
+    train: Callable[[loops.Steps, int], object],
+    repeats: bool,
 ) -> Callable[[int], tuple[float, float]]:
     """Return a function of a number of steps that times a training of so many steps.
 
@@ -32,10 +34,12 @@ def _timed_steps(
         Batches that a step asks for.
     train : callable
         Trains a number of steps.
+    repeats : bool
+        Whether the first batch is repeated, because readers are timed by themselves.
     """
 
     def seconds_of(count: int) -> tuple[float, float]:
-        steps = loops.Steps(bench.device, skip=per_step * skipped)
+        steps = loops.Steps(bench.device, skip=per_step * skipped, repeats=repeats)
         start = machine.clock(bench.device)
         train(steps, skipped + count)
         total = machine.clock(bench.device) - start
@@ -45,10 +49,8 @@ def _timed_steps(
 
 
 def train_classifiers(bench: Bench) -> Iterator[Timed]:
-    """Time steps of each architecture, after the first ones.
-
-    Images are in memory or on disk, as the study's are.
-    """
+    """Time the reader, and steps of each architecture after the first ones."""
+    yield from readers.time_classifiers(bench)
     for name, group in jobs_of(bench.study, bench.study.classifiers):
         settings = classifier_settings(bench.study, *group)
         [job, *_] = classifier_group.jobs_of(settings, len(bench.classes))
@@ -58,16 +60,15 @@ def train_classifiers(bench: Bench) -> Iterator[Timed]:
 
 def _classifier(bench: Bench, name: str, job: ClassifierJob, batch: int) -> list[Timed]:
     recipe = job.recipe.model_copy(update={"batch_size": batch})
-    images: stream.Images = bench.stored(min(2 * batch, LARGEST))
-    most = max(run.size for run in training_runs(bench.study) if run.architecture == name)
-    if is_in_memory(bench.study, most):
-        [images] = stream.load_into_memory([bench.stored(min(2 * batch, LARGEST))])
+    [images] = stream.load_into_memory([bench.stored(min(2 * batch, LARGEST))])
 
     def train(steps: loops.Steps, count: int) -> None:
         timed = replace(job, run=loops.timed_run(count), recipe=recipe)
         loops.classifier(steps, timed, images, bench.workers)
 
-    seconds_of = _timed_steps(bench, 3, 1, train)
+    seconds_of = _timed_steps(
+        bench, 3, 1, train, readers.reads(bench.study, bench.study.classifiers)
+    )
     few, first = seconds_of(3)
     count = enough(few / 3, bench)
     seconds, second = seconds_of(count)
@@ -81,13 +82,15 @@ def _classifier(bench: Bench, name: str, job: ClassifierJob, batch: int) -> list
 
 
 def train_clip(bench: Bench) -> Iterator[Timed]:
-    """Time steps of each architecture, with the real number of micro-batches of one GPU.
+    """Time the reader, and steps of each architecture with the micro-batches of one GPU.
 
     That many micro-batches of images, features and rows of the similarity matrix are in memory.
     Only if a GPU cannot hold a micro-batch is it halved. The models are left for `judge_clips`.
     """
-    for name, group in jobs_of(bench.study, bench.study.clip):
+    for number, (name, group) in enumerate(jobs_of(bench.study, bench.study.clip)):
         [job, *_] = clip_group.jobs_of(clip_settings(bench.study, *group))
+        if not number:
+            yield from readers.time_pairs(bench, job)
         count = job.micro_batches(1)
         micro_batch = min(job.recipe.batch_size // count, bench.largest)
         yield from fitting(micro_batch, partial(_clip, bench, name, job, count), bench.device)
@@ -106,7 +109,9 @@ def _clip(bench: Bench, name: str, job: ClipJob, count: int, micro_batch: int) -
         model = loops.clip(steps, timed, tar, images, bench.workers)
         clip_group.save(bench.folder / "clip" / f"{name}.safetensors", model, timed)
 
-    seconds_of = _timed_steps(bench, skipped, count, train)
+    seconds_of = _timed_steps(
+        bench, skipped, count, train, readers.reads(bench.study, bench.study.clip)
+    )
     done, rest = 2, float("inf")
     seconds, first = seconds_of(done)
     if seconds < bench.seconds:

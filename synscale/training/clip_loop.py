@@ -20,6 +20,7 @@ from open_clip_train.scheduler import cosine_lr
 
 from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import clip
+from synscale.models.pooled_clip import PooledCLIP
 from synscale.planning.clip_memory import Memory
 from synscale.study.models.clip import ClipArchitecture, ClipTraining
 from synscale.training import augment, checkpoint, stream
@@ -97,7 +98,7 @@ def build(job: ClipJob, processes: ProcessGroup) -> CLIP:
     """Return the model with its initial weights, compiled if the recipe asks for it."""
     recipe = job.recipe
     torch.manual_seed(job.run.seed)
-    model = CLIP(**clip.config(job.architecture, job.image_size), output_dict=True)
+    model = PooledCLIP(**clip.config(job.architecture, job.image_size), output_dict=True)
     model.to(processes.device).train()
     model.set_grad_checkpointing(recipe.gradient_checkpointing)
     if recipe.compile:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TypeAlias
 
 import pandas as pd
 import torch
@@ -32,11 +33,12 @@ from synscale.training.stream import Batch
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
+Tokens: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 ADVICE = "lower training.learning_rate of the generator"
 
 
 def diffusion_loss(
-    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+    pipeline, pixels: torch.Tensor, tokens: Tokens, random: torch.Generator
 ) -> torch.Tensor:
     """Return the mean squared error of the predicted noise.
 
@@ -45,8 +47,8 @@ def diffusion_loss(
     pipeline : StableDiffusionPipeline
     pixels : Tensor, shape (B, C, H, W)
         In -1..1.
-    tokens : Tensor, shape (B, L)
-        Of the captions.
+    tokens : tuple of Tensor, shapes (D, L) and (B,)
+        Tokens of the distinct captions, and the row of each image's caption.
     random : Generator
         On the CPU.
     """
@@ -54,12 +56,13 @@ def diffusion_loss(
     times = torch.randint(count, (len(pixels),), generator=random).to(pixels.device)
     noise = torch.randn(pixels.shape, generator=random).to(pixels.device)
     noisy = pipeline.scheduler.add_noise(pixels, noise, times)
-    text = pipeline.text_encoder(tokens).last_hidden_state
+    distinct, rows = tokens
+    text = pipeline.text_encoder(distinct).last_hidden_state[rows]
     return F.mse_loss(pipeline.unet(noisy, times, text).sample, noise)
 
 
 def masked_token_loss(
-    pipeline, pixels: torch.Tensor, tokens: torch.Tensor, random: torch.Generator
+    pipeline, pixels: torch.Tensor, tokens: Tokens, random: torch.Generator
 ) -> torch.Tensor:
     """Return the cross-entropy of the masked tokens.
 
@@ -69,15 +72,16 @@ def masked_token_loss(
     grey = pipeline.vqvae.encode(pixels)
     fraction = torch.cos(torch.rand(len(grey), 1, 1, generator=random) * torch.pi / 2)
     masked = (torch.rand(grey.shape, generator=random) < fraction).to(pixels.device)
-    text = pipeline.text_encoder(tokens, output_hidden_states=True)
+    distinct, rows = tokens
+    text = pipeline.text_encoder(distinct, output_hidden_states=True)
     size = pixels.shape[-1]
     # What the pipeline passes by default.
     micro = torch.tensor([[size, size, 0, 0, 6]], dtype=torch.float32, device=pixels.device)
     logits = pipeline.transformer(
         grey.masked_fill(masked, pipeline.vqvae.config.levels),
         micro_conds=micro.expand(len(grey), -1),
-        pooled_text_emb=text.text_embeds,
-        encoder_hidden_states=text.hidden_states[-2],
+        pooled_text_emb=text.text_embeds[rows],
+        encoder_hidden_states=text.hidden_states[-2][rows],
     )
     return F.cross_entropy(logits.permute(0, 2, 3, 1)[masked], grey[masked])
 
@@ -110,16 +114,16 @@ def _batches(
         yield Batch(*images.read(positions), positions)
 
 
-def _draw_texts(
-    positions: torch.Tensor,
+def _draw_captions(
     rows: torch.Tensor,
+    positions: torch.Tensor,
     recipe: GeneratorTraining,
     random: torch.Generator,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the number of a text of each image, and whether the text is dropped, (B,)."""
+) -> torch.Tensor:
+    """Return the number of a caption of each image, (B,); a dropped caption is 0."""
     place = torch.randint(rows.shape[1], positions.shape, generator=random)
     is_dropped = torch.rand(positions.shape, generator=random) < recipe.caption_dropout
-    return rows[positions, place].long(), is_dropped
+    return rows[positions, place].long().masked_fill(is_dropped, 0)
 
 
 def _trained_parts(pipeline: DiffusionPipeline, denoiser: str) -> torch.nn.ModuleDict:
@@ -136,12 +140,14 @@ def _held_out_loss(
     """Return the loss of the averaged weights on held-out images, with the same noise each time."""
     denoiser, loss_of = KINDS[kind]
     pixels = _in_range(evaluation[0].pixels).to(pipeline.device)
-    tokens = tokens_of(pipeline.tokenizer, evaluation[1]).to(pipeline.device)
+    distinct = sorted(set(evaluation[1]))
+    rows = torch.tensor([distinct.index(text) for text in evaluation[1]])
+    text = tokens_of(pipeline.tokenizer, distinct).to(pipeline.device), rows.to(pipeline.device)
     other = {name: getattr(pipeline, name, None) for name in ("scheduler", "vqvae")}
     parts = {denoiser: average.module["denoiser"], "text_encoder": average.module["text_encoder"]}
     with held_out.evaluating(average.module):
         random = torch.Generator().manual_seed(0)
-        return loss_of(SimpleNamespace(**parts, **other), pixels, tokens, random).item()
+        return loss_of(SimpleNamespace(**parts, **other), pixels, text, random).item()
 
 
 def _optimizer_of(
@@ -186,7 +192,7 @@ def train(
     torch.manual_seed(recipe.seed)
     tokenizer = small_generators.build_tokenizer(captions.texts)
     pipeline = small_generators.build(settings, tokenizer).to(device)
-    tokens, empty = tokens_of(tokenizer, captions.texts), tokens_of(tokenizer, [""])
+    tokens = tokens_of(tokenizer, captions.texts)
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
     optimizer, schedule = _optimizer_of(model, recipe)
@@ -201,9 +207,10 @@ def train(
     )
     start = progress.resume()
     for batch in _batches(settings, images, start, random, processes.workers):
-        index, is_dropped = _draw_texts(batch.positions, captions.rows, recipe, random)
-        text = torch.where(is_dropped[:, None], empty, tokens[index])
-        loss = loss_of(pipeline, _in_range(batch.images).to(device), text.to(device), random)
+        caption = _draw_captions(captions.rows, batch.positions, recipe, random)
+        distinct, rows = caption.unique(return_inverse=True)
+        text = tokens[distinct].to(device), rows.to(device)
+        loss = loss_of(pipeline, _in_range(batch.images).to(device), text, random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         rate = optimizer.param_groups[0]["lr"]

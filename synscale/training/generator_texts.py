@@ -27,7 +27,7 @@ class ImageTexts:
     Parameters
     ----------
     texts : list of str
-        Distinct texts.
+        Distinct texts. The first is empty: it replaces dropped ones.
     rows : Tensor, shape (N, K), int32
         Places in `texts` of the K texts of each image.
     """
@@ -38,7 +38,7 @@ class ImageTexts:
     @classmethod
     def of(cls, captions: "Iterator[list[str]] | list[list[str]]") -> "ImageTexts":
         """Return the texts of images, the same number for each."""
-        places: dict[str, int] = {}
+        places = {"": 0}
         rows = [[places.setdefault(text, len(places)) for text in texts] for texts in captions]
         return cls(list(places), torch.tensor(rows, dtype=torch.int32))
 
@@ -82,13 +82,12 @@ def digits_captions(
     """
     random = np.random.default_rng(seed)
     forms = _forms(patterns, ("class_names", "description", "hypernyms", "clip_templates"))
+    rows = {class_id: classes.iloc[class_id] for class_id in manifest["class_id"].unique()}
+    options = {i: [recipes.texts(form, row, None) for form in forms] for i, row in rows.items()}
     captions = []
-    for _, image in manifest.iterrows():
-        row = classes.iloc[image["class_id"]]
-        texts = [recipes.alt_text(row, image["caption"], index) for index in (0, 0, 1, 2)]
-        for form in forms:
-            options = recipes.texts(form, row, None)
-            texts.append(options[random.integers(len(options))])
+    for class_id, caption in zip(manifest["class_id"], manifest["caption"], strict=True):
+        texts = [recipes.alt_text(rows[class_id], caption, index) for index in (0, 0, 1, 2)]
+        texts += [pool[random.integers(len(pool))] for pool in options[class_id]]
         captions.append(texts)
     return captions
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from synscale.runtime.time_left import time_left
 from synscale.training.checkpoint import TrainingCheckpoint
 from synscale.training.distributed import ProcessGroup
 from synscale.training.divergence import check_finite
@@ -29,12 +30,6 @@ def compile_model(model: torch.nn.Module, backend: str | None) -> None:
 def clip_norm(model: torch.nn.Module, largest: float | None) -> torch.Tensor | None:
     """Clip the norm of the gradients, if it has a limit; return the norm before, otherwise None."""
     return torch.nn.utils.clip_grad_norm_(model.parameters(), largest) if largest else None
-
-
-def time_left(seconds: float) -> str:
-    """Return seconds as text in minutes, or in hours if there are two or more."""
-    minutes = round(seconds / 60)
-    return f"{minutes} min left" if minutes < 120 else f"{minutes / 60:.1f} h left"
 
 
 @dataclass
@@ -141,11 +136,14 @@ class TrainingProgress:
             value = self._check(loss.item())
         if is_due:
             self.checkpoint.save(self.step)
-            speed = (self.step - self.first) * self.batch_size / (time.monotonic() - self.began)
-            left = time_left((self.total - self.step) * self.batch_size / speed)
-            progress = f"step {self.step} of {self.total}, training loss {value:.4f}"
-            speed_text = f"{speed:.0f} {self.unit} per second"
-            print(f"{self.name}: {progress}, {speed_text}, {left}", flush=True)
+            self._report(value)
+
+    def _report(self, loss: float) -> None:
+        done, seconds = self.step - self.first, time.monotonic() - self.began
+        speed = f"{done * self.batch_size / seconds:.0f} {self.unit} per second"
+        left = time_left(done, self.total - self.first, seconds)
+        progress = f"step {self.step} of {self.total}, training loss {loss:.4f}"
+        print(f"{self.name}: {progress}, {speed}, {left}", flush=True)
 
     def finish(self) -> None:
         """Report the last loss. Raises SystemExit if it is not finite."""

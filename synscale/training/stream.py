@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from synscale.data.shuffle_buffer import Shuffle, images_per_chunk
-from synscale.training.chunk_reader import ChunkReader, Draw, Encoded, Item, read_ahead
+from synscale.training.chunk_reader import ChunkReader, Draw, Item, read_ahead
 from synscale.training.image_index import ShardSlice
 from synscale.training.image_sets import (
     Images,
@@ -90,19 +90,23 @@ class _Reader(Dataset):
     def _read(self, epochs: torch.Tensor, positions: torch.Tensor, encoded) -> Batch:
         if self.transform is None:
             return Batch(*self.images.read(positions, encoded), positions)
+        # Seeds of single images, so that neither workers nor ranks change the result.
+        draws = zip(epochs.tolist(), positions.tolist(), strict=True)
+        seeds = [combine_seeds(position, self.seed, epoch) for epoch, position in draws]
+        of_batch = getattr(self.transform, "of_batch", None)
         with torch.random.fork_rng(devices=[]):
-            images = self._transformed(epochs.tolist(), positions, encoded)
-            return Batch(*stack_images(images, len(positions)), positions)
+            if of_batch and isinstance(self.images, InMemoryImages):
+                pixels, class_ids = self.images.read(positions)
+                return Batch(of_batch(pixels, seeds), class_ids, positions)
+            transformed = self._transformed(self.images.each(positions, encoded), seeds)
+            return Batch(*stack_images(transformed, len(positions)), positions)
 
     def _transformed(
-        self, epochs: list[int], positions: torch.Tensor, encoded: Encoded | None
+        self, images: Iterable[tuple[torch.Tensor, int]], seeds: list[int]
     ) -> Iterator[tuple[torch.Tensor, int]]:
-        images = self.images.each(positions, encoded)
-        draws = zip(images, epochs, positions.tolist(), strict=True)
-        for (image, class_id), epoch, position in draws:
-            # Seeds of single images, so that neither workers nor ranks change the result.
-            torch.default_generator.manual_seed(combine_seeds(position, self.seed, epoch))
-            transform = self.transform or torch.nn.Identity()
+        transform = self.transform or torch.nn.Identity()
+        for (image, class_id), seed in zip(images, seeds, strict=True):
+            torch.default_generator.manual_seed(seed)
             yield transform(image), class_id  # while it is in the cache
 
 

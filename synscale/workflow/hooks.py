@@ -27,7 +27,7 @@ RESULTS = ("figures/", "tables/")
 _INTERRUPTS: list[bool] = []  # for each Ctrl-C, whether a job had failed before it
 
 
-def install(workflow, studies: dict[str, Study], after_dry_run: Callable[[object], None]) -> None:
+def install(workflow, studies: dict[str, Study], after_dry_run: Callable[[], None]) -> None:
     """Wrap the run of a workflow in the checks and messages of this module.
 
     Parameters
@@ -37,7 +37,7 @@ def install(workflow, studies: dict[str, Study], after_dry_run: Callable[[object
     studies : dict of str to Study
         The studies by name.
     after_dry_run : callable
-        Called with the graph of jobs at the end of a dry run.
+        Called at the end of a dry run.
     """
     execute = workflow.execute
 
@@ -52,7 +52,7 @@ def install(workflow, studies: dict[str, Study], after_dry_run: Callable[[object
         with _noted_interrupts(workflow):
             result = execute(executor_plugin=executor_plugin, **settings)
         if executor.dryrun_exec:
-            after_dry_run(workflow.dag)
+            after_dry_run()
         return result
 
     workflow.execute = run

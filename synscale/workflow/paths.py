@@ -14,14 +14,14 @@ from synscale.workflow.shards import (
     shards_until,
     split_of,
     split_of_generator,
+    study_of_images,
 )
 
 
 def _images_folder(study: Study, source: str) -> str:
-    row = study.sources[source]
-    return f"results/{study.name}/" + (
-        f"data/{split_of(study, source)}" if is_prepared(row) else f"images/{source}"
-    )
+    if is_prepared(study.sources[source]):
+        return f"results/{study.name}/data/{split_of(study, source)}"
+    return f"results/{study_of_images(study, source)}/images/{source}"
 
 
 def image_files(
@@ -91,11 +91,12 @@ def prompts_file(study: Study, source: str, shard: str) -> str:
     It is the pool of texts of a recipe, or the manifest of real pairs, whose texts are used one by
     one.
     """
+    results = f"results/{study_of_images(study, source)}"
     recipe = study.sources[source].recipe
     if study.recipes[recipe].kind == "pair_texts":
         split = split_of(study, study.recipes[recipe].source)
-        return f"results/{study.name}/data/{split}/{shard[-5:]}.parquet"
-    return f"results/{study.name}/prompts/{recipe}.parquet"
+        return f"{results}/data/{split}/{shard[-5:]}.parquet"
+    return f"{results}/prompts/{recipe}.parquet"
 
 
 def generator_images(study: Study, generator: str) -> list[str]:
@@ -108,7 +109,7 @@ def pipeline_folder(study: Study, source: str) -> str:
     """Return the folder of the pipeline of a source: trained by the workflow, or fetched."""
     generator = targets.synthetic(study, source).generator
     folder = "models" if is_pretrained(study, source) else "generators"
-    return f"results/{study.name}/{folder}/{generator}"
+    return f"results/{study_of_images(study, source)}/{folder}/{generator}"
 
 
 def training_indexes(study: Study, source: str, group: str) -> list[str]:

@@ -18,6 +18,7 @@ from synscale.workflow.shards import (
     shard_names,
     shards_of_generator,
     sources_of_split,
+    study_of_images,
 )
 from synscale.workflow.targets import NotInStudy, suggestion
 
@@ -63,7 +64,8 @@ def _recipes_of_kinds(study: Study, *kinds: str) -> list[str]:
 
 
 def _synthetic_sources(study: Study, values: Values) -> list[str]:
-    return _sources_of_kinds(study, "synthetic")
+    names = _sources_of_kinds(study, "synthetic")
+    return [name for name in names if study_of_images(study, name) == study.name]
 
 
 def _indexed_sources(study: Study, values: Values) -> list[str]:

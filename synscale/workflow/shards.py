@@ -90,6 +90,11 @@ def split_of(study: Study, source: str) -> str:
     return source if row.kind == "images" else row.data or "classifier_training"
 
 
+def study_of_images(study: Study, source: str) -> str:
+    """Return the name of the study whose results have the images of a source."""
+    return getattr(study.sources[source], "images_of", None) or study.name
+
+
 def is_elsewhere(study: Study, split: str) -> bool:
     """Return whether a split consists of images that were generated elsewhere."""
     return split in study.sources and study.sources[split].kind == "images"

@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 from synscale.study import overrides
 from synscale.study.load import StudyError
 from synscale.study.models import Study
-from synscale.workflow import targets
+from synscale.workflow import shared_images, targets
 
 DEFAULT = "default study"  # key of the study of jobs that have no wildcard `study`
 _STUDIES: dict[str, Study] = {}
@@ -41,6 +41,7 @@ def load_all(config: dict) -> dict[str, Study]:
         known = ", ".join(studies) or "none"
         where = f"config.yaml: study = {config['study']!r}"
         problems.append(f"{where}: no studies/{config['study']}.yaml; known: {known}")
+    problems = problems or list(shared_images.shared_image_errors(studies))
     if problems:
         raise StudyError("\n".join(problems))
     return studies

@@ -1,6 +1,8 @@
 """Images that were generated elsewhere are a source of every experiment, score and figure."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -70,3 +72,19 @@ def test_provenance_has_folder_and_hash_of_the_images(elsewhere):
 def test_finished_study_has_nothing_to_do(elsewhere):
     assert elsewhere.planned() == {}
     assert elsewhere.planned("--config", "skip_finished_shards=true") == {}
+
+
+def test_cleaned_study_redraws_figures_without_its_images(elsewhere, tmp_path):
+    copy = elsewhere.copy(tmp_path / "copy")
+    command = [sys.executable, "-m", "scripts.clean", "elsewhere"]
+    done = subprocess.run(command, cwd=copy.folder, capture_output=True, text=True, check=True)
+    assert "freed" in done.stdout
+    tars = sorted(path.parent.name for path in copy.folder.glob(f"{RESULTS}/data/*/*.tar"))
+    assert tars == ["folders"]  # the shard that figure per_class shows
+    assert not list(copy.folder.glob(f"{RESULTS}/classifiers/*"))
+    assert copy.planned() == {}
+    script = copy.folder / "scripts/plot_per_class.py"
+    script.write_text(script.read_text() + "# edited\n")
+    assert copy.planned() == {"plot_per_class": 1, "write_provenance": 1}
+    again = copy.planned("--forcerun", f"{RESULTS}/metrics/folders/vit_tiny.parquet")
+    assert {"prepare_data", "index_shards", "train_classifiers"} <= again.keys()

@@ -74,7 +74,7 @@ def test_imagenet_fits_a_partition_of_two_hours(workflow, at_site):
         (ROOT / "studies/imagenet.yaml").read_text()
     )
     (workflow.folder / "config.yaml").write_text("study: imagenet\nhardware: a100\n")
-    printed = workflow.dry_run("figures/imagenet/supervised_scaling.pdf")
+    printed = workflow.dry_run("figures/imagenet/supervised_scaling.pdf", "-p")
     assert "no partition takes" not in printed
     assert re.search(
         r"train_classifiers: 216 jobs .* takes \d+ h in \d+ allocations of 2 h", printed

@@ -136,7 +136,7 @@ def test_slurm_profile_works_as_typed(workflow):
 
 def test_every_job_declares_what_it_needs(workflow):
     workflow.edit("gpus: 0", "gpus: 1")
-    output = workflow.dry_run()
+    output = workflow.dry_run("-p")
     jobs = [
         job
         for job in re.split(r"\n(?=(?:local)?rule )", output)

@@ -34,7 +34,7 @@ def test_edited_plotting_script_redraws_only_its_figure(done):
 
 def test_edited_source_reruns_only_its_branch(done):
     done.edit("images: {1.5: 20}", "images: {2.0: 20}")
-    output = done.dry_run()
+    output = done.dry_run("-p")
     rules = re.findall(r"^rule (\w+):\n(?:.*\n)*?    wildcards: .*$", output, re.MULTILINE)
     stages = {
         "prepare_data",
@@ -52,7 +52,7 @@ def test_edited_source_reruns_only_its_branch(done):
 
 def test_edited_generator_reruns_only_its_sources(done):
     done.edit("channels: [8, 8]", "channels: [8, 16]")
-    output = done.dry_run()
+    output = done.dry_run("-p")
     sources = {"diffusion_class_names", "diffusion_alt_texts", "real_10", "both"}
     assert set(re.findall(r"source=(\w+)", output)) == sources
     assert set(re.findall(r"generator=(\w+)", output)) == {"diffusion"}
@@ -103,7 +103,7 @@ def test_generator_added_in_place_repeats_no_job(done):
     curve = "      - {source: diffusion_class_names, guidance: 1.5}\n"
     added = curve.replace("diffusion_class_names", "second_captions")
     done.edit(f"{curve}  limited", f"{curve}{added}  limited")
-    output = done.dry_run("figures/smoke/supervised_scaling.pdf")
+    output = done.dry_run("figures/smoke/supervised_scaling.pdf", "-p")
     jobs = re.findall(r"^rule (\w+):\n(?:.*\n)*?    wildcards: (.*)$", output, re.MULTILINE)
     computed = {rule for rule, wildcards in jobs if "second" in wildcards}
     assert {"train_generator", "generate", "train_classifiers", "evaluate"} <= computed

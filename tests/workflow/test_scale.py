@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import yaml
 
-from benchmarks import planning
+from benchmarks import planned_workflow, planning
 from synscale.planning import dag
 from synscale.study.load import load_study
 from tests.support.workflow import ROOT
@@ -20,7 +20,7 @@ BLOCKS = (400_000, 200_000, 100_000)
 
 
 def large_study(shard: int) -> dict:
-    return planning.sized(
+    return planned_workflow.sized(
         yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text()), shard, 10 * shard
     )
 
@@ -32,7 +32,7 @@ def plans(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for shard in BLOCKS:
             folder = tmp_path_factory.mktemp("scale")
-            planning.create(folder, large_study(shard))
+            planned_workflow.create(folder, large_study(shard))
             patch.chdir(folder)
             load_study.cache_clear()  # by its path, which is the same in each folder
             found.append(dag.ask(["provenance/planning.html"]))
@@ -69,9 +69,19 @@ def test_a_training_job_has_few_inputs_whatever_its_size(plans):
         assert max(inputs) <= 2  # a list for each source of a mixture
 
 
+def test_plain_snakefile_has_the_same_jobs(tmp_path):
+    """The peer of benchmarks/planning.py; `measure` raises Disagreement otherwise."""
+    study = yaml.safe_load((ROOT / "studies/digits.yaml").read_text())
+    planned_workflow.create(tmp_path, study)
+    seconds, jobs = planning.measure(tmp_path, ["figures/planning/samples.pdf"], rounds=1)
+    rows = {row["way"]: row for row in planning.ratio_rows(seconds, jobs)}
+    assert jobs == 17 and planning.PEER in rows
+    assert all(row["CPU s"] > 0 for row in rows.values())
+
+
 def test_a_quiet_dry_run_shows_the_number_of_jobs(plans, tmp_path):
-    planning.create(tmp_path, large_study(BLOCKS[-1]))
-    *_, printed = planning.snakemake(tmp_path, "-n", "--quiet")
-    assert planning.jobs_of(printed) > shards(plans[-1]) > 1000
+    planned_workflow.create(tmp_path, large_study(BLOCKS[-1]))
+    *_, printed = planned_workflow.snakemake(tmp_path, "-n", "--quiet")
+    assert planned_workflow.jobs_of(printed) > shards(plans[-1]) > 1000
     assert "train_classifiers" in printed
     assert "rule train_classifiers" not in printed

@@ -37,7 +37,10 @@ def balanced_order(class_ids, seed: int = 0) -> "np.ndarray":
 
 
 def part_mask(class_ids, part: tuple[int, int | None]) -> "np.ndarray":
-    """Return which images are in a part, by their positions in the balanced order of all of them.
+    """Return which images are in a part, by their positions in a stratified order of all of them.
+
+    Any range of that order has images of every class in proportion to their numbers, so that small
+    classes are in every part. It goes round the classes if they have equally many images.
 
     Parameters
     ----------
@@ -51,8 +54,14 @@ def part_mask(class_ids, part: tuple[int, int | None]) -> "np.ndarray":
     """
     import numpy as np
 
-    selected: np.ndarray = np.zeros(len(class_ids), bool)
-    selected[balanced_order(class_ids)[slice(*part)]] = True
+    labels = np.asarray(class_ids)
+    order = balanced_order(labels)
+    place: np.ndarray = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        place[members] = (np.arange(len(members)) + 0.5) / len(members)
+    selected: np.ndarray = np.zeros(len(labels), bool)
+    selected[np.lexsort((labels, place))[slice(*part)]] = True
     return selected
 
 

@@ -70,8 +70,7 @@ class TrainingSet(StrictModel):
     part: tuple[Annotated[int, Field(ge=0)], Positive | None] | None = Field(
         default=None,
         description="first image, and image after the last (null: the end), among the images that "
-        "are not held out, in an order that goes round the classes; parts of a data set are "
-        "disjoint",
+        "are not held out, in an order in which any range has images of every class in proportion",
     )
 
 

@@ -68,6 +68,11 @@ class SyntheticSource(StrictModel):
     images: dict[float, Positive] = Field(
         min_length=1, description="number of images at each guidance scale"
     )
+    images_of: Name | None = Field(
+        default=None,
+        description="study whose images of the source of the same name are used; everything that "
+        "they depend on must be equal",
+    )
     draws: Draws = 1
     images_per_shard: PerShard = None
 

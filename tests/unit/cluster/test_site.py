@@ -238,7 +238,7 @@ def test_head_node_with_one_core_requests_threads_as_written(workflow, folder, m
     (folder / "site.yaml").write_text(SITE)
     workflow.edit("gpus: 0", "gpus: 1")
     printed = workflow.dry_run(
-        FIGURE,
+        *(FIGURE, "-p"),
         *("--profile", str(folder)),
         *("--config", "hardware=a100"),
         *("--default-resources", "constraint=fast"),
@@ -263,7 +263,7 @@ def test_gpu_study_is_refused_with_hardware_without_gpu(workflow, folder):
     workflow.edit("gpus: 0", "gpus: 1")
     printed = workflow.dry_run(FIGURE, "--quiet", "--profile", str(folder), check=False)
     assert "config.yaml: hardware = 'laptop': is a machine without GPU, but jobs of" in printed
-    assert "studies/smoke.yaml request GPUs from the cluster; choose a file of" in printed
+    assert "studies/smoke.yaml request GPUs; choose a file of" in printed
     assert "profiles/hardware with GPUs (a100, h100)" in printed
     assert "train_classifiers" not in printed
 
@@ -295,7 +295,7 @@ def test_slurm_that_accepts_gres_only_is_refused(tmp_path, monkeypatch, select, 
 def test_study_without_gpu_requests_none_from_a_gpu_site(workflow, folder, monkeypatch):
     (folder / "site.yaml").write_text(SITE)
     monkeypatch.setenv("SNAKEMAKE_PROFILE", str(folder))
-    printed = workflow.dry_run("results/smoke/classifiers/real/vit_tiny")
+    printed = workflow.dry_run("results/smoke/classifiers/real/vit_tiny", "-p")
     assert "threads: 8" in printed
     assert "gpu_model" not in printed
     assert "constraint" not in printed

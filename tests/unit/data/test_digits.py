@@ -12,6 +12,12 @@ DIGITS = load_digits()
 FORM = digits.forms(DIGITS.target)
 
 
+def test_digits_are_those_of_scikit_learn():
+    images, labels = digits.load()
+    assert (images == DIGITS.images).all()
+    assert (labels == DIGITS.target).all()
+
+
 def test_forms_are_14_of_at_most_130_digits():
     sizes = np.bincount(FORM)
     assert len(sizes) == digits.FORMS

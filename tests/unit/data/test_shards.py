@@ -1,5 +1,7 @@
 """Shards: what is read is what was written, and nothing else is read."""
 
+import tarfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from synscale.data import shards
+from synscale.study.models.generators import Storage
 
 
 def samples(images, **columns):
@@ -53,6 +56,31 @@ def test_write_of_the_same_samples_gives_the_same_bytes(tmp_path):
         shards.write(tmp_path / f"{name}.tar", samples(images))
     assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp"])
+def test_tar_is_the_one_that_webdataset_writes(tmp_path, format):
+    from webdataset import TarWriter
+
+    storage = Storage(format=format, quality=None if format == "png" else 90)
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    rows = {"a": "plain", "b": "caf\u00e9", "long" * 60: "a name that needs a second header"}
+    written = [(key, image, {"class_id": 3, "prompt": text}) for key, text in rows.items()]
+    shards.write(tmp_path / "a.tar", written, storage)
+    with (
+        (tmp_path / "b.tar").open("wb") as stream,
+        TarWriter(stream, mtime=0, user="root", group="root") as writer,
+    ):
+        for key, pixels, row in written:
+            members = {"cls": str(row["class_id"]), "txt": row["prompt"]}
+            data = shards.encode(pixels, storage)
+            writer.write({"__key__": key, shards.EXTENSIONS[format]: data} | members)
+    assert (tmp_path / "a.tar").read_bytes() == (tmp_path / "b.tar").read_bytes()
+    table = pd.read_parquet(tmp_path / "a.parquet")
+    with tarfile.open(tmp_path / "a.tar") as file:
+        images = [one for one in file if one.name.endswith(shards.EXTENSIONS[format])]
+    assert table["offset"].tolist() == [one.offset_data for one in images]
+    assert table["size"].tolist() == [one.size for one in images]
 
 
 def test_shard_is_read_by_webdataset(tar):

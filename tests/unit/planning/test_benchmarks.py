@@ -15,6 +15,7 @@ import threadpoolctl
 import torch
 
 from benchmarks import (
+    augmentation,
     batches,
     clip_training,
     digits_run,
@@ -103,6 +104,21 @@ def test_pixels_that_differ_are_told(tmp_path, monkeypatch):
     )
     with pytest.raises(Disagreement, match="decodes other pixels"):
         batches.measure(tmp_path, 64, 32, 1, CPU)
+
+
+def test_recipe_of_the_study_has_the_batches_of_torchvision(tmp_path):
+    result = augmentation.measure(tmp_path, 64, 32, 1, CPU)
+    assert len(result.tables) == 2
+    assert {OURS, augmentation.BEFORE, augmentation.SAME, augmentation.USUAL} == ways(result)
+
+
+def test_batches_of_other_pixels_are_a_disagreement():
+    names = OURS, augmentation.BEFORE, augmentation.SAME, augmentation.USUAL
+    batches = {name: [torch.zeros(2, 3, 4, 4, dtype=torch.uint8)] for name in names}
+    assert "bit by bit" in augmentation.agree(batches)
+    batches[augmentation.BEFORE] = [torch.ones(2, 3, 4, 4, dtype=torch.uint8)]
+    with pytest.raises(Disagreement, match="other pixels than ours"):
+        augmentation.agree(batches)
 
 
 def test_checkpoints_together_and_apart_have_the_same_metrics(tmp_path):

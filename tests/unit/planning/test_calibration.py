@@ -67,6 +67,27 @@ def test_other_generators_keep_speeds_of_the_base():
     assert origins == {"measured (a test; random weights)"}
 
 
+READER = Timed("train_classifiers", "", "reader", {"read": 500}, 1.0, image_size=256)
+STEPS = Timed("train_classifiers", "", "steps", {"step": 10, "tflop": 20}, 1.0)
+
+
+def test_timed_reader_replaces_that_of_the_base():
+    """Its seconds include RandAugment; those of pixels are in proportion."""
+    measured = machine([READER, STEPS])
+    units = {"step": 10, "tflop": 20, "read": 100, "augment": 200}
+    time = measured.time_of("train_classifiers", Work(units, gpus=1, image_size=512))
+    assert time.computing == pytest.approx(1.0)
+    assert time.reading == pytest.approx(4 * 100 / 500)
+    pairs = Work({"step": 1, "read": 100}, gpus=1, image_size=256)
+    assert measured.time_of("train_clip", pairs) == base().time_of("train_clip", pairs)
+
+
+def test_training_without_timed_reader_keeps_that_of_the_base():
+    job = Work({"step": 10, "tflop": 20, "read": 100, "augment": 200}, gpus=1, image_size=256)
+    reading = machine([STEPS]).time_of("train_classifiers", job).reading
+    assert reading == base().time_of("train_classifiers", job).reading > 0
+
+
 def test_missing_weights_keep_speeds_of_the_base():
     measured = machine(
         [Timed("generate", "pretrained:owner/name", "other", {}, 0, note="not on disk")]
@@ -75,7 +96,8 @@ def test_missing_weights_keep_speeds_of_the_base():
 
 
 def test_hardware_text_is_read_back(tmp_path):
-    measured = machine([Timed("score", "", "images: 'all' #1", {"image": 10}, 1.0)])
+    score = Timed("score", "", "images: 'all' #1", {"image": 10}, 1.0)
+    measured = machine([score, READER, STEPS])
     text = calibration.hardware_text(measured, "studies/digits.yaml", "a100", "a test")
     (tmp_path / "new.yaml").write_text(text)
     assert hardware.load("new", tmp_path) == measured

@@ -22,7 +22,8 @@ def snippets(language: str) -> list[str]:
 def test_documented_steps_create_a_shard(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "environ", dict(os.environ))
-    table, (lines, paths, skip) = snippets("csv")[0], map(yaml.safe_load, snippets("yaml"))
+    table = snippets("csv")[0]
+    lines, paths, held_out, images, _, skip = map(yaml.safe_load, snippets("yaml"))
     (tmp_path / "own").mkdir()
     (tmp_path / "own/classes.csv").write_text(table)
     study = (
@@ -63,3 +64,9 @@ def test_documented_steps_create_a_shard(tmp_path, monkeypatch):
     (tmp_path / "studies").mkdir()
     (tmp_path / skip["training"]["birds"]["skip"]).write_text(f"{whole[1]}\n")
     assert whole[1] not in made(data=study["data"] | skip)
+    assert made(sources=study["sources"] | images["sources"]) == whole
+    study["data"]["evaluation"] |= held_out["data"]["evaluation"]
+    study["sources"]["real"]["images"] = 4  # one image of each class is held out
+    study["experiments"]["scaling"]["sizes"] = [2, 3, 4]
+    study["classifiers"]["iterations"] = {2: 2, 3: 2, 4: 2}
+    assert len(made()) == 4

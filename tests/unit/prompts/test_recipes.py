@@ -1,5 +1,8 @@
 """Prompt recipes: the kinds, and prefixes that stay when more images are asked for."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -42,6 +45,28 @@ def test_pool_has_the_texts_of_each_kind():
     templates = texts(pool("clip_templates"), 3)
     assert len(templates) == 80
     assert "a photo of the large three." in templates
+
+
+def test_templates_are_those_of_open_clip():
+    import open_clip
+
+    expected = [template("tench") for template in open_clip.OPENAI_IMAGENET_TEMPLATES]
+    assert [template("tench") for template in recipes.openai_templates()] == expected
+
+
+def test_writing_texts_and_digits_imports_no_torch(tmp_path):
+    code = """
+import sys
+from synscale.data import digits, shards
+from synscale.prompts import recipes
+images, labels = digits.load()
+recipes.openai_templates()
+shards.write(sys.argv[1], [("a", images[0].astype("uint8"), {"class_id": 0, "prompt": "a"})])
+print("torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "a.tar")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
 
 
 def test_alt_texts_alternate_between_columns():

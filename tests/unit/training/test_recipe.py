@@ -192,3 +192,14 @@ def test_mixed_images_have_the_proportions_of_classes():
     for _ in range(10):
         mixed, shares = mix(images, torch.arange(4))
         assert torch.allclose(mixed.mean((2, 3)), shares, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_crops_of_a_batch_equal_those_of_single_images(channels):
+    crop = augment.ResizedCrop(8, (0.5, 1.0), (0.75, 1.33), augment.BICUBIC)
+    images = torch.randint(0, 256, (32, channels, 8, 8), dtype=torch.uint8)
+    expected = []
+    for seed, image in enumerate(images):
+        torch.manual_seed(seed)
+        expected.append(crop(image))
+    assert torch.equal(crop.of_batch(images, range(32)), torch.stack(expected))

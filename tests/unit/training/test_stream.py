@@ -8,6 +8,7 @@ import torch
 from synscale.data.shuffle_buffer import Shuffle
 from synscale.training import image_index, stream
 from synscale.training.order import Order
+from synscale.training.rand_augment import RandAugment
 from tests.support.indexed_images import noisy, numbers
 
 CHUNKED = Shuffle(plain=0, lanes=4, stripe=5, chunk=10, chunks_per_lane=2)
@@ -37,7 +38,7 @@ def test_batch_that_ranks_cannot_share_is_refused(real):
         stream.iter_training(stream.open_images(real), 10, 1, 0, ranks=3)
 
 
-@pytest.mark.parametrize("transform", [None, noisy])
+@pytest.mark.parametrize("transform", [None, noisy, RandAugment(2, 9)])
 @pytest.mark.parametrize("workers", [0, 1])
 def test_memory_and_tars_give_the_same_batches(real, synthetic, transform, workers):
     def read(images: stream.Images) -> list[stream.Batch]:
