@@ -26,6 +26,7 @@ from synscale.data.inspection import Inspection
 from synscale.runtime.atomic import atomic_write
 from synscale.study import scaffold
 from synscale.study.checks import training_sets
+from synscale.study.class_table import TEXTS
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.base import COMMIT, NAME, is_path
 
@@ -72,6 +73,8 @@ def class_table(args: argparse.Namespace) -> pd.DataFrame:
         except ValueError as error:
             raise SystemExit(f"--train: {error}, or name the classes with --classes") from None
         table = pd.DataFrame(class_names.class_rows(labels), columns=COLUMNS)
+    for column in TEXTS:  # for recipes that are to be added
+        table[column] = table.get(column, "")
     if len(table) < 2:
         found = ", ".join(table["name"]) or "none"
         raise SystemExit(f"--train: one class only ({found}); a classifier needs two or more")

@@ -15,6 +15,7 @@ from transformers import CLIPTokenizer
 
 from synscale.data.datasets.registry import NO_CLASS
 from synscale.prompts import recipes
+from synscale.study.class_table import TEXTS
 from synscale.study.models.recipes import ClassRecipe
 
 AT_ONCE = 10_000  # texts that are tokenized together
@@ -102,7 +103,7 @@ def file_captions(
     allows. Parameters are those of `digits_captions`.
     """
     random = np.random.default_rng(seed)
-    columns = [name for name in ("description", "hypernyms") if name in classes]
+    columns = [name for name in TEXTS if classes[name].fillna("").str.strip().all()]
     forms = _forms(patterns, ("class_names", *columns, "clip_templates"))
     options = [[recipes.texts(form, row, None) for form in forms] for _, row in classes.iterrows()]
     names = classes["name"].tolist()
