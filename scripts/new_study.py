@@ -129,7 +129,7 @@ def generator_of(args: argparse.Namespace, image_size: int, images: int) -> str:
     if not is_folder and not re.fullmatch(COMMIT, revision):
         expected = "owner/name@ and the 40 hex digits of a commit, or a folder such as ./model"
         raise SystemExit(f"--generator {args.generator}: no revision (expected {expected})")
-    version = "" if is_folder else f", revision: {revision}"
+    version = "" if is_folder else f", revision: '{revision}'"
     size = max(64, image_size) if is_folder else 512
     keys = f"kind: pretrained, model: {model}{version}, size: {size}, steps: 30"
     return f"{{{keys}}} # size: pixels a side that it generates"
@@ -219,7 +219,8 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
     except scaffold.ScaffoldError as error:
-        raise SystemExit(f"--train: {error}") from None
+        used = "" if pool == images.images else f"; {pool} of {images.images} are for classifiers"
+        raise SystemExit(f"--train: {error}{used}") from None
     with atomic_write(classes, study) as (table_part, study_part):
         table.to_csv(table_part, index=False)
         study_part.write_text(text, encoding="utf-8")

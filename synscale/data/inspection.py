@@ -77,16 +77,16 @@ def _decoded(data: object) -> "Image":
 def _is_grey(image: "Image") -> bool:
     if image.mode in ("1", "L", "LA", "I;16"):
         return True
-    return all(low == high for low, high in _differences(image))
+    return not any(_differences(image))
 
 
-def _differences(image: "Image") -> Iterator[tuple[int, int]]:
-    """Yield the range of the differences of the colour channels, (0, 0) for a grey image."""
+def _differences(image: "Image") -> Iterator[int]:
+    """Yield the largest differences of the colour channels, 0 for a grey image."""
     from PIL import ImageChops
 
     red, green, blue = image.convert("RGB").split()
     for other in (green, blue):
-        yield ImageChops.difference(red, other).getextrema()  # type: ignore[misc]
+        yield ImageChops.difference(red, other).getextrema()[1]  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
