@@ -37,8 +37,7 @@ def test_folder_of_images_trains_generator_and_classifier(tmp_path, monkeypatch)
     generated, manifest = shards.read(folder / "images/class_names/00000.tar")
     assert generated.shape[1:] == (3, 16, 16)
     assert set(manifest["prompt"]) == {"cat", "green bird"}
-    metrics = pd.read_parquet(folder / "metrics/class_names/vit_tiny.parquet")
-    assert set(metrics["size"]) == {6, 12, 24, 48, 96}
+    assert set(pd.read_parquet(workflow.folder / metrics)["size"]) == {6, 12, 24, 48, 96}
     names = []
     for split in ("real", "for_generator", "test"):
         paths = sorted((folder / f"data/{split}").glob("0*.parquet"))
