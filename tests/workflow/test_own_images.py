@@ -30,9 +30,8 @@ def test_folder_of_images_trains_generator_and_classifier(tmp_path, monkeypatch)
     ):
         workflow.edit(old, new, "studies/mine.yaml")
     results = "results/mine"
-    workflow.run(
-        f"{results}/metrics/class_names/vit_tiny.parquet", f"{results}/data/real/00001.tar"
-    )
+    metrics = f"{results}/metrics/class_names/vit_tiny.parquet"
+    workflow.run(metrics, f"{results}/data/real/00001.tar")
     folder = workflow.folder / results
     generated, manifest = shards.read(folder / "images/class_names/00000.tar")
     assert generated.shape[1:] == (3, 16, 16)
