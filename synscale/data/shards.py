@@ -6,7 +6,7 @@ Members of the tar are {key}.png (or .jpg, .webp), {key}.cls and {key}.txt.
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -219,7 +219,7 @@ def by_source(tars: list[str], files: dict[str, int]) -> dict[str, list[str]]:
     return {source: [next(rest) for _ in range(count)] for source, count in files.items()}
 
 
-def identity(tars: list[str | Path]) -> str:
+def identity(tars: Sequence[str | Path]) -> str:
     """Return a digest of every image and its class, in order, by the hashes in the manifests."""
     digest = hashlib.sha256()
     for tar in tars:

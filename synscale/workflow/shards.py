@@ -160,8 +160,9 @@ def images_of_generator(study: Study, generator: str) -> int | None:
     row = study.generators[generator]
     if study.data.kind != "files" or row.images:
         return row.images
-    start, stop = study.data.training[row.data].part
-    return stop - start
+    part = study.data.training[split_of_generator(study, generator)].part
+    assert part and part[1]  # as the checks require without `images`
+    return part[1] - part[0]
 
 
 def shards_of_generator(study: Study, generator: str) -> list[str]:

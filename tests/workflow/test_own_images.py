@@ -6,16 +6,14 @@ import pytest
 from scripts import new_study
 from synscale.data import shards
 from synscale.study.load import load_study
+from tests.support.workflow import Workflow
 from tests.unit.study.test_scaffold import write_photographs
-from tests.workflow.test_data import create
 
 pytestmark = pytest.mark.slow
 
 
 def test_folder_of_images_trains_generator_and_classifier(tmp_path, monkeypatch):
-    workflow = create(tmp_path / "workflow")
-    (workflow.folder / "data").unlink()
-    (workflow.folder / "data").mkdir()
+    workflow = Workflow.create(tmp_path / "workflow", copied=("data",))
     monkeypatch.chdir(workflow.folder)
     monkeypatch.setattr(new_study.plan_command, "main", lambda arguments: None)
     load_study.cache_clear()
