@@ -205,8 +205,7 @@ def train(
     progress = TrainingProgress(
         f"generator of kind {kind}", *sizes, ADVICE, model, state, processes, len(images), loss_now
     )
-    start = progress.resume()
-    for batch in _batches(settings, images, start, random, processes.workers):
+    for batch in _batches(settings, images, progress.resume(), random, processes.workers):
         caption = _draw_captions(captions.rows, batch.positions, recipe, random)
         distinct, rows = caption.unique(return_inverse=True)
         text = tokens[distinct].to(device), rows.to(device)

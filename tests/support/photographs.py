@@ -13,6 +13,7 @@ FILES = (
     SKLEARN / "datasets/images/flower.jpg",
     MATPLOTLIB / "mpl-data/sample_data/grace_hopper.jpg",
 )
+CLASSES = ("cat", "green_bird")  # names of the folders of `write_photographs`
 
 
 def squares(size: int = 256) -> list[np.ndarray]:
@@ -36,3 +37,17 @@ def squares(size: int = 256) -> list[np.ndarray]:
         left, top = (width - size) // 2, (height - size) // 2
         centres.append(np.asarray(image.crop((left, top, left + size, top + size))))
     return centres
+
+
+def write_photographs(
+    folder: Path, per_class: int, size: int = 24, mode: str = "RGB", first: int = 0
+) -> Path:
+    """Write a folder for each class with different crops of photographs."""
+    photographs = squares(96)
+    for class_id, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for i in range(first, first + per_class):
+            x, y = 7 * i % (97 - size), 11 * i % (97 - size)
+            crop = photographs[class_id][y : y + size, x : x + size]
+            Image.fromarray(crop).convert(mode).save(folder / name / f"{i}.png")
+    return folder

@@ -6,8 +6,8 @@ import pytest
 from scripts import new_study
 from synscale.data import shards
 from synscale.study.load import load_study
+from tests.support.photographs import write_photographs
 from tests.support.workflow import Workflow
-from tests.unit.study.test_scaffold import write_photographs
 
 pytestmark = pytest.mark.slow
 

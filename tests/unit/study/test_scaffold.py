@@ -2,28 +2,14 @@
 
 import pytest
 import yaml
-from PIL import Image
 
 from scripts import new_study
 from synscale.study.load import load_study
 from synscale.workflow.settings.data import index_settings
 from tests.support import fake_datasets as fake
-from tests.support.photographs import squares
+from tests.support.photographs import write_photographs
 
-NAMES = ("cat", "green_bird")
 MODEL = "--generator", f"owner/model@{'0' * 40}"
-
-
-def write_photographs(folder, per_class: int, size: int = 24, mode: str = "RGB", first: int = 0):
-    """Write a folder for each class with different crops of photographs."""
-    photographs = squares(96)
-    for class_id, name in enumerate(NAMES):
-        (folder / name).mkdir(parents=True)
-        for i in range(first, first + per_class):
-            x, y = 7 * i % (97 - size), 11 * i % (97 - size)
-            crop = photographs[class_id][y : y + size, x : x + size]
-            Image.fromarray(crop).convert(mode).save(folder / name / f"{i}.png")
-    return folder
 
 
 @pytest.fixture
