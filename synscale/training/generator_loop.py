@@ -123,6 +123,13 @@ def masked_token_loss(
 KINDS = {"diffusion": ("unet", diffusion_loss), "masked_token": ("transformer", masked_token_loss)}
 
 
+def _number_captions(captions: list[list[str]]) -> tuple[list[str], torch.Tensor]:
+    """Return the distinct captions, the empty one first, and the number of each caption."""
+    numbers = {"": 0}
+    rows = [[numbers.setdefault(text, len(numbers)) for text in texts] for texts in captions]
+    return list(numbers), torch.tensor(rows)
+
+
 def _in_range(images: torch.Tensor) -> torch.Tensor:
     """Return uint8 images as float in -1..1."""
     return images.float() / 127.5 - 1
@@ -207,11 +214,8 @@ def train(
     torch.manual_seed(recipe.seed)
     tokenizer = small_generators.build_tokenizer([text for texts in captions for text in texts])
     pipeline = small_generators.build(settings, tokenizer).to(device)
-    numbers = {"": 0}  # number of each distinct caption; the empty one replaces dropped ones
-    numbered = torch.tensor(
-        [[numbers.setdefault(text, len(numbers)) for text in texts] for texts in captions]
-    )
-    tokens = _tokens(tokenizer, list(numbers))
+    distinct, numbered = _number_captions(captions)
+    tokens = _tokens(tokenizer, distinct)
     pixels = _in_range(torch.from_numpy(images))
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
@@ -221,14 +225,12 @@ def train(
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
     loss_now = evaluation and partial(_held_out_loss, pipeline, average, kind, evaluation)
     sizes = recipe.iterations, recipe.batch_size, "images"
-    processes = ProcessGroup(device)
-    progress = TrainingProgress(
-        f"generator of kind {kind}", *sizes, ADVICE, model, state, processes, len(images), loss_now
-    )
+    rest = ADVICE, model, state, ProcessGroup(device), len(images), loss_now
+    progress = TrainingProgress(f"generator of kind {kind}", *sizes, *rest)
     for _ in range(progress.resume(), recipe.iterations):
         index, caption = _draw_batch(numbered, recipe, random)
-        distinct, rows = caption.unique(return_inverse=True)
-        text = tokens[distinct].to(device), rows.to(device)
+        used, rows = caption.unique(return_inverse=True)
+        text = tokens[used].to(device), rows.to(device)
         loss = loss_of(pipeline, pixels[index].to(device), text, random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
