@@ -224,9 +224,9 @@ def train(
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
     loss_now = evaluation and partial(_held_out_loss, pipeline, average, kind, evaluation)
-    sizes = recipe.iterations, recipe.batch_size, "images"
-    rest = ADVICE, model, state, ProcessGroup(device), len(images), loss_now
-    progress = TrainingProgress(f"generator of kind {kind}", *sizes, *rest)
+    about = f"generator of kind {kind}", recipe.iterations, recipe.batch_size, "images"
+    processes = ProcessGroup(device)
+    progress = TrainingProgress(*about, ADVICE, model, state, processes, len(images), loss_now)
     for _ in range(progress.resume(), recipe.iterations):
         index, caption = _draw_batch(numbered, recipe, random)
         used, rows = caption.unique(return_inverse=True)
