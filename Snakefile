@@ -71,11 +71,6 @@ onerror:
     print(hooks.failure(workflow))
 
 
-def after_dry_run():
-    for warning in submission.warnings(workflow.dag, ESTIMATES):
-        print(warning)
-    run_plan.show_table(workflow, STUDIES, config)
-    plans.check_budget(workflow.dag, STUDIES, config, dry_run=True)
-
-
-hooks.install(workflow, STUDIES, after_dry_run)
+hooks.install(
+    workflow, STUDIES, lambda: run_plan.after_dry_run(workflow, STUDIES, ESTIMATES, config)
+)

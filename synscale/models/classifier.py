@@ -32,9 +32,11 @@ class PatchProduct(PatchEmbed):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the embedding, shape (N, patches, width), of images, shape (N, C, H, W)."""
-        if images.device.type != "cpu":
+        size = self.patch_size[0]
+        is_divisible = images.shape[-2] % size == images.shape[-1] % size == 0
+        if images.device.type != "cpu" or not is_divisible:
             return super().forward(images)
-        patches = F.pixel_unshuffle(images, self.patch_size[0]).flatten(2).transpose(1, 2)
+        patches = F.pixel_unshuffle(images, size).flatten(2).transpose(1, 2)
         return F.linear(patches, self.proj.weight.flatten(1), self.proj.bias)
 
 

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from synscale.cluster import submission
 from synscale.planning import dag, hardware, plan_table, summary
 from synscale.planning.cost_model import PlanError
+from synscale.planning.estimates import ResourceEstimates
 from synscale.planning.image_sizes import ImageSizes
 from synscale.runtime import environment
 from synscale.study.models import Study
@@ -175,3 +177,22 @@ def _print(paragraphs: list[str]) -> None:
     lines = "\n\n".join(filter(None, paragraphs)).splitlines()
     wrapped = [textwrap.wrap(line, WIDTH, break_long_words=False) or [""] for line in lines]
     print("", *(line for part in wrapped for line in part), sep="\n", flush=True)
+
+
+def after_dry_run(
+    workflow, studies: dict[str, Study], estimates: ResourceEstimates, config: dict
+) -> None:
+    """Print warnings of the scheduler, the plan, and the comparison with the budget.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    studies : dict of str to Study
+    estimates : ResourceEstimates
+    config : dict
+        Content of config.yaml.
+    """
+    for warning in submission.warnings(workflow.dag, estimates):
+        print(warning)
+    show_table(workflow, studies, config)
+    dag.check_budget(workflow.dag, studies, config, dry_run=True)

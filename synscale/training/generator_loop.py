@@ -200,15 +200,13 @@ def train(
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
     loss_now = evaluation and partial(_held_out_loss, pipeline, average, kind, evaluation)
-    sizes = recipe.iterations, recipe.batch_size, "images"
+    about = f"generator of kind {kind}", recipe.iterations, recipe.batch_size, "images"
     processes = ProcessGroup(device)
-    progress = TrainingProgress(
-        f"generator of kind {kind}", *sizes, ADVICE, model, state, processes, len(images), loss_now
-    )
+    progress = TrainingProgress(*about, ADVICE, model, state, processes, len(images), loss_now)
     for batch in _batches(settings, images, progress.resume(), random, processes.workers):
         caption = _draw_captions(captions.rows, batch.positions, recipe, random)
-        distinct, rows = caption.unique(return_inverse=True)
-        text = tokens[distinct].to(device), rows.to(device)
+        used, rows = caption.unique(return_inverse=True)
+        text = tokens[used].to(device), rows.to(device)
         loss = loss_of(pipeline, _in_range(batch.images).to(device), text, random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

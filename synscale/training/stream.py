@@ -48,9 +48,8 @@ __all__ = [
 Transform = Callable[[torch.Tensor], torch.Tensor]  # of one image, uint8 (C, H, W)
 
 # Images that a CPU evaluates at a time: their floats, 19 MB at 224 px, stay near its caches and
-# below the 32 MB from which malloc takes every array from the system, page by page (0.9 ms an
-# image of 224 px in batches of 64 or more, 0.1 ms in these). Of smaller images than SMALL a batch
-# has as many pixels as 32 of SMALL: its fixed cost is 40 % of the time of 32 digits.
+# below the 32 MB from which malloc takes every array from the system. Batches of smaller images
+# than SMALL have as many pixels as 32 of SMALL, because each batch has a fixed cost.
 ON_CPU = 32
 SMALL = 64 * 64  # pixels
 
@@ -245,10 +244,8 @@ def evaluation_batch_size(largest: int, device: torch.device, images: Images) ->
 
     Results do not depend on it.
     """
-    if device.type != "cpu":
-        return largest
-    height, width = images.read(torch.tensor([0]))[0].shape[-2:]
-    return min(largest, ON_CPU * max(1, SMALL // (height * width)))
+    pixels = images.read(torch.tensor([0]))[0][0, 0].numel() if device.type == "cpu" else 0
+    return min(largest, ON_CPU * max(1, SMALL // pixels)) if pixels else largest
 
 
 def iter_sequential(

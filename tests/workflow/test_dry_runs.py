@@ -31,7 +31,7 @@ def test_dry_run_ends_with_the_plan(workflow: Workflow, options):
     assert printed.count(COMMAND) == 1
     assert "one core of a laptop" in printed and "profiles/hardware/laptop.yaml" in printed
     rows = table(printed)
-    assert [rows["stage"], rows["total"][0]] == [HEADINGS[1:], "6"]
+    assert [rows["stage"], rows["total"][0]] == [HEADINGS[1:], "7"]
     assert rows["generate"][0] == "1"
 
 
@@ -94,7 +94,7 @@ def test_listing_is_short(workflow: Workflow):
 
 def test_p_lists_every_job_in_full(workflow: Workflow):
     printed = workflow.dry_run(FIGURE, "-p")
-    assert printed.count("rule prepare_data:") == 2
+    assert printed.count("rule prepare_data:") == 3
     assert "reason: Missing output files" in printed
     assert "python -m scripts.prepare_data" in printed
 

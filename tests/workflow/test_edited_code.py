@@ -32,6 +32,7 @@ READERS_OF_METRICS = {
 FIGURES_AND_TABLES = READERS_OF_METRICS | {
     "plot_samples",
     "plot_teaser",
+    "plot_training_curves",
     "tabulate_hyperparameters",
     "tabulate_laws",
     "tabulate_prompts",

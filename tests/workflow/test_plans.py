@@ -29,6 +29,7 @@ PLANS = {
         "plot_limited_real": 1,
         "plot_clip_transfer": 1,
         "plot_teaser": 1,
+        "plot_training_curves": 1,
         "plot_exchange_rate": 1,
         "tabulate_prompts": 1,
         "tabulate_configurations": 1,
@@ -105,7 +106,7 @@ def test_plan_of_a_study(workflow, name):
 def test_one_figure_needs_few_jobs(workflow):
     planned = workflow.planned("figures/smoke/samples.pdf")
     assert planned == {
-        "prepare_data": 2,
+        "prepare_data": 3,
         "write_prompts": 1,
         "train_generator": 1,
         "generate": 1,

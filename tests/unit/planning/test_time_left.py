@@ -65,7 +65,7 @@ class OneJob:
         row = {"study": "digits", "law": "clip"}
         self.jobs = [
             Job(
-                rule=SimpleNamespace(name=rule, norun=False),
+                rule=SimpleNamespace(name=rule, norun=False, resources={}),
                 wildcards_dict=row,
                 resources={},
                 threads=1,

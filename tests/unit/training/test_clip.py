@@ -247,8 +247,9 @@ def test_calibration_has_the_real_number_of_micro_batches(tmp_path):
     study = load_study(SMOKE)
     clip = study.clip.model_copy(update={"batch_size": 16, "micro_batch_size": 4})
     own = Bench(SMOKE, study.model_copy(update={"clip": clip}), CPU, tmp_path, seconds=0.01)
-    steps, rest = training.train_clip(own)
+    reader, steps, rest = training.train_clip(own)
     architecture = clip.architectures["clip_tiny"]
+    assert reader.units.keys() == {"read"}
     assert steps.what == "clip_tiny, batches of 16 in 4 micro-batches"
     flops = forward_flops(architecture, 8) * 16 / 1e12
     # One forward pass without gradients, one with, and a backward pass that counts as two.

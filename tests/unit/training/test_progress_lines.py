@@ -8,13 +8,15 @@ from synscale.training import progress
 from synscale.training.progress import TrainingProgress
 
 
-def test_training_reports_speed_and_time_left_since_it_resumed(monkeypatch, capsys):
+def test_training_reports_speed_and_time_left_since_it_resumed(tmp_path, monkeypatch, capsys):
     now = [1000.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    state = SimpleNamespace(load=lambda: 40, save=lambda step: None, due=False)
-    processes = SimpleNamespace(is_main=True, broadcast=lambda step: step)
+    path = tmp_path / "one.state"
+    state = SimpleNamespace(load=lambda: 40, save=lambda step: None, due=False, path=path)
+    path.with_suffix(".csv").write_text("iteration\n")
+    processes = SimpleNamespace(is_main=True, broadcast=lambda step: step, mean=torch.Tensor.item)
     training = TrainingProgress(
-        "real/one", 100, 8, "images", "", torch.nn.Linear(1, 1), state, processes
+        "real/one", 100, 8, "images", "", torch.nn.Linear(1, 1), state, processes, 40
     )
     assert training.resume() == 40
     now[0] += 60
