@@ -86,9 +86,9 @@ class Hardware(StrictModel):
     rates: list[Rate]
 
     @cached_property
-    def _rates_by_kind(self) -> dict[tuple, list[Rate]]:
-        """Results of `rates_of`: ten thousand shards have the same rule, kind and units."""
-        return {}
+    def _rates_by_kind(self) -> tuple[list[Rate], dict[tuple, list[Rate]]]:
+        """Rates, and results of `rates_of` for them: thousands of shards have the same units."""
+        return self.rates, {}
 
     @property
     def has_gpus(self) -> bool:
@@ -105,9 +105,12 @@ class Hardware(StrictModel):
             seem cheap.
         """
         key = (rule, work.kind, *work.units)
-        if key not in self._rates_by_kind:
-            self._rates_by_kind[key] = self._find_rates(rule, work)
-        return self._rates_by_kind[key]
+        rates, known = self._rates_by_kind
+        if rates is not self.rates:  # a copy with other rates, which has the results of the first
+            return self._find_rates(rule, work)
+        if key not in known:
+            known[key] = self._find_rates(rule, work)
+        return known[key]
 
     def _find_rates(self, rule: str, work: Work) -> list[Rate]:
         rates: dict[str, Rate] = {}
