@@ -1,4 +1,4 @@
-"""The workflow in a folder of its own with one study, and the same jobs as a plain Snakefile.
+"""The workflow in a separate folder with one study, and the same jobs as a plain Snakefile.
 
 Tests and benchmarks of planning use it. It does not import torch.
 """

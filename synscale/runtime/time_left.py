@@ -1,4 +1,4 @@
-"""How long work goes on, from what is done: for the logs of jobs and for the terminal."""
+"""Estimate the time left of work from what is done, for logs of jobs and for the terminal."""
 
 import time
 
