@@ -4,7 +4,8 @@ python -m scripts.list_classes FOLDER --output data/birds_classes.csv
 
 Rows are in the order of the folders' names, or of their numbers if all are numbers. The column
 `label` is the folder's name, by which its images find their class; `name`, for prompts, is the same
-with spaces for underscores. Edit names that mean nothing to a text-to-image model (n01440764).
+with spaces for underscores. Edit names that mean nothing to a text-to-image model (n01440764), and
+fill in `description` and `hypernyms` if your recipes need them.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import pandas as pd
 
 from synscale.data.datasets import class_names
 from synscale.runtime.atomic import atomic_write
+from synscale.study.class_table import TEXTS
 
 COLUMNS = ["class_id", "name", "label"]
 
@@ -32,7 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
         raise SystemExit(str(error)) from None
     table = class_names.class_rows(labels)
     with atomic_write(args.output) as (part,):
-        pd.DataFrame(table, columns=COLUMNS).to_csv(part, index=False)
+        frame = pd.DataFrame(table, columns=COLUMNS)
+        frame.assign(**dict.fromkeys(TEXTS, "")).to_csv(part, index=False)
     first = ", ".join(name for _, name, _ in table[:5])
     print(f"{len(table)} classes in {args.output}; the first: {first}")
 

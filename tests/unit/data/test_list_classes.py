@@ -6,13 +6,16 @@ from scripts import list_classes
 from synscale.study import class_table
 
 
+COLUMNS = class_table.REQUIRED + class_table.TEXTS  # what the check of a study requires
+
+
 def table_of(folder, names) -> list[dict[str, str]]:
     """The table that the command writes for class folders of these names."""
     for name in names:
         (folder / "images" / name).mkdir(parents=True)
     output = folder / "tables/classes.csv"
     list_classes.main([str(folder / "images"), "--output", str(output)])
-    assert class_table.errors("classes", str(output)) == []
+    assert class_table.errors("classes", str(output), COLUMNS) == []
     return class_table.rows(output)
 
 
@@ -21,7 +24,9 @@ def test_table_names_every_class_folder_of_hundreds(tmp_path, capsys):
     clutter = [".cache", "__MACOSX", "@eaDir"]
     rows = table_of(tmp_path, [*reversed(names), *clutter])
     assert [row["label"] for row in rows] == names
-    assert rows[7] == {"class_id": "7", "name": "wading bird 007", "label": "wading_bird_007"}
+    texts = {"description": "", "hypernyms": ""}  # for the user to fill in
+    row = {"class_id": "7", "name": "wading bird 007", "label": "wading_bird_007"}
+    assert rows[7] == row | texts
     assert class_table.match(names, rows) == ("label", list(range(500)))
     assert "500 classes in" in capsys.readouterr().out
 
