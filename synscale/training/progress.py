@@ -13,6 +13,7 @@ from synscale.training.divergence import check_finite
 from synscale.training.finite_state import gradient_norm
 from synscale.training.history import TrainingHistory
 
+REPORT_SECONDS = 120.0  # between two lines of the log
 CHECK_STEPS = 100  # between checks of the loss: reading it makes the CPU wait for the GPU
 
 
@@ -74,6 +75,7 @@ class TrainingProgress:
     step: int = 0
     first: int = 0
     began: float = 0.0
+    reported: float = 0.0
     loss: torch.Tensor | None = None
     learning_rate: float = 0.0
     norm: torch.Tensor | None = None
@@ -101,7 +103,7 @@ class TrainingProgress:
         if self.processes.is_main:
             self.history.resume(step)
         self.step = self.first = step
-        self.began = time.monotonic()
+        self.began = self.reported = time.monotonic()
         return step
 
     def end_step(self, loss: torch.Tensor, learning_rate: float, norm: torch.Tensor | None) -> None:
@@ -133,13 +135,15 @@ class TrainingProgress:
             self._record(mean)
         is_due = self.checkpoint.due
         if is_due or self.step % CHECK_STEPS == 0:
-            value = self._check(loss.item())
+            self._check(loss.item())
         if is_due:
             self.checkpoint.save(self.step)
-            self._report(value)
+        if is_due or (is_recorded and time.monotonic() - self.reported >= REPORT_SECONDS):
+            self._report(loss.item())
 
     def _report(self, loss: float) -> None:
         done, seconds = self.step - self.first, time.monotonic() - self.began
+        self.reported = time.monotonic()
         speed = f"{done * self.batch_size / seconds:.0f} {self.unit} per second"
         left = time_left(done, self.total - self.first, seconds)
         progress = f"step {self.step} of {self.total}, training loss {loss:.4f}"

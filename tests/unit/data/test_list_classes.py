@@ -5,7 +5,6 @@ import pytest
 from scripts import list_classes
 from synscale.study import class_table
 
-
 COLUMNS = class_table.REQUIRED + class_table.TEXTS  # what the check of a study requires
 
 
