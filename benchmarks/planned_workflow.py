@@ -97,8 +97,9 @@ def let_be_done(dag) -> None:
     now = time.time()
     for step, level in enumerate(dag.toposorted(dag.jobs)):
         for job in level:
-            for output in map(Path, job.output):
-                marker = output / ".snakemake_timestamp" if job.output[0].is_directory else output
+            for file in job.output:
+                output = Path(file)
+                marker = output / ".snakemake_timestamp" if file.is_directory else output
                 marker.parent.mkdir(parents=True, exist_ok=True)
                 marker.touch()
                 if job.rule.name == "index_shards":
@@ -152,9 +153,10 @@ def plain_rule(number: int, job) -> str:
     def texts(files: Iterable) -> str:
         return ", ".join(json.dumps(str(file)) for file in files)
 
-    outputs = texts(job.output)
-    if job.output and job.output[0].is_directory:
-        outputs = f"directory({outputs})"
+    folders = [file for file in job.output if file.is_directory]
+    files = [file for file in job.output if not file.is_directory]
+    outputs = ", ".join([*(f"directory({texts([name])})" for name in folders), texts(files)])
+    outputs = outputs.removesuffix(", ")
     lines = [f"rule job_{number}:", f"    input: {texts(job.input)}"]
     if outputs:
         lines += [f"    output: {outputs}", '    shell: "true"']

@@ -2,7 +2,7 @@
 
 An open marker at the end: the loss still fell by more than 2 % in the last fifth of the steps, so
 the training had not reached a plateau (our choice of both numbers). The csv has every recorded
-step, with training loss, learning rate, gradient norm and speed.
+step, with training loss, learning rate and gradient norm.
 """
 
 import matplotlib.pyplot as plt
@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from synscale.analysis import training_history
-from synscale.analysis.training_history import SERIES
+from synscale.analysis.training_history import SERIES, TIMES
 from synscale.report import axes as panels
 from synscale.report import plotting
 from synscale.report.names import display_name
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     handles.append(Line2D([], [], label="still falling", markerfacecolor="#FFFFFF", **grey))
     texts = {"fontsize": 7, "title": "training images", "title_fontsize": 7}
     panels.legend_below(figure, handles, ncols=6, **texts)
-    plotting.write(figure, table, args.output)
+    plotting.write(figure, table.drop(columns=list(TIMES), errors="ignore"), args.output)
 
 
 if __name__ == "__main__":
