@@ -91,7 +91,7 @@ def made(cluster, tmp_path_factory):
     watcher.start()
     try:
         workflow.printed = {"plan": workflow.shell(plan, head_node), "look": ""}
-        workflow.planned_first = workflow.shell(plan.removesuffix(" --quiet"), head_node)
+        workflow.planned_first = workflow.shell(f"{plan} -p", head_node)
         running = threading.Thread(
             target=lambda: workflow.printed.update(run=workflow.shell(run, head_node))
         )
