@@ -36,6 +36,7 @@ def study(cluster, tmp_path_factory):
     workflow = OnCluster.create(
         tmp_path_factory.mktemp("allocations") / "workflow", cluster, site=SITE
     )
+    with_one_thread(workflow)
     workflow.edit(
         "iterations: {10: 5, 20: 5, 40: 5}",
         f"iterations: {{10: {STEPS}, 20: {STEPS}, 40: {STEPS}}}",

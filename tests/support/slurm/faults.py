@@ -38,11 +38,18 @@ HOG = """
 """
 
 
+def with_one_thread(workflow: OnCluster) -> None:
+    """Let trainings have one thread: on a CPU, other numbers of threads change the last digits."""
+    for rules in ("rules/train.smk", "rules/clip.smk"):
+        workflow.edit("threads: resources.training_threads", "threads: 1", rules)
+
+
 def long_study(folder: Path, cluster: Cluster) -> OnCluster:
     """The smoke study with jobs of some ten seconds that save their state twice a second, and take
     too much memory when told so.
     """
     workflow = OnCluster.create(folder, cluster)
+    with_one_thread(workflow)
     workflow.edit(
         "iterations: 20, batch_size: 16, learning_rate: 2.0e-3",
         "iterations: 400, batch_size: 16, learning_rate: 2.0e-3",
