@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.shared import digests
 from tests.support.slurm.cluster import ACCOUNT, GPUS
-from tests.support.slurm.faults import STAGES
+from tests.support.slurm.faults import STAGES, with_one_thread
 from tests.support.slurm.workflows import OnCluster
 from tests.support.workflow import Workflow
 
