@@ -120,8 +120,12 @@ class TrainingHistory:
         self.held_out = held_out_steps(self.total)
 
     def resume(self, step: int) -> None:
-        """Keep the rows of the first `step` steps, which are not repeated, and no later ones."""
-        lines = self.path.read_text(encoding="utf-8").splitlines(True) if step else []
+        """Keep the rows of the first `step` steps, which are not repeated, and no later ones.
+
+        A state that was saved before histories existed has none; its history begins here.
+        """
+        is_kept = step and self.path.exists()
+        lines = self.path.read_text(encoding="utf-8").splitlines(True) if is_kept else []
         # A row without an end was interrupted, hence is later than the saved state.
         rows = [line for line in lines[1:] if line.endswith("\n")]
         with atomic_write(self.path) as (part,):

@@ -109,6 +109,13 @@ def test_row_that_was_cut_off_is_written_again(tmp_path):
     assert path.read_text() == "".join(text.splitlines(True)[:3])
 
 
+def test_state_without_a_history_begins_one(tmp_path):
+    rows = TrainingHistory(tmp_path / "x.csv", "real run", 100, 8, 40)
+    rows.resume(5)
+    rows.add(8, 1.0, 0.1, 2.0, None)
+    assert [row[0] for row in rows_of(tmp_path)] == ["iteration", "8"]
+
+
 def test_job_table_names_source_and_run(tmp_path):
     path = tmp_path / "x.csv"
     rows = TrainingHistory(path, "real run", 100, 8, 40)
