@@ -1,8 +1,8 @@
 """The held-out loss of a training: on a few images of the study's first evaluation set.
 
 It is recorded to show whether a training has reached a plateau (`history`). It changes nothing: no
-random number is drawn, no weight and no checkpoint is selected by it. Each kind of training has its
-own loss.
+random number is drawn, no weight and no checkpoint is selected by it. Each kind of training has a
+different loss.
 """
 
 from collections.abc import Iterator
