@@ -11,7 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from synscale.study.models.data import ShiftedSet
+from synscale.study.models.data import (
+    BlurredImages,
+    InvertedImages,
+    OutlinedImages,
+    ShiftedSet,
+)
 
 LINE = 1 / 64  # width of a line as a fraction of the side; at least one pixel
 
@@ -23,8 +28,9 @@ def outlines(pixels: np.ndarray) -> np.ndarray:
     the brightest pixel was: otherwise the set would test paleness, not shape. An image with a
     bright frame has dark lines on white, any other one bright lines on black.
     """
-    frame = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    if frame.mean() > 255 / 2:
+    frame = np.ones(pixels.shape[:2], bool)
+    frame[1:-1, 1:-1] = False
+    if pixels[frame].mean() > 255 / 2:
         return inverted(outlines(inverted(pixels)))
     side = 2 * max(1, round(LINE * len(pixels))) + 1
     darkest = ndimage.minimum_filter(pixels, (side, side, 1)[: pixels.ndim], mode="nearest")
@@ -45,13 +51,14 @@ def inverted(pixels: np.ndarray) -> np.ndarray:
 
 def changed(pixels: np.ndarray, shift: ShiftedSet) -> np.ndarray:
     """Return an image as a shifted set has it."""
-    match shift.kind:
-        case "outlines":
+    match shift:
+        case OutlinedImages():
             return outlines(pixels)
-        case "blurred":
-            return blurred(pixels, shift.sigma)
-        case _:
+        case BlurredImages(sigma=sigma):
+            return blurred(pixels, sigma)
+        case InvertedImages():
             return inverted(pixels)
+    raise TypeError(f"a set of kind {shift} does not change images")
 
 
 @dataclass(frozen=True)
