@@ -1,4 +1,6 @@
-"""The figures of a study in the order of their planned cost, as a table in docs/run_the_paper.md.
+"""Table of the figures of a study in the order of their planned cost.
+
+It is part of docs/guides/run_the_paper.md.
 
 python -m benchmarks.figure_costs [--study NAME] [--hardware a100] [--output PAGE.md]
 
@@ -135,7 +137,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--study", default="imagenet", help="name of a study (default: imagenet)")
     parser.add_argument("--hardware", default="a100", help="file of profiles/hardware (a100)")
-    parser.add_argument("--output", default="docs/run_the_paper.md", type=Path)
+    parser.add_argument("--output", default="docs/guides/run_the_paper.md", type=Path)
     args = parser.parse_args()
     rows, real = planned(args.study, args.hardware)
     hours = three_digits(real)

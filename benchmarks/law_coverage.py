@@ -1,11 +1,11 @@
 """How often the intervals of the exponent k contain the truth, and how wide they are.
 
 python -m benchmarks.law_coverage [--trials 1000] [--data-sets 40] [--processes 1]
-    [--docs docs/laws.md]
+    [--docs docs/reference/laws.md]
 
 Losses follow L(D) = E + (C / D)^k at doubling sizes, with log-normal noise; those of the law of two
 variables follow L(N, D) = E + A / N^a + B / D^b on a grid of four by four. The tables in
-docs/laws.md are written from the result file.
+docs/reference/laws.md are written from the result file.
 """
 
 import json
@@ -27,7 +27,7 @@ PREDICTION = (
     "floor."
 )
 NAME = "law_coverage"
-DOCS = Path(__file__).parents[1] / "docs/laws.md"
+DOCS = Path(__file__).parents[1] / "docs/reference/laws.md"
 MARK = "<!-- written by benchmarks.law_coverage -->\n"
 COUNTS, FLOORS, NOISES = (5, 6, 8, 10), (0.0, 0.3, 1.0), (0.01, 0.03)
 TWO = "Law of two variables, 16 points, noise of 3 %, 100 resamples"

@@ -1,6 +1,6 @@
-"""Write docs/performance.md from the result files of the benchmarks.
+"""Write docs/reference/performance.md from the result files of the benchmarks.
 
-python -m benchmarks.report [--output docs/performance.md]
+python -m benchmarks.report [--output docs/reference/performance.md]
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.measuring import RESULTS, markdown
 from synscale.runtime.atomic import atomic_write
 
-OUTPUT = Path(__file__).parents[1] / "docs/performance.md"
+OUTPUT = Path(__file__).parents[1] / "docs/reference/performance.md"
 ORDER = (
     "law_fitting",
     "batches",
@@ -25,7 +25,7 @@ ORDER = (
     "clip_training",
     "generation",
 )
-ELSEWHERE = ("law_coverage",)  # results without times, in docs/laws.md
+ELSEWHERE = ("law_coverage",)  # results without times, in docs/reference/laws.md
 GPU = {  # result file -> what to run where there is a GPU
     "vit_training-vit_small-cuda": "python -m benchmarks.vit_training --model vit_small",
     "vit_training-vit_base-cuda": "python -m benchmarks.vit_training --model vit_base",

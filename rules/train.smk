@@ -6,7 +6,7 @@
 # A run is a guidance scale, an architecture, a size and a seed. A group is the runs that share a
 # job: all of an architecture if a run takes seconds, a single one if it takes GPU-days (the study's
 # classifiers.runs_per_job). A size is a prefix of the images. The profile sets how many GPUs, nodes
-# and threads share a run: docs/many_gpus.md.
+# and threads share a run: docs/guides/several_gpus.md.
 
 from synscale.workflow import finished_shards
 

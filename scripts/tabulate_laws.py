@@ -16,9 +16,9 @@ TEXT = (
     "floor, L(D) = E + (C / D)^k, by the profile (∞: no bound). k of the pure law is too small if "
     "there is a floor, and few sizes cannot show one: compare both columns. Over all sizes: every "
     "law that the data do not rule out, the chosen one first, with its k and an interval over all "
-    "of them (how often it covers: docs/laws.md); the reason is in the csv. Still falling: runs "
-    "whose held-out loss fell by more than 2 % in the last fifth of their steps (our choice); more "
-    "steps would lower their loss, and may change k."
+    "of them (how often it covers: docs/reference/laws.md); the reason is in the csv. Still "
+    "falling: runs whose held-out loss fell by more than 2 % in the last fifth of their steps "
+    "(our choice); more steps would lower their loss, and may change k."
 )
 
 

@@ -171,8 +171,8 @@ def file_samples(
 ) -> Iterator[tuple[str, bytes, dict]]:
     """Yield key, encoded image and manifest row of each image of a shard, in order.
 
-    An image of pairs has its text as prompt and no class (-1); one of classes has a text only if it
-    was generated elsewhere from a prompt.
+    An image of pairs has its text as prompt and no class (-1). One of classes has a text only if it
+    was generated elsewhere from a prompt, or if the study asks for captions.
 
     Parameters
     ----------
@@ -224,5 +224,6 @@ def _described(error: Exception) -> str:
 def _manifest_row(data: datasets.DataSet, row: dict) -> dict:
     text, class_id = row.get("text", ""), row.get("class_id", registry.NO_CLASS)
     name = "" if data.pairs else data.classes[class_id]["name"]
+    caption = row.get("caption", text)
     image = {"image": row["image"], "class_id": class_id, "class_name": name}
-    return image | {"prompt": text, "caption": text, "origin": row["origin"]}
+    return image | {"prompt": text, "caption": caption, "origin": row["origin"]}

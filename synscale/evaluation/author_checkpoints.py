@@ -77,7 +77,7 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        fix = "download the checkpoint (docs/check_against_the_authors.md)"
+        fix = "download the checkpoint (docs/guides/check_against_the_authors.md)"
         raise SystemExit(f"{path}: no such file; {fix}") from None
     except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
         reason = str(error).strip().splitlines()[0][:200]

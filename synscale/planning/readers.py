@@ -157,6 +157,6 @@ def advice(trainings: dict[str, list[Readers]]) -> list[str]:
             lines.append(
                 f"{rule}: GPUs wait for images in {len(slow)} of {len(jobs)} jobs (reader cores "
                 f"for each GPU: {min(job.requested for job in slow)}, needed: up to {needed}); "
-                f"set-threads: {needed + 1} for each GPU of a node (docs/many_gpus.md)"
+                f"set-threads: {needed + 1} for each GPU of a node (docs/guides/several_gpus.md)"
             )
     return lines

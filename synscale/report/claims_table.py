@@ -18,7 +18,7 @@ RULE = (
 SAME_IMAGES = (
     "Seeds repeat training on the same images, and sizes are nested: what another draw of images "
     "would change is in no interval, and intervals of k cover less than 95 % of it "
-    "(docs/statistics.md)."
+    "(docs/reference/statistics.md)."
 )
 OTHER_IMAGES = (
     "Seeds redraw images: intervals over seeds, and over draws of images, contain the draw."

@@ -86,10 +86,12 @@ def container(config: dict, used: bool) -> str:
     where = f"config.yaml: container = {image!r}"
     if not isinstance(image, str) or any(letter.isspace() for letter in image):
         raise ValueError(
-            f"{where}: not a path or an address without spaces; see docs/containers.md"
+            f"{where}: not a path or an address without spaces; see docs/guides/containers.md"
         )
     if used and image and "://" not in image and not Path(image).is_file():
-        raise ValueError(f"{where}: no such file in {os.getcwd()}; build it (docs/containers.md)")
+        raise ValueError(
+            f"{where}: no such file in {os.getcwd()}; build it (docs/guides/containers.md)"
+        )
     return image
 
 

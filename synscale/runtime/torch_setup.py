@@ -105,7 +105,8 @@ def require_cuda(count: int) -> None:
         f"node {socket.gethostname()}: torch cannot use the GPUs of this job "
         f"({devices} usable, expected {count}): {reason} (torch {torch.__version__}, "
         f"its CUDA build: {torch.version.cuda}, driver: {driver()}, {gpu_lock.described_mask()}); "
-        f"{fix}. `python -m scripts.check_gpu` tests a node in a minute (docs/troubleshooting.md). "
+        f"{fix}. `python -m scripts.check_gpu` tests a node in a minute "
+        "(docs/reference/troubleshooting.md). "
         f"To run on the CPU on purpose, set {gpu_lock.CPU}=allow"
     )
 

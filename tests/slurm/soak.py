@@ -1,6 +1,6 @@
-"""Many faults in one run: what docs/reliability.md reports.
+"""Many faults in one run: what docs/reference/reliability.md reports.
 
-python -m tests.slurm.soak --faults 100 --into docs/reliability.md
+python -m tests.slurm.soak --faults 100 --into docs/reference/reliability.md
 
 Rounds of four jobs, one a stage, each hit several times at random moments; after each round, every
 output is compared with those of a round that nothing disturbed. The table is written anew after
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument(
         "--into",
         type=Path,
-        default=Path("docs/reliability.md"),
+        default=Path("docs/reference/reliability.md"),
         help="file whose part after the marker is replaced",
     )
     args = parser.parse_args()

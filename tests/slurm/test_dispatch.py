@@ -40,9 +40,9 @@ def watch(workflow, stop: threading.Event) -> None:
 
 
 def documented_commands() -> list[str]:
-    """Return the commands of docs/cluster.md up to the figure, for the smoke study."""
+    """Return the commands of docs/guides/slurm.md up to the figure, for the smoke study."""
     section = (
-        (ROOT / "docs/cluster.md")
+        (ROOT / "docs/guides/slurm.md")
         .read_text()
         .split("## Run a figure on SLURM")[1]
         .split("\n## ")[0]
@@ -76,7 +76,7 @@ def edit_site(workflow: OnCluster) -> None:
 def made(cluster, tmp_path_factory):
     """Two figures by a workflow that found nothing, submitted from a head node of one core.
 
-    The first one is made by the commands of docs/cluster.md. `printed` has the output of each;
+    The first one is made by the commands of docs/guides/slurm.md. `printed` has the output of each;
     `first` and `second` are the rows of accounting for the jobs of each figure.
     """
     workflow = OnCluster.create(tmp_path_factory.mktemp("dispatch") / "workflow", cluster)

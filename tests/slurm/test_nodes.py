@@ -1,5 +1,6 @@
-"""A training on several nodes of SLURM, as docs/many_gpus.md has it: srun starts one torchrun on
-each, and they train as one process does.
+"""A training on several nodes of SLURM, by the lines of docs/guides/several_gpus.md.
+
+srun starts one torchrun on each node, and they train as one process does.
 """
 
 import re
@@ -27,10 +28,11 @@ def nodes(tmp_path_factory):
 
 
 def documented() -> str:
-    """The lines of docs/many_gpus.md for several nodes, of two GPUs in all, and of a thread each:
-    two cores are all that there is.
+    """Lines of docs/guides/several_gpus.md for several nodes, with two GPUs and a thread each.
+
+    The machine has only two cores.
     """
-    text = (ROOT / "docs/many_gpus.md").read_text().split("## Several nodes")[1]
+    text = (ROOT / "docs/guides/several_gpus.md").read_text().split("## Several nodes")[1]
     lines = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
     for written, here in (("gpu: 16", "gpu: 2"), ("64", "1")):
         assert written in lines

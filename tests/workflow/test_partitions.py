@@ -119,16 +119,15 @@ def test_trainings_that_are_ready_start_before_generation(workflow, monkeypatch)
 
 @pytest.mark.slow
 def test_documented_pilot_is_part_of_its_figures(workflow, monkeypatch):
-    """Every target of docs/run_the_paper.md can be planned, and its trainings are runs of the
-    figures.
-    """
+    """Plan every target of the pilot in the guide; its trainings are runs of the figures."""
     workflow.study.unlink()
     (workflow.folder / "studies/imagenet.yaml").write_text(
         (ROOT / "studies/imagenet.yaml").read_text()
     )
     (workflow.folder / "config.yaml").write_text("study: imagenet\nhardware: a100\n")
     monkeypatch.chdir(workflow.folder)
-    pilot = (ROOT / "docs/run_the_paper.md").read_text().split("## Pilot")[1].split("\n## ")[0]
+    page = (ROOT / "docs/guides/run_the_paper.md").read_text()
+    pilot = page.split("## Pilot")[1].split("\n## ")[0]
     targets = re.findall(r"`(results/imagenet/\S+)`", pilot)
     assert len(targets) == 10
     rules = {job.rule for job in dag.ask(targets)}

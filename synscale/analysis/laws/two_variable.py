@@ -192,7 +192,8 @@ def fit(model_sizes, data_sizes, losses, bootstrap: int = 200, seed: int = 0) ->
     """Fit the law of two variables.
 
     Intervals are 95 % percentiles of a case bootstrap of the points, each resample fitted from the
-    optimum and from other floors. On a grid of 16 points all of 40 covered (docs/laws.md).
+    optimum and from other floors. On a grid of 16 points all of 40 covered
+    (docs/reference/laws.md).
 
     Parameters
     ----------

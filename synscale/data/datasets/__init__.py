@@ -8,6 +8,7 @@ torchvision_sets.py  data sets that torchvision reads
 img2dataset.py       tars of pairs, with or without parquets
 class_names.py       names of classes in a file next to the data
 held_out.py          images that are held out of training
+measured_captions.py captions of images of classes, by what is measured on their pixels
 selection.py         the images of a data set that a split takes
 stored_format.py     an image as the study stores it
 
@@ -25,6 +26,7 @@ from types import ModuleType
 from synscale.data.datasets import (
     folders,
     img2dataset,
+    measured_captions,
     selection,
     torchvision_sets,
     webdataset,
@@ -85,6 +87,7 @@ def of_split(
         has_prompts=settings.has_prompts,
         held_out=settings.held_out,
         part=settings.part,
+        measured=settings.measured,
     )
 
 
@@ -185,6 +188,8 @@ def write_index(
     if problems:
         raise data.error(problems, survey.summary())
     table, images = (_order_pairs if data.pairs else _order_images)(data, table)
+    if data.measured:
+        table = measured_captions.add(data, table, module_of(layout).reader(data), threads)
     about = {"layout": layout, "images": images, "skipped": len(data.skipped), "dataset": data.name}
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({"about": json.dumps(about)})

@@ -17,7 +17,7 @@ from synscale.data.datasets.patterns import is_pattern, matches
 from synscale.runtime.file_names import nfc
 from synscale.study import class_table, csv_tables
 from synscale.study.models.base import is_path
-from synscale.workflow.settings.data import HeldOutImages
+from synscale.workflow.settings.data import HeldOutImages, StoredImages
 
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
@@ -96,6 +96,8 @@ class DataSet:
         Images of the data set that are left out of training, or that the split consists of.
     part : tuple of int or None
         Half-open range of the images to train on that the split consists of; its end may be None.
+    measured : StoredImages or None
+        How the images are stored on which captions are measured; None: no captions.
     """
 
     name: str
@@ -108,6 +110,7 @@ class DataSet:
     has_prompts: bool = False
     held_out: HeldOutImages | None = None
     part: tuple[int, int | None] | None = None
+    measured: StoredImages | None = None
 
     @cached_property
     def row(self) -> dict[str, str]:

@@ -103,7 +103,7 @@ def check_images_elsewhere(sources, data) -> Iterator[str]:
             yield f"{key}.skip = {source.skip!r}: no such file; {RELATIVE}"
 
 
-def check_file_sets(data, clip) -> Iterator[str]:
+def check_file_sets(data, clip, sources) -> Iterator[str]:
     """Check that names of evaluation sets are unique, and the files that they name exist.
 
     Only CLIP models are evaluated on sets with other classes, so their files are checked only if
@@ -111,8 +111,11 @@ def check_file_sets(data, clip) -> Iterator[str]:
     """
     if data.kind != "files":
         return
+    pairs = {source.data for source in sources.values() if source.kind == "pairs"}
     for name, row in data.evaluation.items():
         key = f"data.evaluation.{name}"
+        if row.classes and getattr(row, "captions", None):
+            yield f"{key}.captions: only for sets of the study's classes; remove the key"
         if name in data.training:
             yield f"{key}: the name of a training split too; rename one"
         if any(name == unmasked(other) for other in data.evaluation):
@@ -128,6 +131,8 @@ def check_file_sets(data, clip) -> Iterator[str]:
                 "templates are clip.templates; remove the key"
             )
     for name, row in data.training.items():
+        if row.captions and name in pairs:
+            yield f"data.training.{name}.captions: pairs have texts already; remove the key"
         if row.skip is not None and not Path(row.skip).is_file():
             yield (f"data.training.{name}.skip = {row.skip!r}: no such file; {RELATIVE}")
 
@@ -201,10 +206,13 @@ def check_trainable_sources(experiments, sources, data, classifiers, clip) -> It
                 "trained on them; remove it here"
             )
         if "real" in kinds and clip and architectures & set(clip.architectures):
-            yield (
-                f"{key} = {kinds['real']!r}: images of classes have no texts, so CLIP cannot be "
-                "trained on them; use pairs"
-            )
+            split = data.training.get(sources[kinds["real"]].data)
+            if split and not split.captions:
+                yield (
+                    f"{key} = {kinds['real']!r}: images of classes have no texts, so CLIP cannot "
+                    "be trained on them; use pairs, or add captions: measured to data.training."
+                    f"{sources[kinds['real']].data}"
+                )
 
 
 def _missing_prompts(key: str, used: set[str], experiment, sources, clip) -> Iterator[str]:

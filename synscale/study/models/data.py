@@ -4,7 +4,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from synscale.study.models.base import SKIP, AboveZero, Name, Positive, StrictModel
+from synscale.study.models.base import (
+    SKIP,
+    AboveZero,
+    Name,
+    Positive,
+    StrictModel,
+    is_none,
+)
 
 Form = Annotated[int, Field(ge=0, le=13)]
 Forms = Annotated[list[Form], Field(min_length=1)]
@@ -62,6 +69,17 @@ class DigitsData(StrictModel):
     evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
 
 
+Captions = Annotated[
+    Literal["measured"] | None,
+    Field(
+        default=None,
+        exclude_if=is_none,
+        description="texts of images of classes: the class and what is measured on the pixels, "
+        "such as bright or wide; for CLIP and for the recipes captions and alt_texts",
+    ),
+]
+
+
 class TrainingSet(StrictModel):
     """Real training images: of classes for sources of kind `real`, with texts for kind `pairs`."""
 
@@ -72,6 +90,7 @@ class TrainingSet(StrictModel):
         description="first image, and image after the last (null: the end), among the images that "
         "are not held out, in an order in which any range has images of every class in proportion",
     )
+    captions: Captions
 
 
 class FileSet(StrictModel):
@@ -89,6 +108,7 @@ class FileSet(StrictModel):
     templates: str | None = Field(
         default=None, description="YAML file, data set -> list of texts with {name} in them"
     )
+    captions: Captions
 
 
 class HeldOutSet(StrictModel):

@@ -63,6 +63,8 @@ class IndexSettings(Settings):
         Images that a set to train on lacks, and of which a set to evaluate on consists.
     part : tuple or None
         Half-open range of the images to train on that the split consists of; None is the end.
+    measured : StoredImages or None
+        How the images are stored on which captions are measured; None: no captions.
     """
 
     dataset: str
@@ -73,6 +75,7 @@ class IndexSettings(Settings):
     has_prompts: bool = False
     held_out: HeldOutImages | None = None
     part: tuple[int, int | None] | None = None
+    measured: StoredImages | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,7 @@ def index_settings(study: Study, split: str) -> IndexSettings:
         )
     is_training = split in study.data.training
     row = (study.data.training | study.data.evaluation)[held_out_of(study, split) or split]
+    is_captioned = row.captions is not None
     return IndexSettings(
         row.dataset,
         is_training,
@@ -131,6 +135,7 @@ def index_settings(study: Study, split: str) -> IndexSettings:
         getattr(row, "skip", None),
         held_out=_held_out(study, split, row.dataset, is_training),
         part=row.part if is_training else None,
+        measured=StoredImages(study.image_size, study.channels) if is_captioned else None,
     )
 
 

@@ -94,7 +94,7 @@ def test_study_without_author_checkpoints_is_reported():
 
 
 def test_checkpoints_of_the_guide_are_those_of_imagenet():
-    text = (ROOT / "docs/check_against_the_authors.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/guides/check_against_the_authors.md").read_text(encoding="utf-8")
     rows = yaml.safe_load(text.split("```yaml")[1].split("```")[0])["author_checkpoints"]
     imagenet = yaml.safe_load((ROOT / "studies/imagenet.yaml").read_text(encoding="utf-8"))
     assert rows == imagenet["author_checkpoints"]

@@ -119,7 +119,7 @@ def test_the_docs_list_every_text_to_image_class():
     for name, kind in text_to_image_classes().items():
         state = "refused" if pipeline_classes.unusable(kind) else "not tested"
         states[name] = "tested" if name in tested else state
-    text = (ROOT / "docs/add_a_generator.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/guides/add_a_generator.md").read_text(encoding="utf-8")
     documented = dict(re.findall(r"^\| `(\w+)` \| (tested|not tested|refused)", text, re.MULTILINE))
     assert documented == states
     assert len(tested) >= 20

@@ -135,7 +135,7 @@ def test_misfits_name_resource_limit_and_partition():
 
 
 def test_documented_site_file_has_settings_for_every_stage(tmp_path):
-    document = (ROOT / "docs/many_gpus.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs/guides/several_gpus.md").read_text(encoding="utf-8")
     text = re.search(r"```yaml\n(.*?)```", document, re.DOTALL)[1]
     (tmp_path / "site.yaml").write_text(textwrap.dedent(" " * 3 + text.lstrip()))
     found = site.load(tmp_path / "site.yaml")
@@ -226,7 +226,8 @@ def test_trainings_on_gpus_request_memory_for_a_copy_of_their_state():
     paper = {"imagenet": load_study(str(ROOT / "studies/imagenet.yaml"))}
     own = estimates.ResourceEstimates(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 1)})
     job = {"study": "imagenet", "source": "real", "group": "vit_large-n125000-seed0"}
-    # At least the 4.9 GB of docs/reliability.md: 304 million parameters, 4 bytes, 4 copies.
+    # At least the 4.9 GB of docs/reference/reliability.md: 304 million parameters of 4 bytes, 4
+    # copies.
     assert own.saving_mb("train_classifiers", job) >= 4900
     on_cpu = estimates.ResourceEstimates(
         paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 0)}

@@ -244,5 +244,5 @@ def test_the_page_is_that_of_the_result_files():
         for path in sorted(measuring.RESULTS.glob("*.json"))
     }
     assert report.OUTPUT.read_text(encoding="utf-8") == report.page(results), (
-        "docs/performance.md is old: python -m benchmarks.report"
+        "docs/reference/performance.md is old: python -m benchmarks.report"
     )

@@ -1,4 +1,4 @@
-"""The order of figures by planned cost, and its table in docs/run_the_paper.md."""
+"""The order of figures by planned cost, and its table in docs/guides/run_the_paper.md."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from synscale.study.load import load_study
 from synscale.workflow.settings import figures as figure_settings
 from tests.support.workflow import ROOT, STUDIES, Workflow, in_fork
 
-PAGE = (ROOT / "docs/run_the_paper.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/guides/run_the_paper.md").read_text(encoding="utf-8")
 
 
 def rows_of_page() -> list[tuple[str, float]]:

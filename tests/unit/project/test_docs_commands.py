@@ -17,7 +17,7 @@ OPTIONS = "--(set-resources|set-threads|default-resources|resources|apptainer-ar
 def documented_commands() -> set[str]:
     """Return the commands with placeholders filled in, except those that are cut short by `...`."""
     commands = set()
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = path.read_text(encoding="utf-8")
         shards = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
         lines = [line.strip() for shard in shards for line in shard.splitlines()]

@@ -1,4 +1,4 @@
-"""What docs/add_a_data_set.md tells a reader to write works as it stands there."""
+"""What docs/guides/add_a_data_set.md tells a reader to write works as it stands there."""
 
 import os
 import re
@@ -14,9 +14,8 @@ from tests.support.workflow import ROOT
 
 
 def snippets(language: str) -> list[str]:
-    return re.findall(
-        rf"```{language}\n(.*?)```", (ROOT / "docs/add_a_data_set.md").read_text(), flags=re.DOTALL
-    )
+    page = (ROOT / "docs/guides/add_a_data_set.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", page, flags=re.DOTALL)
 
 
 def test_documented_steps_create_a_shard(tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ from synscale.study import overrides
 from synscale.study.load import StudyError, load_study, validate
 from tests.support.workflow import ROOT, SMOKE, STUDIES
 
-PAPER = (ROOT / "docs/run_the_paper.md").read_text(encoding="utf-8")
-DOCUMENT = ROOT / "docs/add_a_generator.md"
+PAPER = (ROOT / "docs/guides/run_the_paper.md").read_text(encoding="utf-8")
+DOCUMENT = ROOT / "docs/guides/add_a_generator.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
 SNIPPETS = [block for block in BLOCKS if "model:" in block]  # others are about other data
 
@@ -72,7 +72,7 @@ def test_clip_iterations_of_the_paper_are_32_epochs():
 
 
 def test_pages_prefer_to_change_a_study_in_place():
-    pages = ("README.md", "docs/add_a_generator.md", "docs/add_a_data_set.md")
+    pages = ("README.md", "docs/guides/add_a_generator.md", "docs/guides/add_a_data_set.md")
     for page in pages:
         assert "run_the_paper.md#change-the-study-in-place" in (ROOT / page).read_text()
     assert "## Change the study in place" in PAPER

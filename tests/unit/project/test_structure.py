@@ -240,7 +240,7 @@ def text_files() -> list[Path]:
     files = [ROOT / "README.md", ROOT / "Makefile", ROOT / "config.yaml", ROOT / "pyproject.toml"]
     files += [*rule_files(), *python_files("synscale", "scripts", "benchmarks", "envs")]
     for pattern in (
-        "docs/*.md",
+        "docs/**/*.md",
         "report/*.rst",
         "studies/*.yaml",
         "envs/*.yaml",

@@ -129,7 +129,7 @@ def test_committed_summary_is_that_of_its_runs():
 
 
 def test_document_states_the_committed_measurement():
-    text = (ROOT / "docs/statistics.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs/reference/statistics.md").read_text(encoding="utf-8")
     found = list(json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))["summary"].values())
     for name in (
         "share_of_image_draw_in_a_run_over_sizes",
