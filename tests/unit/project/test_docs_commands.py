@@ -1,7 +1,8 @@
-"""Every `snakemake` command of README.md and docs/ is understood by Snakemake's own parser."""
+"""Every `snakemake` and `python -m scripts` command of README.md and docs/ parses."""
 
 import re
 import shlex
+from importlib import import_module
 
 import pytest
 import snakemake.cli
@@ -14,19 +15,30 @@ from tests.support.workflow import ROOT, Workflow
 OPTIONS = "--(set-resources|set-threads|default-resources|resources|apptainer-args)[ =]"
 
 
-def documented_commands() -> set[str]:
-    """Return the commands with placeholders filled in, except those that are cut short by `...`."""
-    commands = set()
+def documented_code() -> tuple[set[str], set[str]]:
+    """Return the lines of code blocks, and code within sentences."""
+    lines, inline = set(), set()
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = path.read_text(encoding="utf-8")
-        shards = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
-        lines = [line.strip() for shard in shards for line in shard.splitlines()]
-        inline = [" ".join(code.split()) for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)]
-        commands |= {line for line in [*lines, *inline] if line.startswith("snakemake ")}
+        blocks = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+        lines |= {line.strip() for block in blocks for line in block.splitlines()}
+        code = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)
+        inline |= {" ".join(words.split()) for words in code}
+    return lines, inline
+
+
+def documented_commands(start: str) -> set[str]:
+    """Return the commands that start so, with placeholders filled in.
+
+    Those that are cut short by `...` or that have optional parts in brackets are left out.
+    """
+    lines, inline = documented_code()
+    commands = {line for line in lines | inline if line.startswith(start)}
+    if start == "snakemake ":
         commands |= {f"snakemake all {code}" for code in inline if re.match(OPTIONS, code)}
     placeholder = re.compile(r"\{(study|its name|source|shard|generator)\}")
     filled = {placeholder.sub("digits", command) for command in commands}
-    return {command for command in filled if "..." not in command}
+    return {command for command in filled if "..." not in command and " [" not in command}
 
 
 @pytest.fixture
@@ -39,7 +51,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_documented_commands_parse(folder):
-    commands = documented_commands()
+    commands = documented_commands("snakemake ")
     assert len(commands) > 15
     for command in sorted(commands):
         words = shlex.split(command, comments=True)[1:]
@@ -51,3 +63,17 @@ def test_documented_commands_parse(folder):
         assert named <= set(rule_names.rules()), f"{command}: unknown rule"
         profile = " --profile slurm" in command or "profiles/slurm" in command
         assert (args.executor == "slurm") == profile, command
+
+
+def test_documented_script_commands_parse(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    commands = documented_commands("python -m scripts.")
+    assert len(commands) > 10
+    for command in sorted(commands):
+        module, *arguments = shlex.split(command, comments=True)[2:]
+        if not arguments:  # named without its options
+            continue
+        try:
+            import_module(module).parser().parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f"its parser does not accept: {command}")
