@@ -52,7 +52,8 @@ This page compares this project's code with other implementations of the same wo
 NOT_MEASURED = """## Not measured on a GPU
 
 These goals are for a GPU, and no result of a GPU exists. A ratio at a tiny size on a CPU says
-nothing about a GPU. Run a command on a machine with a GPU, then `python -m benchmarks.report`."""
+nothing about a GPU."""
+RUN = "Run these commands on a machine with a GPU, then `python -m benchmarks.report`:"
 
 
 def stem(name: str) -> str:
@@ -73,7 +74,7 @@ def compared(result: dict) -> list[dict]:
     rows = []
     for heading, table in result["tables"].items():
         stage = f"{result['title']}: {heading[0].lower()}{heading[1:]}" if heading else ""
-        peer = next((row["implementation"] for row in table if "ratio" not in row), "")
+        peer = next((row.get("implementation") for row in table if "ratio" not in row), "")
         for row in table:
             if "lowest" not in row or row["implementation"].startswith(f"{OURS},"):
                 continue
@@ -93,17 +94,18 @@ def compared(result: dict) -> list[dict]:
 def not_measured(results: dict[str, dict]) -> list[dict]:
     """Return a row for each peer of the results that a GPU has to give."""
     rows = []
-    for missing, command in GPU.items():
+    for missing in GPU:
         on_cpu = [name for name in results if stem(name) == stem(missing)]
         if missing in results or not on_cpu:
             continue
         result = results[on_cpu[0]]
         model = missing.removesuffix("-cuda").partition("-")[2]
-        for row in {row["peer"]: row for row in reversed(compared(result))}.values():
+        peers = {row["peer"]: row for row in reversed(compared(result))}
+        for row in reversed(peers.values()):
             tiny = "" if is_measured(on_cpu[0], result) else row["ratio"]
             stage = f"{result['title']} ({model})" if model else result["title"]
-            goals = {"stage": stage, "peer": row["peer"], "goal": row["goal"]}
-            rows.append(goals | {"tiny, on a CPU": tiny, "command": f"`{command}`"})
+            goal = {"stage": stage, "peer": row["peer"], "goal": row["goal"]}
+            rows.append(goal | {"ratio at a tiny size on a CPU": tiny})
     return rows
 
 
@@ -142,7 +144,8 @@ def page(results: dict[str, dict]) -> str:
     ]:
         parts += ["Goals without a peer:", markdown(checks)]
     if missing := not_measured(results):
-        parts += [NOT_MEASURED, markdown(missing)]
+        commands = [command for name, command in GPU.items() if name not in results]
+        parts += [NOT_MEASURED, markdown(missing), RUN, "\n".join(["```sh", *commands, "```"])]
     parts.append("## Details")
     for name in names:
         parts += section(name, results[name])

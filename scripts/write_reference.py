@@ -17,8 +17,8 @@ from synscale.workflow import rule_names
 PAGES = Path("docs/reference")
 BEGIN = "<!-- written by scripts.write_reference -->\n"
 END = "<!-- end of the written part -->\n"
-# Rules that users call by their names, and commands that are no rules.
-USER_RULES = {"calibrate"}
+# Rules whose scripts are also commands for users.
+USER_RULES = {"calibrate", "plan"}
 
 
 def commands() -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import textwrap
 
 DEFAULT = re.compile(r" \(default: .*\)$")
 # Beginnings of a paragraph that is a command.
@@ -13,7 +14,7 @@ def paragraphs(text: str) -> list[str]:
     parts = []
     for part in text.strip().split("\n\n"):
         is_code = part.startswith(COMMANDS)
-        parts.append(f"```sh\n{part}\n```" if is_code else part)
+        parts.append(f"```text\n{textwrap.dedent(part)}\n```" if is_code else part)
     return parts
 
 
@@ -21,14 +22,16 @@ def default(action: argparse.Action) -> str:
     """Return the default of an option."""
     if action.required:
         return "required"
-    if action.nargs == 0 or action.default in (None, []):
+    if action.nargs == 0:
+        return "off"
+    if action.default in (None, []):
         return "none"
     values = action.default if isinstance(action.default, (list, tuple)) else [action.default]
     return f"`{' '.join(map(str, values))}`" if list(values) != action.choices else "all"
 
 
 def options(parser: argparse.ArgumentParser) -> str:
-    """Return the arguments and options of a command as a table."""
+    """Return the arguments and options of a command as a table, or that it has none."""
     rows = ["| option | default | description |", "|---|---|---|"]
     for action in parser._actions:
         if action.dest == "help":
@@ -38,7 +41,7 @@ def options(parser: argparse.ArgumentParser) -> str:
         if action.choices:
             about += f" ({', '.join(f'`{choice}`' for choice in action.choices)})"
         rows.append(f"| {names} | {default(action)} | {about} |")
-    return "\n".join(rows)
+    return "\n".join(rows) if len(rows) > 2 else "It has no options."
 
 
 def content(parsers: dict[str, argparse.ArgumentParser]) -> str:

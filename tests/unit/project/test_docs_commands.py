@@ -20,8 +20,9 @@ def documented_code() -> tuple[set[str], set[str]]:
     lines, inline = set(), set()
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = path.read_text(encoding="utf-8")
-        blocks = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
-        lines |= {line.strip() for block in blocks for line in block.splitlines()}
+        blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+        for language, block in blocks:  # `text` is output, or the synopsis of a command
+            lines |= {line.strip() for line in block.splitlines() if language != "text"}
         code = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)
         inline |= {" ".join(words.split()) for words in code}
     return lines, inline

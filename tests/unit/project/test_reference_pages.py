@@ -134,4 +134,4 @@ def test_commands_in_a_docstring_become_code():
     parts = command_reference.paragraphs(
         "Plan.\n\npython -m scripts.plan\n    --target x\n\nNo job."
     )
-    assert parts == ["Plan.", "```sh\npython -m scripts.plan\n    --target x\n```", "No job."]
+    assert parts == ["Plan.", "```text\npython -m scripts.plan\n    --target x\n```", "No job."]
