@@ -2,9 +2,9 @@
 
 import re
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from scripts import write_reference
 from synscale.report import command_reference
@@ -23,17 +23,26 @@ def in_project_folder(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
+@pytest.fixture(scope="module")
+def parts():
+    """Generated parts of the pages; the commands are imported once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return write_reference.generated_parts()
+
+
 def text(page: str) -> str:
     return (PAGES / page).read_text(encoding="utf-8")
 
 
-def test_generated_parts_are_up_to_date():
-    for page, part in write_reference.generated_parts().items():
+def test_generated_parts_are_up_to_date(parts):
+    for page, part in parts.items():
         old = "old; run: python -m scripts.write_reference"
         assert write_reference.replaced(text(page), part) == text(page), f"{page} is {old}"
 
 
-def test_page_without_marks_is_an_error(tmp_path, monkeypatch):
+def test_page_without_marks_is_an_error(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(write_reference, "generated_parts", lambda: parts)
     monkeypatch.setattr(write_reference, "PAGES", tmp_path)
     (tmp_path / "study_file.md").write_text(write_reference.BEGIN)
     with pytest.raises(SystemExit, match=r"study_file\.md: no part between .*; add both lines"):
@@ -75,7 +84,7 @@ def test_examples_are_valid():
         for key in place:
             value = value[0 if isinstance(key, int) else key]
         model_schema = {"$ref": f"#/$defs/{model}", "$defs": content["$defs"]}
-        jsonschema.validate(json_keys(value), model_schema)
+        Draft202012Validator(model_schema).validate(json_keys(value))
 
 
 def json_keys(value):
@@ -88,7 +97,7 @@ def json_keys(value):
 @pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES)
 def test_schema_accepts_the_studies(path):
     study = yaml.safe_load(path.read_text(encoding="utf-8"))
-    jsonschema.validate(json_keys(study), schema.schema())
+    Draft202012Validator(schema.schema()).validate(json_keys(study))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +132,9 @@ def test_every_user_command_is_listed():
     assert {"plan", "fit_csv", "new_study", "clean", "check_gpu", "calibrate"} <= listed
 
 
-def test_every_option_has_a_help_text():
-    content = write_reference.generated_parts()["command_line.md"]
-    options = re.findall(r"^\| (`.*`) \| .* \| (.*) \|$", content, re.MULTILINE)
+def test_every_option_has_a_help_text(parts):
+    rows = re.MULTILINE
+    options = re.findall(r"^\| (`.*`) \| .* \| (.*) \|$", parts["command_line.md"], rows)
     assert len(options) > 30
     assert [option for option, about in options if not about.strip()] == []
 
