@@ -33,7 +33,7 @@ def test_documented_fit_prints_the_documented_output(tmp_path, monkeypatch, caps
 
 
 def test_documented_options_of_the_fit_exist():
-    known = fit_csv.options().format_help()
+    known = fit_csv.parser().format_help()
     documented = set(re.findall(r"^\| `(--[\w-]+)", FITS, re.MULTILINE))
     assert len(documented) == 5
     assert all(option in known for option in documented)
