@@ -15,7 +15,7 @@ sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FORE
 from synscale.planning import resources
 from synscale.report import captions
 from synscale.runtime import environment
-from synscale.workflow import digests, figure_inputs, hooks, inputs, studies
+from synscale.workflow import digests, figure_inputs, hooks, inputs, published, studies
 from synscale.workflow.code_inputs import Script
 from synscale.workflow.settings.figures import names_of
 
@@ -27,6 +27,10 @@ try:
         config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
     )
     STUDIES = studies.load_all(config)
+    # Jobs of a run that has been planned refer to no published results.
+    PLANS = workflow.exec_mode == ExecMode.DEFAULT
+    USED = PLANS and environment.switch(config, "published_results")
+    PUBLISHED = published.current_results(STUDIES) if USED else []
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -39,7 +43,7 @@ TABLES = names_of(STUDIES[config["study"]].tables)
 
 
 wildcard_constraints:
-    study="|".join(STUDIES),
+    study=published.pattern(STUDIES, PUBLISHED),
     recipe=r"[a-z0-9_]+",
     generator=r"[a-z0-9_]+",
     source=r"[a-z0-9_]+",
