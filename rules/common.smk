@@ -27,10 +27,8 @@ try:
         config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
     )
     STUDIES = studies.load_all(config)
-    # Jobs of a run that has been planned refer to no published results.
-    PLANS = workflow.exec_mode == ExecMode.DEFAULT
-    USED = PLANS and environment.switch(config, "published_results")
-    PUBLISHED = published.current_results(STUDIES) if USED else []
+    USES_PUBLISHED = environment.switch(config, "published_results")
+    PUBLISHED = published.current_results(STUDIES) if USES_PUBLISHED else []
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -42,8 +40,13 @@ FIGURES = names_of(STUDIES[config["study"]].figures)
 TABLES = names_of(STUDIES[config["study"]].tables)
 
 
+published.use_excerpts(PUBLISHED)
+# Jobs of a run that has been planned create what they were planned for.
+GIVEN = PUBLISHED if workflow.exec_mode == ExecMode.DEFAULT else []
+
+
 wildcard_constraints:
-    study=published.pattern(STUDIES, PUBLISHED),
+    study=published.pattern(STUDIES, GIVEN),
     recipe=r"[a-z0-9_]+",
     generator=r"[a-z0-9_]+",
     source=r"[a-z0-9_]+",

@@ -9,6 +9,7 @@ treats the study like one whose images and models were removed (synscale/workflo
 import asyncio
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ from pathlib import Path
 import yaml
 from snakemake import __version__ as snakemake_version
 
+from synscale.data.shards import manifest_path
 from synscale.runtime import origin
 from synscale.runtime.archive import listed, sha256
 from synscale.runtime.atomic import atomic_write, write_json
 from synscale.study.load import load_study, read_yaml
 from synscale.study.models import Study
-from synscale.workflow import published
+from synscale.workflow import excerpts, published
 from synscale.workflow.job_graph import graph_of
 from synscale.workflow.settings import as_json
 from synscale.workflow.shared_images import differences
@@ -47,6 +49,8 @@ class Contents:
     ----------
     results : tuple of str
         Files in results/.
+    shards : tuple of str
+        Shards whose images figures show; a bundle has excerpts of them.
     pages : tuple of str
         The csv of figures and tables.
     missing : tuple of str
@@ -54,6 +58,7 @@ class Contents:
     """
 
     results: tuple[str, ...]
+    shards: tuple[str, ...]
     pages: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -75,17 +80,19 @@ def contents(study: Study, generators: bool = False) -> Contents:
         inputs = {str(file) for job in readers for file in job.input}
         pages = {str(file) for job in readers for file in job.output if file.endswith(".csv")}
     results, missing = set(earlier), set()
+    tars = {path for path in inputs if path.endswith(".tar")}
     for file in sorted(path for path in inputs if path.startswith("results/")):
         job = producers.get(file)
         if job in waiting or not Path(file).is_file():
             missing.add(file)
-        elif job is not None:
+        elif job is not None and file not in tars:
             results |= {str(output) for output in job.output if Path(output).is_file()}
     if generators:
         jobs = {job for job in producers.values() if job.rule.name == GENERATORS} - waiting
         results |= {file for job in jobs for output in job.output for file in _files(output)}
     missing |= {page for page in pages if producers[page] in waiting or not Path(page).is_file()}
-    return Contents(tuple(sorted(results)), tuple(sorted(pages - missing)), tuple(sorted(missing)))
+    parts = (results, tars - missing, pages - missing, missing)
+    return Contents(*(tuple(sorted(part)) for part in parts))
 
 
 def _files(output: str) -> list[str]:
@@ -109,7 +116,7 @@ def _is_result(file: str) -> bool:
 
 def _studies(files: Iterable[str]) -> dict[str, Study]:
     """Return the studies that results are of, by name; one may use the images of another."""
-    names = {file.split("/")[1] for file in files}
+    names = {published.without_excerpt(file).split("/")[1] for file in files}
     paths = {name: Path(f"studies/{name}.yaml") for name in names}
     return {name: load_study(path) for name, path in paths.items() if path.is_file()}
 
@@ -158,7 +165,15 @@ def files_of(study: Study, packed: Contents) -> dict[str, bytes]:
     names = {file: file for file in (*packed.results, *published.class_tables(study))}
     names |= {published_name(study.name, page): page for page in packed.pages}
     names[f"studies/{study.name}.yaml"] = f"studies/{study.name}.yaml"
-    return {name: Path(file).read_bytes() for name, file in names.items()}
+    files = {name: Path(file).read_bytes() for name, file in names.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        for tar in packed.shards:
+            is_excerpt = "/published/shards/" in tar
+            name = tar if is_excerpt else published.excerpt(study.name, tar)
+            path = Path(tar) if is_excerpt else excerpts.write(study, tar, Path(folder, "a.tar"))
+            files[name] = path.read_bytes()
+            files[str(manifest_path(name))] = manifest_path(path).read_bytes()
+    return files
 
 
 # -- open ------------------------------------------------------------------------------------------
@@ -226,6 +241,7 @@ def place(manifest: dict, files: dict[str, bytes]) -> list[str]:
     for folder in filter(os.path.isdir, results):
         Path(folder, TIMESTAMP).touch()
     _record_jobs(manifest["study"], results)
+    results += [name for name in files if "/published/shards/" in name and name.endswith(".tar")]
     studies = _studies(results)
     behind = {result: published.settings_behind(studies, result) for result in results}
     known = {result: settings for result, settings in behind.items() if settings}

@@ -34,11 +34,34 @@ from synscale.workflow.shards import last_shards, real_sources
 from synscale.workflow.targets import NotInStudy
 
 FOLDERS = ("generators",)  # kinds of results that are a folder
+_EXCERPTS: set[str] = set()
 
 
 def record_file(name: str) -> str:
     """Return the record of the published results of a study, by its name."""
     return f"results/{name}/published/manifest.json"
+
+
+def excerpt(study: str, tar: str) -> str:
+    """Return where the images of a shard are that the figures of a study show."""
+    return f"results/{study}/published/shards/{tar.removeprefix('results/')}"
+
+
+def without_excerpt(result: str) -> str:
+    """Return the shard of an excerpt; any other result as it is."""
+    return re.sub("/[^/]+/published/shards/", "/", result)
+
+
+def use_excerpts(results: Iterable[str]) -> None:
+    """Let figures read these excerpts of shards in place of the shards."""
+    _EXCERPTS.clear()
+    _EXCERPTS.update(results)
+
+
+def shown_shards(study: Study, tars: Iterable[str]) -> list[str]:
+    """Return the shards that a figure reads, or their published excerpts."""
+    names = [(excerpt(study.name, tar), tar) for tar in tars]
+    return [name if name in _EXCERPTS else tar for name, tar in names]
 
 
 # -- settings behind a result ----------------------------------------------------------------------
@@ -145,7 +168,7 @@ def settings_behind(studies: dict[str, Study], result: str) -> str | None:
         None if a study does not ask for the result, or if it is of another kind: a law, which is
         fitted in seconds.
     """
-    _, name, kind, *parts = PurePosixPath(result).parts
+    _, name, kind, *parts = PurePosixPath(without_excerpt(result)).parts
     if name not in studies or kind not in KINDS:
         return None
     study = studies[name]

@@ -24,6 +24,7 @@ EXPENSIVE = {
     "score",
 }
 METRICS = "results/smoke/metrics/real/vit_tiny.parquet"
+LIMITED = "figures/smoke/limited_real"
 OF_MIXTURE = "results/smoke/metrics/real_10/vit_tiny.parquet"
 
 
@@ -47,7 +48,8 @@ def partial(no_jobs_left, tmp_path_factory):
     """A bundle without the results of a mixture, with generators, and what `create` printed."""
     folder = tmp_path_factory.mktemp("partial")
     workflow = no_jobs_left.copy(folder / "workflow")
-    (workflow.folder / OF_MIXTURE).unlink()
+    for path in [OF_MIXTURE, *(f"{LIMITED}.{suffix}" for suffix in ("pdf", "svg", "png", "csv"))]:
+        (workflow.folder / path).unlink()
     for name in ("diffusion", "masked"):
         weights = workflow.folder / f"results/smoke/generators/{name}/unet/a.safetensors"
         weights.parent.mkdir()
@@ -87,14 +89,13 @@ def test_bundle_has_what_cheap_jobs_read_and_nothing_else(bundle):
         "scores",
         "laws",
         "prompts",
-        "images",
-        "data",
         "published",
     }
     others = {name for name in files if not name.startswith("results/")}
     assert others == {"studies/smoke.yaml", "data/digits_classes.csv"}
     tars = [name for name in files if name.endswith(".tar")]
     assert tars
+    assert all("/published/shards/" in name for name in tars)
     assert all(name.replace(".tar", ".parquet") in files for name in tars)
     assert "results/smoke/published/figures/teaser.csv" in files
     assert "results/smoke/published/tables/claims.csv" in files
@@ -159,8 +160,10 @@ def test_edited_generator_reruns_what_depends_on_it(drawn):
     drawn.edit("iterations: 20", "iterations: 21")  # of the generator `diffusion`
     planned = drawn.planned()
     assert planned["train_generator"] == 1
-    # Its images, the mixture, and the pairs; neither those of `real` nor of `masked_captions`.
-    assert (planned["train_classifiers"], planned["train_clip"]) == (2, 2)
+    # Trained on its images: two classifier groups and two of pairs. The reference of the scores
+    # is trained again, too, as bundles have no classifiers.
+    assert (planned["train_classifiers"], planned["train_clip"]) == (3, 2)
+    assert planned["evaluate"] == 2
 
 
 def test_deleted_result_is_computed_again(drawn):
@@ -195,7 +198,7 @@ def test_partial_bundle_lists_what_is_missing(partial):
     path, printed = partial
     manifest, files = archive.read(path)
     assert OF_MIXTURE in manifest["missing"]
-    assert "figures/smoke/limited_real.csv" in manifest["missing"]
+    assert f"{LIMITED}.csv" in manifest["missing"]
     assert OF_MIXTURE not in files
     assert "results/smoke/published/figures/limited_real.csv" not in files
     assert "results/smoke/generators/diffusion/unet/a.safetensors" in files
