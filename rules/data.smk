@@ -1,11 +1,11 @@
-# in:  the study's data sets (digits: the copy in scikit-learn; files: config.yaml's `paths` or the
-#      environment names their folder)
+# in:  the data sets of the study (digits: the copy in scikit-learn; files: the folder in `paths` of
+#      config.yaml or in the environment)
 # out: results/{study}/data/{split}/{shard}.tar (+ .parquet)
-#      results/{study}/data/{split}/index.parquet, only of a data set in files
+#      results/{study}/data/{split}/index.parquet, for data sets in files only
 #
-# Splits are the training sets and evaluation sets by name. The digits have generator_training, from
-# which only text-to-image models learn, and classifier_training, the source `real`. Later stages
-# read nothing but shards.
+# A split is a training set or an evaluation set by name. The digits have generator_training, which
+# only text-to-image models train on, and classifier_training, the source `real`. A set that is
+# derived from another set is computed from its shard. Later stages read shards only.
 
 
 rule index_data:
@@ -39,6 +39,8 @@ rule prepare_data:
     input:
         classes=inputs.split_classes,
         index=inputs.data_index,
+        images=inputs.shifted_images,
+        training=inputs.shift_training,
     output:
         tar="results/{study}/data/{split}/{shard}.tar",
         manifest="results/{study}/data/{split}/{shard}.parquet",
@@ -60,4 +62,5 @@ rule prepare_data:
         "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml "
         "--split {wildcards.split} --shard {wildcards.shard} "
         "--settings-digest {params.settings_digest} --classes {input.classes:q} "
-        "--index {input.index:q} --threads {threads} --output {output.tar:q} > {log:q} 2>&1"
+        "--index {input.index:q} --images {input.images:q} --training {input.training:q} "
+        "--threads {threads} --output {output.tar:q} > {log:q} 2>&1"

@@ -15,9 +15,10 @@ HERE = Path(__file__).resolve()
 
 def git(*arguments: str) -> str | None:
     """Return the output of git next to this file; None if it fails or is not installed."""
-    if shutil.which("git") is None:
+    program = shutil.which("git")
+    if program is None:
         return None
-    command = [shutil.which("git"), "-C", HERE.parent, *arguments]
+    command = [program, "-C", str(HERE.parent), *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     return result.stdout.strip() if result.returncode == 0 else None
 

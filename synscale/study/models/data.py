@@ -4,7 +4,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from synscale.study.models.base import SKIP, Name, Positive, StrictModel
+from synscale.study.models.base import (
+    SKIP,
+    AboveZero,
+    Name,
+    Positive,
+    StrictModel,
+    is_none,
+)
 
 Form = Annotated[int, Field(ge=0, le=13)]
 Forms = Annotated[list[Form], Field(min_length=1)]
@@ -19,14 +26,14 @@ class WriterSet(StrictModel):
     """Handwritten digits of these forms, unchanged."""
 
     kind: Literal["writers"]
-    forms: Forms
+    forms: Forms = Field(description="forms of the digits")
 
 
 class OutlineSet(StrictModel):
     """Outlines of the handwritten digits of these forms."""
 
     kind: Literal["outlines"]
-    forms: Forms
+    forms: Forms = Field(description="forms of the digits")
 
 
 class FontSet(StrictModel):
@@ -43,7 +50,7 @@ class AdversarialSet(StrictModel):
     """
 
     kind: Literal["adversarial"]
-    forms: Forms
+    forms: Forms = Field(description="forms that the digits are selected from")
 
 
 EvaluationSet = Annotated[
@@ -59,7 +66,20 @@ class DigitsData(StrictModel):
         description="forms that only text-to-image models are trained on"
     )
     classifier_training: list[Form] = Field(description="forms of the source `real`")
-    evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
+    evaluation: dict[Name, EvaluationSet] = Field(
+        min_length=1, description="evaluation sets by name"
+    )
+
+
+Captions = Annotated[
+    Literal["measured"] | None,
+    Field(
+        default=None,
+        exclude_if=is_none,
+        description="texts of images of classes: the class and what is measured on the pixels, "
+        "such as bright or wide; for CLIP and for the recipes captions and alt_texts",
+    ),
+]
 
 
 class TrainingSet(StrictModel):
@@ -72,6 +92,7 @@ class TrainingSet(StrictModel):
         description="first image, and image after the last (null: the end), among the images that "
         "are not held out, in an order in which any range has images of every class in proportion",
     )
+    captions: Captions
 
 
 class FileSet(StrictModel):
@@ -89,6 +110,7 @@ class FileSet(StrictModel):
     templates: str | None = Field(
         default=None, description="YAML file, data set -> list of texts with {name} in them"
     )
+    captions: Captions
 
 
 class HeldOutSet(StrictModel):
@@ -103,7 +125,45 @@ class HeldOutSet(StrictModel):
     kind: Literal["held_out"]
     of: Name = Field(description="training set that the images are taken from")
     fraction: float = Field(gt=0, lt=1, description="fraction of the images of each class")
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="seed of the selection")
+
+
+class ShiftedSet(StrictModel):
+    """Images of another evaluation set that are changed, or of which some are selected."""
+
+    classes: ClassVar[None] = None
+    templates: ClassVar[None] = None
+
+    of: Name = Field(description="evaluation set that the images are taken from")
+
+
+class OutlinedImages(ShiftedSet):
+    """Edges only, with the greatest contrast to the background that the image has."""
+
+    kind: Literal["outlines"]
+
+
+class BlurredImages(ShiftedSet):
+    """Images after a Gaussian filter."""
+
+    kind: Literal["blurred"]
+    sigma: AboveZero = Field(description="standard deviation of the filter in stored pixels")
+
+
+class InvertedImages(ShiftedSet):
+    """Negatives: 255 minus each value."""
+
+    kind: Literal["inverted"]
+
+
+class MisreadImages(ShiftedSet):
+    """Images that a small model classifies wrongly: the class of the nearest mean image."""
+
+    kind: Literal["adversarial"]
+    trained_on: Name = Field(description="training set that the small model learns from")
+    images: Positive | None = Field(
+        default=None, description="its first images only; by default all images of its `part`"
+    )
 
 
 def _kind(value: Any) -> str:
@@ -111,7 +171,12 @@ def _kind(value: Any) -> str:
 
 
 FileEvaluationSet = Annotated[
-    Annotated[FileSet, Tag("files")] | Annotated[HeldOutSet, Tag("held_out")],
+    Annotated[FileSet, Tag("files")]
+    | Annotated[HeldOutSet, Tag("held_out")]
+    | Annotated[OutlinedImages, Tag("outlines")]
+    | Annotated[BlurredImages, Tag("blurred")]
+    | Annotated[InvertedImages, Tag("inverted")]
+    | Annotated[MisreadImages, Tag("adversarial")],
     Discriminator(_kind),
 ]
 
@@ -124,8 +189,10 @@ class FilesData(StrictModel):
     """
 
     kind: Literal["files"]
-    training: dict[Name, TrainingSet] = Field(min_length=1)
-    evaluation: dict[Name, FileEvaluationSet] = Field(min_length=1)
+    training: dict[Name, TrainingSet] = Field(min_length=1, description="training sets by name")
+    evaluation: dict[Name, FileEvaluationSet] = Field(
+        min_length=1, description="evaluation sets by name, the main one first"
+    )
 
 
 Data = Annotated[DigitsData | FilesData, Field(discriminator="kind")]
