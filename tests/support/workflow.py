@@ -97,6 +97,16 @@ class Workflow:
         return output
 
 
+def enter(folder: Path) -> None:
+    """Change to a folder, and forget what was cached by paths that are relative to another."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("scripts.", "synscale.")):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+    os.chdir(folder)
+
+
 def start_snakemake(folder: Path, arguments: list[str]) -> None:
     """Run `snakemake` in this process, which ends with it.
 
@@ -107,14 +117,7 @@ def start_snakemake(folder: Path, arguments: list[str]) -> None:
     arguments : list of str
         Of the command line.
     """
-    for name, module in list(sys.modules.items()):
-        if name.startswith(
-            ("scripts.", "synscale.")
-        ):  # caches by a path that is relative to another folder
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
-    os.chdir(folder)
+    enter(folder)
     snakemake.cli.main(arguments)
 
 
