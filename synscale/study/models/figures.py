@@ -1,10 +1,10 @@
 """Figures and tables of a study. Each is created if the study has its key."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from synscale.study.models.base import Name, Positive, StrictModel, one_or_many
+from synscale.study.models.base import AboveZero, Name, Positive, StrictModel, one_or_many
 from synscale.study.models.sources import CurveSelection
 
 Names = Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1)]
@@ -105,6 +105,31 @@ class LimitedRealFigure(StrictModel):
     )
 
 
+class Prices(StrictModel):
+    """Prices of images, in the currency of the hardware file; the default is our choice."""
+
+    real: AboveZero = Field(default=0.05, description="price of a real image with its label")
+    synthetic: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
+        default="auto",
+        description="price of a synthetic image; `auto`: the plan's money for its generation on "
+        "the hardware of config.yaml",
+    )
+
+
+class JointLawFigure(StrictModel):
+    """Loss against the numbers of real and of synthetic images."""
+
+    experiments: Names = Field(
+        description="experiments that train the mixtures, and both kinds of images alone"
+    )
+    architecture: Name
+    evaluation: Name
+    mixtures: Names = Field(
+        description="sources of kind mixture, all of the same two sources: real and synthetic"
+    )
+    prices: Prices = Prices()
+
+
 class TransferFigure(StrictModel):
     """CLIP models of one size on every set and task."""
 
@@ -134,6 +159,7 @@ class Figures(StrictModel):
     per_class: PerClassFigure | None = None
     ood_scaling: ScalingFigure | None = None
     limited_real: LimitedRealFigure | None = None
+    joint_law: JointLawFigure | None = None
     clip_scaling: ScalingFigure | None = None
     clip_transfer: TransferFigure | None = None
     teaser: TeaserFigure | None = None

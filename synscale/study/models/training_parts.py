@@ -15,12 +15,15 @@ class TrainingPart:
     images : int
     start : int
         First image, in the order of the source.
+    weight : float
+        Weight of the loss of its images.
     """
 
     source: str
     guidance: float | None
     images: int
     start: int = 0
+    weight: float = 1.0
 
     @property
     def stop(self) -> int:
@@ -61,19 +64,24 @@ def resolve_mixture(
     share = left // max(1, len(row.parts) - len(images))
     counts = [images.get(place, share) for place in range(len(row.parts))]
     return [
-        _drawn_part(sources, part.source, part.guidance, count, seed)
+        _drawn_part(sources, part.source, part.guidance, count, seed, part.weight)
         for part, count in zip(row.parts, counts, strict=True)
         if count
     ]
 
 
 def _drawn_part(
-    sources: dict, source: str, guidance: float | None, images: int, seed: int
+    sources: dict,
+    source: str,
+    guidance: float | None,
+    images: int,
+    seed: int,
+    weight: float = 1.0,
 ) -> TrainingPart:
     row = sources.get(source)
     draw = seed % getattr(row, "draws", 1)
     start = draw * images_in_draw(row, guidance) if draw else 0
-    return TrainingPart(source, guidance, images, start)
+    return TrainingPart(source, guidance, images, start, weight)
 
 
 def images_in_draw(source, guidance: float | None) -> int:
