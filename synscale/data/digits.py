@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from synscale.data.captions import describe, spread
+
 FORMS = 14
 # Every form asks for the same 130 digits: 0..9 three times over, then a fixed sequence. Some images
 # are missing, so a form has 122 to 130. A form begins where three runs, each perhaps with gaps, are
@@ -62,15 +64,12 @@ def measure(images: np.ndarray) -> dict[str, np.ndarray]:
         its height, positive when leaning right. `width`: standard deviation of the ink's x over
         that of its y.
     """
-    total = images.sum((1, 2))
-    y, x = np.mgrid[0:8, 0:8]
-    mean = [(images * axis).sum((1, 2)) / total for axis in (x, y)]
-    dx, dy = x - mean[0][:, None, None], y - mean[1][:, None, None]
-    xx, yy, xy = ((images * a * b).sum((1, 2)) / total for a, b in ((dx, dx), (dy, dy), (dx, dy)))
-    return {"ink": images.mean((1, 2)), "slant": -xy / yy, "width": np.sqrt(xx / yy)}
+    at = spread(images)
+    width = np.sqrt(at["xx"] / at["yy"])
+    return {"ink": images.mean((1, 2)), "slant": -at["xy"] / at["yy"], "width": width}
 
 
-_WORDS = {
+WORDS = {
     "ink": ("thin", "thick"),
     "slant": ("leaning left", "leaning right"),
     "width": ("narrow", "wide"),
@@ -80,20 +79,10 @@ _WORDS = {
 def captions(images: np.ndarray, labels: np.ndarray) -> list[str]:
     """Return what is striking about each image among its class.
 
-    These are the words for measures in the outer quarters, "plain" without any.
-
     Parameters
     ----------
     images : ndarray, shape (N, 8, 8)
         Grey levels 0 to 16.
     labels : ndarray, shape (N,)
     """
-    words: list[list[str]] = [[] for _ in labels]
-    for name, values in measure(images).items():
-        for label in np.unique(labels):
-            members = np.flatnonzero(labels == label)
-            low, high = np.quantile(values[members], [0.25, 0.75])
-            for i in members:
-                if values[i] < low or values[i] > high:
-                    words[i].append(_WORDS[name][int(values[i] > high)])
-    return [", ".join(striking) or "plain" for striking in words]
+    return describe(measure(images), labels, WORDS)

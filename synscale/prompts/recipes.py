@@ -9,7 +9,7 @@ change when more images are requested.
 
 import runpy
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +21,7 @@ from synscale.study.models.recipes import Recipe
 from synscale.workflow.settings.prompts import PromptSettings
 
 
-def alt_text(row: pd.Series, caption: str, index: int) -> str:
+def alt_text(row: Mapping[str, str], caption: str, index: int) -> str:
     """Return the text of a real image-text pair, which CLIP learns from.
 
     As on the web, not every text names what is in the image.

@@ -224,11 +224,13 @@ def _texts_of(
     settings: GeneratorTrainingSettings, tars: list[str], classes: pd.DataFrame
 ) -> ImageTexts:
     """Return the texts of the images that a generator is trained on."""
-    columns = ["class_id", "caption"]
+    columns = ["class_id", "caption", "prompt"]
     paths = map(shards.manifest_path, tars)
     manifest = pd.concat(pd.read_parquet(path, columns=columns) for path in paths)
-    is_digits = settings.images is None
-    captions_of = generator_texts.digits_captions if is_digits else generator_texts.file_captions
+    is_composed = (manifest["caption"] != manifest["prompt"]).any()
+    captions_of = (
+        generator_texts.composed_captions if is_composed else generator_texts.file_captions
+    )
     seed = settings.generator.training.seed
     captions = captions_of(manifest[: settings.images], classes, settings.patterns, seed)
     return ImageTexts.of(captions)

@@ -62,14 +62,14 @@ def _forms(patterns: tuple[str, ...], kinds: tuple[str, ...]) -> list[ClassRecip
     return [ClassRecipe.model_validate(value) for value in values]
 
 
-def digits_captions(
+def composed_captions(
     manifest: pd.DataFrame, classes: pd.DataFrame, patterns: tuple[str, ...], seed: int
 ) -> list[list[str]]:
-    """Return captions for each image, so that the model sees every form of prompt.
+    """Return captions for each image of a class, so that the model sees every form of prompt.
 
-    These are the image's caption with the class name, twice, and in the other forms of an alt text,
-    the class name, description, hypernyms, a sentence and a CLIP template. The last two are drawn
-    for each image.
+    The captions of the images were composed of measurements. The texts are the caption with the
+    class name, twice, and in the other forms of an alt text, the class name, description,
+    hypernyms, a sentence and a CLIP template. The last two are drawn for each image.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def file_captions(
 
     An image without a class has its text only. One with a class has the caption with and without
     the class name, or the name twice; and a text of each form of prompt that the class table
-    allows. Parameters are those of `digits_captions`.
+    allows. Parameters are those of `composed_captions`.
     """
     random = np.random.default_rng(seed)
     columns = [name for name in TEXTS if classes[name].fillna("").str.strip().all()]

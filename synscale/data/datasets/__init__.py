@@ -5,9 +5,11 @@ patterns.py          names of tars with * or braces
 folders.py           a folder for each class
 webdataset.py        WebDataset tars with classes
 torchvision_sets.py  data sets that torchvision reads
+idx.py               data sets in idx files, as MNIST's
 img2dataset.py       tars of pairs, with or without parquets
 class_names.py       names of classes in a file next to the data
 held_out.py          images that are held out of training
+measured_captions.py captions of images of classes, by what is measured on their pixels
 selection.py         the images of a data set that a split takes
 stored_format.py     an image as the study stores it
 
@@ -24,7 +26,9 @@ from types import ModuleType
 
 from synscale.data.datasets import (
     folders,
+    idx,
     img2dataset,
+    measured_captions,
     selection,
     torchvision_sets,
     webdataset,
@@ -55,7 +59,12 @@ __all__ = [
 ]
 
 ROW_GROUP = 10_000  # rows that a reader of a shard must take at least
-MODULES = {"folders": folders, "webdataset": webdataset, "img2dataset": img2dataset}
+MODULES = {
+    "folders": folders,
+    "webdataset": webdataset,
+    "img2dataset": img2dataset,
+    "idx": idx,
+}
 INDEX_TYPES = {"tar": "string", "offset": "Int64", "size": "Int64"}
 
 
@@ -85,6 +94,7 @@ def of_split(
         has_prompts=settings.has_prompts,
         held_out=settings.held_out,
         part=settings.part,
+        measured=settings.measured,
     )
 
 
@@ -122,7 +132,7 @@ def _compressed(data: DataSet) -> list[str]:
 
 def module_of(layout: str) -> ModuleType:
     """Return the module that reads a layout."""
-    return MODULES.get(layout, torchvision_sets)
+    return MODULES.get(layout.partition(":")[0], torchvision_sets)
 
 
 @contextmanager
@@ -185,6 +195,8 @@ def write_index(
     if problems:
         raise data.error(problems, survey.summary())
     table, images = (_order_pairs if data.pairs else _order_images)(data, table)
+    if data.measured:
+        table = measured_captions.add(data, table, module_of(layout).reader(data), threads)
     about = {"layout": layout, "images": images, "skipped": len(data.skipped), "dataset": data.name}
     arrow = pa.Table.from_pandas(table, preserve_index=False)
     arrow = arrow.replace_schema_metadata({"about": json.dumps(about)})

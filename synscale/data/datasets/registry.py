@@ -17,7 +17,7 @@ from synscale.data.datasets.patterns import is_pattern, matches
 from synscale.runtime.file_names import nfc
 from synscale.study import class_table, csv_tables
 from synscale.study.models.base import is_path
-from synscale.workflow.settings.data import HeldOutImages
+from synscale.workflow.settings.data import HeldOutImages, StoredImages
 
 TABLE = Path("data/datasets.csv")
 SUBSETS = Path("data/imagenet_subsets.csv")
@@ -30,6 +30,8 @@ LAYOUTS = {
     "webdataset": "WebDataset tars of {key}.jpg (or another image format) and {key}.cls",
     "img2dataset": "pairs as img2dataset writes them with --output_format webdataset: "
     "{shard}.tar, with or without {shard}.parquet",
+    "torchvision": "what torchvision.datasets.{name} reads",
+    "idx": "idx files {name}-images-idx3-ubyte and {name}-labels-idx1-ubyte, plain or .gz",
 }
 
 
@@ -48,7 +50,8 @@ def first_few(items: Iterable, count: int = 5) -> str:
     return ", ".join(map(str, items[:count])) + more
 
 
-def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
+def table_rows(path: Path, *columns: str) -> list[dict[str, str]]:
+    """Return the rows of a table as `csv_tables.rows` does. Raises DataSetError."""
     try:
         return csv_tables.rows(path, *columns)
     except csv_tables.TableError as error:
@@ -57,7 +60,7 @@ def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
 
 def row_of(name: str) -> dict[str, str]:
     """Return the row of a data set in data/datasets.csv, an empty one for the user's data."""
-    rows = _rows(TABLE, "id") if TABLE.is_file() else []
+    rows = table_rows(TABLE, "id") if TABLE.is_file() else []
     row = next((row for row in rows if row["id"] == name), {})
     images = row.get("images") or "0"
     if not images.isdecimal():
@@ -96,6 +99,8 @@ class DataSet:
         Images of the data set that are left out of training, or that the split consists of.
     part : tuple of int or None
         Half-open range of the images to train on that the split consists of; its end may be None.
+    measured : StoredImages or None
+        How the images are stored on which captions are measured; None: no captions.
     """
 
     name: str
@@ -108,6 +113,7 @@ class DataSet:
     has_prompts: bool = False
     held_out: HeldOutImages | None = None
     part: tuple[int, int | None] | None = None
+    measured: StoredImages | None = None
 
     @cached_property
     def row(self) -> dict[str, str]:
@@ -125,13 +131,13 @@ class DataSet:
         subset = self.row.get("subset")
         if not subset:
             return list(range(len(self.classes)))
-        rows = _rows(SUBSETS, "subset", "wnid")
+        rows = table_rows(SUBSETS, "subset", "wnid")
         wnids = {row["wnid"] for row in rows if row["subset"] == subset}
         return [i for i, row in enumerate(self.classes) if row.get("wnid") in wnids]
 
     @property
     def layouts(self) -> list[str]:
-        """Layouts that it may have: keys of LAYOUTS, torchvision:Name(arguments)."""
+        """Layouts that it may have: keys of LAYOUTS, torchvision:Name(arguments), idx:prefix."""
         default = "img2dataset" if self.pairs else "folders|webdataset"
         return (self.row.get("layout") or default).split("|")
 
@@ -210,10 +216,8 @@ class DataSet:
         """Describe what is expected, for messages."""
         if self.pairs:
             return LAYOUTS["img2dataset"]
-        layouts = []
-        for layout in self.layouts:
-            name = layout.partition(":")[2]
-            layouts.append(LAYOUTS.get(layout, f"what torchvision.datasets.{name} reads"))
+        kinds = [layout.partition(":") for layout in self.layouts]
+        layouts = [LAYOUTS.get(kind, kind).replace("{name}", name) for kind, _, name in kinds]
         images = f", {self.row['images']} images" if self.row.get("images") else ""
         return f"{len(self.expected)} classes of {self.table}{images}; {'; or '.join(layouts)}"
 

@@ -102,14 +102,18 @@ def _part_errors(where, part, sources) -> Iterator[str]:
     """Yield an error if a source has fewer images than a part of a training set needs."""
     row = sources.get(part.source)
     available = images_in_draw(row, part.guidance) if row and row.kind != "mixture" else 0
+    draws = getattr(row, "draws", 1)
+    if getattr(row, "draws_overlap", False):
+        available *= draws
     if part.images <= available:
         return
     place = f"sources.{part.source}.images"
     if part.guidance is not None:
         place += f".{part.guidance}"
-    if getattr(row, "draws", 1) > 1:
-        place += f" in each of its {row.draws} draws"
     fix = "raise that, remove the size, or put the curve into another experiment"
+    if draws > 1 and not row.draws_overlap:
+        place += f" in each of its {draws} draws"
+        fix += f"; or set sources.{part.source}.draws_overlap"
     yield f"{where}: more than the {available} of {place}; {fix}"
 
 

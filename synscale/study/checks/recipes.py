@@ -56,14 +56,23 @@ def check_captions(recipes, sources) -> Iterator[str]:
             )
 
 
+def has_captions(sources, data) -> bool:
+    """Whether the real images of classes have captions: digits, or files with measured ones."""
+    real = [source for source in sources.values() if source.kind == "real"]
+    if data.kind != "files":
+        return True
+    rows = [data.training[source.data] for source in real if source.data in data.training]
+    return bool(rows) and all(row.captions for row in rows)
+
+
 def check_real_texts(recipes, sources, data) -> Iterator[str]:
     """Check that recipes from texts of real pairs have such pairs, and enough of them."""
     for name, recipe in recipes.items():
         key = f"recipes.{name}"
-        if recipe.kind in ("captions", "alt_texts") and data.kind == "files":
+        if recipe.kind in ("captions", "alt_texts") and not has_captions(sources, data):
             yield (
-                f"{key}.kind = {recipe.kind!r}: real images of classes in files have no captions; "
-                "use kind image_captions or pair_texts"
+                f"{key}.kind = {recipe.kind!r}: the real images have no captions; use kind "
+                "image_captions or pair_texts, or add captions: measured to their training set"
             )
         if recipe.kind != "pair_texts":
             continue

@@ -1,5 +1,6 @@
 """Sources, curves, experiments, scores and laws: what a study compares."""
 
+from operator import not_
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
@@ -30,6 +31,14 @@ Draws = Annotated[
         "s trains on part s modulo draws, so seeds repeat the draw of the images too",
     ),
 ]
+DrawsOverlap = Annotated[
+    bool,
+    Field(
+        exclude_if=not_,
+        description="whether a set may be larger than a draw: it continues with the images of the "
+        "next draws, after the last one with those of the first",
+    ),
+]
 RunsPerJob = Annotated[
     Literal["one", "all"],
     Field(description="`all`: one job trains every run of a source and architecture"),
@@ -47,6 +56,7 @@ class RealSource(StrictModel):
         description="number of real training images to use, balanced over the classes"
     )
     draws: Draws = 1
+    draws_overlap: DrawsOverlap = False
     images_per_shard: PerShard = None
 
 
@@ -57,6 +67,7 @@ class PairSource(StrictModel):
     data: Name = Field(description="training split of the data")
     images: Positive
     draws: Draws = 1
+    draws_overlap: DrawsOverlap = False
     images_per_shard: PerShard = None
 
 
@@ -75,6 +86,7 @@ class SyntheticSource(StrictModel):
         "they depend on must be equal",
     )
     draws: Draws = 1
+    draws_overlap: DrawsOverlap = False
     images_per_shard: PerShard = None
 
 
@@ -100,6 +112,7 @@ class ImagesSource(StrictModel):
     )
     skip: str | None = Field(default=None, description=SKIP)
     draws: Draws = 1
+    draws_overlap: DrawsOverlap = False
     images_per_shard: PerShard = None
 
 

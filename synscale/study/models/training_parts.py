@@ -1,6 +1,6 @@
 """The images that a training set is composed of, from the study's sources."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def resolve_mixture(
     """
     row = sources[source]
     if row.kind != "mixture":
-        return [_drawn_part(sources, source, guidance, size, seed)]
+        return _drawn_parts(sources, source, guidance, size, seed)
     left = size
     images: dict[int, int] = {}
     for place, part in enumerate(row.parts):
@@ -64,24 +64,31 @@ def resolve_mixture(
     share = left // max(1, len(row.parts) - len(images))
     counts = [images.get(place, share) for place in range(len(row.parts))]
     return [
-        _drawn_part(sources, part.source, part.guidance, count, seed, part.weight)
+        drawn if part.weight == 1 else replace(drawn, weight=part.weight)
         for part, count in zip(row.parts, counts, strict=True)
         if count
+        for drawn in _drawn_parts(sources, part.source, part.guidance, count, seed)
     ]
 
 
-def _drawn_part(
-    sources: dict,
-    source: str,
-    guidance: float | None,
-    images: int,
-    seed: int,
-    weight: float = 1.0,
-) -> TrainingPart:
+def _drawn_parts(
+    sources: dict, source: str, guidance: float | None, images: int, seed: int
+) -> list[TrainingPart]:
+    """Return the first images of a draw: one part, or two if they go beyond the last image."""
     row = sources.get(source)
     draw = seed % getattr(row, "draws", 1)
-    start = draw * images_in_draw(row, guidance) if draw else 0
-    return TrainingPart(source, guidance, images, start, weight)
+    if not draw:
+        return [TrainingPart(source, guidance, images)]
+    per_draw = images_in_draw(row, guidance)
+    start = draw * per_draw
+    last = row.draws * per_draw
+    if not row.draws_overlap or start + images <= last:
+        return [TrainingPart(source, guidance, images, start)]
+    rest = start + images - last
+    return [
+        TrainingPart(source, guidance, last - start, start),
+        TrainingPart(source, guidance, rest),
+    ]
 
 
 def images_in_draw(source, guidance: float | None) -> int:

@@ -102,7 +102,7 @@ def test_classifiers_are_evaluated_on_the_studys_classes(study):
         (
             "recipes: {}",
             "recipes: {own: {kind: captions}}",
-            "recipes.own.kind = 'captions': real images of classes in files have no captions",
+            "recipes.own.kind = 'captions': the real images have no captions",
         ),
         (
             "recipes: {}",

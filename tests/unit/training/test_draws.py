@@ -171,6 +171,46 @@ def test_a_size_must_fit_into_a_draw():
     )
 
 
+def overlapping(draws: int, images: int = 120) -> Study:
+    """Return the study whose real source lets sets be larger than a draw."""
+    changed = study(draws, images)
+    real = changed.sources["real"].model_copy(update={"draws_overlap": True})
+    return changed.model_copy(update={"sources": changed.sources | {"real": real}})
+
+
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 12), st.data())
+def test_overlapping_draws_are_nested_and_balanced(draws, per_class, seed, data):
+    images = draws * per_class * CLASSES
+    sources = overlapping(draws, images).sources
+    sizes = st.integers(1, images // CLASSES).map(lambda count: count * CLASSES)
+    small, large = sorted([data.draw(sizes), data.draw(sizes)])
+
+    def numbers(size: int) -> list[int]:
+        parts = resolve_mixture(sources, "real", None, size, seed)
+        return [i for part in parts for i in range(part.start, part.stop)]
+
+    assert len(set(numbers(large))) == large and max(numbers(large)) < images
+    assert numbers(large)[:small] == numbers(small)
+    assert numbers(large)[0] == seed % draws * (images // draws)
+    counts = np.bincount([i % CLASSES for i in numbers(large)])
+    assert (counts == large // CLASSES).all()
+
+
+def test_set_larger_than_a_draw_is_read_round(tmp_path):
+    tars = write_source(tmp_path / "real", 12, 10)
+    runs = classifier_settings(overlapping(3, 120), "real", "vit_tiny").runs
+    [run] = [run for run in runs if run.seed == 2 and sum(p.images for p in run.parts) == 40]
+    large = replace(run, parts=tuple(resolve_mixture(overlapping(6).sources, "real", None, 60, 5)))
+    series = classifier_group.load_series([large], {"real": tars})
+    images = classifier_group.images_of_run(large, series)
+    pixels, _ = images.read(torch.arange(len(images)))
+    assert pixels[:, 0, 0, 0].tolist() == [*range(100, 120), *range(40)]
+
+
+def test_overlapping_draws_allow_all_images():
+    assert faults(overlapping(6)) == []
+
+
 def test_draws_must_share_images_and_classes_equally():
     assert any(
         "sources.real.images = 120: not a multiple of the 10 classes times the 5 draws; use 100"

@@ -124,7 +124,7 @@ def test_state_of_other_settings_is_not_continued(tmp_path):
 def test_every_form_of_prompt_is_among_the_training_captions():
     classes = pd.read_csv(ROOT / "data/digits_classes.csv")
     manifest = pd.DataFrame({"class_id": [3, 4], "caption": ["thick", "plain"]})
-    own = generator_texts.digits_captions(manifest, classes, ["a {name} here"], 0)
+    own = generator_texts.composed_captions(manifest, classes, ["a {name} here"], 0)
     assert len(own[0]) == len(own[1])
     for text in (
         "three",
