@@ -54,6 +54,7 @@ def forms_table(fits: dict[str, JointFit], chosen: JointFit, possible: list[str]
                 formula=fitted.form.formula,
                 reference_images=fitted.points.reference,
                 aicc=fitted.aicc,
+                residual_sd=fitted.residual_sd,
                 held_out_error=fitted.held_out,
                 largest_error=largest,
                 chosen=fitted is chosen,
@@ -128,6 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
         }
     )
     predicted = joint.held_out(fitted.form, data)
+    largest = joint.error(predicted, "largest")
     grid = grid_of(fitted, theta)
     targets = np.geomspace(measured["loss"].min(), measured["loss"].max(), TARGETS)
     costs = mixture_prices.cheapest(fitted, theta, prices, targets)
@@ -139,7 +141,7 @@ def main(arguments: list[str] | None = None) -> None:
     titles = {
         losses: f"cross-entropy (nats), law: {fitted.form.name}",
         worth: "real images that the next synthetic one is worth",
-        held_out: f"mixtures held out: {fitted.held_out:.1%} error",
+        held_out: f"mixtures held out: {fitted.held_out:.0%} error, largest: {largest:.0%}",
         money: f"cost: {prices[0]:g} a real image, {prices[1]:.2g} a synthetic one",
     }
     for axes, title in titles.items():

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from synscale.report import axes as panels
 from synscale.report import plotting
@@ -126,12 +126,16 @@ def draw_costs(axes: plt.Axes, table: pd.DataFrame, currency: str) -> None:
     reached = table[positive("cost").notna()]
     for row in reached.iloc[np.linspace(0, len(reached) - 1, 4).astype(int)].itertuples():
         text = f"{panels.count(row.real_images)} + {panels.count(row.synthetic_images)}"
-        place = {"textcoords": "offset points", "ha": "center", "fontsize": 6}
+        side = {reached.index[0]: "left", reached.index[-1]: "right"}.get(row.Index, "center")
+        place = {"textcoords": "offset points", "ha": side, "fontsize": 6}
         axes.plot(row.loss, row.cost, marker="o", markersize=3, color=plotting.MIXTURE)
         axes.annotate(text, (row.loss, row.cost), (0, 5), **place)
     costs = np.concatenate([positive(name) for name in ("cost", "real_only", "synthetic_only")])
     if np.isfinite(costs).any():
-        axes.set(yscale="log", ylim=(np.nanmin(costs) / 2, np.nanmax(costs) * 4))
+        axes.set(yscale="log", ylim=(np.nanmin(costs) / 2, np.nanmax(costs) * 8))
+        axes.yaxis.set_major_locator(LogLocator(numticks=6))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.set(xscale="log", xlabel="target cross-entropy (nats)", ylabel=f"cost ({currency})")
     low, high = axes.get_xlim()
     ticks = panels.with_room(panels.LOSS_TICKS, low, high, 0.08)

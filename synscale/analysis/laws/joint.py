@@ -51,6 +51,12 @@ class JointFit:
     held_out: float
 
     @property
+    def residual_sd(self) -> float:
+        """Standard deviation of residuals of log loss, with N - P degrees of freedom."""
+        spare = max(1, len(self.points.y) - len(self.theta))
+        return float(np.sqrt(self.residual_sum / spare))
+
+    @property
     def aicc(self) -> float:
         """Akaike's criterion, corrected for few points; infinite if there are too few."""
         count, free = len(self.points.y), len(self.theta) + 1

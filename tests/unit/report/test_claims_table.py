@@ -45,6 +45,7 @@ def test_every_claim_has_the_expected_verdict(claimed):
         "CLIP: synthetic images scale like real ones, a little lower (downstream)": ["holds"],
         "Supervised: synthetic images scale much worse than real ones": ["holds"],
         "Supervised: concepts that generators cannot draw hold scaling back": ["holds"],
+        "Supervised: scaling ability goes with overall performance": ["undecided"],
         "Supervised: synthetic images help where real ones are few": ["holds"] * 3,
         "Supervised: synthetic images scale well out of distribution": ["holds"] * 2,
         "CLIP: synthetic images help together with real ones": ["holds"],

@@ -1,5 +1,7 @@
 """The joint law of a study: numbers of images of its training sets, and its automatic form."""
 
+import re
+
 import pytest
 
 from synscale.analysis.laws import joint_points
@@ -7,6 +9,7 @@ from synscale.study.checks import joint_law
 from synscale.study.load import StudyError, load_study, read_yaml, validate
 from synscale.study.models.two_kinds import TwoKinds, two_kinds
 from synscale.workflow.settings.joint_law import joint_law_settings
+from synscale.workflow.settings.training import classifier_settings
 from tests.support.workflow import ROOT, SMOKE
 
 DIGITS = load_study(ROOT / "studies/digits.yaml")
@@ -37,23 +40,24 @@ def test_mixtures_of_other_kinds_have_no_joint_law():
     assert two_kinds(DIGITS.sources | {"three": three}, "three") is None
 
 
-def test_study_with_too_few_pairs_has_no_automatic_joint_law():
-    def few(row):
-        return row | {"sizes": [10, 20]}
-
-    def without(figures):
-        return {name: "auto" for name in figures if name == "joint_law"}
-
+def test_joint_law_of_few_pairs_is_an_error():
     raw = read_yaml(SMOKE)
-    raw["experiments"]["scaling"] = few(raw["experiments"]["scaling"])
-    raw["experiments"]["limited"] |= {"sizes": [20]}
-    raw["figures"] = without(raw["figures"])
+    raw["experiments"]["scaling"]["sizes"] = [10, 20]
+    raw["experiments"]["limited"]["sizes"] = [20]
+    raw["figures"] = {"joint_law": raw["figures"]["joint_law"]}
     raw["tables"], raw["laws"] = {}, {}
-    raw["scores"]["reference"]["size"] = 20
-    with pytest.raises(StudyError) as error:
+    expected = re.escape("figures.joint_law: 5 different pairs of numbers of images (expected 7")
+    with pytest.raises(StudyError, match=expected):
         validate(raw, "x")
-    expected = "5 different pairs of numbers of images (expected 7 or more)"
-    assert expected in str(error.value)
+
+
+def test_automatic_joint_law_of_a_study_without_one_is_an_error():
+    raw = read_yaml(SMOKE)
+    del raw["experiments"]["limited"]
+    raw["figures"], raw["tables"] = {"joint_law": "auto"}, {}
+    message = "figures.joint_law = 'auto': not supported (no law, curve or source for it)"
+    with pytest.raises(StudyError, match=re.escape(message)):
+        validate(raw, "x")
 
 
 def test_both_packages_require_as_many_pairs():
@@ -77,8 +81,6 @@ def test_weight_of_one_changes_no_digest():
     weighted = smoke(
         sources__real_10=lambda row: row | {"parts": [parts[0] | {"weight": 1}, parts[1]]}
     )
-    from synscale.workflow.settings.training import classifier_settings
-
     plain = smoke()
     digests = [
         classifier_settings(study, "real_10", "vit_tiny").digest() for study in (plain, weighted)
