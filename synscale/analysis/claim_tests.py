@@ -122,8 +122,7 @@ def scaling_goes_with_performance(data: Data) -> list[ClaimRow]:
         per_class.rank_correlation(table, score, by="configuration")
         for score in ("performance", "top1")
     )
-    keys = {"within": ["all"], "by": "configuration"}
-    test = Test(*per_class.permutation_p(table, "performance", **keys))
+    test = Test(*per_class.permutation_p(table, "performance", ["all"], by="configuration"))
     note = (
         "Spearman's rho of k and the mean log loss over "
         f"{len(x)} sizes that all have, with its sign reversed; bootstrap over configurations, p "

@@ -123,7 +123,7 @@ def held_out(form: Form, data: Points) -> pd.DataFrame:
     """
     mixtures = np.flatnonzero(data.is_mixture)
     without, largest = np.full((2, len(data.y)), np.nan)
-    is_largest = np.zeros(len(data.y), bool)
+    is_largest: np.ndarray = np.zeros(len(data.y), bool)
     for name in np.unique(data.curve[mixtures]):
         of_curve = data.is_mixture & (data.curve == name)
         without[of_curve] = predict(form, data, of_curve)
@@ -204,7 +204,7 @@ def parameters(fitted: JointFit) -> pd.DataFrame:
     for place, name in enumerate(form.parameters):
         grid = np.union1d(np.linspace(low[place], high[place], _GRID), fitted.theta[place])
         under = _profile(fitted, place, limit)
-        ends = np.array(profile.ends(under, grid, fitted.theta[place]))
+        ends = np.array(profile.ends(under, grid, float(fitted.theta[place])))
         best, *bounds = (_value(fitted, place, end) for end in (fitted.theta[place], *ends))
         is_bounded = np.isfinite(ends) | np.array([name in form.may_vanish, False])
         rows.append((name, best, *bounds, bool(is_bounded.all())))

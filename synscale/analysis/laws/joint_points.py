@@ -34,8 +34,8 @@ class Points:
 
     def where(self, mask: np.ndarray) -> "Points":
         """Return some of the points, in the same units."""
-        rows = (values[mask] for values in (self.real, self.synthetic, self.y, self.curve))
-        return Points(*rows, self.reference)
+        images = self.real[mask], self.synthetic[mask]
+        return Points(*images, self.y[mask], self.curve[mask], self.reference)
 
     @property
     def is_mixture(self) -> np.ndarray:
