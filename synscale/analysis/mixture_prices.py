@@ -1,5 +1,7 @@
 """The cheapest mixture of real and synthetic images that reaches a loss, by the joint law."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -97,13 +99,13 @@ def cheapest(
     points = fitted.points
     real = _numbers(points.real * points.reference)
     synthetic = _numbers(points.synthetic * points.reference)
-    n, m = np.meshgrid(real, synthetic, indexing="ij")
+    grid: Sequence[np.ndarray] = np.meshgrid(real, synthetic, indexing="ij")
     shape = len(real), len(synthetic)
     found: list[list[dict[str, np.ndarray]]] = [[] for _ in targets]
     rows = np.concatenate([fitted.theta[None], theta])
     for part in np.array_split(rows, -(-len(rows) // _AT_ONCE)):
         with np.errstate(divide="ignore", invalid="ignore"):
-            losses = fitted.log_loss(n.ravel(), m.ravel(), part).reshape(-1, *shape)
+            losses = fitted.log_loss(grid[0].ravel(), grid[1].ravel(), part).reshape(-1, *shape)
         losses[:, 0, 0] = np.inf  # no images at all
         for place, target in enumerate(np.log(targets)):
             found[place].append(_mixtures(losses, real, synthetic, target, prices))

@@ -13,14 +13,15 @@ from synscale.study.load import load_study
 from synscale.workflow.settings.joint_law import joint_law_settings
 from tests.support import joint_runs
 from tests.support.captions import rendered
-from tests.support.workflow import ROOT
+from tests.support.workflow import ROOT, SMOKE
 
 STUDY = ROOT / "studies/digits.yaml"
+LAPTOP = ROOT / "profiles/hardware/laptop.yaml"
 
 
-def metrics_of(law, folder: Path) -> Path:
+def metrics_of(law, folder: Path, study: Path = STUDY) -> Path:
     """Write metrics of every run of the figure's experiments, with losses of a known law."""
-    settings = joint_law_settings(load_study(STUDY))
+    settings = joint_law_settings(load_study(study))
     sets = {(row.source, row.guidance, row.size): row for row in settings.sets}
     random = np.random.default_rng(0)
     rows = []
@@ -35,16 +36,16 @@ def metrics_of(law, folder: Path) -> Path:
                         rows.append((source, guidance, architecture, size, seed, loss))
     columns = ["source", "guidance", "architecture", "size", "seed", "cross_entropy"]
     table = pd.DataFrame(rows, columns=columns).drop_duplicates(columns[:-1])
-    table = table.assign(top1=0.5, evaluation="unseen_writers", class_id=pd.NA)
+    table = table.assign(top1=0.5, evaluation=settings.evaluation, class_id=pd.NA)
     path = folder / "metrics.parquet"
     table.astype({"guidance": "Float64", "class_id": "Int64"}).to_parquet(path)
     return path
 
 
-def drawn(folder: Path, law, hardware: Path = ROOT / "profiles/hardware/laptop.yaml"):
+def drawn(folder: Path, law, hardware: Path = LAPTOP, study: Path = STUDY):
     outputs = [str(folder / f"joint_law.{suffix}") for suffix in plotting.FORMATS]
-    files = ["--metrics", str(metrics_of(law, folder)), "--hardware", str(hardware)]
-    plot_joint_law.main(["--study", str(STUDY), *files, "--output", *outputs])
+    files = ["--metrics", str(metrics_of(law, folder, study)), "--hardware", str(hardware)]
+    plot_joint_law.main(["--study", str(study), *files, "--output", *outputs])
     table = pd.read_csv(outputs[-1], low_memory=False)
     return {part: rows.dropna(axis=1, how="all") for part, rows in table.groupby("part")}
 
@@ -85,6 +86,12 @@ def test_csv_has_costs_with_the_prices_of_the_study_and_the_plan(parts):
 
 def test_figure_of_a_loss_that_never_falls_is_drawn(tmp_path):
     assert "grid" in drawn(tmp_path, lambda n, m: 1.0)
+
+
+def test_figure_of_few_pairs_is_drawn(tmp_path):
+    """The smoke study has 8 pairs, too few for the held-out errors of most forms."""
+    parts = drawn(tmp_path, joint_runs.constant, study=SMOKE)
+    assert len(parts["measured"]) == 8 and len(parts["held_out"]) == 2
 
 
 def test_machine_without_speed_is_an_error(tmp_path):
