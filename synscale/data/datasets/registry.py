@@ -266,8 +266,7 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
     # Pairs have left them out already, and a part need not have them.
     usable = total if data.pairs or data.part else total - len(data.skipped)
     if data.held_out:
-        single = [data.classes[i]["name"] for i, count in survey.classes.items() if count == 1]
-        if single:
+        if single := [data.classes[i]["name"] for i, n in survey.classes.items() if n == 1]:
             problem = f"one image of {len(single)} classes: {first_few(single)}"
             problems.append(f"{problem}; none can be held out; add images")
         usable -= held_out_images(survey.classes, data.held_out.fraction)
@@ -275,8 +274,7 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
         start, stop = data.part
         if usable < (stop or start + 1):
             found = f"{usable} images that are not held out, expected {stop or start + 1}"
-            problems.append(f"too few images for part = {list(data.part)} ({found}); change it")
-            return problems
+            return [*problems, f"too few images for part = {list(data.part)} ({found}); change it"]
         usable = (stop or usable) - start
     if data.min_images and usable < data.min_images:
         detail = f"{usable}, a source of the study takes {data.min_images}"
