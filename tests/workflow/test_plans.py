@@ -27,6 +27,7 @@ PLANS = {
         "plot_beyond_the_law": 1,
         "plot_per_class": 1,
         "plot_limited_real": 1,
+        "plot_joint_law": 1,
         "plot_clip_transfer": 1,
         "plot_teaser": 1,
         "plot_training_curves": 1,
