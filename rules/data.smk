@@ -4,8 +4,8 @@
 #      results/{study}/data/{split}/index.parquet, only of a data set in files
 #
 # Splits are the training sets and evaluation sets by name. The digits have generator_training, from
-# which only text-to-image models learn, and classifier_training, the source `real`. Later stages
-# read nothing but shards.
+# which only text-to-image models learn, and classifier_training, the source `real`. A set that is
+# shifted from another one is computed from its shard. Later stages read nothing but shards.
 
 
 rule index_data:
@@ -39,6 +39,8 @@ rule prepare_data:
     input:
         classes=inputs.split_classes,
         index=inputs.data_index,
+        images=inputs.shifted_images,
+        training=inputs.shift_training,
     output:
         tar="results/{study}/data/{split}/{shard}.tar",
         manifest="results/{study}/data/{split}/{shard}.parquet",
@@ -60,4 +62,5 @@ rule prepare_data:
         "python -m scripts.prepare_data --study studies/{wildcards.study}.yaml "
         "--split {wildcards.split} --shard {wildcards.shard} "
         "--settings-digest {params.settings_digest} --classes {input.classes:q} "
-        "--index {input.index:q} --threads {threads} --output {output.tar:q} > {log:q} 2>&1"
+        "--index {input.index:q} --images {input.images:q} --training {input.training:q} "
+        "--threads {threads} --output {output.tar:q} > {log:q} 2>&1"

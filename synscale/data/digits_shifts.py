@@ -83,26 +83,3 @@ def printed(angles: list[float]) -> tuple[np.ndarray, np.ndarray, list[str]]:
             labels += range(10)
             origins += [f"{Path(path).stem} {angle:g}"] * 10
     return count_ink(np.stack(bitmaps)), np.array(labels), origins
-
-
-def misread(
-    images: np.ndarray, labels: np.ndarray, training_images: np.ndarray, training_labels: np.ndarray
-) -> np.ndarray:
-    """Return indices (M,) of real images that a model gets wrong, as ImageNet-A was selected.
-
-    That was done with a ResNet-50. Here the model gives an image the class whose mean image is
-    nearest, of other writers: no classifier that is evaluated is of its kind or has seen its
-    training images.
-
-    Parameters
-    ----------
-    images, training_images : ndarray, shape (N, 8, 8)
-    labels, training_labels : ndarray, shape (N,)
-    """
-    from sklearn.neighbors import NearestCentroid
-
-    def flat(array: np.ndarray) -> np.ndarray:
-        return array.reshape(len(array), -1) / 16
-
-    model = NearestCentroid().fit(flat(training_images), training_labels)
-    return np.flatnonzero(model.predict(flat(images)) != labels)

@@ -3,20 +3,23 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 
 import numpy as np
 import pandas as pd
 
-from synscale.data import datasets, digits, digits_shifts
+from synscale.data import datasets, digits, digits_shifts, shards, shifts
+from synscale.data.codec import decode
 from synscale.data.datasets import registry, stored_format
 from synscale.prompts import recipes
+from synscale.study.models.data import MisreadImages
 from synscale.workflow.settings.data import DataSettings
 
 AT_ONCE = 64  # images that a thread may be ahead of the writer
 
 
 class TooFewImages(ValueError):
-    """A split that has fewer images than a source takes."""
+    """A split that has fewer images than a source or a model takes."""
 
 
 def load_digits(settings: DataSettings) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
@@ -38,8 +41,8 @@ def load_digits(settings: DataSettings) -> tuple[np.ndarray, np.ndarray, list[st
     rows = np.flatnonzero(np.isin(form, settings.images.forms))
     if settings.kind == "adversarial":
         other = np.isin(form, settings.trained_on)
-        wrong = digits_shifts.misread(images[rows], labels[rows], images[other], labels[other])
-        rows = rows[wrong]
+        model = shifts.NearestMean.of(zip(labels[other], images[other], strict=True))
+        rows = rows[model.misread(images[rows], labels[rows])]
     selected = images[rows]
     if settings.kind == "outlines":
         selected = digits_shifts.outlines(selected)
@@ -100,6 +103,67 @@ def digits_samples(
             manifest = {"image": place, "class_id": class_id, "class_name": row["name"]}
             manifest |= {"prompt": text, "caption": captions[i], "origin": origins[i]}
             yield f"{place:09d}", pixels[i], manifest
+
+
+def shifted_samples(
+    tar: str, training: list[str], settings: DataSettings, threads: int
+) -> Iterator[tuple[str, bytes, dict]]:
+    """Yield key, encoded image and manifest row of each image of a shifted set, in order.
+
+    Parameters
+    ----------
+    tar : str
+        Shard of the set that the images are taken from.
+    training : list of str
+        Shards whose first images the model behind misread images is trained on.
+    settings : DataSettings
+    threads : int
+        Threads that change images.
+
+    Raises
+    ------
+    TooFewImages
+        If the model knows too few classes, or classifies all images correctly.
+    """
+    samples = shards.samples(tar)
+    if settings.training:
+        yield from _misread_samples(samples, training, settings)
+        return
+
+    def convert(sample: tuple[str, bytes, dict]) -> bytes:
+        return shards.encode(shifts.changed(decode(sample[1]), settings.shift))
+
+    with ThreadPoolExecutor(threads) as pool:
+        while window := list(islice(samples, AT_ONCE * threads)):
+            for (key, _, row), image in zip(window, pool.map(convert, window), strict=True):
+                yield key, image, row
+
+
+def _misread_samples(
+    samples: Iterator[tuple[str, bytes, dict]], training: list[str], settings: DataSettings
+) -> Iterator[tuple[str, bytes, dict]]:
+    """Yield the samples that a model of training images classifies wrongly, counted from 0."""
+    shift, trained_on = settings.shift, settings.training
+    assert isinstance(shift, MisreadImages) and trained_on and trained_on.range
+    count = trained_on.range[1]
+    learned = islice(chain.from_iterable(map(shards.samples, training)), count)
+    model = shifts.NearestMean.of((row["class_id"], decode(data)) for _, data, row in learned)
+    place = 0
+    while window := list(islice(samples, AT_ONCE)):
+        labels = np.array([row["class_id"] for _, _, row in window])
+        if unknown := sorted(set(labels.tolist()) - set(model.classes.tolist())):
+            problem = f"no image of the classes {unknown} of {shift.of} among the first {count}"
+            fix = f"raise `images` of the set of kind {shift.kind!r}"
+            raise TooFewImages(f"data.training.{shift.trained_on}: {problem}; {fix}")
+        images = np.stack([decode(data) for _, data, _ in window])
+        for i in model.misread(images, labels):
+            _, data, row = window[i]
+            yield f"{place:09d}", data, row | {"image": place}
+            place += 1
+    if not place:
+        problem = f"a model of {shift.trained_on} classifies every image correctly"
+        fix = f"remove the set of kind {shift.kind!r}"
+        raise TooFewImages(f"data.evaluation.{shift.of}: {problem}; {fix}")
 
 
 def file_samples(

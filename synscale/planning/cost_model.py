@@ -26,11 +26,13 @@ from synscale.workflow.settings.data import index_settings
 from synscale.workflow.shards import (
     guidance_ranges,
     images_needed,
+    images_of_shift,
     images_per_shard,
     images_per_shard_of_split,
     is_elsewhere,
     is_in_files,
     is_pairs,
+    shift_of,
 )
 
 SMALL_FILE = 20_000  # bytes of a figure, a table or metrics
@@ -58,8 +60,9 @@ def _split_images(study: Study, split: str, shard: str) -> int:
 def _prepare_data(study: Study, split: str, shard: str) -> Work:
     images = _split_images(study, split, shard)
     stored = images * image_bytes(study, split)
-    if is_in_files(study, split):
-        return Work({"job": 1, "image": images}, "files", outputs=stored)
+    if is_in_files(study, split) or shift_of(study, split):
+        read = images + images_of_shift(study, split)
+        return Work({"job": 1, "image": read}, "files", outputs=stored)
     evaluation = study.data.evaluation.get(split)
     return Work(kind=evaluation.kind if evaluation else "writers", outputs=stored)
 

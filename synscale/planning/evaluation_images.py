@@ -12,7 +12,7 @@ import yaml
 from synscale.data.datasets import registry, subset
 from synscale.study import class_table
 from synscale.study.models import Study
-from synscale.study.models.data import FileSet, classified
+from synscale.study.models.data import FileSet, ShiftedSet, classified
 
 ASSUMED_IMAGES = 1000  # in an evaluation set of unknown size
 DIGITS_PER_FORM = 130
@@ -49,6 +49,8 @@ def evaluation_images(study: Study, name: str) -> int:
     int
     """
     split = study.data.evaluation[name]
+    if isinstance(split, ShiftedSet):  # how many are misread is not known
+        return evaluation_images(study, split.of)
     if split.kind == "held_out":
         dataset = study.data.training[split.of].dataset
         return max(1, round(split.fraction * _images_of_classes(dataset, study.classes)))

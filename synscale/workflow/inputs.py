@@ -44,6 +44,18 @@ def data_index(study: Study, wildcards) -> list[str]:
 
 
 @study_input
+def shifted_images(study: Study, wildcards) -> list[str]:
+    """Return the set that the images of a shifted evaluation set are taken from."""
+    return paths.shifted_images(study, wildcards.split)
+
+
+@study_input
+def shift_training(study: Study, wildcards) -> list[str]:
+    """Return the shards that the model behind a set of misread images is trained on."""
+    return paths.shift_training(study, wildcards.split)
+
+
+@study_input
 def local_model(study: Study, wildcards) -> list[str]:
     """Return the files of a language model in a folder of the user."""
     return prompt_inputs.local_model(study, wildcards.recipe)

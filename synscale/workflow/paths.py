@@ -1,17 +1,21 @@
 """Paths of files in results/: image shards, their index, prompts, generators, metrics, models."""
 
 from synscale.study.models import Study
+from synscale.study.models.data import MisreadImages
 from synscale.workflow import targets
 from synscale.workflow.runs import Run, group_of, training_inputs, training_recipe, training_runs
 from synscale.workflow.shards import (
     SHARDS_PER_INDEX,
+    images_of_shift,
     is_in_files,
     is_prepared,
     is_pretrained,
     last_shards,
     shard_names,
     shards_of_generator,
+    shards_of_split,
     shards_until,
+    shift_of,
     split_of,
     split_of_generator,
     study_of_images,
@@ -83,6 +87,21 @@ def data_index(study: Study, split: str) -> list[str]:
     if not is_in_files(study, split):
         return []
     return [f"results/{study.name}/data/{split}/index.parquet"]
+
+
+def shifted_images(study: Study, split: str) -> list[str]:
+    """Return the tar of the set that the images of a shifted evaluation set are taken from."""
+    shift = shift_of(study, split)
+    return [evaluation_file(study, shift.of)] if shift else []
+
+
+def shift_training(study: Study, split: str) -> list[str]:
+    """Return the tars that the model behind a set of misread images is trained on."""
+    shift = shift_of(study, split)
+    if not isinstance(shift, MisreadImages):
+        return []
+    shards = shards_of_split(study, shift.trained_on, images_of_shift(study, split))
+    return [f"results/{study.name}/data/{shift.trained_on}/{shard}.tar" for shard in shards]
 
 
 def prompts_file(study: Study, source: str, shard: str) -> str:

@@ -13,11 +13,10 @@ from synscale.workflow.settings.evaluation import reference_settings
 from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.generation import checker_settings
 from synscale.workflow.shards import (
-    generators_of_split,
+    images_needed,
     is_in_files,
     shard_names,
-    shards_of_generator,
-    sources_of_split,
+    shards_of_split,
     study_of_images,
 )
 from synscale.workflow.targets import NotInStudy, suggestion
@@ -124,12 +123,7 @@ def _split_shards(study: Study, values: Values) -> Iterable[str]:
     split = values["split"]
     if split in study.data.evaluation or split == "generator_training":
         return ["00000"]
-    shards: dict[str, None] = {}
-    for name in sources_of_split(study, split):
-        shards |= dict.fromkeys(_shards(study, name))
-    for name in generators_of_split(study, split):
-        shards |= dict.fromkeys(shards_of_generator(study, name))
-    return shards
+    return shards_of_split(study, split, images_needed(study, split))
 
 
 def _model_recipes(study: Study, values: Values) -> list[str]:

@@ -3,6 +3,7 @@
 import math
 
 from synscale.study.models import Study, names_class
+from synscale.study.models.data import HeldOutSet, MisreadImages, ShiftedSet
 
 SHARDS_PER_INDEX = 200  # shards
 
@@ -100,14 +101,22 @@ def is_elsewhere(study: Study, split: str) -> bool:
     return split in study.sources and study.sources[split].kind == "images"
 
 
+def shift_of(study: Study, split: str) -> ShiftedSet | None:
+    """Return how an evaluation set differs from the one that its images are taken from, if any."""
+    row = study.data.evaluation.get(split)
+    return row if isinstance(row, ShiftedSet) else None
+
+
 def is_in_files(study: Study, split: str) -> bool:
     """Return whether the images of a split are files of the user."""
-    return study.data.kind == "files" or is_elsewhere(study, split)
+    is_shifted = shift_of(study, split) is not None
+    return (study.data.kind == "files" and not is_shifted) or is_elsewhere(study, split)
 
 
 def held_out_of(study: Study, split: str) -> str | None:
     """Return the training split that the images of an evaluation set are held out of, if any."""
-    return getattr(study.data.evaluation.get(split), "of", None)
+    row = study.data.evaluation.get(split)
+    return row.of if isinstance(row, HeldOutSet) else None
 
 
 def sources_of_split(study: Study, split: str) -> list[str]:
@@ -157,20 +166,37 @@ def split_of_generator(study: Study, generator: str) -> str:
 
 def images_of_generator(study: Study, generator: str) -> int | None:
     """Return on how many images of its split a generator is trained; None is all, as of digits."""
-    row = study.generators[generator]
-    if study.data.kind != "files" or row.images:
-        return row.images
-    part = study.data.training[split_of_generator(study, generator)].part
+    images = study.generators[generator].images
+    if study.data.kind != "files":
+        return images
+    return images or _images_of_part(study, split_of_generator(study, generator))
+
+
+def _images_of_part(study: Study, split: str) -> int:
+    """Return the number of images of a training split that is a part of a data set."""
+    part = study.data.training[split].part
     assert part and part[1]  # as the checks require without `images`
     return part[1] - part[0]
+
+
+def images_of_shift(study: Study, split: str) -> int:
+    """Return on how many training images the model behind an evaluation set is trained."""
+    shift = shift_of(study, split)
+    if not isinstance(shift, MisreadImages):
+        return 0
+    return shift.images or _images_of_part(study, shift.trained_on)
+
+
+def shards_of_split(study: Study, split: str, images: int) -> list[str]:
+    """Return the names of the shards that contain the first images of a training split."""
+    count = math.ceil(images / images_per_shard_of_split(study, split))
+    return [f"{number:05d}" for number in range(count)]
 
 
 def shards_of_generator(study: Study, generator: str) -> list[str]:
     """Return the names of the shards that a generator is trained on."""
     images = images_of_generator(study, generator)
-    split = split_of_generator(study, generator)
-    count = math.ceil(images / images_per_shard_of_split(study, split)) if images else 1
-    return [f"{number:05d}" for number in range(count)]
+    return shards_of_split(study, split_of_generator(study, generator), images or 1)
 
 
 def generators_of_split(study: Study, split: str) -> list[str]:
@@ -190,11 +216,14 @@ def images_per_shard_of_split(study: Study, split: str) -> int:
 
 
 def images_needed(study: Study, split: str) -> int:
-    """Return how many images of a training split the study uses: its sources and generators."""
+    """Return how many images of a training split the study uses: sources and trained models."""
     counts: list[int] = [study.sources[name].images for name in sources_of_split(study, split)]  # type: ignore[misc]
     if study.data.kind == "files":
         names = generators_of_split(study, split)
         counts += [images_of_generator(study, name) for name in names]  # type: ignore[misc]
+        for name, row in study.data.evaluation.items():
+            if isinstance(row, MisreadImages) and row.trained_on == split:
+                counts.append(images_of_shift(study, name))
     return max(counts, default=0)
 
 

@@ -17,6 +17,10 @@ TARS = [
 ]
 VAL = "    things_val: {dataset: things_val}\n"
 HELD_OUT = "    rest: {kind: held_out, of: things, fraction: 0.2, seed: 1}\n"
+SHIFTED = (
+    "    blurred: {kind: blurred, of: things_val, sigma: 1.0}\n"
+    "    hard: {kind: adversarial, of: things_val, trained_on: things, images: 10}\n"
+)
 REMOTE = [
     "--mode",
     "remote",
@@ -129,6 +133,34 @@ def test_broken_image_stops_only_its_shard(copied):
     assert "data.training.things.skip" in output
     assert not target.exists()
     assert not [name for name in os.listdir(target.parent) if "part" in name]
+
+
+def test_shifted_sets_follow_the_set_of_their_images(copied):
+    """Adding them repeats no job; a parameter changes only its set."""
+    copied.edit(VAL, VAL + SHIFTED, "studies/files.yaml")
+    assert copied.planned(*TARS) == {}
+    blurred, hard = (f"results/files/data/{name}/00000.tar" for name in ("blurred", "hard"))
+    copied.run(blurred, hard)
+    images, rows = shards.read(copied.folder / blurred)
+    assert len(images) == 5 and rows["class_id"].tolist() == [0, 1, 2, 2, 1]
+    assert 0 < len(shards.read(copied.folder / hard)[1]) < 5
+    assert copied.planned(*TARS, blurred, hard) == {}
+    copied.edit("sigma: 1.0", "sigma: 2.0", "studies/files.yaml")
+    assert copied.planned(*TARS, blurred, hard) == {"prepare_data": 1}
+    (copied.folder / "results/files/data/things_val/00000.tar").unlink()
+    assert copied.planned(blurred, hard) == {"prepare_data": 3}
+
+
+def test_shifted_set_is_planned_with_the_set_of_its_images(tmp_path):
+    workflow = create(tmp_path / "workflow")
+    workflow.edit(VAL, VAL + SHIFTED, "studies/files.yaml")
+    folder = "results/files/data"
+    planned = workflow.planned(f"{folder}/blurred/00000.tar")
+    assert planned == {"index_data": 1, "prepare_data": 2}
+    planned = workflow.planned(f"{folder}/hard/00000.tar")
+    assert planned == {"index_data": 2, "prepare_data": 4}
+    refused = workflow.dry_run(f"{folder}/blurred/index.parquet", check=False)
+    assert "no data set in files 'blurred'" in refused
 
 
 def test_rules_prepare_disjoint_parts(tmp_path):

@@ -6,6 +6,7 @@ patterns.py          names of tars with * or braces
 folders.py           a folder for each class
 webdataset.py        WebDataset tars with classes
 torchvision_sets.py  data sets that torchvision reads
+idx.py               data sets in idx files, as MNIST's
 img2dataset.py       tars of pairs, with or without parquets
 class_names.py       names of classes in a file next to the data
 subset.py            a study with some of the classes of a data set
@@ -27,6 +28,7 @@ from types import ModuleType
 
 from synscale.data.datasets import (
     folders,
+    idx,
     img2dataset,
     measured_captions,
     selection,
@@ -59,7 +61,12 @@ __all__ = [
 ]
 
 ROW_GROUP = 10_000  # rows that a reader of a shard must take at least
-MODULES = {"folders": folders, "webdataset": webdataset, "img2dataset": img2dataset}
+MODULES = {
+    "folders": folders,
+    "webdataset": webdataset,
+    "img2dataset": img2dataset,
+    "idx": idx,
+}
 INDEX_TYPES = {"tar": "string", "offset": "Int64", "size": "Int64"}
 
 
@@ -127,7 +134,7 @@ def _compressed(data: DataSet) -> list[str]:
 
 def module_of(layout: str) -> ModuleType:
     """Return the module that reads a layout."""
-    return MODULES.get(layout, torchvision_sets)
+    return MODULES.get(layout.partition(":")[0], torchvision_sets)
 
 
 @contextmanager

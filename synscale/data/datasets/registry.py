@@ -29,6 +29,8 @@ LAYOUTS = {
     "webdataset": "WebDataset tars of {key}.jpg (or another image format) and {key}.cls",
     "img2dataset": "pairs as img2dataset writes them with --output_format webdataset: "
     "{shard}.tar, with or without {shard}.parquet",
+    "torchvision": "what torchvision.datasets.{name} reads",
+    "idx": "idx files {name}-images-idx3-ubyte and {name}-labels-idx1-ubyte, plain or .gz",
 }
 
 
@@ -47,7 +49,8 @@ def first_few(items: Iterable, count: int = 5) -> str:
     return ", ".join(map(str, items[:count])) + more
 
 
-def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
+def table_rows(path: Path, *columns: str) -> list[dict[str, str]]:
+    """Return the rows of a table as `csv_tables.rows` does. Raises DataSetError."""
     try:
         return csv_tables.rows(path, *columns)
     except csv_tables.TableError as error:
@@ -56,7 +59,7 @@ def _rows(path: Path, *columns: str) -> list[dict[str, str]]:
 
 def row_of(name: str) -> dict[str, str]:
     """Return the row of a data set in data/datasets.csv, an empty one for the user's data."""
-    rows = _rows(TABLE, "id") if TABLE.is_file() else []
+    rows = table_rows(TABLE, "id") if TABLE.is_file() else []
     row = next((row for row in rows if row["id"] == name), {})
     images = row.get("images") or "0"
     if not images.isdecimal():
@@ -127,13 +130,13 @@ class DataSet:
         subset = self.row.get("subset")
         if not subset:
             return list(range(len(self.classes)))
-        rows = _rows(SUBSETS, "subset", "wnid")
+        rows = table_rows(SUBSETS, "subset", "wnid")
         wnids = {row["wnid"] for row in rows if row["subset"] == subset}
         return [i for i, row in enumerate(self.classes) if row.get("wnid") in wnids]
 
     @property
     def layouts(self) -> list[str]:
-        """Layouts that it may have: keys of LAYOUTS, torchvision:Name(arguments)."""
+        """Layouts that it may have: keys of LAYOUTS, torchvision:Name(arguments), idx:prefix."""
         default = "img2dataset" if self.pairs else "folders|webdataset"
         return (self.row.get("layout") or default).split("|")
 
@@ -212,10 +215,8 @@ class DataSet:
         """Describe what is expected, for messages."""
         if self.pairs:
             return LAYOUTS["img2dataset"]
-        layouts = []
-        for layout in self.layouts:
-            name = layout.partition(":")[2]
-            layouts.append(LAYOUTS.get(layout, f"what torchvision.datasets.{name} reads"))
+        kinds = [layout.partition(":") for layout in self.layouts]
+        layouts = [LAYOUTS.get(kind, kind).replace("{name}", name) for kind, _, name in kinds]
         images = f", {self.row['images']} images" if self.row.get("images") else ""
         return f"{len(self.expected)} classes of {self.table}{images}; {'; or '.join(layouts)}"
 

@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from synscale.study import class_table
-from synscale.study.checks.messages import RELATIVE, name_errors, template_file_errors
+from synscale.study.checks.messages import (
+    RELATIVE,
+    image_number_errors,
+    name_errors,
+    template_file_errors,
+)
 from synscale.study.models import expand_curves
 from synscale.study.models.base import NAME, is_path, place_of
-from synscale.study.models.data import unmasked
+from synscale.study.models.data import MisreadImages, ShiftedSet, unmasked
 
 DIGITS_SPLITS = ("generator_training", "classifier_training")
 
@@ -155,6 +160,34 @@ def check_held_out_sets(data, sources) -> Iterator[str]:
             )
 
 
+def check_shifted_sets(data, sources) -> Iterator[str]:
+    """Check that shifted sets name a set of the study's classes that is not shifted."""
+    pairs = {source.data for source in sources.values() if source.kind == "pairs"}
+    for name, row in data.evaluation.items():
+        if not isinstance(row, ShiftedSet):
+            continue
+        key = f"data.evaluation.{name}"
+        other = data.evaluation.get(row.of)
+        if other is None:
+            yield from name_errors(f"{key}.of", row.of, data.evaluation, "evaluation set")
+        elif isinstance(other, ShiftedSet):
+            fix = "name a set of kind files or held_out"
+            yield f"{key}.of = {row.of!r}: its images are taken from {other.of!r}; {fix}"
+        elif other.classes:
+            fix = "name a set of the study's classes"
+            yield f"{key}.of = {row.of!r}: has other classes than the study; {fix}"
+        if not isinstance(row, MisreadImages):
+            continue
+        if row.trained_on not in data.training:
+            names = data.training
+            yield from name_errors(f"{key}.trained_on", row.trained_on, names, "training set")
+            continue
+        if row.trained_on in pairs:
+            fix = "name a training set with classes"
+            yield f"{key}.trained_on = {row.trained_on!r}: pairs have no classes to learn; {fix}"
+        yield from image_number_errors(key, row.images, row.trained_on, data.training)
+
+
 def check_trainable_sources(experiments, sources, data, classifiers, clip) -> Iterator[str]:
     """Check that CLIP models train on images with texts, and classifiers on images of classes."""
     for name, experiment in experiments.items():
@@ -216,6 +249,7 @@ CHECKS = [
     check_images_elsewhere,
     check_file_sets,
     check_held_out_sets,
+    check_shifted_sets,
     check_trainable_sources,
     check_sets_of_classifiers,
 ]

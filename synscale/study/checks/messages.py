@@ -60,6 +60,29 @@ def curve_errors(key: str, curves, sources) -> Iterator[str]:
                 yield f"{where} = {scale}: {curve.source!r} has no images at it; {fix}"
 
 
+def image_number_errors(key: str, images: int | None, split: str, training) -> Iterator[str]:
+    """Yield an error if it is unknown on how many images of a set a model is trained, or too many.
+
+    Parameters
+    ----------
+    key : str
+        Key of the model.
+    images : int or None
+        Number of images; None is all of the set's part.
+    split : str
+        Name of the training set.
+    training : dict of str to TrainingSet
+    """
+    part = training[split].part
+    if not part or part[1] is None:
+        if images is None:
+            yield f"{key}.images: missing; give the number of images of {split} to train on"
+    elif (images or 0) > part[1] - part[0]:
+        fix = f"use at most {part[1] - part[0]}"
+        where = f"data.training.{split}.part = {list(part)}"
+        yield f"{key}.images = {images}: more than {where} has; {fix}"
+
+
 def template_errors(key: str, templates: Sequence[str]) -> Iterator[str]:
     """Yield an error for each template that does not have {name} exactly once."""
     for i, text in enumerate(templates):

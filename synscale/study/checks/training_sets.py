@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from synscale.study.checks.messages import name_errors
+from synscale.study.checks.messages import image_number_errors, name_errors
 from synscale.study.models.base import NAME, is_path, place_of
 
 LARGEST = 64  # pixels a side that generators of pixels are for
@@ -80,14 +80,7 @@ def check_data_of_generators(generators, data) -> Iterator[str]:
         if row.data not in data.training:
             yield from name_errors(f"{key}.data", row.data, data.training, "training set")
             continue
-        part = data.training[row.data].part
-        if not part or part[1] is None:
-            if row.images is None:
-                yield f"{key}.images: missing; give the number of images of {row.data} to train on"
-        elif (row.images or 0) > part[1] - part[0]:
-            fix = f"use at most {part[1] - part[0]}"
-            where = f"data.training.{row.data}.part = {list(part)}"
-            yield f"{key}.images = {row.images}: more than {where} has; {fix}"
+        yield from image_number_errors(key, row.images, row.data, data.training)
 
 
 def check_shapes_of_generators(generators, data, image_size, channels) -> Iterator[str]:

@@ -4,7 +4,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from synscale.study.models.base import SKIP, Name, Positive, StrictModel, is_none
+from synscale.study.models.base import (
+    SKIP,
+    AboveZero,
+    Name,
+    Positive,
+    StrictModel,
+    is_none,
+)
 
 Form = Annotated[int, Field(ge=0, le=13)]
 Forms = Annotated[list[Form], Field(min_length=1)]
@@ -119,12 +126,55 @@ class HeldOutSet(StrictModel):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
+class ShiftedSet(StrictModel):
+    """Images of another evaluation set that are changed, or of which some are selected."""
+
+    classes: ClassVar[None] = None
+    templates: ClassVar[None] = None
+
+    of: Name = Field(description="evaluation set that the images are taken from")
+
+
+class OutlinedImages(ShiftedSet):
+    """Edges only, with the greatest contrast to the background that the image has."""
+
+    kind: Literal["outlines"]
+
+
+class BlurredImages(ShiftedSet):
+    """Images after a Gaussian filter."""
+
+    kind: Literal["blurred"]
+    sigma: AboveZero = Field(description="standard deviation of the filter in stored pixels")
+
+
+class InvertedImages(ShiftedSet):
+    """Negatives: 255 minus each value."""
+
+    kind: Literal["inverted"]
+
+
+class MisreadImages(ShiftedSet):
+    """Images that a small model classifies wrongly: the class of the nearest mean image."""
+
+    kind: Literal["adversarial"]
+    trained_on: Name = Field(description="training set that the small model learns from")
+    images: Positive | None = Field(
+        default=None, description="its first images only; by default all images of its `part`"
+    )
+
+
 def _kind(value: Any) -> str:
     return value.get("kind", "files") if isinstance(value, dict) else value.kind
 
 
 FileEvaluationSet = Annotated[
-    Annotated[FileSet, Tag("files")] | Annotated[HeldOutSet, Tag("held_out")],
+    Annotated[FileSet, Tag("files")]
+    | Annotated[HeldOutSet, Tag("held_out")]
+    | Annotated[OutlinedImages, Tag("outlines")]
+    | Annotated[BlurredImages, Tag("blurred")]
+    | Annotated[InvertedImages, Tag("inverted")]
+    | Annotated[MisreadImages, Tag("adversarial")],
     Discriminator(_kind),
 ]
 

@@ -86,7 +86,8 @@ def claims_settings(study: Study) -> ClaimsSettings:
         mixtures = [replace(mixture, style=None) for mixture in few_real.mixtures]
         few_real = replace(few_real, mixtures=mixtures)
     sources = {curve.source for group in curves.values() for curve in group} | {real, clip_real}
-    draws = {study.sources[source].draws for source in sources}
+    # Draws that overlap are no independent repetitions: then sizes are the unit, as without draws.
+    draws = {1 if row.draws_overlap else row.draws for row in map(study.sources.get, sources)}
     return ClaimsSettings(
         law=claims.law,
         architecture=claims.architecture,

@@ -1,18 +1,20 @@
 """Settings of the jobs that read real images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from synscale.study.models import Study
 from synscale.study.models.base import place_of
-from synscale.study.models.data import EvaluationSet, WriterSet
+from synscale.study.models.data import EvaluationSet, MisreadImages, ShiftedSet, WriterSet
 from synscale.workflow.settings import Settings
 from synscale.workflow.shards import (
     held_out_of,
     images_needed,
+    images_of_shift,
     images_per_shard_of_split,
     is_elsewhere,
     is_in_files,
     is_pairs,
+    shift_of,
 )
 
 
@@ -92,6 +94,10 @@ class DataSettings(Settings):
         Digits: forms that the model behind an adversarial set learns from.
     stored : StoredImages or None
         Files: how images are stored.
+    shift : ShiftedSet or None
+        How the images are changed, or which of them are selected.
+    training : DataSettings or None
+        First images of a training set, which the model behind misread images is trained on.
     """
 
     images: IndexSettings | EvaluationSet
@@ -99,6 +105,8 @@ class DataSettings(Settings):
     balanced: int | None = None
     trained_on: tuple[int, ...] | None = None
     stored: StoredImages | None = None
+    shift: ShiftedSet | None = None
+    training: "DataSettings | None" = None
 
     @property
     def kind(self) -> str:
@@ -161,6 +169,12 @@ def data_settings(study: Study, split: str, shard: str | int) -> DataSettings:
     shard : str or int
         Number of the shard.
     """
+    if shift := shift_of(study, split):
+        training = None
+        if isinstance(shift, MisreadImages):
+            first = (0, images_of_shift(study, split))
+            training = replace(data_settings(study, shift.trained_on, 0), range=first)
+        return replace(data_settings(study, shift.of, shard), shift=shift, training=training)
     if is_in_files(study, split):
         index = index_settings(study, split)
         shape = (study.image_size, study.channels)

@@ -110,14 +110,3 @@ def test_printed_digits_are_balanced_and_fill_the_height():
     rows = images.max(2) > 0
     assert rows[:, 0].all() and rows[:, -1].all()
     assert len(np.unique(images, axis=0)) > 0.9 * len(images)
-
-
-def test_misread_images_are_errors_of_the_small_model():
-    train, rest = FORM < 5, FORM >= 9
-    wrong = digits_shifts.misread(
-        DIGITS.images[rest], DIGITS.target[rest], DIGITS.images[train], DIGITS.target[train]
-    )
-    assert 0 < len(wrong) < 0.3 * rest.sum()
-    means = np.stack([DIGITS.data[train & (DIGITS.target == label)].mean(0) for label in range(10)])
-    nearest = np.linalg.norm(DIGITS.data[rest][:, None] - means, axis=2).argmin(1)
-    assert (np.flatnonzero(nearest != DIGITS.target[rest]) == wrong).all()
