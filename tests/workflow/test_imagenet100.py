@@ -27,9 +27,9 @@ FIX = (
 
 def rows_of_page(head: str) -> dict[str, list[str]]:
     """Return the rows of the table of the guide whose first column has this name."""
-    table = re.search(rf"^\| {head} \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE)[1]
+    table = re.search(rf"^ *\| {head} \|.*\n *\|[-|]+\n((?: *\|.*\n)+)", PAGE, re.MULTILINE)[1]
     rows = [
-        [cell.strip().replace(",", "") for cell in line.strip("|").split("|")]
+        [cell.strip().replace(",", "") for cell in line.strip().strip("|").split("|")]
         for line in table.splitlines()
     ]
     return {row[0].strip("`"): row[1:] for row in rows}
