@@ -5,6 +5,7 @@ python -m benchmarks.on_gpu_wheels --output FOLDER --installed FILE [--python 3.
 FILE: what `python3 -m pip list --format freeze` prints on that machine. Packages of
 envs/laptop.lock that are not in it are downloaded for Linux on x86-64 from the registry that pip is
 set up for, without torch, what is built for it, and tools of development. FOLDER may have 64 MiB.
+A package without wheels is built here, which works if it is Python only.
 """
 
 import argparse
@@ -47,13 +48,41 @@ def missing(lock: str, installed: str) -> list[str]:
     return requirements
 
 
-def command(requirements: list[str], output: Path, python: str) -> list[str]:
-    """Return the command that downloads wheels for another machine."""
-    words = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
-    words += ["--implementation", "cp", "--python-version", python, "--dest", str(output)]
+def download(requirement: str, output: Path, python: str) -> list[str]:
+    """Return the command that downloads the wheel of a package for another machine."""
+    words = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    words += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", python]
     for platform in PLATFORMS:
         words += ["--platform", f"{platform}_x86_64"]
-    return [*words, *requirements]
+    return [*words, "--dest", str(output), requirement]
+
+
+def build(requirement: str, output: Path) -> list[str]:
+    """Return the command that builds the wheel of a package of which only the source is offered."""
+    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    return [*words, "--wheel-dir", str(output), requirement]
+
+
+def collect(requirements: list[str], output: Path, python: str) -> None:
+    """Put a wheel of each package into a folder.
+
+    Raises
+    ------
+    SystemExit
+        If a package has none for the other machine.
+    """
+    for requirement in requirements:
+        command = download(requirement, output, python)
+        if not subprocess.run(command, capture_output=True).returncode:
+            continue
+        done = subprocess.run(build(requirement, output), capture_output=True, text=True)
+        if done.returncode:
+            problem = done.stderr.strip().split("\n")[-1]
+            fix = "check pip's registry, or add the package to --installed"
+            raise SystemExit(f"{requirement}: cannot be downloaded ({problem}); {fix}")
+    for path in output.glob("*-linux_*.whl"):  # manylinux wheels have another tag
+        fix = "build it there, or add the package to --installed"
+        raise SystemExit(f"{path}: was built for this machine; {fix}")
 
 
 def check_size(folder: Path, most: int = MOST) -> int:
@@ -79,10 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = options.parse_args(arguments)
     lock = (ENVS / "laptop.lock").read_text(encoding="utf-8")
     requirements = missing(lock, args.installed.read_text(encoding="utf-8"))
-    done = subprocess.run(command(requirements, args.output, args.python))
-    if done.returncode:
-        fix = "see above; a package without a wheel can be left to --installed"
-        raise SystemExit(f"{args.output}: pip could not download all wheels; {fix}")
+    collect(requirements, args.output, args.python)
     size = check_size(args.output) / 2**20
     print(f"{args.output}: {len(requirements)} packages, {size:.1f} MiB")
 

@@ -9,6 +9,7 @@ that have ended by then are the result.
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from synscale.planning import records
 
 ROOT = Path(__file__).parents[1]
 LINKS = ("Snakefile", "rules", "scripts", "synscale", "envs", "data", "report")
+GRACE = 10  # seconds in which Snakemake ends after it was interrupted
 PREDICTION = (
     "Not measured yet on a GPU. Models of 60,000 weights wait for the launch of kernels, "
     "and one GPU runs one job at a time: the figure takes as long as on two cores, or longer. The "
@@ -51,9 +53,13 @@ def run(folder: Path, target: str, gpus: int, seconds: float) -> tuple[str, floa
     try:
         state = "failed" if child.wait(seconds) else "done"
     except subprocess.TimeoutExpired:
-        child.terminate()  # Snakemake ends its jobs
-        child.wait()
         state = "cut off"
+        child.send_signal(signal.SIGINT)  # Snakemake ends its jobs; at SIGTERM it waits for them
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
     return state, time.monotonic() - start
 
 

@@ -159,11 +159,31 @@ def test_only_packages_that_the_machine_lacks_are_collected():
 
 
 def test_wheels_are_those_of_the_other_machine(tmp_path):
-    words = on_gpu_wheels.command(["a==1"], tmp_path, "3.12")
+    words = on_gpu_wheels.download("a==1", tmp_path, "3.12")
     assert words[words.index("--python-version") + 1] == "3.12"
     assert "manylinux_2_28_x86_64" in words
     assert words[-1] == "a==1"
     assert not any("://" in word for word in words)  # the registry is that of pip's settings
+
+
+def test_a_package_without_a_wheel_is_built_or_reported(tmp_path, monkeypatch):
+    """Commands that only write files stand for those of pip."""
+
+    def fails(*_):
+        return [sys.executable, "-c", "raise SystemExit('no such package')"]
+
+    def writes(name: str):
+        return lambda *_: [sys.executable, "-c", f"open(r'{tmp_path}/{name}', 'w')"]
+
+    monkeypatch.setattr(on_gpu_wheels, "download", fails)
+    monkeypatch.setattr(on_gpu_wheels, "build", fails)
+    with pytest.raises(SystemExit, match=r"a==1: cannot be downloaded \(no such package\)"):
+        on_gpu_wheels.collect(["a==1"], tmp_path, "3.12")
+    monkeypatch.setattr(on_gpu_wheels, "build", writes("a-1-py3-none-any.whl"))
+    on_gpu_wheels.collect(["a==1"], tmp_path, "3.12")
+    monkeypatch.setattr(on_gpu_wheels, "build", writes("a-1-cp311-cp311-linux_x86_64.whl"))
+    with pytest.raises(SystemExit, match="was built for this machine"):
+        on_gpu_wheels.collect(["a==1"], tmp_path, "3.12")
 
 
 def test_too_many_wheels_are_reported(tmp_path):
