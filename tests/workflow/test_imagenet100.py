@@ -51,7 +51,8 @@ def test_stages_of_the_guide_are_those_of_the_plan(planning):
         plan = {row["stage"]: row for row in csv.DictReader(file)}
     assert float(plan["total"]["gpu_hours"]) <= BUDGET
     page = rows_of_page("stage")
-    on_gpus = {stage for stage, row in plan.items() if float(row["gpu_hours"]) > 0.05}
+    smaller = {stage for stage in plan if stage.startswith("half ")}  # studies
+    on_gpus = {stage for stage, row in plan.items() if float(row["gpu_hours"]) > 0.05} - smaller
     assert on_gpus <= set(page)
     for stage, (jobs, hours, *_) in page.items():
         assert int(jobs) == int(plan[stage]["jobs"]), stage
