@@ -19,7 +19,17 @@ import webdataset
 from PIL import Image
 from torchvision.transforms import v2
 
-from benchmarks.measuring import Disagreement, Result, begin, finish, in_turn, parser, ratios
+from benchmarks.measuring import (
+    OURS,
+    Disagreement,
+    Goal,
+    Result,
+    begin,
+    finish,
+    in_turn,
+    parser,
+    ratios,
+)
 from synscale.study.models.classifiers import Training
 from synscale.timing import fake_images
 from synscale.training import augment, stream
@@ -45,6 +55,7 @@ RECIPE = Training(
 )
 DEFAULT = "webdataset, default decoding"
 SIMPLE = "webdataset + simplejpeg"
+GOALS = {DEFAULT: Goal(1.7), SIMPLE: Goal(1.2)}
 
 
 def ours(images: stream.ShardedImages, transform) -> list[torch.Tensor]:
@@ -106,7 +117,7 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
     decoders = {DEFAULT: (("pil",), True), SIMPLE: ((simplejpeg_decoder,), False)}
     agreement = decoded_alike(stored, tar, decoders)
     transform = augment.of_images(RECIPE, size, CROP)
-    ways = {"ours": partial(ours, stored, transform)}
+    ways = {OURS: partial(ours, stored, transform)}
     ways |= {
         name: partial(peer, tar, decode, random_crops(pillow))
         for name, (decode, pillow) in decoders.items()
@@ -125,7 +136,7 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
         "crops "
         f"of {CROP} px"
     )
-    rows = ratios(seconds, images // BATCH * BATCH, "image", {DEFAULT: 1.7, SIMPLE: 1.2})
+    rows = ratios(seconds, images // BATCH * BATCH, "image", GOALS)
     return Result(
         "batches", "Shards to training batches, one core", work, PREDICTION, {"": rows}, agreement
     )

@@ -19,7 +19,17 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares, minimize
 
-from benchmarks.measuring import OURS, Result, begin, close, finish, in_turn, parser, ratios
+from benchmarks.measuring import (
+    OURS,
+    Goal,
+    Result,
+    begin,
+    close,
+    finish,
+    in_turn,
+    parser,
+    ratios,
+)
 from synscale.analysis.laws import floor
 
 PREDICTION = (
@@ -44,7 +54,7 @@ LM, TRUST, LBFGS, EXACT = (
     "least_squares, lm, analytic Jacobian",
 )
 PEERS = (LM, TRUST, LBFGS, EXACT)
-REACH = dict.fromkeys((LM, TRUST, LBFGS), 20.0)  # the requirement is about numeric gradients
+GOALS = dict.fromkeys((LM, TRUST, LBFGS), Goal(20.0))  # peers with numeric gradients
 INTERVALS = "A curve with its intervals, as the workflow fits it"
 solve = floor.solve
 
@@ -207,11 +217,11 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
         ways = {OURS: partial(by, OURS, ours)} | {name: partial(by, name, peer) for name in peers}
         seconds, agreement = in_turn(ways, rounds, device, agree)
         starts = pd.Series({OURS: fits_of(ours)} | dict.fromkeys(peers, fits_of(peer)))
-        tables[f"{heading}: {starts[OURS]:,} starts"] = ratios(seconds / starts, 1, "start", REACH)
+        tables[f"{heading}: {starts[OURS]:,} starts"] = ratios(seconds / starts, 1, "start", GOALS)
         agreements.append(agreement)
     agreement = (
-        "largest difference from ours, of the largest, of what is found (sums of squares; also "
-        "intervals; k): " + "; ".join(agreements)
+        "largest relative differences from this project (sums of squares; with intervals, also k): "
+        + "; ".join(agreements)
     )
     return Result(
         "law_fitting",

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from benchmarks.measuring import (
     OURS,
+    Goal,
     Result,
     as_a_job,
     begin,
@@ -61,8 +62,9 @@ MODELS = {
 }
 EAGER = "timm, eager"
 BEST = "timm, compiled"
-LOADED = "ours, images on the device"
-SHARDS = "ours, from JPEGs in shards"
+LOADED = f"{OURS}, images on the device"
+SHARDS = f"{OURS}, from JPEGs in shards"
+GOALS = {EAGER: Goal(2.0), BEST: Goal(1.0)}
 CLASSES = 10
 
 
@@ -134,7 +136,7 @@ def agree(models: dict[str, torch.nn.Module], tolerance: float) -> str:
         f"{name}: {close(value, weights[OURS], tolerance, f'weights of {name}'):.1g}"
         for name, value in weights.items()
     ]
-    return f"largest difference of weights from ours: {', '.join(differences)}"
+    return f"largest difference of weights from this project: {', '.join(differences)}"
 
 
 def job_of(
@@ -187,7 +189,7 @@ def measure(
 
     tolerance = 0.3 if is_gpu else 1e-3
     found, agreement = in_turn(ways, rounds, device, partial(agree, tolerance=tolerance), seconds)
-    rows = ratios(found, (steps - skip) * batch, "image", {EAGER: 2.0, BEST: 1.0})
+    rows = ratios(found, (steps - skip) * batch, "image", GOALS)
     work = (
         f"{model}, {size} px, batches of {batch}, steps {skip} to {steps}, {job.recipe.precision} "
         f"(eager: float32), {workers} workers"

@@ -10,8 +10,8 @@ from synscale.study import class_table
 from synscale.workflow.settings.tables import prompts_settings
 
 TEXT = (
-    "The prompts of the first images that each recipe makes, not picked. An image takes the next "
-    "text of its class; after the last, the first again."
+    "The prompts of the first images of each recipe, without selection. The images of a class use "
+    "its texts in turn, and start again after the last text."
 )
 
 
