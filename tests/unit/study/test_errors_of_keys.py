@@ -22,12 +22,15 @@ CASES = [
     (
         "  warmup: 0.1\n  weight_decay: 0.05\n",
         "  weight_decay: 0.05\n",
-        ["classifiers.warmup: missing; add it (share of the iterations)"],
+        [
+            "classifiers.warmup: missing; add it (share of the iterations in which the learning "
+            "rate rises)"
+        ],
     ),
     (
         "seeds: [0, 1], curves",
         "curves",
-        ["experiments.sweep.seeds: missing; add it (see studies/digits.yaml)"],
+        ["experiments.sweep.seeds: missing; add it (seeds of the trainings)"],
     ),
     (
         "seeds: [0, 1], curves",
