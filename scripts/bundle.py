@@ -110,19 +110,19 @@ def difference(rebuilt: Path, expected: Path) -> str:
     return ""
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    commands = parser.add_subparsers(required=True, metavar="{create,open,compare}")
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    commands = options.add_subparsers(required=True, metavar="{create,open,compare}")
     study = {"help": "name of a file of studies/, without .yaml"}
     command = commands.add_parser("create", help="pack the results of a study")
     command.add_argument("study", **study)
     command.add_argument("--output", type=Path, help=f"default: {FOLDER}/STUDY.tar.xz")
     command.add_argument("--partial", action="store_true", help="pack the results that exist")
     limit = f"include trained generators, at most this size together (default {WEIGHTS_MB:g} MB)"
-    options = {"nargs": "?", "type": float, "const": WEIGHTS_MB, "metavar": "MB"}
-    command.add_argument("--weights", help=limit, **options)
+    weights = {"nargs": "?", "type": float, "const": WEIGHTS_MB, "metavar": "MB"}
+    command.add_argument("--weights", help=limit, **weights)
     command.set_defaults(run=create)
     command = commands.add_parser("open", help="put the results of a bundle in place")
     command.add_argument("file", type=Path)
@@ -130,7 +130,12 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser("compare", help="compare figures and tables with the published")
     command.add_argument("study", **study)
     command.set_defaults(run=compare)
-    args = parser.parse_args(arguments)
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = parser().parse_args(arguments)
     try:
         args.run(args)
     except (ArchiveError, BundleError, StudyError) as error:
