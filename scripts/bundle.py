@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--weights", help=limit, **weights)
     command.set_defaults(run=create)
     command = commands.add_parser("open", help="put the results of a bundle in place")
-    command.add_argument("file", type=Path)
+    command.add_argument("file", type=Path, help="bundle that create wrote")
     command.set_defaults(run=open_bundle)
     command = commands.add_parser("compare", help="compare figures and tables with the published")
     command.add_argument("study", **study)

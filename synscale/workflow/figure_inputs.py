@@ -143,6 +143,12 @@ def limited_real_metrics(study: Study, wildcards) -> list[str]:
 
 
 @study_input
+def joint_law_metrics(study: Study, wildcards) -> list[str]:
+    """Return the metrics of the figure's experiments."""
+    return metric_files(study, part_of(study, "joint_law", study.figures.joint_law).experiments)
+
+
+@study_input
 def clip_transfer_metrics(study: Study, wildcards) -> list[str]:
     """Return the metrics of the figure's experiments."""
     return metric_files(

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 SMOKE = ROOT / "tests/workflow/smoke.yaml"
 # What the project ships. A user's studies and machines, in the same folders, are not tested.
-STUDIES = {name: ROOT / f"studies/{name}.yaml" for name in ("digits", "imagenet")}
+STUDIES = {name: ROOT / f"studies/{name}.yaml" for name in ("digits", "imagenet", "imagenet100")}
 MACHINES = {name: ROOT / f"profiles/hardware/{name}.yaml" for name in ("laptop", "a100", "h100")}
 
 
