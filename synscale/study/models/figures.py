@@ -110,17 +110,14 @@ class Prices(StrictModel):
     real: AboveZero = Field(default=0.05, description="price of a real image with its label")
     synthetic: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
         default="auto",
-        description="price of a synthetic image; `auto`: the plan's money for its generation on "
-        "the hardware of config.yaml",
+        description="price of a synthetic image; `auto`: what its generation costs in the plan",
     )
 
 
 class JointLawFigure(StrictModel):
     """Loss against the numbers of real and of synthetic images."""
 
-    experiments: Names = Field(
-        description="experiments that train the mixtures, and both kinds of images alone"
-    )
+    experiments: Names = Field(description="experiments on the mixtures and both kinds alone")
     architecture: Name = Field(description="name of an architecture")
     evaluation: Name = Field(description="name of an evaluation set")
     mixtures: Names = Field(

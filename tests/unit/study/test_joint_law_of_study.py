@@ -55,7 +55,7 @@ def test_automatic_joint_law_of_a_study_without_one_is_an_error():
     raw = read_yaml(SMOKE)
     del raw["experiments"]["limited"]
     raw["figures"], raw["tables"] = {"joint_law": "auto"}, {}
-    message = "figures.joint_law = 'auto': not supported (no law, curve or source for it)"
+    message = "trained on mixtures of one real and one synthetic source"
     with pytest.raises(StudyError, match=re.escape(message)):
         validate(raw, "x")
 
