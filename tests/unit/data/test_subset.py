@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from synscale.data import datasets
+from synscale.data import class_tables, datasets
 from synscale.data.datasets import subset
 from synscale.planning import evaluation_images
 from synscale.study.load import load_study
@@ -152,3 +152,10 @@ def test_classes_of_imagenet100_are_those_of_the_list():
     same = imagenet[imagenet["wnid"].isin(listed)].reset_index(drop=True)
     assert table.drop(columns="class_id").equals(same.drop(columns="class_id"))
     assert Path(ROOT / "data/imagenet100_wnids.csv").read_text().startswith("wnid\n")
+
+
+def test_ids_that_imagenet_lacks_are_reported():
+    rows = [{"class_id": 7, "wnid": "n1"}, {"class_id": 9, "wnid": "n2"}]
+    assert class_tables.selection(rows, ["n2"]) == [{"class_id": 0, "wnid": "n2"}]
+    with pytest.raises(class_tables.SourceError, match="no class of ImageNet has the ids n3; corr"):
+        class_tables.selection(rows, ["n2", "n3"])
