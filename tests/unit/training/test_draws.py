@@ -172,10 +172,14 @@ def test_a_size_must_fit_into_a_draw():
 
 
 def overlapping(draws: int, images: int = 120) -> Study:
-    """Return the study whose real source lets sets be larger than a draw."""
+    """Return the study of `study` whose sets may be larger than a draw."""
     changed = study(draws, images)
-    real = changed.sources["real"].model_copy(update={"draws_overlap": True})
-    return changed.model_copy(update={"sources": changed.sources | {"real": real}})
+    sources = {
+        name: row.model_copy(update={"draws_overlap": True})
+        for name, row in changed.sources.items()
+        if name in ("real", "diffusion_class_names")
+    }
+    return changed.model_copy(update={"sources": changed.sources | sources})
 
 
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 12), st.data())
@@ -198,9 +202,9 @@ def test_overlapping_draws_are_nested_and_balanced(draws, per_class, seed, data)
 
 def test_set_larger_than_a_draw_is_read_round(tmp_path):
     tars = write_source(tmp_path / "real", 12, 10)
-    runs = classifier_settings(overlapping(3, 120), "real", "vit_tiny").runs
-    [run] = [run for run in runs if run.seed == 2 and sum(p.images for p in run.parts) == 40]
-    large = replace(run, parts=tuple(resolve_mixture(overlapping(6).sources, "real", None, 60, 5)))
+    run = classifier_settings(overlapping(3), "real", "vit_tiny").runs[0]
+    parts = resolve_mixture(overlapping(6).sources, "real", None, 60, seed=5)
+    large = replace(run, parts=tuple(parts))
     series = classifier_group.load_series([large], {"real": tars})
     images = classifier_group.images_of_run(large, series)
     pixels, _ = images.read(torch.arange(len(images)))
