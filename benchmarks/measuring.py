@@ -40,7 +40,8 @@ PACKAGES = (
     "pillow",
     "snakemake",
 )
-OURS = "ours"
+PROJECT = "this project"
+HEADINGS = {"times ours": "ratio"}  # columns of result files -> headings
 
 
 class Disagreement(AssertionError):
@@ -128,7 +129,7 @@ def ratios(
     units: int,
     unit: str,
     reach: dict[str, float] | None = None,
-    ours: str = OURS,
+    project: str = PROJECT,
 ) -> list[dict]:
     """Return a row for each way: milliseconds per unit, and the ratio to this project's code.
 
@@ -141,17 +142,17 @@ def ratios(
     unit : str
     reach : dict of str to float, optional
         Required ratio of a way.
-    ours : str
+    project : str
         The way of this project.
     """
     rows = []
     for name in seconds:
-        ratio = seconds[name] / seconds[ours]
+        ratio = seconds[name] / seconds[project]
         row = {"way": name, f"ms a {unit}": 1000 * float(seconds[name].median()) / units}
-        if name != ours:
+        if name != project:
             row["times ours"] = float(ratio.median())
             row["lowest"], row["highest"] = float(ratio.min()), float(ratio.max())
-        if name != ours and name in (reach or {}):
+        if name != project and name in (reach or {}):
             row["to reach"] = reach[name]
             row["reached"] = "yes" if ratio.median() >= reach[name] else "no"
         rows.append(row)
@@ -206,7 +207,7 @@ def _format(value) -> str:
 
 def markdown(rows: list[dict]) -> str:
     """Return rows as a Markdown table, numbers with three digits."""
-    return tabulating.markdown(pd.DataFrame(rows).map(_format))
+    return tabulating.markdown(pd.DataFrame(rows).map(_format).rename(columns=HEADINGS))
 
 
 def show(result: Result) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, parser
+from benchmarks.measuring import PROJECT, Disagreement, Result, begin, finish, parser
 from benchmarks.planned_workflow import (
     PLAIN,
     ROOT,
@@ -70,9 +70,9 @@ def measure(folder: Path, targets: list[str], rounds: int) -> tuple[pd.DataFrame
     """
     in_process(export, folder, targets)
     ways = {
-        OURS: (*targets, *DRY),
+        PROJECT: (*targets, *DRY),
         PEER: (*DRY, "--snakefile", PLAIN),
-        "ours, show_plan: false": (*targets, *DRY, "--config", "show_plan=false"),
+        f"{PROJECT}, show_plan: false": (*targets, *DRY, "--config", "show_plan=false"),
     }
     rows, counts = [], set()
     for _ in range(rounds):

@@ -39,10 +39,10 @@ HEAD = """# Performance
 
 `python -m benchmarks.report` writes this page from `benchmarks/results/`; do not edit it. Each
 benchmark runs this project's code and its peer in turn on the same work, in one run, and checks
-that both give the same result before it times anything. *Times ours*: how many times as long as
-this project's code the peer takes, the median over rounds of runs next to each other, then the
-lowest and highest; above 1 this project's code is faster. Seconds are CPU time on a CPU and wall
-time on a GPU. Predictions were written before the measurements and were not changed."""
+that both give the same result before it times anything. *Ratio*: how many times as long as this
+project's code the peer takes, the median over rounds of runs next to each other, then the lowest
+and highest; above 1 this project's code is faster. Seconds are CPU time on a CPU and wall time on a
+GPU. Predictions were written before the measurements; only their wording was edited later."""
 
 
 def section(result: dict) -> list[str]:
