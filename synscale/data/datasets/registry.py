@@ -51,7 +51,7 @@ def first_few(items: Iterable, count: int = 5) -> str:
 
 
 def table_rows(path: Path, *columns: str) -> list[dict[str, str]]:
-    """Return the rows of a table as `csv_tables.rows` does. Raises DataSetError."""
+    """Return the rows, or raise DataSetError, with the parameters of `csv_tables.rows`."""
     try:
         return csv_tables.rows(path, *columns)
     except csv_tables.TableError as error:
@@ -62,9 +62,8 @@ def row_of(name: str) -> dict[str, str]:
     """Return the row of a data set in data/datasets.csv, an empty one for the user's data."""
     rows = table_rows(TABLE, "id") if TABLE.is_file() else []
     row = next((row for row in rows if row["id"] == name), {})
-    images = row.get("images") or "0"
-    if not images.isdecimal():
-        raise DataSetError(f"{TABLE}: images of {name} is {images!r}, expected digits")
+    if not (images := row.get("images") or "0").isdecimal():
+        raise DataSetError(f"{TABLE}: images of {name} is no number ({images!r}, expected digits)")
     return row
 
 
@@ -274,9 +273,8 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
     if data.part:
         start, stop = data.part
         if usable < (stop or start + 1):
-            found = f"{usable} images that are not held out, expected {stop or start + 1}"
-            problems.append(f"too few images for part = {list(data.part)} ({found}); change it")
-            return problems
+            counts = f"{usable} images that are not held out, expected {stop or start + 1}"
+            return [*problems, f"too few images for part = {list(data.part)} ({counts}); change it"]
         usable = (stop or usable) - start
     if data.min_images and usable < data.min_images:
         detail = f"{usable}, a source of the study takes {data.min_images}"
