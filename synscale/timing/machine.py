@@ -19,7 +19,14 @@ def processor() -> str:
 
 
 def name(device: torch.device, threads: int) -> str:
-    """Return the model of the GPU, or of the CPU with the number of threads."""
+    """Return the model of the GPU, or of the CPU with the number of threads.
+
+    Parameters
+    ----------
+    device : torch.device
+    threads : int
+        Threads of torch.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
@@ -47,6 +54,12 @@ def _children() -> float:
 
 def process(command: list[str], device: torch.device) -> float:
     """Return the seconds that a process takes, of the same kind as `clock`.
+
+    Parameters
+    ----------
+    command : list of str
+        Program and its arguments.
+    device : torch.device
 
     Raises
     ------
