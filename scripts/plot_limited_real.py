@@ -76,8 +76,8 @@ def rule_handles() -> list[Line2D]:
     ring = marker | {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
     ring_label = "best number (full ring: the largest is worse)"
     return [
-        Line2D([], [], color="0.3", linestyle=":", linewidth=0.8, label="real images alone"),
-        Line2D([], [], label="better than alone", **square),
+        Line2D([], [], color="0.3", linestyle=":", linewidth=0.8, label="real images only"),
+        Line2D([], [], label="better than real images only", **square),
         Line2D([], [], markerfacecolor="#FFFFFF", label="not shown to be better", **square),
         Line2D([], [], label=ring_label, markeredgecolor="black", **ring),
     ]

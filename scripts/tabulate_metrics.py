@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     rows = curves(tidy)
     if len(rows) < len(tidy):
-        text += " What is trained at one size alone is in the csv."
+        text += " Runs that are trained at only one size are in the csv."
     parts = [f"# {TITLES[args.table]}", text]
     parts += ["## Top-1 (%)", by_size(rows, "top1", 1, 100)]
     parts += ["## Cross-entropy (nats)", by_size(rows, "cross_entropy", 3)]

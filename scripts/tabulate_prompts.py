@@ -1,4 +1,4 @@
-"""A few texts of every prompt recipe: those of its first images, not picked."""
+"""A few texts of every prompt recipe: those of its first images, not selected."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from synscale.study import class_table
 from synscale.workflow.settings.tables import prompts_settings
 
 TEXT = (
-    "The prompts of the first images that each recipe makes, not picked. An image takes the next "
-    "text of its class; after the last, the first again."
+    "The prompts of the first images of each recipe, not selected. Each image takes the next text "
+    "of its class; after the last text, the first one again."
 )
 
 

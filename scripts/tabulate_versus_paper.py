@@ -11,14 +11,14 @@ from synscale.workflow.settings.tables import versus_settings
 
 EXPONENTS = (
     "Scaling exponents k of the same comparisons. They depend on the task, so the two need not be "
-    "equal; what compares better is each one as a share of the exponent of real images. The "
-    "paper's are read off the bars of the teaser in its repository, which is remembered to be "
+    "equal; each one as a share of the exponent of real images compares better. The paper's "
+    "exponents are read off the bars of the teaser in its repository, which is remembered to be "
     "Figure 1."
 )
 LEVELS = (
-    "Runs on as many images of each part as the published number is of. The released checkpoints' "
-    "sizes of synthetic and real pairs together are taken as numbers of captions, each with both "
-    "images, which is derived and not stated: here these are twice as many images. Ours: {}."
+    "Runs on as many images of each part as the published number. The released checkpoints' sizes "
+    "of synthetic and real pairs together are taken as numbers of captions, each with both images. "
+    "This is derived and not stated; here these are twice as many images. This study's runs: {}."
 )
 
 
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     table = metrics.read(args.metrics) if args.metrics else None
     fits = result_files.fitted_curves(args.laws)
     tidy = versus_paper.compare(csv_tables.frame(args.numbers), settings, fits, table)
-    parts = ["# This study beside the paper"]
+    parts = ["# This study and the paper"]
     if tidy["our_k"].notna().any():
         parts += [EXPONENTS, versus_paper.exponents_markdown(tidy, settings.labels)]
     if tidy["our_size"].notna().any():
