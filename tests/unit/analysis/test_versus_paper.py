@@ -52,11 +52,11 @@ def test_published_level_needs_as_many_images_of_each_part(tmp_path, new, error)
     assert LEVEL in text
     path = tmp_path / "bad.yaml"
     path.write_text(text.replace(LEVEL, LEVEL.replace("size: 128000000", new)), encoding="utf-8")
-    with pytest.raises(StudyError) as error:
+    with pytest.raises(StudyError) as raised:
         load_study(path)
     assert (
         f"tables.versus_paper.counterparts.clip_vit_b_synthetic_and_real_64m_top1: {error}"
-        in str(error.value)
+        in str(raised.value)
     )
 
 
