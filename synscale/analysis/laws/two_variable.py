@@ -90,8 +90,7 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
     place = place.ravel()
     if pairs.shape[1] < FEWEST:
         raise LawError(
-            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} "
-            "at least"
+            f"{pairs.shape[1]} different pairs of sizes (expected {FEWEST} or more); add others"
         )
     for name, values in zip(("model sizes", "data sizes"), pairs, strict=True):
         ratio = values.max() / values.min()

@@ -196,7 +196,7 @@ def test_changed_weights_are_refused(tmp_path, copied):
     with pytest.raises(checksums.WeightsError, match=message):
         pipelines.revision(str(fetch.output))  # as a generation job does
     message = fetch()
-    expected = f"expected {before} ({fetch.record})"
+    expected = f"expected {before} of {fetch.record})"
     for text in (f"{file}: wrong sha256 ", expected, "if the change is meant, remove"):
         assert text in message
     fetch.record.unlink()
