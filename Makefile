@@ -22,7 +22,7 @@ ifneq ("$(shell cat $(READY) 2>/dev/null)","$(realpath $(VENV))")
 MOVED := moved
 endif
 
-.PHONY: environment moved figures report test test-all test-slurm lint lock hashes clean
+.PHONY: environment moved figures report docs test test-all test-slurm lint lock hashes clean
 
 figures: $(READY)
 	@echo 'Every figure and table of the digits study. Jobs and minutes follow when they are planned.'
@@ -32,6 +32,11 @@ figures: $(READY)
 # One page with every figure, table and caption, and where they come from; it needs nothing else to be read.
 report: figures
 	@$(RUN) snakemake --report report.html
+
+# The pages of docs/ as a site.
+docs: $(READY)
+	@$(RUN) sphinx --fail-on-warning --keep-going --quiet docs docs/_build
+	@echo 'The site is docs/_build/index.html.'
 
 test: lint
 	$(PYTEST) $(PARALLEL)
@@ -68,4 +73,4 @@ hashes:
 	$(PYTHON) -m envs.lock
 
 clean:
-	rm -rf results figures tables plan provenance report.html logs .state .snakemake
+	rm -rf results figures tables plan provenance report.html logs docs/_build .state .snakemake

@@ -1,8 +1,8 @@
-# How much is one more synthetic training image worth, next to a real one?
+# How much is one more synthetic training image worth, compared with a real one?
 #
 # prompts -> image shards -> classifiers and CLIP models -> metrics -> fitted laws -> figures.
-# studies/{study}.yaml defines what is compared, a profile where it runs. Request one figure by its
-# path: figures/{study}/{figure}.pdf
+# studies/{study}.yaml defines what is compared; a profile defines where it runs. Request a figure
+# by its path: figures/{study}/{figure}.pdf
 
 from pathlib import Path
 

@@ -28,6 +28,7 @@ from torchvision.transforms import v2
 from benchmarks.measuring import (
     PROJECT,
     Disagreement,
+    Goal,
     Result,
     begin,
     finish,
@@ -50,7 +51,7 @@ BATCH = 64
 BEFORE = "torchvision's RandAugment"
 SAME = "timm, the same operations"
 USUAL = "timm, as its users configure it"
-REACH = {SAME: 1.5, USUAL: 1.5}
+GOALS = {SAME: Goal(1.5), USUAL: Goal(1.5)}
 # timm's magnitude 3 of 10 is torchvision's 9 of 30. Names are those that grow with the magnitude.
 MAGNITUDE = 3
 OPERATIONS = [
@@ -170,7 +171,7 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
             files = ImageDataset(str(folder / "files"), transform=steps)
             ways[name] = partial(timms, files if source is stored else Decoded(decoded, steps))
         seconds, agreement = in_turn(ways, rounds, device, agree)
-        tables[heading] = ratios(seconds, images // BATCH * BATCH, "image", REACH)
+        tables[heading] = ratios(seconds, images // BATCH * BATCH, "image", GOALS)
     work = (
         f"{images // BATCH * BATCH} JPEGs of {size} px and {tar.stat().st_size // images // 1000} "
         f"kB, batches of {BATCH} crops of {recipe.image_size} px, uint8"

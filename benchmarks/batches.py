@@ -22,6 +22,7 @@ from torchvision.transforms import v2
 from benchmarks.measuring import (
     PROJECT,
     Disagreement,
+    Goal,
     Result,
     begin,
     finish,
@@ -53,6 +54,7 @@ RECIPE = Training(
 )
 DEFAULT = "webdataset, default decoding"
 SIMPLE = "webdataset + simplejpeg"
+GOALS = {DEFAULT: Goal(1.7), SIMPLE: Goal(1.2)}
 
 
 def run_project(images: stream.ShardedImages, transform) -> list[torch.Tensor]:
@@ -133,7 +135,7 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
         "crops "
         f"of {CROP} px"
     )
-    rows = ratios(seconds, images // BATCH * BATCH, "image", {DEFAULT: 1.7, SIMPLE: 1.2})
+    rows = ratios(seconds, images // BATCH * BATCH, "image", GOALS)
     return Result(
         "batches", "Shards to training batches, one core", work, PREDICTION, {"": rows}, agreement
     )

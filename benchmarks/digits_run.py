@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.measuring import Result, begin, finish, parser
+from benchmarks.measuring import Check, Result, begin, finish, parser
 from synscale.planning import hardware, speed_fit
 from synscale.planning.speed_fit import Done
 from synscale.study.load import load_study
@@ -25,6 +25,7 @@ PREDICTION = (
     "under 1 s for tables. The plan: within 20 % of the whole run on a quiet machine; single "
     "plots, of 2 to 5 s, not."
 )
+MOST_WALL = 1.1  # wall time should be near the CPU time of each core
 ROOT = Path(__file__).parents[1]
 
 
@@ -74,14 +75,28 @@ def overheads(done: list[Done]) -> list[dict]:
             {
                 "rule": rule,
                 "jobs": len(jobs),
-                "s a job": wall,
-                "CPU s a job": float(jobs["cpu"].mean()),
+                "s per job": wall,
+                "CPU s per job": float(jobs["cpu"].mean()),
                 "start and import, CPU s": start,
                 "share of the job": f"{min(1.0, start / wall):.0%}",
                 "all imports, s": start * len(jobs),
             }
         )
     return sorted(rows, key=lambda row: -row["all imports, s"])
+
+
+def wall_check(row: dict) -> Check:
+    """Return whether the wall time is near the CPU time divided by the number of cores."""
+    ratio = row["wall / (CPU s / cores)"]
+    reached = "yes" if ratio <= MOST_WALL else "no"
+    return Check("wall time / (CPU time / cores)", f"{ratio:.2f}", f"at most {MOST_WALL}", reached)
+
+
+def plan_check(ratio: float) -> Check:
+    """Return whether the plan is right within the tolerance."""
+    reached = "yes" if abs(ratio - 1) <= speed_fit.TOLERANCE else "no"
+    goal = f"within {speed_fit.TOLERANCE:.0%} of 1"
+    return Check("planned / recorded CPU time", f"{ratio:.2f}", goal, reached)
 
 
 def measure(run: Path, study_name: str, machine: str, cores: int) -> Result:
@@ -95,14 +110,15 @@ def measure(run: Path, study_name: str, machine: str, cores: int) -> Result:
     comparison = speed_fit.compare(done, hardware.load(machine), kind)
     tables = {
         "Wall time": [row],
-        "What a job pays before it works": imports,
+        "Start of the jobs": imports,
         f"The plan ({machine}) and the run": comparison.rename(columns=speed_fit.COLUMNS).to_dict(
             "records"
         ),
     }
-    notes = [f"Starting and importing takes {seconds:.0f} s of the {row['CPU s']:.0f} s CPU time."]
+    notes = [f"Start and imports take {seconds:.0f} s of the {row['CPU s']:.0f} s of CPU time."]
     work = f"a run of {len(done)} jobs"
-    return Result("digits_run", "The digits study", work, PREDICTION, tables, notes=notes)
+    checks = [wall_check(row), plan_check(float(comparison["ratio"].iloc[-1]))]
+    return Result("digits_run", "The digits study", work, PREDICTION, tables, "", notes, checks)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,11 +1,10 @@
-"""Table of the figures of a study in the order of their planned cost.
-
-It is part of docs/guides/run_the_paper.md.
+"""Tables of figures with their planned cost, in docs/guides/run_the_paper.md and README.md.
 
 python -m benchmarks.figure_costs [--study NAME] [--hardware a100] [--output PAGE.md]
 
 One plan of all figures: a job that two figures need is counted for both in GPU-hours, and once in
 GPU-hours after the figures above. Run it again when costs or the study change; it takes a minute.
+It needs a folder without results.
 """
 
 import argparse
@@ -14,11 +13,14 @@ from pathlib import Path
 
 from synscale.planning import dag, hardware, summary
 from synscale.planning.summary import Cost, Job
+from synscale.report.captions import paper_items
 from synscale.runtime.atomic import atomic_write
 from synscale.study.load import load_study
 from synscale.study.models import Study
+from synscale.study.models.figures import Figures
 from synscale.workflow.settings import figures as figure_settings
 
+README = Path("README.md")
 START, END = "<!-- written by benchmarks.figure_costs -->", "<!-- end -->"
 HEAD = (
     "| figure | jobs | GPU-hours | of them not in a figure above |\n|---|---|---|---|",
@@ -132,6 +134,38 @@ def replace_table(page: str, table: str) -> str:
     return before + indented.strip() + after
 
 
+def readme_table(paper: list[FigureCost], digits: list[FigureCost]) -> str:
+    """Return the table of README: every figure with its cost in two studies.
+
+    Parameters
+    ----------
+    paper : list of FigureCost
+        Figures of the paper's study.
+    digits : list of FigureCost
+        Figures of the digits study.
+    """
+    hours = {row.name: three_digits(row.gpu_hours) for row in paper}
+    jobs = {row.name: row.jobs for row in digits}
+    lines = [
+        "| figure | shows | item of the paper | jobs of digits | GPU-hours of imagenet |",
+        "|---|---|---|---|---|",
+    ]
+    for name, field in Figures.model_fields.items():
+        row = paper_items()[name]
+        is_added = row["section"] == "Beyond the paper"
+        item = "none" if is_added else row["paper_item"] or row["evidence"] or "not known"
+        cells = [f"`{name}.pdf`", str(field.description), item, jobs.get(name, "-")]
+        lines.append("| " + " | ".join(map(str, [*cells, hours.get(name, "-")])) + " |")
+    return "\n".join(lines)
+
+
+def write(page: Path, table: str) -> None:
+    """Replace the table of a page."""
+    text = replace_table(page.read_text(encoding="utf-8"), table)
+    with atomic_write(page) as (part,):
+        part.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
@@ -143,9 +177,8 @@ def main() -> None:
     hours = three_digits(real)
     baselines = f"Classifiers trained on real images only take {hours} GPU-hours of these."
     table = f"{markdown(rows)}\n\n{baselines}"
-    text = replace_table(args.output.read_text(encoding="utf-8"), table)
-    with atomic_write(args.output) as (part,):
-        part.write_text(text, encoding="utf-8")
+    write(args.output, table)
+    write(README, readme_table(rows, planned("digits", "laptop")[0]))
     print(table)
 
 

@@ -25,6 +25,7 @@ from PIL import Image
 from benchmarks.measuring import (
     PROJECT,
     Disagreement,
+    Goal,
     Result,
     as_a_job,
     begin,
@@ -53,6 +54,7 @@ PREDICTION = (
 GUIDANCE = 2.0
 TFLOP = 82.9  # Stable Diffusion 1.5: an image of 512 px, 50 steps with guidance
 PLAIN, BEST = "diffusers, plain loop", "diffusers, documented best"
+GOALS = {PLAIN: Goal(4.0), BEST: Goal(1.0)}
 TINY = {
     "channels": [8, 16],
     "heads": 2,
@@ -160,14 +162,13 @@ def agree(stored: dict[str, Path], tolerance: float) -> str:
     differences = []
     for name, pixels in images.items():
         if pixels.shape != images[PROJECT].shape:
-            raise Disagreement(f"{name}: {pixels.shape} (expected {images[PROJECT].shape})")
+            raise Disagreement(f"{name}: {pixels.shape}, this project: {images[PROJECT].shape}")
         mean = float(np.abs(pixels.astype(int) - images[PROJECT]).mean())
         if not mean <= tolerance:
             reason = f"pixels differ by {mean:.2f} of 255 on average, over {tolerance}"
             raise Disagreement(f"{name}: {reason}")
         differences.append(f"{name} {mean:.2g}")
-    text = "mean difference from this project's images, in grey levels of 255"
-    return f"{text}: {', '.join(differences)}"
+    return f"mean difference from this project, in grey levels of 255: {', '.join(differences)}"
 
 
 def matmul_rate(device: torch.device, side: int = 8192, times: int = 20) -> float:
@@ -208,13 +209,13 @@ def measure(
     }
     tolerance = 12 if gpu else 0.5
     seconds, agreement = in_turn(ways, rounds, device, partial(agree, tolerance=tolerance))
-    rows = ratios(seconds, images, "image", {PLAIN: 4.0, BEST: 1.0})
+    rows = ratios(seconds, images, "image", GOALS)
     notes = []
     if gpu and model == "stable_diffusion_15" and steps == 50:
         rate = TFLOP * images / float(seconds[PROJECT].median())
         most = matmul_rate(device)
         peak = f"{rate / most:.0%} of the {most:.0f} that products of bfloat16 matrices reach here"
-        notes = [f"This project: {rate:.0f} TFLOP a second, {peak} (to reach: 50 %)."]
+        notes = [f"This project: {rate:.0f} TFLOP per second, {peak} (goal: at least 50 %)."]
     work = (
         f"{model}, {images} images of {settings.image_size} px, {steps} DDIM steps, "
         f"guidance {GUIDANCE:g}, batches of {batch}, {precision}"

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from benchmarks import generation, law_fitting, scores
-from benchmarks.measuring import Result, begin, finish, parser
+from benchmarks.measuring import Check, Result, begin, finish, parser
 from synscale.data import shards
 from synscale.evaluation import classifiers, reference
 from synscale.models import classifier, pipelines
@@ -42,6 +42,7 @@ PREDICTION = (
     "its square 15 ns, which are three times all distances and were four: 33 s at 32,768, of which "
     "a half is the square."
 )
+LEAST_R2 = 0.98
 CPU = torch.device("cpu")
 SIZE, BATCH = 64, 64
 RECIPE = Training(
@@ -100,7 +101,7 @@ def score(folder: Path, count: int) -> None:
 
 
 def generate_images(folder: Path, count: int) -> None:
-    """Generate fewer images because they cost more: one for 8 of the other stages."""
+    """Fewer, for they cost more: one for 8 of the other stages."""
     settings = generation.settings_of("tiny", count // 8, 4, "float32", 16)
     pipeline = pipelines.load(str(folder / "pipeline"), settings.sampling, CPU)
     generation.run_project(pipeline, settings, folder / f"made-{count}.tar")
@@ -171,11 +172,18 @@ def stage(name: str, folder: Path, sizes: list[int], rounds: int) -> tuple[list[
     summary = {
         "stage": name,
         "start, s": start,
-        "ms each": 1000 * slope,
+        "ms per unit": 1000 * slope,
         "R2": fit,
-        "kB each more in memory": 1000 * float(np.polyfit(counts, memory, 1)[0]),
+        "kB of memory per unit": 1000 * float(np.polyfit(counts, memory, 1)[0]),
     }
     return rows, summary
+
+
+def check(fits: list[float]) -> Check:
+    """Return whether time grows linearly, by R2 of the line of each stage."""
+    measured = f"{min(fits):.3f} to {max(fits):.3f}"
+    reached = "yes" if min(fits) >= LEAST_R2 else "no"
+    return Check("R2 of time against size in each stage", measured, f"at least {LEAST_R2}", reached)
 
 
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
@@ -188,9 +196,10 @@ def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> R
     }
     work = (
         f"{', '.join(map(str, sizes))} images of {SIZE} px, models of width {TINY.width}; "
-        f"the least seconds of {rounds} rounds, the most memory"
+        f"shortest time of {rounds} rounds, largest memory"
     )
-    return Result("growth", "How cost grows", work, PREDICTION, tables)
+    fits = [summary["R2"] for _, summary in results]
+    return Result("growth", "How cost grows", work, PREDICTION, tables, checks=[check(fits)])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -126,7 +126,7 @@ def measure(trials: int, data_sets: int, processes: int = 1) -> Result:
         rows = list(apply(cell, settings))
         fits = list(apply(data_set, range(data_sets)))
     tables = {"": rows} | ({TWO: two_variable_rows(fits)} if fits else {})
-    work = f"{trials:,} curves a cell"
+    work = f"{trials:,} curves per cell"
     return Result(NAME, "Coverage of the intervals of laws", work, PREDICTION, tables)
 
 

@@ -19,7 +19,17 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares, minimize
 
-from benchmarks.measuring import PROJECT, Result, begin, close, finish, in_turn, parser, ratios
+from benchmarks.measuring import (
+    PROJECT,
+    Goal,
+    Result,
+    begin,
+    close,
+    finish,
+    in_turn,
+    parser,
+    ratios,
+)
 from synscale.analysis.laws import floor
 
 PREDICTION = (
@@ -43,7 +53,7 @@ LM, TRUST, LBFGS, EXACT = (
     "least_squares, lm, analytic Jacobian",
 )
 PEERS = (LM, TRUST, LBFGS, EXACT)
-REACH = dict.fromkeys((LM, TRUST, LBFGS), 20.0)  # the requirement is about numeric gradients
+GOALS = dict.fromkeys((LM, TRUST, LBFGS), Goal(20.0))  # peers with numeric gradients
 INTERVALS = "A curve with its intervals, as the workflow fits it"
 solve = floor.solve
 
@@ -209,12 +219,12 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
         seconds, agreement = in_turn(ways, rounds, device, agree)
         starts = pd.Series({PROJECT: fits_of(project)} | dict.fromkeys(peers, fits_of(peer)))
         tables[f"{heading}: {starts[PROJECT]:,} starts"] = ratios(
-            seconds / starts, 1, "start", REACH
+            seconds / starts, 1, "start", GOALS
         )
         agreements.append(agreement)
     agreement = (
-        "largest difference from this project, relative to the largest value (sums of squares; "
-        "also intervals; k): " + "; ".join(agreements)
+        "largest relative differences from this project (sums of squares; with intervals, also k): "
+        + "; ".join(agreements)
     )
     return Result(
         "law_fitting",

@@ -41,11 +41,36 @@ PACKAGES = (
     "snakemake",
 )
 PROJECT = "this project"
-HEADINGS = {"times ours": "ratio"}  # columns of result files -> headings
 
 
 class Disagreement(AssertionError):
     """Two ways of the same work with different results: their times say nothing."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Ratio to a peer that the median over rounds should reach."""
+
+    ratio: float
+    at_most: bool = False  # for ratios that are better if they are lower
+
+    def __str__(self) -> str:
+        return f"at {'most' if self.at_most else 'least'} {self.ratio:g}"
+
+    def row(self, ratio: float) -> dict:
+        """Return the goal and whether a ratio reaches it, as columns of a table."""
+        reached = ratio <= self.ratio if self.at_most else ratio >= self.ratio
+        return {"goal": str(self), "reached": "yes" if reached else "no"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """Quantity without a peer, and its goal."""
+
+    quantity: str
+    measured: str
+    goal: str
+    reached: str  # yes or no
 
 
 @dataclass(frozen=True)
@@ -59,6 +84,7 @@ class Result:
     tables: dict[str, list[dict]]
     agreement: str = ""
     notes: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
 
 
 def clock(device: torch.device) -> float:
@@ -128,10 +154,9 @@ def ratios(
     seconds: pd.DataFrame,
     units: int,
     unit: str,
-    reach: dict[str, float] | None = None,
-    project: str = PROJECT,
+    goals: dict[str, Goal],
 ) -> list[dict]:
-    """Return a row for each way: milliseconds per unit, and the ratio to this project's code.
+    """Return a row for each implementation: milliseconds per unit, and time relative to this one.
 
     Parameters
     ----------
@@ -140,23 +165,25 @@ def ratios(
     units : int
         Units of the work.
     unit : str
-    reach : dict of str to float, optional
-        Required ratio of a way.
-    project : str
-        The way of this project.
+    goals : dict of str to Goal
+        Goals of peers.
     """
     rows = []
     for name in seconds:
-        ratio = seconds[name] / seconds[project]
-        row = {"way": name, f"ms a {unit}": 1000 * float(seconds[name].median()) / units}
-        if name != project:
-            row["times ours"] = float(ratio.median())
-            row["lowest"], row["highest"] = float(ratio.min()), float(ratio.max())
-        if name != project and name in (reach or {}):
-            row["to reach"] = reach[name]
-            row["reached"] = "yes" if ratio.median() >= reach[name] else "no"
+        row = {"implementation": name}
+        row[f"ms per {unit}"] = 1000 * float(seconds[name].median()) / units
+        if name != PROJECT:
+            row |= spread(seconds[name] / seconds[PROJECT])
+        if name in goals:
+            row |= goals[name].row(row["ratio"])
         rows.append(row)
     return rows
+
+
+def spread(ratio: pd.Series) -> dict[str, float]:
+    """Return the median of a ratio over rounds, the lowest and the highest one."""
+    ends = {"lowest": float(ratio.min()), "highest": float(ratio.max())}
+    return {"ratio": float(ratio.median())} | ends
 
 
 def close(first, second, tolerance: float, what: str) -> float:
@@ -197,7 +224,8 @@ def versions() -> dict[str, str]:
     return packages
 
 
-def _format(value) -> str:
+def formatted(value) -> str:
+    """Return a value of a table as text, numbers with three digits."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, float):
@@ -207,7 +235,7 @@ def _format(value) -> str:
 
 def markdown(rows: list[dict]) -> str:
     """Return rows as a Markdown table, numbers with three digits."""
-    return tabulating.markdown(pd.DataFrame(rows).map(_format).rename(columns=HEADINGS))
+    return tabulating.markdown(pd.DataFrame(rows).map(formatted))
 
 
 def show(result: Result) -> str:

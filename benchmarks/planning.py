@@ -19,7 +19,16 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from benchmarks.measuring import PROJECT, Disagreement, Result, begin, finish, parser
+from benchmarks.measuring import (
+    PROJECT,
+    Disagreement,
+    Goal,
+    Result,
+    begin,
+    finish,
+    parser,
+    spread,
+)
 from benchmarks.planned_workflow import (
     PLAIN,
     ROOT,
@@ -33,7 +42,7 @@ from benchmarks.planned_workflow import (
 
 DRY = ("-n", "--quiet")
 PEER = "plain Snakefile"
-GOAL = 1.2  # times the CPU time of the plain Snakefile
+GOAL = Goal(1.2, at_most=True)  # CPU time relative to the plain Snakefile
 PREDICTION = (
     "1.2 times the plain Snakefile without the plan's table, from functions of inputs and digests, "
     "and from 400 modules that start with the workflow; parsing a rule for each job makes the "
@@ -90,17 +99,14 @@ def ratio_rows(seconds: pd.DataFrame, jobs: int) -> list[dict]:
     """Return a row for each way, with its ratio to the plain Snakefile in each round."""
     rows = []
     for name in seconds:
-        ratio = seconds[name] / seconds[PEER]
         row = {
-            "way": name,
+            "implementation": name,
             "CPU s": float(seconds[name].median()),
-            "CPU ms a job": 1000 * float(seconds[name].median()) / jobs,
+            "CPU ms per job": 1000 * float(seconds[name].median()) / jobs,
         }
         if name != PEER:
-            row["times plain"] = float(ratio.median())
-            row["lowest"], row["highest"] = float(ratio.min()), float(ratio.max())
-            row["goal, at most"] = GOAL
-            row["reached"] = "yes" if ratio.median() <= GOAL else "no"
+            row |= spread(seconds[name] / seconds[PEER])
+            row |= GOAL.row(row["ratio"])
         rows.append(row)
     return rows
 

@@ -57,7 +57,7 @@ NOTES = [
 ]
 BATCH = 1024
 SHARDS = 4
-ONE_BY_ONE, PEER = "one image at a time, before", "webdataset, shuffle buffer of 5,000"
+ONE_BY_ONE, PEER = "one image at a time, the earlier reader", "webdataset, shuffle buffer of 5,000"
 
 
 def write_source(folder: Path, images: int, size: int) -> list[str]:
@@ -166,7 +166,7 @@ def measure(folder: Path, images: int, size: int, shuffle: Shuffle) -> Result:
             raise Disagreement(
                 f"{name}: wrong number of images ({len(positions)}, expected {expected})"
             )
-        rows.append({"way": name} | row)
+        rows.append({"implementation": name} | row)
     text = (
         f"an epoch of {expected:,} images of {size / 1000:g} kB in {SHARDS} shards, batches of "
         f"{BATCH:,}; reads of manifests are included"

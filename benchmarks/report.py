@@ -7,25 +7,26 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.measuring import RESULTS, markdown
+from benchmarks.measuring import PROJECT, RESULTS, formatted, markdown
 from synscale.runtime.atomic import atomic_write
 
 OUTPUT = Path(__file__).parents[1] / "docs/reference/performance.md"
-ORDER = (
-    "law_fitting",
+ORDER = (  # as in the data path, then what surrounds the jobs
     "batches",
     "augmentation",
     "reading",
-    "evaluation",
-    "scores",
-    "growth",
-    "planning",
-    "digits_run",
     "vit_training",
     "clip_training",
     "generation",
+    "evaluation",
+    "scores",
+    "law_fitting",
+    "planning",
+    "digits_run",
+    "growth",
 )
 ELSEWHERE = ("law_coverage",)  # results without times, in docs/reference/laws.md
+FOR_GPUS = ("vit_training", "clip_training", "generation")  # no goals on a CPU
 GPU = {  # result file -> what to run where there is a GPU
     "vit_training-vit_small-cuda": "python -m benchmarks.vit_training --model vit_small",
     "vit_training-vit_base-cuda": "python -m benchmarks.vit_training --model vit_base",
@@ -34,50 +35,120 @@ GPU = {  # result file -> what to run where there is a GPU
     "evaluation-cuda": "python -m benchmarks.evaluation --sizes 4 --images 2048",
     "scores-cuda": "python -m benchmarks.scores --images 4096",
 }
-FOR_GPUS = ("vit_training", "clip_training", "generation")
 HEAD = """# Performance
 
-`python -m benchmarks.report` writes this page from `benchmarks/results/`; do not edit it. Each
-benchmark runs this project's code and its peer in turn on the same work, in one run, and checks
-that both give the same result before it times anything. *Ratio*: how many times as long as this
-project's code the peer takes, the median over rounds of runs next to each other, then the lowest
-and highest; above 1 this project's code is faster. Seconds are CPU time on a CPU and wall time on a
-GPU. Predictions were written before the measurements; only their wording was edited later."""
+This page compares this project's code with other implementations of the same work.
+`python -m benchmarks.report` writes it from `benchmarks/results/`; do not edit it.
+
+- *Ratio*: time of the peer divided by the time of this project; above 1 this project is faster.
+  For planning it is the time of this project divided by that of the peer.
+- Ratios are medians over rounds in which the implementations run in turn on the same work; the
+  lowest and highest ratio are in parentheses. Times are CPU time on a CPU and wall time on a GPU.
+- Before a benchmark measures time, it checks that all implementations give the same result.
+- Each result file has a prediction, which was written before the measurement and not changed
+  after it, and the versions of all packages."""
 
 
-def section(result: dict) -> list[str]:
+NOT_MEASURED = """## Not measured on a GPU
+
+These goals are for a GPU, and no result of a GPU exists. A ratio at a tiny size on a CPU says
+nothing about a GPU."""
+RUN = "Run these commands on a machine with a GPU, then `python -m benchmarks.report`:"
+
+
+def stem(name: str) -> str:
+    """Return the name of a benchmark from that of its result file."""
+    return name.partition("-")[0]
+
+
+def is_measured(name: str, result: dict) -> bool:
+    """Whether a result is of the device that the benchmark's goals are for."""
+    return result["device"] != "cpu" or stem(name) not in FOR_GPUS
+
+
+def compared(result: dict) -> list[dict]:
+    """Return a row for each peer: stage, peer, ratio, goal, reached.
+
+    Peers without a goal are left out if another one of the benchmark has a goal.
+    """
+    rows = []
+    for heading, table in result["tables"].items():
+        stage = f"{result['title']}: {heading[0].lower()}{heading[1:]}" if heading else ""
+        peer = next((row.get("implementation") for row in table if "ratio" not in row), "")
+        for row in table:
+            if "lowest" not in row or row["implementation"].startswith(f"{PROJECT},"):
+                continue
+            median, low, high = (formatted(row[key]) for key in ("ratio", "lowest", "highest"))
+            rows.append(
+                {
+                    "stage": stage or result["title"],
+                    "peer": peer if row["implementation"] == PROJECT else row["implementation"],
+                    "ratio": f"{median} ({low} to {high})",
+                    "goal": row.get("goal", "none"),
+                    "reached": row.get("reached", ""),
+                }
+            )
+    return [row for row in rows if row["reached"]] or rows
+
+
+def not_measured(results: dict[str, dict]) -> list[dict]:
+    """Return a row for each peer of the results that a GPU has to give."""
+    rows = []
+    for missing in GPU:
+        on_cpu = [name for name in results if stem(name) == stem(missing)]
+        if missing in results or not on_cpu:
+            continue
+        result = results[on_cpu[0]]
+        model = missing.removesuffix("-cuda").partition("-")[2]
+        peers = {row["peer"]: row for row in reversed(compared(result))}
+        for row in reversed(peers.values()):
+            tiny = "" if is_measured(on_cpu[0], result) else row["ratio"]
+            stage = f"{result['title']} ({model})" if model else result["title"]
+            goal = {"stage": stage, "peer": row["peer"], "goal": row["goal"]}
+            rows.append(goal | {"ratio at a tiny size on a CPU": tiny})
+    return rows
+
+
+def section(name: str, result: dict) -> list[str]:
     """Return the paragraphs of one benchmark."""
     machine = result["machine"]
     where = f"{', '.join(machine['gpus'])} with " if result["device"] != "cpu" else ""
     where += f"{machine['cpu']}, {machine['cores']} cores, load {machine['load']:g} at the end"
-    where += f"; torch with {machine['torch_threads']} thread"
-    parts = [f"## {result['title']}", result["work"], f"*Prediction:* {result['prediction']}"]
-    if result["name"].partition("-")[0] in FOR_GPUS and result["device"] == "cpu":
-        parts.append("**Tiny size on a CPU only: the ratios below say nothing about a GPU.**")
+    parts = [f"### {result['title']}", f"{result['work'][0].upper()}{result['work'][1:]}."]
+    if not is_measured(name, result):
+        parts.append("**Tiny size on a CPU: the ratios say nothing about a GPU.**")
     for heading, rows in result["tables"].items():
-        if heading:
-            parts.append(f"### {heading}")
+        parts += [f"#### {heading}"] if heading else []
         parts.append(markdown(rows))
     if result["agreement"]:
         parts.append(f"Agreement: {result['agreement']}.")
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    command = f"`{result['command']}`, {result['date']}. {where}. {versions}."
-    return [*parts, *result["notes"], command]
+    command = f"`{result['command']}`, {result['date']}, {where}"
+    file = f"[result file](../../benchmarks/results/{name}.json)"
+    return [
+        *parts,
+        *result["notes"],
+        f"{command}, torch with {machine['torch_threads']} thread; {file}.",
+    ]
 
 
 def page(results: dict[str, dict]) -> str:
     """Return the page as Markdown, from the content of each result file by its name."""
-    parts = [HEAD]
-    missing = [command for name, command in GPU.items() if name not in results]
-    if missing:
-        parts += [
-            "## Not measured on a GPU yet",
-            "On a machine with a GPU run these commands, then `python -m benchmarks.report`:",
-            "\n".join(["```bash", *missing, "```"]),
-        ]
-    names = results.keys() - set(ELSEWHERE)
-    for name in sorted(names, key=lambda name: (ORDER.index(name.partition("-")[0]), name)):
-        parts += section(results[name])
+    names = sorted(
+        results.keys() - set(ELSEWHERE), key=lambda name: (ORDER.index(stem(name)), name)
+    )
+    measured = [results[name] for name in names if is_measured(name, results[name])]
+    rows = [row for result in measured for row in compared(result)]
+    parts = [HEAD, "## Summary", markdown(rows)] if rows else [HEAD]
+    if checks := [
+        {"benchmark": result["title"]} | check for result in measured for check in result["checks"]
+    ]:
+        parts += ["Goals without a peer:", markdown(checks)]
+    if missing := not_measured(results):
+        commands = [command for name, command in GPU.items() if name not in results]
+        parts += [NOT_MEASURED, markdown(missing), RUN, "\n".join(["```sh", *commands, "```"])]
+    parts.append("## Details")
+    for name in names:
+        parts += section(name, results[name])
     return "\n\n".join(parts) + "\n"
 
 

@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from benchmarks.measuring import (
     PROJECT,
+    Goal,
     Result,
     as_a_job,
     begin,
@@ -62,6 +63,7 @@ EAGER = "timm, eager"
 BEST = "timm, compiled"
 LOADED = f"{PROJECT}, images on the device"
 SHARDS = f"{PROJECT}, from JPEGs in shards"
+GOALS = {EAGER: Goal(2.0), BEST: Goal(1.0)}
 CLASSES = 10
 
 
@@ -133,7 +135,7 @@ def agree(models: dict[str, torch.nn.Module], tolerance: float) -> str:
         f"{name}: {close(value, weights[PROJECT], tolerance, f'weights of {name}'):.1g}"
         for name, value in weights.items()
     ]
-    return f"largest difference of weights from this project's: {', '.join(differences)}"
+    return f"largest difference of weights from this project: {', '.join(differences)}"
 
 
 def job_of(
@@ -186,7 +188,7 @@ def measure(
 
     tolerance = 0.3 if is_gpu else 1e-3
     times, agreement = in_turn(ways, rounds, device, partial(agree, tolerance=tolerance), seconds)
-    rows = ratios(times, (steps - skip) * batch, "image", {EAGER: 2.0, BEST: 1.0})
+    rows = ratios(times, (steps - skip) * batch, "image", GOALS)
     work = (
         f"{model}, {size} px, batches of {batch}, steps {skip} to {steps}, {job.recipe.precision} "
         f"(eager: float32), {workers} workers"

@@ -1,18 +1,19 @@
 """Install laptop.lock into a new virtual environment: `python envs/install.py .venv`.
 
-uv installs them, in a fifth of pip's time. If uv cannot be installed or fails, pip does the same.
-Both verify the hash of every file against the lock. The registries are those in pip's settings.
+uv installs the packages, in a fifth of pip's time. If uv cannot be installed or fails, pip installs
+them. Both verify the hash of every file against the lock. The registries are those in pip's
+settings.
 
-Registries offer two builds of one version of torch: for CUDA and for CPUs only. Given hashes, pip
-takes the build whose hash the registry lists, which is CUDA, even if the CPU build is configured.
-uv looks for hashes of "2.13.0+cpu", which no requirement for both builds can name. Therefore pip
-downloads torch without hashes first. The hash of the file must be in the lock, and the requirements
-name the file. The CUDA build needs more packages, which are in cuda.lock.
+Registries offer two builds of each version of torch: for CUDA, and for CPUs only. With hashes, pip
+selects the build whose hash the registry lists, which is CUDA, even if the CPU build is configured.
+uv looks for hashes of "2.13.0+cpu", which a requirement for both builds cannot name. Therefore pip
+first downloads torch without hashes. Its hash must be in the lock, and the requirements name the
+downloaded file. The CUDA build needs more packages, which are in cuda.lock.
 
 This file runs before any package is installed: it imports the standard library only.
 """
 
-from __future__ import annotations  # an old Python must get as far as the message about its version
+from __future__ import annotations  # so that an old Python reaches the message about its version
 
 import argparse
 import hashlib
@@ -54,7 +55,7 @@ def entries(lock: str) -> dict[str, str]:
 def requirements(lock: str, wheel: Path) -> str:
     """Return a lock in which torch is a downloaded file with its hash.
 
-    uv takes several hashes of one file as hashes that must all match, so only one is named.
+    If a file has several hashes, uv requires all of them to match. Therefore only one is named.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def requirements(lock: str, wheel: Path) -> str:
 
 
 def needs(wheel: Path, names: set[str]) -> bool:
-    """Whether a wheel requires any of these packages; without their extras and markers."""
+    """Return whether a wheel requires any of these packages, ignoring extras and markers."""
     with zipfile.ZipFile(wheel) as archive:
         path = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = archive.read(path).decode()
@@ -94,10 +95,10 @@ def uv_registries(pip_config: str, environment: dict[str, str]) -> list[str]:
     Parameters
     ----------
     pip_config : str
-        What `pip config list` prints, such as ``global.index-url='https://...'``. The section
-        `install` takes precedence over `global`, and `:env:`, the environment, over both.
+        Output of `pip config list`, such as ``global.index-url='https://...'``. The section
+        `install` takes precedence over `global`; `:env:`, the environment, over both.
     environment : dict of str to str
-        A registry that has a variable of uv in the environment is left to uv.
+        uv reads registries from its own variables in the environment; these get no option.
     """
     values = {}
     for section in ("global", "install", ":env:"):
@@ -124,9 +125,9 @@ class Installer:
             config = subprocess.run([*self.pip, "config", "list"], capture_output=True, text=True)
             self.uv = [
                 *(str(python.parent / "uv"), "pip", "install", "--python", str(python)),
-                # In this folder it shares files with the environment, and no quota of HOME is used.
+                # A cache in this folder shares files with the environment; HOME may have a quota.
                 *("--cache-dir", str(folder / "uv")),
-                # As pip chooses among registries. Only files of the lock can be chosen.
+                # pip chooses among registries in this way. Only files of the lock can be chosen.
                 *("--index-strategy", "unsafe-best-match"),
                 *uv_registries(config.stdout, dict(os.environ)),
                 *(["--compile-bytecode"] if compiled else []),
@@ -146,14 +147,14 @@ class Installer:
 
 
 def install(venv: Path, compiled: bool = False) -> None:
-    """Create a virtual environment with the packages of the lock. An existing one is replaced.
+    """Create a virtual environment with the packages of the lock, and replace an existing one.
 
     Parameters
     ----------
     venv : Path
         Folder of the environment.
     compiled : bool
-        Compile all modules now, instead of each at its first import: for an environment that jobs
+        Compile all modules now instead of at their first import. Use it for environments that jobs
         cannot write to, such as a container.
     """
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], check=True)

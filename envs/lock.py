@@ -1,11 +1,11 @@
 """Write laptop.lock and cuda.lock from laptop.in: exact versions and the hashes of their files.
 
     make lock       # the newest versions that laptop.in allows
-    make hashes     # the versions of the locks, after laptop.in or a version was edited by hand
+    make hashes     # keeps the versions of the locks, after an edit of laptop.in or of a version
 
-laptop.lock has what every machine needs, cuda.lock what torch needs besides if it is built for
-CUDA. A lock names no registry. The registry lists the hashes of torch for CUDA; that of the build
-for CPUs only is added where pip is set up to find it, and kept where it is not.
+laptop.lock lists the packages that every machine needs, cuda.lock the additional packages of torch
+for CUDA. A lock names no registry. The registry lists the hashes of torch for CUDA. The hash of the
+build for CPUs is added if pip is configured to find this build, and kept otherwise.
 """
 
 import argparse
@@ -29,12 +29,12 @@ def sha256(path: Path) -> str:
 
 
 def with_hashes(entry: str, hashes: list[str]) -> str:
-    """Return a requirement of a lock with the hashes that it lacks, after those that it has.
+    """Append missing hashes to a requirement of a lock.
 
     Raises
     ------
     SystemExit
-        If a hash is not 64 hex digits, such as an empty one, which any text would contain.
+        If a hash is not 64 hex digits. An empty one, for example, is part of any text.
     """
     for each in hashes:
         if not re.fullmatch("[0-9a-f]{64}", each):
@@ -50,7 +50,7 @@ def old_hashes(lock: str, requirement: str) -> list[str]:
 
 
 def split(compiled: str) -> tuple[str, str]:
-    """Split what uv compiled into what all machines need and what CUDA needs."""
+    """Split the output of uv into packages for all machines and packages for CUDA."""
     texts = entries(compiled)
     cuda = "".join(text for name, text in texts.items() if name.startswith(CUDA))
     rest = "".join(text for name, text in texts.items() if not name.startswith(CUDA))
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         compiled = folder / "compiled"
         compiled.write_text(re.sub(r" \\\n    --hash=\S+", "", before))
         config = subprocess.run([*pip, "config", "list"], capture_output=True, text=True).stdout
-        # The CPU build, which other indexes and folders may have, needs fewer packages.
+        # Leave out other indexes and folders. Their CPU build of torch needs fewer packages.
         index = uv_registries(config, {"UV_INDEX": "", "UV_FIND_LINKS": ""})
         command = [
             *(str(folder / "venv/bin/uv"), "pip", "compile", "--quiet", "--generate-hashes"),

@@ -4,8 +4,8 @@
 #      results/{study}/author_checkpoint_metrics/{checkpoint}.parquet, like metrics/
 #      tables/{study}/author_checkpoints.{csv,md,html}, with the published numbers
 #
-# Created only if their paths are requested. docs/guides/check_against_the_authors.md explains how to get
-# the checkpoints.
+# These files are created only on request. docs/guides/check_against_the_authors.md explains how to
+# get the checkpoints.
 
 
 rule convert_author_checkpoint:

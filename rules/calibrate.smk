@@ -1,9 +1,9 @@
 # in:  the study that `study` names; profiles/hardware/{hardware}.yaml of config.yaml
 # out: profiles/hardware/measured_{study}.yaml: speeds of the study's code on the job's GPU or CPU
 #
-# `snakemake calibrate --config study=imagenet`, with `--profile slurm` on a GPU of the cluster;
-# takes minutes. The file is no output of the rule: Snakemake would delete the last one before the
-# next one exists, and plans would wait for a GPU.
+# `snakemake calibrate --config study=imagenet` takes minutes; add `--profile slurm` to use a GPU of
+# the cluster. The file is no output of the rule: Snakemake would delete the old file before the new
+# one exists, and plans would wait for a GPU.
 
 
 rule calibrate:

@@ -4,9 +4,9 @@
 #      results/{study}/clip_metrics/{source}/{group}.parquet: zero-shot top-1 and cross-entropy, on
 #      evaluation sets and tasks
 #
-# Paper, section on CLIP: open_clip's models, trained on real, synthetic, and real and synthetic
-# image-text pairs. Runs, groups and the machine that they share are as for classifiers (train.smk).
-# An evaluation set with other classes than the study's has tables of its classes and of texts.
+# Paper, section on CLIP: models of open_clip, trained on real pairs, synthetic pairs, and both.
+# Runs and groups are defined as for classifiers (train.smk). An evaluation set with other classes
+# than the study has tables of its classes and of its texts.
 
 
 rule train_clip:

@@ -1,5 +1,5 @@
-# What all rules share: the studies, which are checked before any job is planned, and the values
-# that wildcards may take.
+# Definitions for all rules: the studies, which are checked before any job is planned, and the
+# values of wildcards.
 
 import gc
 import os
@@ -8,8 +8,8 @@ import sys
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod, ExecMode
 
-# Environment modules set PYTHONPATH to packages of another Python, which must not shadow this
-# one's.
+# Environment modules set PYTHONPATH to packages of another Python. They must not shadow the
+# packages of this one.
 FOREIGN = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
 sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FOREIGN)]
 from synscale.planning import resources
@@ -30,9 +30,9 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
-# The objects of a plan live to its end. Garbage collection among them took a quarter of the time.
+# The objects of a plan live until its end. Garbage collection took a quarter of the planning time.
 gc.set_threshold(1_000_000)
-# For report/*.rst. It is in no rule's params, so that no caption makes a job run again.
+# Facts for report/*.rst. They are in no rule's params, so that no caption makes a job run again.
 config["facts"] = captions.CaptionFacts(STUDIES)
 FIGURES = names_of(STUDIES[config["study"]].figures)
 TABLES = names_of(STUDIES[config["study"]].tables)

@@ -1,11 +1,11 @@
-# in:  the study's data sets (digits: the copy in scikit-learn; files: config.yaml's `paths` or the
-#      environment names their folder)
+# in:  the data sets of the study (digits: the copy in scikit-learn; files: the folder in `paths` of
+#      config.yaml or in the environment)
 # out: results/{study}/data/{split}/{shard}.tar (+ .parquet)
-#      results/{study}/data/{split}/index.parquet, only of a data set in files
+#      results/{study}/data/{split}/index.parquet, for data sets in files only
 #
-# Splits are the training sets and evaluation sets by name. The digits have generator_training, from
-# which only text-to-image models learn, and classifier_training, the source `real`. A set that is
-# shifted from another one is computed from its shard. Later stages read nothing but shards.
+# A split is a training set or an evaluation set by name. The digits have generator_training, which
+# only text-to-image models train on, and classifier_training, the source `real`. A set that is
+# derived from another set is computed from its shard. Later stages read shards only.
 
 
 rule index_data:

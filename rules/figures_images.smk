@@ -1,8 +1,8 @@
 # in:  images, scores, metrics
 # out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv contains what is drawn
 #
-# Figures of images and of their scores. The named inputs are the options of the script that has the
-# name of the rule. Code is an input here: a figure is cheap, and an edit of its code redraws it.
+# Figures of images and of their scores. Each rule runs the script of its name, with its named
+# inputs as options. Code is an input: a figure is cheap, and an edit of its code draws it again.
 
 
 rule plot_samples:

@@ -2,7 +2,7 @@
 # out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv contains what is drawn
 #
 # Figures of the gain from more images. `plot_scaling` draws every {...}_scaling.pdf. Each rule is
-# plot_samples (figures_images.smk) with other inputs and outputs.
+# plot_samples (figures_images.smk) with different inputs and outputs.
 
 
 use rule plot_samples as plot_scaling with:

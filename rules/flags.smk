@@ -2,7 +2,7 @@
 # out: results/{study}/flags/{source}/{shard}.parquet: the checker's score of each image, and
 #      whether it is flagged as not safe for work
 #
-# Created only if their paths are requested. Safety checkers are off during generation, and no rule
+# These files are created only on request. Safety checkers are off during generation, and no rule
 # reads a flag.
 
 
@@ -22,7 +22,7 @@ rule fetch_safety_checker:
         runtime=resources.runtime,
     params:
         settings_digest=digests.fetch_safety_checker,
-        record="results/{study}/safety_checker.sources.csv",  # as of fetch_generator
+        record="results/{study}/safety_checker.sources.csv",  # as in fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_safety_checker "
         "--study studies/{wildcards.study}.yaml --settings-digest {params.settings_digest} "

@@ -1,11 +1,11 @@
 # in:  captioned images, or downloaded weights; prompts
-# out: results/{study}/generators/{generator}/, a diffusers pipeline that is trained here
+# out: results/{study}/generators/{generator}/: a diffusers pipeline, trained by the workflow
 #      results/{study}/generator_histories/{generator}.csv: losses, learning rate, speed by step
-#      results/{study}/models/{generator}/, a downloaded one
+#      results/{study}/models/{generator}/: a downloaded pipeline
 #      results/{study}/images/{source}/{shard}.tar (+ .parquet): images at each guidance scale
 #
-# A shard is a range of image indices and one job. An image's noise comes from a seed that is a hash
-# of source, guidance and index.
+# A shard is a range of image indices, and one job generates it. The seed of an image is a hash of
+# source, guidance and index.
 
 
 rule train_generator:
@@ -60,7 +60,7 @@ rule fetch_generator:
         disk_gb=resources.disk_gb,
     params:
         settings_digest=digests.fetch_generator,
-        # No output: all later downloads must match the first one.
+        # No output, because Snakemake would delete it: later downloads must match the first one.
         record="results/{study}/models/{generator}.sources.csv",
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_generator --study studies/{wildcards.study}.yaml "
@@ -91,8 +91,8 @@ rule generate:
         disk_gb=resources.disk_gb,
         gpu=resources.gpu,
     params:
-        # No input: prompts are written from it, and each file that a shard depends on takes a
-        # tenth of the time to plan the shard.
+        # No input: the prompts depend on the class table, and each input file of a shard takes a
+        # tenth of its planning time.
         classes=inputs.class_table,
         settings_digest=digests.generate,
         state=".state/{study}/images/{source}/{shard}",

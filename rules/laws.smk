@@ -2,7 +2,7 @@
 # out: results/{study}/laws/{law}.json: exponent k with its interval for each curve, and the law
 #      that the curve follows over all its sizes
 #
-# Paper, section on the scaling law: L(D) = (C / D)^k, least squares of log loss on log size.
+# Paper, section on the scaling law: L(D) = (C / D)^k by least squares of log loss on log size.
 
 
 rule fit_laws:

@@ -2,9 +2,9 @@
 # out: plan/{study}/{name}.{html,csv}: jobs, hours, disk, images, money and energy of a figure, a
 #      table or `all`
 #
-# No job of the target is started. A run that exceeds the budget of config.yaml stops before its
+# A plan starts no job of its target. A run that exceeds the budget of config.yaml stops before its
 # first job. To plan a changed study, use --config
-# override="{imagenet.generators.stable_diffusion.steps: 25}", which is for plans and dry runs only.
+# override="{imagenet.generators.stable_diffusion.steps: 25}" (plans and dry runs only).
 
 import json
 import time
@@ -16,8 +16,8 @@ from synscale.study import overrides
 from synscale.workflow import listing, preflight
 
 
-# Lambdas, as these values are not those of a study but of the run: its time, config and options.
-# As plain texts, their braces would be taken for wildcards.
+# These values are lambdas because they belong to the run (its time, config and options) and not to
+# a study. In plain texts, Snakemake would read their braces as wildcards.
 rule plan:
     output:
         html="plan/{study}/{name}.html",

@@ -1,5 +1,5 @@
-# in:  models of the hub or folders of the user; the class table; real training images
-# out: results/{study}/prompt_models/{recipe}/, as transformers reads it
+# in:  models on the hub or in folders of the user; the class table; real training images
+# out: results/{study}/prompt_models/{recipe}/: a model that transformers can load
 #      results/{study}/sentences/{recipe}.parquet: sentences about each class name, written by a T5
 #      results/{study}/captions/{recipe}/{shard}.parquet: captions of a shard of real training
 #      images, written by a BLIP-2
@@ -28,7 +28,7 @@ rule fetch_model:
         disk_gb=resources.disk_gb,
     params:
         settings_digest=digests.fetch_model,
-        record="results/{study}/prompt_models/{recipe}.sources.csv",  # as of fetch_generator
+        record="results/{study}/prompt_models/{recipe}.sources.csv",  # as in fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_model --study studies/{wildcards.study}.yaml "
         "--recipe {wildcards.recipe} --settings-digest {params.settings_digest} "

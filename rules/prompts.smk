@@ -1,5 +1,5 @@
 # in:  the class table; captions of the real training images, captions or sentences by a model, or
-#      the user's texts
+#      texts of the user
 # out: results/{study}/prompts/{recipe}.parquet: a pool of texts for each class
 #
 # Paper, section on prompts: class names, + description, + hypernyms, word to sentence, CLIP

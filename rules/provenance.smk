@@ -2,8 +2,8 @@
 # out: provenance/{study}.{html,json}: versions, commit, machine, the study file as used, checksum
 #      and time of each result
 #
-# Written again with each result but not with each commit: it records the code that created the
-# results, not the code that is checked out now.
+# The page is written again after each new result, but not after each commit: it records the code
+# that created the results and not the current checkout.
 
 from snakemake import __version__ as SNAKEMAKE
 
@@ -34,7 +34,7 @@ rule write_provenance:
         settings_digest=digests.write_provenance,
     shell:
         "python -m scripts.write_provenance --study studies/{wildcards.study}.yaml "
-        # The version is not in params: older results were not created by a newer Snakemake.
+        # The version is not in params: a newer Snakemake did not create the older results.
         f"--environments envs/*.yaml --snakemake {SNAKEMAKE} "
         "--settings-digest {params.settings_digest} "
         "--results {input.results:q} --output {output:q} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
-# Files of figures and tables, as the report shows them. Each has one label: from two, the report
-# makes a switch that hides results.
+# Files of figures and tables for the report. Each file has one label, because the report turns a
+# second label into a switch that hides results.
 
 FIGURE_FORMATS = ["pdf", "svg", "png", "csv"]
 TABLE_FORMATS = ["csv", "md", "html"]

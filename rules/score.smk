@@ -1,10 +1,11 @@
-# in:  image shards of one source; the evaluation set that it is compared with; the reference
-#      classifier, trained on real images or downloaded
-# out: results/{study}/reference/, a downloaded reference, as timm reads it
+# in:  image shards of one source; the evaluation set to compare with; the reference classifier,
+#      trained on real images or downloaded
+# out: results/{study}/reference/: a downloaded reference that timm can load
 #      results/{study}/scores/{source}.json: recognizability and diversity at each guidance scale,
 #      overall and per class; FID, LPIPS, precision, recall
 #
-# The scores of `real` are those of an evaluation set: the reference has seen its training images.
+# The scores of `real` are those of an evaluation set, because the reference was trained on the
+# training images.
 
 
 rule fetch_reference:
@@ -23,7 +24,7 @@ rule fetch_reference:
         runtime=resources.runtime,
     params:
         settings_digest=digests.fetch_reference,
-        record="results/{study}/reference.sources.csv",  # as of fetch_generator
+        record="results/{study}/reference.sources.csv",  # as in fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_reference --study studies/{wildcards.study}.yaml "
         "--settings-digest {params.settings_digest} --known data/sources.csv "

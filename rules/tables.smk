@@ -1,8 +1,8 @@
 # in:  metrics, scores, laws, prompts, data/paper_numbers.csv
 # out: tables/{study}/{table}.{csv,md,html}: tidy csv, md for readers, html for the report
 #
-# As for figures, the named inputs are the options of the script that has the name of the rule, and
-# code is an input. `tabulate_metrics` writes three tables of the same kind.
+# As for figures, each rule runs the script of its name with its named inputs as options, and code
+# is an input. `tabulate_metrics` writes three tables of the same kind.
 
 
 rule tabulate_prompts:

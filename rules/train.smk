@@ -1,16 +1,16 @@
 # in:  image shards of one source, or of the parts of a mixture
-# out: results/{study}/shard_index/{source}/{shard}.csv: the shards up to one of them
+# out: results/{study}/shard_index/{source}/{shard}.csv: index of the shards up to this one
 #      results/{study}/classifiers/{source}/{group}/{run}.safetensors
 #      results/{study}/histories/{source}/{group}.csv: losses, learning rate and speed by step
 #
-# A run is a guidance scale, an architecture, a size and a seed. A group is the runs that share a
-# job: all of an architecture if a run takes seconds, a single one if it takes GPU-days (the study's
-# classifiers.runs_per_job). A size is a prefix of the images. The profile sets how many GPUs, nodes
-# and threads share a run: docs/guides/several_gpus.md.
+# A run is a guidance scale, an architecture, a size and a seed. A size is a prefix of the images. A
+# group contains the runs of one job: all runs of an architecture if a run takes seconds, or a
+# single run if it takes GPU-days (classifiers.runs_per_job of the study). The profile sets the
+# GPUs, nodes and threads of a job: docs/guides/several_gpus.md.
 
 from synscale.workflow import finished_shards
 
-# Jobs of a run that has been planned refer to no finished shards.
+# Only the process that plans may skip finished shards; its jobs must not.
 SKIP = environment.switch(config, "skip_finished_shards") and workflow.exec_mode == ExecMode.DEFAULT
 
 

@@ -37,12 +37,17 @@ def parser() -> argparse.ArgumentParser:
     add("--study", required=True, help="study file")
     add("--base", required=True, help="name of a file of profiles/hardware")
     add("--output", type=Path, required=True, help="hardware file")
-    add("--overwrite", action="store_true")
-    add("--seconds", type=float, default=10.0, help="time for each measurement (default: 10)")
-    add("--batch", type=int, default=LARGEST, help="largest batch in images (default: 1024)")
+    add("--overwrite", action="store_true", help="replace a file of another origin")
+    add(
+        "--seconds",
+        type=float,
+        default=10.0,
+        help="time for each measurement (default: %(default)s)",
+    )
+    add("--batch", type=int, default=LARGEST, help="largest batch in images (default: %(default)s)")
     add("--steps", type=int, help="most sampling steps; a plan still counts those of the study")
-    add("--stages", nargs="+", choices=names, default=names, help="default: all")
-    add("--threads", type=int, default=1)
+    add("--stages", nargs="+", choices=names, default=names, help="stages to measure")
+    add("--threads", type=int, default=1, help="threads of torch")
     return options
 
 

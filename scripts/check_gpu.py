@@ -100,11 +100,21 @@ def write(folder: Path) -> None:
     print(f"write to {folder}: 1 MB in {time.monotonic() - start:.2f} s")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     description = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=description)
-    parser.add_argument("--folder", type=Path, default=Path("results"), help="default: results")
-    args = parser.parse_args(arguments)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=description)
+    options.add_argument(
+        "--folder",
+        type=Path,
+        default=Path("results"),
+        help="folder that all nodes share (default: %(default)s)",
+    )
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = parser().parse_args(arguments)
     print("\n".join(versions()), flush=True)
     torch_setup.require_cuda(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

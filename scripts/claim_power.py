@@ -29,22 +29,27 @@ def markdown(table: pd.DataFrame) -> str:
     return wide.reset_index().to_markdown(index=False)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Print the table."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
-    parser.add_argument("--study", required=True, help="study file with a table of claims")
-    parser.add_argument("--times", type=int, default=40, help="simulated studies for each effect")
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
+    options.add_argument("--study", required=True, help="study file with a table of claims")
+    options.add_argument("--times", type=int, default=40, help="simulated studies for each effect")
     defaults = Noise()
     for name in ("k", "seed", "size", "class_k"):
-        parser.add_argument(
+        options.add_argument(
             f"--noise-{name.replace('_', '-')}",
             dest=name,
             type=float,
             default=getattr(defaults, name),
             help="see synscale/analysis/claim_power.py (default: %(default)s)",
         )
-    args = parser.parse_args(arguments)
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the table."""
+    args = parser().parse_args(arguments)
     try:
         study = load_study(args.study)
     except StudyError as error:

@@ -48,13 +48,18 @@ def write_tables(folder: Path, packages: class_tables.Packages, wordnet: str) ->
         part.write_text(text, encoding="utf-8")
 
 
-def main(arguments: list[str] | None = None) -> None:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--packages", required=True, help="folder with the three wheels")
-    parser.add_argument("--wordnet", required=True, help="file data.noun of WordNet 3.0")
-    parser.add_argument("--output", default="data", type=Path, help="folder of the tables")
-    args = parser.parse_args(arguments)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    options.add_argument("--packages", required=True, help="folder with the three wheels")
+    options.add_argument("--wordnet", required=True, help="file data.noun of WordNet 3.0")
+    options.add_argument("--output", default="data", type=Path, help="folder of the tables")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = parser().parse_args(arguments)
     try:
         write_tables(args.output, class_tables.Packages(args.packages), args.wordnet)
     except class_tables.SourceError as error:

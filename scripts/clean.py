@@ -16,16 +16,21 @@ def size_text(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("study", help="name of a file of studies/, without .yaml")
-    parser.add_argument("--dry-run", action="store_true", help="report, and remove nothing")
-    parser.add_argument(
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    options.add_argument("study", help="name of a file of studies/, without .yaml")
+    options.add_argument("--dry-run", action="store_true", help="report, and remove nothing")
+    options.add_argument(
         "--keep", nargs="+", default=[], choices=cleaning.KINDS, help="kinds of files that stay"
     )
-    args = parser.parse_args(arguments)
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    args = parser().parse_args(arguments)
     try:
         study = load_study(f"studies/{args.study}.yaml")
         studies = [load_study(path) for path in Path("studies").glob("*.yaml")]

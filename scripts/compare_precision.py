@@ -8,6 +8,7 @@ float32 (`synscale/evaluation/precision_comparison.py`). Finished images are kep
 the command again to resume.
 """
 
+import argparse
 from dataclasses import asdict
 from pathlib import Path
 
@@ -25,15 +26,26 @@ from synscale.workflow.paths import reference_run
 from synscale.workflow.shards import shard_names
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    options = cli.parser(__doc__, "source")
+    options.add_argument(
+        "--guidance", type=float, required=True, help="guidance scale of the source"
+    )
+    options.add_argument(
+        "--images", type=int, default=2000, help="number of images, at least 2 of each class"
+    )
+    options.add_argument(
+        "--resamples", type=int, default=RESAMPLES, help="resamples of the bootstrap"
+    )
+    options.add_argument("--folder", type=Path, help="folder of the images and of comparison.json")
+    options.add_argument("--threads", type=int, default=1, help="threads of torch and of readers")
+    return options
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Compare the precisions of the generator of the source that the command line names."""
-    parser = cli.parser(__doc__, "source")
-    parser.add_argument("--guidance", type=float, required=True, help="guidance scale")
-    parser.add_argument("--images", type=int, default=2000, help="at least 2 of each class")
-    parser.add_argument("--resamples", type=int, default=RESAMPLES, help="of the bootstrap")
-    parser.add_argument("--folder", type=Path, help="of images and comparison.json")
-    parser.add_argument("--threads", type=int, default=1)
-    args = parser.parse_args(arguments)
+    args = parser().parse_args(arguments)
     try:
         study = load_study(args.study)
     except StudyError as error:

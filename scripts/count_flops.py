@@ -1,10 +1,13 @@
-"""Count the FLOPs of the released generators of the imagenet study: python -m scripts.count_flops.
+"""Count the FLOPs of the released generators of the imagenet study.
+
+python -m scripts.count_flops
 
 The numbers are in synscale/planning/flops.py. The models are built from their published settings
 (config.json of each part on the hub) on a device without memory, and torch counts the FLOPs of one
 image. The number of weights is that of the models' cards, which confirms the settings.
 """
 
+import argparse
 from collections.abc import Callable
 
 import synscale.runtime.torch_setup  # noqa: F401
@@ -75,8 +78,15 @@ def count(name: str) -> tuple[int, int]:
     return sum(weights.numel() for weights in model.parameters()), counter.get_total_flops()
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Print the weights and FLOPs of every part."""
+    parser().parse_args(arguments)
     rows = []
     for name in PARTS:
         weights, flops = count(name)

@@ -1,4 +1,6 @@
-"""Fit a scaling law to a table: `python -m scripts.fit_csv data.csv --x images --y loss`.
+"""Fit a scaling law to a table of sizes and losses.
+
+python -m scripts.fit_csv data.csv --x images --y loss
 
 Reads csv, tsv (both also compressed, such as .csv.gz) or parquet, prints a summary, and writes JSON
 with --json. Without --law it chooses a law, and k has an interval over all laws that the data do
@@ -148,24 +150,25 @@ def whole_number(text: str) -> int:
 whole_number.__name__ = "integer"  # argparse names it in its messages
 
 
-def options() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("table", help="csv, tsv, compressed csv or tsv, or parquet")
-    parser.add_argument("--x", required=True, help="column of sizes")
-    parser.add_argument("--y", required=True, help="column of losses")
+    raw = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    options.add_argument("table", help="csv, tsv, compressed csv or tsv, or parquet")
+    options.add_argument("--x", required=True, help="column of sizes")
+    options.add_argument("--y", required=True, help="column of losses")
     second = "column of a second size; the law is then two_variable, with N = x2 and D = x"
-    parser.add_argument("--x2", help=second)
+    options.add_argument("--x2", help=second)
     names = [*laws.LAWS, "two_variable"]
-    parser.add_argument("--law", choices=names, help="chosen from the data unless given")
+    options.add_argument(
+        "--law", choices=names, help="law to fit; selected from the data unless given"
+    )
     resamples = "resamples for an interval of k; with --x2 for all intervals, "
     resamples += f"{RESAMPLES} unless given, 0 for none"
-    parser.add_argument("--bootstrap", type=whole_number, metavar="TIMES", help=resamples)
-    parser.add_argument("--seed", type=whole_number, default=0, help="of the bootstrap")
-    parser.add_argument("--json", type=Path, help="file to write the fit to")
-    return parser
+    options.add_argument("--bootstrap", type=whole_number, metavar="TIMES", help=resamples)
+    options.add_argument("--seed", type=whole_number, default=0, help="seed of the bootstrap")
+    options.add_argument("--json", type=Path, help="file to write the fit to")
+    return options
 
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
@@ -211,9 +214,9 @@ def fitted(args: argparse.Namespace) -> dict:
 
 def main(arguments: list[str] | None = None) -> None:
     """Fit, print and write."""
-    parser = options()
-    args = parser.parse_args(arguments)
-    check(parser, args)
+    options = parser()
+    args = options.parse_args(arguments)
+    check(options, args)
     try:
         result = fitted(args)
     except LawError as error:

@@ -20,16 +20,23 @@ from synscale.planning import hardware, speed_fit
 from synscale.study.load import StudyError, load_study
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    raw = argparse.RawDescriptionHelpFormatter
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    options.add_argument("--study", required=True, help="name of the study")
+    options.add_argument("--run", type=Path, default=Path(), help="folder with logs/ of the run")
+    options.add_argument("--check", help="hardware file to compare the run with")
+    times = list(speed_fit.TIME_NAMES)
+    options.add_argument(
+        "--seconds", choices=times, help="kind of time; cpu by default for a study without GPUs"
+    )
+    return options
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print the comparison with a run, or the speeds that fit it."""
-    raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("--study", required=True, help="name of the study")
-    parser.add_argument("--run", type=Path, default=Path(), help="folder with logs/ of the run")
-    parser.add_argument("--check", help="hardware file to compare the run with")
-    times = list(speed_fit.TIME_NAMES)
-    parser.add_argument("--seconds", choices=times, help="default: cpu for a study without GPUs")
-    args = parser.parse_args(arguments)
+    args = parser().parse_args(arguments)
     try:
         study = load_study(f"studies/{args.study}.yaml")
         kind = args.seconds or speed_fit.time_kind(study)

@@ -20,12 +20,17 @@ from synscale.study.class_table import TEXTS
 COLUMNS = ["class_id", "name", "label"]
 
 
-def main(arguments: list[str] | None = None) -> None:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("folder", type=Path, help="folder that has one folder per class")
-    parser.add_argument("--output", required=True, type=Path, help="CSV to write; must not exist")
-    args = parser.parse_args(arguments)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    options.add_argument("folder", type=Path, help="folder that has one folder per class")
+    options.add_argument("--output", required=True, type=Path, help="CSV to write; must not exist")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    args = parser().parse_args(arguments)
     if args.output.exists():
         raise SystemExit(f"{args.output}: exists already; remove it, or give another --output")
     try:

@@ -51,9 +51,13 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--classes", help="CSV of the classes, if no folders name them")
     kind = options.add_mutually_exclusive_group(required=True)
     kind.add_argument("--generator", help="owner/name@revision on the model hub, or ./folder")
-    kind.add_argument("--train-generator", action="store_true", help="on half of the images")
+    kind.add_argument(
+        "--train-generator",
+        action="store_true",
+        help="train a small generator on half of the images",
+    )
     options.add_argument("--image-size", type=int, help="pixels a side; by default from the images")
-    options.add_argument("--gpus", type=int, default=0, help="GPUs of a job; 0, the default: CPU")
+    options.add_argument("--gpus", type=int, default=0, help="GPUs of a job; 0: CPU")
     return options
 
 

@@ -31,14 +31,22 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     options.add_argument("--target", required=True, nargs="+", help="files, such as a figure")
     options.add_argument("--hardware", help="file of profiles/hardware (default: config.yaml's)")
-    options.add_argument("--budget", type=yaml.safe_load, help="such as '{core_hours: 2}'")
+    options.add_argument(
+        "--budget",
+        type=yaml.safe_load,
+        help="limits in place of config.yaml's, such as '{core_hours: 2}'",
+    )
     options.add_argument("--override", help="changed keys of a study")
-    options.add_argument("--allow-over-budget", action="store_true", help="only report it")
+    options.add_argument(
+        "--allow-over-budget",
+        action="store_true",
+        help="report a plan over the budget, without an error",
+    )
     options.add_argument("--profile", help="folder of a SLURM profile: plan for its site.yaml")
     options.add_argument("--set-resources", nargs="*", help="as of Snakemake: train_clip:gpu=16")
     options.add_argument("--set-threads", nargs="*", help="as of Snakemake: train_clip=64")
-    options.add_argument("--html")
-    options.add_argument("--csv")
+    options.add_argument("--html", help="page to write")
+    options.add_argument("--csv", help="table to write")
     return options
 
 

@@ -11,9 +11,9 @@ from synscale.workflow.settings.author_checkpoints import author_checkpoint_tabl
 
 CAPTION = (
     "Checkpoints of the paper's authors, evaluated by this project. Published numbers are "
-    "re-evaluations of the same checkpoints by others, whose protocol differs from the authors' as "
-    f"the csv describes: within {TOLERANCE} points of top-1 is agreement; cross-entropy has no "
-    "such margin."
+    "re-evaluations of the same checkpoints by others. The csv describes how their protocol "
+    f"differs from the authors'. A difference of at most {TOLERANCE} points of top-1 counts as "
+    "agreement; there is no such margin for cross-entropy."
 )
 MEASURES = {"top1": "top-1, %", "cross_entropy": "cross-entropy, nats"}
 

@@ -15,8 +15,8 @@ from synscale.runtime import cli
 from synscale.workflow.settings.claims import claims_settings
 
 TEXT = (
-    "Each claim of the paper's abstract, put as a hypothesis that this study's data can decide. "
-    "k: scaling exponent of cross-entropy, larger is better. Δk: a difference of two."
+    "Each claim of the paper's abstract as a hypothesis that the data of this study can decide. "
+    "k: scaling exponent of cross-entropy, larger is better. Δk: difference of two exponents."
 )
 
 

@@ -11,11 +11,11 @@ from synscale.workflow.settings.tables import ConfigurationsSettings, configurat
 SCORES = ["recognizability", "diversity", "diversity_total", "fid", "lpips", "precision", "recall"]
 TEXT = (
     "Scores of the first images of each configuration; then top-1 and cross-entropy of "
-    "{architecture} trained on {size:,} of them, tested on {evaluations}: {seeds}. "
+    "{architecture} trained on {size:,} of these images and evaluated on {evaluations}: {seeds}. "
     "Recognizability: mean F1 of a classifier trained on real images. Diversity: within-class "
-    "standard deviation of its features, mean over them, or total. Scores of real are of the "
-    "evaluation set: FID, precision and recall compare with it, so real has none. LPIPS: mean "
-    "distance between images of a class."
+    "standard deviation of its features, as their mean or in total. Scores of the row `real` are "
+    "those of the evaluation set. FID, precision and recall compare with this set, so `real` has "
+    "none. LPIPS: mean distance between images of a class."
 )
 
 

@@ -6,7 +6,7 @@ from synscale.report import tables
 from synscale.runtime import cli
 from synscale.workflow.settings.tables import hyperparameters_settings
 
-TEXT = "As the study's file gives them. Epochs: iterations times batch size over training images."
+TEXT = "Values of the study file. Epochs: iterations times batch size over training images."
 
 
 def flat(value, key: str = "") -> dict[str, str]:

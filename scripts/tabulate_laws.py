@@ -11,14 +11,15 @@ from synscale.runtime import cli
 from synscale.workflow.settings.tables import laws_settings
 
 TEXT = (
-    "L(D) = (C / D)^k: loss L in nats, D training images, fitted by least squares of log loss on "
-    "log size, one point a size (mean over seeds). Intervals: 95 %, Student's and HC3; with a "
-    "floor, L(D) = E + (C / D)^k, by the profile (∞: no bound). k of the pure law is too small if "
-    "there is a floor, and few sizes cannot show one: compare both columns. Over all sizes: every "
-    "law that the data do not rule out, the chosen one first, with its k and an interval over all "
-    "of them (how often it covers: docs/reference/laws.md); the reason is in the csv. Still "
-    "falling: runs whose held-out loss fell by more than 2 % in the last fifth of their steps "
-    "(our choice); more steps would lower their loss, and may change k."
+    "L(D) = (C / D)^k with loss L in nats and D training images, fitted by least squares of log "
+    "loss on log size, one point per size (mean over seeds). Intervals are 95 %: Student's t and "
+    "HC3; with a floor, L(D) = E + (C / D)^k, from the profile (∞: no bound). If there is a floor, "
+    "k of the pure law is too small. Few sizes cannot show a floor, so compare both columns. Over "
+    "all sizes: every law that the data do not rule out, the chosen one first, with its k and an "
+    "interval over all of them. docs/reference/laws.md has the coverage of this interval, and the "
+    "csv has the reason for the choice. Still falling: runs whose held-out loss fell by more than "
+    "2 % in the last fifth of their steps (our choice). More steps would lower their loss, and may "
+    "change k."
 )
 
 

@@ -83,17 +83,17 @@ def main(arguments: list[str] | None = None) -> None:
     where = f"on {names[0]}" if len(names) == 1 else "on each evaluation set or task"
     text = (
         f"{tables.over_seeds(tidy['seeds']).capitalize()}, {where}. Columns: number of training "
-        "images, of a mixture those of all its parts."
+        "images; for a mixture, the images of all its parts."
     )
     rows = curves(tidy)
     if len(rows) < len(tidy):
-        text += " Runs that are trained at only one size are in the csv."
+        text += " Models trained at only one size are in the csv."
     parts = [f"# {TITLES[args.table]}", text]
     parts += ["## Top-1 (%)", by_size(rows, "top1", 1, 100)]
     parts += ["## Cross-entropy (nats)", by_size(rows, "cross_entropy", 3)]
     if "logit_scale" in tidy:
         of_models = by_size(rows[rows["evaluation"] == names[0]], "logit_scale", 1)
-        note = "The same for all sets: it is the model's."
+        note = "It belongs to the model and is the same for all sets."
         parts += ["## Learned logit scale", note, of_models]
     tables.write(tidy, parts, args.output)
 

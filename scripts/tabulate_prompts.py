@@ -1,4 +1,4 @@
-"""A few texts of every prompt recipe: those of its first images, not selected."""
+"""A few texts of every prompt recipe: those of its first images, not picked."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from synscale.study import class_table
 from synscale.workflow.settings.tables import prompts_settings
 
 TEXT = (
-    "The prompts of the first images of each recipe, not selected. Each image takes the next text "
-    "of its class; after the last text, the first one again."
+    "The prompts of the first images of each recipe, without selection. The images of a class use "
+    "its texts in turn, and start again after the last text."
 )
 
 

@@ -11,14 +11,15 @@ from synscale.workflow.settings.tables import versus_settings
 
 EXPONENTS = (
     "Scaling exponents k of the same comparisons. They depend on the task, so the two need not be "
-    "equal; each one as a share of the exponent of real images compares better. The paper's "
-    "exponents are read off the bars of the teaser in its repository, which is remembered to be "
+    "equal. The ratio of each exponent to that of real images compares better. The exponents of "
+    "the paper are read from the bars of the teaser in its repository, which is remembered to be "
     "Figure 1."
 )
 LEVELS = (
-    "Runs on as many images of each part as the published number. The released checkpoints' sizes "
-    "of synthetic and real pairs together are taken as numbers of captions, each with both images. "
-    "This is derived and not stated; here these are twice as many images. This study's runs: {}."
+    "Runs with the same number of images of each part as the published run. For the released "
+    "checkpoints of synthetic and real pairs together, sizes are assumed to count captions, each "
+    "with both images; this is derived and not stated. Here these are twice as many images. This "
+    "study: {}."
 )
 
 

@@ -125,13 +125,15 @@ def shifted_samples(
     TooFewImages
         If the model knows too few classes, or classifies all images correctly.
     """
+    shift = settings.shift
+    assert shift is not None
     samples = shards.samples(tar)
     if settings.training:
         yield from _misread_samples(samples, training, settings)
         return
 
     def convert(sample: tuple[str, bytes, dict]) -> bytes:
-        return shards.encode(shifts.changed(decode(sample[1]), settings.shift))
+        return shards.encode(shifts.changed(decode(sample[1]), shift))
 
     with ThreadPoolExecutor(threads) as pool:
         while window := list(islice(samples, AT_ONCE * threads)):

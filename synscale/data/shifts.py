@@ -130,6 +130,6 @@ class NearestMean:
         """
         from sklearn.metrics import pairwise_distances_argmin
 
-        flat = images.reshape(len(images), -1).astype(float)
-        nearest = pairwise_distances_argmin(flat, self.means)
+        values: np.ndarray = images.astype(float).reshape(len(images), -1)
+        nearest = pairwise_distances_argmin(values, self.means)
         return np.flatnonzero(self.classes[nearest] != labels)

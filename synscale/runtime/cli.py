@@ -20,7 +20,7 @@ def parser(description: str, *names: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=raw)
     parser.add_argument("--study", required=True, help="study file")
     for name in names:
-        parser.add_argument(f"--{name}", required=True)
+        parser.add_argument(f"--{name}", required=True, help=f"name of the {name}")
     planned = "digest of the settings that the job was planned with"
     parser.add_argument("--settings-digest", help=planned)
     parser.set_defaults(names=names)

@@ -74,7 +74,7 @@ def test_plain_snakefile_has_the_same_jobs(tmp_path):
     study = yaml.safe_load((ROOT / "studies/digits.yaml").read_text())
     planned_workflow.create(tmp_path, study)
     seconds, jobs = planning.measure(tmp_path, ["figures/planning/samples.pdf"], rounds=1)
-    rows = {row["way"]: row for row in planning.ratio_rows(seconds, jobs)}
+    rows = {row["implementation"]: row for row in planning.ratio_rows(seconds, jobs)}
     assert jobs == 18 and planning.PEER in rows
     assert all(row["CPU s"] > 0 for row in rows.values())
 

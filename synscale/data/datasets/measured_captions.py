@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from synscale.data import captions
 from synscale.data.datasets.registry import DataSet
-from synscale.prompts.recipes import alt_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +63,8 @@ def add(
         If an image cannot be read.
     """
     import numpy as np
+
+    from synscale.prompts.recipes import alt_text  # imports pandas, which most jobs do not need
 
     rows = table.to_dict("records")
     parts = list(_measures(data, rows, read, threads))

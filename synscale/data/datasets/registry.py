@@ -265,8 +265,7 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
     # Pairs have left them out already, and a part need not have them.
     usable = total if data.pairs or data.part else total - len(data.skipped)
     if data.held_out:
-        single = [data.classes[i]["name"] for i, count in survey.classes.items() if count == 1]
-        if single:
+        if single := [data.classes[i]["name"] for i, n in survey.classes.items() if n == 1]:
             problem = f"one image of {len(single)} classes: {first_few(single)}"
             problems.append(f"{problem}; none can be held out; add images")
         usable -= held_out_images(survey.classes, data.held_out.fraction)

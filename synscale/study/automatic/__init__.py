@@ -18,7 +18,7 @@ from synscale.study.checks import figures as figure_checks
 from synscale.study.models import Figures, Tables
 
 AUTO = "auto"
-SECTIONS: dict[str, tuple[type[Figures] | type[Tables], dict]] = {
+SECTIONS: dict[str, tuple[type[Figures] | type[Tables], dict[str, figures.Automatic]]] = {
     "figures": (Figures, figures.FIGURES),
     "tables": (Tables, figures.TABLES),
 }
@@ -73,12 +73,13 @@ def fill(section: str, raw: Any, sections: dict[str, Any]) -> tuple[Any, list[st
     contents = Contents(**{field.name: sections[field.name] for field in fields(Contents)})
     errors = []
     for name in rows if raw is None else sorted(requested):
-        value = rows[name](contents) if name in rows else None
+        value = rows[name].keys(contents) if name in rows else None
         problems = [] if value is None else list(_errors(section, name, value, sections))
         if value is not None and not problems:
             filled[name] = value
         elif name in requested:
-            reason = problems[0] if problems else "no law, curve or source for it"
+            needs = f"needs {rows[name].needs}" if name in rows else "needs a choice by the study"
             fix = "write its keys, or remove it"
+            reason = problems[0] if problems else needs
             errors.append(f"{section}.{name} = 'auto': not supported ({reason}); {fix}")
     return filled, errors

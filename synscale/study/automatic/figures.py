@@ -1,12 +1,29 @@
-"""The keys of each automatic figure and table; None if the experiments have nothing for it."""
+"""Keys of each automatic figure and table, and what a study needs for it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from synscale.study.automatic.contents import Contents
 from synscale.study.models import expand_curves, images_of_each_part
 from synscale.study.models.data import classified
 
 EXAMPLES = 10  # images of each class in figure `per_class`
+
+
+@dataclass(frozen=True)
+class Automatic:
+    """Figure or table that can follow from the experiments of a study.
+
+    Parameters
+    ----------
+    keys : callable
+        Returns its keys, or None if the study lacks what it needs.
+    needs : str
+        What it needs, for messages and for docs/reference/figures.md.
+    """
+
+    keys: Callable[[Contents], dict | None]
+    needs: str
 
 
 def _samples(study: Contents) -> dict | None:
@@ -164,21 +181,28 @@ def _training_curves(study: Contents) -> dict | None:
     return {"experiments": list(dict.fromkeys(names)) or list(study.experiments)}
 
 
-FIGURES: dict[str, Callable[[Contents], dict | None]] = {
-    "samples": _samples,
-    "recognizability_diversity": _plane,
-    "configuration_sweep": _sweep,
-    "scores": _sweep,
-    "supervised_scaling": _supervised,
-    "beyond_the_law": _beyond,
-    "per_class": _per_class,
-    "ood_scaling": _ood,
-    "limited_real": _limited_real,
-    "clip_scaling": _clip_scaling,
-    "clip_transfer": _clip_transfer,
-    "teaser": _teaser,
-    "exchange_rate": _main_law,
-    "training_curves": _training_curves,
+SYNTHETIC = "a synthetic source whose prompts name the class"
+SWEEP = "an experiment of classifiers with two or more synthetic curves"
+MAIN_LAW = "a law of classifiers with a synthetic curve"
+FIGURES = {
+    "samples": Automatic(_samples, SYNTHETIC),
+    "recognizability_diversity": Automatic(_plane, SYNTHETIC),
+    "configuration_sweep": Automatic(_sweep, SWEEP),
+    "scores": Automatic(_sweep, SWEEP),
+    "supervised_scaling": Automatic(_supervised, "a law of classifiers"),
+    "beyond_the_law": Automatic(_beyond, MAIN_LAW),
+    "per_class": Automatic(_per_class, MAIN_LAW),
+    "ood_scaling": Automatic(_ood, "a second law of classifiers"),
+    "limited_real": Automatic(
+        _limited_real, "an experiment on a mixture that begins with a number of real images"
+    ),
+    "clip_scaling": Automatic(_clip_scaling, "a law of CLIP models"),
+    "clip_transfer": Automatic(
+        _clip_transfer, "a law of CLIP models whose curves have a number of images in common"
+    ),
+    "teaser": Automatic(_teaser, "a law"),
+    "exchange_rate": Automatic(_main_law, MAIN_LAW),
+    "training_curves": Automatic(_training_curves, "an experiment"),
 }
 
 
@@ -208,12 +232,12 @@ def _without_keys(study: Contents) -> dict | None:
     return {}
 
 
-TABLES: dict[str, Callable[[Contents], dict | None]] = {
-    "prompts": _prompts,
-    "configurations": _configurations,
-    "supervised": _supervised_table,
-    "ood": _ood_table,
-    "clip": _clip_table,
-    "hyperparameters": _without_keys,
-    "laws": _without_keys,
+TABLES = {
+    "prompts": Automatic(_prompts, "a recipe"),
+    "configurations": Automatic(_configurations, SWEEP),
+    "supervised": Automatic(_supervised_table, "classifiers"),
+    "ood": Automatic(_ood_table, "a second evaluation set with the study's classes"),
+    "clip": Automatic(_clip_table, "the section clip"),
+    "hyperparameters": Automatic(_without_keys, "nothing more"),
+    "laws": Automatic(_without_keys, "nothing more"),
 }

@@ -46,30 +46,34 @@ __all__ = [
 class Study(StrictModel):
     """A study, with the name of its file."""
 
-    title: str
+    title: str = Field(description="title of the study in captions and reports")
     gpus: Annotated[int, Field(ge=0, description="number of GPUs of a training or generation job")]
     classes: str = Field(description="CSV of the classes: class_id, name, description, hypernyms")
-    image_size: Positive
-    channels: Literal[1, 3]
+    image_size: Positive = Field(description="side of a stored image in pixels")
+    channels: Literal[1, 3] = Field(description="channels of an image: grey or RGB")
     images_per_shard: Positive = Field(description="image indices that one generation job covers")
     guidance_per_shard: Literal["all", "one"] = Field(
         default="all",
         description="`all`: one job generates its image indices at every guidance scale",
     )
-    storage: Storage = Storage()
-    data: Data
-    generators: dict[Name, Generator]
-    safety_checker: SafetyChecker | None = None
-    recipes: dict[Name, Recipe]
-    sources: dict[Name, Source]
-    classifiers: Classifiers
-    clip: Clip | None = None
-    experiments: dict[Name, Experiment]
-    scores: Scores
-    author_checkpoints: dict[Name, AuthorCheckpoint] = Field(
-        default={}, description="checkpoints of the paper's authors, to verify our evaluation"
+    storage: Storage = Field(default=Storage(), description="format of stored images")
+    data: Data = Field(description="real images for training and evaluation")
+    generators: dict[Name, Generator] = Field(description="text-to-image models by name")
+    safety_checker: SafetyChecker | None = Field(
+        default=None, description="model that flags generated images on request"
     )
-    laws: dict[Name, Law]
+    recipes: dict[Name, Recipe] = Field(description="prompt recipes by name")
+    sources: dict[Name, Source] = Field(description="sets of images to train on, by name")
+    classifiers: Classifiers = Field(description="architectures and training recipe of classifiers")
+    clip: Clip | None = Field(
+        default=None, description="architectures, training recipe and tasks of CLIP models"
+    )
+    experiments: dict[Name, Experiment] = Field(description="training runs by name")
+    scores: Scores = Field(description="scores of synthetic images")
+    author_checkpoints: dict[Name, AuthorCheckpoint] = Field(
+        default={}, description="checkpoints of the paper's authors, to verify the evaluation"
+    )
+    laws: dict[Name, Law] = Field(description="scaling laws by name")
     figures: Figures = Field(
         default=Figures(), description="by default, all that the experiments support"
     )

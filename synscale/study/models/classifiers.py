@@ -24,10 +24,10 @@ Area = Annotated[float, Field(gt=0, le=1)]
 class Architecture(StrictModel):
     """Vision transformer of timm."""
 
-    patch_size: Positive
-    width: Positive
-    depth: Positive
-    heads: Positive
+    patch_size: Positive = Field(description="side of a patch in pixels")
+    width: Positive = Field(description="width of the tokens")
+    depth: Positive = Field(description="number of layers")
+    heads: Positive = Field(description="number of attention heads")
     pool: Literal["token", "avg"] = Field(
         description="input of the head: class token or mean of the patches"
     )
@@ -65,14 +65,14 @@ class Training(StrictModel):
     batch_size: Positive = Field(
         description="images of an iteration on all GPUs; DeiT: 1024. The paper's is not known"
     )
-    learning_rate: AboveZero
+    learning_rate: AboveZero = Field(description="peak learning rate of AdamW")
     betas: tuple[Share, Share] = Field(
         default=(0.9, 0.95),
         description="betas of AdamW; our choice. DeiT: 0.9, 0.999. The paper's are not known",
     )
-    warmup: Share = Field(description="share of the iterations")
-    weight_decay: float = Field(ge=0)
-    label_smoothing: Share
+    warmup: Share = Field(description="share of the iterations in which the learning rate rises")
+    weight_decay: float = Field(ge=0, description="weight decay of AdamW")
+    label_smoothing: Share = Field(description="share of the target that all classes share equally")
     position_std: AboveZero = Field(
         description="standard deviation of the initial position embedding; timm's default is 0.02"
     )
@@ -94,7 +94,8 @@ class Training(StrictModel):
         description="horizontal flip of half of the images, as in DeiT. The paper's is not known",
     )
     rand_augment: RandAugment | None = Field(
-        default=None, description="DeiT: 2 operations, magnitude 9. The paper's is not known"
+        default=None,
+        description="RandAugment; DeiT: 2 operations, magnitude 9. The paper's is not known",
     )
     erasing: Probability | None = Field(
         default=None,
@@ -133,6 +134,6 @@ class Training(StrictModel):
 class Classifiers(Training):
     """Training recipe and architectures of all classifiers."""
 
-    architectures: dict[Name, Architecture]
+    architectures: dict[Name, Architecture] = Field(description="architectures by name")
     iterations: dict[Positive, Positive] = Field(description="training iterations for each size")
     runs_per_job: RunsPerJob

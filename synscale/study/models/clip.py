@@ -23,14 +23,14 @@ Templates = Annotated[list[str], Field(min_length=1)]
 class ClipArchitecture(StrictModel):
     """CLIP model of open_clip: a ViT for images, a transformer for texts."""
 
-    embed_dim: Positive
-    patch_size: Positive
-    width: Positive
-    depth: Positive
-    heads: Positive
-    text_width: Positive
-    text_depth: Positive
-    text_heads: Positive
+    embed_dim: Positive = Field(description="dimension that images and texts are embedded in")
+    patch_size: Positive = Field(description="side of a patch in pixels")
+    width: Positive = Field(description="width of the image tokens")
+    depth: Positive = Field(description="number of layers of the ViT")
+    heads: Positive = Field(description="number of attention heads of the ViT")
+    text_width: Positive = Field(description="width of the text tokens")
+    text_depth: Positive = Field(description="number of layers of the text transformer")
+    text_heads: Positive = Field(description="number of attention heads of the text transformer")
     context_length: Positive = Field(description="tokens of a text")
     merges: Positive | None = Field(
         default=None,
@@ -43,7 +43,7 @@ class ClipArchitecture(StrictModel):
 class Task(StrictModel):
     """Zero-shot task: other labels for the images of an evaluation set, given as texts."""
 
-    evaluation: Name
+    evaluation: Name = Field(description="evaluation set whose images are used")
     templates: Templates = Field(description="texts with {name} in them")
     classes: dict[str, list[Annotated[int, Field(ge=0)]]] | None = Field(
         default=None, description="text -> class ids; other classes are left out"
@@ -68,16 +68,21 @@ class ClipTraining(StrictModel):
     batch_size: Positive = Field(
         description="pairs of an iteration on all GPUs; 32768 in a sibling paper of the authors"
     )
-    learning_rate: AboveZero = Field(description="OpenCLIP: 5e-4. The paper's is not known")
+    learning_rate: AboveZero = Field(
+        description="peak learning rate; OpenCLIP: 5e-4. The paper's is not known"
+    )
     betas: tuple[Share, Share] = Field(
         default=(0.9, 0.98),
         description="betas of AdamW, as in OpenCLIP and in LaCLIP by the same first author",
     )
     eps: AboveZero = Field(default=1e-6, description="eps of AdamW; open_clip's default for a ViT")
     warmup: Share = Field(
-        description="share of the iterations; OpenCLIP: 2000 iterations. The paper's is not known"
+        description="share of the iterations in which the learning rate rises; OpenCLIP: 2000 "
+        "iterations. The paper's is not known"
     )
-    weight_decay: float = Field(ge=0, description="OpenCLIP: 0.2. The paper's is not known")
+    weight_decay: float = Field(
+        ge=0, description="weight decay; OpenCLIP: 0.2. The paper's is not known"
+    )
     gradient_clip: AboveZero | None = Field(
         default=None, description="largest norm of the gradient; OpenCLIP: none"
     )
@@ -119,7 +124,7 @@ class ClipTraining(StrictModel):
 class Clip(ClipTraining):
     """Training recipe, architectures and zero-shot tasks of all CLIP models."""
 
-    architectures: dict[Name, ClipArchitecture]
+    architectures: dict[Name, ClipArchitecture] = Field(description="architectures by name")
     iterations: dict[Positive, Positive] = Field(
         description="training iterations for each size: epochs x size / batch_size; "
         "a sibling paper: 32 epochs"
@@ -129,4 +134,6 @@ class Clip(ClipTraining):
         description="texts with {name} in them, for zero-shot evaluation on the study's classes; "
         "openai_imagenet: the 80 that open_clip brings"
     )
-    tasks: dict[Name, Task] = Field(default={})
+    tasks: dict[Name, Task] = Field(
+        default={}, description="zero-shot tasks by name, in addition to the evaluation sets"
+    )

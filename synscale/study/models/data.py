@@ -26,14 +26,14 @@ class WriterSet(StrictModel):
     """Handwritten digits of these forms, unchanged."""
 
     kind: Literal["writers"]
-    forms: Forms
+    forms: Forms = Field(description="forms of the digits")
 
 
 class OutlineSet(StrictModel):
     """Outlines of the handwritten digits of these forms."""
 
     kind: Literal["outlines"]
-    forms: Forms
+    forms: Forms = Field(description="forms of the digits")
 
 
 class FontSet(StrictModel):
@@ -50,7 +50,7 @@ class AdversarialSet(StrictModel):
     """
 
     kind: Literal["adversarial"]
-    forms: Forms
+    forms: Forms = Field(description="forms that the digits are selected from")
 
 
 EvaluationSet = Annotated[
@@ -66,7 +66,9 @@ class DigitsData(StrictModel):
         description="forms that only text-to-image models are trained on"
     )
     classifier_training: list[Form] = Field(description="forms of the source `real`")
-    evaluation: dict[Name, EvaluationSet] = Field(min_length=1)
+    evaluation: dict[Name, EvaluationSet] = Field(
+        min_length=1, description="evaluation sets by name"
+    )
 
 
 Captions = Annotated[
@@ -123,7 +125,7 @@ class HeldOutSet(StrictModel):
     kind: Literal["held_out"]
     of: Name = Field(description="training set that the images are taken from")
     fraction: float = Field(gt=0, lt=1, description="fraction of the images of each class")
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="seed of the selection")
 
 
 class ShiftedSet(StrictModel):
@@ -187,8 +189,10 @@ class FilesData(StrictModel):
     """
 
     kind: Literal["files"]
-    training: dict[Name, TrainingSet] = Field(min_length=1)
-    evaluation: dict[Name, FileEvaluationSet] = Field(min_length=1)
+    training: dict[Name, TrainingSet] = Field(min_length=1, description="training sets by name")
+    evaluation: dict[Name, FileEvaluationSet] = Field(
+        min_length=1, description="evaluation sets by name, the main one first"
+    )
 
 
 Data = Annotated[DigitsData | FilesData, Field(discriminator="kind")]

@@ -2,20 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from synscale.study.models.base import Name, Positive, StrictModel, one_or_many
-from synscale.study.models.sources import CurveSelection
+from synscale.study.models.base import Name, Positive, StrictModel
+from synscale.study.models.sources import CurveSelection, Names, OneName
 
-Names = Annotated[list[Name], BeforeValidator(one_or_many), Field(min_length=1)]
 Curves = Annotated[list[CurveSelection], Field(min_length=1)]
 
 
 class SamplesFigure(StrictModel):
     """Images of one generator, for some classes, recipes and guidance scales."""
 
-    generator: Name
-    recipes: Names
+    generator: Name = Field(description="name of a generator")
+    recipes: Names = Field(description="recipes to show, one row each")
     columns: Positive = Field(description="images in a row of a cell")
     classes: list[Annotated[int, Field(ge=0)]] | None = Field(
         default=None, min_length=1, description="ids of the classes to show; all by default"
@@ -25,7 +24,7 @@ class SamplesFigure(StrictModel):
 class PlaneFigure(StrictModel):
     """Recognizability against diversity of each configuration."""
 
-    generators: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(
+    generators: Annotated[list[Name], OneName] = Field(
         description="generators that have a panel; may be empty if all images were generated "
         "elsewhere"
     )
@@ -34,54 +33,54 @@ class PlaneFigure(StrictModel):
 class SweepFigure(StrictModel):
     """Each configuration of an experiment: its metrics or scores."""
 
-    experiment: Name
-    architecture: Name
-    evaluation: Name
+    experiment: Name = Field(description="name of an experiment")
+    architecture: Name = Field(description="name of an architecture")
+    evaluation: Name = Field(description="name of an evaluation set")
 
 
 class Panel(StrictModel):
     """Curves of one law."""
 
-    title: str
-    law: Name
-    architectures: Names
-    curves: Curves
+    title: str = Field(description="title of the panel")
+    law: Name = Field(description="name of a law")
+    architectures: Names = Field(description="architectures whose runs are drawn")
+    curves: Curves = Field(description="curves to draw")
 
 
 class ScalingFigure(StrictModel):
     """Loss and top-1 against size, a panel for each law and choice of curves."""
 
-    panels: list[Panel] = Field(min_length=1)
+    panels: list[Panel] = Field(min_length=1, description="panels from left to right")
 
 
 class ExchangeFigure(StrictModel):
     """Number of synthetic images that replace one real image."""
 
-    law: Name
-    architecture: Name
+    law: Name = Field(description="name of a law")
+    architecture: Name = Field(description="name of an architecture")
     curves: Curves = Field(description="synthetic curves, each compared with the law's real curve")
 
 
 class TeaserPanel(StrictModel):
     """Groups of bars, one for each law."""
 
-    title: str
-    architecture: Name
+    title: str = Field(description="title of the panel")
+    architecture: Name = Field(description="name of an architecture")
     laws: dict[Name, str] = Field(min_length=1, description="law -> name of its group of bars")
-    curves: Curves
+    curves: Curves = Field(description="curves with a bar in each group")
 
 
 class TeaserFigure(StrictModel):
     """The paper's first figure: exponents of a few curves."""
 
-    panels: list[TeaserPanel] = Field(min_length=1)
+    panels: list[TeaserPanel] = Field(min_length=1, description="panels from left to right")
 
 
 class PerClassFigure(StrictModel):
     """Easy, scaling and poor classes. The paper's thresholds are not known."""
 
-    law: Name
-    architecture: Name
+    law: Name = Field(description="name of a law")
+    architecture: Name = Field(description="name of an architecture")
     curves: Curves = Field(
         description="synthetic curves; the figure shows the classes of the first one"
     )
@@ -97,9 +96,9 @@ class PerClassFigure(StrictModel):
 class LimitedRealFigure(StrictModel):
     """Few real images, with and without added synthetic ones."""
 
-    experiments: Names
-    architecture: Name
-    evaluation: Name
+    experiments: Names = Field(description="names of experiments")
+    architecture: Name = Field(description="name of an architecture")
+    evaluation: Name = Field(description="name of an evaluation set")
     mixtures: Names = Field(
         description="sources of kind mixture: a number of real images, then synthetic ones"
     )
@@ -108,51 +107,79 @@ class LimitedRealFigure(StrictModel):
 class TransferFigure(StrictModel):
     """CLIP models of one size on every set and task."""
 
-    experiments: Names
-    architecture: Name
+    experiments: Names = Field(description="names of experiments")
+    architecture: Name = Field(description="name of an architecture of CLIP")
     evaluations: dict[Name, str] = Field(
         min_length=1, description="set or task -> name in the figure"
     )
-    curves: Curves
+    curves: Curves = Field(description="curves to compare")
 
 
 class TrainingCurvesFigure(StrictModel):
     """Held-out loss over the steps of each training."""
 
-    experiments: Names
+    experiments: Names = Field(description="names of experiments")
 
 
 class Figures(StrictModel):
     """Figures of a study by name."""
 
-    samples: SamplesFigure | None = None
-    recognizability_diversity: PlaneFigure | None = None
-    configuration_sweep: SweepFigure | None = None
-    scores: SweepFigure | None = None
-    supervised_scaling: ScalingFigure | None = None
-    beyond_the_law: ScalingFigure | None = None
-    per_class: PerClassFigure | None = None
-    ood_scaling: ScalingFigure | None = None
-    limited_real: LimitedRealFigure | None = None
-    clip_scaling: ScalingFigure | None = None
-    clip_transfer: TransferFigure | None = None
-    teaser: TeaserFigure | None = None
-    exchange_rate: ExchangeFigure | None = None
-    training_curves: TrainingCurvesFigure | None = None
+    samples: SamplesFigure | None = Field(
+        default=None, description="first images of each recipe and guidance scale, and real images"
+    )
+    recognizability_diversity: PlaneFigure | None = Field(
+        default=None, description="recognizability against diversity of each configuration"
+    )
+    configuration_sweep: SweepFigure | None = Field(
+        default=None, description="top-1 of each configuration against its guidance scale"
+    )
+    scores: SweepFigure | None = Field(
+        default=None, description="correlation of scores of images with top-1 after training"
+    )
+    supervised_scaling: ScalingFigure | None = Field(
+        default=None, description="loss and top-1 of classifiers against size, with laws"
+    )
+    beyond_the_law: ScalingFigure | None = Field(
+        default=None, description="three laws fitted to every size of each curve"
+    )
+    per_class: PerClassFigure | None = Field(
+        default=None, description="loss and exponent of each class"
+    )
+    ood_scaling: ScalingFigure | None = Field(
+        default=None, description="loss and top-1 of classifiers on out-of-distribution sets"
+    )
+    limited_real: LimitedRealFigure | None = Field(
+        default=None, description="loss and top-1 with synthetic images added to few real ones"
+    )
+    clip_scaling: ScalingFigure | None = Field(
+        default=None, description="zero-shot loss and top-1 of CLIP models against size, with laws"
+    )
+    clip_transfer: TransferFigure | None = Field(
+        default=None, description="zero-shot metrics of CLIP models on every set and task"
+    )
+    teaser: TeaserFigure | None = Field(
+        default=None, description="exponents of a few curves, as bars"
+    )
+    exchange_rate: ExchangeFigure | None = Field(
+        default=None, description="number of synthetic images that replace the next real one"
+    )
+    training_curves: TrainingCurvesFigure | None = Field(
+        default=None, description="held-out loss over the steps of each training"
+    )
 
 
 class EvaluationTable(StrictModel):
     """Metrics of every run on some evaluation sets."""
 
-    evaluations: Names
+    evaluations: Names = Field(description="names of evaluation sets or tasks")
 
 
 class ConfigurationsTable(StrictModel):
     """Scores of each configuration next to its metrics at the experiment's largest size."""
 
-    experiment: Name
-    architecture: Name
-    evaluations: Names
+    experiment: Name = Field(description="name of an experiment")
+    architecture: Name = Field(description="name of an architecture")
+    evaluations: Names = Field(description="names of evaluation sets")
 
 
 class PromptsTable(StrictModel):
@@ -167,18 +194,18 @@ class ClaimsTable(StrictModel):
     Margins are our choice: the abstract has words, no numbers.
     """
 
-    law: Name
-    architecture: Name
+    law: Name = Field(description="law of the classifiers")
+    architecture: Name = Field(description="architecture of the classifiers")
     curves: Curves = Field(description="curves that represent synthetic images in general")
     guidance: Curves = Field(description="curves that differ in guidance only")
     recipes: Curves = Field(description="curves that differ in the recipe only")
     generators: Curves = Field(description="curves that differ in the generator only")
-    ood_laws: Names
-    clip_law: Name
+    ood_laws: Names = Field(description="laws on out-of-distribution sets")
+    clip_law: Name = Field(description="law of the CLIP models")
     clip_downstream_law: Name | None = Field(
         default=None, description="a law on other tasks, for a second row"
     )
-    clip_architecture: Name
+    clip_architecture: Name = Field(description="architecture of the CLIP models")
     clip_real: Name | None = Field(
         default=None, description="source of the real image-text pairs; by default the real images"
     )
@@ -199,9 +226,9 @@ class Counterpart(StrictModel):
         description="law of the exponent; for a top-1 or a cross-entropy, the law whose "
         "evaluation sets and runs are used"
     )
-    architecture: Name
-    source: Name
-    guidance: float | None = None
+    architecture: Name = Field(description="name of an architecture")
+    source: Name = Field(description="name of a source")
+    guidance: float | None = Field(default=None, description="guidance scale of a synthetic source")
     size: Positive | None = Field(
         default=None,
         description="training images for a top-1 or a cross-entropy, of a mixture those of all "
@@ -220,12 +247,28 @@ class VersusTable(StrictModel):
 class Tables(StrictModel):
     """Tables of a study by name."""
 
-    prompts: PromptsTable | None = None
-    configurations: ConfigurationsTable | None = None
-    supervised: EvaluationTable | None = None
-    ood: EvaluationTable | None = None
-    clip: EvaluationTable | None = None
-    hyperparameters: StrictModel | None = None
-    laws: StrictModel | None = None
-    claims: ClaimsTable | None = None
-    versus_paper: VersusTable | None = None
+    prompts: PromptsTable | None = Field(default=None, description="first prompts of each recipe")
+    configurations: ConfigurationsTable | None = Field(
+        default=None, description="scores of each configuration, and metrics after training on it"
+    )
+    supervised: EvaluationTable | None = Field(
+        default=None, description="metrics of every classifier"
+    )
+    ood: EvaluationTable | None = Field(
+        default=None, description="metrics of every classifier on out-of-distribution sets"
+    )
+    clip: EvaluationTable | None = Field(
+        default=None, description="zero-shot metrics of every CLIP model"
+    )
+    hyperparameters: StrictModel | None = Field(
+        default=None, description="hyper-parameters of generators, trainings and scores"
+    )
+    laws: StrictModel | None = Field(
+        default=None, description="every fitted law with its intervals"
+    )
+    claims: ClaimsTable | None = Field(
+        default=None, description="each claim of the paper with effect, interval and verdict"
+    )
+    versus_paper: VersusTable | None = Field(
+        default=None, description="published numbers next to this study's"
+    )

@@ -24,16 +24,16 @@ Sampler = Literal["ddim", "dpmsolver++"]
 class GeneratorTraining(StrictModel):
     """Training recipe of a generator."""
 
-    iterations: Positive
-    batch_size: Positive
-    learning_rate: AboveZero
+    iterations: Positive = Field(description="number of training iterations")
+    batch_size: Positive = Field(description="images of an iteration")
+    learning_rate: AboveZero = Field(description="peak learning rate")
     ema_decay: Share = Field(
         description="decay of the exponential moving average of the weights, which is the result"
     )
     caption_dropout: Share = Field(
         description="share of captions replaced by the empty one, for classifier-free guidance"
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="seed of the training")
 
 
 class TrainedGenerator(StrictModel):
@@ -56,11 +56,11 @@ class DiffusionGenerator(TrainedGenerator):
 
     kind: Literal["diffusion"]
     channels: list[Positive] = Field(min_length=1, description="channels of each level of the UNet")
-    text_width: Positive
-    text_layers: Positive
-    training: GeneratorTraining
-    sampler: Sampler = Field(json_schema_extra=SAMPLING_ONLY)
-    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY)
+    text_width: Positive = Field(description="width of the text encoder")
+    text_layers: Positive = Field(description="number of layers of the text encoder")
+    training: GeneratorTraining = Field(description="training recipe")
+    sampler: Sampler = Field(json_schema_extra=SAMPLING_ONLY, description="sampler")
+    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY, description="number of sampling steps")
     threshold: bool = Field(
         default=False,
         exclude_if=not_,
@@ -76,13 +76,13 @@ class MaskedTokenGenerator(TrainedGenerator):
     levels: Annotated[int, Field(ge=2, le=256)] | None = Field(
         default=None, exclude_if=is_none, description="number of grey levels; 17 for the digits"
     )
-    width: Positive
-    layers: Positive
-    heads: Positive
-    text_width: Positive
-    text_layers: Positive
-    training: GeneratorTraining
-    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY)
+    width: Positive = Field(description="width of the transformer")
+    layers: Positive = Field(description="number of layers of the transformer")
+    heads: Positive = Field(description="number of attention heads")
+    text_width: Positive = Field(description="width of the text encoder")
+    text_layers: Positive = Field(description="number of layers of the text encoder")
+    training: GeneratorTraining = Field(description="training recipe")
+    steps: Positive = Field(json_schema_extra=SAMPLING_ONLY, description="number of sampling steps")
     temperature: tuple[float, float] = Field(
         description="temperature of the choice of masked tokens, first and last step",
         json_schema_extra=SAMPLING_ONLY,
@@ -103,7 +103,7 @@ class Upscaler(PipelineWeights):
     """Second stage of DeepFloyd IF, with the text embeddings and precision of the first."""
 
     size: Positive = Field(description="side of the output in pixels")
-    steps: Positive
+    steps: Positive = Field(description="number of sampling steps")
     guidance: float = Field(
         ge=0,
         description="guidance scale of this stage, the same for all images; a source varies the "
@@ -125,7 +125,9 @@ class PretrainedGenerator(PipelineWeights):
     """
 
     kind: Literal["pretrained"]
-    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        default="float32", description="precision of the model; schedulers use float32"
+    )
     size: Positive = Field(
         description="side of a generated image in pixels; it is stored at the study's image_size"
     )
@@ -134,7 +136,7 @@ class PretrainedGenerator(PipelineWeights):
         description="sampler in place of the model's scheduler, whose settings it keeps; "
         "the model's scheduler if omitted",
     )
-    steps: Positive
+    steps: Positive = Field(description="number of sampling steps")
     negative_prompt: str = Field(
         default="",
         description="text to guide away from; refused if it has no effect at any scale of a source",
@@ -183,7 +185,9 @@ class SafetyChecker(PipelineWeights):
 class Storage(StrictModel):
     """Format of stored images: png is lossless, jpeg and webp take a tenth of the space."""
 
-    format: Literal["png", "jpeg", "webp"] = "png"
+    format: Literal["png", "jpeg", "webp"] = Field(
+        default="png", description="format of the images in shards"
+    )
     quality: Annotated[int, Field(ge=1, le=100)] | None = Field(
         default=None, description="quality of jpeg and webp"
     )

@@ -29,7 +29,7 @@ class ClassRecipe(StrictModel):
         "clip_templates",
         "captions",
         "alt_texts",
-    ]
+    ] = Field(description="texts that the prompts are written from")
     patterns: list[str] = Field(
         default=[], description="sentences with {name} in them, of kind `sentences`"
     )
@@ -51,11 +51,11 @@ class WordToSentence(ModelRecipe):
 
     kind: Literal["word_to_sentence"]
     texts: Positive = Field(description="unique sentences of each class")
-    seed: int = 0
+    seed: int = Field(default=0, description="seed of the sentences")
     max_tokens: Positive = Field(
         default=20, description="largest length of a sentence in tokens; 20 as in keytotext"
     )
-    temperature: AboveZero = 1.0
+    temperature: AboveZero = Field(default=1.0, description="temperature of sampling")
     top_k: Positive = Field(
         default=50, description="number of likeliest tokens to draw from; 50 as in keytotext"
     )
@@ -77,7 +77,7 @@ class ImageCaptions(ModelRecipe):
 
     kind: Literal["image_captions"]
     prompt: str = Field(default="", description="start of the caption, not part of the result")
-    max_tokens: Positive = 30
+    max_tokens: Positive = Field(default=30, description="largest length of a caption in tokens")
     min_tokens: Annotated[int, Field(ge=0)] = Field(
         default=0, description="smallest length of a caption in tokens; 1 allows no empty caption"
     )

@@ -38,6 +38,10 @@ DrawsOverlap = Annotated[
         "next draws, after the last one with those of the first",
     ),
 ]
+OneName = BeforeValidator(one_or_many, json_schema_input_type=Name | list[Name])
+Names = Annotated[list[Name], OneName, Field(min_length=1)]
+OneScale = BeforeValidator(one_or_many, json_schema_input_type=float | list[float])
+Scales = Annotated[list[float], OneScale]
 RunsPerJob = Annotated[
     Literal["one", "all"],
     Field(description="`all`: one job trains every run of a source and architecture"),
@@ -64,7 +68,7 @@ class PairSource(StrictModel):
 
     kind: Literal["pairs"]
     data: Name = Field(description="training split of the data")
-    images: Positive
+    images: Positive = Field(description="number of pairs to use")
     draws: Draws = 1
     draws_overlap: DrawsOverlap = False
     images_per_shard: PerShard = None
@@ -74,8 +78,8 @@ class SyntheticSource(StrictModel):
     """Images that a generator creates from the prompts of a recipe."""
 
     kind: Literal["synthetic"]
-    generator: Name
-    recipe: Name
+    generator: Name = Field(description="name of a generator")
+    recipe: Name = Field(description="name of a recipe")
     images: dict[float, Positive] = Field(
         min_length=1, description="number of images at each guidance scale"
     )
@@ -118,8 +122,8 @@ class ImagesSource(StrictModel):
 class MixturePart(StrictModel):
     """Images of one source in a mixture."""
 
-    source: Name
-    guidance: float | None = None
+    source: Name = Field(description="name of a source")
+    guidance: float | None = Field(default=None, description="guidance scale of a synthetic source")
     images: Positive | None = Field(
         default=None,
         description="number of images, the first ones of the source; parts without a number share "
@@ -134,7 +138,9 @@ class Mixture(StrictModel):
     """
 
     kind: Literal["mixture"]
-    parts: list[MixturePart] = Field(min_length=2)
+    parts: list[MixturePart] = Field(
+        min_length=2, description="parts in the order of the training set"
+    )
     label: str = Field(description="name in figures")
 
 
@@ -146,21 +152,27 @@ Source = Annotated[
 class CurveSelection(StrictModel):
     """Guidance scales of one source: all of them, or those listed."""
 
-    source: Name
-    guidance: Literal["all"] | Annotated[list[float], BeforeValidator(one_or_many)] = "all"
+    source: Name = Field(description="name of a source")
+    guidance: Literal["all"] | Scales = Field(
+        default="all", description="guidance scales of a synthetic source"
+    )
 
 
 class Experiment(StrictModel):
     """Training runs: every curve at every size with every seed on every architecture."""
 
-    architectures: list[Name] = Field(min_length=1)
+    architectures: list[Name] = Field(
+        min_length=1, description="names of architectures of classifiers or of CLIP"
+    )
     sizes: list[Positive] = Field(
         min_length=1,
         description="numbers of training images (for CLIP, of image-text pairs); for a mixture, "
         "those of all parts together",
     )
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
-    curves: list[CurveSelection] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, description="seeds of the trainings"
+    )
+    curves: list[CurveSelection] = Field(min_length=1, description="curves to train on")
 
 
 def expand_curves(
@@ -208,10 +220,10 @@ class ReferenceRun(StrictModel):
     """Classifier that an experiment of the study trains."""
 
     kind: Literal["run"] = "run"
-    source: Name
-    architecture: Name
-    size: Positive
-    seed: int
+    source: Name = Field(description="name of a source")
+    architecture: Name = Field(description="name of an architecture")
+    size: Positive = Field(description="number of training images")
+    seed: int = Field(description="seed of the run")
 
 
 class ReferenceModel(HubModel):
@@ -246,10 +258,8 @@ class Scores(StrictModel):
 class Law(StrictModel):
     """L(D) = (C / D)^k for each curve of these experiments."""
 
-    experiments: list[Name] = Field(min_length=1)
-    evaluation: Annotated[list[Name], BeforeValidator(one_or_many)] = Field(
-        min_length=1, description="sets or tasks; for several, the mean loss is fitted"
-    )
+    experiments: list[Name] = Field(min_length=1, description="names of experiments")
+    evaluation: Names = Field(description="sets or tasks; for several, the mean loss is fitted")
     sizes: tuple[Positive, Positive] = Field(
         description="smallest and largest size that each curve is fitted to"
     )

@@ -1,6 +1,7 @@
 """Benchmarks: each runs at a tiny size and its peer has the same result; nothing is timed here."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,12 +24,13 @@ from benchmarks import (
     law_coverage,
     law_fitting,
     measuring,
+    planning,
     reading,
     report,
     scores,
     vit_training,
 )
-from benchmarks.measuring import PROJECT, Disagreement
+from benchmarks.measuring import PROJECT, Disagreement, Goal
 from synscale.data.shuffle_buffer import Shuffle
 from synscale.planning.cost_model import Work
 from synscale.planning.records import Record
@@ -46,7 +48,7 @@ def one_thread():
 
 
 def ways(result: measuring.Result) -> set[str]:
-    return {row["way"] for rows in result.tables.values() for row in rows}
+    return {row["implementation"] for rows in result.tables.values() for row in rows}
 
 
 @pytest.mark.slow
@@ -90,7 +92,10 @@ def test_webdataset_decodes_the_same_pixels(tmp_path):
 def test_reading_in_chunks_needs_fewer_reads(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "BATCH", 64)
     shuffle = Shuffle(plain=0, lanes=8, stripe=8, chunk=64, chunks_per_lane=2)
-    rows = {row["way"]: row for row in reading.measure(tmp_path, 1024, 500, shuffle).tables[""]}
+    rows = {
+        row["implementation"]: row
+        for row in reading.measure(tmp_path, 1024, 500, shuffle).tables[""]
+    }
     calls = {way: row["reads per 1,000 images"] for way, row in rows.items()}
     assert calls[PROJECT] < calls[reading.ONE_BY_ONE] / 10
     assert reading.PEER in rows and len(rows) == 4
@@ -178,21 +183,48 @@ def test_line_is_fitted_to_the_growth():
 
 
 def test_ratios_are_of_runs_next_to_each_other():
-    rows = measuring.ratios(
-        pd.DataFrame({PROJECT: [1.0, 2.0, 4.0], "peer": [2.0, 6.0, 8.0]}),
-        1000,
-        "image",
-        {"peer": 2.5},
-    )
+    seconds = pd.DataFrame({PROJECT: [1.0, 2.0, 4.0], "peer": [2.0, 6.0, 8.0]})
+    rows = measuring.ratios(seconds, 1000, "image", {"peer": Goal(2.5)})
     assert rows[1] == {
-        "way": "peer",
-        "ms a image": 6.0,
-        "times ours": 2.0,
+        "implementation": "peer",
+        "ms per image": 6.0,
+        "ratio": 2.0,
         "lowest": 2.0,
         "highest": 3.0,
-        "to reach": 2.5,
+        "goal": "at least 2.5",
         "reached": "no",
     }
+
+
+def test_goal_may_be_an_upper_limit():
+    assert Goal(1.2, at_most=True).row(1.2) == {"goal": "at most 1.2", "reached": "yes"}
+    assert Goal(1.2, at_most=True).row(1.3)["reached"] == "no"
+    assert Goal(1.2).row(1.2)["reached"] == "yes"
+
+
+GOALS = {
+    "augmentation": augmentation.GOALS,
+    "batches": batches.GOALS,
+    "clip_training": clip_training.GOALS,
+    "evaluation": evaluation.GOALS,
+    "generation": generation.GOALS,
+    "law_fitting": law_fitting.GOALS,
+    "planning": dict.fromkeys((PROJECT, f"{PROJECT}, show_plan: false"), planning.GOAL),
+    "scores": scores.GOALS,
+    "vit_training": vit_training.GOALS,
+}
+
+
+def test_result_files_have_the_declared_goals():
+    for name, result in result_files().items():
+        goals = {
+            row["implementation"]: row["goal"]
+            for rows in result["tables"].values()
+            for row in rows
+            if "goal" in row
+        }
+        declared = GOALS.get(report.stem(name), {})
+        assert goals == {peer: str(goal) for peer, goal in declared.items()}, name
 
 
 def test_close_is_relative_to_the_largest():
@@ -217,38 +249,48 @@ def test_overheads_measure_the_imports_of_a_rule():
     assert row["share of the job"] == "0%"
 
 
-def test_report_is_made_of_result_files(tmp_path, monkeypatch):
-    result = measuring.Result(
-        "scores",
-        "Scores",
-        "3 images",
-        "twice",
-        {"": [{"way": PROJECT, "ms a image": 1.5}]},
-        "equal",
-    )
+def test_report_is_written_from_result_files(tmp_path, monkeypatch):
+    rows = [
+        {"implementation": PROJECT, "ms per image": 1.5},
+        {"implementation": "peer"} | {"ratio": 2.0, "lowest": 1.9, "highest": 2.125},
+    ]
+    result = measuring.Result("scores", "Scores", "3 images", "twice", {"": rows}, "equal")
     monkeypatch.setattr("sys.argv", ["benchmarks/scores.py", "--images", "3"])
     measuring.finish(result, SimpleNamespace(results=tmp_path, device="cpu"))
-    assert (
-        json.loads((tmp_path / "scores.json").read_text())["command"]
-        == "python -m benchmarks.scores --images 3"
-    )
+    command = json.loads((tmp_path / "scores.json").read_text())["command"]
+    assert command == "python -m benchmarks.scores --images 3"
     report.main(["--results", str(tmp_path), "--output", str(tmp_path / "page.md")])
     page = (tmp_path / "page.md").read_text()
-    assert (
-        "## Scores" in page
-        and "*Prediction:* twice" in page
-        and "`python -m benchmarks.scores --images 3`" in page
-    )
-    assert "python -m benchmarks.generation" in page  # still to be taken on a GPU
+    summary, details = page.split("## Details")
+    assert re.search(r"\| Scores +\| peer +\| 2\.0 \(1\.9 to 2\.12\) +\| none ", summary)
+    assert "### Scores" in details and f"`{command}`" in details
     with pytest.raises(SystemExit, match="no result file"):
         report.main(["--results", str(tmp_path / "none")])
 
 
-def test_page_is_that_of_the_result_files():
-    results = {
+def test_results_without_a_gpu_are_in_a_separate_table():
+    results = result_files()
+    summary, rest = report.page(results).split("## Not measured on a GPU")
+    table, _ = rest.split("## Details")
+    for name, command in report.GPU.items():
+        assert (command in table.splitlines()) == (name not in results)
+    assert "diffusers, documented best" in table and "diffusers" not in summary
+    gpu = {"device": "cuda", "machine": results["scores"]["machine"] | {"gpus": ["GPU"]}}
+    name = "generation-stable_diffusion_15-cuda"
+    page = report.page(results | {name: results["generation-tiny"] | gpu})
+    summary, rest = page.split("## Not measured on a GPU")
+    assert "diffusers, documented best" in summary
+    assert "diffusers" not in rest.split("## Details")[0]
+
+
+def result_files() -> dict[str, dict]:
+    return {
         path.stem: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(measuring.RESULTS.glob("*.json"))
     }
-    assert report.OUTPUT.read_text(encoding="utf-8") == report.page(results), (
+
+
+def test_page_is_that_of_the_result_files():
+    assert report.OUTPUT.read_text(encoding="utf-8") == report.page(result_files()), (
         "docs/reference/performance.md is old: python -m benchmarks.report"
     )

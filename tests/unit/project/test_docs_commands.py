@@ -1,7 +1,8 @@
-"""Every `snakemake` command of README.md and docs/ is understood by Snakemake's own parser."""
+"""Every `snakemake` and `python -m scripts` command of README.md and docs/ parses."""
 
 import re
 import shlex
+from importlib import import_module
 
 import pytest
 import snakemake.cli
@@ -14,16 +15,24 @@ from tests.support.workflow import ROOT, Workflow
 OPTIONS = "--(set-resources|set-threads|default-resources|resources|apptainer-args)[ =]"
 
 
-def documented_commands() -> set[str]:
-    """Return the commands with placeholders filled in, except those that are cut short by `...`."""
-    commands = set()
+def documented_code() -> tuple[set[str], set[str]]:
+    """Return the lines of code blocks, and code within sentences."""
+    lines, inline = set(), set()
     for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         text = path.read_text(encoding="utf-8")
-        shards = re.findall(r"^ *```\w*\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
-        lines = [line.strip() for shard in shards for line in shard.splitlines()]
-        inline = [" ".join(code.split()) for code in re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)]
-        commands |= {line for line in [*lines, *inline] if line.startswith("snakemake ")}
-        commands |= {f"snakemake all {code}" for code in inline if re.match(OPTIONS, code)}
+        blocks = re.findall(r"^ *```(\w*)\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL)
+        for language, block in blocks:  # `text` is output, or the synopsis of a command
+            lines |= {line.strip() for line in block.splitlines() if language != "text"}
+        code = re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", text)
+        inline |= {" ".join(words.split()) for words in code}
+    return lines, inline
+
+
+def documented_commands() -> set[str]:
+    """Return the commands with placeholders filled in, except those that are cut short by `...`."""
+    lines, inline = documented_code()
+    commands = {line for line in lines | inline if line.startswith("snakemake ")}
+    commands |= {f"snakemake all {code}" for code in inline if re.match(OPTIONS, code)}
     placeholder = re.compile(r"\{(study|its name|source|shard|generator)\}")
     filled = {placeholder.sub("digits", command) for command in commands}
     return {command for command in filled if "..." not in command}
@@ -51,3 +60,16 @@ def test_documented_commands_parse(folder):
         assert named <= set(rule_names.rules()), f"{command}: unknown rule"
         profile = " --profile slurm" in command or "profiles/slurm" in command
         assert (args.executor == "slurm") == profile, command
+
+
+def test_documented_script_commands_parse(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    lines, _ = documented_code()
+    commands = {line for line in lines if line.startswith("python -m scripts.")}
+    assert len(commands) > 5
+    for command in sorted(commands):
+        module, *arguments = shlex.split(command, comments=True)[2:]
+        try:
+            import_module(module).parser().parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f"its parser does not accept: {command}")

@@ -30,8 +30,8 @@ ANY = re.compile("|".join([*PHRASES.values(), "# of "]), re.I)
 # File (an end of its path), text that is right there, reason.
 EXCEPTIONS = (
     ("tests/unit/project/test_prose.py", "", "lists the phrases"),
-    ("benchmarks/measuring.py", "times ours", "key of result files"),
-    ("tests/unit/planning/test_benchmarks.py", "times ours", "key of result files"),
+    ("CONTRIBUTING.md", "--faults", "option of the fault injection"),
+    ("docs/reference/deviations.md", "`[ours]`", "mark of an entry"),
     ("tests/slurm/soak.py", "fault", "fault injection, the standard term"),
     ("docs/reference/reliability.md", "fault", "fault injection, the standard term"),
     ("tests/slurm/test_faults.py", "Fault injection", "the standard term"),

@@ -77,7 +77,7 @@ def test_every_configuration_has_scores_and_accuracy(results, tmp_path):
     assert tidy["lpips"].notna().all()
     assert (tidy["size"] == 480).all()
     assert (tidy["seeds"] == 3).all()
-    assert "480 of them" in text
+    assert "480 of these images" in text
 
 
 @pytest.mark.parametrize("table", ["supervised", "ood", "clip"])

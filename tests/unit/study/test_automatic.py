@@ -78,7 +78,7 @@ def test_automatic_figures_are_valid_whatever_is_removed(data):
 @pytest.mark.parametrize(
     ("section", "name", "message"),
     [
-        ("tables", "claims", "tables.claims = 'auto': not supported (no law, curve or source"),
+        ("tables", "claims", "tables.claims = 'auto': not supported (needs a choice by the study"),
         ("figures", "sample", "figures.sample = 'auto': unknown key; did you mean 'samples'?"),
     ],
 )
@@ -91,8 +91,9 @@ def test_unsupported_figure_is_an_error_if_it_is_requested():
     def edit(raw):
         raw["laws"] = {"clip": raw["laws"]["clip"]}
 
-    message = r"figures\.exchange_rate = 'auto': not supported .*; write its keys, or remove it"
-    with pytest.raises(StudyError, match=message):
+    needs = "needs a law of classifiers with a synthetic curve"
+    message = f"figures.exchange_rate = 'auto': not supported ({needs}); write its keys, or"
+    with pytest.raises(StudyError, match=re.escape(message)):
         study_of(edit=edit, figures={"exchange_rate": "auto"})
 
 

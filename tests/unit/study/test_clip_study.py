@@ -132,7 +132,7 @@ def test_set_with_other_classes_needs_two_files(tmp_path):
     study, classes, texts = smoke(tmp_path), tmp_path / "flowers.csv", tmp_path / "templates.yaml"
 
     def errors(**keys):
-        return list(check_file_sets(sets(**keys), study.clip))
+        return list(check_file_sets(sets(**keys), study.clip, study.sources))
 
     keys = {"classes": str(classes), "templates": str(texts)}
     assert [error.split("; ")[0] for error in errors(**keys)] == [
@@ -163,8 +163,8 @@ def test_set_with_other_classes_needs_two_files(tmp_path):
 def test_templates_are_needed_only_by_clip(tmp_path):
     classes = tmp_path / "flowers.csv"
     classes.write_text("class_id,name\n0,rose\n1,lily\n")
-    assert list(check_file_sets(sets(classes=str(classes)), None)) == []
-    assert "missing" in next(check_file_sets(sets(classes=str(classes)), smoke(tmp_path).clip))
+    assert list(check_file_sets(sets(classes=str(classes)), None, {})) == []
+    assert "missing" in next(check_file_sets(sets(classes=str(classes)), smoke(tmp_path).clip, {}))
 
 
 def test_downstream_sets_of_the_project_are_valid(tmp_path):
@@ -179,4 +179,4 @@ def test_downstream_sets_of_the_project_are_valid(tmp_path):
                 training={"photos": {"dataset": "photos"}},
                 evaluation={"own": user_set},
             )
-            assert list(check_file_sets(data, study.clip)) == []
+            assert list(check_file_sets(data, study.clip, {})) == []

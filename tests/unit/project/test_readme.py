@@ -1,0 +1,40 @@
+"""README: its length, its figure, and its table of figures."""
+
+import re
+
+from benchmarks import figure_costs
+from synscale.study.load import load_study
+from synscale.study.models.figures import Figures
+from synscale.workflow.settings import figures as figure_settings
+from tests.support.workflow import ROOT, STUDIES
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/guides/run_the_paper.md").read_text(encoding="utf-8")
+MOST_LINES = 120
+
+
+def table_of(page: str) -> str:
+    """Return the generated table of a page."""
+    return page.split(figure_costs.START)[1].split(figure_costs.END)[0]
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) <= MOST_LINES
+
+
+def test_image_names_the_command_that_draws_it():
+    image = re.search(r"!\[.*\]\((.*)\)", README)[1]
+    study, figure = re.search(r"`snakemake figures/(\w+)/(\w+)\.png`", README).groups()
+    assert (ROOT / image).is_file() and image.endswith(f"/{figure}.png")
+    assert figure in figure_settings.names_of(load_study(STUDIES[study]).figures)
+
+
+def test_table_lists_every_figure():
+    names = re.findall(r"^\| `(\w+)\.pdf` \|", table_of(README), re.MULTILINE)
+    assert names == list(Figures.model_fields)
+
+
+def test_table_has_the_hours_of_the_guide():
+    readme = dict(re.findall(r"^\| `(\w+)\.pdf` .* \| ([\d,.]+) \|$", table_of(README), re.M))
+    guide = dict(re.findall(r"^ *\| (\w+) \| [\d,]+ \| ([\d,.]+) \|", table_of(GUIDE), re.M))
+    assert readme == guide, "run: python -m benchmarks.figure_costs"
