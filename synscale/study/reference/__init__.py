@@ -97,7 +97,7 @@ class Page:
         field : Schema
             Schema of the section.
         headings : list of str
-            Headings so far.
+            Nested models that have a heading.
         """
         parts = [f"## {name}"]
         models = list(model_names(field))
