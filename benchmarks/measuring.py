@@ -24,7 +24,7 @@ import torch
 
 from synscale.report import tables as tabulating
 from synscale.runtime.atomic import write_json
-from synscale.timing.machine import processor
+from synscale.runtime.origin import processor
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (

@@ -10,22 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
-from snakemake.api import SnakemakeApi
-from snakemake.settings.types import (
-    ConfigSettings,
-    DAGSettings,
-    ExecutionSettings,
-    OutputSettings,
-    ResourceSettings,
-)
 
 from synscale.data import shard_index
 from synscale.study.load import load_study
+from synscale.workflow.job_graph import graph_of
 from synscale.workflow.settings.shard_index import shard_index_settings
 
 ROOT = Path(__file__).parents[1]
@@ -120,30 +112,12 @@ def let_be_done(dag) -> None:
     asyncio.run(record())
 
 
-@contextmanager
-def graph_of(folder: Path, targets: list[str]) -> Iterator:
-    """Yield Snakemake's graph of the jobs of a workflow, in its folder, after a silent dry run."""
-    output = OutputSettings(dryrun=True, log_level_override=40, enable_file_logging=False)
-    with SnakemakeApi(output) as api:
-        workflow = api.workflow(
-            ResourceSettings(cores=1),
-            ConfigSettings(config={"show_plan": False}),
-            snakefile=folder / "Snakefile",
-            workdir=folder,
-        )
-        dag = workflow.dag(DAGSettings(targets=frozenset(targets), force_incomplete=True))
-        dag.execute_workflow(
-            pseudo_executor="dryrun", execution_settings=ExecutionSettings(lock=False)
-        )
-        yield workflow._workflow.dag
-
-
 def mark_done(folder: Path, targets: list[str]) -> None:
     """Mark every job as done.
 
     `snakemake --touch` takes a tenth of a second per job and records no finished job.
     """
-    with graph_of(folder, targets) as dag:
+    with graph_of(targets, folder) as dag:
         let_be_done(dag)
 
 
@@ -165,7 +139,7 @@ def plain_rule(number: int, job) -> str:
 
 def export(folder: Path, targets: list[str]) -> None:
     """Write the jobs of the workflow in a folder as a plain Snakefile next to its own."""
-    with graph_of(folder, targets) as dag:
+    with graph_of(targets, folder) as dag:
         jobs = list(dag.jobs)
         rules = [plain_rule(number, job) for number, job in enumerate(jobs)]
     files = targets or [str(file) for job in jobs if job.rule.name == "all" for file in job.input]

@@ -15,7 +15,7 @@ sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FORE
 from synscale.planning import resources
 from synscale.report import captions
 from synscale.runtime import environment
-from synscale.workflow import digests, figure_inputs, hooks, inputs, studies
+from synscale.workflow import digests, figure_inputs, hooks, inputs, published, studies
 from synscale.workflow.code_inputs import Script
 from synscale.workflow.settings.figures import names_of
 
@@ -27,6 +27,8 @@ try:
         config, DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
     )
     STUDIES = studies.load_all(config)
+    USES_PUBLISHED = environment.switch(config, "published_results")
+    PUBLISHED = published.current_results(STUDIES) if USES_PUBLISHED else []
 except ValueError as error:
     raise WorkflowError(str(error)) from None
 
@@ -38,8 +40,13 @@ FIGURES = names_of(STUDIES[config["study"]].figures)
 TABLES = names_of(STUDIES[config["study"]].tables)
 
 
+published.use_excerpts(PUBLISHED)
+# Jobs of a run that has been planned create what they were planned for.
+GIVEN = PUBLISHED if workflow.exec_mode == ExecMode.DEFAULT else []
+
+
 wildcard_constraints:
-    study="|".join(STUDIES),
+    study=published.pattern(STUDIES, GIVEN),
     recipe=r"[a-z0-9_]+",
     generator=r"[a-z0-9_]+",
     source=r"[a-z0-9_]+",

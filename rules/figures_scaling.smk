@@ -1,4 +1,4 @@
-# in:  metrics, laws, histories of trainings
+# in:  metrics, laws, histories of trainings, the hardware file
 # out: figures/{study}/{figure}.{pdf,svg,png,csv}; the csv contains what is drawn
 #
 # Figures of the gain from more images. `plot_scaling` draws every {...}_scaling.pdf. Each rule is
@@ -64,6 +64,22 @@ use rule plot_samples as plot_limited_real with:
     params:
         command="plot_limited_real",
         settings_digest=digests.plot_limited_real,
+
+
+use rule plot_samples as plot_joint_law with:
+    input:
+        metrics=figure_inputs.joint_law_metrics,
+        hardware=f"profiles/hardware/{HARDWARE}.yaml",  # price of a synthetic image
+        code=Script("plot_joint_law").code,
+    output:
+        figure_files("joint_law"),
+    log:
+        "logs/{study}/plot_joint_law.log",
+    benchmark:
+        "logs/{study}/plot_joint_law.tsv"
+    params:
+        command="plot_joint_law",
+        settings_digest=digests.plot_joint_law,
 
 
 use rule plot_samples as plot_clip_transfer with:

@@ -14,6 +14,10 @@ which are, entry by entry, those that the paper's authors evaluate with
 (google-research/syn-rep-learn, Scaling/clip/imagenet_labels.json); lemmas, glosses and hypernyms of
 WordNet 3.0, whose offsets the ids are. The 200 classes of ImageNet-R and -A: timm.
 
+ImageNet-100: the WordNet ids of imagenet100_wnids.csv, which are those of `imagenet100.txt` in
+HobbitLong/CMC at bc687a2 (Tian et al., Contrastive Multiview Coding, ECCV 2020, whose first author
+is the last one of the paper that this project reproduces).
+
 Downstream sets: names and templates are those that CLIP was published with (openai/CLIP at d05afc4,
 data/prompts.md, MIT), taken from packages that carry them. `label` is what the data set calls the
 class, so that a reader can compare its order with the table's. data/downstream/README.md says how
@@ -29,6 +33,8 @@ import yaml
 from synscale.data import class_tables
 from synscale.runtime.atomic import atomic_write
 
+WNIDS = Path("data/imagenet100_wnids.csv")
+
 
 def write_csv(path: Path, rows: list[dict]) -> None:
     with atomic_write(path) as (part,):
@@ -36,7 +42,10 @@ def write_csv(path: Path, rows: list[dict]) -> None:
 
 
 def write_tables(folder: Path, packages: class_tables.Packages, wordnet: str) -> None:
-    write_csv(folder / "imagenet_classes.csv", class_tables.imagenet(class_tables.WordNet(wordnet)))
+    classes = class_tables.imagenet(class_tables.WordNet(wordnet))
+    write_csv(folder / "imagenet_classes.csv", classes)
+    wnids = pd.read_csv(WNIDS)["wnid"].tolist()
+    write_csv(folder / "imagenet100_classes.csv", class_tables.selection(classes, wnids))
     write_csv(folder / "imagenet_subsets.csv", class_tables.subsets())
     for name, classes in class_tables.downstream(packages).items():
         table = enumerate(classes.items())

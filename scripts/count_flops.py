@@ -1,4 +1,4 @@
-"""Count the FLOPs of the released generators of the imagenet study.
+"""Count the FLOPs of the released generators of the studies.
 
 python -m scripts.count_flops
 
@@ -9,6 +9,7 @@ image. The number of weights is that of the models' cards, which confirms the se
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
 import synscale.runtime.torch_setup  # noqa: F401
 
@@ -45,12 +46,12 @@ def unet_inputs(channels: int, side: int, text_width: int, **others: tuple[int, 
     return {"sample": (1, channels, side, side), "timestep": (1,)} | text | others
 
 
-AMUSED = {
-    "input_ids": (1, 32, 32),
-    "encoder_hidden_states": (1, TOKENS, 768),
-    "pooled_text_emb": (1, 768),
-    "micro_conds": (1, 5),
-}
+def amused_inputs(side: int) -> Shapes:
+    """Return the shapes of aMUSEd's inputs for one image of `side` x `side` tokens."""
+    text = {"encoder_hidden_states": (1, TOKENS, 768), "pooled_text_emb": (1, 768)}
+    return {"input_ids": (1, side, side), "micro_conds": (1, 5)} | text
+
+
 # Part -> how it is built, and the shapes of its inputs for one image.
 PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Shapes]] = {
     "Stable Diffusion 1.5, UNet": (stable_diffusion_unet, unet_inputs(4, 64, 768)),
@@ -58,8 +59,10 @@ PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Shapes]] = {
     "IF-I-XL, UNet": (stand_ins.first_stage, unet_inputs(3, 64, 4096)),
     "IF-II-L, UNet": (stand_ins.second_stage, unet_inputs(6, 256, 4096, class_labels=(1,))),
     "IF, T5-XXL": (stand_ins.t5_xxl, {"input_ids": (1, TOKENS)}),
-    "aMUSEd-512, U-ViT": (stand_ins.u_vit, AMUSED),
+    "aMUSEd-512, U-ViT": (stand_ins.u_vit, amused_inputs(32)),
     "aMUSEd-512, decoder": (amused_decoder, {"sample": (1, 64, 32, 32)}),
+    "aMUSEd-256, U-ViT": (partial(stand_ins.u_vit, 16), amused_inputs(16)),
+    "aMUSEd-256, decoder": (amused_decoder, {"sample": (1, 64, 16, 16)}),
 }
 
 

@@ -7,60 +7,21 @@ when the last result was finished. Older results may be of an older commit: see 
 import hashlib
 import json
 import platform
-import shutil
-import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from textwrap import indent
 
-import yaml
 from pyarrow import parquet
 
 from synscale.data import shards
 from synscale.report import html
-from synscale.runtime import cli
+from synscale.runtime import cli, origin
 from synscale.runtime.atomic import atomic_write
 from synscale.study.models import Study
 from synscale.workflow.paths import image_files
+from synscale.workflow.published import record_file
 from synscale.workflow.settings.provenance import provenance_settings
-
-SCRIPT = Path(__file__).resolve()
-
-
-def git(*arguments: str) -> str | None:
-    """Return the output of git next to this script; None if it fails or is not installed."""
-    if shutil.which("git") is None:
-        return None
-    command = [shutil.which("git"), "-C", SCRIPT.parent, *arguments]
-    result = subprocess.run(command, capture_output=True, text=True)
-    return result.stdout.strip() if result.returncode == 0 else None
-
-
-def commit() -> str:
-    """Return the commit of the code that runs, with `-dirty` if a tracked file differs from it."""
-    # A copy of the code may be inside a checkout of something else, whose commit is unrelated.
-    if git("ls-files", "--error-unmatch", SCRIPT.name) is None:
-        return "not known: no git checkout"
-    described = git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    return described or "not known: no commit yet"
-
-
-def versions(environments: list[Path]) -> dict[str, str]:
-    """Return the version of every package that an environment file names.
-
-    It is the pin if the environment of this job does not have the package.
-    """
-    by_package = {"python": platform.python_version()}
-    for path in environments:
-        for pin in yaml.safe_load(path.read_text(encoding="utf-8"))["dependencies"][-1]["pip"]:
-            name, pinned = pin.split("==")
-            try:
-                by_package[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                by_package.setdefault(name, f"{pinned} (pin of {path.name})")
-    return dict(sorted(by_package.items(), key=lambda item: item[0].lower()))
 
 
 def result(path: str) -> dict[str, str]:
@@ -88,6 +49,16 @@ def generated_elsewhere(study: Study) -> list[dict[str, str]]:
     return rows
 
 
+def opened_bundle(study: Study) -> dict[str, str]:
+    """Return where results come from that a bundle put in place; empty without one."""
+    path = Path(record_file(study.name))
+    if not path.is_file():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    machine = ", ".join(map(str, record["machine"].values()))
+    return {"commit": record["commit"], "written": record["written"], "machine": machine}
+
+
 def table(head: list[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a Markdown table of texts."""
     texts = [[html.literal(cell) for cell in row] for row in rows]
@@ -107,6 +78,9 @@ def page(record: dict) -> str:
         "## Study file",
         indent(record["study"], "    "),
     ]
+    if record["opened_bundle"]:
+        rows = table(["", ""], record["opened_bundle"].items())
+        parts[2:2] = ["## Published results that these are computed from", rows]
     if record["generated_elsewhere"]:
         rows = [row.values() for row in record["generated_elsewhere"]]
         head = ["source", "folder", "images", "sha256"]
@@ -127,12 +101,13 @@ def main(arguments: list[str] | None = None) -> None:
 
     record = {
         "title": settings.study.title,
-        "commit": commit(),
+        "commit": origin.commit(),
         "written": datetime.now(UTC).isoformat(" ", "seconds"),
         "machine": platform.platform(),
-        "versions": {"snakemake": args.snakemake} | versions(args.environments),
+        "versions": {"snakemake": args.snakemake} | origin.versions(args.environments),
         "settings": settings.digest(),
         "results": [result(path) for path in args.results],
+        "opened_bundle": opened_bundle(settings.study),
         "generated_elsewhere": generated_elsewhere(settings.study),
         "study": Path(args.study).read_text(encoding="utf-8"),
     }

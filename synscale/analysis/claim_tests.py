@@ -23,6 +23,7 @@ from synscale.analysis.effects import Effect
 from synscale.report import tables
 
 NO_EFFECT = Effect(np.nan, np.nan, np.nan, 0)
+FEWEST = 4  # configurations of a rank correlation
 FACTORS = {
     "guidance": "The guidance scale",
     "recipes": "The prompt recipe",
@@ -91,6 +92,45 @@ def factors_matter(data: Data) -> list[ClaimRow]:
         where = f"{names(curves)}, {s.architecture}", data.evaluation(s.law)
         rows.append(ClaimRow(claim, hypothesis, *where, n_of, K, effect, test, note))
     return rows
+
+
+def scaling_goes_with_performance(data: Data) -> list[ClaimRow]:
+    """Test that configurations with a higher exponent have a lower loss over all sizes.
+
+    The exponent is a slope of log loss on log size, and the mean is at their centre, so that noise
+    of the losses makes no correlation of the two.
+    """
+    s = data.settings
+    groups = (s.curves, s.guidance, s.recipes, s.generators)
+    curves = list({curve.key: curve for group in groups for curve in group}.values())
+    claim = "Supervised: scaling ability goes with overall performance"
+    hypothesis = "configurations with a higher k have a lower loss: correlation above 0"
+    where = f"{names(curves)}, {s.architecture}", data.evaluation(s.law)
+    n_of = "configurations"
+    if len(curves) < FEWEST:
+        effect, test = NO_EFFECT, Test(np.nan, np.nan)
+        note = f"a rank correlation needs {FEWEST} configurations"
+        return [ClaimRow(claim, hypothesis, *where, n_of, RHO, effect, test, note)]
+    x, y = effects.common_sizes([data.points(s.law, curve) for curve in curves])
+    table = pd.DataFrame({"k": -np.polyfit(x, y.T, 1)[0], "performance": -y.mean(1)})
+    largest = [data.fitted_runs(s.law, curve) for curve in curves]
+    is_largest = [np.isclose(runs["size"], np.exp(x[-1])) for runs in largest]
+    pairs = zip(largest, is_largest, strict=True)
+    table = table.assign(top1=[runs["top1"][mask].mean() for runs, mask in pairs])
+    table = table.assign(configuration=range(len(curves)), all=0)
+    rho, top1 = (
+        per_class.rank_correlation(table, score, by="configuration")
+        for score in ("performance", "top1")
+    )
+    test = Test(*per_class.permutation_p(table, "performance", ["all"], by="configuration"))
+    note = (
+        "Spearman's rho of k and the mean log loss over "
+        f"{len(x)} sizes that all have, with its sign reversed; bootstrap over configurations, p "
+        f"by permutations of them; with top-1 at {np.exp(x[-1]):,.0f} images "
+        f"{tables.interval(top1['rho'], top1['low'], top1['high'])}"
+    )
+    effect = Effect(rho["rho"], rho["low"], rho["high"], rho["n"])
+    return [ClaimRow(claim, hypothesis, *where, n_of, RHO, effect, test, note)]
 
 
 def concepts_limit(data: Data, scores: pd.DataFrame) -> list[ClaimRow]:
@@ -213,6 +253,7 @@ def claims_table(data: Data, scores: pd.DataFrame) -> pd.DataFrame:
         *clip_is_a_little_lower(data),
         *supervised_is_much_lower(data),
         *concepts_limit(data, scores),
+        *scaling_goes_with_performance(data),
         *synthetic_helps_few_real(data),
         *synthetic_helps_out_of_distribution(data),
         *synthetic_helps_real_in_clip(data),

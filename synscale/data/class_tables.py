@@ -3,6 +3,7 @@
 import ast
 import json
 import zipfile
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 
@@ -113,6 +114,27 @@ def subsets() -> list[dict]:
     """Return the classes of the subsets of ImageNet."""
     names = ("imagenet_r", "imagenet_a")
     return [{"subset": name, "wnid": wnid} for name in names for wnid in synsets(name)]
+
+
+def selection(classes: list[dict], wnids: Collection[str]) -> list[dict]:
+    """Return the classes with these WordNet ids in the order of the table, numbered from 0.
+
+    Parameters
+    ----------
+    classes : list of dict
+        Rows of the class table of ImageNet.
+    wnids : collection of str
+
+    Raises
+    ------
+    SourceError
+        If an id is not in the table.
+    """
+    rows = [row for row in classes if row["wnid"] in wnids]
+    if missing := set(wnids) - {row["wnid"] for row in rows}:
+        fix = "correct data/imagenet100_wnids.csv"
+        raise SourceError(f"no class of ImageNet has the ids {', '.join(sorted(missing))}; {fix}")
+    return [row | {"class_id": class_id} for class_id, row in enumerate(rows)]
 
 
 class Packages:

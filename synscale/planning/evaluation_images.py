@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from synscale.data.datasets import registry
+from synscale.data.datasets import registry, subset
 from synscale.study import class_table
 from synscale.study.models import Study
 from synscale.study.models.data import FileSet, ShiftedSet, classified
@@ -23,6 +23,11 @@ OPENAI_TEMPLATES = 80  # those of `templates: openai_imagenet`
 def known_images(dataset: str) -> int:
     """Return the number of images of a data set in data/datasets.csv."""
     return int(registry.row_of(dataset).get("images") or ASSUMED_IMAGES)
+
+
+def _images_of_classes(dataset: str, table: str) -> int:
+    """Return the number of images of a data set that are of the classes of a table."""
+    return round(known_images(dataset) * subset.share(dataset, table))
 
 
 def digits_images(forms: Sequence[int]) -> int:
@@ -47,9 +52,10 @@ def evaluation_images(study: Study, name: str) -> int:
     if isinstance(split, ShiftedSet):  # how many are misread is not known
         return evaluation_images(study, split.of)
     if split.kind == "held_out":
-        return max(1, round(split.fraction * known_images(study.data.training[split.of].dataset)))
+        dataset = study.data.training[split.of].dataset
+        return max(1, round(split.fraction * _images_of_classes(dataset, study.classes)))
     if study.data.kind == "files":
-        return known_images(split.dataset)
+        return _images_of_classes(split.dataset, split.classes or study.classes)
     return digits_images(getattr(split, "forms", ()))
 
 

@@ -46,6 +46,7 @@ RELEASED = {
     "*IF-I-XL*": Released(64, 2.879e12, 2 * 0.7154e12),
     "*IF-II-*": Released(256, 3.090e12),  # size L, the larger of two
     "*amused-512*": Released(512, 0.2274e12, 1.909e12),
+    "*amused-256*": Released(256, 0.2135e12, 0.4774e12),
     "*": Released(512, 0.8033e12, 2.515e12),  # Stable Diffusion 1
 }
 

@@ -10,9 +10,10 @@ from synscale.report.names import counted, display_name, escape_rst, join_words,
 from synscale.study.checks import figures
 from synscale.study.models import CurveSelection, Study, expand_curves
 from synscale.study.models.base import StrictModel
-from synscale.study.models.figures import ExchangeFigure
+from synscale.study.models.figures import ExchangeFigure, JointLawFigure
 from synscale.study.models.sources import Source
-from synscale.workflow.runs import training_runs
+from synscale.study.models.two_kinds import two_kinds
+from synscale.workflow.runs import training_recipe, training_runs
 from synscale.workflow.shards import is_real, real_sources
 
 CurveKey = tuple[str | None, str, float | None, str]
@@ -46,6 +47,12 @@ def _shown_curves(study: Study, part: StrictModel) -> list[CurveKey]:
     curves = [item for value in lists for item in value if isinstance(item, CurveSelection)]
     if isinstance(part, ExchangeFigure):
         curves = [*(CurveSelection(source=name) for name in real_sources(study)), *curves]
+    if isinstance(part, JointLawFigure):
+        pair = two_kinds(study.sources, part.mixtures[0])
+        curves = [
+            CurveSelection(source=source, guidance="all" if scale is None else [scale])
+            for source, scale in (pair.curves(part.mixtures) if pair else ())
+        ]
     laws = [fields["law"]] if "law" in fields else list(fields.get("laws") or [None])
     architectures = fields.get("architectures", [])
     if "architecture" in fields:
@@ -91,6 +98,30 @@ def _names_of_curve(study: Study, curve: CurveKey) -> list[str]:
     at_guidance = name + ("" if guidance is None else f" at guidance {guidance:g}")
     complete = f"{at_guidance}, {display_name(architecture)}"
     return [_kind_of(study.sources[source]), name, at_guidance, complete, f"{complete}, law {law}"]
+
+
+def epochs(study: Study, sizes: Sizes) -> str:
+    """Return how many epochs each size is trained for: `13 at 480 images and 3.3 at 3,840`.
+
+    Images that are seen, iterations times the batch size, over those of the training set. The
+    recipes of classifiers and of CLIP models differ.
+    """
+    texts = []
+    for section in ("classifiers", "clip"):
+        numbers = {
+            size: recipe.iterations[size] * recipe.batch_size / size
+            for (*_, architecture), curve_sizes in sizes.items()
+            if (recipe := training_recipe(study, architecture)) is getattr(study, section)
+            for size in curve_sizes
+        }
+        unit = "image" if section == "classifiers" else "pair"
+        rows = [
+            f"{number:,.2g} at {size:,}" if number < 10 else f"{number:,.0f} at {size:,}"
+            for size, number in sorted(numbers.items())
+        ]
+        if rows:
+            texts.append(join_words([f"{rows[0]} {unit}s", *rows[1:]]))
+    return "; ".join(texts)
 
 
 def by_curve(study: Study, sizes: Sizes, unit: str) -> str:

@@ -9,7 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
-from synscale.report.caption_sizes import by_curve, shown_sizes, trained_sizes
+from synscale.report.caption_sizes import by_curve, epochs, shown_sizes, trained_sizes
 from synscale.report.imbalance import class_imbalance
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
 from synscale.study import csv_tables
@@ -150,7 +150,7 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     -------
     SimpleNamespace
         on: evaluation sets. sizes(unit), seeds: of the training runs behind it. fitted: the sizes
-        that each curve's law is fitted to. part: its key in the study.
+        that each curve's law is fitted to. epochs: of each size. part: its key in the study.
     """
     check_current(folder, study)
     facts = SimpleNamespace(
@@ -180,6 +180,7 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts.sizes = partial(by_curve, study, trained)
     facts.seeds = f"{span(seeds)} {'seed' if seeds == {1} else 'seeds'}"
     facts.largest = f"{max(size for sizes in trained.values() for size in sizes):,}"
+    facts.epochs = epochs(study, trained)
     facts.imbalance = class_imbalance(study, trained)
     facts.fitted = by_curve(study, fitted, "images")
     return facts

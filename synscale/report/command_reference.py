@@ -30,17 +30,29 @@ def default(action: argparse.Action) -> str:
     return f"`{' '.join(map(str, values))}`" if list(values) != action.choices else "all"
 
 
-def options(parser: argparse.ArgumentParser) -> str:
-    """Return the arguments and options of a command as a table, or that it has none."""
-    rows = ["| option | default | description |", "|---|---|---|"]
+def _rows(parser: argparse.ArgumentParser, command: str = "") -> list[str]:
+    """Return a row for each argument and option; those of subcommands begin with its name."""
+    rows = []
     for action in parser._actions:
         if action.dest == "help":
             continue
-        names = ", ".join(f"`{name}`" for name in action.option_strings or [action.dest.upper()])
+        if isinstance(action, argparse._SubParsersAction):
+            for choice in action._choices_actions:
+                rows.append(f"| `{choice.dest}` | | {choice.help} |")
+                rows += _rows(action.choices[choice.dest], f"{choice.dest} ")
+            continue
+        options = action.option_strings or [action.dest.upper()]
+        names = ", ".join(f"`{command}{name}`" for name in options)
         about = DEFAULT.sub("", action.help or "")
         if action.choices:
             about += f" ({', '.join(f'`{choice}`' for choice in action.choices)})"
         rows.append(f"| {names} | {default(action)} | {about} |")
+    return rows
+
+
+def options(parser: argparse.ArgumentParser) -> str:
+    """Return the arguments and options of a command as a table, or that it has none."""
+    rows = ["| option | default | description |", "|---|---|---|", *_rows(parser)]
     return "\n".join(rows) if len(rows) > 2 else "It has no options."
 
 

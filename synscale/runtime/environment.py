@@ -14,8 +14,9 @@ from synscale.study.checks.messages import suggest
 FOREIGN_PYTHON = ["PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH"]
 # Keys of config.yaml.
 KEYS = ["study", "hardware", "show_plan", "budget", "skip_finished_shards", "paths"]
-KEYS += ["container", "override", "tensorboard"]
-SWITCHES = {"show_plan": True, "skip_finished_shards": False}  # keys that are true or false
+KEYS += ["published_results", "container", "override", "tensorboard"]
+# Keys that are true or false.
+SWITCHES = {"show_plan": True, "skip_finished_shards": False, "published_results": True}
 TENSORBOARD = "SYNSCALE_TENSORBOARD"  # environment variable: folder for TensorBoard's files
 RENAMED = {"trust_lists": "skip_finished_shards"}  # former keys
 

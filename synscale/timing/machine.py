@@ -1,21 +1,12 @@
 """The machine that work is timed on, and its clock."""
 
-import platform
 import resource
 import subprocess
 import time
-from pathlib import Path
 
 import torch
 
-
-def processor() -> str:
-    """Return the model of the CPU."""
-    path = Path("/proc/cpuinfo")
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.processor() or "a CPU"
+from synscale.runtime.origin import processor
 
 
 def name(device: torch.device, threads: int) -> str:

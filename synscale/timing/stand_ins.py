@@ -7,6 +7,7 @@ on the hub (config.json of each component); `scripts.count_flops` counts the sam
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from unittest.mock import patch
@@ -116,9 +117,10 @@ def t5_xxl() -> torch.nn.Module:
     return T5EncoderModel(config)
 
 
-def u_vit() -> torch.nn.Module:
-    """Return the transformer of aMUSEd-512."""
-    return UVit2DModel(sample_size=32, downsample=True, upsample=True)
+def u_vit(side: int = 32) -> torch.nn.Module:
+    """Return the transformer of aMUSEd-512, or with a side of 16 tokens that of aMUSEd-256."""
+    is_resampled = side == 32
+    return UVit2DModel(sample_size=side, downsample=is_resampled, upsample=is_resampled)
 
 
 def vector_quantizer() -> torch.nn.Module:
@@ -240,6 +242,7 @@ BUILDERS: dict[str, Callable[[], DiffusionPipeline]] = {
     "*IF-I-XL*": deepfloyd_if,
     "*IF-II-L*": deepfloyd_if_upscaler,
     "*amused-512*": amused,
+    "*amused-256*": partial(amused, transformer=partial(u_vit, 16)),
 }
 
 

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -21,7 +20,7 @@ from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import classifier
 from synscale.models.stochastic_depth import StochasticDepth
 from synscale.study.models.classifiers import Architecture, Training
-from synscale.training import augment, checkpoint, stream
+from synscale.training import augment, checkpoint, part_weights, stream
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.order import combine_seeds
 from synscale.training.progress import TrainingProgress, clip_norm, compile_model
@@ -113,6 +112,7 @@ def gradients(
     processes: ProcessGroup,
     pixels: torch.Tensor,
     targets: torch.Tensor,
+    weights: torch.Tensor | None,
     micro_batches: int,
     depth: StochasticDepth | None = None,
     masks: torch.Tensor | None = None,
@@ -131,10 +131,11 @@ def gradients(
         In -1..1.
     targets : Tensor, shape (N,) or (N, classes)
         Class ids, or the proportions of mixed images.
+    weights : Tensor, shape (N,), or None
+        Weights of the images in the loss.
     micro_batches : int
         Number of equal micro-batches.
     depth : StochasticDepth, optional
-        Layers of stochastic depth.
     masks : Tensor, shape (layers, N), optional
         Masks of the share.
 
@@ -145,8 +146,9 @@ def gradients(
     """
     losses, first = [], 0
     is_half = recipe.precision == "bfloat16"
-    parts = zip(pixels.chunk(micro_batches), targets.chunk(micro_batches), strict=True)
-    for number, (images, labels) in enumerate(parts, 1):
+    of_images = [None] * micro_batches if weights is None else weights.chunk(micro_batches)
+    parts = zip(pixels.chunk(micro_batches), targets.chunk(micro_batches), of_images, strict=True)
+    for number, (images, labels, weight) in enumerate(parts, 1):
         if masks is not None:
             depth.use(masks, first)
         first += len(images)
@@ -154,7 +156,7 @@ def gradients(
         with model.no_sync() if waits else nullcontext():
             with torch.autocast(processes.device.type, torch.bfloat16, enabled=is_half):
                 logits = model(images)
-            loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+            loss = part_weights.loss(logits.float(), labels, weight, recipe.label_smoothing)
             loss = loss / micro_batches  # they are equal: the mean of their means is the mean
             loss.backward()
         losses.append(loss.detach())
@@ -193,8 +195,8 @@ def moving_average(model: torch.nn.Module, decay: float | None) -> AveragedModel
 
 def batches_of(
     job: ClassifierJob, images: stream.Images, step: int, processes: ProcessGroup
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield pixels and targets of this process from a step on, on its device.
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
+    """Yield pixels, targets and weights of this process from a step on, on its device.
 
     Random numbers of a step follow from its number, so that a resumed run has the same ones.
     Parameters as of `train`; `step` is the first step.
@@ -213,14 +215,17 @@ def batches_of(
         processes.workers,
         shuffle=shuffle_for(recipe.batch_size, images.image_bytes),
     )
-    mix = augment.of_batches(recipe, job.classes)
+    weights = part_weights.weights_of(job.run.parts)
+    mix = augment.of_batches(recipe, job.classes * (weights.parts if weights else 1))
     for number, batch in enumerate(batches, step):
         seed_step(processes.device, number, seed)
         pixels = classifier.normalise(on_device(batch.images, processes.device))
-        targets = on_device(batch.class_ids, processes.device)
+        labels = weights.labels(batch, job.classes) if weights else batch.class_ids
+        targets = on_device(labels, processes.device)
         if mix:
             pixels, targets = mix(pixels, targets)
-        yield pixels.contiguous(memory_format=_layout(recipe)), targets
+        targets, of_images = weights.split(targets, job.classes) if weights else (targets, None)
+        yield pixels.contiguous(memory_format=_layout(recipe)), targets, of_images
 
 
 def masks_of_step(

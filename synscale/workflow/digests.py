@@ -24,6 +24,7 @@ from synscale.workflow.settings.generation import (
     generation_settings,
     generator_settings,
 )
+from synscale.workflow.settings.joint_law import joint_law_settings
 from synscale.workflow.settings.laws import law_settings
 from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
 from synscale.workflow.settings.provenance import provenance_settings
@@ -208,6 +209,12 @@ def plot_exchange_rate(study: Study, wildcards) -> str:
 def plot_limited_real(study: Study, wildcards) -> str:
     """Digest of `plot_limited_real`."""
     return mixed_figures.limited_settings(study).digest()
+
+
+@study_input
+def plot_joint_law(study: Study, wildcards) -> str:
+    """Digest of `plot_joint_law`."""
+    return joint_law_settings(study).digest()
 
 
 @study_input

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from synscale.planning import dag
 from synscale.study.models import Study
 from synscale.workflow.paths import history_files, metric_files
+from synscale.workflow.published import shown_shards
 from synscale.workflow.settings import claims, figures, tables
 from synscale.workflow.settings.figures import part_of
 from synscale.workflow.studies import study_input
@@ -55,13 +56,13 @@ def fitted_metrics(study: Study, wildcards) -> list[str]:
 @study_input
 def samples_real(study: Study, wildcards) -> list[str]:
     """Return shards with one real image of each class for every column."""
-    return figures.samples_of_real(study)
+    return shown_shards(study, figures.samples_of_real(study))
 
 
 @study_input
 def samples_images(study: Study, wildcards) -> list[str]:
     """Return the shards with the first image of each class, source after source."""
-    return figures.samples_tars(study)
+    return shown_shards(study, figures.samples_tars(study))
 
 
 @study_input
@@ -99,7 +100,7 @@ def scores_metrics(study: Study, wildcards) -> list[str]:
 @study_input
 def per_class_images(study: Study, wildcards) -> list[str]:
     """Return the first images of the curve whose classes are shown."""
-    return figures.per_class_tars(study)
+    return shown_shards(study, figures.per_class_tars(study))
 
 
 @study_input
@@ -146,6 +147,12 @@ def limited_real_metrics(study: Study, wildcards) -> list[str]:
     return metric_files(
         study, part_of(study, "limited_real", study.figures.limited_real).experiments
     )
+
+
+@study_input
+def joint_law_metrics(study: Study, wildcards) -> list[str]:
+    """Return the metrics of the figure's experiments."""
+    return metric_files(study, part_of(study, "joint_law", study.figures.joint_law).experiments)
 
 
 @study_input

@@ -98,6 +98,12 @@ def check_requested(workflow, studies: dict[str, Study]) -> None:
         requested.check(files, list(forms(workflow.rules)), studies)
     except NotInStudy as error:
         raise WorkflowError(str(error)) from None
+    for file in filter(os.path.exists, files):
+        if file.startswith("results/") and not any(
+            rule.is_producer(file) for rule in workflow.rules
+        ):
+            fix = "remove it, or add --config published_results=false skip_finished_shards=false"
+            raise WorkflowError(f"{file}: exists, and no rule creates it as it is finished; {fix}")
 
 
 def forms(rules: Iterable) -> Iterable[requested.Form]:

@@ -49,7 +49,7 @@ def _problem(study: Study, source: str, lender: str, studies: dict[str, Study]) 
 def _difference(study: Study, other: Study, source: str) -> str | None:
     """Return the first setting of the images that differs between two studies."""
     for mine, theirs in zip(_settings(study, source), _settings(other, source), strict=False):
-        if key := first_difference(mine, theirs):
+        if key := next(differences(mine, theirs), None):
             path, value, expected = key
             return f"{path} differs ({value!r}, expected {expected!r} as there); make them equal"
     return None
@@ -72,20 +72,11 @@ def _settings(study: Study, source: str) -> list[dict]:
     return settings
 
 
-def first_difference(mine, theirs, path: str = "") -> tuple | None:
-    """Return key and values of the first difference of two nested values; None if equal.
-
-    Parameters
-    ----------
-    mine, theirs : object
-        Nested values.
-    path : str, optional
-        Place of the values.
-    """
+def differences(mine, theirs, path: str = "") -> Iterator[tuple]:
+    """Yield key and values of each difference of two nested values."""
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in [*mine, *(key for key in theirs if key not in mine)]:
-            where = f"{path}.{key}" if path else key
-            if difference := first_difference(mine.get(key), theirs.get(key), where):
-                return difference
-        return None
-    return None if mine == theirs else (path, mine, theirs)
+            where = f"{path}.{key}" if path else str(key)
+            yield from differences(mine.get(key), theirs.get(key), where)
+    elif mine != theirs:
+        yield path, mine, theirs

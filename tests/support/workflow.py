@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 SMOKE = ROOT / "tests/workflow/smoke.yaml"
 # What the project ships. A user's studies and machines, in the same folders, are not tested.
-STUDIES = {name: ROOT / f"studies/{name}.yaml" for name in ("digits", "imagenet")}
+STUDIES = {name: ROOT / f"studies/{name}.yaml" for name in ("digits", "imagenet", "imagenet100")}
 MACHINES = {name: ROOT / f"profiles/hardware/{name}.yaml" for name in ("laptop", "a100", "h100")}
 
 
@@ -97,6 +97,16 @@ class Workflow:
         return output
 
 
+def enter(folder: Path) -> None:
+    """Change to a folder, and forget what was cached by paths that are relative to another."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("scripts.", "synscale.")):
+            for value in list(vars(module).values()):
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+    os.chdir(folder)
+
+
 def start_snakemake(folder: Path, arguments: list[str]) -> None:
     """Run `snakemake` in this process, which ends with it.
 
@@ -107,14 +117,7 @@ def start_snakemake(folder: Path, arguments: list[str]) -> None:
     arguments : list of str
         Of the command line.
     """
-    for name, module in list(sys.modules.items()):
-        if name.startswith(
-            ("scripts.", "synscale.")
-        ):  # caches by a path that is relative to another folder
-            for value in list(vars(module).values()):
-                if hasattr(value, "cache_clear"):
-                    value.cache_clear()
-    os.chdir(folder)
+    enter(folder)
     snakemake.cli.main(arguments)
 
 

@@ -19,6 +19,7 @@ READERS_OF_METRICS = {
     "plot_clip_transfer",
     "plot_configuration_sweep",
     "plot_exchange_rate",
+    "plot_joint_law",
     "plot_limited_real",
     "plot_per_class",
     "plot_recognizability_diversity",

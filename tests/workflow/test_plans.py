@@ -27,6 +27,7 @@ PLANS = {
         "plot_beyond_the_law": 1,
         "plot_per_class": 1,
         "plot_limited_real": 1,
+        "plot_joint_law": 1,
         "plot_clip_transfer": 1,
         "plot_teaser": 1,
         "plot_training_curves": 1,
@@ -77,6 +78,36 @@ PLANS = {
         "tabulate_versus_paper": 1,
         "write_provenance": 1,
     },
+    "imagenet100": {
+        "fetch_generator": 2,
+        "fetch_model": 1,
+        "index_data": 4,
+        "tabulate_hyperparameters": 1,
+        "prepare_data": 13,
+        "caption_images": 10,
+        "write_prompts": 3,
+        "generate": 65,
+        "tabulate_prompts": 1,
+        "index_shards": 37,
+        "plot_samples": 1,
+        "score": 6,
+        "plot_recognizability_diversity": 1,
+        "train_classifiers": 173,
+        "evaluate": 173,
+        "plot_training_curves": 1,
+        "fit_laws": 3,
+        "plot_configuration_sweep": 1,
+        "plot_exchange_rate": 1,
+        "plot_limited_real": 1,
+        "plot_per_class": 1,
+        "plot_scores": 1,
+        "tabulate_configurations": 1,
+        "tabulate_metrics": 2,
+        "plot_scaling": 2,
+        "plot_teaser": 1,
+        "tabulate_laws": 1,
+        "write_provenance": 1,
+    },
 }
 
 
@@ -95,7 +126,9 @@ def test_every_study_has_a_plan_here():
     assert set(PLANS) == set(STUDIES)
 
 
-@pytest.mark.parametrize("name", ["digits", pytest.param("imagenet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["digits", "imagenet100", pytest.param("imagenet", marks=pytest.mark.slow)]
+)
 def test_plan_of_a_study(workflow, name):
     workflow.study.unlink()
     (workflow.folder / f"studies/{name}.yaml").write_text(STUDIES[name].read_text())

@@ -52,7 +52,7 @@ def test_commit_is_that_of_the_code_with_its_edits(tmp_path):
         ).stdout.strip()
 
     def commit():
-        code = "from scripts import write_provenance; print(write_provenance.commit())"
+        code = "from synscale.runtime import origin; print(origin.commit())"
         done = subprocess.run(
             [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
         )

@@ -1,6 +1,7 @@
 """Data sets in files: what is there, in which order the study takes it, and the images themselves.
 
 registry.py          what is known of a data set, its path, and its error message
+counts.py            numbers of images that a study expects
 patterns.py          names of tars with * or braces
 folders.py           a folder for each class
 webdataset.py        WebDataset tars with classes
@@ -8,6 +9,7 @@ torchvision_sets.py  data sets that torchvision reads
 idx.py               data sets in idx files, as MNIST's
 img2dataset.py       tars of pairs, with or without parquets
 class_names.py       names of classes in a file next to the data
+subset.py            a study with some of the classes of a data set
 held_out.py          images that are held out of training
 measured_captions.py captions of images of classes, by what is measured on their pixels
 selection.py         the images of a data set that a split takes
@@ -33,12 +35,12 @@ from synscale.data.datasets import (
     torchvision_sets,
     webdataset,
 )
+from synscale.data.datasets.counts import count_problems
 from synscale.data.datasets.patterns import is_pattern
 from synscale.data.datasets.registry import (
     DataSet,
     DataSetError,
     Survey,
-    count_problems,
     first_few,
     variable,
 )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from synscale.data.datasets.registry import DataSet, first_few
+from synscale.data.datasets.subset import named_classes
 from synscale.runtime.file_names import is_clutter, is_utf8, nfc, split_of
 from synscale.study import class_table
 
@@ -10,11 +11,11 @@ FILES = ("classes.txt", "classnames.txt", "class_names.txt")
 
 
 def class_ids(data: DataSet, *folders: Path) -> list[int]:
-    """Return the class id of each integer that the data set uses for a class.
+    """Return the place in `named_classes` of each integer that the data set uses for a class.
 
     The first file of `FILES` in the first of `folders` that has one gives a name a line. They are
     looked up in the class table, because their order may differ from it. Without such a file the
-    integers are class ids.
+    integers are class ids of the table.
 
     Parameters
     ----------
@@ -27,19 +28,20 @@ def class_ids(data: DataSet, *folders: Path) -> list[int]:
     DataSetError
         If a name is not in the class table, or twice.
     """
+    named = named_classes(data)
     files = [folder / name for folder in folders for name in FILES]
     path = next(filter(Path.is_file, files), None)
     if path is None:
-        return list(range(len(data.classes)))
+        return list(range(len(named.rows)))
     try:
         names = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise data.error([f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8"]) from None
-    column, ids = class_table.match(names, data.classes)
+    column, ids = class_table.match(names, named.rows)
     unknown = [f"{names[i]!r} (class {i})" for i, class_id in enumerate(ids) if class_id is None]
     if unknown:
         fix = f"rename it, or move {path.name} away if the integers are class ids of the table"
-        problem = f"{first_few(unknown)} is no {column} of {data.table}, or of several classes"
+        problem = f"{first_few(unknown)} is no {column} of {named.table}, or of several classes"
         raise data.error([f"{path}: {problem}; {fix}"])
     return [class_id for class_id in ids if class_id is not None]
 

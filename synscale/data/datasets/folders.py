@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from synscale.data.datasets import class_names
+from synscale.data.datasets import class_names, subset
 from synscale.data.datasets.index_table import Index, image_table
 from synscale.data.datasets.registry import IMAGES, DataSet, Survey, first_few
 from synscale.runtime.file_names import is_clutter, is_utf8, nfc, split_of
@@ -48,7 +48,9 @@ def class_files(data: DataSet) -> tuple[dict[str, list[str]], dict[str, int], Su
         survey.problems.append(f"images without a class ({loose} in {data.place} itself); {fix}")
     if others:
         survey.notes.append(f"{others} other files in the class folders, which are left out")
-    ids, problems = class_ids(data, list(files))
+    known, problems = class_ids(data, list(files))
+    ids = {name: class_id for name, class_id in known.items() if class_id is not None}
+    subset.leave_out(survey, data, sum(len(files[name]) for name in known.keys() - ids.keys()))
     survey.problems += problems + _file_problems(data, files, ids)
     counts = {ids[name]: len(images) for name, images in files.items() if name in ids and images}
     survey.classes = Counter(counts)
@@ -71,18 +73,18 @@ def _file_problems(data: DataSet, files: dict[str, list[str]], ids: dict[str, in
     return problems
 
 
-def _ids_by_name(data: DataSet, column: str) -> dict[str, list[int]]:
-    """Return the class ids of each name that a folder may have."""
+def _places_by_name(data: DataSet, column: str) -> dict[str, list[int]]:
+    """Return the places in `named_classes` of each name that a folder may have."""
     if column == "class_id":
-        ids = class_names.class_ids(data, data.place)
-        return {str(number): [class_id] for number, class_id in enumerate(ids)}
-    ids_by_name: dict[str, list[int]] = {}
-    for class_id, row in enumerate(data.classes):
-        ids_by_name.setdefault(nfc(row[column]), []).append(class_id)
-    return ids_by_name
+        places = class_names.class_ids(data, data.place)
+        return {str(number): [place] for number, place in enumerate(places)}
+    places_by_name: dict[str, list[int]] = {}
+    for place, row in enumerate(subset.named_classes(data).rows):
+        places_by_name.setdefault(nfc(row[column]), []).append(place)
+    return places_by_name
 
 
-def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[str]]:
+def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int | None], list[str]]:
     """Find the class of each folder, by the column of the class table that names most of them.
 
     Parameters
@@ -92,35 +94,36 @@ def class_ids(data: DataSet, folders: list[str]) -> tuple[dict[str, int], list[s
 
     Returns
     -------
-    ids : dict of str to int
-        Folder -> class id.
+    ids : dict of str to int or None
+        Folder -> class id; None if the study does not have the class.
     problems : list of str
     """
-    column, _ = class_table.match(folders, data.classes)
-    ids_by_name = _ids_by_name(data, column)
+    named = subset.named_classes(data)
+    column, _ = class_table.match(folders, named.rows)
+    places_by_name = _places_by_name(data, column)
     counts = Counter(map(nfc, folders))
-    ids = {name: ids_by_name[nfc(name)] for name in folders if nfc(name) in ids_by_name}
-    if folders and not ids and all(map(split_of, folders)):
+    places = {name: places_by_name[nfc(name)] for name in folders if nfc(name) in places_by_name}
+    if folders and not places and all(map(split_of, folders)):
         fix = f"give the path of one, such as {data.place}/{folders[0]}"
         return {}, [f"{', '.join(folders)} are folders of splits; {fix}"]
     problems = []
     for name in [name for name, count in counts.items() if count > 1]:
         same = ", ".join(ascii(folder) for folder in folders if nfc(folder) == name)
         problems.append(f"folders {same} have the same name; move the images into one")
-    expected = set(data.expected)
-    missing = [name for name in ids_by_name if name not in counts]
-    missing = sorted(name for name in missing if expected & set(ids_by_name[name]))
-    if unknown := [_with_suggestion(name, missing) for name in folders if name not in ids]:
-        problem = f"{len(unknown)} folders are no {column} of {data.table}: {first_few(unknown)}"
+    expected = {i for i, class_id in enumerate(named.study_ids) if class_id in data.expected}
+    missing = [name for name in places_by_name if name not in counts]
+    missing = sorted(name for name in missing if expected & set(places_by_name[name]))
+    if unknown := [_with_suggestion(name, missing) for name in folders if name not in places]:
+        problem = f"{len(unknown)} folders are no {column} of {named.table}: {first_few(unknown)}"
         problems.append(f"{problem}; rename them, or move them away")
     if missing:
         names = first_few(missing)
         problems.append(f"{len(missing)} class folders are missing: {names}; add them")
-    for name, candidates in ids.items():
+    for name, candidates in places.items():
         if len(candidates) > 1:
             fix = "name the folders by class id or WordNet id"
             problems.append(f"folder {name!r} is the {column} of classes {candidates}; {fix}")
-    return {name: candidates[0] for name, candidates in ids.items()}, problems
+    return {name: named.study_ids[candidates[0]] for name, candidates in places.items()}, problems
 
 
 def _with_suggestion(name: str, missing: list[str]) -> str:

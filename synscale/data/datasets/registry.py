@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from synscale.data.datasets.held_out import held_out_images
 from synscale.data.datasets.patterns import is_pattern, matches
 from synscale.runtime.file_names import nfc
 from synscale.study import class_table, csv_tables
@@ -232,6 +231,7 @@ class Survey:
     classes: Counter | None = None
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    others: int = 0  # images of classes that the study does not have
 
     def summary(self) -> str:
         """Return layout, numbers and notes as one line."""
@@ -241,59 +241,3 @@ class Survey:
                 parts.append(f"{len(self.classes)} classes")
             parts.append(f"{self.classes.total()} images")
         return ", ".join(parts + self.notes)
-
-
-def count_problems(data: DataSet, survey: Survey) -> list[str]:
-    """List classes without images, and wrong numbers of images.
-
-    Parameters
-    ----------
-    data : DataSet
-    survey : Survey
-        Problems that it has already suppress those that may follow from them.
-    """
-    if survey.classes is None:
-        return []
-    problems = [] if data.pairs else _class_problems(data, survey, survey.classes)
-    if survey.problems:
-        return problems
-    total = survey.classes.total()
-    expected = data.row.get("images")
-    if expected and not data.training and not data.skip and total != int(expected):
-        fix = f"if that is intended, use another name than {data.name!r}"
-        problems.append(f"wrong number of images ({total}, expected {expected}); {fix}")
-    # Pairs have left them out already, and a part need not have them.
-    usable = total if data.pairs or data.part else total - len(data.skipped)
-    if data.held_out:
-        if single := [data.classes[i]["name"] for i, n in survey.classes.items() if n == 1]:
-            problem = f"one image of {len(single)} classes: {first_few(single)}"
-            problems.append(f"{problem}; none can be held out; add images")
-        usable -= held_out_images(survey.classes, data.held_out.fraction)
-    if data.part:
-        start, stop = data.part
-        if usable < (stop or start + 1):
-            counts = f"{usable} images that are not held out, expected {stop or start + 1}"
-            return [*problems, f"too few images for part = {list(data.part)} ({counts}); change it"]
-        usable = (stop or usable) - start
-    if data.min_images and usable < data.min_images:
-        detail = f"{usable}, a source of the study takes {data.min_images}"
-        problems.append(f"too few images ({detail}); lower sources.*.images")
-    return problems
-
-
-def _class_problems(data: DataSet, survey: Survey, counts: Counter) -> list[str]:
-    missing = [data.classes[i] for i in data.expected if not counts[i]]
-    other = sorted(set(counts) - set(data.expected))
-    problems = []
-    if missing and not survey.problems:
-        names = [f"{row.get('wnid') or row['class_id']} ({row['name']})" for row in missing]
-        fix = f"add images, or remove the classes from {data.table}"
-        problems.append(f"no image of {len(missing)} classes: {first_few(names)}; {fix}")
-    if other and data.row.get("subset"):
-        problem = f"images of classes that are not in its subset {data.row['subset']!r}"
-        problems.append(f"{problem}: {first_few(other)}; move them away")
-    elif other:
-        expected = f"{data.table} has 0 to {len(data.classes) - 1}"
-        problem = f"images of class ids {first_few(other)}, but {expected}"
-        problems.append(f"{problem}; add these classes to it")
-    return problems

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from synscale.data.datasets import class_names
+from synscale.data.datasets import class_names, subset
 from synscale.data.datasets.index_table import Index, image_table
 from synscale.data.datasets.patterns import is_pattern, matches
 from synscale.data.datasets.registry import (
@@ -134,14 +134,14 @@ def image_of(tar: Path, key: str, parts: dict) -> tuple[int, int]:
     return parts[images[0]]
 
 
-def labelled(tar: Path, class_ids: list[int], has_prompts: bool = False) -> list[tuple]:
+def labelled(tar: Path, class_ids: list[int | None], has_prompts: bool = False) -> list[tuple]:
     """List (class id, key, offset, size) of each image; with prompts, its text follows.
 
     Parameters
     ----------
     tar : Path
-    class_ids : list of int
-        Class id of each integer in .cls.
+    class_ids : list of int or None
+        Class id of each integer in .cls; None if the study does not have the class.
     has_prompts : bool
         Whether each image has a text in .txt.
     """
@@ -180,9 +180,10 @@ def name_problems(data: DataSet) -> list[str]:
     return problems
 
 
-def _class_ids(data: DataSet) -> list[int]:
+def _class_ids(data: DataSet) -> list[int | None]:
     top = root(data.place)
-    return class_names.class_ids(data, top, top.parent)
+    study_ids = subset.named_classes(data).study_ids
+    return [study_ids[place] for place in class_names.class_ids(data, top, top.parent)]
 
 
 def survey(data: DataSet) -> Survey:
@@ -224,20 +225,23 @@ def index(data: DataSet, threads: int) -> Index:
         except DataSetError as error:
             return error
 
-    tables, empty = [image_table([])], []
+    tables, empty, others = [image_table([])], [], 0
     with ThreadPoolExecutor(threads) as pool:
         for tar, rows in zip(tars, pool.map(read, tars), strict=True):
             name = str(tar.relative_to(top))
             if isinstance(rows, DataSetError):
                 result.problems.append(str(rows))
             elif rows:
-                rows = [(i, f"{name}/{key}", name, *place) for i, key, *place in rows]
-                tables.append(image_table(rows))
+                known = [row for row in rows if row[0] is not None]
+                others += len(rows) - len(known)
+                known = [(i, f"{name}/{key}", name, *place) for i, key, *place in known]
+                tables.append(image_table(known))
             else:
                 empty.append(tar.name)
     table = pd.concat(tables, ignore_index=True)
     result.classes = Counter(table["class_id"].tolist())
     result.notes.append(f"{len(tars)} tars")
+    subset.leave_out(result, data, others)
     if empty:
         result.notes.append(f"{len(empty)} tars without a sample ({first_few(empty)})")
     return table, result

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from synscale.study import class_table, csv_tables
+from synscale.study.checks.joint_law import check_joint_law
 from synscale.study.checks.messages import curve_errors, name_errors
 from synscale.study.models import CurveSelection, expand_curves, images_of_each_part, names_class
 from synscale.study.models.base import StrictModel
@@ -264,6 +265,7 @@ def check_limited_real(figures, sources) -> Iterator[str]:
 CHECKS: list[Callable[..., Iterator[str]]] = [
     check_names,
     check_limited_real,
+    check_joint_law,
     check_samples,
     check_plane,
     check_runs,

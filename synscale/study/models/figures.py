@@ -1,10 +1,10 @@
 """Figures and tables of a study. Each is created if the study has its key."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from synscale.study.models.base import Name, Positive, StrictModel
+from synscale.study.models.base import AboveZero, Name, Positive, StrictModel
 from synscale.study.models.sources import CurveSelection, Names, OneName
 
 Curves = Annotated[list[CurveSelection], Field(min_length=1)]
@@ -104,6 +104,31 @@ class LimitedRealFigure(StrictModel):
     )
 
 
+class Prices(StrictModel):
+    """Prices of images, in the currency of the hardware file; the default is our choice."""
+
+    real: AboveZero = Field(default=0.05, description="price of a real image with its label")
+    synthetic: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
+        default="auto",
+        description="price of a synthetic image; `auto`: the plan's money for its generation on "
+        "the hardware of config.yaml",
+    )
+
+
+class JointLawFigure(StrictModel):
+    """Loss against the numbers of real and of synthetic images."""
+
+    experiments: Names = Field(
+        description="experiments that train the mixtures, and both kinds of images alone"
+    )
+    architecture: Name = Field(description="name of an architecture")
+    evaluation: Name = Field(description="name of an evaluation set")
+    mixtures: Names = Field(
+        description="sources of kind mixture, all of the same two sources: real and synthetic"
+    )
+    prices: Prices = Field(default=Prices(), description="prices of real and of synthetic images")
+
+
 class TransferFigure(StrictModel):
     """CLIP models of one size on every set and task."""
 
@@ -150,6 +175,9 @@ class Figures(StrictModel):
     )
     limited_real: LimitedRealFigure | None = Field(
         default=None, description="loss and top-1 with synthetic images added to few real ones"
+    )
+    joint_law: JointLawFigure | None = Field(
+        default=None, description="loss by numbers of real and synthetic images, and prices"
     )
     clip_scaling: ScalingFigure | None = Field(
         default=None, description="zero-shot loss and top-1 of CLIP models against size, with laws"

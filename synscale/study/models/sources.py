@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from synscale.study.models.base import (
     DISPLAY_ONLY,
     SKIP,
+    AboveZero,
     HubModel,
     Name,
     Positive,
@@ -128,6 +129,12 @@ class MixturePart(StrictModel):
         default=None,
         description="number of images, the first ones of the source; parts without a number share "
         "the rest of a size equally",
+    )
+    weight: AboveZero = Field(
+        default=1.0,
+        exclude_if=lambda weight: weight == 1,
+        description="weight of the loss of its images, relative to that of other parts; for "
+        "classifiers only",
     )
 
 

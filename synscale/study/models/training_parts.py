@@ -1,6 +1,6 @@
 """The images that a training set is composed of, from the study's sources."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,15 @@ class TrainingPart:
     images : int
     start : int
         First image, in the order of the source.
+    weight : float
+        Weight of the loss of its images.
     """
 
     source: str
     guidance: float | None
     images: int
     start: int = 0
+    weight: float = 1.0
 
     @property
     def stop(self) -> int:
@@ -61,7 +64,7 @@ def resolve_mixture(
     share = left // max(1, len(row.parts) - len(images))
     counts = [images.get(place, share) for place in range(len(row.parts))]
     return [
-        drawn
+        drawn if part.weight == 1 else replace(drawn, weight=part.weight)
         for part, count in zip(row.parts, counts, strict=True)
         if count
         for drawn in _drawn_parts(sources, part.source, part.guidance, count, seed)

@@ -58,10 +58,10 @@ class Examples:
             fields = self.definitions[model].get("properties", {})
             yield from ((key, fields[key], part) for key, part in value.items())
             return
-        kind = {dict: "object", list: "array"}.get(type(value))
+        kind = "object" if isinstance(value, dict) else "array"
         for option in options(schema):
             inner = entries(option)
-            if inner and option.get("type") == kind:
+            if inner and option.get("type") == kind and isinstance(value, (dict, list)):
                 pairs = value.items() if isinstance(value, dict) else enumerate(value)
                 yield from ((key, inner, part) for key, part in pairs)
                 return
@@ -78,7 +78,7 @@ class Examples:
         model = self._model_of(schema, value)
         self.shown |= {model} if model else set()
         fewest = max(option.get("minItems", 0) for option in options(schema))
-        parts = {}
+        parts: dict[str | int, Any] = {}
         models: set[str] = set()
         for key, inner, part in self._parts(schema, value):
             entry = self._model_of(inner, part)

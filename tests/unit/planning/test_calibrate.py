@@ -52,6 +52,7 @@ CARDS = {
     "DeepFloyd/IF-I-XL-v1.0": ("unet", 4300),
     "DeepFloyd/IF-II-L-v1.0": ("unet", 1200),
     "amused/amused-512": ("transformer", 608),
+    "amused/amused-256": ("transformer", 603),
 }
 
 

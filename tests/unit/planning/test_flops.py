@@ -41,6 +41,8 @@ def test_half_the_side_takes_a_quarter_of_the_flops():
         ("IF, T5-XXL", 4760, flops.released(GENERATORS["if"].model).once / 2),
         ("aMUSEd-512, U-ViT", 608, flops.released(GENERATORS["amused"].model).forward),
         ("aMUSEd-512, decoder", 87, flops.released(GENERATORS["amused"].model).once),
+        ("aMUSEd-256, U-ViT", 603, flops.released("amused/amused-256").forward),
+        ("aMUSEd-256, decoder", 87, flops.released("amused/amused-256").once),
     ],
 )
 def test_flops_and_weights_match_torch_and_model_cards(part, millions, expected):

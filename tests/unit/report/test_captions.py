@@ -76,3 +76,23 @@ def test_exchange_caption_gives_all_sizes_of_each_curve(tmp_path, monkeypatch):
     text = re.sub(r"<[^>]*>|\s+", " ", rendered("exchange_rate", "digits", DIGITS))
     assert "5 sizes, 30 to 480 images (real) and 8 sizes, 30 to 3,840 images (synthetic)" in text
     assert "30 to 960" not in text
+
+
+SUPERVISED = ["supervised_scaling", "ood_scaling", "beyond_the_law", "per_class", "teaser"]
+SUPERVISED += ["limited_real", "exchange_rate", "joint_law", "configuration_sweep"]
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_caption_of_classifiers_gives_the_epochs_of_each_size(name, tmp_path, monkeypatch):
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    text = re.sub(r"<[^>]*>|\s+", " ", rendered(name, "digits", DIGITS))
+    steps, size = DIGITS.classifiers.iterations, 480
+    number = f"{steps[size] * DIGITS.classifiers.batch_size / size:.0f} at 480"
+    assert "Epochs:" in text and number in text
+    assert ("; 160 at 30 pairs" in text) == (name == "teaser")
+
+
+def test_epochs_below_ten_have_two_digits():
+    sizes = {(None, "real", None, "vit_small"): {30, 3840}}
+    assert caption_sizes.epochs(DIGITS, sizes) == "107 at 30 images and 3.3 at 3,840"

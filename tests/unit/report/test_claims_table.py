@@ -47,6 +47,7 @@ def test_every_claim_has_the_expected_verdict(claimed):
         "CLIP: synthetic images scale like real ones, a little lower (downstream)": ["holds"],
         "Supervised: synthetic images scale much worse than real ones": ["holds"],
         "Supervised: concepts that generators cannot draw hold scaling back": ["holds"],
+        "Supervised: scaling ability goes with overall performance": ["undecided"],
         "Supervised: synthetic images help where real ones are few": ["holds"] * 3,
         "Supervised: synthetic images scale well out of distribution": ["holds"] * 2,
         "CLIP: synthetic images help together with real ones": ["holds"],
@@ -104,3 +105,46 @@ def test_claims_over_draws_name_the_draws(results):
         "intervals over seeds, and over draws of images, contain the draw"
         in claims_table.markdown(tidy, redrawn=True)[-1]
     )
+
+
+def test_scaling_ability_is_correlated_with_performance_over_configurations(claimed):
+    tidy, _ = claimed
+    claim = "Supervised: scaling ability goes with overall performance"
+    [row] = tidy[tidy["claim"] == claim].itertuples()
+    assert (row.n, row.n_of) == (7, "configurations")
+    assert -1 <= row.low <= row.effect <= row.high <= 1
+    assert "with top-1 at 960 images" in row.note
+
+
+def test_few_configurations_have_no_correlation(results):
+    settings = claims_settings(results.study)
+    groups = {name: getattr(settings, name)[:1] for name in ("guidance", "recipes", "generators")}
+    settings = replace(settings, curves=settings.curves[:2], **groups, few_real=None)
+    data = Data(metrics.read(results.metrics), settings)
+    [row] = claim_tests.scaling_goes_with_performance(data)
+    assert np.isnan([row.test.p, row.test.p_opposite]).all()
+    assert "needs 4 configurations" in row.note
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_correlation_of_scaling_ability_has_the_sign_of_the_simulated_one(results, sign):
+    """Log losses are lines with slopes that go with, or against, their mean."""
+    settings = replace(claims_settings(results.study), few_real=None)
+    data = Data(metrics.read(results.metrics), settings)
+    runs = data.runs(settings.law).copy()
+    curves = {
+        curve.key: place
+        for group in (settings.curves, settings.guidance)
+        for place, curve in enumerate(group)
+    }
+    for place, key in enumerate(curves):
+        mask = metrics.of_curve(runs, *key).index
+        sizes = runs.loc[mask, "size"].astype(float)
+        slope = 0.1 + 0.02 * place
+        centred = np.log(sizes / np.sqrt(30 * 960))
+        runs.loc[mask, "cross_entropy"] = np.exp(-slope * centred - sign * 0.1 * place)
+    data._runs[settings.law] = runs
+    [row] = claim_tests.scaling_goes_with_performance(data)
+    assert row.effect.value == pytest.approx(sign)
+    p = row.test.p if sign > 0 else row.test.p_opposite
+    assert p < 0.01

@@ -38,6 +38,14 @@ def test_automatic_figures_have_the_curves_of_the_experiments():
     assert {curve.source for curve in large.curves} == {"real", "diffusion_class_names"}
     assert figures.samples.generator == "diffusion"
     assert figures.limited_real.mixtures == ["real_30", "real_120", "real_480"]
+    assert figures.joint_law.mixtures == ["real_30", "real_120", "real_480"]
+    assert figures.joint_law.experiments == [
+        "scaling_real",
+        "scaling",
+        "limited_30",
+        "limited_120",
+        "limited_480",
+    ]
     assert [panel.title for panel in figures.teaser.panels] == ["Supervised", "CLIP"]
 
 

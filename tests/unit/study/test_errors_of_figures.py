@@ -86,6 +86,44 @@ CASES = [
         "supervised: {evaluations: parity}",
         ["tables.supervised.evaluations = 'parity': no such evaluation set of"],
     ),
+    (
+        "one_writer, mixtures: real_10}\n  clip_scaling",
+        "one_writer, mixtures: [real_10, both]}\n  clip_scaling",
+        [
+            "figures.joint_law.mixtures = 'both': has other sources than 'real_10'; remove one of "
+            "them here"
+        ],
+    ),
+    (
+        "parts: [{source: real, images: 10},",
+        "parts: [{source: real, images: 10, weight: 2},",
+        [
+            "figures.joint_law.mixtures = 'real_10': not a mixture of one real and one synthetic "
+            "source with equal weights; remove it here, or set the parts of sources.real_10"
+        ],
+    ),
+    (
+        "joint_law: {experiments: [scaling, limited]",
+        "joint_law: {experiments: [limited]",
+        [
+            "figures.joint_law.experiments: none trains vit_tiny on real; add one that does",
+            "figures.joint_law.experiments: none trains vit_tiny on diffusion_class_names at "
+            "guidance 1.5; add one that does",
+        ],
+    ),
+    (
+        "joint_law: {experiments",
+        "joint_law: {prices: {real: 0}, experiments",
+        ["figures.joint_law.prices.real = 0: input should be greater than 0"],
+    ),
+    (
+        "parts: [{source: real}, {source: diffusion_alt_texts",
+        "parts: [{source: real, weight: 2}, {source: diffusion_alt_texts",
+        [
+            "experiments.clip_both.curves = 'both': sources.both.parts.0.weight = 2: CLIP models "
+            "cannot weight parts of a mixture; remove the weight or the curve"
+        ],
+    ),
 ]
 
 

@@ -126,7 +126,9 @@ def test_micro_batches_have_loss_and_gradients_of_the_batch(turns):
             patch.setattr(
                 torch.Tensor, "float", lambda self: self
             )  # the loss stays of double precision
-            loss = classifier_loop.gradients(model, recipe(), processes, pixels, targets, count)
+            loss = classifier_loop.gradients(
+                model, recipe(), processes, pixels, targets, None, count
+            )
         results.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
     assert all(
         torch.allclose(one, other, rtol=1e-9, atol=1e-12)
