@@ -150,7 +150,7 @@ def assigned_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 # Functions and methods that end a job with the message that is their last argument.
-REPORTING = ("exit", "SystemExit", "error", "note")
+REPORTING = ("exit", "SystemExit", "parser.error", "note")
 
 
 def error_messages() -> Iterator[Message]:
@@ -198,5 +198,7 @@ def message_argument(node: ast.AST, is_check: bool) -> ast.expr | None:
     if not isinstance(call, ast.Call) or not call.args:
         return None
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    if name == "error":
+        name = ast.unparse(call.func)
     is_error = isinstance(node, ast.Raise) or name in REPORTING or name.endswith("Error")
     return call.args[-1] if is_error else None
