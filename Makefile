@@ -55,6 +55,7 @@ lint: $(READY)
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) mypy
+	$(RUN) pytest -q tests/unit/project/test_prose.py tests/unit/project/test_docstrings.py
 
 # The environment is ready when the marker is newer than the locks; a broken installation has none.
 $(READY): $(LOCKS) $(MOVED)

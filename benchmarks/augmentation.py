@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Disagreement,
     Goal,
     Result,
@@ -75,7 +75,7 @@ class Decoded(Dataset):
         return self.transform(self.images[index]), 0
 
 
-def ours(images: stream.Images, transform) -> list[torch.Tensor]:
+def run_project(images: stream.Images, transform) -> list[torch.Tensor]:
     iterations = len(images) // BATCH
     batches = stream.iter_training(images, BATCH, iterations, 0, transform=transform)
     return [batch.images for batch in batches]
@@ -124,12 +124,12 @@ def same_by_timm(recipe: Training) -> v2.Compose:
 
 def usual_by_timm(recipe: Training):
     """Return timm's transforms as its training script creates them, with DeiT's options."""
-    chosen = recipe.rand_augment
+    settings = recipe.rand_augment
     return create_transform(
         recipe.image_size,
         is_training=True,
         use_prefetcher=True,
-        auto_augment=f"rand-m{chosen.magnitude}-n{chosen.operations}-mstd0.5-inc1",
+        auto_augment=f"rand-m{settings.magnitude}-n{settings.operations}-mstd0.5-inc1",
         scale=recipe.crop_scale,
         interpolation="bicubic",
         re_prob=recipe.erasing,
@@ -142,8 +142,8 @@ def agree(batches: dict[str, list[torch.Tensor]]) -> str:
     shapes = {name: (len(rows), rows[0].shape, rows[0].dtype) for name, rows in batches.items()}
     if len(set(shapes.values())) > 1:
         raise Disagreement(f"batches: {shapes}")
-    if not all(map(torch.equal, batches[OURS], batches[BEFORE])):
-        raise Disagreement(f"{BEFORE}: other pixels than ours")
+    if not all(map(torch.equal, batches[PROJECT], batches[BEFORE])):
+        raise Disagreement(f"{BEFORE}: other pixels than this project's")
     return (
         "batches are those with torchvision's RandAugment bit by bit; timm, which draws other "
         "random numbers, makes as many batches of the same shape"
@@ -164,8 +164,8 @@ def measure(folder: Path, images: int, size: int, rounds: int, device: torch.dev
     tables = {}
     for heading, source in (("From JPEG files", stored), ("From decoded images", decoded)):
         ways = {
-            OURS: partial(ours, source, transform),
-            BEFORE: partial(ours, source, by_torchvision(recipe)),
+            PROJECT: partial(run_project, source, transform),
+            BEFORE: partial(run_project, source, by_torchvision(recipe)),
         }
         for name, steps in timm_ways.items():
             files = ImageDataset(str(folder / "files"), transform=steps)

@@ -23,7 +23,7 @@ import torch
 from open_clip_train import main as trainer
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Goal,
     Result,
     as_a_job,
@@ -153,7 +153,7 @@ class Clock:
             yield
 
 
-def ours(timed: Clock, setting: Setting) -> dict[str, torch.Tensor]:
+def run_project(timed: Clock, setting: Setting) -> dict[str, torch.Tensor]:
     """Train by the loop of this project and return the weights."""
     recipe = ClipTraining(
         batch_size=setting.batch,
@@ -173,7 +173,7 @@ def ours(timed: Clock, setting: Setting) -> dict[str, torch.Tensor]:
 
 
 def command_line(setting: Setting, model: str, folder: Path, flags: list[str]) -> list[str]:
-    """Return the command line of the trainer's README, with the recipe of `ours`."""
+    """Return the command line of the trainer's README, with the recipe of `run_project`."""
     low, high = setting.crop_scale
     options = {
         "model": model,
@@ -222,13 +222,13 @@ def released(timed: Clock, setting: Setting, flags: list[str]) -> dict[str, torc
 def same_weights(ways: dict[str, Callable], tolerance: float) -> str:
     """Compare the weights of all ways after two iterations on one batch of complete images."""
     trained = {name: way() for name, way in ways.items()}
-    keys = sorted(trained[OURS])
+    keys = sorted(trained[PROJECT])
     flat = {
         name: torch.cat([weights[key].float().flatten() for key in keys])
         for name, weights in trained.items()
     }
     differences = [
-        f"{name}: {close(value, flat[OURS], tolerance, f'weights of {name}'):.1g}"
+        f"{name}: {close(value, flat[PROJECT], tolerance, f'weights of {name}'):.1g}"
         for name, value in flat.items()
     ]
     return f"largest difference of weights from this project: {', '.join(differences)}"
@@ -237,7 +237,7 @@ def same_weights(ways: dict[str, Callable], tolerance: float) -> str:
 def ways_of(timed: Clock, setting: Setting) -> dict[str, Callable]:
     """Return a function for each way; each trains and returns the weights."""
     fake_images.shard(setting.tar, setting.pairs, setting.size)
-    ways = {OURS: partial(ours, timed, setting)}
+    ways = {PROJECT: partial(run_project, timed, setting)}
     for name, flags in FLAGS[setting.device.type].items():
         ways[name] = partial(released, timed, setting, flags)
     return ways
@@ -279,8 +279,8 @@ def measure(
     def names(results: dict) -> str:
         return json.dumps(sorted(results))
 
-    found, _ = in_turn(ways_of(timed, setting), rounds, device, names, seconds)
-    rows = ratios(found, iterations * batch, "pair", GOALS)
+    times, _ = in_turn(ways_of(timed, setting), rounds, device, names, seconds)
+    rows = ratios(times, iterations * batch, "pair", GOALS)
     work = (
         f"{model}, {size} px, batches of {batch}, {iterations} iterations, {workers} workers "
         "(the released reader: one for each tar, here one)"

@@ -20,7 +20,7 @@ import webdataset
 from torchvision import transforms
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Disagreement,
     Goal,
     Result,
@@ -43,14 +43,14 @@ PREDICTION = (
     "up to about 5 MFLOP an image at 50 GFLOP a second. Expected: tiny 6, small 2.5, ViT-Ti/16 "
     "(1.1 GFLOP) 1.1. On a GPU, which reads 10,000 images a second with ViT-S and 100,000 with "
     "the tiny one while a core decodes 1,300, decoding is the larger part of all: 4 or more is "
-    "expected there for ViT-S with one worker. Since then the peer, our own reader in a pass for "
-    "each checkpoint, has got a slower one beside it, what users have, and a CPU is given 32 "
-    "images at a time: preparing one took 0.8 ms in fresh memory, twice as long as reading it, "
+    "expected there for ViT-S with one worker. Since then there are two peers, this project's "
+    "reader with a pass for each checkpoint and a slower one that users have, and a CPU evaluates "
+    "32 images at a time: preparing one took 0.8 ms in fresh memory, twice as long as reading it, "
     "and takes 0.08 now, for all and for one checkpoint alike. So with 0.45 ms to read and "
     "prepare against clip_benchmark's 1.2, and forward passes of 0.14 (tiny) and 0.5 ms (small): "
     "tiny 6.5, small 3 (4 would need passes of 0.31 ms, 30 MFLOP at the 90 GFLOP a second that a "
-    "matrix product reaches here); and against our own reader less than before, 3 and 2, for what "
-    "it wasted 8 times was ours too."
+    "matrix product reaches here). Against this project's reader less than before, 3 and 2, as "
+    "the time that it wasted 8 times was also wasted by one pass for all."
 )
 
 
@@ -107,9 +107,9 @@ def clip_benchmark(
 def agree(results: dict[str, list[list[dict]]]) -> str:
     """Return that all rows are identical. Raises Disagreement if they are not."""
     for name, rows in results.items():
-        if rows != results[OURS]:
-            raise Disagreement(f"{name}: rows of metrics differ from ours")
-    return f"all {sum(map(len, results[OURS]))} rows of metrics are the same, digit by digit"
+        if rows != results[PROJECT]:
+            raise Disagreement(f"{name}: rows of metrics differ from this project's")
+    return f"all {sum(map(len, results[PROJECT]))} rows of metrics are the same, digit by digit"
 
 
 def one_size(
@@ -135,7 +135,7 @@ def one_size(
     def as_clip_benchmark():
         return [clip_benchmark(model, images, device) for model in checkpoints]
 
-    ways = {OURS: together, PEER: as_clip_benchmark, EACH: separately}
+    ways = {PROJECT: together, PEER: as_clip_benchmark, EACH: separately}
     return in_turn(ways, rounds, device, agree)
 
 

@@ -6,8 +6,8 @@ A pipeline of the size of Stable Diffusion 1.5 with random weights (speed does n
 DDIM, guidance 2. The plain loop: one text after the other, float32 (on a GPU float16, as in a
 script for a GPU). The best that diffusers documents: bfloat16, channels_last, SDPA, fused QKV
 projections, torch.compile of UNet and decoder, one large batch. In all of them the noise of an
-image comes from one generator, so that all generate the same images. Ours has `compile` in its
-study, as studies/imagenet.yaml has, and deterministic kernels. All store their images: ours a shard
+image comes from one generator, so that all generate the same images. This project has `compile` in
+its study, as studies/imagenet.yaml has, and deterministic kernels. All store their images: a shard
 with its manifest, the peers a PNG file for each image, as in the examples of diffusers; the plain
 loop after each image, the best after each batch.
 """
@@ -23,7 +23,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Disagreement,
     Goal,
     Result,
@@ -42,17 +42,17 @@ from synscale.training.partial_shards import PartialShards
 from synscale.workflow.settings.generation import GenerationSettings
 
 PREDICTION = (
-    "Not measured yet on a GPU. Ours compiles, fuses and lays out as diffusers' best does, encodes "
-    "each text once, and encodes images on a thread while the next batch is sampled. So the UNet's "
-    "kernels are those of the best but for deterministic ones, and pixels cost 15 ms of a batch of "
-    "6 s: expected 0.97 to 1.02 of the best, and 4 to 6 times the plain loop. Before, without "
-    "`compile`, 0.7 of the best was expected. On a CPU at tiny size: 2 or more against the plain "
-    "loop, by batches alone, and 1.0 of the best or more, as texts repeat. (That was 0.86 while "
-    "ours alone stored its images and read them back, a millisecond of 5.9 an image; with all of "
-    "them storing theirs, 0.95 to 1.0 is expected.)"
+    "Not measured yet on a GPU. This project compiles, fuses and lays out as diffusers' best "
+    "does, encodes each text once, and encodes images on a thread while the next batch is "
+    "sampled. So the UNet's kernels are those of the best except for deterministic ones, and "
+    "pixels cost 15 ms of a batch of 6 s: expected 0.97 to 1.02 of the best, and 4 to 6 times the "
+    "plain loop. Before, without `compile`, 0.7 of the best was expected. On a CPU at tiny size: "
+    "2 or more against the plain loop, only by batches, and 1.0 of the best or more, as texts "
+    "repeat. (It was 0.86 while only this project stored its images and read them back, a "
+    "millisecond of 5.9 an image; when all of them store their images, 0.95 to 1.0 is expected.)"
 )
 GUIDANCE = 2.0
-TFLOP = 82.9  # of an image of Stable Diffusion 1.5, 512 px, 50 steps with guidance: issue 6
+TFLOP = 82.9  # Stable Diffusion 1.5: an image of 512 px, 50 steps with guidance
 PLAIN, BEST = "diffusers, plain loop", "diffusers, documented best"
 GOALS = {PLAIN: Goal(4.0), BEST: Goal(1.0)}
 TINY = {
@@ -98,7 +98,7 @@ def settings_of(
     return GenerationSettings(*names, guidance, sampling, size, 3, Storage())
 
 
-def ours(pipeline: pipelines.Pipeline, settings: GenerationSettings, tar: Path) -> Path:
+def run_project(pipeline: pipelines.Pipeline, settings: GenerationSettings, tar: Path) -> Path:
     """Generate a shard as a job does."""
     pool = pd.DataFrame({"class_id": np.arange(10), "text": prompts(10)})
     class_names = pd.Series(dtype=str)
@@ -161,11 +161,11 @@ def agree(stored: dict[str, Path], tolerance: float) -> str:
     images = {name: read_pixels(path) for name, path in stored.items()}
     differences = []
     for name, pixels in images.items():
-        if pixels.shape != images[OURS].shape:
-            raise Disagreement(f"{name}: {pixels.shape}, this project: {images[OURS].shape}")
-        mean = float(np.abs(pixels.astype(int) - images[OURS]).mean())
+        if pixels.shape != images[PROJECT].shape:
+            raise Disagreement(f"{name}: {pixels.shape}, this project: {images[PROJECT].shape}")
+        mean = float(np.abs(pixels.astype(int) - images[PROJECT]).mean())
         if not mean <= tolerance:
-            reason = f"pixels differ by {mean:.2f} of 255 on average from ours, over {tolerance}"
+            reason = f"pixels differ by {mean:.2f} of 255 on average, over {tolerance}"
             raise Disagreement(f"{name}: {reason}")
         differences.append(f"{name} {mean:.2g}")
     return f"mean difference from this project, in grey levels of 255: {', '.join(differences)}"
@@ -203,7 +203,7 @@ def measure(
     plain = load_peer(saved, "float16" if gpu else "float32", device, best=False)
     best = load_peer(saved, precision, device, best=True, backend=backend)
     ways = {
-        OURS: partial(ours, pipeline, settings, folder / "00000.tar"),
+        PROJECT: partial(run_project, pipeline, settings, folder / "00000.tar"),
         PLAIN: partial(peer, plain, steps, images, 1, folder / "plain"),
         BEST: partial(peer, best, steps, images, batch, folder / "best"),
     }
@@ -212,7 +212,7 @@ def measure(
     rows = ratios(seconds, images, "image", GOALS)
     notes = []
     if gpu and model == "stable_diffusion_15" and steps == 50:
-        rate = TFLOP * images / float(seconds[OURS].median())
+        rate = TFLOP * images / float(seconds[PROJECT].median())
         most = matmul_rate(device)
         peak = f"{rate / most:.0%} of the {most:.0f} that products of bfloat16 matrices reach here"
         notes = [f"This project: {rate:.0f} TFLOP per second, {peak} (goal: at least 50 %)."]

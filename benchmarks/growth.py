@@ -95,16 +95,16 @@ def evaluate(folder: Path, count: int) -> None:
 
 def score(folder: Path, count: int) -> None:
     model = classifier.build(**BUILD).eval()
-    judged = reference.Reference(model, lambda images: classifier.inputs(model, images))
+    network = reference.Reference(model, lambda images: classifier.inputs(model, images))
     images = _images(folder, count)
-    scores.ours(judged, images, images, CPU)
+    scores.run_project(network, images, images, CPU)
 
 
 def generate_images(folder: Path, count: int) -> None:
     """Fewer, for they cost more: one for 8 of the other stages."""
     settings = generation.settings_of("tiny", count // 8, 4, "float32", 16)
     pipeline = pipelines.load(str(folder / "pipeline"), settings.sampling, CPU)
-    generation.ours(pipeline, settings, folder / f"made-{count}.tar")
+    generation.run_project(pipeline, settings, folder / f"made-{count}.tar")
 
 
 def fit_laws(folder: Path, count: int) -> None:
@@ -189,24 +189,24 @@ def check(fits: list[float]) -> Check:
 def measure(folder: Path, stages: list[str], sizes: list[int], rounds: int) -> Result:
     fake_images.shard(folder / "images.tar", max(sizes), SIZE)
     generation.save_pipeline(folder / "pipeline", generation.MODELS["tiny"])
-    found = [stage(name, folder, sizes, rounds) for name in stages]
+    results = [stage(name, folder, sizes, rounds) for name in stages]
     tables = {
-        "Lines": [summary for _, summary in found],
-        "Sizes": [row for rows, _ in found for row in rows],
+        "Lines": [summary for _, summary in results],
+        "Sizes": [row for rows, _ in results for row in rows],
     }
     work = (
         f"{', '.join(map(str, sizes))} images of {SIZE} px, models of width {TINY.width}; "
         f"shortest time of {rounds} rounds, largest memory"
     )
-    fits = [summary["R2"] for _, summary in found]
+    fits = [summary["R2"] for _, summary in results]
     return Result("growth", "How cost grows", work, PREDICTION, tables, checks=[check(fits)])
 
 
 def main(arguments: list[str] | None = None) -> None:
-    own = parser(__doc__, rounds=3)
-    own.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
-    own.add_argument("--sizes", nargs="+", type=int, default=[512, 1024, 2048, 4096])
-    args, _ = begin(own, arguments)
+    options = parser(__doc__, rounds=3)
+    options.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
+    options.add_argument("--sizes", nargs="+", type=int, default=[512, 1024, 2048, 4096])
+    args, _ = begin(options, arguments)
     with tempfile.TemporaryDirectory() as folder:
         finish(measure(Path(folder), args.stages, args.sizes, args.rounds), args)
 

@@ -45,7 +45,7 @@ ARCHITECTURE, GUIDANCE, EVALUATION = "vit_small", 1.5, "unseen_writers"
 REAL, SYNTHETIC = "real", "diffusion_class_names"
 DRAWS = {REAL: 4, SYNTHETIC: 8}
 SIZES = {REAL: [30, 60, 120, 240], SYNTHETIC: [30, 60, 120, 240, 480]}
-FORMS = list(range(9))  # of real images; 9 to 13 are those of evaluation sets
+FORMS = list(range(9))  # real images; 9 to 13 are those of evaluation sets
 TRIALS = 20_000  # simulated curves for a coverage
 TODAY = 3  # seeds of a study
 
@@ -162,8 +162,8 @@ def summary(table: pd.DataFrame) -> dict:
     nested = np.sqrt(np.minimum.outer(sizes, sizes) / np.maximum.outer(sizes, sizes))
     between = table.groupby(["size", "draw"])["log_loss"]
     p = [
-        float(stats.f_oneway(*(runs for _, runs in own.groupby("draw")["log_loss"])).pvalue)
-        for _, own in table.groupby("size")
+        float(stats.f_oneway(*(runs for _, runs in rows.groupby("draw")["log_loss"])).pvalue)
+        for _, rows in table.groupby("size")
     ]
     return {
         "sizes": sizes,
@@ -222,7 +222,7 @@ def main(arguments: list[str] | None = None) -> None:
             log_losses(SYNTHETIC, args.seeds, synthetic, evaluation),
         ]
     table = pd.concat(tables)
-    summaries = {source: summary(own) for source, own in table.groupby("source", sort=False)}
+    summaries = {source: summary(rows) for source, rows in table.groupby("source", sort=False)}
     print(json.dumps(summaries, indent=1))
     write_json(
         args.output,

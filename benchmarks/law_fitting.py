@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.optimize import least_squares, minimize
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Goal,
     Result,
     begin,
@@ -34,17 +34,16 @@ from synscale.analysis.laws import floor
 
 PREDICTION = (
     "Seen while this was written, with others on the machine: on one curve 32 to 37 times "
-    "MINPACK, all 5 curves at once 103 to 130 times; a bootstrap takes "
-    "2.3 us a fit, so some 400 times less. With variable projection two numbers are searched for "
-    "in 20 iterations, where there were three in 54, and "
-    "rows that are done are taken out. Intervals hold one parameter, which makes each fit easier "
-    "for the peers too, and their batches are hundreds of rows: "
+    "MINPACK, all 5 curves at once 103 to 130 times; a bootstrap takes 2.3 us a fit, so some 400 "
+    "times less. With variable projection two numbers are searched for in 20 iterations, where "
+    "there were three in 54, and rows that are done are taken out. Intervals hold one parameter, "
+    "which makes each fit easier for the peers too, and their batches are hundreds of rows: "
     "between the others, 60 to 120 times. L-BFGS-B and the trust region are slower than MINPACK "
-    "by 2 to 4. So 20 is reached against all in every case. "
-    "Added after the first measurement (34, 123, 87 and 329 times MINPACK): given the analytic "
-    "Jacobian, beyond what is asked, MINPACK takes 2.7 times less. "
-    "Seen: 12.6 times ours on one curve, 45 at once; so some 35 with intervals and 120 in a "
-    "bootstrap. On one curve ours is numpy's calls, 50 a step."
+    "by 2 to 4. So 20 is reached against all in every case. Added after the first measurement "
+    "(34, 123, 87 and 329 times MINPACK): given the analytic Jacobian, beyond what is asked, "
+    "MINPACK takes 2.7 times less. Seen: 12.6 times this project on one curve, 45 at once; so "
+    "some 35 with intervals and 120 in a bootstrap. On one curve this project's time is numpy's "
+    "calls, 50 a step."
 )
 TIGHT = 1e-15
 LM, TRUST, LBFGS, EXACT = (
@@ -113,7 +112,7 @@ def scipy_solve(
         def jacobian(part, full=full, root=root):
             full[free] = part
             ratio = np.exp(full[0] - full[2] + np.exp(full[1]) * centred)
-            share = 1 / (1 + ratio)  # of the power part in the loss
+            share = 1 / (1 + ratio)  # share of the power part in the loss
             return (root * np.stack([1 - share, -share * np.exp(full[1]) * centred, share])[free]).T
 
         full[free], costs[i] = minimise(method, residuals, jacobian, full[free])
@@ -128,7 +127,7 @@ def by(method: str, work: Callable) -> np.ndarray:
     with (
         np.errstate(over="ignore", invalid="ignore"),
         mock.patch.object(
-            floor, "solve", solve if method == OURS else partial(scipy_solve, method)
+            floor, "solve", solve if method == PROJECT else partial(scipy_solve, method)
         ),
     ):
         return work()
@@ -192,7 +191,7 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
     x, y = curves(count, points)
     weights = resamples(points, times)
     some = max(4, len(weights) // 20)
-    work = {  # heading -> the work of ours and that of the peers
+    work = {  # heading -> the work of this project and that of the peers
         "One curve at a time": (partial(one_by_one, x, y),) * 2,
         "All curves at once": (partial(at_once, x, y), partial(one_by_one, x, y)),
         INTERVALS: (partial(with_intervals, x, y[:1]),) * 2,
@@ -202,22 +201,26 @@ def measure(count: int, points: int, times: int, rounds: int, device) -> Result:
         ),
     }
     tables, agreements = {}, []
-    for heading, (ours, peer) in work.items():
+    for heading, (project, peer) in work.items():
 
         def agree(results, heading=heading):
             """Compare sums of squares; with numeric gradients L-BFGS-B may stop too early."""
-            limits = {name: 1e-3 if name == LBFGS else 1e-6 for name in results if name != OURS}
+            limits = {name: 1e-3 if name == LBFGS else 1e-6 for name in results if name != PROJECT}
             differences = [
-                f"{name} {close(results[name], results[OURS], limit, f'{heading}: {name}'):.1g}"
+                f"{name} {close(results[name], results[PROJECT], limit, f'{heading}: {name}'):.1g}"
                 for name, limit in limits.items()
             ]
             return f"{heading[0].lower() + heading[1:]}: {', '.join(differences)}"
 
         peers = [name for name in PEERS if (heading, name) != (INTERVALS, LBFGS)]
-        ways = {OURS: partial(by, OURS, ours)} | {name: partial(by, name, peer) for name in peers}
+        ways = {PROJECT: partial(by, PROJECT, project)} | {
+            name: partial(by, name, peer) for name in peers
+        }
         seconds, agreement = in_turn(ways, rounds, device, agree)
-        starts = pd.Series({OURS: fits_of(ours)} | dict.fromkeys(peers, fits_of(peer)))
-        tables[f"{heading}: {starts[OURS]:,} starts"] = ratios(seconds / starts, 1, "start", GOALS)
+        starts = pd.Series({PROJECT: fits_of(project)} | dict.fromkeys(peers, fits_of(peer)))
+        tables[f"{heading}: {starts[PROJECT]:,} starts"] = ratios(
+            seconds / starts, 1, "start", GOALS
+        )
         agreements.append(agreement)
     agreement = (
         "largest relative differences from this project (sums of squares; with intervals, also k): "

@@ -40,7 +40,7 @@ PACKAGES = (
     "pillow",
     "snakemake",
 )
-OURS = "this project"
+PROJECT = "this project"
 
 
 class Disagreement(AssertionError):
@@ -172,8 +172,8 @@ def ratios(
     for name in seconds:
         row = {"implementation": name}
         row[f"ms per {unit}"] = 1000 * float(seconds[name].median()) / units
-        if name != OURS:
-            row |= spread(seconds[name] / seconds[OURS])
+        if name != PROJECT:
+            row |= spread(seconds[name] / seconds[PROJECT])
         if name in goals:
             row |= goals[name].row(row["ratio"])
         rows.append(row)

@@ -20,7 +20,7 @@ import pandas as pd
 import yaml
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Disagreement,
     Goal,
     Result,
@@ -79,9 +79,9 @@ def measure(folder: Path, targets: list[str], rounds: int) -> tuple[pd.DataFrame
     """
     in_process(export, folder, targets)
     ways = {
-        OURS: (*targets, *DRY),
+        PROJECT: (*targets, *DRY),
         PEER: (*DRY, "--snakefile", PLAIN),
-        f"{OURS}, show_plan: false": (*targets, *DRY, "--config", "show_plan=false"),
+        f"{PROJECT}, show_plan: false": (*targets, *DRY, "--config", "show_plan=false"),
     }
     rows, counts = [], set()
     for _ in range(rounds):

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import webdataset
 
-from benchmarks.measuring import OURS, Disagreement, Result, begin, finish, parser
+from benchmarks.measuring import PROJECT, Disagreement, Result, begin, finish, parser
 from synscale.data import shards
 from synscale.data.shuffle_buffer import Shuffle, shuffle_for
 from synscale.study.models.generators import Storage
@@ -105,8 +105,8 @@ def one_by_one(tars: list[str]) -> Iterator[int]:
 
 def peer(tars: list[str], images: int) -> Iterator[int]:
     """Yield the numbers of the images that webdataset reads in an epoch."""
-    found = webdataset.WebDataset(tars, shardshuffle=len(tars)).shuffle(5000).to_tuple("__key__")
-    for number, (key,) in enumerate(found):
+    samples = webdataset.WebDataset(tars, shardshuffle=len(tars)).shuffle(5000).to_tuple("__key__")
+    for number, (key,) in enumerate(samples):
         if number < images // BATCH * BATCH:
             yield int(key)
 
@@ -154,8 +154,8 @@ def measure(folder: Path, images: int, size: int, shuffle: Shuffle) -> Result:
     """
     tars = write_source(folder, images, size)
     ways = {
-        OURS: partial(chunks, tars, 1, shuffle),
-        f"{OURS}, 8 processes": partial(chunks, tars, 8, shuffle),
+        PROJECT: partial(chunks, tars, 1, shuffle),
+        f"{PROJECT}, 8 processes": partial(chunks, tars, 8, shuffle),
         ONE_BY_ONE: partial(one_by_one, tars),
         PEER: partial(peer, tars, images),
     }

@@ -7,11 +7,11 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks.measuring import OURS, RESULTS, formatted, markdown
+from benchmarks.measuring import PROJECT, RESULTS, formatted, markdown
 from synscale.runtime.atomic import atomic_write
 
 OUTPUT = Path(__file__).parents[1] / "docs/reference/performance.md"
-ORDER = (  # of the data, then what surrounds the jobs
+ORDER = (  # as in the data path, then what surrounds the jobs
     "batches",
     "augmentation",
     "reading",
@@ -82,13 +82,13 @@ def compared(result: dict) -> list[dict]:
         stage = f"{result['title']}: {heading[0].lower()}{heading[1:]}" if heading else ""
         peer = next((row.get("implementation") for row in table if "ratio" not in row), "")
         for row in table:
-            if "lowest" not in row or row["implementation"].startswith(f"{OURS},"):
+            if "lowest" not in row or row["implementation"].startswith(f"{PROJECT},"):
                 continue
             median, low, high = (formatted(row[key]) for key in ("ratio", "lowest", "highest"))
             rows.append(
                 {
                     "stage": stage or result["title"],
-                    "peer": peer if row["implementation"] == OURS else row["implementation"],
+                    "peer": peer if row["implementation"] == PROJECT else row["implementation"],
                     "ratio": f"{median} ({low} to {high})",
                     "goal": row.get("goal", "none"),
                     "reached": row.get("reached", ""),

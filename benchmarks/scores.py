@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Goal,
     Result,
     begin,
@@ -37,12 +37,12 @@ from synscale.timing import fake_images
 from synscale.training import stream
 
 PREDICTION = (
-    "Ours goes through the images once and through the real ones once; the peer 5 and 2 times, at "
-    "its best 4 and 1. Distances (FID's matrix root, neighbours) are paid by all. So 7 / 2 at "
-    "most against a pass each, 5 / 2 against its best; expected 3 and 2.2. Since then a CPU "
-    "judges 32 images at a time, where their floats stay near its caches, and so does the peer "
-    "here: 0.8 ms less for all in each pass, so that ours takes 1.5 ms where it took 2.7, and the "
-    "ratios stay where they were measured, 5.5 and 3.8."
+    "This project reads the images once and the real ones once; the peer 5 and 2 times, at its "
+    "best 4 and 1 times. Distances (FID's matrix root, neighbours) cost the same for all. So 7 / "
+    "2 at most against a pass each, 5 / 2 against its best; expected 3 and 2.2. Since then a CPU "
+    "evaluates 32 images at a time, whose floats stay in its caches, and so does the peer here: "
+    "0.8 ms less for all in each pass, so that this project takes 1.5 ms instead of 2.7, and the "
+    "ratios stay as they were measured, 5.5 and 3.8."
 )
 EACH = "torch-fidelity, a pass each"
 BEST = "torch-fidelity, FID and precision in one call"
@@ -93,7 +93,7 @@ def extractor(network: reference.Reference) -> type[FeatureExtractorBase]:
     return Extractor
 
 
-def ours(
+def run_project(
     network: reference.Reference,
     images: stream.ShardedImages,
     real: stream.ShardedImages,
@@ -139,7 +139,7 @@ def peer(
             batch_size=batch_size,
             cuda=device.type == "cuda",
             prc_neighborhood=image_set_metrics.NEIGHBOURS,
-            save_cpu_ram=True,  # no workers, as ours here
+            save_cpu_ram=True,  # no workers, as this project here
             verbose=False,
             **metrics,
         )
@@ -170,7 +170,7 @@ def agree(results: dict[str, dict]) -> str:
     """
     parts = []
     for key in KEYS:
-        expected = [results[OURS][key]]
+        expected = [results[PROJECT][key]]
         differences = [
             close([scores[key]], expected, 1e-3, f"{key} of {name}")
             for name, scores in results.items()
@@ -191,7 +191,7 @@ def measure(
     model = classifier.build(parameters, 224, 3, CLASSES).to(device).eval()
     network = reference.Reference(model, partial(classifier.inputs, model))
     torch_fidelity.register_feature_extractor("benchmark", extractor(network))
-    ways = {OURS: partial(ours, network, synthetic, real, device)}
+    ways = {PROJECT: partial(run_project, network, synthetic, real, device)}
     for name, at_best in ((EACH, False), (BEST, True)):
         ways[name] = partial(peer, network, synthetic, real, device, at_best)
     seconds, agreement = in_turn(ways, rounds, device, agree)

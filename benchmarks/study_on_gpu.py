@@ -92,12 +92,12 @@ def measure(folder: Path, study: Path, figure: str, gpus: int, seconds: float) -
 
 def options() -> argparse.ArgumentParser:
     """Return the options of the command line."""
-    found = parser(__doc__)
-    found.add_argument("--study", type=Path, default=ROOT / "studies/digits.yaml")
-    found.add_argument("--figure", default="supervised_scaling")
-    found.add_argument("--gpus", type=int, default=1)
-    found.add_argument("--seconds", type=float, default=100.0, help="time for Snakemake")
-    return found
+    options = parser(__doc__)
+    options.add_argument("--study", type=Path, default=ROOT / "studies/digits.yaml")
+    options.add_argument("--figure", default="supervised_scaling")
+    options.add_argument("--gpus", type=int, default=1)
+    options.add_argument("--seconds", type=float, default=100.0, help="time for Snakemake")
+    return options
 
 
 def main(arguments: list[str] | None = None) -> None:

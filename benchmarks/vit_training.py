@@ -5,10 +5,10 @@ python -m benchmarks.vit_training [--model vit_small] [--batch 256] [--steps 50]
 
 All train the same model from the same weights on the same batches; steps before --skip are not
 timed (compiling, caches). Eager is as timm's own script has it by default: float32, contiguous. Its
-best: bfloat16, channels_last, torch.compile. Ours has the last two by `compile` in its study, as
-studies/imagenet.yaml has, and deterministic kernels. The same step on images that are on the device
-already tells what reading costs ours, and the run from JPEGs in shards whether the step waits for
-them.
+best: bfloat16, channels_last, torch.compile. This project has the last two by `compile` in its
+study, as studies/imagenet.yaml has, and deterministic kernels. The same step on images that are on
+the device already shows what reading costs this project. The run from JPEGs in shards shows whether
+the step waits for them.
 """
 
 import tempfile
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from benchmarks.measuring import (
-    OURS,
+    PROJECT,
     Goal,
     Result,
     as_a_job,
@@ -41,12 +41,11 @@ from synscale.training import stream
 from synscale.training.classifier_loop import ClassifierJob
 
 PREDICTION = (
-    "Not measured yet on a GPU. Ours compiles its model, in bfloat16 and channels last as the best "
-    "of timm, and has the same fused AdamW: expected 0.97 to "
-    "1.0 of compiled, what is missing being deterministic kernels, and 3 times eager float32 or "
-    "more; within 5 % of images on the device, and of shards with "
-    "8 workers. Before, without `compile`, 0.8 of compiled was expected. At tiny size on a CPU "
-    "such ratios tell of Python alone."
+    "Not measured yet on a GPU. This project compiles its model, in bfloat16 and channels last as "
+    "the best of timm, and has the same fused AdamW: expected 0.97 to 1.0 of compiled (the rest "
+    "is deterministic kernels), and 3 times eager float32 or more; within 5 % of images on the "
+    "device, and of shards with 8 workers. Before, without `compile`, 0.8 of compiled was "
+    "expected. At tiny size on a CPU such ratios measure only Python."
 )
 
 
@@ -62,13 +61,13 @@ MODELS = {
 }
 EAGER = "timm, eager"
 BEST = "timm, compiled"
-LOADED = f"{OURS}, images on the device"
-SHARDS = f"{OURS}, from JPEGs in shards"
+LOADED = f"{PROJECT}, images on the device"
+SHARDS = f"{PROJECT}, from JPEGs in shards"
 GOALS = {EAGER: Goal(2.0), BEST: Goal(1.0)}
 CLASSES = 10
 
 
-def ours(*arguments, **named) -> torch.nn.Module:
+def run_project(*arguments, **named) -> torch.nn.Module:
     """Train by `loops.classifier`."""
     with as_a_job():
         return loops.classifier(*arguments, **named)
@@ -133,7 +132,7 @@ def agree(models: dict[str, torch.nn.Module], tolerance: float) -> str:
         if name != SHARDS
     }
     differences = [
-        f"{name}: {close(value, weights[OURS], tolerance, f'weights of {name}'):.1g}"
+        f"{name}: {close(value, weights[PROJECT], tolerance, f'weights of {name}'):.1g}"
         for name, value in weights.items()
     ]
     return f"largest difference of weights from this project: {', '.join(differences)}"
@@ -176,11 +175,11 @@ def measure(
     timed = loops.Steps(device, skip, clock)
     crops = job.recipe.model_copy(update={"crop_scale": (0.25, 1.0), "flip": True})
     ways = {
-        OURS: partial(ours, timed, job, loaded),
+        PROJECT: partial(run_project, timed, job, loaded),
         EAGER: partial(timm, timed, job, loaded, False),
         BEST: partial(timm, timed, job, loaded, True),
-        LOADED: partial(ours, timed, job, loaded, loaded=True),
-        SHARDS: partial(ours, timed, replace(job, recipe=crops), stored, workers),
+        LOADED: partial(run_project, timed, job, loaded, loaded=True),
+        SHARDS: partial(run_project, timed, replace(job, recipe=crops), stored, workers),
     }
 
     def seconds(work: Callable[[], object], _: torch.device) -> float:
@@ -188,8 +187,8 @@ def measure(
         return timed.seconds
 
     tolerance = 0.3 if is_gpu else 1e-3
-    found, agreement = in_turn(ways, rounds, device, partial(agree, tolerance=tolerance), seconds)
-    rows = ratios(found, (steps - skip) * batch, "image", GOALS)
+    times, agreement = in_turn(ways, rounds, device, partial(agree, tolerance=tolerance), seconds)
+    rows = ratios(times, (steps - skip) * batch, "image", GOALS)
     work = (
         f"{model}, {size} px, batches of {batch}, steps {skip} to {steps}, {job.recipe.precision} "
         f"(eager: float32), {workers} workers"

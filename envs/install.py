@@ -38,8 +38,10 @@ REGISTRIES = {
 def check_version(version: tuple[int, int]) -> None:
     """Raise SystemExit if the project is not tested with this version of Python."""
     if not OLDEST <= version <= NEWEST:
-        oldest, newest, found = (".".join(map(str, each)) for each in (OLDEST, NEWEST, version))
-        problem = f"wrong version (Python {found}, expected {oldest} to {newest})"
+        oldest, newest, version_text = (
+            ".".join(map(str, each)) for each in (OLDEST, NEWEST, version)
+        )
+        problem = f"wrong version (Python {version_text}, expected {oldest} to {newest})"
         fix = f"name another one, such as: make PYTHON=python{oldest} figures"
         raise SystemExit(f"{sys.executable}: {problem}; {fix}")
 
@@ -69,13 +71,13 @@ def requirements(lock: str, wheel: Path) -> str:
     """
     torch = entries(lock)["torch"]
     with wheel.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found not in re.findall(r"--hash=sha256:([0-9a-f]{64})\b", torch):
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 not in re.findall(r"--hash=sha256:([0-9a-f]{64})\b", torch):
         raise SystemExit(
-            f"{wheel.name}: not a file of laptop.lock (sha256 {found}, expected one of the hashes "
+            f"{wheel.name}: not a file of laptop.lock (sha256 {sha256}, expected one of the hashes "
             f"of {torch.split()[0]}); download it again, or run `make hashes` if you trust it"
         )
-    return lock.replace(torch, f"torch @ {wheel.resolve().as_uri()} --hash=sha256:{found}\n")
+    return lock.replace(torch, f"torch @ {wheel.resolve().as_uri()} --hash=sha256:{sha256}\n")
 
 
 def needs(wheel: Path, names: set[str]) -> bool:

@@ -45,9 +45,9 @@ def create(args: argparse.Namespace) -> None:
         parts[folders[2] if folders[0] == "results" else folders[0]][file] = content
     weights = sum(map(len, parts["generators"].values())) / 1e6
     if args.weights is not None and weights > args.weights:
-        found = f"{weights:.1f} MB, expected at most {args.weights:g}"
+        size = f"{weights:.1f} MB, expected at most {args.weights:g}"
         fix = f"leave --weights out, or give a limit: --weights {weights + 0.1:.1f}"
-        raise BundleError(f"results/{name}/generators: too large ({found}); {fix}")
+        raise BundleError(f"results/{name}/generators: too large ({size}); {fix}")
     output = args.output or Path(FOLDER, f"{name}.tar.xz")
     archive.write(output, files, bundles.facts(study, packed))
     for part, content in sorted(parts.items()):

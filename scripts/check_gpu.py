@@ -95,7 +95,8 @@ def write(folder: Path) -> None:
         fix = "mount the folder of the checkout on compute nodes, for writing"
         raise SystemExit(f"node {socket.gethostname()}: {problem}; {fix}") from None
     if not same:
-        raise SystemExit(f"node {socket.gethostname()}: {folder}: a file reads back differently")
+        problem = f"{folder}: a file reads back differently"
+        raise SystemExit(f"node {socket.gethostname()}: {problem}; check the file system")
     print(f"write to {folder}: 1 MB in {time.monotonic() - start:.2f} s")
 
 

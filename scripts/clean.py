@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
         cleaning.check_finished(study)
     except (StudyError, cleaning.NotFinished) as error:
         raise SystemExit(str(error)) from None
-    kept = cleaning.shards_of_figures(study) | cleaning.lent_shards(study, studies)
-    rows = [row for row in cleaning.removals(study, kept) if row.kind not in args.keep]
+    used_shards = cleaning.shards_of_figures(study) | cleaning.lent_shards(study, studies)
+    rows = [row for row in cleaning.removals(study, used_shards) if row.kind not in args.keep]
     for row in rows:
         print(f"{row.kind:<8} {row.files:>9,} files {size_text(row.size):>12}")
         if not args.dry_run:

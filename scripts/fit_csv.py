@@ -27,7 +27,7 @@ SEPARATORS = {".csv": ",", ".tsv": "\t"}
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 FITTED = ("k", "k_after", "break", "scale", "floor", "a", "b", "A", "B")
 SHOWN = (*FITTED, "k_interval_hc3", "k_bootstrap", "r_squared", "aicc")
-RESAMPLES = 200  # of the law of two variables, unless --bootstrap is given
+RESAMPLES = 200  # law of two variables, unless --bootstrap is given
 
 
 def load(path: Path) -> pd.DataFrame:
@@ -65,7 +65,7 @@ def read(path: str, columns: list[str]) -> pd.DataFrame:
         If the file or a column cannot be used.
     """
     if Path(path).is_dir() or not Path(path).exists():
-        raise LawError(f"{path}: no such file")
+        raise LawError(f"{path}: no such file; correct the path")
     try:
         table = load(Path(path))
     except LawError:
@@ -175,7 +175,7 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Exit with a message if options contradict each other, before anything is fitted."""
     allowed = (None, "two_variable") if args.x2 else (None, *laws.LAWS)
     if args.law not in allowed:
-        parser.error("--law two_variable and --x2 go together")
+        parser.error("--law two_variable and --x2: only one of them is given; give both or neither")
     columns = {"--x": args.x, "--y": args.y} | ({"--x2": args.x2} if args.x2 else {})
     for name, other in combinations(columns, 2):
         if columns[name] == columns[other]:
@@ -206,7 +206,8 @@ def fitted(args: argparse.Namespace) -> dict:
         result = choice.as_json() | {"candidates": candidates}
     if args.bootstrap:
         if not hasattr(laws.LAWS[result["law"]], "bootstrap"):
-            raise LawError(f"no bootstrap for law {result['law']!r}: leave --bootstrap out")
+            problem = f"not available for law {result['law']!r}"
+            raise LawError(f"--bootstrap: {problem}; leave --bootstrap out")
         result["k_bootstrap"] = bootstrap(result["law"], sizes, losses, args.bootstrap, args.seed)
     return result
 

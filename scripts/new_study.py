@@ -38,7 +38,7 @@ SMALL_GENERATOR = (
     "3000, batch_size: 64, learning_rate: 2.0e-3, ema_decay: 0.99, caption_dropout: 0.15}}}}"
 )
 LARGEST, UNIT = training_sets.LARGEST, training_sets.UNIT  # pixels a side of what it generates
-HELD_OUT = 0.1  # of the training images, without --test
+HELD_OUT = 0.1  # fraction of the training images, without --test
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,13 +75,13 @@ def class_table(args: argparse.Namespace) -> pd.DataFrame:
         try:
             labels = class_names.class_folders(Path(args.train))
         except ValueError as error:
-            raise SystemExit(f"--train: {error}, or name the classes with --classes") from None
+            raise SystemExit(f"--train: {error}; otherwise name them with --classes") from None
         table = pd.DataFrame(class_names.class_rows(labels), columns=COLUMNS)
     for column in TEXTS:  # for recipes that are to be added
         table[column] = table.get(column, "")
     if len(table) < 2:
-        found = ", ".join(table["name"]) or "none"
-        raise SystemExit(f"--train: one class only ({found}); a classifier needs two or more")
+        names = ", ".join(table["name"]) or "none"
+        raise SystemExit(f"--train: one class only ({names}); a classifier needs two or more")
     return table
 
 

@@ -43,7 +43,7 @@ def points_of(table: pd.DataFrame, settings: JointLawSettings) -> Points:
     return points(*zip(*rows, strict=True))
 
 
-def forms_table(fits: dict[str, JointFit], chosen: JointFit, possible: list[str]) -> pd.DataFrame:
+def forms_table(fits: dict[str, JointFit], selected: JointFit, possible: list[str]) -> pd.DataFrame:
     """Return a row for each parameter of each form, with the criteria of the form."""
     tables = []
     for name, fitted in fits.items():
@@ -57,7 +57,7 @@ def forms_table(fits: dict[str, JointFit], chosen: JointFit, possible: list[str]
                 residual_sd=fitted.residual_sd,
                 held_out_error=fitted.held_out,
                 largest_error=largest,
-                chosen=fitted is chosen,
+                chosen=fitted is selected,
                 not_ruled_out=name in possible,
             )
         )

@@ -27,7 +27,7 @@ from synscale.report.names import display_name
 from synscale.study import class_table
 from synscale.workflow.settings.figures import PerClassSettings, per_class_settings
 
-COLUMNS = 10  # of example images
+COLUMNS = 10  # example images side by side
 
 
 def read_examples(

@@ -17,7 +17,12 @@ from tests.support.workflow import Workflow, in_fork
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
-COPIED = ("scripts", "synscale", "rules", "data")  # of a study that a test may edit, code included
+COPIED = (
+    "scripts",
+    "synscale",
+    "rules",
+    "data",
+)  # files of a study that a test may edit, code included
 CHAIN = [
     "figures/smoke/supervised_scaling.pdf",
     "tables/smoke/hyperparameters.csv",

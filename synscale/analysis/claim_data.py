@@ -40,16 +40,40 @@ class Data:
         return self._runs[law]
 
     def fitted_runs(self, law: str, curve: Curve) -> pd.DataFrame:
-        """Return the runs of a curve that a law is fitted to."""
+        """Return the runs of a curve that a law is fitted to.
+
+        Parameters
+        ----------
+        law : str
+        curve : Curve
+            The curve; its source, guidance scale and architecture select runs.
+        """
         runs = metrics.of_curve(self.runs(law), *curve.key)
         return runs[runs["size"].between(*self.settings.laws[law].sizes)]
 
     def points(self, law: str, curve: Curve) -> Points:
-        """Return sizes and losses of the runs of a curve that a law is fitted to."""
+        """Return sizes and losses of the runs of a curve that a law is fitted to.
+
+        Parameters
+        ----------
+        law : str
+        curve : Curve
+
+        Returns
+        -------
+        sizes, losses=(ndarray, ndarray), shape (N,), float64
+            One row for each run.
+        """
         return _points(self.fitted_runs(law, curve))
 
     def points_by_draw(self, law: str, curve: Curve) -> list[Points]:
-        """Return `points` for each draw of the images."""
+        """Return `points` for each draw of the images.
+
+        Parameters
+        ----------
+        law : str
+        curve : Curve
+        """
         runs = self.fitted_runs(law, curve)
         return [_points(group) for _, group in runs.groupby(runs["seed"] % self.settings.draws)]
 
@@ -60,7 +84,18 @@ class Data:
         return Curve(source, None, architecture)
 
     def mean_difference(self, law: str, curves: list[Curve]) -> tuple[Effect, str, str]:
-        """Return mean k of curves minus that of the real images, what n counts, and the method."""
+        """Return mean k of curves minus that of the real images, what n counts, and the method.
+
+        Parameters
+        ----------
+        law : str
+        curves : list of Curve
+            Synthetic curves.
+
+        Returns
+        -------
+        tuple of (Effect, str, str)
+        """
         real = self.real(curves[0].architecture)
         if self.settings.draws:
             draws = [self.points_by_draw(law, curve) for curve in curves]
@@ -68,12 +103,12 @@ class Data:
             effect = effects.over_draws(effects.mean_difference, draws, real_draws)
             return effect, "draws of images", "Student's interval over draws of the images"
         synthetic = [self.points(law, curve) for curve in curves]
-        alone = self.points(law, real)
+        real_points = self.points(law, real)
         if len(curves) == 1 and real.architecture == self.settings.clip_architecture:
-            effect, method = effects.difference(alone, *synthetic), ONE_REGRESSION
+            effect, method = effects.difference(real_points, *synthetic), ONE_REGRESSION
         else:
-            effect, method = effects.mean_difference(synthetic, alone), WELCH
-        return effect, SIZES, method + at_same_sizes(synthetic, alone)
+            effect, method = effects.mean_difference(synthetic, real_points), WELCH
+        return effect, SIZES, method + at_same_sizes(synthetic, real_points)
 
     def evaluation(self, law: str) -> str:
         """Return the evaluation sets of a law as a text."""
@@ -122,7 +157,16 @@ def names(curves: list[Curve]) -> str:
 
 
 def against_real(data: Data, curves: list[Curve], mean: str = "mean of ") -> str:
-    """Return curves, the real images that they are compared with, and the architecture."""
+    """Return curves, the real images that they are compared with, and the architecture.
+
+    Parameters
+    ----------
+    data : Data
+    curves : list of Curve
+        Synthetic curves.
+    mean : str, optional
+        Text before the curves.
+    """
     real = data.real(curves[0].architecture)
     return f"{mean}{names(curves)} against {real.source}, {real.architecture}"
 
@@ -136,6 +180,10 @@ def at_same_sizes(synthetic: list[Points], real: Points) -> str:
     """Return the mean difference of k at the sizes that all curves have, as a text.
 
     Empty if there are fewer than three.
+
+    Parameters
+    ----------
+    synthetic, real : Points
     """
     curves = [*synthetic, real]
     common = sorted(set.intersection(*(set(map(int, sizes)) for sizes, _ in curves)))
@@ -143,7 +191,7 @@ def at_same_sizes(synthetic: list[Points], real: Points) -> str:
         return ""
     masks = [np.isin(sizes, common) for sizes, _ in curves]
     pairs = zip(curves, masks, strict=True)
-    *inside, alone = [(sizes[mask], losses[mask]) for (sizes, losses), mask in pairs]
-    effect = interval(effects.mean_difference(inside, alone))
+    *inside, real_inside = [(sizes[mask], losses[mask]) for (sizes, losses), mask in pairs]
+    effect = interval(effects.mean_difference(inside, real_inside))
     sizes = f"{len(common)} sizes that all curves have ({tables.sizes(common)} images)"
     return f"; at the {sizes} {effect}"

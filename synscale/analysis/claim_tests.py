@@ -65,7 +65,7 @@ def factors_matter(data: Data) -> list[ClaimRow]:
     for key, factor in FACTORS.items():
         curves = getattr(s, key)
         n_of = SIZES
-        effect, test, note = NO_EFFECT, Test(np.nan, np.nan), "one curve alone: nothing to compare"
+        effect, test, note = NO_EFFECT, Test(np.nan, np.nan), "only one curve: nothing to compare"
         if len(curves) > 1:
             if s.draws:
                 draws = [data.points_by_draw(s.law, curve) for curve in curves]
@@ -134,7 +134,14 @@ def scaling_goes_with_performance(data: Data) -> list[ClaimRow]:
 
 
 def concepts_limit(data: Data, scores: pd.DataFrame) -> list[ClaimRow]:
-    """Test that recognizable classes scale better. scores: as `result_files.class_scores`."""
+    """Test that recognizable classes scale better.
+
+    Parameters
+    ----------
+    data : Data
+    scores : DataFrame
+        As `result_files.class_scores` returns it.
+    """
     s = data.settings
     keys = ["source", "guidance", "class_id"]
     scores = scores[[*keys, "recognizability", "diversity"]]
@@ -168,16 +175,16 @@ def synthetic_helps_few_real(data: Data) -> list[ClaimRow]:
     for mixture in sorted(s.mixtures, key=lambda row: row.real_images):
         both = metrics.of_curve(runs, mixture.source, None, s.architecture)
         both = both[both["size"] == both["size"].max()]
-        alone = real[real["size"] == mixture.real_images]
-        effect = effects.mean_effect(effects.log_ratios(both, alone))
+        real_only = real[real["size"] == mixture.real_images]
+        effect = effects.mean_effect(effects.log_ratios(both, real_only))
         added = int(both["size"].iloc[0]) - mixture.real_images
-        top1 = [tables.number(100 * part["top1"].mean(), 1) for part in (alone, both)]
+        top1 = [tables.number(100 * part["top1"].mean(), 1) for part in (real_only, both)]
         claim = "Supervised: synthetic images help where real ones are few"
         number = f"{added:,} synthetic images added to {mixture.real_images:,} real ones"
         hypothesis = f"with {number} the loss is lower"
         where = f"{mixture.source} against {s.real}, {s.architecture}", s.evaluation
         test = bound_test(effect, below=0)
-        accuracy = f"top-1 {top1[0]} % alone, {top1[1]} % with synthetic images"
+        accuracy = f"top-1 {top1[0]} % on real images only, {top1[1]} % with synthetic images"
         note = f"runs of one seed are compared; {accuracy}"
         row = ClaimRow(claim, hypothesis, *where, "pairs of seeds", LOG_LOSS, effect, test, note)
         rows.append(row)
@@ -207,9 +214,9 @@ def synthetic_helps_real_in_clip(data: Data) -> list[ClaimRow]:
         return []
     runs = data.runs(s.clip_law)
     both = metrics.of_curve(runs, s.clip_mixture, None, s.clip_architecture)
-    alone = metrics.of_curve(runs, s.clip_real, None, s.clip_architecture)
+    real_only = metrics.of_curve(runs, s.clip_real, None, s.clip_architecture)
     ratios = {
-        count: effects.log_ratios(both[both["size"] == size], alone[alone["size"] == count])
+        count: effects.log_ratios(both[both["size"] == size], real_only[real_only["size"] == count])
         for size, count in s.clip_pairs
     }
     n_of, effect = "numbers of real pairs", effects.over_sizes(ratios)

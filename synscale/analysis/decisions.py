@@ -47,6 +47,13 @@ def bound_test(effect: Effect, above: float = -np.inf, below: float = np.inf) ->
 
     Two one-sided t tests: the hypothesis has the larger of their p values (intersection-union), its
     opposite twice the smaller one (Bonferroni), or that of the only bound.
+
+    Parameters
+    ----------
+    effect : Effect
+        Estimate with standard error and degrees of freedom.
+    above, below : float, optional
+        Bounds.
     """
     limits = [(above, 1), (below, -1)]
     towards = [sign * (effect.value - limit) for limit, sign in limits if np.isfinite(limit)]
@@ -80,7 +87,13 @@ def decide(tests: Sequence[Test]) -> list[Decision]:
 
 
 def verdict_of(p: float, p_opposite: float) -> str:
-    """Return the verdict that adjusted p values give."""
+    """Return the verdict that adjusted p values give.
+
+    Parameters
+    ----------
+    p, p_opposite : float
+        Adjusted p values of the hypothesis and of its opposite, 0 to 1.
+    """
     if p < SIGNIFICANT:
         return "holds"
     return "does not hold" if p_opposite < SIGNIFICANT else "undecided"

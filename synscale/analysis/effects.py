@@ -86,6 +86,11 @@ def difference(real: Points, synthetic: Points) -> Effect:
     """Return k of the synthetic curve minus the real one's, by `laws.compare`.
 
     Equal spread about both lines is assumed.
+
+    Parameters
+    ----------
+    real, synthetic : Points
+        Sizes and losses of each curve.
     """
     result = laws.compare(real, synthetic)
     low, high = result["difference_interval"]
@@ -99,6 +104,13 @@ def contrast(curves: Sequence[Points], weights: Sequence[float]) -> Effect:
 
     Welch and Satterthwaite: the variances v = w^2 se^2 add up; degrees of freedom
     (sum v)^2 / sum(v^2 / (N - 2)), with N the sizes of a curve.
+
+    Parameters
+    ----------
+    curves : sequence of Points
+        Sizes and losses of each curve.
+    weights : sequence of float
+        Weight of each exponent.
     """
     lines = [OLS(y, add_constant(x)).fit() for x, y in (points(*curve) for curve in curves)]
     value = -float(np.dot(weights, [line.params[1] for line in lines]))
@@ -211,14 +223,20 @@ def over_draws(
         The real curve of each draw.
     """
     draws = zip(*synthetic, real, strict=True)
-    return mean_effect([effect(list(curves), alone).value for *curves, alone in draws])
+    return mean_effect([effect(list(curves), single).value for *curves, single in draws])
 
 
 def spread_over_draws(curves: Sequence[Sequence[Points]], min_difference: float) -> Spread:
     """Compare exponents as `spread` does, by their scatter over draws of the images.
 
-    An analysis of variance of the exponents with an effect of each draw. curves: for each source,
-    the curve of each draw.
+    An analysis of variance of the exponents with an effect of each draw.
+
+    Parameters
+    ----------
+    curves : sequence of sequence of Points
+        For each source, the curve of each draw.
+    min_difference : float
+        Exponents that differ by less are alike.
     """
     k = np.array([[_exponent(curve) for curve in draws] for draws in curves])
     count, draws = k.shape
@@ -244,22 +262,30 @@ def mean_effect(values) -> Effect:
     return _student(mean, error, len(values) - 1, len(values))
 
 
-def log_ratios(with_synthetic: pd.DataFrame, alone: pd.DataFrame) -> pd.Series:
+def log_ratios(with_synthetic: pd.DataFrame, real_only: pd.DataFrame) -> pd.Series:
     """Return log loss with synthetic images minus log loss without, by seed.
 
-    Both have a row for each seed: seed, cross_entropy. Raises ValueError if they share no seed.
+    Parameters
+    ----------
+    with_synthetic, real_only : DataFrame
+        A row for each seed, columns seed and cross_entropy.
+
+    Raises
+    ------
+    ValueError
+        If they share no seed.
     """
-    losses = [rows.set_index("seed")["cross_entropy"] for rows in (with_synthetic, alone)]
-    both = pd.concat(losses, axis=1, join="inner", keys=["with", "alone"])
+    losses = [rows.set_index("seed")["cross_entropy"] for rows in (with_synthetic, real_only)]
+    both = pd.concat(losses, axis=1, join="inner", keys=["with", "real_only"])
     if both.empty:
-        raise ValueError("no seed is trained both with synthetic images and without")
-    return np.log(both["with"]) - np.log(both["alone"])
+        raise ValueError("no seed is trained both with synthetic images and without; add its runs")
+    return np.log(both["with"]) - np.log(both["real_only"])
 
 
 def by_draw(ratios: dict[int, pd.Series], draws: int) -> list[float]:
     """Return the mean over sizes of log loss ratios of each draw of the images.
 
-    ratios: size -> by seed.
+    `ratios` has log loss ratios by seed for each size.
     """
     by_seed = pd.concat(ratios.values(), axis=1).mean(axis=1)
     return [float(group.mean()) for _, group in by_seed.groupby(lambda seed: seed % draws)]

@@ -35,13 +35,13 @@ def _gain(values: pd.Series, baseline: pd.Series, sign: int) -> tuple[float, flo
 
 
 def of_mixture(
-    runs: pd.DataFrame, alone: pd.DataFrame, real_images: int, measure: str
+    runs: pd.DataFrame, real_only: pd.DataFrame, real_images: int, measure: str
 ) -> pd.DataFrame:
     """Return a row for each number of synthetic images added (0: none).
 
     Parameters
     ----------
-    runs, alone : DataFrame
+    runs, real_only : DataFrame
         Runs of the mixture, and of the real images only: seed, size and the measure.
     real_images : int
     measure : str
@@ -59,7 +59,7 @@ def of_mixture(
     sign = MEASURES[measure]
     values = {
         size - real_images: group.set_index("seed")[measure]
-        for size, group in pd.concat([alone, runs]).groupby("size")
+        for size, group in pd.concat([real_only, runs]).groupby("size")
     }
     rows = []
     for added, by_seed in values.items():
@@ -92,8 +92,8 @@ def gains(table: pd.DataFrame, settings: FewRealSettings) -> pd.DataFrame:
     real = metrics.of_curve(table, settings.real, None, settings.architecture)
     for mixture in settings.mixtures:
         count = mixture.real_images
-        alone = real[real["size"] == count]
-        if alone.empty:
+        real_only = real[real["size"] == count]
+        if real_only.empty:
             raise ValueError(
                 f"{mixture.source}: no run is trained on {count} real images only; "
                 f"add size {count} to an experiment of the figure"
@@ -102,5 +102,5 @@ def gains(table: pd.DataFrame, settings: FewRealSettings) -> pd.DataFrame:
         runs = runs[runs["size"] > count]
         for measure in MEASURES:
             names = {"source": mixture.source, "real_images": count, "measure": measure}
-            tables.append(of_mixture(runs, alone, count, measure).assign(**names))
+            tables.append(of_mixture(runs, real_only, count, measure).assign(**names))
     return pd.concat(tables, ignore_index=True)

@@ -48,7 +48,17 @@ def overall(table: pd.DataFrame, evaluations: str | list[str]) -> pd.DataFrame:
 def of_experiments(table: pd.DataFrame, experiments: list[ExperimentSettings]) -> pd.DataFrame:
     """Return the metrics of every run of some experiments.
 
-    Raises ValueError if a run has no metrics: a gap must not pass for a result.
+    Parameters
+    ----------
+    table : DataFrame
+        Metrics of runs, a row for each run and evaluation set.
+    experiments : list of ExperimentSettings
+        Settings of the experiments.
+
+    Raises
+    ------
+    ValueError
+        If a run has no metrics. A gap must not pass for a result.
     """
     rows = []
     for e in experiments:
@@ -66,21 +76,47 @@ def of_experiments(table: pd.DataFrame, experiments: list[ExperimentSettings]) -
 def of_files(
     paths: list[str], evaluations: str | list[str], experiments: list[ExperimentSettings]
 ) -> pd.DataFrame:
-    """Return `overall` of every run of some experiments, from files of metrics."""
+    """Return `overall` of every run of some experiments, from files of metrics.
+
+    Parameters
+    ----------
+    paths : list of str
+        Files of metrics.
+    evaluations : str or list of str
+        Evaluation sets.
+    experiments : list of ExperimentSettings
+        Settings of the experiments.
+    """
     return of_experiments(overall(read(paths), evaluations), experiments)
 
 
 def of_curve(
     table: pd.DataFrame, source: str, guidance: float | None, architecture: str
 ) -> pd.DataFrame:
-    """Return the rows of one curve."""
+    """Return the rows of one curve.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Metrics of runs.
+    source : str
+    guidance : float or None
+    architecture : str
+    """
     scales = table["guidance"]
     same = scales.isna() if guidance is None else (scales == guidance).fillna(False)
     return table[(table["source"] == source) & same & (table["architecture"] == architecture)]
 
 
 def at_largest_size(table: pd.DataFrame, architecture: str) -> pd.DataFrame:
-    """Return the rows of an architecture at the largest size of the table."""
+    """Return the rows of an architecture at the largest size of the table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Metrics of runs.
+    architecture : str
+    """
     is_largest = table["size"] == table["size"].max()
     return table[(table["architecture"] == architecture) & is_largest]
 

@@ -64,10 +64,10 @@ def _mixtures(losses, real, synthetic, target, prices) -> dict[str, np.ndarray]:
         )
     best = costs.argmin(1)
     cost, *numbers = (np.take_along_axis(v, best[:, None], 1)[:, 0] for v in (costs, *pairs))
-    alone = needed[:, 0], added[:, 0]
+    single = needed[:, 0], added[:, 0]
     single = {
         name: np.where(np.isfinite(number), price * number, np.inf)
-        for name, price, number in zip(("real_only", "synthetic_only"), prices, alone, strict=True)
+        for name, price, number in zip(("real_only", "synthetic_only"), prices, single, strict=True)
     }
     return {"cost": cost, "real_images": numbers[0], "synthetic_images": numbers[1]} | single
 
@@ -101,16 +101,16 @@ def cheapest(
     synthetic = _numbers(points.synthetic * points.reference)
     grid: Sequence[np.ndarray] = np.meshgrid(real, synthetic, indexing="ij")
     shape = len(real), len(synthetic)
-    found: list[list[dict[str, np.ndarray]]] = [[] for _ in targets]
+    rows_by_target: list[list[dict[str, np.ndarray]]] = [[] for _ in targets]
     rows = np.concatenate([fitted.theta[None], theta])
     for part in np.array_split(rows, -(-len(rows) // _AT_ONCE)):
         with np.errstate(divide="ignore", invalid="ignore"):
             losses = fitted.log_loss(grid[0].ravel(), grid[1].ravel(), part).reshape(-1, *shape)
         losses[:, 0, 0] = np.inf  # no images at all
         for place, target in enumerate(np.log(targets)):
-            found[place].append(_mixtures(losses, real, synthetic, target, prices))
+            rows_by_target[place].append(_mixtures(losses, real, synthetic, target, prices))
     table = []
-    for target, parts in zip(targets, found, strict=True):
+    for target, parts in zip(targets, rows_by_target, strict=True):
         row = {"loss": float(target)}
         for name in parts[0]:
             values = np.concatenate([part[name] for part in parts])

@@ -16,7 +16,7 @@ from synscale.workflow.settings.laws import LawSettings
 GROUPS = ("easy", "scaling", "poor")
 TIMES = 2000  # resamples of classes
 LEVEL = 0.95
-ROUNDING = 1e-9  # of a correlation
+ROUNDING = 1e-9  # smaller differences of correlations are none
 CURVE = ["source", "guidance", "architecture"]
 LAW = ["k", "k_low", "k_high", "log_scale"]
 COLUMNS = [*CURVE, "class_id", *LAW, "top1_first", "top1_last", "loss_last", "refused", "group"]
@@ -49,7 +49,19 @@ def by_class(table: pd.DataFrame, evaluations: list[str]) -> pd.DataFrame:
 
 
 def group_of(top1_first: float, k: float, easy_top1: float, poor_k: float) -> str | None:
-    """Return the group of a class; None if it has no k and is not easy."""
+    """Return the group of a class; None if it has no k and is not easy.
+
+    Parameters
+    ----------
+    top1_first : float
+        Top-1 at the smallest size, 0 to 1.
+    k : float
+        Exponent of the class; NaN if it has none.
+    easy_top1 : float
+        Top-1 from which a class is easy.
+    poor_k : float
+        Exponent up to which a class scales poorly.
+    """
     if top1_first >= easy_top1:
         return "easy"
     if np.isnan(k):

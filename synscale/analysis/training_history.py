@@ -8,7 +8,7 @@ import pandas as pd
 from synscale.workflow.runs import Run
 
 LAST = 0.2  # part of a training in which the loss may hardly fall; this and the next are our choice
-MOST_FALL = 0.02  # of the held-out loss, in that part
+MOST_FALL = 0.02  # relative fall of the held-out loss in that part
 TIMES = ["images_per_second", "gpu_memory_mb"]  # columns that differ from run to run
 RUN = ["source", "run"]
 SERIES = ["source", "guidance", "architecture"]

@@ -96,6 +96,13 @@ def taking(site: Site, request: Request) -> list[Partition]:
 
     A job without GPUs goes to partitions without GPUs if any takes it, as the executor plugin
     prefers them.
+
+    Parameters
+    ----------
+    site : Site
+        Limits of the partitions.
+    request : Request
+        What the job requests.
     """
     fitting = [p for p in _candidates(site, request) if not _excess(p, request)]
     if not request.gpu:
@@ -182,7 +189,15 @@ def count(seconds: float, start: float, minutes: float | None) -> int:
 
 
 def stages(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[Stage]:
-    """Rules with jobs that need several allocations, in the order of the jobs."""
+    """Rules with jobs that need several allocations, in the order of the jobs.
+
+    Parameters
+    ----------
+    jobs : iterable of 'Job'
+        Jobs of a plan.
+    costs : dict of str to 'Cost'
+        Cost of each job, by its key.
+    """
     rules: dict[str, list[tuple[float, float, int]]] = {}
     for job in jobs:
         if not job.to_run or job.rule not in RESUMABLE:
@@ -200,7 +215,13 @@ def stages(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[Stage]:
 
 
 def report(jobs: Iterable["Job"], costs: dict[str, "Cost"]) -> list[str]:
-    """Return a sentence for each rule whose jobs need several allocations."""
+    """Return a sentence for each rule whose jobs need several allocations.
+
+    Parameters
+    ----------
+    jobs, costs : iterable of 'Job'
+        As of `stages`.
+    """
     return [
         f"{stage.rule}: {stage.jobs} jobs continue in several allocations; the longest takes "
         f"{stage.longest_hours:,.0f} h in {stage.allocations} allocations "
@@ -213,6 +234,13 @@ def misfits(jobs: Iterable["Job"], site: Site | None) -> list[str]:
     """Return a sentence for each kind of job that no partition takes; none without partitions.
 
     The limits shown are those of the partition that comes closest.
+
+    Parameters
+    ----------
+    jobs : iterable of 'Job'
+        Jobs of a plan.
+    site : Site or None
+        Limits of the partitions.
     """
     if site is None or not site.partitions:
         return []

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 VARIABLE = "SYNTHETIC_SCALING_SITE"  # absolute path of the site file; SLURM jobs inherit it
-FALLBACK = {"mem_mb": 2000, "runtime": 30}  # of rules that declare none; MB and minutes
+FALLBACK = {"mem_mb": 2000, "runtime": 30}  # rules that declare none; MB and minutes
 MEMORY = ("mem", "mem_mb", "mem_mib")  # names of one resource
 # Resources that are text. The others are numbers or expressions.
 TEXTS = (

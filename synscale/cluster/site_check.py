@@ -232,7 +232,8 @@ class Check:
         threads = [limits[key] for key in ("max_threads", "max_cpus_per_task") if key in limits]
         lists = {key: self.texts(values[key], f"{where}.{key}") for key in LISTS if key in values}
         if not isinstance(values.get("supports_mpi", True), bool):
-            self.note(f"{where}.supports_mpi", "is neither true nor false")
+            value = repr(values["supports_mpi"])
+            self.note(f"{where}.supports_mpi", f"is no boolean ({value}, expected true or false)")
         return Partition(
             name=str(name),
             max_runtime=self.minutes(values.get("max_runtime"), f"{where}.max_runtime"),

@@ -144,7 +144,15 @@ class Packages:
         self.folder = Path(folder)
 
     def text(self, wheel: str, file: str) -> str:
-        """Return a file of a wheel."""
+        """Return a file of a wheel.
+
+        Parameters
+        ----------
+        wheel : str
+            Name of the wheel.
+        file : str
+            Path in it.
+        """
         wheels = sorted(self.folder.glob(f"{wheel}-*.whl"))
         if len(wheels) != 1:
             detail = f"{len(wheels)}, expected 1"

@@ -67,11 +67,22 @@ def decode(data: bytes, buffer: np.ndarray | None = None) -> np.ndarray:
 
 
 def is_blank(pixels: np.ndarray) -> bool:
-    """Return whether an image (H, W) or (H, W, 3) has a single colour."""
+    """Return whether an image has a single colour.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W) or (H, W, 3), uint8
+    """
     return bool((pixels == pixels[:1, :1]).all())
 
 
 def as_rgb(pixels: np.ndarray) -> Image.Image:
-    """Return uint8 pixels (C, H, W) as an RGB image."""
+    """Return pixels as an RGB image.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (C, H, W), uint8
+        One channel or three.
+    """
     plane = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     return Image.fromarray(plane).convert("RGB")

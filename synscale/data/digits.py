@@ -37,9 +37,22 @@ def load() -> tuple[np.ndarray, np.ndarray]:
 
 
 def forms(labels: np.ndarray) -> np.ndarray:
-    """Return the form (0 to 13) of each image, recovered from the order of the class labels (N,).
+    """Return the form of each image, recovered from the order of the class labels.
 
-    Raises ValueError if the labels are not in the order of the forms.
+    Parameters
+    ----------
+    labels : ndarray, shape (N,), int
+        Class of each image of scikit-learn's digits, in their order.
+
+    Returns
+    -------
+    ndarray, shape (N,), int
+        Form of each image, 0 to 13.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not in the order of the forms.
     """
     text = "".join(map(str, labels))
     starts = [match.start() for match in _FORM_START.finditer(text)]

@@ -15,7 +15,18 @@ FONTS = ("DejaVu", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt")
 
 
 def count_ink(bitmaps: np.ndarray) -> np.ndarray:
-    """Return the ink in each cell of 4 x 4 of bitmaps (N, 32, 32): (N, 8, 8), 0 to 16."""
+    """Return the ink in each cell of 4 x 4 of bitmaps.
+
+    Parameters
+    ----------
+    bitmaps : ndarray, shape (N, 32, 32)
+        1 for ink, 0 for paper.
+
+    Returns
+    -------
+    ndarray, shape (N, 8, 8)
+        0 to 16.
+    """
     return bitmaps.reshape(-1, 8, 4, 8, 4).sum((2, 4)).astype(float)
 
 
@@ -24,6 +35,11 @@ def outlines(images: np.ndarray) -> np.ndarray:
 
     A digit is enlarged to a bitmap, and only the ink that touches paper remains. This thin line is
     as dark as the digit was: otherwise the set would test paleness, not shape.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, 8, 8)
+        Grey levels, 0 to 16.
     """
     zoomed = [ndimage.zoom(image, 4, order=1, mode="nearest", grid_mode=True) for image in images]
     ink = np.stack(zoomed) > 6

@@ -123,7 +123,7 @@ def _encoded(tar: str | Path, manifest: "pd.DataFrame") -> Iterator[bytes]:
                 continue
             if place >= len(keys) or key != keys[place]:
                 expected = f"expected row {place} of {manifest_path(tar)}"
-                raise ShardError(f"{tar}: unexpected image ({key!r}, {expected}); {FIX}")
+                raise ShardError(f"{tar}: another image ({key!r}, {expected}); {FIX}")
             data = file.extractfile(member).read()
             if hashlib.sha256(data).hexdigest() != hashes[place]:
                 problem = f"image {key!r} has another sha256 than its manifest says"
@@ -186,6 +186,21 @@ def batches(
     """Yield up to `size` images at a time from row `first` on, as `read` returns them.
 
     No more images are in memory. An image is verified when it is read.
+
+    Parameters
+    ----------
+    tar : str or Path
+        The shard.
+    size : int
+        Images of a batch.
+    first : int, optional
+        Row of the first image.
+
+    Yields
+    ------
+    pixels : ndarray, shape (N, C, H, W), uint8
+    manifest : DataFrame
+        Rows of these images.
     """
     manifest = _manifest(tar)
     images = []

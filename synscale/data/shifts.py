@@ -27,6 +27,10 @@ def outlines(pixels: np.ndarray) -> np.ndarray:
     An edge is where a pixel is brighter than the darkest one within reach. Lines are as bright as
     the brightest pixel was: otherwise the set would test paleness, not shape. An image with a
     bright frame has dark lines on white, any other one bright lines on black.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W) or (H, W, 3), uint8
     """
     frame = np.ones(pixels.shape[:2], bool)
     frame[1:-1, 1:-1] = False
@@ -39,18 +43,38 @@ def outlines(pixels: np.ndarray) -> np.ndarray:
 
 
 def blurred(pixels: np.ndarray, sigma: float) -> np.ndarray:
-    """Return an image after a Gaussian filter, of `sigma` pixels, which keeps its mean."""
+    """Return an image after a Gaussian filter, of `sigma` pixels, which keeps its mean.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W) or (H, W, 3), uint8
+    sigma : float
+        Standard deviation of the filter in pixels.
+    """
     sigmas = (sigma, sigma, 0)[: pixels.ndim]
     return np.rint(ndimage.gaussian_filter(pixels.astype(float), sigmas)).astype(np.uint8)
 
 
 def inverted(pixels: np.ndarray) -> np.ndarray:
-    """Return the negative of an image."""
+    """Return the negative of an image.
+
+    Parameters
+    ----------
+    pixels : ndarray, uint8
+        Pixels, of any shape.
+    """
     return 255 - pixels
 
 
 def changed(pixels: np.ndarray, shift: ShiftedSet) -> np.ndarray:
-    """Return an image as a shifted set has it."""
+    """Return an image as a shifted set has it.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (H, W) or (H, W, 3), uint8
+    shift : ShiftedSet
+        Kind of the set and its parameters.
+    """
     match shift:
         case OutlinedImages():
             return outlines(pixels)
@@ -58,7 +82,7 @@ def changed(pixels: np.ndarray, shift: ShiftedSet) -> np.ndarray:
             return blurred(pixels, sigma)
         case InvertedImages():
             return inverted(pixels)
-    raise TypeError(f"a set of kind {shift} does not change images")
+    raise TypeError(f"{shift}: unknown kind (expected a set that changes images)")
 
 
 @dataclass(frozen=True)
@@ -79,7 +103,13 @@ class NearestMean:
 
     @classmethod
     def of(cls, images: Iterable[tuple[int, np.ndarray]]) -> "NearestMean":
-        """Return the model that is trained on pairs of class and image."""
+        """Return the model that is trained on pairs of class and image.
+
+        Parameters
+        ----------
+        images : iterable of (int, ndarray)
+            Class and pixels of each training image.
+        """
         sums: dict[int, np.ndarray] = {}
         counts: Counter[int] = Counter()
         for class_id, image in images:

@@ -66,7 +66,7 @@ class MetricAccumulator:
             if unknown := set(labels.tolist()) - set(self.classes.tolist()):
                 raise ValueError(
                     f"{self.evaluation}: images of classes {sorted(unknown)}, which are not among "
-                    f"the {len(self.classes)} in its manifest"
+                    f"the {len(self.classes)} in its manifest; prepare the set again"
                 )
             positions = torch.searchsorted(self.classes, labels)
             self._add(self.evaluation, places, logits[:, self.classes], positions)

@@ -20,7 +20,7 @@ from synscale.models import classifier, clip, released_clip
 from synscale.study.models.classifiers import Architecture
 from synscale.workflow.settings.author_checkpoints import ConversionSettings
 
-HEAD_WIDTH = 64  # of every ViT of 16 x 16 patches in that code; the weights do not show it
+HEAD_WIDTH = 64  # every ViT/16 of that code has it; the weights do not show it
 
 
 class LayoutError(ValueError):
@@ -48,7 +48,17 @@ def _differences(model: VisionTransformer, state: dict[str, torch.Tensor]) -> li
 def classifier_from_state(state: dict[str, torch.Tensor]) -> tuple[VisionTransformer, dict]:
     """Return a model and its description, as `classifier.save` takes them.
 
-    The architecture follows from the shapes of the weights. Raises LayoutError.
+    The architecture follows from the shapes of the weights.
+
+    Parameters
+    ----------
+    state : dict of str to Tensor
+        Weights by name.
+
+    Raises
+    ------
+    LayoutError
+        If the weights are not those of a ViT of timm.
     """
     try:
         width, channels, patch, _ = state["patch_embed.proj.weight"].shape
@@ -56,7 +66,7 @@ def classifier_from_state(state: dict[str, torch.Tensor]) -> tuple[VisionTransfo
         classes = len(state["head.weight"])
     except KeyError as error:
         raise LayoutError(
-            f"no weight {error}: not a ViT of timm with a head (weights: {_listed(list(state))})"
+            f"no weight {error} (found {_listed(list(state))}, expected a ViT of timm with a head)"
         ) from None
     depth = len({name.split(".")[1] for name in state if name.startswith("blocks.")})
     shape = {"patch_size": patch, "width": width, "depth": depth}

@@ -132,7 +132,19 @@ class ClipEvaluator(Evaluator):
         self._heads: dict[tuple, torch.Tensor] = {}
 
     def heads(self, number: int, question: Question) -> torch.Tensor:
-        """Return the heads of a model for a question; texts are encoded once."""
+        """Return the heads of a model for a question; texts are encoded once.
+
+        Parameters
+        ----------
+        number : int
+            Place of the model.
+        question : Question
+            Texts of each answer.
+
+        Returns
+        -------
+        Tensor, shape (answers, embed_dim), float32
+        """
         key = (number, question.names, question.templates)
         if key not in self._heads:
             texts = list(question.names), list(question.templates)

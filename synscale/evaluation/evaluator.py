@@ -71,7 +71,14 @@ class Evaluator(ABC):
 
     @abstractmethod
     def ask(self, evaluation: str, tar: str) -> Any:
-        """Return what the models are asked about a set."""
+        """Return what the models are asked about a set.
+
+        Parameters
+        ----------
+        evaluation : str
+        tar : str
+            Shard of the set.
+        """
 
     @abstractmethod
     def key(self, asked: Any) -> str:
@@ -83,17 +90,51 @@ class Evaluator(ABC):
 
     @abstractmethod
     def outputs(self, number: int, images: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Return what `logits` computes from, for a batch of images, in a precision."""
+        """Return what `logits` computes from, for a batch of images, in a precision.
+
+        Parameters
+        ----------
+        number : int
+            Place of the model.
+        images : Tensor, shape (N, C, H, W), uint8
+        dtype : torch.dtype
+            Precision.
+        """
 
     @abstractmethod
     def logits(self, number: int, outputs: torch.Tensor, asked: Any) -> torch.Tensor:
-        """Return the logits of a model, shape (N, classes)."""
+        """Return the logits of a model, shape (N, classes).
+
+        Parameters
+        ----------
+        number : int
+            Place of the model.
+        outputs : Tensor
+            Result of `outputs`.
+        asked : object
+            Result of `ask`.
+
+        Returns
+        -------
+        Tensor, shape (N, classes), float32
+        """
 
     @abstractmethod
     def measure(
         self, evaluation: str, tar: str, asked: Any, precisions: list[torch.dtype]
     ) -> list[list[dict]]:
-        """Return the rows of metrics of each model on a set."""
+        """Return the rows of metrics of each model on a set.
+
+        Parameters
+        ----------
+        evaluation : str
+        tar : str
+            Shard of the set.
+        asked : object
+            Result of `ask`.
+        precisions : list of torch.dtype
+            Precision of each model.
+        """
 
     def identity(self) -> str:
         """Return the text of everything that the rows of all sets depend on."""

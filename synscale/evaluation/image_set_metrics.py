@@ -39,7 +39,13 @@ def gaussian_statistics(features: torch.Tensor) -> dict[str, np.ndarray]:
 
 
 def frechet_distance(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> float:
-    """Return the squared Frechet distance of two Gaussians, as `gaussian_statistics` has them."""
+    """Return the squared Frechet distance of two Gaussians, as `gaussian_statistics` has them.
+
+    Parameters
+    ----------
+    first, second : dict of str to ndarray
+        Mean, shape (D,), and covariance, shape (D, D), as `gaussian_statistics` returns them.
+    """
     return fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID]
 
 
@@ -171,7 +177,7 @@ class PairwiseDistance:
 
     def __init__(self):
         self.images = 0
-        # Of each block: sum of unit vectors, shape (width, positions), and of their squares.
+        # For each block: sum of unit vectors, shape (width, positions), and sum of squares.
         self.sums: list[torch.Tensor] = []
         self.squares: list[float] = []
 
@@ -197,7 +203,7 @@ class PairwiseDistance:
         """Return the mean distance. Raises ValueError if there is no pair."""
         count = self.images
         if count < 2:
-            raise ValueError("a distance between images needs two of a class")
+            raise ValueError(f"{count} images of a class (expected 2 or more for a distance)")
         variances = [
             (square - float(unit_sum.square().sum()) / count) / (count - 1) / unit_sum.shape[1]
             for unit_sum, square in zip(self.sums, self.squares, strict=True)

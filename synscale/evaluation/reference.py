@@ -118,7 +118,14 @@ class Reference:
 
 
 def load_trained(path: str | Path, device: torch.device) -> Reference:
-    """Return a classifier of the study; it sees the centre of an image, as in its evaluation."""
+    """Return a classifier of the study; it sees the centre of an image, as in its evaluation.
+
+    Parameters
+    ----------
+    path : str or Path
+        File that `classifier.save` wrote.
+    device : torch.device
+    """
     model = classifier.load(path, device)
     return Reference(model, lambda images: classifier.inputs(model, images))
 

@@ -109,12 +109,14 @@ def _task_question(name: str, task: Task, classes: Question, manifest: pd.DataFr
     names, labels = classes.names, classes.labels
     if task.captions:
         if "caption" not in manifest:
-            raise SystemExit(f"task {name}: the images of {task.evaluation} have no captions")
+            problem = f"the images of {task.evaluation} have no captions"
+            raise SystemExit(f"clip.tasks.{name}: {problem}; name a set with captions")
         names, labels = tuple(task.captions), by_caption(list(task.captions.values()), manifest)
     elif task.classes:
         names, labels = tuple(task.classes), by_class(list(task.classes.values()), manifest)
     if (labels == OUT).all():
-        raise SystemExit(f"task {name}: no image of {task.evaluation} has one of its labels")
+        problem = f"no image of {task.evaluation} has one of its labels"
+        raise SystemExit(f"clip.tasks.{name}: {problem}; correct its classes or captions")
     return Question(name, names, tuple(task.templates), tuple(range(len(names))), labels)
 
 

@@ -59,8 +59,8 @@ def apply(pipeline: DiffusionPipeline, every: int, steps: int) -> None:
     is_one_unet = isinstance(getattr(pipeline, "unet", None), UNet2DConditionModel)
     if not isinstance(pipeline, StableDiffusionMixin) or not is_one_unet:
         kinds = "for pipelines of the kind of Stable Diffusion and SDXL"
-        found = f"this is a {type(pipeline).__name__}"
-        raise SamplerError(f"reuse_attention: {kinds}, and {found}; remove the key")
+        problem = f"this is a {type(pipeline).__name__}"
+        raise SamplerError(f"reuse_attention: {kinds}, and {problem}; remove the key")
     times = [1000 * (1 - step / steps) for step in range(steps)]
     if not any(REUSED[0] < time < REUSED[1] and step % every for step, time in enumerate(times)):
         reason = f"no attention is reused in {steps} step{'s' * (steps > 1)}"

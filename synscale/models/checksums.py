@@ -136,7 +136,14 @@ def _check_complete(component: str, kind: str, files: list[str], weights: list[s
 
 
 def hashes(folder: str | Path, files: Iterable[str]) -> dict[str, str]:
-    """Return the sha256 of each file of a folder, in the given order."""
+    """Return the sha256 of each file of a folder, in the given order.
+
+    Parameters
+    ----------
+    folder : str or Path
+    files : iterable of str
+        Paths in it.
+    """
     sha256 = {}
     for file in files:
         with (Path(folder) / file).open("rb") as stream:
@@ -170,7 +177,14 @@ def rows(path: str | Path) -> list[dict]:
 
 
 def write(path: str | Path, table: list[dict]) -> None:
-    """Write a table of sources."""
+    """Write a table of sources.
+
+    Parameters
+    ----------
+    path : str or Path
+    table : list of dict
+        Rows, columns of the table to values.
+    """
     with atomic_write(path) as (part,), part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
@@ -191,7 +205,7 @@ def compare(sha256s: dict[str, str], known: list[dict], where: str, fix: str) ->
     """
     expected = {row["file"]: row["sha256"] for row in known if row["sha256"]}
     differences = [
-        f"{file}: sha256 is {sha256}, expected {expected[file]} ({where}); {fix}"
+        f"{file}: wrong sha256 ({sha256}, expected {expected[file]} of {where}); {fix}"
         for file, sha256 in sha256s.items()
         if expected.get(file, sha256) != sha256
     ]
@@ -203,6 +217,18 @@ def check_fetched(folder: str | Path, sha256s: dict[str, str]) -> None:
     """Raise WeightsError if a file of a fetched pipeline is not the fetched one.
 
     Pipelines trained by the workflow have no record.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of the pipeline.
+    sha256s : dict of str to str
+        sha256 of each of its files.
+
+    Raises
+    ------
+    WeightsError
+        If a file is not the fetched one.
     """
     record = Path(folder) / RECORD
     compare(sha256s, rows(record), str(record), f"it changed since; remove {folder} and run again")

@@ -19,7 +19,18 @@ from synscale.workflow.settings import as_json
 
 
 def normalise(images: np.ndarray | torch.Tensor) -> torch.Tensor:
-    """Return uint8 pixels as float in -1..1: mean and deviation 0.5, as in the paper's code."""
+    """Return uint8 pixels as float in -1..1: mean and deviation 0.5, as in the paper's code.
+
+    Parameters
+    ----------
+    images : ndarray or Tensor, uint8
+        Pixels, of any shape.
+
+    Returns
+    -------
+    Tensor, float32
+        Of the same shape.
+    """
     # In place, because a second allocation costs more than the arithmetic.
     return torch.as_tensor(images).to(torch.float32, copy=True).div_(127.5).sub_(1)
 
@@ -31,7 +42,16 @@ class PatchProduct(PatchEmbed):
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the embedding, shape (N, patches, width), of images, shape (N, C, H, W)."""
+        """Return the embedding of images.
+
+        Parameters
+        ----------
+        images : Tensor, shape (N, C, H, W), float32
+
+        Returns
+        -------
+        Tensor, shape (N, patches, width), float32
+        """
         size = self.patch_size[0]
         is_divisible = images.shape[-2] % size == images.shape[-1] % size == 0
         if images.device.type != "cpu" or not is_divisible:
@@ -97,7 +117,14 @@ def save(path: str | Path, model: VisionTransformer, description: dict) -> None:
 
 
 def load(path: str | Path, device: torch.device) -> VisionTransformer:
-    """Return the model of a file that `save` wrote, for evaluation."""
+    """Return the model of a file that `save` wrote, for evaluation.
+
+    Parameters
+    ----------
+    path : str or Path
+        File that `save` wrote.
+    device : torch.device
+    """
     with safe_open(path, framework="pt") as file:
         arguments = json.loads(file.metadata()["description"])["build"]
     arguments["architecture"] = Architecture(label="", **arguments["architecture"])

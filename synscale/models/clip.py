@@ -130,7 +130,14 @@ def save(path: str | Path, weights: dict[str, torch.Tensor], description: dict) 
 
 
 def load(path: str | Path, device: torch.device) -> Clip:
-    """Return the model of a file that `save` wrote, for evaluation."""
+    """Return the model of a file that `save` wrote, for evaluation.
+
+    Parameters
+    ----------
+    path : str or Path
+        File that `save` wrote.
+    device : torch.device
+    """
     with safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["description"])
     architecture = ClipArchitecture(label="", **description["architecture"])
@@ -142,7 +149,17 @@ def load(path: str | Path, device: torch.device) -> Clip:
 
 
 def view(architecture: ClipArchitecture, image_size: int, normalisation: str, model: CLIP) -> Clip:
-    """Return a model with its tokenizer, for evaluation."""
+    """Return a model with its tokenizer, for evaluation.
+
+    Parameters
+    ----------
+    architecture : ClipArchitecture
+    image_size : int
+        Pixels of a side.
+    normalisation : str
+        Name of the mean and deviation of inputs.
+    model : CLIP
+    """
     tokenize = tokenizer(architecture.context_length, architecture.merges)
     return Clip(model, tokenize, image_size, normalisation)
 
@@ -191,7 +208,13 @@ def normalised(images: torch.Tensor, normalisation: str) -> torch.Tensor:
 
 
 def inputs(clip: Clip, images: torch.Tensor) -> torch.Tensor:
-    """Return uint8 images (N, C, H, W) normalised as in training, shape (N, 3, H, W)."""
+    """Return uint8 images (N, C, H, W) normalised as in training, shape (N, 3, H, W).
+
+    Parameters
+    ----------
+    clip : Clip
+    images : Tensor, shape (N, C, H, W), uint8
+    """
     return normalised(images, clip.normalisation)
 
 
@@ -264,5 +287,14 @@ def heads(
 
 
 def logits(clip: Clip, features: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
-    """Return cosines of images and heads times the learned scale, shape (N, classes)."""
+    """Return cosines of images and heads times the learned scale, shape (N, classes).
+
+    Parameters
+    ----------
+    clip : Clip
+    features : Tensor, shape (N, embed_dim)
+        Unit vectors of images.
+    heads : Tensor, shape (classes, embed_dim)
+        Unit vectors of texts.
+    """
     return clip.scale * features @ heads.T

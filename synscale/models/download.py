@@ -69,8 +69,8 @@ def _selected_pipeline_files(weights: HubWeights, files: list[str], index: dict)
     model, use = weights.model, weights.use
     kind = index.get("_class_name")
     if use == "upscaler" and kind != "IFSuperResolutionPipeline":
-        found = f"a {kind}, expected an IFSuperResolutionPipeline as upscaler"
-        raise WeightsError(f"{model}: {found}; name a second stage of DeepFloyd IF")
+        problem = f"no upscaler ({kind}, expected IFSuperResolutionPipeline)"
+        raise WeightsError(f"{model}: {problem}; name a second stage of DeepFloyd IF")
     if use == "safety_checker":
         checker = (index.get("safety_checker") or [None])[-1]
         if checker != "StableDiffusionSafetyChecker":
@@ -108,7 +108,15 @@ def _selected_files(weights: HubWeights, files: list[str]) -> list[str] | None:
 
 
 def link(weights: HubWeights, folder: Path) -> list[str]:
-    """Link the files that a model in a folder is loaded from into `folder`; return their names."""
+    """Link the files that a model in a folder is loaded from into `folder`; return their names.
+
+    Parameters
+    ----------
+    weights : HubWeights
+        Model and folder of its files.
+    folder : Path
+        Where the links are created.
+    """
     source = Path(weights.model)
     names = [str(file.relative_to(source)) for file in source.rglob("*") if file.is_file()]
     files = [name for name in names if not is_clutter(name)]
@@ -126,7 +134,7 @@ def link(weights: HubWeights, folder: Path) -> list[str]:
 def download(weights: HubWeights, folder: Path) -> list[str]:
     """Download the files that a model of the hub is loaded from; return their names.
 
-    A download that was interrupted is resumed.
+    A download that was interrupted is resumed. Parameters as of `link`.
     """
     import huggingface_hub
 
@@ -149,7 +157,17 @@ def download(weights: HubWeights, folder: Path) -> list[str]:
 def get(weights: HubWeights, folder: Path) -> list[str]:
     """Link or download a model into `folder`; return the names of its files.
 
-    Raise WeightsError, with what to do, if the model is not available.
+    Parameters
+    ----------
+    weights : HubWeights
+        Model, of the hub or in a folder.
+    folder : Path
+        Where its files are written.
+
+    Raises
+    ------
+    WeightsError
+        If the model is not available; the message names what to do.
     """
     from huggingface_hub import errors
 
@@ -159,8 +177,9 @@ def get(weights: HubWeights, folder: Path) -> list[str]:
     try:
         return download(weights, folder)
     except errors.GatedRepoError:
-        reason = "its licence must be accepted on the model's page, and HF_TOKEN must hold a token"
-        raise WeightsError(f"{model}: {reason} of that account") from None
+        reason = "its licence must be accepted on the model's page"
+        fix = "accept it, and set HF_TOKEN to a token of that account"
+        raise WeightsError(f"{model}: {reason}; {fix}") from None
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
         where = f"{model} at {weights.revision}"
         fix = "correct model and revision"

@@ -41,7 +41,15 @@ Images = dict[int, EncodedImage]  # index in the source -> image
 
 
 def key_of(guidance: float, index: int) -> str:
-    """Return the key of an image in its shard."""
+    """Return the key of an image in its shard.
+
+    Parameters
+    ----------
+    guidance : float
+        Guidance scale.
+    index : int
+        Index of the image.
+    """
     return f"g{guidance:g}-{index:09d}".replace(".", "_")
 
 
@@ -138,12 +146,30 @@ class ShardGeneration:
         return list(missing_batches(self.settings, self.pool, self.finished))
 
     def share(self, rank: int, world_size: int) -> list[Batch]:
-        """Return the missing batches of one process: neighbours, in shares of nearly equal size."""
+        """Return the missing batches of one process: neighbours, in shares of nearly equal size.
+
+        Parameters
+        ----------
+        rank : int
+            Rank of the process.
+        world_size : int
+            Number of processes.
+        """
         count = len(self.missing)
         return self.missing[count * rank // world_size : count * (rank + 1) // world_size]
 
     def manifest_row(self, row, guidance: float, image: EncodedImage) -> dict:
-        """Return the manifest row of an image; row: its index, class and prompt."""
+        """Return the manifest row of an image.
+
+        Parameters
+        ----------
+        row
+            Index, class and prompt of the image.
+        guidance : float
+            Guidance scale.
+        image : EncodedImage
+            Encoded image.
+        """
         settings = self.settings
         columns = {
             "image": row.image,
@@ -165,7 +191,15 @@ class ShardGeneration:
         return columns
 
     def batch_samples(self, batch: Batch, images: Images) -> list[Sample]:
-        """Return key, encoded image and manifest row of every image of a batch."""
+        """Return key, encoded image and manifest row of every image of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            Guidance scale and rows.
+        images : Images
+            Pixels of the batch.
+        """
         samples = []
         for row in batch.prompts.itertuples():
             manifest_row = self.manifest_row(row, batch.guidance, images[row.image])

@@ -57,6 +57,13 @@ def with_name(name: str, sentence: str) -> str:
 
     Case is ignored. The joining is our choice: He et al. keep sentences that have lost their word,
     and then nobody can say what the image should show.
+
+    Parameters
+    ----------
+    name : str
+        Class name.
+    sentence : str
+        Sentence of the model.
     """
     contains = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", sentence, re.IGNORECASE)
     return sentence if contains else f"{name}, {sentence}"

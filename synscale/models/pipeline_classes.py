@@ -107,8 +107,8 @@ def check(model: str, index: dict, use: str) -> None:
     """
     where, name = f"{model}: model_index.json", index.get("_class_name")
     if not isinstance(name, str):
-        found = f"_class_name is {name!r}, expected the name of a class of diffusers"
-        raise WeightsError(f"{where}: {found}; code of a model is never run: name another model")
+        problem = f"_class_name is no class of diffusers ({name!r}, expected the name of one)"
+        raise WeightsError(f"{where}: {problem}; code of a model is never run: name another model")
     kind = getattr(diffusers, name, None)
     if kind is None:
         raise _unknown(f"{where}: _class_name", index, "diffusers", name)

@@ -165,7 +165,14 @@ def _load(path: str, sampling: Sampling, device: torch.device) -> Pipeline:
 
 
 def sampler_of(pipeline: Pipeline, sampling: Sampling) -> str:
-    """Return the name of the sampler for the manifest."""
+    """Return the name of the sampler for the manifest.
+
+    Parameters
+    ----------
+    pipeline : Pipeline
+    sampling : Sampling
+        Settings with the name of the sampler.
+    """
     if isinstance(pipeline.scheduler, AmusedScheduler):
         return "maskgit"
     return sampling.sampler or type(pipeline.scheduler).__name__
@@ -283,7 +290,7 @@ def _sample(
         raise SamplerError(sampling_keys.refusal(pipeline, sampling, error)) from error
     size = (sampling.upscaler or sampling).size
     if size and images.shape[1:3] != (size, size):
-        found = f"the model generates {images.shape[2]} x {images.shape[1]} pixels"
-        raise SamplerError(f"size = {size}: {found}; name a size that it can have")
+        problem = f"the model generates {images.shape[2]} x {images.shape[1]} pixels"
+        raise SamplerError(f"size = {size}: {problem}; name a size that it can have")
     pixels = _pixels(images[:count])
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

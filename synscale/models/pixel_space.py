@@ -29,7 +29,7 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):
     def decode(
         self, z: torch.Tensor, return_dict: bool = True, generator=None
     ) -> DecoderOutput | tuple[torch.Tensor]:
-        """Return the latents."""
+        """Return the latents, with the parameters of AutoencoderKL.decode."""
         return DecoderOutput(sample=z) if return_dict else (z,)
 
 
@@ -51,12 +51,18 @@ class GreyLevelTokens(ModelMixin, ConfigMixin):
         self.register_buffer("anchor", torch.zeros(1))
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the tokens of pixels (B, 1, H, W) in -1..1."""
+        """Return the tokens of pixels.
+
+        Parameters
+        ----------
+        pixels : Tensor, shape (B, 1, H, W), float32
+            Grey in -1..1.
+        """
         return ((pixels[:, 0] + 1) / 2 * (self.config.levels - 1)).round().long()
 
     def decode(
         self, tokens: torch.Tensor, force_not_quantize: bool = True, shape=None
     ) -> DecoderOutput:
-        """Return the pixels of tokens."""
+        """Return the pixels of tokens, with the parameters of VQModel.decode."""
         pixels = tokens.reshape(shape[:3])[:, None].float() / (self.config.levels - 1)
         return DecoderOutput(sample=pixels)

@@ -82,7 +82,14 @@ class PooledCLIP(CLIP):
     """CLIP with a class token and texts that are read at their last token."""
 
     def encode_image(self, image: torch.Tensor, normalize: bool = False) -> torch.Tensor:
-        """Return the features of images, shape (N, embed_dim); unit vectors if `normalize`."""
+        """Return the features of images, shape (N, embed_dim); unit vectors if `normalize`.
+
+        Parameters
+        ----------
+        image : Tensor, shape (N, 3, H, W), float32
+        normalize : bool, optional
+            Whether to return unit vectors.
+        """
         visual = self.visual
         tokens = visual._embeds(image)
         class_token = torch.zeros(len(tokens), dtype=torch.long, device=tokens.device)
@@ -91,7 +98,15 @@ class PooledCLIP(CLIP):
         return F.normalize(features, dim=-1) if normalize else features
 
     def encode_text(self, text: torch.Tensor, normalize: bool = False) -> torch.Tensor:
-        """Return the features of tokens, shape (N, embed_dim); unit vectors if `normalize`."""
+        """Return the features of tokens, shape (N, embed_dim); unit vectors if `normalize`.
+
+        Parameters
+        ----------
+        text : Tensor, shape (N, L), int64
+            Tokens.
+        normalize : bool, optional
+            Whether to return unit vectors.
+        """
         tokens = self.token_embedding(text) + self.positional_embedding
         end = text.argmax(-1)  # the largest token
         pooled = pooled_output(self.transformer, tokens, end, self.attn_mask)

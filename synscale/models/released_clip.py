@@ -6,7 +6,7 @@ from open_clip.model import CLIP
 from synscale.models import clip
 from synscale.study.models.clip import ClipArchitecture
 
-HEAD_WIDTH = 64  # of every CLIP that others published
+HEAD_WIDTH = 64  # every published CLIP has it
 
 
 def _depth(weights: dict[str, torch.Tensor], prefix: str) -> int:

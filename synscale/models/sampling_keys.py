@@ -66,7 +66,7 @@ def _is_scale_an_input(pipeline) -> bool:
 def _is_guided(pipeline, scale: float) -> bool:
     """Return whether a second pass, on the negative prompt, runs at a scale.
 
-    Of a class that is not tested this is not known, and is assumed.
+    It is not known for a class that is not tested, and is assumed there.
     """
     if type(pipeline).__name__ not in TESTED | {"IFSuperResolutionPipeline"}:
         return True
@@ -124,6 +124,17 @@ def guidance(pipeline, scale: float, negative: str, count: int) -> dict:
     Some models of a class have the scale as an input, others ignore it. Those (Qwen-Image,
     FLUX.1 [schnell]) are guided by a second pass on the negative prompt. Models differ in what no
     negative prompt is: the empty text or zeros.
+
+    Parameters
+    ----------
+    pipeline
+        Pipeline of diffusers.
+    scale : float
+        Guidance scale.
+    negative : str
+        Negative prompt.
+    count : int
+        Number of images.
     """
     if "true_cfg_scale" in _parameters(pipeline) and not _is_scale_an_input(pipeline):
         # The authors of Qwen-Image write no negative prompt as a space.
@@ -132,7 +143,17 @@ def guidance(pipeline, scale: float, negative: str, count: int) -> dict:
 
 
 def refusal(pipeline, sampling: Sampling, error: Exception) -> str:
-    """Return a message for an error that diffusers raised, with the key to change."""
+    """Return a message for an error that diffusers raised, with the key to change.
+
+    Parameters
+    ----------
+    pipeline
+        Pipeline of diffusers.
+    sampling : Sampling
+        Settings that the pipeline was called with.
+    error : Exception
+        What it raised.
+    """
     named = [key for key, words in ARGUMENTS.items() if any(word in str(error) for word in words)]
     where = f"{named[0]} = {getattr(sampling, named[0])!r}" if named else ", ".join(ARGUMENTS)
     fix = f"change {named[0] if named else 'one of these keys'}"

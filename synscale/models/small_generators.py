@@ -21,8 +21,8 @@ from synscale.models.pixel_space import GreyLevelTokens, PixelAutoencoder
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
 MAX_TOKENS = 24
-MOST_WORDS = 20_000  # with a token of their own
-GREY_LEVELS = 17  # of the digits
+MOST_WORDS = 20_000  # words that have a token
+GREY_LEVELS = 17  # grey levels of the digits
 
 
 def build_tokenizer(texts: Iterable[str]) -> CLIPTokenizer:
@@ -50,7 +50,16 @@ def build_tokenizer(texts: Iterable[str]) -> CLIPTokenizer:
 
 
 def text_config(width: int, layers: int, tokenizer: CLIPTokenizer) -> CLIPTextConfig:
-    """Return the configuration of a CLIP text encoder for a tokenizer."""
+    """Return the configuration of a CLIP text encoder for a tokenizer.
+
+    Parameters
+    ----------
+    width : int
+        Width of the encoder.
+    layers : int
+        Number of layers.
+    tokenizer : CLIPTokenizer
+    """
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
@@ -68,7 +77,14 @@ def text_config(width: int, layers: int, tokenizer: CLIPTokenizer) -> CLIPTextCo
 def build_diffusion(
     settings: GeneratorTrainingSettings, tokenizer: CLIPTokenizer
 ) -> StableDiffusionPipeline:
-    """Return an untrained Stable Diffusion pipeline in pixel space."""
+    """Return an untrained Stable Diffusion pipeline in pixel space.
+
+    Parameters
+    ----------
+    settings : GeneratorTrainingSettings
+        Sizes of the networks.
+    tokenizer : CLIPTokenizer
+    """
     generator = settings.generator
     levels = len(generator.channels)
     unet = UNet2DConditionModel(
@@ -101,7 +117,14 @@ def build_diffusion(
 def build_masked_token(
     settings: GeneratorTrainingSettings, tokenizer: CLIPTokenizer
 ) -> AmusedPipeline:
-    """Return an untrained aMUSEd pipeline on grey levels."""
+    """Return an untrained aMUSEd pipeline on grey levels.
+
+    Parameters
+    ----------
+    settings : GeneratorTrainingSettings
+        Sizes of the networks.
+    tokenizer : CLIPTokenizer
+    """
     generator = settings.generator
     levels = generator.levels or GREY_LEVELS
     config = text_config(generator.text_width, generator.text_layers, tokenizer)
@@ -136,7 +159,14 @@ def build_masked_token(
 
 
 def build(settings: GeneratorTrainingSettings, tokenizer: CLIPTokenizer) -> DiffusionPipeline:
-    """Return an untrained pipeline of the generator's kind."""
+    """Return an untrained pipeline of the generator's kind.
+
+    Parameters
+    ----------
+    settings : GeneratorTrainingSettings
+        Kind of the generator and sizes of its networks.
+    tokenizer : CLIPTokenizer
+    """
     if settings.generator.kind == "diffusion":
         return build_diffusion(settings, tokenizer)
     return build_masked_token(settings, tokenizer)

@@ -29,7 +29,13 @@ class BatchDropPath(nn.Module):
         self.scale = torch.ones(images, device=device)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the branch x, shape (images, ...), scaled in training and unchanged otherwise."""
+        """Return the branch, scaled in training and unchanged otherwise.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, ...)
+            Output of a branch for N images.
+        """
         if not self.training:
             return x
         return x * self.scale.to(x.dtype).view(-1, *[1] * (x.ndim - 1))
@@ -77,6 +83,14 @@ class StochasticDepth:
         return (uniform >= rates) / (1 - rates)
 
     def use(self, masks: torch.Tensor, first: int) -> None:
-        """Use the masks, as of `draw`, of the micro-batch that begins at image `first`."""
+        """Use the masks, as of `draw`, of the micro-batch that begins at image `first`.
+
+        Parameters
+        ----------
+        masks : Tensor
+            As `draw` returns them.
+        first : int
+            First image of the micro-batch.
+        """
         for layer, mask in zip(self.layers, masks, strict=True):
             layer.scale.copy_(mask[first : first + self.images], non_blocking=True)

@@ -23,8 +23,8 @@ VALUES_OF_LAST_BLOCK = 4
 # Copies of a similarity matrix in float32 while its loss is differentiated: logits, their
 # log-softmax, their gradient.
 MATRIX_COPIES = 3
-READER_MB = 1500  # of a reader: Python and torch (700), manifests and texts of 32 shards (500)
-PROCESS_MB = 2000  # of a training process in addition, without its batch
+READER_MB = 1500  # a reader: Python and torch (700), manifests and texts of 32 shards (500)
+PROCESS_MB = 2000  # a training process in addition, without its batch
 READER_BATCHES = 3  # that a reader holds: two that wait and one that it writes
 
 

@@ -39,6 +39,12 @@ QUIET_CONFIG = {"budget": {}, "show_plan": False}
 def targets(study: Study, name: str) -> list[str]:
     """Return the files of a figure or table by its name, or of `all` of them.
 
+    Parameters
+    ----------
+    study : Study
+    name : str
+        Name of a figure or table, or `all`.
+
     Raises
     ------
     NotInStudy

@@ -67,7 +67,18 @@ class ResourceEstimates:
         self.known: dict[tuple, summary.Cost | None] = {}
 
     def resource(self, rule: str, name: str, wildcards, attempt: int = 1, threads: int = 1) -> Any:
-        """Return what a job requests of a resource; None if its rule does not declare it."""
+        """Return what a job requests of a resource; None if its rule does not declare it.
+
+        Parameters
+        ----------
+        rule : str
+        name : str
+            Name of the resource.
+        wildcards
+        attempt : int, optional
+            Number of the attempt, from 1.
+        threads : int, optional
+        """
         resource = self.requested(rule).get(name) if self.requested else None
         if resource is None:
             return None
@@ -75,7 +86,14 @@ class ResourceEstimates:
         return resource.evaluate(wildcards, input=None, async_run=None, **context).value
 
     def cost(self, rule: str, wildcards, threads: int = 1) -> summary.Cost | None:
-        """Return the cost of a job, with the GPUs that it requests; None if it has no speed."""
+        """Return the cost of a job, with the GPUs that it requests; None if it has no speed.
+
+        Parameters
+        ----------
+        rule : str
+        wildcards
+        threads : int, optional
+        """
         gpu = self.resource(rule, "gpu", wildcards)
         nodes = self.resource(rule, "nodes", wildcards) if threads > 1 else None
         return self.cost_on(rule, dict(wildcards), gpu, threads, nodes or 1)
@@ -118,7 +136,14 @@ class ResourceEstimates:
         return self.known[key]
 
     def minutes(self, rule: str, wildcards, threads: int = 1) -> tuple[float, int]:
-        """Return the planned minutes of a job, and those of its first attempt without a site."""
+        """Return the planned minutes of a job, and those of its first attempt without a site.
+
+        Parameters
+        ----------
+        rule : str
+        wildcards
+        threads : int, optional
+        """
         cost = self.cost(rule, wildcards, threads)
         if cost is None:
             guess = MINUTES.get(rule, OTHER_MINUTES)
@@ -156,7 +181,7 @@ class ResourceEstimates:
         return math.ceil(partitions.runtime(self.site, request, planned, resumable))
 
     def mem_mb(self, rule: str, wildcards, first: int, attempt: int = 1, threads: int = 1) -> int:
-        """Return MB: the amount of the first attempt times the attempt. Parameters as `runtime`."""
+        """Return MB: the first amount times the attempt, with the parameters of `runtime`."""
         if self.site is None or attempt == 1:
             return attempt * first
         planned, _ = self.minutes(rule, wildcards, threads)
@@ -165,7 +190,13 @@ class ResourceEstimates:
         return math.floor(partitions.memory(self.site, request, first, planned, resumable))
 
     def processes(self, rule: str, wildcards) -> int:
-        """Return how many processes share a job: one for each GPU (synscale/runtime/launch.py)."""
+        """Return how many processes share a job: one for each GPU (synscale/runtime/launch.py).
+
+        Parameters
+        ----------
+        rule : str
+        wildcards
+        """
         return max(1, self.resource(rule, "gpu", wildcards) or 0)
 
     def saving_mb(self, rule: str, wildcards) -> int:
@@ -173,6 +204,11 @@ class ResourceEstimates:
 
         0 without GPUs. Twice the state on disk, as PyTorch rounds pinned tensors up to powers of
         two; in steps of 100 MB.
+
+        Parameters
+        ----------
+        rule : str
+        wildcards
         """
         cost = self.cost(rule, wildcards)
         if cost is None or not cost.work.gpus:
@@ -180,12 +216,25 @@ class ResourceEstimates:
         return 100 * round(2 * cost.work.state / 1e8)
 
     def gpu_hours(self, rule: str, wildcards, threads: int = 1) -> int:
-        """Return the planned GPU-hours of a job, rounded up."""
+        """Return the planned GPU-hours of a job, rounded up.
+
+        Parameters
+        ----------
+        rule : str
+        wildcards
+        threads : int, optional
+        """
         cost = self.cost(rule, wildcards, threads)
         return 0 if cost is None else math.ceil(cost.seconds * cost.work.gpus / summary.HOUR)
 
     def disk_gb(self, rule: str, wildcards) -> int:
-        """Return GB of a job's outputs, and of the state that is saved while it runs."""
+        """Return GB of a job's outputs, and of the state that is saved while it runs.
+
+        Parameters
+        ----------
+        rule : str
+        wildcards
+        """
         cost = self.cost(rule, wildcards)
         return 1 if cost is None else max(1, math.ceil((cost.work.outputs + cost.work.state) / GB))
 

@@ -16,7 +16,7 @@ from synscale.study.models.data import FileSet, ShiftedSet, classified
 
 ASSUMED_IMAGES = 1000  # in an evaluation set of unknown size
 DIGITS_PER_FORM = 130
-OPENAI_TEMPLATES = 80  # of `templates: openai_imagenet`
+OPENAI_TEMPLATES = 80  # those of `templates: openai_imagenet`
 
 
 @cache

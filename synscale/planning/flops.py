@@ -16,7 +16,7 @@ from synscale.study.models.generators import (
     Upscaler,
 )
 
-CLIP_TOKENS = 514  # of CLIP's tokenizer: 256 bytes, the same at the end of a word, start and end
+CLIP_TOKENS = 514  # CLIP's tokenizer: 256 bytes, the same at the end of a word, start and end
 CLIP_MERGES = 48_894
 
 
@@ -44,7 +44,7 @@ class Released:
 # Stable Diffusion, but no hardware file has a speed for them until it names them.
 RELEASED = {
     "*IF-I-XL*": Released(64, 2.879e12, 2 * 0.7154e12),
-    "*IF-II-*": Released(256, 3.090e12),  # of L, the larger of two
+    "*IF-II-*": Released(256, 3.090e12),  # size L, the larger of two
     "*amused-512*": Released(512, 0.2274e12, 1.909e12),
     "*amused-256*": Released(256, 0.2135e12, 0.4774e12),
     "*": Released(512, 0.8033e12, 2.515e12),  # Stable Diffusion 1
@@ -60,12 +60,29 @@ def transformer_flops(tokens: int, width: int, depth: int) -> float:
     """Return the FLOPs of a forward pass of one sequence through a transformer.
 
     A layer has 24 n w^2 for its matrices (12 w^2 weights) and 4 n^2 w for attention.
+
+    Parameters
+    ----------
+    tokens : int
+        Length of the sequence.
+    width : int
+        Width of the transformer.
+    depth : int
+        Number of layers.
     """
     return depth * (24 * tokens * width**2 + 4 * tokens**2 * width)
 
 
 def vit_flops(architecture: Architecture | ClipArchitecture, image_size: int) -> float:
-    """Return the FLOPs of a forward pass of one image through a ViT, that of CLIP included."""
+    """Return the FLOPs of a forward pass of one image through a ViT, that of CLIP included.
+
+    Parameters
+    ----------
+    architecture : Architecture or ClipArchitecture
+        Architecture of the model.
+    image_size : int
+        Pixels of a side.
+    """
     has_class_token = getattr(architecture, "pool", "token") == "token"
     tokens = (image_size // architecture.patch_size) ** 2 + has_class_token
     return transformer_flops(tokens, architecture.width, architecture.depth)
@@ -81,7 +98,15 @@ def text_flops(architecture: Architecture | ClipArchitecture) -> float:
 
 
 def forward_flops(architecture: Architecture | ClipArchitecture, image_size: int) -> float:
-    """Return the FLOPs of a forward pass of one image, and of its text for a CLIP model."""
+    """Return the FLOPs of a forward pass of one image, and of its text for a CLIP model.
+
+    Parameters
+    ----------
+    architecture : Architecture or ClipArchitecture
+        Architecture of the model.
+    image_size : int
+        Pixels of a side.
+    """
     return vit_flops(architecture, image_size) + text_flops(architecture)
 
 
@@ -104,6 +129,15 @@ def weights(architecture: Architecture | ClipArchitecture, image_size: int, chan
     """Return the number of weights of a ViT or CLIP model.
 
     Layers, patches, positions, and the vocabulary, which is most of a small CLIP model.
+
+    Parameters
+    ----------
+    architecture : Architecture or ClipArchitecture
+        Architecture of the model.
+    image_size : int
+        Pixels of a side.
+    channels : int
+        Channels of an image.
     """
     width, patch = architecture.width, architecture.patch_size
     positions = (image_size // patch) ** 2
@@ -129,6 +163,13 @@ def generator_flops(stage: Generator | Upscaler, image_size: int) -> float:
     For the kinds that the workflow trains this is a proxy, as speeds are per kind: 5 residual
     blocks a level of a UNet (2 down, 3 up) with two 3x3 convolutions each; a token for each 2x2
     pixels of a U-ViT. Released models: in proportion to their pixels.
+
+    Parameters
+    ----------
+    stage : Generator or Upscaler
+        The generator, or its second stage.
+    image_size : int
+        Pixels of a side.
     """
     if isinstance(stage, DiffusionGenerator):
         levels = enumerate(stage.channels)
@@ -140,7 +181,15 @@ def generator_flops(stage: Generator | Upscaler, image_size: int) -> float:
 
 
 def passes(stage: Generator | Upscaler, guidance: float) -> int:
-    """Return how many times an image passes through a stage: twice a step with guidance over 1."""
+    """Return how many times an image passes through a stage: twice a step with guidance over 1.
+
+    Parameters
+    ----------
+    stage : Generator or Upscaler
+        The generator, or its second stage.
+    guidance : float
+        Guidance scale.
+    """
     return stage.steps * (2 if guidance > 1 else 1)
 
 

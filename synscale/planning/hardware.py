@@ -98,6 +98,12 @@ class Hardware(StrictModel):
     def rates_of(self, rule: str, work: Work) -> list[Rate]:
         """Return the rate of each unit of a job. A unit without a rate takes no time.
 
+        Parameters
+        ----------
+        rule : str
+        work : Work
+            Units of the job.
+
         Raises
         ------
         HardwareError
@@ -138,7 +144,14 @@ class Hardware(StrictModel):
         return gpus * self.gpu_scaling.value ** math.log2(gpus) if gpus > 1 else 1.0
 
     def time_of(self, rule: str, work: Work) -> readers.JobTime:
-        """Return the seconds of a job: start, computing on its GPUs, and reading."""
+        """Return the seconds of a job: start, computing on its GPUs, and reading.
+
+        Parameters
+        ----------
+        rule : str
+        work : Work
+            Units of the job.
+        """
         seconds: dict[str, float] = {}
         for rate in self.rates_of(rule, work):
             seconds[rate.unit] = rate.seconds_of(work)
@@ -148,7 +161,14 @@ class Hardware(StrictModel):
         return readers.JobTime(start, computing, reading, work.gpus, work.readers)
 
     def seconds(self, rule: str, work: Work) -> float:
-        """Return the seconds of a job."""
+        """Return the seconds of a job.
+
+        Parameters
+        ----------
+        rule : str
+        work : Work
+            Units of the job.
+        """
         return self.time_of(rule, work).seconds
 
 

@@ -26,7 +26,7 @@ SHARES = {
     "jpeg": {50: 0.043, 75: 0.063, 85: 0.085, 90: 0.106, 95: 0.152, 98: 0.216, 100: 0.297},
     "webp": {75: 0.045, 90: 0.088, 95: 0.120, 100: 0.166},
 }
-DEFAULT_QUALITY = {"png": 100, "jpeg": 75, "webp": 80}  # of Pillow
+DEFAULT_QUALITY = {"png": 100, "jpeg": 75, "webp": 80}  # Pillow's defaults
 LISTED = 8  # names that a plan shows
 SHARDS = 8  # shards of a folder that are measured, the first of as many guidance scales
 

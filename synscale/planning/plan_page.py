@@ -19,7 +19,7 @@ from synscale.study import overrides
 from synscale.study.load import StudyError
 from synscale.study.models import Study
 
-FORMAT_KEYS = {"image_size", "channels", "storage"}  # of a study: how its images are stored
+FORMAT_KEYS = {"image_size", "channels", "storage"}  # keys of a study: how its images are stored
 EXPLANATION = (
     "Disk at most: if all jobs ran at once. Hours are wall time with one core per job; money, "
     "energy and CO2 follow from the factors of the hardware file."
@@ -27,7 +27,15 @@ EXPLANATION = (
 
 
 def format_rows(rows: list[dict], currency: str) -> str:
-    """Return rows of a plan as Markdown, without columns that say nothing."""
+    """Return rows of a plan as Markdown, without columns that say nothing.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Rows of the plan.
+    currency : str
+        Sign of the currency.
+    """
     return tables.markdown(pd.DataFrame(plan_table.cells(rows, currency)))
 
 
@@ -116,8 +124,8 @@ class Plan:
         """Return the readers of the jobs to run, by rule."""
         trainings: dict[str, list[Readers]] = {}
         for job in self.jobs:
-            if job.to_run and (found := self.costs[job.key].readers):
-                trainings.setdefault(job.rule, []).append(found)
+            if job.to_run and (readers := self.costs[job.key].readers):
+                trainings.setdefault(job.rule, []).append(readers)
         return trainings
 
     def _reader_table(self) -> str:

@@ -31,7 +31,14 @@ def images_read(study: Study, source: str, group: str) -> int:
 
 
 def is_in_memory(study: Study, images: int) -> bool:
-    """Return whether a training decodes this number of images once, into memory."""
+    """Return whether a training decodes this number of images once, into memory.
+
+    Parameters
+    ----------
+    study : Study
+    images : int
+        Number of images.
+    """
     return images * study.channels * study.image_size**2 <= IN_MEMORY
 
 

@@ -13,7 +13,7 @@ from synscale.study.models.classifiers import Classifiers
 from synscale.study.models.clip import Clip
 from synscale.workflow.runs import group_runs, parts_of_run, training_recipe
 
-UNITS = ("read", "augment")  # of readers (work_units.py)
+UNITS = ("read", "augment")  # units of readers (work_units.py)
 
 
 def readers_per_gpu(threads: int, gpus: int, nodes: int = 1) -> int:
@@ -33,7 +33,15 @@ def readers_per_gpu(threads: int, gpus: int, nodes: int = 1) -> int:
 
 
 def is_augmented(recipe: Classifiers | Clip, image_size: int) -> bool:
-    """Return whether images differ from the stored ones, which have this size, at each read."""
+    """Return whether images differ from the stored ones, which have this size, at each read.
+
+    Parameters
+    ----------
+    recipe : Classifiers or Clip
+        Training recipe.
+    image_size : int
+        Pixels of a side of the stored images.
+    """
     if (recipe.image_size or image_size) != image_size:
         return True
     if isinstance(recipe, Clip):
@@ -103,7 +111,7 @@ class JobTime:
     start : float
         Of its start, which no GPU shortens.
     computing : float
-        Of the rest, on the GPUs of the job, without the time in which they wait for images.
+        Seconds of the rest, on the GPUs of the job, without waiting for images.
     reading : float
         CPU seconds of all readers together.
     gpus : int

@@ -39,7 +39,7 @@ PRIORITIES = {
 
 # -- memory of the first attempt, in MB ------------------------------------------------------------
 
-# Of rules that always need the same; 2,000 of the others.
+# Rules that always need the same memory; 2,000 for the others.
 MEGABYTES = {
     "index_data": 4000,
     "write_sentences": 8000,

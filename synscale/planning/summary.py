@@ -65,21 +65,44 @@ class Cost:
 
 @cache
 def with_gpus(study: Study, gpu: int | None) -> Study:
-    """Return the study with the number of GPUs that a job requests, as its `gpus`."""
+    """Return the study with the number of GPUs that a job requests, as its `gpus`.
+
+    Parameters
+    ----------
+    study : Study
+    gpu : int or None
+        GPUs that the job requests; None if its rule does not declare them.
+    """
     if gpu is None or gpu == study.gpus:
         return study
     return study.model_copy(update={"gpus": gpu})
 
 
 def work_of(study: Study, job: Job) -> Work:
-    """Return the work of a job with the GPUs and threads that it requests."""
+    """Return the work of a job with the GPUs and threads that it requests.
+
+    Parameters
+    ----------
+    study : Study
+    job : Job
+        Job of a plan.
+    """
     study = with_gpus(study, job.gpu)
     readers = readers_per_gpu(job.threads, study.gpus, job.nodes)
     return replace(work(study, job.rule, job.wildcards), readers=readers)
 
 
 def cost_of_work(rule: str, job_work: Work, hardware: Hardware) -> Cost:
-    """Return the cost of a job, given its work."""
+    """Return the cost of a job, given its work.
+
+    Parameters
+    ----------
+    rule : str
+    job_work : Work
+        Units, GPUs and threads of the job.
+    hardware : Hardware
+        Speeds of the machine.
+    """
     time = hardware.time_of(rule, job_work)
     return Cost(time.seconds, job_work, time.start, time.readers)
 
@@ -162,7 +185,15 @@ def chains(
 
 
 def longest_chain(jobs: list[Job], seconds: dict[str, float]) -> tuple[float, list[str]]:
-    """Return the seconds and keys of the longest chain: what a run lasts with enough workers."""
+    """Return the seconds and keys of the longest chain: what a run lasts with enough workers.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        Jobs of a plan.
+    seconds : dict of str to float
+        Duration of each job, by its key.
+    """
     ends, previous = chains(jobs, seconds)
     key = max(ends, key=ends.__getitem__, default=None)
     total = 0.0 if key is None else ends[key]
@@ -179,6 +210,17 @@ def row(name: str, jobs: list[Job], costs: dict[str, Cost], hardware: Hardware) 
     `limit` is what limits trainings, the reader or the GPU; `reader_cores_per_gpu` is what the GPU
     of each of them needs at most. `disk_kept_gb` is outputs; `disk_peak_gb` is also the state of
     all these jobs if they ran at once, the most that is possible.
+
+    Parameters
+    ----------
+    name : str
+        Name of the row.
+    jobs : list of Job
+        Jobs to sum up.
+    costs : dict of str to Cost
+        Cost of each job, by its key.
+    hardware : Hardware
+        Prices of the machine.
     """
     job_costs = [costs[job.key] for job in jobs]
     core_hours = sum(c.seconds for c in job_costs) / HOUR
@@ -213,6 +255,15 @@ def table(jobs: list[Job], costs: dict[str, Cost], hardware: Hardware) -> list[d
     """Return a row for each stage that is left to do, in the order of the data, and two sums.
 
     The last rows are `total`, of these stages, and `done already`.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        Jobs of a plan.
+    costs : dict of str to Cost
+        Cost of each job, by its key.
+    hardware : Hardware
+        Prices of the machine.
     """
     jobs = [job for job in jobs if costs[job.key].work.units]
     depth, _ = chains(jobs, dict.fromkeys(costs, 1.0))

@@ -81,7 +81,7 @@ def texts(recipe: Recipe, row: pd.Series, known: pd.DataFrame | None) -> list[st
             return known["prompt"].tolist()
         case "word_to_sentence" | "texts":
             return known["text"].tolist()
-    raise ValueError(f"recipe of kind {recipe.kind!r} has no texts of classes")
+    raise ValueError(f"recipe of kind {recipe.kind!r}: no texts of classes; use another kind")
 
 
 def pool(settings: PromptSettings, classes: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:

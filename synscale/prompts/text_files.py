@@ -7,7 +7,7 @@ from synscale.runtime import file_names
 
 ALL = "all"  # name for every split together
 TABLES = (".parquet", ".arrow")
-SAVED = ("dataset_dict.json", "state.json")  # of a data set that `save_to_disk` wrote
+SAVED = ("dataset_dict.json", "state.json")  # files of a data set that `save_to_disk` wrote
 SAVE_AGAIN = "save the data set again"
 
 
@@ -86,7 +86,7 @@ def _selected(folder: Path, known: list[str], split: str | None, others: bool = 
         fix = f"select one with the key split, or {ALL}"
         raise TextFilesError(f"{folder}: several splits ({names}); {fix}")
     if split is not None and split not in known:
-        raise TextFilesError(f"{folder}: no split {split!r} (found {names})")
+        raise TextFilesError(f"{folder}: no split {split!r} (found {names}); name one of them")
     return split or known[0]
 
 

@@ -63,7 +63,9 @@ def _values(path: str, table: pa.Table, name: str, kinds: list, expected: str) -
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not any(is_kind(values) for is_kind in [*kinds, pa.types.is_null]):
         fix = "convert it, or name another in the recipe's columns"
-        raise TextsError(f"{path}: column {name!r} is {kind}, expected {expected}; {fix}")
+        raise TextsError(
+            f"{path}: column {name!r} has another type ({kind}, expected {expected}); {fix}"
+        )
     return table[name].to_pylist()
 
 

@@ -20,7 +20,17 @@ TOP1_TICKS = [1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100]  # %
 
 
 def subplots(rows: int, columns: int, figsize: tuple[float, float], **options) -> tuple:
-    """Create a figure with a constrained layout, and its panels, shape (rows, columns)."""
+    """Create a figure with a constrained layout, and its panels, shape (rows, columns).
+
+    Parameters
+    ----------
+    rows, columns : int
+        Number of panels.
+    figsize : tuple of (float, float)
+        Width and height in inches.
+    **options
+        Options of `plt.subplots`.
+    """
     options |= {"figsize": figsize, "squeeze": False, "layout": "constrained"}
     return plt.subplots(rows, columns, **options)
 
@@ -56,19 +66,46 @@ def panel_grid(
 
 
 def lowest(grid: np.ndarray, count: int) -> np.ndarray:
-    """Return the panels of a grid of `count` that have none below."""
+    """Return the panels of a grid of `count` that have none below.
+
+    Parameters
+    ----------
+    grid : ndarray of Axes, shape (rows, columns)
+    count : int
+        Number of panels in use.
+    """
     return grid.flat[count - grid.shape[1] : count]
 
 
 def draw_grid(axes: plt.Axes, **options) -> None:
-    """Draw faint grid lines."""
+    """Draw faint grid lines.
+
+    Parameters
+    ----------
+    axes : Axes
+    **options
+        Options of `Axes.grid`.
+    """
     axes.grid(**{"alpha": 0.3, "linewidth": 0.4} | options)
 
 
 def draw_seeds(
     axes: plt.Axes, points: pd.DataFrame, measure: str, factor: float = 1, **style
 ) -> np.ndarray:
-    """Draw mean and range over seeds of a measure at each size; return the sizes."""
+    """Draw mean and range over seeds of a measure at each size; return the sizes.
+
+    Parameters
+    ----------
+    axes : Axes
+    points : DataFrame
+        A row for each run.
+    measure : str
+        Column to draw.
+    factor : float, optional
+        Factor of the measure, such as 100 for percent.
+    **style
+        Style of the line.
+    """
     by_size = points.groupby("size")[measure].agg(["mean", "min", "max"]) * factor
     spread = [by_size["mean"] - by_size["min"], by_size["max"] - by_size["mean"]]
     spread = np.maximum(spread, 0)  # not -1e-17
@@ -90,7 +127,14 @@ def count(number: float) -> str:
 def with_room(ticks, low: float, high: float, room: float) -> list[float]:
     """Return ascending ticks from low to high with some distance between neighbours.
 
-    room: smallest distance, as a share of the logarithmic axis.
+    Parameters
+    ----------
+    ticks
+        Ascending numbers.
+    low, high : float
+        Ends of the axis.
+    room : float
+        Smallest distance, as a share of the logarithmic axis.
     """
     shown: list[float] = []
     for tick in ticks:
@@ -101,7 +145,15 @@ def with_room(ticks, low: float, high: float, room: float) -> list[float]:
 
 
 def label_sizes(axis: Axis, sizes) -> None:
-    """Label a logarithmic axis, which has its limits, at those of the sizes that have room."""
+    """Label a logarithmic axis, which has its limits, at those of the sizes that have room.
+
+    Parameters
+    ----------
+    axis : Axis
+        Logarithmic axis that has its limits.
+    sizes
+        Numbers of images.
+    """
     shown = with_room(sizes, *axis.get_view_interval(), 0.12)
     axis.set_ticks(shown, [count(size) for size in shown])
     axis.set_minor_formatter(NullFormatter())
@@ -119,6 +171,12 @@ def label_measure(axes: plt.Axes, ticks: list[float]) -> None:
     """Label a logarithmic y axis at those of `ticks` that have room, and fix its limits.
 
     If it has room for fewer than two, other numbers are labelled.
+
+    Parameters
+    ----------
+    axes : Axes
+    ticks : list of float
+        Numbers to label.
     """
     low, high = axes.get_ylim()
     shown = with_room(ticks, low, high, 0.06)
@@ -138,7 +196,14 @@ def seeds_text(number: int) -> str:
 
 
 def wrap_title(text: str, letters: int) -> str:
-    """Break a title of more than so many letters into lines of similar length."""
+    """Break a title of more than so many letters into lines of similar length.
+
+    Parameters
+    ----------
+    text : str
+    letters : int
+        Most letters of a line.
+    """
     return text if len(text) <= letters else fill(text, len(text) // 2 + 6)
 
 
@@ -153,7 +218,15 @@ def part_table(parts: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def curve_handle(curve: Curve, **options) -> Line2D:
-    """Return the entry of a curve in a legend."""
+    """Return the entry of a curve in a legend.
+
+    Parameters
+    ----------
+    curve : Curve
+        Label and style.
+    **options
+        Options of `Line2D`.
+    """
     style = line_style(curve.style) | options
     return Line2D([], [], label=display_name(curve.label), **style)
 
@@ -168,7 +241,18 @@ def entries(panels: Iterable[plt.Axes]) -> dict:
 
 
 def legend_below(figure: plt.Figure, handles: list | dict, ncols: int, **options) -> None:
-    """Draw a legend below all panels. handles: a list, or label -> handle."""
+    """Draw a legend below all panels.
+
+    Parameters
+    ----------
+    figure : Figure
+    handles : list or dict
+        A list, or label to handle.
+    ncols : int
+        Number of columns.
+    **options
+        Options of `Figure.legend`.
+    """
     if isinstance(handles, dict):
         options |= {"labels": handles.keys()}
         handles = list(handles.values())

@@ -24,6 +24,14 @@ def shown_sizes(study: Study, part: StrictModel, sizes: Sizes) -> Sizes:
     """Return the sizes of those curves that a figure or table shows.
 
     A part that names no curves shows all of its architecture.
+
+    Parameters
+    ----------
+    study : Study
+    part : StrictModel
+        Keys of the figure or table.
+    sizes : Sizes
+        Sizes of each curve.
     """
     shown = {
         key for _, inner in figures.nested_models("", part) for key in _shown_curves(study, inner)

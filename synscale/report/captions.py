@@ -51,13 +51,29 @@ def paper_items() -> dict[str, dict[str, str]]:
 
 
 def label(kind: str, name: str) -> str:
-    """Return how the report lists a figure or table, with its number in the paper if known."""
+    """Return how the report lists a figure or table, with its number in the paper if known.
+
+    Parameters
+    ----------
+    kind : str
+        `figures` or `tables`.
+    name : str
+        Name of the figure or table.
+    """
     number = paper_items()[name]["paper_item"]
     return f"{kind}: {display_name(name)}" + (f" ({number} of the paper)" if number else "")
 
 
 def named(part: dict | list, keys: tuple[str, ...]) -> Iterator[str]:
-    """Yield every name under a key with one of these endings, anywhere in a part of a study."""
+    """Yield every name under a key with one of these endings, anywhere in a part of a study.
+
+    Parameters
+    ----------
+    part : dict or list
+        Part of a study.
+    keys : tuple of str
+        Endings of keys.
+    """
     for key, value in part.items() if isinstance(part, dict) else ((None, item) for item in part):
         if key and key.endswith(keys) and value is not None:
             yield from [value] if isinstance(value, str) else value
@@ -74,7 +90,16 @@ def _images(folder: str, name: str) -> str:
 
 
 def measured_on(folder: str, study: Study, names: list[str]) -> str:
-    """Return evaluation sets with their numbers of images, then CLIP tasks by evaluation set."""
+    """Return evaluation sets with their numbers of images, then CLIP tasks by evaluation set.
+
+    Parameters
+    ----------
+    folder : str
+        Folder of the study's results.
+    study : Study
+    names : list of str
+        Evaluation sets and CLIP tasks.
+    """
     all_tasks = study.clip.tasks if study.clip else {}
     tasks = {name: all_tasks[name].evaluation for name in names if name in all_tasks}
     sets = [display_name(name) + _images(folder, name) for name in names if name not in tasks]
@@ -88,7 +113,17 @@ def measured_on(folder: str, study: Study, names: list[str]) -> str:
 def check_current(folder: str, study: Study) -> None:
     """Raise OutdatedError if the study has been edited since its results were written.
 
-    Captions would state other sizes and seeds than are shown.
+    Parameters
+    ----------
+    folder : str
+        Folder of the study's results.
+    study : Study
+
+    Raises
+    ------
+    OutdatedError
+        If the study has been edited since its results were written. Captions would state other
+        sizes and seeds than are shown.
     """
     record = Path(f"provenance/{folder}.json")
     if not record.is_file():

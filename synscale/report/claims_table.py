@@ -26,7 +26,13 @@ OTHER_IMAGES = (
 
 
 def p_text(p: float, adjusted: float) -> str:
-    """Return `0.0012 (0.03)`: p and, in brackets, adjusted p. Empty if there is none."""
+    """Return `0.0012 (0.03)`: p and, in brackets, adjusted p. Empty if there is none.
+
+    Parameters
+    ----------
+    p, adjusted : float
+        p value, and the one adjusted for all tests of the table.
+    """
     if pd.isna(p):
         return ""
     texts = ["<0.0001" if value < 1e-4 else f"{value:.2g}" for value in (p, adjusted)]

@@ -63,7 +63,13 @@ def draw_laws(
 def name_ends(axes: plt.Axes, ends: pd.DataFrame, names: dict[int, str]) -> None:
     """Write the name and k of each class next to its last point.
 
-    ends: class_id, size, loss, k, group.
+    Parameters
+    ----------
+    axes : Axes
+    ends : DataFrame
+        Columns class_id, size, loss, k, group.
+    names : dict of int to str
+        Class id to name.
     """
     low, high = np.log(axes.get_ylim())
     gap = 0.062 * (high - low)

@@ -32,7 +32,15 @@ def literal(text: str) -> str:
 
 
 def page(title: str, markdown: str) -> str:
-    """Return a page of html. HTML in the Markdown is shown as text."""
+    """Return a page of html. HTML in the Markdown is shown as text.
+
+    Parameters
+    ----------
+    title : str
+        Title of the page.
+    markdown : str
+        Content.
+    """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
     head = f'<meta charset="utf-8">\n<title>{escape(title)}</title>\n<style>{STYLE}</style>'
     return f'<!doctype html>\n<html lang="en">\n{head}\n{body}</html>\n'

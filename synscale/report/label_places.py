@@ -37,7 +37,13 @@ def name_points(axes: plt.Axes, points: list[tuple[float, float, str]]) -> None:
     """Write a name next to each point, at the first of six places where it overlaps nothing.
 
     A name that would overlap points, earlier names or the edge everywhere is left out. The figure
-    must have its layout. points: x, y and name.
+    must have its layout.
+
+    Parameters
+    ----------
+    axes : Axes
+    points : list of tuple of (float, float, str)
+        x, y and name of each point.
     """
     at = axes.transData.transform([(x, y) for x, y, _ in points])
     taken = [Bbox.from_extents(*(place - 3), *(place + 3)) for place in at]

@@ -26,6 +26,14 @@ def row(law: str, evaluation: list[str], curve: dict) -> dict:
     floor_*: the law with a floor over the same sizes. any_law_*: ends of the interval of k over all
     laws that are not ruled out. all_*: the same over every size; `all_floor` is that of the law
     with a floor.
+
+    Parameters
+    ----------
+    law : str
+    evaluation : list of str
+        Evaluation sets.
+    curve : dict
+        Entry of a file of laws.
     """
     all_sizes = curve["all_sizes"]
     robust = curve["k_interval_hc3"] or (None, None)

@@ -8,7 +8,12 @@ SIDE = 128  # pixels: at 300 to an inch a figure has room for no more; files wou
 
 
 def thumbnails(images: np.ndarray) -> np.ndarray:
-    """Return uint8 images (N, C, H, W) with no more than SIDE pixels a side."""
+    """Return images with no more than SIDE pixels a side.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, C, H, W), uint8
+    """
     if max(images.shape[2:]) <= SIDE:
         return images
     size = SIDE, SIDE * images.shape[2] // images.shape[3]
@@ -43,7 +48,15 @@ def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
 
 
 def show(axes: plt.Axes, images: np.ndarray, columns: int) -> None:
-    """Draw images (N, C, H, W) as a mosaic; grey ones dark on white, as they were written."""
+    """Draw images (N, C, H, W) as a mosaic; grey ones dark on white, as they were written.
+
+    Parameters
+    ----------
+    axes : Axes
+    images : ndarray, shape (N, C, H, W), uint8
+    columns : int
+        Images side by side.
+    """
     is_grey = images.shape[1] == 1  # ink is bright in the data
     picture = mosaic(thumbnails(255 - images if is_grey else images), columns)
     cmap = "gray" if is_grey else None

@@ -36,5 +36,12 @@ def span(numbers) -> str:
 
 
 def counted(number: int, unit: str) -> str:
-    """Return a number with its unit, in the plural unless it is one."""
+    """Return a number with its unit, in the plural unless it is one.
+
+    Parameters
+    ----------
+    number : int
+    unit : str
+        Unit in the singular.
+    """
     return f"{number:,} {unit}{'' if number == 1 else 's'}"

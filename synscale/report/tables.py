@@ -24,6 +24,13 @@ def number(value, digits: int = 2) -> str:
     """Return a rounded number with a typographic minus; empty if it is missing.
 
     A number that rounds to zero has no sign.
+
+    Parameters
+    ----------
+    value : float
+        NaN or None if it is missing.
+    digits : int, optional
+        Digits after the point.
     """
     if value is None or pd.isna(value):
         return ""
@@ -33,7 +40,15 @@ def number(value, digits: int = 2) -> str:
 
 
 def interval(value, low, high, digits: int = 2) -> str:
-    """Return `value [low, high]`; only the value if there is no interval."""
+    """Return `value [low, high]`; only the value if there is no interval.
+
+    Parameters
+    ----------
+    value, low, high : float
+        Estimate and ends of its interval.
+    digits : int, optional
+        Digits after the point.
+    """
     if value is None or pd.isna(value):
         return "none"
     if low is None or high is None or pd.isna(low) or pd.isna(high):
@@ -42,7 +57,15 @@ def interval(value, low, high, digits: int = 2) -> str:
 
 
 def spread(mean, deviation, digits: int = 2) -> str:
-    """Return `mean ± standard deviation`; only the mean if there is one seed."""
+    """Return `mean ± standard deviation`; only the mean if there is one seed.
+
+    Parameters
+    ----------
+    mean, deviation : float
+        Mean and standard deviation over seeds.
+    digits : int, optional
+        Digits after the point.
+    """
     has_spread = deviation is not None and pd.notna(deviation)
     return number(mean, digits) + (f" ± {number(deviation, digits)}" if has_spread else "")
 

@@ -121,6 +121,13 @@ def shares(table: pd.DataFrame, value: str) -> list[str]:
     """Return each number over that of real images in its group, in percent.
 
     A group has the same item, x and panel (the text before " / ").
+
+    Parameters
+    ----------
+    table : DataFrame
+        Published and measured numbers.
+    value : str
+        Column of the numbers.
     """
     panel, curve = (table["series"].str.rpartition(" / ")[i] for i in (0, 2))
     groups = pd.MultiIndex.from_arrays([table["item"], panel, table["x"]])
@@ -130,7 +137,15 @@ def shares(table: pd.DataFrame, value: str) -> list[str]:
 
 
 def curve_names(table: pd.DataFrame, labels: list[Label]) -> pd.Series:
-    """Return the generator, recipe and guidance scale of each row's curve."""
+    """Return the generator, recipe and guidance scale of each row's curve.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Rows with source and guidance scale.
+    labels : list of Label
+        Labels of the curves.
+    """
     names = {
         label.source: "real" if label.generator == "real" else f"{label.generator}, {label.recipe}"
         for label in labels
@@ -140,7 +155,15 @@ def curve_names(table: pd.DataFrame, labels: list[Label]) -> pd.Series:
 
 
 def exponents_markdown(table: pd.DataFrame, labels: list[Label]) -> str:
-    """Return the exponents that have a counterpart."""
+    """Return the exponents that have a counterpart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Published and measured numbers.
+    labels : list of Label
+        Labels of the curves.
+    """
     rows = table[table["our_k"].notna()].copy()
     rows["published"] = pd.to_numeric(rows["value"])
     texts = pd.DataFrame({"published": rows["item"] + ": " + rows["series"], "on": rows["x"]})
@@ -161,6 +184,13 @@ def levels_markdown(table: pd.DataFrame, labels: list[Label]) -> str:
     """Return each top-1 and cross-entropy that has a counterpart.
 
     They are compared at equal numbers of images of each part.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Published and measured numbers.
+    labels : list of Label
+        Labels of the curves.
     """
     rows = table[table["our_size"].notna()]
     texts = pd.DataFrame({"published": rows["item"] + ": " + rows["series"]})

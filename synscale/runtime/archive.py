@@ -110,11 +110,11 @@ def unpack(archive: bytes) -> tuple[dict, dict[str, bytes]]:
             f"not a bundle, or damaged ({reason}); download it again, or create it with "
             "python -m scripts.bundle create"
         ) from None
-    found = {name: sha256(content) for name, content in members.items()}
+    hashes = {name: sha256(content) for name, content in members.items()}
     wrong = [
-        f"{name} (found {found.get(name, 'no file')}, expected {checksums.get(name, 'no file')})"
-        for name in sorted(found.keys() | checksums.keys())
-        if found.get(name) != checksums.get(name)
+        f"{name} (found {hashes.get(name, 'no file')}, expected {checksums.get(name, 'no file')})"
+        for name in sorted(hashes.keys() | checksums.keys())
+        if hashes.get(name) != checksums.get(name)
     ]
     if wrong:
         raise ArchiveError(f"wrong checksums; download it again:{listed(wrong)}")

@@ -82,6 +82,18 @@ def apply_umask(path: str | Path) -> None:
 
 
 def write_json(path: str | Path, value) -> None:
-    """Write a value as JSON. Raises ValueError for NaN and infinity."""
+    """Write a value as JSON. Raises ValueError for NaN and infinity.
+
+    Parameters
+    ----------
+    path : str or Path
+    value
+        Value that JSON can represent.
+
+    Raises
+    ------
+    ValueError
+        For NaN and infinity.
+    """
     with atomic_write(path) as (part,):
         part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")

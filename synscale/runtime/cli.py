@@ -59,7 +59,7 @@ def parse(
     parser : ArgumentParser
         Of `parser` or `files_parser`.
     arguments : list of str or None
-        Of the command line; None for those of this process.
+        Arguments of the command line; None for those of this process.
     settings_of : callable
         Creates the settings from the study and the wildcards.
 

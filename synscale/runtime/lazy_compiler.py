@@ -57,7 +57,10 @@ class CompilerFinder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the specification of a module of the compiler, None for other modules."""
+        """Return the specification of a module of the compiler, None for other modules.
+
+        Parameters are those of importlib.abc.MetaPathFinder.find_spec.
+        """
         if not name.startswith(COMPILER + "."):
             return None
         load()

@@ -145,7 +145,7 @@ def deterministic(threads: int) -> torch.device:
     """
     given = os.environ.get(gpu_lock.ASSIGNED)
     if given is not None:
-        # Ranks check the GPUs of their own node.
+        # Each rank checks the GPUs of its node.
         require_cuda(min(int(given), int(os.environ.get("LOCAL_WORLD_SIZE", given))))
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(threads)

@@ -49,7 +49,14 @@ def rows(path: str | Path, *columns: str) -> list[dict[str, str]]:
 
 
 def frame(path: str | Path, *columns: str) -> "pd.DataFrame":
-    """Read a table as `rows` does into a DataFrame of strings; a row too long is an error."""
+    """Read a table as `rows` does into a DataFrame of strings; a row too long is an error.
+
+    Parameters
+    ----------
+    path : str or Path
+    *columns : str
+        Columns that must exist.
+    """
     import pandas as pd
 
     names, lines = _read(Path(path), columns)

@@ -27,7 +27,7 @@ from synscale.study.csv_tables import TableError
 from synscale.study.models import Study
 from synscale.study.models.base import COMMIT, NAME
 
-MARK = re.compile(r"\[key\]$|literal\[|function-")  # of pydantic, in the location of an error
+MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
 CHECKS = [
     check
     for module in (sources, experiments, clip, data, training_sets, generators, recipes, joint_law)

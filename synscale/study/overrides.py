@@ -79,7 +79,13 @@ def _parse(value: Any) -> Any:
 
 
 def merge(old: Any, new: Any) -> Any:
-    """Return `old` with the keys in `new`; values that are not mappings are replaced."""
+    """Return `old` with the keys in `new`; values that are not mappings are replaced.
+
+    Parameters
+    ----------
+    old, new : object
+        Nested values of a study.
+    """
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new
     return old | {key: merge(old.get(key), value) for key, value in new.items()}
@@ -87,6 +93,13 @@ def merge(old: Any, new: Any) -> Any:
 
 def load(path: str | Path, changes: dict[str, dict]) -> Study:
     """Return the study of a file, with its changes.
+
+    Parameters
+    ----------
+    path : str or Path
+        Study file.
+    changes : dict of str to dict
+        Changes of each study, by its name.
 
     Raises
     ------

@@ -96,7 +96,15 @@ class Bench:
         return class_table.read(self.study.classes)
 
     def stored(self, count: int, classes: int | None = None) -> stream.ShardedImages:
-        """Images as the study stores them."""
+        """Images as the study stores them.
+
+        Parameters
+        ----------
+        count : int
+            Number of images.
+        classes : int, optional
+            Number of classes; those of the study by default.
+        """
         path = self.folder / f"stored-{count}-{classes}/00000.tar"
         return fake_images.shard(
             path,
@@ -136,7 +144,16 @@ def seconds_of(
 
 
 def fitting(batch: int, work: Callable[[int], list[Timed]], device: torch.device) -> list[Timed]:
-    """Time a work at the largest of batch, batch / 2, batch / 4, ... that fits into GPU memory."""
+    """Time a work at the largest of batch, batch / 2, batch / 4, ... that fits into GPU memory.
+
+    Parameters
+    ----------
+    batch : int
+        Largest batch size.
+    work : callable
+        Times a work at a batch size.
+    device : torch.device
+    """
     size, note = batch, ""
     while True:
         free(device)
@@ -155,7 +172,15 @@ def fitting(batch: int, work: Callable[[int], list[Timed]], device: torch.device
 
 
 def enough(seconds: float, bench: Bench) -> int:
-    """Return how many steps to time, given the seconds of one: more of a small model."""
+    """Return how many steps to time, given the seconds of one: more of a small model.
+
+    Parameters
+    ----------
+    seconds : float
+        Seconds of one step.
+    bench : Bench
+        Time that a measurement may take.
+    """
     return int(min(1000, max(3, bench.seconds / max(seconds, 1e-6))))
 
 
@@ -163,6 +188,12 @@ def jobs_of(study: Study, recipe) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each architecture of a training recipe that is used, with the job of one of its runs.
 
     A job is (source, group).
+
+    Parameters
+    ----------
+    study : Study
+    recipe : Classifiers or Clip
+        Training recipe.
     """
     jobs: dict[str, tuple[str, str]] = {}
     for run in training_runs(study):

@@ -39,7 +39,15 @@ SHOWN_UNITS = ("read", "image", "pair", "text", "step", "run", "load", "job")
 
 
 def measure(bench: Bench, names: list[str]) -> list[Timed]:
-    """Time the stages with these names. What the code of the jobs prints is dropped."""
+    """Time the stages with these names. What the code of the jobs prints is dropped.
+
+    Parameters
+    ----------
+    bench : Bench
+        What is measured, and where.
+    names : list of str
+        Names of the stages.
+    """
     timed = []
     for name in names:
         print(f"{name} ...", flush=True)

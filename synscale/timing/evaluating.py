@@ -21,7 +21,7 @@ from synscale.workflow.settings.training import classifier_settings
 from synscale.workflow.shards import synthetic_sources
 
 FEATURES = 2000  # images whose distances are timed; time grows with their square
-MODELS = 4  # of one job, to separate what is read once from what each model adds
+MODELS = 4  # models of a job, to separate what is read once from what each model adds
 
 
 def _save_classifier(bench: Bench, path: Path, architecture: Architecture, image_size: int) -> None:

@@ -17,7 +17,15 @@ JPEG = Storage(format="jpeg", quality=90)
 
 
 def photograph(random: np.random.Generator, size: int) -> np.ndarray:
-    """Return random pixels, shape (size, size, 3), uint8."""
+    """Return random pixels, shape (size, size, 3), uint8.
+
+    Parameters
+    ----------
+    random : Generator
+        Random numbers.
+    size : int
+        Pixels of a side.
+    """
     cells = size // 16 + 1
     coarse = Image.fromarray(random.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
     noise = random.normal(0, 6, (size, size, 3))

@@ -55,7 +55,15 @@ class Steps:
     def watched(
         self, batches: Iterable[stream.Batch], loaded: bool = False
     ) -> Iterator[stream.Batch]:
-        """Yield the batches; `loaded`: all of them are put on the device first."""
+        """Yield the batches; `loaded`: all of them are put on the device first.
+
+        Parameters
+        ----------
+        batches : iterable of Batch
+            Batches of a training.
+        loaded : bool, optional
+            Whether all of them are put on the device first.
+        """
         if loaded:
             batches = [stream.Batch(*(part.to(self.device) for part in batch)) for batch in batches]
         for step, batch in enumerate(batches):

@@ -10,7 +10,14 @@ from synscale.runtime.origin import processor
 
 
 def name(device: torch.device, threads: int) -> str:
-    """Return the model of the GPU, or of the CPU with the number of threads."""
+    """Return the model of the GPU, or of the CPU with the number of threads.
+
+    Parameters
+    ----------
+    device : torch.device
+    threads : int
+        Threads of torch.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{processor()}, {threads} thread{'s' if threads > 1 else ''}"
@@ -38,6 +45,12 @@ def _children() -> float:
 
 def process(command: list[str], device: torch.device) -> float:
     """Return the seconds that a process takes, of the same kind as `clock`.
+
+    Parameters
+    ----------
+    command : list of str
+        Program and its arguments.
+    device : torch.device
 
     Raises
     ------

@@ -40,7 +40,14 @@ def _groups(study: Study, recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def reads(study: Study, recipe: Recipe) -> bool:
-    """Return whether any training of a recipe reads images while it computes."""
+    """Return whether any training of a recipe reads images while it computes.
+
+    Parameters
+    ----------
+    study : Study
+    recipe : Recipe
+        Training recipe.
+    """
     return any(reading_units(study, *group) for group in _groups(study, recipe))
 
 
@@ -84,7 +91,15 @@ def time_classifiers(bench: Bench) -> Iterator[Timed]:
 
 
 def time_pairs(bench: Bench, job: ClipJob) -> Iterator[Timed]:
-    """Time the reader of CLIP models, if their trainings read images. `job`: any of them."""
+    """Time the reader of CLIP models, if their trainings read images. `job`: any of them.
+
+    Parameters
+    ----------
+    bench : Bench
+        What is measured, and where.
+    job : ClipJob
+        Any training of CLIP.
+    """
     if not reads(bench.study, bench.study.clip):
         return
     count = 8 * BATCH

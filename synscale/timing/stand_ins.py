@@ -42,7 +42,7 @@ from synscale.models import small_generators
 
 T = TypeVar("T")
 WORDS = ["a photo of a", *(f"number {i}" for i in range(10))]
-TOKENS = 77  # of a text
+TOKENS = 77  # tokens of a text
 DEEPFLOYD = {
     "act_fn": "gelu",
     "addition_embed_type": "text",

@@ -48,7 +48,15 @@ def tokenizer(words: int) -> PreTrainedTokenizerFast:
 def t5(
     width: int = 768, inner: int = 3072, layers: int = 12, heads: int = 12, words: int = 32128
 ) -> Parts:
-    """Return a T5, of the size of T5-base by default."""
+    """Return a T5, of the size of T5-base by default.
+
+    Parameters
+    ----------
+    width, inner : int, optional
+        Width of the model and of its feed-forward layers.
+    layers, heads, words : int, optional
+        Number of layers, heads and tokens.
+    """
 
     def build_model() -> T5ForConditionalGeneration:
         config = T5Config(
@@ -143,7 +151,17 @@ def blip2(
 def safety_checker(
     width: int = 1024, layers: int = 24, heads: int = 16, size: int = 224, patch_size: int = 14
 ) -> Parts:
-    """Return a safety checker, with a CLIP ViT-L/14 by default."""
+    """Return a safety checker, with a CLIP ViT-L/14 by default.
+
+    Parameters
+    ----------
+    width : int, optional
+        Width of the model.
+    layers, heads : int, optional
+        Number of layers and heads.
+    size, patch_size : int, optional
+        Pixels of a side of an image and of a patch.
+    """
 
     def build_model() -> StableDiffusionSafetyChecker:
         vision = {
@@ -176,13 +194,28 @@ CAPTIONERS: dict[str, Callable[[], Parts]] = {
 
 
 def of(model: str, known: dict[str, Callable[[], Parts]]) -> Parts | None:
-    """Return a model of the size of one on the hub; None if there is none."""
+    """Return a model of the size of one on the hub; None if there is none.
+
+    Parameters
+    ----------
+    model : str
+        Name on the hub.
+    known : dict of str to callable
+        Name of a model to its builder.
+    """
     return next((parts() for pattern, parts in known.items() if fnmatchcase(model, pattern)), None)
 
 
 @contextmanager
 def instead(parts: Parts, device: torch.device) -> Iterator[None]:
-    """Build what these classes would load: weights of 15 GB need not be written to be read."""
+    """Build what these classes would load: weights of 15 GB need not be written to be read.
+
+    Parameters
+    ----------
+    parts : Parts
+        Classes and what they return.
+    device : torch.device
+    """
 
     def from_pretrained(builder: Callable, *_, dtype: torch.dtype | None = None, **__):
         return build(builder, dtype, device) if dtype else builder()

@@ -26,7 +26,16 @@ class ResizedCrop(v2.RandomResizedCrop):
         return functional.resized_crop_image(images, **box, size=size, interpolation=kind)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return a random part of an image, shape (C, H, W), in the output size."""
+        """Return a random part of an image, in the output size.
+
+        Parameters
+        ----------
+        image : Tensor, shape (C, H, W), uint8
+
+        Returns
+        -------
+        Tensor, shape (C, size, size), uint8
+        """
         return self._crop(image, self.make_params([image]))
 
     def of_batch(self, images: torch.Tensor, seeds: Iterable[int]) -> torch.Tensor:

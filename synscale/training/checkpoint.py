@@ -113,7 +113,7 @@ class TrainingCheckpoint:
         self.every = CHECKPOINT_INTERVAL if every is None else every
         self.background = background
         self.saved = self._began = time.monotonic()
-        self.save_seconds = 0.0  # of the last save, until its file was complete
+        self.save_seconds = 0.0  # duration of the last save, until its file was complete
         self.step_seconds = 0.0  # longest time between two calls of `due`
         self._asked: float | None = None
         self._copies = _HostCopies()

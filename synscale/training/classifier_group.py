@@ -77,13 +77,29 @@ def load_series(
 
 
 def images_of_run(run: TrainingRun, series: dict[Series, stream.Images]) -> stream.Images:
-    """Return the images that a run trains on; `series` as `load_series` returns it."""
+    """Return the images that a run trains on; `series` as `load_series` returns it.
+
+    Parameters
+    ----------
+    run : TrainingRun
+        The training run.
+    series : dict of Series to Images
+        As `load_series` returns it.
+    """
     parts = [series[p.source, p.guidance].between(p.start, p.stop) for p in run.parts]
     return parts[0].join(parts)  # type: ignore[arg-type]
 
 
 def jobs_of(settings: ClassifierSettings, classes: int) -> list[ClassifierJob]:
-    """Return the trainings of a group whose images have this number of classes."""
+    """Return the trainings of a group whose images have this number of classes.
+
+    Parameters
+    ----------
+    settings : ClassifierSettings
+        Settings of the group.
+    classes : int
+        Number of classes.
+    """
     model = settings.architecture, settings.image_size, settings.channels, classes
     return [ClassifierJob(run, *model, settings.recipe) for run in settings.runs]
 

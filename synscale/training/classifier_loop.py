@@ -199,6 +199,7 @@ def batches_of(
     """Yield pixels, targets and weights of this process from a step on, on its device.
 
     Random numbers of a step follow from its number, so that a resumed run has the same ones.
+    Parameters as of `train`; `step` is the first step.
     """
     recipe, seed = job.recipe, job.run.seed
     stored = images.read(torch.tensor([0]))[0].shape[-1]
@@ -258,7 +259,7 @@ def train(
         Everything that the result depends on.
     processes : ProcessGroup
     held_out_loss : callable, optional
-        Of the weights that are saved, for the history.
+        Loss of the weights that are saved, for the history.
 
     Returns
     -------

@@ -4,8 +4,8 @@ A share of a batch that does not fit into a GPU is processed in micro-batches wi
 (Gao et al. 2021, arXiv 2101.06983; open_clip's `accum_freq` does so too):
 
 1. Compute the features of every micro-batch, without gradients.
-2. Compute the loss of all features and its gradients with respect to them. Of the similarity
-   matrix, only the rows of one micro-batch exist at a time; open_clip keeps all of it.
+2. Compute the loss of all features and its gradients with respect to them. Only the rows of one
+   micro-batch of the similarity matrix exist at a time; open_clip keeps the complete matrix.
 3. Compute the features of every micro-batch again and propagate the gradients of step 2.
 
 Images stay in host memory and are sent to the GPU twice, so that it holds those of one micro-batch.
@@ -113,9 +113,9 @@ class Gradients:
         Returns
         -------
         loss, scale_gradient : Tensor, shape ()
-            Of the rows and columns of this process's pairs.
+            Loss of the rows and columns of this process's pairs.
         image_gradients, text_gradients : Tensor, shape (n, embed_dim), float32
-            Of the sum of the losses of all processes, with respect to `images` and `texts`.
+            Gradients of the sum of all processes' losses with respect to `images` and `texts`.
         """
         processes = self.processes
         count = len(images)

@@ -27,7 +27,20 @@ def jobs_of(settings: ClipSettings) -> list[ClipJob]:
 
 
 def check_jobs(jobs: list[ClipJob], processes: ProcessGroup) -> None:
-    """Raise SystemExit if processes cannot share a batch, or if a share needs too much memory."""
+    """Raise SystemExit if processes cannot share a batch, or if a share needs too much memory.
+
+    Parameters
+    ----------
+    jobs : list of ClipJob
+        Trainings of the group.
+    processes : ProcessGroup
+        Processes of the job.
+
+    Raises
+    ------
+    SystemExit
+        If processes cannot share a batch, or if a share needs too much memory.
+    """
     for job in jobs:
         job.micro_batches(processes.ranks)
         if processes.device.type == "cuda":

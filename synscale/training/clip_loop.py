@@ -30,7 +30,7 @@ from synscale.training.pairs import PairBatch, Pairs, Tokens, load_pairs
 from synscale.training.progress import TrainingProgress, clip_norm, compile_model
 from synscale.workflow.settings.training import TrainingRun
 
-LARGEST_SCALE = math.log(100)  # of the logit scale, as in CLIP
+LARGEST_SCALE = math.log(100)  # largest logit scale, as in CLIP
 WITHOUT_DECAY = "bn", "ln", "bias", "logit_scale"  # in names of weights
 ADVICE = "lower clip.learning_rate, set clip.gradient_clip, or clip.precision: float32"
 
@@ -78,7 +78,14 @@ class ClipJob:
 
 
 def optimizer_of(model: CLIP, recipe: ClipTraining) -> torch.optim.AdamW:
-    """Return AdamW as open_clip has it: gains, biases and logit scale do not decay."""
+    """Return AdamW as open_clip has it: gains, biases and logit scale do not decay.
+
+    Parameters
+    ----------
+    model : CLIP
+    recipe : ClipTraining
+        Learning rate, betas and weight decay.
+    """
     plain: list[torch.Tensor] = []
     decayed: list[torch.Tensor] = []
     for name, weights in model.named_parameters():
@@ -95,7 +102,15 @@ def optimizer_of(model: CLIP, recipe: ClipTraining) -> torch.optim.AdamW:
 
 
 def build(job: ClipJob, processes: ProcessGroup) -> CLIP:
-    """Return the model with its initial weights, compiled if the recipe asks for it."""
+    """Return the model with its initial weights, compiled if the recipe asks for it.
+
+    Parameters
+    ----------
+    job : ClipJob
+        Architecture, recipe and seed.
+    processes : ProcessGroup
+        Processes of the job.
+    """
     recipe = job.recipe
     torch.manual_seed(job.run.seed)
     model = PooledCLIP(**clip.config(job.architecture, job.image_size), output_dict=True)
@@ -115,6 +130,24 @@ def iter_micro_batches(
 
     They are the batches of a training whose batch size is `batch_size / count`, so that those of
     all processes together are the batch of the step, whatever their number.
+
+    Parameters
+    ----------
+    job : ClipJob
+        Batch size and seed.
+    pairs : Pairs
+        Training images with texts.
+    step : int
+        First step.
+    count : int
+        Micro-batches of a step.
+    processes : ProcessGroup
+        Processes of the job.
+
+    Yields
+    ------
+    PairBatch
+        Images, uint8, and tokens of this process.
     """
     recipe = job.recipe
     images = load_pairs(pairs)
@@ -163,7 +196,7 @@ def train(
         Everything that the result depends on.
     processes : ProcessGroup
     held_out_loss : callable, optional
-        Of the model, for the history.
+        Loss of the model, for the history.
 
     Returns
     -------

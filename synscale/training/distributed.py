@@ -21,7 +21,7 @@ import torch.distributed as dist
 T = TypeVar("T")
 # While rank 0 reads the manifests of a large set, the others wait.
 TIMEOUT = timedelta(hours=1)
-PR_SET_PDEATHSIG = 1  # of prctl
+PR_SET_PDEATHSIG = 1  # a number of prctl
 
 
 def count_micro_batches(key: str, batch_size: int, largest: int | None, ranks: int) -> int:
@@ -95,7 +95,12 @@ class ProcessGroup:
             dist.barrier()
 
     def mean(self, value: torch.Tensor) -> float:
-        """Return the mean of a number over the processes."""
+        """Return the mean of a number over the processes.
+
+        Parameters
+        ----------
+        value : Tensor, shape ()
+        """
         value = value.detach().clone()
         if self.ranks > 1:
             dist.all_reduce(value)
@@ -122,8 +127,8 @@ def process_group(threads: int) -> Iterator[ProcessGroup]:
     Parameters
     ----------
     threads : int
-        CPU threads of the job on this machine, divided among its processes here. Of the threads
-        of a process, all but one are workers that read images.
+        CPU threads of the job on this machine, divided among its processes here. All threads of a
+        process but one are workers that read images.
     """
     threads_each = max(1, threads // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     workers = threads_each - 1

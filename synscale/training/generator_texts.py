@@ -50,7 +50,13 @@ class ImageTexts:
 
 
 def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
-    """Return the tokens of texts, shape (N, L), int64; longer ones are cut."""
+    """Return the tokens of texts, shape (N, L), int64; longer ones are cut.
+
+    Parameters
+    ----------
+    tokenizer : CLIPTokenizer
+    texts : list of str
+    """
     options = {"padding": "max_length", "truncation": True, "return_tensors": "pt"}
     parts = [texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE)]
     return torch.cat([tokenizer(part, **options).input_ids for part in parts])
@@ -74,7 +80,7 @@ def composed_captions(
     Parameters
     ----------
     manifest : DataFrame
-        Of the images: class_id and caption.
+        Manifest of the images: class_id and caption.
     classes : DataFrame
         The class table.
     patterns : tuple of str

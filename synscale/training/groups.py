@@ -66,7 +66,7 @@ def train_group(
     """
     part = output.with_name(f"{output.name}.part")
     if processes.is_main:
-        shutil.rmtree(part, ignore_errors=True)  # of an interrupted attempt
+        shutil.rmtree(part, ignore_errors=True)  # left by an interrupted attempt
         part.mkdir(parents=True)
     recorded = []
     for member in members:

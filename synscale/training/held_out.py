@@ -14,7 +14,7 @@ from synscale.training import stream
 from synscale.training.image_sets import InMemoryImages
 
 MOST_IMAGES = 1024
-BATCHES = 2  # of the training's batch size: a point costs about as much as a step
+BATCHES = 2  # batches of the training's size: a point costs about as much as a step
 AT_ONCE = 256  # images that a model sees at once
 
 

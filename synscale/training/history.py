@@ -136,7 +136,20 @@ class TrainingHistory:
     def add(
         self, step: int, loss: float, learning_rate: float, norm: float, held_out: float | None
     ) -> None:
-        """Add the row of a step."""
+        """Add the row of a step.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step, from 1.
+        loss : float
+            Training loss in nats.
+        learning_rate : float
+        norm : float
+            Norm of the gradients before clipping.
+        held_out : float or None
+            Held-out loss in nats; None if it was not measured.
+        """
         seconds = max(time.monotonic() - self._time, 1e-9)
         is_cuda = torch.cuda.is_available()
         row = Row(

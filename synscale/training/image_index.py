@@ -70,12 +70,28 @@ def manifest_columns(tar: str, columns: list[str], guidance: float | None) -> di
 
 
 def is_intact(data: bytes, sha256: bytes) -> bool:
-    """Whether the bytes of an image have this hash."""
+    """Whether the bytes of an image have this hash.
+
+    Parameters
+    ----------
+    data : bytes
+        Encoded image.
+    sha256 : bytes
+        Hash in the manifest.
+    """
     return hashlib.sha256(data).digest() == sha256
 
 
 def damaged(shard: ShardSlice, row: int) -> ShardError:
-    """Return the error for an image that is not the one that its manifest names."""
+    """Return the error for an image that is not the one that its manifest names.
+
+    Parameters
+    ----------
+    shard : ShardSlice
+        The shard.
+    row : int
+        Row of the image in its manifest.
+    """
     key = manifest_columns(shard.tar, ["key"], shard.guidance)["key"][row]
     problem = f"the sha256 of image {key!r} is not the one in the manifest"
     return ShardError(f"{shard.tar}: {problem}; {REGENERATE}")

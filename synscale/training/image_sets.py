@@ -136,11 +136,17 @@ class ShardedImages:
     def read(
         self, positions: torch.Tensor, encoded: Encoded | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return pixels, uint8 (N, C, H, W), and class ids (N,); `encoded` as in `each`."""
+        """Return pixels, uint8 (N, C, H, W), and class ids (N,), with the parameters of `each`."""
         return stack_images(self.each(positions, encoded), len(positions))
 
     def between(self, start: int, stop: int) -> "ShardedImages":
-        """Return images `start` to `stop` (half-open)."""
+        """Return some consecutive images.
+
+        Parameters
+        ----------
+        start, stop : int
+            Positions, half-open.
+        """
         shards = []
         for place, skipped, images in _slices(self.sizes, start, stop):
             shard = self.shards[place]
@@ -177,18 +183,18 @@ class InMemoryImages:
     def each(
         self, positions: torch.Tensor, encoded: Encoded | None = None
     ) -> Iterator[tuple[torch.Tensor, int]]:
-        """Yield pixels and class id of one image at a time."""
+        """Yield pixels and class id of each image, with the parameters of ShardedImages.each."""
         for position in positions.tolist():
             yield self.pixels[position], int(self.class_ids[position])
 
     def read(
         self, positions: torch.Tensor, encoded: Encoded | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return pixels, uint8 (N, C, H, W), and class ids (N,)."""
+        """Return pixels, uint8 (N, C, H, W), and class ids (N,), with the parameters of `each`."""
         return self.pixels[positions], self.class_ids[positions]
 
     def between(self, start: int, stop: int) -> "InMemoryImages":
-        """Return images `start` to `stop` (half-open)."""
+        """Return some images, with the parameters of ShardedImages.between."""
         sizes = [images for _, _, images in _slices(self.sizes, start, stop)]
         return InMemoryImages(sizes, self.pixels[start:stop], self.class_ids[start:stop])
 

@@ -21,6 +21,12 @@ def compile_model(model: torch.nn.Module, backend: str | None) -> None:
     """Compile a model in place, so that names of weights stay; without a backend, do nothing.
 
     torch advises to do so within DistributedDataParallel, hence before it wraps the model.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    backend : str or None
+        Backend of torch.compile; None to leave the model as it is.
     """
     if backend:
         # A job has several runs, and torch stops compiling after eight models.
@@ -29,7 +35,14 @@ def compile_model(model: torch.nn.Module, backend: str | None) -> None:
 
 
 def clip_norm(model: torch.nn.Module, largest: float | None) -> torch.Tensor | None:
-    """Clip the norm of the gradients, if it has a limit; return the norm before, otherwise None."""
+    """Clip the norm of the gradients, if it has a limit; return the norm before, otherwise None.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    largest : float or None
+        Largest norm; None for no limit.
+    """
     return torch.nn.utils.clip_grad_norm_(model.parameters(), largest) if largest else None
 
 

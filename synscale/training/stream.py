@@ -45,7 +45,7 @@ __all__ = [
     "open_images",
 ]
 
-Transform = Callable[[torch.Tensor], torch.Tensor]  # of one image, uint8 (C, H, W)
+Transform = Callable[[torch.Tensor], torch.Tensor]  # image to image, uint8 (C, H, W)
 
 # Images that a CPU evaluates at a time: their floats, 19 MB at 224 px, stay near its caches and
 # below the 32 MB from which malloc takes every array from the system. Batches of smaller images

@@ -55,7 +55,19 @@ class Removal:
 
 
 def check_finished(study: Study, root: Path = Path()) -> None:
-    """Raise NotFinished if a run is going on, or a figure or table of the study is missing."""
+    """Raise NotFinished if a run is in progress, or a figure or table of the study is missing.
+
+    Parameters
+    ----------
+    study : Study
+    root : Path, optional
+        Folder of the results.
+
+    Raises
+    ------
+    NotFinished
+        If a run is in progress, or a figure or table of the study is missing.
+    """
     if locks := list((root / ".snakemake/locks").glob("*")):
         fix = "wait for its end; after a crash run snakemake --unlock"
         raise NotFinished(f"{locks[0].parent}: snakemake is running; {fix}")
@@ -83,7 +95,14 @@ def shards_of_figures(study: Study) -> set[str]:
 
 
 def lent_shards(study: Study, studies: Iterable[Study]) -> set[str]:
-    """Return the shards of a study that other studies use."""
+    """Return the shards of a study that other studies use.
+
+    Parameters
+    ----------
+    study : Study
+    studies : iterable of Study
+        All studies.
+    """
     return {
         tar
         for other in studies
@@ -93,13 +112,13 @@ def lent_shards(study: Study, studies: Iterable[Study]) -> set[str]:
     }
 
 
-def removals(study: Study, kept: set[str], root: Path = Path()) -> list[Removal]:
+def removals(study: Study, used_shards: set[str], root: Path = Path()) -> list[Removal]:
     """Return what may be removed of each kind, largest first.
 
     Parameters
     ----------
     study : Study
-    kept : set of str
+    used_shards : set of str
         Shards that stay, relative to `root`.
     root : Path
         Folder of results/ and .state/.
@@ -107,14 +126,14 @@ def removals(study: Study, kept: set[str], root: Path = Path()) -> list[Removal]
     results = root / f"results/{study.name}"
     tars = [*results.glob("images/*/*.tar"), *results.glob("data/*/*.tar")]
     paths = {
-        "images": [tar for tar in tars if str(tar.relative_to(root)) not in kept],
+        "images": [tar for tar in tars if str(tar.relative_to(root)) not in used_shards],
         "models": [results / name for name in MODELS],
         "states": [root / f".state/{study.name}"],
     }
     # A job that finds an index expects its shards to exist.
     paths["images"] += [results / "shard_index"]
-    found = [_removal(kind, [path for path in paths[kind] if path.exists()]) for kind in KINDS]
-    return sorted(found, key=lambda removal: -removal.size)
+    rows = [_removal(kind, [path for path in paths[kind] if path.exists()]) for kind in KINDS]
+    return sorted(rows, key=lambda removal: -removal.size)
 
 
 def _removal(kind: str, paths: list[Path]) -> Removal:

@@ -30,7 +30,14 @@ def metrics_of_laws(study: Study, laws: list[str]) -> list[str]:
 
 
 def experiment_scores(study: Study, settings) -> list[str]:
-    """Return the scores of the sources of a figure of one experiment."""
+    """Return the scores of the sources of a figure of one experiment.
+
+    Parameters
+    ----------
+    study : Study
+    settings
+        Settings of a figure of one experiment.
+    """
     return score_files(study, figures.configuration_sources(settings))
 
 

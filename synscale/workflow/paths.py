@@ -51,7 +51,7 @@ def image_files(
 def shard_index_files(
     study: Study, source: str, images: int | None = None, guidance: float | None = None
 ) -> list[str]:
-    """Return the indexes of the shards of `image_files`. Parameters as there."""
+    """Return the indexes of the shards of `image_files`. Parameters as of `image_files`."""
     return [
         f"results/{study.name}/shard_index/{source}/{last}.csv"
         for last in last_shards(study, source, images, guidance)
@@ -63,6 +63,13 @@ def index_before(study: Study, source: str, last: str) -> list[str]:
 
     An index adds at most `SHARDS_PER_INDEX` rows to it. So no shard is an input of more than a
     few jobs, and no job has thousands of inputs: Snakemake would plan both slowly.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+    last : str
+        Name of the last shard.
     """
     full = int(last[-5:]) // SHARDS_PER_INDEX * SHARDS_PER_INDEX
     if not full:
@@ -71,7 +78,15 @@ def index_before(study: Study, source: str, last: str) -> list[str]:
 
 
 def indexed_tars(study: Study, source: str, last: str) -> list[str]:
-    """Return the tars of the shards up to `last` that are not in the index before."""
+    """Return the tars of the shards up to `last` that are not in the index before.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+    last : str
+        Name of the last shard.
+    """
     folder = _images_folder(study, source)
     first = int(last[-5:]) // SHARDS_PER_INDEX * SHARDS_PER_INDEX
     return [f"{folder}/{shard}.tar" for shard in shards_until(last)[first:]]

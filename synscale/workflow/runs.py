@@ -57,7 +57,14 @@ def training_runs(study: Study, experiments: list[str] | None = None) -> list[Ru
 
 
 def group_of(study: Study, run: Run) -> str:
-    """Return the name of the group, the runs of one job, that contains a run."""
+    """Return the name of the group, the runs of one job, that contains a run.
+
+    Parameters
+    ----------
+    study : Study
+    run : Run
+        A training run.
+    """
     together = training_recipe(study, run.architecture).runs_per_job == "all"
     return run.architecture if together else run.name
 
@@ -82,7 +89,14 @@ def run_groups(study: Study, experiments: list[str] | None = None) -> list[tuple
 
 
 def parts_of_run(study: Study, run: Run) -> list[TrainingPart]:
-    """Return the images that a run trains on."""
+    """Return the images that a run trains on.
+
+    Parameters
+    ----------
+    study : Study
+    run : Run
+        A training run.
+    """
     return resolve_mixture(study.sources, run.source, run.guidance, run.size, run.seed)
 
 

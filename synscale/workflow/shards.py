@@ -55,7 +55,7 @@ def shards_until(last: str) -> list[str]:
 def shard_names(
     study: Study, source: str, images: int | None = None, guidance: float | None = None
 ) -> list[str]:
-    """Return the names of all shards up to those of `last_shards`. Parameters as there."""
+    """Return the names of all shards, with the parameters of `last_shards`."""
     series = last_shards(study, source, images, guidance)
     return [shard for last in series for shard in shards_until(last)]
 
@@ -188,7 +188,15 @@ def images_of_shift(study: Study, split: str) -> int:
 
 
 def shards_of_split(study: Study, split: str, images: int) -> list[str]:
-    """Return the names of the shards that contain the first images of a training split."""
+    """Return the names of the shards that contain the first images of a training split.
+
+    Parameters
+    ----------
+    study : Study
+    split : str
+    images : int
+        Number of images.
+    """
     count = math.ceil(images / images_per_shard_of_split(study, split))
     return [f"{number:05d}" for number in range(count)]
 

@@ -41,8 +41,8 @@ def _problem(study: Study, source: str, lender: str, studies: dict[str, Study]) 
         return f"it uses those of {theirs.images_of!r}; name that study"
     for scale, images in row.images.items():
         if images > theirs.images.get(scale, 0):
-            found = f"{theirs.images.get(scale, 0)}, the source takes {images}"
-            return f"it has too few images at guidance {scale:g} ({found}); raise it there"
+            numbers = f"{theirs.images.get(scale, 0)}, the source takes {images}"
+            return f"it has too few images at guidance {scale:g} ({numbers}); raise it there"
     return _difference(study, other, source)
 
 
@@ -50,8 +50,8 @@ def _difference(study: Study, other: Study, source: str) -> str | None:
     """Return the first setting of the images that differs between two studies."""
     for mine, theirs in zip(_settings(study, source), _settings(other, source), strict=False):
         if key := next(differences(mine, theirs), None):
-            path, found, expected = key
-            return f"{path} differs ({found!r}, expected {expected!r} as there); make them equal"
+            path, value, expected = key
+            return f"{path} differs ({value!r}, expected {expected!r} as there); make them equal"
     return None
 
 

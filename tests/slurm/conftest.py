@@ -5,7 +5,7 @@ from tests.support.slurm.cluster import Cluster
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
-    """A SLURM of its own for these tests. No process of it is left when they end."""
+    """A SLURM for these tests only. No process of it is left when they end."""
     running = Cluster(tmp_path_factory.mktemp("slurm")).start()
     yield running
     running.stop()

@@ -1,10 +1,10 @@
-"""Many faults in one run: what docs/reference/reliability.md reports.
+"""Many injected faults in one run, as docs/reference/reliability.md reports.
 
 python -m tests.slurm.soak --faults 100 --into docs/reference/reliability.md
 
 Rounds of four jobs, one a stage, each hit several times at random moments; after each round, every
-output is compared with those of a round that nothing disturbed. The table is written anew after
-each round.
+output is compared with those of a round that nothing disturbed. The table is written again
+after each round.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from tests.support.slurm.cluster import Cluster
 from tests.support.slurm.faults import FAULTS, STAGES, Hit, long_study, outputs, storm
 
 MARKER = "<!-- what follows is written by tests.slurm.soak -->\n"
-HITS = 3  # of each job in a round
+HITS = 3  # hits of each job in a round
 
 
 def table(hits: list[tuple[Hit, bool]], seconds: float, seed: int) -> str:
@@ -35,21 +35,28 @@ def table(hits: list[tuple[Hit, bool]], seconds: float, seed: int) -> str:
     ]
     for fault in FAULTS:
         for stage in STAGES:
-            own = [
+            recorded_hits = [
                 (hit.lost, equal) for hit, equal in hits if (hit.fault, hit.stage) == (fault, stage)
             ]
-            if own:
-                lost, good = [one for one, _ in own], sum(equal for _, equal in own)
-                verdict = "bit for bit" if good == len(own) else f"{len(own) - good} NOT"
+            if recorded_hits:
+                lost, good = (
+                    [one for one, _ in recorded_hits],
+                    sum(equal for _, equal in recorded_hits),
+                )
+                verdict = (
+                    "bit for bit"
+                    if good == len(recorded_hits)
+                    else f"{len(recorded_hits) - good} NOT"
+                )
                 lines.append(
-                    f"| {fault} | {stage} | {len(own)} | {good} | "
+                    f"| {fault} | {stage} | {len(recorded_hits)} | {good} | "
                     f"{statistics.median(lost):.1f} ({max(lost):.1f}) | {verdict} |"
                 )
     return "\n".join(lines) + "\n"
 
 
 def clear(workflow) -> None:
-    """The outputs of the stages go, what they are made from stays."""
+    """Remove the outputs of the stages and keep their inputs."""
     for target, _ in STAGES.values():
         path = workflow.folder / target
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -67,10 +74,10 @@ def soak(faults: int, seed: int, report: Path) -> list[tuple[Hit, bool]]:
         while len(hits) < faults:
             clear(workflow)
             planned = {stage: random_.choices(list(FAULTS), k=HITS) for stage in STAGES}
-            found = storm(workflow, planned, lambda: random_.uniform(0, 2))
+            new_hits = storm(workflow, planned, lambda: random_.uniform(0, 2))
             workflow.assert_nothing_is_left_over()
             equal = outputs(workflow) == expected
-            hits += [(hit, equal) for hit in found]
+            hits += [(hit, equal) for hit in new_hits]
             print(
                 f"{time.monotonic() - began:.0f} s: {len(hits)} faults, "
                 f"this round's output {'equal' if equal else 'DIFFERS'}",

@@ -13,7 +13,7 @@ from tests.support.workflow import Workflow
 
 TARGET, STATE = STAGES["train_classifiers"]
 LIMIT = 60  # seconds of partition `short`: SLURM's shortest
-MARGIN = 25  # of them, so that a test need not wait for a minute
+MARGIN = 25  # seconds of the limit, so that a test need not wait for a minute
 STEP = 2.2  # seconds
 RUNS, STEPS = 6, 4
 # In each allocation a start of at least 5 s, and two steps that the margin adds: at most 11 of 24
@@ -62,7 +62,7 @@ def test_training_continues_in_three_allocations(cluster, study, monkeypatch):
     while snakemake.poll() is None and time.monotonic() < began + 400:
         cluster.start_pending()  # SLURM lets requeued jobs wait for two minutes
         time.sleep(1)
-    assert snakemake.poll() == 0, study.told[-3000:]
+    assert snakemake.poll() == 0, study.all_output[-3000:]
     rows = [row for row in cluster.history() if row["JobID"] not in earlier]
     assert len({row["JobID"] for row in rows}) == 1
     assert {row["Partition"] for row in rows} == {"short"}

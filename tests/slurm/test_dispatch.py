@@ -73,10 +73,10 @@ def edit_site(workflow: OnCluster) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(cluster, tmp_path_factory):
+def finished_runs(cluster, tmp_path_factory):
     """Two figures by a workflow that found nothing, submitted from a head node of one core.
 
-    The first one is made by the commands of docs/guides/slurm.md. `printed` has the output of each;
+    The first one is run by the commands of docs/guides/slurm.md. `printed` has the output of each;
     `first` and `second` are the rows of accounting for the jobs of each figure.
     """
     workflow = OnCluster.create(tmp_path_factory.mktemp("dispatch") / "workflow", cluster)
@@ -113,47 +113,49 @@ def rule_of(row: dict) -> str:
     return re.match(r"rule_(\w+?)_wildcards_", row["Comment"])[1]
 
 
-def test_documented_commands_print_what_the_page_shows(made):
-    assert re.search(r"^Job stats:\njob +count\n", made.printed["plan"], re.MULTILINE)
-    assert f"total {len(made.first)}" in " ".join(made.printed["plan"].split())
-    header, *rows = made.printed["look"].splitlines()
+def test_documented_commands_print_what_the_page_shows(finished_runs):
+    assert re.search(r"^Job stats:\njob +count\n", finished_runs.printed["plan"], re.MULTILINE)
+    assert f"total {len(finished_runs.first)}" in " ".join(finished_runs.printed["plan"].split())
+    header, *rows = finished_runs.printed["look"].splitlines()
     assert header.split() == ["JOBID", "STATE", "REASON", "PARTITION", "TIME", "COMMENT"]
     assert any("RUNNING None" in row and "_wildcards_smoke" in row for row in rows)
-    assert "Results are in figures/smoke/" in made.printed["run"]
+    assert "Results are in figures/smoke/" in finished_runs.printed["run"]
 
 
-def test_head_node_with_one_core_requests_threads_as_written(made):
+def test_head_node_with_one_core_requests_threads_as_written(finished_runs):
     """Eight threads and the memory that follows from them, in the dry run as in SLURM."""
-    training = [row for row in made.first if rule_of(row) == "train_classifiers"]
+    training = [row for row in finished_runs.first if rule_of(row) == "train_classifiers"]
     planned = re.findall(
-        r"^rule train_classifiers:\n(?: .*\n)*?    threads: 8\n", made.planned_first, re.MULTILINE
+        r"^rule train_classifiers:\n(?: .*\n)*?    threads: 8\n",
+        finished_runs.planned_first,
+        re.MULTILINE,
     )
     assert len(planned) == len(training) > 0
     for row in training:
         assert {"cpu=8", "mem=11000M"} <= set(row["AllocTRES"].split(","))
 
 
-def test_figures_are_made_from_nothing(made):
+def test_figures_are_created_from_nothing(finished_runs):
     for figure in (FIGURE, ANOTHER):
-        assert (made.folder / figure).read_bytes().startswith(b"%PDF")
-    made.assert_nothing_is_left_over()
-    assert made.assert_nothing_passes_for_whole() > 20
+        assert (finished_runs.folder / figure).read_bytes().startswith(b"%PDF")
+    finished_runs.assert_nothing_is_left_over()
+    assert finished_runs.assert_results_are_complete() > 20
 
 
-def test_one_figure_alone_submits_its_own_jobs_and_no_other(made):
+def test_one_figure_submits_only_its_jobs(finished_runs):
     planned = re.findall(
-        r"^rule (\w+):\n(?:.*\n)*?    wildcards: (.*)$", made.planned_first, re.MULTILINE
+        r"^rule (\w+):\n(?:.*\n)*?    wildcards: (.*)$", finished_runs.planned_first, re.MULTILINE
     )
-    wanted = sorted(
+    planned_jobs = sorted(
         f"rule_{rule}_wildcards_{'_'.join(pair.split('=')[1] for pair in wildcards.split(', '))}"
         for rule, wildcards in planned
     )
-    assert sorted(row["Comment"] for row in made.first) == wanted
-    assert "train_clip" in {rule_of(row) for row in made.second}
+    assert sorted(row["Comment"] for row in finished_runs.first) == planned_jobs
+    assert "train_clip" in {rule_of(row) for row in finished_runs.second}
 
 
-def test_jobs_that_ask_for_a_gpu_go_to_the_gpu_partition_and_get_one(made):
-    rows = made.first + made.second
+def test_gpu_jobs_run_on_the_gpu_partition_with_one_gpu(finished_runs):
+    rows = finished_runs.first + finished_runs.second
     assert {rule_of(row) for row in rows if row["Partition"] == "gpu"} == GPU_RULES
     for row in rows:
         assert row["State"] == "COMPLETED"
@@ -162,16 +164,16 @@ def test_jobs_that_ask_for_a_gpu_go_to_the_gpu_partition_and_get_one(made):
         assert row["Account"] == ACCOUNT and row["JobName"].startswith("synthetic-scaling_")
 
 
-def test_each_job_sees_its_own_gpu_and_others_none(made):
-    jobs = {row["JobID"]: rule_of(row) for row in made.first + made.second}
-    assert len(made.seen) > len(jobs) / 2
-    for job, gpu in made.seen.items():
+def test_each_job_sees_its_own_gpu_and_others_none(finished_runs):
+    jobs = {row["JobID"]: rule_of(row) for row in finished_runs.first + finished_runs.second}
+    assert len(finished_runs.seen) > len(jobs) / 2
+    for job, gpu in finished_runs.seen.items():
         assert gpu in map(str, range(GPUS)) if jobs[job] in GPU_RULES else not gpu, (jobs[job], gpu)
-    assert all(len(now) == len(set(now)) for now in made.busy)
-    assert 1 < max(map(len, made.busy)) <= GPUS
+    assert all(len(now) == len(set(now)) for now in finished_runs.busy)
+    assert 1 < max(map(len, finished_runs.busy)) <= GPUS
 
 
-def test_jobs_beyond_the_gpus_wait(cluster, made):
+def test_jobs_beyond_the_gpus_wait(cluster, finished_runs):
     """Six jobs of one GPU each: four run, two wait for them."""
     ids = [
         cluster.call(
@@ -195,5 +197,5 @@ def test_jobs_beyond_the_gpus_wait(cluster, made):
     assert (states.count("RUNNING"), states.count("PENDING")) == (GPUS, 2)
 
 
-def test_a_second_run_submits_nothing(made):
-    assert "Nothing to be done" in made.run(FIGURE, ANOTHER)
+def test_second_run_submits_nothing(finished_runs):
+    assert "Nothing to be done" in finished_runs.run(FIGURE, ANOTHER)

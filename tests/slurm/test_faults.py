@@ -1,6 +1,4 @@
-"""What goes wrong on a cluster: every job ends, late perhaps, with the same bytes; what cannot go
-on says why and how to mend it.
-"""
+"""Fault injection on a cluster: every job ends with the same bytes, or reports how to fix it."""
 
 import os
 import signal
@@ -17,8 +15,8 @@ from tests.support.workflow import Workflow
 
 @pytest.fixture(scope="module")
 def study(cluster, tmp_path_factory):
-    """A study whose jobs live for seconds, with all outputs of STAGES made in peace, on this
-    machine and not by SLURM: `expected`.
+    """A study with jobs of some seconds. `expected` has all outputs of STAGES, created undisturbed,
+    on this machine and not by SLURM.
     """
     workflow = long_study(tmp_path_factory.mktemp("faults") / "workflow", cluster)
     Workflow.run(workflow, *(target for target, _ in STAGES.values()))
@@ -27,13 +25,13 @@ def study(cluster, tmp_path_factory):
 
 
 def forget(study, *stages) -> dict[str, str]:
-    """Remove what these stages made; return what it was."""
+    """Remove the outputs of these stages; return their digests."""
     for stage in stages:
         subprocess.run(["rm", "-r", study.folder / STAGES[stage][0]], check=True)
     return study.expected
 
 
-def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster, study):
+def test_hit_jobs_resume_and_end_with_the_same_bytes(cluster, study):
     expected = forget(study, *STAGES)
     faults = {
         "train_generator": ["scancel"],
@@ -50,21 +48,21 @@ def test_hit_jobs_are_submitted_again_resume_and_end_with_the_same_bytes(cluster
     assert all(
         hit.lost < 30 for hit in hits if STAGES[hit.stage][1]
     )  # state is saved twice a second; the rest is a busy machine's
-    for wanted in (
+    for message in (
         "Error in rule generate:",
         "log: logs/smoke/generate/masked_captions-00000.log",
         "SLURM status is: 'TIMEOUT'",
         "SLURM status is: 'CANCELLED'",
     ):
-        assert wanted in study.told
+        assert message in study.all_output
     assert not list((study.folder / ".state").rglob("*.state"))
     retried = [row for row in cluster.history() if "train_classifiers" in row["Comment"]]
     assert [row["State"] for row in retried[-2:]] == ["FAILED", "COMPLETED"]
 
 
-def test_a_preempted_job_and_one_whose_node_went_down_go_on_by_themselves(cluster, study):
-    """Work of a higher partition takes every GPU; then the node goes down, and comes up again. No
-    retry of Snakemake's is used.
+def test_preempted_and_lost_jobs_resume_by_themselves(cluster, study):
+    """Jobs of a higher partition take every GPU; then the node goes down and comes up again.
+    Snakemake does not retry.
     """
     expected = forget(study, "train_classifiers")
     target, _ = STAGES["train_classifiers"]
@@ -90,8 +88,8 @@ def test_a_preempted_job_and_one_whose_node_went_down_go_on_by_themselves(cluste
     again, process = hit_when(study, "train_classifiers")
     assert again.id == job.id and again.partition == "preempt"
     node_down(cluster, again, process)
-    assert study.assert_nothing_passes_for_whole()
-    assert snakemake.wait(120) == 0, study.told[-3000:]
+    assert study.assert_results_are_complete()
+    assert snakemake.wait(120) == 0, study.all_output[-3000:]
     (study.folder / "profiles/slurm/site.yaml").write_text(SITE)
     assert outputs(study) == expected
     study.assert_nothing_is_left_over()
@@ -100,17 +98,19 @@ def test_a_preempted_job_and_one_whose_node_went_down_go_on_by_themselves(cluste
 def hit_when(study, stage):
     """The job and the process of a stage, in the middle of its work."""
 
-    def found():
+    def process_at_stage():
         job = study.job_of(stage, STAGES[stage][0])
         process = job and study.process_of(job)
         return (job, process) if process and ready(study, stage, process) else None
 
-    return wait_for(found, f"{stage} did not come so far: {study.told[-3000:]}", 90)
+    return wait_for(
+        process_at_stage, f"{stage} did not come so far: {study.all_output[-3000:]}", 90
+    )
 
 
-def test_a_controller_that_is_killed_can_be_started_again_while_its_jobs_run(cluster, study):
-    """The job of the first snakemake runs on. The second one says that the folder is locked, and
-    goes on once that job is cancelled.
+def test_killed_controller_restarts_while_its_jobs_run(cluster, study):
+    """The job of the first snakemake continues. The second one reports that the folder is locked,
+    and continues once that job is cancelled.
     """
     expected = forget(study, "train_classifiers")
     target, _ = STAGES["train_classifiers"]
@@ -132,7 +132,7 @@ def test_a_controller_that_is_killed_can_be_started_again_while_its_jobs_run(clu
 
 @pytest.fixture
 def small_disk(study):
-    """A disk of its own for the shards of one source."""
+    """A separate small disk for the shards of one source."""
     folder = study.folder / "results/smoke/images/masked_captions"
     forget(study, "generate")
     for path in folder.iterdir():
@@ -145,17 +145,15 @@ def small_disk(study):
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_or_read_only_disk_leaves_nothing_that_looks_whole_and_names_the_log(
-    cluster, study, small_disk
-):
+def test_full_or_read_only_disk_leaves_no_output(cluster, study, small_disk):
     target, _ = STAGES["generate"]
-    for fault, told in (
+    for fault, message in (
         (["size=16k"], "No space left on device"),
         (["size=1m,ro"], "Read-only file system"),
     ):
         subprocess.run(["mount", "-o", f"remount,{fault[0]}", small_disk], check=True)
         output = study.run(target, "--retries", "0", check=False)
-        assert told in output, output[-3000:]
+        assert message in output, output[-3000:]
         assert "logs/smoke/generate/masked_captions-00000.log" in output or fault[0].endswith("ro")
         assert not list(small_disk.glob("0*"))
     subprocess.run(["mount", "-o", "remount,size=1m,rw", small_disk], check=True)
@@ -163,10 +161,8 @@ def test_a_full_or_read_only_disk_leaves_nothing_that_looks_whole_and_names_the_
     assert outputs(study) == study.expected
 
 
-def test_an_output_that_shows_late_is_waited_for(study):
-    """As on a network file system: the pool of texts lies there three seconds after its job has
-    ended.
-    """
+def test_late_output_is_waited_for(study):
+    """As on a network file system, the pool of texts appears three seconds after its job ended."""
     pool = "{output.pool:q}"
     move = f"mv {pool} {pool}.late; sleep 3; mv {pool}.late {pool}"
     later = f"(setsid sh -c '{move}' > /dev/null 2>&1 &); sleep 0.2"
@@ -174,7 +170,7 @@ def test_an_output_that_shows_late_is_waited_for(study):
     began = time.monotonic()
     study.run("results/smoke/prompts/captions.parquet", "--force")
     assert time.monotonic() - began > 3
-    assert study.assert_nothing_passes_for_whole()
+    assert study.assert_results_are_complete()
 
 
 @pytest.mark.parametrize(
@@ -185,9 +181,7 @@ def test_an_output_that_shows_late_is_waited_for(study):
     ],
     ids=["behind", "ahead"],
 )
-def test_a_node_whose_clock_is_wrong_makes_no_job_run_again(
-    cluster, tmp_path, clock, rules, output
-):
+def test_wrong_clock_of_a_node_reruns_no_job(cluster, tmp_path, clock, rules, output):
     """A list that seems older than the shards in it, or shards that seem newer than their list."""
     workflow = OnCluster.create(tmp_path / "workflow", cluster)
     command = f"--output {output} > {{log:q}} 2>&1"
@@ -197,7 +191,7 @@ def test_a_node_whose_clock_is_wrong_makes_no_job_run_again(
         listed,
         "--max-checksum-file-size",
         "0",
-    )  # of files that are larger, as true shards are, Snakemake knows the time alone
+    )  # if files are larger, as true shards are, Snakemake compares only the time
     workflow.run(*asked)
     assert "Nothing to be done" in workflow.run("-n", *asked)
     os.utime(workflow.folder / listed, (1e9, 1e9))  # had the time stayed wrong, it would be seen
@@ -211,7 +205,7 @@ def test_without_a_site_file_jobs_go_to_the_default_partition(cluster, tmp_path)
     assert cluster.history()[-1]["Partition"] == "cpu"
 
 
-def test_a_site_file_with_an_unknown_key_is_refused(cluster, tmp_path):
+def test_site_file_with_an_unknown_key_is_refused(cluster, tmp_path):
     workflow = OnCluster.create(tmp_path / "workflow", cluster, site="acount: lab\n")
-    told = workflow.run("-n", check=False)
-    assert "slurm/site.yaml" in told and "acount" in told and "account" in told
+    output = workflow.run("-n", check=False)
+    assert "slurm/site.yaml" in output and "acount" in output and "account" in output

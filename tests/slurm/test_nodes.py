@@ -42,7 +42,7 @@ def documented() -> str:
 
 @pytest.fixture(scope="module")
 def study(nodes, tmp_path_factory):
-    """A training of some seconds, done by one process (`alone`: its losses), and to be done by two
+    """A training of some seconds, done by one process (`losses_of_one`), and to be done by two
     nodes.
     """
     workflow = long_study(tmp_path_factory.mktemp("study") / "workflow", nodes)
@@ -50,7 +50,7 @@ def study(nodes, tmp_path_factory):
         "iterations: {10: 500, 20: 500, 40: 500}", "iterations: {10: 100, 20: 100, 40: 100}"
     )  # in more, rounding becomes another model
     Workflow.run(workflow, TARGET)
-    workflow.alone = last_losses(workflow)
+    workflow.losses_of_one = last_losses(workflow)
     shutil.rmtree(workflow.folder / TARGET)
     (workflow.folder / "profiles/slurm/site.yaml").write_text(SITE + documented())
     return workflow
@@ -76,22 +76,22 @@ def test_two_nodes_share_a_job_and_train_as_one_process_does(study):
     (job,) = jobs(study)
     assert job["State"] == "COMPLETED"
     assert {"node=2", "gres/gpu=2"} <= set(job["AllocTRES"].split(","))
-    assert last_losses(study) == pytest.approx(study.alone, abs=0.01)
-    assert len(study.alone) == 6
+    assert last_losses(study) == pytest.approx(study.losses_of_one, abs=0.01)
+    assert len(study.losses_of_one) == 6
     study.assert_nothing_is_left_over()
 
 
-def test_a_process_that_is_killed_on_one_node_brings_the_job_down_and_the_next_try_goes_on(study):
+def test_killed_process_ends_the_job_and_a_retry_resumes(study):
     undisturbed = digests((study.folder / TARGET).rename(study.folder / "undisturbed"))
     snakemake = study.start(TARGET)
 
-    def found():
+    def trained_process():
         job = study.job_of("train_classifiers", TARGET)
         process = job and study.process_of(job)
         return process if process and ready(study, "train_classifiers", process) else None
 
-    wait_for(found, "the training did not come so far", 120).send_signal(signal.SIGKILL)
-    assert snakemake.wait(180) == 0, study.told[-3000:]
+    wait_for(trained_process, "the training did not come so far", 120).send_signal(signal.SIGKILL)
+    assert snakemake.wait(180) == 0, study.all_output[-3000:]
     assert [job["State"] for job in jobs(study)[-2:]] == ["FAILED", "COMPLETED"]
     assert digests(study.folder / TARGET) == undisturbed
     study.assert_nothing_is_left_over()

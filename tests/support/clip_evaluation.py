@@ -1,4 +1,4 @@
-"""A tiny CLIP model that has learned to tell dark from light, and settings that evaluate it."""
+"""A tiny CLIP model that distinguishes dark from light images, and settings that evaluate it."""
 
 from pathlib import Path
 

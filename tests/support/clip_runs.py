@@ -54,8 +54,8 @@ def write_source(path: Path, images: int, guidance=(None,), shown=lambda i: NAME
 
 def run_of(name: str, *parts: tuple, seed: int = 0, iterations: int = 4) -> TrainingRun:
     """Return a run on parts: source, guidance scale and number of images of each."""
-    own = tuple(TrainingPart(*part) for part in parts)
-    return TrainingRun("both", name, seed, iterations, own)
+    training_parts = tuple(TrainingPart(*part) for part in parts)
+    return TrainingRun("both", name, seed, iterations, training_parts)
 
 
 def recipe_of(**training) -> ClipTraining:

@@ -78,7 +78,7 @@ def pairs(
     folder: Path, counts: list[int], fails: int = 1, size: tuple[int, int] = (40, 32)
 ) -> Path:
     """As img2dataset writes them (--output_format webdataset): tars of {key}.jpg, {key}.txt,
-    {key}.json, and beside each a parquet with a row for each address that was tried. counts: pairs
+    {key}.json, and next to each a parquet with a row for each address that was tried. counts: pairs
     of each tar; fails: rows of each that failed.
     """
     for shard, count in enumerate(counts):

@@ -15,7 +15,7 @@ def runs(losses: dict[int, list[float]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"size": size, "seed": seed, "cross_entropy": loss, "top1": -loss}
-            for size, own in losses.items()
-            for seed, loss in enumerate(own)
+            for size, losses_of_seeds in losses.items()
+            for seed, loss in enumerate(losses_of_seeds)
         ]
     )

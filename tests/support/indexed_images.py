@@ -1,4 +1,4 @@
-"""Shards whose images tell their guidance scale and number."""
+"""Shards whose images encode their guidance scale and number."""
 
 import numpy as np
 import torch

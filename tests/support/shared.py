@@ -42,7 +42,7 @@ def fingerprint(folder: Path) -> dict[str, tuple[int, int]]:
 def digests(folder: Path) -> dict[str, str]:
     """sha256 of every file below a folder, by path; hidden and partial files are left out.
 
-    Of histories of trainings, the columns of times, which are the last two, are left out too.
+    The last two columns of histories of trainings, which are times, are left out too.
     """
 
     def content(path: Path) -> bytes:

@@ -62,7 +62,7 @@ def test_all_results_have_the_permissions_of_the_umask(chain):
 
 
 @pytest.mark.slow
-def test_a_group_may_write_what_jobs_wrote_with_umask_002(workflow):
+def test_group_may_write_outputs_of_umask_002(workflow):
     before = os.umask(0o002)
     try:
         workflow.run("results/smoke/generators/diffusion")

@@ -46,7 +46,7 @@ def test_every_planned_job_has_the_image(workflow):
     assert status == 0, printed
     jobs = re.findall(r"^image (\S+) (\w+)$", printed, re.MULTILINE)
     assert len({rule for _, rule in jobs}) > 20
-    assert {found for found, _ in jobs} == {image}
+    assert {container for container, _ in jobs} == {image}
 
 
 @pytest.mark.parametrize(

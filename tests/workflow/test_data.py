@@ -178,7 +178,7 @@ def test_rules_prepare_disjoint_parts(tmp_path):
     targets = [*map(str, tars), str(folder / "rest/00000.tar")]
     workflow.run(*[target.removeprefix(f"{workflow.folder}/") for target in targets])
     trained = pd.concat([shards.read(tar)[1] for tar in tars])
-    held = shards.read(folder / "rest/00000.tar")[1]
-    assert held["class_id"].tolist() == [0, 1, 2]
-    assert len(trained) == 9 and not set(trained["sha256"]) & set(held["sha256"])
-    assert not set(trained["origin"]) & set(held["origin"])
+    held_out = shards.read(folder / "rest/00000.tar")[1]
+    assert held_out["class_id"].tolist() == [0, 1, 2]
+    assert len(trained) == 9 and not set(trained["sha256"]) & set(held_out["sha256"])
+    assert not set(trained["origin"]) & set(held_out["origin"])

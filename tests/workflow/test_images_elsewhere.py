@@ -29,7 +29,7 @@ def elsewhere(tmp_path_factory, worker_id) -> Workflow:
 def test_prefixes_of_the_folder_are_balanced(elsewhere):
     tars = sorted((elsewhere.folder / RESULTS / "data/folders").glob("*.tar"))
     manifest = pd.concat([shards.read(tar)[1] for tar in tars])
-    assert len(manifest) == 40  # of the 50, as no run is larger
+    assert len(manifest) == 40  # 20 of the 50, as no run is larger
     for size in (10, 20, 40):
         assert (manifest["class_id"][:size].value_counts() == size // 10).all()
     assert (manifest["prompt"] == "").all()

@@ -24,7 +24,7 @@ IDS = [
     207,
     291,
     817,
-]  # of ImageNet: goldfish, golden retriever, lion, sports car; the last is not in ImageNet-R
+]  # goldfish, golden retriever, lion, sports car; the last is not in ImageNet-R
 PATHS = {
     "imagenet_train": "sets/train",
     "val": "sets/val/*.tar",
@@ -35,8 +35,8 @@ PATHS = {
 
 
 def write_tables(folder) -> list[str]:
-    """The study's class table, tables of a set with classes of its own, and the row of a subset
-    like ImageNet-R. Returns WordNet ids.
+    """The study's class table, tables of a set with other classes, and the row of a subset like
+    ImageNet-R. Returns WordNet ids.
     """
     (folder / "own").mkdir()
     classes = pd.read_csv(ROOT / "data/imagenet_classes.csv").loc[IDS]
@@ -87,12 +87,12 @@ def miniature(tmp_path_factory) -> Workflow:
 
 
 @pytest.fixture(scope="module")
-def made(miniature) -> Workflow:
+def finished(miniature) -> Workflow:
     miniature.run()
     return miniature
 
 
-def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_made_of_them(
+def test_measured_speeds_of_every_stage_are_planned_with(
     miniature,
 ):
     assert (
@@ -130,10 +130,10 @@ def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_m
     assert done.returncode == 0, done.stderr
     assert "set `hardware: mine` in config.yaml" in done.stdout
 
-    own = hardware.load("mine", miniature.folder / "profiles/hardware")
+    machine = hardware.load("mine", miniature.folder / "profiles/hardware")
     measured = {
         (rate.rule, rate.kind)
-        for rate in own.rates
+        for rate in machine.rates
         if rate.origin.startswith("measured (snakemake calibrate") and rate.seconds > 0
     }
     models = ("stable_diffusion", "deepfloyd_if", "amused")
@@ -147,24 +147,24 @@ def test_speeds_are_measured_of_every_stage_before_anything_runs_and_plans_are_m
     assert not (miniature.folder / "results").exists()
 
 
-def table(made, path: str, **chosen) -> pd.DataFrame:
+def table(finished, path: str, **values) -> pd.DataFrame:
     """Rows of results/miniature/{path}.parquet, or of tables/miniature/{path}.csv, that have these
     values.
     """
-    file = made.folder / f"results/miniature/{path}.parquet"
+    file = finished.folder / f"results/miniature/{path}.parquet"
     rows = (
         pd.read_parquet(file)
         if file.is_file()
-        else pd.read_csv(made.folder / f"tables/miniature/{path}.csv")
+        else pd.read_csv(finished.folder / f"tables/miniature/{path}.csv")
     )
-    for column, value in chosen.items():
+    for column, value in values.items():
         rows = rows[rows[column] == value]
     return rows
 
 
 @pytest.mark.parametrize("figure", list(Figures.model_fields))
-def test_every_figure_is_made_in_every_format(made, figure):
-    folder = made.folder / "figures/miniature"
+def test_every_figure_is_made_in_every_format(finished, figure):
+    folder = finished.folder / "figures/miniature"
     assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / f"{figure}.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (folder / f"{figure}.svg").read_text()
@@ -172,31 +172,31 @@ def test_every_figure_is_made_in_every_format(made, figure):
 
 
 @pytest.mark.parametrize("name", list(Tables.model_fields))
-def test_every_table_is_made(made, name):
-    assert len(table(made, name)) > 0
+def test_every_table_is_made(finished, name):
+    assert len(table(finished, name)) > 0
 
 
-def test_nothing_is_left_to_do_and_nothing_half_written(made):
-    assert made.planned() == {}
-    assert not list(made.folder.rglob("*.part*"))
+def test_nothing_is_left_to_do_and_nothing_half_written(finished):
+    assert finished.planned() == {}
+    assert not list(finished.folder.rglob("*.part*"))
 
 
-def test_images_are_of_their_generator_recipe_and_scale_in_shards_of_their_own(made):
-    folder = made.folder / "results/miniature/images"
-    found = {f"{path.parent.name}/{path.stem}" for path in folder.rglob("*.tar")}
+def test_each_generator_recipe_and_scale_has_its_shards(finished):
+    folder = finished.folder / "results/miniature/images"
+    shard_names = {f"{path.parent.name}/{path.stem}" for path in folder.rglob("*.tar")}
     names = [
         "sd_class_names/g1_5-00000",
         "sd_class_names/g2-00000",
         "sd_class_names/g2-00001",
         "sd_captions/g2-00000",
     ]
-    assert found == {
+    assert shard_names == {
         *names,
         "if_captions/g1_5-00000",
         "amused_captions/g1_3-00000",
         "sd_laion/g1_5-00000",
     }
-    for name in found:
+    for name in shard_names:
         images, manifest = shards.read(folder / f"{name}.tar")
         assert images.shape[1:] == (3, 24, 24)
         assert len({image.tobytes() for image in images}) > 1
@@ -206,19 +206,24 @@ def test_images_are_of_their_generator_recipe_and_scale_in_shards_of_their_own(m
         assert manifest["sha256"].str.len().eq(64).all()
 
 
-def test_prompts_come_from_models_of_the_real_images_and_of_the_class_names(made):
-    names = pd.read_csv(made.folder / "own/classes.csv")["name"]
-    captions, sentences = table(made, "prompts/captions"), table(made, "prompts/word_to_sentence")
+def test_prompts_come_from_captions_and_class_names(finished):
+    names = pd.read_csv(finished.folder / "own/classes.csv")["name"]
+    captions, sentences = (
+        table(finished, "prompts/captions"),
+        table(finished, "prompts/word_to_sentence"),
+    )
     assert len(captions) == 32 and sentences.groupby("class_id").size().tolist() == [3] * 4
     for pool in (captions, sentences):
         assert all(
             names[row.class_id].lower() in row.text.lower() and row.text != names[row.class_id]
             for row in pool.itertuples()
         )
-    assert len(table(made, "prompts/clip_templates")) == 80 * 4
-    laion = table(made, "data/laion/00000")
-    assert table(made, "images/sd_laion/g1_5-00000")["prompt"].tolist() == laion["prompt"].tolist()
-    assert set(table(made, "prompts")["recipe"]) == {
+    assert len(table(finished, "prompts/clip_templates")) == 80 * 4
+    laion = table(finished, "data/laion/00000")
+    assert (
+        table(finished, "images/sd_laion/g1_5-00000")["prompt"].tolist() == laion["prompt"].tolist()
+    )
+    assert set(table(finished, "prompts")["recipe"]) == {
         "class_names",
         "description",
         "hypernyms",
@@ -228,40 +233,42 @@ def test_prompts_come_from_models_of_the_real_images_and_of_the_class_names(made
     }
 
 
-def test_a_subset_is_measured_masked_and_unmasked_and_other_classes_by_clip_alone(made):
+def test_subset_is_masked_and_other_classes_are_for_clip_only(finished):
     of_classifiers, of_clips = (
-        table(made, "metrics/real/vit_base"),
-        table(made, "clip_metrics/laion/clip_base"),
+        table(finished, "metrics/real/vit_base"),
+        table(finished, "clip_metrics/laion/clip_base"),
     )
-    own = {"imagenet", "imagenet_r", "imagenet_r_unmasked"}
-    assert set(of_classifiers["evaluation"]) == own
-    assert set(of_clips["evaluation"]) == own | {"shapes"}
-    for found in (of_classifiers, of_clips):
-        whole = found[found["class_id"].isna()].pivot_table(
+    sets = {"imagenet", "imagenet_r", "imagenet_r_unmasked"}
+    assert set(of_classifiers["evaluation"]) == sets
+    assert set(of_clips["evaluation"]) == sets | {"shapes"}
+    for metrics in (of_classifiers, of_clips):
+        whole = metrics[metrics["class_id"].isna()].pivot_table(
             index=["size", "seed"], columns="evaluation", values="cross_entropy"
         )
         assert (
             whole["imagenet_r"] < whole["imagenet_r_unmasked"]
         ).all()  # a class less to choose from
         assert sorted(
-            found.loc[found["evaluation"] == "imagenet_r", "class_id"].dropna().unique()
+            metrics.loc[metrics["evaluation"] == "imagenet_r", "class_id"].dropna().unique()
         ) == [0, 1, 2]
 
 
-def test_classifiers_see_a_part_of_what_is_stored(made):
+def test_classifiers_see_a_part_of_what_is_stored(finished):
     weights = safetensors.torch.load_file(
-        next((made.folder / "results/miniature/classifiers/real/vit_base").glob("*.safetensors"))
+        next(
+            (finished.folder / "results/miniature/classifiers/real/vit_base").glob("*.safetensors")
+        )
     )
     assert weights["pos_embed"].shape[1] == 1 + (16 // 8) ** 2
 
 
-def test_the_released_reference_scores_every_configuration(made):
+def test_released_reference_scores_every_configuration(finished):
     scores = [
         json.loads(path.read_text())
-        for path in (made.folder / "results/miniature/scores").glob("*.json")
+        for path in (finished.folder / "results/miniature/scores").glob("*.json")
     ]
-    found = {(entry["source"], entry["guidance"]) for own in scores for entry in own}
-    assert found == {
+    scored = {(entry["source"], entry["guidance"]) for entries in scores for entry in entries}
+    assert scored == {
         ("real", None),
         ("sd_class_names", 1.5),
         ("sd_class_names", 2.0),
@@ -270,13 +277,15 @@ def test_the_released_reference_scores_every_configuration(made):
         ("amused_captions", 1.3),
     }
     assert all(
-        len(entry["per_class"]) == 4 and entry["diversity"] > 0 for own in scores for entry in own
+        len(entry["per_class"]) == 4 and entry["diversity"] > 0
+        for entries in scores
+        for entry in entries
     )
 
 
-def test_the_samples_are_of_the_classes_that_are_asked_for(made):
-    drawn = pd.read_csv(made.folder / "figures/miniature/samples.csv")
-    names = pd.read_csv(made.folder / "own/classes.csv")["name"]
+def test_samples_are_of_the_requested_classes(finished):
+    drawn = pd.read_csv(finished.folder / "figures/miniature/samples.csv")
+    names = pd.read_csv(finished.folder / "own/classes.csv")["name"]
     assert set(drawn["class_name"]) == set(names[[0, 1, 3]])
     assert drawn.groupby("row").size().to_dict() == {
         "real": 6,
@@ -285,7 +294,7 @@ def test_the_samples_are_of_the_classes_that_are_asked_for(made):
     }  # captions at one of the two scales
 
 
-def test_claims_are_of_real_and_synthetic_pairs_too(made):
-    claims = table(made, "claims")
+def test_claims_are_of_real_and_synthetic_pairs_too(finished):
+    claims = table(finished, "claims")
     assert claims["verdict"].notna().all()
-    assert len(table(made, "versus_paper")) > 0
+    assert len(table(finished, "versus_paper")) > 0

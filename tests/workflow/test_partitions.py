@@ -90,8 +90,8 @@ def test_imagenet_fits_a_partition_of_two_hours(workflow, at_site):
 def one_worker(graph) -> list:
     """Jobs of a Snakemake DAG in the order in which a single worker takes them.
 
-    Of those that are ready, the one of highest priority; if several have it, one that does not
-    train or evaluate.
+    The next job is the ready one of highest priority; if several have it, one that does not train
+    or evaluate.
     """
     left = {job: set(graph.dependencies[job]) for job in graph.needrun_jobs()}
     order = []

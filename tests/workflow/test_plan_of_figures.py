@@ -94,7 +94,7 @@ def test_plans_match_sums_done_by_hand(digits):
     # images, 8 groups trained and evaluated, 1 figure = 40 jobs.
     # Images: 12,480 + 2 x 5,760 of diffusion, 2 x (3,840 + 3 x 480) of masked = 24,000 + 10,560
     #   = 34,560.
-    # Iterations of all 8 sizes 1,650, of the 5 up to 480 700, of 480 alone 200; 3 seeds:
+    # Iterations of all 8 sizes 1,650, of the 5 up to 480 700, of 480 only 200; 3 seeds:
     #   real 3 x 700, on two architectures                                       4,200
     #   class names 3 x (3 x 1,650 + 2 x 200), large 3 x 1,650           16,050 + 4,950
     #   CLIP templates, captions 3 x (1,650 + 4 x 200) each                     14,700

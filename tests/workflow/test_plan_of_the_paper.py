@@ -57,9 +57,9 @@ def test_plan_of_clip_scaling(rows):
     # In micro-batches of 1,024 pairs on one GPU, a step costs four forward passes: 4 x 2 x (17.6 +
     # 2.9 of the text) billion multiplications. Iterations: 742M x 32 epochs / 32,768 =
     # 724,609, at least 10,000.
-    alone = 4 * 10_000 + 15_625 + 31_250 + 62_500 + 125_000 + 250_000 + 362_305
+    one_source = 4 * 10_000 + 15_625 + 31_250 + 62_500 + 125_000 + 250_000 + 362_305
     together = 3 * 10_000 + 15_625 + 31_250 + 62_500 + 125_000 + 250_000 + 500_000 + 724_609
-    samples = 32_768 * (2 * alone + together)
+    samples = 32_768 * (2 * one_source + together)
     assert float(table["train_clip"]["gpu_hours"]) == pytest.approx(
         samples * 4 * 2 * 20.5e9 / 1e12 * TFLOP / 3600, rel=0.05
     )

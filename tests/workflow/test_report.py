@@ -29,11 +29,9 @@ def test_every_figure_and_table_has_its_section_of_the_paper():
 
 @pytest.mark.parametrize("path", STUDIES.values(), ids=STUDIES)
 @pytest.mark.parametrize("name", [*NAMES, "provenance", "workflow"])
-def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(
-    name, path, tmp_path, monkeypatch
-):
+def test_captions_state_measure_set_count_and_interval(name, path, tmp_path, monkeypatch):
     (tmp_path / "data").symlink_to(ROOT / "data")
-    monkeypatch.chdir(tmp_path)  # away from results of an older study that may lie in the project
+    monkeypatch.chdir(tmp_path)  # away from results of an older study that may be in the project
     study = load_study(path)
     if name in NAMES and not (
         getattr(study.figures, name, None) or getattr(study.tables, name, None)
@@ -46,7 +44,7 @@ def test_every_caption_tells_what_is_measured_on_what_with_which_n_and_interval(
         assert "On:" in text or name in ("samples", "prompts")  # nothing is measured there
 
 
-def test_the_commit_is_that_of_the_code_and_says_where_it_was_edited(tmp_path):
+def test_commit_is_that_of_the_code_with_its_edits(tmp_path):
     def git(*arguments):
         who = ["-c", "user.name=a", "-c", "user.email=a"]
         return subprocess.run(

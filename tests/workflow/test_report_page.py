@@ -88,7 +88,7 @@ def browser():
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    # Selenium looks for a driver on the network unless it is told of one.
+    # Selenium looks for a driver on the network unless it has the path of one.
     driver = webdriver.Chrome(
         options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))
     )
@@ -165,7 +165,7 @@ def row_of(page, name):
 
 
 def show(page, name):
-    """Open a figure or table, and see its caption beside it."""
+    """Open a figure or table, and see its caption next to it."""
     row = row_of(page, name)
     page.view(row)
     text = page.description(row)
@@ -174,7 +174,7 @@ def show(page, name):
     page.shown.add(name)
 
 
-def test_the_front_page_asks_the_question_and_lists_the_sections(page):
+def test_front_page_asks_the_question_and_lists_the_sections(page):
     assert "How much is one more synthetic training image worth" in page.wait("#app .prose").text
     page.wait("#rulegraph canvas, #rulegraph svg")
     assert set(page.sections()) >= {ITEMS[name]["section"] for name in SHOWN} | {"Provenance"}
@@ -189,7 +189,7 @@ def test_nothing_is_shown_that_the_study_does_not_have(page):
 @pytest.mark.parametrize("name", [name for name in SHOWN if name in Figures.model_fields])
 def test_every_figure_shows_with_its_caption(page, name):
     show(page, name)
-    shown = page.wait("#app > div > div img")  # beside the menu, which has an image of its own
+    shown = page.wait("#app > div > div img")  # next to the menu, which has another image
     size = WebDriverWait(page.browser, 20).until(
         lambda driver: driver.execute_script(
             "const image = arguments[0];"
@@ -250,7 +250,7 @@ def test_provenance_shows_versions_and_the_study_file(page, finished):
     assert finished.study.read_text(encoding="utf-8").splitlines()[0] in text
 
 
-def test_the_browser_has_no_complaint_and_no_request_leaves_the_machine(page):
+def test_browser_reports_no_error_and_no_external_request(page):
     for name in SHOWN:
         if name not in page.shown:  # all are, where the tests above have run
             show(page, name)
@@ -265,7 +265,7 @@ def test_the_browser_has_no_complaint_and_no_request_leaves_the_machine(page):
     ]
     assert sum(url.startswith(("data:image/svg+xml", "data:text/html")) for url in asked) >= len(
         SHOWN
-    )  # the log tells of them
+    )  # the log reports them
     assert [
         url[:100] for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))
     ] == []

@@ -28,15 +28,15 @@ def large_study(shard: int) -> dict:
 @pytest.fixture(scope="module")
 def plans(tmp_path_factory):
     """Jobs of all figures and tables of studies of growing size, as Snakemake plans them."""
-    found = []
+    outputs = []
     with pytest.MonkeyPatch.context() as patch:
         for shard in BLOCKS:
             folder = tmp_path_factory.mktemp("scale")
             planned_workflow.create(folder, large_study(shard))
             patch.chdir(folder)
             load_study.cache_clear()  # by its path, which is the same in each folder
-            found.append(dag.ask(["provenance/planning.html"]))
-    return found
+            outputs.append(dag.ask(["provenance/planning.html"]))
+    return outputs
 
 
 def shards(jobs) -> int:
@@ -48,8 +48,8 @@ def test_edges_grow_as_shards_do(plans):
     for (few, fewer_edges), (many, more_edges) in pairwise(
         zip(map(shards, plans), edges, strict=True)
     ):
-        # A shard is made from a generator and prompts, and stands in the lists of the sizes that it
-        # is part of.
+        # A shard is generated from a generator and prompts, and is in the list of each size that
+        # contains it.
         assert 0 < more_edges - fewer_edges <= 6 * (many - few)
 
 
@@ -63,7 +63,7 @@ def test_no_job_of_many_inputs_is_needed_by_many(plans):
         assert many < 2.5 * few  # four times as many, if it were the square
 
 
-def test_a_training_job_has_few_inputs_whatever_its_size(plans):
+def test_training_job_has_few_inputs_at_any_size(plans):
     for jobs in plans:
         inputs = {len(job.needs) for job in jobs if job.rule in ("train_classifiers", "train_clip")}
         assert max(inputs) <= 3  # a list for each source of a mixture, and the held-out set
@@ -79,7 +79,7 @@ def test_plain_snakefile_has_the_same_jobs(tmp_path):
     assert all(row["CPU s"] > 0 for row in rows.values())
 
 
-def test_a_quiet_dry_run_shows_the_number_of_jobs(plans, tmp_path):
+def test_quiet_dry_run_shows_the_number_of_jobs(plans, tmp_path):
     planned_workflow.create(tmp_path, large_study(BLOCKS[-1]))
     *_, printed = planned_workflow.snakemake(tmp_path, "-n", "--quiet")
     assert planned_workflow.jobs_of(printed) > shards(plans[-1]) > 1000

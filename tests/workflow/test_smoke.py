@@ -37,13 +37,13 @@ def test_every_table_is_made_for_programs_and_for_readers(finished, table):
     assert "| " in (folder / f"{table}.md").read_text()
 
 
-def test_the_run_ends_by_saying_where_the_figures_are(finished):
+def test_run_ends_with_the_place_of_the_figures(finished):
     printed = (finished.folder / "printed.txt").read_text()
     assert "Results are in figures/smoke/, tables/smoke/" in printed
     assert re.search(r"\d+ of \d+ steps \(100%\) done", printed)
 
 
-def test_clip_models_are_judged_on_sets_and_tasks(finished):
+def test_clip_models_are_evaluated_on_sets_and_tasks(finished):
     table = pd.read_parquet(finished.folder / "results/smoke/clip_metrics/both/clip_tiny.parquet")
     overall = table[table["class_id"].isna()]
     assert set(overall["evaluation"]) == {
@@ -88,7 +88,7 @@ def test_nothing_is_left_half_written(finished):
     assert not list((finished.folder / ".state").rglob("*.state"))
 
 
-def test_killed_and_started_again_the_study_ends_with_the_same_bytes(finished, workflow):
+def test_killed_study_resumes_to_the_same_bytes(finished, workflow):
     """Everything in another folder, snakemake and its jobs killed on the way: every shard, model,
     metric, fit and figure is the same.
     """
@@ -112,6 +112,6 @@ def test_killed_and_started_again_the_study_ends_with_the_same_bytes(finished, w
     workflow.run()
     assert not list(workflow.folder.rglob("*.part*"))
     for folder in ("results", "figures", "tables"):
-        made = digests(workflow.folder / folder)
-        assert made
-        assert made == digests(finished.folder / folder)
+        resumed = digests(workflow.folder / folder)
+        assert resumed
+        assert resumed == digests(finished.folder / folder)

@@ -14,13 +14,37 @@ OBJECTIVE = (
 
 
 def log_loss(x: np.ndarray, level: float, k: float, k_after: float, log_break: float) -> np.ndarray:
-    """Return the law's log loss at log sizes x."""
+    """Return the law's log loss at log sizes x.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N,)
+        Log sizes.
+    level : float
+        Log loss at the break.
+    k, k_after : float
+        Exponents before and after the break.
+    log_break : float
+        Log size of the break.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+    """
     before = k * (np.minimum(x, log_break) - log_break)
     return level - before - k_after * np.maximum(x - log_break, 0)
 
 
 def design(x: np.ndarray, log_break: float) -> np.ndarray:
-    """Return columns of the level at the break, k and k_after, shape (N, 3)."""
+    """Return columns of the level at the break, k and k_after, shape (N, 3).
+
+    Parameters
+    ----------
+    x : ndarray, shape (N,)
+        Log sizes.
+    log_break : float
+        Log size of the break.
+    """
     columns = np.ones_like(x), np.maximum(log_break - x, 0), -np.maximum(x - log_break, 0)
     return np.stack(columns, axis=1)
 
@@ -80,13 +104,24 @@ def tangents(x: np.ndarray, level: float, k: float, k_after: float, log_break: f
 
     A size at the break belongs to the slope before it; the search finds a break to 3e-10 of the
     range.
+
+    Parameters
+    ----------
+    x, level, k, k_after, log_break : array
+        As of `log_loss`.
     """
     slope = np.where(x <= log_break + 1e-8 * np.ptp(x), k, k_after)
     return np.column_stack([design(x, log_break), slope])
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return arguments of `log_loss` of the best fit to x, y (N,)."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,).
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Log sizes and log losses.
+    """
     return _best(x, y)[0]
 
 
@@ -96,6 +131,11 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     Intervals are Student's with N - 4 degrees of freedom from the Jacobian at the optimum. With
     eight sizes those of the slopes cover about 94 %, that of the break 87 %: the sum of squares has
     a kink there at every size.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Log sizes and log losses.
     """
     parameters, cost = _best(x, y)
     level, k, k_after, at = parameters.values()

@@ -103,7 +103,7 @@ def _sum_of_squares_ratio(count: int) -> float:
 
     count: number of sizes.
     """
-    spare = np.array([count - 4, count - 5])  # of the pure law, and with a floor
+    spare = np.array([count - 4, count - 5])  # the pure law, then with a floor
     if spare[1] <= 0:
         return np.inf
     free = np.array([3, 4])

@@ -8,9 +8,9 @@ from scipy.special import betainc
 
 from synscale.analysis.laws.fit import LAWS, Fit, fit, points
 
-LEVEL = 0.05  # of the test for lack of fit
-_RISE = 0.05  # of log loss: a smaller rise is taken for noise
-_GROUPS = 40  # of neighbouring sizes whose averages are compared, if there are more sizes
+LEVEL = 0.05  # significance level of the test for lack of fit
+_RISE = 0.05  # rise of log loss; a smaller one is noise
+_GROUPS = 40  # neighbouring sizes are averaged in so many groups, if there are more sizes
 
 
 def autocorrelation(residuals: np.ndarray, tangents: np.ndarray) -> float:

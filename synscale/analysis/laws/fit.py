@@ -7,7 +7,7 @@ import numpy as np
 from synscale.analysis.laws import broken, floor, power
 
 LAWS = {"power": power, "floor": floor, "broken": broken}
-ROUNDING = 1e-12  # of a log loss or a log size: what is smaller is no evidence
+ROUNDING = 1e-12  # smaller differences of log losses or log sizes are no evidence
 
 
 class LawError(ValueError):
@@ -25,8 +25,8 @@ class Fit:
     k: float  # scaling ability, dimensionless; before the break for `broken`
     k_interval: tuple[float, float]  # 95 % under this law; infinite where the data set no bound
     log_scale: float  # log C
-    residual_sum: float  # of squared residuals of log loss
-    parameters: dict[str, float]  # of the law's curve
+    residual_sum: float  # sum of squared residuals of log loss
+    parameters: dict[str, float]  # arguments of the law's `log_loss`
     more: dict = field(default_factory=dict)  # floor, break, both minima, HC3
 
     def loss(self, sizes) -> np.ndarray:
@@ -83,18 +83,18 @@ def points(sizes, losses) -> tuple[np.ndarray, np.ndarray]:
     sizes, losses = np.asarray(sizes, float), np.asarray(losses, float)
     if sizes.shape != losses.shape or sizes.ndim != 1:
         raise LawError(
-            f"{sizes.shape} sizes and {losses.shape} losses: one loss for each size is needed"
+            f"{sizes.shape} sizes and {losses.shape} losses (expected one loss for each size)"
         )
     if not (np.isfinite(sizes).all() and np.isfinite(losses).all()):
-        raise LawError("sizes and losses must be finite numbers: remove the rows with missing ones")
+        raise LawError("sizes and losses must be finite numbers; remove the rows with missing ones")
     if (sizes <= 0).any() or (losses <= 0).any():
         raise LawError("sizes and losses must be positive: the law is fitted to their logarithms")
     distinct, place, counts = np.unique(sizes, return_inverse=True, return_counts=True)
     if len(distinct) < 3:
-        raise LawError(f"{len(distinct)} different sizes: a law needs 3 at least")
+        raise LawError(f"{len(distinct)} different sizes (expected 3 or more); add sizes")
     means = np.bincount(place, np.log(losses)) / counts
     if np.ptp(means) < ROUNDING:
-        raise LawError("the loss is the same at every size: there is no law to fit")
+        raise LawError("the loss is the same at every size; there is no law to fit")
     return np.log(distinct), means
 
 
@@ -116,10 +116,11 @@ def fit(law: str, sizes, losses) -> Fit:
     x, y = points(sizes, losses)
     module = LAWS[law]
     if len(x) < module.FEWEST:
-        raise LawError(f"{len(x)} different sizes: law {law!r} needs {module.FEWEST} at least")
+        needed = f"expected {module.FEWEST} or more for law {law!r}"
+        raise LawError(f"{len(x)} different sizes ({needed}); add sizes or name another law")
     fitted = module.fit(x, y)
     if law == "floor" and fitted["residual_sum"] >= ((y - y.mean()) ** 2).sum() * (1 - 1e-9):
-        raise LawError("the loss does not fall with size: law 'floor' has no exponent here")
+        raise LawError("the loss does not fall with size; law 'floor' has no exponent here")
     return Fit(
         law=law, objective=module.OBJECTIVE, n=len(np.asarray(sizes)), sizes=len(x), **fitted
     )

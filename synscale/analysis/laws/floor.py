@@ -22,20 +22,32 @@ OBJECTIVE = (
     "the best of many starts"
 )
 _STEPS = 400  # at most
-_FAR = 600.0  # of a logarithm whose exponential must be finite
+_FAR = 600.0  # largest logarithm whose exponential is finite
 _MOST = 1000  # points that are fitted one by one; more are averaged over narrow ranges of size
 _CELLS = 1_000_000  # resamples times points that are fitted at once: some 300 MB
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
-    """Return the law's log loss at log sizes x."""
+    """Return the law's log loss at log sizes x.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N,)
+        Log sizes.
+    k : float
+        Exponent.
+    log_scale : float
+        Log size at which the power part is 1.
+    log_floor : float
+        Log of the irreducible loss.
+    """
     return np.logaddexp(log_floor, k * (log_scale - x))
 
 
 def tangents(x: np.ndarray, k: float, log_scale: float, log_floor: float) -> np.ndarray:
-    """Return directions in which log loss moves with the parameters, shape (N, 3)."""
+    """Return derivatives of log loss, shape (N, 3), with the parameters of `log_loss`."""
     log_power = k * (log_scale - x)
-    share = np.exp(log_power - np.logaddexp(log_floor, log_power))  # of the power part in the loss
+    share = np.exp(log_power - np.logaddexp(log_floor, log_power))  # power part of the loss
     return np.stack([share, share * (x - x.mean()), share * np.exp(k * (x - x.max()))], axis=1)
 
 
@@ -48,7 +60,7 @@ def _products(theta, d, y, weights, floor, fixed_k) -> np.ndarray:
     columns = np.empty((3, *z.shape))
     if floor is None:
         lifted = np.exp(theta[0] - z)
-        total = 1 + (lifted - np.exp(-z))  # of the loss over its power part
+        total = 1 + (lifted - np.exp(-z))  # loss over its power part
         columns[0], columns[2] = lifted / total, z + np.log(total) - y
     else:
         total = 1 + np.exp(floor - theta[0] - z)
@@ -140,7 +152,7 @@ def _step(products, damping, low, high) -> tuple[np.ndarray, np.ndarray]:
 
 
 def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return 35 starts (2, 35) for x, y (N,).
+    """Return 35 starts (2, 35) for x, y (N,), with the parameters of `fit`.
 
     Floors are from none to just under the smallest loss, exponents from 0.05 to 3.
     """
@@ -180,7 +192,7 @@ def _averaged(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return arguments of `log_loss` of the best fit to x, y (N,), as `fit` does."""
+    """Return arguments of `log_loss` of the best fit, with the parameters of `fit`."""
     means = _averaged(x, y)
     theta, costs = solve(*means[:2], starts(*means[:2]), means[2])
     if len(means[0]) < len(x):

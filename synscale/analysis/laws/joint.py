@@ -99,12 +99,12 @@ def _optimum(form: Form, data: Points) -> tuple[np.ndarray, float]:
     return theta[best], float(costs[best])
 
 
-def predict(form: Form, data: Points, held: np.ndarray) -> np.ndarray:
-    """Return predicted log losses of the points in `held` (N,), fitted to the others.
+def predict(form: Form, data: Points, held_out: np.ndarray) -> np.ndarray:
+    """Return predicted log losses of the points in `held_out` (N,), fitted to the others.
 
     NaN if too few points are left.
     """
-    rest, target = data.where(~held), data.where(held)
+    rest, target = data.where(~held_out), data.where(held_out)
     if len(rest.y) <= len(form.parameters):
         return np.full(len(target.y), np.nan)
     theta, _ = _optimum(form, rest)

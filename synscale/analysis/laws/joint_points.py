@@ -76,9 +76,9 @@ def points(real, synthetic, losses, curves) -> Points:
         )
     for name, values, others in (("real", n, m), ("synthetic", m, n)):
         if len(np.unique(values[others == 0])) < 2:
-            raise LawError(f"fewer than two numbers of {name} images only: its law is unknown")
+            raise LawError(f"fewer than two numbers of {name} images only; add others")
     if not ((n > 0) & (m > 0)).any():
-        raise LawError("no run is trained on a mixture of real and synthetic images")
+        raise LawError("no run is trained on a mixture of real and synthetic images; add one")
     reference = float(np.exp(np.log(n + m).mean()))
     y, curve = table["y"].to_numpy(), table["curve"].to_numpy(str)
     return Points(n / reference, m / reference, y, curve, reference)

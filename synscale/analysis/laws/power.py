@@ -10,12 +10,32 @@ OBJECTIVE = (
 
 
 def log_loss(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
-    """Return the law's log loss at log sizes x."""
+    """Return the law's log loss at log sizes x.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N,)
+        Log sizes.
+    k : float
+        Exponent.
+    log_scale : float
+        Log size at which the loss is 1.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+    """
     return k * (log_scale - x)
 
 
 def tangents(x: np.ndarray, k: float, log_scale: float) -> np.ndarray:
-    """Return directions in which log loss moves with the parameters, shape (N, 2)."""
+    """Return directions in which log loss moves with the parameters, shape (N, 2).
+
+    Parameters
+    ----------
+    x, k, log_scale : array
+        As of `log_loss`.
+    """
     return np.stack([np.ones_like(x), x - x.mean()], axis=1)
 
 
@@ -25,7 +45,13 @@ def _parameters(intercept: float, slope: float) -> dict[str, float]:
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return arguments of `log_loss` of the best fit to x, y (N,)."""
+    """Return arguments of `log_loss` of the best fit to x, y (N,).
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Log sizes and log losses.
+    """
     return _parameters(*np.polynomial.polynomial.polyfit(x, y, 1))
 
 
@@ -33,6 +59,11 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
     """Fit the law to log sizes and log losses x, y (N,).
 
     The interval is Student's with N - 2 degrees of freedom; HC3's does not need equal spread.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Log sizes and log losses.
     """
     from statsmodels.regression.linear_model import OLS  # here, as figures only draw laws
     from statsmodels.tools import add_constant
@@ -56,7 +87,12 @@ def fit(x: np.ndarray, y: np.ndarray) -> dict:
 def bootstrap(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return k (B,) of each weighted line.
 
-    x, y (N,); weights (B, N): how often each point was drawn.
+    Parameters
+    ----------
+    x, y : ndarray, shape (N,)
+        Log sizes and log losses.
+    weights : ndarray, shape (B, N)
+        How often each point was drawn.
     """
     total = weights.sum(1)
     mean_x, mean_y = weights @ x / total, weights @ y / total

@@ -20,6 +20,13 @@ def log_exponents(x: np.ndarray, minima: list[float]) -> np.ndarray:
 
     With k = 1e-4 / span the loss is constant; with k = 40 / gap only the smallest size is above the
     floor.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N,)
+        Log sizes.
+    minima : list of float
+        Exponents at minima.
     """
     span = float(np.ptp(x))
     flat = min(np.log(1e-4 / span), min(minima) - 4)
@@ -28,7 +35,15 @@ def log_exponents(x: np.ndarray, minima: list[float]) -> np.ndarray:
 
 
 def log_floors(y: np.ndarray, best: float) -> np.ndarray:
-    """Return logs of floors: around the best one, from none to four times the smallest loss."""
+    """Return logs of floors: around the best one, from none to four times the smallest loss.
+
+    Parameters
+    ----------
+    y : ndarray, shape (N,)
+        Log losses.
+    best : float
+        Log of the best floor.
+    """
     shares = np.concatenate([_around(np.exp(best - y.min())), np.linspace(1e-3, 4, 80)])
     return y.min() + np.unique(np.append(np.log(shares[shares > 1e-6]), NO_FLOOR))
 

@@ -20,12 +20,12 @@ OBJECTIVE = (
 )
 FEWEST = 6
 NAMES = ("A", "B", "floor", "a", "b")
-LEAST_RATIO = 2.0  # of the largest size to the smallest
+LEAST_RATIO = 2.0  # largest size over the smallest
 COLLINEAR = 0.99  # squared correlation of log sizes above which the exponents are not identified
 ALMOST_COLLINEAR = 0.9
-_NO_FLOOR = np.log(1e-6)  # of a floor over the smallest loss: less is no floor
+_NO_FLOOR = np.log(1e-6)  # floor over the smallest loss; less is no floor
 _TIGHT = {"maxiter": 2000, "ftol": 1e-13, "gtol": 1e-8}
-_LOOSE = {"maxiter": 500, "ftol": 1e-9, "gtol": 1e-6}  # of resamples: far below their spread
+_LOOSE = {"maxiter": 500, "ftol": 1e-9, "gtol": 1e-6}  # resamples: far below their spread
 _FLOORS = (0.2, 0.6, 0.9)  # over the smallest loss: where resamples start, besides the optimum
 
 
@@ -39,7 +39,15 @@ def _terms(theta, log_n, log_d):
 
 
 def objective(theta, log_n, log_d, y) -> tuple[float, np.ndarray]:
-    """Return the sum of Huber losses over DELTA squared, and its gradient (5,)."""
+    """Return the sum of Huber losses over DELTA squared, and its gradient (5,).
+
+    Parameters
+    ----------
+    theta : ndarray, shape (5,)
+        Log floor, log scale and exponent of each variable.
+    log_n, log_d, y : ndarray, shape (N,)
+        Log sizes of the model and the data, and log losses.
+    """
     terms = _terms(theta, log_n, log_d)
     value = np.logaddexp.reduce(terms, axis=0)
     share = np.exp(terms - value)
@@ -77,13 +85,12 @@ def points(model_sizes, data_sizes, losses) -> tuple[np.ndarray, np.ndarray, np.
             )
         count = len(np.unique(values))
         if count < 3:
-            raise LawError(f"{count} different {name}: the law of two variables needs 3 at least")
+            raise LawError(f"{count} different {name} (expected 3 or more); add other sizes")
     pairs, place = np.unique(columns[:2], axis=1, return_inverse=True)
     place = place.ravel()
     if pairs.shape[1] < FEWEST:
         raise LawError(
-            f"{pairs.shape[1]} different pairs of sizes: the law of two variables needs {FEWEST} "
-            "at least"
+            f"{pairs.shape[1]} different pairs of sizes (expected {FEWEST} or more); add others"
         )
     for name, values in zip(("model sizes", "data sizes"), pairs, strict=True):
         ratio = values.max() / values.min()

@@ -17,6 +17,12 @@ def class_ids(data: DataSet, *folders: Path) -> list[int]:
     looked up in the class table, because their order may differ from it. Without such a file the
     integers are class ids of the table.
 
+    Parameters
+    ----------
+    data : DataSet
+    *folders : Path
+        Where the file of class names may be.
+
     Raises
     ------
     DataSetError

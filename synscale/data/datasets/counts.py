@@ -37,8 +37,8 @@ def count_problems(data: DataSet, survey: Survey) -> list[str]:
     if data.part:
         start, stop = data.part
         if usable < (stop or start + 1):
-            found = f"{usable} images that are not held out, expected {stop or start + 1}"
-            problems.append(f"too few images for part = {list(data.part)} ({found}); change it")
+            counts = f"{usable} images that are not held out, expected {stop or start + 1}"
+            problems.append(f"too few images for part = {list(data.part)} ({counts}); change it")
             return problems
         usable = (stop or usable) - start
     if data.min_images and usable < data.min_images:

@@ -137,7 +137,14 @@ def survey(data: DataSet) -> Survey:
 
 
 def index(data: DataSet, threads: int) -> Index:
-    """Return a row for every image, class by class, and a survey. See `datasets`."""
+    """Return a row for every image, class by class, and a survey. See `datasets`.
+
+    Parameters
+    ----------
+    data : DataSet
+    threads : int
+        Threads that read images.
+    """
     files, ids, counts = class_files(data)
     rows: list[tuple] = []
     for name, images in files.items():

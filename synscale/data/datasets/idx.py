@@ -136,7 +136,14 @@ def survey(data: DataSet) -> Survey:
 
 
 def index(data: DataSet, threads: int) -> Index:
-    """Return a row for every image, in order, and a survey. See `datasets`."""
+    """Return a row for every image, in order, and a survey. See `datasets`.
+
+    Parameters
+    ----------
+    data : DataSet
+    threads : int
+        Not used, as the file has all images.
+    """
     images, labels = _paths(data)
     class_ids = _array(data, labels, LABELS, verify=True).tolist()
     _compare_numbers(data, len(_array(data, images, IMAGES, verify=True)), len(class_ids))

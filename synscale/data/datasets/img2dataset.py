@@ -51,7 +51,15 @@ def survey(data: DataSet) -> Survey:
 
 
 def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
-    """Read columns of a parquet of img2dataset: texts, or integers if all texts are digits."""
+    """Read columns of a parquet of img2dataset: texts, or integers if all texts are digits.
+
+    Parameters
+    ----------
+    parquet : Path
+        File that img2dataset wrote.
+    columns : list of str
+        Columns to read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -67,7 +75,7 @@ def rows_of(parquet: Path, columns: list[str]) -> dict[str, list]:
                 kind = schema.field(name).type
                 values = kind.value_type if pa.types.is_dictionary(kind) else kind
                 if not any(is_kind(values) for is_kind in kinds):
-                    problem = f"column {name} is {kind}, expected string"
+                    problem = f"column {name} has another type ({kind}, expected string)"
                     raise DataSetError(f"{parquet}: {problem}; {FIX}")
             return file.read(columns=columns).to_pydict()
     except (pa.ArrowInvalid, OSError) as error:
@@ -87,6 +95,12 @@ def index(data: DataSet, threads: int) -> Index:
     """Return a row for each tar, in the order of its name, and a survey. See `datasets`.
 
     Columns: origin, images (pairs that are used), failed, skipped.
+
+    Parameters
+    ----------
+    data : DataSet
+    threads : int
+        Threads that read tars.
     """
     import pandas as pd
 
@@ -150,7 +164,7 @@ def text_of(tar: Path, key: str, parts: dict, stream: IO[bytes]) -> str | None:
     if not has_caption:
         return None
     if not isinstance(caption, str | int | None):
-        problem = f"caption of {key}.json is {str(caption)[:40]}, expected a text"
+        problem = f"caption of {key}.json is no text ({str(caption)[:40]}, expected a string)"
         raise DataSetError(f"{tar}: {problem}; write the tar again")
     return "" if caption is None else str(caption)
 
@@ -175,7 +189,16 @@ def parquet_texts(parquet: Path) -> dict[str, str]:
 def members(data: DataSet, name: str) -> list[dict]:
     """List origin, tar, offset, size and text of each pair of a tar, in its order.
 
-    Raises DataSetError if its parquet names other pairs or texts.
+    Parameters
+    ----------
+    data : DataSet
+    name : str
+        Name of the tar.
+
+    Raises
+    ------
+    DataSetError
+        If its parquet names other pairs or texts.
     """
     tar = webdataset.root(data.place) / name
     parquet = tar.with_suffix(".parquet")

@@ -50,7 +50,7 @@ def first_few(items: Iterable, count: int = 5) -> str:
 
 
 def table_rows(path: Path, *columns: str) -> list[dict[str, str]]:
-    """Return the rows of a table as `csv_tables.rows` does. Raises DataSetError."""
+    """Return the rows, or raise DataSetError, with the parameters of `csv_tables.rows`."""
     try:
         return csv_tables.rows(path, *columns)
     except csv_tables.TableError as error:
@@ -61,9 +61,8 @@ def row_of(name: str) -> dict[str, str]:
     """Return the row of a data set in data/datasets.csv, an empty one for the user's data."""
     rows = table_rows(TABLE, "id") if TABLE.is_file() else []
     row = next((row for row in rows if row["id"] == name), {})
-    images = row.get("images") or "0"
-    if not images.isdecimal():
-        raise DataSetError(f"{TABLE}: images of {name} is {images!r}, expected digits")
+    if not (images := row.get("images") or "0").isdecimal():
+        raise DataSetError(f"{TABLE}: images of {name} is no number ({images!r}, expected digits)")
     return row
 
 

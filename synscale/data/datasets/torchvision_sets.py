@@ -30,12 +30,12 @@ def parse_layout(layout: str) -> tuple[str, dict]:
     where = f"data/datasets.csv: layout {layout!r}"
     match = re.fullmatch(r"torchvision:(\w+)\((.*)\)", layout)
     if not match:
-        raise DataSetError(f"{where}: must be torchvision:Name(argument=value, ...)")
+        raise DataSetError(f"{where}: no layout (expected torchvision:Name(argument=value, ...))")
     arguments = {}
     for pair in filter(str.strip, match[2].split(",")):
         name, _, value = map(str.strip, pair.partition("="))
         if not value or not name.isidentifier():
-            raise DataSetError(f"{where}: {pair.strip()!r} is not argument=value")
+            raise DataSetError(f"{where}: no argument ({pair.strip()!r}, expected argument=value)")
         if name in OTHER:
             raise DataSetError(f"{where}: {name} is not allowed in a layout; remove it")
         try:
@@ -104,6 +104,12 @@ def class_map(data: DataSet, names: list[str]) -> list[int | None]:
     letters and digits. A class that is not in the table is None. Labels are class ids if the names
     are in the table's order, apart from at most half that are spelt in another way.
 
+    Parameters
+    ----------
+    data : DataSet
+    names : list of str
+        Names of the classes, in the order of the labels.
+
     Raises
     ------
     DataSetError
@@ -156,8 +162,9 @@ def _label(dataset, i: int, label) -> int:
     try:
         return operator.index(label)
     except (TypeError, ValueError, RuntimeError):
-        problem = f"the label of {_item(dataset, i)} is {' '.join(repr(label).split())[:60]}"
-        raise DataSetError(f"{problem}, expected a class id") from None
+        value = " ".join(repr(label).split())[:60]
+        problem = f"the label of {_item(dataset, i)} is no integer"
+        raise DataSetError(f"{problem} ({value}, expected a class id)") from None
 
 
 def labels_of(data: DataSet) -> list[int]:
@@ -193,7 +200,14 @@ def survey(data: DataSet) -> Survey:
 
 
 def index(data: DataSet, threads: int) -> Index:
-    """Return a row for every item, in order, and a survey. See `datasets`."""
+    """Return a row for every item, in order, and a survey. See `datasets`.
+
+    Parameters
+    ----------
+    data : DataSet
+    threads : int
+        Threads that read images.
+    """
     ids = labels_of(data)
     rows = [(class_id, f"item {i}", None, i, None) for i, class_id in enumerate(ids)]
     return image_table(rows), Survey("torchvision", Counter(ids))

@@ -204,7 +204,14 @@ def survey(data: DataSet) -> Survey:
 
 
 def index(data: DataSet, threads: int) -> Index:
-    """Return a row for every image, tar by tar, and a survey. See `datasets`."""
+    """Return a row for every image, tar by tar, and a survey. See `datasets`.
+
+    Parameters
+    ----------
+    data : DataSet
+    threads : int
+        Threads that read tars.
+    """
     import pandas as pd
 
     result = Survey("WebDataset tars", problems=name_problems(data))
@@ -241,7 +248,19 @@ def index(data: DataSet, threads: int) -> Index:
 
 
 def read_at(tar: Path, offset: int, size: int) -> bytes:
-    """Read a range of bytes of a tar. Raises DataSetError if it ends before."""
+    """Read a range of bytes of a tar. Raises DataSetError if it ends before.
+
+    Parameters
+    ----------
+    tar : Path
+    offset, size : int
+        Range in bytes.
+
+    Raises
+    ------
+    DataSetError
+        If the tar ends before.
+    """
     with tar.open("rb") as stream:
         stream.seek(offset)
         data = stream.read(size)

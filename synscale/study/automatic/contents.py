@@ -42,16 +42,24 @@ class Contents:
         return list(dict.fromkeys(name for row in rows for name in row.architectures))
 
     def curves(self, law: str, architecture: str, synthetic: bool = False) -> list[dict]:
-        """Return the curves that a law has on an architecture, by source."""
+        """Return the curves that a law has on an architecture, by source.
+
+        Parameters
+        ----------
+        law : str
+        architecture : str
+        synthetic : bool, optional
+            Whether only curves of synthetic images count.
+        """
         scales: dict[str, list[float | None]] = {}
         for name in self.laws[law].experiments:
             row = self.experiments[name]
             if architecture in row.architectures:
                 for source, scale in expand_curves(row.curves, self.sources):
                     scales.setdefault(source, []).append(scale)
-        kept = {s: v for s, v in scales.items() if not synthetic or self.is_synthetic(s)}
+        sources = {s: v for s, v in scales.items() if not synthetic or self.is_synthetic(s)}
         curves: list[dict] = []
-        for source, values in kept.items():
+        for source, values in sources.items():
             numbers = sorted({scale for scale in values if scale is not None})
             curves.append({"source": source} | ({"guidance": numbers} if numbers else {}))
         return curves

@@ -132,8 +132,8 @@ def _limited_real(study: Contents) -> dict | None:
         return None
     with_mixture = next(name for name, used in trained.items() if shown[0] in used)
     architecture = study.experiments[with_mixture].architectures[0]
-    kept = [e for e in experiments if architecture in study.experiments[e].architectures]
-    keys = {"experiments": kept, "architecture": architecture, "evaluation": study.evaluation}
+    names = [e for e in experiments if architecture in study.experiments[e].architectures]
+    keys = {"experiments": names, "architecture": architecture, "evaluation": study.evaluation}
     return keys | {"mixtures": shown}
 
 

@@ -15,7 +15,15 @@ NUMBERS = Path("data/paper_numbers.csv")
 
 
 def nested_models(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every model inside a value, with its key, except curves."""
+    """Yield every model inside a value, with its key, except curves.
+
+    Parameters
+    ----------
+    key : str
+        Place of the value in the study.
+    value : object
+        Model, list or dict.
+    """
     if isinstance(value, CurveSelection):
         return
     if isinstance(value, StrictModel):
@@ -113,7 +121,7 @@ def check_curves(figures, tables, laws, experiments, sources) -> Iterator[str]:
         one = [model.architecture] if "architecture" in fields else []
         architectures = getattr(model, "architectures", one)
         curves = {field: value for field, value in model if _is_curves(value)}
-        curves.pop("clip_curves", None)  # of another law, see check_claims
+        curves.pop("clip_curves", None)  # curves of another law, see check_claims
         if key in ("figures.exchange_rate", "tables.claims") and curves:
             curves["curves"] = [*_real_curves(sources), *curves["curves"]]
         for law in names if architectures else []:
@@ -192,10 +200,10 @@ def _level_errors(key, row, published, experiments, sources) -> Iterator[str]:
     metric = published["metric"]
     if "top-1" not in metric and "cross-entropy" not in metric:
         if row.size is not None:
-            yield f"{key}: size = {row.size}: {metric} is of no single size; remove the key"
+            yield f"{key}: size = {row.size}: {metric} has no single size; remove the key"
         return
     if row.size is None:
-        yield f"{key}: no size; the published number is of one; add the key"
+        yield f"{key}: no size (expected that of the published number); add the key"
         return
     trained = set()
     for experiment in experiments:
@@ -208,12 +216,12 @@ def _level_errors(key, row, published, experiments, sources) -> Iterator[str]:
         return
     images = images_of_each_part(sources, row.source, row.guidance, row.size)
     if str(images) != published["x"]:
-        count = "unequal numbers of" if images is None else f"{images:,}"
+        count = "unequal numbers" if images is None else f"{images:,}"
         expected = published["x"]
         expected = f"{int(expected):,}" if expected.isdigit() else repr(expected)
         yield (
-            f"{key}: size {row.size:,} has {count} images of each part, the published number is "
-            f"of {expected}; name the size that has as many"
+            f"{key}: size {row.size:,}: other number of images of each part ({count}, expected "
+            f"{expected} of the published number); name the size that has as many"
         )
 
 

@@ -16,7 +16,17 @@ def shorten(value) -> str:
 
 
 def suggest(name: str, known, otherwise: str) -> str:
-    """Return a suggestion of the nearest known name, or else of another fix."""
+    """Return a suggestion of the nearest known name, or else of another fix.
+
+    Parameters
+    ----------
+    name : str
+        Unknown name.
+    known : iterable of str
+        Known names.
+    otherwise : str
+        What to do if no name is near.
+    """
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else otherwise
 
@@ -43,7 +53,15 @@ def name_errors(key: str, names: str | Iterable[str], known, what: str) -> list[
 
 
 def curve_errors(key: str, curves, sources) -> Iterator[str]:
-    """Yield an error for each unknown source, and for each scale that a source does not have."""
+    """Yield an error for each unknown source, and for each scale that a source does not have.
+
+    Parameters
+    ----------
+    key : str
+        Place of the curves in the study.
+    curves : list of CurveSelection
+    sources : dict of str to Source
+    """
     for i, curve in enumerate(curves):
         yield from name_errors(f"{key}.{i}.source", curve.source, sources, "source")
         source = sources.get(curve.source)
@@ -84,14 +102,31 @@ def image_number_errors(key: str, images: int | None, split: str, training) -> I
 
 
 def template_errors(key: str, templates: Sequence[str]) -> Iterator[str]:
-    """Yield an error for each template that does not have {name} exactly once."""
+    """Yield an error for each template that does not have {name} exactly once.
+
+    Parameters
+    ----------
+    key : str
+        Place of the templates in the study.
+    templates : sequence of str
+    """
     for i, text in enumerate(templates):
         if text.count("{name}") != 1 or text.replace("{name}", "").count("{"):
             yield f"{key}.{i} = {shorten(text)}: must contain {{name}} once and no other brace"
 
 
 def template_file_errors(key: str, path: str | None, dataset: str) -> list[str]:
-    """Return an error for each problem of the templates of a data set with classes of its own."""
+    """Return an error for each problem of the templates of a data set with other classes.
+
+    Parameters
+    ----------
+    key : str
+        Place of the file in the study.
+    path : str or None
+        The file.
+    dataset : str
+        Name of the data set.
+    """
     content = "a YAML file, data set -> list of texts with {name} in them"
     if path is None:
         return [
@@ -129,7 +164,17 @@ def architecture_errors(key: str, row, seen: int, size_key: str) -> Iterator[str
 
 
 def input_size_errors(key: str, seen: int, image_size: int) -> list[str]:
-    """Return an error if models see more pixels than images are stored with."""
+    """Return an error if models see more pixels than images are stored with.
+
+    Parameters
+    ----------
+    key : str
+        Section of the models.
+    seen : int
+        Pixels of a side that models see.
+    image_size : int
+        Pixels of a side of stored images.
+    """
     if seen <= image_size:
         return []
     problem = f"larger than the {image_size} of stored images (image_size)"

@@ -57,7 +57,14 @@ def check_captions(recipes, sources) -> Iterator[str]:
 
 
 def has_captions(sources, data) -> bool:
-    """Whether the real images of classes have captions: digits, or files with measured ones."""
+    """Whether the real images of classes have captions: digits, or files with measured ones.
+
+    Parameters
+    ----------
+    sources : dict of str to Source
+    data
+        Section of the study.
+    """
     real = [source for source in sources.values() if source.kind == "real"]
     if data.kind != "files":
         return True

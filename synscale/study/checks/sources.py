@@ -54,14 +54,28 @@ def count_images(source) -> dict[float | None, int]:
 
 
 def is_unbalanced(source, data) -> bool:
-    """Whether classes of a source may have different numbers of images: those in files."""
+    """Whether classes of a source may have different numbers of images: those in files.
+
+    Parameters
+    ----------
+    source : Source
+    data
+        Section of the study.
+    """
     if source is None:
         return False
     return source.kind == "images" or (data.kind == "files" and source.kind in ("real", "pairs"))
 
 
 def round_down(count: int, unit: int) -> int:
-    """Return the largest multiple of a unit up to a number, but at least one unit."""
+    """Return the largest multiple of a unit up to a number, but at least one unit.
+
+    Parameters
+    ----------
+    count : int
+        Number to round.
+    unit : int
+    """
     return max(unit, count - count % unit)
 
 

@@ -41,10 +41,10 @@ def check_parts(data, sources) -> Iterator[str]:
         for other, before in sets[:place]:
             if place_of(before.dataset) == place_of(row.dataset) and _overlap(row, before):
                 value = list(row.part) if row.part else "missing"
-                found = list(before.part) if before.part else "no part"
+                other_part = list(before.part) if before.part else "no part"
                 yield (
                     f"{key} = {value}: overlaps data.training.{other} of the same data set "
-                    f"({found}); give both a part, such as [0, 1000] and [1000, null]"
+                    f"({other_part}); give both a part, such as [0, 1000] and [1000, null]"
                 )
 
 

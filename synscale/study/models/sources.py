@@ -189,6 +189,13 @@ def expand_curves(
 
     Images without a guidance scale and mixtures have the scale None. Unknown sources are left out;
     a check reports them.
+
+    Parameters
+    ----------
+    curves : list of CurveSelection
+        Selections of a figure, table or experiment.
+    sources : dict of str to Source
+        Sources of the study, by name.
     """
     pairs: list[tuple[str, float | None]] = []
     for curve in curves:
@@ -202,7 +209,14 @@ def expand_curves(
 
 
 def names_class(source, recipes: dict) -> bool:
-    """Whether every image of a source shows the class of its label; alt texts need not name it."""
+    """Whether every image of a source shows the class of its label; alt texts need not name it.
+
+    Parameters
+    ----------
+    source : Source
+    recipes : dict
+        Recipes of the study, by name.
+    """
     if source.kind == "synthetic":
         recipe = recipes.get(source.recipe)
         return recipe is not None and recipe.kind not in ("alt_texts", "pair_texts")

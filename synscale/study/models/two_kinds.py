@@ -14,9 +14,9 @@ class TwoKinds(NamedTuple):
     guidance: float | None
 
     def curves(self, mixtures: list[str]) -> list[tuple[str, float | None]]:
-        """Return source and guidance scale of both sources alone, and of mixtures of them."""
-        alone = [(self.real, None), (self.synthetic, self.guidance)]
-        return alone + [(name, None) for name in mixtures]
+        """Return source and guidance scale of each source by itself, and of mixtures of them."""
+        single = [(self.real, None), (self.synthetic, self.guidance)]
+        return single + [(name, None) for name in mixtures]
 
 
 def two_kinds(sources: dict, mixture: str) -> TwoKinds | None:

@@ -10,7 +10,7 @@ from synscale.study.reference.examples import Examples
 from synscale.study.reference.types import Schema, heading, model_names
 from synscale.study.schema import schema
 
-STUDIES = ("studies/digits.yaml", "studies/imagenet.yaml")  # of the examples
+STUDIES = ("studies/digits.yaml", "studies/imagenet.yaml")  # studies of the examples
 MARKS = {
     "rounding_only": "Rounding only.",
     "display_only": "Display only.",
@@ -26,7 +26,15 @@ def description(field: Schema) -> str:
 
 
 def default(field: Schema, required: bool) -> str:
-    """Return the default of a key, as it would be in a study file."""
+    """Return the default of a key, as it would be in a study file.
+
+    Parameters
+    ----------
+    field : Schema
+        Schema of the key.
+    required : bool
+        Whether the key is required.
+    """
     value = field.get("default")
     if required:
         return "required"
@@ -80,7 +88,17 @@ class Page:
         return [*parts, f"```yaml\n{example}```"] if example else parts
 
     def section(self, name: str, field: Schema, headings: list[str]) -> list[str]:
-        """Return the paragraphs of a section of the study, with a heading for each nested model."""
+        """Return the paragraphs of a section of the study, with a heading for each nested model.
+
+        Parameters
+        ----------
+        name : str
+            Key of the section.
+        field : Schema
+            Schema of the section.
+        headings : list of str
+            Nested models that have a heading.
+        """
         parts = [f"## {name}"]
         models = list(model_names(field))
         if self.anchors[models[0]] == name:
@@ -94,7 +112,15 @@ class Page:
 
 
 def nested_models(definitions: dict[str, Schema], schema: Schema) -> Iterator[str]:
-    """Yield the models in a field, each before those in its own fields."""
+    """Yield the models in a field, each before those in its own fields.
+
+    Parameters
+    ----------
+    definitions : dict of str to Schema
+        Schema of each model, by name.
+    schema : Schema
+        Schema of the field.
+    """
     for name in model_names(schema):
         if fields := definitions[name].get("properties"):
             yield name

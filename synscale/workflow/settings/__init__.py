@@ -49,7 +49,15 @@ def identity_of(value: Any, ignored: tuple[dict, ...] = IGNORED) -> Any:
 
 
 def as_json(value: Any, ignored: tuple[dict, ...] = IGNORED) -> str:
-    """Return the identity of a value as text, such as for the identity of a saved state."""
+    """Return the identity of a value as text, such as for the identity of a saved state.
+
+    Parameters
+    ----------
+    value : object
+        Settings, or a model of the study.
+    ignored : tuple of dict, optional
+        Marks of fields that are left out.
+    """
     return json.dumps(identity_of(value, ignored), sort_keys=True)
 
 

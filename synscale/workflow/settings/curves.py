@@ -150,6 +150,14 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
     A label has those of generator, recipe, guidance scale and architecture that differ among the
     curves; real images keep their name, and images that were generated elsewhere that of their
     source.
+
+    Parameters
+    ----------
+    study : Study
+    curves : list of CurveSelection
+        Curves of a figure or table.
+    architectures : list of str
+        Names of architectures.
     """
     curve_keys = [
         (*pair, architecture)

@@ -149,7 +149,15 @@ class FlagSettings(Settings):
 
 
 def hub_weights(row: HubModel, use: str) -> HubWeights:
-    """Return the weights that a row of the study names, for one use of them."""
+    """Return the weights that a row of the study names, for one use of them.
+
+    Parameters
+    ----------
+    row : HubModel
+        Row of the study.
+    use : str
+        What the model is used for.
+    """
     return HubWeights(row.model, row.revision, use, getattr(row, "variant", None))
 
 

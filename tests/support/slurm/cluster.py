@@ -34,12 +34,12 @@ NODE = (
 ACCOUNT = "lab"
 
 
-def wait_for(found: Callable, what: str, seconds: float = 60, every: float = 0.2):
-    """What `found()` returns once it is true. Raises TimeoutError with `what` after so many
+def wait_for(condition: Callable, what: str, seconds: float = 60, every: float = 0.2):
+    """What `condition()` returns once it is true. Raises TimeoutError with `what` after so many
     seconds.
     """
     end = time.monotonic() + seconds
-    while not (value := found()):
+    while not (value := condition()):
         if time.monotonic() > end:
             raise TimeoutError(f"after {seconds} s: {what}")
         time.sleep(every)
@@ -57,7 +57,7 @@ class Job:
 
 @dataclass
 class Cluster:
-    """State, logs, sockets and configuration lie in `folder`, which may be removed once the cluster
+    """State, logs, sockets and configuration are in `folder`, which may be removed once the cluster
     is down.
     """
 
@@ -92,9 +92,7 @@ class Cluster:
         return self
 
     def stop(self) -> None:
-        """Cancel every job, then end what was started, in reverse, and what it may have left
-        behind.
-        """
+        """Cancel every job, then end the daemons in reverse order, and what they may have left."""
         if any(process.poll() is None for process in self.processes[-2:]):
             subprocess.run(
                 ["timeout", "5", "scancel", "--user=root"],
@@ -113,46 +111,50 @@ class Cluster:
             process.kill()
 
     def leftovers(self) -> list[psutil.Process]:
-        """Processes of this cluster that are still there: those whose environment or arguments name
-        its folder, children of ours or not.
+        """Processes of this cluster that still run: those whose environment or arguments name its
+        folder, whether this process started them or not.
         """
-        found = []
+        processes = []
         for process in psutil.process_iter():
             try:
-                own = process.environ().get("SLURM_CONF") == str(self.folder / "slurm.conf") or str(
-                    self.folder
-                ) in " ".join(process.cmdline())
-                if own and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
+                is_of_cluster = process.environ().get("SLURM_CONF") == str(
+                    self.folder / "slurm.conf"
+                ) or str(self.folder) in " ".join(process.cmdline())
+                if (
+                    is_of_cluster
+                    and process.pid != os.getpid()
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    processes.append(process)
             except psutil.Error:
                 continue
-        return found
+        return processes
 
     def steps(self) -> list[psutil.Process]:
-        """What SLURM runs beside each step of a job, for some seconds longer than the step: it
-        writes into the node's log.
+        """Processes that SLURM runs for each step of a job, some seconds longer than the step.
+        They write into the node's log.
         """
-        found = []
+        processes = []
         for process in psutil.process_iter(["name"]):
             with contextlib.suppress(psutil.Error):
                 if process.info["name"] == "slurmstepd" and any(
                     file.path.startswith(str(self.folder)) for file in process.open_files()
                 ):
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of whoever talks to the cluster."""
-        own = {
+        """Environment variables of a client of the cluster."""
+        variables = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith(("SLURM_", "SBATCH_", "PYTHON"))
         }
-        own |= {gpu_lock.CPU: "allow"}  # the GPUs of this cluster are pretend
-        return own | {
+        variables |= {gpu_lock.CPU: "allow"}  # the GPUs of this cluster are pretend
+        return variables | {
             "SLURM_CONF": str(self.folder / "slurm.conf"),
-            "PATH": f"{self.folder / 'bin'}:{own['PATH']}",
+            "PATH": f"{self.folder / 'bin'}:{variables['PATH']}",
         }
 
     def _configure(self) -> None:
@@ -166,15 +168,15 @@ class Cluster:
             "host": socket.gethostname().split(".")[0],
             "names": ",".join(self.names),
         }
-        own = GPUS // self.nodes
+        gpus_of_node = GPUS // self.nodes
         self.values["nodes"] = "\n".join(
-            f"NodeName={name} Port={self.values[name]} Gres=gpu:h100:{own} "
+            f"NodeName={name} Port={self.values[name]} Gres=gpu:h100:{gpus_of_node} "
             + NODE.format(**self.values)
             for name in self.names
         )
         self.values["gpus"] = "\n".join(
             f"NodeName={name} Name=gpu Type=h100 "
-            f"File={self.folder}/dev/gpu[{own * number}-{own * (number + 1) - 1}]"
+            f"File={self.folder}/dev/gpu[{gpus_of_node * number}-{gpus_of_node * (number + 1) - 1}]"
             for number, name in enumerate(self.names)
         )
         for path in CONFIG.iterdir():
@@ -212,14 +214,14 @@ class Cluster:
             )
 
     def _start_munge(self) -> None:
-        own, run = self.folder / "munge", self.folder / "run"
-        (own / "key").write_bytes(secrets.token_bytes(128))
-        (own / "key").chmod(0o600)
+        folder, run = self.folder / "munge", self.folder / "run"
+        (folder / "key").write_bytes(secrets.token_bytes(128))
+        (folder / "key").chmod(0o600)
         files = [
-            f"--key-file={own}/key",
+            f"--key-file={folder}/key",
             f"--socket={run}/munge.socket",
             f"--pid-file={run}/munged.pid",
-            f"--seed-file={own}/seed",
+            f"--seed-file={folder}/seed",
         ]
         self._launch(
             "munged",
@@ -304,20 +306,20 @@ class Cluster:
         ).stdout
 
     def tried(self, *command: str) -> str | None:
-        """As `call`, but None where the command fails."""
+        """As `call`, but None if the command fails."""
         done = subprocess.run(
             ["timeout", "10", *command], env=self.environment, capture_output=True, text=True
         )
         return done.stdout if done.returncode == 0 else None
 
     def jobs(self, *states: str) -> list[Job]:
-        """In the queue, in these states (all that are not over, by default)."""
-        wanted = [f"--states={','.join(states)}"] if states else []
-        lines = self.call("squeue", "--noheader", "--format=%i|%T|%k|%P|%b", *wanted).splitlines()
+        """Jobs in the queue, in these states (by default all that have not ended)."""
+        filters = [f"--states={','.join(states)}"] if states else []
+        lines = self.call("squeue", "--noheader", "--format=%i|%T|%k|%P|%b", *filters).splitlines()
         return [Job(*line.split("|")) for line in lines]
 
     def node(self, state: str) -> None:
-        """Of the last node."""
+        """Set the state of the last node."""
         self.tried(
             "scontrol", "update", f"NodeName={self.names[-1]}", f"State={state}", "Reason=test"
         )  # it may have come up by itself

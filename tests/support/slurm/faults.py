@@ -1,4 +1,4 @@
-"""Faults, as clusters make them, and a study whose jobs live long enough to be hit."""
+"""Faults to inject, as clusters have them, and a study whose jobs run long enough to be hit."""
 
 import contextlib
 import hashlib
@@ -14,7 +14,7 @@ from tests.support.shared import digests
 from tests.support.slurm.cluster import Cluster, Job, wait_for
 from tests.support.slurm.workflows import OnCluster
 
-# What each stage is asked for, and where it keeps what a retry goes on from.
+# What each stage is asked for, and where it keeps the state that a retry resumes from.
 STAGES = {
     "train_generator": ("results/smoke/generators/diffusion", ".state/smoke/generators/diffusion"),
     "generate": (
@@ -46,7 +46,7 @@ def with_one_thread(workflow: OnCluster) -> None:
 
 def long_study(folder: Path, cluster: Cluster) -> OnCluster:
     """The smoke study with jobs of some ten seconds that save their state twice a second, and take
-    too much memory when told so.
+    too much memory on request.
     """
     workflow = OnCluster.create(folder, cluster)
     with_one_thread(workflow)
@@ -79,7 +79,7 @@ def long_study(folder: Path, cluster: Cluster) -> OnCluster:
 
 
 def cancelled(cluster: Cluster, job: Job, process) -> None:
-    """By its user or an administrator."""
+    """Cancel the job, as its user or an administrator does."""
     cluster.call("scancel", job.id)
 
 
@@ -88,7 +88,7 @@ def killed(cluster: Cluster, job: Job, process) -> None:
 
 
 def out_of_time(cluster: Cluster, job: Job, process) -> None:
-    """It hangs, and its limit ends it: the shortest that SLURM knows is a minute."""
+    """Let the job hang until its limit ends it; SLURM's shortest limit is a minute."""
     process.suspend()
     cluster.call("scontrol", "update", f"JobId={job.id}", "TimeLimit=1")
 
@@ -98,23 +98,21 @@ def out_of_memory(cluster: Cluster, job: Job, process) -> None:
 
 
 def requeued(cluster: Cluster, job: Job, process) -> None:
-    """Back into the queue, as at a preemption. SLURM lets such a job wait for two minutes; here it
-    may start at once.
+    """Requeue the job, as a preemption does. SLURM lets such a job wait for two minutes; it may
+    start at once here.
     """
     cluster.call("scontrol", "requeue", job.id)
     cluster.hasten()
 
 
 def node_down(cluster: Cluster, job: Job, process) -> None:
-    """And up again: its jobs, all of them, go back into the queue."""
+    """Take the node down and up again; all its jobs return to the queue."""
     cluster.node("DOWN")
     wait_for(lambda: not process.is_running(), "the job outlived its node")
     # A node that takes a job again while its old one still ends is drained, and the job held
-    # ("Duplicate jobid"): for an administrator to mend.
+    # ("Duplicate jobid"): an administrator must fix it.
     wait_for(lambda: not cluster.steps(), "the node did not end its jobs")
-    time.sleep(
-        8
-    )  # what slurmd itself knows of them it forgets some seconds later, and shows nobody
+    time.sleep(8)  # slurmd forgets the jobs some seconds later, and shows this nowhere
     cluster.node("RESUME")
     cluster.hasten()
 
@@ -136,17 +134,17 @@ class Hit:
     stage: str
     fault: str
     job: str
-    lost: float  # seconds of work since it was last made safe
+    lost: float  # seconds of work since the last save
 
 
 def ready(workflow: OnCluster, stage: str, process) -> bool:
-    """Whether a job is in the middle of its work: it has saved some in this try."""
+    """Whether a job is in the middle of its work: it has saved some in this attempt."""
     return workflow.saved(process, STAGES[stage][1]) > process.create_time()
 
 
 def outputs(workflow: OnCluster) -> dict[str, str]:
-    """sha256 of every file that the stages made."""
-    found = {}
+    """sha256 of every file that the stages wrote."""
+    digests_by_file = {}
     for target, _ in STAGES.values():
         path = workflow.folder / target
         one = (
@@ -154,8 +152,8 @@ def outputs(workflow: OnCluster) -> dict[str, str]:
             if path.is_file()
             else digests(path)
         )
-        found |= {f"{target}/{name}": digest for name, digest in one.items()}
-    return found
+        digests_by_file |= {f"{target}/{name}": digest for name, digest in one.items()}
+    return digests_by_file
 
 
 def storm(
@@ -166,10 +164,10 @@ def storm(
     seconds: float = 900,
 ) -> list[Hit]:
     """Run the stages of `planned` with these faults, one after the other as each job comes up
-    again; return what was done to them.
+    again; return the hits.
 
-    delay: seconds from when a job could be hit to when it is. Fails where snakemake does. A fault
-    for which a job was over too soon is not done.
+    delay: seconds from when a job could be hit to when it is. Fails if snakemake does. A fault
+    whose job ended too soon is not injected.
     """
     left, due, hits, done = (
         {stage: list(faults) for stage, faults in planned.items()},
@@ -190,14 +188,14 @@ def storm(
         if time.monotonic() > end:
             snakemake.terminate()
             raise TimeoutError(
-                f"after {seconds} s, with {left} still to come:\n{workflow.told[-3000:]}"
+                f"after {seconds} s, with {left} still to come:\n{workflow.all_output[-3000:]}"
             )
         for stage in [stage for stage, faults in left.items() if faults]:
             job = workflow.job_of(stage, STAGES[stage][0])
             process = job and workflow.process_of(job)
             with contextlib.suppress(
                 psutil.NoSuchProcess, FileNotFoundError
-            ):  # over before it was hit: the next try is, or the end tells
+            ):  # over before it was hit; the next attempt is hit, or the run ends without a hit
                 if not process or process in done or not ready(workflow, stage, process):
                     continue
                 if time.monotonic() < due.setdefault(process, time.monotonic() + delay()):
@@ -207,7 +205,7 @@ def storm(
                 done.add(process)
                 left[stage].pop(0)
                 hits.append(Hit(stage, name, job.id, lost))
-                workflow.assert_nothing_passes_for_whole()
+                workflow.assert_results_are_complete()
         time.sleep(0.2)
-    assert snakemake.returncode == 0, workflow.told[-5000:]
+    assert snakemake.returncode == 0, workflow.all_output[-5000:]
     return hits

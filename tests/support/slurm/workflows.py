@@ -1,4 +1,4 @@
-"""The project's workflow on a test cluster, in a folder of its own: started, watched, and looked at
+"""The project's workflow on a test cluster, in a separate folder: started, watched, and inspected
 afterwards.
 """
 
@@ -18,10 +18,10 @@ from synscale.data import shards
 from tests.support.slurm.cluster import ACCOUNT, GPUS, Cluster, Job, wait_for
 from tests.support.workflow import Workflow
 
-# A test has seconds where a cluster has hours; and no more jobs at once than the GPUs and a few, as
-# all share two real cores.
+# A test takes seconds, a cluster hours. At most as many jobs as GPUs and a few more run at once,
+# because all share two real cores.
 QUICK = ["--jobs", "6"]
-SAVED = {".state", ".safetensors", ".pt", ".parquet"}  # what a retry goes on from
+SAVED = {".state", ".safetensors", ".pt", ".parquet"}  # what a retry resumes from
 SITE = f"""
 account: {ACCOUNT}
 qos: normal
@@ -34,9 +34,7 @@ partitions:
 
 @dataclass
 class OnCluster(Workflow):
-    """`snakemake --profile slurm` in `folder`; what it prints goes to `told`, a file, over all
-    starts.
-    """
+    """`snakemake --profile slurm` in `folder`; `output.txt` has the output of all starts."""
 
     cluster: Cluster = None
 
@@ -50,7 +48,7 @@ class OnCluster(Workflow):
         return workflow
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        with (self.folder / "told").open("a") as told:
+        with (self.folder / "output.txt").open("a") as output_file:
             command = [
                 sys.executable,
                 Path(__file__).with_name("quick_snakemake.py"),
@@ -64,18 +62,18 @@ class OnCluster(Workflow):
                 cwd=self.folder,
                 env=self.cluster.environment,
                 stdin=subprocess.DEVNULL,
-                stdout=told,
-                stderr=told,
+                stdout=output_file,
+                stderr=output_file,
                 start_new_session=True,
             )
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """Run to the end; return what this start printed."""
-        before = len(self.told)
+        before = len(self.all_output)
         process = self.start(*arguments)
         process.wait()
-        assert not check or process.returncode == 0, self.told[before:]
-        return self.told[before:]
+        assert not check or process.returncode == 0, self.all_output[before:]
+        return self.all_output[before:]
 
     @staticmethod
     def put_snakemake(folder: Path, *prefix: str) -> None:
@@ -119,30 +117,27 @@ class OnCluster(Workflow):
         return done.stdout
 
     @property
-    def told(self) -> str:
-        path = self.folder / "told"
+    def all_output(self) -> str:
+        path = self.folder / "output.txt"
         return path.read_text() if path.exists() else ""
 
     # -- jobs while they run
 
     def job_of(self, rule: str, output: str = "") -> Job | None:
-        """The running SLURM job of a rule, and of wildcards that `output`, a path in results/,
-        holds.
-        """
-        wanted = [part.removesuffix(".tar") for part in Path(output).parts[3:]]
+        """The running SLURM job of a rule, with the wildcards in `output`, a path in results/."""
+        parts = [part.removesuffix(".tar") for part in Path(output).parts[3:]]
         return next(
             (
                 job
                 for job in self.cluster.jobs("RUNNING")
-                if job.rule.startswith(f"rule_{rule}_w")
-                and all(part in job.rule for part in wanted)
+                if job.rule.startswith(f"rule_{rule}_w") and all(part in job.rule for part in parts)
             ),
             None,
         )
 
     def processes(self) -> list[psutil.Process]:
-        """Of jobs of this workflow: those that run in its folder, in a SLURM job."""
-        found = []
+        """Processes of jobs of this workflow: those that run in its folder, in a SLURM job."""
+        processes = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if (
@@ -150,37 +145,37 @@ class OnCluster(Workflow):
                     and "SLURM_JOB_ID" in process.environ()
                     and process.status() != psutil.STATUS_ZOMBIE
                 ):
-                    found.append(process)
-        return found
+                    processes.append(process)
+        return processes
 
     def scripts(self) -> dict[str, psutil.Process]:
         """SLURM's id of each job -> the process of its script."""
-        found = {}
+        scripts = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error):
                 if "python" in process.name() and any(
                     part.startswith(("scripts.", "synscale.")) for part in process.cmdline()[1:4]
                 ):  # torchrun adds -u
-                    found[process.environ()["SLURM_JOB_ID"]] = process
-        return found
+                    scripts[process.environ()["SLURM_JOB_ID"]] = process
+        return scripts
 
     def process_of(self, job: Job) -> psutil.Process | None:
         return self.scripts().get(job.id)
 
-    # -- what lies there
+    # -- files
 
     def saved(self, process: psutil.Process, state: str) -> float:
-        """When the work of a process was last made safe: its start, or the time of its newest state
-        in the folder `state`.
+        """When a process last saved its work: its start, or the time of its newest state in the
+        folder `state`.
         """
-        kept = [
+        saved_times = [
             path.stat().st_mtime
             for path in (self.folder / state).rglob("[!.]*")
             if path.suffix in SAVED
         ]
-        return max([process.create_time(), *kept])
+        return max([process.create_time(), *saved_times])
 
-    def assert_nothing_passes_for_whole(self) -> int:
+    def assert_results_are_complete(self) -> int:
         """Assert that every result with its final name can be read. Return their number."""
         count = 0
         for path in (self.folder / "results").rglob("*"):
@@ -205,7 +200,7 @@ class OnCluster(Workflow):
         return count
 
     def assert_nothing_is_left_over(self) -> None:
-        """No job in the queue, no process of one, no half file."""
+        """Assert that no job is in the queue, and no process or partial file is left."""
         wait_for(lambda: not self.cluster.jobs(), "jobs are left in the queue", 30)
         wait_for(lambda: not self.processes(), "processes of jobs that are over are left", 30)
         assert not [path for path in (self.folder / "results").rglob("*") if ".part" in path.name]

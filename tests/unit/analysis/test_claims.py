@@ -86,20 +86,20 @@ def test_decide_adjusts_p_by_holm(values):
     expected[order] = np.minimum(
         1, np.maximum.accumulate(both[order] * np.arange(len(both), 0, -1))
     )
-    adjusted = np.array([[own.p, own.p_opposite] for own in decisions]).ravel()
+    adjusted = np.array([[decision.p, decision.p_opposite] for decision in decisions]).ravel()
     assert adjusted == pytest.approx(expected)
     verdicts = [
         "holds" if p < 0.05 else "does not hold" if q < 0.05 else "undecided"
         for p, q in adjusted.reshape(-1, 2)
     ]
-    assert [own.verdict for own in decisions] == verdicts
+    assert [decision.verdict for decision in decisions] == verdicts
 
 
 @given(st.floats(0, 1), st.lists(st.floats(0, 1), max_size=8))
 def test_more_claims_decide_no_undecided_one(p, others):
-    alone = decide([Test(p, 1 - p)])[0].verdict
+    verdict_of_one = decide([Test(p, 1 - p)])[0].verdict
     among = decide([Test(p, 1 - p), *(Test(q, 1 - q) for q in others)])[0].verdict
-    assert among in ("undecided", alone)
+    assert among in ("undecided", verdict_of_one)
 
 
 def test_tables_without_effects_seldom_have_verdicts():
@@ -109,7 +109,7 @@ def test_tables_without_effects_seldom_have_verdicts():
         tests = [
             bound_test(effects.mean_effect(random.normal(0, 1, 5)), above=0) for _ in range(13)
         ]
-        decided += any(own.verdict != "undecided" for own in decide(tests))
+        decided += any(decision.verdict != "undecided" for decision in decide(tests))
     assert decided / trials < 0.1
 
 
@@ -208,7 +208,7 @@ def test_exponents_apart_by_the_margin_are_seldom_alike(exponents):
 
 
 def test_spread_of_two_curves_is_slope_of_their_ratio():
-    """As a size has an effect of its own, only the ratio of the losses counts."""
+    """Each size has an effect, so only the ratio of the losses counts."""
     random = np.random.default_rng(3)
     a, b = curve(0.5, random, 0.05), curve(0.3, random, 0.05)
     result = effects.spread([a, b], 0.1)
@@ -246,7 +246,7 @@ def test_mean_effect_of_one_value_has_no_interval():
 
 def test_over_sizes_averages_seeds_of_a_size():
     once = {30: pd.Series([-0.2]), 60: pd.Series([-0.1]), 120: pd.Series([-0.3])}
-    often = {size: pd.concat([own] * 5) for size, own in once.items()}
+    often = {size: pd.concat([losses] * 5) for size, losses in once.items()}
     assert effects.over_sizes(often) == effects.over_sizes(once)
     assert effects.over_sizes(once).n == 3
 

@@ -51,9 +51,9 @@ def test_ends_of_the_interval_are_stable(law, noise):
     exact = np.exp(LAWS[law](np.log(SIZES))) if law == "floor" else (60 / SIZES) ** 0.3
     synthetic = (SIZES, scattered(exact, noise, seed=1))
     real = (REAL, scattered(1.2 * (60 / REAL) ** 0.4, noise, seed=2))
-    found = [exchange_rate(real, synthetic, [30.0, 120.0, 480.0], seed=seed) for seed in range(4)]
+    tables = [exchange_rate(real, synthetic, [30.0, 120.0, 480.0], seed=seed) for seed in range(4)]
     for end in ("rate_low", "rate_high"):
-        ends = np.array([rates[end] for rates in found])
+        ends = np.array([rates[end] for rates in tables])
         finite = np.isfinite(ends).all(0)
         assert finite[0]
         assert (ends.max(0) / ends.min(0))[finite].max() < 1.05
@@ -79,7 +79,7 @@ def test_figure_marks_where_no_number_matches(rates, text):
         }
     )
     plot_exchange_rate.draw(axes, table, {"color": "black", "marker": "o"}, "synthetic")
-    assert text in [own.get_text() for own in axes.texts]
+    assert text in [label.get_text() for label in axes.texts]
     drawn = (
         np.concatenate([line.get_ydata() for line in axes.lines[1:]])
         if len(axes.lines) > 1

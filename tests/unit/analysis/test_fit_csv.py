@@ -27,7 +27,7 @@ def fitted(tmp_path, table: pd.DataFrame, *options: str, name="data.csv", fails=
     return json.loads((tmp_path / "out.json").read_text()), printed
 
 
-def test_a_table_is_fitted_from_the_command_line(tmp_path):
+def test_table_is_fitted_from_the_command_line(tmp_path):
     table = pd.DataFrame(
         {
             "images": LONG,
@@ -56,9 +56,9 @@ def test_a_table_is_fitted_from_the_command_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
-        (lambda t: t.head(2), "2 different sizes: a law needs 3 at least"),
+        (lambda t: t.head(2), "2 different sizes (expected 3 or more)"),
         (
             lambda t: t.assign(loss=[0.5, 0.4, None, 0.3, 0.2, 0.1]),
             "loss in row 3 is '', not a number",
@@ -69,14 +69,14 @@ def test_a_table_is_fitted_from_the_command_line(tmp_path):
         (lambda t: t.rename(columns={"loss": "cost"}), "no column 'loss'; it has images, cost"),
     ],
 )
-def test_a_table_that_cannot_be_fitted_is_refused_in_one_line(tmp_path, change, told):
+def test_unfit_table_is_refused_in_one_line(tmp_path, change, message):
     table = pd.DataFrame({"images": SIZES, "loss": (200 / SIZES) ** 0.3})
     said = fitted(tmp_path, change(table), fails=True)
-    assert told in said
+    assert message in said
     assert len(said.strip().splitlines()) == 1
 
 
-def test_a_second_size_asks_for_the_law_of_two_variables(tmp_path):
+def test_second_size_selects_the_law_of_two_variables(tmp_path):
     n, d = (
         axis.ravel() for axis in np.meshgrid(1e6 * 4.0 ** np.arange(4), 1e8 * 4.0 ** np.arange(4))
     )
@@ -84,5 +84,6 @@ def test_a_second_size_asks_for_the_law_of_two_variables(tmp_path):
     result, _ = fitted(tmp_path, table, "--x2", "weights", "--bootstrap", "5")
     assert result["law"] == "two_variable" and "delta" in result["objective"]
     assert result["floor"] == pytest.approx(1.7, rel=0.05)
-    assert "go together" in fitted(tmp_path, table, "--law", "two_variable", fails=True)
-    assert "go together" in fitted(tmp_path, table, "--law", "power", "--x2", "weights", fails=True)
+    problem = "only one of them is given; give both or neither"
+    assert problem in fitted(tmp_path, table, "--law", "two_variable", fails=True)
+    assert problem in fitted(tmp_path, table, "--law", "power", "--x2", "weights", fails=True)

@@ -26,8 +26,13 @@ def scipy_fit(x, y, curve: dict, fixed: dict) -> float:
     }
 
     def residuals(theta):
-        own = dict(zip(free, theta, strict=True)) | fixed
-        return np.logaddexp(own["log_floor"], own["log_scale"] - np.exp(own["k"]) * x) - y
+        parameters = dict(zip(free, theta, strict=True)) | fixed
+        return (
+            np.logaddexp(
+                parameters["log_floor"], parameters["log_scale"] - np.exp(parameters["k"]) * x
+            )
+            - y
+        )
 
     tight = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15}
     with np.errstate(over="ignore", invalid="ignore"):
@@ -57,12 +62,12 @@ def test_solve_fits_each_curve_of_a_batch():
     starts = np.repeat(floor.starts(x, y[:, 0])[:, [7]], 6, 1)
     together, costs = floor.solve(x, y, starts, weights)
     for i in range(6):
-        alone, cost = floor.solve(
+        single, cost = floor.solve(
             np.repeat(x, weights[:, i].astype(int)),
             np.repeat(y[:, i], weights[:, i].astype(int)),
             starts[:, [i]],
         )
-        assert together[:, i] == pytest.approx(alone[:, 0], rel=1e-7)
+        assert together[:, i] == pytest.approx(single[:, 0], rel=1e-7)
         assert costs[i] == pytest.approx(cost[0])
 
 
@@ -71,17 +76,17 @@ def test_interval_ends_are_at_the_limit_of_the_profile(kind, seed):
     """With a floor that is best and with none; the ends are of a grid, so within a hundredth."""
     random = np.random.default_rng(seed)
     x, y = np.log(LONG), np.log(curve(kind, random, 0.02))
-    found = floor.fit(x, y)
-    assert (found["more"]["floor"] > 0) == (kind == "floor")
-    limit = found["residual_sum"] * (1 + stats.t.ppf(0.975, 7) ** 2 / 7)
+    fitted = floor.fit(x, y)
+    assert (fitted["more"]["floor"] > 0) == (kind == "floor")
+    limit = fitted["residual_sum"] * (1 + stats.t.ppf(0.975, 7) ** 2 / 7)
     nearby = [floor.curve_of(theta, x, y) for theta in floor.starts(x, y).T]
 
     def least(**fixed):
-        return min(scipy_fit(x, y, own, fixed) for own in nearby)
+        return min(scipy_fit(x, y, start, fixed) for start in nearby)
 
-    for end, outward in zip(np.log(found["k_interval"]), (-0.01, 0.01), strict=True):
+    for end, outward in zip(np.log(fitted["k_interval"]), (-0.01, 0.01), strict=True):
         assert least(k=end - outward) < limit < least(k=end + outward)
-    low, high = found["more"]["floor_interval"]
+    low, high = fitted["more"]["floor_interval"]
     assert least(log_floor=np.log(high * 0.98)) < limit < least(log_floor=np.log(high * 1.02))
     if low > 0:
         assert least(log_floor=np.log(low * 0.98)) > limit > least(log_floor=np.log(low * 1.02))
@@ -96,20 +101,20 @@ def test_reported_minima_are_minima():
                 minimum["k"],
                 max(minimum["floor"], 1e-3 * np.exp(y.min())),
             )  # from no floor at all numeric gradients see no way
-            own = {
+            neighbour = {
                 "k": k,
                 "log_floor": np.log(visible),
                 "log_scale": x[0] + np.log(np.exp(y[0]) - visible) / k,
             }
-            assert scipy_fit(x, y, own, {}) > minimum["residual_sum"] * (1 - 1e-6)
+            assert scipy_fit(x, y, neighbour, {}) > minimum["residual_sum"] * (1 - 1e-6)
 
 
 def test_power_bootstrap_fits_weighted_lines():
     random = np.random.default_rng(0)
     x, y = np.log(LONG), np.log(curve("power", random, 0.05))
     weights = random.multinomial(10, np.full(10, 0.1), size=20).astype(float)
-    for own, k in zip(weights, power.bootstrap(x, y, weights), strict=True):
-        assert k == pytest.approx(-np.polyfit(x, y, 1, w=np.sqrt(own))[0])
+    for counts, k in zip(weights, power.bootstrap(x, y, weights), strict=True):
+        assert k == pytest.approx(-np.polyfit(x, y, 1, w=np.sqrt(counts))[0])
 
 
 def test_floor_bootstrap_fits_weighted_points():

@@ -31,7 +31,7 @@ def falling(count: int, seed: int, floor: float = 0.0, noise: float = 0.02) -> t
 @example(4082083, 4.0, 0.0)  # the break is at a size, but for rounding
 def test_choice_is_invariant_under_rescaling(seed, log_size_unit, log_loss_unit):
     sizes, losses = falling(8 + seed % 5, seed)
-    losses[-3:] *= [1.0, 1.05, 1.1]  # the smaller sizes alone show no floor
+    losses[-3:] *= [1.0, 1.05, 1.1]  # the smaller sizes without the rest show no floor
     choice = laws.choose(sizes, losses)
     scaled = laws.choose(sizes * 10.0**log_size_unit, losses * 10.0**log_loss_unit)
     assert scaled.fit.law == choice.fit.law
@@ -113,8 +113,8 @@ def test_loss_that_is_not_monotone_is_reported():
 
 def test_monotone_noisy_losses_are_not_reported():
     notes = [laws.choose(*falling(8, seed)).warnings for seed in range(40)]
-    assert not any("monotone" in note for own in notes for note in own)
-    assert sum("lack of fit" in note for own in notes for note in own) <= 6
+    assert not any("monotone" in note for notes_of_curve in notes for note in notes_of_curve)
+    assert sum("lack of fit" in note for notes_of_curve in notes for note in notes_of_curve) <= 6
 
 
 def test_loss_that_rises_is_reported():
@@ -140,10 +140,10 @@ def test_lack_of_fit_has_its_level():
 
 # -- intervals at bounds ---------------------------------------------------------------------------
 def test_interval_without_upper_bound_is_infinite():
-    found = laws.fit("floor", *CUT)
-    assert found.k_interval[1] == np.inf
-    assert 0 < found.k_interval[0] < found.k
-    assert found.as_json()["k_interval"][1] is None
+    fitted = laws.fit("floor", *CUT)
+    assert fitted.k_interval[1] == np.inf
+    assert 0 < fitted.k_interval[0] < fitted.k
+    assert fitted.as_json()["k_interval"][1] is None
 
 
 @pytest.mark.parametrize("slope", [0.0, 0.1])
@@ -157,8 +157,8 @@ def test_floor_interval_ends_are_no_grid_ends():
     """The old grid ended at k e^4 and k e^-4."""
     cut = 0
     for seed in range(20):
-        found = laws.fit("floor", *falling(5, seed, floor=1.0, noise=0.03))
-        ratio = np.array(found.k_interval) / found.k
+        fitted = laws.fit("floor", *falling(5, seed, floor=1.0, noise=0.03))
+        ratio = np.array(fitted.k_interval) / fitted.k
         cut += bool(np.isclose(np.abs(np.log(np.maximum(ratio, 1e-9))), 4, atol=1e-6).any())
     assert cut == 0
 

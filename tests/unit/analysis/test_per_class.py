@@ -91,9 +91,9 @@ def test_by_class_averages_sets_class_by_class():
     other = metrics(evaluation="other")
     other["cross_entropy"] *= 3
     result = per_class.by_class(pd.concat([metrics(), other]), ["held_out", "other"])
-    alone = per_class.by_class(metrics(), ["held_out"])
+    one_set = per_class.by_class(metrics(), ["held_out"])
     assert result["cross_entropy"].to_numpy() == pytest.approx(
-        2 * alone["cross_entropy"].to_numpy()
+        2 * one_set["cross_entropy"].to_numpy()
     )
     with pytest.raises(ValueError, match="class 3 is not in each of held_out, other"):
         per_class.by_class(
@@ -126,9 +126,9 @@ def test_median_class_has_the_median_exponent_of_its_group():
 def clusters(random, classes: int, curves: int, correlation: float) -> pd.DataFrame:
     """k and a score that share most of their spread within a class."""
     covariance = [[1, correlation], [correlation, 1]]
-    own = random.multivariate_normal([0, 0], covariance, classes)[:, None] * 0.8**0.5
+    shared_part = random.multivariate_normal([0, 0], covariance, classes)[:, None] * 0.8**0.5
     values = (
-        own + random.multivariate_normal([0, 0], covariance, (classes, curves)) * 0.2**0.5
+        shared_part + random.multivariate_normal([0, 0], covariance, (classes, curves)) * 0.2**0.5
     ).reshape(-1, 2)
     return pd.DataFrame(
         {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synscale.analysis.score_correlation import CorrelationError, regression, spearman
 
 SEEDS = st.integers(0, 2**32 - 1)
-few = settings(max_examples=25, deadline=None)  # of a few milliseconds each on an idle core
+few = settings(max_examples=25, deadline=None)  # a few milliseconds each on an idle core
 
 
 def drawn(random, count=40, correlation=0.5):
@@ -49,7 +49,7 @@ def test_spearman_intervals_cover():
         ]
         for _ in range(400)
     ]
-    truth = 6 / np.pi * np.arcsin(pearson / 2)  # of a Gaussian pair
+    truth = 6 / np.pi * np.arcsin(pearson / 2)  # a Gaussian pair
     assert 0.92 < share_covered(rows, truth) < 0.98
 
 
@@ -80,16 +80,20 @@ def test_regression_intervals_cover():
     random = np.random.default_rng(1)
     rows = pd.concat([regression(*drawn(random)) for _ in range(400)])
     # accuracy = a - c / 2 + e. Given b and c, a has variance 1 - 1/4, so its partial is sqrt(0.75
-    # / 1.75); b has none of its own; given a and b, c has variance 1 and -c / 2 + e 1.25, so its
+    # / 1.75); b has none; given a and b, c has variance 1 and -c / 2 + e 1.25, so its
     # partial is -0.5 / sqrt(1.25). Accuracy has variance 2.25.
     for score, partial, coefficient in (
         ("a", np.sqrt(0.75 / 1.75), 1 / 1.5),
         ("b", 0, 0),
         ("c", -0.5 / np.sqrt(1.25), -0.5 / 1.5),
     ):
-        own = rows[rows["score"] == score]
-        assert 0.92 < share_covered(own[["partial_low", "partial_high"]].to_numpy(), partial) < 0.98
-        assert 0.90 < share_covered(own[["low", "high"]].to_numpy(), coefficient) < 0.99
+        score_rows = rows[rows["score"] == score]
+        assert (
+            0.92
+            < share_covered(score_rows[["partial_low", "partial_high"]].to_numpy(), partial)
+            < 0.98
+        )
+        assert 0.90 < share_covered(score_rows[["low", "high"]].to_numpy(), coefficient) < 0.99
 
 
 def test_collinear_scores_have_a_large_inflation_factor():

@@ -39,11 +39,11 @@ LEVEL = (
     [
         (
             "size: 64000000",
-            "size 64,000,000 has 32,000,000 images of each part, the published number is of "
-            "64,000,000; name the size that has as many",
+            "size 64,000,000: other number of images of each part (32,000,000, expected "
+            "64,000,000 of the published number); name the size that has as many",
         ),
         ("size: 3000000", "size = 3000000: not trained in the experiments of laws.clip"),
-        ("guidance: null", "no size; the published number is of one; add the key"),
+        ("guidance: null", "no size (expected that of the published number); add the key"),
     ],
 )
 def test_published_level_needs_as_many_images_of_each_part(tmp_path, new, error):
@@ -52,11 +52,11 @@ def test_published_level_needs_as_many_images_of_each_part(tmp_path, new, error)
     assert LEVEL in text
     path = tmp_path / "bad.yaml"
     path.write_text(text.replace(LEVEL, LEVEL.replace("size: 128000000", new)), encoding="utf-8")
-    with pytest.raises(StudyError) as found:
+    with pytest.raises(StudyError) as raised:
         load_study(path)
     assert (
         f"tables.versus_paper.counterparts.clip_vit_b_synthetic_and_real_64m_top1: {error}"
-        in str(found.value)
+        in str(raised.value)
     )
 
 
@@ -86,8 +86,10 @@ def metrics_of(experiments: list[ExperimentSettings], evaluation: str) -> pd.Dat
     """Random metrics of every run of these experiments."""
     random = np.random.default_rng(0)
     rows = []
-    for own in experiments:
-        for curve, *rest in product(own.curves, own.architectures, own.sizes, own.seeds):
+    for experiment in experiments:
+        for curve, *rest in product(
+            experiment.curves, experiment.architectures, experiment.sizes, experiment.seeds
+        ):
             values = random.uniform(0.2, 0.9, 2)
             rows.append((*curve, *rest, evaluation, None, 100, *values))
     table = pd.DataFrame(
@@ -96,8 +98,8 @@ def metrics_of(experiments: list[ExperimentSettings], evaluation: str) -> pd.Dat
     return table.astype({"guidance": "Float64", "class_id": "Int64"})
 
 
-def test_published_levels_stand_beside_runs_of_as_many_captions():
-    """A published "480" of both is set beside 960 images: 480 real and 480 synthetic ones."""
+def test_published_levels_are_next_to_runs_of_as_many_captions():
+    """A published "480" of both is compared with 960 images: 480 real and 480 synthetic ones."""
     numbers, study = published(), load_study("studies/digits.yaml")
     ids = [
         f"clip_vit_b_{name}_64m_{measure}"
@@ -111,8 +113,10 @@ def test_published_levels_stand_beside_runs_of_as_many_captions():
         "source": "real_and_synthetic",
         "size": 960,
     }
-    alone = both | {"source": "real", "size": 480}
-    table = VersusTable(counterparts=dict(zip(ids, [both, both, alone, alone], strict=True)))
+    real_only = both | {"source": "real", "size": 480}
+    table = VersusTable(
+        counterparts=dict(zip(ids, [both, both, real_only, real_only], strict=True))
+    )
     study = study.model_copy(
         update={"tables": study.tables.model_copy(update={"versus_paper": table})}
     )
@@ -120,15 +124,15 @@ def test_published_levels_stand_beside_runs_of_as_many_captions():
     settings = table_settings.versus_settings(study)
     runs = metrics_of(settings.experiments["clip"], "unseen_writers")
     tidy = versus_paper.compare(numbers, settings, {}, runs)
-    found = tidy.set_index("id").loc[ids]
-    assert found["our_size"].tolist() == [960, 960, 480, 480]
-    assert found["our_seeds"].tolist() == [3, 3, 3, 3]
-    own = runs[(runs["source"] == "real_and_synthetic") & (runs["size"] == 960)]
-    assert found["our_value"].tolist()[:2] == pytest.approx(
-        [100 * own["top1"].mean(), own["cross_entropy"].mean()]
+    rows = tidy.set_index("id").loc[ids]
+    assert rows["our_size"].tolist() == [960, 960, 480, 480]
+    assert rows["our_seeds"].tolist() == [3, 3, 3, 3]
+    mixture_runs = runs[(runs["source"] == "real_and_synthetic") & (runs["size"] == 960)]
+    assert rows["our_value"].tolist()[:2] == pytest.approx(
+        [100 * mixture_runs["top1"].mean(), mixture_runs["cross_entropy"].mean()]
     )
-    assert found["our_sd"].tolist()[:2] == pytest.approx(
-        [100 * own["top1"].std(), own["cross_entropy"].std()]
+    assert rows["our_sd"].tolist()[:2] == pytest.approx(
+        [100 * mixture_runs["top1"].std(), mixture_runs["cross_entropy"].std()]
     )
     text = re.sub(" +", " ", versus_paper.levels_markdown(tidy, settings.labels))
     assert (

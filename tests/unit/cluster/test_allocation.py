@@ -38,17 +38,17 @@ def slurm(tmp_path, monkeypatch):
 
 def test_current_asks_squeue(slurm):
     slurm("squeue", 'echo "10:00|2:00:00"')
-    found = allocation.current()
-    assert found.length == 7200
-    assert found.end == pytest.approx(time.monotonic() + 600, abs=5)
+    current = allocation.current()
+    assert current.length == 7200
+    assert current.end == pytest.approx(time.monotonic() + 600, abs=5)
 
 
 def test_current_prefers_times_of_newer_slurm(slurm, monkeypatch):
     slurm("squeue", "exit 1")
     monkeypatch.setenv("SLURM_JOB_START_TIME", str(int(time.time()) - 100))
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 500))
-    found = allocation.current()
-    assert (found.length, found.end) == (600, pytest.approx(time.monotonic() + 500, abs=5))
+    current = allocation.current()
+    assert (current.length, current.end) == (600, pytest.approx(time.monotonic() + 500, abs=5))
 
 
 def test_current_without_limit_or_squeue_is_none(slurm, capsys):

@@ -88,11 +88,11 @@ def test_nodes_share_gpus_and_get_a_task_each(load):
 
 
 def test_profile_finds_site_file_from_any_directory(profile, tmp_path):
-    found = profile(SITE)
+    settings = profile(SITE)
     path = tmp_path / "clone/profiles/slurm/site.yaml"
-    assert found["slurm-partition-config"] == str(path)
-    assert found["slurm-qos"] == "long"
-    assert found["default-resources"] == [
+    assert settings["slurm-partition-config"] == str(path)
+    assert settings["slurm-qos"] == "long"
+    assert settings["default-resources"] == [
         "mem_mb=2000",
         "runtime=30",
         "slurm_account='lab'",
@@ -102,9 +102,9 @@ def test_profile_finds_site_file_from_any_directory(profile, tmp_path):
 
 
 def test_profile_without_site_file_asks_for_nothing_else(profile):
-    found = profile(None)
-    assert found["default-resources"] == ["mem_mb=2000", "runtime=30"]
-    assert not {"slurm-qos", "slurm-partition-config"} & set(found)
+    settings = profile(None)
+    assert settings["default-resources"] == ["mem_mb=2000", "runtime=30"]
+    assert not {"slurm-qos", "slurm-partition-config"} & set(settings)
     assert site.current() == Site()
 
 

@@ -81,14 +81,14 @@ def test_imagenet_classes_agree_with_timm_and_open_clip():
 
 @pytest.mark.parametrize("subset", ["imagenet_r", "imagenet_a"])
 def test_subsets_are_200_classes_of_imagenet(subset):
-    own = SUBSETS.loc[SUBSETS["subset"] == subset, "wnid"]
+    wnids = SUBSETS.loc[SUBSETS["subset"] == subset, "wnid"]
     assert (
-        own.is_unique
-        and len(own) == 200
-        and own.isin(IMAGENET["wnid"]).all()
-        and own.is_monotonic_increasing
+        wnids.is_unique
+        and len(wnids) == 200
+        and wnids.isin(IMAGENET["wnid"]).all()
+        and wnids.is_monotonic_increasing
     )
-    assert own.tolist() == class_tables.synsets(subset)
+    assert wnids.tolist() == class_tables.synsets(subset)
 
 
 def test_subset_is_stored_for_each_data_set_that_has_one():
@@ -258,7 +258,7 @@ def wordnet(
 
 
 def test_wordnet_replaces_a_hypernym_of_the_same_name(tmp_path):
-    found, at = wordnet(
+    synsets, at = wordnet(
         tmp_path,
         {
             "animal": ("animal beast", [], "a living thing"),
@@ -268,13 +268,13 @@ def test_wordnet_replaces_a_hypernym_of_the_same_name(tmp_path):
             "eft": ("eft", ["newt", "pet"], 'a newt on land; "the eft is red"'),
         },
     )
-    assert found[at["pet"]] == {
+    assert synsets[at["pet"]] == {
         "lemmas": ["pet", "house animal"],
         "gloss": "kept at home",
         "hypernyms": [at["animal"]],
     }
-    assert found[at["eft"]]["gloss"] == "a newt on land"
-    assert found.hypernyms(at["eft"], "eft") == ["newt", "pet"]
-    assert found.hypernyms(at["eft"], "Newt") == ["salamander", "pet"]
+    assert synsets[at["eft"]]["gloss"] == "a newt on land"
+    assert synsets.hypernyms(at["eft"], "eft") == ["newt", "pet"]
+    assert synsets.hypernyms(at["eft"], "Newt") == ["salamander", "pet"]
     with pytest.raises(class_tables.SourceError, match=r"no synset starts at 3; use WordNet 3.0"):
-        found[3]
+        synsets[3]

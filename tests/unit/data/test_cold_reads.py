@@ -33,7 +33,7 @@ def test_reads_of_both_sizes_are_timed_and_leave_no_file(tmp_path, monkeypatch):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_study_in_memory_has_no_reads_to_time(tmp_path, monkeypatch):
+def test_study_in_memory_has_no_reads_to_time(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "RESULTS", tmp_path / "results")
     [row] = timed("digits", tmp_path)
     assert row.note.startswith("cold reads: not timed")

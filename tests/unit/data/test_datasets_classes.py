@@ -78,6 +78,7 @@ def test_number_of_images_in_the_table_must_be_digits(a_set, tmp_path, monkeypat
     """A spreadsheet may write 1,281,167."""
     set_row(monkeypatch, tmp_path, images="1,281,167")
     with pytest.raises(
-        DataSetError, match=r"datasets\.csv: images of things is '1,281,167', expected digits"
+        DataSetError,
+        match=r"datasets\.csv: images of things is no number \('1,281,167', expected digits\)",
     ):
         datasets.check(a_set())

@@ -203,7 +203,7 @@ def test_incomplete_or_ambiguous_tar_is_reported(a_set, tmp_path, arguments, mat
     [lambda data, end: data[:end], lambda data, end: data[:end] + b"?" * 512 + data[end + 512 :]],
 )
 def test_tar_cut_between_samples_is_reported(tmp_path, damage):
-    """Python's reader takes both for a whole one."""
+    """Python's reader accepts both as complete."""
     path = fake.class_tars(tmp_path, [[0, 1]]) / "00000.tar"
     (_, first), _ = webdataset.samples(path)
     end = max(-(-(offset + size) // 512) * 512 for offset, size in first.values())

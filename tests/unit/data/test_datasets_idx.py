@@ -16,7 +16,7 @@ from synscale.study.checks import data as data_checks
 from tests.support.dataset_checks import error_of, index_error_of, index_of, set_row
 
 ROOT = Path(__file__).parents[3]
-FASHION = Path("/usr/share/datasets/fashion-mnist")  # of Debian's package
+FASHION = Path("/usr/share/datasets/fashion-mnist")  # files of Debian's package
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 CLASS_IDS = [2, 0, 1, 1, 0, 2]
 PIXELS = np.random.default_rng(0).integers(0, 256, (len(CLASS_IDS), 5, 4), np.uint8)

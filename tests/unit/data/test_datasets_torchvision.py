@@ -34,13 +34,13 @@ def torchvision_set(a_set, tmp_path, monkeypatch):
         ("EMNIST(split=letters, trian=False)", r"unexpected keyword argument 'trian'"),
         ("DTD(split=tst)", r"Unknown value 'tst' for argument split"),
         ("DTD(partition=x)", r"partition"),
-        ("DTD(test)", r"'test' is not argument=value"),
+        ("DTD(test)", r"no argument \('test', expected argument=value\)"),
         ("DTD(split=test, transform=x)", r"transform is not allowed in a layout"),
         ("DTD(root=x)", r"root is not allowed in a layout"),
         ("DTTD()", r"torchvision\.datasets has no data set DTTD; did you mean DTD\?"),
         ("folder()", r"torchvision\.datasets has no data set folder"),
         ("FakeData()", r"torchvision\.datasets\.FakeData is not read from a folder"),
-        ("DTD", r"must be torchvision:Name\(argument=value, \.\.\.\)"),
+        ("DTD", r"no layout \(expected torchvision:Name\(argument=value, \.\.\.\)\)"),
     ],
 )
 def test_wrong_arguments_are_reported(torchvision_set, layout, message):
@@ -131,7 +131,7 @@ def test_image_of_a_class_outside_the_table_is_reported(torchvision_set, tmp_pat
 def test_label_that_is_no_class_id_is_reported(target):
     with pytest.raises(
         DataSetError,
-        match=r"the label of item 0 of torchvision\.datasets\.list is .*, expected a class id",
+        match=r"the label of item 0 of torchvision\.datasets\.list is no integer .*a class id\)",
     ):
         torchvision_sets.class_ids_of([(None, target)])
 

@@ -40,9 +40,7 @@ def test_forms_have_the_same_digits():
 
 
 def test_forms_are_alike_beyond_their_class():
-    """By one hand: within a class, an image is nearer to those of its own form than to those of
-    others.
-    """
+    """By one hand: within a class, an image is nearer to those of its form than to others."""
     closer = []
     for label in range(10):
         for form in range(digits.FORMS):

@@ -42,8 +42,10 @@ def test_held_out_images_are_stratified(counts, fraction, seed, random):
         assert 1 <= number <= count - 1 and abs(number - fraction * count) <= 1
     random.shuffle(rows)
     shuffled = held_out.mask(*zip(*rows, strict=True), settings)
-    held = {name for name, is_held in zip(names, mask, strict=True) if is_held}
-    assert held == {name for (_, name), is_held in zip(rows, shuffled, strict=True) if is_held}
+    held_out_names = {name for name, is_held in zip(names, mask, strict=True) if is_held}
+    assert held_out_names == {
+        name for (_, name), is_held in zip(rows, shuffled, strict=True) if is_held
+    }
 
 
 @pytest.mark.parametrize("write", ["folders", "tars"])
@@ -53,11 +55,11 @@ def test_no_image_is_both_trained_on_and_held_out(a_set, tmp_path, write):
     else:
         fake.class_tars(a_set.folder, [[0] * 20 + [1], [1] * 10 + [2] * 5])
     trained = index_of(a_set(held_out=TENTH), tmp_path)
-    held = index_of(a_set(held_out=TENTH, training=False), tmp_path)
+    held_out_index = index_of(a_set(held_out=TENTH, training=False), tmp_path)
     complete = index_of(a_set(), tmp_path)
-    assert not set(trained["origin"]) & set(held["origin"])
-    assert set(trained["origin"]) | set(held["origin"]) == set(complete["origin"])
-    assert held["class_id"].value_counts().to_dict() == {0: 2, 1: 1, 2: 1}
+    assert not set(trained["origin"]) & set(held_out_index["origin"])
+    assert set(trained["origin"]) | set(held_out_index["origin"]) == set(complete["origin"])
+    assert held_out_index["class_id"].value_counts().to_dict() == {0: 2, 1: 1, 2: 1}
     assert trained["class_id"].tolist()[:6] == [0, 1, 2, 0, 1, 2]
 
 
@@ -120,17 +122,17 @@ def folder(tmp_path, monkeypatch):
 
 def test_study_with_a_held_out_set_reads_one_data_set(folder):
     study = read(folder, (VAL, HELD_OUT), *NINE)
-    trained, held = index_settings(study, "things"), index_settings(study, "rest")
-    assert trained.dataset == held.dataset == "things_train"
-    assert trained.held_out == held.held_out == HeldOutImages(0.25, 0)
-    assert trained.is_training and not held.is_training
+    trained, rest = index_settings(study, "things"), index_settings(study, "rest")
+    assert trained.dataset == rest.dataset == "things_train"
+    assert trained.held_out == rest.held_out == HeldOutImages(0.25, 0)
+    assert trained.is_training and not rest.is_training
     assert index_settings(study, "things_val").held_out is None
-    assert evaluation_images(study, "rest") == 250  # of 1,000 that are assumed
+    assert evaluation_images(study, "rest") == 250  # 1,000 are assumed
     splits = {("files", "things"): True, ("files", "rest"): True}
     assert preflight.data_set_problems({"files": study}, splits) == []
 
 
-def test_held_out_set_changes_the_settings_of_its_training_set_only(folder):
+def test_held_out_set_changes_settings_of_its_training_set_only(folder):
     before = {split: index_settings(read(folder), split).digest() for split in ("things", "web")}
     study = read(folder, (VAL, HELD_OUT))
     assert index_settings(study, "things").digest() != before["things"]

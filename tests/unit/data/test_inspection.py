@@ -40,8 +40,8 @@ def test_broken_image_is_named(tmp_path, table):
     fake.class_folders(tmp_path / "data", dict.fromkeys(WNIDS, 2), extension="png")
     broken = tmp_path / "data" / WNIDS[1] / f"{WNIDS[1]}_0.png"
     broken.write_bytes(broken.read_bytes()[:60])
-    (found,) = inspection.inspect(f"{tmp_path}/data", table, "training").broken
-    assert found.startswith(f"{WNIDS[1]}/{WNIDS[1]}_0.png (")
+    (problem,) = inspection.inspect(f"{tmp_path}/data", table, "training").broken
+    assert problem.startswith(f"{WNIDS[1]}/{WNIDS[1]}_0.png (")
 
 
 def test_shared_images_are_found_by_content(tmp_path, table):

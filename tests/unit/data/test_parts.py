@@ -39,12 +39,12 @@ def test_equal_classes_are_balanced_in_each_part(classes, count, start, length):
 def test_no_image_is_in_two_parts_or_held_out(a_set, tmp_path):
     fake.class_folders(a_set.folder, dict(zip(WNIDS, [20, 11, 5], strict=True)))
     held_out = HeldOutImages(0.1, 0)
-    held = set(index_of(a_set(held_out=held_out, training=False), tmp_path)["origin"])
+    held_out_origins = set(index_of(a_set(held_out=held_out, training=False), tmp_path)["origin"])
     first = index_of(a_set(held_out=held_out, part=(0, 16)), tmp_path)
     rest = index_of(a_set(held_out=held_out, part=(16, None)), tmp_path)
     complete = set(index_of(a_set(), tmp_path)["origin"])
-    assert len(first) == len(rest) == 16 and len(held) == 4
-    assert held | set(first["origin"]) | set(rest["origin"]) == complete
+    assert len(first) == len(rest) == 16 and len(held_out_origins) == 4
+    assert held_out_origins | set(first["origin"]) | set(rest["origin"]) == complete
     assert first["class_id"].value_counts().to_dict() == {0: 9, 1: 5, 2: 2}
     assert first["class_id"].tolist()[:6] == [0, 1, 2, 0, 1, 2]
 

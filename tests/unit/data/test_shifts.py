@@ -69,7 +69,7 @@ def test_inverting_twice_is_the_identity(pixels):
 @given(IMAGES, st.floats(0.1, 5))
 def test_blurring_keeps_the_mean_of_each_channel(pixels, sigma):
     before, after = (image.mean((0, 1)) for image in (pixels, shifts.blurred(pixels, sigma)))
-    assert np.abs(before - after).max() <= 0.5 + 1e-9  # of rounding
+    assert np.abs(before - after).max() <= 0.5 + 1e-9  # rounding
 
 
 def test_blurring_a_line_gives_the_normal_density():

@@ -133,7 +133,7 @@ def test_orientation_is_read_next_to_damaged_tags(orientation):
 
 @given(st.integers(20, 90), st.integers(20, 90))
 def test_centre_of_stored_image_is_the_authors_protocol(width, height):
-    """Resize(32) and CenterCrop(28) of the whole image are CenterCrop(28) of what is stored, pixel
+    """Resize(32) and CenterCrop(28) of the image equal CenterCrop(28) of the stored one, pixel
     by pixel.
     """
 

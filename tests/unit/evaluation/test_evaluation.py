@@ -138,9 +138,9 @@ def test_agreement_is_the_difference_of_the_metrics():
     exact = torch.tensor([[2.0, 0.0], [0.0, 2.0], [0.0, 2.0], [2.0, 0.0]])
     fast = exact.clone()
     fast[0] = torch.tensor([0.0, 2.0])
-    found = precision.agreement(exact, fast, labels)
-    assert (found.images, found.top1) == (4, -0.25)
-    assert found.cross_entropy == pytest.approx(2.0 / 4)
+    agreement = precision.agreement(exact, fast, labels)
+    assert (agreement.images, agreement.top1) == (4, -0.25)
+    assert agreement.cross_entropy == pytest.approx(2.0 / 4)
 
 
 @pytest.mark.parametrize(

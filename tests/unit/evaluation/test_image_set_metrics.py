@@ -163,5 +163,5 @@ def test_distance_is_the_mean_over_all_pairs(pool, batch_size):
             units = tokens / tokens.norm(dim=-1, keepdim=True)
             for i, j in combinations(range(5), 2):
                 distances.append(((units[i] - units[j]) ** 2).sum(-1).mean().item())
-    found = mean_distance(images, pool, batch_size)
-    assert found == pytest.approx(np.mean(distances), rel=1e-5)
+    distance = mean_distance(images, pool, batch_size)
+    assert distance == pytest.approx(np.mean(distances), rel=1e-5)

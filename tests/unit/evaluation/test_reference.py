@@ -157,9 +157,15 @@ def test_pretrained_reference_is_fetched_from_the_hub(of_ten, tmp_path):
             "HF_HUB_OFFLINE": "0",
             "NO_PROXY": "127.0.0.1",
         }
-        made = [*arguments, "--record", tmp_path / "record.csv", "--output", tmp_path / "reference"]
+        command = [
+            *arguments,
+            "--record",
+            tmp_path / "record.csv",
+            "--output",
+            tmp_path / "reference",
+        ]
         subprocess.run(
-            [sys.executable, "-m", "scripts.fetch_reference", *map(str, made)],
+            [sys.executable, "-m", "scripts.fetch_reference", *map(str, command)],
             check=True,
             env=environment,
         )
@@ -171,7 +177,7 @@ def test_pretrained_reference_is_fetched_from_the_hub(of_ten, tmp_path):
         reference.load_pretrained(tmp_path / "reference", CPU)
 
 
-def test_a_reference_of_more_classes_than_the_study_has_is_told_when_it_is_fetched(tmp_path):
+def test_fetching_a_reference_of_more_classes_is_refused(tmp_path):
     """Its answers would be taken for classes of the study that have the same number."""
     save_reference(tmp_path / "model", classes=1000)
     classes = r"\(the classes of data/digits_classes\.csv\)"
@@ -209,14 +215,14 @@ def test_reference_with_classes_in_another_order_is_refused(of_ten, tmp_path, ke
     assert not (tmp_path / "reference").exists()
 
 
-def test_a_changed_folder_is_not_fetched_in_silence(of_ten, tmp_path):
+def test_changed_folder_is_not_fetched_silently(of_ten, tmp_path):
     folder = tmp_path / "model"
     shutil.copytree(of_ten, folder)
     path = study(tmp_path, f"{{model: {folder}}}")
     fetch(path, tmp_path)
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
     with pytest.raises(
-        SystemExit, match=r"scores.reference: config.json: sha256 is .* expected .*record.csv"
+        SystemExit, match=r"scores.reference: config.json: wrong sha256 .* expected .*record.csv"
     ):
         fetch(path, tmp_path)
     (folder / "model.safetensors").unlink()

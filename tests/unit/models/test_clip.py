@@ -87,7 +87,7 @@ def test_authors_checkpoint_has_the_logits_of_open_clip(tmp_path):
     """Its layout is a state dict of open_clip, which the authors' evaluation code loads."""
     torch.manual_seed(0)
     expected_model = open_clip.model.CLIP(**AUTHORS).eval()
-    state = {f"module.{name}": own for name, own in expected_model.state_dict().items()}
+    state = {f"module.{name}": weight for name, weight in expected_model.state_dict().items()}
     torch.save(state, tmp_path / "state.pt")
     weights = released_clip.from_released(torch.load(tmp_path / "state.pt", weights_only=True))
     clip.save(tmp_path / "ours.safetensors", *weights)

@@ -36,7 +36,7 @@ def arguments(tmp_path, model: str, revision: str = "") -> list[str]:
     ]
 
 
-def test_a_model_of_a_folder_is_linked_without_code(tmp_path, model, monkeypatch):
+def test_model_of_a_folder_is_linked_without_code(tmp_path, model, monkeypatch):
     monkeypatch.chdir(ROOT)
     for name in ("._model.safetensors", "__MACOSX/._config.json", "Thumbs.db"):
         (model / name).parent.mkdir(exist_ok=True)
@@ -51,22 +51,22 @@ def test_a_model_of_a_folder_is_linked_without_code(tmp_path, model, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("lacks", "told"),
+    ("lacks", "message"),
     [
         ("model.safetensors", r"no \*\.safetensors; name a revision that has them"),
         ("tokenizer.json", "no tokenizer.json; save"),
     ],
 )
-def test_what_a_model_lacks_is_told(tmp_path, model, monkeypatch, lacks, told):
+def test_missing_file_of_a_model_is_reported(tmp_path, model, monkeypatch, lacks, message):
     monkeypatch.chdir(ROOT)
     (model / lacks).unlink()
-    with pytest.raises(SystemExit, match=rf"recipes.new: .*{told}"):
+    with pytest.raises(SystemExit, match=rf"recipes.new: .*{message}"):
         fetch_model.main(arguments(tmp_path, model))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("revision", [f", revision: {COMMIT!r}", ""])
-def test_a_model_of_the_hub_cannot_change_in_silence(tmp_path, model, revision):
+def test_changed_model_of_the_hub_is_reported(tmp_path, model, revision):
     """With a commit or without: what the first fetch found holds for later ones."""
     with Hub(model) as hub:
         environment = os.environ | {
@@ -89,6 +89,6 @@ def test_a_model_of_the_hub_cannot_change_in_silence(tmp_path, model, revision):
         )
     assert (
         again.returncode
-        and "config.json: sha256 is" in again.stderr
+        and "config.json: wrong sha256" in again.stderr
         and "if the change is meant, remove" in again.stderr
     )

@@ -36,8 +36,8 @@ def final(scheduler, dtype: torch.dtype, steps: int = 50) -> torch.Tensor:
     return sample.float()
 
 
-def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((found - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+def relative_error(result: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((result - expected).square().mean().sqrt() / expected.square().mean().sqrt())
 
 
 @pytest.mark.parametrize("kind", ["DDIM", "DPMSolverMultistep", "PNDM", "EulerDiscrete"])
@@ -75,9 +75,9 @@ def test_float32_steps_use_what_the_pipeline_changed():
     changed[0, 0] += 1
     scheduler.step(sample, scheduler.timesteps[1], changed)
     assert torch.equal(seen[1][0, 0], changed[0, 0].float())
-    kept = seen[1][0, 1:]
-    assert torch.equal(kept.bfloat16(), first[0, 1:])
-    assert not torch.equal(kept, first[0, 1:].float())  # more digits than the pipeline has
+    unchanged = seen[1][0, 1:]
+    assert torch.equal(unchanged.bfloat16(), first[0, 1:])
+    assert not torch.equal(unchanged, first[0, 1:].float())  # more digits than the pipeline has
 
 
 def test_float32_steps_keep_signatures_and_the_class():

@@ -53,7 +53,7 @@ INSTALLED = f"diffusers {version('diffusers')} is installed"
         ({"_class_name": "OnnxStableDiffusionPipeline"}, "needs packages that are not installed"),
     ],
 )
-def test_a_class_that_cannot_be_loaded_is_refused(changes, message):
+def test_class_that_cannot_be_loaded_is_refused(changes, message):
     with pytest.raises(checksums.WeightsError, match=re.escape(f"{message}")) as error:
         pipeline_classes.check("owner/name", INDEX | changes, "generator")
     assert str(error.value).startswith("owner/name: model_index.json: ")
@@ -69,7 +69,7 @@ def test_a_class_that_cannot_be_loaded_is_refused(changes, message):
         {"_class_name": "QwenImage21Pipeline"},  # its only scale is true_cfg_scale
     ],
 )
-def test_an_index_that_can_be_loaded_is_accepted(changes):
+def test_index_that_can_be_loaded_is_accepted(changes):
     pipeline_classes.check("owner/name", INDEX | changes, "generator")
 
 
@@ -111,7 +111,7 @@ def text_to_image_classes() -> dict[str, type]:
     }
 
 
-def test_the_docs_list_every_text_to_image_class():
+def test_docs_list_every_text_to_image_class():
     """A new version of diffusers with a new class fails here."""
     builders = tiny_pipelines.BUILDERS | tiny_newer.BUILDERS | tiny_variants.BUILDERS
     tested = {builder.__annotations__["return"].__name__ for builder in builders.values()}
@@ -125,7 +125,7 @@ def test_the_docs_list_every_text_to_image_class():
     assert len(tested) >= 20
 
 
-def test_a_variant_that_no_component_has_is_refused():
+def test_variant_that_no_component_has_is_refused():
     """Full weights would be loaded in its place."""
     index = {
         "_class_name": "StableDiffusionPipeline",
@@ -139,7 +139,7 @@ def test_a_variant_that_no_component_has_is_refused():
         checksums.pipeline_files(files, index, "fp8")
 
 
-def test_a_variant_is_loaded_next_to_sharded_full_weights(tmp_path):
+def test_variant_is_loaded_next_to_sharded_full_weights(tmp_path):
     """The files of diffusers issue 11182: the index of the full weights must not win."""
     pipeline = tiny_pipelines.stable_diffusion()
     pipeline.save_pretrained(tmp_path / "model", max_shard_size="20KB")

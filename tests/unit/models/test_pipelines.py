@@ -57,13 +57,13 @@ def test_images_are_bytes_of_the_right_shape(case):
 
 
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
-def test_an_image_is_the_same_in_any_batch(case, guidance):
+def test_image_is_the_same_in_any_batch(case, guidance):
     pipeline, settings, _ = case
     together = pipelines.sample(pipeline, PROMPTS, SEEDS, guidance, settings)
     for prompt, seed, expected in zip(PROMPTS, SEEDS, together, strict=True):
-        [alone] = pipelines.sample(pipeline, [prompt], [seed], guidance, settings)
+        [single] = pipelines.sample(pipeline, [prompt], [seed], guidance, settings)
         # Batched matrix products round differently.
-        assert np.abs(alone.astype(int) - expected).max() <= 1
+        assert np.abs(single.astype(int) - expected).max() <= 1
 
 
 def test_seed_prompt_and_guidance_all_matter(case):
@@ -219,9 +219,9 @@ def test_imagewise_scheduler_samples_the_same_law():
                 logits, time, sample, generator=one if kind is AmusedScheduler else each
             ).prev_sample
             frequencies.append(torch.nn.functional.one_hot(sample, levels + 1).float().mean(0))
-    theirs, ours = torch.stack(frequencies[:steps]), torch.stack(frequencies[steps:])
-    assert (ours - theirs).abs().max() < 5 * (0.5 / images**0.5)  # five standard errors
-    assert (ours[-1, ..., levels] == 0).all()
+    batchwise, imagewise = torch.stack(frequencies[:steps]), torch.stack(frequencies[steps:])
+    assert (imagewise - batchwise).abs().max() < 5 * (0.5 / images**0.5)  # five standard errors
+    assert (imagewise[-1, ..., levels] == 0).all()
 
 
 def amused_step(seeds: list[int], device: torch.device = CPU) -> torch.Tensor:

@@ -146,7 +146,7 @@ def test_pipeline_saved_without_a_component_is_loaded(tmp_path):
     assert pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, SAMPLING).shape == (1, 16, 16, 3)
 
 
-def test_a_negative_prompt_and_a_precision_reach_the_model(released):
+def test_negative_prompt_and_precision_reach_the_model(released):
     pipeline = pipelines.load(str(released("stable_diffusion")), SAMPLING, CPU)
     plain, other = (
         pipelines.sample(pipeline, PROMPTS[:1], [1], 9.0, sampling(negative_prompt=text))
@@ -270,7 +270,7 @@ def test_images_are_smoothed_when_they_are_made_smaller():
 def test_shards_hold_any_of_the_formats(tmp_path, storage, extension, off):
     ramp = np.tile(np.linspace(0, 255, 32, dtype=np.uint8), (32, 1))
     pixels = np.stack([np.stack([ramp, ramp.T, ramp], -1)] * 3)
-    rows = [(f"k{i}", own, {"class_id": i, "prompt": "p"}) for i, own in enumerate(pixels)]
+    rows = [(f"k{i}", image, {"class_id": i, "prompt": "p"}) for i, image in enumerate(pixels)]
     kind = Storage(format=storage, quality=None if storage == "png" else 95)
     shards.write(tmp_path / "a.tar", rows, kind)
     with tarfile.open(tmp_path / "a.tar") as tar:

@@ -42,7 +42,7 @@ SCALES = (0.0, 0.5, 1.0, 60.0)  # large, so that a tiny pipeline of random weigh
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_negative_prompt_without_effect_is_refused(released, name):
+def test_negative_prompt_without_effect_is_refused(released, name):
     """The check of every class agrees with its images."""
     pipeline, plain = released(name)
     negative = plain.model_copy(update={"negative_prompt": "five five"})
@@ -93,7 +93,7 @@ def test_other_classes_get_smaller_batches(released):
     sampling_keys.check(pipeline, sampling(negative_prompt="five"), [1.0])
 
 
-def test_a_negative_prompt_needs_an_effect_at_one_scale(released):
+def test_negative_prompt_needs_an_effect_at_one_scale(released):
     pipeline, _ = released("stable_diffusion")
     negative = sampling(negative_prompt="five")
     sampling_keys.check(pipeline, negative, [1.0, 2.0])
@@ -101,7 +101,7 @@ def test_a_negative_prompt_needs_an_effect_at_one_scale(released):
         sampling_keys.check(pipeline, negative, [1.0])
 
 
-def test_a_second_stage_may_use_the_negative_prompt(released):
+def test_second_stage_may_use_the_negative_prompt(released):
     pipeline, _ = released("deepfloyd_if")
     second, _ = released("stable_diffusion")
     negative = sampling(negative_prompt="five")
@@ -127,7 +127,7 @@ def test_scales_that_are_the_same_are_refused(released, name):
         sampling_keys.check(pipeline, settings, [1.0, 2.0])
 
 
-def test_a_distilled_model_has_one_guidance_scale():
+def test_distilled_model_has_one_guidance_scale():
     """FLUX.2 [klein] ignores every scale if it is distilled."""
     pipeline = tiny_variants.flux_2_klein(is_distilled=True)
     with pytest.raises(pipelines.SamplerError, match="guidance scales 2 and 4: a Flux2Klein"):
@@ -151,10 +151,10 @@ def test_sana_sprint_takes_any_number_of_steps(released, steps):
 
 # Parameters of text-to-image calls with a default number of steps or list of times. All but
 # `intermediate_timesteps` hold for any `steps`.
-HELD = {
-    "prior_num_inference_steps",  # of a first stage, which has its number of steps
+KEYS_OF_STEPS = {
+    "prior_num_inference_steps",  # keys of a first stage, which has its number of steps
     "max_timesteps",
-    "edit_warmup_steps",  # of edits, which are off
+    "edit_warmup_steps",  # keys of edits, which are off
     "sld_warmup_steps",
     "intermediate_timesteps",
 }
@@ -162,7 +162,7 @@ HELD = {
 
 def test_defaults_that_depend_on_the_steps_are_known():
     """A new version of diffusers with another such default fails here."""
-    found = set()
+    keys = set()
     for name in dir(diffusers):
         kind = getattr(diffusers, name) if name.endswith("Pipeline") else None
         if not isinstance(kind, type) or "__call__" not in dir(kind):
@@ -171,17 +171,17 @@ def test_defaults_that_depend_on_the_steps_are_known():
             continue
         if not pipeline_classes.is_text_to_image(kind) or pipeline_classes.unusable(kind):
             continue
-        found |= {
+        keys |= {
             key
             for key, parameter in inspect.signature(kind.__call__).parameters.items()
             if any(word in key for word in ("timesteps", "sigmas", "_steps"))
             and key not in ("num_inference_steps", "callback_steps")
             and parameter.default not in (None, parameter.empty)
         }
-    assert found <= HELD and "intermediate_timesteps" in found
+    assert keys <= KEYS_OF_STEPS and "intermediate_timesteps" in keys
 
 
-def test_a_job_refuses_keys_without_effect_at_its_scales(tmp_path, released, monkeypatch):
+def test_job_refuses_keys_without_effect_at_its_scales(tmp_path, released, monkeypatch):
     """The scales are those of the source: a shard may have only one of them."""
     monkeypatch.chdir(ROOT)
     _, keys = released("flux")
@@ -206,14 +206,14 @@ def test_a_job_refuses_keys_without_effect_at_its_scales(tmp_path, released, mon
         ("stable_diffusion", {"size": 20}, r"size = 20: a StableDiffusionPipeline refuses it \("),
     ],
 )
-def test_a_refusal_of_diffusers_names_the_key_to_change(released, name, changes, message):
+def test_refusal_of_diffusers_names_the_key_to_change(released, name, changes, message):
     pipeline, settings = released(name)
     changed = settings.model_copy(update=changes)
     with pytest.raises(pipelines.SamplerError, match=message):
         pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, changed)
 
 
-def test_a_refusal_without_a_key_names_every_candidate(released, monkeypatch):
+def test_refusal_without_a_key_names_every_candidate(released, monkeypatch):
     pipeline, settings = released("stable_diffusion")
     monkeypatch.setattr(pipeline, "unet", lambda *_, **__: None, raising=False)
     monkeypatch.setattr(type(pipeline), "check_inputs", lambda *_, **__: int("x"))
@@ -221,7 +221,7 @@ def test_a_refusal_without_a_key_names_every_candidate(released, monkeypatch):
         pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, settings)
 
 
-def test_a_job_reports_a_refusal_with_the_generator(tmp_path, released, monkeypatch):
+def test_job_reports_a_refusal_with_the_generator(tmp_path, released, monkeypatch):
     monkeypatch.chdir(ROOT)
     released("latent_consistency")
     model = released.folder / "latent_consistency"

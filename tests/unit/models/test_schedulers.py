@@ -131,7 +131,7 @@ FLOW = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
         ({"beta_schedule": "exp"}, r"sampler = 'ddim': .*exp is not implemented.* remove the key"),
     ],
 )
-def test_a_sampler_that_cannot_run_the_process_is_refused(saved, settings, message):
+def test_sampler_that_cannot_run_the_process_is_refused(saved, settings, message):
     kind = diffusers.HeunDiscreteScheduler if "beta_schedule" in settings else None
     scheduler = (kind or diffusers.DPMSolverMultistepScheduler)(**settings)
     with pytest.raises(pipelines.SamplerError, match=message):
@@ -145,7 +145,7 @@ def test_deepfloyd_if_is_sampled_by_a_named_sampler(saved, sampler):
     assert images.shape == (2, 16, 16, 3) and images.std() > 1
 
 
-def test_the_manifest_text_has_every_setting_of_the_scheduler(saved):
+def test_manifest_has_every_setting_of_the_scheduler(saved):
     pipeline = pipelines.load(saved(scheduler_of("Euler", **LEADING)), DDIM, CPU)
     settings = json.loads(pipelines.scheduler_of(pipeline))
     assert settings["class"] == "DDIMScheduler" and settings["clip_sample"] is False

@@ -192,12 +192,12 @@ def test_changed_weights_are_refused(tmp_path, copied):
     before = pd.read_csv(fetch.record).set_index("file")["sha256"][file]
     torch.manual_seed(1)
     tiny_pipelines.stable_diffusion().save_pretrained(copied)
-    message = f"{file}: sha256 is .*it changed since; remove"
+    message = f"{file}: wrong sha256 .*it changed since; remove"
     with pytest.raises(checksums.WeightsError, match=message):
         pipelines.revision(str(fetch.output))  # as a generation job does
     message = fetch()
-    expected = f"expected {before} ({fetch.record})"
-    for text in (f"{file}: sha256 is ", expected, "if the change is meant, remove"):
+    expected = f"expected {before} of {fetch.record})"
+    for text in (f"{file}: wrong sha256 ", expected, "if the change is meant, remove"):
         assert text in message
     fetch.record.unlink()
     assert fetch() is None
@@ -214,7 +214,7 @@ def test_first_fetch_is_verified_against_the_table(tmp_path, copied):
     }
     checksums.write(fetch.known, [row])
     [sha256] = checksums.hashes(copied, ["vae/config.json"]).values()
-    assert f"vae/config.json: sha256 is {sha256}, expected {'0' * 64}" in fetch()
+    assert f"vae/config.json: wrong sha256 ({sha256}, expected {'0' * 64}" in fetch()
     assert not fetch.output.exists() and not fetch.record.exists()
 
 
@@ -269,10 +269,10 @@ def test_both_stages_are_fetched_and_verified(tmp_path):
     file = "unet/diffusion_pytorch_model.safetensors"
     torch.manual_seed(1)
     tiny_pipelines.deepfloyd_if_upscaler().save_pretrained(tmp_path / "deepfloyd_if_upscaler")
-    message = f"upscaler/{file}: sha256 is .*it changed since; remove"
+    message = f"upscaler/{file}: wrong sha256 .*it changed since; remove"
     with pytest.raises(checksums.WeightsError, match=message):
         pipelines.revision(str(fetch.output))
-    assert f"\n{file}: sha256 is" in f"\n{fetch().removeprefix('released: ')}"
+    assert f"\n{file}: wrong sha256" in f"\n{fetch().removeprefix('released: ')}"
     assert not (tmp_path / "models/released.part").exists()
     fetch.record.unlink()
     assert fetch() is None and pipelines.revision(str(fetch.output)) != before
@@ -280,7 +280,7 @@ def test_both_stages_are_fetched_and_verified(tmp_path):
 
 def test_upscaler_of_another_kind_is_not_fetched(tmp_path, copied):
     changes = f", upscaler: {{model: {copied}, size: 32, steps: 2, guidance: 3.0}}"
-    message = "a StableDiffusionPipeline, expected an IFSuperResolutionPipeline as upscaler"
+    message = "no upscaler (StableDiffusionPipeline, expected IFSuperResolutionPipeline)"
     assert message in Fetch(tmp_path, copied, changes)()
 
 
@@ -324,7 +324,7 @@ def test_download_with_another_checksum_is_refused(tmp_path, copied):
     (copied / file).write_bytes(true[:-1] + bytes([true[-1] ^ 1]))  # still of safetensors
     with Hub(copied) as hub:
         fetch, printed = download(tmp_path, hub)
-        for text in (f"{file}: sha256 is ", f"expected {sha256}", "fetch it again"):
+        for text in (f"{file}: wrong sha256 ", f"expected {sha256}", "fetch it again"):
             assert text in printed
         assert not fetch.output.exists() and not fetch.record.exists()
         (copied / file).write_bytes(true)
@@ -346,7 +346,7 @@ def test_download_does_not_write_through_old_links(tmp_path, copied):
 
 def test_refusals_of_the_hub_say_what_to_do(tmp_path, copied):
     with Hub(copied, gated=True) as hub:
-        message = "its licence must be accepted on the model's page, and HF_TOKEN must hold"
+        message = "its licence must be accepted on the model's page; accept it, and set HF_TOKEN"
         assert message in download(tmp_path, hub)[1]
     message = "not on the hub; correct model and revision"
     with Hub(copied) as hub:

@@ -93,7 +93,7 @@ def test_memory_of_later_attempts_is_limited_to_a_partition():
 
 
 def test_allocations_repeat_the_start_and_the_margin():
-    # Of 120 minutes, 5 are the margin and 1 is the start: 114 are left for 10 hours.
+    # 120 minutes without 5 of the margin and 1 of the start: 114 are left for 10 hours.
     assert partitions.count(60 + 36_000, 60, 120) == math.ceil(600 / 114) == 6
     assert partitions.count(60 + 114 * 60, 60, 120) == 1
     assert partitions.count(10**9, 60, None) == 1
@@ -114,8 +114,8 @@ def jobs_and_costs():
 
 
 def test_report_counts_allocations_of_the_longest_job():
-    jobs, found = jobs_and_costs()
-    assert partitions.report(jobs[:4], found) == [
+    jobs, costs = jobs_and_costs()
+    assert partitions.report(jobs[:4], costs) == [
         "train_clip: 2 jobs continue in several allocations; the longest takes 20 h in "
         "11 allocations of 2 h."
     ]
@@ -138,16 +138,16 @@ def test_documented_site_file_has_settings_for_every_stage(tmp_path):
     document = (ROOT / "docs/guides/several_gpus.md").read_text(encoding="utf-8")
     text = re.search(r"```yaml\n(.*?)```", document, re.DOTALL)[1]
     (tmp_path / "site.yaml").write_text(textwrap.dedent(" " * 3 + text.lstrip()))
-    found = site.load(tmp_path / "site.yaml")
+    site_file = site.load(tmp_path / "site.yaml")
     on_gpus = {name for name, text in RULES.items() if "gpu=resources.gpu," in text}
-    assert set(found.set_resources) == hardware.PARALLEL
-    assert on_gpus - {"train_generator"} == set(found.set_threads)
-    for rule, values in found.set_resources.items():
-        request = Request(gpu=values["gpu"], threads=found.set_threads[rule], runtime=2880)
-        assert partitions.taking(found, request), rule
+    assert set(site_file.set_resources) == hardware.PARALLEL
+    assert on_gpus - {"train_generator"} == set(site_file.set_threads)
+    for rule, values in site_file.set_resources.items():
+        request = Request(gpu=values["gpu"], threads=site_file.set_threads[rule], runtime=2880)
+        assert partitions.taking(site_file, request), rule
     paper = load_study(str(ROOT / "studies/imagenet.yaml"))
-    assert paper.classifiers.batch_size % found.set_resources["train_classifiers"]["gpu"] == 0
-    assert paper.clip.batch_size % found.set_resources["train_clip"]["gpu"] == 0
+    assert paper.classifiers.batch_size % site_file.set_resources["train_classifiers"]["gpu"] == 0
+    assert paper.clip.batch_size % site_file.set_resources["train_clip"]["gpu"] == 0
 
 
 # -- several GPUs ----------------------------------------------------------------------------------
@@ -170,10 +170,10 @@ def test_costs_use_the_gpus_that_a_job_requests():
     wildcards = {"study": "digits", "source": "real", "group": "vit_small"}
     jobs = [Job(str(gpu), "train_classifiers", wildcards, gpu=gpu) for gpu in (0, 4)]
     machine = hardware.load("a100", ROOT / "profiles/hardware")
-    found = summary.costs(jobs, {"digits": DIGITS}, machine)
-    assert found["4"].seconds - 60 == pytest.approx((found["0"].seconds - 60) / (4 * 0.81))
-    assert found["4"].work.gpus == 4
-    assert found["4"].start == 60
+    costs = summary.costs(jobs, {"digits": DIGITS}, machine)
+    assert costs["4"].seconds - 60 == pytest.approx((costs["0"].seconds - 60) / (4 * 0.81))
+    assert costs["4"].work.gpus == 4
+    assert costs["4"].start == 60
 
 
 def test_rules_that_share_gpus_and_that_resume_are_known():
@@ -195,26 +195,30 @@ class Declared:
 
     def evaluate(self, wildcards, **context):
         keys = inspect.signature(self.function).parameters
-        found = self.function(wildcards, **{key: context[key] for key in keys if key in context})
-        return SimpleNamespace(value=found)
+        value = self.function(wildcards, **{key: context[key] for key in keys if key in context})
+        return SimpleNamespace(value=value)
 
 
 @pytest.mark.parametrize(("first", "guess"), [(300_000, 100), (300_000, 2000), (400_000, 4000)])
 def test_no_attempt_requests_more_than_a_partition_takes(monkeypatch, first, guess):
     """A second attempt that fitted nowhere went to the default partition, which has no GPU."""
     resources = {"gpu": Declared(lambda _: 1)}
-    own = estimates.ResourceEstimates({"digits": DIGITS}, "laptop", SITE, lambda _: resources)
+    resource_estimates = estimates.ResourceEstimates(
+        {"digits": DIGITS}, "laptop", SITE, lambda _: resources
+    )
     rule = "generate" if guess == 4000 else "score"
     resources["mem_mb"] = Declared(lambda wildcards, attempt: memory(attempt))
     monkeypatch.setitem(estimates.MINUTES, rule, guess)
-    own.cost_on = lambda *_: None  # the machine has no speed: the guess counts
+    resource_estimates.cost_on = lambda *_: None  # the machine has no speed: the guess counts
     job = {"study": "nowhere"}
 
     def memory(attempt: int) -> int:
-        return own.mem_mb(rule, job, first, attempt)
+        return resource_estimates.mem_mb(rule, job, first, attempt)
 
     requests = [
-        Request(gpu=1, mem_mb=memory(attempt), runtime=own.runtime(rule, job, attempt))
+        Request(
+            gpu=1, mem_mb=memory(attempt), runtime=resource_estimates.runtime(rule, job, attempt)
+        )
         for attempt in (1, 2, 3)
     ]
     assert all(map(names, requests))
@@ -222,13 +226,15 @@ def test_no_attempt_requests_more_than_a_partition_takes(monkeypatch, first, gue
     assert requests[0].runtime == min(guess, 2880)
 
 
-def test_trainings_on_gpus_request_memory_for_a_copy_of_their_state():
+def test_gpu_trainings_request_memory_for_a_copy_of_their_state():
     paper = {"imagenet": load_study(str(ROOT / "studies/imagenet.yaml"))}
-    own = estimates.ResourceEstimates(paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 1)})
+    resource_estimates = estimates.ResourceEstimates(
+        paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 1)}
+    )
     job = {"study": "imagenet", "source": "real", "group": "vit_large-n125000-seed0"}
     # At least the 4.9 GB of docs/reference/reliability.md: 304 million parameters of 4 bytes, 4
     # copies.
-    assert own.saving_mb("train_classifiers", job) >= 4900
+    assert resource_estimates.saving_mb("train_classifiers", job) >= 4900
     on_cpu = estimates.ResourceEstimates(
         paper, "a100", None, lambda _: {"gpu": Declared(lambda _: 0)}
     )

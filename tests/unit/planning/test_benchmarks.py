@@ -1,6 +1,4 @@
-"""Benchmarks: each runs at a tiny size, where ours and its peer make the same; nothing is timed
-here.
-"""
+"""Benchmarks: each runs at a tiny size and its peer has the same result; nothing is timed here."""
 
 import json
 import re
@@ -32,7 +30,7 @@ from benchmarks import (
     scores,
     vit_training,
 )
-from benchmarks.measuring import OURS, Disagreement, Goal
+from benchmarks.measuring import PROJECT, Disagreement, Goal
 from synscale.data.shuffle_buffer import Shuffle
 from synscale.planning.cost_model import Work
 from synscale.planning.records import Record
@@ -56,7 +54,7 @@ def ways(result: measuring.Result) -> set[str]:
 @pytest.mark.slow
 def test_laws_reach_the_optimum_of_scipy():
     result = law_fitting.measure(2, 8, 40, 1, CPU)
-    assert {OURS, *law_fitting.PEERS} == ways(result)
+    assert {PROJECT, *law_fitting.PEERS} == ways(result)
     assert len(result.tables) == 4
 
 
@@ -87,7 +85,7 @@ def test_laws_page_has_the_table_of_the_result_file():
 
 
 def test_webdataset_decodes_the_same_pixels(tmp_path):
-    assert {OURS, batches.DEFAULT} <= ways(batches.measure(tmp_path, 64, 32, 1, CPU))
+    assert {PROJECT, batches.DEFAULT} <= ways(batches.measure(tmp_path, 64, 32, 1, CPU))
 
 
 @pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads are counted on Linux only")
@@ -99,11 +97,11 @@ def test_reading_in_chunks_needs_fewer_reads(tmp_path, monkeypatch):
         for row in reading.measure(tmp_path, 1024, 500, shuffle).tables[""]
     }
     calls = {way: row["reads per 1,000 images"] for way, row in rows.items()}
-    assert calls[OURS] < calls[reading.ONE_BY_ONE] / 10
+    assert calls[PROJECT] < calls[reading.ONE_BY_ONE] / 10
     assert reading.PEER in rows and len(rows) == 4
 
 
-def test_pixels_that_differ_are_told(tmp_path, monkeypatch):
+def test_pixels_that_differ_are_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(
         batches, "as_tensor", lambda image: torch.zeros(3, *image.size, dtype=torch.uint8)
     )
@@ -114,35 +112,35 @@ def test_pixels_that_differ_are_told(tmp_path, monkeypatch):
 def test_recipe_of_the_study_has_the_batches_of_torchvision(tmp_path):
     result = augmentation.measure(tmp_path, 64, 32, 1, CPU)
     assert len(result.tables) == 2
-    assert {OURS, augmentation.BEFORE, augmentation.SAME, augmentation.USUAL} == ways(result)
+    assert {PROJECT, augmentation.BEFORE, augmentation.SAME, augmentation.USUAL} == ways(result)
 
 
 def test_batches_of_other_pixels_are_a_disagreement():
-    names = OURS, augmentation.BEFORE, augmentation.SAME, augmentation.USUAL
+    names = PROJECT, augmentation.BEFORE, augmentation.SAME, augmentation.USUAL
     batches = {name: [torch.zeros(2, 3, 4, 4, dtype=torch.uint8)] for name in names}
     assert "bit by bit" in augmentation.agree(batches)
     batches[augmentation.BEFORE] = [torch.ones(2, 3, 4, 4, dtype=torch.uint8)]
-    with pytest.raises(Disagreement, match="other pixels than ours"):
+    with pytest.raises(Disagreement, match="other pixels than this project's"):
         augmentation.agree(batches)
 
 
 def test_checkpoints_together_and_apart_have_the_same_metrics(tmp_path):
-    assert {OURS, evaluation.PEER, evaluation.EACH} == ways(
+    assert {PROJECT, evaluation.PEER, evaluation.EACH} == ways(
         evaluation.measure(tmp_path, 20, 2, list(evaluation.SIZES)[:1], 1, CPU)
     )
 
 
 def test_scores_of_one_pass_are_those_of_torch_fidelity(tmp_path):
-    assert {OURS, scores.EACH, scores.BEST} == ways(
+    assert {PROJECT, scores.EACH, scores.BEST} == ways(
         scores.measure(tmp_path, 40, scores.ARCHITECTURE | {"width": 8}, 1, CPU)
     )
 
 
 @pytest.mark.slow
-def test_a_vit_trains_to_the_same_weights(tmp_path):
+def test_vit_trains_to_the_same_weights(tmp_path):
     result = vit_training.measure(tmp_path, "tiny", 32, 4, 3, 1, 1, CPU, backend="eager")
     assert {
-        OURS,
+        PROJECT,
         vit_training.EAGER,
         vit_training.BEST,
         vit_training.LOADED,
@@ -155,7 +153,7 @@ def test_clip_trains_to_the_weights_of_the_released_trainer(tmp_path, monkeypatc
     monkeypatch.setitem(
         clip_training.FLAGS, "cpu", {clip_training.DEFAULT: ["--precision", "fp32"]}
     )  # compiling takes a minute
-    assert {OURS, clip_training.DEFAULT} == ways(
+    assert {PROJECT, clip_training.DEFAULT} == ways(
         clip_training.measure(tmp_path, "tiny", 32, 4, 2, 1, CPU, backend="eager")
     )
 
@@ -163,11 +161,11 @@ def test_clip_trains_to_the_weights_of_the_released_trainer(tmp_path, monkeypatc
 @pytest.mark.slow
 def test_images_are_those_of_diffusers(tmp_path):
     result = generation.measure(tmp_path, "tiny", 3, 2, 2, 1, CPU, backend="eager")
-    assert {OURS, generation.PLAIN, generation.BEST} == ways(result)
+    assert {PROJECT, generation.PLAIN, generation.BEST} == ways(result)
 
 
 @pytest.mark.parametrize("stage", growth.STAGES)
-def test_a_stage_runs_in_a_child(tmp_path, stage):
+def test_stage_runs_in_a_child(tmp_path, stage):
     result = growth.measure(tmp_path, [stage], [64, 128, 192], 1)
     assert [row["size"] for row in result.tables["Sizes"]] == [
         int(size * growth.STAGES[stage][2]) for size in (64, 128, 192)
@@ -175,17 +173,17 @@ def test_a_stage_runs_in_a_child(tmp_path, stage):
     assert all(row["peak MB"] > 0 for row in result.tables["Sizes"])
 
 
-def test_a_stage_that_fails_ends_the_measurement():
+def test_failed_stage_ends_the_measurement():
     with pytest.raises(SystemExit, match="a stage failed"):
         growth.in_child(lambda: 1 / 0)
 
 
-def test_a_line_is_found():
+def test_line_is_fitted_to_the_growth():
     assert growth.line([1, 2, 4], [3, 5, 9]) == pytest.approx((1, 2, 1))
 
 
 def test_ratios_are_of_runs_next_to_each_other():
-    seconds = pd.DataFrame({OURS: [1.0, 2.0, 4.0], "peer": [2.0, 6.0, 8.0]})
+    seconds = pd.DataFrame({PROJECT: [1.0, 2.0, 4.0], "peer": [2.0, 6.0, 8.0]})
     rows = measuring.ratios(seconds, 1000, "image", {"peer": Goal(2.5)})
     assert rows[1] == {
         "implementation": "peer",
@@ -211,7 +209,7 @@ GOALS = {
     "evaluation": evaluation.GOALS,
     "generation": generation.GOALS,
     "law_fitting": law_fitting.GOALS,
-    "planning": dict.fromkeys((OURS, f"{OURS}, show_plan: false"), planning.GOAL),
+    "planning": dict.fromkeys((PROJECT, f"{PROJECT}, show_plan: false"), planning.GOAL),
     "scores": scores.GOALS,
     "vit_training": vit_training.GOALS,
 }
@@ -253,7 +251,7 @@ def test_overheads_measure_the_imports_of_a_rule():
 
 def test_report_is_written_from_result_files(tmp_path, monkeypatch):
     rows = [
-        {"implementation": OURS, "ms per image": 1.5},
+        {"implementation": PROJECT, "ms per image": 1.5},
         {"implementation": "peer"} | {"ratio": 2.0, "lowest": 1.9, "highest": 2.125},
     ]
     result = measuring.Result("scores", "Scores", "3 images", "twice", {"": rows}, "equal")
@@ -270,7 +268,7 @@ def test_report_is_written_from_result_files(tmp_path, monkeypatch):
         report.main(["--results", str(tmp_path / "none")])
 
 
-def test_results_without_a_gpu_are_in_a_table_of_their_own():
+def test_results_without_a_gpu_are_in_a_separate_table():
     results = result_files()
     summary, rest = report.page(results).split("## Not measured on a GPU")
     table, _ = rest.split("## Details")

@@ -18,8 +18,8 @@ CPU = torch.device("cpu")
 
 
 def tiny_amused():
-    own = tiny.amused()
-    return stand_ins.amused(lambda: own.transformer, lambda: own.vqvae, (tiny.WIDTH, 1))
+    pipeline = tiny.amused()
+    return stand_ins.amused(lambda: pipeline.transformer, lambda: pipeline.vqvae, (tiny.WIDTH, 1))
 
 
 SMALL = {
@@ -42,11 +42,11 @@ def test_stand_in_is_loaded_and_sampled(tmp_path, name):
     sampling = tiny.sampling(upscaler=upscaler)
     with stand_ins.in_place({str(tmp_path / place): build for place, build in SMALL.items()}, CPU):
         pipeline = pipelines.load(str(tmp_path / name), sampling, CPU)
-    made = pipelines.sample(pipeline, ["a photo of a number 1"] * 2, [1, 2], 2.0, sampling)
-    assert made.shape == ((2, 32, 32, 3) if name == "deepfloyd_if" else (2, 16, 16, 3))
+    images = pipelines.sample(pipeline, ["a photo of a number 1"] * 2, [1, 2], 2.0, sampling)
+    assert images.shape == ((2, 32, 32, 3) if name == "deepfloyd_if" else (2, 16, 16, 3))
 
 
-# Millions of weights that models' cards tell.
+# Millions of weights, from the cards of the models.
 CARDS = {
     "stable-diffusion-v1-5/stable-diffusion-v1-5": ("unet", 860),
     "DeepFloyd/IF-I-XL-v1.0": ("unet", 4300),
@@ -117,49 +117,49 @@ def written(monkeypatch):
 
 def test_prompts_and_flags_are_timed_with_stand_ins(written, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    own = bench.Bench(ROOT / "studies/digits.yaml", written, CPU, tmp_path, seconds=0.01)
-    found = [
+    a_bench = bench.Bench(ROOT / "studies/digits.yaml", written, CPU, tmp_path, seconds=0.01)
+    timed = [
         t
         for stage in ("write_sentences", "caption_images", "flag_images")
-        for t in stages.STAGES[stage](own)
+        for t in stages.STAGES[stage](a_bench)
     ]
-    assert [(t.rule, t.units) for t in found if t.units and t.units != {"load": 1}] == [
+    assert [(t.rule, t.units) for t in timed if t.units and t.units != {"load": 1}] == [
         ("write_sentences", {"text": 7}),  # once of each model
         ("caption_images", {"image": 4}),
         ("flag_images", {"image": 5}),
     ]
-    assert all("random weights" in t.note and t.seconds > 0 for t in found if t.units)
-    [other] = [t for t in found if not t.units]
+    assert all("random weights" in t.note and t.seconds > 0 for t in timed if t.units)
+    [other] = [t for t in timed if not t.units]
     assert (
         other.note == "not on disk, and there is no stand-in; fetch it: "
         "snakemake results/digits/prompt_models/other"
     )
     assert (
-        not machine(found)
+        not machine(timed)
         .rates_of("write_sentences", Work({"text": 1, "job": 1}))[0]
         .origin.startswith("assumed")
     )
 
 
 def test_stages_without_work_give_a_reason(tmp_path):
-    own = bench.Bench(
+    a_bench = bench.Bench(
         ROOT / "studies/digits.yaml", load_study(str(ROOT / "studies/digits.yaml")), CPU, tmp_path
     )
-    found = [
+    timed = [
         t
         for stage in ("write_sentences", "caption_images", "flag_images")
-        for t in stages.STAGES[stage](own)
+        for t in stages.STAGES[stage](a_bench)
     ]
-    told = calibration.format_timed(found).splitlines()[1:]
-    assert [(line.split()[0], line.split("not timed: ")[1]) for line in told] == [
+    printed_lines = calibration.format_timed(timed).splitlines()[1:]
+    assert [(line.split()[0], line.split("not timed: ")[1]) for line in printed_lines] == [
         ("write_sentences", "the study has no recipe of kind word_to_sentence"),
         ("caption_images", "the study has no recipe of kind image_captions"),
         ("flag_images", "the study has no safety_checker"),
     ]
-    assert machine(found).rates == base().rates
+    assert machine(timed).rates == base().rates
 
 
-# Millions of weights that models' cards tell.
+# Millions of weights, from the cards of the models.
 READ = {
     "t5-base": 223,
     "t5-large": 738,
@@ -174,7 +174,7 @@ def test_transformers_stand_ins_have_the_right_size(model):
     known = transformed.WRITERS | transformed.CAPTIONERS | {"checker": transformed.safety_checker}
     _, build = transformed.of(model, known).values()
     with torch.device("meta"):
-        made = build()
-    assert sum(weights.numel() for weights in made.parameters()) == pytest.approx(
+        stand_in = build()
+    assert sum(weights.numel() for weights in stand_in.parameters()) == pytest.approx(
         READ[model] * 1e6, rel=0.005
     )

@@ -29,7 +29,7 @@ SECONDS = st.floats(0.01, 1e4)
     steps=st.integers(1, 1000), tflop=st.floats(0.1, 1e6), work=SECONDS, start=SECONDS, run=SECONDS
 )
 def test_plan_of_timed_work_takes_its_time(name, steps, tflop, work, start, run):
-    """Of a single model, whatever the base says of it."""
+    """A single model, whatever speed the base has for it."""
     units = {"step": steps, "tflop": tflop}
     timed = [
         Timed("train_classifiers", "", "one", units, work),

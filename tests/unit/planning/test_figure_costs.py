@@ -33,8 +33,8 @@ def test_shared_jobs_are_counted_once_after_cheaper_figures():
         Job("a", "plot_samples", {"study": "s"}, needs=("made", "done")),
         Job("b", "plot_scaling", {"study": "s", "scaling": "ood_scaling"}, needs=("made", "real")),
     ]
-    found = {job.key: Cost(3600.0, Work({"job": 1}, gpus=1)) for job in jobs}
-    rows = figure_costs.figure_costs(["ood_scaling", "samples"], jobs, found)
+    costs = {job.key: Cost(3600.0, Work({"job": 1}, gpus=1)) for job in jobs}
+    rows = figure_costs.figure_costs(["ood_scaling", "samples"], jobs, costs)
     assert rows == [
         figure_costs.FigureCost("samples", 2, 2.0, 2.0),
         figure_costs.FigureCost("ood_scaling", 3, 3.0, 2.0),

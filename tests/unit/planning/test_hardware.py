@@ -76,7 +76,7 @@ def test_evaluation_has_time_to_read_and_compute(machine):
 def jobs_of_every_rule():
     """Yield (study, rule, wildcards), at least one of each rule.
 
-    Of the digits, of a study with released models, and of a study with data in files.
+    The studies are the digits, one with released models, and one with data in files.
     """
     checkpoints = {"any": AuthorCheckpoint(kind="clip", file="any.pt", images=1)}
     models = with_released({2.0: 100}).model_copy(update={"author_checkpoints": checkpoints})

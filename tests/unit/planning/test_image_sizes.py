@@ -30,7 +30,7 @@ def test_estimated_bytes_are_those_of_photographs(squares, image_format, quality
     assert estimate == pytest.approx(size, rel=0.02)
 
 
-def test_a_shard_of_photographs_is_as_large_as_planned(squares, tmp_path):
+def test_shard_of_photographs_is_as_large_as_planned(squares, tmp_path):
     storage = Storage(format="jpeg", quality=95)
     rows = [{"image": i, "class_id": 0, "prompt": "a photo of a place"} for i in range(30)]
     samples = ((f"{i:09d}", squares[i % 3], row) for i, row in enumerate(rows))

@@ -65,7 +65,7 @@ def test_table_leaves_out_done_jobs():
     assert rows[2]["core_hours"] == rows[2]["chain_hours"] == pytest.approx(0.02)
 
 
-def test_what_if_halves_steps_iterations_and_sizes():
+def test_savings_halve_steps_iterations_and_sizes():
     jobs = [
         Job(
             "a", "generate", {"study": "digits", "source": "diffusion_alt_texts", "shard": "00000"}

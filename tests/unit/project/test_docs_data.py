@@ -1,4 +1,4 @@
-"""What docs/guides/add_a_data_set.md tells a reader to write works as it stands there."""
+"""Snippets of docs/guides/add_a_data_set.md work as they are."""
 
 import os
 import re
@@ -48,7 +48,7 @@ def test_documented_steps_create_a_shard(tmp_path, monkeypatch):
         fake.class_folders(tmp_path / place, {"robin": 3, "heron": 4})
     environment.prepare(paths["paths"])
 
-    def made(**changes) -> list[str]:
+    def planned_shards(**changes) -> list[str]:
         (tmp_path / "birds.yaml").write_text(yaml.safe_dump(study | changes))
         load_study.cache_clear()
         common = ["--study", "birds.yaml", "--split", "birds", "--classes", "own/classes.csv"]
@@ -58,14 +58,14 @@ def test_documented_steps_create_a_shard(tmp_path, monkeypatch):
         )
         return shards.read("00000.tar")[1]["origin"].tolist()
 
-    whole = made()
-    assert len(whole) == 6 and {origin.split("/")[0] for origin in whole} == {"robin", "heron"}
+    origins = planned_shards()
+    assert len(origins) == 6 and {origin.split("/")[0] for origin in origins} == {"robin", "heron"}
     (tmp_path / "studies").mkdir()
-    (tmp_path / skip["training"]["birds"]["skip"]).write_text(f"{whole[1]}\n")
-    assert whole[1] not in made(data=study["data"] | skip)
-    assert made(sources=study["sources"] | images["sources"]) == whole
+    (tmp_path / skip["training"]["birds"]["skip"]).write_text(f"{origins[1]}\n")
+    assert origins[1] not in planned_shards(data=study["data"] | skip)
+    assert planned_shards(sources=study["sources"] | images["sources"]) == origins
     study["data"]["evaluation"] |= held_out["data"]["evaluation"]
     study["sources"]["real"]["images"] = 4  # one image of each class is held out
     study["experiments"]["scaling"]["sizes"] = [2, 3, 4]
     study["classifiers"]["iterations"] = {2: 2, 3: 2, 4: 2}
-    assert len(made()) == 4
+    assert len(planned_shards()) == 4

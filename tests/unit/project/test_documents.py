@@ -1,4 +1,4 @@
-"""What the documents tell users to write into a study is what a study may hold."""
+"""Snippets of the documents are valid in a study."""
 
 import re
 
@@ -28,18 +28,18 @@ def test_documented_snippet_is_valid_in_a_study(snippet, tmp_path, monkeypatch):
         study[key] = (study[key] | part) if key in study else part
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(study, sort_keys=False), encoding="utf-8")
-    held = load_study(path)
-    assert all(name in held.generators for name in parts.get("generators", {}))
+    valid_study = load_study(path)
+    assert all(name in valid_study.generators for name in parts.get("generators", {}))
 
 
 def released(part) -> set[tuple[str, str]]:
     """Model and commit of everything in a snippet that others released, where it is pinned."""
-    found = (
+    pairs = (
         {(part["model"], part["revision"])}
         if "revision" in part and part["revision"] != "<commit>"
         else set()
     )
-    return found.union(*(released(own) for own in part.values() if isinstance(own, dict)))
+    return pairs.union(*(released(value) for value in part.values() if isinstance(value, dict)))
 
 
 def test_documented_commits_are_those_of_known_sources():

@@ -38,17 +38,17 @@ def links(parsed: list[Token]) -> Iterator[str]:
 @cache
 def anchors(path: Path) -> set[str]:
     """Return the anchors of the headings of a page, as GitHub and MyST derive them."""
-    found: set[str] = set()
+    names: set[str] = set()
     parsed = tokens(path)
     for opening, inline in itertools.pairwise(parsed):
         if opening.type == "heading_open":
             text = "".join(child.content for child in inline.children or [])
             slug = re.sub(r"[^\w\- ]", "", text.strip().lower()).replace(" ", "-")
             repeats = sum(
-                re.fullmatch(rf"{re.escape(slug)}(-\d+)?", each) is not None for each in found
+                re.fullmatch(rf"{re.escape(slug)}(-\d+)?", each) is not None for each in names
             )
-            found.add(f"{slug}-{repeats}" if repeats else slug)
-    return found
+            names.add(f"{slug}-{repeats}" if repeats else slug)
+    return names
 
 
 def problem(page: Path, link: str) -> str | None:

@@ -125,18 +125,18 @@ def test_tokens_are_drawn_by_their_probability():
     )
     assert torch.allclose(
         shares(top_p=0.7), torch.cat([scores[0, :2].softmax(-1), torch.zeros(2)]), atol=1e-3
-    )  # 0.64 alone is too little
+    )  # only 0.64 is too little
     assert shares(top_p=0.6)[0] == 1
 
 
 def test_sentences_are_unique_and_the_same_in_any_batch(writer):
-    own = writer.sentences(sentences_with(), 3, "three")
-    assert len(own) == len(set(own)) == 12
-    assert all("three" in text.split(",")[0].split() or "three" in text.split() for text in own)
-    assert writer.sentences(sentences_with(batch_size=64), 3, "three") == own
-    assert writer.sentences(sentences_with(texts=5), 3, "three") == own[:5]
-    assert writer.sentences(sentences_with(seed=1), 3, "three") != own
-    assert writer.sentences(sentences_with(), 4, "three") != own  # two classes may have one name
+    texts = writer.sentences(sentences_with(), 3, "three")
+    assert len(texts) == len(set(texts)) == 12
+    assert all("three" in text.split(",")[0].split() or "three" in text.split() for text in texts)
+    assert writer.sentences(sentences_with(batch_size=64), 3, "three") == texts
+    assert writer.sentences(sentences_with(texts=5), 3, "three") == texts[:5]
+    assert writer.sentences(sentences_with(seed=1), 3, "three") != texts
+    assert writer.sentences(sentences_with(), 4, "three") != texts  # two classes may have one name
 
 
 def test_class_with_too_few_sentences_is_refused(writer):
@@ -174,7 +174,7 @@ def test_captions_are_the_same_in_any_batch(captioner, tar, tmp_path):
     assert table["class_id"].tolist() == [*range(10), 0, 1]
     assert (
         table["caption"].nunique() > 1 and table["caption"].str.split().map(len).nunique() > 1
-    )  # some end early, others beside them go on
+    )  # some captions end early, others in the same batch continue
     assert set(" ".join(table["caption"]).split()) <= set(WORDS)
     for size in (1, 64):
         pd.testing.assert_frame_equal(
@@ -237,8 +237,8 @@ def test_empty_caption_is_refused_with_its_image(tar, tmp_path):
 @pytest.mark.slow
 def test_prompts_of_models_and_files_through_the_rules(workflow: Workflow, t5, blip2):
     odd = ['she said "four"', "two\nlines", "零"]
-    own = pd.DataFrame({"class_id": [*range(10), 0, 0, 0], "text": [*CLASSES["name"], *odd]})
-    own.to_csv(workflow.folder / "mine.csv", index=False)
+    user_texts = pd.DataFrame({"class_id": [*range(10), 0, 0, 0], "text": [*CLASSES["name"], *odd]})
+    user_texts.to_csv(workflow.folder / "mine.csv", index=False)
     new_recipes = {
         "by_model": {"kind": "word_to_sentence", "model": t5, "texts": 3, "max_tokens": 6},
         "of_images": {"kind": "image_captions", "model": blip2, "max_tokens": 4, "min_tokens": 1},
@@ -266,8 +266,8 @@ def test_prompts_of_models_and_files_through_the_rules(workflow: Workflow, t5, b
         for shard in (0, 1)
     ]
     assert all(
-        own["key"].tolist() == manifest["key"].tolist()
-        for own, manifest in zip(captions, manifests, strict=True)
+        caption["key"].tolist() == manifest["key"].tolist()
+        for caption, manifest in zip(captions, manifests, strict=True)
     )
     assert of_images.groupby("class_id").size().tolist() == [4] * 10
     assert all(
@@ -282,5 +282,5 @@ def test_prompts_of_models_and_files_through_the_rules(workflow: Workflow, t5, b
     assert "no shard of real images '00002'" in workflow.dry_run(
         "results/smoke/captions/of_images/00002.parquet", check=False
     )
-    own.head(10).to_csv(workflow.folder / "mine.csv", index=False)
+    user_texts.head(10).to_csv(workflow.folder / "mine.csv", index=False)
     assert workflow.planned(*targets) == {"write_prompts": 1}

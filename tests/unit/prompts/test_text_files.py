@@ -189,7 +189,7 @@ def test_saved_dict_without_splits_is_reported(tmp_path):
         files(tmp_path)
 
 
-def test_the_only_split_of_a_saved_dict_is_read(tmp_path):
+def test_only_split_of_a_saved_dict_is_read(tmp_path):
     saved(tmp_path / "train", "train")
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train"]}))
     assert files(tmp_path) == files(tmp_path, "train") == ["train/data-00000-of-00001.arrow"]

@@ -72,7 +72,7 @@ def test_texts_survive_from_any_kind_of_file(tmp_path):
     assert set(pd.read_parquet(tmp_path / "pool.parquet").query("class_id == 0")["text"]) == {
         "zero",
         *ODD,
-    }  # of the last file
+    }  # texts of the last file
 
 
 def test_texts_of_several_files_are_one_pool(tmp_path):

@@ -16,11 +16,11 @@ DIGITS = load_study(ROOT / "studies/digits.yaml")
 
 def fitted_sizes(study, law: str) -> dict[tuple, list[int]]:
     """The sizes that the fit of a law uses, by curve (source, guidance scale, architecture)."""
-    chosen, sizes = study.laws[law], {}
-    for run in training_runs(study, chosen.experiments):
-        if chosen.sizes[0] <= run.size <= chosen.sizes[1]:
+    settings, sizes = study.laws[law], {}
+    for run in training_runs(study, settings.experiments):
+        if settings.sizes[0] <= run.size <= settings.sizes[1]:
             sizes.setdefault((run.source, run.guidance, run.architecture), set()).add(run.size)
-    return {curve: sorted(found) for curve, found in sizes.items()}
+    return {curve: sorted(numbers) for curve, numbers in sizes.items()}
 
 
 @pytest.mark.parametrize("name", ["teaser", "laws", "supervised_scaling", "clip_scaling"])

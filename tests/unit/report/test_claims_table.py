@@ -36,7 +36,9 @@ def claimed(results, tmp_path_factory):
 
 def test_every_claim_has_the_expected_verdict(claimed):
     tidy, _ = claimed
-    verdicts = {claim: own["verdict"].tolist() for claim, own in tidy.groupby("claim", sort=False)}
+    verdicts = {
+        claim: rows["verdict"].tolist() for claim, rows in tidy.groupby("claim", sort=False)
+    }
     assert verdicts == {
         "The guidance scale matters to scaling": ["holds"],
         "The prompt recipe matters to scaling": ["does not hold"],
@@ -54,16 +56,16 @@ def test_every_claim_has_the_expected_verdict(claimed):
 
 def test_effects_are_given_in_their_units(claimed):
     tidy, text = claimed
-    own = tidy.set_index("claim")
-    assert own.loc[
+    rows = tidy.set_index("claim")
+    assert rows.loc[
         "Supervised: synthetic images scale much worse than real ones", "effect"
     ] == pytest.approx(-0.3, abs=0.02)
-    both = own.loc["CLIP: synthetic images help together with real ones"]
+    both = rows.loc["CLIP: synthetic images help together with real ones"]
     assert both["unit"] == "difference of log loss"
     assert both["ratio"] == pytest.approx(np.exp(both["effect"]), rel=1e-5)
     assert (
-        own.loc["The guidance scale matters to scaling", "ratio"]
-        != own.loc["The guidance scale matters to scaling", "ratio"]
+        rows.loc["The guidance scale matters to scaling", "ratio"]
+        != rows.loc["The guidance scale matters to scaling", "ratio"]
     )  # none
     assert "loss × 0." in text
     assert text.strip().splitlines()[-1].startswith("Each row has two tests")

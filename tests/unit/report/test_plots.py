@@ -53,7 +53,7 @@ def test_count_shortens_numbers_of_images(number, text):
             1.384,
             1.391,
             ["1.384", "1.386", "1.388", "1.39"],
-        ),  # none of them lies in it
+        ),  # none of them is in it
         (
             panels.TOP1_TICKS,
             9,
@@ -85,8 +85,8 @@ def law_files(study, folder: Path) -> list[str]:
             for curve in panel.curves
         ]
         curves |= {law: [key | fitted for key in keys] for law in panel.laws}
-    for law, own in curves.items():
-        (folder / f"{law}.json").write_text(json.dumps({"curves": own}))
+    for law, rows in curves.items():
+        (folder / f"{law}.json").write_text(json.dumps({"curves": rows}))
     return [str(folder / f"{law}.json") for law in curves]
 
 
@@ -169,17 +169,17 @@ def test_spread_out_keeps_labels_that_do_not_overlap():
 
 
 # -- images ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("channels", "side", "kept"), [(1, 8, 8), (3, 128, 128), (3, 256, 128)])
-def test_thumbnails_limit_the_pixels_of_a_side(channels, side, kept):
+@pytest.mark.parametrize(("channels", "side", "size"), [(1, 8, 8), (3, 128, 128), (3, 256, 128)])
+def test_thumbnails_limit_the_pixels_of_a_side(channels, side, size):
     images = np.zeros((3, channels, side, side), np.uint8)
     images[1, 0] = 200
     drawn = mosaics.thumbnails(images)
-    assert drawn.shape == (3, channels, kept, kept)
+    assert drawn.shape == (3, channels, size, size)
     assert (drawn[1, 0] == 200).all() and not drawn[[0, 2]].any()
-    gap = max(1, kept // 24)
+    gap = max(1, size // 24)
     sheet = mosaics.mosaic(drawn, columns=2)
-    assert sheet.shape == (2 * kept + gap, 2 * kept + gap, channels)
-    assert (sheet[:kept, kept : kept + gap] == 255).all()
+    assert sheet.shape == (2 * size + gap, 2 * size + gap, channels)
+    assert (sheet[:size, size : size + gap] == 255).all()
 
 
 def test_samples_fit_a_page():

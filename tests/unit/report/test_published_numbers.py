@@ -68,13 +68,13 @@ def test_all_published_numbers_are_in_the_table(results, tmp_path):
     counterparts = results.study.tables.versus_paper.counterparts
     assert len(tidy) == 129
     assert set(tidy.loc[tidy["our_k"].notna(), "id"]) == set(counterparts)
-    own = tidy.set_index("id").loc["fig1_supervised_imagenet_sd_caption"]
-    assert (float(own["value"]), own["our_source"], own["our_guidance"]) == (
+    row = tidy.set_index("id").loc["fig1_supervised_imagenet_sd_caption"]
+    assert (float(row["value"]), row["our_source"], row["our_guidance"]) == (
         0.247,
         "diffusion_captions",
         1.5,
     )
-    assert own["our_k"] == pytest.approx(0.3, abs=0.02)
+    assert row["our_k"] == pytest.approx(0.3, abs=0.02)
     assert "| 47 % " in text  # 0.247 of 0.529
     assert (
         text.index("Supervised / Real")

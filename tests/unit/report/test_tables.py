@@ -99,7 +99,7 @@ def test_every_run_is_in_its_table(results, tmp_path, table):
     assert list(tidy["evaluation"].drop_duplicates()) == evaluations
     assert ("logit_scale" in tidy) == (table == "clip") == ("logit scale" in text)
     assert "real and synthetic" in text if table == "clip" else "30 real" in text
-    assert "hypernyms" not in text  # trained at one size alone: in the csv
+    assert "hypernyms" not in text  # trained at only one size: in the csv
 
 
 def test_table_without_metrics_is_refused(results, tmp_path):

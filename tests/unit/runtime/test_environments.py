@@ -18,13 +18,13 @@ def normal(name: str) -> str:
 
 
 def pins(lines) -> dict[str, str]:
-    found = {}
+    versions = {}
     for line in lines:
         line = line.split("#")[0].strip(" \\")
         if line and not line.startswith("--hash"):
             name, version = line.split("==")
-            found[normal(name)] = version
-    return found
+            versions[normal(name)] = version
+    return versions
 
 
 DISTRIBUTIONS = packages_distributions()
@@ -34,9 +34,9 @@ LOCK = pins((ROOT / "envs/laptop.lock").read_text().splitlines())
 @pytest.mark.parametrize("path", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_conda_files_have_the_pins_of_the_lock(path):
     dependencies = yaml.safe_load(path.read_text())["dependencies"]
-    own = pins(dependencies[-1]["pip"])
-    assert own
-    assert own == {name: LOCK[name] for name in own}
+    conda_pins = pins(dependencies[-1]["pip"])
+    assert conda_pins
+    assert conda_pins == {name: LOCK[name] for name in conda_pins}
 
 
 @pytest.mark.parametrize("name", ["laptop", "cuda"])
@@ -79,12 +79,14 @@ def rules() -> list:
     ids=lambda value: value if isinstance(value, str) else value.stem,
 )
 def test_environment_of_a_rule_has_imported_packages(script, environment):
-    own = pins(yaml.safe_load(environment.read_text())["dependencies"][-1]["pip"])
-    needed_by = {normal(Requirement(text).name) for name in own for text in (requires(name) or [])}
+    rule_pins = pins(yaml.safe_load(environment.read_text())["dependencies"][-1]["pip"])
+    needed_by = {
+        normal(Requirement(text).name) for name in rule_pins for text in (requires(name) or [])
+    }
     _, packages = imports(ROOT / f"scripts/{script}.py", ROOT)
     for package in packages - sys.stdlib_module_names:
-        wanted = {normal(name) for name in DISTRIBUTIONS[package]}
-        assert wanted & (own.keys() | needed_by), (
+        distributions = {normal(name) for name in DISTRIBUTIONS[package]}
+        assert distributions & (rule_pins.keys() | needed_by), (
             f"{package} is in no package of {environment.name}"
         )
 

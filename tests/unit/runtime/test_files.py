@@ -1,4 +1,4 @@
-"""A file is whole or absent."""
+"""A file is complete or absent."""
 
 import errno
 import os
@@ -30,7 +30,7 @@ def test_files_appear_under_their_names_when_all_are_written(tmp_path):
     assert not list(tmp_path.rglob("*.part*"))
 
 
-def test_a_failure_keeps_the_old_file_and_removes_the_new_one(tmp_path):
+def test_failure_keeps_the_old_file_and_removes_the_new_one(tmp_path):
     (tmp_path / "a.txt").write_text("old")
     with pytest.raises(RuntimeError), atomic_write(tmp_path / "a.txt") as (part,):
         part.write_text("new")

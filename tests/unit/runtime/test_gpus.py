@@ -78,7 +78,7 @@ def test_jobs_stay_within_the_mask(start):
     assert start(2)[1] == "0,1"
 
 
-def test_a_job_locks_each_of_its_gpus(start):
+def test_job_locks_each_of_its_gpus(start):
     assert start(2)[1] == "0,1"
     assert "(2 of 4, expected 3)" in start(3)[1]
     assert start(2)[1] == "2,3"
@@ -89,7 +89,7 @@ def test_more_gpus_than_are_visible_are_refused(start):
     assert "too few visible GPUs for this job (2, expected 3; CUDA_VISIBLE_DEVICES='2,3')" in error
 
 
-def test_an_index_and_a_uuid_of_one_gpu_have_one_lock(machine, start):
+def test_index_and_uuid_of_one_gpu_have_one_lock(machine, start):
     with_uuids(machine)
     assert start(CUDA_VISIBLE_DEVICES=UUIDS[1])[1] == UUIDS[1]
     assert start(CUDA_VISIBLE_DEVICES="1,2")[1] == "2"
@@ -121,12 +121,12 @@ def test_allocations_without_gpus_of_slurm_share_the_machine(start):
     assert [start(SLURM_JOB_ID="7")[1], start(SLURM_JOB_ID="8")[1]] == ["0", "1"]
 
 
-def test_a_job_without_gpus_sees_none(machine):
+def test_job_without_gpus_sees_none(machine):
     gpu_lock.acquire_gpus(0, machine)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
-def test_a_machine_without_gpus_is_left_alone(machine, tmp_path):
+def test_machine_without_gpus_gets_no_lock(machine, tmp_path):
     (tmp_path / "empty").mkdir()
     gpu_lock.acquire_gpus(
         1, gpu_lock.Machine(tmp_path / "empty", tmp_path / "driver", tmp_path / "locks")
@@ -145,7 +145,7 @@ def test_a_machine_without_gpus_is_left_alone(machine, tmp_path):
         ("1,1", ["1"]),
     ],
 )
-def test_the_mask_is_read_as_cuda_reads_it(machine, mask, devices):
+def test_mask_is_read_as_cuda_reads_it(machine, mask, devices):
     os.environ["CUDA_VISIBLE_DEVICES"] = mask
     assert [gpu.device for gpu in machine.visible()] == devices
 

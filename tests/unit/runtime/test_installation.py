@@ -102,8 +102,8 @@ def test_packages_for_cuda_follow_from_the_wheel(wheel):
 
 @pytest.mark.parametrize("version", [(3, 8), (3, 10), (3, 14)])
 def test_other_versions_of_python_are_refused(version):
-    found = ".".join(map(str, version))
-    with pytest.raises(SystemExit, match=rf"\(Python {found}, expected 3.11 to 3.13\)"):
+    number = ".".join(map(str, version))
+    with pytest.raises(SystemExit, match=rf"\(Python {number}, expected 3.11 to 3.13\)"):
         install.check_version(version)
 
 

@@ -20,7 +20,7 @@ def run(program: str) -> dict:
     return json.loads(done.stdout)
 
 
-def test_stand_ins_leave_training_uncompiled_and_compilation_possible():
+def test_lazy_modules_keep_compilation_possible():
     """In one process, as each start of torch takes seconds."""
     result = run(
         f"""

@@ -30,7 +30,7 @@ def unsafe(tree: ast.AST) -> list[str]:
     """Every import of a module that unpickles, and every call that may unpickle, extract an archive
     or start a shell.
     """
-    found = []
+    lines = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names]
@@ -38,7 +38,7 @@ def unsafe(tree: ast.AST) -> list[str]:
                 names = [node.module or ""] * (
                     names != ["UnpicklingError"]
                 )  # what is raised, and unpickles nothing
-            found += [
+            lines += [
                 f"{node.lineno}: import {name}" for name in names if name.split(".")[0] in PICKLES
             ]
         if not isinstance(node, ast.Call):
@@ -48,13 +48,13 @@ def unsafe(tree: ast.AST) -> list[str]:
             {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords},
         )
         if name == "torch.load" and given.get("weights_only") != "True":
-            found.append(f"{node.lineno}: torch.load without weights_only=True")
+            lines.append(f"{node.lineno}: torch.load without weights_only=True")
         if (
             given.get("allow_pickle", "False") != "False"
             or given.get("shell", "False") != "False"
             or given.get("trust_remote_code", "False") != "False"
         ):
-            found.append(f"{node.lineno}: {ast.unparse(node)}")
+            lines.append(f"{node.lineno}: {ast.unparse(node)}")
         if name.split(".")[-1] in (
             "read_pickle",
             "to_pickle",
@@ -63,14 +63,14 @@ def unsafe(tree: ast.AST) -> list[str]:
             "system",
             "popen",
         ) or name in ("eval", "exec"):
-            found.append(f"{node.lineno}: {name}")
+            lines.append(f"{node.lineno}: {name}")
         if name == "yaml.load" and "_UniqueKeyLoader" not in ast.unparse(
             node
         ):  # a SafeLoader, as a test below shows
-            found.append(f"{node.lineno}: yaml.load")
+            lines.append(f"{node.lineno}: yaml.load")
         if name.split(".")[-1] == "extract" and isinstance(node.func, ast.Attribute):
-            found.append(f"{node.lineno}: {name}")
-    return found
+            lines.append(f"{node.lineno}: {name}")
+    return lines
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_no_source_unpickles_extracts_or_starts_a_shell():
     mine = {
         ROOT / "tests/unit/runtime/test_security_of_code.py"
     }  # it makes the pickles that must be refused
-    found = {
+    calls = {
         str(path.relative_to(ROOT)): unsafe(ast.parse(path.read_text()))
         for path in SOURCES
         if path not in mine
     }
-    assert not {path: lines for path, lines in found.items() if lines}
+    assert not {path: places for path, places in calls.items() if places}
 
 
 class Trap:

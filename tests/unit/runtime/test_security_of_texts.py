@@ -152,8 +152,8 @@ def test_hostile_name_of_a_section_is_refused(tmp_path, name, place):
 def test_study_file_with_hostile_name_is_refused(workflow):
     hostile = workflow.folder / "studies/x; touch pwned; .yaml"
     hostile.write_text(SMOKE.read_text())
-    told = workflow.dry_run(check=False)
-    assert "touch pwned" in told and "rename the file" in told
+    output = workflow.dry_run(check=False)
+    assert "touch pwned" in output and "rename the file" in output
     assert not (workflow.folder / "pwned").exists()
 
 

@@ -52,9 +52,9 @@ def test_tokens_are_read_from_the_environment_and_appear_nowhere(workflow):
         text=True,
     )
     assert done2.returncode == 0, done2.stderr
-    told = (done.stdout + done.stderr + done2.stdout + done2.stderr).encode()
+    output = (done.stdout + done.stderr + done2.stdout + done2.stderr).encode()
     left = [
-        told,
+        output,
         *(
             path.read_bytes()
             for path in workflow.folder.rglob("*")
@@ -77,7 +77,7 @@ def test_no_token_is_named_in_a_tracked_file():
         ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split("\0")
     mine = "tests/unit/runtime/test_security_of_tokens.py"
-    found = [
+    places = [
         name
         for name in tracked
         if name
@@ -85,4 +85,4 @@ def test_no_token_is_named_in_a_tracked_file():
         and (ROOT / name).is_file()
         and shapes.search((ROOT / name).read_text(errors="ignore"))
     ]
-    assert not found
+    assert not places

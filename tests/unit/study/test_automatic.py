@@ -13,7 +13,7 @@ from synscale.workflow.settings.figures import names_of
 from tests.support.workflow import ROOT, SMOKE
 
 DIGITS = ROOT / "studies/digits.yaml"
-CHOSEN = {"claims", "versus_paper"}  # tables that need a choice by the study
+MANUAL_TABLES = {"claims", "versus_paper"}  # tables that need a choice by the study
 
 
 def study_of(path=DIGITS, edit: Callable[[dict], None] = lambda raw: None, **sections):
@@ -25,10 +25,10 @@ def study_of(path=DIGITS, edit: Callable[[dict], None] = lambda raw: None, **sec
 
 
 @pytest.mark.parametrize("path", [DIGITS, SMOKE])
-def test_study_without_figures_gets_all_that_its_experiments_support(path):
+def test_study_without_figures_gets_all_supported_ones(path):
     study = study_of(path)
     assert set(names_of(study.figures)) == set(type(study.figures).model_fields)
-    assert set(names_of(study.tables)) == set(type(study.tables).model_fields) - CHOSEN
+    assert set(names_of(study.tables)) == set(type(study.tables).model_fields) - MANUAL_TABLES
 
 
 def test_automatic_figures_have_the_curves_of_the_experiments():
@@ -54,7 +54,7 @@ def test_chosen_figures_are_the_only_ones_of_a_study():
     assert names_of(study.figures) == ["samples"] and names_of(study.tables) == []
 
 
-def test_study_of_one_real_curve_has_no_figure_of_synthetic_images():
+def test_study_of_one_real_curve_has_no_synthetic_figures():
     def edit(raw):
         del raw["clip"]
         raw["experiments"] = {"scaling_real": raw["experiments"]["scaling_real"]}
@@ -71,8 +71,8 @@ def test_automatic_figures_are_valid_whatever_is_removed(data):
     """Laws and experiments are removed at random; what is left gives no error."""
 
     def edit(raw):
-        kept = set(data.draw(st.lists(st.sampled_from(sorted(raw["laws"])), min_size=1)))
-        raw["laws"] = {name: row for name, row in raw["laws"].items() if name in kept}
+        law_names = set(data.draw(st.lists(st.sampled_from(sorted(raw["laws"])), min_size=1)))
+        raw["laws"] = {name: row for name, row in raw["laws"].items() if name in law_names}
         used = {name for row in raw["laws"].values() for name in row["experiments"]}
         removable = sorted(raw["experiments"].keys() - used - {"scaling_real"})
         removed = data.draw(st.lists(st.sampled_from(removable))) if removable else []
@@ -105,7 +105,7 @@ def test_unsupported_figure_is_an_error_if_it_is_requested():
         study_of(edit=edit, figures={"exchange_rate": "auto"})
 
 
-def test_errors_of_other_sections_are_reported_without_automatic_figures():
+def test_other_errors_are_reported_without_automatic_figures():
     def edit(raw):
         raw["laws"]["supervised"]["experiments"] = ["scalling"]
 
@@ -117,4 +117,4 @@ def test_errors_of_other_sections_are_reported_without_automatic_figures():
 
 def test_every_figure_has_an_automatic_form():
     for model, rows in SECTIONS.values():
-        assert rows.keys() == model.model_fields.keys() - CHOSEN
+        assert rows.keys() == model.model_fields.keys() - MANUAL_TABLES

@@ -22,7 +22,7 @@ def test_outer_spaces_of_class_names_are_left_out(table):
     assert class_table.read(path)["class_id"].tolist() == [0, 1]
 
 
-def test_a_class_may_be_called_as_a_number_or_missing_value(table):
+def test_class_may_be_named_as_a_number_or_missing_value(table):
     assert class_table.read(table("class_id,name\n0,7\n1,None\n2,NA\n"))["name"].tolist() == [
         "7",
         "None",
@@ -30,6 +30,6 @@ def test_a_class_may_be_called_as_a_number_or_missing_value(table):
     ]
 
 
-def test_a_row_with_too_many_cells_is_reported(table):
+def test_row_with_too_many_cells_is_reported(table):
     (fault,) = class_table.errors("classes", table("class_id,name\n0,robin, red\n"))
     assert "class 0: more or fewer cells than columns" in fault

@@ -1,6 +1,4 @@
-"""What a study says of CLIP at the size of the paper: its options, and its sets with classes of
-their own.
-"""
+"""Settings of CLIP in a study: the paper's size, options, and sets with other classes."""
 
 import open_clip
 import pytest
@@ -45,15 +43,15 @@ def smoke(tmp_path, *changes: tuple[str, str]):
     return load_study(path)
 
 
-def test_the_papers_architecture_is_open_clips():
+def test_paper_architecture_is_that_of_open_clip():
     with torch.device("meta"):
         architecture = ClipArchitecture(label="", context_length=77, **BASE)
-        ours = open_clip.model.CLIP(**clip.config(architecture, 224)).state_dict()
-        theirs = open_clip.model.CLIP(
+        weights = open_clip.model.CLIP(**clip.config(architecture, 224)).state_dict()
+        weights_of_open_clip = open_clip.model.CLIP(
             **open_clip.get_model_config("ViT-B-16-quickgelu")
         ).state_dict()
-    assert {name: own.shape for name, own in ours.items()} == {
-        name: own.shape for name, own in theirs.items()
+    assert {name: weight.shape for name, weight in weights.items()} == {
+        name: weight.shape for name, weight in weights_of_open_clip.items()
     }
 
 
@@ -70,14 +68,14 @@ def test_option_at_its_default_changes_no_settings(tmp_path):
         ),
     )
     assert clip_settings(same, "real", "clip_tiny") == before
-    found = clip_settings(other, "real", "clip_tiny")
-    assert found.recipe == before.recipe.model_copy(update={"micro_batch_size": 4})
-    assert (before.image_size, found.image_size) == (8, 4)
-    assert found.recipe.betas == (0.9, 0.98)
+    settings = clip_settings(other, "real", "clip_tiny")
+    assert settings.recipe == before.recipe.model_copy(update={"micro_batch_size": 4})
+    assert (before.image_size, settings.image_size) == (8, 4)
+    assert settings.recipe.betas == (0.9, 0.98)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         (
             CROP,
@@ -109,57 +107,57 @@ def test_option_at_its_default_changes_no_settings(tmp_path):
         ('templates: ["{name}", "{name}, thick"]', "templates: imagenet", "clip.templates"),
     ],
 )
-def test_invalid_option_is_reported(tmp_path, old, new, told):
+def test_invalid_option_is_reported(tmp_path, old, new, message):
     with pytest.raises(StudyError) as error:
         smoke(tmp_path, (old, new))
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_the_80_templates_have_a_name(tmp_path):
+def test_80_templates_have_a_name(tmp_path):
     study = smoke(
         tmp_path, ('templates: ["{name}", "{name}, thick"]', "templates: openai_imagenet")
     )
     assert clip_evaluation_settings(study, "real", "clip_tiny").templates == "openai_imagenet"
 
 
-def sets(**own) -> FilesData:
+def sets(**keys) -> FilesData:
     return FilesData(
         kind="files",
         training={"photos": {"dataset": "photos"}},
-        evaluation={"flowers": FileSet(dataset="flowers102", **own)},
+        evaluation={"flowers": FileSet(dataset="flowers102", **keys)},
     )
 
 
 def test_set_with_other_classes_needs_two_files(tmp_path):
     study, classes, texts = smoke(tmp_path), tmp_path / "flowers.csv", tmp_path / "templates.yaml"
 
-    def faults(**own):
-        return list(check_file_sets(sets(**own), study.clip, {}))
+    def errors(**keys):
+        return list(check_file_sets(sets(**keys), study.clip, study.sources))
 
-    own = {"classes": str(classes), "templates": str(texts)}
-    assert [fault.split("; ")[0] for fault in faults(**own)] == [
-        f"data.evaluation.flowers.{key} = {own[key]!r}: no such file" for key in own
+    keys = {"classes": str(classes), "templates": str(texts)}
+    assert [error.split("; ")[0] for error in errors(**keys)] == [
+        f"data.evaluation.flowers.{key} = {keys[key]!r}: no such file" for key in keys
     ]
     classes.write_text("class_id,name\n0,rose\n2,lily\n")
     texts.write_text(yaml.safe_dump({"flowers102": ["a {name}", "flower"], "pets": ["a {name}"]}))
-    assert "class_id must count 0, 1, 2" in faults(**own)[0]
-    assert faults(**own)[1:] == [
+    assert "class_id must count 0, 1, 2" in errors(**keys)[0]
+    assert errors(**keys)[1:] == [
         f"{texts}: flowers102.1 = 'flower': must contain {{name}} once and no other brace"
     ]
     classes.write_text("class_id,name\n0,rose\n1,lily\n")
     texts.write_text(yaml.safe_dump({"pets": ["a {name}"]}))
-    assert faults(**own) == [
+    assert errors(**keys) == [
         f"data.evaluation.flowers.templates = {str(texts)!r}: "
         "no list of texts under flowers102; add it"
     ]
-    assert "templates: missing; a set with other classes" in faults(classes=str(classes))[0]
-    assert "remove the key" in faults(templates=str(texts))[0]
+    assert "templates: missing; a set with other classes" in errors(classes=str(classes))[0]
+    assert "remove the key" in errors(templates=str(texts))[0]
     texts.write_text(yaml.safe_dump({"flowers102": ["a {name}"]}))
-    assert faults(**own) == []
-    changed = study.model_copy(update={"data": sets(**own)})
+    assert errors(**keys) == []
+    changed = study.model_copy(update={"data": sets(**keys)})
     assert clip_tables(changed) == [str(classes), str(texts)]
     settings = clip_evaluation_settings(changed, "real", "clip_tiny")
-    assert settings.sets_of_other_classes == {"flowers": FileSet(dataset="flowers102", **own)}
+    assert settings.sets_of_other_classes == {"flowers": FileSet(dataset="flowers102", **keys)}
 
 
 def test_templates_are_needed_only_by_clip(tmp_path):
@@ -173,10 +171,12 @@ def test_downstream_sets_of_the_project_are_valid(tmp_path):
     study = smoke(tmp_path)
     for path in sorted((ROOT / "data/downstream").glob("*.csv")):
         if path.stem != "sets":
-            own = FileSet(
+            user_set = FileSet(
                 dataset=path.stem, classes=str(path), templates="data/downstream/templates.yaml"
             )
             data = FilesData(
-                kind="files", training={"photos": {"dataset": "photos"}}, evaluation={"own": own}
+                kind="files",
+                training={"photos": {"dataset": "photos"}},
+                evaluation={"own": user_set},
             )
             assert list(check_file_sets(data, study.clip, {})) == []

@@ -1,5 +1,5 @@
-"""Keys of a study that are changed for a plan: how they are written, what they change, what is told
-of those that do not fit.
+"""Keys of a study that are changed for a plan: how they are written, what they change, and the
+messages for invalid ones.
 """
 
 import pytest
@@ -18,20 +18,20 @@ def read(text):
 
 
 def test_dots_and_nesting_are_one():
-    wanted = {"digits": {"generators": {"diffusion": {"steps": 10}}}}
+    nested = {"digits": {"generators": {"diffusion": {"steps": 10}}}}
     assert (
         read("{digits.generators.diffusion.steps: 10}")
         == read("{digits: {generators: {diffusion: {steps: 10}}}}")
-        == wanted
+        == nested
     )
-    assert read("{digits.generators: {diffusion.steps: 10}}") == wanted
+    assert read("{digits.generators: {diffusion.steps: 10}}") == nested
     assert (
-        read({"digits": {"generators.diffusion": {"steps": "10"}}}) == wanted
+        read({"digits": {"generators.diffusion": {"steps": "10"}}}) == nested
     )  # Snakemake hands over text
 
 
 def test_numbers_are_keys_as_in_the_file():
-    found = read(
+    changes = read(
         {
             "digits": {
                 "sources.diffusion_class_names.images": {"1.5": "4000"},
@@ -39,13 +39,13 @@ def test_numbers_are_keys_as_in_the_file():
             }
         }
     )
-    assert found == {
+    assert changes == {
         "digits": {
             "sources": {"diffusion_class_names": {"images": {1.5: 4000}}},
             "classifiers": {"iterations": {30: 50}},
         }
     }
-    study = overrides.load(DIGITS, found)
+    study = overrides.load(DIGITS, changes)
     assert study.sources["diffusion_class_names"].images == load_study(DIGITS).sources[
         "diffusion_class_names"
     ].images | {1.5: 4000}
@@ -59,7 +59,7 @@ def test_without_changes_it_is_the_study_itself():
 
 @settings(max_examples=10)  # each loads the study again
 @given(steps=st.integers(1, 10_000))
-def test_what_is_named_changes_and_nothing_else(steps):
+def test_override_changes_named_keys_only(steps):
     study, before = (
         overrides.load(DIGITS, {"digits": {"generators": {"diffusion": {"steps": steps}}}}),
         load_study(DIGITS),
@@ -85,13 +85,13 @@ values = (
         st.sampled_from(["gpus", "title", "a_b"]) | st.floats(0.1, 100), values, min_size=1
     )
 )
-def test_its_text_is_read_as_the_same(own):
-    changes = {"digits": own}
+def test_override_text_is_read_as_the_same(changes_of_digits):
+    changes = {"digits": changes_of_digits}
     assert read(overrides.text(changes)) == changes
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             "{digits.generators.diffusion.stepz: 10}",
@@ -121,6 +121,6 @@ def test_its_text_is_read_as_the_same(own):
         ("{digits: [10}", "override = .*; write it as"),
     ],
 )
-def test_invalid_override_is_reported(text, told):
-    with pytest.raises(StudyError, match=told):
+def test_invalid_override_is_reported(text, message):
+    with pytest.raises(StudyError, match=message):
         overrides.load(DIGITS, read(text))

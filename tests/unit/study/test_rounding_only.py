@@ -58,7 +58,7 @@ def with_keys(study: Study, path: str, **keys) -> Study:
 def digests(study: Study) -> dict[str, str]:
     """Digests of one job of each rule that the keys could repeat."""
     run = "vit_base-n125000-seed0"
-    found = {
+    settings_of_rules = {
         "train_classifiers": classifier_settings(study, "real", run),
         "train_clip": clip_settings(study, "laion", "clip_base-n1000000-seed0"),
         "generate": generation_settings(study, "sd_captions", "g2-00000"),
@@ -67,7 +67,7 @@ def digests(study: Study) -> dict[str, str]:
         "caption_images": prompt_settings(study, "captions"),
         "flag_images": flag_settings(study, "sd_captions"),
     }
-    return {rule: settings.digest() for rule, settings in found.items()}
+    return {rule: settings.digest() for rule, settings in settings_of_rules.items()}
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_batch_size_of_generator_training_is_in_its_digest():
     smoke = load_study(SMOKE)
     training = smoke.generators["diffusion"].training.model_copy(update={"batch_size": 8})
     changed = with_keys(smoke, "generators.diffusion", training=training)
-    one, other = (generator_settings(own, "diffusion").digest() for own in (smoke, changed))
+    one, other = (generator_settings(a_study, "diffusion").digest() for a_study in (smoke, changed))
     assert one != other
 
 

@@ -37,8 +37,8 @@ def test_training_reads_each_chunk_once_per_epoch(tmp_path, monkeypatch, ranks, 
     images = stream.open_images(write_shards(tmp_path, count=2, images=size))
     counted = Counted(monkeypatch)
     for rank in range(ranks):
-        found = list(stream.iter_encoded(images, 20, 40, 0, 0, rank, ranks, shuffle=CHUNKED))
-        assert len(found) == 40
+        batches = list(stream.iter_encoded(images, 20, 40, 0, 0, rank, ranks, shuffle=CHUNKED))
+        assert len(batches) == 40
     chunks = 2 * 2 * -(-size // 10)
     assert 0.95 * chunks <= len(counted.sizes) <= 1.2 * chunks
     assert sum(counted.sizes) <= 1.2 * 2 * sum(

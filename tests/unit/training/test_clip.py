@@ -126,7 +126,7 @@ def test_resumes_bit_identical_from_any_step(run, monkeypatch):
 
 
 def test_reader_processes_start_once_per_run(run, monkeypatch):
-    alone, begin, started = run("a"), multiprocessing.process.BaseProcess.start, []
+    without_workers, begin, started = run("a"), multiprocessing.process.BaseProcess.start, []
 
     def counted(process):
         started.append(process)
@@ -135,7 +135,7 @@ def test_reader_processes_start_once_per_run(run, monkeypatch):
     save_every(monkeypatch, 1)
     monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", counted)
     monkeypatch.setattr(clip_loop, "load_pairs", lambda pairs: pairs.images)
-    assert run("b", workers=1) == alone  # also: read from disk instead of memory
+    assert run("b", workers=1) == without_workers  # also: read from disk instead of memory
     assert len(started) == 1
 
 
@@ -229,7 +229,7 @@ def test_changed_image_stops_the_training(job):
         ),
     ],
 )
-def test_what_cannot_be_trained_is_reported(tmp_path, run, inputs, message):
+def test_untrainable_clip_is_reported(tmp_path, run, inputs, message):
     tar = write_source(tmp_path / "real.tar", 10)
     with pytest.raises((SystemExit, shards.ShardError), match=message):
         train_clip(
@@ -246,8 +246,8 @@ def test_what_cannot_be_trained_is_reported(tmp_path, run, inputs, message):
 def test_calibration_has_the_real_number_of_micro_batches(tmp_path):
     study = load_study(SMOKE)
     clip = study.clip.model_copy(update={"batch_size": 16, "micro_batch_size": 4})
-    own = Bench(SMOKE, study.model_copy(update={"clip": clip}), CPU, tmp_path, seconds=0.01)
-    reader, steps, rest = training.train_clip(own)
+    a_bench = Bench(SMOKE, study.model_copy(update={"clip": clip}), CPU, tmp_path, seconds=0.01)
+    reader, steps, rest = training.train_clip(a_bench)
     architecture = clip.architectures["clip_tiny"]
     assert reader.units.keys() == {"read"}
     assert steps.what == "clip_tiny, batches of 16 in 4 micro-batches"

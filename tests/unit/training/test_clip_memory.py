@@ -44,8 +44,8 @@ def test_activations_of_the_papers_model():
     assert base(512).activations == 512 * 85_442_560
     assert base(512, compiled=True).activations == 512 * 68_659_200
     # With checkpointing: the inputs of all layers, and one layer of the image tower.
-    kept = 12 * (197 * 768 + 77 * 512) + 20 * 197 * 768
-    assert base(512, gradient_checkpointing=True).activations == 512 * 2 * kept
+    stored_values = 12 * (197 * 768 + 77 * 512) + 20 * 197 * 768
+    assert base(512, gradient_checkpointing=True).activations == 512 * 2 * stored_values
 
 
 def test_similarities_of_one_micro_batch_only():
@@ -133,12 +133,14 @@ def test_chunked_loss_equals_clip_loss_without_its_matrix():
         loss, scale, images, texts = gradients.of_features(*features, torch.tensor(14.0), rows=8)
     assert largest.elements == 8 * 64
     assert loss == pytest.approx(expected.item(), abs=1e-6)
-    for found, part in zip((images, texts, scale), inputs, strict=True):
-        assert torch.allclose(found, part.grad, atol=1e-6)
+    for gradient, part in zip((images, texts, scale), inputs, strict=True):
+        assert torch.allclose(gradient, part.grad, atol=1e-6)
 
 
 def test_host_memory_covers_batch_and_readers():
     recipe = recipe_of(batch_size=32768, micro_batch_size=512)
-    alone = clip_memory.host_mb(recipe, 224, 3, threads=1)
-    assert alone > 32768 * 224 * 224 * 3 / 1e6 + 3000  # a batch as bytes: 4.9 GB
-    assert clip_memory.host_mb(recipe, 224, 3, threads=9) - alone == pytest.approx(8 * 1731, abs=2)
+    one_thread = clip_memory.host_mb(recipe, 224, 3, threads=1)
+    assert one_thread > 32768 * 224 * 224 * 3 / 1e6 + 3000  # a batch as bytes: 4.9 GB
+    assert clip_memory.host_mb(recipe, 224, 3, threads=9) - one_thread == pytest.approx(
+        8 * 1731, abs=2
+    )

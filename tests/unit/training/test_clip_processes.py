@@ -29,7 +29,7 @@ SHARD = 5  # pairs
 def tars(tmp_path_factory) -> list[str]:
     """Noise, 8 x 8, RGB and webp, in five shards, the last of which is not full."""
     folder, random = tmp_path_factory.mktemp("pairs"), np.random.default_rng(0)
-    found = []
+    paths = []
     for start in range(0, PAIRS, SHARD):
         rows = [
             (
@@ -39,12 +39,12 @@ def tars(tmp_path_factory) -> list[str]:
             )
             for i in range(start, min(start + SHARD, PAIRS))
         ]
-        found.append(str(folder / f"{start // SHARD:05d}.tar"))
-        shards.write(found[-1], rows, Storage(format="webp", quality=90))
-    return found
+        paths.append(str(folder / f"{start // SHARD:05d}.tar"))
+        shards.write(paths[-1], rows, Storage(format="webp", quality=90))
+    return paths
 
 
-def alone(tars: list[str], folder, workers: int = 0, **training) -> dict:
+def single_process(tars: list[str], folder, workers: int = 0, **training) -> dict:
     """Train in this process."""
     deterministic(1)
     folder.mkdir(exist_ok=True)
@@ -90,7 +90,7 @@ def same(a: dict, b: dict) -> bool:
 
 @pytest.fixture(scope="module")
 def one(tars, tmp_path_factory) -> dict:
-    return alone(tars, tmp_path_factory.mktemp("one"))
+    return single_process(tars, tmp_path_factory.mktemp("one"))
 
 
 @pytest.mark.slow
@@ -105,7 +105,8 @@ def test_two_processes_train_as_one(tars, one, tmp_path):
     assert same(one["weights"], two["weights"])
     # Each batch is that of one process, and an epoch has each pair once.
     batches = [
-        list(chain(*own)) for own in zip(*(seen["positions"] for seen in two["seen"]), strict=True)
+        list(chain(*lists))
+        for lists in zip(*(seen["positions"] for seen in two["seen"]), strict=True)
     ]
     assert [sorted(batch) for batch in batches] == [
         sorted(batch) for batch in one["seen"][0]["positions"]
@@ -115,13 +116,13 @@ def test_two_processes_train_as_one(tars, one, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_dead_process_ends_the_others_and_one_resumes(tars, one, tmp_path):
+def test_dead_process_ends_the_others_and_one_resumes(tars, one, tmp_path):
     began = time.monotonic()
     done = together(tars, tmp_path / "killed", killed=4)
     assert done.returncode != 0
     assert time.monotonic() - began < 120
     assert not (tmp_path / "killed/models").exists()
-    resumed = alone(tars, tmp_path / "killed")
+    resumed = single_process(tars, tmp_path / "killed")
     losses = resumed["seen"][0]["losses"]
     assert len(losses) == ITERATIONS - 3  # the first three steps are not repeated
     assert losses == pytest.approx(one["seen"][0]["losses"][3:], abs=1e-5)
@@ -129,17 +130,17 @@ def test_a_dead_process_ends_the_others_and_one_resumes(tars, one, tmp_path):
 
 
 def test_workers_change_nothing(tars, one, tmp_path):
-    found = alone(tars, tmp_path / "workers", workers=2)
-    assert found["seen"][0]["losses"] == one["seen"][0]["losses"]
+    result = single_process(tars, tmp_path / "workers", workers=2)
+    assert result["seen"][0]["losses"] == one["seen"][0]["losses"]
 
 
 def test_micro_batches_equal_the_full_batch(tars, one, tmp_path):
-    found = alone(tars, tmp_path / "micro", micro_batch_size=3)
-    assert [len(positions) for positions in found["seen"][0]["positions"]] == [2] * (
+    result = single_process(tars, tmp_path / "micro", micro_batch_size=3)
+    assert [len(positions) for positions in result["seen"][0]["positions"]] == [2] * (
         ITERATIONS * BATCH // 2
     )
-    assert found["seen"][0]["losses"] == pytest.approx(one["seen"][0]["losses"], abs=1e-5)
-    assert same(one["weights"], found["weights"])
+    assert result["seen"][0]["losses"] == pytest.approx(one["seen"][0]["losses"], abs=1e-5)
+    assert same(one["weights"], result["weights"])
 
 
 @pytest.mark.slow
@@ -150,18 +151,18 @@ def test_micro_batches_of_two_processes_equal_the_full_batch(tars, one, tmp_path
     done = together(tars, tmp_path / "two", killed=4, **options)
     assert done.returncode != 0
     assert "step 3 of 6" in done.stdout
-    resumed = alone(tars, tmp_path / "two", **options)
+    resumed = single_process(tars, tmp_path / "two", **options)
     assert len(resumed["seen"][0]["losses"]) == ITERATIONS - 3
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0
     assert same(one["weights"], resumed["weights"])
 
 
 @pytest.mark.slow
-def test_a_compiled_model_is_the_same(tars, one, tmp_path):
+def test_compiled_model_is_the_same(tars, one, tmp_path):
     torch._dynamo.utils.counters.clear()
-    found = alone(tars, tmp_path / "compiled", compile="aot_eager")
+    result = single_process(tars, tmp_path / "compiled", compile="aot_eager")
     assert torch._dynamo.utils.counters["frames"]["ok"] > 0
-    assert same(one["weights"], found["weights"])
+    assert same(one["weights"], result["weights"])
 
 
 def test_ranks_that_cannot_share_a_batch_are_reported(tars, tmp_path):

@@ -95,34 +95,37 @@ def assert_same_models(folder: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
+def reference_run(tmp_path_factory):
     """A folder where one process has trained, and its output."""
-    folder, said = tmp_path_factory.mktemp("alone"), io.StringIO()
+    folder, said = tmp_path_factory.mktemp("reference_run"), io.StringIO()
     with contextlib.redirect_stdout(said):
-        classifier_job(folder, "alone")
+        classifier_job(folder, "reference_run")
     (folder / "said.txt").write_text(said.getvalue())
     return folder
 
 
 @pytest.mark.slow
-def test_two_nodes_train_as_one_process_does(alone):
+def test_two_nodes_train_as_one_process_does(reference_run):
     """Each node has its own torchrun; here both are on this machine."""
     nodes = [
-        start([*launch.torchrun(2, 2, "localhost", os.getpid()), "-m", *job(alone, "two")], alone)
+        start(
+            [*launch.torchrun(2, 2, "localhost", os.getpid()), "-m", *job(reference_run, "two")],
+            reference_run,
+        )
         for _ in range(2)
     ]
     outputs = [node.communicate(timeout=300)[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], "".join(outputs)
     assert losses("".join(outputs)) == pytest.approx(
-        losses((alone / "said.txt").read_text()), abs=2e-4
+        losses((reference_run / "said.txt").read_text()), abs=2e-4
     )
     assert len(losses("".join(outputs))) == 6
-    assert_same_models(alone / "alone", alone / "two")
-    assert not (alone / "state_two").exists()
+    assert_same_models(reference_run / "reference_run", reference_run / "two")
+    assert not (reference_run / "state_two").exists()
 
 
 @pytest.mark.slow
-def test_compiled_micro_batches_of_two_processes_train_as_one(alone, tmp_path):
+def test_compiled_micro_batches_of_two_processes_train_as_one(reference_run, tmp_path):
     study = tmp_path / "fast.yaml"
     study.write_text(
         SMOKE.read_text().replace(
@@ -131,27 +134,29 @@ def test_compiled_micro_batches_of_two_processes_train_as_one(alone, tmp_path):
             1,
         )
     )
-    process = start(launch.command(2, 1, 2, job(alone, "fast", study=study)), alone)
+    process = start(launch.command(2, 1, 2, job(reference_run, "fast", study=study)), reference_run)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
-    assert losses(output) == pytest.approx(losses((alone / "said.txt").read_text()), abs=2e-4)
-    assert_same_models(alone / "alone", alone / "fast")
+    assert losses(output) == pytest.approx(
+        losses((reference_run / "said.txt").read_text()), abs=2e-4
+    )
+    assert_same_models(reference_run / "reference_run", reference_run / "fast")
 
 
 @pytest.mark.slow
-def test_killed_process_ends_the_job_and_one_process_resumes(alone):
-    (alone / "dying.py").write_text(DYING)
-    killed = start(launch.command(2, 1, 2, job(alone, "killed", "dying")), alone)
+def test_killed_process_ends_the_job_and_one_process_resumes(reference_run):
+    (reference_run / "dying.py").write_text(DYING)
+    killed = start(launch.command(2, 1, 2, job(reference_run, "killed", "dying")), reference_run)
     output, _ = killed.communicate(
         timeout=300
     )  # not the hour for which processes wait for one another
     assert killed.returncode != 0
     assert "SIGKILL" in output
-    assert not (alone / "killed").exists()
-    (state,) = (alone / "state_killed").rglob("*.state")
+    assert not (reference_run / "killed").exists()
+    (state,) = (reference_run / "state_killed").rglob("*.state")
     assert torch.load(state, weights_only=True)["step"] == 3
-    classifier_job(alone, "killed")
-    assert_same_models(alone / "alone", alone / "killed")
+    classifier_job(reference_run, "killed")
+    assert_same_models(reference_run / "reference_run", reference_run / "killed")
 
 
 def alive(pid: int) -> bool:

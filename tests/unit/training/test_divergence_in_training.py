@@ -28,14 +28,14 @@ def test_divergence_keeps_the_state_before_it(tmp_path, save_every_step, monkeyp
         return normalise(images) * (float("nan") if len(calls) == 3 else 1)
 
     monkeypatch.setattr(classifier, "normalise", broken)
-    for kept in (2, 4):
+    for saved_step in (2, 4):
         calls.clear()
-        place = rf"real vit_tiny-n\d+-seed0: training loss is nan at step {kept + 1}"
+        place = rf"real vit_tiny-n\d+-seed0: training loss is nan at step {saved_step + 1}"
         numbers = r"learning rate 0\.00\d+, gradient norm nan"
         with pytest.raises(SystemExit, match=rf"^{place} \({numbers}, .*; lower classifiers"):
             classifier_job(tmp_path, "a")
         state = state_in(tmp_path / "state_a")
-        assert state["step"] == kept
+        assert state["step"] == saved_step
         assert all(value.isfinite().all() for value in state["parts"]["model"].values())
     assert not (tmp_path / "a").exists()
 

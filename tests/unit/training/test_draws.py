@@ -112,20 +112,20 @@ def test_part_of_a_set_is_read_from_its_start(tmp_path, most):
     [images] = stream.load_into_memory(
         [stream.open_images(write_source(tmp_path / "real", 5, 10))], most
     )
-    own = images.between(15, 32)
-    assert own.sizes == [5, 10, 2]
-    assert own.between(3, 9).read(torch.arange(6))[0][:, 0, 0, 0].tolist() == list(range(18, 24))
-    batch = next(stream.iter_sequential(own, 100))
+    part = images.between(15, 32)
+    assert part.sizes == [5, 10, 2]
+    assert part.between(3, 9).read(torch.arange(6))[0][:, 0, 0, 0].tolist() == list(range(18, 24))
+    batch = next(stream.iter_sequential(part, 100))
     assert batch.images[:, 0, 0, 0].tolist() == list(range(15, 32))
     assert (
-        batch.class_ids.tolist() == own.class_ids.tolist() == [i % CLASSES for i in range(15, 32)]
+        batch.class_ids.tolist() == part.class_ids.tolist() == [i % CLASSES for i in range(15, 32)]
     )
 
 
 def test_part_of_a_set_opens_no_other_shard(tmp_path):
     tars = write_source(tmp_path / "real", 5, 10)
-    own = stream.open_images(tars).between(20, 40)
-    assert [shard.tar for shard in own.shards] == tars[2:4]
+    part = stream.open_images(tars).between(20, 40)
+    assert [shard.tar for shard in part.shards] == tars[2:4]
 
 
 def test_runs_are_given_the_images_of_their_draw(tmp_path):
@@ -144,30 +144,30 @@ def test_runs_are_given_the_images_of_their_draw(tmp_path):
 def test_clip_is_given_the_pairs_of_its_draw(tmp_path):
     tars = {"real": write_source(tmp_path / "real", 4, 10)}
     part = TrainingPart("real", None, 12, 15)
-    found = pairs.open_pairs(tars, [part])
-    tokens = pairs.Tokens(found.images, lambda text: [text])
+    opened_pairs = pairs.open_pairs(tars, [part])
+    tokens = pairs.Tokens(opened_pairs.images, lambda text: [text])
     assert [tokens.text(i) for i in range(12)] == [f"text {i}" for i in range(15, 27)]
-    assert found.identity != pairs.open_pairs(tars, [replace(part, start=20)]).identity
+    assert opened_pairs.identity != pairs.open_pairs(tars, [replace(part, start=20)]).identity
     with pytest.raises(
         SystemExit, match=r"too few images of real at guidance None .* \(40, expected 42\)"
     ):
         pairs.open_pairs(tars, [replace(part, start=30)])
 
 
-def faults(changed: Study) -> list[str]:
-    own = {
+def errors_of(changed: Study) -> list[str]:
+    sections = {
         name: getattr(changed, name)
         for name in ("experiments", "sources", "classifiers", "clip", "classes", "data")
     }
-    balance = checks.check_balance(own["sources"], own["classes"], own["data"])
-    return [*balance, *experiments.check_experiments(**own)]
+    balance = checks.check_balance(sections["sources"], sections["classes"], sections["data"])
+    return [*balance, *experiments.check_experiments(**sections)]
 
 
-def test_a_size_must_fit_into_a_draw():
-    assert faults(study(draws=3)) == []
+def test_size_must_fit_into_a_draw():
+    assert errors_of(study(draws=3)) == []
     assert any(
-        "more than the 20 of sources.real.images in each of its 6 draws" in fault
-        for fault in faults(study(draws=6))
+        "more than the 20 of sources.real.images in each of its 6 draws" in error
+        for error in errors_of(study(draws=6))
     )
 
 
@@ -212,12 +212,12 @@ def test_set_larger_than_a_draw_is_read_round(tmp_path):
 
 
 def test_overlapping_draws_allow_all_images():
-    assert faults(overlapping(6)) == []
+    assert errors_of(overlapping(6)) == []
 
 
 def test_draws_must_share_images_and_classes_equally():
     assert any(
         "sources.real.images = 120: not a multiple of the 10 classes times the 5 draws; use 100"
-        in fault
-        for fault in faults(study(draws=5))
+        in error
+        for error in errors_of(study(draws=5))
     )

@@ -179,7 +179,7 @@ def test_generator_history_is_the_same_after_an_interruption(tmp_path, monkeypat
     assert all(float(row[COLUMNS.index("held_out_loss")]) > 0 for row in first[1:])
 
 
-def test_clip_history_has_a_zero_shot_loss_that_changes_no_weight(tmp_path):
+def test_clip_history_has_a_zero_shot_loss(tmp_path):
     tar = write_source(tmp_path / "real.tar", 20)
     settings = settings_of(run_of("one", ("real", None, 20), iterations=20), inputs={"real": 1})
     for name, evaluation in (("a", []), ("b", [tar, str(ROOT / "data/digits_classes.csv")])):

@@ -24,7 +24,7 @@ def drawn_curve(k: float, draws: int, random) -> list[tuple]:
         np.minimum.outer(FITTED, FITTED) / np.maximum.outer(FITTED, FITTED)
     )
     scatter = random.multivariate_normal(np.zeros(len(FITTED)), covariance, draws)
-    return [(FITTED, np.exp(2 - k * np.log(FITTED) + own)) for own in scatter]
+    return [(FITTED, np.exp(2 - k * np.log(FITTED) + noise)) for noise in scatter]
 
 
 def test_interval_over_draws_contains_the_draw_of_images():
@@ -35,7 +35,7 @@ def test_interval_over_draws_contains_the_draw_of_images():
         synthetic, real = drawn_curve(0.3, 3, random), drawn_curve(0.5, 3, random)
         over_draws = effects.over_draws(effects.mean_difference, [synthetic], real)
         one = effects.mean_difference([synthetic[0]], real[0])
-        covered += [found.low <= -0.2 <= found.high for found in (over_draws, one)]
+        covered += [effect.low <= -0.2 <= effect.high for effect in (over_draws, one)]
         assert over_draws.n == 3
     assert covered[0] / trials > 0.92
     assert covered[1] / trials < 0.88
@@ -48,8 +48,8 @@ def test_exponents_over_draws_are_compared_draw_by_draw():
     effect = result.effect
     k = np.array(
         [
-            [float(-np.polyfit(np.log(sizes), np.log(losses), 1)[0]) for sizes, losses in own]
-            for own in curves
+            [float(-np.polyfit(np.log(sizes), np.log(losses), 1)[0]) for sizes, losses in points]
+            for points in curves
         ]
     )
     assert result.exponents == pytest.approx(k.mean(1))
@@ -89,9 +89,9 @@ def simulated_runs(image: np.ndarray, training: np.ndarray, draws: int, seeds: i
     for draw, effect in enumerate(random.multivariate_normal(np.zeros(3), image, draws)):
         for seed in range(seeds):
             scatter = effect + random.multivariate_normal(np.zeros(3), training)
-            own = {"source": "real", "draw": draw, "seed": draw + seed * draws}
+            run = {"source": "real", "draw": draw, "seed": draw + seed * draws}
             rows += [
-                own | {"size": size, "log_loss": loss}
+                run | {"size": size, "log_loss": loss}
                 for size, loss in zip(sizes, scatter, strict=True)
             ]
     return pd.DataFrame(rows)
@@ -99,27 +99,30 @@ def simulated_runs(image: np.ndarray, training: np.ndarray, draws: int, seeds: i
 
 def test_covariances_of_draw_and_training_are_recovered():
     image = 0.04 * (np.eye(3) + 1) / 2
-    found = image_draws.covariances(simulated_runs(image, 0.01 * np.eye(3), 2000, 3))
-    assert found[0] == pytest.approx(image, abs=0.004)
-    assert found[1] == pytest.approx(0.01 * np.eye(3), abs=0.002)
+    covariances = image_draws.covariances(simulated_runs(image, 0.01 * np.eye(3), 2000, 3))
+    assert covariances[0] == pytest.approx(image, abs=0.004)
+    assert covariances[1] == pytest.approx(0.01 * np.eye(3), abs=0.002)
 
 
 def test_correlated_sizes_cover_less_than_independent_ones():
-    found = image_draws.summary(
+    coverage = image_draws.summary(
         simulated_runs(0.04 * (np.eye(3) + 1) / 2, 0.001 * np.eye(3), 50, 2)
     )["coverage_of_95"]
-    assert found["independent_sizes"] == pytest.approx(0.95, abs=0.02)
+    assert coverage["independent_sizes"] == pytest.approx(0.95, abs=0.02)
     assert image_draws.coverage([30, 60, 120, 240, 480, 960], np.eye(6)) == pytest.approx(
         0.95, abs=0.01
     )
-    assert found["image_draw_alone_if_variance_falls_with_size"] < found["independent_sizes"] - 0.03
+    assert (
+        coverage["image_draw_alone_if_variance_falls_with_size"]
+        < coverage["independent_sizes"] - 0.03
+    )
 
 
 def test_committed_summary_is_that_of_its_runs():
     committed = json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))
     runs = pd.DataFrame(committed["runs"])
-    for source, own in runs.groupby("source"):
-        again = image_draws.summary(own)
+    for source, source_runs in runs.groupby("source"):
+        again = image_draws.summary(source_runs)
         assert again["share_of_image_draw_in_a_run"] == pytest.approx(
             committed["summary"][source]["share_of_image_draw_in_a_run"]
         )
@@ -130,15 +133,17 @@ def test_committed_summary_is_that_of_its_runs():
 
 def test_document_states_the_committed_measurement():
     text = (ROOT / "docs/reference/statistics.md").read_text(encoding="utf-8")
-    found = list(json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))["summary"].values())
+    summaries = list(json.loads(image_draws.OUTPUT.read_text(encoding="utf-8"))["summary"].values())
     for name in (
         "share_of_image_draw_in_a_run_over_sizes",
         "share_of_image_draw_in_a_mean_of_3_seeds_over_sizes",
     ):
-        assert " | ".join(f"{100 * own[name]:.0f} %" for own in found) in text
+        assert " | ".join(f"{100 * row[name]:.0f} %" for row in summaries) in text
     assert (
-        " | ".join(f"{100 * own['coverage_of_95']['one_draw_3_seeds']:.0f} %" for own in found)
+        " | ".join(f"{100 * row['coverage_of_95']['one_draw_3_seeds']:.0f} %" for row in summaries)
         in text
     )
-    ends = [sorted(own["correlation_of_neighbouring_sizes"]["mean_of_3_seeds"]) for own in found]
-    assert " | ".join(f"{own[0]:.2f} to {own[-1]:.2f}" for own in ends).replace("-", "−") in text
+    ends = [
+        sorted(row["correlation_of_neighbouring_sizes"]["mean_of_3_seeds"]) for row in summaries
+    ]
+    assert " | ".join(f"{row[0]:.2f} to {row[-1]:.2f}" for row in ends).replace("-", "−") in text

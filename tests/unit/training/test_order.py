@@ -15,7 +15,9 @@ block_sizes = st.lists(st.integers(1, 12), min_size=1, max_size=8)
 def test_epoch_has_every_image_once(sizes, window, length, seed, epochs):
     order, n = Order(sizes, seed, window), sum(sizes)
     taken = [order.take(start, start + length) for start in range(0, epochs * n, length)]
-    numbers, positions = (torch.cat(own)[: epochs * n].tolist() for own in zip(*taken, strict=True))
+    numbers, positions = (
+        torch.cat(tensors)[: epochs * n].tolist() for tensors in zip(*taken, strict=True)
+    )
     assert numbers == [epoch for epoch in range(epochs) for _ in range(n)]
     for epoch in range(epochs):
         assert sorted(positions[epoch * n : epoch * n + n]) == list(range(n))
@@ -78,7 +80,7 @@ def test_order_in_lanes_resumes_at_any_place(sizes, window, start, shuffle):
 
 
 def test_row_takes_images_from_every_lane():
-    """Of 16 chunks, each of the 4 lanes has 4; a stripe mixes the chunks of its lane."""
+    """Each of the 4 lanes has 4 of the 16 chunks; a stripe mixes the chunks of its lane."""
     shuffle = Shuffle(plain=0, lanes=4, stripe=8, chunk=16, chunks_per_lane=4)
     _, positions = Order([256], 0, 1, shuffle).take(0, 256)
     rows = (positions // 16).view(8, 4, 8)

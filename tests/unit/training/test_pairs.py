@@ -1,4 +1,4 @@
-"""Image-text pairs: each once in an epoch, with its text, whoever reads them."""
+"""Image-text pairs: each once in an epoch, with its text, with any readers."""
 
 import numpy as np
 import pytest
@@ -41,11 +41,11 @@ def part(name: str, images: int, guidance: float | None = None) -> TrainingPart:
     return TrainingPart(name, guidance, images)
 
 
-def read(found: pairs.Pairs) -> list[tuple[int, str]]:
+def read(opened: pairs.Pairs) -> list[tuple[int, str]]:
     """Grey and text of every pair."""
-    positions = torch.arange(len(found.images))
-    tokens = pairs.Tokens(found.images, lambda text: [text])
-    greys = found.images.read(positions)[0][:, 0, 4, 4].tolist()
+    positions = torch.arange(len(opened.images))
+    tokens = pairs.Tokens(opened.images, lambda text: [text])
+    greys = opened.images.read(positions)[0][:, 0, 4, 4].tolist()
     return list(zip(greys, map(tokens.text, positions.tolist()), strict=True))
 
 
@@ -58,9 +58,9 @@ def test_pairs_are_the_first_of_each_part_with_their_texts(tmp_path, storage):
         "real": source(tmp_path / "real", [5, 5, 2], **storage),
         "made": source(tmp_path / "made", [4, 4], (1.0, 1.5), **storage),
     }
-    found = pairs.open_pairs(tars, [part("real", 7), part("made", 6, 1.5)])
-    assert found.images.sizes == [5, 2, 4, 2]
-    shown = read(found)
+    opened = pairs.open_pairs(tars, [part("real", 7), part("made", 6, 1.5)])
+    assert opened.images.sizes == [5, 2, 4, 2]
+    shown = read(opened)
     assert [text for _, text in shown] == [f"real {i} None" for i in range(7)] + [
         f"made {i} 1.5" for i in range(6)
     ]
@@ -117,22 +117,31 @@ def test_batch_does_not_depend_on_ranks_or_micro_batches(many, ranks, count, fir
         ]
         steps = []
         for step in range(5 - first):
-            own = [batch for part in read for batch in part[count * step : count * (step + 1)]]
+            step_batches = [
+                batch for part in read for batch in part[count * step : count * (step + 1)]
+            ]
             positions, tokens = (
-                torch.cat([getattr(b, key) for b in own]) for key in ("positions", "tokens")
+                torch.cat([getattr(b, key) for b in step_batches])
+                for key in ("positions", "tokens")
             )
-            images = torch.cat([batch.images for batch in own])
+            images = torch.cat([batch.images for batch in step_batches])
             order = positions.argsort(stable=True)
             steps.append(
                 (positions[order].tolist(), tokens[order].tolist(), images[order].tolist())
             )
         return steps
 
-    alone = batches(1, 1)
-    assert [sorted(own[0]) for own in alone] == [sorted(own[0]) for own in batches(ranks, count)]
+    single = batches(1, 1)
+    assert [sorted(step_batches[0]) for step_batches in single] == [
+        sorted(step_batches[0]) for step_batches in batches(ranks, count)
+    ]
     assert batches(ranks, count, first) == batches(ranks, count)[first:]  # resumed at any step
     for epoch in range(2):
-        seen = [position for own in alone[2 * epoch : 2 * epoch + 2] for position in own[0]]
+        seen = [
+            position
+            for step_batches in single[2 * epoch : 2 * epoch + 2]
+            for position in step_batches[0]
+        ]
         assert sorted(seen) == list(range(12))
 
 
@@ -150,7 +159,7 @@ def test_sources_of_a_mixture_are_shuffled_together(tmp_path):
         "real": source(tmp_path / "real", [8] * 4),
         "made": source(tmp_path / "made", [8] * 4, (1.0,)),
     }
-    found = pairs.open_pairs(tars, [part("real", 30), part("made", 30, 1.0)])
-    batches = clip_loop.iter_micro_batches(job_with(20, 3, 0), found, 0, 1, ProcessGroup(CPU))
-    for batch in batches:  # of one epoch; the standard deviation of the number of real ones is 2
+    opened = pairs.open_pairs(tars, [part("real", 30), part("made", 30, 1.0)])
+    batches = clip_loop.iter_micro_batches(job_with(20, 3, 0), opened, 0, 1, ProcessGroup(CPU))
+    for batch in batches:  # one epoch; the standard deviation of the number of real ones is 2
         assert 6 <= (batch.positions < 30).sum() <= 14

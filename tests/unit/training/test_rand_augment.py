@@ -79,7 +79,7 @@ def test_each_operation_and_sign_is_drawn_equally_often(monkeypatch):
 
 
 def test_recipe_has_the_bytes_of_torchvision():
-    chosen = recipe(
+    training = recipe(
         crop_scale=(0.08, 1.0),
         flip=True,
         rand_augment=RandAugment(operations=2, magnitude=9),
@@ -91,7 +91,7 @@ def test_recipe_has_the_bytes_of_torchvision():
         v2.RandAugment(2, 9),
         augment.Erasing(0.25),
     ]
-    ways = augment.of_images(chosen, 64, 48), v2.Compose(steps)
+    ways = augment.of_images(training, 64, 48), v2.Compose(steps)
     for pixels in photographs.squares(64) * 30:
         augmented = []
         state = torch.get_rng_state()

@@ -8,7 +8,7 @@ from synscale.study.load import load_study
 from tests.support.workflow import ROOT, SMOKE
 
 
-def test_a_set_in_memory_needs_no_buffer():
+def test_set_in_memory_needs_no_buffer():
     assert reader_memory.reading_mb(load_study(SMOKE), "real", "vit_tiny", 4) == 0
 
 
@@ -16,9 +16,9 @@ def test_a_set_in_memory_needs_no_buffer():
 def test_large_sets_request_their_buffer(threads, monkeypatch):
     monkeypatch.setattr(reader_memory, "image_bytes", lambda study: 31_000)
     study = load_study(ROOT / "studies/imagenet.yaml")
-    found = reader_memory.reading_mb(study, "real", "vit_base-n1000000-seed0", threads)
+    requested = reader_memory.reading_mb(study, "real", "vit_base-n1000000-seed0", threads)
     buffer = shuffle_for(1024, 31_000).buffer_images * 31_000 / 1e6
-    assert buffer < found < 5 * buffer
+    assert buffer < requested < 5 * buffer
 
 
 def test_pairs_request_their_buffer():

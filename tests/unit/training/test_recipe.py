@@ -47,7 +47,7 @@ def test_killed_job_with_complete_recipe_resumes_identical(tmp_path, kill_after,
     assert model.patch_embed.img_size == (4, 4)
 
 
-def trained(tmp_path, chosen: Training, iterations: int) -> tuple[torch.nn.Module, list[dict]]:
+def trained(tmp_path, training: Training, iterations: int) -> tuple[torch.nn.Module, list[dict]]:
     """The model of a short training, and the weights after each of its iterations."""
     weights = []
 
@@ -61,7 +61,7 @@ def trained(tmp_path, chosen: Training, iterations: int) -> tuple[torch.nn.Modul
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "TrainingCheckpoint", Watched)
-        return train_on_noise(tmp_path, chosen, iterations), weights
+        return train_on_noise(tmp_path, training, iterations), weights
 
 
 def test_moving_average_of_weights_is_the_model(tmp_path):
@@ -71,7 +71,7 @@ def test_moving_average_of_weights_is_the_model(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    "options",
     [
         {"flip": True},
         {"crop_scale": (0.2, 0.5)},
@@ -83,34 +83,34 @@ def test_moving_average_of_weights_is_the_model(tmp_path):
         {"precision": "bfloat16"},
         {"betas": (0.5, 0.5)},
     ],
-    ids=lambda chosen: next(iter(chosen)),
+    ids=lambda options: next(iter(options)),
 )
-def test_each_choice_of_a_recipe_changes_the_model(tmp_path, chosen):
+def test_each_choice_of_a_recipe_changes_the_model(tmp_path, options):
     plain, again, other = (
-        trained(tmp_path, recipe(**own), 3)[0].state_dict() for own in ({}, {}, chosen)
+        trained(tmp_path, recipe(**changes), 3)[0].state_dict() for changes in ({}, {}, options)
     )
     assert all(torch.equal(plain[name], again[name]) for name in plain)
     assert not all(torch.equal(plain[name], other[name]) for name in plain)
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    "options",
     [{"compile": "eager"}, {"compile": "aot_eager", "ema_decay": 0.5}, {"micro_batch_size": 5}],
-    ids=lambda own: next(iter(own)),
+    ids=lambda changes: next(iter(changes)),
 )
-def test_compilation_and_micro_batches_change_rounding_only(tmp_path, chosen):
+def test_compilation_and_micro_batches_change_rounding_only(tmp_path, options):
     """AdamW's first steps are of nearly the same size whatever the gradient is, and make rounding
     larger; a batch of 16 is gone through by 4.
     """
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     plain, other = (
-        trained(tmp_path, recipe(**own), 3)[0].state_dict()
-        for own in ({key: chosen[key] for key in chosen if key == "ema_decay"}, chosen)
+        trained(tmp_path, recipe(**changes), 3)[0].state_dict()
+        for changes in ({key: options[key] for key in options if key == "ema_decay"}, options)
     )
     assert plain.keys() == other.keys()
     assert all(torch.allclose(plain[name], other[name], atol=1e-4) for name in plain)
-    assert bool(torch._dynamo.utils.counters["frames"]["ok"]) == ("compile" in chosen)
+    assert bool(torch._dynamo.utils.counters["frames"]["ok"]) == ("compile" in options)
 
 
 @pytest.mark.parametrize("turns", [1, 2, 4, 8])
@@ -119,7 +119,7 @@ def test_micro_batches_have_loss_and_gradients_of_the_batch(turns):
     model = classifier.build(architecture(), 8, 1, 10).double()
     processes = distributed.ProcessGroup(torch.device("cpu"))
     pixels, targets = torch.randn(16, 1, 8, 8).double(), torch.rand(16, 10).double().softmax(-1)
-    found = []
+    results = []
     for count in (1, turns):
         model.zero_grad()
         with pytest.MonkeyPatch.context() as patch:
@@ -129,18 +129,19 @@ def test_micro_batches_have_loss_and_gradients_of_the_batch(turns):
             loss = classifier_loop.gradients(
                 model, recipe(), processes, pixels, targets, None, count
             )
-        found.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
+        results.append([loss, *(parameter.grad.clone() for parameter in model.parameters())])
     assert all(
-        torch.allclose(one, other, rtol=1e-9, atol=1e-12) for one, other in zip(*found, strict=True)
+        torch.allclose(one, other, rtol=1e-9, atol=1e-12)
+        for one, other in zip(*results, strict=True)
     )
 
 
 @given(st.integers(1, 8), st.integers(1, 64), st.integers(1, 600))
-def test_micro_batches_are_equal_and_as_few_as_possible(ranks, own, largest):
-    count = distributed.count_micro_batches("batch_size", ranks * own, largest, ranks)
-    assert own % count == 0 and own // count <= largest
-    assert not any(own % fewer == 0 and own // fewer <= largest for fewer in range(1, count))
-    assert distributed.count_micro_batches("batch_size", ranks * own, None, ranks) == 1
+def test_micro_batches_are_equal_and_as_few_as_possible(ranks, share, largest):
+    count = distributed.count_micro_batches("batch_size", ranks * share, largest, ranks)
+    assert share % count == 0 and share // count <= largest
+    assert not any(share % fewer == 0 and share // fewer <= largest for fewer in range(1, count))
+    assert distributed.count_micro_batches("batch_size", ranks * share, None, ranks) == 1
 
 
 def test_batch_that_processes_cannot_share_is_refused():
@@ -182,7 +183,7 @@ def test_erased_is_a_rectangle_of_noise_around_grey():
     assert 0.01 < len(rectangle) / erased.numel() < 0.4
     assert (
         abs(rectangle.mean() - 152) < 10
-    )  # of the half of the noise that is above black: 127.5 + a part of its deviation
+    )  # mean of the half of the noise that is above black: 127.5 + a part of its deviation
     assert erased.max() == 255
 
 

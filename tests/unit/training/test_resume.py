@@ -23,8 +23,8 @@ def slurm(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def held(monkeypatch):
-    """Writes wait until `held.set()`."""
+def blocked_writes(monkeypatch):
+    """Writes wait until `blocked_writes.set()`."""
     release, save = threading.Event(), torch.save
 
     def late(value, path):
@@ -82,7 +82,7 @@ def test_interval_follows_what_tests_set(tmp_path, monkeypatch):
     assert state.save_if_due(1) and state.save_if_due(2)
 
 
-def test_state_in_thread_is_that_of_its_step(tmp_path, held):
+def test_state_in_thread_is_that_of_its_step(tmp_path, blocked_writes):
     """Steps after the save change the same tensors in place before the thread has written them."""
     state, step = training(tmp_path, background=True)
     state.save(1)
@@ -90,7 +90,7 @@ def test_state_in_thread_is_that_of_its_step(tmp_path, held):
     step()
     after = weights(state)
     assert not equal(saved, after) and not state.path.exists()
-    held.set()
+    blocked_writes.set()
     fresh, again = training(tmp_path)
     assert fresh.load() == 1
     assert equal(weights(fresh), saved)
@@ -124,19 +124,19 @@ def test_failed_thread_is_reported_by_the_next_save(tmp_path, monkeypatch):
     assert state.load() == 4
 
 
-def test_write_under_way_is_not_followed_by_another(tmp_path, held):
+def test_write_under_way_is_not_followed_by_another(tmp_path, blocked_writes):
     state, _ = training(tmp_path, background=True)
     state.save(1)
     state.saved -= 1000  # as if it had taken that long
     state._began -= 1000
     assert not state.due
-    held.set()
+    blocked_writes.set()
 
 
-def test_discard_waits_for_the_thread(tmp_path, held):
+def test_discard_waits_for_the_thread(tmp_path, blocked_writes):
     state, _ = training(tmp_path / "state", background=True)
     state.save(1)
-    threading.Timer(0.1, held.set).start()
+    threading.Timer(0.1, blocked_writes.set).start()
     checkpoint.discard(tmp_path / "state")
     assert not (tmp_path / "state").exists()
     assert state.load() == 0

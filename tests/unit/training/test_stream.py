@@ -73,14 +73,14 @@ def test_random_numbers_follow_from_seed_epoch_and_image(
 
 
 def test_each_manifest_is_read_once_per_epoch(real, monkeypatch):
-    held = lru_cache(maxsize=4)(image_index.Index)
-    monkeypatch.setattr(image_index, "open_index", held)
+    cached_index = lru_cache(maxsize=4)(image_index.Index)
+    monkeypatch.setattr(image_index, "open_index", cached_index)
     order = Order([10] * 7, 0, open_shards=2)
     images = stream.open_images(real)
     for start in range(0, 70, 5):
         images.read(order.take(start, start + 5)[1])
-    assert held.cache_info().currsize <= 4
-    assert held.cache_info().misses == 7
+    assert cached_index.cache_info().currsize <= 4
+    assert cached_index.cache_info().misses == 7
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

@@ -93,12 +93,12 @@ def test_metrics_do_not_depend_on_evaluation_batch_size(tmp_path, monkeypatch):
         classifier.build(architecture().model_copy(update={"patch_size": 4}), 16, 3, 10).eval()
         for _ in range(2)
     ]
-    found = []
+    metrics = []
     monkeypatch.setattr(stream, "SMALL", 1)
     for at_once in (5, 512):
         monkeypatch.setattr(stream, "ON_CPU", at_once)
-        found.append(classifiers.evaluate_set(models, "unseen", images, False, device))
-    assert found[0] == found[1] and found[0][0] != found[0][1]
+        metrics.append(classifiers.evaluate_set(models, "unseen", images, False, device))
+    assert metrics[0] == metrics[1] and metrics[0][0] != metrics[0][1]
 
 
 # -- generators -----------------------------------------------------------------------------------
@@ -124,8 +124,8 @@ def test_state_of_other_settings_is_not_continued(tmp_path):
 def test_every_form_of_prompt_is_among_the_training_captions():
     classes = pd.read_csv(ROOT / "data/digits_classes.csv")
     manifest = pd.DataFrame({"class_id": [3, 4], "caption": ["thick", "plain"]})
-    own = generator_texts.composed_captions(manifest, classes, ["a {name} here"], 0)
-    assert len(own[0]) == len(own[1])
+    captions = generator_texts.composed_captions(manifest, classes, ["a {name} here"], 0)
+    assert len(captions[0]) == len(captions[1])
     for text in (
         "three",
         "three, thick",
@@ -133,4 +133,4 @@ def test_every_form_of_prompt_is_among_the_training_captions():
         "three, two open curves one above the other",
         "a three here",
     ):
-        assert text in own[0]
+        assert text in captions[0]

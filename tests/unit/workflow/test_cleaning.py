@@ -21,7 +21,7 @@ REMOVED = [
     ".state/smoke/clip/both/vit_tiny/a.state",
 ]
 STAYING = [
-    f"{RESULTS}/images/diffusion_class_names/00000.tar",  # of figure samples
+    f"{RESULTS}/images/diffusion_class_names/00000.tar",  # images of figure samples
     f"{RESULTS}/images/masked_captions/00000.parquet",
     f"{RESULTS}/metrics/real/vit_tiny.parquet",
     f"{RESULTS}/models/released/model.safetensors",

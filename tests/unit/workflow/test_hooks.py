@@ -27,11 +27,11 @@ def command(folder, *arguments: str) -> None:
 
 
 def start(workflow: Workflow, *arguments: str, **variables: str) -> subprocess.Popen:
-    """Start snakemake in a group of processes of its own, without permission to use the CPU."""
+    """Start snakemake in a new group of processes, without permission to use the CPU."""
     names = ("PYTHONPATH", gpu_lock.CPU)
-    kept = {name: value for name, value in os.environ.items() if name not in names} | variables
+    environ = {name: value for name, value in os.environ.items() if name not in names} | variables
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    where = {"cwd": workflow.folder, "env": kept, "start_new_session": True}
+    where = {"cwd": workflow.folder, "env": environ, "start_new_session": True}
     return subprocess.Popen([SNAKEMAKE, *arguments], **pipes, **where)
 
 
@@ -144,7 +144,7 @@ def test_apptainer_without_images_is_refused():
         hooks.check_containers(workflow("docker://image", None))
 
 
-def test_a_folder_that_is_not_the_workflow_is_one_sentence(tmp_path):
+def test_folder_without_the_workflow_is_one_sentence(tmp_path):
     status, printed = in_fork(command, tmp_path, "-s", str(ROOT / "Snakefile"), "-n")
     assert status == 1 and f"{tmp_path}: is not a folder of this workflow" in printed
     assert f"start snakemake in {ROOT}, or add --directory {ROOT}" in printed
@@ -185,7 +185,7 @@ def test_jobs_at_once_are_limited_to_visible_gpus(monkeypatch, mask, limit, regi
 
 
 @pytest.mark.slow
-def test_the_limit_takes_the_place_of_that_of_the_profile(workflow: Workflow):
+def test_limit_replaces_that_of_the_profile(workflow: Workflow):
     process = start(workflow, "--profile", "profiles/gpus", PREPARED, CUDA_VISIBLE_DEVICES="3")
     printed, _ = process.communicate(timeout=200)
     assert process.returncode == 0, printed

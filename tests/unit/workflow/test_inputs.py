@@ -25,7 +25,7 @@ VALUES = {
     "generator": "diffusion",
     "name": "all",
 }
-# Of checkpoints, models and data sets that the smoke study does not have.
+# Inputs of checkpoints, models and data sets that the smoke study does not have.
 ABSENT = {"checkpoint", "checkpoint_tars", "local_model"}
 
 

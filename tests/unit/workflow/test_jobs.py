@@ -39,17 +39,17 @@ def test_shards_make_every_image_once(shard, images, scales):
         guidance_per_shard=scales,
         sources=base.sources | {"diffusion_class_names": source},
     )
-    made = {scale: [] for scale in images}
+    indices = {scale: [] for scale in images}
     for number in shard_names(changed, "diffusion_class_names"):
         settings = generation_settings(changed, "diffusion_class_names", number)
         for scale, (start, stop) in settings.guidance.items():
             assert 0 < stop - start <= shard
-            made[scale] += range(start, stop)
-    assert made == {scale: list(range(count)) for scale, count in images.items()}
+            indices[scale] += range(start, stop)
+    assert indices == {scale: list(range(count)) for scale, count in images.items()}
 
 
 @given(st.integers(1, 50), st.integers(1, 200), st.sampled_from(["all", "one"]))
-def test_the_shards_of_a_prefix_at_one_scale_hold_it(shard, count, scales):
+def test_shards_of_a_prefix_at_one_scale_contain_it(shard, count, scales):
     base = load_study(SMOKE)
     source = base.sources["diffusion_class_names"].model_copy(
         update={"images": {1.0: 100, 2.5: 200}}
@@ -59,23 +59,23 @@ def test_the_shards_of_a_prefix_at_one_scale_hold_it(shard, count, scales):
         guidance_per_shard=scales,
         sources=base.sources | {"diffusion_class_names": source},
     )
-    held = []
+    indices = []
     for name in shard_names(changed, "diffusion_class_names", count, 2.5):
-        made = generation_settings(changed, "diffusion_class_names", name).guidance
-        assert scales == "all" or made.keys() == {2.5}  # nothing that was not asked for
-        held += range(*made[2.5])
-    assert held[:count] == list(range(count))
-    assert len(held) < count + shard
+        ranges = generation_settings(changed, "diffusion_class_names", name).guidance
+        assert scales == "all" or ranges.keys() == {2.5}  # nothing that was not asked for
+        indices += range(*ranges[2.5])
+    assert indices[:count] == list(range(count))
+    assert len(indices) < count + shard
 
 
 @given(st.integers(1, 30), st.integers(1, 300), st.integers(1, 300))
-def test_a_smaller_set_is_the_first_shards_of_a_larger_one(shard, a, b):
+def test_smaller_set_is_the_first_shards_of_a_larger_one(shard, a, b):
     changed = study(images_per_shard=shard)
     small, large = (image_files(changed, "diffusion_class_names", n) for n in sorted((a, b)))
     assert large[: len(small)] == small
 
 
-def test_a_run_that_two_experiments_ask_for_is_trained_once():
+def test_run_of_two_experiments_is_trained_once():
     runs = training_runs(study(), ["sweep", "scaling"])
     assert len(runs) == len(set(runs)) == (3 + 3 + 1 + 1) * 2
     every = training_runs(study())
@@ -105,7 +105,7 @@ def test_every_run_is_in_one_batch_and_one_job_trains_a_batch():
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 200))
-def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, third):
+def test_mixture_grows_by_its_open_parts_only(first, second, third):
     """Whatever the size, the parts make it up, none shrinks when it grows, and fixed ones are
     filled first, in order.
     """
@@ -118,17 +118,17 @@ def test_a_mixture_grows_by_its_open_parts_and_keeps_what_it_has(first, second, 
     mixture = type(base.sources["both"])(kind="mixture", label="m", parts=parts)
     before = [0, 0, 0]
     for size in sorted({1, first, first + second, first + second + third}):
-        made = {i: 0 for i in range(3)}
-        own = resolve_mixture({"m": mixture}, "m", None, size)
-        for place, part in enumerate(own):
-            made[2 if part.guidance else place] = part.images
-        assert sum(made.values()) == size
-        assert made[0] == min(first, size)
-        assert all(made[i] >= before[i] for i in range(3))
-        before = list(made.values())
+        images_by_part = {i: 0 for i in range(3)}
+        parts_of_size = resolve_mixture({"m": mixture}, "m", None, size)
+        for place, part in enumerate(parts_of_size):
+            images_by_part[2 if part.guidance else place] = part.images
+        assert sum(images_by_part.values()) == size
+        assert images_by_part[0] == min(first, size)
+        assert all(images_by_part[i] >= before[i] for i in range(3))
+        before = list(images_by_part.values())
 
 
-def test_a_run_is_handed_the_images_that_it_trains_on():
+def test_run_gets_the_images_that_it_trains_on():
     settings = clip_settings(load_study(SMOKE), "both", "clip_tiny")
     assert settings.inputs == {"real": 2, "diffusion_alt_texts": 2}
     runs = group_runs(load_study(SMOKE), "both", "clip_tiny")
@@ -137,7 +137,7 @@ def test_a_run_is_handed_the_images_that_it_trains_on():
     assert classifier_settings(load_study(SMOKE), "real", "vit_tiny").inputs == {"real": 2}
 
 
-def test_names_of_runs_stand_in_paths():
+def test_names_of_runs_are_valid_in_paths():
     import re
 
     for run in training_runs(load_study(ROOT / "studies/digits.yaml")):
@@ -153,7 +153,7 @@ def test_sampling_is_no_setting_of_training_a_generator():
     base = load_study(SMOKE)
     resampled = base.generators["diffusion"].model_copy(update={"steps": 50, "sampler": "ddim"})
     changed = study(generators=base.generators | {"diffusion": resampled})
-    settings = [generator_settings(own, "diffusion") for own in (changed, base)]
+    settings = [generator_settings(a_study, "diffusion") for a_study in (changed, base)]
     assert settings[0].digest() == settings[1].digest()
     assert generation_settings(changed, "diffusion_class_names", "00000") != generation_settings(
         base, "diffusion_class_names", "00000"
@@ -176,11 +176,11 @@ def test_curves_are_labelled_by_what_differs_in_their_panel():
         "synthetic, small ViT",
         "synthetic, large ViT",
     ]
-    for own in labels.values():
-        assert len(set(own)) == len(own)
+    for texts in labels.values():
+        assert len(set(texts)) == len(texts)
 
 
-def test_a_source_looks_the_same_in_every_figure():
+def test_source_looks_the_same_in_every_figure():
     digits = load_study(ROOT / "studies/digits.yaml")
     seen = {}
     for name in ("supervised_scaling", "ood_scaling", "clip_scaling", "beyond_the_law"):
@@ -198,7 +198,7 @@ def test_curves_of_a_panel_look_different():
             assert len(set(styles)) == len(styles)
 
 
-def test_what_a_study_does_not_show_is_told_as_such():
+def test_figure_that_a_study_lacks_is_reported():
     changed = study(figures=load_study(SMOKE).figures.model_copy(update={"teaser": None}))
     assert "teaser" not in figure_settings.names_of(changed.figures)
     with pytest.raises(figure_settings.NotInStudy, match="no figure or table 'teaser'"):

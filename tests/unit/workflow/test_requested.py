@@ -22,7 +22,7 @@ OF_A_STUDY = {
     "write_provenance",
     "tabulate_author_checkpoints",
 }
-CASES = [(rule, own.name) for rule, wildcards in rule_values.RULES.items() for own in wildcards]
+CASES = [(rule, row.name) for rule, wildcards in rule_values.RULES.items() for row in wildcards]
 
 
 def print_forms(folder: Path) -> None:
@@ -31,7 +31,7 @@ def print_forms(folder: Path) -> None:
     with SnakemakeApi(output) as api:
         settings = (ResourceSettings(cores=1), ConfigSettings())
         workflow = api.workflow(*settings, snakefile=folder / "Snakefile")._workflow
-        print(json.dumps([[own.rule, own.pattern] for own in hooks.forms(workflow.rules)]))
+        print(json.dumps([[form.rule, form.pattern] for form in hooks.forms(workflow.rules)]))
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +74,12 @@ def valid_values(rule: str, study) -> dict[str, str] | None:
 def test_every_wildcard_of_every_rule_has_known_values(forms):
     for form in forms:
         wildcards = set(requested.WILDCARD.findall(form.pattern)) - {"study"}
-        known = {own.name for own in rule_values.RULES.get(form.rule, ())}
-        assert wildcards <= known, form
+        names = {wildcard.name for wildcard in rule_values.RULES.get(form.rule, ())}
+        assert wildcards <= names, form
         if not wildcards and "{study}" in form.pattern:
             shown = form.rule.startswith(("plot_", "tabulate_"))
             assert shown or form.rule in OF_A_STUDY, form
-    outputs = {own.rule for own in forms}
+    outputs = {form.rule for form in forms}
     assert set(rule_values.RULES) <= outputs and set(rule_values.NEEDS) <= outputs
 
 
@@ -92,7 +92,7 @@ def test_wrong_value_is_refused_with_the_nearest_name(forms, studies, rule, wild
         if rule in rule_values.NEEDS and study.safety_checker is None:
             continue
         tried += 1
-        for form in (own for own in forms if own.rule == rule):
+        for form in (other for other in forms if other.rule == rule):
             path = form.pattern.format(study=name, **values)
             check(path, forms, studies)
             right = values[wildcard]
@@ -127,7 +127,7 @@ def test_figure_or_table_that_a_study_lacks_is_refused(forms, studies):
             ),
         }
     )
-    shown = [own for own in forms if own.pattern.startswith(("figures/", "tables/"))]
+    shown = [form for form in forms if form.pattern.startswith(("figures/", "tables/"))]
     assert len(shown) > 60
     for form in shown:
         path = form.pattern.format(study="bare", scaling="supervised_scaling", table="ood")
@@ -173,7 +173,7 @@ def test_figure_or_table_that_a_study_lacks_is_refused(forms, studies):
         ),
     ],
 )
-def test_what_no_study_defines_is_refused(forms, studies, monkeypatch, path, message):
+def test_target_that_no_study_defines_is_refused(forms, studies, monkeypatch, path, message):
     monkeypatch.chdir(ROOT)
     with pytest.raises(NotInStudy) as error:
         check(path, forms, studies)

@@ -35,7 +35,7 @@ def test_suggestion_shortens_a_long_list():
     assert len(hint) < 200
 
 
-def test_what_is_obtained_another_way_is_reported_with_its_path(workflow: Workflow):
+def test_target_obtained_another_way_is_reported_with_its_path(workflow: Workflow):
     released = f"{{kind: pretrained, model: a/b, revision: {'a' * 40}, size: 16, steps: 1}}"
     workflow.edit("  masked:", f"  released: {released}\n  masked:")
     study = load_study(workflow.study)
