@@ -2,7 +2,7 @@
 
 python -m benchmarks.on_gpu --results FOLDER [--wheels FOLDER] [--minutes 12] [--parts NAME ...]
 
-Sizes are for one GPU of the H200 class. Each part is a process of its own: a benchmark at its true
+Sizes are for one GPU of the H200 class. Each part is a separate process: a benchmark at its true
 size, a figure of the digits study, `scripts.calibrate`. A part gets its share of the time that is
 left, so that what one part does not need the next ones have, and a part that fails or is cut off
 does not stop the next. FOLDER/on_gpu.json is written after every part, next to the result files of

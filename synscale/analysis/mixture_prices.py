@@ -8,7 +8,7 @@ import pandas as pd
 from synscale.analysis.laws.joint import JointFit
 
 LEVELS = [0.025, 0.975]
-NUMBERS = 49  # of images of each kind, besides none
+NUMBERS = 49  # numbers of images of each kind, in addition to none
 _AT_ONCE = 50  # draws of the law that are searched together
 
 
@@ -64,10 +64,10 @@ def _mixtures(losses, real, synthetic, target, prices) -> dict[str, np.ndarray]:
         )
     best = costs.argmin(1)
     cost, *numbers = (np.take_along_axis(v, best[:, None], 1)[:, 0] for v in (costs, *pairs))
-    single = needed[:, 0], added[:, 0]
+    only = needed[:, 0], added[:, 0]
     single = {
         name: np.where(np.isfinite(number), price * number, np.inf)
-        for name, price, number in zip(("real_only", "synthetic_only"), prices, single, strict=True)
+        for name, price, number in zip(("real_only", "synthetic_only"), prices, only, strict=True)
     }
     return {"cost": cost, "real_images": numbers[0], "synthetic_images": numbers[1]} | single
 

@@ -90,7 +90,7 @@ def read(path: str | Path) -> tuple[dict, dict[str, bytes]]:
     try:
         return unpack(Path(path).read_bytes())
     except FileNotFoundError:
-        raise ArchiveError(f"{path}: no such file") from None
+        raise ArchiveError(f"{path}: no such file; give the path of a bundle") from None
     except ArchiveError as error:
         raise ArchiveError(f"{path}: {error}") from None
 
@@ -125,7 +125,7 @@ def unpack(archive: bytes) -> tuple[dict, dict[str, bytes]]:
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     if file is None:
-        raise ValueError(f"{member.name}: not a plain file")
+        raise ValueError(f"{member.name}: not a plain file; get the bundle again")
     return file.read()
 
 

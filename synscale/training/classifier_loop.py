@@ -71,9 +71,7 @@ class ClassifierJob:
 
 
 def seed_step(device: torch.device, *numbers: int) -> None:
-    """Seed the random numbers of a step.
-
-    torch.manual_seed would look for every kind of device, which takes 3 % of a small step.
+    """Seed a step. torch.manual_seed looks for every kind of device: 3 % of a small step.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ from synscale.workflow.shared_images import differences
 FORMAT = 1
 GENERATORS = "train_generator"
 WEIGHTS = ("generators", "generator_histories")  # folders of its outputs
-TIMESTAMP = ".snakemake_timestamp"  # of an output that is a folder
+TIMESTAMP = ".snakemake_timestamp"  # in an output that is a folder
 CREATED = ("written", "commit", "machine")  # keys of an earlier bundle that a later one keeps
 
 
@@ -182,8 +182,8 @@ def files_of(study: Study, packed: Contents) -> dict[str, bytes]:
 def check(bundle: str, manifest: dict, files: dict[str, bytes]) -> None:
     """Raise BundleError if a bundle does not fit the present study or the files that exist."""
     if manifest.get("format") != FORMAT:
-        found = f"found {manifest.get('format')}, expected {FORMAT}"
-        raise BundleError(f"{bundle}: another format of bundles ({found}); update the workflow")
+        versions = f"found {manifest.get('format')}, expected {FORMAT}"
+        raise BundleError(f"{bundle}: another format of bundles ({versions}); update the workflow")
     study = f"studies/{manifest['study']}.yaml"
     if Path(study).is_file():
         _check_version(bundle, study, manifest, files[study])
@@ -192,7 +192,7 @@ def check(bundle: str, manifest: dict, files: dict[str, bytes]) -> None:
         for name in files
         if name != study and "/published/" not in name and Path(name).is_file()
     }
-    others = [name for name, found in present.items() if found != manifest["files"][name]]
+    others = [name for name, digest in present.items() if digest != manifest["files"][name]]
     if others:
         fix = "move them away, or open the bundle in another copy of the workflow"
         lines = [
@@ -202,12 +202,12 @@ def check(bundle: str, manifest: dict, files: dict[str, bytes]) -> None:
 
 
 def _check_version(bundle: str, study: str, manifest: dict, text: bytes) -> None:
-    found = settings_of(load_study(study))
-    if found == manifest["settings"]:
+    settings = settings_of(load_study(study))
+    if settings == manifest["settings"]:
         return
     changes = differences(read_yaml(study), yaml.safe_load(text))
     lines = [f"{key} (found {mine!r}, expected {theirs!r})" for key, mine, theirs in changes]
-    lines = lines or [f"settings digest (found {found}, expected {manifest['settings']})"]
+    lines = lines or [f"settings digest (found {settings}, expected {manifest['settings']})"]
     raise BundleError(
         f"{bundle}: of another version of {study}; check out commit {manifest['commit']}, or "
         f"restore the study with tar -xJf {bundle} {study}:{listed(lines)}"
@@ -257,8 +257,8 @@ def _record_jobs(study: str, results: Iterable[str]) -> None:
     before them keeps its record if it has one.
     """
     with graph_of([], study=study, skip_finished_shards=False, published_results=False) as dag:
-        wanted = set(results)
-        last = [job for job in dag.jobs if not wanted.isdisjoint(map(str, job.output))]
+        names = set(results)
+        last = [job for job in dag.jobs if not names.isdisjoint(map(str, job.output))]
         records = dag.workflow.persistence
         before = [job for job in dag.bfs(dag.dependencies, *last) if not records.has_metadata(job)]
 

@@ -157,7 +157,7 @@ def test_edited_training_needs_its_images_again(drawn):
 
 
 def test_edited_generator_reruns_what_depends_on_it(drawn):
-    drawn.edit("iterations: 20", "iterations: 21")  # of the generator `diffusion`
+    drawn.edit("iterations: 20", "iterations: 21")  # training of the generator `diffusion`
     planned = drawn.planned()
     assert planned["train_generator"] == 1
     # Trained on its images: two classifier groups and two of pairs. The reference of the scores

@@ -79,8 +79,8 @@ def test_hours_of_each_figure_are_within_those_of_the_guide(planning):
 
 # -- miniature: the study itself with small numbers ------------------------------------------------
 
-CLASSES = [15, 277, 724, 953]  # of ImageNet: robin, red fox, pirate ship, pineapple
-OTHERS = [1, 207]  # of ImageNet, not of the study: goldfish, golden retriever
+CLASSES = [15, 277, 724, 953]  # class ids of ImageNet: robin, red fox, pirate ship, pineapple
+OTHERS = [1, 207]  # class ids that the study lacks: goldfish, golden retriever
 SIZES = {1000: 4, 4000: 8, 16000: 16, 32000: 24, 126689: 32, 128000: 32}
 MODELS = {"stable_diffusion": "./released/stable_diffusion", "amused": "./released/amused"}
 PATHS = {
@@ -131,8 +131,8 @@ def write_sets(folder) -> None:
     """Write data sets with classes that the study does not have, as they are published."""
     classes = pd.read_csv(ROOT / "data/imagenet_classes.csv")
     (folder / "own").mkdir()
-    own = classes.loc[CLASSES].assign(class_id=range(len(CLASSES)))
-    own.to_csv(folder / "own/classes.csv", index=False)
+    table = classes.loc[CLASSES].assign(class_id=range(len(CLASSES)))
+    table.to_csv(folder / "own/classes.csv", index=False)
     rows = pd.read_csv(folder / "data/datasets.csv", dtype=str)
     rows.assign(images=None).to_csv(folder / "data/datasets.csv", index=False)
     wnids = classes.loc[[*CLASSES, *OTHERS], "wnid"]

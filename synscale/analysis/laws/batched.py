@@ -12,7 +12,7 @@ import numpy as np
 Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 _STEPS = 300  # at most
-_LONGEST = 2.0  # of a parameter in one step
+_LONGEST = 2.0  # largest change of a parameter in one step
 
 
 def solve(

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NONE = np.log(1e-6)  # of a floor or bias over the smallest loss: less is none
+_NONE = np.log(1e-6)  # floor or bias over the smallest loss; less is none
 _EXPONENTS = np.log([0.02, 8.0])
 
 
@@ -53,7 +53,13 @@ class Form:
     linear: tuple[str, ...] = ()
 
     def bounds(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the smallest and largest theta, (P,) each, for log losses y (N,)."""
+        """Return the smallest and largest theta, shape (P,) each.
+
+        Parameters
+        ----------
+        y : ndarray, shape (N,)
+            Log losses.
+        """
         limits = {
             "E": (y.min() + _NONE, y.min() + 0.7),
             "B": (y.min() + _NONE, y.max() + 3),
@@ -67,7 +73,13 @@ class Form:
         return low, high
 
     def starts(self, y: np.ndarray) -> np.ndarray:
-        """Return starts (S, P): floors, exponents and worths of synthetic images, crossed."""
+        """Return starts, shape (S, P): floors, exponents and worths of synthetic images, crossed.
+
+        Parameters
+        ----------
+        y : ndarray, shape (N,)
+            Log losses.
+        """
         middle = np.median(y)
         options = {
             "E": y.min() + np.log([1e-3, 0.5, 0.9]),

@@ -33,7 +33,12 @@ class Points:
     reference: float
 
     def where(self, mask: np.ndarray) -> "Points":
-        """Return some of the points, in the same units."""
+        """Return some of the points, in the same units.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (N,)
+        """
         images = self.real[mask], self.synthetic[mask]
         return Points(*images, self.y[mask], self.curve[mask], self.reference)
 

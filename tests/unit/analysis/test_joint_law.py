@@ -57,8 +57,8 @@ def test_marginal_value_is_the_ratio_of_falls_of_the_loss(name, seed):
 def test_exact_losses_return_the_parameters(w, alpha, floor):
     data = data_of(lambda n, m: floor + 8 * (n + w * m) ** -alpha)
     fitted = joint.fit(FORMS["constant weight"], data)
-    found = fitted.form.natural(fitted.theta, data.y)
-    assert found[[0, 2, 3]] == pytest.approx([floor, alpha, w], rel=1e-3)
+    values = fitted.form.natural(fitted.theta, data.y)
+    assert values[[0, 2, 3]] == pytest.approx([floor, alpha, w], rel=1e-3)
     assert fitted.held_out < 1e-5
 
 
@@ -72,8 +72,8 @@ def test_exact_risk_returns_the_parameters():
     ("law", "name"), [(joint_runs.constant, "constant weight"), (joint_runs.risk, "weighted risk")]
 )
 def test_form_of_the_simulated_law_is_chosen(law, name):
-    chosen, fits, possible = joint.choose(data_of(law, noise=0.01))
-    assert chosen.form.name == name
+    best, fits, possible = joint.choose(data_of(law, noise=0.01))
+    assert best.form.name == name
     assert name in possible and set(fits) == set(FORMS)
 
 
@@ -94,7 +94,7 @@ def test_draws_do_not_depend_on_the_seed_of_another_call():
 
 
 # -- what the data do not say ----------------------------------------------------------------------
-def test_losses_that_do_not_fall_identify_neither_exponent_nor_weight():
+def test_flat_losses_identify_neither_exponent_nor_weight():
     rows = joint_runs.simulate(lambda n, m: np.ones_like(n), noise=0.05)
     fitted = joint.fit(FORMS["constant weight"], points(**rows))
     assert not parameter(fitted, "alpha")["identified"]

@@ -14,7 +14,7 @@ from tests.support.dataset_checks import error_of, index_error_of, index_of, set
 from tests.support.workflow import ROOT
 
 ALL = [f"n{i:08d}" for i in range(12)]  # classes of the data set
-SOME = [ALL[10], ALL[2], ALL[7]]  # of the study, in another order
+SOME = [ALL[10], ALL[2], ALL[7]]  # classes of the study, in another order
 NOTE = "images of classes that are not in"
 
 
@@ -75,7 +75,7 @@ def test_names_next_to_tars_may_be_of_other_classes(some, tmp_path):
     assert index["class_id"].tolist() == [2, 1, 0]
 
 
-def test_the_log_states_how_many_images_are_left_out(some, tmp_path):
+def test_log_states_how_many_images_are_left_out(some, tmp_path):
     fake.class_folders(some.folder, dict.fromkeys(ALL, 2))
     survey = datasets.write_index(some(), tmp_path / "index.parquet")
     assert f"18 {NOTE} {some().table}, which are left out" in survey.summary()
@@ -85,7 +85,7 @@ def test_the_log_states_how_many_images_are_left_out(some, tmp_path):
     assert f"2 {NOTE}" in survey.summary()
 
 
-def test_images_that_are_left_out_count_for_the_number_of_the_data_set(some, tmp_path):
+def test_images_left_out_count_for_the_data_set(some, tmp_path):
     fake.class_folders(some.folder, dict.fromkeys(ALL, 2))
     some.row(images=24)
     assert len(index_of(some(training=False), tmp_path)) == 6
@@ -93,21 +93,21 @@ def test_images_that_are_left_out_count_for_the_number_of_the_data_set(some, tmp
     assert "wrong number of images (24, expected 25)" in error_of(some(training=False))
 
 
-def test_a_missing_class_of_the_study_is_reported(some, tmp_path):
+def test_missing_class_of_the_study_is_reported(some, tmp_path):
     fake.class_folders(some.folder, dict.fromkeys(ALL[:10], 1))
     assert f"1 class folders are missing: {ALL[10]}; add them" in error_of(some())
     fake.class_folders(tmp_path / "numbers", {str(i): 1 for i in range(10)})
     assert "1 class folders are missing: 10; add them" in error_of(some(place=tmp_path / "numbers"))
 
 
-def test_a_folder_of_no_class_of_the_data_set_is_reported(some):
+def test_folder_of_no_class_of_the_data_set_is_reported(some):
     fake.class_folders(some.folder, dict.fromkeys([*ALL[:7], *ALL[8:], "n0000007"], 1))
     message = error_of(some())
     assert "1 folders are no wnid of" in message
     assert f"n0000007 (did you mean {ALL[7]}?)" in message
 
 
-def test_a_class_that_the_data_set_has_in_addition_is_found(some, tmp_path):
+def test_class_that_only_the_data_set_has_is_left_out(some, tmp_path):
     """The folder of a class that a user has added to those of the data set."""
     table = fake.class_table(tmp_path / "more.csv", [ALL[2], "n00000099"])
     fake.class_folders(some.folder, dict.fromkeys([*ALL, "n00000099"], 1))
@@ -115,7 +115,7 @@ def test_a_class_that_the_data_set_has_in_addition_is_found(some, tmp_path):
     assert classes_of(index) == {ALL[2]: 0, "n00000099": 1}
 
 
-def test_a_table_without_common_classes_names_the_folders(a_set, tmp_path, monkeypatch):
+def test_table_without_common_classes_names_the_folders(a_set, tmp_path, monkeypatch):
     """A user's data under the name of a row of data/datasets.csv."""
     complete = fake.class_table(tmp_path / "all.csv", [f"m{i}" for i in range(12)])
     set_row(monkeypatch, tmp_path, class_table=str(complete), classes=12)

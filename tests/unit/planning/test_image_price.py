@@ -20,9 +20,7 @@ IMAGENET = load_study(ROOT / "studies/imagenet.yaml")
         (IMAGENET, "sd_class_names", 2.0, "a100"),
     ],
 )
-def test_price_of_an_image_is_the_money_of_its_job_over_its_images(
-    study, source, guidance, machine
-):
+def test_price_of_an_image_is_its_part_of_the_money_of_a_job(study, source, guidance, machine):
     machine = hardware.load(machine, ROOT / hardware.FOLDER)
     price = price_of_image(study, source, guidance, machine)
     shards = "00000" if study is DIGITS else f"g{guidance:g}-00000"

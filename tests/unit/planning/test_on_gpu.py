@@ -44,7 +44,7 @@ def record(folder: Path) -> dict:
     return json.loads((folder / on_gpu.RECORD).read_text(encoding="utf-8"))["parts"]
 
 
-def test_a_failed_part_does_not_stop_the_next(tmp_path):
+def test_failed_part_does_not_stop_the_next(tmp_path):
     parts = [python("first", FAILS), python("second", WRITES)]
     on_gpu.measure(parts, tmp_path, 60)
     first, second = record(tmp_path).values()
@@ -53,7 +53,7 @@ def test_a_failed_part_does_not_stop_the_next(tmp_path):
     assert (second["state"], second["files"]) == ("done", ["numbers.json"])
 
 
-def test_the_record_is_written_after_every_part(tmp_path):
+def test_record_is_written_after_every_part(tmp_path):
     counts = "import pathlib; print('parts:', pathlib.Path(r'{results}/on_gpu.json').read_text())"
     parts = [python("first", FAILS), python("second", counts), python("third", counts)]
     on_gpu.measure(parts, tmp_path, 60)
@@ -62,7 +62,7 @@ def test_the_record_is_written_after_every_part(tmp_path):
     assert '"second": {' in tails[2]
 
 
-def test_a_part_is_cut_off_at_its_share_of_the_time(tmp_path):
+def test_part_is_cut_off_at_its_share_of_the_time(tmp_path):
     parts = [python("first", SLEEPS), python("second", WRITES, share=4)]
     on_gpu.measure(parts, tmp_path, 10)
     first, second = record(tmp_path).values()
@@ -113,7 +113,7 @@ def test_processes_of_a_part_end_with_it(tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
-def test_the_script_imports_the_standard_library_only():
+def test_script_imports_the_standard_library_only():
     """It installs the other packages itself."""
     for node in ast.walk(ast.parse((ROOT / "benchmarks/on_gpu.py").read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -148,7 +148,7 @@ def test_parts_import_packages_of_the_wheels(tmp_path):
     assert "value 7" in record(tmp_path / "results")["first"]["output_tail"]
 
 
-def test_a_folder_without_wheels_is_reported(tmp_path):
+def test_folder_without_wheels_is_reported(tmp_path):
     with pytest.raises(SystemExit, match="no wheel in it; collect them"):
         on_gpu.with_wheels(tmp_path, tmp_path / "site")
 
@@ -166,7 +166,7 @@ def test_wheels_are_those_of_the_other_machine(tmp_path):
     assert not any("://" in word for word in words)  # the registry is that of pip's settings
 
 
-def test_a_package_without_a_wheel_is_built_or_reported(tmp_path, monkeypatch):
+def test_package_without_a_wheel_is_built_or_reported(tmp_path, monkeypatch):
     """Commands that only write files stand for those of pip."""
 
     def fails(*_):

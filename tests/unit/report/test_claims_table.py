@@ -107,7 +107,7 @@ def test_claims_over_draws_name_the_draws(results):
     )
 
 
-def test_scaling_ability_is_correlated_with_performance_over_configurations(claimed):
+def test_scaling_ability_is_correlated_with_performance(claimed):
     tidy, _ = claimed
     claim = "Supervised: scaling ability goes with overall performance"
     [row] = tidy[tidy["claim"] == claim].itertuples()
@@ -127,7 +127,7 @@ def test_few_configurations_have_no_correlation(results):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_correlation_of_scaling_ability_has_the_sign_of_the_simulated_one(results, sign):
+def test_correlation_of_scaling_ability_has_the_simulated_sign(results, sign):
     """Log losses are lines with slopes that go with, or against, their mean."""
     settings = replace(claims_settings(results.study), few_real=None)
     data = Data(metrics.read(results.metrics), settings)

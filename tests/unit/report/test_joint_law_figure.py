@@ -57,12 +57,12 @@ def parts(tmp_path_factory):
 
 def test_csv_has_the_law_and_its_value_of_an_image(parts):
     forms = parts["forms"]
-    chosen = forms[forms["chosen"]].set_index("parameter")
-    assert set(chosen["form"]) == {"constant weight"}
-    assert chosen.loc["w", "low"] < 0.2 < chosen.loc["w", "high"]
+    best = forms[forms["chosen"]].set_index("parameter")
+    assert set(best["form"]) == {"constant weight"}
+    assert best.loc["w", "low"] < 0.2 < best.loc["w", "high"]
     worth = parts["grid"]["worth"]
     assert worth.min() == pytest.approx(worth.max())
-    assert worth.iloc[0] == pytest.approx(chosen.loc["w", "value"])
+    assert worth.iloc[0] == pytest.approx(best.loc["w", "value"])
 
 
 def test_csv_has_every_pair_and_the_predicted_mixtures(parts):

@@ -79,8 +79,8 @@ def test_wrong_checksum_names_file_found_and_expected():
     damaged = repacked(lambda members: members.update({"results/a.csv": other}))
     with pytest.raises(ArchiveError) as error:
         archive.unpack(damaged)
-    found, expected = archive.sha256(other), archive.sha256(content)
-    assert f"results/a.csv (found {found}, expected {expected})" in str(error.value)
+    digest, expected = archive.sha256(other), archive.sha256(content)
+    assert f"results/a.csv (found {digest}, expected {expected})" in str(error.value)
     assert "results/b.bin" not in str(error.value)
 
 

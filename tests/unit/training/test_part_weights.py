@@ -59,14 +59,14 @@ def test_mixed_images_have_the_weighted_mean_of_both_losses(share):
     mixed = share * labels + (1 - share) * labels.roll(1, 0)
     targets, of_images = weights.split(mixed, CLASSES)
     logits = torch.randn(6, CLASSES, generator=torch.Generator().manual_seed(0))
-    found = part_weights.loss(logits, targets, of_images, 0.1)
+    result = part_weights.loss(logits, targets, of_images, 0.1)
     plain, each = weights.split(weights.labels(batch(), CLASSES), CLASSES)
     losses = [
         F.cross_entropy(logits, y, label_smoothing=0.1, reduction="none")
         for y in (plain, plain.roll(1))
     ]
     expected = share * each * losses[0] + (1 - share) * each.roll(1) * losses[1]
-    assert found.item() == pytest.approx(expected.mean().item(), rel=1e-4)
+    assert result.item() == pytest.approx(expected.mean().item(), rel=1e-4)
 
 
 def test_loss_without_weights_is_the_plain_one():

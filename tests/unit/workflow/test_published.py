@@ -87,7 +87,7 @@ DATA = ("classifier_training: [1]", "classifier_training: [4]")
             ("batch_size: 16\n  learning_rate: 1.0e-3", "batch_size: 8\n  learning_rate: 1.0e-3"),
         ),
         ("results/smoke/scores/diffusion_class_names.json", SAMPLER),
-        ("results/smoke/scores/masked_captions.json", RATE),  # of the reference
+        ("results/smoke/scores/masked_captions.json", RATE),  # the reference changes
         (
             "results/smoke/scores/real.json",
             ("one_writer: {kind: writers, forms: [2]}", "one_writer: {kind: writers, forms: [4]}"),
