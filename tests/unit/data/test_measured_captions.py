@@ -127,8 +127,8 @@ def test_misplaced_captions_are_refused(study_of, changes, message):
 
 def test_shard_has_the_captions_of_the_index(study_of, tmp_path, monkeypatch):
     study_of(MEASURED)
-    fake.class_folders(tmp_path / "sets/things", dict(zip(WNIDS, [4, 4, 4], strict=True)))
-    monkeypatch.setenv("DATA_THINGS_TRAIN", str(tmp_path / "sets/things"))
+    fake.class_folders(tmp_path / "things_of_test", dict(zip(WNIDS, [4, 4, 4], strict=True)))
+    monkeypatch.setenv("DATA_THINGS_TRAIN", str(tmp_path / "things_of_test"))
     common = ["--study", "files.yaml", "--split", "things", "--classes", "own/classes.csv"]
     index_data.main([*common, "--output", "index.parquet"])
     shard = ["--shard", "1", "--index", "index.parquet", "--output", "1.tar"]
