@@ -103,7 +103,7 @@ def difference(rebuilt: Path, expected: Path) -> str:
         return ""
     try:
         pd.testing.assert_frame_equal(
-            pd.read_csv(rebuilt), pd.read_csv(expected), rtol=1e-6, atol=1e-9
+            pd.read_csv(rebuilt), pd.read_csv(expected), rtol=1e-4, atol=1e-6
         )
     except (AssertionError, ValueError) as error:
         return " ".join(str(error).split())

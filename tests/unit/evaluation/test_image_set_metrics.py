@@ -136,7 +136,7 @@ def test_too_few_images_are_refused():
         compare(normal(0, 3), normal(1))
     with pytest.raises(ValueError, match="more than 3 real images in a set, not 2"):
         compare(normal(1), normal(0, 2))
-    with pytest.raises(ValueError, match="two of a class"):
+    with pytest.raises(ValueError, match="1 images of a class"):
         mean_distance(torch.zeros(1, 1, 8, 8))
 
 
