@@ -22,7 +22,7 @@ ifneq ("$(shell cat $(READY) 2>/dev/null)","$(realpath $(VENV))")
 MOVED := moved
 endif
 
-.PHONY: environment moved figures report docs test test-all test-slurm lint lock hashes clean
+.PHONY: environment moved figures report docs test test-all test-slurm lint lock hashes release-check clean
 
 figures: $(READY)
 	@echo 'Every figure and table of the digits study. Jobs and minutes follow when they are planned.'
@@ -71,6 +71,10 @@ lock:
 # After laptop.in or a version in a lock was edited by hand.
 hashes:
 	$(PYTHON) -m envs.lock
+
+# Whether versions, dates and generated pages agree, and the tree is committed.
+release-check: $(READY)
+	@$(RUN) scripts.release_check
 
 clean:
 	rm -rf results figures tables plan provenance report.html logs docs/_build .state .snakemake
