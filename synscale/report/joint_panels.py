@@ -70,8 +70,8 @@ def draw_worth(axes: plt.Axes, grid: pd.DataFrame, points: pd.DataFrame) -> None
     inside = np.ma.masked_less_equal(worth, 0)
     axes.contourf(x, y, worth, [-np.inf, 0], colors=["0.8"])
     if inside.count():
-        top = np.ceil(np.log10(inside.max()))
-        bottom = max(np.floor(np.log10(inside.min())), top - 6)
+        top = np.clip(np.ceil(np.log10(inside.max())), -12, 12)
+        bottom = np.clip(np.floor(np.log10(inside.min())), top - 6, top - 1)
         shades = 10.0 ** np.linspace(bottom, top, 13)
         axes.contourf(x, y, inside, shades, cmap="Purples", norm=LogNorm(), extend="min")
         labels = sorted({*WORTHS, *(3 * WORTHS)})

@@ -3,12 +3,13 @@
 import re
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from scripts import plot_joint_law
-from synscale.report import plotting
+from synscale.report import joint_panels, plotting
 from synscale.study.load import load_study
 from synscale.workflow.settings.joint_law import joint_law_settings
 from tests.support import joint_runs
@@ -109,3 +110,16 @@ def test_caption_gives_the_sizes_of_each_curve(tmp_path, monkeypatch):
     text = re.sub(r"<[^>]*>|\s+", " ", rendered("joint_law", "digits", load_study(STUDY)))
     assert "5 sizes, 30 to 480 images (real)" in text
     assert "8 sizes, 30 to 3,840 images" in text
+
+
+@pytest.mark.parametrize("worth", [1.0, 1e-320, 1e-4, 1e300, -1.0])
+def test_panel_of_a_constant_worth_is_drawn(worth):
+    numbers = [0, 10, 100, 1000]
+    grid = pd.DataFrame(
+        [(real, synthetic) for real in numbers for synthetic in numbers],
+        columns=joint_panels.NUMBERS,
+    ).assign(worth=worth, worth_low=worth, worth_high=worth)
+    figure, axes = plt.subplots()
+    joint_panels.draw_worth(axes, grid, grid)
+    figure.canvas.draw()
+    plt.close(figure)
