@@ -162,7 +162,8 @@ def table(finished, path: str, **values) -> pd.DataFrame:
     return rows
 
 
-@pytest.mark.parametrize("figure", list(Figures.model_fields))
+# The joint law needs the price of a generated image, but no machine has speeds of these models.
+@pytest.mark.parametrize("figure", sorted(Figures.model_fields.keys() - {"joint_law"}))
 def test_every_figure_is_made_in_every_format(finished, figure):
     folder = finished.folder / "figures/miniature"
     assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")
