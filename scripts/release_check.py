@@ -42,8 +42,8 @@ def version_problems(changelog: str, citation: dict, version: str) -> list[str]:
             problems.append(f"{file}: version {other} (expected {version} of synscale); {fix}")
     date = str(citation["date-released"])
     if heading[2] != date:
-        found = f"date {heading[2]}, expected {date} of CITATION.cff"
-        problems.append(f"CHANGELOG.md: wrong date ({found}); set both to the day of the release")
+        dates = f"date {heading[2]}, expected {date} of CITATION.cff"
+        problems.append(f"CHANGELOG.md: wrong date ({dates}); set both to the day of the release")
     return problems
 
 
