@@ -33,6 +33,15 @@ class PartWeights:
         """Number of parts."""
         return len(self.weights)
 
+    def of_images(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the weights of the images at positions of the training set, both of shape (N,).
+
+        Parameters
+        ----------
+        positions : Tensor, shape (N,), int64
+        """
+        return self.weights[torch.bucketize(positions, self.ends, right=True)]
+
     def labels(self, batch: Batch, classes: int) -> torch.Tensor:
         """Return one label for class and part, shape (N,), so that mixup keeps track of both.
 

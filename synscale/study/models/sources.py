@@ -136,8 +136,8 @@ class MixturePart(StrictModel):
     weight: AboveZero = Field(
         default=1.0,
         exclude_if=lambda weight: weight == 1,
-        description="weight of the loss of its images, relative to that of other parts; for "
-        "classifiers only",
+        description="weight of the loss of its images (CLIP: of its pairs), relative to that of "
+        "other parts",
     )
 
 
