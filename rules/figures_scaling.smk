@@ -82,6 +82,21 @@ use rule plot_samples as plot_joint_law with:
         settings_digest=digests.plot_joint_law,
 
 
+use rule plot_samples as plot_repetition with:
+    input:
+        metrics=figure_inputs.repetition_metrics,
+        code=Script("plot_repetition").code,
+    output:
+        figure_files("repetition"),
+    log:
+        "logs/{study}/plot_repetition.log",
+    benchmark:
+        "logs/{study}/plot_repetition.tsv"
+    params:
+        command="plot_repetition",
+        settings_digest=digests.plot_repetition,
+
+
 use rule plot_samples as plot_clip_transfer with:
     input:
         metrics=figure_inputs.clip_transfer_metrics,

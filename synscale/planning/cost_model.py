@@ -21,7 +21,7 @@ from synscale.study.models import Study, expand_curves
 from synscale.study.models.generators import PretrainedGenerator
 from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
-from synscale.workflow.runs import group_runs, training_recipe
+from synscale.workflow.runs import group_runs, iterations_of, training_recipe
 from synscale.workflow.settings.data import index_settings
 from synscale.workflow.shards import (
     guidance_ranges,
@@ -131,7 +131,7 @@ def _train(study: Study, source: str, group: str) -> Work:
         is_clip and recipe.batch_size > max(1, study.gpus) * micro_batch,
         is_clip and recipe.gradient_checkpointing,
     )
-    steps = sum(recipe.iterations[run.size] for run in runs)
+    steps = sum(iterations_of(study, run.architecture, run.size) for run in runs)
     forward = flops.forward_flops(architecture, size)
     tflop = passes * forward * steps * recipe.batch_size / 1e12
     units = {"job": 1, "run": len(runs), "step": steps, "tflop": tflop}

@@ -11,7 +11,7 @@ from synscale.planning.reader_memory import images_read, is_in_memory
 from synscale.study.models import Study
 from synscale.study.models.classifiers import Classifiers
 from synscale.study.models.clip import Clip
-from synscale.workflow.runs import group_runs, parts_of_run, training_recipe
+from synscale.workflow.runs import group_runs, iterations_of, parts_of_run, training_recipe
 
 UNITS = ("read", "augment")  # units of readers (work_units.py)
 
@@ -71,7 +71,7 @@ def reading_units(study: Study, source: str, group: str) -> dict[str, float]:
         sizes = [images_read(study, source, group)] * len(runs)
     is_read_again = is_augmented(recipe, study.image_size)
     images = recipe.batch_size * sum(
-        recipe.iterations[run.size]
+        iterations_of(study, run.architecture, run.size)
         for run, size in zip(runs, sizes, strict=True)
         if is_read_again or not is_in_memory(study, size)
     )

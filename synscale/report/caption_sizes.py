@@ -10,10 +10,11 @@ from synscale.report.names import counted, display_name, escape_rst, join_words,
 from synscale.study.checks import figures
 from synscale.study.models import CurveSelection, Study, expand_curves
 from synscale.study.models.base import StrictModel
-from synscale.study.models.figures import ExchangeFigure, JointLawFigure
+from synscale.study.models.figures import ExchangeFigure
+from synscale.study.models.law_figures import JointLawFigure, RepetitionFigure
 from synscale.study.models.sources import Source
 from synscale.study.models.two_kinds import two_kinds
-from synscale.workflow.runs import training_recipe, training_runs
+from synscale.workflow.runs import iterations_of, training_recipe, training_runs
 from synscale.workflow.shards import is_real, real_sources
 
 CurveKey = tuple[str | None, str, float | None, str]
@@ -47,6 +48,9 @@ def _shown_curves(study: Study, part: StrictModel) -> list[CurveKey]:
     curves = [item for value in lists for item in value if isinstance(item, CurveSelection)]
     if isinstance(part, ExchangeFigure):
         curves = [*(CurveSelection(source=name) for name in real_sources(study)), *curves]
+    if isinstance(part, RepetitionFigure):
+        scales = "all" if part.guidance is None else [part.guidance]
+        curves = [CurveSelection(source=part.source, guidance=scales)]
     if isinstance(part, JointLawFigure):
         pair = two_kinds(study.sources, part.mixtures[0])
         curves = [
@@ -112,21 +116,23 @@ def epochs(study: Study, sizes: Sizes) -> str:
     sizes : Sizes
         Sizes of each curve, as `trained_sizes` returns them.
     """
+    numbers: dict[tuple[str, float], dict[int, float]] = {}
+    for (*_, architecture), curve_sizes in sizes.items():
+        recipe = training_recipe(study, architecture)
+        unit = "images" if recipe is study.classifiers else "pairs"
+        factor = getattr(recipe.architectures[architecture], "iterations_factor", None) or 1.0
+        of_group = numbers.setdefault((unit, factor), {})
+        for size in curve_sizes:
+            steps = iterations_of(study, architecture, size)
+            of_group[size] = steps * recipe.batch_size / size
     texts = []
-    for section in ("classifiers", "clip"):
-        numbers = {
-            size: recipe.iterations[size] * recipe.batch_size / size
-            for (*_, architecture), curve_sizes in sizes.items()
-            if (recipe := training_recipe(study, architecture)) is getattr(study, section)
-            for size in curve_sizes
-        }
-        unit = "image" if section == "classifiers" else "pair"
+    for (unit, factor), group in sorted(numbers.items()):
         rows = [
             f"{number:,.2g} at {size:,}" if number < 10 else f"{number:,.0f} at {size:,}"
-            for size, number in sorted(numbers.items())
+            for size, number in sorted(group.items())
         ]
-        if rows:
-            texts.append(join_words([f"{rows[0]} {unit}s", *rows[1:]]))
+        name = "" if factor == 1 else f"iterations x {factor:g}: "
+        texts.append(name + join_words([f"{rows[0]} {unit}", *rows[1:]]))
     return "; ".join(texts)
 
 

@@ -154,13 +154,8 @@ class Gradients:
                 stop = min(start + rows, first + count)
                 with self._autocast():
                     logits = scale * one[start:stop] @ other.T
-                labels = torch.arange(start, stop, device=logits.device)
-                if weights is None:
-                    loss = F.cross_entropy(logits.float(), labels, reduction="sum")
-                else:
-                    each = F.cross_entropy(logits.float(), labels, reduction="none")
-                    loss = each @ weights[start - first : stop - first]
-                loss = loss / (2 * count)
+                of_rows = None if weights is None else weights[start - first : stop - first]
+                loss = _sum_of_losses(logits.float(), start, of_rows) / (2 * count)
                 loss.backward()
                 losses.append(loss.detach())
         gradients = [part.grad for part in features]
@@ -188,3 +183,11 @@ class Gradients:
         images = batch.images.to(self.processes.device, non_blocking=True)
         tokens = batch.tokens.to(self.processes.device, non_blocking=True)
         return clip.normalised(images, self.recipe.normalisation), tokens
+
+
+def _sum_of_losses(logits: torch.Tensor, start: int, weights: torch.Tensor | None) -> torch.Tensor:
+    """Return the cross-entropy of rows whose labels count from `start`, summed."""
+    labels = torch.arange(start, start + len(logits), device=logits.device)
+    if weights is None:
+        return F.cross_entropy(logits, labels, reduction="sum")
+    return F.cross_entropy(logits, labels, reduction="none") @ weights

@@ -28,6 +28,7 @@ from synscale.workflow.settings.joint_law import joint_law_settings
 from synscale.workflow.settings.laws import law_settings
 from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
 from synscale.workflow.settings.provenance import provenance_settings
+from synscale.workflow.settings.repetition import repetition_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 from synscale.workflow.studies import study_input
@@ -215,6 +216,12 @@ def plot_limited_real(study: Study, wildcards) -> str:
 def plot_joint_law(study: Study, wildcards) -> str:
     """Digest of `plot_joint_law`."""
     return joint_law_settings(study).digest()
+
+
+@study_input
+def plot_repetition(study: Study, wildcards) -> str:
+    """Digest of `plot_repetition`."""
+    return repetition_settings(study).digest()
 
 
 @study_input

@@ -156,6 +156,12 @@ def joint_law_metrics(study: Study, wildcards) -> list[str]:
 
 
 @study_input
+def repetition_metrics(study: Study, wildcards) -> list[str]:
+    """Return the metrics of the figure's experiments."""
+    return metric_files(study, part_of(study, "repetition", study.figures.repetition).experiments)
+
+
+@study_input
 def clip_transfer_metrics(study: Study, wildcards) -> list[str]:
     """Return the metrics of the figure's experiments."""
     return metric_files(

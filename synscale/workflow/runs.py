@@ -48,6 +48,21 @@ def training_recipe(study: Study, architecture: str) -> Classifiers | Clip:
     return clip if clip and architecture in clip.architectures else study.classifiers
 
 
+def iterations_of(study: Study, architecture: str, size: int) -> int:
+    """Return the iterations of a run.
+
+    Parameters
+    ----------
+    study : Study
+    architecture : str
+    size : int
+        Training images.
+    """
+    recipe = training_recipe(study, architecture)
+    factor = getattr(recipe.architectures[architecture], "iterations_factor", None)
+    return max(1, round(recipe.iterations[size] * (factor or 1)))
+
+
 def training_runs(study: Study, experiments: list[str] | None = None) -> list[Run]:
     """Return every training run of these experiments (all by default), each once."""
     runs: dict[Run, None] = {}

@@ -137,6 +137,28 @@ def _limited_real(study: Contents) -> dict | None:
     return keys | {"mixtures": shown}
 
 
+def _repetition(study: Contents) -> dict | None:
+    """Return the first curve on which architectures with factors of iterations are trained."""
+    rows = study.classifiers.architectures
+    plain = {
+        name: row.model_dump(exclude={"label", "iterations_factor"}) for name, row in rows.items()
+    }
+    first = next((name for name, row in rows.items() if row.iterations_factor), None)
+    same = [name for name in rows if first and plain[name] == plain[first]]
+    curves = {
+        name: expand_curves(row.curves, study.sources)
+        for name, row in study.experiments.items()
+        if {*same} & {*row.architectures}
+    }
+    used = [name for name in curves if first in study.experiments[name].architectures]
+    if len(same) < 2 or not used:
+        return None
+    curve = curves[used[0]][0]
+    keys = {"experiments": [name for name in curves if curve in curves[name]]}
+    keys |= {"architectures": same, "evaluation": study.evaluation}
+    return keys | {"source": curve[0], "guidance": curve[1]}
+
+
 def _joint_law(study: Contents) -> dict | None:
     """Return the two sources that most mixtures of classifiers have, and these mixtures."""
     trained = {
@@ -230,6 +252,7 @@ FIGURES = {
     "joint_law": Automatic(
         _joint_law, "classifiers trained on mixtures of one real and one synthetic source"
     ),
+    "repetition": Automatic(_repetition, "classifiers that differ in iterations_factor only"),
     "clip_scaling": Automatic(_clip_scaling, "a law of CLIP models"),
     "clip_transfer": Automatic(
         _clip_transfer, "a law of CLIP models whose curves have a number of images in common"

@@ -7,6 +7,7 @@ from typing import Any
 from synscale.study import class_table, csv_tables
 from synscale.study.checks.joint_law import check_joint_law
 from synscale.study.checks.messages import curve_errors, name_errors
+from synscale.study.checks.repetition import check_repetition
 from synscale.study.models import CurveSelection, expand_curves, images_of_each_part, names_class
 from synscale.study.models.base import StrictModel
 from synscale.study.models.data import evaluations
@@ -266,6 +267,7 @@ CHECKS: list[Callable[..., Iterator[str]]] = [
     check_names,
     check_limited_real,
     check_joint_law,
+    check_repetition,
     check_samples,
     check_plane,
     check_runs,

@@ -45,6 +45,12 @@ class Architecture(StrictModel):
         exclude_if=is_none,
         description="largest norm of the gradient in place of the recipe's",
     )
+    iterations_factor: AboveZero | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="factor of the recipe's iterations: experiments on equal architectures with "
+        "different factors separate the effect of epochs from that of images",
+    )
     label: str = Field(description="name in figures", json_schema_extra=DISPLAY_ONLY)
 
 

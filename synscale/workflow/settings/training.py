@@ -6,7 +6,13 @@ from typing import TypeVar
 from synscale.study.models import Study, TrainingPart
 from synscale.study.models.classifiers import Architecture, Training
 from synscale.study.models.clip import ClipArchitecture, ClipTraining
-from synscale.workflow.runs import group_runs, parts_of_run, training_inputs, training_recipe
+from synscale.workflow.runs import (
+    group_runs,
+    iterations_of,
+    parts_of_run,
+    training_inputs,
+    training_recipe,
+)
 from synscale.workflow.settings import Settings
 from synscale.workflow.shards import shards_until
 
@@ -87,7 +93,7 @@ def _common(study: Study, source: str, group: str) -> dict:
                 source=run.source,
                 name=run.name,
                 seed=run.seed,
-                iterations=recipe.iterations[run.size],
+                iterations=iterations_of(study, run.architecture, run.size),
                 parts=tuple(parts_of_run(study, run)),
             )
             for run in runs
@@ -119,14 +125,16 @@ def classifier_settings(study: Study, source: str, group: str) -> ClassifierSett
     Returns
     -------
     ClassifierSettings
-        Learning rate and gradient clip of the architecture, if it has any, are in the recipe.
+        Learning rate and gradient clip of the architecture, if it has any, are in the recipe, and
+        its factor of iterations is in the runs.
     """
     common = _common(study, source, group)
     architecture = common["architecture"]
     names = "learning_rate", "gradient_clip"
     values = {name: getattr(architecture, name) for name in names}
     replaced = {name: value for name, value in values.items() if value is not None}
-    common["architecture"] = architecture.model_copy(update=dict.fromkeys(names))
+    unused = dict.fromkeys([*names, "iterations_factor"])
+    common["architecture"] = architecture.model_copy(update=unused)
     return ClassifierSettings(**common, recipe=_recipe(Training, study.classifiers, **replaced))
 
 
