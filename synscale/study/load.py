@@ -19,6 +19,7 @@ from synscale.study.checks import (
     generators,
     joint_law,
     recipes,
+    selection,
     sources,
     training_sets,
 )
@@ -28,11 +29,8 @@ from synscale.study.models import Study
 from synscale.study.models.base import COMMIT, NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
-CHECKS = [
-    check
-    for module in (sources, experiments, clip, data, training_sets, generators, recipes, joint_law)
-    for check in module.CHECKS
-]
+MODULES = (sources, selection, experiments, clip, data, training_sets, generators, recipes)
+CHECKS = [check for module in (*MODULES, joint_law) for check in module.CHECKS]
 
 # Former keys of a study and their present names.
 RENAMED = {

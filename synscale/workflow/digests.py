@@ -28,6 +28,7 @@ from synscale.workflow.settings.joint_law import joint_law_settings
 from synscale.workflow.settings.laws import law_settings
 from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
 from synscale.workflow.settings.provenance import provenance_settings
+from synscale.workflow.settings.selection import selection_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 from synscale.workflow.studies import study_input
@@ -85,6 +86,12 @@ def fetch_safety_checker(study: Study, wildcards) -> str:
 def flag_images(study: Study, wildcards) -> str:
     """Digest of `flag_images`."""
     return flag_settings(study, wildcards.source).digest()
+
+
+@study_input
+def select_images(study: Study, wildcards) -> str:
+    """Digest of `select_images`."""
+    return selection_settings(study, wildcards.source, wildcards.shard).digest()
 
 
 @study_input
