@@ -10,7 +10,8 @@ from synscale.report.names import counted, display_name, escape_rst, join_words,
 from synscale.study.checks import figures
 from synscale.study.models import CurveSelection, Study, expand_curves
 from synscale.study.models.base import StrictModel
-from synscale.study.models.figures import ExchangeFigure, JointLawFigure
+from synscale.study.models.figures import ExchangeFigure
+from synscale.study.models.mixed_figures import JointLawFigure
 from synscale.study.models.sources import Source
 from synscale.study.models.two_kinds import two_kinds
 from synscale.workflow.runs import training_recipe, training_runs

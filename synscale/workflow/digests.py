@@ -29,6 +29,7 @@ from synscale.workflow.settings.laws import law_settings
 from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
 from synscale.workflow.settings.provenance import provenance_settings
 from synscale.workflow.settings.selection import selection_settings
+from synscale.workflow.settings.selection_figure import selection_figure_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 from synscale.workflow.studies import study_input
@@ -222,6 +223,12 @@ def plot_limited_real(study: Study, wildcards) -> str:
 def plot_joint_law(study: Study, wildcards) -> str:
     """Digest of `plot_joint_law`."""
     return joint_law_settings(study).digest()
+
+
+@study_input
+def plot_selection(study: Study, wildcards) -> str:
+    """Digest of `plot_selection`."""
+    return selection_figure_settings(study).digest()
 
 
 @study_input

@@ -107,6 +107,24 @@ def _per_class(study: Contents) -> dict | None:
     return main and main | {"easy_top1": 0.9, "poor_k": 0.1, "examples": EXAMPLES}
 
 
+def _selection(study: Contents) -> dict | None:
+    """Return the selected curves of the main law whose curves of all images are in it."""
+    for law in study.laws_of(clip=False)[:1]:
+        architecture = study.architectures(law)[0]
+        fitted = {
+            row["source"]: row.get("guidance", [None]) for row in study.curves(law, architecture)
+        }
+        curves = [
+            {"source": name}
+            for name, row in study.sources.items()
+            if row.kind == "selected"
+            and name in fitted
+            and row.guidance in fitted.get(row.source, [])
+        ]
+        return {"law": law, "architecture": architecture, "curves": curves} if curves else None
+    return None
+
+
 def _limited_real(study: Contents) -> dict | None:
     mixtures = {
         name: row
@@ -229,6 +247,9 @@ FIGURES = {
     ),
     "joint_law": Automatic(
         _joint_law, "classifiers trained on mixtures of one real and one synthetic source"
+    ),
+    "selection": Automatic(
+        _selection, "a law of classifiers with curves of selected images and of all images"
     ),
     "clip_scaling": Automatic(_clip_scaling, "a law of CLIP models"),
     "clip_transfer": Automatic(

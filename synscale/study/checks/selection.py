@@ -1,4 +1,4 @@
-"""Checks of sources of kind selected: what they select from, by which model, and how many images."""
+"""Checks of sources of kind selected: their images, their windows and the model that selects."""
 
 from collections.abc import Iterator
 

@@ -1,10 +1,11 @@
 """Figures and tables of a study. Each is created if the study has its key."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from synscale.study.models.base import AboveZero, Name, Positive, StrictModel
+from synscale.study.models.base import Name, Positive, StrictModel
+from synscale.study.models.mixed_figures import JointLawFigure, SelectionFigure
 from synscale.study.models.sources import CurveSelection, Names, OneName
 
 Curves = Annotated[list[CurveSelection], Field(min_length=1)]
@@ -104,28 +105,6 @@ class LimitedRealFigure(StrictModel):
     )
 
 
-class Prices(StrictModel):
-    """Prices of images, in the currency of the hardware file; the default is our choice."""
-
-    real: AboveZero = Field(default=0.05, description="price of a real image with its label")
-    synthetic: Literal["auto"] | Annotated[float, Field(ge=0)] = Field(
-        default="auto",
-        description="price of a synthetic image; `auto`: what its generation costs in the plan",
-    )
-
-
-class JointLawFigure(StrictModel):
-    """Loss against the numbers of real and of synthetic images."""
-
-    experiments: Names = Field(description="experiments on the mixtures and both kinds alone")
-    architecture: Name = Field(description="name of an architecture")
-    evaluation: Name = Field(description="name of an evaluation set")
-    mixtures: Names = Field(
-        description="sources of kind mixture, all of the same two sources: real and synthetic"
-    )
-    prices: Prices = Field(default=Prices(), description="prices of real and of synthetic images")
-
-
 class TransferFigure(StrictModel):
     """CLIP models of one size on every set and task."""
 
@@ -175,6 +154,9 @@ class Figures(StrictModel):
     )
     joint_law: JointLawFigure | None = Field(
         default=None, description="loss by numbers of real and synthetic images, and prices"
+    )
+    selection: SelectionFigure | None = Field(
+        default=None, description="loss by numbers of selected and of generated images"
     )
     clip_scaling: ScalingFigure | None = Field(
         default=None, description="zero-shot loss and top-1 of CLIP models against size, with laws"

@@ -1,10 +1,13 @@
 """CurveSelection of figures and tables: which runs, under which label, drawn in which style."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from synscale.study.models import CurveSelection, Study, expand_curves, names_class
 from synscale.workflow.runs import training_recipe
-from synscale.workflow.shards import is_real
+from synscale.workflow.shards import images_per_shard, is_real
+
+Numbers = TypeVar("Numbers")  # int, or an array or column of them
 
 # In place of the generator in labels: images that were generated elsewhere, or selected.
 ELSEWHERE = "elsewhere"
@@ -38,14 +41,38 @@ class CurveStyle:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Windows of consecutive images that those of a source are selected from.
+
+    Attributes
+    ----------
+    images : int
+        Images of a window.
+    per_window : int
+        Images that it keeps.
+    """
+
+    images: int
+    per_window: int
+
+    def generated(self, sizes: Numbers) -> Numbers:
+        """Return how many images are generated for numbers of selected ones."""
+        return -(-sizes // self.per_window) * self.images
+
+
+@dataclass(frozen=True)
 class Curve:
-    """Runs of one source at one guidance scale with one architecture."""
+    """Runs of one source at one guidance scale with one architecture.
+
+    windows: of selected images; None for others.
+    """
 
     source: str
     guidance: float | None
     architecture: str
     label: str = ""
     style: CurveStyle | None = None
+    windows: Windows | None = None
 
     @property
     def key(self) -> tuple[str, float | None, str]:
@@ -188,8 +215,15 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
         if several_architectures:
             texts.append(training_recipe(study, architecture).architectures[architecture].label)
         style = curve_style(study, source, scale, architecture)
-        named.append(Curve(*key, ", ".join(texts), style))
+        named.append(Curve(*key, ", ".join(texts), style, _windows(study, row)))
     return named
+
+
+def _windows(study: Study, row) -> Windows | None:
+    if row.kind != "selected":
+        return None
+    shard = images_per_shard(study, row.source)
+    return Windows(row.window or shard, row.per_window(shard))
 
 
 def _names(row, scale: float | None) -> tuple[str, str, str]:
