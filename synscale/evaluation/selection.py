@@ -1,6 +1,6 @@
 """Select the best images of a source, window after window, class by class.
 
-A window is a number of consecutive images. Of each class it keeps the same fraction, because a
+A window is a number of consecutive images. It keeps the same fraction of each class, because a
 score favours easy classes: over all classes together, a selection would change their frequencies
 and mix that effect with the quality of the images. The rows of a window are ordered round by round,
 one image of each class, so that every prefix is balanced as that of the source is. No row depends

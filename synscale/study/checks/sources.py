@@ -31,7 +31,7 @@ def check_sources_differ(sources) -> Iterator[str]:
             identity = (source.generator, source.recipe)
         elif source.kind == "selected":
             rule = source.model_dump_json(exclude={"kind", "source", "images", "label"})
-            identity = (source.kind, source.source, rule)
+            identity = (source.kind, f"{source.source} {rule}")
         else:
             where = source.folder if source.kind == "images" else source.data
             identity = (source.kind, where)

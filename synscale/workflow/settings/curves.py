@@ -1,13 +1,11 @@
 """CurveSelection of figures and tables: which runs, under which label, drawn in which style."""
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from synscale.study.models import CurveSelection, Study, expand_curves, names_class
 from synscale.workflow.runs import training_recipe
 from synscale.workflow.shards import images_per_shard, is_real
-
-Numbers = TypeVar("Numbers")  # int, or an array or column of them
 
 # In place of the generator in labels: images that were generated elsewhere, or selected.
 ELSEWHERE = "elsewhere"
@@ -55,8 +53,8 @@ class Windows:
     images: int
     per_window: int
 
-    def generated(self, sizes: Numbers) -> Numbers:
-        """Return how many images are generated for numbers of selected ones."""
+    def generated(self, sizes: Any) -> Any:
+        """Return how many images are generated for a number, or an array, of selected ones."""
         return -(-sizes // self.per_window) * self.images
 
 

@@ -80,7 +80,7 @@ def test_classes_of_different_sizes_keep_the_same_fraction():
 
 
 def test_farthest_images_cover_clusters():
-    """Of nine clusters, nine picked images have one of each, whatever their frequencies."""
+    """Nine picked images have one of each of nine clusters, whatever their frequencies."""
     random = np.random.default_rng(0)
     centres = 10.0 * np.array([(x, y) for x in range(3) for y in range(3)])
     cluster = np.concatenate([np.arange(9), random.choice(9, 200, p=np.arange(9, 0, -1) / 45)])

@@ -137,7 +137,7 @@ def test_two_equal_selections_are_reported():
         study_of(repeat)
 
 
-def test_runs_on_selected_images_read_the_shards_of_the_selection():
+def test_runs_on_selected_images_read_the_selected_shards():
     study = study_of()
     assert training_inputs(study, "best", "vit_tiny") == {"best": ["00001"]}
     assert paths.image_files(study, "best", 10) == ["results/smoke/selected/best/00000.tar"]
@@ -178,7 +178,7 @@ def test_mixture_with_a_selected_part_has_its_first_images():
     assert training_inputs(study, "mixed", "vit_tiny") == {"real": ["00000"], "best": ["00000"]}
 
 
-def test_index_of_selected_images_depends_on_images_and_classifier():
+def test_index_of_a_selection_depends_on_its_classifier():
     def digest(edit=lambda raw: None, **changes):
         return shard_index_settings(study_of(edit, **changes), "best", "00000").digest()
 
@@ -199,7 +199,7 @@ def test_work_of_a_selection_counts_the_images_of_its_windows():
     assert job.outputs < 2000  # a manifest, no images
 
 
-def test_selected_curves_have_windows_and_a_look_of_their_own():
+def test_selected_curves_have_windows_and_another_look():
     study = study_of()
     curves = [{"source": "best"}, {"source": "diffusion_class_names", "guidance": [1.5]}]
     rows = [type(study.experiments["best"].curves[0]).model_validate(curve) for curve in curves]
