@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scripts import fit_laws, plot_scaling, plot_selection
+from scripts import fit_laws, plot_exchange_rate, plot_scaling, plot_selection
 from synscale.report import plotting
 from synscale.study.load import load_study
 from synscale.workflow.settings.laws import law_settings
@@ -84,3 +84,14 @@ def test_caption_states_the_real_images_behind_the_selection(name, tmp_path, mon
     expected = "30 of each 60 images by recognizability, with a classifier that is trained on 480"
     assert expected in text
     assert ("held out from every training" in text) == (name == "selection")
+
+
+def test_exchange_rate_counts_the_images_that_are_generated(files, tmp_path):
+    text = STUDY.read_text()
+    keys = "{law: supervised, architecture: vit_small, curves: [{source: recognizable}]}"
+    study = tmp_path / STUDY.name
+    study.write_text(text.replace("exchange_rate: auto", f"exchange_rate: {keys}"))
+    options = ["--study", str(study), *files[2:4]]
+    table = drawn(plot_exchange_rate, tmp_path, *options)
+    assert np.allclose(table["rate_generated"], 2 * table["rate"])
+    assert np.allclose(table["rate"], 1 / WORTH["recognizable"], rtol=0.1)

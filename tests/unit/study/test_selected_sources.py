@@ -1,7 +1,10 @@
 """Sources of kind selected: errors of a study, runs on them, and mixtures with them."""
 
+import pandas as pd
 import pytest
 
+from scripts import write_provenance
+from synscale.evaluation import selection_shards
 from synscale.planning.cost_model import work
 from synscale.study.load import StudyError, load_study, read_yaml, validate
 from synscale.study.models import resolve_mixture
@@ -234,3 +237,15 @@ def test_selection_figure_of_other_curves_is_reported():
     message = "figures.selection.curves = 'real': a source of kind real .expected selected"
     with pytest.raises(StudyError, match=message):
         study_of(edit, images=40)
+
+
+def test_provenance_has_the_hash_of_selected_images(tmp_path, monkeypatch):
+    study = study_of()
+    monkeypatch.chdir(tmp_path)
+    [before] = write_provenance.selected(study)
+    assert before["selected_from"] == "diffusion_class_names at guidance 1.5"
+    assert (before["images"], before["sha256"]) == ("0", "")
+    rows = pd.DataFrame({"class_id": [0, 1], "sha256": ["a", "b"]})
+    selection_shards.write(rows, "images/00000.tar", paths.image_files(study, "best", 10)[0])
+    [after] = write_provenance.selected(study)
+    assert after["images"] == "2" and len(after["sha256"]) == 64
