@@ -17,7 +17,6 @@ from synscale.study.checks import (
     experiments,
     figures,
     generators,
-    joint_law,
     recipes,
     selection,
     sources,
@@ -30,7 +29,7 @@ from synscale.study.models.base import COMMIT, NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
 MODULES = (sources, selection, experiments, clip, data, training_sets, generators, recipes)
-CHECKS = [check for module in (*MODULES, joint_law) for check in module.CHECKS]
+CHECKS = [check for module in MODULES for check in module.CHECKS]
 
 # Former keys of a study and their present names.
 RENAMED = {

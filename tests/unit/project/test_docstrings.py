@@ -31,35 +31,6 @@ UNDESCRIBED = {
     "synscale/training/stream.py: evaluation_batch_size",
     "synscale/workflow/settings/figures.py: part_of",
 }
-# To describe: remove a name here when its docstring has the section.
-UNDESCRIBED |= {
-    "synscale/analysis/laws/joint.py: JointFit.log_loss",
-    "synscale/analysis/laws/joint.py: JointFit.marginal_value",
-    "synscale/analysis/laws/joint.py: draws",
-    "synscale/analysis/laws/joint.py: error",
-    "synscale/analysis/laws/joint.py: fit",
-    "synscale/analysis/laws/joint.py: held_out",
-    "synscale/analysis/laws/joint.py: predict",
-    "synscale/analysis/laws/joint_forms.py: Form.natural",
-    "synscale/data/datasets/subset.py: leave_out",
-    "synscale/planning/image_price.py: price_of_image",
-    "synscale/report/caption_sizes.py: epochs",
-    "synscale/report/joint_panels.py: draw_costs",
-    "synscale/report/joint_panels.py: draw_held_out",
-    "synscale/report/joint_panels.py: draw_losses",
-    "synscale/report/joint_panels.py: draw_worth",
-    "synscale/study/models/two_kinds.py: two_kinds",
-    "synscale/training/part_weights.py: PartWeights.labels",
-    "synscale/training/part_weights.py: loss",
-    "synscale/workflow/bundles.py: check",
-    "synscale/workflow/bundles.py: facts",
-    "synscale/workflow/bundles.py: files_of",
-    "synscale/workflow/bundles.py: published_name",
-    "synscale/workflow/published.py: excerpt",
-    "synscale/workflow/published.py: is_same",
-    "synscale/workflow/published.py: shown_shards",
-    "synscale/workflow/shared_images.py: differences",
-}
 
 
 def parameters(function: ast.FunctionDef) -> list[str]:
