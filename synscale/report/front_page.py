@@ -11,6 +11,10 @@ from synscale.report.names import display_name, escape_rst
 from synscale.study.models import Study
 
 LONGEST_LINE = 8000  # docutils reads up to 10,000 characters
+VERDICTS = (
+    "Verdicts adjust the p values of all rows together, but intervals are not adjusted. A row can "
+    "therefore be undecided although its interval excludes no effect."
+)
 MAIN_FIGURES = ("teaser", "exchange_rate", "supervised_scaling", "clip_scaling")
 
 
@@ -34,7 +38,7 @@ def main_figure(folder: str, study: Study) -> str:
             lines = wrap(b64encode(path.read_bytes()).decode(), LONGEST_LINE)
             image = "\n   ".join(lines)
             label = escape_rst(display_name(name).capitalize())
-            caption = f"{label}. A section on the left has its caption."
+            caption = f"{label}. Choose its section on the left for its caption."
             return f".. figure:: data:image/png;base64,{image}\n   :width: 100%\n\n   {caption}"
     return "No figure of losses exists yet."
 
@@ -72,4 +76,4 @@ def claims(folder: str, study: Study) -> str:
     for row in rows:
         cells = [escape_rst(cell) for cell in row]
         lines += [f"   * - {cells[0]}", *(f"     - {cell}" for cell in cells[1:])]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", VERDICTS])

@@ -184,6 +184,8 @@ def test_front_page_asks_the_question_and_lists_the_sections(page):
         assert row["claim"] in table and effect_text(row) in table
     image = page.wait("#app .prose img")
     assert image.get_property("naturalWidth") > 500
+    title = page.browser.find_element(By.CSS_SELECTOR, "#app .prose h1")
+    assert title.rect["y"] >= 0  # the page is taller than the window, and starts at its top
     page.wait("#rulegraph canvas, #rulegraph svg")
     assert set(page.sections()) >= {ITEMS[name]["section"] for name in SHOWN} | {"Provenance"}
 

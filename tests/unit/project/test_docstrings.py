@@ -13,23 +13,9 @@ REFERENCE = re.compile(r"[Pp]arameters\s+(as\s+of|of|are\s+those\s+of)\s+`?\w")
 # Names from a study, which synscale/workflow/__init__.py describes.
 STUDY_NAMES = {"architecture", "checkpoint", "experiments", "generator", "group", "law", "laws"}
 STUDY_NAMES |= {"name", "recipe", "shard", "source", "sources", "split"}
-# Files of these functions are as long as they may be.
+# Their file is as long as it may be.
 UNDESCRIBED = {
-    "synscale/analysis/effects.py: by_draw",
-    "synscale/analysis/effects.py: mean_difference",
-    "synscale/analysis/laws/floor.py: curve_of",
-    "synscale/data/datasets/registry.py: first_few",
-    "synscale/timing/stand_ins.py: amused",
-    "synscale/timing/stand_ins.py: autoencoder",
-    "synscale/timing/stand_ins.py: clip_text",
-    "synscale/timing/stand_ins.py: deepfloyd_if",
-    "synscale/timing/stand_ins.py: levels",
-    "synscale/training/classifier_loop.py: build",
-    "synscale/training/classifier_loop.py: masks_of_step",
-    "synscale/training/classifier_loop.py: moving_average",
-    "synscale/training/classifier_loop.py: optimizer_of",
-    "synscale/training/stream.py: evaluation_batch_size",
-    "synscale/workflow/settings/figures.py: part_of",
+    f"synscale/timing/stand_ins.py: {name}" for name in ("amused", "autoencoder", "deepfloyd_if")
 }
 
 

@@ -36,6 +36,7 @@ def test_claims_are_a_table_with_effects_and_verdicts(study, tmp_path):
     page = html(front_page.claims("smoke", study))
     assert "The generator_1 matters *a lot*" in page
     assert "Δk = 0.18 [0.09, 0.27]" in page and "holds" in page
+    assert "intervals are not adjusted" in page
 
 
 def test_rows_of_one_claim_state_their_hypotheses(study, tmp_path):
