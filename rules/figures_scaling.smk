@@ -140,3 +140,19 @@ use rule plot_samples as plot_training_curves with:
     params:
         command="plot_training_curves",
         settings_digest=digests.plot_training_curves,
+
+
+use rule plot_samples as plot_selection with:
+    input:
+        metrics=figure_inputs.selection_metrics,
+        laws=figure_inputs.selection_laws,
+        code=Script("plot_selection").code,
+    output:
+        figure_files("selection"),
+    log:
+        "logs/{study}/plot_selection.log",
+    benchmark:
+        "logs/{study}/plot_selection.tsv"
+    params:
+        command="plot_selection",
+        settings_digest=digests.plot_selection,

@@ -81,6 +81,9 @@ def main(arguments: list[str] | None = None) -> None:
     for axes, curve in zip(grid.flat, settings.curves, strict=False):
         rates = exchange_rate(real, points(curve.source, curve.guidance), at)
         columns = dict(zip(("source", "guidance", "architecture"), curve.key, strict=True))
+        if curve.windows:
+            share = curve.windows.per_window / curve.windows.images
+            columns["rate_generated"] = rates["rate"] / share
         drawn.append(rates.assign(**columns))
         draw(axes, rates, plotting.line_style(curve.style), display_name(curve.label))
     drawn = pd.concat(drawn)

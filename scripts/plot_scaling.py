@@ -70,6 +70,8 @@ def main(arguments: list[str] | None = None) -> None:
             draw_loss(upper, points, fitted, label, style)
             draw_top1(lower, points, label, style)
             columns = {"panel": panel.title, "law": panel.law, "label": curve.label}
+            if curve.windows:
+                columns["images_generated"] = curve.windows.generated(points["size"])
             exponents = [fitted["k"], *fitted["k_interval"]]
             columns |= dict(zip(("k", "k_low", "k_high"), exponents, strict=True))
             drawn.append(points.assign(**columns))

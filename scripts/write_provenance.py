@@ -19,7 +19,7 @@ from synscale.report import html
 from synscale.runtime import cli, origin
 from synscale.runtime.atomic import atomic_write
 from synscale.study.models import Study
-from synscale.workflow.paths import image_files
+from synscale.workflow.paths import image_files, selecting_model
 from synscale.workflow.published import record_file
 from synscale.workflow.settings.provenance import provenance_settings
 
@@ -38,15 +38,30 @@ def generated_elsewhere(study: Study) -> list[dict[str, str]]:
     The hash covers class and sha256 of every image that results use, in order; it is empty if there
     is none.
     """
+    return [
+        {"source": name, "folder": source.folder} | images_used(study, name)
+        for name, source in study.sources.items()
+        if source.kind == "images"
+    ]
+
+
+def selected(study: Study) -> list[dict[str, str]]:
+    """Return how the images of each selected source are selected, with a hash of its images."""
     rows = []
     for name, source in study.sources.items():
-        if source.kind == "images":
-            tars = [tar for tar in image_files(study, name) if shards.manifest_path(tar).is_file()]
-            digest = shards.identity(tars) if tars else ""
-            images = sum(parquet.read_metadata(shards.manifest_path(tar)).num_rows for tar in tars)
-            row = {"source": name, "folder": source.folder, "images": str(images)}
-            rows.append(row | {"sha256": digest})
+        if source.kind == "selected":
+            guidance = "" if source.guidance is None else f" at guidance {source.guidance:g}"
+            row = {"source": name, "selected_from": source.source + guidance, "by": source.by}
+            row |= {"keep": f"{source.keep:g}", "model": selecting_model(study, name)}
+            rows.append(row | images_used(study, name))
     return rows
+
+
+def images_used(study: Study, source: str) -> dict[str, str]:
+    """Return the number of images of a source that exist, and a hash of them; empty if none do."""
+    tars = [tar for tar in image_files(study, source) if shards.manifest_path(tar).is_file()]
+    images = sum(parquet.read_metadata(shards.manifest_path(tar)).num_rows for tar in tars)
+    return {"images": str(images), "sha256": shards.identity(tars) if tars else ""}
 
 
 def opened_bundle(study: Study) -> dict[str, str]:
@@ -85,6 +100,10 @@ def page(record: dict) -> str:
         rows = [row.values() for row in record["generated_elsewhere"]]
         head = ["source", "folder", "images", "sha256"]
         parts[-2:-2] = ["## Images that were generated elsewhere", table(head, rows)]
+    if record["selected"]:
+        rows = [row.values() for row in record["selected"]]
+        head = ["source", "selected from", "by", "keep", "model", "images", "sha256"]
+        parts[-2:-2] = ["## Images that were selected", table(head, rows)]
     return html.page("provenance", "\n\n".join(parts))
 
 
@@ -109,6 +128,7 @@ def main(arguments: list[str] | None = None) -> None:
         "results": [result(path) for path in args.results],
         "opened_bundle": opened_bundle(settings.study),
         "generated_elsewhere": generated_elsewhere(settings.study),
+        "selected": selected(settings.study),
         "study": Path(args.study).read_text(encoding="utf-8"),
     }
     with atomic_write(*args.output) as (html_file, json_file):

@@ -13,7 +13,7 @@ from synscale.planning.evaluation_images import (
     known_images,
     total_images,
 )
-from synscale.planning.image_sizes import image_bytes
+from synscale.planning.image_sizes import MANIFEST_ROW, image_bytes
 from synscale.planning.readers import reading_units
 from synscale.planning.work_units import NOTHING, PlanError, Work
 from synscale.study import class_table
@@ -23,6 +23,7 @@ from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, iterations_of, training_recipe
 from synscale.workflow.settings.data import index_settings
+from synscale.workflow.settings.selection import selection_settings
 from synscale.workflow.shards import (
     guidance_ranges,
     images_needed,
@@ -181,6 +182,14 @@ def _score(study: Study, source: str) -> Work:
     return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
 
 
+def _select_images(study: Study, source: str, shard: str) -> Work:
+    """Compute the score of each image of the windows of a shard, and write a manifest."""
+    settings = selection_settings(study, source, shard)
+    images = -(-settings.images // settings.per_window) * settings.window
+    outputs = MANIFEST_ROW * settings.images
+    return Work({"job": 1, "image": images}, outputs=outputs, gpus=study.gpus)
+
+
 def _flag_images(study: Study, source: str, shard: str) -> Work:
     images = sum(_counts(study, source, shard).values())
     return Work({"job": 1, "image": images}, outputs=SMALL_FILE, gpus=study.gpus)
@@ -230,6 +239,7 @@ RULES: dict[str, Callable[..., Work]] = {
     "write_sentences": _write_sentences,
     "caption_images": _caption_images,
     "generate": _generate,
+    "select_images": _select_images,
     "index_shards": _index_shards,
     "train_classifiers": _train,
     "train_clip": _train,

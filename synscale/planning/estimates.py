@@ -27,7 +27,7 @@ HOUR_LONG = ["calibrate", "train_generator", "index_shards", "score", "fetch_saf
 HOUR_LONG += ["evaluate", "evaluate_clip", "evaluate_author_checkpoint", "fetch_reference"]
 LONGEST = ["index_data", "fetch_model", "fetch_generator", "write_sentences", "caption_images"]
 MINUTES = {
-    **dict.fromkeys([*HOUR_LONG, "flag_images"], 60),
+    **dict.fromkeys([*HOUR_LONG, "flag_images", "select_images"], 60),
     **dict.fromkeys(["prepare_data", "generate", "train_classifiers"], 120),
     **dict.fromkeys([*LONGEST, "train_clip"], 240),
     "write_provenance": 5,

@@ -26,7 +26,7 @@ def configure(estimates: ResourceEstimates) -> None:
 # take longest: begun last, they would run while other cores are idle. Generation comes last, as it
 # is most of the GPU-hours: trainings on real images do not wait for it.
 AWAITED = ["index_data", "fetch_model", "fetch_generator", "train_generator", "index_shards"]
-AWAITED += ["write_sentences", "caption_images", "write_prompts"]
+AWAITED += ["write_sentences", "caption_images", "write_prompts", "select_images"]
 PRIORITIES = {
     **dict.fromkeys(AWAITED, 50),
     **dict.fromkeys(["evaluate", "evaluate_clip", "score"], 40),
@@ -124,6 +124,7 @@ VARIABLE_MEGABYTES = {
     "evaluate_clip": evaluation_mb,
     "evaluate_author_checkpoint": evaluation_mb,
     "score": score_mb,
+    "select_images": evaluation_mb,
 }
 
 

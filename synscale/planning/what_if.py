@@ -4,6 +4,7 @@ from synscale.planning.hardware import Hardware
 from synscale.planning.image_sizes import ImageSizes
 from synscale.planning.summary import Job, costs, row
 from synscale.study.models import Study
+from synscale.study.models.sources import Source
 
 
 def _half(counts: dict) -> dict:
@@ -31,10 +32,15 @@ def half_iterations(study: Study) -> Study:
 
 def half_sizes(study: Study) -> Study:
     """Halve the largest size of each experiment, and the synthetic images of each source."""
-    sources = {
+    sources: dict[str, Source] = {
         name: source.model_copy(update={"images": _half(source.images)})
         for name, source in study.sources.items()
         if source.kind == "synthetic"
+    }
+    sources |= {
+        name: source.model_copy(update={"images": max(1, source.images // 2)})
+        for name, source in study.sources.items()
+        if source.kind == "selected"
     }
     experiments = {}
     for name, experiment in study.experiments.items():

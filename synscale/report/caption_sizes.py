@@ -11,7 +11,7 @@ from synscale.study.checks import figures
 from synscale.study.models import CurveSelection, Study, expand_curves
 from synscale.study.models.base import StrictModel
 from synscale.study.models.figures import ExchangeFigure
-from synscale.study.models.law_figures import JointLawFigure, RepetitionFigure
+from synscale.study.models.mixed_figures import JointLawFigure, RepetitionFigure
 from synscale.study.models.sources import Source
 from synscale.study.models.two_kinds import two_kinds
 from synscale.workflow.runs import iterations_of, training_recipe, training_runs

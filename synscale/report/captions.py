@@ -13,6 +13,7 @@ from synscale.report import front_page
 from synscale.report.caption_sizes import by_curve, epochs, shown_sizes, trained_sizes
 from synscale.report.imbalance import class_imbalance
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
+from synscale.report.selections import selections
 from synscale.study import csv_tables
 from synscale.study.models import Study
 from synscale.workflow.settings.figures import experiments_of_laws, part_of
@@ -186,4 +187,5 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts.epochs = epochs(study, trained)
     facts.imbalance = class_imbalance(study, trained)
     facts.fitted = by_curve(study, fitted, "images")
+    facts.selections = selections(study, part)
     return facts

@@ -18,6 +18,7 @@ from synscale.study.checks import (
     figures,
     generators,
     recipes,
+    selection,
     sources,
     training_sets,
 )
@@ -27,11 +28,8 @@ from synscale.study.models import Study
 from synscale.study.models.base import COMMIT, NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
-CHECKS = [
-    check
-    for module in (sources, experiments, clip, data, training_sets, generators, recipes)
-    for check in module.CHECKS
-]
+MODULES = (sources, selection, experiments, clip, data, training_sets, generators, recipes)
+CHECKS = [check for module in MODULES for check in module.CHECKS]
 
 # Former keys of a study and their present names.
 RENAMED = {

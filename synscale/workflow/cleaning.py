@@ -125,6 +125,7 @@ def removals(study: Study, used_shards: set[str], root: Path = Path()) -> list[R
     """
     results = root / f"results/{study.name}"
     tars = [*results.glob("images/*/*.tar"), *results.glob("data/*/*.tar")]
+    tars += results.glob("selected/*/*.tar")
     paths = {
         "images": [tar for tar in tars if str(tar.relative_to(root)) not in used_shards],
         "models": [results / name for name in MODELS],

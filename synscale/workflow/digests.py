@@ -4,12 +4,7 @@ A function has the name of its rule; `prompts` serves the three rules that work 
 """
 
 from synscale.study.models import Study
-from synscale.workflow.settings import claims, figures, mixed_figures, tables
-from synscale.workflow.settings.author_checkpoints import (
-    author_checkpoint_settings,
-    author_checkpoint_table_settings,
-    conversion_settings,
-)
+from synscale.workflow.settings import author_checkpoints, claims, figures, mixed_figures, tables
 from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import (
     clip_evaluation_settings,
@@ -29,6 +24,8 @@ from synscale.workflow.settings.laws import law_settings
 from synscale.workflow.settings.prompts import language_model_settings, prompt_settings
 from synscale.workflow.settings.provenance import provenance_settings
 from synscale.workflow.settings.repetition import repetition_settings
+from synscale.workflow.settings.selection import selection_settings
+from synscale.workflow.settings.selection_figure import selection_figure_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 from synscale.workflow.studies import study_input
@@ -89,6 +86,12 @@ def flag_images(study: Study, wildcards) -> str:
 
 
 @study_input
+def select_images(study: Study, wildcards) -> str:
+    """Digest of `select_images`."""
+    return selection_settings(study, wildcards.source, wildcards.shard).digest()
+
+
+@study_input
 def index_shards(study: Study, wildcards, input) -> str:
     """Digest of `index_shards`.
 
@@ -137,19 +140,19 @@ def score(study: Study, wildcards) -> str:
 @study_input
 def convert_author_checkpoint(study: Study, wildcards) -> str:
     """Digest of `convert_author_checkpoint`."""
-    return conversion_settings(study, wildcards.checkpoint).digest()
+    return author_checkpoints.conversion_settings(study, wildcards.checkpoint).digest()
 
 
 @study_input
 def evaluate_author_checkpoint(study: Study, wildcards) -> str:
     """Digest of `evaluate_author_checkpoint`."""
-    return author_checkpoint_settings(study, wildcards.checkpoint).digest()
+    return author_checkpoints.author_checkpoint_settings(study, wildcards.checkpoint).digest()
 
 
 @study_input
 def tabulate_author_checkpoints(study: Study, wildcards) -> str:
     """Digest of `tabulate_author_checkpoints`."""
-    return author_checkpoint_table_settings(study).digest()
+    return author_checkpoints.author_checkpoint_table_settings(study).digest()
 
 
 @study_input
@@ -222,6 +225,12 @@ def plot_joint_law(study: Study, wildcards) -> str:
 def plot_repetition(study: Study, wildcards) -> str:
     """Digest of `plot_repetition`."""
     return repetition_settings(study).digest()
+
+
+@study_input
+def plot_selection(study: Study, wildcards) -> str:
+    """Digest of `plot_selection`."""
+    return selection_figure_settings(study).digest()
 
 
 @study_input

@@ -162,6 +162,18 @@ def repetition_metrics(study: Study, wildcards) -> list[str]:
 
 
 @study_input
+def selection_metrics(study: Study, wildcards) -> list[str]:
+    """Return the metrics of the figure's law."""
+    return metrics_of_laws(study, [part_of(study, "selection", study.figures.selection).law])
+
+
+@study_input
+def selection_laws(study: Study, wildcards) -> list[str]:
+    """Return the fit of the figure's law."""
+    return law_files(study, [part_of(study, "selection", study.figures.selection).law])
+
+
+@study_input
 def clip_transfer_metrics(study: Study, wildcards) -> list[str]:
     """Return the metrics of the figure's experiments."""
     return metric_files(

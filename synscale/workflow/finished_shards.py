@@ -11,6 +11,7 @@ from pathlib import Path
 
 from synscale.data.shards import manifest_path
 from synscale.study.models import Study
+from synscale.study.models.selection import SelectedSource
 from synscale.workflow import prompt_inputs
 from synscale.workflow.paths import (
     data_index,
@@ -18,6 +19,8 @@ from synscale.workflow.paths import (
     indexed_tars,
     pipeline_folder,
     prompts_file,
+    selecting_model,
+    unselected_tar,
 )
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.shards import classes_file, is_prepared, shard_names, skipped_file, split_of
@@ -122,6 +125,10 @@ def _generated_from(study: Study, source: str, shards: list[str]) -> list[str]:
     Some belong to the user, and no digest covers their content.
     """
     row = study.sources[source]
+    if isinstance(row, SelectedSource):
+        tars = [unselected_tar(study, source, shard) for shard in shards]
+        before = _generated_from(study, row.source, [Path(tar).stem for tar in tars])
+        return [*before, *tars, selecting_model(study, source)]
     if is_prepared(row):
         split = split_of(study, source)
         tables = [classes_file(study, split), skipped_file(study, split)]

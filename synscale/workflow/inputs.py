@@ -93,6 +93,18 @@ def prompts(study: Study, wildcards) -> str:
 
 
 @study_input
+def unselected_tar(study: Study, wildcards) -> str:
+    """Return the shard that images are selected from."""
+    return paths.unselected_tar(study, wildcards.source, wildcards.shard)
+
+
+@study_input
+def selecting_model(study: Study, wildcards) -> str:
+    """Return the folder of the model that selects images."""
+    return paths.selecting_model(study, wildcards.source)
+
+
+@study_input
 def previous_index(study: Study, wildcards) -> list[str]:
     """Return the index that an index of shards continues."""
     return paths.index_before(study, wildcards.source, wildcards.shard)

@@ -25,7 +25,8 @@ from synscale.workflow.shards import (
 def _images_folder(study: Study, source: str) -> str:
     if is_prepared(study.sources[source]):
         return f"results/{study.name}/data/{split_of(study, source)}"
-    return f"results/{study_of_images(study, source)}/images/{source}"
+    folder = "selected" if study.sources[source].kind == "selected" else "images"
+    return f"results/{study_of_images(study, source)}/{folder}/{source}"
 
 
 def image_files(
@@ -46,6 +47,27 @@ def image_files(
     """
     folder = _images_folder(study, source)
     return [f"{folder}/{shard}.tar" for shard in shard_names(study, source, images, guidance)]
+
+
+def unselected_shard(study: Study, source: str, shard: str) -> str:
+    """Return the name of the shard of generated images that a selected one is selected from.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+        Source of kind selected.
+    shard : str
+    """
+    row = targets.selected(study, source)
+    [first] = last_shards(study, row.source, 1, row.guidance)
+    return first[:-5] + shard
+
+
+def unselected_tar(study: Study, source: str, shard: str) -> str:
+    """Return the tar of `unselected_shard`, with the same parameters."""
+    folder = _images_folder(study, targets.selected(study, source).source)
+    return f"{folder}/{unselected_shard(study, source, shard)}.tar"
 
 
 def shard_index_files(
@@ -181,6 +203,22 @@ def reference_run(study: Study) -> Run | None:
     if run.kind == "pretrained":
         return None
     return Run(run.source, None, run.architecture, run.size, run.seed)
+
+
+def selecting_run(study: Study, source: str) -> Run | None:
+    """Return the run whose model selects the images of a source; None if it is downloaded."""
+    run = targets.selected(study, source).clip
+    return (
+        Run(run.source, None, run.architecture, run.size, run.seed) if run else reference_run(study)
+    )
+
+
+def selecting_model(study: Study, source: str) -> str:
+    """Return the folder of the model that selects the images of a source."""
+    run = selecting_run(study, source)
+    if run is None or targets.selected(study, source).clip is None:
+        return reference_folder(study)
+    return f"results/{study.name}/clip/{run.source}/{group_of(study, run)}"
 
 
 def reference_folder(study: Study) -> str:

@@ -69,7 +69,11 @@ def _synthetic_sources(study: Study, values: Values) -> list[str]:
 
 def _indexed_sources(study: Study, values: Values) -> list[str]:
     """Return the sources that have shards; a mixture uses those of others."""
-    return _sources_of_kinds(study, "real", "pairs", "synthetic", "images")
+    return _sources_of_kinds(study, "real", "pairs", "synthetic", "images", "selected")
+
+
+def _selected_sources(study: Study, values: Values) -> list[str]:
+    return _sources_of_kinds(study, "selected")
 
 
 def _scored_sources(study: Study, values: Values) -> list[str]:
@@ -77,7 +81,7 @@ def _scored_sources(study: Study, values: Values) -> list[str]:
     without_classes = _recipes_of_kinds(study, "pair_texts")
     return [
         name
-        for name in _sources_of_kinds(study, "real", "synthetic", "images")
+        for name in _sources_of_kinds(study, "real", "synthetic", "images", "selected")
         if getattr(study.sources[name], "recipe", None) not in without_classes
     ]
 
@@ -198,6 +202,7 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "fetch_generator": (Wildcard("generator", "generator to download", _downloaded_generators),),
     "generate": (SYNTHETIC, SHARD),
     "flag_images": (SYNTHETIC, SHARD),
+    "select_images": (Wildcard("source", "selected source", _selected_sources), SHARD),
     "index_shards": (INDEXED, SHARD),
     "train_classifiers": CLASSIFIERS,
     "evaluate": CLASSIFIERS,

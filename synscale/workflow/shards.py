@@ -4,6 +4,7 @@ import math
 
 from synscale.study.models import Study, names_class
 from synscale.study.models.data import HeldOutSet, MisreadImages, ShiftedSet
+from synscale.study.models.selection import SelectedSource
 
 SHARDS_PER_INDEX = 200  # shards
 
@@ -13,8 +14,12 @@ def _prefix(scale: float) -> str:
 
 
 def images_per_shard(study: Study, source: str) -> int:
-    """Return the number of image indices in a shard of a source."""
-    return getattr(study.sources[source], "images_per_shard", None) or study.images_per_shard
+    """Return the number of image indices in a shard of a source; of a selected one, of images."""
+    row = study.sources[source]
+    if isinstance(row, SelectedSource):
+        shard = images_per_shard(study, row.source)
+        return row.selected_from(shard, shard)
+    return getattr(row, "images_per_shard", None) or study.images_per_shard
 
 
 def last_shards(
@@ -70,6 +75,24 @@ def guidance_ranges(study: Study, source: str, shard: str) -> dict[float, list[i
         for scale, count in study.sources[source].images.items()
         if count > start and (every_scale or shard.startswith(_prefix(scale)))
     }
+
+
+def images_behind(study: Study, source: str, images: int) -> int:
+    """Return how many images are generated for the first images of a source.
+
+    More than these if they are selected.
+
+    Parameters
+    ----------
+    study : Study
+    source : str
+    images : int
+        Number of images.
+    """
+    row = study.sources[source]
+    if not isinstance(row, SelectedSource):
+        return images
+    return row.generated_for(images, images_per_shard(study, row.source))
 
 
 def is_real(source) -> bool:

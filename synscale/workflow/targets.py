@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from synscale.study.models import Study
+from synscale.study.models.selection import SelectedSource
 from synscale.study.models.sources import SyntheticSource
 
 # Wildcard -> key of the study that defines its values.
@@ -94,4 +95,14 @@ def synthetic(study: Study, source: str) -> SyntheticSource:
         kind = f"kind {settings.kind!r}, expected 'synthetic'"
         where = f"{study.title}: sources.{source}"
         raise NotInStudy(f"{where}: is not generated ({kind}); request another source")
+    return settings
+
+
+def selected(study: Study, source: str) -> SelectedSource:
+    """Return the source of a name. Raises NotInStudy if its images are not selected."""
+    settings = study.sources[source]
+    if settings.kind != "selected":
+        kind = f"kind {settings.kind!r}, expected 'selected'"
+        where = f"{study.title}: sources.{source}"
+        raise NotInStudy(f"{where}: is not selected ({kind}); request another source")
     return settings

@@ -12,7 +12,7 @@ from synscale.study.load import load_study
 from tests.support.workflow import Workflow
 
 # Every rule that reads synscale/analysis/metrics.py, directly or through another module.
-# tabulate_author_checkpoints is not in the smoke study.
+# tabulate_author_checkpoints and plot_selection are not in the smoke study.
 READERS_OF_METRICS = {
     "fit_laws",
     "plot_beyond_the_law",

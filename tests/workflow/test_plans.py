@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.support.workflow import STUDIES, Workflow
+from tests.support.workflow import ROOT, STUDIES, Workflow
 
 PLANS = {
     "digits": {
@@ -147,6 +147,17 @@ def test_one_figure_needs_few_jobs(workflow):
         "generate": 1,
         "plot_samples": 1,
     }
+
+
+def test_images_are_selected_once_for_each_source(workflow):
+    name = "digits_extensions"
+    workflow.study.unlink()
+    (workflow.folder / f"studies/{name}.yaml").write_text(
+        (ROOT / f"studies/{name}.yaml").read_text()
+    )
+    (workflow.folder / "config.yaml").write_text(f"study: {name}\n")
+    planned = workflow.planned(f"figures/{name}/selection.pdf")
+    assert planned["select_images"] == 2 and planned["generate"] == 1
 
 
 def test_figure_that_the_study_lacks_is_reported(workflow):

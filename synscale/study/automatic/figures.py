@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from synscale.study.automatic import mixed_figures
 from synscale.study.automatic.contents import Contents
 from synscale.study.models import expand_curves, images_of_each_part
 from synscale.study.models.data import classified
-from synscale.study.models.two_kinds import TwoKinds, two_kinds
 
 EXAMPLES = 10  # images of each class in figure `per_class`
 
@@ -137,58 +137,6 @@ def _limited_real(study: Contents) -> dict | None:
     return keys | {"mixtures": shown}
 
 
-def _repetition(study: Contents) -> dict | None:
-    """Return the first curve on which architectures with factors of iterations are trained."""
-    rows = study.classifiers.architectures
-    plain = {
-        name: row.model_dump(exclude={"label", "iterations_factor"}) for name, row in rows.items()
-    }
-    first = next((name for name, row in rows.items() if row.iterations_factor), None)
-    same = [name for name in rows if first and plain[name] == plain[first]]
-    curves = {
-        name: expand_curves(row.curves, study.sources)
-        for name, row in study.experiments.items()
-        if {*same} & {*row.architectures}
-    }
-    used = [name for name in curves if first in study.experiments[name].architectures]
-    if len(same) < 2 or not used:
-        return None
-    curve = curves[used[0]][0]
-    keys = {"experiments": [name for name in curves if curve in curves[name]]}
-    keys |= {"architectures": same, "evaluation": study.evaluation}
-    return keys | {"source": curve[0], "guidance": curve[1]}
-
-
-def _joint_law(study: Contents) -> dict | None:
-    """Return the two sources that most mixtures of classifiers have, and these mixtures."""
-    trained = {
-        name: expand_curves(row.curves, study.sources)
-        for name, row in study.experiments.items()
-        if row.architectures[0] in study.classifiers.architectures
-    }
-    used = {source for curves in trained.values() for source, _ in curves}
-    groups: dict[TwoKinds, list[str]] = {}
-    for name in study.sources:
-        pair = two_kinds(study.sources, name) if name in used else None
-        if pair and study.is_synthetic(pair.synthetic):
-            groups.setdefault(pair, []).append(name)
-    if not groups:
-        return None
-    pair, mixtures = max(groups.items(), key=lambda item: len(item[1]))
-    first = next(name for name, curves in trained.items() if (mixtures[0], None) in curves)
-    architecture = study.experiments[first].architectures[0]
-    fitted = {name for law in study.laws.values() for name in law.experiments}
-    experiments = [
-        name
-        for name, curves in trained.items()
-        if architecture in study.experiments[name].architectures
-        and set(curves)
-        & set(pair.curves(mixtures) if name in fitted else pair.curves(mixtures)[2:])
-    ]
-    keys = {"experiments": experiments, "architecture": architecture, "mixtures": mixtures}
-    return keys | {"evaluation": study.evaluation}
-
-
 def _clip_transfer(study: Contents) -> dict | None:
     for law in study.laws_of(clip=True)[:1]:
         architecture = study.architectures(law)[0]
@@ -250,9 +198,16 @@ FIGURES = {
         _limited_real, "an experiment on a mixture that begins with a number of real images"
     ),
     "joint_law": Automatic(
-        _joint_law, "classifiers trained on mixtures of one real and one synthetic source"
+        mixed_figures.joint_law,
+        "classifiers trained on mixtures of one real and one synthetic source",
     ),
-    "repetition": Automatic(_repetition, "classifiers that differ in iterations_factor only"),
+    "repetition": Automatic(
+        mixed_figures.repetition, "classifiers that differ in iterations_factor only"
+    ),
+    "selection": Automatic(
+        mixed_figures.selection,
+        "a law of classifiers with curves of selected images and of all images",
+    ),
     "clip_scaling": Automatic(_clip_scaling, "a law of CLIP models"),
     "clip_transfer": Automatic(
         _clip_transfer, "a law of CLIP models whose curves have a number of images in common"

@@ -128,13 +128,14 @@ def check_scores(scores, experiments, sources, data, classes, recipes) -> Iterat
             f"{class_count} classes; use {2 * class_count} or more"
         )
     for name, source in sources.items():
-        if source.kind != "synthetic" or not names_class(source, recipes):
+        if source.kind not in ("synthetic", "selected") or not names_class(source, recipes):
             continue
         for scale, count in count_images(source).items():
             if count < scores.images:
+                key = f"sources.{name}.images" + ("" if scale is None else f".{scale}")
                 yield (
-                    f"scores.images = {scores.images}: more than the {count} of "
-                    f"sources.{name}.images.{scale}; lower the one or raise the other"
+                    f"scores.images = {scores.images}: more than the {count} of {key}; lower the "
+                    "one or raise the other"
                 )
     run = scores.reference
     if run.kind == "run" and not any(_trains(row, run, sources) for row in experiments.values()):

@@ -263,11 +263,31 @@ def check_limited_real(figures, sources) -> Iterator[str]:
             )
 
 
+def check_selection(figures, laws, experiments, sources) -> Iterator[str]:
+    """Check that the figure of selections has selected curves, and the curves of all images."""
+    figure = figures.selection
+    for curve in figure.curves if figure else []:
+        row = sources.get(curve.source)
+        if row is None:
+            continue  # reported by check_names
+        key = f"figures.selection.curves = {curve.source!r}"
+        if row.kind != "selected":
+            yield f"{key}: a source of kind {row.kind} (expected selected); remove it here"
+            continue
+        scales: Any = "all" if row.guidance is None else [row.guidance]
+        curves = [CurveSelection(source=row.source, guidance=scales)]
+        names = laws, experiments, sources
+        yield from _fit_errors(
+            f"{key}: all images", figure.law, [figure.architecture], curves, *names
+        )
+
+
 CHECKS: list[Callable[..., Iterator[str]]] = [
     check_names,
     check_limited_real,
     check_joint_law,
     check_repetition,
+    check_selection,
     check_samples,
     check_plane,
     check_runs,

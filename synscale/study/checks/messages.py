@@ -68,8 +68,9 @@ def curve_errors(key: str, curves, sources) -> Iterator[str]:
         if source is None or curve.guidance == "all":
             continue
         where = f"{key}.{i}.guidance"
-        if source.kind in ("real", "pairs", "images"):
-            what = "images of a folder" if source.kind == "images" else "real images"
+        if source.kind in ("real", "pairs", "images", "selected"):
+            kinds = {"images": "images of a folder", "selected": "selected images"}
+            what = kinds.get(source.kind, "real images")
             yield f"{where} = {curve.guidance}: {what} have no guidance scale; remove the key"
             continue
         for scale in curve.guidance:

@@ -29,6 +29,9 @@ def check_sources_differ(sources) -> Iterator[str]:
             continue
         if source.kind == "synthetic":
             identity = (source.generator, source.recipe)
+        elif source.kind == "selected":
+            rule = source.model_dump_json(exclude={"kind", "source", "images", "label"})
+            identity = (source.kind, f"{source.source} {rule}")
         else:
             where = source.folder if source.kind == "images" else source.data
             identity = (source.kind, where)

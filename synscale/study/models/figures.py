@@ -5,7 +5,11 @@ from typing import Annotated
 from pydantic import Field
 
 from synscale.study.models.base import Name, Positive, StrictModel
-from synscale.study.models.law_figures import JointLawFigure, RepetitionFigure
+from synscale.study.models.mixed_figures import (
+    JointLawFigure,
+    RepetitionFigure,
+    SelectionFigure,
+)
 from synscale.study.models.sources import CurveSelection, Names, OneName
 
 Curves = Annotated[list[CurveSelection], Field(min_length=1)]
@@ -157,6 +161,9 @@ class Figures(StrictModel):
     )
     repetition: RepetitionFigure | None = Field(
         default=None, description="loss by unique images and epochs, and what a repetition is worth"
+    )
+    selection: SelectionFigure | None = Field(
+        default=None, description="loss by numbers of selected and of generated images"
     )
     clip_scaling: ScalingFigure | None = Field(
         default=None, description="zero-shot loss and top-1 of CLIP models against size, with laws"

@@ -15,6 +15,7 @@ from synscale.study.models.base import (
     StrictModel,
     one_or_many,
 )
+from synscale.study.models.selection import SelectedSource
 
 PerShard = Annotated[
     Positive | None,
@@ -155,7 +156,8 @@ class Mixture(StrictModel):
 
 
 Source = Annotated[
-    RealSource | PairSource | SyntheticSource | ImagesSource | Mixture, Field(discriminator="kind")
+    RealSource | PairSource | SyntheticSource | ImagesSource | SelectedSource | Mixture,
+    Field(discriminator="kind"),
 ]
 
 
@@ -223,7 +225,7 @@ def names_class(source, recipes: dict) -> bool:
     if source.kind == "synthetic":
         recipe = recipes.get(source.recipe)
         return recipe is not None and recipe.kind not in ("alt_texts", "pair_texts")
-    return source.kind in ("real", "images")
+    return source.kind in ("real", "images", "selected")
 
 
 class ReferenceRun(StrictModel):

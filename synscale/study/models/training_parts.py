@@ -107,7 +107,7 @@ def images_in_draw(source, guidance: float | None) -> int:
         0 if the source has no images at this scale.
     """
     images = source.images.get(guidance, 0) if source.kind == "synthetic" else source.images
-    return images // source.draws
+    return images // getattr(source, "draws", 1)
 
 
 def images_of_each_part(

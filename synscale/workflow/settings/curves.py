@@ -1,13 +1,15 @@
 """CurveSelection of figures and tables: which runs, under which label, drawn in which style."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from synscale.study.models import CurveSelection, Study, expand_curves, names_class
 from synscale.workflow.runs import training_recipe
-from synscale.workflow.shards import is_real
+from synscale.workflow.shards import images_per_shard, is_real
 
-# In place of the generator of images that were generated elsewhere, in labels.
+# In place of the generator in labels: images that were generated elsewhere, or selected.
 ELSEWHERE = "elsewhere"
+SELECTED = "selected"
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,38 @@ class CurveStyle:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Windows of consecutive images that those of a source are selected from.
+
+    Attributes
+    ----------
+    images : int
+        Images of a window.
+    per_window : int
+        Images that it keeps.
+    """
+
+    images: int
+    per_window: int
+
+    def generated(self, sizes: Any) -> Any:
+        """Return how many images are generated for a number, or an array, of selected ones."""
+        return -(-sizes // self.per_window) * self.images
+
+
+@dataclass(frozen=True)
 class Curve:
-    """Runs of one source at one guidance scale with one architecture."""
+    """Runs of one source at one guidance scale with one architecture.
+
+    windows: of selected images; None for others.
+    """
 
     source: str
     guidance: float | None
     architecture: str
     label: str = ""
     style: CurveStyle | None = None
+    windows: Windows | None = None
 
     @property
     def key(self) -> tuple[str, float | None, str]:
@@ -70,7 +96,7 @@ def curve_style(
 
     Hue by recipe, dash by generator, shade and marker by guidance scale, weight by architecture.
     Real images have no hue; all mixtures share one. Images that were generated elsewhere have the
-    hues after those of the recipes.
+    hues after those of the recipes, and selected images those after them.
 
     Parameters
     ----------
@@ -98,9 +124,10 @@ def curve_style(
             ranks=len(scales),
             weight=weight,
         )
-    if row.kind == "images":
-        elsewhere = [name for name, other in study.sources.items() if other.kind == "images"]
-        hue = len(study.recipes) + elsewhere.index(source)
+    if row.kind in ("images", "selected"):
+        others = [name for name, other in study.sources.items() if other.kind == "images"]
+        others += [name for name, other in study.sources.items() if other.kind == "selected"]
+        hue = len(study.recipes) + others.index(source)
         return CurveStyle("synthetic", hue=hue, weight=weight)
     return CurveStyle("real", ranks=len(scales), weight=weight)
 
@@ -124,7 +151,10 @@ def _configuration(source: str, row) -> tuple[str, str]:
     """Return the names of generator and recipe of a source whose images show a named class."""
     if row.kind == "synthetic":
         return row.generator, row.recipe
-    return (ELSEWHERE, row.label or source) if row.kind == "images" else ("real", "real")
+    generators = {"images": ELSEWHERE, "selected": SELECTED}
+    if row.kind in generators:
+        return generators[row.kind], row.label or source
+    return "real", "real"
 
 
 def table_labels(study: Study) -> list[Label]:
@@ -148,8 +178,8 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
     """Return every curve on every architecture, with a label and a style.
 
     A label has those of generator, recipe, guidance scale and architecture that differ among the
-    curves; real images keep their name, and images that were generated elsewhere that of their
-    source.
+    curves; real images keep their name, and images that were generated elsewhere or selected
+    that of their source.
 
     Parameters
     ----------
@@ -178,13 +208,20 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
         texts = [names[place] for place in differing if names[place]]
         if not texts and (several_kinds or not several_architectures):
             texts = ["real" if is_real(row) else row.kind]
-        if row.kind in ("mixture", "images"):
+        if row.kind in ("mixture", "images", "selected"):
             texts = [row.label or source]
         if several_architectures:
             texts.append(training_recipe(study, architecture).architectures[architecture].label)
         style = curve_style(study, source, scale, architecture)
-        named.append(Curve(*key, ", ".join(texts), style))
+        named.append(Curve(*key, ", ".join(texts), style, _windows(study, row)))
     return named
+
+
+def _windows(study: Study, row) -> Windows | None:
+    if row.kind != "selected":
+        return None
+    shard = images_per_shard(study, row.source)
+    return Windows(row.window or shard, row.per_window(shard))
 
 
 def _names(row, scale: float | None) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from synscale.study.models import Study
-from synscale.study.models.law_figures import Prices
+from synscale.study.models.mixed_figures import Prices
 from synscale.study.models.two_kinds import count_images, two_kinds
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.figures import part_of

@@ -8,6 +8,7 @@ import yaml
 from synscale.planning import dag, hardware
 from synscale.planning.cost_model import PlanError, Work, is_known, work
 from synscale.planning.summary import cost
+from synscale.study.load import load_study
 from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.data import FilesData
 from synscale.workflow import rule_names
@@ -76,7 +77,8 @@ def test_evaluation_has_time_to_read_and_compute(machine):
 def jobs_of_every_rule():
     """Yield (study, rule, wildcards), at least one of each rule.
 
-    The studies are the digits, one with released models, and one with data in files.
+    The studies are the digits and their extensions, one with released models, and one with data in
+    files.
     """
     checkpoints = {"any": AuthorCheckpoint(kind="clip", file="any.pt", images=1)}
     models = with_released({2.0: 100}).model_copy(update={"author_checkpoints": checkpoints})
@@ -89,6 +91,8 @@ def jobs_of_every_rule():
         yield DIGITS, "train_generator", {"generator": name}
     for split in DIGITS.data.evaluation:
         yield DIGITS, "prepare_data", {"split": split, "shard": "00000"}
+    extensions = load_study(ROOT / "studies/digits_extensions.yaml")
+    yield extensions, "select_images", {"source": "diverse", "shard": "00000"}
     for rule in ("index_data", "prepare_data"):
         yield files, rule, {"split": "imagenet_val", "shard": "00000"}
     real = {"source": "real", "shard": "00000"}
@@ -108,7 +112,7 @@ def jobs_of_every_rule():
         "convert_author_checkpoint": {"checkpoint": "any"},
         "evaluate_author_checkpoint": {"checkpoint": "any"},
     }
-    several = {"generate", "train_generator", "prepare_data", "index_data"}
+    several = {"generate", "train_generator", "prepare_data", "index_data", "select_images"}
     for rule in RULES - dag.UNPLANNED - several:
         yield models, rule, wildcards.get(rule, {})
 

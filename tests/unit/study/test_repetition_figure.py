@@ -27,7 +27,7 @@ def load(tmp_path, architecture: dict | None = None, **figure):
     return load_study(path)
 
 
-def test_automatic_figure_has_architectures_that_differ_in_iterations(monkeypatch):
+def test_automatic_figure_has_architectures_that_differ(monkeypatch):
     monkeypatch.chdir(ROOT)
     figure = load_study("studies/digits_extensions.yaml").figures.repetition
     assert figure.model_dump(exclude={"guidance"}) == REPETITION

@@ -25,8 +25,10 @@ VALUES = {
     "generator": "diffusion",
     "name": "all",
 }
-# Inputs of checkpoints, models and data sets that the smoke study does not have.
+# Inputs of checkpoints, models, data sets and selections that the smoke study does not have.
 ABSENT = {"checkpoint", "checkpoint_tars", "local_model"}
+ABSENT |= {"selecting_model", "unselected_tar", "selection_laws", "selection_metrics"}
+ABSENT |= {"repetition_metrics"}
 
 
 def functions_of(module) -> dict[str, FunctionType]:

@@ -45,13 +45,17 @@ def forms(tmp_path_factory) -> list[Form]:
 
 @pytest.fixture(scope="module")
 def studies():
-    """Two studies that together have a value for every wildcard."""
+    """Studies that together have a value for every wildcard."""
     before = os.getcwd()
     os.chdir(ROOT)
     try:
         smoke, imagenet = load_study(SMOKE), load_study(ROOT / "studies/imagenet.yaml")
         checker = SafetyChecker(model="a/b", revision="0" * 40)
-        return {"smoke": smoke, "imagenet": imagenet.model_copy(update={"safety_checker": checker})}
+        return {
+            "smoke": smoke,
+            "imagenet": imagenet.model_copy(update={"safety_checker": checker}),
+            "digits_extensions": load_study(ROOT / "studies/digits_extensions.yaml"),
+        }
     finally:
         os.chdir(before)
 

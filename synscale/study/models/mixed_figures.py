@@ -1,11 +1,11 @@
-"""Figures of laws that the paper does not have."""
+"""Figures of mixtures of real and synthetic images, and of selected images."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from synscale.study.models.base import AboveZero, Name, StrictModel
-from synscale.study.models.sources import Names
+from synscale.study.models.sources import CurveSelection, Names
 
 
 class Prices(StrictModel):
@@ -28,6 +28,18 @@ class JointLawFigure(StrictModel):
         description="sources of kind mixture, all of the same two sources: real and synthetic"
     )
     prices: Prices = Field(default=Prices(), description="prices of real and of synthetic images")
+
+
+class SelectionFigure(StrictModel):
+    """Selected images against all images of the source that they are selected from."""
+
+    law: Name = Field(description="name of a law")
+    architecture: Name = Field(description="name of an architecture")
+    curves: list[CurveSelection] = Field(
+        min_length=1,
+        description="curves of sources of kind selected, each compared with the law's curve of all "
+        "images",
+    )
 
 
 class RepetitionFigure(StrictModel):
