@@ -17,7 +17,6 @@ from synscale.study.checks import (
     experiments,
     figures,
     generators,
-    joint_law,
     recipes,
     sources,
     training_sets,
@@ -30,7 +29,7 @@ from synscale.study.models.base import COMMIT, NAME
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
 CHECKS = [
     check
-    for module in (sources, experiments, clip, data, training_sets, generators, recipes, joint_law)
+    for module in (sources, experiments, clip, data, training_sets, generators, recipes)
     for check in module.CHECKS
 ]
 

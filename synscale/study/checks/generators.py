@@ -36,7 +36,7 @@ def check_pipelines(generators) -> Iterator[str]:
         if upscaler and upscaler.size <= generator.size:
             yield (
                 f"{key}.upscaler.size = {upscaler.size}: no larger than {key}.size = "
-                f"{generator.size}; fix one of them"
+                f"{generator.size}; raise the first or lower the second"
             )
 
 
@@ -49,7 +49,7 @@ def check_trained_generators(generators) -> Iterator[str]:
         widths = [(f"channels.{i}", width, 8) for i, width in channels]
         for key, width, unit in [("text_width", generator.text_width, 2), *widths]:
             if width % unit:
-                yield f"generators.{name}.{key} = {width}: not a multiple of {unit}"
+                yield f"generators.{name}.{key} = {width}: must be a multiple of {unit}"
 
 
 def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
@@ -63,7 +63,7 @@ def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
         )
     if not model.is_folder and model.revision is None and not Path(model.model).is_dir():
         fix = f"give the 40 hex digits of a commit of {model.model}"
-        yield f"{key}.revision = missing: branches and tags move; {fix}"
+        yield f"{key}.revision: missing (branches and tags move); {fix}"
 
 
 def _has_class(index: Path) -> bool:
