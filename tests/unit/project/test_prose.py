@@ -31,7 +31,6 @@ ANY = re.compile("|".join([*PHRASES.values(), "# of "]), re.I)
 EXCEPTIONS = (
     ("tests/unit/project/test_prose.py", "", "lists the phrases"),
     ("CONTRIBUTING.md", "--faults", "option of the fault injection"),
-    ("docs/reference/deviations.md", "`[ours]`", "mark of an entry"),
     ("tests/slurm/soak.py", "fault", "fault injection, the standard term"),
     ("docs/reference/reliability.md", "fault", "fault injection, the standard term"),
     ("tests/slurm/test_faults.py", "Fault injection", "the standard term"),
