@@ -124,15 +124,19 @@ def main(arguments: list[str] | None = None) -> None:
         panels.label_measure(axes, panels.LOSS_TICKS)
     selected.set_ylabel("cross-entropy (nats)")
     worth.set_ylabel("images worth the next selected one")
-    visible = pd.concat(worths)["worth"]
-    visible = visible[np.isfinite(visible) & (visible > 0)]
-    worth.set_ylim(min(0.5, visible.min() / 2), max(4.0, 2 * visible.max()))
+    every_worth = pd.concat(worths)
+    visible = every_worth["worth"][np.isfinite(every_worth["worth"]) & (every_worth["worth"] > 0)]
+    worth.set_xlim(every_worth["images"].min() / 1.2, every_worth["images"].max() * 1.2)
+    if visible.empty:
+        text = "none: no loss matches, or one does not fall"
+        worth.text(0.5, 0.7, text, transform=worth.transAxes, ha="center", fontsize=7)
+    worth.set_ylim(min([0.5, *visible / 2]), max([4.0, *2 * visible]))
     worth.yaxis.set_major_locator(LogLocator(base=2))
     worth.yaxis.set_major_formatter(lambda value, _: tick_text(value))
     worth.yaxis.set_minor_locator(NullLocator())
     panels.legend_below(figure, panels.entries([selected]), ncols=2)
     rows = [rows_of(curve, points, fits[curve.key]) for curve, points in runs.items()]
-    parts = {"runs": pd.concat(rows), "worth": pd.concat(worths)}
+    parts = {"runs": pd.concat(rows), "worth": every_worth}
     plotting.write(figure, panels.part_table(parts), args.output)
 
 

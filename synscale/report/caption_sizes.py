@@ -131,7 +131,7 @@ def epochs(study: Study, sizes: Sizes) -> str:
             f"{number:,.2g} at {size:,}" if number < 10 else f"{number:,.0f} at {size:,}"
             for size, number in sorted(group.items())
         ]
-        name = "" if factor == 1 else f"iterations x {factor:g}: "
+        name = "" if factor == 1 else f"iterations times {factor:g}: "
         texts.append(name + join_words([f"{rows[0]} {unit}", *rows[1:]]))
     return "; ".join(texts)
 

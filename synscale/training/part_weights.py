@@ -40,7 +40,10 @@ class PartWeights:
         ----------
         positions : Tensor, shape (N,), int64
         """
-        return self.weights[torch.bucketize(positions, self.ends, right=True)]
+        return self.weights[self._part(positions)]
+
+    def _part(self, positions: torch.Tensor) -> torch.Tensor:
+        return torch.bucketize(positions, self.ends, right=True)
 
     def labels(self, batch: Batch, classes: int) -> torch.Tensor:
         """Return one label for class and part, shape (N,), so that mixup keeps track of both.
@@ -52,8 +55,7 @@ class PartWeights:
         classes : int
             Number of classes.
         """
-        part = torch.bucketize(batch.positions, self.ends, right=True)
-        return batch.class_ids + classes * part
+        return batch.class_ids + classes * self._part(batch.positions)
 
     def split(self, targets: torch.Tensor, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return targets without parts, and the weight of each image.

@@ -163,7 +163,7 @@ def table(finished, path: str, **values) -> pd.DataFrame:
 
 
 # The joint law needs the price of a generated image, but no machine has speeds of these models.
-# test_published_results.py draws the others.
+# test_extensions.py draws the others.
 ELSEWHERE = {"joint_law", "repetition", "selection"}
 
 

@@ -15,7 +15,7 @@ from tests.support.shared import digests
 from tests.support.workflow import SNAKEMAKE
 
 pytestmark = pytest.mark.slow
-ELSEWHERE = {"repetition", "selection"}  # figures that test_published_results.py draws
+ELSEWHERE = {"repetition", "selection"}  # figures of test_extensions.py
 FIGURES = [name for name in Figures.model_fields if name not in ELSEWHERE]
 TABLES = list(Tables.model_fields)
 

@@ -1,7 +1,7 @@
 """A law of unique images and epochs: how much a repeated image is worth.
 
 L = (C / D')^k with D' = U (1 + R* (1 - exp(-R / R*))) for U unique images that are seen in R + 1
-epochs (Muennighoff et al. 2023, arXiv 2305.16264, equation 5, there for tokens). The first
+epochs (Muennighoff et al. 2023, arXiv 2305.16264, there for tokens). The first
 repetitions are worth nearly as much as new images; all of them together are worth R* times the
 unique ones. An incomplete epoch counts the images that are seen. The law has no floor, like the
 project's law of the number of images, and it cannot rise with epochs.
@@ -71,11 +71,6 @@ class RepetitionFit:
     theta: np.ndarray
     points: Points
     residual_sum: float
-
-    @property
-    def r_star(self) -> float:
-        """R*: what all repetitions together are worth, in the unique images."""
-        return float(np.exp(self.theta[2]))
 
     def log_loss(self, images, epochs) -> np.ndarray:
         """Return log losses, shape (N,).

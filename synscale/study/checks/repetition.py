@@ -8,14 +8,20 @@ KEY = "figures.repetition"
 FEWEST = 5  # pairs of sizes and epochs; as many as synscale/analysis/laws/repetition.py requires
 
 
-def check_repetition(figures, sources, experiments, classifiers) -> Iterator[str]:
+def check_repetition(figures, sources, experiments, classifiers, clip) -> Iterator[str]:
     """Check that the runs of the figure differ in images and epochs, and in nothing else."""
     figure = figures.repetition
     if figure is None:
         return
     known = [name for name in figure.architectures if name in classifiers.architectures]
+    for name in figure.architectures:
+        if clip and name in clip.architectures:  # check_names reports unknown ones
+            yield (
+                f"{KEY}.architectures = {name!r}: a CLIP model (expected a classifier); "
+                "remove it here"
+            )
     if len(known) < len(figure.architectures):
-        return  # reported by check_names
+        return
     rows = [classifiers.architectures[name] for name in known]
     equal = [row.model_dump(exclude={"label", "iterations_factor"}) for row in rows]
     for name, row in zip(known, equal, strict=True):

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from synscale.study.checks.repetition import check_repetition
 from synscale.study.load import StudyError, load_study
 from synscale.workflow.runs import iterations_of
 from tests.support.workflow import ROOT
@@ -73,3 +74,16 @@ def test_incomparable_architectures_are_reported(
     with pytest.raises(StudyError) as error:
         load(tmp_path, architecture, **figure)
     assert message in str(error.value)
+
+
+def test_clip_models_are_refused(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    study, clip = load(tmp_path), load_study("studies/digits.yaml").clip
+    figure = study.figures.repetition.model_copy(update={"architectures": ["clip_small"]})
+    figures = study.figures.model_copy(update={"repetition": figure})
+    parts = study.sources, study.experiments, study.classifiers, clip
+    [error] = check_repetition(figures, *parts)
+    assert error == (
+        "figures.repetition.architectures = 'clip_small': a CLIP model (expected a classifier); "
+        "remove it here"
+    )
