@@ -55,8 +55,8 @@ def test_only_new_images_and_trainings_run(extended):
     _, printed = extended
     outputs = re.findall(r"^    output: (\S+?),? ", printed.replace("\n", " \n"), re.MULTILINE)
     assert sum("/selected/" in path for path in outputs) == 4  # 10 images of each shard of 20
-    made = {path for path in outputs if re.search(r"/(images|generators|classifiers)/", path)}
-    assert made == {
+    expensive = {path for path in outputs if re.search(r"/(images|generators|classifiers)/", path)}
+    assert expensive == {
         "results/smoke/images/diffusion_class_names/00002.tar",
         "results/smoke/images/diffusion_class_names/00003.tar",
         "results/smoke/classifiers/recognizable/vit_tiny",
