@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import classifier
+from synscale.models.starts import StartWeights
 from synscale.models.stochastic_depth import StochasticDepth
 from synscale.study.models.classifiers import Architecture, Training
 from synscale.training import augment, checkpoint, part_weights, stream
@@ -161,11 +162,24 @@ def gradients(
     return torch.stack(losses).sum()
 
 
-def _build(job: ClassifierJob, device: torch.device) -> VisionTransformer:
-    """Return the model with its initial weights, not compiled yet."""
+def _build(
+    job: ClassifierJob, device: torch.device, start: StartWeights | None
+) -> VisionTransformer:
+    """Return the model with its initial weights, not compiled yet.
+
+    If only the head is trained, the model stays in evaluation mode.
+    """
     torch.manual_seed(job.run.seed)
-    model = classifier.build(**job.build_arguments, position_std=job.recipe.position_std)
-    return model.to(device, memory_format=_layout(job.recipe)).train()
+    timm_model = start.timm_model if start else None
+    model = classifier.build(
+        **job.build_arguments, position_std=job.recipe.position_std, timm_model=timm_model
+    )
+    if start:
+        start.load_into(model)
+    is_probe = job.architecture.train == "head"
+    if is_probe:
+        model.requires_grad_(False).head.requires_grad_(True)
+    return model.to(device, memory_format=_layout(job.recipe)).train(not is_probe)
 
 
 def _layout(recipe: Training) -> torch.memory_format:
@@ -177,8 +191,9 @@ def _optimizer_of(
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW, and linear warm-up followed by a cosine to zero, over `total` steps."""
     decay, betas = recipe.weight_decay, recipe.betas
+    trained = [weights for weights in model.parameters() if weights.requires_grad]
     optimizer = torch.optim.AdamW(
-        model.parameters(), recipe.learning_rate, betas, weight_decay=decay, fused=True
+        trained, recipe.learning_rate, betas, weight_decay=decay, fused=True
     )
     warm = max(1, round(recipe.warmup * total))
     rise = LinearLR(optimizer, 1 / warm, total_iters=warm)
@@ -244,6 +259,7 @@ def train(
     identity: str,
     processes: ProcessGroup,
     held_out_loss: Callable[[torch.nn.Module], float] | None = None,
+    start: StartWeights | None = None,
 ) -> torch.nn.Module:
     """Train one classifier, resuming from a saved state if there is one.
 
@@ -258,6 +274,8 @@ def train(
     processes : ProcessGroup
     held_out_loss : callable, optional
         Loss of the weights that are saved, for the history.
+    start : StartWeights, optional
+        Weights that the model starts from, other than its head's.
 
     Returns
     -------
@@ -270,7 +288,7 @@ def train(
         If the loss or the gradient is not finite, or if processes loaded different states.
     """
     recipe, total, ranks = job.recipe, job.run.iterations, processes.ranks
-    model = _build(job, processes.device)
+    model = _build(job, processes.device, start)
     count = job.micro_batches(ranks)
     depth = StochasticDepth(model, recipe.batch_size // ranks // count, processes.device)
     optimizer, schedule = _optimizer_of(model, recipe, total)
@@ -281,10 +299,10 @@ def train(
     result = average.module if average else model
     epoch = len(images), held_out_loss and partial(held_out_loss, result)
     progress = TrainingProgress(job.run.full_name, *sizes, ADVICE, model, state, processes, *epoch)
-    start = progress.resume()
+    first = progress.resume()
     compile_model(model, recipe.compile)
     ddp_model = processes.wrap_ddp(model)
-    for step, batch in enumerate(batches_of(job, images, start, processes), start):
+    for step, batch in enumerate(batches_of(job, images, first, processes), first):
         masks = _masks_of_step(job, depth, step, processes)
         optimizer.zero_grad(set_to_none=True)
         loss = gradients(ddp_model, recipe, processes, *batch, count, depth, masks)

@@ -27,7 +27,11 @@ from synscale.workflow.settings.repetition import repetition_settings
 from synscale.workflow.settings.selection import selection_settings
 from synscale.workflow.settings.selection_figure import selection_figure_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
-from synscale.workflow.settings.training import classifier_settings, clip_settings
+from synscale.workflow.settings.training import (
+    classifier_settings,
+    clip_settings,
+    start_settings,
+)
 from synscale.workflow.studies import study_input
 
 
@@ -99,6 +103,12 @@ def index_shards(study: Study, wildcards, input) -> str:
     the same is not written again.
     """
     return shard_index_settings(study, wildcards.source, wildcards.shard).digest()
+
+
+@study_input
+def fetch_start(study: Study, wildcards) -> str:
+    """Digest of `fetch_start`."""
+    return start_settings(study, wildcards.architecture).digest()
 
 
 @study_input
