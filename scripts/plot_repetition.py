@@ -15,6 +15,7 @@ from synscale.report import plotting
 from synscale.workflow.settings.repetition import RepetitionSettings, repetition_settings
 
 CELLS = 80  # epochs of a line
+MISFIT = 0.05  # p value below which the law does not fit
 
 
 def runs_of(table: pd.DataFrame, settings: RepetitionSettings) -> pd.DataFrame:
@@ -53,12 +54,16 @@ def worth_of(parameters: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
 
 
 def r_star_text(parameters: pd.DataFrame) -> str:
-    """Return R* with its interval, or that it is not identified."""
+    """Return R* with its interval, or why it is not identified, and whether the law misfits."""
     row = parameters.set_index("parameter").loc["r_star"]
-    ends = f"[{row['low']:.2g}, {row['high']:.2g}]"
+    text = f"R* = {row['value']:.2g} [{row['low']:.2g}, {row['high']:.2g}]"
     if not row["identified"]:
-        return f"R* is not identified: 95 % interval {ends}"
-    return f"R* = {row['value']:.2g} {ends}"
+        is_open = {"below": row["low"] == 0, "above": np.isinf(row["high"])}
+        sides = " or ".join(side for side, value in is_open.items() if value)
+        text = f"R* is not identified: not bounded from {sides}"
+    if row["lack_of_fit_p"] < MISFIT:
+        text += f"\nthe law does not fit (p = {row['lack_of_fit_p']:.1g})"
+    return text
 
 
 def draw(measured: pd.DataFrame, lines: pd.DataFrame, worth: pd.DataFrame, text: str) -> Figure:
@@ -78,7 +83,7 @@ def draw(measured: pd.DataFrame, lines: pd.DataFrame, worth: pd.DataFrame, text:
     panels.label_counts(left.xaxis)
     panels.legend_below(figure, panels.entries([left]), 5)
     left.set_title(text, fontsize=8)
-    right.plot(worth["epochs"], np.minimum(worth["epochs"], 1), color="0.4", linestyle="--")
+    right.plot(worth["epochs"], worth["epochs"], color="0.4", linestyle="--")
     right.plot(worth["epochs"], worth["worth"], color=plotting.MIXTURE)
     ends = worth["worth_low"], worth["worth_high"]
     right.fill_between(worth["epochs"], *ends, color=plotting.MIXTURE, alpha=0.2, linewidth=0)
@@ -102,6 +107,9 @@ def main(arguments: list[str] | None = None) -> None:
     parameters = repetition.parameters(fitted).assign(
         residual_sd=np.sqrt(fitted.residual_sum / (len(data.y) - len(fitted.theta))),
         held_out_error=repetition.held_out_error(data),
+        lack_of_fit_p=repetition.lack_of_fit(
+            fitted, measured["images"], measured["epochs"], measured["loss"]
+        ),
     )
     lines, worth = lines_of(fitted, measured), worth_of(parameters, measured)
     figure = draw(measured, lines, worth, r_star_text(parameters))

@@ -42,6 +42,10 @@ def shown_sizes(study: Study, part: StrictModel, sizes: Sizes) -> Sizes:
     return {curve: curve_sizes for curve, curve_sizes in sizes.items() if curve in shown}
 
 
+def _selection(source: str, guidance: float | None) -> CurveSelection:
+    return CurveSelection(source=source, guidance="all" if guidance is None else [guidance])
+
+
 def _shown_curves(study: Study, part: StrictModel) -> list[CurveKey]:
     fields = {field: getattr(part, field) for field in type(part).model_fields}
     lists = [value for value in fields.values() if isinstance(value, list)]
@@ -49,14 +53,10 @@ def _shown_curves(study: Study, part: StrictModel) -> list[CurveKey]:
     if isinstance(part, ExchangeFigure):
         curves = [*(CurveSelection(source=name) for name in real_sources(study)), *curves]
     if isinstance(part, RepetitionFigure):
-        scales = "all" if part.guidance is None else [part.guidance]
-        curves = [CurveSelection(source=part.source, guidance=scales)]
+        curves = [_selection(part.source, part.guidance)]
     if isinstance(part, JointLawFigure):
         pair = two_kinds(study.sources, part.mixtures[0])
-        curves = [
-            CurveSelection(source=source, guidance="all" if scale is None else [scale])
-            for source, scale in (pair.curves(part.mixtures) if pair else ())
-        ]
+        curves = [_selection(*curve) for curve in (pair.curves(part.mixtures) if pair else ())]
     laws = [fields["law"]] if "law" in fields else list(fields.get("laws") or [None])
     architectures = fields.get("architectures", [])
     if "architecture" in fields:

@@ -92,7 +92,9 @@ class Gradients:
         rows = len(share[0].images)
         scale = outputs[0]["logit_scale"]
         weights = self._weights(torch.cat([batch.positions for batch in share]))
-        loss, scale_gradient, *gradients = self.of_features(*features, scale, rows, weights)
+        loss, scale_gradient, *gradients = self.of_features(
+            features[0], features[1], scale, rows, weights
+        )
         del outputs, features
         pieces = zip(*(gradient.split(rows) for gradient in gradients), strict=True)
         for number, (batch, piece) in enumerate(zip(share, pieces, strict=True), 1):

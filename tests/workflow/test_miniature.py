@@ -162,9 +162,12 @@ def table(finished, path: str, **values) -> pd.DataFrame:
     return rows
 
 
-# The joint law needs the price of a generated image, but no machine has speeds of these models. The
-# miniature selects no images.
-@pytest.mark.parametrize("figure", sorted(Figures.model_fields.keys() - {"joint_law", "selection"}))
+# The joint law needs the price of a generated image, but no machine has speeds of these models.
+# test_published_results.py draws the others.
+ELSEWHERE = {"joint_law", "repetition", "selection"}
+
+
+@pytest.mark.parametrize("figure", sorted(Figures.model_fields.keys() - ELSEWHERE))
 def test_every_figure_is_made_in_every_format(finished, figure):
     folder = finished.folder / "figures/miniature"
     assert (folder / f"{figure}.pdf").read_bytes().startswith(b"%PDF")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import fdtrc, stdtrit
 
 from synscale.analysis.laws import batched, profile
 from synscale.analysis.laws.fit import LawError
@@ -161,8 +161,9 @@ def fit(data: Points) -> RepetitionFit:
     ----------
     data : Points
     """
-    starts = np.meshgrid(data.y.mean(), np.log([0.05, 0.2, 0.6]), np.log([0.3, 3.0, 30.0, 1e3]))
-    theta, costs = _solve(data, np.stack([values.ravel() for values in starts], axis=1))
+    exponents, worths = np.log([0.05, 0.2, 0.6]), np.log([0.3, 3.0, 30.0, 1e3])
+    starts = [(data.y.mean(), k, r_star) for k in exponents for r_star in worths]
+    theta, costs = _solve(data, np.array(starts))
     best = int(costs.argmin())
     return RepetitionFit(theta[best], data, float(costs[best]))
 
@@ -216,3 +217,32 @@ def held_out_error(data: Points) -> float:
     fitted = fit(rest)
     predicted = fitted.log_loss(data.images[is_most], data.epochs[is_most])
     return float(np.sqrt(np.mean((predicted - data.y[is_most]) ** 2)))
+
+
+def lack_of_fit(fitted: RepetitionFit, images, epochs, losses) -> float:
+    """Return the p value of the F-test that the law fits: residuals of means against seed noise.
+
+    Runs are taken as independent. A small value states that the law is wrong, and its intervals
+    with it.
+
+    Parameters
+    ----------
+    fitted : RepetitionFit
+    images, epochs, losses : array_like, shape (N,)
+        Unique images, epochs and loss of each run.
+
+    Returns
+    -------
+    float
+        NaN if no pair of numbers has several runs.
+    """
+    table = pd.DataFrame({"images": images, "epochs": epochs, "y": np.log(losses)}).astype(float)
+    groups = table.groupby(["images", "epochs"])["y"]
+    means = groups.agg(["mean", "size"]).reset_index()
+    noise = float(((table["y"] - groups.transform("mean")) ** 2).sum())
+    residuals = means["mean"] - fitted.log_loss(means["images"], means["epochs"])
+    misfit = float((means["size"] * residuals**2).sum())
+    spare, repeats = len(means) - len(fitted.theta), len(table) - len(means)
+    if repeats == 0 or noise == 0:
+        return float("nan")
+    return float(fdtrc(spare, repeats, misfit / spare / (noise / repeats)))

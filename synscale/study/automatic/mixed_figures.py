@@ -40,9 +40,13 @@ def repetition(study: Contents) -> dict | None:
     if len(same) < 2 or not used:
         return None
     curve = curves[used[0]][0]
-    keys = {"experiments": [name for name in curves if curve in curves[name]]}
-    keys |= {"architectures": same, "evaluation": study.evaluation}
-    return keys | {"source": curve[0], "guidance": curve[1]}
+    return {
+        "experiments": [name for name in curves if curve in curves[name]],
+        "architectures": same,
+        "evaluation": study.evaluation,
+        "source": curve[0],
+        "guidance": curve[1],
+    }
 
 
 def joint_law(study: Contents) -> dict | None:

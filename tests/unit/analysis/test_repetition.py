@@ -57,6 +57,24 @@ def test_most_epochs_are_predicted_from_fewer():
     assert error == pytest.approx(np.log(1.5), rel=0.01)
 
 
+def test_lack_of_fit_is_found_in_wrong_laws_only():
+    pvalues = {"law": [], "flat": []}
+    for seed in range(30):
+        noise = np.random.default_rng(seed).normal(0, 0.02, (3, len(IMAGES)))
+        wrong = np.maximum(law(5.0), 0.7)  # a floor
+        for name, losses in (("law", law(5.0)), ("flat", wrong)):
+            runs = (losses * np.exp(noise)).ravel()
+            images, epochs = np.tile(IMAGES, 3), np.tile(EPOCHS, 3)
+            result = repetition.fit(repetition.points(images, epochs, runs))
+            pvalues[name].append(repetition.lack_of_fit(result, images, epochs, runs))
+    assert np.mean(np.array(pvalues["law"]) < 0.05) < 0.2
+    assert max(pvalues["flat"]) < 1e-6
+
+
+def test_one_run_of_each_pair_cannot_test_the_fit():
+    assert np.isnan(repetition.lack_of_fit(fitted(law(5.0)), IMAGES, EPOCHS, law(5.0)))
+
+
 def test_repetitions_are_worth_at_most_r_star():
     share = repetition.effective_share([0.5, 1, 2, 1e6], 4.0)
     assert share[:2].tolist() == [0.5, 1]

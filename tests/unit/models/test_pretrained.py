@@ -306,7 +306,7 @@ A_FOLDER = "a folder of that name exists here"
         ("owner/name", "", "", f"{GENERATOR}.revision: missing (branches and tags move); give the"),
         ("owner/name", ", revision: main", "", f"{GENERATOR}.revision = 'main': not a commit"),
         ("./scripts", AT, "", f".revision = '{COMMIT}': a folder has none; remove the key"),
-        ("owner/name", HUB_SECOND, "", "released.upscaler.revision = missing"),
+        ("owner/name", HUB_SECOND, "", "released.upscaler.revision: missing"),
         ("owner/name", SECOND % 36, "", "released.upscaler.size = 36: not a multiple"),
         ("owner/name", SECOND % 16, "", f"no larger than {GENERATOR}.size = 16"),
         (

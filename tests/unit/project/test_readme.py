@@ -1,12 +1,18 @@
 """README: its length, its figure, and its table of figures."""
 
 import re
+from io import BytesIO
+
+import pandas as pd
 
 from benchmarks import figure_costs
+from synscale.analysis.claim_data import LOG_LOSS
+from synscale.report import tables
+from synscale.runtime import archive
 from synscale.study.load import load_study
 from synscale.study.models.figures import Figures
 from synscale.workflow.settings import figures as figure_settings
-from tests.support.workflow import ROOT, STUDIES
+from tests.support.workflow import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDE = (ROOT / "docs/guides/run_the_paper.md").read_text(encoding="utf-8")
@@ -26,7 +32,19 @@ def test_image_names_the_command_that_draws_it():
     image = re.search(r"!\[.*\]\((.*)\)", README)[1]
     study, figure = re.search(r"`snakemake figures/(\w+)/(\w+)\.png`", README).groups()
     assert (ROOT / image).is_file() and image.endswith(f"/{figure}.png")
-    assert figure in figure_settings.names_of(load_study(STUDIES[study]).figures)
+    assert figure in figure_settings.names_of(load_study(ROOT / f"studies/{study}.yaml").figures)
+
+
+def test_results_are_those_of_the_published_bundle():
+    _, files = archive.read(ROOT / "studies/published/digits.tar.xz")
+    claims = pd.read_csv(BytesIO(files["results/digits/published/tables/claims.csv"]))
+    for _, row in claims.iterrows():
+        if row["unit"] == LOG_LOSS:
+            text = f"× {row['ratio']:.2f}"
+        else:
+            text = tables.interval(row["effect"], row["low"], row["high"]).replace("\u2212", "-")
+        assert text in README, row["claim"]
+        assert row["verdict"] in README
 
 
 def test_table_lists_every_figure():

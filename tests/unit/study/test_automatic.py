@@ -13,7 +13,7 @@ from synscale.workflow.settings.figures import names_of
 from tests.support.workflow import ROOT, SMOKE
 
 DIGITS = ROOT / "studies/digits.yaml"
-NEEDS_MORE = {"selection"}  # figures that need a source of selected images
+NEEDS_MORE = {"repetition", "selection"}  # figures that need other architectures or sources
 MANUAL_TABLES = {"claims", "versus_paper"}  # tables that need a choice by the study
 
 
