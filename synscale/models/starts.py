@@ -156,8 +156,8 @@ def of_pretrained(folder: str | Path, architecture: Architecture, channels: int)
     if channels == 1:
         weights["patch_embed.proj.weight"] = kernel.sum(1, keepdim=True)
     elif channels != kernel.shape[1]:
-        found = f"{kernel.shape[1]} channels, expected 1 or the {channels} of the study"
-        raise WeightsError(f"model of {found}; name another model")
+        problem = f"{kernel.shape[1]} channels, expected 1 or the {channels} of the study"
+        raise WeightsError(f"model of {problem}; name another model")
     config = json.loads((Path(folder) / FILES[0]).read_text(encoding="utf-8"))
     timm_model = {"model_name": config["architecture"], **config.get("model_args", {})}
     return StartWeights(weights, timm_model, hashes[FILES[1]])

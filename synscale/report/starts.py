@@ -46,5 +46,5 @@ def starts(study: Study, architectures: Iterable[str]) -> str:
             texts.append(escape_rst(f"{row.label} from {_start(study, name)}: {what}"))
     if not texts:
         return ""
-    given = "Sizes do not count the images of a start, and intervals are given it"
-    return f"{join_words(texts)}. {given}"
+    uncounted = "Sizes count neither images of a start nor those that a generator was trained on"
+    return f"{join_words(texts)}. {uncounted}; intervals are given the start"

@@ -279,7 +279,7 @@ def _describe(section: str, error: dict) -> str:
         case "union_tag_invalid":
             kind = value["kind"]
             return f"{key}.kind = {shorten(kind)}: input should be {context['expected_tags']}"
-        case "inner_key":  # of a validator (synscale/study/models/starts.py)
+        case "inner_key":  # raised by synscale/study/models/starts.py
             return f"{key}.{error['msg']}"
         case "literal_error" if key.endswith(".kind") and str(value) in RENAMED_KINDS:
             return f"{key} = {value!r}: renamed to {RENAMED_KINDS[value]!r}; change the value"

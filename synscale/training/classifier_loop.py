@@ -13,8 +13,6 @@ from pathlib import Path
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import classifier
@@ -25,6 +23,7 @@ from synscale.training import augment, checkpoint, part_weights, stream
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.order import combine_seeds
 from synscale.training.progress import TrainingProgress, clip_norm, compile_model
+from synscale.training.trained_model import TrainedModel
 from synscale.workflow.settings.training import TrainingRun
 
 ADVICE = (
@@ -186,26 +185,6 @@ def _layout(recipe: Training) -> torch.memory_format:
     return torch.channels_last if recipe.compile else torch.contiguous_format
 
 
-def _optimizer_of(
-    model: torch.nn.Module, recipe: Training, total: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW, and linear warm-up followed by a cosine to zero, over `total` steps."""
-    decay, betas = recipe.weight_decay, recipe.betas
-    trained = [weights for weights in model.parameters() if weights.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trained, recipe.learning_rate, betas, weight_decay=decay, fused=True
-    )
-    warm = max(1, round(recipe.warmup * total))
-    rise = LinearLR(optimizer, 1 / warm, total_iters=warm)
-    fall = CosineAnnealingLR(optimizer, max(1, total - warm))
-    return optimizer, SequentialLR(optimizer, [rise, fall], [warm])
-
-
-def _moving_average(model: torch.nn.Module, decay: float | None) -> AveragedModel | None:
-    """Return the moving average of a model's weights, if it has a decay."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
-
-
 def batches_of(
     job: ClassifierJob, images: stream.Images, step: int, processes: ProcessGroup
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]]:
@@ -291,27 +270,19 @@ def train(
     model = _build(job, processes.device, start)
     count = job.micro_batches(ranks)
     depth = StochasticDepth(model, recipe.batch_size // ranks // count, processes.device)
-    optimizer, schedule = _optimizer_of(model, recipe, total)
-    average = _moving_average(model, recipe.ema_decay)
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
-    state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
+    trained = TrainedModel.create(model, recipe, total)
+    state = checkpoint.TrainingCheckpoint(state_folder, identity, trained.parts)
     sizes = total, recipe.batch_size, "images"
-    result = average.module if average else model
-    epoch = len(images), held_out_loss and partial(held_out_loss, result)
+    epoch = len(images), held_out_loss and partial(held_out_loss, trained.result)
     progress = TrainingProgress(job.run.full_name, *sizes, ADVICE, model, state, processes, *epoch)
     first = progress.resume()
     compile_model(model, recipe.compile)
     ddp_model = processes.wrap_ddp(model)
     for step, batch in enumerate(batches_of(job, images, first, processes), first):
         masks = _masks_of_step(job, depth, step, processes)
-        optimizer.zero_grad(set_to_none=True)
+        trained.optimizer.zero_grad(set_to_none=True)
         loss = gradients(ddp_model, recipe, processes, *batch, count, depth, masks)
         norm = clip_norm(model, recipe.gradient_clip)
-        rate = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        schedule.step()
-        if average:
-            average.update_parameters(model)
-        progress.end_step(loss, rate, norm)
+        progress.end_step(loss, trained.step(), norm)
     progress.finish()
-    return result
+    return trained.result

@@ -57,9 +57,9 @@ def test_started_model_computes_the_features_of_timm(tmp_path, arguments):
     pixels = torch.randint(0, 256, (4, 3, 24, 24), dtype=torch.uint8)
     mean, std = (torch.tensor(value).view(-1, 1, 1) for value in (MEAN, STD))
     expected = features(model, (pixels / 255 - mean) / std)
-    found = features(started(tmp_path), classifier.normalise(pixels))
+    result = features(started(tmp_path), classifier.normalise(pixels))
     assert expected.std() > 0.1
-    assert torch.allclose(found, expected, atol=2e-5)
+    assert torch.allclose(result, expected, atol=2e-5)
 
 
 @torch.inference_mode()

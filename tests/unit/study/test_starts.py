@@ -122,9 +122,9 @@ def test_start_at_a_guidance_scale_is_in_its_group(runs_per_job, group):
         raw["classifiers"]["runs_per_job"] = runs_per_job
 
     study = study_of(edit, probe=PROBE | {"start": start})
-    own = "probe" if runs_per_job == "curve" else "probe-n10-seed0"
+    group_of_probe = "probe" if runs_per_job == "curve" else "probe-n10-seed0"
     expected = f"results/smoke/classifiers/diffusion_class_names/vit_tiny{group}"
-    assert paths.start_folder(study, "real", own) == [expected]
+    assert paths.start_folder(study, "real", group_of_probe) == [expected]
 
 
 def test_released_weights_are_fetched_for_their_architecture():

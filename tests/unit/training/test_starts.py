@@ -11,12 +11,14 @@ from scripts import fetch_start
 from synscale.models import classifier
 from synscale.runtime import launch
 from synscale.training import classifier_loop
-from tests.support.classifier_runs import classifier_job
+from synscale.training.trained_model import TrainedModel
+from tests.support.classifier_runs import classifier_arguments, classifier_job
 from tests.support.interrupted import Killed
+from tests.support.processes import assert_same_models, start
 from tests.support.started import RELEASED, write_started_study
 from tests.support.tiny_models import save_reference
+from tests.support.trainings import recipe
 from tests.support.workflow import SMOKE
-from tests.unit.training.test_distributed import assert_same_models, job, start
 
 FIRST = "vit_tiny-n40-seed0.safetensors"
 HEAD = {"head.weight", "head.bias"}
@@ -80,18 +82,10 @@ def test_state_of_another_start_is_not_resumed(tmp_path, study, kill_after):
     assert again == expected
 
 
-def test_optimizer_has_only_the_trained_weights(tmp_path, study, monkeypatch):
-    counts = []
-    build = classifier_loop._optimizer_of
-
-    def watched(*arguments):
-        optimizer, schedule = build(*arguments)
-        counts.append(sum(len(group["params"]) for group in optimizer.param_groups))
-        return optimizer, schedule
-
-    monkeypatch.setattr(classifier_loop, "_optimizer_of", watched)
-    classifier_job(tmp_path, "a", *options(tmp_path, "vit_probe"), study=study)
-    assert set(counts) == {2}
+def test_optimizer_has_only_the_trained_weights():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2).requires_grad_(False), torch.nn.Linear(2, 2))
+    optimizer = TrainedModel.create(model, recipe(), 5).optimizer
+    assert optimizer.param_groups[0]["params"] == list(model[1].parameters())
 
 
 def test_probe_is_a_regression_on_the_features_of_its_start(tmp_path, study, monkeypatch):
@@ -114,14 +108,13 @@ def test_probe_is_a_regression_on_the_features_of_its_start(tmp_path, study, mon
     job, model = jobs[0]
     features = [classifier.outputs(model, pixels).features.clone() for pixels, _ in batches]
     head = model.head.requires_grad_(True)
-    optimizer, schedule = classifier_loop._optimizer_of(head, job.recipe, job.run.iterations)
+    regression = TrainedModel.create(head, job.recipe, job.run.iterations)
     steps = zip(features, batches, range(job.run.iterations), strict=False)
     for inputs, (_, targets), _ in steps:
-        optimizer.zero_grad()
+        regression.optimizer.zero_grad()
         smoothing = job.recipe.label_smoothing
         cross_entropy(head(inputs), targets, label_smoothing=smoothing).backward()
-        optimizer.step()
-        schedule.step()
+        regression.step()
     trained = load_file(tmp_path / "a" / f"{job.run.name}.safetensors")
     assert torch.allclose(head.weight, trained["head.weight"], atol=1e-5)
 
@@ -131,7 +124,8 @@ def test_probe_is_a_regression_on_the_features_of_its_start(tmp_path, study, mon
 def test_two_processes_train_from_a_start_as_one(tmp_path, study, group):
     more = options(tmp_path, group)
     classifier_job(tmp_path, "one", *more, study=study)
-    command = launch.command(2, 1, 2, [*job(tmp_path, "two", study=study), *more])
+    words = classifier_arguments(tmp_path, "two", study)
+    command = launch.command(2, 1, 2, ["scripts.train_classifiers", *words, *more])
     process = start(command, tmp_path)
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
