@@ -25,7 +25,7 @@ rule plot_samples:
         runtime=resources.runtime,
     params:
         command="plot_samples",
-        settings_digest=digests.plot_samples,
+        settings_digest=figure_digests.plot_samples,
         files=inputs.as_options,
     shell:
         "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
@@ -45,7 +45,7 @@ use rule plot_samples as plot_recognizability_diversity with:
         "logs/{study}/plot_recognizability_diversity.tsv"
     params:
         command="plot_recognizability_diversity",
-        settings_digest=digests.plot_recognizability_diversity,
+        settings_digest=figure_digests.plot_recognizability_diversity,
 
 
 use rule plot_samples as plot_configuration_sweep with:
@@ -61,7 +61,7 @@ use rule plot_samples as plot_configuration_sweep with:
         "logs/{study}/plot_configuration_sweep.tsv"
     params:
         command="plot_configuration_sweep",
-        settings_digest=digests.plot_configuration_sweep,
+        settings_digest=figure_digests.plot_configuration_sweep,
 
 
 use rule plot_samples as plot_scores with:
@@ -77,7 +77,7 @@ use rule plot_samples as plot_scores with:
         "logs/{study}/plot_scores.tsv"
     params:
         command="plot_scores",
-        settings_digest=digests.plot_scores,
+        settings_digest=figure_digests.plot_scores,
 
 
 use rule plot_samples as plot_per_class with:
@@ -95,4 +95,4 @@ use rule plot_samples as plot_per_class with:
         "logs/{study}/plot_per_class.tsv"
     params:
         command="plot_per_class",
-        settings_digest=digests.plot_per_class,
+        settings_digest=figure_digests.plot_per_class,

@@ -18,7 +18,7 @@ use rule plot_samples as plot_scaling with:
         "logs/{study}/plot_{scaling}.tsv"
     params:
         command="plot_scaling --scaling {scaling}",
-        settings_digest=digests.plot_scaling,
+        settings_digest=figure_digests.plot_scaling,
 
 
 use rule plot_samples as plot_beyond_the_law with:
@@ -33,7 +33,7 @@ use rule plot_samples as plot_beyond_the_law with:
         "logs/{study}/plot_beyond_the_law.tsv"
     params:
         command="plot_beyond_the_law",
-        settings_digest=digests.plot_beyond_the_law,
+        settings_digest=figure_digests.plot_beyond_the_law,
 
 
 use rule plot_samples as plot_exchange_rate with:
@@ -48,7 +48,7 @@ use rule plot_samples as plot_exchange_rate with:
         "logs/{study}/plot_exchange_rate.tsv"
     params:
         command="plot_exchange_rate",
-        settings_digest=digests.plot_exchange_rate,
+        settings_digest=figure_digests.plot_exchange_rate,
 
 
 use rule plot_samples as plot_limited_real with:
@@ -63,7 +63,7 @@ use rule plot_samples as plot_limited_real with:
         "logs/{study}/plot_limited_real.tsv"
     params:
         command="plot_limited_real",
-        settings_digest=digests.plot_limited_real,
+        settings_digest=figure_digests.plot_limited_real,
 
 
 use rule plot_samples as plot_joint_law with:
@@ -79,7 +79,7 @@ use rule plot_samples as plot_joint_law with:
         "logs/{study}/plot_joint_law.tsv"
     params:
         command="plot_joint_law",
-        settings_digest=digests.plot_joint_law,
+        settings_digest=figure_digests.plot_joint_law,
 
 
 use rule plot_samples as plot_repetition with:
@@ -94,7 +94,7 @@ use rule plot_samples as plot_repetition with:
         "logs/{study}/plot_repetition.tsv"
     params:
         command="plot_repetition",
-        settings_digest=digests.plot_repetition,
+        settings_digest=figure_digests.plot_repetition,
 
 
 use rule plot_samples as plot_clip_transfer with:
@@ -109,7 +109,7 @@ use rule plot_samples as plot_clip_transfer with:
         "logs/{study}/plot_clip_transfer.tsv"
     params:
         command="plot_clip_transfer",
-        settings_digest=digests.plot_clip_transfer,
+        settings_digest=figure_digests.plot_clip_transfer,
 
 
 use rule plot_samples as plot_teaser with:
@@ -124,7 +124,7 @@ use rule plot_samples as plot_teaser with:
         "logs/{study}/plot_teaser.tsv"
     params:
         command="plot_teaser",
-        settings_digest=digests.plot_teaser,
+        settings_digest=figure_digests.plot_teaser,
 
 
 use rule plot_samples as plot_training_curves with:
@@ -139,7 +139,7 @@ use rule plot_samples as plot_training_curves with:
         "logs/{study}/plot_training_curves.tsv"
     params:
         command="plot_training_curves",
-        settings_digest=digests.plot_training_curves,
+        settings_digest=figure_digests.plot_training_curves,
 
 
 use rule plot_samples as plot_selection with:
@@ -155,4 +155,4 @@ use rule plot_samples as plot_selection with:
         "logs/{study}/plot_selection.tsv"
     params:
         command="plot_selection",
-        settings_digest=digests.plot_selection,
+        settings_digest=figure_digests.plot_selection,

@@ -24,7 +24,7 @@ rule tabulate_prompts:
         runtime=resources.runtime,
     params:
         command="tabulate_prompts",
-        settings_digest=digests.tabulate_prompts,
+        settings_digest=figure_digests.tabulate_prompts,
         files=inputs.as_options,
     shell:
         "python -m scripts.{params.command} --study studies/{wildcards.study}.yaml "
@@ -45,7 +45,7 @@ use rule tabulate_prompts as tabulate_configurations with:
         "logs/{study}/tabulate_configurations.tsv"
     params:
         command="tabulate_configurations",
-        settings_digest=digests.tabulate_configurations,
+        settings_digest=figure_digests.tabulate_configurations,
 
 
 use rule tabulate_prompts as tabulate_metrics with:
@@ -62,7 +62,7 @@ use rule tabulate_prompts as tabulate_metrics with:
         table="supervised|ood|clip",
     params:
         command="tabulate_metrics --table {table}",
-        settings_digest=digests.tabulate_metrics,
+        settings_digest=figure_digests.tabulate_metrics,
 
 
 use rule tabulate_prompts as tabulate_hyperparameters with:
@@ -76,7 +76,7 @@ use rule tabulate_prompts as tabulate_hyperparameters with:
         "logs/{study}/tabulate_hyperparameters.tsv"
     params:
         command="tabulate_hyperparameters",
-        settings_digest=digests.tabulate_hyperparameters,
+        settings_digest=figure_digests.tabulate_hyperparameters,
 
 
 use rule tabulate_prompts as tabulate_laws with:
@@ -92,7 +92,7 @@ use rule tabulate_prompts as tabulate_laws with:
         "logs/{study}/tabulate_laws.tsv"
     params:
         command="tabulate_laws",
-        settings_digest=digests.tabulate_laws,
+        settings_digest=figure_digests.tabulate_laws,
 
 
 use rule tabulate_prompts as tabulate_claims with:
@@ -108,7 +108,7 @@ use rule tabulate_prompts as tabulate_claims with:
         "logs/{study}/tabulate_claims.tsv"
     params:
         command="tabulate_claims",
-        settings_digest=digests.tabulate_claims,
+        settings_digest=figure_digests.tabulate_claims,
 
 
 use rule tabulate_prompts as tabulate_versus_paper with:
@@ -125,4 +125,4 @@ use rule tabulate_prompts as tabulate_versus_paper with:
         "logs/{study}/tabulate_versus_paper.tsv"
     params:
         command="tabulate_versus_paper",
-        settings_digest=digests.tabulate_versus_paper,
+        settings_digest=figure_digests.tabulate_versus_paper,

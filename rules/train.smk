@@ -1,5 +1,6 @@
-# in:  image shards of one source, or of the parts of a mixture
-# out: results/{study}/shard_index/{source}/{shard}.csv: index of the shards up to this one
+# in:  image shards of one source, or of the parts of a mixture; weights that classifiers start from
+# out: results/{study}/starts/{architecture}/: released weights that classifiers start from
+#      results/{study}/shard_index/{source}/{shard}.csv: index of the shards up to this one
 #      results/{study}/classifiers/{source}/{group}/{run}.safetensors
 #      results/{study}/histories/{source}/{group}.csv: losses, learning rate and speed by step
 #
@@ -40,11 +41,36 @@ rule index_shards:
         "--settings-digest {params.settings_digest} --output {output:q} > {log:q} 2>&1"
 
 
+rule fetch_start:
+    output:
+        model=directory("results/{study}/starts/{architecture}"),
+    log:
+        "logs/{study}/fetch_start/{architecture}.log",
+    benchmark:
+        "logs/{study}/fetch_start/{architecture}.tsv"
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+    params:
+        settings_digest=digests.fetch_start,
+        record="results/{study}/starts/{architecture}.sources.csv",  # as in fetch_generator
+    shell:
+        "HF_HUB_OFFLINE=0 python -m scripts.fetch_start --study studies/{wildcards.study}.yaml "
+        "--architecture {wildcards.architecture} --settings-digest {params.settings_digest} "
+        "--known data/sources.csv --record {params.record:q} --output {output.model:q} "
+        "> {log:q} 2>&1"
+
+
 rule train_classifiers:
     input:
         classes=inputs.class_table,
         shard_index=inputs.training_indexes,
         held_out=inputs.held_out,
+        start=inputs.start,
     output:
         models=directory("results/{study}/classifiers/{source}/{group}"),
         histories="results/{study}/histories/{source}/{group}.csv",
@@ -72,5 +98,5 @@ rule train_classifiers:
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
         "--group {wildcards.group} --settings-digest {params.settings_digest} "
         "--classes {input.classes:q} --shard-index {input.shard_index:q} "
-        "--held-out {input.held_out:q} --output {output.models:q} --histories {output.histories:q} "
-        "--state {params.state:q} --threads {threads} > {log:q} 2>&1"
+        "--held-out {input.held_out:q} --start-weights {input.start:q} --output {output.models:q} "
+        "--histories {output.histories:q} --state {params.state:q} --threads {threads} > {log:q} 2>&1"

@@ -18,6 +18,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--classes", required=True, help="CSV of the classes")
     parser.add_argument("--shard-index", required=True, nargs="+", help="lists of shards by source")
     parser.add_argument("--held-out", nargs="*", default=[], help="tar of an evaluation set")
+    start_help = "folder of released weights to start from, or of the group of a run"
+    parser.add_argument("--start-weights", nargs="?", help=start_help)
     parser.add_argument("--output", required=True, help="folder: a safetensors file for each run")
     parser.add_argument("--histories", required=True, type=Path, help="CSV of all runs")
     parser.add_argument("--state", required=True, help="folder of finished runs and saved states")
@@ -26,7 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
     classes = len(class_table.read(args.classes))
     files = Path(args.output), args.histories, Path(args.state)
     with process_group(args.threads) as processes:
-        train_classifiers(settings, args.shard_index, classes, args.held_out, *files, processes)
+        inputs = args.shard_index, classes, args.held_out, args.start_weights
+        train_classifiers(settings, *inputs, *files, processes)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import timm
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
@@ -66,6 +67,7 @@ def build(
     channels: int,
     classes: int,
     position_std: float = 0.02,
+    timm_model: dict | None = None,
 ) -> VisionTransformer:
     """Return a ViT with its initial weights.
 
@@ -78,11 +80,17 @@ def build(
     classes : int
     position_std : float
         Standard deviation of the initial position embedding.
+    timm_model : dict, optional
+        Name and arguments of a model of timm, whose layers replace those of this project's ViT.
 
     Returns
     -------
     VisionTransformer
     """
+    if timm_model:
+        sizes = {"img_size": image_size, "in_chans": channels, "num_classes": classes}
+        drop_path = architecture.drop_path
+        return timm.create_model(**timm_model | sizes, drop_path_rate=drop_path, pretrained=False)
     model = VisionTransformer(
         img_size=image_size,
         patch_size=architecture.patch_size,

@@ -128,9 +128,11 @@ def _train(study: Study, source: str, group: str) -> Work:
     size = recipe.image_size or study.image_size
     is_clip = recipe is not study.classifiers
     micro_batch = recipe.micro_batch_size or recipe.batch_size
+    is_probe = flops.is_probe(architecture)
     passes = flops.forward_passes(
         is_clip and recipe.batch_size > max(1, study.gpus) * micro_batch,
         is_clip and recipe.gradient_checkpointing,
+        is_probe,
     )
     steps = sum(iterations_of(study, run.architecture, run.size) for run in runs)
     forward = flops.forward_flops(architecture, size)
@@ -139,7 +141,7 @@ def _train(study: Study, source: str, group: str) -> Work:
     units |= reading_units(study, source, group)
     model = FLOAT * flops.weights(architecture, size, study.channels)
     # State: a copy of the trained models, and two moments of AdamW of the one in training.
-    state = (len(runs) + 2) * model
+    state = (len(runs) + (0 if is_probe else 2)) * model
     outputs = len(runs) * model
     return Work(units, outputs=outputs, state=state, gpus=study.gpus, image_size=study.image_size)
 
@@ -236,6 +238,7 @@ RULES: dict[str, Callable[..., Work]] = {
     "fetch_model": lambda study, recipe: _download(study.recipes[recipe]),
     "fetch_safety_checker": lambda study: _download(study.safety_checker),
     "fetch_reference": lambda study: Work(outputs=VIT_DOWNLOAD),
+    "fetch_start": lambda study, architecture: Work(outputs=VIT_DOWNLOAD),
     "write_sentences": _write_sentences,
     "caption_images": _caption_images,
     "generate": _generate,

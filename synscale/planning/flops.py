@@ -110,19 +110,28 @@ def forward_flops(architecture: Architecture | ClipArchitecture, image_size: int
     return vit_flops(architecture, image_size) + text_flops(architecture)
 
 
-def forward_passes(repeats_features: bool, gradient_checkpointing: bool) -> int:
+def is_probe(architecture: Architecture | ClipArchitecture) -> bool:
+    """Return whether only the head of a classifier is trained."""
+    return isinstance(architecture, Architecture) and architecture.train == "head"
+
+
+def forward_passes(
+    repeats_features: bool = False, gradient_checkpointing: bool = False, is_probe: bool = False
+) -> int:
     """Return the cost of a training step in forward passes.
 
     A forward pass is one, a backward pass two. Gradient checkpointing computes activations once
-    more.
+    more. The backward pass of a linear probe ends at the head, so it costs next to nothing.
 
     Parameters
     ----------
     repeats_features : bool
         Whether features are computed once more, as CLIP does for several micro-batches.
     gradient_checkpointing : bool
+    is_probe : bool
+        Whether only the head is trained.
     """
-    return 3 + repeats_features + gradient_checkpointing
+    return 1 if is_probe else 3 + repeats_features + gradient_checkpointing
 
 
 def weights(architecture: Architecture | ClipArchitecture, image_size: int, channels: int) -> int:

@@ -14,6 +14,7 @@ from synscale.report.caption_sizes import by_curve, epochs, shown_sizes, trained
 from synscale.report.imbalance import class_imbalance
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
 from synscale.report.selections import selections
+from synscale.report.starts import starts
 from synscale.study import csv_tables
 from synscale.study.models import Study
 from synscale.workflow.settings.figures import experiments_of_laws, part_of
@@ -152,7 +153,8 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     -------
     SimpleNamespace
         on: evaluation sets. sizes(unit), seeds: of the training runs behind it. fitted: the sizes
-        that each curve's law is fitted to. epochs: of each size. part: its key in the study.
+        that each curve's law is fitted to. epochs: of each size. starts: weights that architectures
+        start from. part: its key in the study.
     """
     check_current(folder, study)
     facts = SimpleNamespace(
@@ -185,6 +187,7 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts.seeds = f"{span(seeds)} {'seed' if seeds == {1} else 'seeds'}"
     facts.largest = f"{max(size for sizes in trained.values() for size in sizes):,}"
     facts.epochs = epochs(study, trained)
+    facts.starts = starts(study, [architecture for *_, architecture in trained])
     facts.imbalance = class_imbalance(study, trained)
     facts.fitted = by_curve(study, fitted, "images")
     facts.selections = selections(study, part)

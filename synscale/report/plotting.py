@@ -81,7 +81,8 @@ def line_style(style: CurveStyle | None) -> dict:
     """Return the colour, marker and line of a curve: a source looks the same in every figure.
 
     Recipes have a hue each, real images are black; a larger guidance scale is darker; generators
-    differ in dash and filling; a larger architecture has a wider line and marker.
+    differ in dash and filling; a larger architecture has a wider line and marker; one that starts
+    from weights has another dash and marker.
     """
     assert style is not None  # tables have labels without one
     if style.kind == "real":
@@ -94,13 +95,16 @@ def line_style(style: CurveStyle | None) -> dict:
         color = mpl.colors.to_hex(blend(abs(place - 0.5) * 0.9))
         marker = MARKERS[((style.hue or 0) + style.rank) % len(MARKERS)]
     weight = 1 + 0.6 * style.weight
+    dash = style.dash + style.start
+    if style.start:
+        marker = MARKERS[(style.start - 1 + (style.hue or 0) + style.rank) % len(MARKERS)]
     return {
         "color": color,
         "marker": marker,
-        "markerfacecolor": color if style.dash == 0 else "#FFFFFF",
+        "markerfacecolor": color if dash == 0 else "#FFFFFF",
         "markersize": 4 * weight,
         "linewidth": weight,
-        "linestyle": DASHES[style.dash % len(DASHES)],
+        "linestyle": DASHES[dash % len(DASHES)],
     }
 
 

@@ -20,6 +20,7 @@ from synscale.study.checks import (
     recipes,
     selection,
     sources,
+    starts,
     training_sets,
 )
 from synscale.study.checks.messages import shorten, suggest
@@ -28,7 +29,7 @@ from synscale.study.models import Study
 from synscale.study.models.base import COMMIT, NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
-MODULES = (sources, selection, experiments, clip, data, training_sets, generators, recipes)
+MODULES = (sources, selection, starts, experiments, clip, data, training_sets, generators, recipes)
 CHECKS = [check for module in MODULES for check in module.CHECKS]
 
 # Former keys of a study and their present names.
@@ -278,6 +279,8 @@ def _describe(section: str, error: dict) -> str:
         case "union_tag_invalid":
             kind = value["kind"]
             return f"{key}.kind = {shorten(kind)}: input should be {context['expected_tags']}"
+        case "inner_key":  # raised by synscale/study/models/starts.py
+            return f"{key}.{error['msg']}"
         case "literal_error" if key.endswith(".kind") and str(value) in RENAMED_KINDS:
             return f"{key} = {value!r}: renamed to {RENAMED_KINDS[value]!r}; change the value"
         case "string_pattern_mismatch" if context["pattern"] in PATTERNS:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from synscale.planning.flops import forward_flops, forward_passes
+from synscale.planning.flops import forward_flops, forward_passes, is_probe
 from synscale.timing import loops, machine, readers
 from synscale.timing.bench import LARGEST, Bench, Timed, enough, fitting, jobs_of
 from synscale.training import classifier_group, clip_group, stream
@@ -73,7 +73,8 @@ def _classifier(bench: Bench, name: str, job: ClassifierJob, batch: int) -> list
     count = enough(few / 3, bench)
     seconds, second = seconds_of(count)
     rest = min(first, second)  # other work on the machine only adds time
-    flops = 3 * forward_flops(job.architecture, job.image_size) * count * batch
+    passes = forward_passes(is_probe=is_probe(job.architecture))
+    flops = passes * forward_flops(job.architecture, job.image_size) * count * batch
     units = {"step": count, "tflop": flops / 1e12}
     return [
         Timed("train_classifiers", "", f"{name}, batches of {batch}", units, seconds),

@@ -11,11 +11,14 @@ import torch
 import torch.nn.functional as F
 
 from synscale.data import shard_index, shards
-from synscale.models import classifier
+from synscale.models import classifier, starts
+from synscale.models.checksums import WeightsError
+from synscale.models.starts import StartWeights
 from synscale.training import classifier_loop, held_out, stream
 from synscale.training.classifier_loop import ClassifierJob
 from synscale.training.distributed import ProcessGroup
 from synscale.training.groups import GroupMember, train_group
+from synscale.workflow.runs import as_run
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.training import ClassifierSettings, TrainingRun
 
@@ -110,13 +113,16 @@ def _members(
     data: object,
     processes: ProcessGroup,
     loss: ClassifierLoss | None,
+    start: StartWeights | None,
 ) -> Iterator[GroupMember]:
     series = load_series([job.run for job in jobs], tars)
     for job in jobs:
         images = images_of_run(job.run, series)
-        identity = as_json([job, data])
-        description = {"build": job.build_arguments, "run": job.run, "training": job.recipe}
-        work = partial(classifier_loop.train, job, images, held_out_loss=loss)
+        identity = as_json([job, data, start.identity] if start else [job, data])
+        timm_model = {"timm_model": start.timm_model} if start and start.timm_model else {}
+        build = job.build_arguments | timm_model
+        description = {"build": build, "run": job.run, "training": job.recipe}
+        work = partial(classifier_loop.train, job, images, held_out_loss=loss, start=start)
         yield GroupMember(
             source=job.run.source,
             name=job.run.name,
@@ -126,11 +132,37 @@ def _members(
         )
 
 
+def load_start(settings: ClassifierSettings, path: str | None) -> StartWeights | None:
+    """Return the weights that the classifiers of a group start from; None if they are random.
+
+    Parameters
+    ----------
+    settings : ClassifierSettings
+    path : str or None
+        Folder of the released weights, or of the group of the run that they start from.
+
+    Raises
+    ------
+    SystemExit
+        If released weights do not fit the architecture.
+    """
+    architecture = settings.architecture
+    if path is None:
+        return None
+    if run := architecture.start_run:
+        return starts.of_run(Path(path) / f"{as_run(run).name}.safetensors")
+    try:
+        return starts.of_pretrained(path, architecture, settings.channels)
+    except WeightsError as error:
+        raise SystemExit(f"{path}: {error}") from None
+
+
 def train_classifiers(
     settings: ClassifierSettings,
     index_files: list[str],
     classes: int,
     evaluation: list[str],
+    start: str | None,
     output: Path,
     histories: Path,
     state: Path,
@@ -146,6 +178,8 @@ def train_classifiers(
     classes : int
     evaluation : list of str
         Tar of the evaluation set whose images are held out; none records no held-out loss.
+    start : str or None
+        As of `load_start`.
     output, histories, state : Path
         As of `train_group`.
     processes : ProcessGroup
@@ -163,6 +197,7 @@ def train_classifiers(
     if evaluation and processes.is_main:
         count = held_out.count_of(settings.recipe.batch_size)
         loss = ClassifierLoss(held_out.read_evenly(evaluation[0], count))
-    members = _members(jobs_of(settings, classes), tars, data, processes, loss)
+    weights = load_start(settings, start)
+    members = _members(jobs_of(settings, classes), tars, data, processes, loss, weights)
     with use_onednn(settings.recipe.precision == "bfloat16"):  # whose products it computes
         train_group(members, output, histories, state, processes)

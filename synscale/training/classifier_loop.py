@@ -13,17 +13,17 @@ from pathlib import Path
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import classifier
+from synscale.models.starts import StartWeights
 from synscale.models.stochastic_depth import StochasticDepth
 from synscale.study.models.classifiers import Architecture, Training
 from synscale.training import augment, checkpoint, part_weights, stream
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.order import combine_seeds
 from synscale.training.progress import TrainingProgress, clip_norm, compile_model
+from synscale.training.trained_model import TrainedModel
 from synscale.workflow.settings.training import TrainingRun
 
 ADVICE = (
@@ -161,34 +161,28 @@ def gradients(
     return torch.stack(losses).sum()
 
 
-def _build(job: ClassifierJob, device: torch.device) -> VisionTransformer:
-    """Return the model with its initial weights, not compiled yet."""
+def _build(
+    job: ClassifierJob, device: torch.device, start: StartWeights | None
+) -> VisionTransformer:
+    """Return the model with its initial weights, not compiled yet.
+
+    If only the head is trained, the model stays in evaluation mode.
+    """
     torch.manual_seed(job.run.seed)
-    model = classifier.build(**job.build_arguments, position_std=job.recipe.position_std)
-    return model.to(device, memory_format=_layout(job.recipe)).train()
+    timm_model = start.timm_model if start else None
+    model = classifier.build(
+        **job.build_arguments, position_std=job.recipe.position_std, timm_model=timm_model
+    )
+    if start:
+        start.load_into(model)
+    is_probe = job.architecture.train == "head"
+    if is_probe:
+        model.requires_grad_(False).head.requires_grad_(True)
+    return model.to(device, memory_format=_layout(job.recipe)).train(not is_probe)
 
 
 def _layout(recipe: Training) -> torch.memory_format:
     return torch.channels_last if recipe.compile else torch.contiguous_format
-
-
-def _optimizer_of(
-    model: torch.nn.Module, recipe: Training, total: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Return AdamW, and linear warm-up followed by a cosine to zero, over `total` steps."""
-    decay, betas = recipe.weight_decay, recipe.betas
-    optimizer = torch.optim.AdamW(
-        model.parameters(), recipe.learning_rate, betas, weight_decay=decay, fused=True
-    )
-    warm = max(1, round(recipe.warmup * total))
-    rise = LinearLR(optimizer, 1 / warm, total_iters=warm)
-    fall = CosineAnnealingLR(optimizer, max(1, total - warm))
-    return optimizer, SequentialLR(optimizer, [rise, fall], [warm])
-
-
-def _moving_average(model: torch.nn.Module, decay: float | None) -> AveragedModel | None:
-    """Return the moving average of a model's weights, if it has a decay."""
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
 
 def batches_of(
@@ -244,6 +238,7 @@ def train(
     identity: str,
     processes: ProcessGroup,
     held_out_loss: Callable[[torch.nn.Module], float] | None = None,
+    start: StartWeights | None = None,
 ) -> torch.nn.Module:
     """Train one classifier, resuming from a saved state if there is one.
 
@@ -258,6 +253,8 @@ def train(
     processes : ProcessGroup
     held_out_loss : callable, optional
         Loss of the weights that are saved, for the history.
+    start : StartWeights, optional
+        Weights that the model starts from, other than its head's.
 
     Returns
     -------
@@ -270,30 +267,22 @@ def train(
         If the loss or the gradient is not finite, or if processes loaded different states.
     """
     recipe, total, ranks = job.recipe, job.run.iterations, processes.ranks
-    model = _build(job, processes.device)
+    model = _build(job, processes.device, start)
     count = job.micro_batches(ranks)
     depth = StochasticDepth(model, recipe.batch_size // ranks // count, processes.device)
-    optimizer, schedule = _optimizer_of(model, recipe, total)
-    average = _moving_average(model, recipe.ema_decay)
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
-    state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
+    trained = TrainedModel.create(model, recipe, total)
+    state = checkpoint.TrainingCheckpoint(state_folder, identity, trained.parts)
     sizes = total, recipe.batch_size, "images"
-    result = average.module if average else model
-    epoch = len(images), held_out_loss and partial(held_out_loss, result)
+    epoch = len(images), held_out_loss and partial(held_out_loss, trained.result)
     progress = TrainingProgress(job.run.full_name, *sizes, ADVICE, model, state, processes, *epoch)
-    start = progress.resume()
+    first = progress.resume()
     compile_model(model, recipe.compile)
     ddp_model = processes.wrap_ddp(model)
-    for step, batch in enumerate(batches_of(job, images, start, processes), start):
+    for step, batch in enumerate(batches_of(job, images, first, processes), first):
         masks = _masks_of_step(job, depth, step, processes)
-        optimizer.zero_grad(set_to_none=True)
+        trained.optimizer.zero_grad(set_to_none=True)
         loss = gradients(ddp_model, recipe, processes, *batch, count, depth, masks)
         norm = clip_norm(model, recipe.gradient_clip)
-        rate = optimizer.param_groups[0]["lr"]
-        optimizer.step()
-        schedule.step()
-        if average:
-            average.update_parameters(model)
-        progress.end_step(loss, rate, norm)
+        progress.end_step(loss, trained.step(), norm)
     progress.finish()
-    return result
+    return trained.result

@@ -123,6 +123,12 @@ def training_indexes(study: Study, wildcards) -> list[str]:
 
 
 @study_input
+def start(study: Study, wildcards) -> list[str]:
+    """Return the folder of the weights that a group of classifiers starts from, if any."""
+    return paths.start_folder(study, wildcards.source, wildcards.group)
+
+
+@study_input
 def evaluation_tars(study: Study, wildcards) -> list[str]:
     """Return every evaluation set."""
     return [paths.evaluation_file(study, name) for name in study.data.evaluation]

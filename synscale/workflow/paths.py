@@ -3,7 +3,15 @@
 from synscale.study.models import Study
 from synscale.study.models.data import MisreadImages
 from synscale.workflow import targets
-from synscale.workflow.runs import Run, group_of, training_inputs, training_recipe, training_runs
+from synscale.workflow.runs import (
+    Run,
+    as_run,
+    group_of,
+    group_runs,
+    training_inputs,
+    training_recipe,
+    training_runs,
+)
 from synscale.workflow.shards import (
     SHARDS_PER_INDEX,
     images_of_shift,
@@ -175,6 +183,25 @@ def training_indexes(study: Study, source: str, group: str) -> list[str]:
         for name, lasts in training_inputs(study, source, group).items()
         for last in lasts
     ]
+
+
+def start_folder(study: Study, source: str, group: str) -> list[str]:
+    """Return the folder of the weights that the classifiers of a group start from, if any.
+
+    Parameters
+    ----------
+    study : Study
+    source, group : str
+        Wildcards of the rule.
+    """
+    runs = group_runs(study, source, group)
+    row = study.classifiers.architectures[runs[0].architecture] if runs else None
+    if row is None or row.start is None:
+        return []
+    if row.start_run is None:
+        return [f"results/{study.name}/starts/{runs[0].architecture}"]
+    run = as_run(row.start_run)
+    return [f"results/{study.name}/classifiers/{run.source}/{group_of(study, run)}"]
 
 
 def _job_files(study: Study, experiments: list[str] | None, kind: str, suffix: str) -> list[str]:

@@ -154,6 +154,11 @@ def _downloaded_generators(study: Study, values: Values) -> list[str]:
     return [name for name, row in study.generators.items() if row.kind == "pretrained"]
 
 
+def _released_starts(study: Study, values: Values) -> list[str]:
+    rows = study.classifiers.architectures
+    return [name for name, row in rows.items() if row.pretrained]
+
+
 def _laws(study: Study, values: Values) -> Iterable[str]:
     return study.laws
 
@@ -191,6 +196,10 @@ CLIP_MODELS = (
     Wildcard("group", "group of CLIP models", _clip_groups),
 )
 
+RELEASED_START = Wildcard(
+    "architecture", "architecture that starts from released weights", _released_starts
+)
+
 RULES: dict[str, tuple[Wildcard, ...]] = {
     "index_data": (Wildcard("split", "data set in files", _splits_in_files),),
     "prepare_data": (SPLIT, SPLIT_SHARD),
@@ -204,6 +213,7 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "flag_images": (SYNTHETIC, SHARD),
     "select_images": (Wildcard("source", "selected source", _selected_sources), SHARD),
     "index_shards": (INDEXED, SHARD),
+    "fetch_start": (RELEASED_START,),
     "train_classifiers": CLASSIFIERS,
     "evaluate": CLASSIFIERS,
     "train_clip": CLIP_MODELS,

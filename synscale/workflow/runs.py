@@ -6,6 +6,7 @@ from functools import cache
 from synscale.study.models import Study, TrainingPart, expand_curves, resolve_mixture
 from synscale.study.models.classifiers import Classifiers
 from synscale.study.models.clip import Clip
+from synscale.study.models.starts import RunStart
 from synscale.workflow.shards import last_shards
 
 
@@ -40,6 +41,11 @@ class Run:
     def name(self) -> str:
         """Name of the run within its source, for paths and logs."""
         return f"{self.curve}-n{self.size}-seed{self.seed}"
+
+
+def as_run(start: RunStart) -> Run:
+    """Return the run that a classifier starts from."""
+    return Run(start.source, start.guidance, start.architecture, start.size, start.seed)
 
 
 def training_recipe(study: Study, architecture: str) -> Classifiers | Clip:

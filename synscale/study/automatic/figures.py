@@ -59,11 +59,31 @@ def _law_panel(study: Contents, law: str, architecture: str, title: str) -> dict
 
 def _supervised(study: Contents) -> dict | None:
     laws = study.laws_of(clip=False)[:1]
-    labels = {name: row.label for name, row in study.classifiers.architectures.items()}
-    panels = [
-        _law_panel(study, law, a, labels[a]) for law in laws for a in study.architectures(law)
-    ]
+    rows = study.classifiers.architectures
+    panels = []
+    for law in laws:
+        started = _started_panel(study, law)
+        compared = started["architectures"][1:] if started else []
+        names = [name for name in study.architectures(law) if name not in compared]
+        panels += [_law_panel(study, law, name, rows[name].label) for name in names]
+        panels += [started] if started else []
     return {"panels": panels} if panels else None
+
+
+def _started_panel(study: Contents, law: str) -> dict | None:
+    """Return a panel of the first architecture and of those that start from weights."""
+    rows = study.classifiers.architectures
+    names = study.architectures(law)
+    compared = [names[0], *(name for name in names[1:] if rows[name].start)]
+    curves = [
+        curve
+        for curve in study.curves(law, names[0])
+        if all(curve in study.curves(law, name) for name in compared)
+    ]
+    if len(compared) == 1 or not curves:
+        return None
+    panel = {"title": "weights to start from", "law": law}
+    return panel | {"architectures": compared, "curves": curves}
 
 
 def _ood(study: Contents) -> dict | None:

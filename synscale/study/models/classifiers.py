@@ -1,8 +1,8 @@
 """Training recipe and architectures of classifiers."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, field_validator
 
 from synscale.study.models.base import (
     DISPLAY_ONLY,
@@ -16,13 +16,26 @@ from synscale.study.models.base import (
     is_none,
 )
 from synscale.study.models.sources import RunsPerJob
+from synscale.study.models.starts import SHAPE, PretrainedStart, RunStart, Start, with_shapes
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Area = Annotated[float, Field(gt=0, le=1)]
 
 
+def _shape_or_start(schema: dict[str, Any]) -> None:
+    """Require the shape of an architecture in its JSON schema, unless it has a start."""
+    schema["required"] = [key for key in schema["required"] if key not in SHAPE]
+    schema["if"] = {"not": {"required": ["start"]}}
+    schema["then"] = {"required": list(SHAPE)}
+
+
 class Architecture(StrictModel):
-    """Vision transformer of timm."""
+    """Vision transformer of timm. One that starts from a run of the study has the run's shape.
+
+    The head always starts from random weights, which follow from the seed of the training.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_shape_or_start)
 
     patch_size: Positive = Field(description="side of a patch in pixels")
     width: Positive = Field(description="width of the tokens")
@@ -51,7 +64,28 @@ class Architecture(StrictModel):
         description="factor of the recipe's iterations: experiments on equal architectures with "
         "different factors separate the effect of epochs from that of images",
     )
+    start: Start | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="weights to start from, other than the head's: a run of the study, or "
+        "released ones; random by default",
+    )
+    train: Literal["all", "head"] = Field(
+        default="all",
+        exclude_if=lambda part: part == "all",
+        description="weights that are trained: all, or those of the head only, a linear probe",
+    )
     label: str = Field(description="name in figures", json_schema_extra=DISPLAY_ONLY)
+
+    @property
+    def start_run(self) -> RunStart | None:
+        """Run of the study that the weights are of; None if there is none."""
+        return self.start if isinstance(self.start, RunStart) else None
+
+    @property
+    def pretrained(self) -> PretrainedStart | None:
+        """Released weights to start from; None if there are none."""
+        return self.start if isinstance(self.start, PretrainedStart) else None
 
 
 class RandAugment(StrictModel):
@@ -143,3 +177,9 @@ class Classifiers(Training):
     architectures: dict[Name, Architecture] = Field(description="architectures by name")
     iterations: dict[Positive, Positive] = Field(description="training iterations for each size")
     runs_per_job: RunsPerJob
+
+    @field_validator("architectures", mode="before")
+    @classmethod
+    def _with_shapes(cls, rows: Any) -> Any:
+        """Add the shapes of architectures that start from a run."""
+        return with_shapes(rows)

@@ -71,10 +71,12 @@ class Page:
         fields = model["properties"]
         for key in sorted(fields, key="kind".__ne__):  # `kind` first, the others in their order
             field = fields[key]
+            is_conditional = key in model.get("then", {}).get("required", ())
+            required = key in model.get("required", ())
             row = [
                 f"`{key}`",
                 types.in_words(field, self.anchors),
-                default(field, key in model.get("required", ())),
+                "required without `start`" if is_conditional else default(field, required),
                 description(field),
             ]
             rows.append(f"| {' | '.join(row)} |")

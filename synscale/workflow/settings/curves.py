@@ -27,7 +27,9 @@ class CurveStyle:
     rank, ranks : int
         Position of the guidance scale, or of the mixture, and the number of positions.
     weight : int
-        Position of the architecture.
+        Position of the architecture; of one that starts from a run, that of the run's.
+    start : int
+        Position among the architectures that start from weights, from 1; 0 for random weights.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class CurveStyle:
     rank: int = 0
     ranks: int = 1
     weight: int = 0
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,13 +111,12 @@ def curve_style(
     row = study.sources[source]
     synthetic = [other for other in study.sources.values() if other.kind == "synthetic"]
     scales = sorted({scale for other in synthetic for scale in other.images})
-    weight = 0
-    if architecture:
-        weight = list(training_recipe(study, architecture).architectures).index(architecture)
+    weight, start = _weight_and_start(study, architecture) if architecture else (0, 0)
     if row.kind == "mixture":
         mixtures = [name for name, other in study.sources.items() if other.kind == "mixture"]
         rank = mixtures.index(source)
-        return CurveStyle("mixture", rank=rank, ranks=len(mixtures), weight=weight)
+        ranks = len(mixtures)
+        return CurveStyle("mixture", rank=rank, ranks=ranks, weight=weight, start=start)
     if row.kind == "synthetic":
         return CurveStyle(
             "synthetic",
@@ -123,13 +125,24 @@ def curve_style(
             rank=scales.index(guidance) if guidance in scales else 0,
             ranks=len(scales),
             weight=weight,
+            start=start,
         )
     if row.kind in ("images", "selected"):
         others = [name for name, other in study.sources.items() if other.kind == "images"]
         others += [name for name, other in study.sources.items() if other.kind == "selected"]
         hue = len(study.recipes) + others.index(source)
-        return CurveStyle("synthetic", hue=hue, weight=weight)
-    return CurveStyle("real", ranks=len(scales), weight=weight)
+        return CurveStyle("synthetic", hue=hue, weight=weight, start=start)
+    return CurveStyle("real", ranks=len(scales), weight=weight, start=start)
+
+
+def _weight_and_start(study: Study, architecture: str) -> tuple[int, int]:
+    """Return `weight` and `start` of the style of an architecture's curves."""
+    rows = training_recipe(study, architecture).architectures
+    started = [name for name, row in rows.items() if getattr(row, "start", None)]
+    place = started.index(architecture) + 1 if architecture in started else 0
+    while run := getattr(rows[architecture], "start_run", None):
+        architecture = run.architecture
+    return list(rows).index(architecture), place
 
 
 def figure_labels(study: Study) -> list[Label]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from synscale.study.models import Study, TrainingPart
 from synscale.study.models.classifiers import Architecture, Training
 from synscale.study.models.clip import ClipArchitecture, ClipTraining
+from synscale.workflow import targets
 from synscale.workflow.runs import (
     group_runs,
     iterations_of,
@@ -14,6 +15,7 @@ from synscale.workflow.runs import (
     training_recipe,
 )
 from synscale.workflow.settings import Settings
+from synscale.workflow.settings.generation import HubWeights, hub_weights
 from synscale.workflow.shards import shards_until
 
 Recipe = TypeVar("Recipe", Training, ClipTraining)
@@ -136,6 +138,22 @@ def classifier_settings(study: Study, source: str, group: str) -> ClassifierSett
     unused = dict.fromkeys([*names, "iterations_factor"])
     common["architecture"] = architecture.model_copy(update=unused)
     return ClassifierSettings(**common, recipe=_recipe(Training, study.classifiers, **replaced))
+
+
+def start_settings(study: Study, architecture: str) -> HubWeights:
+    """Return the released weights that an architecture starts from. Raise NotInStudy without any.
+
+    Parameters
+    ----------
+    study : Study
+    architecture : str
+        Name of an architecture of classifiers.
+    """
+    row = study.classifiers.architectures.get(architecture)
+    if row is None or row.pretrained is None:
+        where = f"{study.title}: classifiers.architectures.{architecture}"
+        raise targets.NotInStudy(f"{where} starts from no released weights; nothing is downloaded")
+    return hub_weights(row.pretrained, "classifier")
 
 
 def clip_settings(study: Study, source: str, group: str) -> ClipSettings:

@@ -109,6 +109,7 @@ def jobs_of_every_rule():
         "caption_images": {"recipe": "blip", "shard": "00000"},
         "fetch_generator": {"generator": "sd"},
         "fetch_model": {"recipe": "blip"},
+        "fetch_start": {"architecture": "vit_small"},
         "convert_author_checkpoint": {"checkpoint": "any"},
         "evaluate_author_checkpoint": {"checkpoint": "any"},
     }

@@ -1,6 +1,7 @@
 """Figure `selection` of simulated losses: images generated, and the worth of a selected image."""
 
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,12 @@ def files(tmp_path_factory) -> list[str]:
     random = np.random.default_rng(0)
     settings = law_settings(load_study(STUDY), "supervised")
     rows = []
-    for experiment in settings.experiments:
-        for source, guidance in experiment.curves:
-            for size in experiment.sizes:
-                loss = (30 / (WORTH.get(source, 1.0) * size)) ** 0.3
-                for seed in experiment.seeds:
-                    value = loss * np.exp(random.normal(0, 0.003))
-                    rows.append((source, guidance, "vit_small", size, seed, value))
+    for run in settings.experiments:
+        for (source, guidance), name, size, seed in product(
+            run.curves, run.architectures, run.sizes, run.seeds
+        ):
+            loss = (30 / (WORTH.get(source, 1.0) * size)) ** 0.3 * np.exp(random.normal(0, 0.003))
+            rows.append((source, guidance, name, size, seed, loss))
     columns = ["source", "guidance", "architecture", "size", "seed", "cross_entropy"]
     table = pd.DataFrame(rows, columns=columns)
     table = table.assign(top1=0.5, evaluation="unseen_writers", class_id=pd.NA)

@@ -5,18 +5,17 @@ import io
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from synscale.runtime import launch
 from tests.support.classifier_runs import classifier_arguments, classifier_job
-from tests.support.workflow import ROOT, SMOKE
+from tests.support.processes import assert_same_models, start
+from tests.support.workflow import SMOKE
 
 # A rank is killed when it asks for its fourth batch, while rank 0 saves its state after every step.
 DYING = """
@@ -47,23 +46,6 @@ with distributed.process_group(1) as processes:
 """
 
 
-def start(command: list[str], folder: Path) -> subprocess.Popen:
-    """Start a command that can import scripts of a folder."""
-    environment = os.environ | {
-        "PYTHONPATH": str(folder),
-        "OMP_NUM_THREADS": "1",
-        "GLOO_SOCKET_IFNAME": "lo",
-    }
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
 def job(
     folder: Path, name: str, script: str = "scripts.train_classifiers", study: Path = SMOKE
 ) -> list[str]:
@@ -79,19 +61,6 @@ def losses(output: str) -> dict[str, float]:
             r"^real (\S+): 5 steps, last training loss (\S+)$", output, re.MULTILINE
         )
     }
-
-
-def assert_same_models(folder: Path, other: Path) -> None:
-    """Compare models up to rounding: 2.5e-5 was seen.
-
-    AdamW's first steps have nearly the same size whatever the gradient is, and scale rounding up.
-    """
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        path.name for path in other.iterdir()
-    )
-    for path in folder.iterdir():
-        one, two = load_file(path), load_file(other / path.name)
-        assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one), path.name
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSet
 
 from synscale.study.load import load_study
 from synscale.study.models.generators import SafetyChecker
+from synscale.study.models.starts import PretrainedStart
 from synscale.workflow import hooks, requested, rule_values
 from synscale.workflow.requested import Form
 from synscale.workflow.targets import NotInStudy
@@ -43,6 +44,16 @@ def forms(tmp_path_factory) -> list[Form]:
     return [Form(*pair) for pair in json.loads(printed.strip().split("\n")[-1])]
 
 
+def with_released_start(study):
+    """Return a study with an architecture that starts from released weights."""
+    rows = study.classifiers.architectures
+    released = rows["vit_tiny"].model_copy(update={"start": PretrainedStart(model="a/b")})
+    classifiers = {"architectures": {**rows, "released": released}}
+    return study.model_copy(
+        update={"classifiers": study.classifiers.model_copy(update=classifiers)}
+    )
+
+
 @pytest.fixture(scope="module")
 def studies():
     """Studies that together have a value for every wildcard."""
@@ -52,7 +63,7 @@ def studies():
         smoke, imagenet = load_study(SMOKE), load_study(ROOT / "studies/imagenet.yaml")
         checker = SafetyChecker(model="a/b", revision="0" * 40)
         return {
-            "smoke": smoke,
+            "smoke": with_released_start(smoke),
             "imagenet": imagenet.model_copy(update={"safety_checker": checker}),
             "digits_extensions": load_study(ROOT / "studies/digits_extensions.yaml"),
         }
