@@ -5,6 +5,7 @@ A function has the name of its rule; `prompts` serves the three rules that work 
 
 from synscale.study.models import Study
 from synscale.workflow.settings import author_checkpoints, claims, figures, mixed_figures, tables
+from synscale.workflow.settings.configuration_figures import scores_settings, sweep_settings
 from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import (
     clip_evaluation_settings,
@@ -12,6 +13,7 @@ from synscale.workflow.settings.evaluation import (
     reference_settings,
     score_settings,
 )
+from synscale.workflow.settings.feature_scores import feature_score_settings, feature_weights
 from synscale.workflow.settings.generation import (
     checker_settings,
     fetch_settings,
@@ -138,6 +140,18 @@ def score(study: Study, wildcards) -> str:
 
 
 @study_input
+def fetch_feature_model(study: Study, wildcards) -> str:
+    """Digest of `fetch_feature_model`."""
+    return feature_weights(study, wildcards.feature).digest()
+
+
+@study_input
+def score_features(study: Study, wildcards) -> str:
+    """Digest of `score_features`."""
+    return feature_score_settings(study, wildcards.source, wildcards.feature).digest()
+
+
+@study_input
 def convert_author_checkpoint(study: Study, wildcards) -> str:
     """Digest of `convert_author_checkpoint`."""
     return author_checkpoints.conversion_settings(study, wildcards.checkpoint).digest()
@@ -176,13 +190,13 @@ def plot_recognizability_diversity(study: Study, wildcards) -> str:
 @study_input
 def plot_configuration_sweep(study: Study, wildcards) -> str:
     """Digest of `plot_configuration_sweep`."""
-    return figures.sweep_settings(study).digest()
+    return sweep_settings(study).digest()
 
 
 @study_input
 def plot_scores(study: Study, wildcards) -> str:
     """Digest of `plot_scores`."""
-    return figures.scores_settings(study).digest()
+    return scores_settings(study).digest()
 
 
 @study_input
