@@ -23,7 +23,8 @@ from synscale.evaluation.image_set_metrics import (
 
 # k of Naeem et al. (2020, arXiv 2002.09797) for density and coverage.
 DENSITY_NEIGHBOURS = 5
-SUBSET = 1000  # images of each of 100 subsets, as in torch-fidelity
+SUBSET = 1000  # images of a subset, as in torch-fidelity
+SUBSETS = 10  # or more, so that about every image of the source is in one
 CMMD_SCALE = 1000
 QUANTILE = 0.05  # of the distances of held-out images
 RESAMPLES = 1000
@@ -50,7 +51,9 @@ class FeatureSets:
 
 
 def kernel_distance(images: torch.Tensor, real: torch.Tensor, **kernel) -> float:
-    """Return the unbiased squared MMD, mean over 100 random subsets (KID of Binkowski et al. 2018).
+    """Return the unbiased squared MMD, mean over random subsets (KID of Binkowski et al. 2018).
+
+    There are at least 10 subsets of at most 1000 images.
 
     Parameters
     ----------
@@ -61,9 +64,8 @@ def kernel_distance(images: torch.Tensor, real: torch.Tensor, **kernel) -> float
     """
     pair = (images.double(), real.double())
     size = min(SUBSET, len(images), len(real))
-    return kid_features_to_metric(*pair, kid_subset_size=size, verbose=False, **kernel)[
-        KEY_METRIC_KID_MEAN
-    ]
+    subsets = {"kid_subset_size": size, "kid_subsets": max(SUBSETS, len(images) // size)}
+    return kid_features_to_metric(*pair, **subsets, verbose=False, **kernel)[KEY_METRIC_KID_MEAN]
 
 
 def cmmd(images: torch.Tensor, real: torch.Tensor) -> float:
