@@ -26,7 +26,7 @@ rule fetch_reference:
         mem_mb=resources.mem_mb,
         runtime=resources.runtime,
     params:
-        settings_digest=digests.fetch_reference,
+        settings_digest=score_digests.fetch_reference,
         record="results/{study}/reference.sources.csv",  # as in fetch_generator
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_reference --study studies/{wildcards.study}.yaml "
@@ -55,7 +55,7 @@ rule score:
         gpu_hours=resources.gpu_hours,
         gpu=resources.gpu,
     params:
-        settings_digest=digests.score,
+        settings_digest=score_digests.score,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.score "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} "
@@ -78,7 +78,7 @@ rule fetch_feature_model:
         mem_mb=resources.mem_mb,
         runtime=resources.runtime,
     params:
-        settings_digest=digests.fetch_feature_model,
+        settings_digest=score_digests.fetch_feature_model,
         record="results/{study}/feature_models/{feature}.sources.csv",
     shell:
         "HF_HUB_OFFLINE=0 python -m scripts.fetch_feature_model "
@@ -109,7 +109,7 @@ rule score_features:
         gpu_hours=resources.gpu_hours,
         gpu=resources.gpu,
     params:
-        settings_digest=digests.score_features,
+        settings_digest=score_digests.score_features,
     shell:
         "python -m synscale.runtime.launch {resources.gpu} scripts.score_features "
         "--study studies/{wildcards.study}.yaml --source {wildcards.source} "

@@ -88,7 +88,7 @@ def draw_score(
 
 def draw_regression(left: plt.Axes, right: plt.Axes, rows: pd.DataFrame, count: int) -> None:
     """Draw coefficient and partial correlation of each score; count: configurations."""
-    rows = rows.dropna(subset="coefficient")  # of scores in the regression
+    rows = rows.dropna(subset="coefficient")  # others are in no regression
     columns = (
         (left, "coefficient", "low", "high", "coefficient\n(s.d. per s.d.)"),
         (right, "partial", "partial_low", "partial_high", "partial\ncorrelation"),

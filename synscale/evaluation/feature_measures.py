@@ -26,7 +26,7 @@ DENSITY_NEIGHBOURS = 5
 SUBSET = 1000  # images of a subset, as in torch-fidelity
 SUBSETS = 10  # or more, so that about every image of the source is in one
 CMMD_SCALE = 1000
-QUANTILE = 0.05  # of the distances of held-out images
+QUANTILE = 0.05  # its distance of held-out images is the threshold
 RESAMPLES = 1000
 LEVEL = 0.95
 

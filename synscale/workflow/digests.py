@@ -1,6 +1,7 @@
 """Digests of the settings of every rule, for `params`: a job runs again if its digest changes.
 
 A function has the name of its rule; `prompts` serves the three rules that work for one recipe.
+`score_digests` has the rules of scores.
 """
 
 from synscale.study.models import Study
@@ -10,10 +11,7 @@ from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import (
     clip_evaluation_settings,
     evaluation_settings,
-    reference_settings,
-    score_settings,
 )
-from synscale.workflow.settings.feature_scores import feature_score_settings, feature_weights
 from synscale.workflow.settings.generation import (
     checker_settings,
     fetch_settings,
@@ -125,30 +123,6 @@ def evaluate(study: Study, wildcards) -> str:
 def evaluate_clip(study: Study, wildcards) -> str:
     """Digest of `evaluate_clip`."""
     return clip_evaluation_settings(study, wildcards.source, wildcards.group).digest()
-
-
-@study_input
-def fetch_reference(study: Study, wildcards) -> str:
-    """Digest of `fetch_reference`."""
-    return reference_settings(study).digest()
-
-
-@study_input
-def score(study: Study, wildcards) -> str:
-    """Digest of `score`."""
-    return score_settings(study, wildcards.source).digest()
-
-
-@study_input
-def fetch_feature_model(study: Study, wildcards) -> str:
-    """Digest of `fetch_feature_model`."""
-    return feature_weights(study, wildcards.feature).digest()
-
-
-@study_input
-def score_features(study: Study, wildcards) -> str:
-    """Digest of `score_features`."""
-    return feature_score_settings(study, wildcards.source, wildcards.feature).digest()
 
 
 @study_input

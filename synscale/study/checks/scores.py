@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from synscale.study.checks.selection import trains_clip
 from synscale.study.models.scores import ClipRunFeatures
 
-NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}  # of each measure
+# Measure -> neighbours of an image that it needs.
+NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
 
 
 def check_feature_spaces(scores, clip, experiments, sources) -> Iterator[str]:

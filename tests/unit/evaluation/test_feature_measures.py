@@ -38,11 +38,11 @@ def gaussian_mmd(width: int, q: float, sigma: float) -> float:
 def test_kernel_distance_is_that_of_gaussians():
     images, real = normal(0, 2000) + SHIFT, normal(1, 2000)
     q = float(SHIFT.square().sum())
-    found = feature_measures.kernel_distance(images, real)
-    assert found == pytest.approx(polynomial_mmd(4, q), rel=0.1)
+    distance = feature_measures.kernel_distance(images, real)
+    assert distance == pytest.approx(polynomial_mmd(4, q), rel=0.1)
     kernel = {"kid_kernel": "rbf", "kid_kernel_rbf_sigma": 2.0}
-    found = feature_measures.kernel_distance(images, real, **kernel)
-    assert found == pytest.approx(gaussian_mmd(4, q, 2.0), rel=0.05)
+    distance = feature_measures.kernel_distance(images, real, **kernel)
+    assert distance == pytest.approx(gaussian_mmd(4, q, 2.0), rel=0.05)
 
 
 def test_kernel_distance_of_one_distribution_is_about_zero():
@@ -58,8 +58,8 @@ def test_cmmd_is_the_unbiased_distance_of_unit_vectors(seed):
     def kernel(a, b):
         return torch.exp(-torch.cdist(a, b).square() / 200)
 
-    own = sum((kernel(z, z).sum() - 30) / (30 * 29) for z in (x, y))
-    expected = 1000 * float(own - 2 * kernel(x, y).mean())
+    within = sum((kernel(z, z).sum() - 30) / (30 * 29) for z in (x, y))
+    expected = 1000 * float(within - 2 * kernel(x, y).mean())
     assert feature_measures.cmmd(*pair) == pytest.approx(expected, abs=1e-6)
     assert feature_measures.cmmd(7 * pair[0], pair[1]) == pytest.approx(expected, abs=1e-6)
 
@@ -79,7 +79,7 @@ def test_density_and_coverage_follow_their_definition(seed, count, others, rows)
     assert coverage == pytest.approx(is_inside.any(0).mean())
 
 
-def test_density_and_coverage_of_one_distribution_are_those_of_theory():
+def test_density_and_coverage_have_the_values_of_theory():
     """The expectations of Naeem et al.: 1, and 1 - product of (N - i) / (2 N - i), i = 1 to k."""
     rows = [
         feature_measures.density_and_coverage(normal(seed, 200), normal(seed + 100, 200))
@@ -91,7 +91,7 @@ def test_density_and_coverage_of_one_distribution_are_those_of_theory():
     assert coverage == pytest.approx(1 - np.prod((200 - places) / (400 - places)), abs=0.01)
 
 
-def test_missing_mode_lowers_coverage_and_far_images_lower_density():
+def test_missing_mode_lowers_coverage_far_images_density():
     real = torch.cat([normal(0), normal(1) + 100])
     values = compare(FeatureSets(real[:60], real), ["density", "coverage"])
     assert values["coverage"] == 0.5

@@ -152,7 +152,7 @@ def test_scores_are_those_of_the_features(name, models, images, tmp_path):
         assert entries[1][f"{measure}_{name}"] == pytest.approx(value)
 
 
-def test_generator_of_unknown_training_images_has_no_memorisation(models, images, tmp_path):
+def test_unknown_training_images_have_no_memorisation(models, images, tmp_path):
     space = feature_spaces.load("dinov2", None, models / "dinov2", CPU)
     settings = settings_of("dinov2", generator=None, training_images=None)
     entries = score_features(settings, [images[0]], save_real(tmp_path), [], space)

@@ -114,10 +114,12 @@ def jobs_of_every_rule():
         "caption_images": {"recipe": "blip", "shard": "00000"},
         "fetch_generator": {"generator": "sd"},
         "fetch_model": {"recipe": "blip"},
+        "fetch_feature_model": {"feature": "dinov2"},
         "convert_author_checkpoint": {"checkpoint": "any"},
         "evaluate_author_checkpoint": {"checkpoint": "any"},
     }
     several = {"generate", "train_generator", "prepare_data", "index_data", "select_images"}
+    several.add("score_features")
     for rule in RULES - dag.UNPLANNED - several:
         yield models, rule, wildcards.get(rule, {})
 
