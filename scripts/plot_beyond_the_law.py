@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         points = metrics.of_curve(metrics.of_experiments(overall, law.experiments), *curve.key)
         label = label_of(panel, curve)
         columns = asdict(curve) | {"label": label}
-        del columns["style"]
+        del columns["style"], columns["windows"]
         drawn += [columns | row for row in draw(axes, points, law.sizes, display_name(label))]
     panels.label_measure(grid[0, 0], panels.LOSS_TICKS)
     panels.label_counts(grid[0, 0].xaxis)

@@ -99,7 +99,6 @@ PLANS = {
         "fit_laws": 3,
         "plot_configuration_sweep": 1,
         "plot_exchange_rate": 1,
-        "plot_joint_law": 1,
         "plot_limited_real": 1,
         "plot_per_class": 1,
         "plot_scores": 1,
