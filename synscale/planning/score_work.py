@@ -47,7 +47,7 @@ def score_features_work(study: Study, source: str, feature: str) -> Work:
     pairs = sets * training * (images + real)
     if NEIGHBOURS & set(settings.measures):
         pairs += sets * (2 * real**2 + images**2 + 3 * images * real)
-    units = {"job": 1, "image": sets * images + real + training, "pair": pairs}
+    units: dict[str, float] = {"job": 1, "image": sets * images + real + training, "pair": pairs}
     return Work(units, feature, outputs=SMALL_FILE, gpus=study.gpus)
 
 
