@@ -15,15 +15,7 @@ sys.path[:] = [workflow.basedir, *(path for path in sys.path if path not in FORE
 from synscale.planning import resources
 from synscale.report import captions
 from synscale.runtime import environment
-from synscale.workflow import (
-    digests,
-    figure_inputs,
-    hooks,
-    inputs,
-    published,
-    score_digests,
-    studies,
-)
+from synscale.workflow import digests, figure_inputs, hooks, inputs, published, studies
 from synscale.workflow.code_inputs import Script
 from synscale.workflow.settings.figures import names_of
 

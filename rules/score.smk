@@ -10,6 +10,8 @@
 # The scores of `real` are those of an evaluation set, because the reference was trained on the
 # training images.
 
+from synscale.workflow import score_digests
+
 
 rule fetch_reference:
     output:
