@@ -13,16 +13,14 @@ from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metri
 
 from synscale.evaluation import image_set_metrics
 from synscale.evaluation.image_set_metrics import (
-    NEIGHBOURS,
     ROWS,
     frechet_distance,
     gaussian_statistics,
     nearest_distances,
     neighbour_distances,
 )
+from synscale.study.models.scores import NEIGHBOURS
 
-# k of Naeem et al. (2020, arXiv 2002.09797) for density and coverage.
-DENSITY_NEIGHBOURS = 5
 SUBSET = 1000  # images of a subset, as in torch-fidelity
 SUBSETS = 10  # or more, so that about every image of the source is in one
 CMMD_SCALE = 1000
@@ -107,14 +105,15 @@ def density_and_coverage(images: torch.Tensor, real: torch.Tensor) -> tuple[floa
     images : Tensor, shape (N, width)
     real : Tensor, shape (M, width)
     """
-    radii = neighbour_distances(real, DENSITY_NEIGHBOURS)
+    neighbours = NEIGHBOURS["density"]
+    radii = neighbour_distances(real, neighbours)
     inside = 0
     for part, radius in zip(real.split(ROWS), radii.split(ROWS), strict=True):
         for other_part in images.split(ROWS):
             distances = torch.cdist(part.double(), other_part.double())
             inside += int((distances <= radius[:, None]).sum())
     is_covered = nearest_distances(real, images) <= radii
-    return inside / (DENSITY_NEIGHBOURS * len(images)), is_covered.double().mean().item()
+    return inside / (neighbours * len(images)), is_covered.double().mean().item()
 
 
 def memorisation(sets: FeatureSets, seed: int = 0) -> tuple[float, float, float]:
@@ -166,10 +165,8 @@ def check_count(features: torch.Tensor, measures: list[str], what: str) -> None:
     what : str
         Name of the set, for the message.
     """
-    neighbours = {**dict.fromkeys(("precision", "recall"), NEIGHBOURS)}
-    neighbours |= dict.fromkeys(("density", "coverage"), DENSITY_NEIGHBOURS)
     for name in measures:
-        if len(features) <= neighbours.get(name, 1):
+        if len(features) <= NEIGHBOURS.get(name, 1):
             raise ValueError(
                 f"{name}: too few images ({len(features)} of {what}, expected more than "
                 f"{neighbours.get(name, 1)}); use more or remove the measure"

@@ -4,11 +4,9 @@ from synscale.planning.evaluation_images import digits_images, evaluation_images
 from synscale.planning.image_sizes import MANIFEST_ROW
 from synscale.planning.work_units import SMALL_FILE, Work
 from synscale.study.models import Study
+from synscale.study.models.scores import NEIGHBOURS
 from synscale.workflow.settings.feature_scores import feature_score_settings
 from synscale.workflow.settings.selection import selection_settings
-
-# Measures of which distances between images are computed.
-NEIGHBOURS = {"precision", "recall", "density", "coverage"}
 
 
 def score_work(study: Study, source: str) -> Work:
@@ -45,7 +43,7 @@ def score_features_work(study: Study, source: str, feature: str) -> Work:
     if settings.generator:
         training = settings.training_images or digits_images(study.data.generator_training)
     pairs = sets * training * (images + real)
-    if NEIGHBOURS & set(settings.measures):
+    if NEIGHBOURS.keys() & set(settings.measures):
         pairs += sets * (2 * real**2 + images**2 + 3 * images * real)
     units: dict[str, float] = {"job": 1, "image": sets * images + real + training, "pair": pairs}
     return Work(units, feature, outputs=SMALL_FILE, gpus=study.gpus)

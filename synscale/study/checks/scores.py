@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 
 from synscale.study.checks.selection import trains_clip
-from synscale.study.models.scores import ClipRunFeatures
-
-# Measure -> neighbours of an image that it needs.
-NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
+from synscale.study.models.scores import NEIGHBOURS, ClipRunFeatures
 
 
 def check_feature_spaces(scores, clip, experiments, sources) -> Iterator[str]:

@@ -96,6 +96,9 @@ Measure = Literal[
     "memorisation",
 ]
 MEASURES: tuple[str, ...] = get_args(Measure)
+# Measure -> neighbours of an image that it needs: those of Kynkaanniemi et al. (2019) and of Naeem
+# et al. (2020, arXiv 2002.09797).
+NEIGHBOURS = {"precision": 3, "recall": 3, "density": 5, "coverage": 5}
 # Measures in the features of the reference that every study has, by the name that they have there.
 ALWAYS = {"frechet_distance": "fid", "precision": "precision", "recall": "recall"}
 
