@@ -169,7 +169,7 @@ def check_count(features: torch.Tensor, measures: list[str], what: str) -> None:
         if len(features) <= NEIGHBOURS.get(name, 1):
             raise ValueError(
                 f"{name}: too few images ({len(features)} of {what}, expected more than "
-                f"{neighbours.get(name, 1)}); use more or remove the measure"
+                f"{NEIGHBOURS.get(name, 1)}); use more or remove the measure"
             )
 
 
