@@ -12,8 +12,8 @@ from synscale.analysis.result_files import CONFIGURATION
 from synscale.report import axes as panels
 from synscale.report import plotting
 from synscale.report.names import display_name
+from synscale.workflow.settings.configuration_figures import ConfigurationSettings, sweep_settings
 from synscale.workflow.settings.curves import ELSEWHERE
-from synscale.workflow.settings.figures import ConfigurationSettings, sweep_settings
 
 
 def configurations(

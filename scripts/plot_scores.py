@@ -5,7 +5,8 @@ recipe, guidance scale. Top-1: mean over seeds at the largest size of the experi
 panel Spearman's rho with its 95 % interval (Fisher z, Bonett and Wright's variance). Right:
 coefficients of a regression of top-1 on all scores, each standardised (95 % HC3 intervals), next to
 the correlation of each score with top-1 given the others. Real images are drawn, a dashed line, and
-are in no statistic.
+are in no statistic. If the study has measures in further feature spaces, p values of Spearman's rho
+are adjusted by Holm's method for the number of scores.
 """
 
 from textwrap import fill
@@ -21,10 +22,10 @@ from synscale.analysis.result_files import CONFIGURATION
 from synscale.report import axes as shared
 from synscale.report import plotting
 from synscale.report.names import display_name
-from synscale.workflow.settings.figures import ConfigurationSettings, scores_settings
+from synscale.report.score_names import SCORES, score_name
+from synscale.workflow.settings.configuration_figures import ConfigurationSettings, scores_settings
 
-SCORES = {name: name for name in ("recognizability", "diversity")}
-SCORES |= {"fid": "FID", "lpips": "LPIPS", "precision": "precision", "recall": "recall"}
+PER_ROW = 3  # panels of scores
 REAL_LINE = {"color": plotting.REAL, "linestyle": "--", "linewidth": 0.8}
 
 
@@ -36,7 +37,8 @@ def configurations(
     rows = metrics.at_largest_size(table, settings.architecture)
     groups = rows.groupby([*CONFIGURATION, "size"], dropna=False)
     top1 = groups["top1"].agg(top1="mean", top1_std="std", seeds="count").reset_index()
-    scores = result_files.scores(score_files)[[*CONFIGURATION, *SCORES]]
+    scores = result_files.scores(score_files)[[*CONFIGURATION, *SCORES, *settings.measures]]
+    scores = scores.astype(dict.fromkeys(settings.measures, float))
     keys = {"on": CONFIGURATION, "validate": "one_to_one"}
     return metrics.label_table(settings.labels).merge(scores, **keys).merge(top1, **keys)
 
@@ -76,8 +78,9 @@ def draw_score(
     if pd.notna(row["spearman"]):
         ends = f"[{row['spearman_low']:.2f}, {row['spearman_high']:.2f}]"
         title = f"Spearman ρ = {row['spearman']:.2f}\n{ends}"
+        title += f", p = {row['p_holm']:.2g}" if "p_holm" in row else ""
     axes.set_title(shared.minus(title), fontsize=7, pad=4)
-    axes.set_xlabel(SCORES[row["score"]], fontsize=8, labelpad=2)
+    axes.set_xlabel(fill(score_name(row["score"]), 20), fontsize=8, labelpad=2)
     few_ticks(axes.xaxis)
     few_ticks(axes.yaxis)
     axes.grid(alpha=0.3, linewidth=0.5)
@@ -85,6 +88,7 @@ def draw_score(
 
 def draw_regression(left: plt.Axes, right: plt.Axes, rows: pd.DataFrame, count: int) -> None:
     """Draw coefficient and partial correlation of each score; count: configurations."""
+    rows = rows.dropna(subset="coefficient")  # others are in no regression
     columns = (
         (left, "coefficient", "low", "high", "coefficient\n(s.d. per s.d.)"),
         (right, "partial", "partial_low", "partial_high", "partial\ncorrelation"),
@@ -99,7 +103,9 @@ def draw_regression(left: plt.Axes, right: plt.Axes, rows: pd.DataFrame, count: 
         axes.grid(alpha=0.3, axis="x", linewidth=0.5)
     reach = 1.05 * max(rows["high"].abs().max(), rows["low"].abs().max())
     left.set(xlim=(-reach, reach), ylim=(0.5 - len(rows), 0.5))
-    left.set_yticks(at, [f"{SCORES[row.score]}\nVIF {row.vif:.0f}" for row in rows.itertuples()])
+    names = [fill(score_name(row.score), 16) for row in rows.itertuples()]
+    labels = [f"{name}\nVIF {vif:.0f}" for name, vif in zip(names, rows["vif"], strict=True)]
+    left.set_yticks(at, labels)
     few_ticks(left.xaxis)
     right.set_xlim(-1, 1)
     right.set_xticks([-0.5, 0, 0.5], ["−0.5", "0", "0.5"])
@@ -113,14 +119,15 @@ def draw(
 ) -> plt.Figure:
     """Draw the figure. reason: why there is no regression, if there is none."""
     colors, markers = marker_styles(settings)
-    figure = plt.figure(figsize=(7.2, 3.7), layout="constrained")
-    grid = figure.add_gridspec(2, 5, width_ratios=[1, 1, 1, 0.75, 0.75])
+    count_rows = -(-len(rows) // PER_ROW)
+    figure = plt.figure(figsize=(7.2, 1.85 * count_rows), layout="constrained")
+    grid = figure.add_gridspec(count_rows, 5, width_ratios=[1, 1, 1, 0.75, 0.75])
     panels = []
-    for place in range(len(SCORES)):
+    for place in range(len(rows)):
         sharey = panels[0] if panels else None
-        axes = figure.add_subplot(grid[divmod(place, 3)], sharey=sharey)
+        axes = figure.add_subplot(grid[divmod(place, PER_ROW)], sharey=sharey)
         panels.append(axes)
-        axes.tick_params(labelleft=place % 3 == 0)
+        axes.tick_params(labelleft=place % PER_ROW == 0)
         draw_score(axes, table, rows.iloc[place], colors, markers)
     size = shared.count(table["size"].iloc[0])
     figure.supylabel(f"top-1 (%), {size} training images", fontsize=8)
@@ -152,7 +159,10 @@ def main(arguments: list[str] | None = None) -> None:
     args, settings = plotting.begin(__doc__, ("scores", "metrics"), arguments, scores_settings)
     table = configurations(args.scores, args.metrics, settings)
     synthetic = table[table["recipe"] != "real"]
-    rows, reason = score_correlation.summarize(synthetic[list(SCORES)], synthetic["top1"])
+    scores = synthetic[[*SCORES, *settings.measures]]
+    rows, reason = score_correlation.summarize(scores, synthetic["top1"])
+    if settings.measures:
+        rows = score_correlation.adjusted(rows, scores, synthetic["top1"])
     drawn = shared.part_table({"configuration": table, "regression": rows})
     plotting.write(draw(table, rows, reason, settings), drawn, args.output)
 

@@ -13,9 +13,19 @@ def _read_json(path: str):
 
 
 def scores(paths: list[str]) -> pd.DataFrame:
-    """Read every score of each configuration: source, guidance, images, and a column each."""
-    entries = [entry for path in paths for entry in _read_json(path)]
-    return pd.DataFrame(entries).drop(columns="per_class").astype({"guidance": "Float64"})
+    """Read every score of each configuration: source, guidance, images, and a column each.
+
+    Several files may have scores of one configuration, in different feature spaces.
+    """
+    entries: dict[tuple, dict] = {}
+    for path in paths:
+        for entry in _read_json(path):
+            entries.setdefault((entry["source"], entry["guidance"]), {}).update(entry)
+    return (
+        pd.DataFrame(list(entries.values()))
+        .drop(columns="per_class")
+        .astype({"guidance": "Float64"})
+    )
 
 
 def class_scores(paths: list[str]) -> pd.DataFrame:

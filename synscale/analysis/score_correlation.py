@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.regression.linear_model import OLS
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.outliers_influence import variance_inflation_factor
 from statsmodels.tools import add_constant
 
@@ -111,17 +112,47 @@ def regression(scores: pd.DataFrame, accuracy) -> pd.DataFrame:
 def summarize(scores: pd.DataFrame, accuracy) -> tuple[pd.DataFrame, str]:
     """Return a row for each score: Spearman's rho, and its part in the regression on all scores.
 
-    The text is the reason if there can be no regression; rho is NaN if it has no value. Parameters
-    as of `regression`.
+    The text is the reason if there can be no regression; rho is NaN if it has no value. A score
+    that some configurations do not have, NaN, is in no regression, and its rho is that of the
+    others. Parameters as of `regression`.
     """
+    accuracy = np.asarray(accuracy, float)
     rows = pd.DataFrame({"score": list(scores), "spearman": np.nan})
     columns = ["spearman", "spearman_low", "spearman_high"]
     for place, score in enumerate(scores):
         try:
-            rows.loc[place, columns] = spearman(scores[score], accuracy)
+            known = scores[score].notna().to_numpy()
+            rows.loc[place, columns] = spearman(scores.loc[known, score], accuracy[known])
         except CorrelationError:
             continue
     try:
-        return rows.merge(regression(scores, accuracy), on="score"), ""
+        complete = scores.dropna(axis="columns")
+        return rows.merge(regression(complete, accuracy), on="score", how="left"), ""
     except CorrelationError as error:
         return rows, str(error)
+
+
+def adjusted(rows: pd.DataFrame, scores: pd.DataFrame, accuracy) -> pd.DataFrame:
+    """Return the rows of `summarize` with p values of Spearman's rho, adjusted for their number.
+
+    Parameters
+    ----------
+    rows : DataFrame
+    scores : DataFrame, shape (N, P)
+    accuracy : array_like, shape (N,)
+
+    Returns
+    -------
+    DataFrame
+        p: two-sided, Student's t, of no correlation. p_holm: by Holm's method over all scores that
+        have a rho.
+    """
+    accuracy = pd.Series(np.asarray(accuracy, float), scores.index)
+    p = np.full(len(rows), np.nan)
+    for place in np.flatnonzero(rows["spearman"].notna()):
+        values = scores[rows["score"].iloc[place]].dropna()
+        p[place] = stats.spearmanr(values, accuracy[values.index]).pvalue
+    holm = p.copy()
+    if (known := ~np.isnan(p)).any():
+        holm[known] = multipletests(p[known], method="holm")[1]
+    return rows.assign(p=p, p_holm=holm)

@@ -49,12 +49,15 @@ def frechet_distance(first: dict[str, np.ndarray], second: dict[str, np.ndarray]
     return fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID]
 
 
-def neighbour_distances(features: torch.Tensor) -> torch.Tensor:
-    """Return the distance of each image to its NEIGHBOURS-th nearest among the others.
+def nearest_distances(features: torch.Tensor, others: torch.Tensor, place: int = 1) -> torch.Tensor:
+    """Return the distance of each image to its `place`-th nearest among other images.
 
     Parameters
     ----------
     features : Tensor, shape (N, width)
+    others : Tensor, shape (M, width)
+    place : int
+        1 is the nearest.
 
     Returns
     -------
@@ -62,17 +65,32 @@ def neighbour_distances(features: torch.Tensor) -> torch.Tensor:
     """
     # Allocated once: small vectors of every part would fragment the memory for large distances.
     result = torch.empty(len(features), dtype=torch.float64, device=features.device)
-    size = NEIGHBOURS + 1  # with the image itself
     for part, part_result in zip(features.split(ROWS), result.split(ROWS), strict=True):
         nearest = torch.full(
-            (len(part), size), torch.inf, dtype=torch.float64, device=features.device
+            (len(part), place), torch.inf, dtype=torch.float64, device=features.device
         )
-        for others in features.split(ROWS):
-            distances = torch.cdist(part.double(), others.double())
-            near = distances.topk(min(size, len(others)), largest=False).values
-            nearest[:] = torch.cat([nearest, near], 1).topk(size, largest=False).values
+        for other_part in others.split(ROWS):
+            distances = torch.cdist(part.double(), other_part.double())
+            near = distances.topk(min(place, len(other_part)), largest=False).values
+            nearest[:] = torch.cat([nearest, near], 1).topk(place, largest=False).values
         part_result[:] = nearest.amax(1)
     return result
+
+
+def neighbour_distances(features: torch.Tensor, neighbours: int = NEIGHBOURS) -> torch.Tensor:
+    """Return the distance of each image to its n-th nearest among the others of its set.
+
+    Parameters
+    ----------
+    features : Tensor, shape (N, width)
+    neighbours : int
+        n.
+
+    Returns
+    -------
+    Tensor, shape (N,), float64
+    """
+    return nearest_distances(features, features, neighbours + 1)  # the first is the image itself
 
 
 def precision_and_recall(

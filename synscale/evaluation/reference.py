@@ -4,7 +4,7 @@ It is a run of the study or a pretrained model of timm. The paper uses a classif
 real ImageNet, according to public notes on its full text; which one is not known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,13 +152,47 @@ def load_pretrained(folder: str | Path, device: torch.device) -> Reference:
     model = timm.create_model(f"local-dir:{folder}", pretrained=True).to(device).eval()
     config = timm.data.resolve_model_data_config(model)
     channels, side, _ = config["input_size"]
-    mean, std = (torch.tensor(config[key], device=device).view(-1, 1, 1) for key in ("mean", "std"))
-    resized_side = int(side / config["crop_pct"])  # timm's rounding
-    interpolation = InterpolationMode(config["interpolation"])
+    prepare = preparation(
+        channels=channels,
+        resized=int(side / config["crop_pct"]),  # timm's rounding
+        side=side,
+        interpolation=config["interpolation"],
+        mean=config["mean"],
+        std=config["std"],
+    )
+    return Reference(model, prepare)
+
+
+def preparation(
+    *,
+    channels: int,
+    resized: int,
+    side: int,
+    interpolation: str,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a function of stored images, shape (N, C, H, W), uint8, to inputs of a model.
+
+    Parameters
+    ----------
+    channels : int
+        Channels that the model reads; grey images are repeated.
+    resized, side : int
+        Pixels of a side after the resizing, which has antialiasing, and after the central crop.
+    interpolation : str
+        Method of the resizing, such as bicubic.
+    mean, std : sequence of float
+        Of each channel, for values from 0 to 1.
+    """
+    method = InterpolationMode(interpolation)
 
     def prepare(images: torch.Tensor) -> torch.Tensor:
+        shift, scale = (
+            torch.tensor(row, device=images.device).view(-1, 1, 1) for row in (mean, std)
+        )
         images = images.expand(-1, channels, -1, -1)
-        images = functional.resize(images, resized_side, interpolation, antialias=True)
-        return (functional.center_crop(images, side).float() / 255 - mean) / std
+        images = functional.resize(images, resized, method, antialias=True)
+        return (functional.center_crop(images, side).float() / 255 - shift) / scale
 
-    return Reference(model, prepare)
+    return prepare

@@ -17,6 +17,10 @@ from synscale.runtime.file_names import is_clutter
 from synscale.workflow.settings.generation import HubWeights
 
 CLASSIFIER = ["config.json", "model.safetensors"]  # what timm reads of its models on the hub
+# What open_clip reads of its models on the hub, apart from the tokenizer.
+OPEN_CLIP = ["open_clip_config.json", "open_clip_model.safetensors"]
+# Use of a single model -> library that saved it, and its files.
+SAVED_BY = {"classifier": ("timm", CLASSIFIER), "open_clip": ("open_clip", OPEN_CLIP)}
 # What transformers reads: no code, no other format of the same weights.
 LANGUAGE = (".safetensors", ".json", ".txt", ".model")
 
@@ -89,11 +93,12 @@ def _selected_files(weights: HubWeights, files: list[str]) -> list[str] | None:
     Raise WeightsError if a file is missing.
     """
     model = weights.model
-    if weights.use == "classifier":
-        if missing := [file for file in CLASSIFIER if file not in files]:
-            fix = "name a model that timm has saved for the hub, weights as safetensors"
+    if weights.use in SAVED_BY:
+        library, needed = SAVED_BY[weights.use]
+        if missing := [file for file in needed if file not in files]:
+            fix = f"name a model that {library} has saved for the hub, weights as safetensors"
             raise WeightsError(f"{model}: no {' and no '.join(missing)}; {fix}")
-        return CLASSIFIER
+        return needed
     if weights.use != "language":
         return None
     selected = [file for file in files if "/" not in file and file.endswith(LANGUAGE)]

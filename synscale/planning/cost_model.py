@@ -13,9 +13,10 @@ from synscale.planning.evaluation_images import (
     known_images,
     total_images,
 )
-from synscale.planning.image_sizes import MANIFEST_ROW, image_bytes
+from synscale.planning.image_sizes import image_bytes
 from synscale.planning.readers import reading_units
-from synscale.planning.work_units import NOTHING, PlanError, Work
+from synscale.planning.score_work import score_features_work, score_work, select_images_work
+from synscale.planning.work_units import NOTHING, SMALL_FILE, PlanError, Work
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
 from synscale.study.models.generators import PretrainedGenerator
@@ -23,7 +24,6 @@ from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, iterations_of, training_recipe
 from synscale.workflow.settings.data import index_settings
-from synscale.workflow.settings.selection import selection_settings
 from synscale.workflow.shards import (
     guidance_ranges,
     images_needed,
@@ -36,12 +36,12 @@ from synscale.workflow.shards import (
     shift_of,
 )
 
-SMALL_FILE = 20_000  # bytes of a figure, a table or metrics
 INDEX_ROW = 30  # bytes of a row in the index of a data set
 SHARD_ROW = 120  # bytes of a row in an index of shards
 TEXT_ROW = 100  # bytes of a prompt
 DOWNLOAD = 5_000_000_000  # bytes of a generator or language model (assumed)
 VIT_DOWNLOAD = 600_000_000  # bytes of a ViT-B/16 with a text transformer, the larger of two
+FEATURE_DOWNLOAD = 1_700_000_000  # bytes of a ViT-L/14 with a text transformer
 FLOAT = 4  # bytes
 # FLOPs of the authors' checkpoints: ViT-B/16 at 224 pixels, and the text transformer of CLIP.
 AUTHORS_IMAGE = flops.transformer_flops(197, 768, 12)
@@ -172,26 +172,6 @@ def _evaluation(study: Study, models: int, costs: tuple[float, float], is_clip: 
     return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
 
 
-def _score(study: Study, source: str) -> Work:
-    row, images = study.sources[source], study.scores.images
-    units: dict[str, float] = {"job": 1, "image": images}
-    if row.kind != "real":
-        # Distances of real images to each other, of those of each set, and between both.
-        sets = len(row.images) if row.kind == "synthetic" else 1
-        real = evaluation_images(study, study.scores.evaluation)
-        distances = real**2 + sets * (images**2 + images * real)
-        units |= {"image": sets * images, "pair": distances}
-    return Work(units, outputs=SMALL_FILE, gpus=study.gpus)
-
-
-def _select_images(study: Study, source: str, shard: str) -> Work:
-    """Compute the score of each image of the windows of a shard, and write a manifest."""
-    settings = selection_settings(study, source, shard)
-    images = -(-settings.images // settings.per_window) * settings.window
-    outputs = MANIFEST_ROW * settings.images
-    return Work({"job": 1, "image": images}, outputs=outputs, gpus=study.gpus)
-
-
 def _flag_images(study: Study, source: str, shard: str) -> Work:
     images = sum(_counts(study, source, shard).values())
     return Work({"job": 1, "image": images}, outputs=SMALL_FILE, gpus=study.gpus)
@@ -239,16 +219,18 @@ RULES: dict[str, Callable[..., Work]] = {
     "fetch_safety_checker": lambda study: _download(study.safety_checker),
     "fetch_reference": lambda study: Work(outputs=VIT_DOWNLOAD),
     "fetch_start": lambda study, architecture: Work(outputs=VIT_DOWNLOAD),
+    "fetch_feature_model": lambda study, feature: Work(outputs=FEATURE_DOWNLOAD),
     "write_sentences": _write_sentences,
     "caption_images": _caption_images,
     "generate": _generate,
-    "select_images": _select_images,
+    "select_images": select_images_work,
     "index_shards": _index_shards,
     "train_classifiers": _train,
     "train_clip": _train,
     "evaluate": _evaluate,
     "evaluate_clip": _evaluate,
-    "score": _score,
+    "score": score_work,
+    "score_features": score_features_work,
     "convert_author_checkpoint": lambda study: Work(outputs=VIT_DOWNLOAD),
     "evaluate_author_checkpoint": _evaluate_author_checkpoint,
     "flag_images": _flag_images,

@@ -29,7 +29,7 @@ AWAITED = ["index_data", "fetch_model", "fetch_generator", "train_generator", "i
 AWAITED += ["write_sentences", "caption_images", "write_prompts", "select_images"]
 PRIORITIES = {
     **dict.fromkeys(AWAITED, 50),
-    **dict.fromkeys(["evaluate", "evaluate_clip", "score"], 40),
+    **dict.fromkeys(["evaluate", "evaluate_clip", "score", "score_features"], 40),
     "train_clip": 31,
     "train_classifiers": 30,
     "prepare_data": 20,
@@ -124,6 +124,7 @@ VARIABLE_MEGABYTES = {
     "evaluate_clip": evaluation_mb,
     "evaluate_author_checkpoint": evaluation_mb,
     "score": score_mb,
+    "score_features": score_mb,
     "select_images": evaluation_mb,
 }
 

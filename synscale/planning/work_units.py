@@ -17,6 +17,8 @@
 
 from dataclasses import dataclass, field
 
+SMALL_FILE = 20_000  # bytes of a figure, a table or metrics
+
 
 class PlanError(ValueError):
     """A plan that is impossible. The message says how to fix it."""

@@ -13,10 +13,12 @@ from synscale.report import front_page
 from synscale.report.caption_sizes import by_curve, epochs, shown_sizes, trained_sizes
 from synscale.report.imbalance import class_imbalance
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
+from synscale.report.score_names import SCORES, score_name
 from synscale.report.selections import selections
 from synscale.report.starts import starts
 from synscale.study import csv_tables
 from synscale.study.models import Study
+from synscale.workflow.settings.feature_scores import score_columns
 from synscale.workflow.settings.figures import experiments_of_laws, part_of
 from synscale.workflow.settings.provenance import provenance_settings
 
@@ -160,6 +162,8 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts = SimpleNamespace(
         title=escape_rst(study.title),
         scores=study.scores,
+        measures=join_words([score_name(column) for column in score_columns(study)]),
+        score_tests=len(SCORES) + len(score_columns(study)),
         display_name=display_name,
         escape_rst=escape_rst,
         scored_on=measured_on(folder, study, [study.scores.evaluation]),

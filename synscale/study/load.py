@@ -18,6 +18,7 @@ from synscale.study.checks import (
     figures,
     generators,
     recipes,
+    scores,
     selection,
     sources,
     starts,
@@ -29,7 +30,18 @@ from synscale.study.models import Study
 from synscale.study.models.base import COMMIT, NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
-MODULES = (sources, selection, starts, experiments, clip, data, training_sets, generators, recipes)
+MODULES = (
+    sources,
+    selection,
+    starts,
+    experiments,
+    scores,
+    clip,
+    data,
+    training_sets,
+    generators,
+    recipes,
+)
 CHECKS = [check for module in MODULES for check in module.CHECKS]
 
 # Former keys of a study and their present names.
@@ -277,8 +289,9 @@ def _describe(section: str, error: dict) -> str:
         case "union_tag_not_found":
             return f"{key}.kind: missing; add it"
         case "union_tag_invalid":
-            kind = value["kind"]
-            return f"{key}.kind = {shorten(kind)}: input should be {context['expected_tags']}"
+            kind, expected = value["kind"], context["expected_tags"]
+            nearest = _nearest(kind, expected)
+            return f"{key}.kind = {shorten(kind)}: input should be {expected}{nearest}"
         case "inner_key":  # raised by synscale/study/models/starts.py
             return f"{key}.{error['msg']}"
         case "literal_error" if key.endswith(".kind") and str(value) in RENAMED_KINDS:
@@ -287,4 +300,12 @@ def _describe(section: str, error: dict) -> str:
             return f"{key} = {shorten(value)}: {PATTERNS[context['pattern']]}"
         case _:
             message = error["msg"]
-            return f"{key} = {shorten(value)}: {message[0].lower()}{message[1:]}"
+            nearest = _nearest(value, context["expected"]) if "expected" in context else ""
+            return f"{key} = {shorten(value)}: {message[0].lower()}{message[1:]}{nearest}"
+
+
+def _nearest(value, expected: str) -> str:
+    """Return a suggestion of the value that is nearest to a wrong one, if one is near."""
+    known = re.findall("'([^']+)'", expected)
+    nearest = suggest(str(value), known, "")
+    return f"; {nearest}" if nearest else ""

@@ -1,7 +1,7 @@
 """Digests of the settings of rules, for `params`: a job runs again if its digest changes.
 
 A function has the name of its rule; `prompts` serves the three rules that work for one recipe.
-`figure_digests` has those of figures and tables.
+`figure_digests` has those of figures and tables, `score_digests` those of scores.
 """
 
 from synscale.study.models import Study
@@ -10,8 +10,6 @@ from synscale.workflow.settings.data import data_settings, index_settings
 from synscale.workflow.settings.evaluation import (
     clip_evaluation_settings,
     evaluation_settings,
-    reference_settings,
-    score_settings,
 )
 from synscale.workflow.settings.generation import (
     checker_settings,
@@ -131,18 +129,6 @@ def evaluate(study: Study, wildcards) -> str:
 def evaluate_clip(study: Study, wildcards) -> str:
     """Digest of `evaluate_clip`."""
     return clip_evaluation_settings(study, wildcards.source, wildcards.group).digest()
-
-
-@study_input
-def fetch_reference(study: Study, wildcards) -> str:
-    """Digest of `fetch_reference`."""
-    return reference_settings(study).digest()
-
-
-@study_input
-def score(study: Study, wildcards) -> str:
-    """Digest of `score`."""
-    return score_settings(study, wildcards.source).digest()
 
 
 @study_input

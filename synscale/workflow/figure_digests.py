@@ -2,6 +2,7 @@
 
 from synscale.study.models import Study
 from synscale.workflow.settings import claims, figures, mixed_figures, tables
+from synscale.workflow.settings.configuration_figures import scores_settings, sweep_settings
 from synscale.workflow.settings.joint_law import joint_law_settings
 from synscale.workflow.settings.repetition import repetition_settings
 from synscale.workflow.settings.selection_figure import selection_figure_settings
@@ -23,13 +24,13 @@ def plot_recognizability_diversity(study: Study, wildcards) -> str:
 @study_input
 def plot_configuration_sweep(study: Study, wildcards) -> str:
     """Digest of `plot_configuration_sweep`."""
-    return figures.sweep_settings(study).digest()
+    return sweep_settings(study).digest()
 
 
 @study_input
 def plot_scores(study: Study, wildcards) -> str:
     """Digest of `plot_scores`."""
-    return figures.scores_settings(study).digest()
+    return scores_settings(study).digest()
 
 
 @study_input

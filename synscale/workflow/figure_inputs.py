@@ -10,6 +10,8 @@ from synscale.study.models import Study
 from synscale.workflow.paths import history_files, metric_files
 from synscale.workflow.published import shown_shards
 from synscale.workflow.settings import claims, figures, tables
+from synscale.workflow.settings.configuration_figures import scores_settings, sweep_settings
+from synscale.workflow.settings.feature_scores import feature_names
 from synscale.workflow.settings.figures import part_of
 from synscale.workflow.studies import study_input
 
@@ -17,6 +19,24 @@ from synscale.workflow.studies import study_input
 def score_files(study: Study, sources: Iterable[str]) -> list[str]:
     """Return the scores of sources."""
     return [f"results/{study.name}/scores/{source}.json" for source in sources]
+
+
+def all_score_files(study: Study, settings) -> list[str]:
+    """Return the scores of the sources of an experiment, and their measures in feature spaces.
+
+    Parameters
+    ----------
+    study : Study
+    settings
+        Settings of a figure or table of one experiment.
+    """
+    sources = figures.configuration_sources(settings)
+    synthetic = [source for source in sources if study.sources[source].kind != "real"]
+    return score_files(study, sources) + [
+        f"results/{study.name}/feature_scores/{feature}/{source}.json"
+        for feature in feature_names(study)
+        for source in synthetic
+    ]
 
 
 def law_files(study: Study, laws: Iterable[str]) -> list[str]:
@@ -27,18 +47,6 @@ def law_files(study: Study, laws: Iterable[str]) -> list[str]:
 def metrics_of_laws(study: Study, laws: list[str]) -> list[str]:
     """Return the metrics of every run that laws are fitted to."""
     return metric_files(study, figures.experiments_of_laws(study, laws))
-
-
-def experiment_scores(study: Study, settings) -> list[str]:
-    """Return the scores of the sources of a figure of one experiment.
-
-    Parameters
-    ----------
-    study : Study
-    settings
-        Settings of a figure of one experiment.
-    """
-    return score_files(study, figures.configuration_sources(settings))
 
 
 # -- fits ----------------------------------------------------------------------------------------
@@ -74,7 +82,8 @@ def recognizability_diversity_scores(study: Study, wildcards) -> list[str]:
 @study_input
 def configuration_sweep_scores(study: Study, wildcards) -> list[str]:
     """Return the scores of the sources of the figure's experiment."""
-    return experiment_scores(study, figures.sweep_settings(study))
+    sources = figures.configuration_sources(sweep_settings(study))
+    return score_files(study, sources)
 
 
 @study_input
@@ -87,8 +96,8 @@ def configuration_sweep_metrics(study: Study, wildcards) -> list[str]:
 
 @study_input
 def scores_scores(study: Study, wildcards) -> list[str]:
-    """Return the scores of the sources of the figure's experiment."""
-    return experiment_scores(study, figures.scores_settings(study))
+    """Return the scores of the sources of the figure's experiment, in all feature spaces."""
+    return all_score_files(study, scores_settings(study))
 
 
 @study_input
@@ -206,8 +215,8 @@ def prompts_pools(study: Study, wildcards) -> list[str]:
 
 @study_input
 def configurations_scores(study: Study, wildcards) -> list[str]:
-    """Return the scores of the sources of the table's experiment."""
-    return experiment_scores(study, tables.configurations_settings(study))
+    """Return the scores of the sources of the table's experiment, in all feature spaces."""
+    return all_score_files(study, tables.configurations_settings(study))
 
 
 @study_input

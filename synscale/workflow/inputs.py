@@ -9,6 +9,7 @@ from synscale.study.models import Study
 from synscale.study.models.data import classified
 from synscale.workflow import paths, prompt_inputs, shards, targets
 from synscale.workflow.settings.evaluation import clip_tables
+from synscale.workflow.settings.feature_scores import feature_folder, remembered_images
 from synscale.workflow.studies import study_input
 
 
@@ -170,6 +171,18 @@ def scored_tars(study: Study, wildcards) -> list[str]:
     if study.sources[wildcards.source].kind == "real":
         return [paths.evaluation_file(study, study.scores.evaluation)]
     return paths.image_files(study, wildcards.source, study.scores.images)
+
+
+@study_input
+def feature_model(study: Study, wildcards) -> str:
+    """Return the folder of the model of a feature space."""
+    return feature_folder(study, wildcards.feature)
+
+
+@study_input
+def remembered_tars(study: Study, wildcards) -> list[str]:
+    """Return the training images that generated images are compared with, if they are known."""
+    return remembered_images(study, wildcards.source, wildcards.feature)
 
 
 @study_input

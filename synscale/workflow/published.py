@@ -26,6 +26,7 @@ from synscale.workflow.settings.evaluation import (
     evaluation_settings,
     score_settings,
 )
+from synscale.workflow.settings.feature_scores import feature_run, feature_score_settings
 from synscale.workflow.settings.generation import generator_settings
 from synscale.workflow.settings.prompts import prompt_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
@@ -126,6 +127,13 @@ def _scores(study: Study, source: str) -> list[str]:
     return settings + [_images(study, source, last) for last in lasts]
 
 
+def _feature_scores(study: Study, feature: str, source: str) -> list[str]:
+    settings = [feature_score_settings(study, source, feature).digest(), *_scores(study, source)]
+    if (run := feature_run(study, feature)) is not None and feature == "clip":
+        settings += _clip_models(study, run.source, group_of(study, run))
+    return [*settings, as_json(training_data(study))]
+
+
 def _prompts(study: Study, recipe: str) -> list[str]:
     real = [(name, last) for name in real_sources(study) for last in last_shards(study, name)]
     images = [_images(study, name, last) for name, last in real]
@@ -152,6 +160,7 @@ KINDS: dict[str, tuple[str, tuple[str, ...], Callable[..., list[str]]]] = {
     "clip_metrics": ("evaluate_clip", GROUP, _clip_metrics),
     "clip_histories": ("train_clip", GROUP, _clip_models),
     "scores": ("score", ("source",), _scores),
+    "feature_scores": ("score_features", ("feature", "source"), _feature_scores),
     "prompts": ("write_prompts", ("recipe",), _prompts),
     "images": ("generate", SHARD, _generated),
     "data": ("prepare_data", ("split", "shard"), _data),

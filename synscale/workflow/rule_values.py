@@ -6,10 +6,12 @@ from functools import cache
 from pathlib import Path
 
 from synscale.study.models import Study
+from synscale.study.models.base import HubModel
 from synscale.workflow import prompt_inputs
 from synscale.workflow.runs import group_of, training_recipe, training_runs
 from synscale.workflow.settings.author_checkpoints import author_checkpoint_table_settings
 from synscale.workflow.settings.evaluation import reference_settings
+from synscale.workflow.settings.feature_scores import feature_names
 from synscale.workflow.settings.figures import names_of
 from synscale.workflow.settings.generation import checker_settings
 from synscale.workflow.shards import (
@@ -84,6 +86,21 @@ def _scored_sources(study: Study, values: Values) -> list[str]:
         for name in _sources_of_kinds(study, "real", "synthetic", "images", "selected")
         if getattr(study.sources[name], "recipe", None) not in without_classes
     ]
+
+
+def _compared_sources(study: Study, values: Values) -> list[str]:
+    """Return the scored sources other than real images."""
+    names = _scored_sources(study, values)
+    return [name for name in names if study.sources[name].kind != "real"]
+
+
+def _feature_spaces(study: Study, values: Values) -> list[str]:
+    return feature_names(study)
+
+
+def _downloaded_features(study: Study, values: Values) -> list[str]:
+    names = feature_names(study)
+    return [n for n in names if isinstance(study.scores.feature_spaces[n], HubModel)]
 
 
 def _classifier_sources(study: Study, values: Values) -> list[str]:
@@ -219,6 +236,13 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "train_clip": CLIP_MODELS,
     "evaluate_clip": CLIP_MODELS,
     "score": (Wildcard("source", "source to score", _scored_sources),),
+    "score_features": (
+        Wildcard("feature", "feature space", _feature_spaces),
+        Wildcard("source", "source to compare", _compared_sources),
+    ),
+    "fetch_feature_model": (
+        Wildcard("feature", "feature space to download", _downloaded_features),
+    ),
     "fit_laws": (Wildcard("law", "law", _laws),),
     "convert_author_checkpoint": (CHECKPOINT,),
     "evaluate_author_checkpoint": (CHECKPOINT,),

@@ -1,7 +1,12 @@
 """Models that evaluate images or write prompts, of random weights and a few channels."""
 
+import json
+from pathlib import Path
+
 import timm
 import torch
+from open_clip.model import CLIP
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 WORDS = [
@@ -139,3 +144,29 @@ def save_reference(folder, classes: int) -> None:
         model_config={"pretrained_cfg": model.pretrained_cfg | config, "model_args": VIT},
         safe_serialization=True,
     )
+
+
+def save_dinov2(folder) -> None:
+    """Save a DINOv2 without classes as timm does for the hub, of 28 px."""
+    torch.manual_seed(0)
+    sizes = {"img_size": 28, "embed_dim": 16, "depth": 1, "num_heads": 2}
+    model = timm.create_model("vit_small_patch14_dinov2.lvd142m", pretrained=False, **sizes)
+    config = {"input_size": [3, 28, 28], "crop_pct": 1.0, "num_classes": 0}
+    timm.models.save_for_hf(
+        model,
+        folder,
+        model_config={"pretrained_cfg": model.pretrained_cfg | config, "model_args": sizes},
+        safe_serialization=True,
+    )
+
+
+def save_open_clip(folder) -> None:
+    """Save a CLIP model as open_clip does for the hub, of 24 px."""
+    torch.manual_seed(0)
+    vision = {"image_size": 24, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8}
+    text = {"context_length": 8, "vocab_size": 64, "width": 16, "layers": 1, "heads": 2}
+    model = {"embed_dim": 12, "vision_cfg": vision, "text_cfg": text}
+    preprocessing = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.3, 0.4], "interpolation": "bicubic"}
+    config = {"model_cfg": model, "preprocess_cfg": preprocessing}
+    Path(folder, "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    save_file(CLIP(**model).state_dict(), Path(folder, "open_clip_model.safetensors"))

@@ -157,6 +157,8 @@ def test_images_are_selected_once_for_each_source(workflow):
     (workflow.folder / "config.yaml").write_text(f"study: {name}\n")
     planned = workflow.planned(f"figures/{name}/selection.pdf")
     assert planned["select_images"] == 2 and planned["generate"] == 1
+    planned = workflow.planned(f"figures/{name}/scores.pdf")
+    assert planned["score_features"] == 2 and planned["train_generator"] == 1
 
 
 def test_figure_that_the_study_lacks_is_reported(workflow):

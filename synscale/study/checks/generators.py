@@ -9,6 +9,7 @@ from synscale.study.checks.figures import NUMBERS, published_numbers
 from synscale.study.checks.messages import name_errors, shorten
 from synscale.study.models.base import HubModel
 from synscale.study.models.data import evaluations
+from synscale.study.models.scores import ClipFeatures
 
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -117,6 +118,13 @@ def check_other_models(scores, recipes) -> Iterator[str]:
     for key, model in models.items():
         if isinstance(model, HubModel):
             yield from _model_errors(key, model, "config.json", content)
+    for place, row in enumerate(scores.features):
+        if isinstance(row, HubModel):
+            is_clip = isinstance(row, ClipFeatures)
+            file = "open_clip_config.json" if is_clip else "config.json"
+            library = "open_clip" if is_clip else "timm"
+            key, content = f"scores.features.{place}", f"a model that {library} saved"
+            yield from _model_errors(key, row, file, content)
 
 
 def check_author_checkpoints(author_checkpoints, data, clip) -> Iterator[str]:

@@ -80,7 +80,7 @@ def check_selecting_models(sources, scores, clip, experiments) -> Iterator[str]:
         else:
             model, where = row.clip, f"{key}.clip"
             if not any(
-                _trains(experiment, model, sources, clip) for experiment in experiments.values()
+                trains_clip(experiment, model, sources, clip) for experiment in experiments.values()
             ):
                 yield (
                     f"{where} = {model.model_dump()}: no experiment trains it; name a run that one "
@@ -110,7 +110,16 @@ def is_selected(source: str | None, sources) -> bool:
     )
 
 
-def _trains(experiment, run, sources, clip) -> bool:
+def trains_clip(experiment, run, sources, clip) -> bool:
+    """Whether an experiment trains a CLIP model.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    run : ClipRun
+    sources : dict of str to Source
+    clip : Clip
+    """
     return (
         run.architecture in clip.architectures
         and run.architecture in experiment.architectures

@@ -19,11 +19,11 @@ from synscale.study.models.data import Data
 from synscale.study.models.figures import Figures, Tables
 from synscale.study.models.generators import Generator, SafetyChecker, Storage
 from synscale.study.models.recipes import Recipe
+from synscale.study.models.scores import Scores
 from synscale.study.models.sources import (
     CurveSelection,
     Experiment,
     Law,
-    Scores,
     Source,
     expand_curves,
     names_class,

@@ -1,15 +1,14 @@
-"""Sources, curves, experiments, scores and laws: what a study compares."""
+"""Sources, curves, experiments and laws: what a study compares."""
 
 from operator import not_
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Field
 
 from synscale.study.models.base import (
     DISPLAY_ONLY,
     SKIP,
     AboveZero,
-    HubModel,
     Name,
     Positive,
     StrictModel,
@@ -226,45 +225,6 @@ def names_class(source, recipes: dict) -> bool:
         recipe = recipes.get(source.recipe)
         return recipe is not None and recipe.kind not in ("alt_texts", "pair_texts")
     return source.kind in ("real", "images", "selected")
-
-
-class ReferenceRun(StrictModel):
-    """Classifier that an experiment of the study trains."""
-
-    kind: Literal["run"] = "run"
-    source: Name = Field(description="name of a source")
-    architecture: Name = Field(description="name of an architecture")
-    size: Positive = Field(description="number of training images")
-    seed: int = Field(description="seed of the run")
-
-
-class ReferenceModel(HubModel):
-    """Classifier for timm. Its outputs are the study's classes in the order of the class table."""
-
-    kind: Literal["pretrained"] = "pretrained"
-
-
-def _kind(value) -> str:
-    model = "model" in value if isinstance(value, dict) else hasattr(value, "model")
-    return "pretrained" if model else "run"
-
-
-Reference = Annotated[
-    Annotated[ReferenceRun, Tag("run")] | Annotated[ReferenceModel, Tag("pretrained")],
-    Discriminator(_kind),
-]
-
-
-class Scores(StrictModel):
-    """Scores of synthetic images by a classifier of real ones."""
-
-    reference: Reference = Field(
-        description="classifier of real images: a run of the study, or a pretrained model"
-    )
-    images: Positive = Field(
-        description="number of images of each source, its first ones; the same for all sources"
-    )
-    evaluation: Name = Field(description="evaluation set whose scores represent real images")
 
 
 class Law(StrictModel):

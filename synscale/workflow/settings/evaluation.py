@@ -139,12 +139,17 @@ def reference_settings(study: Study) -> HubWeights:
     return hub_weights(reference, "classifier")
 
 
+def scored_scales(study: Study, source: str) -> tuple[float | None, ...]:
+    """Return the guidance scales at which a source is scored; (None,) if it has none."""
+    row = study.sources[source]
+    return tuple(row.images) if isinstance(row, SyntheticSource) else (None,)
+
+
 def score_settings(study: Study, source: str) -> ScoreSettings:
     """Return the settings that score the images of a source."""
-    row = study.sources[source]
     return ScoreSettings(
         source=source,
-        guidance=tuple(row.images) if isinstance(row, SyntheticSource) else (None,),
-        images=None if row.kind == "real" else study.scores.images,
+        guidance=scored_scales(study, source),
+        images=None if study.sources[source].kind == "real" else study.scores.images,
         reference=reference_run(study) or reference_settings(study),
     )

@@ -4,16 +4,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from synscale.study import class_table
-from synscale.study.models import Study, expand_curves
+from synscale.study.models import Study
 from synscale.study.models.base import StrictModel
-from synscale.study.models.figures import SweepFigure
 from synscale.workflow.paths import image_files
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import ELSEWHERE, Curve, Label, figure_labels, labelled
 from synscale.workflow.settings.laws import (
-    ExperimentSettings,
     LawSettings,
-    experiment_settings,
     law_settings,
 )
 from synscale.workflow.shards import is_elsewhere, real_sources, synthetic_sources
@@ -105,18 +102,6 @@ class PlaneSettings(Settings):
     labels: list[Label]
 
 
-@dataclass(frozen=True)
-class ConfigurationSettings(Settings):
-    """Figures `configuration_sweep` and `scores`: every configuration of one experiment."""
-
-    experiments: list[ExperimentSettings]
-    architecture: str
-    evaluation: str
-    generators: list[str]
-    recipes: list[str]
-    labels: list[Label]
-
-
 def plane_sources(study: Study) -> list[str]:
     """Return the sources whose scores figure `recognizability_diversity` shows."""
     figure = study.figures.recognizability_diversity
@@ -132,37 +117,19 @@ def plane_settings(study: Study) -> PlaneSettings:
     figure = study.figures.recognizability_diversity
     generators = part_of(study, "recognizability_diversity", figure).generators
     recipes = [label for label in labels if label.generator != ELSEWHERE]
-    return PlaneSettings(generators, _names(recipes, "recipe"), labels)
+    return PlaneSettings(generators, label_names(recipes, "recipe"), labels)
 
 
-def _names(labels: list[Label], key: str) -> list[str]:
-    """Return the distinct generators or recipes of some labels, without real images."""
+def label_names(labels: list[Label], key: str) -> list[str]:
+    """Return the distinct generators or recipes of some labels, without real images.
+
+    Parameters
+    ----------
+    labels : list of Label
+    key : {"generator", "recipe"}
+    """
     names = dict.fromkeys(getattr(label, key) for label in labels)
     return [name for name in names if name != "real"]
-
-
-def _configurations(study: Study, figure: SweepFigure) -> ConfigurationSettings:
-    curves = set(expand_curves(study.experiments[figure.experiment].curves, study.sources))
-    labels = [label for label in figure_labels(study) if (label.source, label.guidance) in curves]
-    return ConfigurationSettings(
-        experiments=experiment_settings(study, [figure.experiment]),
-        architecture=figure.architecture,
-        evaluation=figure.evaluation,
-        generators=_names(labels, "generator"),
-        recipes=_names(labels, "recipe"),
-        labels=labels,
-    )
-
-
-def sweep_settings(study: Study) -> ConfigurationSettings:
-    """Return the settings of figure `configuration_sweep`."""
-    figure = study.figures.configuration_sweep
-    return _configurations(study, part_of(study, "configuration_sweep", figure))
-
-
-def scores_settings(study: Study) -> ConfigurationSettings:
-    """Return the settings of figure `scores`."""
-    return _configurations(study, part_of(study, "scores", study.figures.scores))
 
 
 def configuration_sources(settings) -> list[str]:

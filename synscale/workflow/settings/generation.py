@@ -36,7 +36,7 @@ class HubWeights(Settings):
         owner/name on the hub; or a folder, whose path starts with / or a dot.
     revision : str or None
         Commit on the hub.
-    use : {"generator", "upscaler", "safety_checker", "classifier", "language"}
+    use : {"generator", "upscaler", "safety_checker", "classifier", "language", "open_clip"}
         What the files are fetched for.
     variant : str or None
         Variant of the weight files, such as fp16.

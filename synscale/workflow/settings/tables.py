@@ -7,6 +7,7 @@ from synscale.study.models.figures import Counterpart
 from synscale.workflow.runs import Run, training_runs
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.curves import Label, table_labels
+from synscale.workflow.settings.feature_scores import score_columns
 from synscale.workflow.settings.figures import experiments_of_laws, part_of
 from synscale.workflow.settings.laws import (
     ExperimentSettings,
@@ -32,6 +33,7 @@ class ConfigurationsSettings(Settings):
     evaluations: list[str]
     experiments: list[ExperimentSettings]
     labels: list[Label]
+    measures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def configurations_settings(study: Study) -> ConfigurationsSettings:
         table.evaluations,
         experiment_settings(study, [table.experiment]),
         [label for label in table_labels(study) if (label.source, label.guidance) in curves],
+        score_columns(study),
     )
 
 

@@ -5,8 +5,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
-from synscale.analysis.score_correlation import CorrelationError, regression, spearman
+from synscale.analysis.score_correlation import (
+    CorrelationError,
+    adjusted,
+    regression,
+    spearman,
+    summarize,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 few = settings(max_examples=25, deadline=None)  # a few milliseconds each on an idle core
@@ -121,3 +128,38 @@ def test_regression_refuses_data_without_an_answer():
     with pytest.raises(CorrelationError, match=r"5 configurations \(expected 6 or more\)"):
         regression(scores[:5], accuracy[:5])
     regression(scores[:6], accuracy[:6])
+
+
+def test_score_that_some_lack_is_in_no_regression():
+    scores, accuracy = drawn(np.random.default_rng(4))
+    before, _ = summarize(scores, accuracy)
+    partly = scores["a"].where(scores["b"] > -0.5)
+    rows, reason = summarize(scores.assign(d=partly), accuracy)
+    assert reason == ""
+    pd.testing.assert_frame_equal(rows[:3], before)
+    known = partly.notna().to_numpy()
+    assert rows["spearman"][3] == pytest.approx(spearman(partly[known], accuracy[known])[0])
+    assert np.isnan(rows["coefficient"][3])
+
+
+def test_p_values_are_adjusted_for_the_number_of_scores():
+    scores, accuracy = drawn(np.random.default_rng(5))
+    scores = scores.assign(d=1.0, e=np.nan)  # two that have no correlation are no tests
+    rows = adjusted(summarize(scores, accuracy)[0], scores, accuracy)
+    p = [stats.spearmanr(scores[name], accuracy).pvalue for name in "abc"]
+    assert rows["p"][:3].to_numpy() == pytest.approx(p)
+    order = np.argsort(p)
+    holm = np.maximum.accumulate(np.array([3, 2, 1]) * np.array(p)[order]).clip(max=1)
+    assert rows["p_holm"][order].to_numpy() == pytest.approx(holm)
+    assert rows[["p", "p_holm"]][3:].isna().all(axis=None)
+
+
+def test_holm_limits_false_discoveries_of_many_scores():
+    random = np.random.default_rng(6)
+    significant = 0
+    for _ in range(40):
+        scores = pd.DataFrame(random.normal(size=(12, 10)), columns=list("abcdefghij"))
+        accuracy = random.normal(size=12)
+        rows = pd.DataFrame({"score": list(scores), "spearman": 0.0})  # each has a rho
+        significant += bool((adjusted(rows, scores, accuracy)["p_holm"] < 0.05).any())
+    assert significant <= 6  # 2 expected at most; more than 6 has a probability of 0.3 %

@@ -93,6 +93,11 @@ def jobs_of_every_rule():
         yield DIGITS, "prepare_data", {"split": split, "shard": "00000"}
     extensions = load_study(ROOT / "studies/digits_extensions.yaml")
     yield extensions, "select_images", {"source": "diverse", "shard": "00000"}
+    for feature in ("reference", "dinov2", "clip"):
+        scores = {"features": [feature], "measures": ["density"]}
+        scores = extensions.scores.model_validate(extensions.scores.model_dump() | scores)
+        study = extensions.model_copy(update={"scores": scores})
+        yield study, "score_features", {"source": "diverse", "feature": feature}
     for rule in ("index_data", "prepare_data"):
         yield files, rule, {"split": "imagenet_val", "shard": "00000"}
     real = {"source": "real", "shard": "00000"}
@@ -110,10 +115,12 @@ def jobs_of_every_rule():
         "fetch_generator": {"generator": "sd"},
         "fetch_model": {"recipe": "blip"},
         "fetch_start": {"architecture": "vit_small"},
+        "fetch_feature_model": {"feature": "dinov2"},
         "convert_author_checkpoint": {"checkpoint": "any"},
         "evaluate_author_checkpoint": {"checkpoint": "any"},
     }
     several = {"generate", "train_generator", "prepare_data", "index_data", "select_images"}
+    several.add("score_features")
     for rule in RULES - dag.UNPLANNED - several:
         yield models, rule, wildcards.get(rule, {})
 

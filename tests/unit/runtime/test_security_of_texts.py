@@ -17,7 +17,7 @@ from synscale.data import shards
 from synscale.report import captions, names, tables
 from synscale.report import html as pages
 from synscale.study.load import StudyError, load_study
-from synscale.study.models.sources import ReferenceModel
+from synscale.study.models.scores import ReferenceModel
 from tests.support.workflow import ROOT, SMOKE
 
 HOSTILE = [

@@ -10,7 +10,7 @@ from tests.support.workflow import ROOT
 
 STUDY = yaml.safe_load((ROOT / "studies/digits_extensions.yaml").read_text(encoding="utf-8"))
 REPETITION = {
-    "experiments": ["real", "repetition"],
+    "experiments": ["real", "repetition", "guidance"],
     "architectures": ["vit_small", "vit_short", "vit_long"],
     "evaluation": "unseen_writers",
     "source": "real",

@@ -9,7 +9,7 @@ from snakemake.iocontainers import InputFiles
 
 from synscale.planning import estimates, resources
 from synscale.study.load import StudyError, load_study
-from synscale.workflow import digests, figure_inputs, inputs, rule_names, studies
+from synscale.workflow import digests, figure_inputs, inputs, rule_names, score_digests, studies
 from tests.support.workflow import ROOT, SMOKE
 
 VALUES = {
@@ -28,7 +28,7 @@ VALUES = {
 # Inputs of checkpoints, models, data sets and selections that the smoke study does not have.
 ABSENT = {"checkpoint", "checkpoint_tars", "local_model"}
 ABSENT |= {"selecting_model", "unselected_tar", "selection_laws", "selection_metrics"}
-ABSENT |= {"repetition_metrics"}
+ABSENT |= {"repetition_metrics", "feature_model", "remembered_tars"}
 
 
 def functions_of(module) -> dict[str, FunctionType]:
@@ -112,6 +112,8 @@ def test_every_digest_has_the_name_of_its_rule():
     rules = rule_names.rules()
     for name in functions_of(digests).keys() - {"prompts"}:
         assert f"settings_digest=digests.{name}," in rules[name]
+    for name in functions_of(score_digests):
+        assert f"settings_digest=score_digests.{name}," in rules[name]
 
 
 def test_digest_changes_with_the_settings_of_its_rule_only(smoke):

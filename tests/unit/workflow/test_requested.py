@@ -10,6 +10,7 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSet
 
 from synscale.study.load import load_study
 from synscale.study.models.generators import SafetyChecker
+from synscale.study.models.scores import Scores
 from synscale.study.models.starts import PretrainedStart
 from synscale.workflow import hooks, requested, rule_values
 from synscale.workflow.requested import Form
@@ -61,10 +62,12 @@ def studies():
     os.chdir(ROOT)
     try:
         smoke, imagenet = load_study(SMOKE), load_study(ROOT / "studies/imagenet.yaml")
+        keys = {"features": ["dinov2"], "measures": ["density"]}
+        scores = Scores.model_validate(imagenet.scores.model_dump() | keys)
         checker = SafetyChecker(model="a/b", revision="0" * 40)
         return {
             "smoke": with_released_start(smoke),
-            "imagenet": imagenet.model_copy(update={"safety_checker": checker}),
+            "imagenet": imagenet.model_copy(update={"safety_checker": checker, "scores": scores}),
             "digits_extensions": load_study(ROOT / "studies/digits_extensions.yaml"),
         }
     finally:
