@@ -9,7 +9,13 @@ from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
-from synscale.report.caption_sizes import by_curve, epochs, shown_sizes, trained_sizes
+from synscale.report.caption_sizes import (
+    by_curve,
+    epochs,
+    real_images_spent_text,
+    shown_sizes,
+    trained_sizes,
+)
 from synscale.report.imbalance import class_imbalance
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
 from synscale.study import csv_tables
@@ -150,7 +156,8 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     -------
     SimpleNamespace
         on: evaluation sets. sizes(unit), seeds: of the training runs behind it. fitted: the sizes
-        that each curve's law is fitted to. epochs: of each size. part: its key in the study.
+        that each curve's law is fitted to. epochs: of each size. spent: real images that
+        fine-tuned generators. part: its key in the study.
     """
     check_current(folder, study)
     facts = SimpleNamespace(
@@ -183,4 +190,5 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts.epochs = epochs(study, trained)
     facts.imbalance = class_imbalance(study, trained)
     facts.fitted = by_curve(study, fitted, "images")
+    facts.spent = real_images_spent_text(study, trained)
     return facts

@@ -16,6 +16,7 @@ from synscale.study.checks import (
     data,
     experiments,
     figures,
+    finetuning,
     generators,
     joint_law,
     recipes,
@@ -30,7 +31,10 @@ from synscale.study.models.base import COMMIT, NAME
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
 CHECKS = [
     check
-    for module in (sources, experiments, clip, data, training_sets, generators, recipes, joint_law)
+    for module in (
+        *(sources, experiments, clip, data, training_sets, generators, finetuning, recipes),
+        joint_law,
+    )
     for check in module.CHECKS
 ]
 

@@ -17,6 +17,7 @@ from synscale.workflow.settings.evaluation import (
     reference_settings,
     score_settings,
 )
+from synscale.workflow.settings.finetuning import finetuning_settings
 from synscale.workflow.settings.generation import (
     checker_settings,
     fetch_settings,
@@ -61,6 +62,12 @@ def prompts(study: Study, wildcards) -> str:
 def train_generator(study: Study, wildcards) -> str:
     """Digest of `train_generator`."""
     return generator_settings(study, wildcards.generator).digest()
+
+
+@study_input
+def finetune_generator(study: Study, wildcards) -> str:
+    """Digest of `finetune_generator`."""
+    return finetuning_settings(study, wildcards.generator).digest()
 
 
 @study_input

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from synscale.study.models import CurveSelection, Study, expand_curves, names_class
+from synscale.study.models.spent_images import real_images_spent
 from synscale.workflow.runs import training_recipe
 from synscale.workflow.shards import is_real
 
@@ -38,13 +39,17 @@ class CurveStyle:
 
 @dataclass(frozen=True)
 class Curve:
-    """Runs of one source at one guidance scale with one architecture."""
+    """Runs of one source at one guidance scale with one architecture.
+
+    real_images_spent: real images that fine-tuned the generator of the source.
+    """
 
     source: str
     guidance: float | None
     architecture: str
     label: str = ""
     style: CurveStyle | None = None
+    real_images_spent: int = 0
 
     @property
     def key(self) -> tuple[str, float | None, str]:
@@ -183,7 +188,8 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
         if several_architectures:
             texts.append(training_recipe(study, architecture).architectures[architecture].label)
         style = curve_style(study, source, scale, architecture)
-        named.append(Curve(*key, ", ".join(texts), style))
+        spent = real_images_spent(study.sources, study.generators, source)
+        named.append(Curve(*key, ", ".join(texts), style, spent))
     return named
 
 
