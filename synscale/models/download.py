@@ -286,8 +286,8 @@ def fetch(weights: HubWeights, known: str, record: str, output: str) -> None:
         table += stage
     checksums.write(part / checksums.RECORD, inside)
     replaced = {_key(row) for row in table}
-    kept = [row for row in checksums.rows(record) if _key(row) not in replaced]
-    checksums.write(record, kept + table)
+    unchanged = [row for row in checksums.rows(record) if _key(row) not in replaced]
+    checksums.write(record, unchanged + table)
     apply_umask(part)
     shutil.rmtree(output, ignore_errors=True)  # Snakemake creates the folder of a directory output
     part.rename(output)

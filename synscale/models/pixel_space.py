@@ -28,7 +28,13 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):
         self.register_buffer("anchor", torch.zeros(1))
 
     def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
-        """Return a distribution with the pixels as its only value, as AutoencoderKL.encode does."""
+        """Return a distribution with the pixels as its only value, as AutoencoderKL.encode does.
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, C, H, W)
+            Pixels in -1..1.
+        """
         moments = torch.cat([x, torch.zeros_like(x)], dim=1)
         return AutoencoderKLOutput(DiagonalGaussianDistribution(moments, deterministic=True))
 

@@ -90,7 +90,12 @@ KINDS = {"diffusion": ("unet", diffusion_loss), "masked_token": ("transformer", 
 
 
 def in_range(images: torch.Tensor) -> torch.Tensor:
-    """Return uint8 images as float in -1..1."""
+    """Return images as float in -1..1.
+
+    Parameters
+    ----------
+    images : Tensor, shape (B, C, H, W), uint8
+    """
     return images.float() / 127.5 - 1
 
 
@@ -248,7 +253,7 @@ def train_and_save(
     recipe = settings.generator.training
     captions = generator_texts.texts_of(settings, tars, classes, recipe.seed)
     identity = as_json([settings, captions.digest(), shards.identity(tars)], settings.ignored)
-    shown = held_out.with_names(evaluation, recipe.batch_size, classes)
+    shown = generator_texts.named_held_out(evaluation, recipe.batch_size, classes)
     pipeline = train(settings, images, captions, state_folder, identity, device, shown)
     rows = Path(state_folder) / f"{checkpoint.digest(identity)}.csv"
     history.write_job(histories, [("", settings.generator.kind, rows)])

@@ -19,6 +19,8 @@ from synscale.prompts import recipes
 from synscale.study.class_table import TEXTS
 from synscale.study.models.generators import GeneratorTraining, LoraTraining
 from synscale.study.models.recipes import ClassRecipe
+from synscale.training import held_out
+from synscale.training.image_sets import InMemoryImages
 from synscale.workflow.settings.finetuning import FinetuningSettings
 from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
@@ -176,3 +178,23 @@ def draw_captions(
     place = torch.randint(rows.shape[1], positions.shape, generator=random)
     is_dropped = torch.rand(positions.shape, generator=random) < recipe.caption_dropout
     return rows[positions, place].long().masked_fill(is_dropped, 0)
+
+
+def named_held_out(
+    evaluation: list[str], batch_size: int, classes: pd.DataFrame
+) -> tuple[InMemoryImages, list[str]] | None:
+    """Return held-out images and the names of their classes; None without an evaluation set.
+
+    Parameters
+    ----------
+    evaluation : list of str
+        Tar of the evaluation set, or nothing.
+    batch_size : int
+        Of the training.
+    classes : DataFrame
+        The class table.
+    """
+    if not evaluation:
+        return None
+    seen = held_out.read_evenly(evaluation[0], held_out.count_of(batch_size))
+    return seen, [classes["name"][row] for row in seen.class_ids.tolist()]

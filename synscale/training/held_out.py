@@ -8,7 +8,6 @@ different loss.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pandas as pd
 import torch
 
 from synscale.training import stream
@@ -37,26 +36,6 @@ def read_evenly(tar: str, count: int) -> InMemoryImages:
     positions = torch.linspace(0, len(images) - 1, min(count, len(images))).round().long()
     pixels, class_ids = images.read(positions)
     return InMemoryImages([len(class_ids)], pixels, class_ids)
-
-
-def with_names(
-    evaluation: list[str], batch_size: int, classes: pd.DataFrame
-) -> tuple[InMemoryImages, list[str]] | None:
-    """Return held-out images and the names of their classes; None without an evaluation set.
-
-    Parameters
-    ----------
-    evaluation : list of str
-        Tar of the evaluation set, or nothing.
-    batch_size : int
-        Of the training.
-    classes : DataFrame
-        The class table.
-    """
-    if not evaluation:
-        return None
-    seen = read_evenly(evaluation[0], count_of(batch_size))
-    return seen, [classes["name"][row] for row in seen.class_ids.tolist()]
 
 
 @contextmanager

@@ -241,7 +241,7 @@ def load_base(folder: str, variant: str | None, device: torch.device) -> StableD
     if type(pipeline) is not StableDiffusionPipeline:
         kind = type(pipeline).__name__
         fix = "name a Stable Diffusion 1 or 2 model as base"
-        raise WeightsError(f"{kind}, expected StableDiffusionPipeline: not supported; {fix}")
+        raise WeightsError(f"not supported ({kind}, expected StableDiffusionPipeline); {fix}")
     return pipeline
 
 
@@ -289,7 +289,7 @@ def train_and_save(
     captions = generator_texts.texts_of(settings, tars, classes, recipe.seed)
     about = [settings, revision, captions.digest(), shards.identity(tars)]
     identity = as_json(about, settings.ignored)
-    shown = held_out.with_names(evaluation, recipe.batch_size, classes)
+    shown = generator_texts.named_held_out(evaluation, recipe.batch_size, classes)
     train(pipeline, settings, images, captions, state_folder, identity, shown)
     rows = Path(state_folder) / f"{checkpoint.digest(identity)}.csv"
     history.write_job(histories, [("", settings.base, rows)])

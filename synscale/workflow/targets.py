@@ -89,10 +89,10 @@ def generator(study: Study, name: str, folder: str) -> Any:
         If results of its kind are in another folder.
     """
     settings = study.generators[name]
-    found = generator_folder(settings)
-    if found != folder:
-        problem = f"is {ORIGINS[found]}, not {ORIGINS[folder]}"
-        fix = f"request {found}/{name} instead of {folder}/{name}"
+    actual = generator_folder(settings)
+    if actual != folder:
+        problem = f"is {ORIGINS[actual]}, not {ORIGINS[folder]}"
+        fix = f"request {actual}/{name} instead of {folder}/{name}"
         raise NotInStudy(f"{study.title}: generators.{name}: {problem}; {fix}")
     return settings
 

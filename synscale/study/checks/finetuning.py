@@ -38,10 +38,10 @@ def _problem(base: Generator) -> str | None:
         return "it has LoRA weights, and a second update is not supported; name one without lora"
     index = Path(base.model) / "model_index.json"
     if base.is_folder and index.is_file():
-        found = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
-        if found != TUNABLE:
+        kind = json.loads(index.read_text(encoding="utf-8")).get("_class_name")
+        if kind != TUNABLE:
             fix = "name a Stable Diffusion 1 or 2 model"
-            return f"fine-tuning is not supported ({found}, expected {TUNABLE}); {fix}"
+            return f"fine-tuning is not supported ({kind}, expected {TUNABLE}); {fix}"
     return None
 
 
