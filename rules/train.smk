@@ -4,8 +4,8 @@
 #      results/{study}/histories/{source}/{group}.csv: losses, learning rate and speed by step
 #
 # A run is a guidance scale, an architecture, a size and a seed. A size is a prefix of the images. A
-# group contains the runs of one job: all runs of an architecture if a run takes seconds, or a
-# single run if it takes GPU-days (classifiers.runs_per_job of the study). The profile sets the
+# group contains the runs of one job: all runs of an architecture if a run takes seconds, those
+# of a curve if it takes minutes, or a single run if it takes GPU-days (classifiers.runs_per_job of the study). The profile sets the
 # GPUs, nodes and threads of a job: docs/guides/several_gpus.md.
 
 from synscale.workflow import finished_shards

@@ -116,9 +116,8 @@ def contrast(curves: Sequence[Points], weights: Sequence[float]) -> Effect:
     value = -float(np.dot(weights, [line.params[1] for line in lines]))
     variances = np.square(weights) * [line.bse[1] ** 2 for line in lines]
     total = variances.sum()
-    freedom = 1.0
-    if total > 0:
-        freedom = total**2 / (variances**2 / [line.df_resid for line in lines]).sum()
+    squares = variances**2 / [line.df_resid for line in lines]
+    freedom = total**2 / squares.sum() if total > 0 else 1.0
     n = sum(int(line.nobs) for line in lines)
     return _student(value, float(np.sqrt(total)), float(freedom), n)
 
@@ -143,6 +142,8 @@ def mean_difference(synthetic: Sequence[Points], real: Points) -> Effect:
     each size that all curves have, and one line is fitted: its k is the mean of theirs. Curves bend
     alike, so their distances from their lines are not independent, and the error of their mean is
     not that of so many lines.
+
+    Parameters as of `difference`, with several synthetic curves.
     """
     x, y = common_sizes(synthetic)
     return contrast([(np.exp(x), np.exp(y.mean(0))), real], [1, -1])
@@ -186,17 +187,12 @@ def spread(curves: Sequence[Points], min_difference: float) -> Spread:
 
 
 def _spread(
-    k: list[float],
-    errors: np.ndarray | float,
-    freedom: int,
-    min_difference: float,
-    n: int,
-    p: float,
+    k: list[float], errors: np.ndarray | float, freedom: int, margin: float, n: int, p: float
 ) -> Spread:
     """Return the spread of exponents k; errors are those of the difference of each pair."""
     apart = np.array([abs(one - other) for one, other in combinations(k, 2)])
     half = _tukey(len(k), freedom) * errors
-    alike = stats.t.cdf((apart - min_difference) / errors, freedom).max()
+    alike = stats.t.cdf((apart - margin) / errors, freedom).max()
     low = max(0.0, float((apart - half).max()))
     effect = Effect(float(np.ptp(k)), low, float((apart + half).max()), n)
     return Spread(effect, float(p), float(alike), k)
@@ -285,7 +281,12 @@ def log_ratios(with_synthetic: pd.DataFrame, real_only: pd.DataFrame) -> pd.Seri
 def by_draw(ratios: dict[int, pd.Series], draws: int) -> list[float]:
     """Return the mean over sizes of log loss ratios of each draw of the images.
 
-    `ratios` has log loss ratios by seed for each size.
+    Parameters
+    ----------
+    ratios : dict
+        Size -> log loss ratios, indexed by seed.
+    draws : int
+        Number of draws of the images; seed s trains on draw s % draws.
     """
     by_seed = pd.concat(ratios.values(), axis=1).mean(axis=1)
     return [float(group.mean()) for _, group in by_seed.groupby(lambda seed: seed % draws)]

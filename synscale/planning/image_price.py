@@ -12,6 +12,13 @@ def price_of_image(study: Study, source: str, guidance: float | None, machine: H
     That of the first shard at this guidance scale, over its images. Prompts, the training of a
     generator, and images that are thrown away are not in it.
 
+    Parameters
+    ----------
+    study : Study
+    source : str
+    guidance : float or None
+    machine : Hardware
+
     Raises
     ------
     PlanError

@@ -106,6 +106,12 @@ def epochs(study: Study, sizes: Sizes) -> str:
 
     Images that are seen, iterations times the batch size, over those of the training set. The
     recipes of classifiers and of CLIP models differ.
+
+    Parameters
+    ----------
+    study : Study
+    sizes : Sizes
+        Sizes of each curve, as `trained_sizes` returns them.
     """
     texts = []
     for section in ("classifiers", "clip"):

@@ -9,6 +9,7 @@ from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
+from synscale.report import front_page
 from synscale.report.caption_sizes import (
     by_curve,
     epochs,
@@ -171,6 +172,8 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
         facts.on = measured_on(folder, study, list(study.data.evaluation))
         redrawn = [source for source, row in study.sources.items() if getattr(row, "draws", 1) > 1]
         facts.redrawn = join_words([display_name(source) for source in redrawn])
+        facts.main_figure = partial(front_page.main_figure, folder, study)
+        facts.claims = partial(front_page.claims, folder, study)
         return facts
     figure = getattr(study.figures, name, None)
     facts.part = part_of(study, name, figure or getattr(study.tables, name, None))

@@ -39,7 +39,16 @@ def _cells(grid: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def draw_losses(axes: plt.Axes, grid: pd.DataFrame, points: pd.DataFrame) -> None:
-    """Draw contours of the law's loss, and the measured losses in the same colours."""
+    """Draw contours of the law's loss, and the measured losses in the same colours.
+
+    Parameters
+    ----------
+    axes : Axes
+    grid : DataFrame
+        synthetic_images, real_images and loss of a rectangular grid.
+    points : DataFrame
+        The same columns of the measured losses.
+    """
     x, y, losses = _cells(grid, "loss")
     low, high = points["loss"].min(), points["loss"].max()
     levels = np.geomspace(low, max(high, low * 1.001), 13)
@@ -65,6 +74,14 @@ def draw_worth(axes: plt.Axes, grid: pd.DataFrame, points: pd.DataFrame) -> None
     """Draw contours of the value of the next synthetic image, in real images.
 
     Grey: it does harm. Hatched: the interval has both signs.
+
+    Parameters
+    ----------
+    axes : Axes
+    grid : DataFrame
+        synthetic_images, real_images, worth and its interval on a rectangular grid.
+    points : DataFrame
+        Measured losses, which are marked.
     """
     x, y, worth = _cells(grid, "worth")
     inside = np.ma.masked_less_equal(worth, 0)
@@ -88,7 +105,16 @@ def draw_worth(axes: plt.Axes, grid: pd.DataFrame, points: pd.DataFrame) -> None
 
 
 def draw_held_out(axes: plt.Axes, table: pd.DataFrame, labels: dict[str, str]) -> None:
-    """Draw predicted against measured losses of mixtures that the fit has not seen."""
+    """Draw predicted against measured losses of mixtures that the fit has not seen.
+
+    Parameters
+    ----------
+    axes : Axes
+    table : DataFrame
+        As `joint.held_out` returns it.
+    labels : dict of str to str
+        Curve -> label.
+    """
     shown = table[["loss", "without_curve", "largest"]].to_numpy(float)
     ends = np.nanmin(shown) / 1.05, np.nanmax(shown) * 1.05
     axes.plot(ends, ends, color="0.5", linewidth=0.8)
@@ -109,7 +135,15 @@ def draw_held_out(axes: plt.Axes, table: pd.DataFrame, labels: dict[str, str]) -
 
 
 def draw_costs(axes: plt.Axes, table: pd.DataFrame, currency: str) -> None:
-    """Draw the cost of the cheapest mixture, and of images of one kind, against the loss."""
+    """Draw the cost of the cheapest mixture, and of images of one kind, against the loss.
+
+    Parameters
+    ----------
+    axes : Axes
+    table : DataFrame
+        loss, cost, cost_low, cost_high, and the costs of real_only and synthetic_only.
+    currency : str
+    """
     x = table["loss"]
 
     def positive(column: str) -> pd.Series:

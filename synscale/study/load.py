@@ -18,7 +18,6 @@ from synscale.study.checks import (
     figures,
     finetuning,
     generators,
-    joint_law,
     recipes,
     sources,
     training_sets,
@@ -32,8 +31,8 @@ MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that p
 CHECKS = [
     check
     for module in (
-        *(sources, experiments, clip, data, training_sets, generators, finetuning, recipes),
-        joint_law,
+        *(sources, experiments, clip, data),
+        *(training_sets, generators, finetuning, recipes),
     )
     for check in module.CHECKS
 ]

@@ -57,7 +57,7 @@ DEEPFLOYD = {
 }
 
 
-def levels(plain: int, attending: int) -> dict:
+def _levels(plain: int, attending: int) -> dict:
     """Return the blocks of a DeepFloyd UNet: levels without attention, then those with it."""
     down = ["ResnetDownsampleBlock2D"] * plain + ["SimpleCrossAttnDownBlock2D"] * attending
     up = ["SimpleCrossAttnUpBlock2D"] * attending + ["ResnetUpsampleBlock2D"] * plain
@@ -72,7 +72,7 @@ def first_stage() -> torch.nn.Module:
         block_out_channels=[704, 1408, 2112, 2816],
         layers_per_block=3,
         cross_attention_dim=2816,
-        **levels(1, 3),
+        **_levels(1, 3),
         **DEEPFLOYD,
     )
 
@@ -89,7 +89,7 @@ def second_stage() -> torch.nn.Module:
         mid_block_scale_factor=2**0.5,
         resnet_out_scale_factor=2**0.5,
         resnet_skip_time_act=True,
-        **levels(3, 2),
+        **_levels(3, 2),
         **DEEPFLOYD,
     )
 
@@ -134,7 +134,7 @@ def vector_quantizer() -> torch.nn.Module:
     )
 
 
-def clip_text(
+def _clip_text(
     kind: type[PreTrainedModel], width: int, layers: int
 ) -> tuple[CLIPTokenizer, PreTrainedModel]:
     """Return a tokenizer of a few words, and a text encoder for texts of 77 tokens."""
@@ -175,7 +175,7 @@ def stable_diffusion(
     decoder : tuple of int
         Channels of the autoencoder.
     """
-    tokenizer, encoder = clip_text(CLIPTextModel, *text)
+    tokenizer, encoder = _clip_text(CLIPTextModel, *text)
     levels = len(channels)
     blocks = len(decoder)
     unet = UNet2DConditionModel(
@@ -230,7 +230,7 @@ def amused(
     transformer: Callable = u_vit, tokens: Callable = vector_quantizer, text=(768, 12)
 ) -> AmusedPipeline:
     """Return an aMUSEd pipeline."""
-    tokenizer, encoder = clip_text(CLIPTextModelWithProjection, *text)
+    tokenizer, encoder = _clip_text(CLIPTextModelWithProjection, *text)
     denoiser = transformer()
     scheduler = AmusedScheduler(mask_token_id=denoiser.config.vocab_size - 1)
     return AmusedPipeline(tokens(), tokenizer, encoder, denoiser, scheduler)

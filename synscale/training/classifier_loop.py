@@ -161,7 +161,7 @@ def gradients(
     return torch.stack(losses).sum()
 
 
-def build(job: ClassifierJob, device: torch.device) -> VisionTransformer:
+def _build(job: ClassifierJob, device: torch.device) -> VisionTransformer:
     """Return the model with its initial weights, not compiled yet."""
     torch.manual_seed(job.run.seed)
     model = classifier.build(**job.build_arguments, position_std=job.recipe.position_std)
@@ -172,7 +172,7 @@ def _layout(recipe: Training) -> torch.memory_format:
     return torch.channels_last if recipe.compile else torch.contiguous_format
 
 
-def optimizer_of(
+def _optimizer_of(
     model: torch.nn.Module, recipe: Training, total: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW, and linear warm-up followed by a cosine to zero, over `total` steps."""
@@ -186,7 +186,7 @@ def optimizer_of(
     return optimizer, SequentialLR(optimizer, [rise, fall], [warm])
 
 
-def moving_average(model: torch.nn.Module, decay: float | None) -> AveragedModel | None:
+def _moving_average(model: torch.nn.Module, decay: float | None) -> AveragedModel | None:
     """Return the moving average of a model's weights, if it has a decay."""
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
 
@@ -226,7 +226,7 @@ def batches_of(
         yield pixels.contiguous(memory_format=_layout(recipe)), targets, of_images
 
 
-def masks_of_step(
+def _masks_of_step(
     job: ClassifierJob, depth: StochasticDepth, step: int, processes: ProcessGroup
 ) -> torch.Tensor | None:
     """Return the masks of this process's share of a batch, None without stochastic depth."""
@@ -270,11 +270,11 @@ def train(
         If the loss or the gradient is not finite, or if processes loaded different states.
     """
     recipe, total, ranks = job.recipe, job.run.iterations, processes.ranks
-    model = build(job, processes.device)
+    model = _build(job, processes.device)
     count = job.micro_batches(ranks)
     depth = StochasticDepth(model, recipe.batch_size // ranks // count, processes.device)
-    optimizer, schedule = optimizer_of(model, recipe, total)
-    average = moving_average(model, recipe.ema_decay)
+    optimizer, schedule = _optimizer_of(model, recipe, total)
+    average = _moving_average(model, recipe.ema_decay)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts)
     sizes = total, recipe.batch_size, "images"
@@ -285,7 +285,7 @@ def train(
     compile_model(model, recipe.compile)
     ddp_model = processes.wrap_ddp(model)
     for step, batch in enumerate(batches_of(job, images, start, processes), start):
-        masks = masks_of_step(job, depth, step, processes)
+        masks = _masks_of_step(job, depth, step, processes)
         optimizer.zero_grad(set_to_none=True)
         loss = gradients(ddp_model, recipe, processes, *batch, count, depth, masks)
         norm = clip_norm(model, recipe.gradient_clip)

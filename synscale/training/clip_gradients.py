@@ -8,6 +8,9 @@ A share of a batch that does not fit into a GPU is processed in micro-batches wi
    micro-batch of the similarity matrix exist at a time; open_clip keeps the complete matrix.
 3. Compute the features of every micro-batch again and propagate the gradients of step 2.
 
+ClipLoss has no weights of pairs. Pairs with weights are therefore processed in this way, too, if
+one micro-batch is enough: the losses of a pair, as an image and as a text, have its weight.
+
 Images stay in host memory and are sent to the GPU twice, so that it holds those of one micro-batch.
 """
 
@@ -25,6 +28,7 @@ from synscale.models import clip
 from synscale.study.models.clip import ClipTraining
 from synscale.training.distributed import ProcessGroup
 from synscale.training.pairs import PairBatch
+from synscale.training.part_weights import PartWeights
 
 FEATURES = "image_features", "text_features"
 
@@ -40,12 +44,15 @@ class Gradients:
         The model, or its DistributedDataParallel if there are several processes.
     recipe : ClipTraining
     processes : ProcessGroup
+    part_weights : PartWeights, optional
+        Of the parts of a mixture.
     """
 
     model: CLIP
     ddp_model: torch.nn.Module
     recipe: ClipTraining
     processes: ProcessGroup
+    part_weights: PartWeights | None = None
 
     def __call__(self, share: Sequence[PairBatch]) -> torch.Tensor:
         """Add the gradients of one batch to those of the model.
@@ -60,7 +67,9 @@ class Gradients:
         Tensor, shape ()
             Mean loss of the share's rows. Its mean over processes is the loss of the batch.
         """
-        return self._in_one_batch(share[0]) if len(share) == 1 else self._in_micro_batches(share)
+        if len(share) == 1 and self.part_weights is None:
+            return self._in_one_batch(share[0])
+        return self._in_micro_batches(share)
 
     def _in_one_batch(self, batch: PairBatch) -> torch.Tensor:
         # With a loss of its rows on every process, and features gathered with their gradients,
@@ -82,7 +91,8 @@ class Gradients:
         features = [torch.cat([output[key] for output in outputs]) for key in FEATURES]
         rows = len(share[0].images)
         scale = outputs[0]["logit_scale"]
-        loss, scale_gradient, *gradients = self.of_features(features[0], features[1], scale, rows)
+        weights = self._weights(torch.cat([batch.positions for batch in share]))
+        loss, scale_gradient, *gradients = self.of_features(*features, scale, rows, weights)
         del outputs, features
         pieces = zip(*(gradient.split(rows) for gradient in gradients), strict=True)
         for number, (batch, piece) in enumerate(zip(share, pieces, strict=True), 1):
@@ -98,7 +108,12 @@ class Gradients:
         return loss
 
     def of_features(
-        self, images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, rows: int
+        self,
+        images: torch.Tensor,
+        texts: torch.Tensor,
+        scale: torch.Tensor,
+        rows: int,
+        weights: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """Return the loss of a share of a batch, and its gradients, without the similarity matrix.
 
@@ -109,6 +124,8 @@ class Gradients:
         scale : Tensor, shape ()
         rows : int
             Rows of the similarity matrix that exist at a time.
+        weights : Tensor, shape (n,), optional
+            Weights of this process's pairs.
 
         Returns
         -------
@@ -138,7 +155,12 @@ class Gradients:
                 with self._autocast():
                     logits = scale * one[start:stop] @ other.T
                 labels = torch.arange(start, stop, device=logits.device)
-                loss = F.cross_entropy(logits.float(), labels, reduction="sum") / (2 * count)
+                if weights is None:
+                    loss = F.cross_entropy(logits.float(), labels, reduction="sum")
+                else:
+                    each = F.cross_entropy(logits.float(), labels, reduction="none")
+                    loss = each @ weights[start - first : stop - first]
+                loss = loss / (2 * count)
                 loss.backward()
                 losses.append(loss.detach())
         gradients = [part.grad for part in features]
@@ -150,6 +172,11 @@ class Gradients:
             scale.grad,
             *(gradient[first : first + count] for gradient in gradients),
         )
+
+    def _weights(self, positions: torch.Tensor) -> torch.Tensor | None:
+        if self.part_weights is None:
+            return None
+        return self.part_weights.of_images(positions).to(self.processes.device)
 
     def _autocast(self) -> torch.autocast:
         kind, precision = self.processes.device.type, self.recipe.precision

@@ -23,7 +23,7 @@ from synscale.models import clip
 from synscale.models.pooled_clip import PooledCLIP
 from synscale.planning.clip_memory import Memory
 from synscale.study.models.clip import ClipArchitecture, ClipTraining
-from synscale.training import augment, checkpoint, stream
+from synscale.training import augment, checkpoint, part_weights, stream
 from synscale.training.clip_gradients import Gradients
 from synscale.training.distributed import ProcessGroup, count_micro_batches
 from synscale.training.pairs import PairBatch, Pairs, Tokens, load_pairs
@@ -218,7 +218,8 @@ def train(
     epoch = len(pairs.images), held_out_loss and partial(held_out_loss, model)
     progress = TrainingProgress(job.run.full_name, *sizes, ADVICE, model, state, processes, *epoch)
     start = progress.resume()
-    gradients = Gradients(model, processes.wrap_ddp(model), recipe, processes)
+    weights = part_weights.weights_of(job.run.parts)
+    gradients = Gradients(model, processes.wrap_ddp(model), recipe, processes, weights)
     batches = iter_micro_batches(job, pairs, start, count, processes)
     for step, share in enumerate(zip(*[iter(batches)] * count, strict=True), start):
         schedule(step)

@@ -33,8 +33,25 @@ class PartWeights:
         """Number of parts."""
         return len(self.weights)
 
+    def of_images(self, positions: torch.Tensor) -> torch.Tensor:
+        """Return the weights of the images at positions of the training set, both of shape (N,).
+
+        Parameters
+        ----------
+        positions : Tensor, shape (N,), int64
+        """
+        return self.weights[torch.bucketize(positions, self.ends, right=True)]
+
     def labels(self, batch: Batch, classes: int) -> torch.Tensor:
-        """Return one label for class and part, shape (N,), so that mixup keeps track of both."""
+        """Return one label for class and part, shape (N,), so that mixup keeps track of both.
+
+        Parameters
+        ----------
+        batch : Batch
+            With N images.
+        classes : int
+            Number of classes.
+        """
         part = torch.bucketize(batch.positions, self.ends, right=True)
         return batch.class_ids + classes * part
 
@@ -80,7 +97,16 @@ def loss(
     weights: torch.Tensor | None,
     label_smoothing: float,
 ) -> torch.Tensor:
-    """Return the mean cross-entropy of images, weighted if they have weights (N,)."""
+    """Return the mean cross-entropy of images, weighted if they have weights (N,).
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, classes)
+    targets : Tensor, shape (N,) or (N, classes)
+        Class ids, or the proportions of mixed images.
+    weights : Tensor, shape (N,), or None
+    label_smoothing : float
+    """
     if weights is None:
         return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
     losses = F.cross_entropy(logits, targets, label_smoothing=label_smoothing, reduction="none")

@@ -134,8 +134,7 @@ def load(reader: Dataset, items: Iterable[Draw | Item], workers: int) -> Iterato
     def as_sent(item: Draw | Item) -> Item | tuple:
         return item if isinstance(item, Item) else tuple(part.numpy() for part in item)
 
-    # A separate generator, because the loader would draw from that of the training. Workers are
-    # given batches, not images.
+    # A separate generator: the loader would use the training's. Workers get batches, not images.
     loader = DataLoader(
         reader,
         batch_size=None,
@@ -240,9 +239,14 @@ def iter_training(
 
 
 def evaluation_batch_size(largest: int, device: torch.device, images: Images) -> int:
-    """Return how many images of a set a device evaluates at a time, `largest` on a GPU.
+    """Return how many images of a set a device evaluates at a time. Results do not depend on it.
 
-    Results do not depend on it.
+    Parameters
+    ----------
+    largest : int
+        The number on a GPU.
+    device : torch.device
+    images : Images
     """
     pixels = images.read(torch.tensor([0]))[0][0, 0].numel() if device.type == "cpu" else 0
     return min(largest, ON_CPU * max(1, SMALL // pixels)) if pixels else largest
@@ -291,10 +295,6 @@ def iter_at(
     positions : iterable of Tensor, shape (N,)
     images, transform, workers
         As of `iter_sequential`.
-
-    Returns
-    -------
-    iterator of Batch
     """
     draws = ((torch.zeros_like(batch), batch) for batch in positions)
     return _read(_Reader(images, transform), draws, workers)

@@ -128,7 +128,14 @@ def read_record(name: str) -> dict:
 
 
 def published_name(study: str, page: str) -> str:
-    """Return where the csv of a figure or table is, as it was published."""
+    """Return where the csv of a figure or table is, as it was published.
+
+    Parameters
+    ----------
+    study : str
+    page : str
+        Path of the csv: `figures/{study}/{figure}.csv`.
+    """
     folder, _, name = page.split("/")
     return f"results/{study}/published/{folder}/{name}"
 
@@ -139,7 +146,14 @@ def settings_of(study: Study) -> str:
 
 
 def facts(study: Study, packed: Contents) -> dict:
-    """Return the manifest of a bundle, other than its checksums."""
+    """Return the manifest of a bundle, other than its checksums.
+
+    Parameters
+    ----------
+    study : Study
+    packed : Contents
+        What the bundle contains.
+    """
     record = read_record(study.name)
     earlier = record.get("earlier", [])
     if record:
@@ -161,7 +175,13 @@ def facts(study: Study, packed: Contents) -> dict:
 
 
 def files_of(study: Study, packed: Contents) -> dict[str, bytes]:
-    """Return the files of a bundle: path in the bundle -> content."""
+    """Return the files of a bundle: path in the bundle -> content.
+
+    Parameters
+    ----------
+    study : Study
+    packed : Contents
+    """
     names = {file: file for file in (*packed.results, *published.class_tables(study))}
     names |= {published_name(study.name, page): page for page in packed.pages}
     names[f"studies/{study.name}.yaml"] = f"studies/{study.name}.yaml"
@@ -180,7 +200,16 @@ def files_of(study: Study, packed: Contents) -> dict[str, bytes]:
 
 
 def check(bundle: str, manifest: dict, files: dict[str, bytes]) -> None:
-    """Raise BundleError if a bundle does not fit the present study or the files that exist."""
+    """Raise BundleError if a bundle does not fit the present study or the files that exist.
+
+    Parameters
+    ----------
+    bundle : str
+        Its path, for messages.
+    manifest : dict
+    files : dict of str to bytes
+        Path -> content.
+    """
     if manifest.get("format") != FORMAT:
         versions = f"found {manifest.get('format')}, expected {FORMAT}"
         raise BundleError(f"{bundle}: another format of bundles ({versions}); update the workflow")

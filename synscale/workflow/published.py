@@ -43,7 +43,14 @@ def record_file(name: str) -> str:
 
 
 def excerpt(study: str, tar: str) -> str:
-    """Return where the images of a shard are that the figures of a study show."""
+    """Return where the images of a shard are that the figures of a study show.
+
+    Parameters
+    ----------
+    study : str
+    tar : str
+        Path of the shard.
+    """
     return f"results/{study}/published/shards/{tar.removeprefix('results/')}"
 
 
@@ -59,7 +66,14 @@ def use_excerpts(results: Iterable[str]) -> None:
 
 
 def shown_shards(study: Study, tars: Iterable[str]) -> list[str]:
-    """Return the shards that a figure reads, or their published excerpts."""
+    """Return the shards that a figure reads, or their published excerpts.
+
+    Parameters
+    ----------
+    study : Study
+    tars : iterable of str
+        Paths of shards.
+    """
     names = [(excerpt(study.name, tar), tar) for tar in tars]
     return [name if name in _EXCERPTS else tar for name, tar in names]
 
@@ -227,7 +241,14 @@ def _current(name: str, studies: dict[str, Study]) -> Iterator[str]:
 
 
 def is_same(file: str, checksum: str) -> bool:
-    """Return whether a file exists and has a checksum."""
+    """Return whether a file exists and has a checksum.
+
+    Parameters
+    ----------
+    file : str
+    checksum : str
+        Its sha256, in hexadecimal digits.
+    """
     path = Path(file)
     return path.is_file() and sha256(path.read_bytes()) == checksum
 

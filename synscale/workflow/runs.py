@@ -31,10 +31,15 @@ class Run:
     seed: int
 
     @property
+    def curve(self) -> str:
+        """Name of the run's curve within its source: architecture and guidance scale."""
+        guidance = "" if self.guidance is None else f"-g{self.guidance:g}"
+        return f"{self.architecture}{guidance}"
+
+    @property
     def name(self) -> str:
         """Name of the run within its source, for paths and logs."""
-        guidance = "" if self.guidance is None else f"-g{self.guidance:g}"
-        return f"{self.architecture}{guidance}-n{self.size}-seed{self.seed}"
+        return f"{self.curve}-n{self.size}-seed{self.seed}"
 
 
 def training_recipe(study: Study, architecture: str) -> Classifiers | Clip:
@@ -65,8 +70,8 @@ def group_of(study: Study, run: Run) -> str:
     run : Run
         A training run.
     """
-    together = training_recipe(study, run.architecture).runs_per_job == "all"
-    return run.architecture if together else run.name
+    names = {"all": run.architecture, "curve": run.curve, "one": run.name}
+    return names[training_recipe(study, run.architecture).runs_per_job]
 
 
 @cache

@@ -73,7 +73,15 @@ def _settings(study: Study, source: str) -> list[dict]:
 
 
 def differences(mine, theirs, path: str = "") -> Iterator[tuple]:
-    """Yield key and values of each difference of two nested values."""
+    """Yield key and values of each difference of two nested values.
+
+    Parameters
+    ----------
+    mine, theirs : object
+        Values; dictionaries are compared key by key.
+    path : str
+        Key of the values, with the keys above it.
+    """
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in [*mine, *(key for key in theirs if key not in mine)]:
             where = f"{path}.{key}" if path else str(key)

@@ -22,9 +22,11 @@ from tests.support.clip_runs import run_of, settings_of
 PAIRS, BATCH, ITERATIONS = 24, 8, 6  # two epochs
 
 
-def settings_for(tars: list[str], training: dict) -> ClipSettings:
-    """Return the settings of one run on all pairs of RGB shards."""
-    run = run_of("run", ("real", None, PAIRS), seed=3, iterations=ITERATIONS)
+def settings_for(tars: list[str], training: dict, weights: tuple = (1.0, 1.0)) -> ClipSettings:
+    """Return the settings of one run on all pairs of RGB shards, each half with a weight."""
+    half = PAIRS // 2
+    parts = [("real", None, half, half * place, weight) for place, weight in enumerate(weights)]
+    run = run_of("run", *parts, seed=3, iterations=ITERATIONS)
     recipe = {"batch_size": BATCH, "crop_scale": (0.5, 1.0)} | training
     return replace(settings_of(run, inputs={"real": len(tars)}, **recipe), channels=3)
 
@@ -35,8 +37,8 @@ def train(task: dict, processes: ProcessGroup) -> None:
     Parameters
     ----------
     task : dict
-        `tars` of the job, its `folder`, `training` (changes of its recipe), and `killed`: the step
-        at which the last rank dies.
+        `tars` of the job, its `folder`, `training` (changes of its recipe), `weights` of both
+        halves of the pairs, and `killed`: the step at which the last rank dies.
     processes : ProcessGroup
     """
     losses, positions = [], []
@@ -52,7 +54,7 @@ def train(task: dict, processes: ProcessGroup) -> None:
         return loss
 
     folder = Path(task["folder"])
-    settings = settings_for(task["tars"], task.get("training", {}))
+    settings = settings_for(task["tars"], task.get("training", {}), task.get("weights", (1.0, 1.0)))
     with (
         patch.object(checkpoint.TrainingCheckpoint, "due", property(lambda self: True)),
         patch.object(clip_loop.Gradients, "__call__", watched),

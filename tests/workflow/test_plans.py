@@ -68,6 +68,7 @@ PLANS = {
         "plot_beyond_the_law": 1,
         "plot_configuration_sweep": 1,
         "plot_exchange_rate": 1,
+        "plot_joint_law": 1,
         "plot_limited_real": 1,
         "plot_per_class": 1,
         "plot_scores": 1,
@@ -98,6 +99,7 @@ PLANS = {
         "fit_laws": 3,
         "plot_configuration_sweep": 1,
         "plot_exchange_rate": 1,
+        "plot_joint_law": 1,
         "plot_limited_real": 1,
         "plot_per_class": 1,
         "plot_scores": 1,
@@ -161,6 +163,12 @@ def test_runs_per_job_one_splits_groups(workflow):
     assert (
         planned["train_classifiers"] == planned["evaluate"] == 2 * 3 * 2
     )  # curves x sizes x seeds
+
+
+def test_runs_per_job_curve_splits_guidance_scales(workflow):
+    workflow.edit("runs_per_job: all", "runs_per_job: curve")
+    planned = workflow.planned("results/smoke/metrics/diffusion_class_names/vit_tiny-g1.5.parquet")
+    assert planned["train_classifiers"] == planned["evaluate"] == 1
 
 
 def test_slurm_profile_works_as_typed(workflow):

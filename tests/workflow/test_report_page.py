@@ -5,12 +5,14 @@ import os
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from synscale.report import captions
+from synscale.report.claims_table import effect_text
 from synscale.study.load import load_study
 from synscale.study.models import Figures, Tables
 from tests.support.workflow import SMOKE as SMOKE_FILE
@@ -103,7 +105,7 @@ class Page:
     """
 
     def __init__(self, browser, path):
-        self.browser, self.shown = browser, set()
+        self.browser, self.folder, self.shown = browser, path.parent, set()
         browser.get(path.as_uri())
         self.wait("nav a")
 
@@ -176,6 +178,14 @@ def show(page, name):
 
 def test_front_page_asks_the_question_and_lists_the_sections(page):
     assert "How much is one more synthetic training image worth" in page.wait("#app .prose").text
+    table = page.wait("#app .prose table").text
+    claims = pd.read_csv(page.folder / "tables/smoke/claims.csv")
+    for _, row in claims.iterrows():
+        assert row["claim"] in table and effect_text(row) in table
+    image = page.wait("#app .prose img")
+    assert image.get_property("naturalWidth") > 500
+    title = page.browser.find_element(By.CSS_SELECTOR, "#app .prose h1")
+    assert title.rect["y"] >= 0  # the page is taller than the window, and starts at its top
     page.wait("#rulegraph canvas, #rulegraph svg")
     assert set(page.sections()) >= {ITEMS[name]["section"] for name in SHOWN} | {"Provenance"}
 

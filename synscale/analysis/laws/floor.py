@@ -165,7 +165,10 @@ def starts(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def curve_of(theta: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return arguments of `log_loss` of theta (2,) = v, u, with the best log P for x, y (N,)."""
+    """Return arguments of `log_loss`, with the best log P.
+
+    Parameters as of `fit`, and theta, shape (2,): v and u.
+    """
     k = float(np.exp(theta[1]))
     z = k * (x.max() - x)
     log_power = float((y - z - np.log1p(np.exp(theta[0] - z) - np.exp(-z))).mean())

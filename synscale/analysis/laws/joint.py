@@ -66,7 +66,14 @@ class JointFit:
         return count * np.log(variance) + 2 * free + 2 * free * (free + 1) / (count - free - 1)
 
     def log_loss(self, real, synthetic, theta: np.ndarray | None = None) -> np.ndarray:
-        """Return log losses (S, M) of numbers of images (M,), for theta (S, P) or the best one."""
+        """Return log losses (S, M) of numbers of images (M,), for theta (S, P) or the best one.
+
+        Parameters
+        ----------
+        real, synthetic : array_like, shape (M,)
+            Numbers of images.
+        theta : ndarray, shape (S, P), optional
+        """
         theta = self.theta[None] if theta is None else theta
         return self.form.values(theta, *self._scaled(real, synthetic))[0]
 
@@ -75,6 +82,11 @@ class JointFit:
 
         (dL / dm) / (dL / dn); negative if another synthetic image does harm, NaN if another real
         image does.
+
+        Parameters
+        ----------
+        real, synthetic, theta
+            As of `log_loss`.
         """
         theta = self.theta[None] if theta is None else theta
         by_real, by_synthetic = np.broadcast_arrays(
@@ -103,6 +115,12 @@ def predict(form: Form, data: Points, held_out: np.ndarray) -> np.ndarray:
     """Return predicted log losses of the points in `held_out` (N,), fitted to the others.
 
     NaN if too few points are left.
+
+    Parameters
+    ----------
+    form : Form
+    data : Points
+    held_out : ndarray, shape (N,), bool
     """
     rest, target = data.where(~held_out), data.where(held_out)
     if len(rest.y) <= len(form.parameters):
@@ -113,6 +131,11 @@ def predict(form: Form, data: Points, held_out: np.ndarray) -> np.ndarray:
 
 def held_out(form: Form, data: Points) -> pd.DataFrame:
     """Return predictions of mixtures that the fit has not seen.
+
+    Parameters
+    ----------
+    form : Form
+    data : Points
 
     Returns
     -------
@@ -144,6 +167,12 @@ def error(table: pd.DataFrame, column: str) -> float:
     """Return the root mean square error of log loss of a column of `held_out`.
 
     Infinite if there is no prediction.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `held_out` returns it.
+    column : {"without_curve", "largest"}
     """
     rows = table.dropna(subset=[column])
     if rows.empty:
@@ -152,7 +181,13 @@ def error(table: pd.DataFrame, column: str) -> float:
 
 
 def fit(form: Form, data: Points) -> JointFit:
-    """Fit one form, and predict each mixture curve from the other points."""
+    """Fit one form, and predict each mixture curve from the other points.
+
+    Parameters
+    ----------
+    form : Form
+    data : Points
+    """
     theta, cost = _optimum(form, data)
     return JointFit(form, theta, cost, data, error(held_out(form, data), "without_curve"))
 
@@ -239,6 +274,12 @@ def draws(fitted: JointFit, count: int = DRAWS, seed: int = 0) -> np.ndarray:
     """Return theta (count, P) of the law fitted again to its losses with Student's scatter.
 
     Each is the better of two fits: from the optimum, and from half the smallest loss as the floor.
+
+    Parameters
+    ----------
+    fitted : JointFit
+    count, seed : int
+        Number of fits, and the seed of their scatter.
     """
     data, form = fitted.points, fitted.form
     random = np.random.default_rng(seed)

@@ -96,7 +96,14 @@ class Form:
         return np.stack([axis.ravel() for axis in axes], axis=1)
 
     def natural(self, theta: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return parameters in their units, from theta (..., P); a floor or bias may be zero."""
+        """Return parameters in their units, from theta (..., P); a floor or bias may be zero.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (..., P)
+        y : ndarray, shape (N,)
+            Log losses that the bounds follow from.
+        """
         low, _ = self.bounds(y)
         place = [self.parameters.index(name) for name in self.linear]
         values = np.exp(theta)

@@ -43,7 +43,14 @@ class DataSetError(ValueError):
 
 
 def first_few(items: Iterable, count: int = 5) -> str:
-    """Join the first `count` items, and say how many more there are."""
+    """Return the first items as text, with the number of items that are left out.
+
+    Parameters
+    ----------
+    items : iterable
+    count : int
+        Number of items that are shown.
+    """
     items = list(items)
     more = f" and {len(items) - count} more" if len(items) > count else ""
     return ", ".join(map(str, items[:count])) + more

@@ -56,7 +56,16 @@ def named_classes(data: DataSet) -> NamedClasses:
 
 
 def leave_out(survey: Survey, data: DataSet, images: int) -> None:
-    """Note the images of a data set whose classes the study does not have."""
+    """Note the images of a data set whose classes the study does not have.
+
+    Parameters
+    ----------
+    survey : Survey
+        What was read; it gets the note.
+    data : DataSet
+    images : int
+        Number of these images.
+    """
     survey.others = images
     if images:
         note = f"{images} images of classes that are not in {data.table}, which are left out"

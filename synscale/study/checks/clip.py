@@ -21,7 +21,7 @@ def check_architectures(clip, classifiers, image_size) -> Iterator[str]:
     for name, row in clip.architectures.items():
         key = f"clip.architectures.{name}"
         if name in classifiers.architectures:
-            yield f"{key}: the name of a classifier too; rename one"
+            yield f"{key}: also the name of a classifier; rename one"
         yield from architecture_errors(key, row, seen, "image_size")
 
 
@@ -30,7 +30,7 @@ def check_crops(clip) -> Iterator[str]:
     for key in ("crop_scale", "crop_ratio") if clip else ():
         low, high = getattr(clip, key)
         if low > high:
-            yield f"clip.{key} = {[low, high]}: the smaller comes first; use {[high, low]}"
+            yield f"clip.{key} = {[low, high]}: must begin with the smaller; use {[high, low]}"
 
 
 def check_templates(clip) -> Iterator[str]:
@@ -53,17 +53,17 @@ def check_tasks(clip, data, classes) -> Iterator[str]:
         sets = data.evaluation
         yield from name_errors(f"{key}.evaluation", task.evaluation, sets, "evaluation set")
         if name in sets:
-            yield f"{key}: the name of an evaluation set too; rename the task"
+            yield f"{key}: also the name of an evaluation set; rename the task"
         if (task.classes is None) == (task.captions is None):
             yield f"{key}: give either classes or captions"
         ids = [class_id for row in (task.classes or {}).values() for class_id in row]
         if len(set(ids)) < len(ids) or any(class_id >= count for class_id in ids):
             yield (
-                f"{key}.classes = {shorten(task.classes)}: a class id must be under {count} and "
-                "under one text only"
+                f"{key}.classes = {shorten(task.classes)}: must contain class ids from 0 to "
+                f"{count - 1}, each in one text only"
             )
         if len(task.classes or task.captions or {}) == 1:
-            yield f"{key}: only one text; add a second one to choose from"
+            yield f"{key}: one text (expected 2 or more); add another"
 
 
 CHECKS = [check_architectures, check_crops, check_templates, check_tasks]

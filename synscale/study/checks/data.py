@@ -42,7 +42,7 @@ def check_digits_splits(data) -> Iterator[str]:
         for form in forms:
             if owner.get(form, name) != name:
                 fix = "an image may be in one split only"
-                yield f"data.{name} = {forms}: form {form} is in data.{owner[form]} too; {fix}"
+                yield f"data.{name} = {forms}: form {form} is also in data.{owner[form]}; {fix}"
             if name in training:  # evaluation sets may share forms
                 owner.setdefault(form, name)
     for name in set(data.evaluation) & set(training):
@@ -117,7 +117,7 @@ def check_file_sets(data, clip, sources) -> Iterator[str]:
         if row.classes and getattr(row, "captions", None):
             yield f"{key}.captions: only for sets of the study's classes; remove the key"
         if name in data.training:
-            yield f"{key}: the name of a training split too; rename one"
+            yield f"{key}: also the name of a training split; rename one"
         if any(name == unmasked(other) for other in data.evaluation):
             yield f"{key}: the name of another set's metrics on all classes; rename it"
         if clip is None:

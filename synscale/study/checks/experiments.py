@@ -94,7 +94,7 @@ def _supply_errors(key, experiment, sources, class_count, data) -> Iterator[str]
             if uneven or sum(part.images for part in parts) != size:
                 yield (
                     f"{key}.sizes = {size}: the parts of sources.{source} cannot be balanced over "
-                    f"{class_count} classes at it; remove the size"
+                    f"{class_count} classes at this size; remove it"
                 )
 
 
@@ -140,7 +140,7 @@ def check_scores(scores, experiments, sources, data, classes, recipes) -> Iterat
     if run.kind == "run" and not any(_trains(row, run, sources) for row in experiments.values()):
         yield (
             f"scores.reference = {run.model_dump()}: no experiment trains it on real images; "
-            "name a run that one does"
+            "name a run of an experiment, or add its experiment"
         )
 
 
@@ -163,8 +163,8 @@ def check_laws(laws, experiments, sources, data, classifiers, clip) -> Iterator[
         architectures = {architecture for row in rows for architecture in row.architectures}
         if architectures & clip_architectures and architectures - clip_architectures:
             yield (
-                f"laws.{name}.experiments = {law.experiments}: of classifiers and of CLIP models; "
-                "split the law in two"
+                f"laws.{name}.experiments = {law.experiments}: have both classifiers and CLIP "
+                "models; write a law for each"
             )
         known = evaluations(data, clip=True)
         if architectures and architectures <= clip_architectures:

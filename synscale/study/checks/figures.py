@@ -220,8 +220,8 @@ def _level_errors(key, row, published, experiments, sources) -> Iterator[str]:
         expected = published["x"]
         expected = f"{int(expected):,}" if expected.isdigit() else repr(expected)
         yield (
-            f"{key}: size {row.size:,}: other number of images of each part ({count}, expected "
-            f"{expected} of the published number); name the size that has as many"
+            f"{key}: size {row.size:,}: wrong number of images of each part ({count}, expected "
+            f"{expected} as in the published result); name the size that has as many"
         )
 
 

@@ -39,7 +39,7 @@ def check_pipelines(generators) -> Iterator[str]:
         if upscaler and upscaler.size <= generator.size:
             yield (
                 f"{key}.upscaler.size = {upscaler.size}: no larger than {key}.size = "
-                f"{generator.size}; fix one of them"
+                f"{generator.size}; raise the first or lower the second"
             )
 
 
@@ -52,18 +52,18 @@ def check_trained_generators(generators) -> Iterator[str]:
         widths = [(f"channels.{i}", width, 8) for i, width in channels]
         for key, width, unit in [("text_width", generator.text_width, 2), *widths]:
             if width % unit:
-                yield f"generators.{name}.{key} = {width}: not a multiple of {unit}"
+                yield f"generators.{name}.{key} = {width}: must be a multiple of {unit}"
 
 
 def _lora_errors(key: str, lora: LoraWeights) -> Iterator[str]:
     """Yield errors of LoRA weights: a folder that has the file, or a model of the hub."""
     yield from _model_errors(key, lora, lora.file, "LoRA weights, and the file as `file`")
     if not lora.is_folder and lora.revision is None and not Path(lora.model).is_dir():
-        yield f"{key}.revision = missing: {_needs_commit(lora.model)}"
+        yield f"{key}.revision: missing (branches and tags move); {_commit_of(lora.model)}"
 
 
-def _needs_commit(model: str) -> str:
-    return f"branches and tags move; give the 40 hex digits of a commit of {model}"
+def _commit_of(model: str) -> str:
+    return f"give the 40 hex digits of a commit of {model}"
 
 
 def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
@@ -76,7 +76,7 @@ def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
             "save the pipeline with diffusers again"
         )
     if not model.is_folder and model.revision is None and not Path(model.model).is_dir():
-        yield f"{key}.revision = missing: {_needs_commit(model.model)}"
+        yield f"{key}.revision: missing (branches and tags move); {_commit_of(model.model)}"
 
 
 def _has_class(index: Path) -> bool:

@@ -1,8 +1,7 @@
-"""Checks of the joint law of real and synthetic images, and of weights of parts of mixtures."""
+"""Checks of the joint law of real and synthetic images."""
 
 from collections.abc import Iterator
 
-from synscale.study.models import expand_curves
 from synscale.study.models.two_kinds import count_images, two_kinds
 
 KEY = "figures.joint_law"
@@ -56,24 +55,3 @@ def check_joint_law(figures, sources, experiments) -> Iterator[str]:
             f"{KEY}: {count} different pairs of numbers of images (expected {FEWEST} or more); "
             "add sizes to its experiments, or remove the figure"
         )
-
-
-def check_weights(experiments, sources, clip) -> Iterator[str]:
-    """Check that no CLIP model is trained on parts with weights."""
-    architectures = clip.architectures if clip else {}
-    for name, experiment in experiments.items():
-        if not set(experiment.architectures) & set(architectures):
-            continue
-        for source, _ in expand_curves(experiment.curves, sources):
-            row = sources[source]
-            parts = row.parts if row.kind == "mixture" else []
-            for place, part in enumerate(parts):
-                if part.weight != 1:
-                    yield (
-                        f"experiments.{name}.curves = {source!r}: "
-                        f"sources.{source}.parts.{place}.weight = {part.weight:g}: CLIP models "
-                        "cannot weight parts of a mixture; remove the weight or the curve"
-                    )
-
-
-CHECKS = [check_weights]

@@ -75,7 +75,7 @@ def curve_errors(key: str, curves, sources) -> Iterator[str]:
         for scale in curve.guidance:
             if scale not in source.images:
                 fix = f"add it to sources.{curve.source}.images"
-                yield f"{where} = {scale}: {curve.source!r} has no images at it; {fix}"
+                yield f"{where} = {scale}: {curve.source!r} has no images at this scale; {fix}"
 
 
 def image_number_errors(key: str, images: int | None, split: str, training) -> Iterator[str]:
@@ -156,11 +156,11 @@ def architecture_errors(key: str, row, seen: int, size_key: str) -> Iterator[str
         Key that sets `seen`.
     """
     if seen % row.patch_size:
-        yield f"{key}.patch_size = {row.patch_size}: does not divide {size_key} = {seen}"
+        yield f"{key}.patch_size = {row.patch_size}: must divide {size_key} = {seen}"
     for prefix in ("", "text_") if hasattr(row, "text_width") else ("",):
         width, heads = getattr(row, f"{prefix}width"), getattr(row, f"{prefix}heads")
         if width % heads:
-            yield f"{key}.{prefix}width = {width}: not a multiple of {prefix}heads = {heads}"
+            yield f"{key}.{prefix}width = {width}: must be a multiple of {prefix}heads = {heads}"
 
 
 def input_size_errors(key: str, seen: int, image_size: int) -> list[str]:

@@ -37,9 +37,10 @@ def check_patterns(recipes) -> Iterator[str]:
         patterns = getattr(recipe, "patterns", [])
         key = f"recipes.{name}.patterns"
         if (recipe.kind == "sentences") != bool(patterns):
+            fix = "remove them" if patterns else "add patterns"
             yield (
-                f"{key} = {shorten(patterns)}: kind 'sentences' needs patterns, "
-                "and no other kind takes them"
+                f"{key} = {shorten(patterns)}: kind 'sentences' needs patterns and "
+                f"other kinds have none; {fix}"
             )
         yield from template_errors(key, patterns)
 

@@ -94,8 +94,8 @@ def check_mixtures(sources, classes, data) -> Iterator[str]:
             elif source and part.guidance not in count_images(source):
                 scales = [f"{scale:g}" for scale in count_images(source) if scale is not None]
                 yield (
-                    f"{key}.guidance = {part.guidance}: {part.source!r} has no images at it; "
-                    f"its guidance scales: {', '.join(scales) or 'none: remove the key'}"
+                    f"{key}.guidance = {part.guidance}: {part.source!r} has no images at this "
+                    f"scale; its guidance scales: {', '.join(scales) or 'none: remove the key'}"
                 )
             if part.images and part.images % classes and not is_unbalanced(source, data):
                 yield (

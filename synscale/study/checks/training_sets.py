@@ -99,7 +99,7 @@ def check_shapes_of_generators(generators, data, image_size, channels) -> Iterat
             unit = max(UNIT, 2 ** (len(row.channels) - 1))  # each level but the last halves them
         if image_size > LARGEST:
             fix = f"lower image_size, or use a pretrained generator for more than {LARGEST} pixels"
-            yield f"{key}: generates pixels, too many of them (image_size = {image_size}); {fix}"
+            yield f"{key}: generates too many pixels (image_size = {image_size}); {fix}"
         elif image_size % unit:
             fix = f"use {max(unit, image_size - image_size % unit)}"
             yield f"image_size = {image_size}: not a multiple of {unit}, which {key} needs; {fix}"

@@ -44,8 +44,11 @@ Names = Annotated[list[Name], OneName, Field(min_length=1)]
 OneScale = BeforeValidator(one_or_many, json_schema_input_type=float | list[float])
 Scales = Annotated[list[float], OneScale]
 RunsPerJob = Annotated[
-    Literal["one", "all"],
-    Field(description="`all`: one job trains every run of a source and architecture"),
+    Literal["one", "curve", "all"],
+    Field(
+        description="runs that one job trains: `all` of a source and architecture, those of a "
+        "`curve`, which has one guidance scale, or `one`"
+    ),
 ]
 
 
@@ -133,8 +136,8 @@ class MixturePart(StrictModel):
     weight: AboveZero = Field(
         default=1.0,
         exclude_if=lambda weight: weight == 1,
-        description="weight of the loss of its images, relative to that of other parts; for "
-        "classifiers only",
+        description="weight of the loss of its images (CLIP: of its pairs), relative to that of "
+        "other parts",
     )
 
 

@@ -23,6 +23,12 @@ def two_kinds(sources: dict, mixture: str) -> TwoKinds | None:
     """Return the sources of a mixture of one real and one synthetic source, else None.
 
     Synthetic images that were generated elsewhere count. Images of both must have equal weights.
+
+    Parameters
+    ----------
+    sources : dict of str to Source
+    mixture : str
+        Name of a source.
     """
     row = sources[mixture]
     parts = [part for part in getattr(row, "parts", ()) if part.source in sources]

@@ -23,7 +23,14 @@ Part = TypeVar("Part", bound=StrictModel)
 
 
 def part_of(study: Study, name: str, part: Part | None) -> Part:
-    """Return the study's key of the figure or table `name`. Raise NotInStudy if it has none."""
+    """Return the study's key of the figure or table `name`. Raise NotInStudy if it has none.
+
+    Parameters
+    ----------
+    study : Study
+    name : str
+    part : StrictModel, or None if the study has no such key
+    """
     if part is None:
         raise NotInStudy(
             f"{study.title}: the study has no figure or table {name!r}; "
@@ -112,9 +119,8 @@ class ConfigurationSettings(Settings):
 
 def plane_sources(study: Study) -> list[str]:
     """Return the sources whose scores figure `recognizability_diversity` shows."""
-    generators = part_of(
-        study, "recognizability_diversity", study.figures.recognizability_diversity
-    ).generators
+    figure = study.figures.recognizability_diversity
+    generators = part_of(study, "recognizability_diversity", figure).generators
     elsewhere = [name for name in study.sources if is_elsewhere(study, name)]
     return real_sources(study) + synthetic_sources(study, generators) + elsewhere
 
@@ -123,9 +129,8 @@ def plane_settings(study: Study) -> PlaneSettings:
     """Return the settings of figure `recognizability_diversity`."""
     sources = plane_sources(study)
     labels = [label for label in figure_labels(study) if label.source in sources]
-    generators = part_of(
-        study, "recognizability_diversity", study.figures.recognizability_diversity
-    ).generators
+    figure = study.figures.recognizability_diversity
+    generators = part_of(study, "recognizability_diversity", figure).generators
     recipes = [label for label in labels if label.generator != ELSEWHERE]
     return PlaneSettings(generators, _names(recipes, "recipe"), labels)
 
@@ -151,9 +156,8 @@ def _configurations(study: Study, figure: SweepFigure) -> ConfigurationSettings:
 
 def sweep_settings(study: Study) -> ConfigurationSettings:
     """Return the settings of figure `configuration_sweep`."""
-    return _configurations(
-        study, part_of(study, "configuration_sweep", study.figures.configuration_sweep)
-    )
+    figure = study.figures.configuration_sweep
+    return _configurations(study, part_of(study, "configuration_sweep", figure))
 
 
 def scores_settings(study: Study) -> ConfigurationSettings:

@@ -39,8 +39,8 @@ LEVEL = (
     [
         (
             "size: 64000000",
-            "size 64,000,000: other number of images of each part (32,000,000, expected "
-            "64,000,000 of the published number); name the size that has as many",
+            "size 64,000,000: wrong number of images of each part (32,000,000, expected "
+            "64,000,000 as in the published result); name the size that has as many",
         ),
         ("size: 3000000", "size = 3000000: not trained in the experiments of laws.clip"),
         ("guidance: null", "no size (expected that of the published number); add the key"),

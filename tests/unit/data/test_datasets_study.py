@@ -77,7 +77,7 @@ def test_classifiers_are_evaluated_on_the_studys_classes(study):
         (
             "    things_val: {",
             "    web: {",
-            "data.evaluation.web: the name of a training split too; rename one",
+            "data.evaluation.web: also the name of a training split; rename one",
         ),
         (
             "classes: own/shapes.csv",

@@ -303,7 +303,7 @@ A_FOLDER = "a folder of that name exists here"
         ("./scripts", "", "", f"{GENERATOR}.model = './scripts': has no model_index.json"),
         ("synscale", "", "", f"{GENERATOR}.model = 'synscale': {A_FOLDER}; write './synscale'"),
         ("name", AT, "", f"{GENERATOR}.model = 'name': neither owner/name nor a path"),
-        ("owner/name", "", "", f"{GENERATOR}.revision = missing: branches and tags move; give the"),
+        ("owner/name", "", "", f"{GENERATOR}.revision: missing (branches and tags move); give the"),
         ("owner/name", ", revision: main", "", f"{GENERATOR}.revision = 'main': not a commit"),
         ("./scripts", AT, "", f".revision = '{COMMIT}': a folder has none; remove the key"),
         ("owner/name", HUB_SECOND, "", "released.upscaler.revision = missing"),

@@ -13,52 +13,9 @@ REFERENCE = re.compile(r"[Pp]arameters\s+(as\s+of|of|are\s+those\s+of)\s+`?\w")
 # Names from a study, which synscale/workflow/__init__.py describes.
 STUDY_NAMES = {"architecture", "checkpoint", "experiments", "generator", "group", "law", "laws"}
 STUDY_NAMES |= {"name", "recipe", "shard", "source", "sources", "split"}
-# Files of these functions are as long as they may be.
+# Their file is as long as it may be.
 UNDESCRIBED = {
-    "synscale/analysis/effects.py: by_draw",
-    "synscale/analysis/effects.py: mean_difference",
-    "synscale/analysis/laws/floor.py: curve_of",
-    "synscale/data/datasets/registry.py: first_few",
-    "synscale/timing/stand_ins.py: amused",
-    "synscale/timing/stand_ins.py: autoencoder",
-    "synscale/timing/stand_ins.py: clip_text",
-    "synscale/timing/stand_ins.py: deepfloyd_if",
-    "synscale/timing/stand_ins.py: levels",
-    "synscale/training/classifier_loop.py: build",
-    "synscale/training/classifier_loop.py: masks_of_step",
-    "synscale/training/classifier_loop.py: moving_average",
-    "synscale/training/classifier_loop.py: optimizer_of",
-    "synscale/training/stream.py: evaluation_batch_size",
-    "synscale/workflow/settings/figures.py: part_of",
-}
-# To describe: remove a name here when its docstring has the section.
-UNDESCRIBED |= {
-    "synscale/analysis/laws/joint.py: JointFit.log_loss",
-    "synscale/analysis/laws/joint.py: JointFit.marginal_value",
-    "synscale/analysis/laws/joint.py: draws",
-    "synscale/analysis/laws/joint.py: error",
-    "synscale/analysis/laws/joint.py: fit",
-    "synscale/analysis/laws/joint.py: held_out",
-    "synscale/analysis/laws/joint.py: predict",
-    "synscale/analysis/laws/joint_forms.py: Form.natural",
-    "synscale/data/datasets/subset.py: leave_out",
-    "synscale/planning/image_price.py: price_of_image",
-    "synscale/report/caption_sizes.py: epochs",
-    "synscale/report/joint_panels.py: draw_costs",
-    "synscale/report/joint_panels.py: draw_held_out",
-    "synscale/report/joint_panels.py: draw_losses",
-    "synscale/report/joint_panels.py: draw_worth",
-    "synscale/study/models/two_kinds.py: two_kinds",
-    "synscale/training/part_weights.py: PartWeights.labels",
-    "synscale/training/part_weights.py: loss",
-    "synscale/workflow/bundles.py: check",
-    "synscale/workflow/bundles.py: facts",
-    "synscale/workflow/bundles.py: files_of",
-    "synscale/workflow/bundles.py: published_name",
-    "synscale/workflow/published.py: excerpt",
-    "synscale/workflow/published.py: is_same",
-    "synscale/workflow/published.py: shown_shards",
-    "synscale/workflow/shared_images.py: differences",
+    f"synscale/timing/stand_ins.py: {name}" for name in ("amused", "autoencoder", "deepfloyd_if")
 }
 
 

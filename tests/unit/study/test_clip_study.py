@@ -80,7 +80,7 @@ def test_option_at_its_default_changes_no_settings(tmp_path):
         (
             CROP,
             f"{CROP}\n  image_size: 6",
-            "clip.architectures.clip_tiny.patch_size = 4: does not divide image_size = 6",
+            "clip.architectures.clip_tiny.patch_size = 4: must divide image_size = 6",
         ),
         (
             CROP,
@@ -90,7 +90,7 @@ def test_option_at_its_default_changes_no_settings(tmp_path):
         (
             CROP,
             f"{CROP}\n  crop_ratio: [1.3, 0.7]",
-            "clip.crop_ratio = [1.3, 0.7]: the smaller comes first; use [0.7, 1.3]",
+            "clip.crop_ratio = [1.3, 0.7]: must begin with the smaller; use [0.7, 1.3]",
         ),
         (
             CROP,

@@ -116,14 +116,6 @@ CASES = [
         "joint_law: {prices: {real: 0}, experiments",
         ["figures.joint_law.prices.real = 0: input should be greater than 0"],
     ),
-    (
-        "parts: [{source: real}, {source: diffusion_alt_texts",
-        "parts: [{source: real, weight: 2}, {source: diffusion_alt_texts",
-        [
-            "experiments.clip_both.curves = 'both': sources.both.parts.0.weight = 2: CLIP models "
-            "cannot weight parts of a mixture; remove the weight or the curve"
-        ],
-    ),
 ]
 
 

@@ -71,7 +71,7 @@ CASES = [
         "guidance: 3.0}\n  limited",
         [
             "experiments.scaling.curves.1.guidance = 3.0: 'diffusion_class_names' has no "
-            "images at it"
+            "images at this scale"
         ],
     ),
     (
@@ -102,14 +102,14 @@ CASES = [
     (
         "classifier_training: [1]",
         "classifier_training: [1, 2]",
-        ["data.evaluation.one_writer = [2]: form 2 is in data.classifier_training too"],
+        ["data.evaluation.one_writer = [2]: form 2 is also in data.classifier_training"],
     ),
     (
         "kind: captions}",
         "kind: captions, patterns: ['a {name}']}",
         [
             "recipes.captions.patterns",
-            "kind 'sentences' needs patterns, and no other kind takes them",
+            "kind 'sentences' needs patterns and other kinds have none; remove them",
         ],
     ),
     (
@@ -155,7 +155,7 @@ CASES = [
     (
         "clip, clip_both], evaluation: one",
         "clip, scaling], evaluation: one",
-        ["laws.clip.experiments", "split the law in two"],
+        ["laws.clip.experiments", "write a law for each"],
     ),
     (
         "images: 20\n  evaluation",
@@ -165,7 +165,7 @@ CASES = [
     (
         "position_std: 0.2",
         "position_std: 0.2\n  image_size: 6",
-        ["vit_tiny.patch_size = 4: does not divide classifiers.image_size = 6"],
+        ["vit_tiny.patch_size = 4: must divide classifiers.image_size = 6"],
     ),
 ]
 

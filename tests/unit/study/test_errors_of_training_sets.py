@@ -126,7 +126,7 @@ def test_images_of_a_generator_are_by_default_its_part(read):
                 generator(f"data: things, images: 4, {KEYS}"),
             ],
             [
-                "generators.main: generates pixels, too many of them (image_size = 128); lower "
+                "generators.main: generates too many pixels (image_size = 128); lower "
                 "image_size, or use a pretrained generator for more than 64 pixels"
             ],
         ),

@@ -137,6 +137,25 @@ def test_chunked_loss_equals_clip_loss_without_its_matrix():
         assert torch.allclose(gradient, part.grad, atol=1e-6)
 
 
+@pytest.mark.parametrize("rows", [16, 64])
+def test_weights_multiply_both_losses_of_a_pair(rows):
+    torch.manual_seed(0)
+    features = [F.normalize(torch.randn(64, 4), dim=-1) for _ in range(2)]
+    weights = torch.rand(64) + 0.5
+    images, texts, scale = inputs = [
+        part.clone().requires_grad_() for part in (*features, torch.tensor(14.0))
+    ]
+    logits, labels = scale * images @ texts.T, torch.arange(64)
+    both = [F.cross_entropy(part, labels, reduction="none") for part in (logits, logits.T)]
+    expected = ((both[0] + both[1]) / 2 * weights).mean()
+    expected.backward()
+    gradients = Gradients(None, None, job_of(run_of("one")).recipe, ProcessGroup(CPU))
+    loss, scale, *others = gradients.of_features(*features, torch.tensor(14.0), rows, weights)
+    assert loss == pytest.approx(expected.item(), abs=1e-6)
+    for gradient, part in zip((*others, scale), inputs, strict=True):
+        assert torch.allclose(gradient, part.grad, atol=1e-6)
+
+
 def test_host_memory_covers_batch_and_readers():
     recipe = recipe_of(batch_size=32768, micro_batch_size=512)
     one_thread = clip_memory.host_mb(recipe, 224, 3, threads=1)

@@ -44,21 +44,28 @@ def tars(tmp_path_factory) -> list[str]:
     return paths
 
 
-def single_process(tars: list[str], folder, workers: int = 0, **training) -> dict:
+def single_process(
+    tars: list[str], folder, workers: int = 0, weights: tuple = (1.0, 1.0), **training
+) -> dict:
     """Train in this process."""
     deterministic(1)
     folder.mkdir(exist_ok=True)
-    task = {"tars": tars, "folder": str(folder), "training": training}
+    task = {"tars": tars, "folder": str(folder), "training": training, "weights": weights}
     clip_process.train(task, ProcessGroup(torch.device("cpu"), workers=workers))
     return left_by(folder)
 
 
 def together(
-    tars: list[str], folder, killed: int | None = None, **training
+    tars: list[str],
+    folder,
+    killed: int | None = None,
+    weights: tuple = (1.0, 1.0),
+    **training,
 ) -> subprocess.CompletedProcess:
     """Train by two processes, of which one dies in step `killed`."""
     folder.mkdir(exist_ok=True)
     task = {"tars": tars, "folder": str(folder), "killed": killed, "training": training}
+    task["weights"] = weights
     file = folder.parent / f"{folder.name}.json"
     file.write_text(json.dumps(task))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -113,6 +120,29 @@ def test_two_processes_train_as_one(tars, one, tmp_path):
     ]
     for first in range(0, ITERATIONS, PAIRS // BATCH):
         assert Counter(chain(*batches[first : first + PAIRS // BATCH])) == Counter(range(PAIRS))
+
+
+@pytest.fixture(scope="module")
+def weighted(tars, tmp_path_factory) -> dict:
+    return single_process(tars, tmp_path_factory.mktemp("weighted"), weights=(3.0, 1.0))
+
+
+def test_weights_of_parts_are_relative(tars, one, weighted, tmp_path):
+    doubled = single_process(tars, tmp_path / "doubled", weights=(6.0, 2.0))
+    assert same(weighted["weights"], doubled["weights"])
+    assert not same(weighted["weights"], one["weights"])
+
+
+def test_micro_batches_of_weighted_pairs_train_as_one(tars, weighted, tmp_path):
+    split = single_process(tars, tmp_path / "split", weights=(3.0, 1.0), micro_batch_size=4)
+    assert same(weighted["weights"], split["weights"])
+
+
+@pytest.mark.slow
+def test_two_processes_train_weighted_pairs_as_one(tars, weighted, tmp_path):
+    done = together(tars, tmp_path / "two", weights=(3.0, 1.0))
+    assert done.returncode == 0, done.stderr
+    assert same(weighted["weights"], left_by(tmp_path / "two")["weights"])
 
 
 @pytest.mark.slow

@@ -83,7 +83,7 @@ def test_run_of_two_experiments_is_trained_once():
 
 
 def test_every_run_is_in_one_batch_and_one_job_trains_a_batch():
-    for mode in ("all", "one"):
+    for mode in ("all", "curve", "one"):
         base = load_study(SMOKE)
         mode = {"runs_per_job": mode}
         changed = study(

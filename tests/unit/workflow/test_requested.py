@@ -9,7 +9,7 @@ from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, ResourceSettings
 
 from synscale.study.load import load_study
-from synscale.study.models.generators import SafetyChecker
+from synscale.study.models.generators import FinetunedGenerator, SafetyChecker
 from synscale.workflow import hooks, requested, rule_values
 from synscale.workflow.requested import Form
 from synscale.workflow.targets import NotInStudy
@@ -51,6 +51,11 @@ def studies():
     try:
         smoke, imagenet = load_study(SMOKE), load_study(ROOT / "studies/imagenet.yaml")
         checker = SafetyChecker(model="a/b", revision="0" * 40)
+        images = {"source": "real", "images": 20}
+        recipe = {"rank": 1, "iterations": 1, "batch_size": 1, "learning_rate": 1.0}
+        keys = {"base": "diffusion", "data": images, "lora": recipe}
+        tuned = {"tuned": FinetunedGenerator(kind="finetuned", **keys)}
+        smoke = smoke.model_copy(update={"generators": smoke.generators | tuned})
         return {"smoke": smoke, "imagenet": imagenet.model_copy(update={"safety_checker": checker})}
     finally:
         os.chdir(before)
