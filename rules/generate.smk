@@ -1,6 +1,8 @@
 # in:  captioned images, or downloaded weights; prompts
 # out: results/{study}/generators/{generator}/: a diffusers pipeline, trained by the workflow
 #      results/{study}/generator_histories/{generator}.csv: losses, learning rate, speed by step
+#      results/{study}/lora/{generator}/: LoRA weights of a generator that is fine-tuned
+#      results/{study}/lora_histories/{generator}.csv: their history
 #      results/{study}/models/{generator}/: a downloaded pipeline
 #      results/{study}/images/{source}/{shard}.tar (+ .parquet): images at each guidance scale
 #
@@ -40,6 +42,41 @@ rule train_generator:
         "--images {input.tars:q} --held-out {input.held_out:q} --output {output.pipeline:q} "
         "--history {output.history:q} --state {params.state:q} --threads {threads} "
         "> {log:q} 2>&1"
+
+
+rule finetune_generator:
+    input:
+        classes=inputs.class_table,
+        base=inputs.base_pipeline,
+        tars=inputs.tuning_images,
+        held_out=inputs.held_out,
+    output:
+        weights=directory("results/{study}/lora/{generator}"),
+        history="results/{study}/lora_histories/{generator}.csv",
+    log:
+        "logs/{study}/finetune_generator/{generator}.log",
+    benchmark:
+        "logs/{study}/finetune_generator/{generator}.tsv"
+    priority: resources.priority
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=resources.mem_mb,
+        runtime=resources.runtime,
+        gpu_hours=resources.gpu_hours,
+        disk_gb=resources.disk_gb,
+        gpu=resources.gpu,
+    params:
+        settings_digest=digests.finetune_generator,
+        state=".state/{study}/lora/{generator}",
+    shell:
+        "python -m synscale.runtime.launch {resources.gpu} scripts.finetune_generator "
+        "--study studies/{wildcards.study}.yaml --generator {wildcards.generator} "
+        "--settings-digest {params.settings_digest} --classes {input.classes:q} "
+        "--base {input.base:q} --images {input.tars:q} --held-out {input.held_out:q} "
+        "--output {output.weights:q} --history {output.history:q} --state {params.state:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule fetch_generator:

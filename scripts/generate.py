@@ -13,7 +13,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line of the rule."""
     parser = cli.parser(__doc__, "source", "shard")
     parser.add_argument("--classes", required=True, help="CSV of the classes")
-    parser.add_argument("--pipeline", required=True, help="folder of a diffusers pipeline")
+    folders = "folder of a diffusers pipeline, and of LoRA weights for it if there are any"
+    parser.add_argument("--pipeline", required=True, nargs="+", help=folders)
     parser.add_argument("--prompts", required=True, help="pool of texts of the recipe")
     parser.add_argument("--output", required=True, help="tar; its manifest is next to it")
     parser.add_argument("--state", required=True, help="folder of the images finished so far")

@@ -2,7 +2,8 @@
 
 Read off the law that each curve follows over all its sizes (table of laws), with 95 % intervals.
 Dotted if the matching number of synthetic images is outside those sizes, grey if no number matches.
-A panel for each synthetic source; the numbers are the rates at its first, middle and last mark.
+A panel for each synthetic source; the numbers are the rates at its first, middle and last mark. A
+vertical line: the number of real images that fine-tuned the generator of the source.
 """
 
 import matplotlib.pyplot as plt
@@ -36,11 +37,16 @@ def matches(rates: pd.DataFrame) -> pd.Series:
     return np.isfinite(rates["rate"]) & (rates["rate"] > 0)
 
 
-def draw(axes: plt.Axes, rates: pd.DataFrame, style: dict, label: str) -> None:
-    """Draw the rates of one curve."""
+def draw(axes: plt.Axes, rates: pd.DataFrame, style: dict, label: str, spent: int = 0) -> None:
+    """Draw the rates of one curve, and a line at the real images that its generator has spent."""
     axes.axhline(1, color=plotting.REAL, linestyle="--", linewidth=1)
     panels.draw_grid(axes, which="both")
     axes.set_title(panels.wrap_title(label, 36), fontsize=8)
+    if spent:
+        text = f"{spent:,} spent on the generator"
+        place = {"transform": axes.get_xaxis_transform(), "va": "bottom", "rotation": 90}
+        axes.axvline(spent, color="0.4", linestyle="-.", linewidth=0.8)
+        axes.text(spent, 0.03, text, **place, **CENTRED | {"ha": "right", "fontsize": 6})
     matched = matches(rates)
     if not matched.any():
         text = "none: no loss matches, or one does not fall"
@@ -78,14 +84,17 @@ def main(arguments: list[str] | None = None) -> None:
     at = np.geomspace(real[0].min(), real[0].max(), 60)
     figure, grid = panels.panel_grid(len(settings.curves), 2.3, 2.1, margins=(0.6, 0.4))
     drawn = []
+    is_spent = any(curve.real_images_spent for curve in settings.curves)
     for axes, curve in zip(grid.flat, settings.curves, strict=False):
         rates = exchange_rate(real, points(curve.source, curve.guidance), at)
         columns = dict(zip(("source", "guidance", "architecture"), curve.key, strict=True))
         if curve.windows:
             share = curve.windows.per_window / curve.windows.images
             columns["rate_generated"] = rates["rate"] / share
+        columns |= {"real_images_spent": curve.real_images_spent} if is_spent else {}
         drawn.append(rates.assign(**columns))
-        draw(axes, rates, plotting.line_style(curve.style), display_name(curve.label))
+        style, label = plotting.line_style(curve.style), display_name(curve.label)
+        draw(axes, rates, style, label, curve.real_images_spent)
     drawn = pd.concat(drawn)
     visible = np.append(drawn.loc[matches(drawn), "rate"], 1)
     first = grid[0, 0]

@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Many panels with the same curves name them once, below the panels.
     same = len(names) > 2 and all(labels == names[0] for labels in names)
     drawn = []
+    is_spent = any(curve.real_images_spent for panel in settings.panels for curve in panel.curves)
     for (upper, lower), panel in zip(grid.T, settings.panels, strict=True):
         for curve in panel.curves:
             points = metrics.of_curve(points_of[panel.law], *curve.key)
@@ -74,6 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
                 columns["images_generated"] = curve.windows.generated(points["size"])
             exponents = [fitted["k"], *fitted["k_interval"]]
             columns |= dict(zip(("k", "k_low", "k_high"), exponents, strict=True))
+            columns |= {"real_images_spent": curve.real_images_spent} if is_spent else {}
             drawn.append(points.assign(**columns))
         title = upper.set_title(panels.wrap_title(panel.title, 42)).get_text()
         is_clip = args.scaling == "clip_scaling"

@@ -19,6 +19,7 @@ from synscale.report import html
 from synscale.runtime import cli, origin
 from synscale.runtime.atomic import atomic_write
 from synscale.study.models import Study
+from synscale.study.models.generators import LORA_FILE
 from synscale.workflow.paths import image_files, selecting_model
 from synscale.workflow.published import record_file
 from synscale.workflow.settings.provenance import provenance_settings
@@ -64,6 +65,27 @@ def images_used(study: Study, source: str) -> dict[str, str]:
     return {"images": str(images), "sha256": shards.identity(tars) if tars else ""}
 
 
+def lora_weights(study: Study) -> list[dict[str, str]]:
+    """Return base and origin of the LoRA weights of each generator that has some.
+
+    The hash is that of the file; it is empty if the file does not exist here.
+    """
+    rows = []
+    for name, row in study.generators.items():
+        if row.kind == "finetuned":
+            file = Path(f"results/{study.name}/lora/{name}/{LORA_FILE}")
+            images = f"fine-tuned on {row.data.images} images of {row.data.source}"
+            rows.append({"generator": name, "base": row.base, "weights": images})
+        elif row.kind == "pretrained" and row.lora:
+            file = Path(f"results/{study.name}/models/{name}/lora/{row.lora.file}")
+            weights = " ".join(filter(None, [row.lora.model, row.lora.revision, row.lora.file]))
+            rows.append({"generator": name, "base": row.model, "weights": weights})
+        else:
+            continue
+        rows[-1]["sha256"] = result(str(file))["sha256"] if file.is_file() else ""
+    return rows
+
+
 def opened_bundle(study: Study) -> dict[str, str]:
     """Return where results come from that a bundle put in place; empty without one."""
     path = Path(record_file(study.name))
@@ -104,6 +126,10 @@ def page(record: dict) -> str:
         rows = [row.values() for row in record["selected"]]
         head = ["source", "selected from", "by", "keep", "model", "images", "sha256"]
         parts[-2:-2] = ["## Images that were selected", table(head, rows)]
+    if record["lora_weights"]:
+        rows = [row.values() for row in record["lora_weights"]]
+        head = ["generator", "base", "LoRA weights", "sha256"]
+        parts[-2:-2] = ["## Generators with LoRA weights", table(head, rows)]
     return html.page("provenance", "\n\n".join(parts))
 
 
@@ -129,6 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
         "opened_bundle": opened_bundle(settings.study),
         "generated_elsewhere": generated_elsewhere(settings.study),
         "selected": selected(settings.study),
+        "lora_weights": lora_weights(settings.study),
         "study": Path(args.study).read_text(encoding="utf-8"),
     }
     with atomic_write(*args.output) as (html_file, json_file):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RESUMABLE = frozenset(
     {
         "train_generator",
+        "finetune_generator",
         "generate",
         "train_classifiers",
         "train_clip",

@@ -20,11 +20,16 @@ from synscale.evaluation.paired_bootstrap import (
     recognizability,
 )
 from synscale.evaluation.reference import Reference
-from synscale.models import checksums, generation, pipelines
+from synscale.models import checksums, generation, pipeline_files, pipelines
 from synscale.study import class_table
 from synscale.study.models import Study
 from synscale.training import checkpoint, partial_shards, stream
-from synscale.workflow.paths import evaluation_file, pipeline_folder, prompts_file, reference_folder
+from synscale.workflow.paths import (
+    evaluation_file,
+    pipeline_folders,
+    prompts_file,
+    reference_folder,
+)
 from synscale.workflow.settings import as_json
 from synscale.workflow.settings.generation import GenerationSettings, generation_settings
 from synscale.workflow.shards import shard_names, synthetic_sources
@@ -34,7 +39,7 @@ from synscale.workflow.shards import shard_names, synthetic_sources
 class Paths:
     """Files that the comparison reads: results of the workflow."""
 
-    pipeline: str
+    pipeline: list[str]
     prompts: str
     real: str
     reference: str
@@ -59,7 +64,7 @@ def paths_of(study: Study, source: str, shard: str) -> Paths:
     Paths
     """
     return Paths(
-        pipeline_folder(study, source),
+        pipeline_folders(study, source),
         prompts_file(study, source, shard),
         evaluation_file(study, study.scores.evaluation),
         reference_folder(study),
@@ -136,12 +141,13 @@ def sample(
     settings = replace(settings, sampling=sampling)
     prompts = Path(paths.prompts)
     texts = checksums.hashes(prompts.parent, [prompts.name])
-    revision = pipelines.revision(paths.pipeline)
+    revision = pipeline_files.revision(*paths.pipeline)
     identity = as_json([settings, revision, texts, names.tolist(), device.type])
     tar = folder / f"{precision}-{checkpoint.digest(identity)}.tar"
     if not shards.manifest_path(tar).exists():
         print(f"{precision}: sampling", flush=True)
-        pipeline = pipelines.load(paths.pipeline, settings.sampling, device, settings.guidance)
+        inputs = settings.sampling, device, settings.guidance
+        pipeline = pipelines.load(paths.pipeline[0], *inputs, *paths.pipeline[1:])
         storage = settings.storage
         state = partial_shards.PartialShards(folder / f"{precision}.state", identity, storage)
         pool = pd.read_parquet(prompts)

@@ -93,6 +93,12 @@ def _selected_files(weights: HubWeights, files: list[str]) -> list[str] | None:
     Raise WeightsError if a file is missing.
     """
     model = weights.model
+    if weights.use == "lora":
+        if weights.file not in files:
+            known = ", ".join(file for file in files if file.endswith(".safetensors")) or "none"
+            fix = f"name one of its files as `file` (found: {known})"
+            raise WeightsError(f"{model}: no {weights.file}; {fix}")
+        return [weights.file]
     if weights.use in SAVED_BY:
         library, needed = SAVED_BY[weights.use]
         if missing := [file for file in needed if file not in files]:
@@ -253,7 +259,7 @@ def _get_verified(
 
 
 def fetch(weights: HubWeights, known: str, record: str, output: str) -> None:
-    """Fetch a model, and its second stage if it has one, completely or not at all.
+    """Fetch a model, its second stage and LoRA weights if it has some, completely or not at all.
 
     Parameters
     ----------
@@ -263,14 +269,16 @@ def fetch(weights: HubWeights, known: str, record: str, output: str) -> None:
     record : str
         Table of checksums from the first fetch on.
     output : str
-        Folder of the model; its second stage is in the folder `upscaler` inside.
+        Folder of the model; its second stage is in the folder `upscaler` inside, LoRA weights are
+        in `lora`.
 
     Raises
     ------
     WeightsError
         If the model is not available, incomplete, or not the known one.
     """
-    stages = {"": weights} | ({"upscaler": weights.upscaler} if weights.upscaler else {})
+    others = {"upscaler": weights.upscaler, "lora": weights.lora}
+    stages = {"": weights} | {place: stage for place, stage in others.items() if stage}
     part = Path(f"{output}.part")
     if any(path.is_symlink() for path in part.rglob("*")):
         shutil.rmtree(part)  # left by an interruption; a download must not write through a link
@@ -283,8 +291,8 @@ def fetch(weights: HubWeights, known: str, record: str, output: str) -> None:
         table += stage
     checksums.write(part / checksums.RECORD, inside)
     replaced = {_key(row) for row in table}
-    others = [row for row in checksums.rows(record) if _key(row) not in replaced]
-    checksums.write(record, others + table)
+    unchanged = [row for row in checksums.rows(record) if _key(row) not in replaced]
+    checksums.write(record, unchanged + table)
     apply_umask(part)
     shutil.rmtree(output, ignore_errors=True)  # Snakemake creates the folder of a directory output
     part.rename(output)

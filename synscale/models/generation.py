@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from synscale.data import codec, shards
-from synscale.models import checksums, pipelines
+from synscale.models import checksums, pipeline_files, pipelines
 from synscale.models.shard_batches import Batch, missing_batches
 from synscale.runtime.time_left import time_left
 from synscale.training import checkpoint, distributed
@@ -242,7 +242,7 @@ class ShardGeneration:
 def generate_shard(
     settings: GenerationSettings,
     scales: list[float],
-    pipeline_folder: str,
+    folders: list[str],
     prompts: str,
     class_names: pd.Series,
     output: str,
@@ -256,7 +256,9 @@ def generate_shard(
     settings : GenerationSettings
     scales : list of float
         Every guidance scale of the source.
-    pipeline_folder : str
+    folders : list of str
+        Folder of the pipeline, and of the LoRA weights of the workflow if its generator is
+        fine-tuned.
     prompts : str
         Parquet file of the texts of the recipe.
     class_names : Series
@@ -272,8 +274,9 @@ def generate_shard(
     ------
     WeightsError, SamplerError, BlankImage
     """
-    revision = pipelines.revision(pipeline_folder)
-    pipeline = pipelines.load(pipeline_folder, settings.sampling, processes.device, scales)
+    revision = pipeline_files.revision(*folders)
+    inputs = settings.sampling, processes.device, scales
+    pipeline = pipelines.load(folders[0], *inputs, *folders[1:])
     pool = pd.read_parquet(prompts)
     texts = checksums.hashes(Path(prompts).parent, [Path(prompts).name])
     identity = as_json([settings, revision, texts, class_names.tolist()])

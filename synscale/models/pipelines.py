@@ -11,19 +11,20 @@ import numpy as np
 import torch
 from diffusers import AmusedScheduler, DiffusionPipeline, SchedulerMixin
 
-# Diffusers loads components of a pipeline only from modules that are imported already.
-import synscale.models.pixel_space  # noqa: F401
 from synscale.models import (
     attention_reuse,
     checksums,
     compiling,
     embedding_cache,
+    lora,
     pipeline_classes,
+    pipeline_files,
     sampling_keys,
     schedulers,
 )
 from synscale.models.schedulers import ImagewiseAmusedScheduler, SamplerError
 from synscale.models.two_stages import TwoStages
+from synscale.study.models.generators import LORA_FILE
 from synscale.workflow.settings.generation import Sampling
 
 Pipeline: TypeAlias = DiffusionPipeline | TwoStages
@@ -48,44 +49,6 @@ def seed_of(source: str, guidance: float, index: int, attempt: int = 0) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1
 
 
-def revision(path: str) -> str:
-    """Return twelve hex digits that identify the weights of a saved pipeline.
-
-    Raise WeightsError if a file differs from the fetched one.
-    """
-    files = sorted(str(file.relative_to(path)) for file in Path(path).rglob("*.safetensors"))
-    hashes = checksums.hashes(path, files)
-    checksums.check_fetched(path, hashes)
-    text = "".join(f"{file} {sha256}\n" for file, sha256 in hashes.items())
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _read(
-    path: str | Path, use: str, precision: str, variant: str | None, device: torch.device
-) -> DiffusionPipeline:
-    """Return the pipeline saved at `path`, without components that this use does not need."""
-    unused: dict[str, bool | None] = {}
-    for name, (library, _) in checksums.components(checksums.index_of(path)).items():
-        # Some pipelines require a component that was saved as none.
-        if name in checksums.UNUSED[use] or not library:
-            unused[name] = None
-    if "safety_checker" in unused:
-        unused["requires_safety_checker"] = False
-    with checksums.require_all_weights():
-        pipeline = DiffusionPipeline.from_pretrained(
-            path,
-            local_files_only=True,
-            use_safetensors=True,
-            variant=variant,
-            dtype=getattr(torch, precision),
-            **unused,
-        ).to(device)
-    if hasattr(pipeline, "watermark"):  # SDXL has one if the package for it is installed
-        pipeline.watermark = None
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
 def _prepare(pipeline: DiffusionPipeline, sampling: Sampling) -> DiffusionPipeline:
     """Apply the study's keys for speed, and let schedulers compute in float32.
 
@@ -105,7 +68,11 @@ def _prepare(pipeline: DiffusionPipeline, sampling: Sampling) -> DiffusionPipeli
 
 
 def load(
-    path: str, sampling: Sampling, device: torch.device, scales: Iterable[float] = ()
+    path: str,
+    sampling: Sampling,
+    device: torch.device,
+    scales: Iterable[float] = (),
+    tuned: str | None = None,
 ) -> Pipeline:
     """Load a saved pipeline, with the sampler of the study.
 
@@ -120,6 +87,8 @@ def load(
     device : torch.device
     scales : iterable of float
         Every guidance scale of the source, to refuse keys that have no effect.
+    tuned : str, optional
+        Folder of LoRA weights of the workflow that are added to the pipeline.
 
     Returns
     -------
@@ -133,18 +102,25 @@ def load(
     SamplerError
         If the model, its sampler, a key of the generator or its second stage cannot be used.
     """
-    pipeline = _load(path, sampling, device)
+    pipeline = _load(path, sampling, device, tuned)
     if sampling.kind == "pretrained":
         sampling_keys.check(pipeline, sampling, scales)
     return pipeline
 
 
-def _load(path: str, sampling: Sampling, device: torch.device) -> Pipeline:
+def _load(
+    path: str, sampling: Sampling, device: torch.device, tuned: str | None = None
+) -> Pipeline:
     checksums.check_readable(path)
-    pipeline = _read(path, "generator", sampling.precision, sampling.variant, device)
+    pipeline = pipeline_files.read(path, "generator", sampling.precision, sampling.variant, device)
     kind = type(pipeline).__name__
     if reason := pipeline_classes.unusable(type(pipeline)):
         raise SamplerError(f"model: a {kind} {reason}; name another model")
+    if sampling.lora:
+        file = Path(path) / "lora" / sampling.lora.file
+        lora.add(pipeline, file, sampling.lora.scale)
+    if tuned:
+        lora.add(pipeline, Path(tuned) / LORA_FILE)
     if sampling.sampler:
         threshold = sampling.kind == "diffusion" and sampling.threshold
         pipeline.scheduler = schedulers.replace(pipeline.scheduler, sampling.sampler, threshold)
@@ -160,7 +136,7 @@ def _load(path: str, sampling: Sampling, device: torch.device) -> Pipeline:
         fix = "remove the key from the generator"
         raise SamplerError(f"upscaler: it needs an IFPipeline, and this is a {kind}; {fix}")
     folder = Path(path) / "upscaler"
-    second = _read(folder, "upscaler", sampling.precision, upscaler.variant, device)
+    second = pipeline_files.read(folder, "upscaler", sampling.precision, upscaler.variant, device)
     return TwoStages(_prepare(pipeline, sampling), _prepare(second, sampling), upscaler)
 
 

@@ -8,7 +8,8 @@ pixels.
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.vae import DecoderOutput
+from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
 
 class PixelAutoencoder(ModelMixin, ConfigMixin):
@@ -25,6 +26,17 @@ class PixelAutoencoder(ModelMixin, ConfigMixin):
         super().__init__()
         # A model without any tensor has no dtype and no file to save.
         self.register_buffer("anchor", torch.zeros(1))
+
+    def encode(self, x: torch.Tensor) -> AutoencoderKLOutput:
+        """Return a distribution with the pixels as its only value, as AutoencoderKL.encode does.
+
+        Parameters
+        ----------
+        x : Tensor, shape (B, C, H, W)
+            Pixels in -1..1.
+        """
+        moments = torch.cat([x, torch.zeros_like(x)], dim=1)
+        return AutoencoderKLOutput(DiagonalGaussianDistribution(moments, deterministic=True))
 
     def decode(
         self, z: torch.Tensor, return_dict: bool = True, generator=None

@@ -19,7 +19,11 @@ from synscale.planning.score_work import score_features_work, score_work, select
 from synscale.planning.work_units import NOTHING, SMALL_FILE, PlanError, Work
 from synscale.study import class_table
 from synscale.study.models import Study, expand_curves
-from synscale.study.models.generators import PretrainedGenerator
+from synscale.study.models.generators import (
+    FinetunedGenerator,
+    TrainedGenerator,
+    sampled_generator,
+)
 from synscale.study.models.sources import RealSource
 from synscale.workflow.paths import indexed_tars
 from synscale.workflow.runs import group_runs, iterations_of, training_recipe
@@ -40,6 +44,7 @@ INDEX_ROW = 30  # bytes of a row in the index of a data set
 SHARD_ROW = 120  # bytes of a row in an index of shards
 TEXT_ROW = 100  # bytes of a prompt
 DOWNLOAD = 5_000_000_000  # bytes of a generator or language model (assumed)
+LORA = 20_000_000  # bytes of LoRA weights (assumed; rank 16 of Stable Diffusion has 13 MB)
 VIT_DOWNLOAD = 600_000_000  # bytes of a ViT-B/16 with a text transformer, the larger of two
 FEATURE_DOWNLOAD = 1_700_000_000  # bytes of a ViT-L/14 with a text transformer
 FLOAT = 4  # bytes
@@ -81,7 +86,7 @@ def _index_data(study: Study, split: str) -> Work:
 
 def _train_generator(study: Study, generator: str) -> Work:
     model = study.generators[generator]
-    assert not isinstance(model, PretrainedGenerator)  # rules fetch those
+    assert isinstance(model, TrainedGenerator)  # rules fetch or fine-tune the others
     steps, weights = model.training.iterations, FLOAT * flops.generator_weights(model)
     images = steps * model.training.batch_size
     tflop = 3 * flops.generator_flops(model, study.image_size) * images / 1e12
@@ -91,6 +96,18 @@ def _train_generator(study: Study, generator: str) -> Work:
     return Work(units, kind, outputs=weights, state=4 * weights, gpus=study.gpus)
 
 
+def _finetune_generator(study: Study, generator: str) -> Work:
+    """Train LoRA weights: the base computes as in a training, and few weights are saved."""
+    row = study.generators[generator]
+    assert isinstance(row, FinetunedGenerator)
+    base = sampled_generator(study.generators, generator)
+    steps = row.lora.iterations
+    images = steps * row.lora.batch_size
+    tflop = 3 * flops.generator_flops(base, study.image_size) * images / 1e12
+    units = {"job": 1, "run": 1, "step": steps, "tflop": tflop}
+    return Work(units, flops.kind_of(base), outputs=LORA, state=3 * LORA, gpus=study.gpus)
+
+
 def _counts(study: Study, source: str, shard: str) -> dict[float, int]:
     """Return the number of images in a shard at each guidance scale."""
     ranges = guidance_ranges(study, source, shard)
@@ -98,7 +115,7 @@ def _counts(study: Study, source: str, shard: str) -> dict[float, int]:
 
 
 def _generate(study: Study, source: str, shard: str) -> Work:
-    generator = study.generators[study.sources[source].generator]
+    generator = sampled_generator(study.generators, study.sources[source].generator)
     counts = _counts(study, source, shard)
     if not counts:
         return NOTHING
@@ -214,6 +231,7 @@ RULES: dict[str, Callable[..., Work]] = {
     "index_data": _index_data,
     "prepare_data": _prepare_data,
     "train_generator": _train_generator,
+    "finetune_generator": _finetune_generator,
     "fetch_generator": lambda study, generator: _download(study.generators[generator]),
     "fetch_model": lambda study, recipe: _download(study.recipes[recipe]),
     "fetch_safety_checker": lambda study: _download(study.safety_checker),

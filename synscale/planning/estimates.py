@@ -25,6 +25,7 @@ GB = 1_000_000_000
 # Minutes of the jobs of a rule if the machine has no speed for them.
 HOUR_LONG = ["calibrate", "train_generator", "index_shards", "score", "fetch_safety_checker"]
 HOUR_LONG += ["score_features", "fetch_feature_model"]
+HOUR_LONG += ["finetune_generator"]
 HOUR_LONG += ["evaluate", "evaluate_clip", "evaluate_author_checkpoint", "fetch_reference"]
 HOUR_LONG += ["fetch_start"]
 LONGEST = ["index_data", "fetch_model", "fetch_generator", "write_sentences", "caption_images"]

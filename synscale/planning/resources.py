@@ -9,6 +9,7 @@ from synscale.planning import clip_memory
 from synscale.planning.estimates import ResourceEstimates
 from synscale.planning.reader_memory import pairs_mb, reading_mb
 from synscale.study.models import Study
+from synscale.study.models.generators import sampled_generator
 from synscale.workflow.shards import is_pretrained
 from synscale.workflow.studies import keep_parameters, study_input, study_of
 
@@ -26,7 +27,8 @@ def configure(estimates: ResourceEstimates) -> None:
 # take longest: begun last, they would run while other cores are idle. Generation comes last, as it
 # is most of the GPU-hours: trainings on real images do not wait for it.
 AWAITED = ["index_data", "fetch_model", "fetch_generator", "train_generator", "index_shards"]
-AWAITED += ["write_sentences", "caption_images", "write_prompts", "select_images"]
+AWAITED += ["finetune_generator", "write_sentences", "caption_images", "write_prompts"]
+AWAITED += ["select_images"]
 PRIORITIES = {
     **dict.fromkeys(AWAITED, 50),
     **dict.fromkeys(["evaluate", "evaluate_clip", "score", "score_features"], 40),
@@ -67,6 +69,12 @@ def preparation_mb(wildcards, threads: int) -> int:
 def generator_mb(wildcards, threads: int) -> int:
     """Return the memory of training a generator: its process and the copy of its state."""
     return 4000 + _estimates.saving_mb("train_generator", wildcards)
+
+
+def finetuning_mb(wildcards, threads: int) -> int:
+    """Return the memory of fine-tuning a generator: that of sampling its base."""
+    base = sampled_generator(study_of(wildcards).generators, wildcards.generator)
+    return PIPELINE_MB if base.kind == "pretrained" else 4000
 
 
 def generation_mb(wildcards, threads: int) -> int:
@@ -117,6 +125,7 @@ VARIABLE_MEGABYTES = {
     "calibrate": calibration_mb,
     "prepare_data": preparation_mb,
     "train_generator": generator_mb,
+    "finetune_generator": finetuning_mb,
     "generate": generation_mb,
     "train_classifiers": classifier_mb,
     "train_clip": clip_mb,

@@ -28,6 +28,7 @@ FITTED = {
     "evaluate": ("job", "run", "tflop"),  # all jobs of a study read the same images
     "evaluate_clip": ("job", "run"),
     "train_generator": ("tflop", "job"),
+    "finetune_generator": ("tflop", "job"),
     "generate": ("tflop", "job"),
     "train_classifiers": ("step", "tflop", "job"),
     "train_clip": ("step", "run", "job"),

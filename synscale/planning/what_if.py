@@ -16,8 +16,9 @@ def half_steps(study: Study) -> Study:
     generators = {
         name: generator.model_copy(update={"steps": max(1, generator.steps // 2)})
         for name, generator in study.generators.items()
+        if generator.kind != "finetuned"  # it is sampled in the steps of its base
     }
-    return study.model_copy(update={"generators": generators})
+    return study.model_copy(update={"generators": study.generators | generators})
 
 
 def half_iterations(study: Study) -> Study:

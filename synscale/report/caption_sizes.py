@@ -13,6 +13,7 @@ from synscale.study.models.base import StrictModel
 from synscale.study.models.figures import ExchangeFigure
 from synscale.study.models.mixed_figures import JointLawFigure, RepetitionFigure
 from synscale.study.models.sources import Source
+from synscale.study.models.spent_images import real_images_spent
 from synscale.study.models.two_kinds import two_kinds
 from synscale.workflow.runs import iterations_of, training_recipe, training_runs
 from synscale.workflow.shards import is_real, real_sources
@@ -134,6 +135,27 @@ def epochs(study: Study, sizes: Sizes) -> str:
         name = "" if factor == 1 else f"iterations times {factor:g}: "
         texts.append(name + join_words([f"{rows[0]} {unit}", *rows[1:]]))
     return "; ".join(texts)
+
+
+def real_images_spent_text(study: Study, sizes: Sizes) -> str:
+    """Return how many real images fine-tuned the generators of these curves; empty if none did.
+
+    Parameters
+    ----------
+    study : Study
+    sizes : dict
+        Sizes of each curve.
+    """
+    groups: dict[int, list[str]] = {}
+    for source in dict.fromkeys(source for _, source, *_ in sizes):
+        spent = real_images_spent(study.sources, study.generators, source)
+        if spent:
+            groups.setdefault(spent, []).append(escape_rst(display_name(source)))
+    texts = [
+        f"{counted(spent, 'real image')} fine-tuned the generator of {join_words(names)}"
+        for spent, names in groups.items()
+    ]
+    return join_words(texts)
 
 
 def by_curve(study: Study, sizes: Sizes, unit: str) -> str:

@@ -10,7 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from synscale.report import front_page
-from synscale.report.caption_sizes import by_curve, epochs, shown_sizes, trained_sizes
+from synscale.report.caption_sizes import (
+    by_curve,
+    epochs,
+    real_images_spent_text,
+    shown_sizes,
+    trained_sizes,
+)
 from synscale.report.imbalance import class_imbalance
 from synscale.report.names import counted, display_name, escape_rst, join_words, span
 from synscale.report.score_names import SCORES, score_name
@@ -195,4 +201,5 @@ def about(folder: str, study: Study, name: str | None = None) -> SimpleNamespace
     facts.imbalance = class_imbalance(study, trained)
     facts.fitted = by_curve(study, fitted, "images")
     facts.selections = selections(study, part)
+    facts.spent = real_images_spent_text(study, trained)
     return facts

@@ -3,8 +3,9 @@
 import errno
 import json
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -97,3 +98,21 @@ def write_json(path: str | Path, value) -> None:
     """
     with atomic_write(path) as (part,):
         part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_folder(output: str, save: Callable[[Path], None]) -> None:
+    """Write a folder completely or not at all.
+
+    Parameters
+    ----------
+    output : str
+        The folder.
+    save : callable
+        Writes the files into a folder, which it creates.
+    """
+    part = Path(f"{output}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    save(part)
+    apply_umask(part)
+    shutil.rmtree(output, ignore_errors=True)  # Snakemake creates the folder of a directory output
+    part.rename(output)

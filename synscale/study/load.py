@@ -11,39 +11,14 @@ import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from synscale.study import automatic
-from synscale.study.checks import (
-    clip,
-    data,
-    experiments,
-    figures,
-    generators,
-    recipes,
-    scores,
-    selection,
-    sources,
-    starts,
-    training_sets,
-)
+from synscale.study.checks import figures
 from synscale.study.checks.messages import shorten, suggest
+from synscale.study.checks.registry import CHECKS
 from synscale.study.csv_tables import TableError
 from synscale.study.models import Study
 from synscale.study.models.base import COMMIT, NAME
 
 MARK = re.compile(r"\[key\]$|literal\[|function-")  # parts of a location that pydantic adds
-MODULES = (
-    sources,
-    selection,
-    starts,
-    experiments,
-    scores,
-    clip,
-    data,
-    training_sets,
-    generators,
-    recipes,
-)
-CHECKS = [check for module in MODULES for check in module.CHECKS]
-
 # Former keys of a study and their present names.
 RENAMED = {
     "images_per_block": "images_per_shard",

@@ -14,6 +14,7 @@ from synscale.data import codec, shards
 from synscale.models import generation, pipelines, small_generators
 from synscale.planning import flops as generators
 from synscale.study.models import Study
+from synscale.study.models.generators import TrainedGenerator
 from synscale.timing import machine, stand_ins
 from synscale.timing.bench import Bench, Timed, fitting, free, seconds_of
 from synscale.training import generator_loop
@@ -33,7 +34,7 @@ from synscale.workflow.shards import shard_names
 def train_generators(bench: Bench) -> Iterator[Timed]:
     """Time a training step of each generator that the workflow trains, without the start."""
     for name, generator in bench.study.generators.items():
-        if generator.kind == "pretrained":
+        if not isinstance(generator, TrainedGenerator):
             continue
         settings = generator_settings(bench.study, name)
         training = generator.training
@@ -68,7 +69,10 @@ def _train_generator(
 
 def _source_of(study: Study, generator: str) -> str | None:
     for name, source in study.sources.items():
-        if source.kind == "synthetic" and source.generator == generator:
+        if source.kind != "synthetic":
+            continue
+        row = study.generators[source.generator]
+        if generator in (source.generator, getattr(row, "base", None)):
             return name
     return None
 
@@ -130,8 +134,13 @@ def _with_fewer_steps(sampling: Sampling, most: int | None) -> Sampling:
 
 
 def generate_images(bench: Bench) -> Iterator[Timed]:
-    """Time a batch of each generator, with guidance if the source has any, until it is written."""
+    """Time a batch of each generator, with guidance if the source has any, until it is written.
+
+    A fine-tuned generator takes the time of its base.
+    """
     for name, generator in bench.study.generators.items():
+        if generator.kind == "finetuned":
+            continue
         source = _source_of(bench.study, name)
         if source is None:
             continue

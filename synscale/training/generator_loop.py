@@ -6,7 +6,6 @@ the open Muse (U-ViT that fills in masked tokens), on grey levels. Both learn cl
 guidance by training on empty captions now and then. Sizes and settings are our choice.
 """
 
-import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from synscale.data import shards
 from synscale.data.shuffle_buffer import shuffle_for
 from synscale.models import small_generators
 from synscale.runtime import atomic
-from synscale.study.models.generators import GeneratorTraining
+from synscale.study.models.generators import GeneratorTraining, LoraTraining
 from synscale.training import checkpoint, generator_texts, held_out, history, stream
 from synscale.training.distributed import ProcessGroup
 from synscale.training.generator_texts import ImageTexts, tokens_of
@@ -90,8 +89,13 @@ def masked_token_loss(
 KINDS = {"diffusion": ("unet", diffusion_loss), "masked_token": ("transformer", masked_token_loss)}
 
 
-def _in_range(images: torch.Tensor) -> torch.Tensor:
-    """Return uint8 images as float in -1..1."""
+def in_range(images: torch.Tensor) -> torch.Tensor:
+    """Return images as float in -1..1.
+
+    Parameters
+    ----------
+    images : Tensor, shape (B, C, H, W), uint8
+    """
     return images.float() / 127.5 - 1
 
 
@@ -114,18 +118,6 @@ def _batches(
         yield Batch(*images.read(positions), positions)
 
 
-def _draw_captions(
-    rows: torch.Tensor,
-    positions: torch.Tensor,
-    recipe: GeneratorTraining,
-    random: torch.Generator,
-) -> torch.Tensor:
-    """Return the number of a caption of each image, (B,); a dropped caption is 0."""
-    place = torch.randint(rows.shape[1], positions.shape, generator=random)
-    is_dropped = torch.rand(positions.shape, generator=random) < recipe.caption_dropout
-    return rows[positions, place].long().masked_fill(is_dropped, 0)
-
-
 def _trained_parts(pipeline: DiffusionPipeline, denoiser: str) -> torch.nn.ModuleDict:
     parts = {"denoiser": getattr(pipeline, denoiser), "text_encoder": pipeline.text_encoder}
     return torch.nn.ModuleDict(parts).train()
@@ -139,7 +131,7 @@ def _held_out_loss(
 ) -> float:
     """Return the loss of the averaged weights on held-out images, with the same noise each time."""
     denoiser, loss_of = KINDS[kind]
-    pixels = _in_range(evaluation[0].pixels).to(pipeline.device)
+    pixels = in_range(evaluation[0].pixels).to(pipeline.device)
     distinct = sorted(set(evaluation[1]))
     rows = torch.tensor([distinct.index(text) for text in evaluation[1]])
     text = tokens_of(pipeline.tokenizer, distinct).to(pipeline.device), rows.to(pipeline.device)
@@ -150,9 +142,17 @@ def _held_out_loss(
         return loss_of(SimpleNamespace(**parts, **other), pixels, text, random).item()
 
 
-def _optimizer_of(
-    model: torch.nn.Module, recipe: GeneratorTraining
+def optimizer_of(
+    model: torch.nn.Module, recipe: GeneratorTraining | LoraTraining
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Return AdamW and a one-cycle schedule for the weights of a model.
+
+    Parameters
+    ----------
+    model : Module
+    recipe : GeneratorTraining or LoraTraining
+        With the peak learning rate and the number of iterations.
+    """
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, recipe.learning_rate, total_steps=recipe.iterations, pct_start=0.1
@@ -195,7 +195,7 @@ def train(
     tokens = tokens_of(tokenizer, captions.texts)
     model = _trained_parts(pipeline, denoiser)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema_decay))
-    optimizer, schedule = _optimizer_of(model, recipe)
+    optimizer, schedule = optimizer_of(model, recipe)
     random = torch.Generator().manual_seed(recipe.seed)
     parts = {"model": model, "average": average, "optimizer": optimizer, "schedule": schedule}
     state = checkpoint.TrainingCheckpoint(state_folder, identity, parts | {"random": random})
@@ -204,10 +204,10 @@ def train(
     processes = ProcessGroup(device)
     progress = TrainingProgress(*about, ADVICE, model, state, processes, len(images), loss_now)
     for batch in _batches(settings, images, progress.resume(), random, processes.workers):
-        caption = _draw_captions(captions.rows, batch.positions, recipe, random)
+        caption = generator_texts.draw_captions(captions.rows, batch.positions, recipe, random)
         used, rows = caption.unique(return_inverse=True)
         text = tokens[used].to(device), rows.to(device)
-        loss = loss_of(pipeline, _in_range(batch.images).to(device), text, random)
+        loss = loss_of(pipeline, in_range(batch.images).to(device), text, random)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         rate = optimizer.param_groups[0]["lr"]
@@ -218,22 +218,6 @@ def train(
     progress.finish()
     model.load_state_dict(average.module.state_dict())
     return pipeline
-
-
-def _texts_of(
-    settings: GeneratorTrainingSettings, tars: list[str], classes: pd.DataFrame
-) -> ImageTexts:
-    """Return the texts of the images that a generator is trained on."""
-    columns = ["class_id", "caption", "prompt"]
-    paths = map(shards.manifest_path, tars)
-    manifest = pd.concat(pd.read_parquet(path, columns=columns) for path in paths)
-    is_composed = (manifest["caption"] != manifest["prompt"]).any()
-    captions_of = (
-        generator_texts.composed_captions if is_composed else generator_texts.file_captions
-    )
-    seed = settings.generator.training.seed
-    captions = captions_of(manifest[: settings.images], classes, settings.patterns, seed)
-    return ImageTexts.of(captions)
 
 
 def train_and_save(
@@ -266,20 +250,12 @@ def train_and_save(
     device : torch.device
     """
     (images,) = stream.load_into_memory([stream.open_images(tars, None, settings.images)])
-    captions = _texts_of(settings, tars, classes)
+    recipe = settings.generator.training
+    captions = generator_texts.texts_of(settings, tars, classes, recipe.seed)
     identity = as_json([settings, captions.digest(), shards.identity(tars)], settings.ignored)
-    shown = None
-    if evaluation:
-        count = held_out.count_of(settings.generator.training.batch_size)
-        seen = held_out.read_evenly(evaluation[0], count)
-        shown = seen, [classes["name"][row] for row in seen.class_ids.tolist()]
+    shown = generator_texts.named_held_out(evaluation, recipe.batch_size, classes)
     pipeline = train(settings, images, captions, state_folder, identity, device, shown)
     rows = Path(state_folder) / f"{checkpoint.digest(identity)}.csv"
     history.write_job(histories, [("", settings.generator.kind, rows)])
-    part = Path(f"{output}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    pipeline.to("cpu").save_pretrained(part)
-    atomic.apply_umask(part)
-    shutil.rmtree(output, ignore_errors=True)  # Snakemake creates the folder of a directory output
-    part.rename(output)
+    atomic.write_folder(output, pipeline.to("cpu").save_pretrained)
     checkpoint.discard(state_folder)

@@ -13,10 +13,16 @@ import pandas as pd
 import torch
 from transformers import CLIPTokenizer
 
+from synscale.data import shards
 from synscale.data.datasets.registry import NO_CLASS
 from synscale.prompts import recipes
 from synscale.study.class_table import TEXTS
+from synscale.study.models.generators import GeneratorTraining, LoraTraining
 from synscale.study.models.recipes import ClassRecipe
+from synscale.training import held_out
+from synscale.training.image_sets import InMemoryImages
+from synscale.workflow.settings.finetuning import FinetuningSettings
+from synscale.workflow.settings.generation import GeneratorTrainingSettings
 
 AT_ONCE = 10_000  # texts that are tokenized together
 
@@ -120,3 +126,75 @@ def file_captions(
         name = names[class_id]
         texts = [caption, f"{name}, {caption}"] if caption else [name, name]
         yield texts + [form[random.integers(len(form))] for form in options[class_id]]
+
+
+def texts_of(
+    settings: GeneratorTrainingSettings | FinetuningSettings,
+    tars: list[str],
+    classes: pd.DataFrame,
+    seed: int,
+) -> ImageTexts:
+    """Return the texts of the images that a generator is trained on.
+
+    Parameters
+    ----------
+    settings : GeneratorTrainingSettings or FinetuningSettings
+        With the number of images and the sentence patterns.
+    tars : list of str
+        Shards of captioned images.
+    classes : DataFrame
+        The class table.
+    seed : int
+        Of the training.
+    """
+    columns = ["class_id", "caption", "prompt"]
+    paths = map(shards.manifest_path, tars)
+    manifest = pd.concat(pd.read_parquet(path, columns=columns) for path in paths)
+    is_composed = (manifest["caption"] != manifest["prompt"]).any()
+    captions_of = composed_captions if is_composed else file_captions
+    captions = captions_of(manifest[: settings.images], classes, settings.patterns, seed)
+    return ImageTexts.of(captions)
+
+
+def draw_captions(
+    rows: torch.Tensor,
+    positions: torch.Tensor,
+    recipe: GeneratorTraining | LoraTraining,
+    random: torch.Generator,
+) -> torch.Tensor:
+    """Return the number of a caption of each image, (B,); a dropped caption is 0.
+
+    Parameters
+    ----------
+    rows : Tensor, shape (N, K)
+        Numbers of the captions of every image.
+    positions : Tensor, shape (B,)
+        Positions of the images of a batch.
+    recipe : GeneratorTraining or LoraTraining
+        With the share of dropped captions.
+    random : Generator
+        On the CPU.
+    """
+    place = torch.randint(rows.shape[1], positions.shape, generator=random)
+    is_dropped = torch.rand(positions.shape, generator=random) < recipe.caption_dropout
+    return rows[positions, place].long().masked_fill(is_dropped, 0)
+
+
+def named_held_out(
+    evaluation: list[str], batch_size: int, classes: pd.DataFrame
+) -> tuple[InMemoryImages, list[str]] | None:
+    """Return held-out images and the names of their classes; None without an evaluation set.
+
+    Parameters
+    ----------
+    evaluation : list of str
+        Tar of the evaluation set, or nothing.
+    batch_size : int
+        Of the training.
+    classes : DataFrame
+        The class table.
+    """
+    if not evaluation:
+        return None
+    seen = held_out.read_evenly(evaluation[0], held_out.count_of(batch_size))
+    return seen, [classes["name"][row] for row in seen.class_ids.tolist()]

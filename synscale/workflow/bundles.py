@@ -31,8 +31,8 @@ from synscale.workflow.settings import as_json
 from synscale.workflow.shared_images import differences
 
 FORMAT = 1
-GENERATORS = "train_generator"
-WEIGHTS = ("generators", "generator_histories")  # folders of its outputs
+GENERATORS = ("train_generator", "finetune_generator")
+WEIGHTS = ("generators", "generator_histories", "lora", "lora_histories")  # folders of outputs
 TIMESTAMP = ".snakemake_timestamp"  # in an output that is a folder
 CREATED = ("written", "commit", "machine")  # keys of an earlier bundle that a later one keeps
 
@@ -88,7 +88,7 @@ def contents(study: Study, generators: bool = False) -> Contents:
         elif job is not None and file not in tars:
             results |= {str(output) for output in job.output if Path(output).is_file()}
     if generators:
-        jobs = {job for job in producers.values() if job.rule.name == GENERATORS} - waiting
+        jobs = {job for job in producers.values() if job.rule.name in GENERATORS} - waiting
         results |= {file for job in jobs for output in job.output for file in _files(output)}
     missing |= {page for page in pages if producers[page] in waiting or not Path(page).is_file()}
     parts = (results, tars - missing, pages - missing, missing)

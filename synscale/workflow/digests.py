@@ -11,6 +11,7 @@ from synscale.workflow.settings.evaluation import (
     clip_evaluation_settings,
     evaluation_settings,
 )
+from synscale.workflow.settings.finetuning import finetuning_settings
 from synscale.workflow.settings.generation import (
     checker_settings,
     fetch_settings,
@@ -59,6 +60,12 @@ def prompts(study: Study, wildcards) -> str:
 def train_generator(study: Study, wildcards) -> str:
     """Digest of `train_generator`."""
     return generator_settings(study, wildcards.generator).digest()
+
+
+@study_input
+def finetune_generator(study: Study, wildcards) -> str:
+    """Digest of `finetune_generator`."""
+    return finetuning_settings(study, wildcards.generator).digest()
 
 
 @study_input

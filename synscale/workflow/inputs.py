@@ -75,16 +75,28 @@ def known_texts(study: Study, wildcards) -> list[str]:
 
 
 @study_input
-def pipeline(study: Study, wildcards) -> str:
-    """Return the folder of the pipeline that generates a source."""
-    return paths.pipeline_folder(study, wildcards.source)
+def pipeline(study: Study, wildcards) -> list[str]:
+    """Return the folder of the pipeline that generates a source, and that of its LoRA weights."""
+    return paths.pipeline_folders(study, wildcards.source)
 
 
 @study_input
 def generator_images(study: Study, wildcards) -> list[str]:
     """Return the shards that a generator is trained on."""
-    targets.generator(study, wildcards.generator, released=False)
+    targets.generator(study, wildcards.generator, "generators")
     return paths.generator_images(study, wildcards.generator)
+
+
+@study_input
+def base_pipeline(study: Study, wildcards) -> str:
+    """Return the folder of the pipeline that a generator is fine-tuned from."""
+    return paths.base_folder(study, wildcards.generator)
+
+
+@study_input
+def tuning_images(study: Study, wildcards) -> list[str]:
+    """Return the shards of real images that a generator is fine-tuned on."""
+    return paths.tuning_images(study, wildcards.generator)
 
 
 @study_input

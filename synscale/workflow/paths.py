@@ -17,7 +17,6 @@ from synscale.workflow.shards import (
     images_of_shift,
     is_in_files,
     is_prepared,
-    is_pretrained,
     last_shards,
     shard_names,
     shards_of_generator,
@@ -169,11 +168,43 @@ def generator_images(study: Study, generator: str) -> list[str]:
     return [f"{folder}/{shard}.tar" for shard in shards_of_generator(study, generator)]
 
 
+def _generator_folder(study: Study, generator: str, results: str) -> str:
+    folder = targets.generator_folder(study.generators[generator])
+    return f"results/{results}/{folder}/{generator}"
+
+
 def pipeline_folder(study: Study, source: str) -> str:
-    """Return the folder of the pipeline of a source: trained by the workflow, or fetched."""
-    generator = targets.synthetic(study, source).generator
-    folder = "models" if is_pretrained(study, source) else "generators"
-    return f"results/{study_of_images(study, source)}/{folder}/{generator}"
+    """Return the folder of the pipeline of a source: trained by the workflow, or fetched.
+
+    The pipeline of a fine-tuned generator is that of its base.
+    """
+    row = study.generators[targets.synthetic(study, source).generator]
+    name = row.base if row.kind == "finetuned" else study.sources[source].generator
+    return _generator_folder(study, name, study_of_images(study, source))
+
+
+def pipeline_folders(study: Study, source: str) -> list[str]:
+    """Return the folder of the pipeline of a source, then that of its LoRA weights.
+
+    Only fine-tuned generators have the second one.
+    """
+    folders = [pipeline_folder(study, source)]
+    name = study.sources[source].generator
+    if study.generators[name].kind == "finetuned":
+        folders.append(_generator_folder(study, name, study_of_images(study, source)))
+    return folders
+
+
+def base_folder(study: Study, generator: str) -> str:
+    """Return the folder of the pipeline that a generator is fine-tuned from."""
+    base = targets.generator(study, generator, "lora").base
+    return _generator_folder(study, base, study.name)
+
+
+def tuning_images(study: Study, generator: str) -> list[str]:
+    """Return the tars that a generator is fine-tuned on."""
+    data = targets.generator(study, generator, "lora").data
+    return image_files(study, data.source, data.images)
 
 
 def training_indexes(study: Study, source: str, group: str) -> list[str]:

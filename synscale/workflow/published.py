@@ -27,14 +27,14 @@ from synscale.workflow.settings.evaluation import (
     score_settings,
 )
 from synscale.workflow.settings.feature_scores import feature_run, feature_score_settings
-from synscale.workflow.settings.generation import generator_settings
+from synscale.workflow.settings.finetuning import weights_settings
 from synscale.workflow.settings.prompts import prompt_settings
 from synscale.workflow.settings.shard_index import shard_index_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
 from synscale.workflow.shards import last_shards, real_sources
 from synscale.workflow.targets import NotInStudy
 
-FOLDERS = ("generators",)  # kinds of results that are a folder
+FOLDERS = ("generators", "lora")  # kinds of results that are a folder
 _EXCERPTS: set[str] = set()
 
 
@@ -149,7 +149,7 @@ def _data(study: Study, split: str, shard: str) -> list[str]:
 
 
 def _generators(study: Study, generator: str) -> list[str]:
-    return [generator_settings(study, generator).digest(), as_json(training_data(study))]
+    return [weights_settings(study, generator).digest(), as_json(training_data(study))]
 
 
 # Folder of results -> rule, its wildcards in the path, and what its result depends on.
@@ -166,6 +166,8 @@ KINDS: dict[str, tuple[str, tuple[str, ...], Callable[..., list[str]]]] = {
     "data": ("prepare_data", ("split", "shard"), _data),
     "generators": ("train_generator", ("generator",), _generators),
     "generator_histories": ("train_generator", ("generator",), _generators),
+    "lora": ("finetune_generator", ("generator",), _generators),
+    "lora_histories": ("finetune_generator", ("generator",), _generators),
 }
 
 

@@ -21,7 +21,7 @@ from synscale.workflow.shards import (
     shards_of_split,
     study_of_images,
 )
-from synscale.workflow.targets import NotInStudy, suggestion
+from synscale.workflow.targets import NotInStudy, generator_folder, suggestion
 
 Values = dict[str, str]  # wildcard -> value
 
@@ -163,12 +163,21 @@ def _prompt_recipes(study: Study, values: Values) -> list[str]:
     return [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
 
 
+def _generators_in(study: Study, folder: str) -> list[str]:
+    rows = study.generators.items()
+    return [name for name, row in rows if generator_folder(row) == folder]
+
+
 def _trained_generators(study: Study, values: Values) -> list[str]:
-    return [name for name, row in study.generators.items() if row.kind != "pretrained"]
+    return _generators_in(study, "generators")
 
 
 def _downloaded_generators(study: Study, values: Values) -> list[str]:
-    return [name for name, row in study.generators.items() if row.kind == "pretrained"]
+    return _generators_in(study, "models")
+
+
+def _finetuned_generators(study: Study, values: Values) -> list[str]:
+    return _generators_in(study, "lora")
 
 
 def _released_starts(study: Study, values: Values) -> list[str]:
@@ -225,6 +234,7 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "caption_images": (CAPTIONS, CAPTIONED_SHARD),
     "write_prompts": (Wildcard("recipe", "recipe with prompts", _prompt_recipes),),
     "train_generator": (Wildcard("generator", "generator to train", _trained_generators),),
+    "finetune_generator": (Wildcard("generator", "generator to fine-tune", _finetuned_generators),),
     "fetch_generator": (Wildcard("generator", "generator to download", _downloaded_generators),),
     "generate": (SYNTHETIC, SHARD),
     "flag_images": (SYNTHETIC, SHARD),

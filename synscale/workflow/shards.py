@@ -4,6 +4,7 @@ import math
 
 from synscale.study.models import Study, names_class
 from synscale.study.models.data import HeldOutSet, MisreadImages, ShiftedSet
+from synscale.study.models.generators import TrainedGenerator, sampled_generator
 from synscale.study.models.selection import SelectedSource
 
 SHARDS_PER_INDEX = 200  # shards
@@ -184,7 +185,9 @@ def is_pairs(study: Study, split: str) -> bool:
 
 def split_of_generator(study: Study, generator: str) -> str:
     """Return the training split of a generator that the workflow trains."""
-    return study.generators[generator].data or "generator_training"
+    row = study.generators[generator]
+    assert isinstance(row, TrainedGenerator)
+    return row.data or "generator_training"
 
 
 def images_of_generator(study: Study, generator: str) -> int | None:
@@ -235,7 +238,7 @@ def generators_of_split(study: Study, split: str) -> list[str]:
     return [
         name
         for name, row in study.generators.items()
-        if row.kind != "pretrained" and split_of_generator(study, name) == split
+        if isinstance(row, TrainedGenerator) and split_of_generator(study, name) == split
     ]
 
 
@@ -279,5 +282,5 @@ def skipped_file(study: Study, split: str) -> str | None:
 
 
 def is_pretrained(study: Study, source: str) -> bool:
-    """Return whether the generator of a source is downloaded, not trained by the workflow."""
-    return study.generators[study.sources[source].generator].kind == "pretrained"
+    """Return whether the pipeline of a source is downloaded, not trained by the workflow."""
+    return sampled_generator(study.generators, study.sources[source].generator).kind == "pretrained"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from synscale.study.models import Study
+from synscale.study.models.generators import Generator
 from synscale.study.models.selection import SelectedSource
 from synscale.study.models.sources import SyntheticSource
 
@@ -17,6 +18,12 @@ PARTS = {
     "checkpoint": "author_checkpoints",
 }
 SHOWN = 12  # names in a message
+# Folder of generators -> where they come from.
+ORIGINS = {
+    "generators": "trained by the workflow",
+    "models": "downloaded",
+    "lora": "fine-tuned by the workflow",
+}
 
 
 class NotInStudy(ValueError):
@@ -60,7 +67,12 @@ def check(study: Study, wildcards) -> None:
             raise NotInStudy(f"studies/{study.name}.yaml: no {wildcard} {name!r}; {fix}")
 
 
-def generator(study: Study, name: str, released: bool) -> Any:
+def generator_folder(settings: Generator) -> str:
+    """Return the folder of the results of generators of this kind."""
+    return {"pretrained": "models", "finetuned": "lora"}.get(settings.kind, "generators")
+
+
+def generator(study: Study, name: str, folder: str) -> Any:
     """Return the generator of a name.
 
     Parameters
@@ -69,22 +81,20 @@ def generator(study: Study, name: str, released: bool) -> Any:
         The study.
     name : str
         Key of its generators.
-    released : bool
-        Whether its weights are downloaded; otherwise the workflow trains it.
+    folder : {"generators", "models", "lora"}
+        Folder of the requested result.
 
     Raises
     ------
     NotInStudy
-        If it is trained but was requested as a download, or the other way.
+        If results of its kind are in another folder.
     """
     settings = study.generators[name]
-    where = f"{study.title}: generators.{name}"
-    if released and settings.kind != "pretrained":
-        fix = f"request generators/{name} instead of models/{name}"
-        raise NotInStudy(f"{where}: is trained by the workflow, not downloaded; {fix}")
-    if not released and settings.kind == "pretrained":
-        fix = f"request models/{name} instead of generators/{name}"
-        raise NotInStudy(f"{where}: is downloaded, not trained by the workflow; {fix}")
+    actual = generator_folder(settings)
+    if actual != folder:
+        problem = f"is {ORIGINS[actual]}, not {ORIGINS[folder]}"
+        fix = f"request {actual}/{name} instead of {folder}/{name}"
+        raise NotInStudy(f"{study.title}: generators.{name}: {problem}; {fix}")
     return settings
 
 

@@ -9,6 +9,7 @@ from synscale.study.checks.figures import NUMBERS, published_numbers
 from synscale.study.checks.messages import name_errors, shorten
 from synscale.study.models.base import HubModel
 from synscale.study.models.data import evaluations
+from synscale.study.models.generators import DiffusionGenerator, LoraWeights, MaskedTokenGenerator
 from synscale.study.models.scores import ClipFeatures
 
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -34,6 +35,8 @@ def check_pipelines(generators) -> Iterator[str]:
                 size = stage.size - stage.size % 8 or 8
                 fix = f"use {size}"
                 yield f"{where}.size = {stage.size}: not a multiple of 8, which latents need; {fix}"
+        if generator.lora:
+            yield from _lora_errors(f"{key}.lora", generator.lora)
         if upscaler and upscaler.size <= generator.size:
             yield (
                 f"{key}.upscaler.size = {upscaler.size}: no larger than {key}.size = "
@@ -44,13 +47,24 @@ def check_pipelines(generators) -> Iterator[str]:
 def check_trained_generators(generators) -> Iterator[str]:
     """Check that widths suit the text encoder's two heads and the UNet's groups of 8 channels."""
     for name, generator in generators.items():
-        if generator.kind == "pretrained":
+        if not isinstance(generator, DiffusionGenerator | MaskedTokenGenerator):
             continue
         channels = enumerate(getattr(generator, "channels", []))
         widths = [(f"channels.{i}", width, 8) for i, width in channels]
         for key, width, unit in [("text_width", generator.text_width, 2), *widths]:
             if width % unit:
                 yield f"generators.{name}.{key} = {width}: must be a multiple of {unit}"
+
+
+def _lora_errors(key: str, lora: LoraWeights) -> Iterator[str]:
+    """Yield errors of LoRA weights: a folder that has the file, or a model of the hub."""
+    yield from _model_errors(key, lora, lora.file, "LoRA weights, and the file as `file`")
+    if not lora.is_folder and lora.revision is None and not Path(lora.model).is_dir():
+        yield f"{key}.revision: missing (branches and tags move); {_commit_of(lora.model)}"
+
+
+def _commit_of(model: str) -> str:
+    return f"give the 40 hex digits of a commit of {model}"
 
 
 def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
@@ -63,8 +77,7 @@ def _pipeline_errors(key: str, model: HubModel) -> Iterator[str]:
             "save the pipeline with diffusers again"
         )
     if not model.is_folder and model.revision is None and not Path(model.model).is_dir():
-        fix = f"give the 40 hex digits of a commit of {model.model}"
-        yield f"{key}.revision: missing (branches and tags move); {fix}"
+        yield f"{key}.revision: missing (branches and tags move); {_commit_of(model.model)}"
 
 
 def _has_class(index: Path) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from synscale.study.checks.messages import image_number_errors, name_errors
 from synscale.study.models.base import NAME, is_path, place_of
+from synscale.study.models.generators import TrainedGenerator
 
 LARGEST = 64  # pixels a side that generators of pixels are for
 UNIT = 8  # the pipeline of `diffusion` refuses sides that are not multiples of it
@@ -57,7 +58,7 @@ def _overlap(one, other) -> bool:
 
 
 def _trained(generators) -> dict:
-    return {name: row for name, row in generators.items() if row.kind != "pretrained"}
+    return {name: row for name, row in generators.items() if isinstance(row, TrainedGenerator)}
 
 
 def check_data_of_generators(generators, data) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Text-to-image models, trained by the workflow or pretrained, and the storage of images."""
 
+from collections.abc import Mapping
 from operator import not_
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from synscale.study.models.base import (
     is_none,
 )
 
+LORA_FILE = "pytorch_lora_weights.safetensors"  # the name that diffusers writes
 Sampler = Literal["ddim", "dpmsolver++"]
 
 
@@ -114,6 +116,17 @@ class Upscaler(PipelineWeights):
     )
 
 
+class LoraWeights(HubModel):
+    """Published LoRA weights for a pretrained generator, in a format that diffusers reads."""
+
+    file: str = Field(
+        default=LORA_FILE,
+        pattern=r"^[\w.-]+\.safetensors$",
+        description="name of the file of the weights",
+    )
+    scale: AboveZero = Field(default=1.0, description="factor on the update of the weights")
+
+
 class PretrainedGenerator(PipelineWeights):
     """Any pretrained text-to-image pipeline that diffusers supports.
 
@@ -147,6 +160,11 @@ class PretrainedGenerator(PipelineWeights):
         json_schema_extra=ROUNDING_ONLY,
     )
     upscaler: Upscaler | None = Field(default=None, description="second stage of DeepFloyd IF")
+    lora: LoraWeights | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="published LoRA weights that are added to the model",
+    )
     compile: Backend | None = Field(
         default=None,
         exclude_if=is_none,
@@ -169,6 +187,50 @@ class PretrainedGenerator(PipelineWeights):
                 "remove one of them"
             )
         return self
+
+
+class TuningImages(StrictModel):
+    """Real images that a generator is fine-tuned on: the first ones of a source."""
+
+    source: Name = Field(description="source of real images")
+    images: Positive = Field(
+        description="number of images, the first ones of the source, balanced over the classes"
+    )
+
+
+class LoraTraining(StrictModel):
+    """Training recipe of LoRA weights. The optimizer and schedule are those of the generators."""
+
+    rank: Positive = Field(description="rank of the update of each weight matrix")
+    alpha: Positive | None = Field(
+        default=None,
+        description="the update has the factor alpha / rank; the same as rank if omitted",
+    )
+    layers: list[str] = Field(
+        default=["to_q", "to_k", "to_v", "to_out.0"],
+        min_length=1,
+        description="names of the UNet's layers that have an update; by default those of attention",
+    )
+    iterations: Positive = Field(description="number of training iterations")
+    batch_size: Positive = Field(description="images of an iteration")
+    learning_rate: AboveZero = Field(description="peak learning rate")
+    caption_dropout: Share = Field(
+        default=0.1,
+        description="share of captions replaced by the empty one, for classifier-free guidance",
+    )
+    seed: int = Field(default=0, description="seed of the training")
+
+
+class FinetunedGenerator(StrictModel):
+    """Another generator of the study, fine-tuned on real images of the classes by LoRA.
+
+    It is sampled like its base. The real images are spent: figures count them.
+    """
+
+    kind: Literal["finetuned"]
+    base: Name = Field(description="generator to fine-tune, of kind diffusion or pretrained")
+    data: TuningImages = Field(description="real images to fine-tune on")
+    lora: LoraTraining = Field(description="training recipe of the LoRA weights")
 
 
 class SafetyChecker(PipelineWeights):
@@ -194,5 +256,20 @@ class Storage(StrictModel):
 
 
 Generator = Annotated[
-    DiffusionGenerator | MaskedTokenGenerator | PretrainedGenerator, Field(discriminator="kind")
+    DiffusionGenerator | MaskedTokenGenerator | PretrainedGenerator | FinetunedGenerator,
+    Field(discriminator="kind"),
 ]
+SampledGenerator = DiffusionGenerator | MaskedTokenGenerator | PretrainedGenerator
+
+
+def sampled_generator(generators: Mapping[str, Generator], name: str) -> SampledGenerator:
+    """Return the generator whose pipeline is sampled: a fine-tuned one's base.
+
+    Parameters
+    ----------
+    generators : mapping of str to Generator
+        Generators of the study, by name.
+    name : str
+    """
+    row = generators[name]
+    return generators[row.base] if isinstance(row, FinetunedGenerator) else row  # type: ignore

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synscale.study.models import CurveSelection, Study, expand_curves, names_class
+from synscale.study.models.spent_images import real_images_spent
 from synscale.workflow.runs import training_recipe
 from synscale.workflow.shards import images_per_shard, is_real
 
@@ -66,6 +67,7 @@ class Curve:
     """Runs of one source at one guidance scale with one architecture.
 
     windows: of selected images; None for others.
+    real_images_spent: real images that fine-tuned the generator of the source.
     """
 
     source: str
@@ -74,6 +76,7 @@ class Curve:
     label: str = ""
     style: CurveStyle | None = None
     windows: Windows | None = None
+    real_images_spent: int = 0
 
     @property
     def key(self) -> tuple[str, float | None, str]:
@@ -226,7 +229,8 @@ def labelled(study: Study, curves: list[CurveSelection], architectures: list[str
         if several_architectures:
             texts.append(training_recipe(study, architecture).architectures[architecture].label)
         style = curve_style(study, source, scale, architecture)
-        named.append(Curve(*key, ", ".join(texts), style, _windows(study, row)))
+        spent = real_images_spent(study.sources, study.generators, source)
+        named.append(Curve(*key, ", ".join(texts), style, _windows(study, row), spent))
     return named
 
 

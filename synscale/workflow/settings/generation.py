@@ -9,11 +9,12 @@ from synscale.study.models import Study
 from synscale.study.models.base import ROUNDING_ONLY, SAMPLING_ONLY, HubModel
 from synscale.study.models.generators import (
     DiffusionGenerator,
-    Generator,
     MaskedTokenGenerator,
     PretrainedGenerator,
     SafetyChecker,
+    SampledGenerator,
     Storage,
+    sampled_generator,
 )
 from synscale.workflow import targets
 from synscale.workflow.settings import IGNORED, Settings
@@ -36,12 +37,16 @@ class HubWeights(Settings):
         owner/name on the hub; or a folder, whose path starts with / or a dot.
     revision : str or None
         Commit on the hub.
-    use : {"generator", "upscaler", "safety_checker", "classifier", "language", "open_clip"}
+    use : {"generator", "upscaler", "lora", "safety_checker", "classifier", "language", "open_clip"}
         What the files are fetched for.
     variant : str or None
         Variant of the weight files, such as fp16.
     upscaler : HubWeights or None
         Second stage of a generator.
+    lora : HubWeights or None
+        LoRA weights of a generator.
+    file : str or None
+        Name of the file of LoRA weights.
     """
 
     model: str
@@ -49,6 +54,8 @@ class HubWeights(Settings):
     use: str
     variant: str | None = None
     upscaler: "HubWeights | None" = None
+    lora: "HubWeights | None" = None
+    file: str | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -98,6 +105,7 @@ class TrainedSampling(BaseModel, frozen=True):
     size: ClassVar[None] = None
     variant: ClassVar[None] = None
     upscaler: ClassVar[None] = None
+    lora: ClassVar[None] = None
     compile: ClassVar[None] = None
     reuse_attention: ClassVar[None] = None
 
@@ -158,23 +166,30 @@ def hub_weights(row: HubModel, use: str) -> HubWeights:
     use : str
         What the model is used for.
     """
-    return HubWeights(row.model, row.revision, use, getattr(row, "variant", None))
+    optional = {"variant": getattr(row, "variant", None), "file": getattr(row, "file", None)}
+    return HubWeights(row.model, row.revision, use, **optional)
+
+
+def sentence_patterns(study: Study) -> tuple[str, ...]:
+    """Return the sentence patterns of every recipe of a study."""
+    recipes = [recipe for recipe in study.recipes.values() if recipe.kind == "sentences"]
+    return tuple(pattern for recipe in recipes for pattern in recipe.patterns)
 
 
 def generator_settings(study: Study, generator: str) -> GeneratorTrainingSettings:
-    """Return what a generator is trained with. Raise NotInStudy if it is downloaded."""
-    row = targets.generator(study, generator, released=False)
-    recipes = [recipe for recipe in study.recipes.values() if recipe.kind == "sentences"]
-    patterns = tuple(pattern for recipe in recipes for pattern in recipe.patterns)
+    """Return what a generator is trained with. Raise NotInStudy if it is of another kind."""
+    row = targets.generator(study, generator, "generators")
+    patterns = sentence_patterns(study)
     images = images_of_generator(study, generator)
     return GeneratorTrainingSettings(row, study.image_size, study.channels, patterns, images)
 
 
 def fetch_settings(study: Study, generator: str) -> HubWeights:
-    """Return the weights of a pretrained generator. Raise NotInStudy if it is trained here."""
-    row = targets.generator(study, generator, released=True)
+    """Return the weights of a pretrained generator. Raise NotInStudy if it is of another kind."""
+    row = targets.generator(study, generator, "models")
     upscaler = row.upscaler and hub_weights(row.upscaler, "upscaler")
-    return HubWeights(row.model, row.revision, "generator", row.variant, upscaler)
+    lora = row.lora and hub_weights(row.lora, "lora")
+    return HubWeights(row.model, row.revision, "generator", row.variant, upscaler, lora)
 
 
 def _safety_checker(study: Study) -> SafetyChecker:
@@ -194,7 +209,7 @@ def flag_settings(study: Study, source: str) -> FlagSettings:
     return FlagSettings(source, _safety_checker(study))
 
 
-def sampling_of(generator: Generator) -> Sampling:
+def sampling_of(generator: SampledGenerator) -> Sampling:
     """Return what decides how a generator of the study is sampled."""
     if generator.kind == "pretrained":
         return generator
@@ -212,7 +227,7 @@ def generation_settings(study: Study, source: str, shard: str) -> GenerationSett
         Wildcards of the rule.
     """
     row = study.sources[source]
-    generator = study.generators[row.generator]
+    generator = sampled_generator(study.generators, row.generator)
     ranges = guidance_ranges(study, source, shard)
     return GenerationSettings(
         source=source,

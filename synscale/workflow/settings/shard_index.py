@@ -10,15 +10,12 @@ from synscale.workflow.paths import indexed_tars, selecting_run, unselected_shar
 from synscale.workflow.runs import group_of
 from synscale.workflow.settings import Settings
 from synscale.workflow.settings.data import IndexSettings, data_settings, training_data
-from synscale.workflow.settings.generation import (
-    fetch_settings,
-    generation_settings,
-    generator_settings,
-)
+from synscale.workflow.settings.finetuning import weights_settings
+from synscale.workflow.settings.generation import generation_settings
 from synscale.workflow.settings.prompts import PromptSettings, prompt_settings
 from synscale.workflow.settings.selection import selection_settings
 from synscale.workflow.settings.training import classifier_settings, clip_settings
-from synscale.workflow.shards import is_elsewhere, is_prepared, is_pretrained, split_of
+from synscale.workflow.shards import is_elsewhere, is_prepared, split_of
 
 
 @dataclass(frozen=True)
@@ -80,14 +77,13 @@ def shard_index_settings(study: Study, source: str, last: str) -> ShardIndexSett
         split = split_of(study, source)
         shards = tuple(data_settings(study, split, shard) for shard in ends)
         return ShardIndexSettings(len(names), data, shards)
-    weights_of = fetch_settings if is_pretrained(study, source) else generator_settings
     recipe = study.recipes[row.recipe]
     has_pairs = recipe.kind == "pair_texts"
     return ShardIndexSettings(
         len(names),
         data,
         tuple(generation_settings(study, source, shard) for shard in ends),
-        weights_of(study, row.generator),
+        weights_settings(study, row.generator),
         prompt_settings(study, row.recipe),
         shard_index_settings(study, recipe.source, last[-5:]) if has_pairs else None,
         study.classes,

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from synscale.data import codec, shards
-from synscale.models import generation, pipelines
+from synscale.models import generation, pipeline_files, pipelines
 from synscale.models.shard_batches import Batch
 from synscale.study.load import StudyError, load_study
 from synscale.study.models.generators import Storage
@@ -105,7 +105,7 @@ def test_keys_that_would_be_ignored_are_refused(released, monkeypatch):
         def __call__(self, prompt, generator, prior_guidance_scale=4.0): ...
 
     unguided = Unguided(**pipeline.components, requires_safety_checker=False)
-    monkeypatch.setattr(pipelines, "_read", lambda *_: unguided)
+    monkeypatch.setattr(pipeline_files, "read", lambda *_: unguided)
     message = "model: a Unguided takes no guidance_scale and no num_inference_steps"
     with pytest.raises(pipelines.SamplerError, match=message):
         pipelines.load(str(released("stable_diffusion")), SAMPLING, CPU)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from scripts import fetch_generator
 from synscale.data import codec
-from synscale.models import checksums, pipelines
+from synscale.models import checksums, pipeline_files, pipelines
 from synscale.study.models.generators import Upscaler
 from tests.support import tiny_pipelines
 from tests.support.fake_hub import COMMIT, MODEL, Hub
@@ -194,7 +194,7 @@ def test_changed_weights_are_refused(tmp_path, copied):
     tiny_pipelines.stable_diffusion().save_pretrained(copied)
     message = f"{file}: wrong sha256 .*it changed since; remove"
     with pytest.raises(checksums.WeightsError, match=message):
-        pipelines.revision(str(fetch.output))  # as a generation job does
+        pipeline_files.revision(str(fetch.output))  # as a generation job does
     message = fetch()
     expected = f"expected {before} of {fetch.record})"
     for text in (f"{file}: wrong sha256 ", expected, "if the change is meant, remove"):
@@ -265,17 +265,17 @@ def test_both_stages_are_fetched_and_verified(tmp_path):
     sampling = tiny_pipelines.sampling(upscaler=upscaler)
     pipeline = pipelines.load(str(fetch.output), sampling, CPU)
     assert pipelines.sample(pipeline, PROMPTS[:1], [1], 2.0, sampling).shape == (1, 32, 32, 3)
-    before = pipelines.revision(str(fetch.output))
+    before = pipeline_files.revision(str(fetch.output))
     file = "unet/diffusion_pytorch_model.safetensors"
     torch.manual_seed(1)
     tiny_pipelines.deepfloyd_if_upscaler().save_pretrained(tmp_path / "deepfloyd_if_upscaler")
     message = f"upscaler/{file}: wrong sha256 .*it changed since; remove"
     with pytest.raises(checksums.WeightsError, match=message):
-        pipelines.revision(str(fetch.output))
+        pipeline_files.revision(str(fetch.output))
     assert f"\n{file}: wrong sha256" in f"\n{fetch().removeprefix('released: ')}"
     assert not (tmp_path / "models/released.part").exists()
     fetch.record.unlink()
-    assert fetch() is None and pipelines.revision(str(fetch.output)) != before
+    assert fetch() is None and pipeline_files.revision(str(fetch.output)) != before
 
 
 def test_upscaler_of_another_kind_is_not_fetched(tmp_path, copied):

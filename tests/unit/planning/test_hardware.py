@@ -11,6 +11,7 @@ from synscale.planning.summary import cost
 from synscale.study.load import load_study
 from synscale.study.models.author_checkpoints import AuthorCheckpoint
 from synscale.study.models.data import FilesData
+from synscale.study.models.generators import FinetunedGenerator
 from synscale.workflow import rule_names
 from tests.support.planning import DIGITS, GENERATORS, IMAGENET, MACHINE, with_released
 from tests.support.workflow import MACHINES, ROOT
@@ -82,6 +83,10 @@ def jobs_of_every_rule():
     """
     checkpoints = {"any": AuthorCheckpoint(kind="clip", file="any.pt", images=1)}
     models = with_released({2.0: 100}).model_copy(update={"author_checkpoints": checkpoints})
+    tuning = {"rank": 8, "iterations": 200, "batch_size": 40, "learning_rate": 1e-3}
+    images = {"source": "real", "images": 120}
+    tuned = FinetunedGenerator(kind="finetuned", base="sd", data=images, lora=tuning)
+    models = models.model_copy(update={"generators": models.generators | {"tuned": tuned}})
     files = DIGITS.model_copy(update={"data": FilesData(**FILES)})
     for source in ("diffusion_captions", "masked_captions"):
         yield DIGITS, "generate", {"source": source, "shard": "00000"}
@@ -112,6 +117,7 @@ def jobs_of_every_rule():
         "flag_images": {"source": "sd_images", "shard": "00000"},
         "write_sentences": {"recipe": "written"},
         "caption_images": {"recipe": "blip", "shard": "00000"},
+        "finetune_generator": {"generator": "tuned"},
         "fetch_generator": {"generator": "sd"},
         "fetch_model": {"recipe": "blip"},
         "fetch_start": {"architecture": "vit_small"},
