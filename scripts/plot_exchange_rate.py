@@ -44,9 +44,9 @@ def draw(axes: plt.Axes, rates: pd.DataFrame, style: dict, label: str, spent: in
     axes.set_title(panels.wrap_title(label, 36), fontsize=8)
     if spent:
         text = f"{spent:,} spent on the generator"
-        place = {"transform": axes.get_xaxis_transform(), "va": "bottom", "rotation": 90}
+        place = {"transform": axes.get_xaxis_transform(), "va": "top", "rotation": 90}
         axes.axvline(spent, color="0.4", linestyle="-.", linewidth=0.8)
-        axes.text(spent, 0.03, text, **place, **CENTRED | {"ha": "right", "fontsize": 6})
+        axes.text(spent, 0.97, text, **place, **CENTRED | {"ha": "right", "fontsize": 6})
     matched = matches(rates)
     if not matched.any():
         text = "none: no loss matches, or one does not fall"

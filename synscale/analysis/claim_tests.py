@@ -59,11 +59,13 @@ def supervised_is_much_lower(data: Data) -> list[ClaimRow]:
 
 
 def factors_matter(data: Data) -> list[ClaimRow]:
-    """Test that guidance scale, recipe and generator change the exponent."""
+    """Test that guidance scale, recipe and generator, of which the study has curves, change k."""
     s = data.settings
     rows = []
     for key, factor in FACTORS.items():
         curves = getattr(s, key)
+        if not curves:
+            continue
         n_of = SIZES
         effect, test, note = NO_EFFECT, Test(np.nan, np.nan), "only one curve: nothing to compare"
         if len(curves) > 1:

@@ -94,11 +94,11 @@ def _selected_files(weights: HubWeights, files: list[str]) -> list[str] | None:
     """
     model = weights.model
     if weights.use == "lora":
-        if weights.file not in files:
-            known = ", ".join(file for file in files if file.endswith(".safetensors")) or "none"
-            fix = f"name one of its files as `file` (found: {known})"
-            raise WeightsError(f"{model}: no {weights.file}; {fix}")
-        return [weights.file]
+        if weights.file in files:
+            return [weights.file]
+        known = ", ".join(file for file in files if file.endswith(".safetensors")) or "none"
+        fix = f"name one of its files as `file` (found: {known})"
+        raise WeightsError(f"{model}: no {weights.file}; {fix}")
     if weights.use in SAVED_BY:
         library, needed = SAVED_BY[weights.use]
         if missing := [file for file in needed if file not in files]:
@@ -284,11 +284,9 @@ def fetch(weights: HubWeights, known: str, record: str, output: str) -> None:
         shutil.rmtree(part)  # left by an interruption; a download must not write through a link
     part.mkdir(parents=True, exist_ok=True)
     tables = _get_verified(stages, part, known, record)
-    inside = []
-    table = []
-    for place, stage in tables.items():
-        inside += [row | {"file": str(Path(place) / row["file"])} for row in stage]
-        table += stage
+    rows = [(place, row) for place, stage in tables.items() for row in stage]
+    table = [row for _, row in rows]
+    inside = [row | {"file": str(Path(place) / row["file"])} for place, row in rows]
     checksums.write(part / checksums.RECORD, inside)
     replaced = {_key(row) for row in table}
     unchanged = [row for row in checksums.rows(record) if _key(row) not in replaced]

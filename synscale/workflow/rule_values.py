@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from synscale.study.models import Study
@@ -163,21 +163,13 @@ def _prompt_recipes(study: Study, values: Values) -> list[str]:
     return [name for name, recipe in study.recipes.items() if recipe.kind != "pair_texts"]
 
 
-def _generators_in(study: Study, folder: str) -> list[str]:
+def _generators_in(folder: str, study: Study, values: Values) -> list[str]:
     rows = study.generators.items()
     return [name for name, row in rows if generator_folder(row) == folder]
 
 
-def _trained_generators(study: Study, values: Values) -> list[str]:
-    return _generators_in(study, "generators")
-
-
-def _downloaded_generators(study: Study, values: Values) -> list[str]:
-    return _generators_in(study, "models")
-
-
-def _finetuned_generators(study: Study, values: Values) -> list[str]:
-    return _generators_in(study, "lora")
+def _generator(purpose: str, folder: str) -> Wildcard:
+    return Wildcard("generator", f"generator {purpose}", partial(_generators_in, folder))
 
 
 def _released_starts(study: Study, values: Values) -> list[str]:
@@ -233,9 +225,9 @@ RULES: dict[str, tuple[Wildcard, ...]] = {
     "write_sentences": (Wildcard("recipe", "recipe of sentences", _sentence_recipes),),
     "caption_images": (CAPTIONS, CAPTIONED_SHARD),
     "write_prompts": (Wildcard("recipe", "recipe with prompts", _prompt_recipes),),
-    "train_generator": (Wildcard("generator", "generator to train", _trained_generators),),
-    "finetune_generator": (Wildcard("generator", "generator to fine-tune", _finetuned_generators),),
-    "fetch_generator": (Wildcard("generator", "generator to download", _downloaded_generators),),
+    "train_generator": (_generator("to train", "generators"),),
+    "finetune_generator": (_generator("to fine-tune", "lora"),),
+    "fetch_generator": (_generator("to download", "models"),),
     "generate": (SYNTHETIC, SHARD),
     "flag_images": (SYNTHETIC, SHARD),
     "select_images": (Wildcard("source", "selected source", _selected_sources), SHARD),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from synscale.study import class_table, csv_tables
+from synscale.study.checks.claims import check_claims, fit_errors, real_curves
 from synscale.study.checks.joint_law import check_joint_law
 from synscale.study.checks.messages import curve_errors, name_errors
 from synscale.study.checks.repetition import check_repetition
@@ -41,10 +42,6 @@ def _figures_and_tables(figures, tables) -> list[tuple[str, Any]]:
 
 def _is_curves(value) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], CurveSelection)
-
-
-def _real_curves(sources) -> list[CurveSelection]:
-    return [CurveSelection(source=name) for name, row in sources.items() if row.kind == "real"]
 
 
 def check_names(
@@ -124,48 +121,11 @@ def check_curves(figures, tables, laws, experiments, sources) -> Iterator[str]:
         curves = {field: value for field, value in model if _is_curves(value)}
         curves.pop("clip_curves", None)  # curves of another law, see check_claims
         if key in ("figures.exchange_rate", "tables.claims") and curves:
-            curves["curves"] = [*_real_curves(sources), *curves["curves"]]
+            curves["curves"] = [*real_curves(sources), *curves["curves"]]
         for law in names if architectures else []:
             for field, rows in curves.items():
                 where = f"{key}.{field}"
-                yield from _fit_errors(where, law, architectures, rows, laws, experiments, sources)
-
-
-def _fit_errors(key, law, architectures, curves, laws, experiments, sources) -> Iterator[str]:
-    """Yield an error for each curve that the experiments of a law do not train."""
-    if law not in laws or any(curve_errors(key, curves, sources)):
-        return  # check_names reports it
-    rows = [experiments[e] for e in laws[law].experiments if e in experiments]
-    fitted = {
-        (*pair, architecture)
-        for row in rows
-        for pair in expand_curves(row.curves, sources)
-        for architecture in row.architectures
-    }
-    for source, scale in expand_curves(curves, sources):
-        where = source if scale is None else f"{source} at guidance {scale:g}"
-        for architecture in architectures:
-            if (source, scale, architecture) not in fitted:
-                yield (
-                    f"{key} = {where} on {architecture}: not in the experiments of laws.{law}; "
-                    "add it to one of them or remove it here"
-                )
-
-
-def check_claims(tables, laws, experiments, sources) -> Iterator[str]:
-    """Check that curves of claims on other laws are curves of those laws."""
-    claims = tables.claims
-    if claims is None or claims.clip_mixture not in sources:
-        return
-    real = _real_curves(sources)
-    pairs = [CurveSelection(source=claims.clip_real)] if claims.clip_real else real
-    clip_curves = [*pairs, *claims.clip_curves, CurveSelection(source=claims.clip_mixture)]
-    curves, clip_laws = [*real, *claims.curves], (claims.clip_law, claims.clip_downstream_law)
-    rows = [("clip_curves", law, claims.clip_architecture, clip_curves) for law in clip_laws if law]
-    rows += [("curves", law, claims.architecture, curves) for law in claims.ood_laws]
-    for field, law, architecture, shown in rows:
-        key = f"tables.claims.{field}"
-        yield from _fit_errors(key, law, [architecture], shown, laws, experiments, sources)
+                yield from fit_errors(where, law, architectures, rows, laws, experiments, sources)
 
 
 def published_numbers() -> dict[str, dict[str, str]]:
@@ -189,7 +149,7 @@ def check_counterparts(tables, laws, experiments, sources) -> Iterator[str]:
         scales: Any = "all" if row.guidance is None else [row.guidance]
         curves = [CurveSelection(source=row.source, guidance=scales)]
         architectures = [row.architecture]
-        errors = [*_fit_errors(key, row.law, architectures, curves, laws, experiments, sources)]
+        errors = [*fit_errors(key, row.law, architectures, curves, laws, experiments, sources)]
         yield from errors
         if not errors and name in published and row.law in laws:
             rows = [experiments[e] for e in laws[row.law].experiments if e in experiments]
@@ -277,7 +237,7 @@ def check_selection(figures, laws, experiments, sources) -> Iterator[str]:
         scales: Any = "all" if row.guidance is None else [row.guidance]
         curves = [CurveSelection(source=row.source, guidance=scales)]
         names = laws, experiments, sources
-        yield from _fit_errors(
+        yield from fit_errors(
             f"{key}: all images", figure.law, [figure.architecture], curves, *names
         )
 

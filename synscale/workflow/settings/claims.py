@@ -14,7 +14,10 @@ from synscale.workflow.shards import real_sources
 
 @dataclass(frozen=True)
 class ClaimsSettings(Settings):
-    """Table `claims`. Keys that the study's `tables.claims` has too mean the same as there.
+    """Table `claims`.
+
+    Keys that the study's `tables.claims` has too mean the same as there. Lists and texts are empty
+    if the study leaves them out.
 
     Attributes
     ----------
@@ -55,7 +58,7 @@ class ClaimsSettings(Settings):
 def claims_laws(study: Study) -> list[str]:
     """Return the laws that claims are tested on, each once."""
     claims = part_of(study, "claims", study.tables.claims)
-    laws = [claims.law, *claims.ood_laws, claims.clip_law, claims.clip_downstream_law]
+    laws = [claims.law, *(claims.ood_laws or []), claims.clip_law, claims.clip_downstream_law]
     return list(dict.fromkeys(filter(None, laws)))
 
 
@@ -77,10 +80,11 @@ def claims_settings(study: Study) -> ClaimsSettings:
     real = real_sources(study)[0]
     clip_real = claims.clip_real or real
     curves = {
-        name: _curves(study, getattr(claims, name), claims.architecture)
+        name: _curves(study, getattr(claims, name) or [], claims.architecture)
         for name in ("curves", "guidance", "recipes", "generators")
     }
-    curves["clip_curves"] = _curves(study, claims.clip_curves, claims.clip_architecture)
+    clip_curves = claims.clip_curves or []
+    curves["clip_curves"] = _curves(study, clip_curves, claims.clip_architecture or "")
     few_real = limited_settings(study) if study.figures.limited_real else None
     if few_real:
         mixtures = [replace(mixture, style=None) for mixture in few_real.mixtures]
@@ -91,17 +95,17 @@ def claims_settings(study: Study) -> ClaimsSettings:
     return ClaimsSettings(
         law=claims.law,
         architecture=claims.architecture,
-        ood_laws=claims.ood_laws,
-        clip_law=claims.clip_law,
+        ood_laws=claims.ood_laws or [],
+        clip_law=claims.clip_law or "",
         clip_downstream_law=claims.clip_downstream_law,
-        clip_architecture=claims.clip_architecture,
-        clip_mixture=claims.clip_mixture,
+        clip_architecture=claims.clip_architecture or "",
+        clip_mixture=claims.clip_mixture or "",
         min_difference=claims.min_difference,
         **curves,
         real=real,
         clip_real=clip_real,
         laws={law: law_settings(study, law) for law in claims_laws(study)},
-        clip_pairs=_clip_pairs(study, claims, clip_real),
+        clip_pairs=_clip_pairs(study, claims, clip_real) if claims.clip_law else [],
         few_real=few_real,
         draws=max(draws) if len(draws) == 1 and draws != {1} else None,
     )

@@ -27,6 +27,17 @@ def test_no_effect_supports_no_claim(digits):
     assert not table["holds"].any()
 
 
+def test_claims_without_their_keys_have_no_row(digits):
+    claims = digits.tables.claims
+    clip = [name for name in type(claims).model_fields if name.startswith("clip_")]
+    without = dict.fromkeys([*clip, "guidance", "recipes", "generators", "ood_laws"])
+    tables = digits.tables.model_copy(update={"claims": claims.model_copy(update=without)})
+    study = digits.model_copy(update={"tables": tables})
+    table = claim_power.power(study, [2.0], 1, QUIET)
+    assert table["claim"].str.startswith("Supervised").all()
+    assert table["claim"].str.contains("scale much worse").any()
+
+
 def test_simulation_follows_the_seed(digits):
     first, again, other = (
         claim_power.simulate(digits, 1.0, Noise(), np.random.default_rng(seed))[0]["log_loss"]

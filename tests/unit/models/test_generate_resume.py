@@ -12,7 +12,7 @@ import pytest
 
 from scripts import generate
 from synscale.data import shards
-from synscale.models import pipelines
+from synscale.models import pipeline_files, pipelines
 from synscale.runtime import launch
 from synscale.training import checkpoint, partial_shards
 from tests.support import tiny_pipelines
@@ -58,7 +58,7 @@ def shard(tmp_path, monkeypatch):
     """A function that generates 20 images with a fake model and returns the bytes of both files."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(pipelines, "load", lambda *_: None)
-    monkeypatch.setattr(pipelines, "revision", lambda path: path)
+    monkeypatch.setattr(pipeline_files, "revision", lambda *folders: folders[0])
     monkeypatch.setattr(pipelines, "sampler_of", lambda *_: "fake")
     monkeypatch.setattr(pipelines, "scheduler_of", lambda *_: "{}")
     monkeypatch.setattr(checkpoint, "CHECKPOINT_INTERVAL", 0.0)
@@ -209,7 +209,7 @@ PROCESS = """
 import os, signal, sys, time
 from pathlib import Path
 from scripts import generate
-from synscale.models import pipelines
+from synscale.models import pipeline_files, pipelines
 from synscale.training import checkpoint
 checkpoint.CHECKPOINT_INTERVAL, sample, calls = 0.0, pipelines.sample, []
 state = Path(sys.argv[sys.argv.index("--state") + 1])

@@ -67,6 +67,14 @@ CASES = [
         ["tables.claims.clip_curves = real_10 on clip_tiny: not in the experiments of laws.clip"],
     ),
     (
+        "    clip_mixture: both\n",
+        "",
+        [
+            "tables.claims.clip_mixture: missing; add it, or remove clip_law, "
+            "clip_downstream_law, clip_architecture, clip_curves"
+        ],
+    ),
+    (
         "ood: {evaluations: [outlines,",
         "ood: {evaluations: [outline,",
         ["tables.ood.evaluations = 'outline': no such evaluation set"],
