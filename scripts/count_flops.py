@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
 from synscale.report import tables
-from synscale.timing import stand_ins
+from synscale.timing import stand_in_components as components
 from synscale.timing.stand_ins import TOKENS
 
 Shapes = dict[str, tuple[int, ...]]
@@ -32,12 +32,12 @@ def stable_diffusion_unet() -> torch.nn.Module:
 
 def stable_diffusion_decoder() -> torch.nn.Module:
     """Return the image decoder of Stable Diffusion 1.5."""
-    return stand_ins.autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder
+    return components.autoencoder(AutoencoderKL, [128, 256, 512, 512]).decoder
 
 
 def amused_decoder() -> torch.nn.Module:
     """Return the image decoder of aMUSEd."""
-    return stand_ins.vector_quantizer().decoder
+    return components.vector_quantizer().decoder
 
 
 def unet_inputs(channels: int, side: int, text_width: int, **others: tuple[int, ...]) -> Shapes:
@@ -56,12 +56,15 @@ def amused_inputs(side: int) -> Shapes:
 PARTS: dict[str, tuple[Callable[[], torch.nn.Module], Shapes]] = {
     "Stable Diffusion 1.5, UNet": (stable_diffusion_unet, unet_inputs(4, 64, 768)),
     "Stable Diffusion 1.5, decoder": (stable_diffusion_decoder, {"sample": (1, 4, 64, 64)}),
-    "IF-I-XL, UNet": (stand_ins.first_stage, unet_inputs(3, 64, 4096)),
-    "IF-II-L, UNet": (stand_ins.second_stage, unet_inputs(6, 256, 4096, class_labels=(1,))),
-    "IF, T5-XXL": (stand_ins.t5_xxl, {"input_ids": (1, TOKENS)}),
-    "aMUSEd-512, U-ViT": (stand_ins.u_vit, amused_inputs(32)),
+    "IF-I-XL, UNet": (components.first_stage, unet_inputs(3, 64, 4096)),
+    "IF-II-L, UNet": (
+        components.second_stage,
+        unet_inputs(6, 256, 4096, class_labels=(1,)),
+    ),
+    "IF, T5-XXL": (components.t5_xxl, {"input_ids": (1, TOKENS)}),
+    "aMUSEd-512, U-ViT": (components.u_vit, amused_inputs(32)),
     "aMUSEd-512, decoder": (amused_decoder, {"sample": (1, 64, 32, 32)}),
-    "aMUSEd-256, U-ViT": (partial(stand_ins.u_vit, 16), amused_inputs(16)),
+    "aMUSEd-256, U-ViT": (partial(components.u_vit, 16), amused_inputs(16)),
     "aMUSEd-256, decoder": (amused_decoder, {"sample": (1, 64, 16, 16)}),
 }
 

@@ -43,7 +43,7 @@ def draw(axes: plt.Axes, rates: pd.DataFrame, style: dict, label: str, spent: in
     panels.draw_grid(axes, which="both")
     axes.set_title(panels.wrap_title(label, 36), fontsize=8)
     if spent:
-        text = f"{spent:,} spent on the generator"
+        text = f"{spent:,} spent"
         place = {"transform": axes.get_xaxis_transform(), "va": "top", "rotation": 90}
         axes.axvline(spent, color="0.4", linestyle="-.", linewidth=0.8)
         axes.text(spent, 0.97, text, **place, **CENTRED | {"ha": "right", "fontsize": 6})

@@ -4,7 +4,7 @@ They generate noise, as fast as the published ones generate images. Settings are
 on the hub (config.json of each component); `scripts.count_flops` counts the same components.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
@@ -24,8 +24,6 @@ from diffusers import (
     IFSuperResolutionPipeline,
     StableDiffusionPipeline,
     UNet2DConditionModel,
-    UVit2DModel,
-    VQModel,
 )
 from transformers import (
     CLIPTextConfig,
@@ -33,105 +31,22 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPTokenizer,
     PreTrainedModel,
-    T5Config,
-    T5EncoderModel,
     T5Tokenizer,
 )
 
 from synscale.models import small_generators
+from synscale.timing.stand_in_components import (
+    autoencoder,
+    first_stage,
+    second_stage,
+    t5_xxl,
+    u_vit,
+    vector_quantizer,
+)
 
 T = TypeVar("T")
 WORDS = ["a photo of a", *(f"number {i}" for i in range(10))]
 TOKENS = 77  # tokens of a text
-DEEPFLOYD = {
-    "act_fn": "gelu",
-    "addition_embed_type": "text",
-    "addition_embed_type_num_heads": 64,
-    "attention_head_dim": 64,
-    "cross_attention_norm": "group_norm",
-    "encoder_hid_dim": 4096,
-    "encoder_hid_dim_type": "text_proj",
-    "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
-    "out_channels": 6,
-    "resnet_time_scale_shift": "scale_shift",
-}
-
-
-def _levels(plain: int, attending: int) -> dict:
-    """Return the blocks of a DeepFloyd UNet: levels without attention, then those with it."""
-    down = ["ResnetDownsampleBlock2D"] * plain + ["SimpleCrossAttnDownBlock2D"] * attending
-    up = ["SimpleCrossAttnUpBlock2D"] * attending + ["ResnetUpsampleBlock2D"] * plain
-    return {"down_block_types": down, "up_block_types": up}
-
-
-def first_stage() -> torch.nn.Module:
-    """Return a UNet of the size of DeepFloyd IF-I-XL."""
-    return UNet2DConditionModel(
-        sample_size=64,
-        in_channels=3,
-        block_out_channels=[704, 1408, 2112, 2816],
-        layers_per_block=3,
-        cross_attention_dim=2816,
-        **_levels(1, 3),
-        **DEEPFLOYD,
-    )
-
-
-def second_stage() -> torch.nn.Module:
-    """Return a UNet of the size of DeepFloyd IF-II-L."""
-    return UNet2DConditionModel(
-        sample_size=256,
-        in_channels=6,
-        class_embed_type="timestep",
-        block_out_channels=[160, 320, 640, 960, 1280],
-        layers_per_block=[2, 2, 3, 5, 5],
-        cross_attention_dim=1280,
-        mid_block_scale_factor=2**0.5,
-        resnet_out_scale_factor=2**0.5,
-        resnet_skip_time_act=True,
-        **_levels(3, 2),
-        **DEEPFLOYD,
-    )
-
-
-def autoencoder(kind: type, channels: Sequence[int], **settings) -> torch.nn.Module:
-    """Return an autoencoder of a class, with a level for each number of channels."""
-    blocks = {
-        "down_block_types": ["DownEncoderBlock2D"] * len(channels),
-        "up_block_types": ["UpDecoderBlock2D"] * len(channels),
-    }
-    return kind(block_out_channels=channels, layers_per_block=2, **blocks, **settings)
-
-
-def t5_xxl() -> torch.nn.Module:
-    """Return a text encoder of the size of T5 v1.1 XXL."""
-    config = T5Config(
-        d_model=4096,
-        d_kv=64,
-        d_ff=10240,
-        num_layers=24,
-        num_heads=64,
-        feed_forward_proj="gated-gelu",
-        vocab_size=32128,
-    )
-    return T5EncoderModel(config)
-
-
-def u_vit(side: int = 32) -> torch.nn.Module:
-    """Return the transformer of aMUSEd-512, or with a side of 16 tokens that of aMUSEd-256."""
-    is_resampled = side == 32
-    return UVit2DModel(sample_size=side, downsample=is_resampled, upsample=is_resampled)
-
-
-def vector_quantizer() -> torch.nn.Module:
-    """Return the autoencoder of aMUSEd-512."""
-    return autoencoder(
-        VQModel,
-        [128, 256, 256, 512, 768],
-        latent_channels=64,
-        num_vq_embeddings=8192,
-        mid_block_add_attention=False,
-    )
 
 
 def _clip_text(
@@ -211,7 +126,13 @@ def _if_scheduler() -> DDPMScheduler:
 
 
 def deepfloyd_if(text: Callable = t5_xxl, unet: Callable = first_stage) -> IFPipeline:
-    """Return the first stage of DeepFloyd IF."""
+    """Return the first stage of DeepFloyd IF.
+
+    Parameters
+    ----------
+    text, unet : callable
+        Return the text encoder and the UNet.
+    """
     pieces = [(piece, 0.0) for piece in ("<pad>", "</s>", "<unk>")]
     pieces += [(f"▁{word}", -2.0) for word in dict.fromkeys(" ".join(WORDS).split())]
     tokenizer = T5Tokenizer(vocab=pieces, extra_ids=0)
@@ -229,7 +150,15 @@ def deepfloyd_if_upscaler(unet: Callable = second_stage) -> IFSuperResolutionPip
 def amused(
     transformer: Callable = u_vit, tokens: Callable = vector_quantizer, text=(768, 12)
 ) -> AmusedPipeline:
-    """Return an aMUSEd pipeline."""
+    """Return an aMUSEd pipeline.
+
+    Parameters
+    ----------
+    transformer, tokens : callable
+        Return the transformer and the autoencoder whose codes are the tokens of an image.
+    text : tuple of int
+        Width and layers of the text encoder.
+    """
     tokenizer, encoder = _clip_text(CLIPTextModelWithProjection, *text)
     denoiser = transformer()
     scheduler = AmusedScheduler(mask_token_id=denoiser.config.vocab_size - 1)
