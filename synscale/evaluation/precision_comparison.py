@@ -4,7 +4,7 @@ Both precisions sample the first images of a source from the same texts and seed
 of FID and recognizability have 95 % intervals of a paired bootstrap over images (our choice).
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +46,8 @@ class Paths:
 
     def missing(self) -> list[str]:
         """Return the paths that do not exist."""
-        return [path for path in asdict(self).values() if not Path(path).exists()]
+        paths = [*self.pipeline, self.prompts, self.real, self.reference]
+        return [path for path in paths if not Path(path).exists()]
 
 
 def paths_of(study: Study, source: str, shard: str) -> Paths:

@@ -141,7 +141,7 @@ def test_documented_site_file_has_settings_for_every_stage(tmp_path):
     site_file = site.load(tmp_path / "site.yaml")
     on_gpus = {name for name, text in RULES.items() if "gpu=resources.gpu," in text}
     assert set(site_file.set_resources) == hardware.PARALLEL
-    assert on_gpus - {"train_generator"} == set(site_file.set_threads)
+    assert on_gpus - {"train_generator", "finetune_generator"} == set(site_file.set_threads)
     for rule, values in site_file.set_resources.items():
         request = Request(gpu=values["gpu"], threads=site_file.set_threads[rule], runtime=2880)
         assert partitions.taking(site_file, request), rule

@@ -29,6 +29,7 @@ VALUES = {
 ABSENT = {"checkpoint", "checkpoint_tars", "local_model"}
 ABSENT |= {"selecting_model", "unselected_tar", "selection_laws", "selection_metrics"}
 ABSENT |= {"repetition_metrics", "feature_model", "remembered_tars"}
+ABSENT |= {"base_pipeline", "tuning_images"}
 
 
 def functions_of(module) -> dict[str, FunctionType]:
