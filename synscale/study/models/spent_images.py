@@ -1,6 +1,6 @@
 """Real images that the generator behind a source was fine-tuned on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from synscale.study.models.generators import FinetunedGenerator, Generator
 from synscale.study.models.sources import Source
@@ -21,13 +21,19 @@ def real_images_spent(
     generators : mapping of str to Generator
         Generators of the study, by name.
     source : str
-        Name of a source; a mixture spends what its parts spend.
+        Name of a source; a mixture spends what its parts spend, selected images what those that
+        they are selected from spend.
     """
-    row = sources[source]
-    parts = [part.source for part in row.parts] if row.kind == "mixture" else [source]
-    rows = [generators[sources[name].generator] for name in parts if _is_synthetic(sources[name])]
+    rows = [generators[name] for name in _generators_behind(sources, source)]
     return max((row.data.images for row in rows if isinstance(row, FinetunedGenerator)), default=0)
 
 
-def _is_synthetic(row: Source) -> bool:
-    return row.kind == "synthetic"
+def _generators_behind(sources: Mapping[str, Source], name: str) -> Iterator[str]:
+    row = sources[name]
+    if row.kind == "mixture":
+        for part in row.parts:
+            yield from _generators_behind(sources, part.source)
+    elif row.kind == "selected":
+        yield from _generators_behind(sources, row.source)
+    elif row.kind == "synthetic":
+        yield row.generator

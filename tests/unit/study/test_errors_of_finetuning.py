@@ -38,13 +38,14 @@ def test_error_of_finetuned_generator_is_reported(tmp_path, keys, message):
 
 @pytest.fixture
 def study(tmp_path):
-    """The smoke study with a fine-tuned generator, a source and a mixture of its images."""
+    """The smoke study with images of a fine-tuned generator, selected ones and a mixture."""
     text = SMOKE.read_text().replace(PLACE, tuned(), 1)
-    part = "{kind: synthetic, generator: tuned, recipe: class_names, images: {1.5: 20}}"
+    part = "{kind: synthetic, generator: tuned, recipe: class_names, images: {1.5: 40}}"
     mixed = (
         "{kind: mixture, label: both, parts: [{source: real}, {source: of_tuned, guidance: 1.5}]}"
     )
-    rows = f"  of_tuned: {part}\n  with_tuned: {mixed}\n  real_10:"
+    best = "{kind: selected, source: of_tuned, guidance: 1.5, by: diversity, keep: 0.5, images: 20}"
+    rows = f"  of_tuned: {part}\n  best: {best}\n  with_tuned: {mixed}\n  real_10:"
     path = tmp_path / "tuned.yaml"
     path.write_text(text.replace("  real_10:", rows, 1))
     return load_study(path)
@@ -55,6 +56,7 @@ def test_images_spent_are_those_of_the_finetuning(study):
     spent = {name: real_images_spent(*rows, name) for name in study.sources}
     assert {name: count for name, count in spent.items() if count} == {
         "of_tuned": 20,
+        "best": 20,
         "with_tuned": 20,
     }
 
