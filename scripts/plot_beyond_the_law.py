@@ -6,8 +6,6 @@ every law that is not ruled out, and one interval over all of them. The thin lin
 over the fit range of the study, extrapolated.
 """
 
-from dataclasses import asdict
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -97,8 +95,8 @@ def main(arguments: list[str] | None = None) -> None:
         overall = metrics.overall(table, law.evaluation)
         points = metrics.of_curve(metrics.of_experiments(overall, law.experiments), *curve.key)
         label = label_of(panel, curve)
-        columns = asdict(curve) | {"label": label}
-        del columns["style"], columns["windows"]
+        columns = dict(zip(("source", "guidance", "architecture"), curve.key, strict=True))
+        columns["label"] = label
         drawn += [columns | row for row in draw(axes, points, law.sizes, display_name(label))]
     panels.label_measure(grid[0, 0], panels.LOSS_TICKS)
     panels.label_counts(grid[0, 0].xaxis)

@@ -41,7 +41,7 @@ def finished(study, tmp_path):
     """The same study; what the comparison reads exists."""
     loaded = load_study(str(study))
     paths = paths_of(loaded, "released_images", "00000")
-    tiny_pipelines.save("stable_diffusion", tmp_path / paths.pipeline)
+    tiny_pipelines.save("stable_diffusion", tmp_path / paths.pipeline[0])
     prompts = tmp_path / paths.prompts
     prompts.parent.mkdir(parents=True)
     texts = {"class_id": range(CLASSES), "text_id": 0, "text": ["one", "three"] * 5}
