@@ -36,17 +36,18 @@ def test_image_names_the_command_that_draws_it():
     assert figure in figure_settings.names_of(load_study(ROOT / f"studies/{study}.yaml").figures)
 
 
-@pytest.mark.parametrize("study", ["digits", "fashion"])
-def test_results_are_those_of_the_published_bundle(study):
+@pytest.mark.parametrize(("study", "column"), [("digits", 2), ("fashion", 4)])
+def test_results_are_those_of_the_published_bundle(study, column):
     _, files = archive.read(ROOT / f"studies/published/{study}.tar.xz")
     claims = pd.read_csv(BytesIO(files[f"results/{study}/published/tables/claims.csv"]))
+    rows = [line.split("|") for line in README.splitlines() if line.count("|") == 7]
     for _, row in claims.dropna(subset="effect").iterrows():
         if row["unit"] == LOG_LOSS:
             text = f"× {row['ratio']:.2f}"
         else:
             text = tables.interval(row["effect"], row["low"], row["high"]).replace("\u2212", "-")
-        assert text in README, row["claim"]
-        assert row["verdict"] in README
+        verdicts = [cells[column + 1] for cells in rows if text in cells[column]]
+        assert any(row["verdict"] in verdict for verdict in verdicts), row["claim"]
 
 
 def test_table_lists_every_figure():
